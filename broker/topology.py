@@ -1,0 +1,96 @@
+"""Names and arguments of what the gateway uses in RabbitMQ, as data.
+
+The names are a contract with systems that publish or consume without the gateway:
+
+* routing key and topic: ``<prefix>.<audience>.<room>`` on the exchange ``amq.topic``
+* a room's private queue: ``<prefix>.private.<room>``, bound with ``<prefix>.*.<room>``
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+EXCHANGE: Final = "amq.topic"
+DEFAULT_PREFIX: Final = "acdm.mo.interact"
+
+#: A private queue that nobody consumed for a day expires (milliseconds, an AMQP argument).
+#: https://www.rabbitmq.com/docs/ttl#queue-ttl
+PRIVATE_QUEUE_EXPIRES_MS: Final = 86_400_000
+
+#: A room number as it stands in a name: no sign, no leading zero, within a signed 64-bit integer.
+_ROOM = re.compile(r"[1-9][0-9]{0,17}")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+class Audience(StrEnum):
+    """Who receives a message: everyone in the room, or its hosts only."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One room and one audience; its guaranteed messages are numbered without a hole."""
+
+    audience: Audience
+    room: int
+
+    def __str__(self) -> str:
+        return f"{self.audience}.{self.room}"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue to declare and the binding key that feeds it from :data:`EXCHANGE`."""
+
+    name: str
+    binding_key: str
+    arguments: dict[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The names under one prefix."""
+
+    prefix: str = DEFAULT_PREFIX
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError(
+                f"prefix {self.prefix!r}: words of letters, digits, '_' and '-', joined by dots"
+            )
+
+    def routing_key(self, stream: Stream) -> str:
+        return f"{self.prefix}.{stream.audience}.{stream.room}"
+
+    def stream(self, routing_key: str) -> Stream | None:
+        """The stream that a routing key names, or None: a wildcard or a foreign key."""
+        head, _, room = routing_key.rpartition(".")
+        prefix, _, audience = head.rpartition(".")
+        if prefix != self.prefix or audience not in tuple(Audience) or not _ROOM.fullmatch(room):
+            return None
+        return Stream(Audience(audience), int(room))
+
+    def private_queue(self, room: int) -> Queue:
+        """A room's private queue: replicated, one consumer at a time in order of arrival.
+
+        https://www.rabbitmq.com/docs/quorum-queues, https://www.rabbitmq.com/docs/consumers
+        """
+        return Queue(
+            name=self.routing_key(Stream(Audience.PRIVATE, room)),
+            binding_key=f"{self.prefix}.*.{room}",
+            arguments={
+                "x-queue-type": "quorum",
+                "x-single-active-consumer": True,
+                "x-expires": PRIVATE_QUEUE_EXPIRES_MS,
+            },
+        )
+
+    def private_queue_room(self, queue: str) -> int | None:
+        """The room whose private queue has this name, or None."""
+        stream = self.stream(queue)
+        return stream.room if stream and stream.audience is Audience.PRIVATE else None

@@ -1,0 +1,286 @@
+"""The configuration: a TOML file, environment variables over it, read once and frozen.
+
+``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``. A key or a
+``GATEWAY_*`` variable that does not exist is refused by its name. Durations are seconds, sizes
+bytes. ``conf/gateway.toml`` explains every key.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from broker.topology import DEFAULT_PREFIX, Topology
+
+ENVIRONMENT_PREFIX: Final = "GATEWAY_"
+ALGORITHMS = Literal["HS256", "RS256", "ES256"]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text names each key and what would be right."""
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(
+                f"must be a URL that starts with {' or '.join(f'{s}://' for s in schemes)}"
+            )
+        if parts.username or parts.password:
+            raise ValueError("must hold no credentials; they have keys of their own")
+        return value
+
+    return AfterValidator(check)
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or value != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ValueError("must be scheme://host[:port] and nothing more, as browsers send it")
+    return value.lower()
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Table):
+    """The public listener's certificate chain and key, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+class Server(_Table):
+    address: str = ""
+    port: NonNegativeInt = 8080
+    internal_address: str = "127.0.0.1"
+    internal_port: NonNegativeInt = 8081
+    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    tls: Tls | None = None
+
+
+class BrokerNode(_Table):
+    name: str
+    web_stomp: Annotated[str, _url("ws", "wss")]
+    amqp: Annotated[str, _url("amqp", "amqps")]
+    max_connections: PositiveInt = 10_000
+
+
+class BrokerTls(_Table):
+    """How RabbitMQ's certificates are verified when a node's URL is wss:// or amqps://."""
+
+    ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+
+class Broker(_Table):
+    nodes: Annotated[tuple[BrokerNode, ...], Field(min_length=1)]
+    user: str
+    password: SecretStr
+    vhost: str = "/"
+    prefix: str = DEFAULT_PREFIX
+    tls: BrokerTls = BrokerTls()
+    dial_timeout: PositiveFloat = 5.0
+    probe_interval: PositiveFloat = 2.0
+    confirm_timeout: PositiveFloat = 2.0
+
+    @field_validator("prefix")
+    @classmethod
+    def _prefix_is_a_name(cls, value: str) -> str:
+        return Topology(value).prefix
+
+    @model_validator(mode="after")
+    def _node_names_differ(self) -> Self:
+        names = [node.name for node in self.nodes]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"node names must differ; repeated: {', '.join(sorted(repeated))}")
+        return self
+
+
+class Store(_Table):
+    """``sqlite:///path`` or ``postgresql://user:password@host/database``."""
+
+    url: SecretStr = SecretStr("sqlite:///interact.db")
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_supported(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+
+class History(_Table):
+    keep_days: PositiveInt | None = None
+
+
+class Jwt(_Table):
+    """Exactly one of ``secret`` (HS256), ``key_file`` or ``jwks_url`` (RS256, ES256)."""
+
+    algorithms: Annotated[tuple[ALGORITHMS, ...], Field(min_length=1)]
+    secret: SecretStr | None = None
+    key_file: Path | None = None
+    jwks_url: Annotated[str, _url("http", "https")] | None = None
+    jwks_cooldown: PositiveFloat = 30.0
+    jwks_lifetime: PositiveFloat = 3600.0
+    issuer: str
+    audience: str
+    user_claim: str = "sub"
+    roles_claim: str = "roles"
+    leeway: Annotated[float, Field(ge=0, le=300)] = 5.0
+
+    @model_validator(mode="after")
+    def _one_key_that_fits(self) -> Self:
+        given = [n for n in ("secret", "key_file", "jwks_url") if getattr(self, n) is not None]
+        if len(given) != 1:
+            now = ", ".join(given) or "none"
+            raise ValueError(f"give exactly one of secret, key_file and jwks_url (now: {now})")
+        symmetric = [a.startswith("HS") for a in self.algorithms]
+        if any(symmetric) and not all(symmetric):
+            raise ValueError("HS256 cannot stand beside RS256 or ES256: a public key is no secret")
+        if symmetric[0] != (self.secret is not None):
+            raise ValueError("HS256 goes with secret; RS256 and ES256 with key_file or jwks_url")
+        if self.secret is not None and len(self.secret.get_secret_value().encode()) < 32:
+            raise ValueError("secret must have 32 bytes or more (RFC 7518, section 3.2)")
+        return self
+
+
+class Auth(_Table):
+    """``secret`` signs session cookies and broker passcodes; all gateways share it."""
+
+    secret: SecretStr
+    session_lifetime: PositiveFloat = 28_800.0
+    connect_timeout: PositiveFloat = 10.0
+    jwt: Jwt | None = None
+
+    @field_validator("secret")
+    @classmethod
+    def _secret_is_long(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value().encode()) < 32:
+            raise ValueError("must have 32 bytes or more, e.g. from: openssl rand -base64 32")
+        return value
+
+
+class Access(_Table):
+    """Destinations opened to system roles; ``**`` opens everything."""
+
+    roles: Annotated[tuple[str, ...], Field(min_length=1)]
+    subscribe: tuple[str, ...] = ()
+    send: tuple[str, ...] = ()
+
+
+class Limits(_Table):
+    body_bytes: PositiveInt = 65_536
+    frame_bytes: PositiveInt = 65_536
+    upstream_frame_bytes: PositiveInt = 16 * 1024 * 1024
+    connections: PositiveInt = 10_000
+    connections_per_user: PositiveInt = 50
+    subscriptions: PositiveInt = 100
+    backlog_bytes: PositiveInt = 1024 * 1024
+    stall_timeout: PositiveFloat = 20.0
+    posts_per_second: PositiveFloat = 50.0
+    posts_burst: PositiveInt = 100
+    logins_per_minute: PositiveFloat = 30.0
+    waiting_posts: PositiveInt = 10_000
+    page_size: PositiveInt = 500
+    room_members: PositiveInt = 1000
+
+
+class Log(_Table):
+    format: Literal["plain", "json"] = "plain"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(BaseSettings):
+    """The whole configuration. Make it with :func:`load`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    server: Server = Server()
+    broker: Broker
+    store: Store = Store()
+    history: History = History()
+    auth: Auth
+    access: tuple[Access, ...] = ()
+    limits: Limits = Limits()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load(path: Path) -> Config:
+    """Read the file, then the environment over it. Raises :class:`ConfigError`."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return parse(table, os.environ, source=str(path))
+
+
+def parse(table: Mapping[str, Any], environment: Mapping[str, str], *, source: str) -> Config:
+    """As :func:`load`, from what has been read already."""
+    problems = _unknown_variables(environment)
+    try:
+        config = Config(**table)
+    except ValidationError as error:
+        # ``include_input=False``: a refused value may be a secret.
+        for fault in error.errors(include_input=False, include_url=False):
+            key = ".".join(str(part) for part in fault["loc"]) or "configuration"
+            unknown = fault["type"] == "extra_forbidden"
+            problems.append(f"{key}: {'unknown key' if unknown else fault['msg']}")
+    if problems:
+        raise ConfigError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return config
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    known = Config.model_fields
+    return [
+        f"{name}: unknown environment variable"
+        for name in sorted(environment)
+        if name.upper().startswith(ENVIRONMENT_PREFIX)
+        and name[len(ENVIRONMENT_PREFIX) :].lower().split("__")[0] not in known
+    ]

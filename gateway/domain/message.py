@@ -1,0 +1,77 @@
+"""A message: the same JSON in the history, the POST's answer, the MESSAGE frame and AMQP."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from broker.topology import Stream
+
+
+class Importance(StrEnum):
+    """``guaranteed``: stored, numbered, delivered. ``instant``: may be dropped, never stored."""
+
+    GUARANTEED = "guaranteed"
+    INSTANT = "instant"
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339, UTC, microseconds, ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that was accepted but has no number yet. ``body`` is any JSON value."""
+
+    id: UUID
+    stream: Stream
+    sender: str
+    sent_at: datetime
+    type: str
+    body: Any
+
+    def numbered(self, seq: int | None) -> Message:
+        return Message(self.id, self.stream, seq, self.sender, self.sent_at, self.type, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``seq`` is 1, 2, 3 … per stream; None for an instant message."""
+
+    id: UUID
+    stream: Stream
+    seq: int | None
+    sender: str
+    sent_at: datetime
+    type: str
+    body: Any
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": str(self.id),
+            "room": self.stream.room,
+            "audience": str(self.stream.audience),
+            "seq": self.seq,
+            "sender": self.sender,
+            "sent_at": timestamp(self.sent_at),
+            "type": self.type,
+            "body": self.body,
+        }
+
+    def encode(self) -> bytes:
+        """The JSON as compact UTF-8."""
+        return json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def says_the_same_as(self, draft: Draft) -> bool:
+        """Whether a repeated id carries the same content; the time of sending may differ."""
+        return (self.stream, self.sender, self.type, self.body) == (
+            draft.stream,
+            draft.sender,
+            draft.type,
+            draft.body,
+        )

@@ -1,0 +1,36 @@
+"""Rooms and their members."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class MemberRole(StrEnum):
+    HOST = "host"
+    PARTICIPANT = "participant"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    user: str
+    role: MemberRole
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One interaction. ``closed_at`` is None while it is open; a closed room keeps its history."""
+
+    id: int
+    title: str
+    created_at: datetime
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What decides whether a user may act in a room: is it open, and which role, if any."""
+
+    is_open: bool
+    role: MemberRole | None

@@ -1,0 +1,207 @@
+"""Everything that is refused or fails, and how each is told to the outside.
+
+    GatewayError
+    ├── NotAuthenticated          who are you?
+    │   ├── TokenExpired
+    │   └── TokenInvalid          forged, malformed, wrong issuer, audience or algorithm
+    ├── Refused                   known, but not allowed
+    │   ├── OriginRefused
+    │   └── Removed               a membership or a connection was ended by somebody
+    ├── Invalid                   the request makes no sense
+    │   ├── BadFrame              STOMP or RFC 6455 framing
+    │   ├── BadUtf8
+    │   ├── TooLarge
+    │   ├── UnknownPath, MethodNotAllowed
+    │   ├── UnknownRoom, UnknownMember, UnknownAccount, RoomClosed
+    │   ├── LastHost
+    │   └── IdReused              the same id with other content
+    ├── RateLimited
+    ├── TooSlow                   a reader that does not keep up
+    └── Unavailable               try again later
+        ├── StoreUnavailable
+        ├── BrokerUnavailable
+        ├── NoCapacity
+        └── Draining
+
+:data:`ERRORS` is the only place that knows statuses, close codes and public titles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from broker.wsframes import CloseCode
+
+
+class GatewayError(Exception):
+    """``detail`` is public: it names what is wrong and what would be right, never a secret.
+
+    ``retry_after`` is in seconds, where trying again helps.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class NotAuthenticated(GatewayError):
+    pass
+
+
+class TokenExpired(NotAuthenticated):
+    pass
+
+
+class TokenInvalid(NotAuthenticated):
+    pass
+
+
+class Refused(GatewayError):
+    pass
+
+
+class OriginRefused(Refused):
+    pass
+
+
+class Removed(Refused):
+    pass
+
+
+class Invalid(GatewayError):
+    pass
+
+
+class BadFrame(Invalid):
+    pass
+
+
+class BadUtf8(Invalid):
+    pass
+
+
+class TooLarge(Invalid):
+    pass
+
+
+class UnknownPath(Invalid):
+    pass
+
+
+class MethodNotAllowed(Invalid):
+    pass
+
+
+class UnknownRoom(Invalid):
+    pass
+
+
+class UnknownMember(Invalid):
+    pass
+
+
+class UnknownAccount(Invalid):
+    pass
+
+
+class RoomClosed(Invalid):
+    pass
+
+
+class LastHost(Invalid):
+    pass
+
+
+class IdReused(Invalid):
+    pass
+
+
+class RateLimited(GatewayError):
+    pass
+
+
+class TooSlow(GatewayError):
+    pass
+
+
+class Unavailable(GatewayError):
+    pass
+
+
+class StoreUnavailable(Unavailable):
+    pass
+
+
+class BrokerUnavailable(Unavailable):
+    pass
+
+
+class NoCapacity(Unavailable):
+    pass
+
+
+class Draining(Unavailable):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an error leaves the gateway: RFC 9457 ``code``/``title``/status, WebSocket close code."""
+
+    code: str
+    status: int
+    close_code: CloseCode
+    title: str
+
+
+ERRORS: Final[dict[type[GatewayError], Outcome]] = {
+    NotAuthenticated: Outcome(
+        "not_authenticated", 401, CloseCode.NOT_AUTHENTICATED, "Authentication is needed"
+    ),
+    TokenExpired: Outcome(
+        "token_expired", 401, CloseCode.NOT_AUTHENTICATED, "The token has expired"
+    ),
+    TokenInvalid: Outcome(
+        "token_invalid", 401, CloseCode.NOT_AUTHENTICATED, "The token is not valid here"
+    ),
+    Refused: Outcome("access_refused", 403, CloseCode.REFUSED, "Not allowed"),
+    OriginRefused: Outcome(
+        "origin_refused", 403, CloseCode.REFUSED, "This web origin is not allowed"
+    ),
+    Removed: Outcome("removed", 403, CloseCode.REFUSED, "Access was ended"),
+    Invalid: Outcome("invalid_request", 400, CloseCode.PROTOCOL_ERROR, "Invalid request"),
+    BadFrame: Outcome("bad_frame", 400, CloseCode.PROTOCOL_ERROR, "Broken frame"),
+    BadUtf8: Outcome("bad_utf8", 400, CloseCode.INVALID_DATA, "Not UTF-8"),
+    TooLarge: Outcome("too_large", 413, CloseCode.TOO_LARGE, "Too large"),
+    UnknownPath: Outcome("unknown_path", 404, CloseCode.REFUSED, "Nothing is here"),
+    MethodNotAllowed: Outcome(
+        "method_not_allowed", 405, CloseCode.REFUSED, "This method is not served here"
+    ),
+    UnknownRoom: Outcome("unknown_room", 404, CloseCode.REFUSED, "There is no such room"),
+    UnknownMember: Outcome("unknown_member", 404, CloseCode.REFUSED, "There is no such member"),
+    UnknownAccount: Outcome("unknown_account", 404, CloseCode.REFUSED, "There is no such account"),
+    RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),
+    LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),
+    IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
+    RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),
+    TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The reader does not keep up"),
+    Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
+    StoreUnavailable: Outcome(
+        "store_unavailable", 503, CloseCode.TRY_AGAIN_LATER, "The history is not available"
+    ),
+    BrokerUnavailable: Outcome(
+        "broker_unavailable", 503, CloseCode.SERVICE_RESTART, "The broker is not available"
+    ),
+    NoCapacity: Outcome("no_capacity", 503, CloseCode.TRY_AGAIN_LATER, "No capacity left"),
+    Draining: Outcome("draining", 503, CloseCode.SERVICE_RESTART, "The gateway is draining"),
+}
+
+
+def outcome(error: GatewayError) -> Outcome:
+    """The row of the nearest class in :data:`ERRORS`."""
+    for kind in type(error).__mro__:
+        if kind in ERRORS:
+            return ERRORS[kind]
+    raise LookupError(f"{type(error).__name__} has no row in ERRORS") from error

@@ -1,0 +1,167 @@
+"""Which node takes the next connection: the available one with the fewest.
+
+    available = healthy and not draining and not full
+
+Every connection holds a :class:`Lease`, from before the dial until it is closed. What happens
+before the session is up tells about the node; what happens later tells nothing (a browser that
+leaves is no failure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from enum import Enum, auto
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from broker.node import Event, Health, Node, NodeState, Probe
+
+
+class NoNodeAvailable(Exception):
+    """No node takes a connection now. ``reasons`` says why, by node name."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {why}" for name, why in reasons.items()))
+        self.reasons = dict(reasons)
+
+
+class UnknownNode(Exception):
+    """No node has this name."""
+
+
+class Balancer:
+    """``clock`` gives monotonic seconds; ``rng`` decides between equally loaded nodes."""
+
+    def __init__(self, nodes: Iterable[Node], *, clock: Callable[[], float], rng: Random) -> None:
+        self._states = {node.name: NodeState(node) for node in nodes}
+        self._clock = clock
+        self._rng = rng
+
+    def acquire(self, exclude: AbstractSet[str] = frozenset()) -> Lease:
+        """Take a place on a node; ``exclude`` names those that were tried already.
+
+        Raises :class:`NoNodeAvailable`.
+        """
+        now = self._expire()
+        reasons: dict[str, str] = {}
+        candidates: list[NodeState] = []
+        for name, state in self._states.items():
+            why = "tried already" if name in exclude else state.unavailable_because
+            if why is None:
+                candidates.append(state)
+            else:
+                reasons[name] = why
+        if not candidates:
+            raise NoNodeAvailable(reasons)
+        fewest = min(state.connections for state in candidates)
+        choice = self._rng.choice([s for s in candidates if s.connections == fewest])
+        return Lease(choice, clock=self._clock, began=now)
+
+    def report(self, name: str, probe: Probe) -> None:
+        """Take in what an active probe found. Raises :class:`UnknownNode`."""
+        now = self._expire()
+        state = self._state(name)
+        state.probe = probe
+        if probe.error is None:
+            state.worked(Event.PROBE_PASSED, now)
+        else:
+            state.failed(Event.PROBE_FAILED, now, began=probe.began, reason=probe.error)
+
+    def drain(self, name: str) -> None:
+        """Send no further connection to a node; those it has stay. Raises :class:`UnknownNode`."""
+        self._state(name).draining = True
+
+    def resume(self, name: str) -> None:
+        """End a drain. Raises :class:`UnknownNode`."""
+        self._state(name).draining = False
+
+    def states(self) -> list[NodeState]:
+        """Copies, in the order of configuration."""
+        self._expire()
+        return [replace(state) for state in self._states.values()]
+
+    def _state(self, name: str) -> NodeState:
+        try:
+            return self._states[name]
+        except KeyError:
+            raise UnknownNode(name) from None
+
+    def _expire(self) -> float:
+        now = self._clock()
+        for state in self._states.values():
+            state.expire(now)
+        return now
+
+
+class _Phase(Enum):
+    DIALLING = auto()
+    UP = auto()
+    RELEASED = auto()
+
+
+class Lease:
+    """One connection's place on a node, given back once however often it is released.
+
+    ========  ==========  ===================  ===========
+    phase     up()        failed(reason)       release()
+    ========  ==========  ===================  ===========
+    dialling  up; works   released; a failure  released
+    up        up          released             released
+    released  released    released             released
+    ========  ==========  ===================  ===========
+
+    As a context manager it is released at the end of the block.
+    """
+
+    def __init__(self, state: NodeState, *, clock: Callable[[], float], began: float) -> None:
+        self._state = state
+        self._clock = clock
+        self._began = began
+        self._phase = _Phase.DIALLING
+        #: Set while this lease is the one that finds out whether the node works again.
+        self._trial = state.health is Health.TRIAL
+        state.connections += 1
+        state.on_trial = state.on_trial or self._trial
+
+    @property
+    def node(self) -> Node:
+        return self._state.node
+
+    def up(self) -> None:
+        """The session is established: the node works."""
+        if self._phase is _Phase.DIALLING:
+            self._phase = _Phase.UP
+            self._end_trial()
+            self._state.worked(Event.SESSION_UP, self._clock())
+
+    def failed(self, reason: str) -> None:
+        """The dial failed: a failure of the node, and the place is given back."""
+        if self._phase is _Phase.DIALLING:
+            self._state.failed(Event.DIAL_FAILED, self._clock(), began=self._began, reason=reason)
+        self.release()
+
+    def release(self) -> None:
+        """Give the place back."""
+        if self._phase is not _Phase.RELEASED:
+            self._phase = _Phase.RELEASED
+            self._end_trial()
+            self._state.connections -= 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _end_trial(self) -> None:
+        if self._trial:
+            self._trial = False
+            self._state.on_trial = False

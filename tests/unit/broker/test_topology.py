@@ -1,0 +1,75 @@
+"""The names that systems outside the gateway rely on."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.topology import Audience, Queue, Stream, Topology
+
+TOPOLOGY = Topology()
+
+
+def test_names_keep_the_form_of_the_first_system() -> None:
+    assert TOPOLOGY.routing_key(Stream(Audience.PUBLIC, 42)) == "acdm.mo.interact.public.42"
+    assert TOPOLOGY.routing_key(Stream(Audience.PRIVATE, 42)) == "acdm.mo.interact.private.42"
+    assert str(Stream(Audience.PUBLIC, 42)) == "public.42"
+
+
+def test_the_private_queue_is_replicated_ordered_and_expires_after_a_day() -> None:
+    assert TOPOLOGY.private_queue(42) == Queue(
+        name="acdm.mo.interact.private.42",
+        binding_key="acdm.mo.interact.*.42",
+        arguments={
+            "x-queue-type": "quorum",
+            "x-single-active-consumer": True,
+            "x-expires": 24 * 60 * 60 * 1000,
+        },
+    )
+
+
+@given(
+    prefix=st.from_regex(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", fullmatch=True),
+    audience=st.sampled_from(Audience),
+    room=st.integers(1, 10**18 - 1),
+)
+def test_a_routing_key_is_read_back_as_the_stream_it_was_made_from(
+    prefix: str, audience: Audience, room: int
+) -> None:
+    topology = Topology(prefix)
+    stream = Stream(audience, room)
+    assert topology.stream(topology.routing_key(stream)) == stream
+    is_private = audience is Audience.PRIVATE
+    assert topology.private_queue_room(topology.routing_key(stream)) == (
+        room if is_private else None
+    )
+
+
+@pytest.mark.parametrize(
+    "routing_key",
+    [
+        "",
+        "public.42",
+        "acdm.mo.interact.public",
+        "acdm.mo.interact.public.",
+        "acdm.mo.interact.public.#",
+        "acdm.mo.interact.*.42",
+        "acdm.mo.interact.secret.42",
+        "acdm.mo.interact.public.042",
+        "acdm.mo.interact.public.-1",
+        "acdm.mo.interact.public.0",
+        "acdm.mo.interact.public.٤٢",
+        "acdm.mo.interact.public.42\n",
+        "acdm.mo.interact.public.42.x",
+        "xacdm.mo.interact.public.42",
+        "acdm.mo.interact.public.1000000000000000000",
+    ],
+)
+def test_a_wildcard_or_a_foreign_key_names_no_stream(routing_key: str) -> None:
+    assert TOPOLOGY.stream(routing_key) is None
+    assert TOPOLOGY.private_queue_room(routing_key) is None
+
+
+@pytest.mark.parametrize("prefix", ["", ".", "a.", ".a", "a..b", "a.*", "a.#", "a b", "a/b", "ä"])
+def test_a_prefix_that_could_not_stand_in_a_routing_key_is_refused(prefix: str) -> None:
+    with pytest.raises(ValueError, match="prefix"):
+        Topology(prefix)

@@ -1,0 +1,355 @@
+"""WebSocket frames (RFC 6455) for the hot path: build, walk, read; and the opening handshake.
+
+Bytes in, bytes and events out, no I/O. Stricter than Tornado's own reader, which takes unmasked
+client frames and reserved close codes. No extension is ever negotiated, so all reserved bits are 0.
+"""
+
+import base64
+import codecs
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+from tornado.util import _websocket_mask
+
+
+class WebSocketError(Exception):
+    """Root of what a peer can get wrong in the WebSocket protocol."""
+
+
+class WebSocketProtocolError(WebSocketError):
+    """The peer broke the framing rules; ``close_code`` is the one to close with."""
+
+    def __init__(self, close_code: "CloseCode", reason: str) -> None:
+        super().__init__(reason)
+        self.close_code = close_code
+
+
+class HandshakeError(WebSocketError):
+    """The server did not accept the upgrade, or not as RFC 6455 §4.1 wants it."""
+
+
+class Opcode(IntEnum):
+    """RFC 6455 §5.2; all others are reserved."""
+
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+class CloseCode(IntEnum):
+    """RFC 6455 §7.4.1 and the IANA registry; from 4000 on our own."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    NO_STATUS = 1005  # never sent: "the Close frame named no code"
+    ABNORMAL = 1006  # never sent: "no Close frame came"
+    INVALID_DATA = 1007
+    POLICY_VIOLATION = 1008
+    TOO_LARGE = 1009
+    MANDATORY_EXTENSION = 1010
+    INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012  # draining, or the broker path is lost: reconnect, spread
+    TRY_AGAIN_LATER = 1013  # no capacity: reconnect, spread
+    BAD_GATEWAY = 1014
+    TLS_HANDSHAKE = 1015  # never sent
+    NOT_AUTHENTICATED = 4001  # or the token ended: get a new token first
+    REFUSED = 4003  # also: removed from the room, kicked
+    TOO_SLOW = 4008  # a reader that cannot keep up: reconnect and resume
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The payload of one data frame; ``opcode`` is its message's, TEXT or BINARY."""
+
+    payload: bytes
+    opcode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """To be answered with a Pong of the same payload."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to a Ping, or an unasked sign of life."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The peer closes; without a code in the frame ``code`` is NO_STATUS. Nothing comes after."""
+
+    code: int
+    reason: str
+
+
+Event: TypeAlias = Data | Ping | Pong | Close
+
+_CONTROL_BIT, _MASK_BIT = 0x08, 0x80
+_FIRST_BYTES = frozenset(
+    [opcode | 0x80 for opcode in Opcode]
+    + [opcode for opcode in Opcode if not opcode & _CONTROL_BIT]
+)
+_SENDABLE_CODES = frozenset([*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)])
+_ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+_SWITCHING = re.compile(r"HTTP/1\.1 101( .*)?")
+_REQUEST_PART = re.compile(r"[!-~]+")
+
+
+def mask(key: bytes, data: bytes) -> bytes:
+    """Mask or unmask with the 4 bytes of ``key`` (RFC 6455 §5.3), in C."""
+    return _websocket_mask(key, data)
+
+
+def build(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes | None = None) -> bytes:
+    """One frame; ``mask`` is the client's 4-byte key, None on the server's side."""
+    length = len(payload)
+    first = opcode | 0x80 if fin else opcode
+    bit = 0
+    if mask is not None:
+        bit = _MASK_BIT
+        payload = mask + _websocket_mask(mask, payload)
+    if length < 126:
+        return bytes((first, bit | length)) + payload
+    if length < 0x10000:
+        return bytes((first, bit | 126)) + length.to_bytes(2) + payload
+    return bytes((first, bit | 127)) + length.to_bytes(8) + payload
+
+
+def close_payload(code: int, reason: str = "") -> bytes:
+    """The payload of a Close frame; the reason is cut to 123 bytes at a character's border."""
+    if code not in _SENDABLE_CODES:
+        raise ValueError(f"close code {code} may not be sent (RFC 6455 §7.4)")
+    cut = reason.encode(errors="replace")[:123].decode(errors="ignore")
+    return code.to_bytes(2) + cut.encode()
+
+
+def _frame_at(
+    buffer: bytes | bytearray | memoryview, start: int, masked: bool, frame_bytes: int
+) -> tuple[int, int, int] | None:
+    """First byte, payload start and payload end of the frame at ``start``; None while incomplete.
+
+    All that a header can get wrong is refused before its payload is waited for.
+    """
+    available = len(buffer) - start
+    if available < 2:
+        return None
+    first = buffer[start]
+    length = buffer[start + 1]
+    if first not in _FIRST_BYTES:
+        raise _protocol_error(_first_byte_fault(first))
+    payload = start + 2
+    if masked:
+        if not length & _MASK_BIT:
+            raise _protocol_error("a client's frame must be masked")
+        length &= 0x7F
+        payload = start + 6
+    elif length & _MASK_BIT:
+        raise _protocol_error("a server's frame must not be masked")
+    if length > 125:
+        if first & _CONTROL_BIT:
+            raise _protocol_error("a control frame has at most 125 bytes")
+        size = 2 if length == 126 else 8
+        if available < 2 + size:
+            return None
+        length = _extended_length(buffer[start + 2 : start + 2 + size])
+        payload += size
+    if length > frame_bytes:
+        raise WebSocketProtocolError(
+            CloseCode.TOO_LARGE, f"a frame of {length} bytes, at most {frame_bytes} are taken"
+        )
+    end = payload + length
+    return (first, payload, end) if end <= len(buffer) else None
+
+
+def _extended_length(field: bytes | bytearray | memoryview) -> int:
+    length = int.from_bytes(field)
+    if length < (126 if len(field) == 2 else 0x10000) or length >> 63:
+        raise _protocol_error("a length must take its shortest form, and stay below 2**63")
+    return length
+
+
+def _first_byte_fault(first: int) -> str:
+    if first & 0x70:
+        return "a reserved bit is set, and no extension was agreed"
+    opcode = first & 0x0F
+    if opcode & 0x07 > 2:
+        return f"opcode {opcode:#x} is reserved"
+    return "a control frame must not be fragmented"
+
+
+def _protocol_error(reason: str) -> WebSocketProtocolError:
+    return WebSocketProtocolError(CloseCode.PROTOCOL_ERROR, reason)
+
+
+def walk(
+    buffer: bytes | bytearray | memoryview, start: int = 0, *, frame_bytes: int
+) -> Iterator[tuple[int, bool, int, int]]:
+    """The complete frames of a server in ``buffer`` from ``start`` on, without copying.
+
+    Yields ``(opcode, fin, payload_start, payload_end)``. The last ``payload_end`` (``start``, if
+    nothing came) is where the incomplete rest begins: ``buffer[:payload_end]`` can be forwarded as
+    it is. A WebSocketProtocolError comes after the good frames before it. How fragments follow each
+    other is not checked.
+    """
+    while (frame := _frame_at(buffer, start, False, frame_bytes)) is not None:
+        first, payload, start = frame
+        yield first & 0x0F, first > 0x7F, payload, start
+
+
+class MessageReader:
+    """Events out of the bytes of one peer, however they are cut.
+
+    ``frame_bytes`` bounds a frame's payload and so what is held back (one frame and a chunk).
+    ``masked`` is True when reading a client. Fragments are checked, not joined: each data frame is
+    delivered as it comes.
+    """
+
+    def __init__(self, frame_bytes: int, *, masked: bool) -> None:
+        self._frame_bytes = frame_bytes
+        self._masked = masked
+        self._buffer = bytearray()
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._message: int | None = None
+        self._closed = False
+        self._failure: WebSocketProtocolError | None = None
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events that ``data`` completes, read while the caller iterates.
+
+        So a WebSocketProtocolError comes after the good events before it have been taken (do not
+        gather them with ``list``: its error would swallow them). It is final: every later feed
+        raises it again. After a Close everything is ignored (RFC 6455 §1.4).
+        """
+        if self._failure is not None:
+            raise self._failure
+        self._buffer += data
+        return self._events()
+
+    def _events(self) -> Iterator[Event]:
+        try:
+            while (event := self._next()) is not None:
+                yield event
+        except WebSocketProtocolError as error:
+            self._failure = error
+            self._buffer.clear()
+            raise
+
+    def _next(self) -> Event | None:
+        buffer = self._buffer
+        if self._closed:
+            buffer.clear()
+            return None
+        frame = _frame_at(buffer, 0, self._masked, self._frame_bytes)
+        if frame is None:
+            return None
+        first, start, end = frame
+        payload = bytes(buffer[start:end])
+        if self._masked:
+            payload = _websocket_mask(bytes(buffer[start - 4 : start]), payload)
+        del buffer[:end]
+        opcode = first & 0x0F
+        if opcode <= Opcode.BINARY:
+            return self._data(opcode, first > 0x7F, payload)
+        if opcode == Opcode.CLOSE:
+            self._closed = True
+            return _close(payload)
+        return Ping(payload) if opcode == Opcode.PING else Pong(payload)
+
+    def _data(self, opcode: int, fin: bool, payload: bytes) -> Data:
+        if opcode == Opcode.CONTINUATION:
+            if self._message is None:
+                raise _protocol_error("a continuation frame without a message to continue")
+            opcode = self._message
+        elif self._message is not None:
+            raise _protocol_error("a new message inside a fragmented one")
+        if opcode == Opcode.TEXT:
+            try:
+                self._utf8.decode(payload, fin)
+            except UnicodeDecodeError:
+                raise WebSocketProtocolError(
+                    CloseCode.INVALID_DATA, "a text message is not UTF-8"
+                ) from None
+        self._message = None if fin else opcode
+        return Data(payload, opcode)
+
+
+def _close(payload: bytes) -> Close:
+    if not payload:
+        return Close(CloseCode.NO_STATUS, "")
+    code = int.from_bytes(payload[:2])
+    if len(payload) == 1 or code not in _SENDABLE_CODES:
+        raise _protocol_error("a Close frame without a valid code (RFC 6455 §7.4)")
+    try:
+        return Close(code, payload[2:].decode())
+    except UnicodeDecodeError:
+        raise WebSocketProtocolError(
+            CloseCode.INVALID_DATA, "the reason of a Close frame is not UTF-8"
+        ) from None
+
+
+def accept_key(key: str) -> str:
+    """``Sec-WebSocket-Accept`` for a client's ``Sec-WebSocket-Key`` (RFC 6455 §4.2.2)."""
+    digest = hashlib.sha1(key.encode() + _ACCEPT_GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def client_handshake(host: str, path: str, key: str, subprotocols: Sequence[str]) -> bytes:
+    """The upgrade request; ``key`` is the base64 of 16 random bytes, ``host`` with the port."""
+    for part in (host, path, key, *subprotocols):
+        if not _REQUEST_PART.fullmatch(part):
+            raise ValueError(f"not fit for a request head: {part!r}")
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+    ]
+    if subprotocols:
+        lines.append(f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def check_server_handshake(response: bytes, key: str, subprotocols: Sequence[str]) -> str | None:
+    """The subprotocol that the server chose from those offered, None if it named none.
+
+    ``response`` is the response head up to and including its blank line. Raises HandshakeError.
+    """
+    status, *lines = response.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    if not _SWITCHING.fullmatch(status):
+        raise HandshakeError(f"expected HTTP/1.1 101 Switching Protocols, got {status[:200]!r}")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise HandshakeError(f"{status!r}, but a header has no colon")
+        name = name.lower()
+        value = value.strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if headers.get("upgrade", "").lower() != "websocket":
+        raise HandshakeError(f"{status!r}, but Upgrade is not websocket")
+    if "upgrade" not in re.split(r"[ \t]*,[ \t]*", headers.get("connection", "").lower()):
+        raise HandshakeError(f"{status!r}, but Connection does not say Upgrade")
+    if headers.get("sec-websocket-accept") != accept_key(key):
+        raise HandshakeError(f"{status!r}, but Sec-WebSocket-Accept does not answer our key")
+    if "sec-websocket-extensions" in headers:
+        raise HandshakeError(f"{status!r}, but with extensions that were not offered")
+    chosen = headers.get("sec-websocket-protocol")
+    if chosen is not None and chosen not in subprotocols:
+        raise HandshakeError(f"{status!r}, but with subprotocol {chosen!r}, which was not offered")
+    return chosen

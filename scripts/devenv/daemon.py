@@ -1,0 +1,117 @@
+"""A process that outlives whoever started it, and is found again by a mark in its environment.
+
+No pid files: a session that was killed leaves none behind that lie, and a pid that the system
+gave to someone else is never mistaken for ours. Works from any terminal of the same user.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+MARK = "INTERACT_DAEMON"
+
+
+class Daemon:
+    """The process (with its children) started under `mark`, running or not."""
+
+    def __init__(self, mark: str, log: Path) -> None:
+        self.mark = mark
+        self.log = log
+
+    def spawn(self, argv: Sequence[str | Path], env: Mapping[str, str]) -> None:
+        """Start it in a session of its own; standard output and error are appended to `log`."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            # setsid --fork returns at once and leaves no child that we would have to reap.
+            subprocess.run(
+                ["setsid", "--fork", *argv],
+                env={**env, MARK: self.mark},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=True,
+            )
+
+    def processes(self) -> list[psutil.Process]:
+        """What runs under the mark now, parents before children; empty when it is not running."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self.mark:
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        pids = {process.pid for process in found}
+        return sorted(found, key=lambda process: _parent(process) in pids)
+
+    def alive(self) -> bool:
+        return bool(self.processes())
+
+    def paused(self) -> bool:
+        """Whether it is stopped by `pause`."""
+        return any(process.status() == psutil.STATUS_STOPPED for process in self.processes())
+
+    def pause(self) -> None:
+        """SIGSTOP: it hangs, its sockets stay open."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._signal_all(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL, as if the machine had lost power; returns when it is gone."""
+        self._signal_all(signal.SIGKILL)
+        self._is_gone_within(10)
+
+    def terminate(self) -> None:
+        """Ask for an orderly end (SIGTERM) and return at once."""
+        self.resume()
+        for process in self.processes()[:1]:
+            _signal(process, signal.SIGTERM)
+
+    def stop(self, timeout: float) -> None:
+        """SIGTERM, and after `timeout` seconds SIGKILL."""
+        self.terminate()
+        self.wait_gone(timeout)
+
+    def wait_gone(self, timeout: float) -> None:
+        """Wait for the end that `terminate` asked for; after `timeout` seconds SIGKILL."""
+        if not self._is_gone_within(timeout):
+            self.kill()
+
+    def log_tail(self, lines: int = 25) -> str:
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for process in self.processes():
+            _signal(process, number)
+
+    def _is_gone_within(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while self.alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:
+        return

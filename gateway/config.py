@@ -1,15 +1,16 @@
 """The configuration: a TOML file, environment variables over it, read once and frozen.
 
-``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``. A key or a
-``GATEWAY_*`` variable that does not exist is refused by its name. Durations are seconds, sizes
-bytes. ``conf/gateway.toml`` explains every key.
+``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``; lists are JSON.
+A key or a ``GATEWAY_*`` variable that does not exist is refused by its name. Durations are
+seconds, sizes bytes. ``conf/gateway.toml`` explains every key.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -19,7 +20,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -27,11 +27,18 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from broker.topology import DEFAULT_PREFIX, Topology
 
 ENVIRONMENT_PREFIX: Final = "GATEWAY_"
+#: Names the file itself, and is no key in it.
+CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
 ALGORITHMS = Literal["HS256", "RS256", "ES256"]
 
 
@@ -64,8 +71,18 @@ def _origin(value: str) -> str:
     return value.lower()
 
 
+def _address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address") from None
+
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Tls(_Table):
@@ -77,11 +94,12 @@ class Tls(_Table):
 
 class Server(_Table):
     address: str = ""
-    port: NonNegativeInt = 8080
+    port: Port = 8080
     internal_address: str = "127.0.0.1"
-    internal_port: NonNegativeInt = 8081
+    internal_port: Port = 8081
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
+    stop_timeout: PositiveFloat = 10.0
     tls: Tls | None = None
 
 
@@ -257,30 +275,55 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return parse(table, os.environ, source=str(path))
+    return parse(table, source=str(path))
 
 
-def parse(table: Mapping[str, Any], environment: Mapping[str, str], *, source: str) -> Config:
-    """As :func:`load`, from what has been read already."""
-    problems = _unknown_variables(environment)
+def parse(table: Mapping[str, Any], *, source: str) -> Config:
+    """As :func:`load`, for a table that has been read already."""
+    problems = list(_unknown_variables())
     try:
         config = Config(**table)
     except ValidationError as error:
         # ``include_input=False``: a refused value may be a secret.
         for fault in error.errors(include_input=False, include_url=False):
-            key = ".".join(str(part) for part in fault["loc"]) or "configuration"
-            unknown = fault["type"] == "extra_forbidden"
-            problems.append(f"{key}: {'unknown key' if unknown else fault['msg']}")
+            problems.append(f"{_where(fault['loc'])}: {_what(fault['type'], fault['msg'])}")
+    except SettingsError as error:
+        problems.append(f"environment: {error}; a list or a table is written as JSON")
     if problems:
         raise ConfigError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
     return config
 
 
-def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    known = Config.model_fields
-    return [
-        f"{name}: unknown environment variable"
-        for name in sorted(environment)
-        if name.upper().startswith(ENVIRONMENT_PREFIX)
-        and name[len(ENVIRONMENT_PREFIX) :].lower().split("__")[0] not in known
-    ]
+def secrets_of(table: BaseModel) -> Iterator[str]:
+    """Every secret value in the configuration, for those who must hide them."""
+    for value in (getattr(table, name) for name in type(table).model_fields):
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+        elif isinstance(value, BaseModel):
+            yield from secrets_of(value)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    """The key, and the environment variable if that is where its value comes from."""
+    key = ".".join(str(part) for part in location) or "configuration"
+    variable = ENVIRONMENT_PREFIX + "__".join(str(part) for part in location).upper()
+    for name in os.environ:
+        if name.upper() == variable:
+            return f"{key} (environment variable {name})"
+    return key
+
+
+def _what(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "unknown key"
+    if kind == "missing":
+        return "this key is required"
+    return message.removeprefix("Value error, ")
+
+
+def _unknown_variables() -> Iterator[str]:
+    for name in sorted(os.environ):
+        if not name.upper().startswith(ENVIRONMENT_PREFIX) or name.upper() == CONFIG_VARIABLE:
+            continue
+        if name[len(ENVIRONMENT_PREFIX) :].lower().split("__")[0] not in Config.model_fields:
+            yield f"{name}: unknown environment variable"

@@ -1,0 +1,81 @@
+"""Access rules: which destinations outside the rooms are open, and to which system roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Final
+
+from gateway.auth.patterns import ANY_WORDS, ONE_WORD, Pattern, parse
+from gateway.config import Access, ConfigError
+
+#: A rule that opens all that STOMP and RabbitMQ offer in one direction.
+EVERYTHING: Final = "**"
+
+
+class Direction(StrEnum):
+    SUBSCRIBE = "subscribe"
+    SEND = "send"
+
+
+class AccessRules:
+    """The ``[[access]]`` tables. Without one, nothing is open.
+
+    A rule is a destination as a client writes it; ``*`` and ``#`` between its dots stand for one
+    word and for any number of words, in queue names too. A rule opens its own kind only:
+    ``/queue/x`` does not open ``/amq/queue/x``. A name under the rooms' prefix gets no protection
+    from a rule that covers it: ``/topic/#`` opens every room's topics to its roles.
+    """
+
+    def __init__(self, tables: Sequence[Access]) -> None:
+        """Raises :class:`ConfigError` for a rule that no destination can be."""
+        self._patterns: dict[tuple[str, Direction], list[Pattern]] = {}
+        self._everything: set[tuple[str, Direction]] = set()
+        for number, table in enumerate(tables):
+            for direction in Direction:
+                for rule in getattr(table, direction):
+                    self._add(rule, table.roles, direction, where=f"access.{number}.{direction}")
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Every role for which something is open."""
+        return frozenset(role for role, _ in (*self._patterns, *self._everything))
+
+    def opens(self, roles: Iterable[str], direction: Direction, destination: str) -> bool:
+        """Whether all that this destination can match is open to one of the roles."""
+        roles = frozenset(roles)
+        if self.opens_everything(roles, direction):
+            return True
+        try:
+            request = parse(destination)
+        except ValueError:
+            return False
+        return any(rule.includes(request) for rule in self.patterns(roles, direction))
+
+    def opens_everything(self, roles: Iterable[str], direction: Direction) -> bool:
+        """Whether ``**`` stands for one of the roles: any destination, any header."""
+        return any((role, direction) in self._everything for role in roles)
+
+    def patterns(self, roles: Iterable[str], direction: Direction) -> Iterator[Pattern]:
+        """What is open to the roles by patterns, ``**`` left aside."""
+        for role in roles:
+            yield from self._patterns.get((role, direction), ())
+
+    def _add(self, rule: str, roles: Iterable[str], direction: Direction, *, where: str) -> None:
+        if rule == EVERYTHING:
+            self._everything.update((role, direction) for role in roles)
+            return
+        try:
+            pattern = _rule(rule)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {rule!r}: {error}") from error
+        for role in roles:
+            self._patterns.setdefault((role, direction), []).append(pattern)
+
+
+def _rule(text: str) -> Pattern:
+    pattern = parse(text)
+    wild = (ONE_WORD, ANY_WORDS)
+    if any(sign in word and word != sign for word in pattern.words for sign in wild):
+        raise ValueError("'*' and '#' stand alone between dots ('**' alone opens everything)")
+    return pattern

@@ -1,0 +1,35 @@
+"""The passcode with which a relay logs in to RabbitMQ as the user, good for one dial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from gateway.auth.signing import IdentitySigner
+from gateway.domain.identity import Identity
+from gateway.errors import TokenInvalid
+
+#: Seconds between the gateway's signing and RabbitMQ's question.
+LIFETIME: Final = 60.0
+#: Seconds by which the clocks of two gateways may differ.
+LEEWAY: Final = 5.0
+
+
+class Passcodes:
+    """Passcodes are checked by any gateway with the same secret. ``clock``: Unix time, seconds."""
+
+    def __init__(self, secret: str, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._signer = IdentitySigner(secret, "passcode", clock=clock, leeway=LEEWAY)
+
+    def issue(self, identity: Identity) -> str:
+        end = min(identity.expires_at, self._clock() + LIFETIME)
+        return self._signer.sign(replace(identity, expires_at=end))
+
+    def verify(self, user: str, passcode: str) -> frozenset[str]:
+        """The system roles of the user. Raises :class:`NotAuthenticated` if it is not theirs."""
+        identity = self._signer.verify(passcode)
+        if identity.user != user:
+            raise TokenInvalid("the passcode is another user's")
+        return identity.roles

@@ -1,0 +1,121 @@
+"""Destinations as STOMP and RabbitMQ write them, and when one pattern includes another.
+
+https://www.rabbitmq.com/docs/stomp#d names the kinds; ``rabbit_routing_util:parse_endpoint`` is
+what the broker really does: the kind, a slash, the name with ``/`` as ``%2F``, no other escape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+#: AMQP 0-9-1 names and routing keys are short strings: at most 255 bytes.
+MAX_NAME_BYTES: Final = 255
+ONE_WORD: Final = "*"
+ANY_WORDS: Final = "#"
+
+
+class Kind(StrEnum):
+    """What stands between the first slash and the name."""
+
+    TOPIC = "topic"
+    EXCHANGE = "exchange"
+    QUEUE = "queue"
+    AMQ_QUEUE = "amq/queue"
+    TEMP_QUEUE = "temp-queue"
+    REPLY_QUEUE = "reply-queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A destination, taken apart. ``exchange`` is None unless the kind is one.
+
+    ``words`` are the routing key's or the queue name's, split at the dots; ``*`` stands for one
+    word, ``#`` for any number of them (AMQP 0-9-1, section 3.1.3.3).
+    """
+
+    kind: Kind
+    exchange: str | None
+    words: tuple[str, ...]
+
+    def includes(self, other: Pattern) -> bool:
+        """Whether every name that ``other`` can match is matched here."""
+        return (
+            self.kind is other.kind
+            and self.exchange == other.exchange
+            and includes(self.words, other.words)
+        )
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The words of a name or a routing key; an empty key has none."""
+    return tuple(name.split(".")) if name else ()
+
+
+def includes(rule: tuple[str, ...], request: tuple[str, ...]) -> bool:
+    """Whether every key that ``request`` can match is matched by ``rule``.
+
+    Never true where it is not so. It may be false where it is (``*.#`` and ``#.*`` are the same
+    set): a requested ``#`` is covered by a rule's ``#`` only.
+    """
+    reached = _skip(rule, {0})
+    for word in request:
+        reached = _skip(rule, {_step(rule, at, word) for at in reached} - {None})
+    return len(rule) in reached
+
+
+def _step(rule: tuple[str, ...], at: int, word: str) -> int | None:
+    """Where in the rule one is after this word of the request; None where it does not fit."""
+    if at == len(rule):
+        return None
+    if rule[at] == ANY_WORDS:
+        return at
+    fits = rule[at] == word or (rule[at] == ONE_WORD and word != ANY_WORDS)
+    return at + 1 if fits else None
+
+
+def _skip(rule: tuple[str, ...], places: set[int | None]) -> set[int]:
+    """These places and those behind each ``#`` at them: it may stand for no word at all."""
+    reached: set[int] = set()
+    for place in places:
+        at = place
+        while at is not None and at not in reached:
+            reached.add(at)
+            at = at + 1 if at < len(rule) and rule[at] == ANY_WORDS else None
+    return reached
+
+
+def parse(destination: str) -> Pattern:
+    """Take a destination apart as RabbitMQ does. ``ValueError`` says what is wrong with it.
+
+    Refused beyond what RabbitMQ refuses: a name without a leading slash, unprintable characters, and
+    a ``%`` that is no ``%2F``, because a reader may take it for an escape that the broker does
+    not decode.
+    """
+    if not destination.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    if "%" in destination.replace("%2F", ""):
+        raise ValueError("the only escape is %2F")
+    for kind in Kind:
+        if destination.startswith(prefix := f"/{kind}/"):
+            return _parse(kind, destination.removeprefix(prefix))
+    raise ValueError(f"must start with {', '.join(f'/{kind}/' for kind in Kind)}")
+
+
+def _parse(kind: Kind, rest: str) -> Pattern:
+    exchange: str | None = None
+    name = rest
+    if kind is Kind.EXCHANGE:
+        exchange, _, name = rest.partition("/")
+    if not (name if exchange is None else exchange):
+        raise ValueError("names nothing")
+    # A reply queue's name is everything that follows, slashes and all.
+    if "/" in name and kind is not Kind.REPLY_QUEUE:
+        raise ValueError("a slash within a name is written %2F")
+    name = name.replace("%2F", "/")
+    if exchange is not None:
+        exchange = exchange.replace("%2F", "/")
+    if any(len(part.encode()) > MAX_NAME_BYTES for part in (name, exchange or "")):
+        raise ValueError(f"a name has {MAX_NAME_BYTES} bytes at most")
+    return Pattern(kind, exchange, words(name))

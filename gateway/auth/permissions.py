@@ -1,0 +1,121 @@
+"""Who may do what: the one place that HTTP, STOMP and the broker's questions ask."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Protocol
+
+from broker.topology import Audience
+from gateway.auth.access import AccessRules, Direction
+from gateway.domain.identity import ADMIN, HOST, Identity
+from gateway.domain.room import MemberRole, Membership
+from gateway.errors import Refused, RoomClosed, UnknownRoom
+
+
+class Action(StrEnum):
+    """Worded so that "… is for hosts only" reads on."""
+
+    ADMINISTER = "to administer the gateway"
+    CREATE_ROOM = "to create rooms"
+    SEE_ROOM = "to see the room"
+    MANAGE_ROOM = "to manage the room"
+    READ_PUBLIC = "to read the room's public messages"
+    READ_PRIVATE = "to read the room's private messages"
+    SUBSCRIBE_PUBLIC = "to follow the room's public topic"
+    SUBSCRIBE_PRIVATE = "to follow the room's private topic"
+    CONSUME_PRIVATE = "to consume the room's private queue"
+    POST_PUBLIC = "to post to the room"
+    POST_PRIVATE = "to post to the room's hosts"
+
+
+#: What READ_…, SUBSCRIBE_… and POST_… are called for an audience.
+READ: Final = {Audience.PUBLIC: Action.READ_PUBLIC, Audience.PRIVATE: Action.READ_PRIVATE}
+SUBSCRIBE: Final = {
+    Audience.PUBLIC: Action.SUBSCRIBE_PUBLIC,
+    Audience.PRIVATE: Action.SUBSCRIBE_PRIVATE,
+}
+POST: Final = {Audience.PUBLIC: Action.POST_PUBLIC, Audience.PRIVATE: Action.POST_PRIVATE}
+
+#: The system roles, besides admin, that may act outside any room.
+SYSTEM_ROLES: Final[dict[Action, frozenset[str]]] = {
+    Action.ADMINISTER: frozenset(),
+    Action.CREATE_ROOM: frozenset({HOST}),
+}
+
+_HOSTS: Final = frozenset({MemberRole.HOST})
+_MEMBERS: Final = frozenset(MemberRole)
+
+#: The members who may act in a room.
+MEMBER_ROLES: Final[dict[Action, frozenset[MemberRole]]] = {
+    Action.SEE_ROOM: _MEMBERS,
+    Action.MANAGE_ROOM: _HOSTS,
+    Action.READ_PUBLIC: _MEMBERS,
+    Action.READ_PRIVATE: _HOSTS,
+    Action.SUBSCRIBE_PUBLIC: _MEMBERS,
+    Action.SUBSCRIBE_PRIVATE: _HOSTS,
+    Action.CONSUME_PRIVATE: _HOSTS,
+    Action.POST_PUBLIC: _MEMBERS,
+    Action.POST_PRIVATE: _MEMBERS,
+}
+
+#: What ends when the room is closed; its history stays readable.
+NEEDS_OPEN_ROOM: Final = frozenset(
+    {
+        Action.SUBSCRIBE_PUBLIC,
+        Action.SUBSCRIBE_PRIVATE,
+        Action.CONSUME_PRIVATE,
+        Action.POST_PUBLIC,
+        Action.POST_PRIVATE,
+    }
+)
+
+
+class MembershipLookup(Protocol):
+    async def membership(self, room: int, user: str) -> Membership | None: ...
+
+
+class Permissions:
+    """An admin may everything that there is: also for them a room must exist and be open."""
+
+    def __init__(self, memberships: MembershipLookup, access: AccessRules) -> None:
+        self._memberships = memberships
+        self._access = access
+
+    async def may(self, identity: Identity, action: Action, room: int | None = None) -> bool:
+        """As :meth:`require`, told by a bool; the store being away is still raised."""
+        try:
+            await self.require(identity, action, room)
+        except (Refused, UnknownRoom, RoomClosed):
+            return False
+        return True
+
+    async def require(self, identity: Identity, action: Action, room: int | None = None) -> None:
+        """Return if the identity may do this; actions of :data:`MEMBER_ROLES` need the room.
+
+        Raises :class:`UnknownRoom`, :class:`Refused` (also for who is no member, closed room or
+        not), :class:`RoomClosed`, :class:`StoreUnavailable`.
+        """
+        if action in SYSTEM_ROLES:
+            if not identity.roles & (SYSTEM_ROLES[action] | {ADMIN}):
+                raise Refused(f"your account has no role that allows {action}")
+            return
+        if room is None:
+            raise ValueError(f"{action.name} needs a room")
+        membership = await self._memberships.membership(room, identity.user)
+        if membership is None:
+            raise UnknownRoom(f"there is no room {room}")
+        if not identity.has(ADMIN):
+            if membership.role is None:
+                raise Refused(f"you are not a member of room {room}")
+            if membership.role not in MEMBER_ROLES[action]:
+                raise Refused(f"you are no host of room {room}: only hosts are allowed {action}")
+        if action in NEEDS_OPEN_ROOM and not membership.is_open:
+            raise RoomClosed(f"room {room} is closed; its history can still be read")
+
+    def opens(self, identity: Identity, direction: Direction, destination: str) -> bool:
+        """Whether an access rule opens a destination outside the rooms."""
+        return self._access.opens(identity.roles, direction, destination)
+
+    def opens_everything(self, identity: Identity, direction: Direction) -> bool:
+        """Whether ``**`` is open: frames pass as they are, with any header."""
+        return self._access.opens_everything(identity.roles, direction)

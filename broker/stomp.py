@@ -104,14 +104,17 @@ class Frame:
 
         A body can be a token (SEND to ``/gateway/token``) and is always somebody's own words.
         """
-        shown = (f" {name}={_shown(name, value)}" for name, value in self.headers)
-        return f"<{self.command}{''.join(shown)}, body of {len(self.body)} bytes>"
+        shown = "".join(_shown(name, value) for name, value in self.headers)
+        return f"<{self.command}{shown}, body of {len(self.body)} bytes>"
 
 
 def _shown(name: str, value: str) -> str:
-    if name.strip().lower() in _SECRET_HEADERS:
-        return "***"
-    return repr(value if len(value) <= 80 else value[:79] + "…")
+    secret = name.strip().lower() in _SECRET_HEADERS
+    return f" {_cut(name)[1:-1]}={'***' if secret else _cut(value)}"
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:79] + "…")
 
 
 _Head: TypeAlias = tuple[str, Headers, int, int | None]

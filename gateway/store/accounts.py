@@ -1,0 +1,43 @@
+"""Local logins."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from gateway.store.records import Account
+from gateway.store.tables import accounts
+from gateway.store.values import USER_LENGTH, is_text, json_text, text
+
+
+def get(connection: Connection, user: str) -> Account | None:
+    if not is_text(user):
+        return None
+    row = connection.execute(select(accounts).where(accounts.c.user_id == user)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def put(connection: Connection, account: Account) -> None:
+    values = {
+        "password_hash": account.password_hash,
+        "roles": json_text(sorted(account.roles)),
+    }
+    this = accounts.c.user_id == text(account.user, "user", USER_LENGTH)
+    if connection.execute(update(accounts).where(this).values(values)).rowcount == 0:
+        connection.execute(insert(accounts).values(values, user_id=account.user))
+
+
+def remove(connection: Connection, user: str) -> bool:
+    if not is_text(user):
+        return False
+    return connection.execute(delete(accounts).where(accounts.c.user_id == user)).rowcount == 1
+
+
+def listing(connection: Connection) -> list[Account]:
+    return [_account(row) for row in connection.execute(select(accounts).order_by("user_id"))]
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(row.user_id, row.password_hash, frozenset(json.loads(row.roles)))

@@ -1,0 +1,162 @@
+"""Messages and their numbers: functions that run inside one transaction, on any back end.
+
+Locks are taken in one order everywhere: rooms ascending, then their streams.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, and_, bindparam, false, insert, select, update
+
+from broker.topology import Audience, Stream
+from gateway.domain.message import Draft, Message
+from gateway.errors import GatewayError, Invalid, UnknownRoom
+from gateway.store.numbering import Numbering
+from gateway.store.records import Appended, Page
+from gateway.store.tables import among, messages, outbox, rooms, streams
+from gateway.store.values import (
+    MAX_NUMBER,
+    TYPE_LENGTH,
+    USER_LENGTH,
+    is_room,
+    is_text,
+    json_text,
+    text,
+)
+
+IN_OUTBOX: Final = and_(
+    outbox.c.room == messages.c.room,
+    outbox.c.audience == messages.c.audience,
+    outbox.c.seq == messages.c.seq,
+)
+_SET_HEAD = (
+    update(streams)
+    .where(streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience"))
+    .values(head=bindparam("new_head"))
+)
+
+
+def append(connection: Connection, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
+    """Number the drafts and store them, in the history and in the outbox."""
+    prepared = [(draft, _prepare(draft)) for draft in drafts]
+    storable = [draft for draft, row in prepared if isinstance(row, dict)]
+    numbering = _numbering(connection, storable)
+    answers: list[Appended | GatewayError] = []
+    rows: list[dict[str, Any]] = []
+    for draft, row in prepared:
+        if isinstance(row, GatewayError):
+            answers.append(row)
+            continue
+        answer = numbering.take(draft)
+        answers.append(answer)
+        if isinstance(answer, Appended) and not answer.repeated:
+            rows.append(row | {"seq": answer.message.seq})
+    if rows:
+        _insert(connection, rows, numbering.heads)
+    return answers
+
+
+def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
+    """The row without its number. A draft that cannot be stored fails alone, not its batch."""
+    if not is_room(draft.stream.room):
+        return UnknownRoom(f"there is no room {draft.stream.room}")
+    try:
+        return {
+            "id": draft.id,
+            "room": draft.stream.room,
+            "audience": draft.stream.audience,
+            "sender": text(draft.sender, "sender", USER_LENGTH),
+            "sent_at": draft.sent_at,
+            "type": text(draft.type, "type", TYPE_LENGTH),
+            "body": json_text(draft.body),
+        }
+    except Invalid as error:
+        return error
+
+
+def _numbering(connection: Connection, drafts: Sequence[Draft]) -> Numbering:
+    """Lock the streams, then look: what another gateway committed before is seen from here on."""
+    heads: dict[Stream, int] = {}
+    closed: set[int] = set()
+    # Joined, so that one statement locks both; PostgreSQL then reads the newest version of both.
+    locked = (
+        select(rooms.c.id, rooms.c.closed_at, streams.c.audience, streams.c.head)
+        .join(streams)
+        .where(among(rooms.c.id, sorted({draft.stream.room for draft in drafts})))
+        .order_by(rooms.c.id, streams.c.audience)
+        .with_for_update(key_share=True)
+    )
+    for row in connection.execute(locked):
+        heads[Stream(Audience(row.audience), row.id)] = row.head
+        if row.closed_at is not None:
+            closed.add(row.id)
+    known = (
+        select(messages, outbox.c.seq.label("waiting"))
+        .outerjoin(outbox, IN_OUTBOX)
+        .where(among(messages.c.id, sorted({draft.id for draft in drafts})))
+    )
+    return Numbering(
+        heads,
+        frozenset(closed),
+        {
+            row.id: Appended(message(row), repeated=True, published=row.waiting is None)
+            for row in connection.execute(known)
+        },
+    )
+
+
+def _insert(connection: Connection, rows: list[dict[str, Any]], heads: dict[Stream, int]) -> None:
+    # In the order of ids: two gateways that insert the same ids wait for each other, no deadlock.
+    rows.sort(key=lambda row: UUID.__int__(row["id"]))
+    connection.execute(insert(messages), rows)
+    connection.execute(
+        insert(outbox), [{key: row[key] for key in ("room", "audience", "seq")} for row in rows]
+    )
+    grown = {Stream(row["audience"], row["room"]) for row in rows}
+    connection.execute(
+        _SET_HEAD,
+        [{"in_room": s.room, "in_audience": s.audience, "new_head": heads[s]} for s in grown],
+    )
+
+
+def read(
+    connection: Connection, stream: Stream, *, after: int, limit: int, sender: str | None
+) -> Page:
+    """A page of a stream; all of it from one snapshot."""
+    found = None
+    if is_room(stream.room):
+        bounds = select(streams.c.head, streams.c.first).where(
+            streams.c.room == stream.room, streams.c.audience == stream.audience
+        )
+        found = connection.execute(bounds).one_or_none()
+    if found is None:
+        raise UnknownRoom(f"there is no room {stream.room}")
+    query: Select[Any] = (
+        select(messages)
+        .where(
+            messages.c.room == stream.room,
+            messages.c.audience == stream.audience,
+            messages.c.seq > min(after, MAX_NUMBER),
+        )
+        .order_by(messages.c.seq)
+        .limit(limit)
+    )
+    if sender is not None:
+        query = query.where(messages.c.sender == sender if is_text(sender) else false())
+    return Page([message(row) for row in connection.execute(query)], found.head, found.first)
+
+
+def message(row: Row[Any]) -> Message:
+    return Message(
+        row.id,
+        Stream(Audience(row.audience), row.room),
+        row.seq,
+        row.sender,
+        row.sent_at,
+        row.type,
+        json.loads(row.body),
+    )

@@ -1,0 +1,1 @@
+"""Alembic's environment. A new migration is a new module in ``versions``, never a changed one."""

@@ -1,0 +1,38 @@
+"""Which draft of a batch gets which number: the decision of ``Store.append``, without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from broker.topology import Stream
+from gateway.domain.message import Draft
+from gateway.errors import GatewayError, IdReused, RoomClosed, UnknownRoom
+from gateway.store.records import Appended
+
+
+@dataclass(slots=True)
+class Numbering:
+    """``heads``: the last seq of each stream there is; ``known``: stored messages by their id.
+
+    What :meth:`take` accepts moves the head of its stream on and is known from then on.
+    """
+
+    heads: dict[Stream, int]
+    closed_rooms: frozenset[int]
+    known: dict[UUID, Appended]
+
+    def take(self, draft: Draft) -> Appended | GatewayError:
+        """A repeated id gets the first answer again, whatever became of the room since."""
+        if before := self.known.get(draft.id):
+            if before.message.says_the_same_as(draft):
+                return Appended(before.message, repeated=True, published=before.published)
+            return IdReused(f"id {draft.id} was used for another message; choose a new one")
+        if draft.stream not in self.heads:
+            return UnknownRoom(f"there is no room {draft.stream.room}")
+        if draft.stream.room in self.closed_rooms:
+            return RoomClosed(f"room {draft.stream.room} is closed")
+        self.heads[draft.stream] += 1
+        appended = Appended(draft.numbered(self.heads[draft.stream]), repeated=False)
+        self.known[draft.id] = appended
+        return appended

@@ -1,0 +1,62 @@
+"""Deleting old history, in small transactions: posting goes on between them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from itertools import takewhile
+from typing import Final
+
+from sqlalchemy import Connection, and_, delete, select, update
+
+from broker.topology import Audience, Stream
+from gateway.store.database import Database
+from gateway.store.history import IN_OUTBOX
+from gateway.store.tables import messages, outbox, streams
+
+#: Rows that one transaction deletes at most.
+ROWS: Final = 1000
+
+
+async def prune(database: Database, before: datetime) -> int:
+    """See :meth:`gateway.store.store.Store.prune`."""
+    total = 0
+    for stream in await database.read(partial(_with_old_start, before=before)):
+        while deleted := await database.write(partial(_delete_start, stream=stream, before=before)):
+            total += deleted
+    return total
+
+
+def _with_old_start(connection: Connection, before: datetime) -> list[Stream]:
+    query = (
+        select(streams.c.audience, streams.c.room)
+        .join(
+            messages,
+            and_(
+                messages.c.room == streams.c.room,
+                messages.c.audience == streams.c.audience,
+                messages.c.seq == streams.c.first,
+            ),
+        )
+        .where(messages.c.sent_at < before)
+    )
+    return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
+
+
+def _delete_start(connection: Connection, stream: Stream, before: datetime) -> int:
+    """Only a start is deleted, even where clocks of two gateways disagree: never a hole."""
+    this = and_(streams.c.room == stream.room, streams.c.audience == stream.audience)
+    first = connection.execute(select(streams.c.first).where(this).with_for_update()).scalar_one()
+    of_stream = and_(messages.c.room == stream.room, messages.c.audience == stream.audience)
+    oldest = connection.execute(
+        select(messages.c.sent_at, outbox.c.seq.label("waiting"))
+        .outerjoin(outbox, IN_OUTBOX)
+        .where(of_stream)
+        .order_by(messages.c.seq)
+        .limit(ROWS)
+    )
+    old = takewhile(lambda row: row.sent_at < before and row.waiting is None, oldest.all())
+    if count := sum(1 for _ in old):
+        connection.execute(delete(messages).where(of_stream, messages.c.seq < first + count))
+        connection.execute(update(streams).where(this).values(first=first + count))
+    return count

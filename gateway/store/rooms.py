@@ -1,0 +1,133 @@
+"""Rooms and members. A change of members locks its room first, so that changes queue up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, and_, delete, false, func, insert, select, update
+
+from broker.topology import Audience
+from gateway.domain.room import Member, MemberRole, Membership, Room
+from gateway.errors import LastHost, UnknownRoom
+from gateway.store.tables import members, rooms, streams
+from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
+
+
+def create(
+    connection: Connection, title: str, users: Mapping[str, MemberRole], at: datetime
+) -> Room:
+    if MemberRole.HOST not in users.values():
+        raise LastHost("a room needs at least one member with the role host")
+    values = {"title": text(title, "title", TITLE_LENGTH), "created_at": at}
+    number = connection.execute(insert(rooms).values(values).returning(rooms.c.id)).scalar_one()
+    connection.execute(
+        insert(streams),
+        [{"room": number, "audience": audience, "head": 0, "first": 1} for audience in Audience],
+    )
+    connection.execute(
+        insert(members),
+        [
+            {"room": number, "user_id": text(user, "user", USER_LENGTH), "role": role}
+            for user, role in users.items()
+        ],
+    )
+    return Room(number, title, at)
+
+
+def get(connection: Connection, number: int) -> Room | None:
+    if not is_room(number):
+        return None
+    row = connection.execute(select(rooms).where(rooms.c.id == number)).one_or_none()
+    return None if row is None else _room(row)
+
+
+def of_user(connection: Connection, user: str) -> list[tuple[Room, MemberRole]]:
+    if not is_text(user):
+        return []
+    query = (
+        select(rooms, members.c.role)
+        .join(members)
+        .where(members.c.user_id == user)
+        .order_by(rooms.c.id)
+    )
+    return [(_room(row), MemberRole(row.role)) for row in connection.execute(query)]
+
+
+def close(connection: Connection, number: int, at: datetime) -> bool:
+    if not is_room(number):
+        return False
+    closing = (
+        update(rooms).where(rooms.c.id == number, rooms.c.closed_at.is_(None)).values(closed_at=at)
+    )
+    return connection.execute(closing).rowcount == 1
+
+
+def still_open(connection: Connection) -> list[int]:
+    query = select(rooms.c.id).where(rooms.c.closed_at.is_(None)).order_by(rooms.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def membership(connection: Connection, number: int, user: str) -> Membership | None:
+    if not is_room(number):
+        return None
+    who = members.c.user_id == user if is_text(user) else false()
+    row = connection.execute(
+        select(rooms.c.closed_at, members.c.role)
+        .outerjoin(members, and_(members.c.room == rooms.c.id, who))
+        .where(rooms.c.id == number)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Membership(row.closed_at is None, None if row.role is None else MemberRole(row.role))
+
+
+def list_members(connection: Connection, number: int) -> list[Member]:
+    if not is_room(number):
+        return []
+    query = select(members).where(members.c.room == number).order_by(members.c.user_id)
+    return [Member(row.user_id, MemberRole(row.role)) for row in connection.execute(query)]
+
+
+def set_member(connection: Connection, number: int, user: str, role: MemberRole) -> None:
+    text(user, "user", USER_LENGTH)
+    if not _lock(connection, number):
+        raise UnknownRoom(f"there is no room {number}")
+    if role is not MemberRole.HOST:
+        _keep_a_host(connection, number, without=user)
+    this = and_(members.c.room == number, members.c.user_id == user)
+    if connection.execute(update(members).where(this).values(role=role)).rowcount == 0:
+        connection.execute(insert(members).values(room=number, user_id=user, role=role))
+
+
+def remove_member(connection: Connection, number: int, user: str) -> bool:
+    if not is_text(user) or not _lock(connection, number):
+        return False
+    _keep_a_host(connection, number, without=user)
+    this = and_(members.c.room == number, members.c.user_id == user)
+    return connection.execute(delete(members).where(this)).rowcount == 1
+
+
+def _lock(connection: Connection, number: int) -> bool:
+    if not is_room(number):
+        return False
+    locking = select(rooms.c.id).where(rooms.c.id == number).with_for_update(key_share=True)
+    return connection.execute(locking).one_or_none() is not None
+
+
+def _keep_a_host(connection: Connection, number: int, *, without: str) -> None:
+    others = (
+        select(func.count())
+        .select_from(members)
+        .where(
+            members.c.room == number,
+            members.c.role == MemberRole.HOST,
+            members.c.user_id != without,
+        )
+    )
+    if connection.execute(others).scalar_one() == 0:
+        raise LastHost(f"{without} is the last host of room {number}; name another one first")
+
+
+def _room(row: Row[tuple[object, ...]]) -> Room:
+    return Room(row.id, row.title, row.created_at, row.closed_at)

@@ -1,0 +1,132 @@
+"""SQLite: one file, one thread that writes, a few that read.
+
+SQLAlchemy's synchronous engine runs whole transactions in these threads: one hop between threads a
+transaction, where an asynchronous driver needs one a statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+
+from gateway.errors import StoreUnavailable
+from gateway.store import schema
+
+T = TypeVar("T")
+
+READERS: Final = 2
+#: https://www.sqlite.org/pragma.html; FULL: a commit survives a power cut in WAL mode, too.
+_PRAGMAS: Final = ("synchronous = FULL", "foreign_keys = ON")
+
+
+#: A statement that is wrong is a bug; everything else the driver reports is the database's state.
+_BUGS: Final = (IntegrityError, ProgrammingError, DataError)
+
+
+class SqliteDatabase:
+    """``timeout``: seconds that a call may take, waiting for another process's lock included."""
+
+    def __init__(self, path: Path, *, timeout: float, echo: bool) -> None:
+        self._path = path
+        self._timeout = timeout
+        make = partial(_engine, path, timeout=timeout, echo=echo)
+        # IMMEDIATE takes the write lock at once: a transaction that reads first and writes then
+        # cannot find itself behind another writer. https://www.sqlite.org/lang_transaction.html
+        self._writing = make(begin="BEGIN IMMEDIATE", size=1, pragmas=_PRAGMAS)
+        self._reading = make(begin="BEGIN", size=READERS, pragmas=(*_PRAGMAS, "query_only = ON"))
+        self._writer = ThreadPoolExecutor(1, "sqlite-writer")
+        self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        return await self._run(self._readers, self._reading, query)
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        return await self._run(self._writer, self._writing, change)
+
+    async def migrate(self) -> None:
+        try:
+            await asyncio.to_thread(_create, self._path)
+            await self.write(schema.upgrade)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self._path}: {error.strerror}; the folder must exist and be writable for the"
+                " gateway's user (store.url)"
+            ) from error
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, DBAPIError):
+                raise
+            raise StoreUnavailable(
+                f"{self._path}: {error.__cause__.orig} (store.url)"
+            ) from error.__cause__
+
+    async def close(self) -> None:
+        for threads, engine in ((self._readers, self._reading), (self._writer, self._writing)):
+            threads.submit(engine.dispose)
+            await asyncio.to_thread(threads.shutdown)
+
+    async def _run(
+        self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]
+    ) -> T:
+        running = asyncio.get_running_loop().run_in_executor(threads, _transaction, engine, work)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await running
+        except TimeoutError as error:
+            raise StoreUnavailable(
+                "the database did not answer in time", retry_after=1.0
+            ) from error
+        except _BUGS:
+            raise
+        except DBAPIError as error:
+            raise StoreUnavailable("the database is not available", retry_after=1.0) from error
+
+
+def _create(path: Path) -> None:
+    """Make the file for its owner only; SQLite gives the WAL the same mode."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def _transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _engine(
+    path: Path, *, timeout: float, echo: bool, begin: str, size: int, pragmas: tuple[str, ...]
+) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        echo=echo,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"timeout": timeout, "check_same_thread": False},
+    )
+
+    def set_up(connection: Any, record: object) -> None:
+        # sqlite3 must not begin transactions by itself; see "Enabling Non-Legacy SQLite
+        # Transactional Modes" in SQLAlchemy's SQLite dialect.
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", set_up)
+    event.listen(engine, "begin", start)
+    return engine

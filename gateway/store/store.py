@@ -1,0 +1,165 @@
+"""The store: everything that outlives a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, Self
+from uuid import UUID
+
+from sqlalchemy import text
+
+from broker.topology import Stream
+from gateway.domain.message import Draft, Message
+from gateway.domain.room import Member, MemberRole, Membership, Room
+from gateway.errors import GatewayError, StoreUnavailable
+from gateway.store import accounts, history, outbox, retention, rooms
+from gateway.store.database import Database
+from gateway.store.records import Account, Appended, Page
+from gateway.store.sqlite import SqliteDatabase
+
+#: Seconds that any call may take before it counts as failed.
+TIMEOUT: Final = 5.0
+
+
+class Store:
+    """Rooms, members, messages, outbox and accounts. Make it with :meth:`open`.
+
+    Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away. Times
+    are aware datetimes; they come back in UTC with their microseconds.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    async def open(cls, url: str, *, echo: bool = False, call_timeout: float = TIMEOUT) -> Self:
+        """``sqlite:///file`` or ``postgresql://…`` (libpq's parameters); migrates the database.
+
+        Raises :class:`gateway.errors.StoreUnavailable`, whose text tells the operator what to do;
+        it never holds the password. ``call_timeout``: seconds that each call may take.
+        """
+        database = _database(url, timeout=call_timeout, echo=echo)
+        try:
+            await database.migrate()
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def ping(self) -> None:
+        """Ask the database for an answer."""
+        await self._database.read(lambda connection: connection.execute(text("SELECT 1")))
+
+    # Rooms and members
+
+    async def create_room(
+        self, title: str, members: Mapping[str, MemberRole], at: datetime
+    ) -> Room:
+        """Raises LastHost without a host among the members, Invalid for what cannot be stored."""
+        return await self._database.write(partial(rooms.create, title=title, users=members, at=at))
+
+    async def room(self, room: int) -> Room | None:
+        return await self._database.read(partial(rooms.get, number=room))
+
+    async def rooms_of(self, user: str) -> list[tuple[Room, MemberRole]]:
+        """The rooms whose member the user is, closed ones too, oldest first."""
+        return await self._database.read(partial(rooms.of_user, user=user))
+
+    async def close_room(self, room: int, at: datetime) -> bool:
+        """False: there is no such room, or it is closed already. The history stays."""
+        return await self._database.write(partial(rooms.close, number=room, at=at))
+
+    async def open_rooms(self) -> list[int]:
+        return await self._database.read(rooms.still_open)
+
+    async def membership(self, room: int, user: str) -> Membership | None:
+        """None: there is no such room."""
+        return await self._database.read(partial(rooms.membership, number=room, user=user))
+
+    async def members(self, room: int) -> list[Member]:
+        """By user; empty for a room that does not exist."""
+        return await self._database.read(partial(rooms.list_members, number=room))
+
+    async def set_member(self, room: int, user: str, role: MemberRole) -> None:
+        """Add a member or change the role. Raises UnknownRoom, LastHost, Invalid."""
+        await self._database.write(partial(rooms.set_member, number=room, user=user, role=role))
+
+    async def remove_member(self, room: int, user: str) -> bool:
+        """False: was no member. Raises LastHost."""
+        return await self._database.write(partial(rooms.remove_member, number=room, user=user))
+
+    # Messages
+
+    async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
+        """Store and number a batch (up to 512) in one transaction; an answer to each, in order.
+
+        Each stream counts 1, 2, 3 … without a hole, however many gateways append. An answer may be
+        an error, which concerns that draft alone: IdReused, UnknownRoom, RoomClosed, Invalid.
+
+        After :class:`StoreUnavailable` the batch may have been stored all the same, if the
+        connection broke during the commit; then it is in :meth:`unpublished`, and the same ids
+        give the same answer.
+        """
+        return await self._database.write(partial(history.append, drafts=drafts))
+
+    async def read(
+        self, stream: Stream, *, after: int, limit: int, sender: str | None = None
+    ) -> Page:
+        """Messages with ``seq > after``, at most ``limit``. Raises UnknownRoom."""
+        return await self._database.read(
+            partial(history.read, stream=stream, after=after, limit=limit, sender=sender)
+        )
+
+    async def prune(self, before: datetime) -> int:
+        """Delete the start of each stream, up to the first message that is younger or unpublished.
+
+        Returns how many messages went. Numbers are never given again.
+        """
+        return await retention.prune(self._database, before)
+
+    async def unpublished(self, *, limit: int) -> list[Message]:
+        """The start of the outbox, by stream and seq."""
+        return await self._database.read(partial(outbox.unpublished, limit=limit))
+
+    async def mark_published(self, ids: Sequence[UUID]) -> None:
+        """Take confirmed messages out of the outbox; unknown ids are ignored."""
+        await self._database.write(partial(outbox.mark_published, ids=ids))
+
+    async def outbox_depth(self) -> int:
+        return await self._database.read(outbox.depth)
+
+    # Accounts
+
+    async def account(self, user: str) -> Account | None:
+        return await self._database.read(partial(accounts.get, user=user))
+
+    async def put_account(self, account: Account) -> None:
+        """Make the account, or replace its password hash and roles. Raises Invalid."""
+        await self._database.write(partial(accounts.put, account=account))
+
+    async def remove_account(self, user: str) -> bool:
+        """False: there was none."""
+        return await self._database.write(partial(accounts.remove, user=user))
+
+    async def accounts(self) -> list[Account]:
+        """By user."""
+        return await self._database.read(accounts.listing)
+
+
+def _database(url: str, *, timeout: float, echo: bool) -> Database:
+    if url.startswith("sqlite:///"):
+        return SqliteDatabase(Path(url.removeprefix("sqlite:///")), timeout=timeout, echo=echo)
+    try:
+        # asyncpg is an extra: who stays with SQLite need not install it.
+        from gateway.store.postgresql import PostgresDatabase  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise StoreUnavailable(
+            f"PostgreSQL needs {error.name}: pip install 'interact-gateway[postgres]'"
+        ) from error
+    return PostgresDatabase(url, timeout=timeout, echo=echo)

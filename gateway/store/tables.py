@@ -1,0 +1,120 @@
+"""The tables, as the newest migration leaves them (a test compares the two)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from gateway.store.values import TITLE_LENGTH, TYPE_LENGTH, USER_LENGTH, UtcDateTime
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "fk": "%(table_name)s_%(referred_table_name)s_fk",
+        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+        "ck": "%(table_name)s_%(constraint_name)s_ck",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+    }
+)
+
+# Only an INTEGER PRIMARY KEY numbers itself on SQLite; its integers have 64 bits anyway.
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+_Audience = String(7)
+
+rooms: Final = Table(
+    "rooms",
+    metadata,
+    Column("id", _Number, Identity(), primary_key=True),
+    Column("title", String(TITLE_LENGTH), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+members: Final = Table(
+    "members",
+    metadata,
+    Column("room", _Number, ForeignKey(rooms.c.id), primary_key=True),
+    Column("user_id", String(USER_LENGTH), primary_key=True),
+    Column("role", String(11), nullable=False),
+    CheckConstraint("role IN ('host', 'participant')", name="role"),
+    Index(None, "user_id", "room"),
+)
+
+#: ``head``: the last seq given; it never goes back. ``first``: the lowest seq still kept.
+streams: Final = Table(
+    "streams",
+    metadata,
+    Column("room", _Number, ForeignKey(rooms.c.id), primary_key=True, autoincrement=False),
+    Column("audience", _Audience, primary_key=True),
+    Column("head", _Number, nullable=False),
+    Column("first", _Number, nullable=False),
+    CheckConstraint("audience IN ('public', 'private')", name="audience"),
+    CheckConstraint("head >= 0 AND first BETWEEN 1 AND head + 1", name="range"),
+)
+
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("room", _Number, nullable=False),
+    Column("audience", _Audience, nullable=False),
+    Column("seq", _Number, nullable=False),
+    Column("sender", String(USER_LENGTH), nullable=False),
+    Column("sent_at", UtcDateTime, nullable=False),
+    Column("type", String(TYPE_LENGTH), nullable=False),
+    Column("body", Text, nullable=False),
+    ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
+    UniqueConstraint("room", "audience", "seq"),
+    # A participant's sync of the private stream: only what this sender sent.
+    Index(None, "room", "audience", "sender", "seq"),
+)
+
+#: Stored, not yet confirmed by the broker; in the order in which it goes out. The foreign key keeps
+#: every message that is still in here.
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("room", _Number, primary_key=True, autoincrement=False),
+    Column("audience", _Audience, primary_key=True),
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    ForeignKeyConstraint(
+        ["room", "audience", "seq"], [messages.c.room, messages.c.audience, messages.c.seq]
+    ),
+)
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("user_id", String(USER_LENGTH), primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+)
+
+
+def among(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """``column IN values``, padded to a power of two by repeating the last one.
+
+    So a batch of any size meets one of ten statements that the driver has prepared already.
+    """
+    size = 1 << max(0, len(values) - 1).bit_length()
+    padding = [values[-1]] * (size - len(values)) if values else []
+    return column.in_([*values, *padding])

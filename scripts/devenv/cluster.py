@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 from devenv import broker_users, ports
 from devenv.broker_node import Node
@@ -91,7 +92,7 @@ class Cluster:
         """
         formed = self.root / "formed"
         if not formed.exists():
-            self._discard_half_formed()
+            self._discard_nodes()
         self._prepare()
         # Only the very first start needs an order: the others join what the first one founds.
         founders = self.nodes if formed.exists() else self.nodes[:1]
@@ -111,11 +112,18 @@ class Cluster:
         self._epmd.stop(5)
 
     def destroy(self) -> None:
-        """Kill everything and delete the folder."""
-        for node in self.nodes:
-            node.daemon.kill()
+        """Kill everything and delete the data; accounts and ports stay."""
+        (self.root / "formed").unlink(missing_ok=True)
+        self._discard_nodes()
         self._epmd.stop(5)
-        shutil.rmtree(self.root, ignore_errors=True)
+
+    def delete_queues(self) -> None:
+        """Delete every queue with its messages, so that the next test finds none."""
+        node = self.nodes[0]
+        for queue in node.management("GET", "/api/queues?columns=name", self.admin) or []:
+            node.management(
+                "DELETE", f"/api/queues/%2F/{quote(queue['name'], safe='')}", self.admin
+            )
 
     def start_node(self, number: int) -> None:
         """Start one node and wait until it serves and sees every other running node."""
@@ -147,7 +155,7 @@ class Cluster:
         """Whether every node serves and sees all the others, now."""
         return all(self._serves(node) for node in self.nodes)
 
-    def _discard_half_formed(self) -> None:
+    def _discard_nodes(self) -> None:
         for node in self.nodes:
             node.daemon.kill()
             shutil.rmtree(node.folder, ignore_errors=True)

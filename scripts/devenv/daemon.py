@@ -6,7 +6,6 @@ gave to someone else is never mistaken for ours. Works from any terminal of the 
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,28 +16,37 @@ MARK = "INTERACT_DAEMON"
 
 
 class Daemon:
-    """The process (with its children) started under `mark`, running or not."""
+    """The process (with its children) started under `mark`, running or not.
 
-    def __init__(self, mark: str, log: Path) -> None:
+    `stop_signal` asks it for an orderly end.
+    """
+
+    def __init__(
+        self, mark: str, log: Path, *, stop_signal: signal.Signals = signal.SIGTERM
+    ) -> None:
         self.mark = mark
         self.log = log
+        self._stop_signal = stop_signal
+        self._child: int | None = None
 
     def spawn(self, argv: Sequence[str | Path], env: Mapping[str, str]) -> None:
         """Start it in a session of its own; standard output and error are appended to `log`."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            # setsid --fork returns at once and leaves no child that we would have to reap.
-            subprocess.run(
-                ["setsid", "--fork", *argv],
-                env={**env, MARK: self.mark},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                check=True,
-            )
+        self._child = os.posix_spawnp(
+            argv[0],
+            [str(argument) for argument in argv],
+            {**env, MARK: self.mark},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
 
     def processes(self) -> list[psutil.Process]:
         """What runs under the mark now, parents before children; empty when it is not running."""
+        self._reap()
         found = []
         for process in psutil.process_iter():
             try:
@@ -70,13 +78,13 @@ class Daemon:
         self._is_gone_within(10)
 
     def terminate(self) -> None:
-        """Ask for an orderly end (SIGTERM) and return at once."""
+        """Ask for an orderly end and return at once."""
         self.resume()
         for process in self.processes()[:1]:
-            _signal(process, signal.SIGTERM)
+            _signal(process, self._stop_signal)
 
     def stop(self, timeout: float) -> None:
-        """SIGTERM, and after `timeout` seconds SIGKILL."""
+        """Ask for an orderly end, and after `timeout` seconds SIGKILL."""
         self.terminate()
         self.wait_gone(timeout)
 
@@ -89,6 +97,12 @@ class Daemon:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _reap(self) -> None:
+        # A dead child keeps its pid until somebody asks for its status, and PostgreSQL takes a
+        # pid that still exists for a server that still runs.
+        if self._child is not None and os.waitpid(self._child, os.WNOHANG)[0]:
+            self._child = None
 
     def _signal_all(self, number: signal.Signals) -> None:
         for process in self.processes():

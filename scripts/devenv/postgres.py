@@ -1,0 +1,153 @@
+"""A throw-away PostgreSQL server on loopback, for tests."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from devenv import ports
+from devenv.daemon import Daemon
+from devenv.errors import SetupError
+
+Progress = Callable[[str], None]
+
+_TIMEOUT = 60.0
+_USER = "interact"
+
+
+def binaries() -> Path:
+    """The folder of the newest installed server's programs; they are not on the PATH."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name)
+    )
+    servers = [path for path in found if (path / "initdb").exists()]
+    if not servers:
+        raise SetupError("PostgreSQL is missing: apt-get install postgresql")
+    return servers[-1]
+
+
+class Postgres:
+    """One server. `root` remembers where it is, so that a stale one is found and removed.
+
+    Its data lies in the system's temporary folder: PostgreSQL refuses to run as root, and the
+    user it then runs as may not be allowed into `root`. Everyone on loopback is trusted.
+    """
+
+    def __init__(self, root: Path, *, progress: Progress = lambda text: None) -> None:
+        self._progress = progress
+        self._memo = root / "postgres-folder"
+        self._daemon = Daemon(
+            f"{root.resolve()}:postgres", root / "postgres.log", stop_signal=signal.SIGINT
+        )
+        self._bin = binaries()
+        # A server finds its own programs through PATH-free absolute names; the rest is not ours.
+        self._environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        self.port = 0
+
+    def start(self) -> None:
+        """Make an empty server and wait until it answers; a stale one is removed first."""
+        self.destroy()
+        self._progress("starting PostgreSQL")
+        folder = Path(tempfile.mkdtemp(prefix="interact-postgres-"))
+        self._memo.parent.mkdir(parents=True, exist_ok=True)
+        self._memo.write_text(str(folder))
+        if os.geteuid() == 0:
+            user = _unprivileged()
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        self._run("initdb", "-D", str(folder), "-U", _USER, "-A", "trust", "-E", "UTF8", "-N")
+        self.port = ports.free_block()
+        self._serve()
+
+    def restart(self) -> None:
+        """Stop it, breaking every connection, and start it on the same data and port."""
+        self.stop()
+        self._serve()
+
+    def stop(self) -> None:
+        """A fast shutdown: open transactions are rolled back, connections closed."""
+        self._daemon.stop(_TIMEOUT)
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes."""
+        self._daemon.kill()
+
+    def destroy(self) -> None:
+        """Stop it and delete its data."""
+        self._daemon.kill()
+        if self._memo.exists():
+            shutil.rmtree(self._memo.read_text(), ignore_errors=True)
+            self._memo.unlink()
+
+    def url(self, database: str = "postgres") -> str:
+        """For SQLAlchemy."""
+        return f"postgresql+asyncpg://{_USER}@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, name: str) -> None:
+        self._run("createdb", *self._address(), name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop it even while somebody is connected."""
+        self._run("dropdb", *self._address(), "--force", "--if-exists", name)
+
+    def _serve(self) -> None:
+        folder = self._memo.read_text()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            # Protects against a crash of the machine only, which no test causes.
+            "fsync": "off",
+        }
+        self._daemon.spawn(
+            [
+                *_drop_privileges(),
+                str(self._bin / "postgres"),
+                "-D",
+                folder,
+                *(f"--{key}={value}" for key, value in settings.items()),
+            ],
+            env=self._environment,
+        )
+        deadline = time.monotonic() + _TIMEOUT
+        while not self._answers():
+            if not self._daemon.alive() or time.monotonic() > deadline:
+                raise SetupError(f"PostgreSQL did not start:\n{self._daemon.log_tail()}")
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        command = [str(self._bin / "pg_isready"), "-q", "-d", "postgres", *self._address()]
+        return subprocess.run(command, env=self._environment, check=False).returncode == 0
+
+    def _address(self) -> list[str]:
+        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", _USER]
+
+    def _run(self, program: str, *arguments: str) -> None:
+        result = subprocess.run(
+            [*_drop_privileges(), str(self._bin / program), *arguments],
+            env=self._environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise SetupError(f"{program} failed:\n{result.stderr}")
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
+def _drop_privileges() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    user = _unprivileged()
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]

@@ -1,0 +1,117 @@
+"""What all tiers share: an event loop that forgives nothing, the broker cluster, PostgreSQL.
+
+The servers start when the first test that needs them runs, and live as long as the session.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from tornado.ioloop import IOLoop
+
+from devenv.cluster import Cluster
+from devenv.postgres import Postgres
+from devenv.session_folder import session_folder
+
+_RUN = Path(__file__).parents[1] / ".run"
+_NODES = 3
+_LINGER = 1.0
+
+
+@pytest.fixture
+def io_loop() -> Iterator[IOLoop]:
+    """The loop of pytest-tornado's `gen_test`, on uvloop as in production.
+
+    Fails the test for an exception in a callback or a task that nobody awaited, and for a task
+    that is still there `_LINGER` seconds after the test.
+    """
+    loop = uvloop.new_event_loop()
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    asyncio.set_event_loop(loop)
+    tornado_loop = IOLoop(make_current=False, asyncio_loop=loop)
+    yield tornado_loop
+    leaked: set[asyncio.Task[Any]] = set()
+    if running := asyncio.all_tasks(loop):
+        _, leaked = loop.run_until_complete(asyncio.wait(running, timeout=_LINGER))
+    for task in leaked:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*leaked, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    asyncio.set_event_loop(None)
+    tornado_loop.close(all_fds=True)
+    assert not leaked, f"tasks left running: {leaked}"
+    assert not complaints, f"exceptions that nobody caught: {complaints}"
+
+
+@pytest.fixture(scope="session")
+def progress(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Says what the set-up is doing, past pytest's capture."""
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+
+    def say(text: str) -> None:
+        if capture is None or reporter is None:
+            return
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"[set-up] {text}")
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """Where this session's servers keep their files."""
+    with session_folder(_RUN) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def cluster_of_session(server_folder: Path, progress: Callable[[str], None]) -> Iterator[Cluster]:
+    """Three broker nodes; tests take `cluster`, which mends and empties it after each of them."""
+    cluster = Cluster(server_folder / "cluster", _NODES, progress=progress)
+    cluster.destroy()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.destroy()
+
+
+@pytest.fixture
+def cluster(cluster_of_session: Cluster) -> Iterator[Cluster]:
+    """Three broker nodes, all of them up, without a queue. The test may break them."""
+    yield cluster_of_session
+    cluster_of_session.start()
+    cluster_of_session.delete_queues()
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path, progress: Callable[[str], None]) -> Iterator[Postgres]:
+    """A PostgreSQL server of this session's own. A test that stops it starts it again."""
+    server = Postgres(server_folder, progress=progress)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.destroy()
+
+
+@pytest.fixture(scope="session")
+def _database_numbers() -> Iterator[int]:
+    return count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, _database_numbers: Iterator[int]) -> Iterator[str]:
+    """An empty database of this test's own: `postgresql+asyncpg://…`."""
+    name = f"test_{next(_database_numbers)}"
+    postgres.create_database(name)
+    yield postgres.url(name)
+    postgres.drop_database(name)

@@ -123,6 +123,11 @@ def test_a_counted_body_may_hold_nul() -> None:
     assert one_frame(b"MESSAGE\ncontent-length:1\n\n\0\0").body == b"\0"
 
 
+def test_content_length_is_a_header_not_a_word() -> None:
+    frame = one_frame(b"SEND\nx-content-length:9\nContent-Length:9\na:content-length\n\nab\0")
+    assert frame.body == b"ab"
+
+
 def test_headers_may_be_any_utf8() -> None:
     assert one_frame("SEND\n방:서울\n\n\0".encode()).get("방") == "서울"
 
@@ -195,7 +200,8 @@ def test_no_error_shows_a_header_value_or_a_line_that_is_no_command() -> None:
     ):
         _, error = read(data)
         assert error is not None
-        assert "s3cret" not in f"{error} {error!r} {error.__cause__!r}"
+        assert "s3cret" not in f"{error} {error!r}"
+        assert error.__context__ is None or error.__suppress_context__
 
 
 def test_a_frame_hidden_behind_the_first_nul_of_a_body_that_the_broker_does_not_count() -> None:
@@ -213,6 +219,10 @@ def test_the_good_frames_before_an_error_are_delivered_and_the_error_is_final() 
     assert [frame.command for frame in frames(events)] == ["ACK", "BEGIN"]
     assert isinstance(error, MalformedFrame)
     assert take(parser, b"ABORT\n\n\0") == ([], error)
+
+
+def test_a_lone_cr_between_frames_is_refused_with_the_byte_after_it() -> None:
+    assert read(b"\r", b"S")[1] is not None
 
 
 def test_what_was_not_iterated_comes_with_the_next_feed() -> None:

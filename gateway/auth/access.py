@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
-from gateway.auth.patterns import ANY_WORDS, ONE_WORD, Pattern, parse
+from gateway.auth.patterns import ANY_WORDS, ONE_WORD, Kind, Pattern, parse
 from gateway.config import Access, ConfigError
 
 #: A rule that opens all that STOMP and RabbitMQ offer in one direction.
@@ -16,6 +16,11 @@ EVERYTHING: Final = "**"
 class Direction(StrEnum):
     SUBSCRIBE = "subscribe"
     SEND = "send"
+
+
+#: Temp queues stand in the header ``reply-to`` of a SEND, which subscribes to them; the other
+#: side sends its answer to the reply queue.
+_ONE_WAY: Final = {Kind.TEMP_QUEUE: Direction.SUBSCRIBE, Kind.REPLY_QUEUE: Direction.SEND}
 
 
 class AccessRules:
@@ -66,16 +71,18 @@ class AccessRules:
             self._everything.update((role, direction) for role in roles)
             return
         try:
-            pattern = _rule(rule)
+            pattern = _rule(rule, direction)
         except ValueError as error:
             raise ConfigError(f"{where}: {rule!r}: {error}") from error
         for role in roles:
             self._patterns.setdefault((role, direction), []).append(pattern)
 
 
-def _rule(text: str) -> Pattern:
+def _rule(text: str, direction: Direction) -> Pattern:
     pattern = parse(text)
     wild = (ONE_WORD, ANY_WORDS)
     if any(sign in word and word != sign for word in pattern.words for sign in wild):
         raise ValueError("'*' and '#' stand alone between dots ('**' alone opens everything)")
+    if _ONE_WAY.get(pattern.kind, direction) is not direction:
+        raise ValueError(f"/{pattern.kind}/ goes under {_ONE_WAY[pattern.kind]}")
     return pattern

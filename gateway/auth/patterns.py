@@ -89,9 +89,9 @@ def _skip(rule: tuple[str, ...], places: set[int | None]) -> set[int]:
 def parse(destination: str) -> Pattern:
     """Take a destination apart as RabbitMQ does. ``ValueError`` says what is wrong with it.
 
-    Refused beyond what RabbitMQ refuses: a name without a leading slash, unprintable characters, and
-    a ``%`` that is no ``%2F``, because a reader may take it for an escape that the broker does
-    not decode.
+    Refused beyond what RabbitMQ refuses: a name without a leading slash, unprintable characters,
+    and a ``%`` that is no ``%2F``, because a reader may take it for an escape that the broker
+    does not decode.
     """
     if not destination.isprintable():
         raise ValueError("holds characters that cannot be printed")

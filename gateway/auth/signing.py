@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Final
 
 import jwt
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -11,6 +12,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.domain.identity import Identity
 from gateway.errors import TokenExpired, TokenInvalid
+
+#: Far beyond what is signed here; browsers keep cookies of 4096 bytes at most.
+MAX_BYTES: Final = 8 * 1024
 
 
 class IdentitySigner:
@@ -42,6 +46,8 @@ class IdentitySigner:
 
     def verify(self, signed: str) -> Identity:
         """Raises :class:`TokenInvalid`, :class:`TokenExpired`."""
+        if len(signed) > MAX_BYTES or not signed.isascii():
+            raise self._invalid()
         try:
             claims = jwt.decode(
                 signed,
@@ -52,7 +58,10 @@ class IdentitySigner:
                 options={"require": ["aud", "sub", "exp"], "verify_exp": False},
             )
         except jwt.InvalidTokenError as error:
-            raise TokenInvalid(f"this is no valid {self._purpose} of this gateway") from error
+            raise self._invalid() from error
         if claims["exp"] + self._leeway <= self._clock():
             raise TokenExpired(f"the {self._purpose} has ended")
         return Identity(claims["sub"], frozenset(claims["roles"]), claims["exp"])
+
+    def _invalid(self) -> TokenInvalid:
+        return TokenInvalid(f"this is no valid {self._purpose} of this gateway")

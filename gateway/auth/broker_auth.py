@@ -1,0 +1,250 @@
+"""The answers to RabbitMQ's questions about a relay's user (``rabbitmq_auth_backend_http``).
+
+https://www.rabbitmq.com/docs/access-control; what is asked when, over STOMP:
+
+=====================================  ====================================================
+SUBSCRIBE ``/topic/K``                 topic read K; queue ``stomp-subscription-…`` configure,
+                                       read and write; exchange ``amq.topic`` read
+SUBSCRIBE ``/exchange/X/K``            the same with X; of K only where X is a topic exchange
+SUBSCRIBE ``/queue/Q``                 queue configure, read
+SUBSCRIBE ``/amq/queue/Q``             queue read
+``reply-to:/temp-queue/…``             queue ``amq.gen-…`` configure, read
+SEND ``/topic/K``, ``/exchange/X/K``   exchange write, topic write K
+SEND ``/queue/Q``                      queue configure; exchange ``amq.default`` write
+SEND ``/amq/queue/…, /reply-queue/…``  exchange ``amq.default`` write
+=====================================  ====================================================
+
+The gateway has judged each frame before; this second look lets RabbitMQ itself refuse what a bug
+in the gateway would let through. Nobody writes to a room here: messages to rooms are published by
+the gateway itself, with an account that is internal to RabbitMQ.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import string
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+from urllib.parse import unquote
+
+from broker.topology import EXCHANGE, Topology
+from gateway.auth.access import AccessRules, Direction
+from gateway.auth.names import user_name
+from gateway.auth.passcodes import Passcodes
+from gateway.auth.patterns import Kind, Pattern, includes, words
+from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
+from gateway.domain.identity import ADMIN, Identity
+from gateway.errors import NotAuthenticated, Unavailable
+
+logger = logging.getLogger(__name__)
+
+ALLOW: Final = "allow"
+DENY: Final = "deny"
+ROLE_TAG: Final = "role-"
+
+#: The name under which RabbitMQ asks about the default exchange.
+DEFAULT_EXCHANGE: Final = "amq.default"
+#: Queues that RabbitMQ names itself: of a topic or exchange subscription, and of a temp queue.
+SUBSCRIPTION_QUEUE: Final = "stomp-subscription-"
+TEMPORARY_QUEUE: Final = "amq.gen-"
+
+#: SUBSCRIBE to these kinds reads the queue that they name; SEND or SUBSCRIBE to these declares it.
+_READ: Final = frozenset({Kind.QUEUE, Kind.AMQ_QUEUE})
+_DECLARED: Final = frozenset({Kind.QUEUE})
+
+#: What stays as it is in a tag.
+_PLAIN: Final = frozenset(string.ascii_lowercase + string.digits + "-_.")
+
+
+class Question(StrEnum):
+    """The last part of the path that RabbitMQ asks."""
+
+    USER = "user"
+    VHOST = "vhost"
+    RESOURCE = "resource"
+    TOPIC = "topic"
+
+
+class Permission(StrEnum):
+    CONFIGURE = "configure"
+    READ = "read"
+    WRITE = "write"
+
+
+class _Fields(dict[str, str]):
+    """The parameters of a question; one that is asked for and missing is a ``ValueError``."""
+
+    def __missing__(self, name: str) -> str:
+        raise ValueError(f"no {name}")
+
+
+class BrokerAuth:
+    """Questions as parsed form fields, answers as the plain text that RabbitMQ reads."""
+
+    def __init__(
+        self,
+        passcodes: Passcodes,
+        permissions: Permissions,
+        access: AccessRules,
+        *,
+        topology: Topology,
+        vhost: str,
+    ) -> None:
+        self._passcodes = passcodes
+        self._permissions = permissions
+        self._access = access
+        self._topology = topology
+        self._vhost = vhost
+        self._answers = {
+            Question.USER: self._user,
+            Question.VHOST: self._into_vhost,
+            Question.RESOURCE: self._resource,
+            Question.TOPIC: self._topic,
+        }
+
+    async def answer(self, question: str, arguments: Mapping[str, Sequence[bytes]]) -> str:
+        """``allow``, ``allow role-<role> …`` (user only) or ``deny``; raises nothing.
+
+        ``arguments`` are the raw form or query fields, as in Tornado's ``request.arguments``.
+        Whatever makes no sense or cannot be decided now is denied: the text of an HTTP error
+        would travel on to the client.
+        """
+        try:
+            answer = self._answers[Question(question)]
+            fields = _Fields((name, _only(values)) for name, values in arguments.items())
+            return await answer(fields)
+        except (ValueError, NotAuthenticated):
+            return DENY
+        except Unavailable as error:
+            logger.warning("denied to the broker, for want of an answer: %s", error)
+            return DENY
+
+    async def _user(self, fields: _Fields) -> str:
+        roles = self._passcodes.verify(user_name(fields["username"]), fields["password"])
+        # RabbitMQ makes an atom of each tag, for ever: only roles that matter travel.
+        tags = sorted(role_tag(role) for role in roles & {ADMIN, *self._access.roles})
+        return " ".join([ALLOW, *tags])
+
+    async def _into_vhost(self, fields: _Fields) -> str:
+        self._asker(fields)
+        return ALLOW
+
+    async def _resource(self, fields: _Fields) -> str:
+        asker, name = self._asker(fields), fields["name"]
+        permission = Permission(fields["permission"])
+        match fields["resource"]:
+            case "queue":
+                return _answer(await self._queue(asker, name, permission))
+            case "exchange":
+                return _answer(self._exchange(asker, name, permission))
+        return DENY
+
+    async def _queue(self, asker: Identity, queue: str, permission: Permission) -> bool:
+        if queue.startswith(SUBSCRIPTION_QUEUE):
+            return True
+        room = self._topology.private_queue_room(queue)
+        if (
+            room is not None
+            and permission is Permission.READ
+            and await self._permissions.may(asker, Action.CONSUME_PRIVATE, room)
+        ):
+            return True
+
+        def names(rule: Pattern, kinds: frozenset[Kind]) -> bool:
+            temporary = rule.kind is Kind.TEMP_QUEUE and queue.startswith(TEMPORARY_QUEUE)
+            return temporary or (rule.kind in kinds and includes(rule.words, words(queue)))
+
+        match permission:
+            case Permission.READ:
+                return self._opens(asker, Direction.SUBSCRIBE, lambda rule: names(rule, _READ))
+            case Permission.CONFIGURE:
+                return any(
+                    self._opens(asker, direction, lambda rule: names(rule, _DECLARED))
+                    for direction in Direction
+                )
+            case Permission.WRITE:
+                # A binding to a queue of the client's own choice: x-queue-name, only by ``**``.
+                return self._access.opens_everything(asker.roles, Direction.SUBSCRIBE)
+
+    def _exchange(self, asker: Identity, exchange: str, permission: Permission) -> bool:
+        match permission:
+            case Permission.READ:
+                # Everyone binds to the rooms' exchange; the keys are asked about one by one.
+                return exchange == EXCHANGE or self._opens(
+                    asker, Direction.SUBSCRIBE, lambda rule: rule.exchange == exchange
+                )
+            case Permission.WRITE:
+                return self._opens(
+                    asker, Direction.SEND, lambda rule: _published_to(rule) == exchange
+                )
+            case Permission.CONFIGURE:
+                return False
+
+    async def _topic(self, fields: _Fields) -> str:
+        asker, exchange, key = self._asker(fields), fields["name"], fields["routing_key"]
+
+        def names(rule: Pattern) -> bool:
+            topical = rule.kind in (Kind.TOPIC, Kind.EXCHANGE)
+            return topical and _published_to(rule) == exchange and includes(rule.words, words(key))
+
+        match Permission(fields["permission"]):
+            case Permission.READ:
+                # A wildcard is no stream: nobody follows several rooms at once by membership.
+                stream = self._topology.stream(key) if exchange == EXCHANGE else None
+                if stream and await self._permissions.may(
+                    asker, SUBSCRIBE[stream.audience], stream.room
+                ):
+                    return ALLOW
+                return _answer(self._opens(asker, Direction.SUBSCRIBE, names))
+            case Permission.WRITE:
+                return _answer(self._opens(asker, Direction.SEND, names))
+        return DENY
+
+    def _opens(
+        self, asker: Identity, direction: Direction, fits: Callable[[Pattern], bool]
+    ) -> bool:
+        return self._access.opens_everything(asker.roles, direction) or any(
+            fits(rule) for rule in self._access.patterns(asker.roles, direction)
+        )
+
+    def _asker(self, fields: _Fields) -> Identity:
+        """The user, with the roles that the answer to ``user`` gave. ``ValueError``: elsewhere."""
+        if fields["vhost"] != self._vhost:
+            raise ValueError("another vhost")
+        roles = roles_in_tags(fields.get("tags", ""))
+        return Identity(user_name(fields["username"]), roles, math.inf)
+
+
+def role_tag(role: str) -> str:
+    """A role as a tag of RabbitMQ, which lower-cases tags and parts them at spaces."""
+    return ROLE_TAG + "".join(
+        sign if sign in _PLAIN else "".join(f"%{byte:02x}" for byte in sign.encode())
+        for sign in role
+    )
+
+
+def roles_in_tags(tags: str) -> frozenset[str]:
+    """The roles back again; other tags are none of the gateway's."""
+    return frozenset(
+        unquote(tag.removeprefix(ROLE_TAG), errors="strict")
+        for tag in tags.split()
+        if tag.startswith(ROLE_TAG)
+    )
+
+
+def _published_to(rule: Pattern) -> str:
+    """The exchange by which the destination's messages go."""
+    if rule.kind is Kind.TOPIC:
+        return EXCHANGE
+    return DEFAULT_EXCHANGE if rule.exchange is None else rule.exchange
+
+
+def _only(values: Sequence[bytes]) -> str:
+    (value,) = values
+    return value.decode()
+
+
+def _answer(allowed: bool) -> str:
+    return ALLOW if allowed else DENY

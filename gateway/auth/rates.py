@@ -1,0 +1,38 @@
+"""Token buckets: how often one address, or one user, may do something."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from gateway.errors import RateLimited
+
+
+class RateLimiter:
+    """``burst`` at once, then ``rate`` per second, for each key.
+
+    ``clock`` gives seconds and never goes back. At most ``capacity`` keys are remembered; beyond
+    it the key that was longest unused starts afresh.
+    """
+
+    def __init__(
+        self, rate: float, burst: int, *, clock: Callable[[], float], capacity: int = 10_000
+    ) -> None:
+        self._interval = 1 / rate
+        self._allowance = (burst - 1) * self._interval
+        self._clock = clock
+        self._capacity = capacity
+        # One number a bucket: when it will be full again. A full one need not be remembered.
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+
+    def check(self, key: Hashable) -> None:
+        """Take one token. Raises :class:`RateLimited` with the seconds until there is one."""
+        now = self._clock()
+        full_at = max(now, self._full_at.get(key, now))
+        wait = full_at - self._allowance - now
+        if wait > 0:
+            raise RateLimited("too many requests; slow down", retry_after=wait)
+        self._full_at[key] = full_at + self._interval
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._capacity:
+            self._full_at.popitem(last=False)

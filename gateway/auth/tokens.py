@@ -1,0 +1,140 @@
+"""JSON Web Tokens (RFC 7519) of the issuer that the configuration trusts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import jwt
+
+from gateway.auth.jwks import HttpDocument, Jwks
+from gateway.auth.keys import KeySource, OneKey, read_key_file
+from gateway.auth.names import user_name
+from gateway.config import ConfigError
+from gateway.config import Jwt as Settings
+from gateway.domain.identity import Identity
+from gateway.errors import TokenExpired, TokenInvalid
+
+MAX_BYTES: Final = 8 * 1024
+#: The last second that can be written as a date (9999-12-31T23:59:59Z).
+LAST_SECOND: Final = 253_402_300_799
+_SHOWN: Final = 100
+
+
+class Tokens:
+    """Checks tokens. ``known_roles`` are the system roles that mean something here; others, of
+    which a token may carry many, are left out of the identity.
+    """
+
+    def __init__(self, settings: Settings, keys: KeySource, *, known_roles: frozenset[str]) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._known_roles = known_roles
+
+    async def verify(self, token: str) -> Identity:
+        """Who the token is for. Raises :class:`TokenInvalid`, :class:`TokenExpired` with a text
+        that says what is wrong, and :class:`Unavailable` when the issuer's keys are out of reach.
+        """
+        if len(token) > MAX_BYTES or not token.isascii():
+            raise TokenInvalid(f"a token is ASCII and has {MAX_BYTES} bytes at most")
+        algorithms = self._keys.algorithms
+        header = _header(token)
+        algorithm = header.get("alg")
+        if algorithm not in algorithms:
+            raise TokenInvalid(f"a token is signed by {' or '.join(algorithms)} here")
+        key = await self._keys.key(algorithm, header.get("kid"))
+        return self._identity(self._claims(token, key, algorithms))
+
+    def _claims(self, token: str, key: Any, algorithms: tuple[str, ...]) -> dict[str, Any]:
+        settings = self._settings
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=algorithms,
+                issuer=settings.issuer,
+                audience=settings.audience,
+                leeway=settings.leeway,
+                options={"require": ["iss", "aud", "exp", settings.user_claim]},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenExpired("the token has expired; get a new one") from error
+        except jwt.ImmatureSignatureError as error:
+            raise TokenInvalid("the token is not valid yet (nbf, iat)") from error
+        except jwt.MissingRequiredClaimError as error:
+            raise TokenInvalid(f"the token has no {error.claim!r}, which it must have") from error
+        except jwt.InvalidAudienceError as error:
+            raise TokenInvalid(_mismatch("audience", token, "aud", settings.audience)) from error
+        except jwt.InvalidIssuerError as error:
+            raise TokenInvalid(_mismatch("issuer", token, "iss", settings.issuer)) from error
+        except jwt.InvalidSignatureError as error:
+            raise TokenInvalid("the token's signature is not its issuer's") from error
+        except jwt.PyJWTError as error:
+            raise TokenInvalid("the token is malformed") from error
+
+    def _identity(self, claims: dict[str, Any]) -> Identity:
+        settings = self._settings
+        try:
+            user = user_name(claims[settings.user_claim])
+        except ValueError as error:
+            raise TokenInvalid(f"the token's {settings.user_claim!r}: {error}") from error
+        roles = claims.get(settings.roles_claim, [])
+        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+            raise TokenInvalid(f"the token's {settings.roles_claim!r} must be a list of strings")
+        expires_at = min(int(claims["exp"]), LAST_SECOND)
+        return Identity(user, self._known_roles.intersection(roles), expires_at)
+
+
+def key_source(settings: Settings, *, clock: Callable[[], float]) -> KeySource:
+    """The configured kind of key; to be called inside the running loop.
+
+    ``clock`` gives seconds and never goes back. Raises :class:`ConfigError`.
+    """
+    if settings.secret is not None:
+        return OneKey(settings.secret.get_secret_value().encode(), "HS256")
+    if settings.key_file is not None:
+        return read_key_file(settings.key_file, settings.algorithms)
+    assert settings.jwks_url is not None  # noqa: S101 - the configuration has exactly one of three
+    return Jwks(
+        HttpDocument(settings.jwks_url),
+        settings.algorithms,
+        lifetime=settings.jwks_lifetime,
+        cooldown=settings.jwks_cooldown,
+        clock=clock,
+    )
+
+
+def issue(
+    settings: Settings, user: str, *, roles: frozenset[str], expires_at: float, now: float
+) -> str:
+    """A token that this gateway accepts, for trying it out; times are seconds since the epoch.
+
+    Raises :class:`ConfigError` unless tokens are signed with a shared secret, ``ValueError`` for
+    what cannot name a user.
+    """
+    if settings.secret is None:
+        raise ConfigError("auth.jwt: only with secret (HS256) can the gateway sign tokens itself")
+    claims = {
+        "iss": settings.issuer,
+        "aud": settings.audience,
+        settings.user_claim: user_name(user),
+        settings.roles_claim: sorted(roles),
+        "iat": int(now),
+        "exp": int(expires_at),
+    }
+    return jwt.encode(claims, settings.secret.get_secret_value(), algorithm="HS256")
+
+
+def _header(token: str) -> dict[str, Any]:
+    try:
+        return jwt.get_unverified_header(token)
+    except jwt.PyJWTError as error:
+        raise TokenInvalid("this is no JSON Web Token") from error
+
+
+def _mismatch(what: str, token: str, claim: str, expected: str) -> str:
+    """Only for a token whose signature is good: it shows what the token says."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    found = json.dumps(claims[claim])[:_SHOWN]
+    return f"the token's {what} is {found}, this gateway expects {json.dumps(expected)}"

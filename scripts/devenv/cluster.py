@@ -170,8 +170,9 @@ class Cluster:
 
     def _wait_ready(self, nodes: Iterable[Node]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        waiting = list(nodes)
+        waiting = [node for node in nodes if not self._serves(node)]
         while waiting:
+            time.sleep(0.2)
             for node in list(waiting):
                 if not node.daemon.alive():
                     raise SetupError(f"RabbitMQ {node.name} did not start:\n{node.log_tail()}")
@@ -184,8 +185,6 @@ class Cluster:
                     f"RabbitMQ {node.name} was not ready after {START_TIMEOUT:.0f} s:\n"
                     f"{node.log_tail()}"
                 )
-            if waiting:
-                time.sleep(0.2)
 
     def _serves(self, node: Node) -> bool:
         """Whether `node` serves and sees every other node that is meant to run."""

@@ -62,7 +62,7 @@ class Daemon:
 
     def paused(self) -> bool:
         """Whether it is stopped by `pause`."""
-        return any(process.status() == psutil.STATUS_STOPPED for process in self.processes())
+        return any(_status(process) == psutil.STATUS_STOPPED for process in self.processes())
 
     def pause(self) -> None:
         """SIGSTOP: it hangs, its sockets stay open."""
@@ -122,6 +122,13 @@ def _parent(process: psutil.Process) -> int:
         return process.ppid()
     except psutil.NoSuchProcess:
         return 0
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return process.status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_DEAD
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

@@ -1,0 +1,340 @@
+"""One client's connection: its requests are judged and carried out, and it is cleaned up once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Protocol
+
+from tornado.iostream import IOStream, StreamClosedError
+
+from broker.stomp import Frame, HeartBeat
+from broker.topology import Topology
+from broker.wsframes import CloseCode
+from gateway.domain.identity import Identity
+from gateway.errors import (
+    BadFrame,
+    BrokerUnavailable,
+    GatewayError,
+    Internal,
+    Invalid,
+    NotAuthenticated,
+    Refused,
+    TokenExpired,
+    UnknownRoom,
+    outcome,
+)
+from gateway.live.destinations import RoomQueue, RoomTopic
+from gateway.live.dialler import Dialler
+from gateway.live.judge import Judge
+from gateway.live.registry import Registry
+from gateway.live.relay import Relay
+from gateway.live.requests import (
+    Acknowledge,
+    Connect,
+    Disconnect,
+    Post,
+    Renew,
+    Request,
+    Send,
+    Subscribe,
+    Transact,
+    Unsubscribe,
+)
+from gateway.live.session import Session, State
+from gateway.live.socket import ClientSocket
+from gateway.logs import connection as connection_in_logs
+from gateway.messages.intake import Intake
+
+logger = logging.getLogger(__name__)
+
+SERVER: Final = "interact-gateway"
+#: Seconds a broker has to answer DISCONNECT.
+_LEAVE: Final = 5.0
+#: Milliseconds: heart-beats more often than this are neither promised nor expected.
+_SHORTEST_HEART_BEAT: Final = 1_000
+#: Seconds over which clients that have to come back are spread, each drawing its own.
+_SPREAD: Final = (1.0, 5.0)
+
+
+class TokenVerifier(Protocol):
+    async def verify(self, token: str) -> Identity: ...
+
+
+class PrivateQueues(Protocol):
+    async def ensure_private_queue(self, room: int) -> None:
+        """Declare the queue unless it is there. Raises :class:`BrokerUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every connection works with. ``clock`` is Unix time; all times are seconds."""
+
+    topology: Topology
+    tokens: TokenVerifier
+    judge: Judge
+    intake: Intake
+    queues: PrivateQueues
+    dialler: Dialler
+    registry: Registry
+    frame_bytes: int
+    upstream_frame_bytes: int
+    subscriptions: int
+    connect_timeout: float
+    stall_timeout: float
+    clock: Callable[[], float]
+    rng: Random
+
+
+class Connection:
+    """``identity`` is known from the handshake, or comes with CONNECT. ``address`` and ``id`` are
+    for logs and the dashboard."""
+
+    def __init__(
+        self,
+        stream: IOStream,
+        services: Services,
+        *,
+        id: str,
+        address: str,
+        identity: Identity | None,
+    ) -> None:
+        self.id = id
+        self.address = address
+        self.identity = identity
+        self.since = services.clock()
+        self.session = Session(services.topology, max_subscriptions=services.subscriptions)
+        self._services = services
+        self._loop = asyncio.get_running_loop()
+        self._socket = ClientSocket(
+            stream, frame_bytes=services.frame_bytes, stall_timeout=services.stall_timeout
+        )
+        self._relay: Relay | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._receipt: str | None = None
+        self._ended = False
+
+    @property
+    def node(self) -> str | None:
+        """The broker node of the relay, if there is one."""
+        return self._relay.node if self._relay else None
+
+    def attends(self, room: int) -> bool:
+        """Whether it is subscribed to a destination of the room."""
+        for destination in self.session.subscriptions.values():
+            match destination:
+                case RoomTopic(stream) if stream.room == room:
+                    return True
+                case RoomQueue(number) if number == room:
+                    return True
+        return False
+
+    async def run(self) -> None:
+        """Serve the client until it is gone; everything it held is given back by then."""
+        connection_in_logs.set(self.id)
+        logger.info("connected from %s", self.address)
+        self._services.registry.add(self)
+        self._set_deadline(
+            self._services.connect_timeout, NotAuthenticated("no CONNECT came in time")
+        )
+        try:
+            while not self._socket.left:
+                await self._take(await self._socket.read())
+            self.end(None)
+        except StreamClosedError:
+            logger.info("the client is gone")
+        finally:
+            self._ended = True
+            self._release()
+            self._socket.close()
+            self._services.registry.forget(self)
+
+    def end(self, error: GatewayError | None, *, told: bool = False) -> None:
+        """Tell the client why in an ERROR frame (unless it has been ``told``), close, and give
+        everything back: at once, once, from anywhere. None: the client asked for it."""
+        if self._ended:
+            return
+        self._ended = True
+        self._release()
+        code = CloseCode.NORMAL if error is None else outcome(error).close_code
+        if error is not None:
+            if not told:
+                self._socket.send("ERROR", self._explanation(error), error.detail.encode())
+            logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)
+        self._socket.say_goodbye(code)
+
+    def _explanation(self, error: GatewayError) -> list[tuple[str, str]]:
+        row = outcome(error)
+        headers = [("message", row.code), ("content-type", "text/plain;charset=utf-8")]
+        if self._receipt is not None:
+            headers.append(("receipt-id", self._receipt))
+        if row.close_code in (CloseCode.SERVICE_RESTART, CloseCode.TRY_AGAIN_LATER):
+            # Drawn for each client: those who leave together must not come back together.
+            wait = (error.retry_after or 0.0) + self._services.rng.uniform(*_SPREAD)
+            headers.append(("retry-after", str(round(wait * 1000))))
+        return headers
+
+    def _release(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._relay is not None:
+            self._relay.close()
+
+    async def _take(self, data: bytes) -> None:
+        """Whatever is wrong with the data, or with us, ends the connection with its reason."""
+        try:
+            for event in self._socket.frames(data):
+                if isinstance(event, HeartBeat):
+                    if self._relay is not None:
+                        await self._relay.send(b"\n")
+                else:
+                    self._receipt = event.get("receipt")
+                    await self._carry_out(self.session.receive(event))
+                    self._receipt = None
+        except GatewayError as error:
+            self.end(error)
+        except Exception:
+            logger.exception("a frame could not be handled")
+            self.end(Internal("the gateway failed; its log says why"))
+
+    async def _carry_out(self, request: Request) -> None:
+        judge = self._services.judge
+        match request:
+            case Connect():
+                await self._connect(request)
+            case Subscribe():
+                await self._subscribe(request)
+            case Unsubscribe():
+                await self._pass(judge.unsubscribe(self._who, request))
+            case Send():
+                await self._pass(judge.send(self._who, request), dial=True)
+            case Post():
+                await self._post(request)
+            case Acknowledge() | Transact():
+                await self._pass(judge.transact(self._who, request))
+            case Renew():
+                await self._renew(request)
+            case Disconnect():
+                await self._disconnect(request)
+
+    async def _connect(self, request: Connect) -> None:
+        if self.identity is None:
+            if not request.token:
+                raise NotAuthenticated(
+                    "CONNECT needs a token as passcode, or the handshake a cookie or bearer token"
+                )
+            self.identity = await self._services.tokens.verify(request.token)
+        self._services.registry.admit(self, self.identity.user)
+        self._end_with(self.identity)
+        self.session.authenticated(request.version)
+        sends, wants = (
+            max(_SHORTEST_HEART_BEAT, interval) if interval else 0
+            for interval in request.heart_beat
+        )
+        self._socket.send(
+            "CONNECTED",
+            [
+                ("version", request.version),
+                ("heart-beat", f"{wants},{sends}"),
+                ("server", SERVER),
+                ("session", self.id),
+            ],
+        )
+        self._socket.keep_alive(
+            sends=sends / 1000,
+            wants=wants / 1000,
+            lost=lambda: self.end(Invalid("nothing came within the heart-beat's time")),
+        )
+        logger.info("%s speaks STOMP %s", self.identity.user, request.version)
+
+    async def _subscribe(self, request: Subscribe) -> None:
+        frame = await self._services.judge.subscribe(self._who, request)
+        if isinstance(request.destination, RoomQueue):
+            await self._services.queues.ensure_private_queue(request.destination.room)
+        await self._pass(frame, dial=True)
+
+    async def _post(self, request: Post) -> None:
+        try:
+            await self._services.intake.post(
+                self._who,
+                request.stream,
+                id=request.id,
+                type=request.type,
+                importance=request.importance,
+                body=request.body,
+            )
+        except (Refused, UnknownRoom):
+            if not self._services.judge.opens_topic(self._who, request.frame):
+                raise
+            await self._pass(request.frame.raw, dial=True)
+        else:
+            self._acknowledge(request.frame)
+
+    async def _renew(self, request: Renew) -> None:
+        identity = await self._services.tokens.verify(request.token)
+        if identity.user != self._who.user:
+            raise Refused("the token is another user's; renew with one of the same subject")
+        self.identity = identity
+        self._end_with(identity)
+        self._acknowledge(request.frame)
+
+    async def _disconnect(self, request: Disconnect) -> None:
+        if self._relay is None:
+            self._acknowledge(request.frame)
+            self.end(None)
+        else:
+            # The broker answers when it has done all that came before, and closes.
+            self._set_deadline(_LEAVE, None)
+            await self._pass(request.frame.raw)
+
+    async def _pass(self, frame: bytes, *, dial: bool = False) -> None:
+        if self._relay is None:
+            if not dial:
+                raise BadFrame("there is no subscription at the broker that this could mean")
+            self._relay = await self._dial()
+        await self._relay.send(frame)
+
+    async def _dial(self) -> Relay:
+        upstream, lease = await self._services.dialler.dial(self._who, self.session.version)
+        relay = Relay(
+            upstream,
+            lease,
+            client=self._socket.writer,
+            ended=self._relay_ended,
+            frame_bytes=self._services.upstream_frame_bytes,
+            stall_timeout=self._services.stall_timeout,
+        )
+        if self._ended:
+            relay.close()
+        return relay
+
+    def _relay_ended(self, error: GatewayError | None, *, told: bool = False) -> None:
+        if error is None and self.session.state is not State.LEAVING:
+            error = BrokerUnavailable("the broker closed the connection")
+        self.end(error, told=told)
+
+    def _acknowledge(self, frame: Frame) -> None:
+        receipt = frame.get("receipt")
+        if receipt is not None and not self._ended:
+            self._socket.send("RECEIPT", [("receipt-id", receipt)])
+
+    @property
+    def _who(self) -> Identity:
+        if self.identity is None:
+            raise NotAuthenticated("CONNECT first")
+        return self.identity
+
+    def _end_with(self, identity: Identity) -> None:
+        self._set_deadline(
+            identity.expires_at - self._services.clock(),
+            TokenExpired("the token has ended: get a new one and connect again"),
+        )
+
+    def _set_deadline(self, seconds: float, error: GatewayError | None) -> None:
+        """End with ``error`` then, whatever the deadline was before."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(max(0.0, seconds), self.end, error)

@@ -1,0 +1,79 @@
+"""Finding a broker node for a client's relay: the least loaded, and the next where that fails."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from broker.balancer import Balancer, Lease, NoNodeAvailable
+from broker.upstream import Credentials, DialError, LoginRefused, Upstream, dial, log_in
+from gateway.auth.passcodes import Passcodes
+from gateway.domain.identity import Identity
+from gateway.errors import BrokerUnavailable
+
+logger = logging.getLogger(__name__)
+
+#: Milliseconds: what the gateway sends and wants on a relay, whatever its client agreed to. A node
+#: that hangs is noticed in time, and Web-STOMP's idle timeout (60 s without a byte from us) never
+#: strikes.
+HEART_BEAT: Final = (10_000, 5_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialler:
+    """``timeout``: seconds for a node to accept the WebSocket, and again for its CONNECTED."""
+
+    balancer: Balancer
+    passcodes: Passcodes
+    vhost: str
+    timeout: float
+    tls: ssl.SSLContext | None
+
+    async def dial(self, who: Identity, version: str) -> tuple[Upstream, Lease]:
+        """A session at the broker as this user, in exactly this STOMP version.
+
+        Each available node is tried once. Raises :class:`BrokerUnavailable`.
+        """
+        tried: set[str] = set()
+        while True:
+            try:
+                lease = self.balancer.acquire(tried)
+            except NoNodeAvailable as error:
+                logger.warning("no broker node for a relay: %s", error)
+                raise BrokerUnavailable("no broker node is available") from error
+            try:
+                upstream = await self._session(lease, who, version)
+            except LoginRefused as error:
+                # The node works: it has asked this gateway, or could not.
+                lease.release()
+                logger.error("relay login: %s", error)
+                raise BrokerUnavailable("the broker did not accept the relay's login") from error
+            except DialError as error:
+                lease.failed(error.what)
+                logger.warning("relay dial: %s", error)
+                tried.add(lease.node.name)
+            except BaseException:
+                lease.release()
+                raise
+            else:
+                lease.up()
+                return upstream, lease
+
+    async def _session(self, lease: Lease, who: Identity, version: str) -> Upstream:
+        secure = urlsplit(lease.node.web_stomp).scheme == "wss"
+        websocket = await dial(
+            lease.node,
+            timeout=self.timeout,
+            ssl_options=self.tls if secure else None,
+            protocol=f"v{version.replace('.', '')}.stomp",
+        )
+        return await log_in(
+            websocket,
+            Credentials(who.user, self.passcodes.issue(who), self.vhost),
+            timeout=self.timeout,
+            version=version,
+            heart_beat=HEART_BEAT,
+        )

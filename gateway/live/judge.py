@@ -1,0 +1,114 @@
+"""Which of a client's frames may pass, and in which form they reach the broker.
+
+A room's own destinations are judged by membership and rebuilt from the headers that mean something
+here; what an access rule opens passes byte for byte. Everything else is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from broker.stomp import Frame, serialise
+from broker.topology import Topology
+from gateway.auth.access import Direction
+from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
+from gateway.domain.identity import Identity
+from gateway.errors import GatewayError, Refused
+from gateway.live.destinations import Destination, RoomQueue, RoomTopic
+from gateway.live.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
+
+#: What a SUBSCRIBE to a room may say; nothing else of it reaches the broker.
+ROOM_HEADERS: Final = frozenset({"id", "destination", "ack", "receipt", "prefetch-count"})
+
+#: Headers by which RabbitMQ lets a client shape or name queues
+#: (https://www.rabbitmq.com/docs/stomp#queue-parameters); a few more begin with ``x-``.
+QUEUE_HEADERS: Final = frozenset({"durable", "persistent", "auto-delete", "exclusive"})
+
+
+class Judge:
+    """Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for what may not pass."""
+
+    def __init__(self, permissions: Permissions, topology: Topology) -> None:
+        self._permissions = permissions
+        self._topology = topology
+
+    async def subscribe(self, who: Identity, request: Subscribe) -> bytes:
+        """The SUBSCRIBE for the broker."""
+        frame = request.frame
+        try:
+            await self._may_join(who, request.destination)
+            _refuse_queue_headers(frame)
+        except GatewayError:
+            if self._opened(who, Direction.SUBSCRIBE, frame):
+                return frame.raw
+            raise
+        return self._for_room(request.destination, frame)
+
+    def unsubscribe(self, who: Identity, request: Unsubscribe) -> bytes:
+        """The UNSUBSCRIBE for the broker; ``durable:true`` on it would delete a queue."""
+        if not self._permissions.opens_everything(who, Direction.SUBSCRIBE):
+            _refuse_queue_headers(request.frame)
+        if isinstance(request.destination, RoomQueue):
+            return self._for_room(request.destination, request.frame)
+        return request.frame.raw
+
+    def send(self, who: Identity, request: Send) -> bytes:
+        if not self._opened(who, Direction.SEND, request.frame):
+            raise Refused(
+                f"no access rule opens {request.frame.get('destination')!r} for sending to you"
+            )
+        return request.frame.raw
+
+    def opens_topic(self, who: Identity, frame: Frame) -> bool:
+        """Whether a rule lets somebody who may not post to a room publish to its topic directly."""
+        return self._opened(who, Direction.SEND, frame)
+
+    def transact(self, who: Identity, request: Acknowledge | Transact) -> bytes:
+        """Acknowledgements pass; transactions are part of what the rule ``**`` opens."""
+        frame = request.frame
+        if (isinstance(request, Transact) or frame.get("transaction") is not None) and not any(
+            self._permissions.opens_everything(who, direction) for direction in Direction
+        ):
+            raise Refused("transactions are open only to roles with the access rule '**'")
+        return frame.raw
+
+    async def _may_join(self, who: Identity, destination: Destination) -> None:
+        match destination:
+            case RoomTopic(stream):
+                await self._permissions.require(who, SUBSCRIBE[stream.audience], stream.room)
+            case RoomQueue(room):
+                await self._permissions.require(who, Action.CONSUME_PRIVATE, room)
+            case _:
+                raise Refused("this destination is no room's, and no access rule opens it to you")
+
+    def _opened(self, who: Identity, direction: Direction, frame: Frame) -> bool:
+        if self._permissions.opens_everything(who, direction):
+            return True
+        plain = not _shapes_queues(frame) and frame.get("transaction") is None
+        destination = frame.get("destination") or ""
+        return plain and self._permissions.opens(who, direction, destination)
+
+    def _for_room(self, destination: Destination, frame: Frame) -> bytes:
+        headers = {name: value for name, value in reversed(frame.headers) if name in ROOM_HEADERS}
+        if isinstance(destination, RoomQueue) and "destination" in headers:
+            # /queue/… would declare it again with other arguments, which kills the connection.
+            name = self._topology.private_queue(destination.room).name
+            headers["destination"] = f"/amq/queue/{name}"
+        return serialise(frame.command, headers.items())
+
+
+def _shapes_queues(frame: Frame) -> bool:
+    return any(
+        name in QUEUE_HEADERS
+        or name.startswith("x-")
+        or (name == "reply-to" and value.startswith("/temp-queue/"))
+        for name, value in frame.headers
+    )
+
+
+def _refuse_queue_headers(frame: Frame) -> None:
+    if _shapes_queues(frame):
+        raise Refused(
+            "queue headers (durable, auto-delete, exclusive, x-…) are open only to roles with the "
+            "access rule '**'"
+        )

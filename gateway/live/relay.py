@@ -1,0 +1,167 @@
+"""A client's own connection to one broker node, STOMP passed through.
+
+Downstream the broker's WebSocket frames go to the client as the bytes they came in: only their
+headers are walked, and the first byte of a payload tells an ERROR from what just passes. Upstream
+the client's judged STOMP frames are sent as they are or as the judge rebuilt them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Task
+from typing import Final, Protocol
+
+from tornado.iostream import StreamClosedError
+
+from broker.balancer import Lease
+from broker.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
+from broker.upstream import Upstream
+from broker.wsframes import Opcode, WebSocketError, walk
+from gateway.errors import BrokerUnavailable, GatewayError, Refused, TooSlow
+from gateway.live.pulse import Pulse
+from gateway.live.writer import Stalled, Writer
+
+_READ_BYTES: Final = 65_536
+_ERROR: Final = b"E"[0]
+_HEART_BEAT: Final = b"\n"
+#: RabbitMQ cancels a subscription when its queue or the queue's node is gone, and leaves the
+#: connection open (rabbitmq-server#2410): for the client that is a lost path, not a refusal.
+_CANCELLED: Final = "Server cancelled subscription"
+
+
+class _PassedError(Exception):
+    """The client has got the broker's ERROR frame; ``meaning`` is what remains to be done."""
+
+    def __init__(self, meaning: GatewayError) -> None:
+        super().__init__(str(meaning))
+        self.meaning = meaning
+
+
+class Ended(Protocol):
+    def __call__(self, error: GatewayError | None, *, told: bool = False) -> None:
+        """``told``: an ERROR frame that says why has been passed to the client."""
+
+
+class Relay:
+    """Runs from the moment it is made until :meth:`close`.
+
+    ``client`` takes the broker's frames. ``ended`` is called once: with None when the broker closed
+    in good order, with the error otherwise; not after :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        lease: Lease,
+        *,
+        client: Writer,
+        ended: Ended,
+        frame_bytes: int,
+        stall_timeout: float,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.node = lease.node.name
+        self.frames = 0
+        self._upstream = upstream
+        self._lease = lease
+        self._client = client
+        self._ended = ended
+        self._frame_bytes = frame_bytes
+        self._writer = Writer(upstream.stream, stall_timeout=stall_timeout, send=upstream.send)
+        self._received_at = loop.time()
+        self._closed = False
+        sends, hears = upstream.heart_beat
+        self._pulse = Pulse(
+            loop,
+            outgoing=sends / 1000,
+            incoming=hears / 1000,
+            sent_at=lambda: self._writer.sent_at,
+            received_at=lambda: self._received_at,
+            beat=lambda: self._writer.write(_HEART_BEAT),
+            lost=lambda: self._end(BrokerUnavailable("the broker fell silent")),
+        )
+        self._pumping: Task[None] = loop.create_task(self._run())
+
+    async def send(self, frame: bytes) -> None:
+        """Pass a STOMP frame or heart-beat on. Raises :class:`BrokerUnavailable` when the broker
+        does not take it in time."""
+        self._writer.write(frame)
+        try:
+            await self._writer.drained()
+        except Stalled as error:
+            raise BrokerUnavailable("the broker takes no more frames") from error
+
+    def close(self) -> None:
+        """Give everything back; whatever is on its way is dropped."""
+        if not self._closed:
+            self._closed = True
+            self._pulse.stop()
+            self._upstream.close()
+            self._lease.release()
+            self._pumping.cancel()
+
+    def _end(self, error: GatewayError | None, *, told: bool = False) -> None:
+        if not self._closed:
+            self.close()
+            self._ended(error, told=told)
+
+    async def _run(self) -> None:
+        try:
+            await self._pump()
+        except StreamClosedError:
+            self._end(BrokerUnavailable("the connection to the broker was lost"))
+        except WebSocketError as error:
+            self._end(BrokerUnavailable(f"the broker sent a broken frame: {error}"))
+        except Stalled:
+            self._end(TooSlow("messages were not read fast enough"))
+        except _PassedError as error:
+            self._end(error.meaning, told=True)
+        else:
+            self._end(None)
+
+    async def _pump(self) -> None:
+        """Until the broker sends Close."""
+        loop = asyncio.get_running_loop()
+        stream, client = self._upstream.stream, self._client
+        held = bytearray(self._upstream.leftover)
+        while self._forward(held):
+            await client.drained()
+            held += await stream.read_bytes(_READ_BYTES, partial=True)
+            self._received_at = loop.time()
+
+    def _forward(self, held: bytearray) -> bool:
+        """Pass the whole frames on and keep the rest, so that a frame of ours may follow at any
+        time; False once the broker has closed."""
+        begin = start = 0
+        for opcode, _, payload, end in walk(held, frame_bytes=self._frame_bytes):
+            if opcode > Opcode.BINARY:
+                self._pass(held, begin, start)
+                begin = end
+                if opcode == Opcode.CLOSE:
+                    return False
+                if opcode == Opcode.PING:
+                    self._upstream.pong(bytes(held[payload:end]))
+            elif opcode and payload < end and held[payload] == _ERROR:
+                self._pass(held, begin, end)
+                raise _PassedError(_meaning(bytes(held[payload:end])))
+            self.frames += 1
+            start = end
+        self._pass(held, begin, start)
+        del held[:start]
+        return True
+
+    def _pass(self, held: bytearray, begin: int, end: int) -> None:
+        if begin < end:
+            self._client.write(bytes(held[begin:end]))
+
+
+def _meaning(payload: bytes) -> GatewayError:
+    """What the broker's ERROR means for the client."""
+    try:
+        frame = next(FrameParser(Limits(frame_bytes=len(payload)), SERVER_COMMANDS).feed(payload))
+    except (StompError, StopIteration):
+        return BrokerUnavailable("the broker reported an error that is not STOMP")
+    message = frame.get("message") if isinstance(frame, Frame) else None
+    if message == _CANCELLED:
+        return BrokerUnavailable("the broker cancelled a subscription")
+    return Refused(f"the broker refused: {message}")

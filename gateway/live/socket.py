@@ -1,0 +1,136 @@
+"""A client's WebSocket carrying STOMP: bytes to frames, frames to bytes, heart-beats, goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from tornado.iostream import IOStream
+
+from broker.stomp import (
+    CLIENT_COMMANDS,
+    Frame,
+    FrameParser,
+    FrameTooLarge,
+    HeartBeat,
+    Limits,
+    StompError,
+    serialise,
+)
+from broker.wsframes import (
+    Close,
+    CloseCode,
+    Data,
+    MessageReader,
+    Opcode,
+    Ping,
+    WebSocketProtocolError,
+    build,
+    close_payload,
+)
+from gateway.errors import BadFrame, BadUtf8, TooLarge
+from gateway.live.pulse import Pulse
+from gateway.live.writer import Writer
+
+_READ_BYTES: Final = 65_536
+#: Seconds that a client has to answer our Close.
+_LINGER: Final = 2.0
+#: Seconds between the pings to a client that sends no heart-beats of its own.
+_PING_INTERVAL: Final = 30.0
+_HEART_BEAT_FRAME: Final = build(Opcode.TEXT, b"\n")
+_PING_FRAME: Final = build(Opcode.PING, b"")
+#: What a fault of the framing is called; all others are broken frames.
+_FAULTS: Final = {CloseCode.TOO_LARGE: TooLarge, CloseCode.INVALID_DATA: BadUtf8}
+
+
+class ClientSocket:
+    """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame."""
+
+    def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
+        self.writer = Writer(stream, stall_timeout=stall_timeout)
+        #: Whether the client has sent Close: nothing more comes.
+        self.left = False
+        self._loop = asyncio.get_running_loop()
+        self._stream = stream
+        self._messages = MessageReader(frame_bytes, masked=True)
+        self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
+        self._closing: asyncio.TimerHandle | None = None
+        self._received_at = self._pinged_at = self._loop.time()
+        self._pulses: list[Pulse] = []
+
+    async def read(self) -> bytes:
+        """What has come, for :meth:`frames`. Raises StreamClosedError."""
+        data = await self._stream.read_bytes(_READ_BYTES, partial=True)
+        self._received_at = self._loop.time()
+        return data
+
+    def frames(self, data: bytes) -> Iterator[Frame | HeartBeat]:
+        """The frames that ``data`` completes; none once :meth:`say_goodbye` was called.
+
+        Raises :class:`BadFrame`, :class:`BadUtf8`, :class:`TooLarge`, after the good frames.
+        """
+        try:
+            for event in self._messages.feed(data):
+                if isinstance(event, Close):
+                    self.left = True
+                elif isinstance(event, Ping):
+                    self.writer.write(build(Opcode.PONG, event.payload))
+                elif isinstance(event, Data) and self._closing is None:
+                    yield from self._frames.feed(event.payload)
+        except WebSocketProtocolError as error:
+            raise _FAULTS.get(error.close_code, BadFrame)(str(error)) from error
+        except FrameTooLarge as error:
+            raise TooLarge(str(error)) from error
+        except StompError as error:
+            raise BadFrame(str(error)) from error
+
+    def send(self, command: str, headers: list[tuple[str, str]], body: bytes = b"") -> None:
+        self.writer.write(build(Opcode.TEXT, serialise(command, headers, body)))
+
+    def keep_alive(self, *, sends: float, wants: float, lost: Callable[[], None]) -> None:
+        """Keep the agreed heart-beats, in seconds: what the client sends and what it wants, 0 for
+        none. A client that sends none is pinged instead. ``lost`` is called when it is silent."""
+        self._pulses.append(
+            Pulse(
+                self._loop,
+                outgoing=wants,
+                incoming=sends,
+                sent_at=lambda: self.writer.sent_at,
+                received_at=lambda: self._received_at,
+                beat=lambda: self.writer.write(_HEART_BEAT_FRAME),
+                lost=lost,
+            )
+        )
+        if not sends:
+            self._pulses.append(
+                Pulse(
+                    self._loop,
+                    outgoing=_PING_INTERVAL * 2,
+                    incoming=_PING_INTERVAL,
+                    sent_at=lambda: self._pinged_at,
+                    received_at=lambda: self._received_at,
+                    beat=self._ping,
+                    lost=lost,
+                )
+            )
+
+    def say_goodbye(self, code: CloseCode) -> None:
+        """Send Close; the stream is closed when the client has answered, or soon after."""
+        self.writer.write(build(Opcode.CLOSE, close_payload(code)))
+        self._closing = self._loop.call_later(_LINGER, self._stream.close)
+        self._stop_pulses()
+
+    def close(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+        self._stop_pulses()
+        self._stream.close()
+
+    def _ping(self) -> None:
+        self._pinged_at = self._loop.time()
+        self.writer.write(_PING_FRAME)
+
+    def _stop_pulses(self) -> None:
+        for pulse in self._pulses:
+            pulse.stop()

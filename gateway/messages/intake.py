@@ -1,0 +1,54 @@
+"""Who may post what: the door to the pipeline that HTTP and STOMP share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from broker.topology import Stream
+from gateway.auth.permissions import POST, Permissions
+from gateway.auth.rates import RateLimiter
+from gateway.domain.identity import Identity
+from gateway.domain.message import Draft, Importance
+from gateway.errors import Invalid
+from gateway.messages.pipeline import Pipeline, Receipt
+
+MAX_TYPE_LENGTH = 100
+
+
+class Intake:
+    """``rates`` bounds each user's posts; ``clock`` gives the time of sending, in UTC."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        permissions: Permissions,
+        *,
+        rates: RateLimiter,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._pipeline = pipeline
+        self._permissions = permissions
+        self._rates = rates
+        self._clock = clock
+
+    async def post(
+        self,
+        who: Identity,
+        stream: Stream,
+        *,
+        id: UUID | None,
+        type: str,
+        importance: Importance,
+        body: Any,
+    ) -> Receipt:
+        """Raises what :meth:`Permissions.require` and :meth:`Pipeline.post` raise, RateLimited,
+        and Invalid for a type that is empty or too long; nothing is stored then."""
+        await self._permissions.require(who, POST[stream.audience], stream.room)
+        if not 0 < len(type) <= MAX_TYPE_LENGTH:
+            raise Invalid(f"type: must have 1 to {MAX_TYPE_LENGTH} characters")
+        self._rates.check(who.user)
+        draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body)
+        return await self._pipeline.post(draft, importance)

@@ -14,13 +14,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
 from broker import stomp, wsframes
+from broker.credentials import Credentials
 from broker.node import Node
 from broker.wsframes import CloseCode, Opcode
 
@@ -74,15 +74,6 @@ class ConnectionLost(DialError):
 
 class DialTimeout(DialError):
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Whom to log in to which virtual host."""
-
-    login: str
-    passcode: str = field(repr=False)
-    vhost: str = "/"
 
 
 class WebSocketStream:

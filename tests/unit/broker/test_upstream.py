@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tornado.iostream import StreamClosedError
 
 from broker import stomp, wsframes
+from broker.credentials import Credentials
 from broker.node import Node
 from broker.upstream import (
     ConnectFailed,
     ConnectionLost,
-    Credentials,
     DialError,
     DialTimeout,
     HandshakeRefused,

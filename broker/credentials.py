@@ -1,0 +1,14 @@
+"""Whom to log in to RabbitMQ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user, the secret, and the virtual host to enter."""
+
+    login: str
+    passcode: str = field(repr=False)
+    vhost: str = "/"

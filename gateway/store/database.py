@@ -20,7 +20,7 @@ class Database(Protocol):
     """
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """From one snapshot of the database."""
+        """For one statement, which sees what was committed before."""
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Durable when this returns."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, false, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, false, insert, select, update
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
@@ -126,28 +126,25 @@ def _insert(connection: Connection, rows: list[dict[str, Any]], heads: dict[Stre
 def read(
     connection: Connection, stream: Stream, *, after: int, limit: int, sender: str | None
 ) -> Page:
-    """A page of a stream; all of it from one snapshot."""
-    found = None
-    if is_room(stream.room):
-        bounds = select(streams.c.head, streams.c.first).where(
-            streams.c.room == stream.room, streams.c.audience == stream.audience
-        )
-        found = connection.execute(bounds).one_or_none()
-    if found is None:
-        raise UnknownRoom(f"there is no room {stream.room}")
-    query: Select[Any] = (
-        select(messages)
-        .where(
-            messages.c.room == stream.room,
-            messages.c.audience == stream.audience,
-            messages.c.seq > min(after, MAX_NUMBER),
-        )
+    """The stream's bounds and its messages by one statement, hence from one snapshot."""
+    wanted = [
+        messages.c.room == stream.room,
+        messages.c.audience == stream.audience,
+        messages.c.seq > min(after, MAX_NUMBER),
+    ]
+    if sender is not None:
+        wanted.append(messages.c.sender == sender if is_text(sender) else false())
+    query = (
+        select(streams.c.head, streams.c.first, messages)
+        .outerjoin_from(streams, messages, and_(*wanted))
+        .where(streams.c.room == stream.room, streams.c.audience == stream.audience)
         .order_by(messages.c.seq)
         .limit(limit)
     )
-    if sender is not None:
-        query = query.where(messages.c.sender == sender if is_text(sender) else false())
-    return Page([message(row) for row in connection.execute(query)], found.head, found.first)
+    rows = connection.execute(query).all() if is_room(stream.room) else []
+    if not rows:
+        raise UnknownRoom(f"there is no room {stream.room}")
+    return Page([message(row) for row in rows if row.seq is not None], rows[0].head, rows[0].first)
 
 
 def message(row: Row[Any]) -> Message:

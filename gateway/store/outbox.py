@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, select, tuple_
 
+from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.store.history import IN_OUTBOX, message
 from gateway.store.tables import among, messages, outbox
@@ -14,8 +15,25 @@ from gateway.store.tables import among, messages, outbox
 _KEY = (outbox.c.room, outbox.c.audience, outbox.c.seq)
 
 
-def unpublished(connection: Connection, *, limit: int) -> list[Message]:
-    query = select(messages).join(outbox, IN_OUTBOX).order_by(*_KEY).limit(limit)
+def unpublished_streams(connection: Connection) -> list[Stream]:
+    query = select(outbox.c.audience, outbox.c.room).distinct().order_by(outbox.c.room)
+    return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
+
+
+def unpublished_in(
+    connection: Connection, stream: Stream, *, after: int, limit: int
+) -> list[Message]:
+    query = (
+        select(messages)
+        .join(outbox, IN_OUTBOX)
+        .where(
+            outbox.c.room == stream.room,
+            outbox.c.audience == stream.audience,
+            outbox.c.seq > after,
+        )
+        .order_by(outbox.c.seq)
+        .limit(limit)
+    )
     return [message(row) for row in connection.execute(query)]
 
 

@@ -103,7 +103,7 @@ class Store:
         an error, which concerns that draft alone: IdReused, UnknownRoom, RoomClosed, Invalid.
 
         After :class:`StoreUnavailable` the batch may have been stored all the same, if the
-        connection broke during the commit; then it is in :meth:`unpublished`, and the same ids
+        connection broke during the commit; then it is in :meth:`unpublished_in`, and the same ids
         give the same answer.
         """
         return await self._database.write(partial(history.append, drafts=drafts))
@@ -111,7 +111,7 @@ class Store:
     async def read(
         self, stream: Stream, *, after: int, limit: int, sender: str | None = None
     ) -> Page:
-        """Messages with ``seq > after``, at most ``limit``. Raises UnknownRoom."""
+        """Messages with ``seq > after``, at most ``limit`` (1 or more). Raises UnknownRoom."""
         return await self._database.read(
             partial(history.read, stream=stream, after=after, limit=limit, sender=sender)
         )
@@ -123,9 +123,15 @@ class Store:
         """
         return await retention.prune(self._database, before)
 
-    async def unpublished(self, *, limit: int) -> list[Message]:
-        """The start of the outbox, by stream and seq."""
-        return await self._database.read(partial(outbox.unpublished, limit=limit))
+    async def unpublished_streams(self) -> list[Stream]:
+        """The streams that have something in the outbox."""
+        return await self._database.read(outbox.unpublished_streams)
+
+    async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
+        """What is in the outbox with ``seq > after``, in order, at most ``limit`` messages."""
+        return await self._database.read(
+            partial(outbox.unpublished_in, stream=stream, after=after, limit=limit)
+        )
 
     async def mark_published(self, ids: Sequence[UUID]) -> None:
         """Take confirmed messages out of the outbox; unknown ids are ignored."""

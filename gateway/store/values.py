@@ -22,6 +22,8 @@ TITLE_LENGTH: Final = 1000
 #: Rooms and messages are numbered in signed 64-bit integers.
 MAX_NUMBER: Final = 2**63 - 1
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
 
 def is_room(number: int) -> bool:
     """Whether there can be a room with this number."""
@@ -52,7 +54,7 @@ def json_text(value: Any) -> str:
     Raises :class:`Invalid` for what is not JSON (RFC 8259): NaN, infinities, other types.
     """
     try:
-        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        return _JSON.encode(value)
     except (TypeError, ValueError) as error:
         raise Invalid(f"body is not a JSON value: {error}") from error
     except RecursionError as error:

@@ -64,14 +64,21 @@ class Message:
         }
 
     def encode(self) -> bytes:
-        """The JSON as compact UTF-8."""
-        return json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":")).encode()
+        """The JSON as compact UTF-8.
+
+        A lone surrogate, which JSON can say and UTF-8 cannot, stays the escape that it came as.
+        """
+        compact = json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
+        return compact.encode(errors="backslashreplace")
 
     def says_the_same_as(self, draft: Draft) -> bool:
-        """Whether a repeated id carries the same content; the time of sending may differ."""
-        return (self.stream, self.sender, self.type, self.body) == (
+        """Whether a repeated id carries the same content; the time of sending may differ.
+
+        Bodies are the same if their JSON is, whatever the order of the keys; 1, 1.0 and true differ
+        there, though not in Python.
+        """
+        return (self.stream, self.sender, self.type) == (
             draft.stream,
             draft.sender,
             draft.type,
-            draft.body,
-        )
+        ) and json.dumps(self.body, sort_keys=True) == json.dumps(draft.body, sort_keys=True)

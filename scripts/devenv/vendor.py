@@ -1,0 +1,95 @@
+"""Fetches the browser libraries with npm and lays them out as plain ES modules.
+
+A page imports `/static/vendor/stompjs/index.js` and `/static/vendor/uplot/index.js`; no build step.
+The versions stand in package-lock.json.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from devenv.errors import SetupError
+
+Progress = Callable[[str], None]
+
+PROJECT = Path(__file__).parents[2]
+
+#: (below node_modules, below static/vendor); of a folder every ES module is taken.
+_LAYOUT = (
+    ("@stomp/stompjs/esm6", "stompjs"),
+    ("@stomp/stompjs/LICENSE", "stompjs/LICENSE"),
+    ("uplot/dist/uPlot.esm.js", "uplot/index.js"),
+    ("uplot/dist/uPlot.min.css", "uplot/uplot.css"),
+    ("uplot/LICENSE", "uplot/LICENSE"),
+)
+
+
+def ensure(progress: Progress, project: Path = PROJECT) -> None:
+    """Make `static/vendor` match package-lock.json; nothing to do when it already does."""
+    target = project / "static" / "vendor"
+    stamp = target / ".stamp"
+    wanted = _wanted(project)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    progress("fetching the browser libraries (npm)")
+    _npm_ci(project)
+    fresh = target.with_name("vendor.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    lay_out(project / "node_modules", fresh)
+    (fresh / stamp.name).write_text(wanted)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+
+
+def lay_out(modules: Path, target: Path) -> None:
+    """Copy what pages import from `modules` (a node_modules folder) into `target`."""
+    for source_name, target_name in _LAYOUT:
+        source = modules / source_name
+        if not source.exists():
+            raise SetupError(f"{source_name} is not in the npm package that package-lock.json pins")
+        pairs = (
+            [(path, path.relative_to(source)) for path in source.rglob("*.js")]
+            if source.is_dir()
+            else [(source, Path())]
+        )
+        for path, relative in pairs:
+            destination = target / target_name / relative
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, destination)
+
+
+def _wanted(project: Path) -> str:
+    lock = (project / "package-lock.json").read_bytes()
+    return hashlib.sha256(lock + repr(_LAYOUT).encode()).hexdigest()
+
+
+def _npm_ci(project: Path) -> None:
+    result = subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        tail = "\n".join(result.stdout.splitlines()[-15:])
+        raise SetupError(f"npm could not fetch the browser libraries:\n{tail}")
+
+
+def main() -> int:
+    """`python -m devenv.vendor`."""
+    try:
+        ensure(print)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

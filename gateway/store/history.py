@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, bindparam, false, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, false, insert, select, true, update
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
@@ -127,24 +127,30 @@ def read(
     connection: Connection, stream: Stream, *, after: int, limit: int, sender: str | None
 ) -> Page:
     """The stream's bounds and its messages by one statement, hence from one snapshot."""
-    wanted = [
-        messages.c.room == stream.room,
-        messages.c.audience == stream.audience,
-        messages.c.seq > min(after, MAX_NUMBER),
-    ]
-    if sender is not None:
-        wanted.append(messages.c.sender == sender if is_text(sender) else false())
-    query = (
-        select(streams.c.head, streams.c.first, messages)
-        .outerjoin_from(streams, messages, and_(*wanted))
-        .where(streams.c.room == stream.room, streams.c.audience == stream.audience)
+    page = (
+        select(messages)
+        .where(
+            messages.c.room == stream.room,
+            messages.c.audience == stream.audience,
+            messages.c.seq > min(after, MAX_NUMBER),
+        )
         .order_by(messages.c.seq)
         .limit(limit)
+    )
+    if sender is not None:
+        page = page.where(messages.c.sender == sender if is_text(sender) else false())
+    found = page.subquery()
+    query = (
+        select(streams.c.head, streams.c.first, found)
+        .outerjoin_from(streams, found, true())
+        .where(streams.c.room == stream.room, streams.c.audience == stream.audience)
+        .order_by(found.c.seq)
     )
     rows = connection.execute(query).all() if is_room(stream.room) else []
     if not rows:
         raise UnknownRoom(f"there is no room {stream.room}")
-    return Page([message(row) for row in rows if row.seq is not None], rows[0].head, rows[0].first)
+    page_messages = [message(row) for row in rows if row.seq is not None]
+    return Page(page_messages, head=rows[0].head, first=rows[0].first)
 
 
 def message(row: Row[Any]) -> Message:

@@ -136,7 +136,6 @@ class Connection:
         """Serve the client until it is gone; everything it held is given back by then."""
         connection_in_logs.set(self.id)
         logger.info("connected from %s", self.address)
-        self._services.registry.add(self)
         self._set_deadline(
             self._services.connect_timeout, NotAuthenticated("no CONNECT came in time")
         )
@@ -150,7 +149,6 @@ class Connection:
             self._ended = True
             self._release()
             self._socket.close()
-            self._services.registry.forget(self)
 
     def end(self, error: GatewayError | None, *, told: bool = False) -> None:
         """Tell the client why in an ERROR frame (unless it has been ``told``), close, and give

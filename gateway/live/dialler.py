@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.balancer import Balancer, Lease, NoNodeAvailable
-from broker.upstream import Credentials, DialError, LoginRefused, Upstream, dial, log_in
+from broker.credentials import Credentials
+from broker.upstream import DialError, LoginRefused, Upstream, dial, log_in
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable

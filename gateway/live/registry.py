@@ -19,6 +19,9 @@ class Member(Protocol):
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""
 
+    async def run(self) -> None:
+        """Serve the client until it is gone."""
+
 
 class Registry:
     """``limit`` connections in all, ``per_user`` of one user. Retry times are seconds."""
@@ -28,7 +31,7 @@ class Registry:
         self._per_user = per_user
         self._users: dict[Member, str | None] = {}
         self._by_user: defaultdict[str, set[Member]] = defaultdict(set)
-        self._emptied = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._users)
@@ -41,9 +44,12 @@ class Registry:
         if len(self._users) >= self._limit:
             raise NoCapacity(f"this gateway serves {self._limit} connections", retry_after=5.0)
 
-    def add(self, connection: Member) -> None:
+    def serve(self, connection: Member) -> None:
+        """Run the connection, and know it until it is gone."""
         self._users[connection] = None
-        self._emptied.clear()
+        task = asyncio.get_running_loop().create_task(self._run(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def admit(self, connection: Member, user: str) -> None:
         """The connection is known to be this user's. Raises :class:`NoCapacity`."""
@@ -52,15 +58,6 @@ class Registry:
             raise NoCapacity(f"at most {self._per_user} connections per user", retry_after=5.0)
         own.add(connection)
         self._users[connection] = user
-
-    def forget(self, connection: Member) -> None:
-        user = self._users.pop(connection, None)
-        if user is not None:
-            self._by_user[user].discard(connection)
-            if not self._by_user[user]:
-                del self._by_user[user]
-        if not self._users:
-            self._emptied.set()
 
     def end_room(self, room: int, error: GatewayError) -> None:
         """End every connection that is subscribed to something of the room."""
@@ -74,13 +71,21 @@ class Registry:
             if connection.attends(room):
                 connection.end(error)
 
-    async def close(self, error: GatewayError, *, timeout: float) -> None:  # noqa: ASYNC109 - a bound on the whole, kept by the caller's clock
-        """End all, and wait until they are gone or ``timeout`` seconds are over."""
+    async def close(self, error: GatewayError, *, within: float) -> None:
+        """End all; those that are not gone ``within`` seconds are cut off."""
         for connection in self:
             connection.end(error)
-        if self._users:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._emptied.wait()
-            except TimeoutError:
-                return
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=within)
+            for task in late:
+                task.cancel()
+
+    async def _run(self, connection: Member) -> None:
+        try:
+            await connection.run()
+        finally:
+            user = self._users.pop(connection)
+            if user is not None:
+                self._by_user[user].discard(connection)
+                if not self._by_user[user]:
+                    del self._by_user[user]

@@ -1,0 +1,63 @@
+"""``/ws``: everything that is decided before a connection becomes a WebSocket."""
+
+from __future__ import annotations
+
+from tornado.iostream import StreamClosedError
+
+from gateway import logs
+from gateway.auth.origins import Origins
+from gateway.domain.identity import Identity
+from gateway.handlers.base import BaseHandler
+from gateway.handlers.caller import caller
+from gateway.handlers.credentials import Credentials
+from gateway.live import handshake
+from gateway.live.connection import Connection, Services
+
+
+class StompHandler(BaseHandler):
+    """A refusal is a problem document with its status; no broker node hears of it."""
+
+    def initialize(
+        self,
+        live: Services,
+        credentials: Credentials,
+        origins: Origins,
+        trusted_proxies: frozenset[str],
+    ) -> None:
+        self._live = live
+        self._credentials = credentials
+        self._origins = origins
+        self._trusted_proxies = trusted_proxies
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("Sec-WebSocket-Version", handshake.VERSION)
+
+    async def get(self) -> None:
+        self._origins.check(self.request.headers.get("Origin"))
+        head = handshake.accept(self.request)
+        identity = await self._identity()
+        self._live.registry.check_capacity()
+        address = caller(self.request, trusted_proxies=self._trusted_proxies).address
+        stream = self.detach()
+        try:
+            stream.set_nodelay(True)
+            # A write that fails closes the stream, and the connection's first read tells it.
+            stream.write(head)
+        except StreamClosedError:
+            return
+        self._live.registry.serve(
+            Connection(
+                stream,
+                self._live,
+                id=logs.connection.get(),
+                address=address,
+                identity=identity,
+            )
+        )
+
+    async def _identity(self) -> Identity | None:
+        """Who the handshake says it is, if it says so. Raises :class:`NotAuthenticated`."""
+        if not self._credentials.given(self.request):
+            return None
+        return await self._credentials.identify(self.request)

@@ -1,0 +1,57 @@
+"""`scripts/broker`: single nodes of the cluster that `scripts/run` started, from any terminal."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from devenv import local
+from devenv.cluster import Cluster
+from devenv.errors import SetupError
+
+_ACTIONS: dict[str, Callable[[Cluster, int], None]] = {
+    "start": Cluster.start_node,
+    "stop": Cluster.stop_node,
+    "kill": Cluster.kill_node,
+    "pause": Cluster.pause_node,
+    "resume": Cluster.resume_node,
+}
+
+
+def main() -> int:
+    """Do one action to one node, then say how all of them are."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/broker",
+        description="Handle single RabbitMQ nodes of the cluster that scripts/run started.",
+        epilog="stop is orderly, kill is SIGKILL, pause makes the node hang (SIGSTOP).",
+    )
+    parser.add_argument("action", choices=[*_ACTIONS, "status"])
+    parser.add_argument("node", type=int, nargs="?", help="1, 2, …")
+    arguments = parser.parse_args()
+    last = local.remembered()
+    if last is None:
+        parser.exit(1, "there is no cluster yet: scripts/run --nodes 3 makes one\n")
+    cluster = last.cluster(print)
+    if arguments.action != "status":
+        if arguments.node not in range(1, cluster.size + 1):
+            parser.error(f"name a node from 1 to {cluster.size}")
+        try:
+            _ACTIONS[arguments.action](cluster, arguments.node)
+        except SetupError as error:
+            print(error, file=sys.stderr)
+            return 1
+    for node in cluster.nodes:
+        print(f"{node.number}  {_state(cluster, node.number):8} {node.web_stomp_url}")
+    return 0
+
+
+def _state(cluster: Cluster, number: int) -> str:
+    daemon = cluster.node(number).daemon
+    if not daemon.alive():
+        return "stopped"
+    if daemon.paused():
+        return "paused"
+    return "serving" if cluster.node(number).members(cluster.admin) else "starting"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

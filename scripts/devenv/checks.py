@@ -1,0 +1,110 @@
+"""`scripts/test`: linters, type checker, import rules and every tier of tests, with coverage."""
+
+import os
+import subprocess
+import sys
+import time
+
+from devenv import packages, vendor
+from devenv.errors import SetupError
+
+_LINTERS = (
+    ("ruff check", ["ruff", "check", "."]),
+    ("ruff format", ["ruff", "format", "--check", "."]),
+    ("mypy", ["mypy"]),
+    ("import rules", ["lint-imports"]),
+)
+#: Tier -> what it needs from the distribution.
+_TIERS: dict[str, list[str]] = {
+    "unit": [],
+    "integration": ["npm", "postgresql"],
+    "acceptance": ["npm", "postgresql", "rabbitmq-server"],
+}
+
+_USAGE = """usage: scripts/test [unit] [integration] [acceptance] [argument of pytest …]
+
+Without a tier: all checks and all tests. With tiers: only these tests, without the checks."""
+
+
+def main() -> int:
+    """Everything, or the tiers named first on the command line; the rest goes to pytest."""
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(_USAGE)
+        return 0
+    rest = sys.argv[1:]
+    tiers = []
+    while rest and rest[0] in _TIERS:
+        tiers.append(rest.pop(0))
+    started = time.monotonic()
+    try:
+        _prepare(tiers or list(_TIERS))
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    if tiers:
+        return _run([_program("python"), "-m", "pytest", *map(_folder, tiers), *rest])
+    failed = [name for name, command in _LINTERS if not _passes(name, command)]
+    code, closing_line = _tests_with_coverage(rest)
+    print(f"· {time.monotonic() - started:.0f} s")
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+    # Last, where everybody looks for it.
+    print(closing_line, flush=True)
+    return code or int(bool(failed))
+
+
+def _prepare(tiers: list[str]) -> None:
+    needed = {package for tier in tiers for package in _TIERS[tier]}
+    packages.ensure(sorted(needed), _say)
+    if "npm" in needed:
+        vendor.ensure(_say)
+
+
+def _passes(name: str, command: list[str]) -> bool:
+    _say(name)
+    program, *arguments = command
+    return _run([_program(program), *arguments]) == 0
+
+
+def _tests_with_coverage(arguments: list[str]) -> tuple[int, str]:
+    """Run every tier in one session and report; pytest's exit code and its closing line."""
+    _say("tests: " + ", ".join(_TIERS))
+    coverage = [_program("coverage")]
+    _run([*coverage, "erase"])
+    command = [*coverage, "run", "-m", "pytest", *map(_folder, _TIERS), *arguments]
+    if sys.stdout.isatty():
+        command.append("--color=yes")
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as tests:
+        # Passed on as it comes, not line by line: a dot is progress as well.
+        written = b""
+        assert tests.stdout is not None
+        while chunk := os.read(tests.stdout.fileno(), 65_536):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            written = (written + chunk)[-4096:]
+    closing_line = written.decode(errors="replace").rstrip().rpartition("\n")[2]
+    _say("coverage")
+    _run([*coverage, "combine", "--quiet"])
+    _run([*coverage, "report"])
+    return tests.returncode, closing_line
+
+
+def _program(name: str) -> str:
+    return f"{sys.prefix}/bin/{name}"
+
+
+def _folder(tier: str) -> str:
+    return f"tests/{tier}"
+
+
+def _run(command: list[str]) -> int:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def _say(text: str) -> None:
+    print(f"· {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

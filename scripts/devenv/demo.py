@@ -1,0 +1,55 @@
+"""The accounts of the demonstration, with random passwords that stay the same between runs."""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devenv.errors import SetupError
+
+#: Name -> system role; participants need none.
+ROLES = {"teacher": "host", "mina": "", "junho": "", "admin": "admin"}
+
+
+@dataclass(frozen=True)
+class Login:
+    """A demo account."""
+
+    user: str
+    role: str
+    password: str = field(repr=False)
+
+
+def ensure(memo: Path, database: Path, gateway: Sequence[str]) -> list[Login]:
+    """The accounts, kept in `memo` (mode 0600), made where `database` does not have them yet.
+
+    `gateway` is the command line up to and without the subcommand.
+    """
+    if memo.exists() and database.exists():
+        return _read(memo)
+    passwords = {user: secrets.token_urlsafe(9) for user in ROLES}
+    for user, role in ROLES.items():
+        result = subprocess.run(
+            [
+                *gateway,
+                *("user", "add", user, "--replace", "--password-stdin"),
+                *(("--role", role) if role else ()),
+            ],
+            input=passwords[user] + "\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise SetupError(f"gateway user add {user} failed:\n{result.stderr}")
+    memo.unlink(missing_ok=True)
+    memo.touch(mode=0o600)
+    memo.write_text(json.dumps(passwords))
+    return _read(memo)
+
+
+def _read(memo: Path) -> list[Login]:
+    passwords: dict[str, str] = json.loads(memo.read_text())
+    return [Login(user, ROLES[user], password) for user, password in passwords.items()]

@@ -1,0 +1,63 @@
+"""Where `scripts/run` keeps things (`.run/`) and with which numbers it was last started."""
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from devenv.cluster import Cluster
+from devenv.errors import SetupError
+
+Progress = Callable[[str], None]
+
+FOLDER = Path(__file__).parents[2] / ".run"
+PORT_BASE = 21_000
+
+
+@dataclass(frozen=True)
+class Local:
+    """A local installation: `nodes` broker nodes and the gateway's public `port`."""
+
+    nodes: int
+    port: int
+
+    @property
+    def internal_port(self) -> int:
+        """The gateway's internal listener, which RabbitMQ asks who may."""
+        return self.port + 1
+
+    def cluster(self, progress: Progress) -> Cluster:
+        """Its broker. A cluster cannot change its size, so each size has a folder of its own."""
+        return Cluster(
+            FOLDER / f"broker-{self.nodes}",
+            self.nodes,
+            port_base=PORT_BASE,
+            auth_url=f"http://127.0.0.1:{self.internal_port}/broker/auth",
+            progress=progress,
+        )
+
+    def remember(self) -> None:
+        _memo().write_text(json.dumps(asdict(self)))
+
+
+def remembered() -> Local | None:
+    """What `scripts/run` was started with last; None before the first time."""
+    return Local(**json.loads(_memo().read_text())) if _memo().exists() else None
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Held while `scripts/run` runs: two in one checkout would share the data."""
+    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    with (FOLDER / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SetupError("scripts/run is running in this checkout already") from None
+        yield
+
+
+def _memo() -> Path:
+    return FOLDER / "local.json"

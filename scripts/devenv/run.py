@@ -1,0 +1,198 @@
+"""`scripts/run`: broker cluster, demo accounts and gateway, until Ctrl-C stops all of them."""
+
+import argparse
+import http.client
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from devenv import demo, gateway_toml, local, packages, ports, tls, vendor
+from devenv.cluster import Cluster
+from devenv.daemon import Daemon
+from devenv.demo import Login
+from devenv.errors import SetupError
+from devenv.local import Local
+
+_READY_TIMEOUT = 60.0
+_STOP_TIMEOUT = 20.0
+
+_CONFIG = local.FOLDER / "gateway.toml"
+_DATABASE = local.FOLDER / "interact.db"
+_GATEWAY = [f"{sys.prefix}/bin/gateway", "--config", str(_CONFIG)]
+
+
+def main() -> int:
+    """Run until a signal or the gateway's end; 0 after a signal."""
+    options = _options()
+    _signals_raise()
+    try:
+        with local.only_one():
+            packages.ensure(["rabbitmq-server", "npm"], _say)
+            vendor.ensure(_say)
+            _clear_away_a_killed_run()
+            with _running(Local(options.nodes, options.port), with_tls=options.tls) as gateway:
+                _wait_for_the_end(gateway)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        _say("stopped")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/run", description="Run RabbitMQ and the gateway here; Ctrl-C stops them."
+    )
+    parser.add_argument("--nodes", type=_nodes, default=1, help="RabbitMQ nodes (default: 1)")
+    parser.add_argument("--port", type=int, default=8080, help="of the gateway (default: 8080)")
+    parser.add_argument("--tls", action="store_true", help="https:// with a self-signed pair")
+    return parser.parse_args()
+
+
+def _nodes(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 9:
+        raise argparse.ArgumentTypeError("between 1 and 9")
+    return number
+
+
+@contextmanager
+def _running(here: Local, *, with_tls: bool) -> Iterator[Daemon]:
+    """The gateway, with all it needs; everything is stopped at the end, however it comes."""
+    for port in (here.port, here.internal_port):
+        if not ports.is_free(port):
+            raise SetupError(f"port {port} is taken; choose another: scripts/run --port 9080")
+    here.remember()
+    pair = tls.ensure(local.FOLDER / "tls") if with_tls else None
+    cluster = here.cluster(_say)
+    gateway = _gateway()
+    try:
+        cluster.start()
+        _configure(cluster, here, pair)
+        _say("making the demo accounts" if not _DATABASE.exists() else "demo accounts are there")
+        logins = demo.ensure(local.FOLDER / "demo-accounts.json", _DATABASE, _GATEWAY)
+        _say("starting the gateway")
+        gateway.spawn([*_GATEWAY, "serve"], env=dict(os.environ))
+        _wait_until_ready(gateway, here)
+        _announce(here, cluster, logins, pair)
+        yield gateway
+    finally:
+        # What stops must not be stopped half-way by a second Ctrl-C.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        _say("stopping")
+        gateway.stop(_STOP_TIMEOUT)
+        cluster.stop()
+
+
+def _gateway() -> Daemon:
+    return Daemon(f"{local.FOLDER}:gateway", local.FOLDER / "gateway.log")
+
+
+def _clear_away_a_killed_run() -> None:
+    """What a run that was killed (SIGKILL, a closed laptop) left behind."""
+    before = local.remembered()
+    if before is None:
+        return
+    gateway, cluster = _gateway(), before.cluster(_say)
+    if gateway.alive() or cluster.running():
+        _say("stopping what an earlier run left behind")
+        gateway.stop(_STOP_TIMEOUT)
+        cluster.stop()
+
+
+def _configure(cluster: Cluster, here: Local, pair: tls.Pair | None) -> None:
+    secret = local.FOLDER / "gateway-secret"
+    if not secret.exists():
+        secret.touch(mode=0o600)
+        secret.write_text(secrets.token_urlsafe(48))
+    settings = gateway_toml.tables(
+        cluster,
+        port=here.port,
+        internal_port=here.internal_port,
+        database=_DATABASE,
+        secret=secret.read_text(),
+        tls=pair,
+    )
+    _CONFIG.touch(mode=0o600)
+    _CONFIG.write_text("# Made by scripts/run.\n" + gateway_toml.render(settings))
+
+
+def _wait_until_ready(gateway: Daemon, here: Local) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT
+    answer = ""
+    while (answer := _readiness(here)) != "ready":
+        if not gateway.alive():
+            raise SetupError(f"the gateway did not start:\n{gateway.log_tail()}")
+        if time.monotonic() > deadline:
+            raise SetupError(
+                f"the gateway was not ready after {_READY_TIMEOUT:.0f} s: {answer}\n"
+                f"{gateway.log_tail()}"
+            )
+        time.sleep(0.1)
+
+
+def _readiness(here: Local) -> str:
+    """`ready`, or what /readyz names as failing."""
+    connection = http.client.HTTPConnection("127.0.0.1", here.internal_port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        return "ready" if response.status == 200 else response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
+def _announce(here: Local, cluster: Cluster, logins: list[Login], pair: tls.Pair | None) -> None:
+    scheme, web_socket = ("https", "wss") if pair else ("http", "ws")
+    lines = [
+        "",
+        f"The gateway is up:  {scheme}://localhost:{here.port}/",
+        f"  STOMP             {web_socket}://localhost:{here.port}/ws",
+        f"  dashboard         {scheme}://localhost:{here.port}/admin",
+        f"  internal          http://127.0.0.1:{here.internal_port}/readyz  /metrics",
+        f"  its log           {_shown(_gateway().log)}",
+    ]
+    if pair:
+        lines.append(f"  trust             {_shown(pair.authority)}")
+    lines += [f"  RabbitMQ r{node.number}       {node.management_url}" for node in cluster.nodes]
+    lines.append(f"                    {cluster.admin.name} / {cluster.admin.password}")
+    lines += ["", "Demo logins:"]
+    lines += [f"  {login.user:9} {login.password}  {login.role}" for login in logins]
+    lines += ["", "Ctrl-C stops everything. To try failures: scripts/broker kill 1", ""]
+    print("\n".join(lines), flush=True)
+
+
+def _shown(path: os.PathLike[str]) -> str:
+    return os.path.relpath(path, local.FOLDER.parent)
+
+
+def _wait_for_the_end(gateway: Daemon) -> NoReturn:
+    while gateway.alive():
+        time.sleep(0.5)
+    raise SetupError(f"the gateway ended:\n{gateway.log_tail()}")
+
+
+def _signals_raise() -> None:
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+def _say(text: str) -> None:
+    print(f"· {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,6 +24,8 @@ from gateway.store import schema
 T = TypeVar("T")
 
 CONNECTIONS: Final = 8
+#: Seconds, waiting for another gateway that migrates included.
+MIGRATION_TIMEOUT: Final = 60.0
 #: Another gateway got in between: the transaction is run again and sees what it did.
 #: unique_violation, serialization_failure, deadlock_detected;
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -31,6 +33,15 @@ _CONFLICTS: Final = frozenset({"23505", "40001", "40P01"})
 _ATTEMPTS: Final = 5
 #: Any number, the same in every gateway: who holds it migrates, the others wait.
 _MIGRATION_LOCK: Final = 0x696E_7465_7261_6374
+#: A statement that is wrong is a bug; everything else is the database's state. asyncpg's own errors
+#: come from dialling.
+_AWAY: Final = (
+    DBAPIError,
+    PoolTimeout,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
 _BUGS: Final = (IntegrityError, ProgrammingError, DataError)
 
 
@@ -54,14 +65,23 @@ class PostgresDatabase:
         return await self._run(self._engine, change)
 
     async def migrate(self) -> None:
-        await asyncio.to_thread(asyncio.run, self._migrate())
+        try:
+            await asyncio.to_thread(asyncio.run, self._migrate())
+        except _AWAY as error:
+            raise StoreUnavailable(f"PostgreSQL: {_advice(error)}") from error
+        except ValueError:
+            # Neither quoted nor chained: a password with a bare "/" is taken for a port, say.
+            raise StoreUnavailable(
+                "store.url is not a URL of PostgreSQL; in a user name or password the characters"
+                " : / ? # @ % must be percent-encoded"
+            ) from None
 
     async def close(self) -> None:
         await self._engine.dispose()
 
     async def _migrate(self) -> None:
         engine = self._make(poolclass=NullPool)
-        async with engine.begin() as connection:
+        async with asyncio.timeout(MIGRATION_TIMEOUT), engine.begin() as connection:
             await connection.run_sync(_upgrade_alone)
 
     async def _run(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
@@ -76,7 +96,7 @@ class PostgresDatabase:
                 return await _transaction(engine, work)
         except _BUGS:
             raise
-        except (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError) as error:
+        except _AWAY as error:
             raise StoreUnavailable("the database is not available", retry_after=1.0) from error
 
     def _make(self, **options: Any) -> AsyncEngine:
@@ -91,7 +111,9 @@ class PostgresDatabase:
                 },
             )
 
-        return create_async_engine("postgresql+asyncpg://", async_creator=connect, **options)
+        return create_async_engine(
+            "postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options
+        )
 
 
 async def _transaction(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
@@ -112,3 +134,20 @@ def _refuse_closed(connection: Any, record: object, proxy: object) -> None:
 def _upgrade_alone(connection: Connection) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
     schema.upgrade(connection)
+
+
+def _advice(error: Exception) -> str:
+    """What is wrong and what would mend it; what the server says holds no password."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) or ""
+    if isinstance(cause, TimeoutError):
+        return "no answer in time; is the server up, and is another gateway migrating?"
+    if isinstance(cause, OSError):
+        return f"cannot be reached ({cause}); is the server up, and are host and port right?"
+    if state.startswith("28"):
+        return f"{cause}; check user and password in store.url, and the server's pg_hba.conf"
+    if state == "3D000":
+        return f"{cause}; create it: createdb <name>"
+    if state == "42501":
+        return f"{cause}; make the user the owner of the database, or grant CREATE on its schema"
+    return f"{cause}"

@@ -25,9 +25,8 @@ T = TypeVar("T")
 
 READERS: Final = 2
 #: https://www.sqlite.org/pragma.html; FULL: a commit survives a power cut in WAL mode, too.
-_PRAGMAS: Final = ("synchronous = FULL", "foreign_keys = ON")
-
-
+_READER: Final = ("foreign_keys = ON", "query_only = ON")
+_WRITER: Final = ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL")
 #: A statement that is wrong is a bug; everything else the driver reports is the database's state.
 _BUGS: Final = (IntegrityError, ProgrammingError, DataError)
 
@@ -35,14 +34,16 @@ _BUGS: Final = (IntegrityError, ProgrammingError, DataError)
 class SqliteDatabase:
     """``timeout``: seconds that a call may take, waiting for another process's lock included."""
 
-    def __init__(self, path: Path, *, timeout: float, echo: bool) -> None:
-        self._path = path
+    def __init__(self, path: str, *, timeout: float, echo: bool) -> None:
+        if not path or path.startswith(":"):
+            raise StoreUnavailable("store.url must name a file: sqlite:///folder/interact.db")
+        self._path = Path(path).absolute()
         self._timeout = timeout
-        make = partial(_engine, path, timeout=timeout, echo=echo)
+        make = partial(_engine, self._path, timeout=timeout, echo=echo)
         # IMMEDIATE takes the write lock at once: a transaction that reads first and writes then
         # cannot find itself behind another writer. https://www.sqlite.org/lang_transaction.html
-        self._writing = make(begin="BEGIN IMMEDIATE", size=1, pragmas=_PRAGMAS)
-        self._reading = make(begin="BEGIN", size=READERS, pragmas=(*_PRAGMAS, "query_only = ON"))
+        self._writing = make(begin="BEGIN IMMEDIATE", size=1, pragmas=_WRITER)
+        self._reading = make(begin="BEGIN", size=READERS, pragmas=_READER)
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
 
@@ -53,20 +54,18 @@ class SqliteDatabase:
         return await self._run(self._writer, self._writing, change)
 
     async def migrate(self) -> None:
+        threads = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(_create, self._path)
-            await self.write(schema.upgrade)
+            await threads.run_in_executor(self._writer, _create, self._path)
+            await threads.run_in_executor(self._writer, _transaction, self._writing, schema.upgrade)
         except OSError as error:
             raise StoreUnavailable(
-                f"{self._path}: {error.strerror}; the folder must exist and be writable for the"
-                " gateway's user (store.url)"
+                f"{self._path}: {error.strerror}. The folder must exist and the gateway must be"
+                " allowed to write in it; see store.url"
             ) from error
-        except StoreUnavailable as error:
-            if not isinstance(error.__cause__, DBAPIError):
-                raise
-            raise StoreUnavailable(
-                f"{self._path}: {error.__cause__.orig} (store.url)"
-            ) from error.__cause__
+        except (DBAPIError, sqlite3.Error) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise StoreUnavailable(f"{self._path}: {reason}; see store.url") from error
 
     async def close(self) -> None:
         for threads, engine in ((self._readers, self._reading), (self._writer, self._writing)):
@@ -80,24 +79,15 @@ class SqliteDatabase:
         try:
             async with asyncio.timeout(self._timeout):
                 return await running
-        except TimeoutError as error:
-            raise StoreUnavailable(
-                "the database did not answer in time", retry_after=1.0
-            ) from error
         except _BUGS:
             raise
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error, TimeoutError) as error:
             raise StoreUnavailable("the database is not available", retry_after=1.0) from error
 
 
 def _create(path: Path) -> None:
-    """Make the file for its owner only; SQLite gives the WAL the same mode."""
+    """Make the file for its owner only; SQLite gives its companions (WAL) the same mode."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    finally:
-        connection.close()
 
 
 def _transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -111,6 +101,7 @@ def _engine(
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         echo=echo,
+        hide_parameters=True,
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Final, Self
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from gateway.store.database import Database
 from gateway.store.records import Account, Appended, Page
 from gateway.store.sqlite import SqliteDatabase
 
-#: Seconds that any call may take before it counts as failed.
+#: Seconds that any call may take before it counts as failed; hanging up may take two more.
 TIMEOUT: Final = 5.0
 
 
@@ -160,7 +159,7 @@ class Store:
 
 def _database(url: str, *, timeout: float, echo: bool) -> Database:
     if url.startswith("sqlite:///"):
-        return SqliteDatabase(Path(url.removeprefix("sqlite:///")), timeout=timeout, echo=echo)
+        return SqliteDatabase(url.removeprefix("sqlite:///"), timeout=timeout, echo=echo)
     try:
         # asyncpg is an extra: who stays with SQLite need not install it.
         from gateway.store.postgresql import PostgresDatabase  # noqa: PLC0415

@@ -74,15 +74,21 @@ def _tests_with_coverage(arguments: list[str]) -> tuple[int, str]:
     command = [*coverage, "run", "-m", "pytest", *map(_folder, _TIERS), *arguments]
     if sys.stdout.isatty():
         command.append("--color=yes")
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as tests:
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as tests:
+        os.close(writer)
         # Passed on as it comes, not line by line: a dot is progress as well.
         written = b""
-        assert tests.stdout is not None
-        while chunk := os.read(tests.stdout.fileno(), 65_536):
+        while chunk := os.read(reader, 65_536):
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
             written = (written + chunk)[-4096:]
+    os.close(reader)
     closing_line = written.decode(errors="replace").rstrip().rpartition("\n")[2]
     _say("coverage")
     _run([*coverage, "combine", "--quiet"])

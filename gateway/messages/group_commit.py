@@ -1,0 +1,103 @@
+"""Group commit: drafts that arrive while one transaction runs share the next one.
+
+Nobody waits for a timer: a lone draft is stored at once, and the busier it gets the larger the
+batches become.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final
+
+from broker.topology import Stream
+from gateway.domain.message import Draft, Message
+from gateway.errors import StoreUnavailable
+from gateway.messages.ports import History
+from gateway.store.records import Appended
+
+#: How many drafts one transaction takes at most.
+BATCH: Final = 512
+#: What a client is told to wait while the database is away, in seconds.
+RETRY_AFTER: Final = 1.0
+
+
+class GroupCommit:
+    """Stores drafts in batches, one transaction at a time.
+
+    ``stored`` is told every new message in ``seq`` order per stream, whether or not its client
+    still waits. ``in_doubt`` is told the streams of a batch that failed: a database that went away
+    during the commit may have stored it all the same.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        stored: Callable[[Sequence[Message]], None],
+        in_doubt: Callable[[Stream], None],
+    ) -> None:
+        self._history = history
+        self._stored = stored
+        self._in_doubt = in_doubt
+        self._waiting: dict[asyncio.Future[Appended], Draft] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def append(self, draft: Draft) -> Appended:
+        """Store a draft. Cancelled before its transaction begins, it is withdrawn.
+
+        Raises :class:`StoreUnavailable`, or what the history answers for this draft.
+        """
+        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = draft
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="group commit")
+        try:
+            return await answer
+        finally:
+            self._waiting.pop(answer, None)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch = dict(islice(self._waiting.items(), BATCH))
+            for answer in batch:
+                del self._waiting[answer]
+            await self._commit(batch)
+
+    async def _commit(self, batch: dict[asyncio.Future[Appended], Draft]) -> None:
+        try:
+            results = await self._history.append(list(batch.values()))
+            self._stored(
+                [
+                    result.message
+                    for result in results
+                    if isinstance(result, Appended) and not result.repeated
+                ]
+            )
+        except Exception as error:  # each client gets the error as its own
+            for stream in {draft.stream for draft in batch.values()}:
+                self._in_doubt(stream)
+            for answer in batch:
+                _fail(answer, _for_client(error))
+            return
+        for answer, result in zip(batch, results, strict=True):
+            if isinstance(result, Appended):
+                if not answer.done():
+                    answer.set_result(result)
+            else:
+                _fail(answer, result)
+
+
+def _fail(answer: asyncio.Future[Appended], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def _for_client(error: Exception) -> Exception:
+    if isinstance(error, StoreUnavailable):
+        # A new one for each, because a raised exception carries its own traceback.
+        fresh = StoreUnavailable(error.detail, retry_after=error.retry_after or RETRY_AFTER)
+        fresh.__cause__ = error
+        return fresh
+    return error

@@ -1,0 +1,163 @@
+"""One stream's way to the broker: what may be published now, and in which order. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from broker.publisher import Publication
+from broker.topology import Stream
+from gateway.domain.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stored message that the broker has not confirmed, ready for the wire."""
+
+    seq: int
+    message: Message
+    publication: Publication
+
+    @property
+    def size(self) -> int:
+        return len(self.publication.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Publish this now; then :meth:`Lane.confirmed` or :meth:`Lane.failed`."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read on in the store; then :meth:`Lane.read`."""
+
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Wait: so many failures in a row; then :meth:`Lane.rested`."""
+
+    failures: int
+
+
+Command = Publish | Read | Rest
+
+
+class Lane:
+    """The unconfirmed messages of one stream, in ``seq`` order.
+
+    Up to ``window`` of them are held in memory and may be on the wire at once. What failed goes
+    out again, after a rest, before anything that has not been out yet: no message overtakes
+    another on its first way. Of what is not held the lane only knows that the store has it.
+
+    Report what happens by the methods, then carry out :meth:`commands`.
+    """
+
+    def __init__(self, stream: Stream, *, after: int, window: int) -> None:
+        """``after``: the seq up to which nothing is left to publish."""
+        self.stream = stream
+        #: A publication came back because no queue takes it.
+        self.unroutable = False
+        self._window = window
+        self._held: dict[int, Entry] = {}
+        self._to_send: list[int] = []
+        self._bytes = 0
+        #: Up to here everything is held or confirmed; only the store knows what comes after.
+        self._reached = after
+        self._store_has_more = False
+        self._reading = False
+        self._failures = 0
+        self._rest_is_due = False
+        self._resting = False
+
+    @property
+    def depth(self) -> int:
+        """How many messages are held in memory."""
+        return len(self._held)
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing of the stream is known to wait for the broker."""
+        return not (self._held or self._store_has_more or self._reading)
+
+    @property
+    def is_resting(self) -> bool:
+        return self._resting
+
+    def awaits(self, seq: int) -> bool:
+        """Whether the broker's confirm of this message is still to come."""
+        more = self._store_has_more or self._reading
+        return seq in self._held or (more and seq > self._reached)
+
+    def add(self, entry: Entry, *, memory: int) -> None:
+        """Line up a message that has just been stored.
+
+        ``memory``: the bytes of bodies that the lane may hold; it always holds one message.
+        """
+        if entry.seq <= self._reached:
+            return  # read from the store a moment before
+        if self._store_has_more or self._reading or not self._fits(memory):
+            self._store_has_more = True
+        else:
+            self._hold(entry)
+
+    def look_further(self) -> None:
+        """The store may have messages of the stream that were never added."""
+        self._store_has_more = True
+
+    def read(self, page: Sequence[Entry], *, complete: bool, memory: int) -> None:
+        """The answer to :class:`Read`; ``complete``: the store had no more than this."""
+        self._reading = False
+        for entry in page:
+            if not self._fits(memory):
+                complete = False
+                break
+            self._hold(entry)
+        if not complete:
+            self._store_has_more = True
+
+    def confirmed(self, seq: int) -> None:
+        self._bytes -= self._held.pop(seq).size
+        self._failures = 0
+
+    def failed(self, seq: int, *, unroutable: bool = False) -> None:
+        """Not confirmed, whatever the reason: it may have been delivered all the same."""
+        heappush(self._to_send, seq)
+        self.unroutable = self.unroutable or unroutable
+        if not self._resting:
+            self._failures += 1
+            self._resting = self._rest_is_due = True
+
+    def rested(self) -> None:
+        self._resting = False
+        self.unroutable = False
+
+    def commands(self, *, memory: int) -> Iterator[Command]:
+        """What is to be done now; each command is given once."""
+        if self._store_has_more and not self._reading and self._has_space(memory):
+            self._reading, self._store_has_more = True, False
+            yield Read(self._reached, self._window - len(self._held))
+        if self._rest_is_due:
+            self._rest_is_due = False
+            yield Rest(self._failures)
+        while self._to_send and not self._resting:
+            yield Publish(self._held[heappop(self._to_send)])
+
+    def _hold(self, entry: Entry) -> None:
+        self._held[entry.seq] = entry
+        self._bytes += entry.size
+        self._reached = entry.seq
+        heappush(self._to_send, entry.seq)
+
+    def _fits(self, memory: int) -> bool:
+        return not self._held or (len(self._held) < self._window and self._bytes < memory)
+
+    def _has_space(self, memory: int) -> bool:
+        # Half, so that a page is worth its query.
+        return 2 * len(self._held) <= self._window and 2 * self._bytes <= memory

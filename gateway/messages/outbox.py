@@ -1,0 +1,246 @@
+"""The outbox: everything stored is published until the broker confirms it, in order.
+
+First publishing, publishing again after a failure, and publishing what a dead gateway left are
+the same thing: a message leaves the store's outbox only after the broker's confirm. So a message
+may be published twice, with the same ``message_id`` and ``seq``, and is never lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from broker.backoff import BackOff
+from broker.publisher import NotConfirmed, QueueFailed, Returned
+from broker.topology import Stream, Topology
+from gateway.domain.message import Message
+from gateway.errors import StoreUnavailable
+from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
+from gateway.messages.marking import Marking
+from gateway.messages.ports import Publisher, StoredOutbox
+from gateway.messages.publication import publication
+from gateway.messages.waiters import Waiters
+
+#: Between attempts, in seconds; each delay is drawn between half of it and all of it, so that
+#: lanes that failed together do not come back together.
+BACK_OFF: Final = BackOff(first=0.05, longest=2.0)
+
+_log = logging.getLogger(__name__)
+
+
+def _level(failures: int) -> int:
+    """What fails again and again is worth one warning."""
+    return logging.WARNING if failures == 1 else logging.DEBUG
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxLimits:
+    """What the outbox may hold in memory; the rest waits in the store.
+
+    ``window``: messages of one stream that may be unconfirmed at once. ``memory``: bytes of
+    bodies, shared evenly by the streams that have something to publish.
+    ``patience``: seconds until a publication without an answer counts as failed; longer than
+    RabbitMQ needs to notice a dead node (``net_ticktime``) and to answer by itself.
+    """
+
+    window: int = 256
+    memory: int = 64 * 1024 * 1024
+    patience: float = 15.0
+
+
+@dataclass(slots=True)
+class OutboxCounts:
+    """Since the start: ``confirmed`` messages; ``failed`` and ``returned`` publications."""
+
+    confirmed: int = 0
+    failed: int = 0
+    returned: int = 0
+
+
+class Outbox:
+    """A lane per stream with something to publish, made on demand and dropped when done."""
+
+    def __init__(
+        self,
+        store: StoredOutbox,
+        publisher: Publisher,
+        topology: Topology,
+        *,
+        rng: Random,
+        limits: OutboxLimits | None = None,
+    ) -> None:
+        self.counts = OutboxCounts()
+        self._store = store
+        self._publisher = publisher
+        self._topology = topology
+        self._rng = rng
+        self._limits = limits or OutboxLimits()
+        self._marking = Marking(store, delay=self._delay)
+        self._lanes: dict[Stream, Lane] = {}
+        self._waiters = Waiters()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._one_read = asyncio.Lock()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    @property
+    def depth(self) -> int:
+        """How many messages are held in memory, unconfirmed or not yet marked in the store."""
+        return sum(lane.depth for lane in self._lanes.values()) + self._marking.depth
+
+    async def start(self) -> None:
+        """Take on what is in the store; what is added from now on lines up behind it.
+
+        Raises :class:`StoreUnavailable`.
+        """
+        for stream in await self._store.unpublished_streams():
+            self.look_for(stream)
+
+    def add(self, messages: Sequence[Message]) -> None:
+        """Publish messages that have just been stored; those of a stream come in ``seq`` order."""
+        for message in messages:
+            entry = self._entry(message)
+            lane = self._lanes.get(message.stream) or self._open(message.stream, entry.seq - 1)
+            lane.add(entry, memory=self._share)
+            self._advance(lane)
+
+    def look_for(self, stream: Stream) -> None:
+        """The store may have messages of this stream that were not added: publish them too."""
+        lane = self._lanes.get(stream) or self._open(stream, 0)
+        lane.look_further()
+        self._advance(lane)
+
+    async def confirmed(self, message: Message, *, within: float) -> bool:
+        """Whether the broker has confirmed a stored message; waits for at most ``within`` seconds.
+
+        A message that this outbox does not know is looked for in the store's.
+        """
+        if message.id in self._marking or message.seq is None:
+            return True
+        if message.stream not in self._lanes:
+            self.look_for(message.stream)
+        if not self._lanes[message.stream].awaits(message.seq):
+            return True
+        return await self._waiters.wait(message.stream, message.seq, within=within)
+
+    async def close(self, *, within: float) -> None:
+        """Publish what is left, for at most ``within`` seconds; the rest stays in the store."""
+        try:
+            async with asyncio.timeout(within):
+                await self._idle.wait()
+                await self._marking.flush()
+        except TimeoutError:
+            _log.warning("%d streams still have messages in the outbox", len(self._lanes))
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._marking.close()
+
+    def _open(self, stream: Stream, after: int) -> Lane:
+        self._idle.clear()
+        lane = self._lanes[stream] = Lane(stream, after=after, window=self._limits.window)
+        return lane
+
+    def _advance(self, lane: Lane) -> None:
+        if self._closed:
+            return
+        for command in lane.commands(memory=self._share):
+            match command:
+                case Publish(entry):
+                    self._spawn(self._publish(lane, entry))
+                case Read(after, limit):
+                    self._spawn(self._read(lane, after, limit))
+                case Rest(failures):
+                    self._spawn(self._rest(lane, failures))
+        if lane.is_done:
+            del self._lanes[lane.stream]
+            self._waiters.forget(lane.stream)
+            if not self._lanes:
+                self._idle.set()
+
+    async def _publish(self, lane: Lane, entry: Entry) -> None:
+        if lane.is_resting:
+            # Something before it failed after this task was made.
+            lane.failed(entry.seq)
+            return
+        confirmed = unroutable = False
+        try:
+            await self._publisher.publish(entry.publication, self._limits.patience)
+            confirmed = True
+        except Returned:
+            unroutable = True
+            self.counts.returned += 1
+        except NotConfirmed as error:
+            _log.debug("%s: %d goes out again: %s", lane.stream, entry.seq, error)
+        finally:
+            # Also after an error that nobody foresaw, or the lane would wait for ever.
+            if confirmed:
+                self._confirm(lane, entry)
+            else:
+                self.counts.failed += 1
+                lane.failed(entry.seq, unroutable=unroutable)
+            self._advance(lane)
+
+    def _confirm(self, lane: Lane, entry: Entry) -> None:
+        self.counts.confirmed += 1
+        lane.confirmed(entry.seq)
+        self._marking.add(entry.message.id)
+        self._waiters.answer(lane.stream, entry.seq)
+
+    async def _read(self, lane: Lane, after: int, limit: int) -> None:
+        page = await self._page(lane.stream, after, limit)
+        lane.read(
+            [self._entry(message) for message in page],
+            complete=len(page) < limit,
+            memory=self._share,
+        )
+        # Who asks about an old message does not know that its confirm came before.
+        self._waiters.answer_those(lane.stream, lambda seq: not lane.awaits(seq))
+        self._advance(lane)
+
+    async def _page(self, stream: Stream, after: int, limit: int) -> Sequence[Message]:
+        failures = 0
+        while True:
+            try:
+                # One at a time: a restart with thousands of streams must not hold a page of each.
+                async with self._one_read:
+                    return await self._store.unpublished_in(stream, after=after, limit=limit)
+            except StoreUnavailable as error:
+                failures += 1
+                _log.log(_level(failures), "%s: cannot be read on: %s", stream, error.detail)
+                await asyncio.sleep(self._delay(failures))
+
+    async def _rest(self, lane: Lane, failures: int) -> None:
+        await asyncio.sleep(self._delay(failures))
+        if lane.unroutable:
+            try:
+                await self._publisher.declare_private_queue(lane.stream.room)
+            except QueueFailed as error:
+                # The next publication comes back as well, and so do we.
+                _log.log(_level(failures), "%s: %s", lane.stream, error)
+        lane.rested()
+        self._advance(lane)
+
+    @property
+    def _share(self) -> int:
+        return max(1, self._limits.memory // max(1, len(self._lanes)))
+
+    def _entry(self, message: Message) -> Entry:
+        if message.seq is None:
+            raise ValueError("an instant message has no place in the outbox")
+        return Entry(message.seq, message, publication(message, self._topology))
+
+    def _delay(self, failures: int) -> float:
+        return BACK_OFF.delay(failures) * self._rng.uniform(0.5, 1.0)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

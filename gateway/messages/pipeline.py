@@ -1,0 +1,143 @@
+"""The message pipeline: store, number, publish, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from broker.publisher import NotConfirmed
+from broker.topology import Topology
+from gateway.domain.message import Draft, Importance, Message
+from gateway.errors import Draining, Invalid, NoCapacity, TooLarge
+from gateway.messages.group_commit import GroupCommit
+from gateway.messages.outbox import Outbox
+from gateway.messages.ports import History, Publisher
+from gateway.messages.publication import publication
+
+#: What a client is told to wait when too many posts are in hand or the gateway leaves, in seconds.
+RETRY_AFTER: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """``published``: the broker has confirmed it.
+
+    A guaranteed message that is not published yet will be; an instant one (``seq`` is None) was
+    dropped.
+    """
+
+    message: Message
+    published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineLimits:
+    """``posts``: how many may be in hand at once, from the arrival to the answer.
+
+    ``message_bytes``: of a message's JSON, envelope included. ``confirm_timeout``: how many
+    seconds a post waits for the broker once its message is stored.
+    """
+
+    posts: int = 10_000
+    message_bytes: int = 65_536
+    confirm_timeout: float = 2.0
+
+
+class Pipeline:
+    """What every message of a member goes through. Whether the member may is asked before."""
+
+    def __init__(
+        self,
+        history: History,
+        outbox: Outbox,
+        publisher: Publisher,
+        topology: Topology,
+        *,
+        limits: PipelineLimits,
+    ) -> None:
+        self._commits = GroupCommit(history, stored=outbox.add, in_doubt=outbox.look_for)
+        self._outbox = outbox
+        self._publisher = publisher
+        self._topology = topology
+        self._limits = limits
+        self._instant_ids: set[UUID] = set()
+        self._in_hand = 0
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
+        self._closing = False
+
+    @property
+    def in_hand(self) -> int:
+        """Posts that have no answer yet."""
+        return self._in_hand
+
+    async def post(self, draft: Draft, importance: Importance = Importance.GUARANTEED) -> Receipt:
+        """Store and publish a message; a repeated id gets the first one's answer again.
+
+        When it raises nothing was published: :class:`Draining`, :class:`NoCapacity`,
+        :class:`TooLarge`, :class:`Invalid`, :class:`IdReused`, :class:`RoomClosed`,
+        :class:`UnknownRoom` — nor stored, except perhaps with :class:`StoreUnavailable`: then
+        posting the same id again settles it. Once stored, a message is published even if the
+        caller goes away.
+        """
+        with self._admission():
+            self._check(draft)
+            if importance is Importance.INSTANT:
+                return await self._pass_on(draft.numbered(None))
+            stored = await self._commits.append(draft)
+            published = stored.published or await self._outbox.confirmed(
+                stored.message, within=self._limits.confirm_timeout
+            )
+            return Receipt(stored.message, published)
+
+    async def close(self) -> None:
+        """Refuse new posts and return when those in hand are answered, which their limits bound.
+
+        The outbox is closed after this.
+        """
+        self._closing = True
+        await self._all_answered.wait()
+
+    @contextmanager
+    def _admission(self) -> Iterator[None]:
+        if self._closing:
+            raise Draining("this gateway is leaving", retry_after=RETRY_AFTER)
+        if self._in_hand >= self._limits.posts:
+            raise NoCapacity("too many messages at once", retry_after=RETRY_AFTER)
+        self._in_hand += 1
+        self._all_answered.clear()
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:
+                self._all_answered.set()
+
+    def _check(self, draft: Draft) -> None:
+        try:
+            size = len(draft.numbered(None).encode())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise Invalid("body must be JSON: no NaN, no infinity, no endless nesting") from error
+        if size > self._limits.message_bytes:
+            raise TooLarge(
+                f"the message has {size} bytes as JSON; the limit is {self._limits.message_bytes}"
+            )
+
+    async def _pass_on(self, message: Message) -> Receipt:
+        # The broker's answers are told apart by id, so one id is on the way only once.
+        if message.id in self._instant_ids:
+            return Receipt(message, published=False)
+        self._instant_ids.add(message.id)
+        try:
+            await self._publisher.publish(
+                publication(message, self._topology), self._limits.confirm_timeout
+            )
+        except NotConfirmed:
+            return Receipt(message, published=False)
+        finally:
+            self._instant_ids.discard(message.id)
+        return Receipt(message, published=True)

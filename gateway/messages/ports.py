@@ -1,0 +1,52 @@
+"""What the pipeline needs from the history and from the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from broker.publisher import Publication
+from broker.topology import Stream
+from gateway.domain.message import Draft, Message
+from gateway.errors import GatewayError
+from gateway.store.records import Appended
+
+
+class History(Protocol):
+    """Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away."""
+
+    async def append(self, drafts: Sequence[Draft]) -> Sequence[Appended | GatewayError]:
+        """Store and number the drafts in one transaction; an answer for each, in their order."""
+        ...
+
+
+class StoredOutbox(Protocol):
+    """The store's outbox: messages that the broker has not confirmed yet.
+
+    Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away.
+    """
+
+    async def unpublished_streams(self) -> Sequence[Stream]: ...
+
+    async def unpublished_in(
+        self, stream: Stream, *, after: int, limit: int
+    ) -> Sequence[Message]: ...
+
+    async def mark_published(self, ids: Sequence[UUID]) -> None: ...
+
+
+class Publisher(Protocol):
+    """The order of the calls is the order on the wire."""
+
+    async def publish(
+        self,
+        publication: Publication,
+        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    ) -> None:
+        """Raises :class:`broker.publisher.NotConfirmed`; it may be delivered all the same."""
+        ...
+
+    async def declare_private_queue(self, room: int) -> None:
+        """Raises :class:`broker.publisher.QueueFailed`."""
+        ...

@@ -1,0 +1,37 @@
+"""A message as it goes to the broker: the same JSON, persistent or short-lived."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from broker.publisher import Publication
+
+from broker.topology import Topology
+from gateway.domain.message import Message
+
+#: An instant message is worth nothing when it is old; expired ones do not pile up in the room's
+#: private queue while the host is away. https://www.rabbitmq.com/docs/ttl#per-message-ttl-in-publishers
+INSTANT_EXPIRES_MS: Final = 10_000
+
+
+def publication(message: Message, topology: Topology) -> Publication:
+    """Persistent if the message has a number; else (instant) it expires.
+
+    Header values are strings, because RabbitMQ's STOMP adapter drops small integers.
+    """
+    guaranteed = message.seq is not None
+    headers = {
+        "room": str(message.stream.room),
+        "audience": str(message.stream.audience),
+        "sender": message.sender,
+    }
+    if guaranteed:
+        headers["seq"] = str(message.seq)
+    return Publication(
+        routing_key=topology.routing_key(message.stream),
+        body=message.encode(),
+        message_id=str(message.id),
+        headers=headers,
+        persistent=guaranteed,
+        expiration_ms=None if guaranteed else INSTANT_EXPIRES_MS,
+    )

@@ -1,0 +1,413 @@
+import asyncio
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.publisher import NotConfirmed, Returned
+from broker.topology import Audience, Stream, Topology
+from gateway.messages.outbox import Outbox, OutboxLimits
+from tests.unit.messages.twins import (
+    STREAM,
+    BrokerTwin,
+    Fate,
+    StoreTwin,
+    draft,
+    first_times,
+    message,
+)
+from tests.unit.messages.virtual_time import run, settle
+
+OTHER = Stream(Audience.PRIVATE, 7)
+
+
+def outbox_over(store: StoreTwin, broker: BrokerTwin, **limits: float) -> Outbox:
+    bounds = OutboxLimits(**limits)  # type: ignore[arg-type]
+    return Outbox(store, broker, Topology(), rng=Random(1), limits=bounds)  # noqa: S311 - jitter
+
+
+def test_a_message_is_published_once_and_leaves_the_store() -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add([new])
+        assert await outbox.confirmed(new, within=1.0)
+        await outbox.close(within=1.0)
+        assert outbox.depth == 0
+
+    run(main())
+    assert broker.seqs() == [1]
+    assert store.outbox == {}
+
+
+def test_confirms_are_pipelined_up_to_the_window() -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    new = [message(seq) for seq in range(1, 101)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker, window=16)
+        outbox.add(new)
+        await outbox.close(within=10.0)
+
+    run(main())
+    assert broker.most_on_the_way == 16
+    assert broker.seqs() == list(range(1, 101))
+
+
+def test_what_the_broker_refuses_goes_out_again_before_anything_new() -> None:
+    store, broker = StoreTwin(), BrokerTwin(fates=[(0.005, None), (0.001, NotConfirmed)])
+    new = [message(seq) for seq in range(1, 5)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add(new[:2])
+        await asyncio.sleep(0.002)
+        outbox.add(new[2:])
+        await outbox.close(within=10.0)
+        assert outbox.counts.failed == 1
+
+    run(main())
+    assert broker.seqs() == [1, 2, 2, 3, 4]
+    assert broker.wire[1] == broker.wire[2]
+
+
+def test_an_answer_that_never_comes_is_a_failure() -> None:
+    store, broker = StoreTwin(), BrokerTwin(fates=[(3600.0, None)])
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker, patience=15.0)
+        outbox.add([new])
+        assert not await outbox.confirmed(new, within=2.0)
+        assert await outbox.confirmed(new, within=14.0)
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == [1, 1]
+
+
+def test_the_missing_private_queue_is_declared_before_the_message_goes_out_again() -> None:
+    store, broker = StoreTwin(), BrokerTwin(queues=set())
+    new = [message(1), message(2)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add(new)
+        assert await outbox.confirmed(new[1], within=1.0)
+        await outbox.close(within=1.0)
+        assert outbox.counts.returned == 2
+
+    run(main())
+    assert broker.queues == {42}
+    assert broker.seqs() == [1, 2, 1, 2]
+
+
+def test_attempts_are_spread_and_bounded_while_the_broker_is_away() -> None:
+    store, broker = StoreTwin(), BrokerTwin(away=True)
+    new = [message(seq) for seq in range(1, 4)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add(new)
+        await asyncio.sleep(60.0)
+        assert outbox.counts.failed < 60 * len(new)
+        broker.away = False
+        assert await outbox.confirmed(new[2], within=2.1)
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == [1, 2, 3]
+
+
+def test_nothing_later_goes_out_when_the_connection_comes_back_between_two_publications() -> None:
+    class Flickering(BrokerTwin):
+        """Away for the first call of every three."""
+
+        calls = 0
+
+        async def publish(self, publication: object, timeout: float) -> None:  # noqa: ASYNC109
+            self.calls += 1
+            self.away = self.calls % 3 == 1
+            await super().publish(publication, timeout)  # type: ignore[arg-type]
+
+    store, broker = StoreTwin(), Flickering()
+    new = [message(seq) for seq in range(1, 10)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add(new)
+        await outbox.close(within=60.0)
+
+    run(main())
+    assert first_times(broker.seqs()) == list(range(1, 10))
+    assert store.outbox == {}
+
+
+def test_a_start_publishes_what_was_left_and_new_messages_line_up_behind() -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    store.put([message(seq) for seq in range(1, 31)])
+    store.put([message(seq, OTHER) for seq in range(5, 8)])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker, window=8)
+        await outbox.start()
+        new = message(31)
+        store.put([new])
+        outbox.add([new])
+        assert await outbox.confirmed(new, within=5.0)
+        await outbox.close(within=5.0)
+
+    run(main())
+    assert broker.seqs() == list(range(1, 32))
+    assert broker.seqs(OTHER) == [5, 6, 7]
+    assert store.outbox == {}
+
+
+def test_a_backlog_is_held_in_the_store_and_not_in_memory() -> None:
+    store, broker = StoreTwin(), BrokerTwin(away=True)
+    new = [message(seq) for seq in range(1, 1001)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker, window=10)
+        outbox.add(new)
+        assert outbox.depth == 10
+        broker.away = False
+        await outbox.close(within=60.0)
+
+    run(main())
+    assert first_times(broker.seqs()) == list(range(1, 1001))
+
+
+def test_streams_share_the_memory_evenly() -> None:
+    store, broker = StoreTwin(), BrokerTwin(away=True)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker, memory=5_000)
+        for room in range(1, 41):
+            stream = Stream(Audience.PUBLIC, room)
+            new = [draft("x" * 400, stream).numbered(seq) for seq in range(1, 30)]
+            store.put(new)
+            outbox.add(new)
+        assert outbox.depth < 70
+        broker.away = False
+        await outbox.close(within=600.0)
+
+    run(main())
+    assert store.outbox == {}
+    assert all(
+        first_times(broker.seqs(Stream(Audience.PUBLIC, room))) == list(range(1, 30))
+        for room in (1, 20, 40)
+    )
+
+
+def test_one_stream_in_trouble_holds_up_no_other() -> None:
+    store, broker = StoreTwin(), BrokerTwin(fates=[(15.0, NotConfirmed)])
+    slow, quick = message(1), message(1, OTHER)
+    store.put([slow, quick])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add([slow, quick])
+        assert await outbox.confirmed(quick, within=0.1)
+        await outbox.close(within=60.0)
+
+    run(main())
+    assert store.outbox == {}
+
+
+def test_confirmed_messages_leave_the_store_together() -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    new = [message(seq) for seq in range(1, 101)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add(new)
+        await asyncio.sleep(1.0)
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert store.marks == [100]
+
+
+def test_a_confirm_is_not_forgotten_while_the_store_is_away() -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        store.away = True
+        outbox.add([new])
+        assert await outbox.confirmed(new, within=1.0)
+        await asyncio.sleep(30.0)
+        assert await outbox.confirmed(new, within=0.0)
+        assert outbox.depth == 1
+        store.away = False
+        await asyncio.sleep(3.0)
+        assert outbox.depth == 0
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == [1]
+    assert store.outbox == {}
+
+
+def test_who_asks_after_the_confirm_is_answered_at_once() -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add([new])
+        await asyncio.sleep(60.0)
+        before = asyncio.get_running_loop().time()
+        assert await outbox.confirmed(new, within=5.0)
+        assert asyncio.get_running_loop().time() - before < 0.1
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == [1]
+
+
+def test_a_stored_message_that_nobody_added_is_found_when_somebody_asks() -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        assert await outbox.confirmed(new, within=5.0)
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == [1]
+    assert store.outbox == {}
+
+
+def test_one_who_gives_up_does_not_disturb_the_others_who_wait() -> None:
+    store, broker = StoreTwin(), BrokerTwin(latency=1.0)
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add([new])
+        patient = asyncio.create_task(outbox.confirmed(new, within=5.0))
+        cancelled = asyncio.create_task(outbox.confirmed(new, within=5.0))
+        hasty = asyncio.create_task(outbox.confirmed(new, within=0.5))
+        await settle()
+        cancelled.cancel()
+        assert not await hasty
+        assert await patient
+        await outbox.close(within=1.0)
+
+    run(main())
+
+
+def test_closing_keeps_its_deadline_and_leaves_the_rest_in_the_store() -> None:
+    store, broker = StoreTwin(), BrokerTwin(fates=[(0.001, None), (3600.0, None)])
+    new = [message(1), message(2)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add(new)
+        before = asyncio.get_running_loop().time()
+        await outbox.close(within=3.0)
+        assert asyncio.get_running_loop().time() - before == pytest.approx(3.0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(main())
+    assert list(store.outbox.values()) == [new[1]]
+
+
+def test_closing_at_rest_takes_no_time() -> None:
+    async def main() -> None:
+        outbox = outbox_over(StoreTwin(), BrokerTwin())
+        await outbox.start()
+        before = asyncio.get_running_loop().time()
+        await outbox.close(within=30.0)
+        assert asyncio.get_running_loop().time() - before < 0.01
+
+    run(main())
+
+
+def test_an_error_that_nobody_foresaw_is_heard_of_and_the_message_goes_out_again() -> None:
+    class Faulty(BrokerTwin):
+        async def publish(self, publication: object, timeout: float) -> None:  # noqa: ASYNC109
+            if not self.wire:
+                self.wire.append(publication)  # type: ignore[arg-type]
+                raise ZeroDivisionError
+            await super().publish(publication, timeout)  # type: ignore[arg-type]
+
+    store, broker = StoreTwin(), Faulty()
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add([new])
+        assert await outbox.confirmed(new, within=5.0)
+        await outbox.close(within=1.0)
+
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        run(main())
+    assert broker.seqs() == [1, 1]
+
+
+fates = st.tuples(
+    st.sampled_from([0.0, 0.001, 0.02, 1.0, 100.0]),
+    st.sampled_from([None, None, NotConfirmed, Returned]),
+)
+
+
+@given(
+    st.lists(fates, max_size=40),
+    st.lists(st.sampled_from([STREAM, OTHER]), min_size=1, max_size=30),
+    st.integers(1, 6),
+    st.integers(1, 2000),
+    st.lists(st.floats(0.0, 30.0), max_size=6),
+)
+def test_once_everything_has_healed_all_is_published_and_was_first_sent_in_order(
+    answers: list[Fate],
+    streams: list[Stream],
+    window: int,
+    memory: int,
+    outages: list[float],
+) -> None:
+    store, broker = StoreTwin(), BrokerTwin(fates=answers)
+    new = []
+    for number, stream in enumerate(streams):
+        new.append(message(streams[: number + 1].count(stream), stream))
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker, window=window, memory=memory)
+        await outbox.start()
+        for each in new:
+            store.put([each])
+            outbox.add([each])
+            await asyncio.sleep(0.003)
+        for number, outage in enumerate(outages):
+            store.away, broker.away = bool(number % 2), bool(number % 3)
+            await asyncio.sleep(outage)
+        store.away = broker.away = False
+        assert all([await outbox.confirmed(each, within=3600.0) for each in new])
+        await outbox.close(within=60.0)
+
+    run(main())
+    assert store.outbox == {}
+    for stream in {*streams}:
+        assert first_times(broker.seqs(stream)) == list(range(1, streams.count(stream) + 1))

@@ -1,0 +1,370 @@
+import asyncio
+from collections.abc import Coroutine
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from broker.publisher import NotConfirmed
+from broker.topology import Audience, Stream, Topology
+from gateway.domain.message import Importance
+from gateway.errors import (
+    Draining,
+    GatewayError,
+    IdReused,
+    Invalid,
+    NoCapacity,
+    StoreUnavailable,
+    TooLarge,
+)
+from gateway.messages.outbox import Outbox
+from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
+from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft
+from tests.unit.messages.virtual_time import run, settle
+
+
+class Gateway:
+    """A pipeline over twins."""
+
+    def __init__(
+        self,
+        store: StoreTwin | None = None,
+        broker: BrokerTwin | None = None,
+        limits: PipelineLimits | None = None,
+    ) -> None:
+        self.store = store or StoreTwin()
+        self.broker = broker or BrokerTwin()
+        rng = Random(1)  # noqa: S311 - jitter
+        self.outbox = Outbox(self.store, self.broker, Topology(), rng=rng)
+        self.pipeline = Pipeline(
+            self.store,
+            self.outbox,
+            self.broker,
+            Topology(),
+            limits=limits or PipelineLimits(),
+        )
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        async def then_close() -> None:
+            await main
+            await self.pipeline.close()
+            await self.outbox.close(within=60.0)
+
+        run(then_close())
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_a_post_is_stored_published_and_answered() -> None:
+    gateway = Gateway()
+    new = draft()
+
+    async def main() -> None:
+        receipt = await gateway.pipeline.post(new)
+        assert receipt == Receipt(new.numbered(1), published=True)
+
+    gateway.run(main())
+    (publication,) = gateway.broker.wire
+    assert publication.routing_key == "acdm.mo.interact.public.42"
+    assert publication.body == new.numbered(1).encode()
+    assert publication.message_id == str(new.id)
+    assert publication.persistent
+    assert publication.expiration_ms is None
+    assert publication.headers == {
+        "seq": "1",
+        "room": "42",
+        "audience": "public",
+        "sender": "kim",
+    }
+    assert list(gateway.store.messages) == [new.id]
+
+
+def test_a_lone_post_waits_for_nothing_but_the_store_and_the_broker() -> None:
+    gateway = Gateway(StoreTwin(latency=0.010), BrokerTwin(latency=0.020))
+
+    async def main() -> None:
+        before = now()
+        await gateway.pipeline.post(draft())
+        assert now() - before == pytest.approx(0.030)
+
+    gateway.run(main())
+
+
+def test_posts_that_arrive_while_a_transaction_runs_share_the_next_one() -> None:
+    gateway = Gateway()
+
+    async def main() -> None:
+        first = asyncio.create_task(gateway.pipeline.post(draft()))
+        await settle()
+        await asyncio.gather(first, *(gateway.pipeline.post(draft()) for _ in range(600)))
+
+    gateway.run(main())
+    assert gateway.store.batches == [1, 512, 88]
+    assert gateway.broker.seqs() == list(range(1, 602))
+
+
+def test_an_id_posted_twenty_times_at_once_is_stored_and_published_once() -> None:
+    gateway = Gateway()
+    message_id = uuid4()
+
+    async def main() -> None:
+        first = asyncio.create_task(gateway.pipeline.post(draft(message_id=message_id)))
+        await settle()
+        rest = [gateway.pipeline.post(draft(message_id=message_id)) for _ in range(19)]
+        receipts = await asyncio.gather(first, *rest)
+        assert all(receipt == receipts[0] for receipt in receipts)
+        assert receipts[0].published
+
+    gateway.run(main())
+    assert len(gateway.store.messages) == 1
+    assert gateway.broker.seqs() == [1]
+
+
+def test_an_id_posted_again_later_gets_the_first_answer_at_once() -> None:
+    gateway = Gateway()
+    message_id = uuid4()
+
+    async def main() -> None:
+        first = await gateway.pipeline.post(draft(message_id=message_id))
+        await asyncio.sleep(60.0)
+        before = now()
+        assert await gateway.pipeline.post(draft(message_id=message_id)) == first
+        assert now() - before < 0.01
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1]
+
+
+def test_an_id_posted_again_before_its_confirm_waits_for_the_same_confirm() -> None:
+    gateway = Gateway(broker=BrokerTwin(latency=1.5))
+    message_id = uuid4()
+
+    async def main() -> None:
+        first = asyncio.create_task(gateway.pipeline.post(draft(message_id=message_id)))
+        await asyncio.sleep(1.0)
+        second = await gateway.pipeline.post(draft(message_id=message_id))
+        assert second == await first
+        assert second.published
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1]
+
+
+def test_without_a_confirm_in_time_the_answer_says_so_and_the_message_follows_later() -> None:
+    gateway = Gateway(broker=BrokerTwin(away=True))
+
+    async def main() -> None:
+        before = now()
+        receipt = await gateway.pipeline.post(draft())
+        assert now() - before == pytest.approx(2.0, abs=0.01)
+        assert not receipt.published
+        gateway.broker.away = False
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1]
+    assert gateway.store.outbox == {}
+
+
+def test_an_error_of_one_draft_concerns_it_alone() -> None:
+    gateway = Gateway()
+    message_id = uuid4()
+
+    async def main() -> None:
+        results = await asyncio.gather(
+            gateway.pipeline.post(draft("one", message_id=message_id)),
+            gateway.pipeline.post(draft("another", message_id=message_id)),
+            gateway.pipeline.post(draft("third")),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in results] == [Receipt, IdReused, Receipt]
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1, 2]
+
+
+def test_while_the_store_is_away_nothing_is_published_and_clients_hear_when_to_retry() -> None:
+    gateway = Gateway(StoreTwin(away=True))
+
+    async def main() -> None:
+        results = await asyncio.gather(
+            *(gateway.pipeline.post(draft()) for _ in range(5)), return_exceptions=True
+        )
+        for result in results:
+            assert isinstance(result, StoreUnavailable)
+            assert result.retry_after
+        gateway.store.away = False
+        assert (await gateway.pipeline.post(draft())).message.seq == 1
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1]
+
+
+def test_a_commit_whose_answer_was_lost_is_published_all_the_same() -> None:
+    gateway = Gateway(StoreTwin(loses_answers=True))
+    message_id = uuid4()
+
+    async def main() -> None:
+        with pytest.raises(StoreUnavailable):
+            await gateway.pipeline.post(draft(message_id=message_id))
+        gateway.store.loses_answers = False
+        later = await gateway.pipeline.post(draft())
+        assert later.message.seq == 2
+        again = await gateway.pipeline.post(draft(message_id=message_id))
+        assert (again.message.seq, again.published) == (1, True)
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1, 2]
+
+
+def test_a_client_that_goes_away_takes_neither_its_message_nor_the_batch_with_it() -> None:
+    gateway = Gateway()
+
+    async def main() -> None:
+        gone = asyncio.create_task(gateway.pipeline.post(draft()))
+        stays = asyncio.create_task(gateway.pipeline.post(draft()))
+        await settle()
+        gone.cancel()
+        assert (await stays).published
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1, 2]
+
+
+def test_a_client_that_goes_away_before_its_transaction_leaves_nothing() -> None:
+    gateway = Gateway()
+
+    async def main() -> None:
+        first = asyncio.create_task(gateway.pipeline.post(draft()))
+        await settle()
+        gone = asyncio.create_task(gateway.pipeline.post(draft()))
+        await settle()
+        gone.cancel()
+        await first
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == [1]
+
+
+def test_more_posts_than_may_be_in_hand_are_refused_until_one_is_answered() -> None:
+    gateway = Gateway(limits=PipelineLimits(posts=3))
+
+    async def main() -> None:
+        posts = [asyncio.create_task(gateway.pipeline.post(draft())) for _ in range(3)]
+        await settle()
+        assert gateway.pipeline.in_hand == 3
+        with pytest.raises(NoCapacity) as refused:
+            await gateway.pipeline.post(draft())
+        assert refused.value.retry_after
+        await asyncio.gather(*posts)
+        await gateway.pipeline.post(draft())
+
+    gateway.run(main())
+    assert len(gateway.store.messages) == 4
+
+
+def test_a_leaving_gateway_finishes_the_posts_in_hand_and_takes_no_more() -> None:
+    gateway = Gateway()
+
+    async def main() -> None:
+        in_hand = asyncio.create_task(gateway.pipeline.post(draft()))
+        await settle()
+        leaving = asyncio.create_task(gateway.pipeline.close())
+        await settle()
+        with pytest.raises(Draining):
+            await gateway.pipeline.post(draft())
+        assert not leaving.done()
+        await leaving
+        assert (await in_hand).published
+
+    gateway.run(main())
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (float("nan"), Invalid),
+        (float("inf"), Invalid),
+        (object(), Invalid),
+        ("x" * 70_000, TooLarge),
+        ("가" * 22_000, TooLarge),
+    ],
+    ids=["NaN", "infinity", "not JSON", "too large", "too large in bytes"],
+)
+@pytest.mark.parametrize("importance", Importance)
+def test_what_cannot_be_sent_is_refused_before_it_is_stored(
+    body: object, error: type[GatewayError], importance: Importance
+) -> None:
+    gateway = Gateway()
+
+    async def main() -> None:
+        with pytest.raises(error):
+            await gateway.pipeline.post(draft(body), importance)
+
+    gateway.run(main())
+    assert gateway.store.messages == {}
+    assert gateway.broker.wire == []
+
+
+def test_an_instant_message_is_published_without_a_number_and_not_stored() -> None:
+    gateway = Gateway()
+    new = draft()
+
+    async def main() -> None:
+        receipt = await gateway.pipeline.post(new, Importance.INSTANT)
+        assert receipt == Receipt(new.numbered(None), published=True)
+
+    gateway.run(main())
+    (publication,) = gateway.broker.wire
+    assert not publication.persistent
+    assert publication.expiration_ms == 10_000
+    assert publication.headers == {"room": "42", "audience": "public", "sender": "kim"}
+    assert gateway.store.messages == {}
+
+
+def test_an_instant_message_is_dropped_when_the_broker_is_away_or_silent() -> None:
+    gateway = Gateway(broker=BrokerTwin(away=True, fates=[(3600.0, None), (0.1, NotConfirmed)]))
+
+    async def post() -> Receipt:
+        return await gateway.pipeline.post(draft(), Importance.INSTANT)
+
+    async def main() -> None:
+        assert not (await post()).published
+        gateway.broker.away = False
+        assert not (await post()).published
+        assert not (await post()).published
+
+    gateway.run(main())
+    assert len(gateway.broker.wire) == 2
+
+
+def test_an_instant_id_is_on_the_way_only_once() -> None:
+    gateway = Gateway()
+    message_id = UUID(int=1)
+
+    async def main() -> None:
+        receipts = await asyncio.gather(
+            *(
+                gateway.pipeline.post(draft(message_id=message_id), Importance.INSTANT)
+                for _ in range(3)
+            )
+        )
+        assert [receipt.published for receipt in receipts] == [True, False, False]
+
+    gateway.run(main())
+    assert len(gateway.broker.wire) == 1
+
+
+def test_streams_are_numbered_apart() -> None:
+    gateway = Gateway()
+    private = Stream(Audience.PRIVATE, 42)
+
+    async def main() -> None:
+        for _ in range(2):
+            await gateway.pipeline.post(draft())
+            await gateway.pipeline.post(draft(stream=private))
+
+    gateway.run(main())
+    assert gateway.broker.seqs(STREAM) == gateway.broker.seqs(private) == [1, 2]

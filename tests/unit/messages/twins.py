@@ -1,0 +1,160 @@
+"""In-memory twins of the store and of the broker, which fail as told."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from broker.publisher import NotConfirmed, Publication, QueueFailed, Returned
+from broker.topology import Audience, Stream
+from gateway.domain.message import Draft, Message
+from gateway.errors import GatewayError, IdReused, StoreUnavailable
+from gateway.store.records import Appended
+
+_T = TypeVar("_T")
+
+STREAM = Stream(Audience.PUBLIC, 42)
+
+
+def draft(body: Any = "hello", stream: Stream = STREAM, message_id: UUID | None = None) -> Draft:
+    sent_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return Draft(message_id or uuid4(), stream, "kim", sent_at, "chat", body)
+
+
+def message(seq: int, stream: Stream = STREAM) -> Message:
+    return draft(f"number {seq}", stream).numbered(seq)
+
+
+@dataclass
+class StoreTwin:
+    """``latency``: seconds that each call takes. ``away``: every call fails.
+
+    ``loses_answers``: a call does its work and then fails, as when the connection breaks.
+    """
+
+    latency: float = 0.001
+    away: bool = False
+    loses_answers: bool = False
+    messages: dict[UUID, Message] = field(default_factory=dict)
+    outbox: dict[UUID, Message] = field(default_factory=dict)
+    batches: list[int] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+
+    def put(self, messages: Iterable[Message]) -> None:
+        """What another gateway stored and did not publish."""
+        for each in messages:
+            self.messages[each.id] = self.outbox[each.id] = each
+
+    async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
+        return await self._call(lambda: self._append(drafts))
+
+    async def unpublished_streams(self) -> list[Stream]:
+        return await self._call(
+            lambda: sorted({each.stream for each in self.outbox.values()}, key=str)
+        )
+
+    async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
+        return await self._call(
+            lambda: [
+                each
+                for each in sorted(self.outbox.values(), key=_seq)
+                if each.stream == stream and _seq(each) > after
+            ][:limit]
+        )
+
+    async def mark_published(self, ids: Sequence[UUID]) -> None:
+        def mark() -> None:
+            self.marks.append(len(ids))
+            for each in ids:
+                self.outbox.pop(each, None)
+
+        await self._call(mark)
+
+    def _append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
+        self.batches.append(len(drafts))
+        return [self._take(each) for each in drafts]
+
+    def _take(self, new: Draft) -> Appended | GatewayError:
+        if known := self.messages.get(new.id):
+            if not known.says_the_same_as(new):
+                return IdReused("used")
+            return Appended(known, repeated=True, published=known.id not in self.outbox)
+        head = sum(each.stream == new.stream for each in self.messages.values())
+        stored = new.numbered(head + 1)
+        self.put([stored])
+        return Appended(stored, repeated=False)
+
+    async def _call(self, work: Callable[[], _T]) -> _T:
+        await asyncio.sleep(self.latency)
+        if self.away:
+            raise StoreUnavailable("the database is away")
+        result = work()
+        if self.loses_answers:
+            raise StoreUnavailable("the connection broke")
+        return result
+
+
+def _seq(each: Message) -> int:
+    assert each.seq is not None
+    return each.seq
+
+
+#: What happens to a publication: the seconds until the answer, and the answer.
+Fate = tuple[float, type[NotConfirmed] | None]
+
+
+@dataclass
+class BrokerTwin:
+    """Publications come to their fates in the order of the calls, then all are confirmed.
+
+    ``away``: there is no connection. ``wire``: what was written, in that order. ``queues``: the
+    rooms whose private queue exists; None: all of them.
+    """
+
+    fates: list[Fate] = field(default_factory=list)
+    latency: float = 0.005
+    away: bool = False
+    queues: set[int] | None = None
+    wire: list[Publication] = field(default_factory=list)
+    on_the_way: list[str] = field(default_factory=list)
+    most_on_the_way: int = 0
+
+    async def publish(self, publication: Publication, timeout: float) -> None:  # noqa: ASYNC109
+        if self.away:
+            raise NotConfirmed("no connection")
+        assert publication.message_id not in self.on_the_way, "the same id twice on the way"
+        self.wire.append(publication)
+        self.on_the_way.append(publication.message_id)
+        self.most_on_the_way = max(self.most_on_the_way, len(self.on_the_way))
+        delay, failure = self.fates.pop(0) if self.fates else (self.latency, None)
+        try:
+            await asyncio.sleep(min(delay, timeout))
+        finally:
+            self.on_the_way.remove(publication.message_id)
+        if failure is not None or delay > timeout:
+            raise (failure or NotConfirmed)("as told")
+        if self.queues is not None and int(publication.headers["room"]) not in self.queues:
+            raise Returned("no queue")
+
+    async def declare_private_queue(self, room: int) -> None:
+        if self.away:
+            raise QueueFailed("no connection")
+        await asyncio.sleep(self.latency)
+        if self.queues is not None:
+            self.queues.add(room)
+
+    def seqs(self, stream: Stream = STREAM) -> list[int]:
+        """The numbers of one stream's publications, as written."""
+        return [
+            int(each.headers["seq"])
+            for each in self.wire
+            if each.headers["room"] == str(stream.room)
+            and each.headers["audience"] == str(stream.audience)
+        ]
+
+
+def first_times(seqs: Iterable[int]) -> list[int]:
+    """Without the repetitions."""
+    return list(dict.fromkeys(seqs))

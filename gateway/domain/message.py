@@ -67,8 +67,11 @@ class Message:
         """The JSON as compact UTF-8.
 
         A lone surrogate, which JSON can say and UTF-8 cannot, stays the escape that it came as.
+        Raises ValueError for NaN and infinities, which are not JSON (RFC 8259, section 6).
         """
-        compact = json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
+        compact = json.dumps(
+            self.as_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
         return compact.encode(errors="backslashreplace")
 
     def says_the_same_as(self, draft: Draft) -> bool:

@@ -46,6 +46,10 @@ class ConfigError(Exception):
     """The configuration cannot be used; the text names each key and what would be right."""
 
 
+class StartError(Exception):
+    """The machine does not give what the configuration asks for; the text names the key."""
+
+
 def _url(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
         parts = urlsplit(value)

@@ -11,12 +11,13 @@
     │   ├── BadFrame              STOMP or RFC 6455 framing
     │   ├── BadUtf8
     │   ├── TooLarge
-    │   ├── UnknownPath, MethodNotAllowed
+    │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, UnknownAccount, RoomClosed
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
     ├── TooSlow                   a reader that does not keep up
+    ├── Internal                  a fault of the gateway; the log knows more
     └── Unavailable               try again later
         ├── StoreUnavailable
         ├── BrokerUnavailable
@@ -94,6 +95,10 @@ class MethodNotAllowed(Invalid):
     pass
 
 
+class UpgradeNeeded(Invalid):
+    pass
+
+
 class UnknownRoom(Invalid):
     pass
 
@@ -123,6 +128,10 @@ class RateLimited(GatewayError):
 
 
 class TooSlow(GatewayError):
+    pass
+
+
+class Internal(GatewayError):
     pass
 
 
@@ -179,6 +188,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     MethodNotAllowed: Outcome(
         "method_not_allowed", 405, CloseCode.REFUSED, "This method is not served here"
     ),
+    UpgradeNeeded: Outcome(
+        "upgrade_needed", 426, CloseCode.PROTOCOL_ERROR, "A WebSocket upgrade is needed"
+    ),
     UnknownRoom: Outcome("unknown_room", 404, CloseCode.REFUSED, "There is no such room"),
     UnknownMember: Outcome("unknown_member", 404, CloseCode.REFUSED, "There is no such member"),
     UnknownAccount: Outcome("unknown_account", 404, CloseCode.REFUSED, "There is no such account"),
@@ -187,6 +199,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
     RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),
     TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The reader does not keep up"),
+    Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
     StoreUnavailable: Outcome(
         "store_unavailable", 503, CloseCode.TRY_AGAIN_LATER, "The history is not available"

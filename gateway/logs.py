@@ -80,7 +80,7 @@ class _LineFormatter(logging.Formatter):
         super().__init__()
         self._redact = redact
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 (the base class's name and arguments)
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """RFC 3339, UTC, milliseconds."""
         moment = datetime.fromtimestamp(record.created, UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -145,5 +145,7 @@ def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     logging.captureWarnings(capture=True)
     if log.level != "debug":
         # Every connection and every statement: of use only to somebody who asked for it.
-        for chatty in ("aiormq", "aiosqlite", "pika", "alembic", "asyncio"):
+        for chatty in ("aiosqlite", "pika", "alembic", "asyncio"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        # The publisher says what fails; aiormq says it once more, as an error.
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL)

@@ -26,7 +26,7 @@ def put(connection: Connection, account: Account) -> None:
     }
     this = accounts.c.user_id == text(account.user, "user", USER_LENGTH)
     if connection.execute(update(accounts).where(this).values(values)).rowcount == 0:
-        connection.execute(insert(accounts).values(values, user_id=account.user))
+        connection.execute(insert(accounts).values(values | {"user_id": account.user}))
 
 
 def remove(connection: Connection, user: str) -> bool:

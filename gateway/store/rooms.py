@@ -63,6 +63,14 @@ def close(connection: Connection, number: int, at: datetime) -> bool:
     return connection.execute(closing).rowcount == 1
 
 
+def discard(connection: Connection, number: int) -> None:
+    if not _lock(connection, number):
+        return
+    for table in (members, streams):
+        connection.execute(delete(table).where(table.c.room == number))
+    connection.execute(delete(rooms).where(rooms.c.id == number))
+
+
 def still_open(connection: Connection) -> list[int]:
     query = select(rooms.c.id).where(rooms.c.closed_at.is_(None)).order_by(rooms.c.id)
     return list(connection.execute(query).scalars())

@@ -74,6 +74,10 @@ class Store:
         """False: there is no such room, or it is closed already. The history stays."""
         return await self._database.write(partial(rooms.close, number=room, at=at))
 
+    async def discard_room(self, room: int) -> None:
+        """Undo :meth:`create_room`, for a room that nobody has heard of: it has no messages."""
+        await self._database.write(partial(rooms.discard, number=room))
+
     async def open_rooms(self) -> list[int]:
         return await self._database.read(rooms.still_open)
 

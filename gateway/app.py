@@ -1,0 +1,69 @@
+"""Every route of the gateway, on the public and on the internal listener."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tornado.web import Application
+
+from gateway.auth.broker_auth import BrokerAuth
+from gateway.handlers.base import NothingHereHandler, log_request
+from gateway.handlers.broker_auth import BrokerAuthHandler
+from gateway.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
+from gateway.handlers.members import MemberHandler, MembersHandler
+from gateway.handlers.messages import MessagesHandler
+from gateway.handlers.pages import PageHandler
+from gateway.handlers.readiness import Readiness
+from gateway.handlers.rooms import RoomHandler, RoomsHandler
+from gateway.handlers.services import Services
+from gateway.handlers.session import SessionHandler
+from gateway.handlers.stomp import StompHandler
+from gateway.live.connection import Services as LiveServices
+from gateway.metrics import Metrics
+
+STATIC: Final = Path(__file__).parent.parent / "static"
+
+
+def public(services: Services, live: LiveServices, readiness: Readiness) -> Application:
+    """What browsers and load balancers see."""
+    own = {"services": services}
+    socket = {
+        "live": live,
+        "credentials": services.credentials,
+        "origins": services.origins,
+        "trusted_proxies": services.trusted_proxies,
+    }
+    pages = {"path": str(STATIC), "default_filename": "index.html"}
+    return _application(
+        (r"/api/session", SessionHandler, own),
+        (r"/api/rooms", RoomsHandler, own),
+        (r"/api/rooms/([^/]+)", RoomHandler, own),
+        (r"/api/rooms/([^/]+)/members", MembersHandler, own),
+        (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
+        (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
+        (r"/ws", StompHandler, socket),
+        (r"/healthz", HealthHandler, {}),
+        (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
+        (r"/()", PageHandler, pages),
+        (r"/static/(.*)", PageHandler, pages),
+    )
+
+
+def internal(readiness: Readiness, metrics: Metrics, broker_auth: BrokerAuth) -> Application:
+    """What operators, Prometheus and RabbitMQ see; never reachable from outside."""
+    return _application(
+        (r"/healthz", HealthHandler, {}),
+        (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
+        (r"/metrics", MetricsHandler, {"metrics": metrics}),
+        (r"/broker/auth/([a-z]+)", BrokerAuthHandler, {"broker_auth": broker_auth}),
+    )
+
+
+def _application(*routes: tuple[str, type, Mapping[str, object]]) -> Application:
+    return Application(
+        [(path, handler, dict(made_with)) for path, handler, made_with in routes],
+        default_handler_class=NothingHereHandler,
+        log_function=log_request,
+    )

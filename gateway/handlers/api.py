@@ -1,0 +1,109 @@
+"""The base of the HTTP API: who asks, from which origin, and with what body."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tornado.web import stream_request_body
+
+from gateway.domain.identity import Identity
+from gateway.errors import Invalid, OriginRefused, TooLarge, UnknownRoom
+from gateway.handlers.base import BaseHandler
+from gateway.handlers.body import BodyT, read, validate
+from gateway.handlers.caller import Caller, caller
+from gateway.handlers.services import Services
+
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+#: A body that is too large is read up to here (bytes) before it is refused: closing while the
+#: client still sends would destroy the answer on its way.
+LARGEST_BODY_READ: Final = 4 * 1024 * 1024
+
+#: How long a browser remembers a preflight's answer.
+_PREFLIGHT_SECONDS: Final = 600
+
+
+@stream_request_body
+class ApiHandler(BaseHandler):
+    """A resource. Methods take what they need, ask permissions, and answer with JSON."""
+
+    def initialize(self, services: Services) -> None:
+        self.services = services
+        self._received = bytearray()
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.set_header("Cache-Control", "no-store")
+        self._share_with_origin()
+        if self.request.method not in _SAFE_METHODS:
+            self.services.origins.check(self.request.headers.get("Origin"))
+        if int(self.request.headers.get("Content-Length", 0)) > LARGEST_BODY_READ:
+            raise self._too_large()
+
+    def data_received(self, chunk: bytes) -> None:
+        if len(self._received) <= self.services.limits.body_bytes:
+            self._received += chunk
+
+    def options(self, *_: str) -> None:
+        """The preflight of a browser at another origin (Fetch standard, CORS protocol)."""
+        self.services.origins.check(self.request.headers.get("Origin"))
+        methods = ", ".join(self.served_methods())
+        self.set_header("Allow", methods)
+        self.set_header("Access-Control-Allow-Methods", methods)
+        self.set_header(
+            "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key"
+        )
+        self.set_header("Access-Control-Max-Age", str(_PREFLIGHT_SECONDS))
+        self.set_status(204)
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        self._share_with_origin()
+        super().write_error(status_code, **kwargs)
+
+    @property
+    def caller(self) -> Caller:
+        return caller(self.request, trusted_proxies=self.services.trusted_proxies)
+
+    async def identity(self) -> Identity:
+        """Who asks. Raises :class:`NotAuthenticated`."""
+        return await self.services.credentials.identify(self.request)
+
+    def body(self, model: type[BodyT]) -> BodyT:
+        """The request's body. Raises :class:`Invalid`, :class:`TooLarge`."""
+        if len(self._received) > self.services.limits.body_bytes:
+            raise self._too_large()
+        return read(
+            model, bytes(self._received), content_type=self.request.headers.get("Content-Type")
+        )
+
+    def query(self, model: type[BodyT]) -> BodyT:
+        """The query of the URL. Raises :class:`Invalid`."""
+        values: dict[str, str] = {}
+        for name, given in self.request.query_arguments.items():
+            if len(given) > 1:
+                raise Invalid(f"{name}: stands twice in the query")
+            values[name] = self.decode_argument(given[0], name)
+        return validate(model, values)
+
+    def room_number(self, text: str) -> int:
+        """The room that a path names. Raises :class:`UnknownRoom`: only numbers name rooms."""
+        if not (text.isascii() and text.isdigit() and len(text) <= 18 and text[0] != "0"):
+            raise UnknownRoom("a room is named by its number")
+        return int(text)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body may have {self.services.limits.body_bytes} bytes at most")
+
+    def _share_with_origin(self) -> None:
+        """Let pages of an allowed origin, and no others, read the answer."""
+        self.set_header("Vary", "Origin")
+        origin = self.request.headers.get("Origin")
+        if origin is None:
+            return
+        try:
+            self.services.origins.check(origin)
+        except OriginRefused:
+            return
+        self.set_header("Access-Control-Allow-Origin", origin)
+        self.set_header("Access-Control-Allow-Credentials", "true")
+        self.set_header("Access-Control-Expose-Headers", "Location, Retry-After, X-Request-Id")

@@ -1,0 +1,102 @@
+"""What every handler shares: an id, security headers, problem details, a quiet log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from types import TracebackType
+from typing import Any, ClassVar, Final
+
+from tornado.web import HTTPError, RequestHandler
+
+from gateway import logs
+from gateway.errors import GatewayError, UnknownPath
+from gateway.handlers import problem
+
+_log = logging.getLogger(__name__)
+_access_log = logging.getLogger("gateway.access")
+
+#: https://owasp.org/www-project-secure-headers/
+_SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-site",
+}
+
+
+class BaseHandler(RequestHandler):
+    """Errors leave as problem details, whoever raised them."""
+
+    #: What a browser may do with an answer of this handler that it shows as a page.
+    content_security_policy: ClassVar[str] = "default-src 'none'; frame-ancestors 'none'"
+
+    def set_default_headers(self) -> None:
+        # Called again before an error is written, which also drops what a handler had set.
+        self.clear_header("Server")
+        for name, value in _SECURITY_HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Content-Security-Policy", self.content_security_policy)
+
+    async def prepare(self) -> None:
+        logs.connection.set(logs.new_connection_id())
+        self.set_header("X-Request-Id", logs.connection.get())
+
+    def write_json(self, value: Any, *, status: int = 200) -> None:
+        """Answer with ``value``, whatever JSON it is."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)
+        document = problem.document(error)
+        for name, value in problem.headers(error).items():
+            self.set_header(name, value)
+        if document["status"] == 405:
+            self.set_header("Allow", ", ".join(self.served_methods()))
+        self.set_header("X-Request-Id", logs.connection.get())
+        self.set_header("Cache-Control", "no-store")
+        self.set_status(document["status"])
+        self.finish(json.dumps(document, ensure_ascii=False))
+
+    def served_methods(self) -> list[str]:
+        """The methods that this handler implements."""
+        return [
+            method
+            for method in self.SUPPORTED_METHODS
+            if getattr(type(self), method.lower()) is not getattr(RequestHandler, method.lower())
+        ]
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        # Refusals are in the access log. Tornado's own lines would show the query.
+        if not isinstance(value, GatewayError | HTTPError):
+            _log.error(
+                "%s %s failed", self.request.method, self.request.path, exc_info=value or True
+            )
+
+
+def log_request(handler: RequestHandler) -> None:
+    """One line per request, without the query: Tornado's ``log_function``."""
+    request = handler.request
+    _access_log.log(
+        logging.ERROR if handler.get_status() == 500 else logging.INFO,
+        "%s %s %d %.1f ms from %s",
+        request.method,
+        request.path,
+        handler.get_status(),
+        1000 * request.request_time(),
+        request.remote_ip,
+    )
+
+
+class NothingHereHandler(BaseHandler):
+    """Every path that no route knows."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        raise UnknownPath(f"there is nothing at {self.request.path[:200]}")

@@ -1,0 +1,103 @@
+"""Request bodies: strict JSON, then a pydantic model. Every refusal says what would be right."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gateway.errors import Invalid
+
+MEDIA_TYPE: Final = "application/json"
+
+
+class Body(BaseModel):
+    """The base of every request body: unknown fields and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+BodyT = TypeVar("BodyT", bound=Body)
+
+
+def read(model: type[BodyT], raw: bytes, *, content_type: str | None) -> BodyT:
+    """The request's body as ``model``. Raises :class:`Invalid`."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise Invalid(f"the body must come with Content-Type: {MEDIA_TYPE}")
+    value = parse(raw)
+    if not isinstance(value, dict):
+        raise Invalid("the body must be a JSON object")
+    return validate(model, value)
+
+
+def validate(model: type[BodyT], value: dict[str, Any]) -> BodyT:
+    """``value`` as ``model``. Raises :class:`Invalid`, naming each field that is wrong."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        # ``include_input=False``: a refused value may be a password.
+        faults = error.errors(include_input=False, include_url=False)
+        raise Invalid("; ".join(_fault(fault["loc"], fault) for fault in faults[:10])) from None
+
+
+def parse(raw: bytes) -> Any:
+    """RFC 8259 and no more than that: no repeated names, no NaN, nothing that is not UTF-8.
+
+    What other parsers would read differently is refused. Raises :class:`Invalid`.
+    """
+    try:
+        value = json.loads(
+            raw.decode(),
+            object_pairs_hook=_object,
+            parse_float=_number,
+            parse_constant=_refuse_constant,
+        )
+        # A lone surrogate ("\ud800") has no UTF-8: it could be stored but never be sent.
+        json.dumps(value, ensure_ascii=False).encode()
+    except Invalid:
+        raise
+    except UnicodeError:
+        raise Invalid("the body must be UTF-8") from None
+    except RecursionError:
+        raise Invalid("the body is nested too deeply") from None
+    except ValueError as error:
+        raise Invalid(f"the body must be JSON: {error}") from None
+    return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise Invalid(f"the name {repeated[:50]!r} stands twice in one object")
+    return found
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise Invalid(f"the number {text[:50]} is too large")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Invalid(f"{name} is no JSON")
+
+
+def _fault(location: tuple[int | str, ...], fault: Any) -> str:
+    field = ".".join(str(part) for part in location)
+    match fault["type"]:
+        case "extra_forbidden":
+            told = "no such field"
+        case "missing":
+            told = "this field is required"
+        case "value_error":
+            told = fault["msg"].removeprefix("Value error, ")
+        case _:
+            told = fault["msg"][0].lower() + fault["msg"][1:]
+    return f"{field}: {told}" if field else told

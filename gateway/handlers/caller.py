@@ -1,0 +1,46 @@
+"""Where a request comes from, as far as the proxies in front are to be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from tornado.httputil import HTTPServerRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``address`` is the client's, ``secure`` whether the client itself speaks TLS."""
+
+    address: str
+    secure: bool
+
+
+def caller(request: HTTPServerRequest, *, trusted_proxies: Collection[str]) -> Caller:
+    """The peer; or, behind a trusted proxy, the nearest address that is not a trusted proxy's.
+
+    ``X-Forwarded-For`` grows to the right, and everything left of the first address that no
+    trusted proxy has written may be invented.
+    """
+    peer = request.remote_ip or ""
+    if peer not in trusted_proxies:
+        return Caller(peer, request.protocol == "https")
+    forwarded = ",".join(request.headers.get_list("X-Forwarded-For"))
+    address = peer
+    for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
+        if not _is_address(hop):
+            break
+        address = hop
+        if hop not in trusted_proxies:
+            break
+    protocol = request.headers.get("X-Forwarded-Proto", request.protocol)
+    return Caller(address, protocol.rpartition(",")[2].strip().lower() == "https")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

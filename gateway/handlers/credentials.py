@@ -1,0 +1,46 @@
+"""Who a request comes from: ``Authorization: Bearer`` or the session cookie."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tornado.httputil import HTTPServerRequest
+
+from gateway.auth.sessions import Sessions
+from gateway.auth.tokens import Tokens
+from gateway.domain.identity import Identity
+from gateway.errors import NotAuthenticated, TokenInvalid
+
+SESSION_COOKIE: Final = "session"
+
+
+class Credentials:
+    """``tokens`` is None where no issuer is configured: then only local logins exist."""
+
+    def __init__(self, *, sessions: Sessions, tokens: Tokens | None) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+
+    def given(self, request: HTTPServerRequest) -> bool:
+        """Whether the request says who it comes from, true or not."""
+        return "Authorization" in request.headers or SESSION_COOKIE in request.cookies
+
+    async def identify(self, request: HTTPServerRequest) -> Identity:
+        """Raises :class:`NotAuthenticated`. The header wins: it was put there on purpose."""
+        authorization = request.headers.get("Authorization")
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() != "bearer" or not token.strip():
+                raise NotAuthenticated("the Authorization header must be: Bearer <token>")
+            return await self.verify(token.strip())
+        if SESSION_COOKIE in request.cookies:
+            return self._sessions.verify(request.cookies[SESSION_COOKIE].value)
+        raise NotAuthenticated(
+            "log in by POST /api/session, or send the header Authorization: Bearer <token>"
+        )
+
+    async def verify(self, token: str) -> Identity:
+        """Who a JWT is for. Raises :class:`NotAuthenticated`."""
+        if self._tokens is None:
+            raise TokenInvalid("tokens are not taken here: the gateway knows no issuer (auth.jwt)")
+        return await self._tokens.verify(token)

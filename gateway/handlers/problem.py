@@ -1,0 +1,61 @@
+"""Errors as RFC 9457 problem details (``application/problem+json``)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from tornado.web import HTTPError
+
+from gateway.errors import (
+    GatewayError,
+    Internal,
+    Invalid,
+    MethodNotAllowed,
+    TooLarge,
+    UnknownPath,
+    outcome,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_OF_TORNADO: Final[dict[int, tuple[type[GatewayError], str]]] = {
+    400: (Invalid, "the request is not valid HTTP or its path is not UTF-8"),
+    404: (UnknownPath, "there is nothing at this path"),
+    405: (MethodNotAllowed, "the Allow header names what is served here"),
+    413: (TooLarge, "the body is too large"),
+}
+
+
+def refusal(error: BaseException | None) -> GatewayError:
+    """The error to tell, for whatever a handler raised; an unforeseen one tells nothing."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, HTTPError) and error.status_code in _OF_TORNADO:
+        kind, detail = _OF_TORNADO[error.status_code]
+        return kind(detail)
+    return Internal("the log has more under the id in X-Request-Id")
+
+
+def document(error: GatewayError) -> dict[str, Any]:
+    """``type``, ``title``, ``status``, ``detail`` (RFC 9457, section 3.1) and a stable ``code``."""
+    told = outcome(error)
+    return {
+        "type": f"urn:interact:problem:{told.code}",
+        "title": told.title,
+        "status": told.status,
+        "detail": error.detail,
+        "code": told.code,
+    }
+
+
+def headers(error: GatewayError) -> dict[str, str]:
+    """What goes with the document: ``Retry-After`` in whole seconds, and the 401's challenge."""
+    found = {"Content-Type": MEDIA_TYPE}
+    if error.retry_after is not None:
+        # RFC 9110, section 10.2.3: an integer; rounded up, or the client comes too early.
+        found["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if outcome(error).status == 401:
+        # RFC 9110, section 11.6.1
+        found["WWW-Authenticate"] = "Bearer"
+    return found

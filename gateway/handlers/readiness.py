@@ -1,0 +1,78 @@
+"""Whether this gateway should get requests, and what is wrong if not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from broker.balancer import Balancer
+from gateway.errors import StoreUnavailable
+
+#: A store that takes longer (seconds) to say that it is there is as good as away.
+_PING_TIMEOUT: Final = 2.0
+
+
+class Pinged(Protocol):
+    async def ping(self) -> None: ...
+
+
+class PublisherState(Protocol):
+    @property
+    def connected(self) -> bool: ...
+
+    @property
+    def problem(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``problems`` says what fails, by part; a gateway can be ready and have some."""
+
+    ready: bool
+    problems: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"ready": self.ready, "problems": dict(self.problems)}
+
+
+class Readiness:
+    """Ready: the store answers, and the broker was reached once.
+
+    A broker that goes away later makes no gateway unready: messages are still accepted (202) and
+    sockets stay up, and taking all gateways out at once would end both.
+    """
+
+    def __init__(self, *, store: Pinged, balancer: Balancer, publisher: PublisherState) -> None:
+        self._store = store
+        self._balancer = balancer
+        self._publisher = publisher
+        self._broker_was_reached = False
+
+    async def report(self) -> Report:
+        problems = {
+            f"broker node {state.node.name}": state.unavailable_because
+            for state in self._balancer.states()
+            if state.unavailable_because is not None
+        }
+        if self._publisher.problem is not None:
+            problems["publisher"] = self._publisher.problem
+        self._broker_was_reached |= self._publisher.connected
+        store_problem = await self._store_problem()
+        if store_problem is not None:
+            problems["store"] = store_problem
+        return Report(
+            ready=store_problem is None and self._broker_was_reached,
+            problems=problems,
+        )
+
+    async def _store_problem(self) -> str | None:
+        try:
+            async with asyncio.timeout(_PING_TIMEOUT):
+                await self._store.ping()
+        except StoreUnavailable as error:
+            return error.detail
+        except TimeoutError:
+            return f"no answer within {_PING_TIMEOUT:g} s"
+        return None

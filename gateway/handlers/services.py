@@ -1,0 +1,39 @@
+"""What the handlers work with, made once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from broker.topology import Topology
+from gateway.auth.accounts import Accounts
+from gateway.auth.origins import Origins
+from gateway.auth.permissions import Permissions
+from gateway.auth.rates import RateLimiter
+from gateway.auth.sessions import Sessions
+from gateway.config import Limits
+from gateway.handlers.credentials import Credentials
+from gateway.messages.intake import Intake
+from gateway.metrics import Metrics
+from gateway.rooms import Rooms
+from gateway.store import Account, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """``clock`` gives seconds since the epoch."""
+
+    accounts: Accounts[Account]
+    clock: Callable[[], float]
+    credentials: Credentials
+    intake: Intake
+    limits: Limits
+    login_rate: RateLimiter
+    metrics: Metrics
+    origins: Origins
+    permissions: Permissions
+    rooms: Rooms
+    sessions: Sessions
+    store: Store
+    topology: Topology
+    trusted_proxies: frozenset[str]

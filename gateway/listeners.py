@@ -1,0 +1,71 @@
+"""The two HTTP servers: the public one and the internal one."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Final
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from gateway.config import StartError
+from gateway.handlers.api import LARGEST_BODY_READ
+
+#: Bytes of a request's head; a token in it may have 8 KiB.
+_HEAD_BYTES: Final = 32 * 1024
+#: Seconds that a kept-alive connection may idle, and that a body may take to arrive.
+_IDLE: Final = 75.0
+_BODY: Final = 30.0
+
+
+class Listener:
+    """An application on an address. ``what`` names its configuration keys in errors."""
+
+    def __init__(
+        self, application: Application, *, what: str, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._what = what
+        self._scheme = "http" if tls is None else "https"
+        self._sockets: list[socket.socket] = []
+        self._server = HTTPServer(
+            application,
+            ssl_options=tls,
+            max_header_size=_HEAD_BYTES,
+            max_body_size=LARGEST_BODY_READ,
+            idle_connection_timeout=_IDLE,
+            body_timeout=_BODY,
+        )
+
+    def open(self, address: str, port: int) -> None:
+        """Bind and serve; port 0 takes a free one. Raises :class:`StartError`."""
+        try:
+            self._sockets = bind_sockets(port, address)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            where = f"{address or 'every address'}, port {port}"
+            raise StartError(f"{self._what}: cannot listen on {where}: {reason}") from error
+        self._server.add_sockets(self._sockets)
+
+    @property
+    def port(self) -> int:
+        port: int = self._sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        host: str = self._sockets[0].getsockname()[0]
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            host = "localhost"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def stop_accepting(self) -> None:
+        self._server.stop()
+
+    async def close(self) -> None:
+        """Cut off what is still open."""
+        self._server.stop()
+        with suppress(ssl.SSLError):
+            await self._server.close_all_connections()

@@ -1,0 +1,282 @@
+"""The composition root: everything is made here, by constructor, and stopped in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import Any, Final, Protocol
+
+from tornado.web import Application
+
+from broker.balancer import Balancer
+from broker.credentials import Credentials as BrokerCredentials
+from broker.node import Node
+from broker.publisher import Publisher
+from broker.topology import Topology
+from gateway import app, retention, tls
+from gateway.auth.access import AccessRules
+from gateway.auth.accounts import Accounts
+from gateway.auth.broker_auth import BrokerAuth
+from gateway.auth.memberships import Memberships
+from gateway.auth.origins import Origins
+from gateway.auth.passcodes import Passcodes
+from gateway.auth.permissions import Permissions
+from gateway.auth.rates import RateLimiter
+from gateway.auth.sessions import Sessions
+from gateway.auth.tokens import Tokens, key_source
+from gateway.config import Config, Limits
+from gateway.domain.identity import ADMIN, HOST
+from gateway.errors import Draining
+from gateway.handlers.credentials import Credentials
+from gateway.handlers.readiness import PublisherState, Readiness
+from gateway.handlers.services import Services
+from gateway.listeners import Listener
+from gateway.live.connection import Services as LiveServices
+from gateway.live.dialler import Dialler
+from gateway.live.judge import Judge
+from gateway.live.registry import Registry
+from gateway.messages.intake import Intake
+from gateway.messages.outbox import Outbox
+from gateway.messages.pipeline import Pipeline, PipelineLimits
+from gateway.messages.ports import Publisher as Confirming
+from gateway.metrics import Metrics
+from gateway.rooms import PrivateQueues, Rooms
+from gateway.store import Account, Store
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that clients of a gateway that stops wait at least before they come back.
+_COME_BACK: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a gateway serves, as URLs."""
+
+    public: str
+    internal: str
+
+
+async def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT; a second one does not wait.
+
+    Raises :class:`ConfigError`, :class:`StartError`, :class:`StoreUnavailable`.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked_to_stop(number: signal.Signals) -> None:
+        logger.info("%s: stopping", number.name)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop, number)
+    async with running(config) as addresses:
+        logger.info("serving %s, internal %s", addresses.public, addresses.internal)
+        await stop.wait()
+    logger.info("stopped")
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Addresses]:
+    """A gateway from the database's migration to its last closed connection.
+
+    Raises what :func:`serve` raises. Whatever was started is stopped, in reverse, each part within
+    a bound of its own.
+    """
+    server, broker = config.server, config.broker
+    broker_tls = tls.for_broker(broker.tls)
+    client_tls = None if server.tls is None else tls.for_clients(server.tls)
+    nodes = [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in broker.nodes]
+    own_account = BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
+    topology = Topology(broker.prefix)
+    rng = SystemRandom()
+    async with AsyncExitStack() as stack:
+        store = await Store.open(config.store.url.get_secret_value())
+        stack.push_async_callback(store.close)
+        if config.history.keep_days is not None:
+            pruning = retention.keep(store, days=config.history.keep_days, clock=_now)
+            stack.push_async_callback(_cancel, asyncio.create_task(pruning))
+        accounts = Accounts(store)
+        stack.callback(accounts.close)
+
+        balancer = Balancer(nodes, clock=time.monotonic, rng=rng)
+        publisher = Publisher(
+            nodes,
+            own_account,
+            topology,
+            timeout=broker.dial_timeout,
+            rng=rng,
+            ssl_context=broker_tls,
+        )
+        publisher.start()
+        stack.push_async_callback(publisher.close)
+        outbox = Outbox(store, publisher, topology, rng=rng)
+        await outbox.start()
+        stack.push_async_callback(outbox.close, within=server.stop_timeout / 2)
+
+        gateway = assemble(
+            config,
+            store=store,
+            accounts=accounts,
+            publisher=publisher,
+            outbox=outbox,
+            balancer=balancer,
+            broker_tls=broker_tls,
+        )
+        public = Listener(gateway.public, what="server.address, server.port", tls=client_tls)
+        internal = Listener(gateway.internal, what="server.internal_address, server.internal_port")
+        # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
+        # the last one is gone, and posts in hand are answered before their sockets are cut.
+        stack.push_async_callback(internal.close)
+        stack.push_async_callback(public.close)
+        stack.push_async_callback(gateway.pipeline.close)
+        stack.push_async_callback(
+            gateway.registry.close,
+            Draining("this gateway stops", retry_after=_COME_BACK),
+            within=server.stop_timeout / 4,
+        )
+        internal.open(server.internal_address, server.internal_port)
+        public.open(server.address, server.port)
+        stack.callback(public.stop_accepting)
+        yield Addresses(public.url, internal.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What serves; it starts nothing by itself."""
+
+    public: Application
+    internal: Application
+    pipeline: Pipeline
+    registry: Registry
+
+
+class BrokerPublisher(Confirming, PrivateQueues, PublisherState, Protocol):
+    """What :class:`broker.publisher.Publisher` is to the gateway."""
+
+
+def assemble(
+    config: Config,
+    *,
+    store: Store,
+    accounts: Accounts[Account],
+    publisher: BrokerPublisher,
+    outbox: Outbox,
+    balancer: Balancer,
+    broker_tls: ssl.SSLContext,
+) -> Gateway:
+    """Connect the parts; to be called inside the running loop. Raises :class:`ConfigError`."""
+    limits, broker = config.limits, config.broker
+    topology = Topology(broker.prefix)
+    secret = config.auth.secret.get_secret_value()
+    access = AccessRules(config.access)
+    memberships = Memberships(store, clock=time.monotonic)
+    permissions = Permissions(memberships, access)
+    passcodes = Passcodes(secret, clock=time.time)
+    sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time)
+    credentials = Credentials(sessions=sessions, tokens=_tokens(config, access))
+    pipeline = Pipeline(
+        store,
+        outbox,
+        publisher,
+        topology,
+        limits=PipelineLimits(
+            posts=limits.waiting_posts,
+            message_bytes=limits.body_bytes,
+            confirm_timeout=broker.confirm_timeout,
+        ),
+    )
+    intake = Intake(
+        pipeline,
+        permissions,
+        rates=RateLimiter(limits.posts_per_second, limits.posts_burst, clock=time.monotonic),
+        clock=_now,
+    )
+    registry = Registry(limit=limits.connections, per_user=limits.connections_per_user)
+    rooms = Rooms(
+        store=store,
+        queues=publisher,
+        memberships=memberships,
+        live=registry,
+        max_members=limits.room_members,
+        clock=_now,
+    )
+    metrics = Metrics()
+    metrics.observe_nodes(balancer.states)
+    metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
+    metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
+    services = Services(
+        accounts=accounts,
+        clock=time.time,
+        credentials=credentials,
+        intake=intake,
+        limits=limits,
+        login_rate=_logins(limits),
+        metrics=metrics,
+        origins=Origins(config.server.origins),
+        permissions=permissions,
+        rooms=rooms,
+        sessions=sessions,
+        store=store,
+        topology=topology,
+        trusted_proxies=frozenset(config.server.trusted_proxies),
+    )
+    live = LiveServices(
+        topology=topology,
+        tokens=credentials,
+        judge=Judge(permissions, topology),
+        intake=intake,
+        queues=rooms,
+        dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
+        registry=registry,
+        frame_bytes=limits.frame_bytes,
+        upstream_frame_bytes=limits.upstream_frame_bytes,
+        subscriptions=limits.subscriptions,
+        connect_timeout=config.auth.connect_timeout,
+        stall_timeout=limits.stall_timeout,
+        clock=time.time,
+        rng=SystemRandom(),
+    )
+    readiness = Readiness(store=store, balancer=balancer, publisher=publisher)
+    broker_auth = BrokerAuth(passcodes, permissions, access, topology=topology, vhost=broker.vhost)
+    return Gateway(
+        app.public(services, live, readiness),
+        app.internal(readiness, metrics, broker_auth),
+        pipeline,
+        registry,
+    )
+
+
+def _logins(limits: Limits) -> RateLimiter:
+    burst = max(1, int(limits.logins_per_minute))
+    return RateLimiter(limits.logins_per_minute / 60, burst, clock=time.monotonic)
+
+
+def _tokens(config: Config, access: AccessRules) -> Tokens | None:
+    if config.auth.jwt is None:
+        return None
+    return Tokens(
+        config.auth.jwt,
+        key_source(config.auth.jwt, clock=time.monotonic),
+        known_roles=access.roles | {ADMIN, HOST},
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,34 @@
+"""Deleting the history that need not be kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, NoReturn, Protocol
+
+from gateway.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks for old messages.
+INTERVAL: Final = 3600.0
+
+
+class Prunable(Protocol):
+    async def prune(self, before: datetime) -> int: ...
+
+
+async def keep(store: Prunable, *, days: int, clock: Callable[[], datetime]) -> NoReturn:
+    """Delete what is older than ``days``, now and every hour, until cancelled.
+
+    A store that is away is asked again an hour later: old messages can wait.
+    """
+    while True:
+        try:
+            if deleted := await store.prune(clock() - timedelta(days=days)):
+                logger.info("deleted %d messages older than %d days", deleted, days)
+        except StoreUnavailable as error:
+            logger.warning("old messages are not deleted now: %s", error)
+        await asyncio.sleep(INTERVAL)

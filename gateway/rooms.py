@@ -1,0 +1,165 @@
+"""A room's life, where the store, the broker and the live connections must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final, Protocol
+
+from broker.publisher import QueueFailed
+from gateway.domain.room import Member, MemberRole, Membership, Room
+from gateway.errors import (
+    BrokerUnavailable,
+    GatewayError,
+    Invalid,
+    Removed,
+    RoomClosed,
+    UnknownMember,
+    UnknownRoom,
+)
+
+#: Seconds after which a broker that is away is worth another try.
+_RETRY_AFTER: Final = 2.0
+
+
+class RoomStore(Protocol):
+    async def create_room(
+        self, title: str, members: Mapping[str, MemberRole], at: datetime
+    ) -> Room: ...
+
+    async def discard_room(self, room: int) -> None: ...
+
+    async def room(self, room: int) -> Room | None: ...
+
+    async def membership(self, room: int, user: str) -> Membership | None: ...
+
+    async def members(self, room: int) -> list[Member]: ...
+
+    async def close_room(self, room: int, at: datetime) -> bool: ...
+
+    async def set_member(self, room: int, user: str, role: MemberRole) -> None: ...
+
+    async def remove_member(self, room: int, user: str) -> bool: ...
+
+
+class PrivateQueues(Protocol):
+    """Both raise :class:`broker.publisher.QueueFailed`."""
+
+    async def declare_private_queue(self, room: int) -> None: ...
+
+    async def delete_private_queue(self, room: int) -> None: ...
+
+
+class KnownMemberships(Protocol):
+    def invalidate(self, room: int, user: str | None = None) -> None: ...
+
+
+class LiveConnections(Protocol):
+    def end_room(self, room: int, error: GatewayError) -> None: ...
+
+    def end_membership(self, room: int, user: str, error: GatewayError) -> None: ...
+
+
+class Rooms:
+    """``clock`` gives the time of day in UTC. Everything raises :class:`StoreUnavailable`."""
+
+    def __init__(
+        self,
+        *,
+        store: RoomStore,
+        queues: PrivateQueues,
+        memberships: KnownMemberships,
+        live: LiveConnections,
+        max_members: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._queues = queues
+        self._memberships = memberships
+        self._live = live
+        self._max_members = max_members
+        self._clock = clock
+
+    async def create(self, title: str, members: Mapping[str, MemberRole]) -> Room:
+        """A room whose private queue exists.
+
+        Raises :class:`BrokerUnavailable`, and then there is no room; :class:`LastHost`.
+        """
+        if len(members) > self._max_members:
+            raise Invalid(f"members: a room may have {self._max_members} at most")
+        room = await self._store.create_room(title, members, self._clock())
+        try:
+            await self.ensure_private_queue(room.id)
+        except BrokerUnavailable:
+            await self._store.discard_room(room.id)
+            raise
+        return room
+
+    async def ensure_private_queue(self, number: int) -> None:
+        """Declare the queue again unless it is there. Raises :class:`BrokerUnavailable`."""
+        try:
+            await self._queues.declare_private_queue(number)
+        except QueueFailed as error:
+            raise BrokerUnavailable(
+                f"the private queue of room {number} could not be made", retry_after=_RETRY_AFTER
+            ) from error
+
+    async def show(self, number: int, user: str) -> tuple[Room, MemberRole | None]:
+        """The room and the user's role in it. Raises :class:`UnknownRoom`."""
+        room = await self._store.room(number)
+        membership = await self._store.membership(number, user)
+        if room is None or membership is None:
+            raise UnknownRoom(f"there is no room {number}")
+        return room, membership.role
+
+    async def close(self, number: int) -> None:
+        """Take no more messages, end the live subscriptions, delete the queue; keep the history.
+
+        Again is no error, and tries the deletion again. Raises :class:`BrokerUnavailable` when the
+        room is closed but its queue still there (where it expires by itself).
+        """
+        await self._store.close_room(number, self._clock())
+        self._memberships.invalidate(number)
+        self._live.end_room(number, RoomClosed(f"room {number} was closed"))
+        try:
+            await self._queues.delete_private_queue(number)
+        except QueueFailed as error:
+            raise BrokerUnavailable(
+                f"room {number} is closed, but its queue is not deleted yet",
+                retry_after=_RETRY_AFTER,
+            ) from error
+
+    async def set_member(self, number: int, member: Member) -> None:
+        """Add a member or change the role; who is no host any more loses the host's subscriptions.
+
+        Raises :class:`UnknownRoom`, :class:`RoomClosed`, :class:`LastHost`, :class:`Invalid`.
+        """
+        before = await self._membership(number, member.user)
+        if before.role is None and len(await self._store.members(number)) >= self._max_members:
+            raise Invalid(f"a room may have {self._max_members} members at most")
+        await self._store.set_member(number, member.user, member.role)
+        self._memberships.invalidate(number, member.user)
+        if before.role is MemberRole.HOST and member.role is not MemberRole.HOST:
+            self._live.end_membership(
+                number, member.user, Removed(f"you are no host of room {number} any more")
+            )
+
+    async def remove_member(self, number: int, user: str) -> None:
+        """End a membership and its live subscriptions.
+
+        Raises :class:`UnknownRoom`, :class:`UnknownMember`, :class:`LastHost`.
+        """
+        if not await self._store.remove_member(number, user):
+            raise UnknownMember(f"{user} is no member of room {number}")
+        self._memberships.invalidate(number, user)
+        self._live.end_membership(
+            number, user, Removed(f"your membership of room {number} was ended")
+        )
+
+    async def _membership(self, number: int, user: str) -> Membership:
+        membership = await self._store.membership(number, user)
+        if membership is None:
+            raise UnknownRoom(f"there is no room {number}")
+        if not membership.is_open:
+            raise RoomClosed(f"room {number} is closed")
+        return membership

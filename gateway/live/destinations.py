@@ -46,10 +46,10 @@ def parse(destination: str, topology: Topology) -> Destination:
     """
     if destination == RENEWAL:
         return TokenRenewal()
-    kind, _, name = destination.removeprefix("/").rpartition("/")
+    kind, _, name = destination.rpartition("/")
     match kind:
-        case "topic" if stream := topology.stream(name):
+        case "/topic" if stream := topology.stream(name):
             return RoomTopic(stream)
-        case "queue" | "amq/queue" if room := topology.private_queue_room(name):
+        case "/queue" | "/amq/queue" if room := topology.private_queue_room(name):
             return RoomQueue(room)
     return Elsewhere()

@@ -18,7 +18,7 @@ from gateway.live.destinations import Destination, RoomQueue, RoomTopic
 from gateway.live.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 
 #: What a SUBSCRIBE to a room may say; nothing else of it reaches the broker.
-ROOM_HEADERS: Final = frozenset({"id", "destination", "ack", "receipt", "prefetch-count"})
+ROOM_HEADERS: Final = ("destination", "id", "ack", "prefetch-count", "receipt")
 
 #: Headers by which RabbitMQ lets a client shape or name queues
 #: (https://www.rabbitmq.com/docs/stomp#queue-parameters); a few more begin with ``x-``.
@@ -89,7 +89,8 @@ class Judge:
         return plain and self._permissions.opens(who, direction, destination)
 
     def _for_room(self, destination: Destination, frame: Frame) -> bytes:
-        headers = {name: value for name, value in reversed(frame.headers) if name in ROOM_HEADERS}
+        given = ((name, frame.get(name)) for name in ROOM_HEADERS)
+        headers = {name: value for name, value in given if value is not None}
         if isinstance(destination, RoomQueue) and "destination" in headers:
             # /queue/… would declare it again with other arguments, which kills the connection.
             name = self._topology.private_queue(destination.room).name

@@ -79,6 +79,7 @@ class Registry:
             _, late = await asyncio.wait(self._tasks, timeout=within)
             for task in late:
                 task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _run(self, connection: Member) -> None:
         try:

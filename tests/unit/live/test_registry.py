@@ -1,0 +1,123 @@
+"""Knowing all connections, and ending the right ones."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.errors import Draining, GatewayError, NoCapacity, Removed
+from gateway.live.registry import Registry
+
+GONE = Removed("gone")
+
+
+class Connection:
+    def __init__(self, *rooms: int, deaf: bool = False) -> None:
+        self.rooms = rooms
+        self.deaf = deaf
+        self.reason: GatewayError | None = None
+        self._over = asyncio.Event()
+
+    def attends(self, room: int) -> bool:
+        return room in self.rooms
+
+    def end(self, error: GatewayError | None) -> None:
+        self.reason = error
+        if not self.deaf:
+            self._over.set()
+
+    async def run(self) -> None:
+        await self._over.wait()
+
+
+async def settled() -> None:
+    """The tasks whose wait is over have run to their end."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
+    async def run() -> None:
+        registry = Registry(limit=3, per_user=2)
+        try:
+            await test(registry)
+        finally:
+            await registry.close(Draining("the test is over"), within=0.01)
+        assert not len(registry)
+
+    asyncio.run(run())
+
+
+def joined(registry: Registry, user: str, *rooms: int, deaf: bool = False) -> Connection:
+    connection = Connection(*rooms, deaf=deaf)
+    registry.serve(connection)
+    registry.admit(connection, user)
+    return connection
+
+
+def test_a_connection_is_known_until_it_is_gone() -> None:
+    async def test(registry: Registry) -> None:
+        connection = joined(registry, "ann")
+        assert list(registry) == [connection]
+        connection.end(None)
+        await settled()
+        assert list(registry) == []
+
+    scenario(test)
+
+
+def test_a_full_gateway_takes_no_more() -> None:
+    async def test(registry: Registry) -> None:
+        for user in "abc":
+            registry.check_capacity()
+            joined(registry, user)
+        with pytest.raises(NoCapacity, match="3 connections"):
+            registry.check_capacity()
+
+    scenario(test)
+
+
+def test_a_user_has_a_share_of_it_that_is_given_back() -> None:
+    async def test(registry: Registry) -> None:
+        first = joined(registry, "ann")
+        joined(registry, "ann")
+        third = Connection()
+        registry.serve(third)
+        with pytest.raises(NoCapacity, match="2 connections"):
+            registry.admit(third, "ann")
+        first.end(None)
+        await settled()
+        registry.admit(third, "ann")
+
+    scenario(test)
+
+
+def test_a_membership_ends_for_one_user_in_one_room() -> None:
+    async def test(registry: Registry) -> None:
+        here, elsewhere = joined(registry, "ann", 1), joined(registry, "ann", 2)
+        other = joined(registry, "bob", 1)
+        registry.end_membership(1, "ann", GONE)
+        registry.end_membership(1, "nobody", GONE)
+        assert [c.reason for c in (here, elsewhere, other)] == [GONE, None, None]
+
+    scenario(test)
+
+
+def test_a_room_ends_for_all_who_attend_it() -> None:
+    async def test(registry: Registry) -> None:
+        here, elsewhere = joined(registry, "ann", 1), joined(registry, "ann", 2)
+        other = joined(registry, "bob", 1)
+        registry.end_room(1, GONE)
+        assert [c.reason for c in (here, elsewhere, other)] == [GONE, None, GONE]
+
+    scenario(test)
+
+
+def test_who_does_not_leave_in_time_is_cut_off() -> None:
+    async def test(registry: Registry) -> None:
+        deaf = joined(registry, "ann", deaf=True)
+        await registry.close(Draining("bye"), within=0.01)
+        assert isinstance(deaf.reason, Draining)
+        assert list(registry) == []
+
+    scenario(test)

@@ -50,6 +50,10 @@ class Returned(NotConfirmed):
     """No queue is bound for this routing key: the room's private queue is missing."""
 
 
+class OnTheWay(NotConfirmed):
+    """A publication with the same id has no answer yet; this one was not sent."""
+
+
 class QueueFailed(Exception):
     """A queue could not be declared or deleted now; trying again is safe."""
 
@@ -122,6 +126,11 @@ class Publisher:
             self._supervisor = None
 
     @property
+    def node(self) -> str | None:
+        """The name of the node that is published through now."""
+        return None if self._link is None else self._link.node.name
+
+    @property
     def connected(self) -> bool:
         return self._link is not None
 
@@ -133,6 +142,8 @@ class Publisher:
     @property
     def problem(self) -> str | None:
         """What keeps messages from being published, or None."""
+        if self._supervisor is None:
+            return "not started"
         if self._link is None:
             return f"not connected: {'; '.join(self._problems.values()) or 'dialling'}"
         if self._link.blocked:
@@ -147,11 +158,11 @@ class Publisher:
         """Publish to :data:`EXCHANGE` and wait for the confirm, ``timeout`` seconds at most.
 
         Concurrent calls share a channel; their order on the wire is that of the calls. Raises
-        :class:`NotConfirmed`. The same id twice at once is a ValueError: RabbitMQ's return could
-        not be told apart.
+        :class:`NotConfirmed`; :class:`OnTheWay` for the same id twice at once, because RabbitMQ's
+        return could not be told apart.
         """
         if publication.message_id in self._in_flight:
-            raise ValueError(f"message {publication.message_id} is being published already")
+            raise OnTheWay(f"message {publication.message_id} is being published already")
 
         async def hand_over(link: Link) -> None:
             if self._unanswered_since is None:

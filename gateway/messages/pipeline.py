@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from broker.publisher import NotConfirmed
 from broker.topology import Topology
@@ -64,7 +63,6 @@ class Pipeline:
         self._publisher = publisher
         self._topology = topology
         self._limits = limits
-        self._instant_ids: set[UUID] = set()
         self._in_hand = 0
         self._all_answered = asyncio.Event()
         self._all_answered.set()
@@ -128,16 +126,10 @@ class Pipeline:
             )
 
     async def _pass_on(self, message: Message) -> Receipt:
-        # The broker's answers are told apart by id, so one id is on the way only once.
-        if message.id in self._instant_ids:
-            return Receipt(message, published=False)
-        self._instant_ids.add(message.id)
         try:
             await self._publisher.publish(
                 publication(message, self._topology), self._limits.confirm_timeout
             )
         except NotConfirmed:
             return Receipt(message, published=False)
-        finally:
-            self._instant_ids.discard(message.id)
         return Receipt(message, published=True)

@@ -357,6 +357,22 @@ def test_an_instant_id_is_on_the_way_only_once() -> None:
     assert len(gateway.broker.wire) == 1
 
 
+def test_an_instant_message_that_borrows_an_id_does_not_stop_the_guaranteed_one() -> None:
+    gateway = Gateway()
+    message_id = UUID(int=1)
+
+    async def main() -> None:
+        instant, guaranteed = await asyncio.gather(
+            gateway.pipeline.post(draft(message_id=message_id), Importance.INSTANT),
+            gateway.pipeline.post(draft(message_id=message_id)),
+        )
+        assert instant.published
+        assert guaranteed.published
+
+    gateway.run(main())
+    assert [each.persistent for each in gateway.broker.wire] == [False, True]
+
+
 def test_streams_are_numbered_apart() -> None:
     gateway = Gateway()
     private = Stream(Audience.PRIVATE, 42)

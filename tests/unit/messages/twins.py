@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from broker.publisher import NotConfirmed, Publication, QueueFailed, Returned
+from broker.publisher import NotConfirmed, OnTheWay, Publication, QueueFailed, Returned
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
 from gateway.errors import GatewayError, IdReused, StoreUnavailable
@@ -124,7 +124,8 @@ class BrokerTwin:
     async def publish(self, publication: Publication, timeout: float) -> None:  # noqa: ASYNC109
         if self.away:
             raise NotConfirmed("no connection")
-        assert publication.message_id not in self.on_the_way, "the same id twice on the way"
+        if publication.message_id in self.on_the_way:
+            raise OnTheWay("the same id twice")
         self.wire.append(publication)
         self.on_the_way.append(publication.message_id)
         self.most_on_the_way = max(self.most_on_the_way, len(self.on_the_way))

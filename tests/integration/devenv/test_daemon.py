@@ -1,0 +1,84 @@
+"""Processes that are found again by their mark."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devenv.daemon import Daemon
+
+SLEEP = ["sleep", "600"]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon(str(tmp_path), tmp_path / "log")
+    yield daemon
+    daemon.kill()
+
+
+def test_it_is_found_by_whoever_knows_the_mark(daemon: Daemon, tmp_path: Path) -> None:
+    daemon.spawn(SLEEP, env=os.environ)
+
+    assert Daemon(str(tmp_path), tmp_path / "elsewhere").alive()
+    assert not Daemon(str(tmp_path) + "x", tmp_path / "log").alive()
+
+
+def test_its_children_belong_to_it_and_come_after_it(daemon: Daemon) -> None:
+    daemon.spawn(["sh", "-c", "sleep 600 & echo ready; wait"], env=os.environ)
+    while not daemon.log_tail():
+        os.sched_yield()
+
+    parent, child = daemon.processes()
+
+    assert child.ppid() == parent.pid
+
+
+def test_a_killed_one_is_gone_at_once_with_its_children(daemon: Daemon) -> None:
+    daemon.spawn(["sh", "-c", "sleep 600 & echo ready; wait"], env=os.environ)
+    while not daemon.log_tail():
+        os.sched_yield()
+    pids = [process.pid for process in daemon.processes()]
+
+    daemon.kill()
+
+    assert not daemon.alive()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
+def test_a_paused_one_is_alive_and_can_be_resumed_or_stopped(daemon: Daemon) -> None:
+    daemon.spawn(SLEEP, env=os.environ)
+
+    daemon.pause()
+    assert daemon.alive()
+    assert daemon.paused()
+
+    daemon.resume()
+    assert not daemon.paused()
+
+    daemon.pause()
+    daemon.stop(timeout=10)
+    assert not daemon.alive()
+
+
+def test_one_that_ignores_the_request_is_killed_after_the_timeout(daemon: Daemon) -> None:
+    daemon.spawn(
+        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 600; done"], env=os.environ
+    )
+    while not daemon.log_tail():
+        os.sched_yield()
+
+    daemon.stop(timeout=0.2)
+
+    assert not daemon.alive()
+
+
+def test_what_it_says_is_in_the_log(daemon: Daemon) -> None:
+    daemon.spawn(["sh", "-c", "echo out; echo err >&2"], env=os.environ)
+    while daemon.alive():
+        os.sched_yield()
+
+    assert daemon.log_tail() == "out\nerr"
+    assert daemon.log_tail(lines=1) == "err"

@@ -164,9 +164,8 @@ class BrokerAuth:
                     self._opens(asker, direction, lambda rule: names(rule, _DECLARED))
                     for direction in Direction
                 )
-            case Permission.WRITE:
-                # A binding to a queue of the client's own choice: x-queue-name, only by ``**``.
-                return self._access.opens_everything(asker.roles, Direction.SUBSCRIBE)
+        # A binding to a queue of the client's own choice: x-queue-name, only by ``**``.
+        return self._access.opens_everything(asker.roles, Direction.SUBSCRIBE)
 
     def _exchange(self, asker: Identity, exchange: str, permission: Permission) -> bool:
         match permission:
@@ -179,8 +178,8 @@ class BrokerAuth:
                 return self._opens(
                     asker, Direction.SEND, lambda rule: _published_to(rule) == exchange
                 )
-            case Permission.CONFIGURE:
-                return False
+        # STOMP declares no exchange.
+        return False
 
     async def _topic(self, fields: _Fields) -> str:
         asker, exchange, key = self._asker(fields), fields["name"], fields["routing_key"]

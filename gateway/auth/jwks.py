@@ -125,7 +125,9 @@ def read_key_set(document: bytes, algorithms: tuple[str, ...]) -> tuple[Publishe
     return keys
 
 
-def _read_key(entry: dict[str, Any], algorithms: tuple[str, ...]) -> PublishedKey | None:
+def _read_key(entry: Any, algorithms: tuple[str, ...]) -> PublishedKey | None:
+    if not isinstance(entry, dict):
+        return None
     if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
         return None
     try:
@@ -160,6 +162,3 @@ class HttpDocument:
         except (HTTPClientError, OSError) as error:
             raise KeySetUnavailable(f"GET {self._request.url}: {error}") from error
         return response.body
-
-    def close(self) -> None:
-        self._client.close()

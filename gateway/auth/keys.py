@@ -27,6 +27,8 @@ class KeySource(Protocol):
     async def key(self, algorithm: str, kid: str | None) -> PublicKey | bytes:
         """The key for one of the algorithms. Raises :class:`TokenInvalid`, :class:`Unavailable`."""
 
+    async def close(self) -> None: ...
+
 
 class OneKey:
     """A key that does not change while the gateway runs; a token's ``kid`` is of no interest."""
@@ -37,6 +39,9 @@ class OneKey:
 
     async def key(self, algorithm: str, kid: str | None) -> PublicKey | bytes:
         return self._key
+
+    async def close(self) -> None:
+        """Nothing is under way."""
 
 
 def algorithm_of(key: object) -> str | None:

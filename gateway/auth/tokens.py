@@ -46,6 +46,10 @@ class Tokens:
         key = await self._keys.key(algorithm, header.get("kid"))
         return self._identity(self._claims(token, key, algorithms))
 
+    async def close(self) -> None:
+        """End what is under way to fetch keys."""
+        await self._keys.close()
+
     def _claims(self, token: str, key: Any, algorithms: tuple[str, ...]) -> dict[str, Any]:
         settings = self._settings
         try:

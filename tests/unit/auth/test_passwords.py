@@ -1,0 +1,245 @@
+"""Local accounts: real Argon2 with parameters that take a millisecond."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pytest
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError
+
+from gateway.auth.accounts import Accounts
+from gateway.domain.identity import Identity
+from gateway.errors import NotAuthenticated, RateLimited
+
+HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+STRONGER = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1)
+
+
+@dataclass(frozen=True)
+class Account:
+    user: str
+    password_hash: str
+    roles: frozenset[str]
+
+
+KIM = Account("kim", HASHER.hash("비밀"), frozenset({"host"}))
+
+
+class Source:
+    def __init__(self, *accounts: Account) -> None:
+        self.accounts = {account.user: account for account in accounts}
+        self.asked: list[str] = []
+
+    async def account(self, user: str) -> Account | None:
+        self.asked.append(user)
+        return self.accounts.get(user)
+
+    async def put_account(self, account: Account) -> None:
+        self.accounts[account.user] = account
+
+
+class CountingHasher(PasswordHasher):
+    """Counts what it costs."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=1)
+        self.work = 0
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        self.work += 1
+        return super().hash(password, salt=salt)
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        self.work += 1
+        return super().verify(hash, password)
+
+
+Scene = Callable[[Accounts[Account]], Awaitable[None]]
+
+
+def play(
+    scene: Scene, source: Source, *, hasher: PasswordHasher = HASHER, waiting: int = 8
+) -> None:
+    async def run() -> None:
+        accounts = Accounts(source, hasher=hasher, waiting=waiting)
+        try:
+            await scene(accounts)
+        finally:
+            accounts.close()
+
+    asyncio.run(run())
+
+
+def test_the_right_password_says_who_it_is() -> None:
+    async def scene(accounts: Accounts[Account]) -> None:
+        assert await accounts.check("kim", "비밀") == Identity("kim", KIM.roles, math.inf)
+
+    play(scene, Source(KIM))
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        ("kim", "비밀 "),
+        ("kim", ""),
+        ("kim", "\ud800"),
+        ("Kim", "비밀"),
+        ("lee", "비밀"),
+        ("", "비밀"),
+        ("k\0im", "비밀"),
+        ("k" * 201, "비밀"),
+    ],
+)
+def test_a_wrong_password_and_an_unknown_user_look_and_cost_the_same(
+    user: str, password: str
+) -> None:
+    hasher = CountingHasher()
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        with pytest.raises(NotAuthenticated) as caught:
+            await accounts.check(user, password)
+        assert caught.value.detail == "the user or the password is wrong"
+        assert hasher.work == 1
+
+    play(scene, Source(KIM), hasher=hasher)
+
+
+def test_a_name_that_nobody_can_have_does_not_reach_the_store() -> None:
+    source = Source()
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        with pytest.raises(NotAuthenticated):
+            await accounts.check("a\0", "x")
+
+    play(scene, source)
+    assert source.asked == []
+
+
+def test_a_new_password_can_be_checked() -> None:
+    async def scene(accounts: Accounts[Account]) -> None:
+        for password in ("새 비밀", "\ud800", "p" * 100_000):
+            source.accounts["lee"] = Account("lee", await accounts.hash(password), frozenset())
+            assert (await accounts.check("lee", password)).user == "lee"
+
+    source = Source()
+    play(scene, source)
+
+
+def test_a_password_with_the_parameters_of_yesterday_is_hashed_again() -> None:
+    source = Source(KIM)
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        await accounts.check("kim", "비밀")
+        renewed = source.accounts["kim"]
+        assert renewed.roles == KIM.roles
+        assert not STRONGER.check_needs_rehash(renewed.password_hash)
+        await accounts.check("kim", "비밀")
+        assert source.accounts["kim"] is renewed
+
+    play(scene, source, hasher=STRONGER)
+
+
+def test_a_wrong_password_is_not_hashed_again() -> None:
+    source = Source(KIM)
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        with pytest.raises(NotAuthenticated):
+            await accounts.check("kim", "falsch")
+
+    play(scene, source, hasher=STRONGER)
+    assert source.accounts["kim"] is KIM
+
+
+@pytest.mark.parametrize("now", [None, replace(KIM, roles=frozenset())])
+def test_hashing_again_brings_nothing_back(now: Account | None) -> None:
+    """The account is removed, or loses its roles, between the check and the second hash."""
+
+    class Changing(Source):
+        async def account(self, user: str) -> Account | None:
+            found = await super().account(user)
+            self.accounts = {} if now is None else {"kim": now}
+            return found
+
+    source = Changing(KIM)
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        await accounts.check("kim", "비밀")
+
+    play(scene, source, hasher=STRONGER)
+    assert source.accounts.get("kim") == now
+
+
+class HeldHasher(PasswordHasher):
+    """Hashes only when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=1)
+        self.go = threading.Event()
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        assert self.go.wait(10)
+        return super().hash(password, salt=salt)
+
+
+def test_no_more_wait_than_there_is_room_for() -> None:
+    hasher = HeldHasher()
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(RateLimited) as caught:
+            await accounts.hash("x")
+        assert caught.value.retry_after == 1.0
+        hasher.go.set()
+        await asyncio.gather(*waiting)
+        await accounts.hash("x")
+
+    play(scene, Source(), hasher=hasher, waiting=3)
+
+
+def test_who_gives_up_does_not_make_room_while_the_thread_is_busy() -> None:
+    hasher = HeldHasher()
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        task = asyncio.create_task(accounts.hash("x"))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        with pytest.raises(RateLimited):
+            await accounts.hash("x")
+        hasher.go.set()
+
+    play(scene, Source(), hasher=hasher, waiting=1)
+
+
+def test_the_loop_goes_on_while_a_password_is_hashed() -> None:
+    hasher = HeldHasher()
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        task = asyncio.create_task(accounts.hash("x"))
+        await asyncio.sleep(0)
+        hasher.go.set()
+        await task
+
+    play(scene, Source(), hasher=hasher)
+
+
+def test_a_hash_that_is_none_is_the_operators_to_mend() -> None:
+    async def scene(accounts: Accounts[Account]) -> None:
+        with pytest.raises(InvalidHashError):
+            await accounts.check("kim", "비밀")
+
+    play(scene, Source(replace(KIM, password_hash="plain")))
+
+
+def test_the_real_parameters_are_not_weak() -> None:
+    accounts = Accounts(Source())
+    accounts.close()
+    assert accounts._hasher.type.name == "ID"
+    assert accounts._hasher.memory_cost >= 64 * 1024

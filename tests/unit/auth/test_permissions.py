@@ -1,0 +1,164 @@
+"""Who may do what: the whole table."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+
+from broker.topology import Audience
+from gateway.auth.access import AccessRules, Direction
+from gateway.auth.permissions import (
+    MEMBER_ROLES,
+    NEEDS_OPEN_ROOM,
+    POST,
+    READ,
+    SUBSCRIBE,
+    SYSTEM_ROLES,
+    Action,
+    Permissions,
+)
+from gateway.config import Access
+from gateway.domain.identity import Identity
+from gateway.domain.room import MemberRole, Membership
+from gateway.errors import Refused, RoomClosed, StoreUnavailable, UnknownRoom
+
+OPEN, CLOSED, UNKNOWN = 1, 2, 3
+MEMBERS = {"host": MemberRole.HOST, "participant": MemberRole.PARTICIPANT}
+
+
+class House:
+    """An open room 1 and a closed room 2, each with a host and a participant."""
+
+    async def membership(self, room: int, user: str) -> Membership | None:
+        if room == UNKNOWN:
+            return None
+        return Membership(is_open=room == OPEN, role=MEMBERS.get(user))
+
+
+class Away:
+    async def membership(self, room: int, user: str) -> Membership | None:
+        raise StoreUnavailable(f"room {room}, {user}")
+
+
+PERMISSIONS = Permissions(
+    House(), AccessRules([Access(roles=("service",), subscribe=("/queue/a",), send=("**",))])
+)
+
+
+def identity(user: str, *roles: str) -> Identity:
+    return Identity(user, frozenset(roles), math.inf)
+
+
+def may(who: Identity, action: Action, room: int | None = None) -> bool:
+    return asyncio.run(PERMISSIONS.may(who, action, room))
+
+
+def require(who: Identity, action: Action, room: int | None = None) -> None:
+    asyncio.run(PERMISSIONS.require(who, action, room))
+
+
+HOSTS_ONLY = {
+    Action.MANAGE_ROOM,
+    Action.READ_PRIVATE,
+    Action.SUBSCRIBE_PRIVATE,
+    Action.CONSUME_PRIVATE,
+}
+ALL_MEMBERS = {
+    Action.SEE_ROOM,
+    Action.READ_PUBLIC,
+    Action.SUBSCRIBE_PUBLIC,
+    Action.POST_PUBLIC,
+    Action.POST_PRIVATE,
+}
+LEFT_IN_A_CLOSED_ROOM = {
+    Action.SEE_ROOM,
+    Action.MANAGE_ROOM,
+    Action.READ_PUBLIC,
+    Action.READ_PRIVATE,
+}
+
+
+def test_every_action_is_in_one_table() -> None:
+    assert set(MEMBER_ROLES) | set(SYSTEM_ROLES) == set(Action)
+    assert not set(MEMBER_ROLES) & set(SYSTEM_ROLES)
+    assert set(MEMBER_ROLES) == HOSTS_ONLY | ALL_MEMBERS
+
+
+@pytest.mark.parametrize("action", MEMBER_ROLES)
+def test_in_an_open_room(action: Action) -> None:
+    assert may(identity("host"), action, OPEN)
+    assert may(identity("participant"), action, OPEN) == (action in ALL_MEMBERS)
+    assert not may(identity("outsider"), action, OPEN)
+    assert not may(identity("outsider", "host", "service"), action, OPEN)
+    assert may(identity("outsider", "admin"), action, OPEN)
+
+
+@pytest.mark.parametrize("action", MEMBER_ROLES)
+def test_in_a_closed_room(action: Action) -> None:
+    left = action in LEFT_IN_A_CLOSED_ROOM
+    assert may(identity("host"), action, CLOSED) == left
+    assert may(identity("participant"), action, CLOSED) == (left and action in ALL_MEMBERS)
+    assert may(identity("outsider", "admin"), action, CLOSED) == left
+    assert not may(identity("outsider"), action, CLOSED)
+
+
+@pytest.mark.parametrize("action", MEMBER_ROLES)
+def test_in_no_room(action: Action) -> None:
+    for who in (identity("host"), identity("outsider", "admin")):
+        assert not may(who, action, UNKNOWN)
+        with pytest.raises(UnknownRoom, match="there is no room 3"):
+            require(who, action, UNKNOWN)
+
+
+def test_the_reason_is_the_nearest_one() -> None:
+    with pytest.raises(Refused, match="you are not a member of room 2"):
+        require(identity("outsider"), Action.POST_PUBLIC, CLOSED)
+    with pytest.raises(Refused, match=r"no host of room 2: only hosts .* private queue"):
+        require(identity("participant"), Action.CONSUME_PRIVATE, CLOSED)
+    for action in NEEDS_OPEN_ROOM:
+        with pytest.raises(RoomClosed, match="room 2 is closed"):
+            require(identity("host"), action, CLOSED)
+
+
+def test_outside_rooms() -> None:
+    assert may(identity("x", "host"), Action.CREATE_ROOM)
+    assert may(identity("x", "admin"), Action.CREATE_ROOM)
+    assert not may(identity("host", "service"), Action.CREATE_ROOM)
+    assert may(identity("x", "admin"), Action.ADMINISTER)
+    assert not may(identity("x", "host"), Action.ADMINISTER)
+    with pytest.raises(Refused, match="no role that allows to create rooms"):
+        require(identity("x"), Action.CREATE_ROOM)
+
+
+def test_a_forgotten_room_is_a_mistake_and_not_an_answer() -> None:
+    with pytest.raises(ValueError, match="POST_PUBLIC needs a room"):
+        may(identity("x", "admin"), Action.POST_PUBLIC)
+
+
+def test_a_store_that_is_away_is_no_refusal() -> None:
+    permissions = Permissions(Away(), AccessRules([]))
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(permissions.may(identity("host"), Action.SEE_ROOM, OPEN))
+
+
+@pytest.mark.parametrize(
+    ("table", "private"),
+    [
+        (READ, Action.READ_PRIVATE),
+        (SUBSCRIBE, Action.SUBSCRIBE_PRIVATE),
+        (POST, Action.POST_PRIVATE),
+    ],
+)
+def test_each_audience_has_its_actions(table: dict[Audience, Action], private: Action) -> None:
+    assert table[Audience.PRIVATE] is private
+    assert table[Audience.PUBLIC].name == private.name.replace("PRIVATE", "PUBLIC")
+
+
+def test_destinations_outside_the_rooms_are_opened_by_rules_alone() -> None:
+    service, admin = identity("x", "service"), identity("x", "admin")
+    assert PERMISSIONS.opens(service, Direction.SUBSCRIBE, "/queue/a")
+    assert not PERMISSIONS.opens(admin, Direction.SUBSCRIBE, "/queue/a")
+    assert PERMISSIONS.opens_everything(service, Direction.SEND)
+    assert not PERMISSIONS.opens_everything(service, Direction.SUBSCRIBE)

@@ -1,0 +1,158 @@
+"""What the gateway signs for itself, session cookies and passcodes included."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jwt
+import pytest
+
+from gateway.auth.passcodes import LEEWAY, LIFETIME, Passcodes
+from gateway.auth.sessions import Sessions
+from gateway.auth.signing import MAX_BYTES, IdentitySigner
+from gateway.domain.identity import Identity
+from gateway.errors import TokenExpired, TokenInvalid
+from tests.unit.auth.clock import Clock
+
+SECRET = "s" * 32
+FOREVER = math.inf
+
+
+def identity(*, expires_at: float = FOREVER, user: str = "김하나") -> Identity:
+    return Identity(user, frozenset({"host", "service"}), expires_at)
+
+
+def passcodes(clock: Clock, secret: str = SECRET) -> Passcodes:
+    return Passcodes(secret, clock=clock)
+
+
+def sessions(clock: Clock, *, lifetime: float = 100.0) -> Sessions:
+    return Sessions(SECRET, lifetime=lifetime, clock=clock)
+
+
+def test_a_passcode_gives_its_user_the_roles_back() -> None:
+    clock = Clock()
+    passcode = passcodes(clock).issue(identity())
+    assert passcodes(clock).verify("김하나", passcode) == {"host", "service"}
+
+
+def test_a_passcode_is_good_for_its_user_only() -> None:
+    clock = Clock()
+    with pytest.raises(TokenInvalid, match="another user's"):
+        passcodes(clock).verify("somebody", passcodes(clock).issue(identity()))
+
+
+def test_a_passcode_ends_after_a_minute_and_the_clocks_difference() -> None:
+    clock = Clock()
+    passcode = passcodes(clock).issue(identity())
+    clock.now += LIFETIME + LEEWAY - 0.01
+    passcodes(clock).verify("김하나", passcode)
+    clock.now += 0.01
+    with pytest.raises(TokenExpired, match="the passcode has ended"):
+        passcodes(clock).verify("김하나", passcode)
+
+
+def test_a_passcode_does_not_outlive_the_proof() -> None:
+    clock = Clock()
+    passcode = passcodes(clock).issue(identity(expires_at=clock.now + 1))
+    clock.now += 1 + LEEWAY
+    with pytest.raises(TokenExpired):
+        passcodes(clock).verify("김하나", passcode)
+
+
+def test_no_two_passcodes_are_the_same() -> None:
+    issue = passcodes(Clock()).issue
+    assert issue(identity()) != issue(identity())
+
+
+def test_a_passcode_of_another_secret_is_refused() -> None:
+    clock = Clock()
+    with pytest.raises(TokenInvalid):
+        passcodes(clock).verify("김하나", passcodes(clock, "t" * 32).issue(identity()))
+
+
+def test_a_session_tells_who_it_is_and_until_when() -> None:
+    clock = Clock()
+    found = sessions(clock).verify(sessions(clock).issue(identity()))
+    assert found == identity(expires_at=clock.now + 100)
+
+
+def test_a_session_ends_with_its_lifetime() -> None:
+    clock = Clock()
+    cookie = sessions(clock).issue(identity())
+    clock.now += 99.9
+    sessions(clock).verify(cookie)
+    clock.now += 0.1
+    with pytest.raises(TokenExpired, match="the session has ended"):
+        sessions(clock).verify(cookie)
+
+
+def test_a_session_does_not_outlive_the_token_it_was_traded_for() -> None:
+    clock = Clock()
+    cookie = sessions(clock).issue(identity(expires_at=clock.now + 10))
+    assert sessions(clock).verify(cookie).expires_at == clock.now + 10
+
+
+def test_a_session_is_no_passcode_and_a_passcode_no_session() -> None:
+    clock = Clock()
+    with pytest.raises(TokenInvalid):
+        passcodes(clock).verify("김하나", sessions(clock).issue(identity()))
+    with pytest.raises(TokenInvalid):
+        sessions(clock).verify(passcodes(clock).issue(identity()))
+
+
+def signer(clock: Clock, purpose: str = "session") -> IdentitySigner:
+    return IdentitySigner(SECRET, purpose, clock=clock)
+
+
+def test_each_purpose_has_a_key_of_its_own() -> None:
+    clock = Clock()
+    assert signer(clock)._key != signer(clock, "passcode")._key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aud": "passcode"},
+        {"aud": None},
+        {"sub": None},
+        {"exp": None},
+    ],
+)
+def test_claims_that_do_not_fit_are_refused_whatever_the_signature(change: dict[str, Any]) -> None:
+    clock = Clock()
+    claims = {"aud": "session", "sub": "kim", "roles": [], "exp": clock.now + 1, **change}
+    claims = {name: value for name, value in claims.items() if value is not None}
+    with pytest.raises(TokenInvalid, match="no valid session"):
+        signer(clock).verify(jwt.encode(claims, signer(clock)._key, algorithm="HS256"))
+
+
+def test_an_unsigned_or_otherwise_signed_identity_is_refused() -> None:
+    clock = Clock()
+    claims = {"aud": "session", "sub": "kim", "roles": ["admin"], "exp": clock.now + 1}
+    unsigned = jwt.encode(claims, "", algorithm="none")
+    otherwise = jwt.encode(claims, signer(clock)._key + signer(clock)._key, algorithm="HS512")
+    for forged in (unsigned, otherwise):
+        with pytest.raises(TokenInvalid):
+            signer(clock).verify(forged)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a.b.c", "é.b.c", "\ud800", "a" * (MAX_BYTES + 1)])
+def test_nonsense_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(TokenInvalid) as caught:
+        signer(Clock()).verify(text)
+    assert caught.value.detail == "this is no valid session of this gateway"
+
+
+def test_a_changed_cookie_is_refused() -> None:
+    clock = Clock()
+    cookie = sessions(clock).issue(identity())
+    other = sessions(clock).issue(identity(user="admin"))
+    head, _, signature = cookie.split(".")
+    with pytest.raises(TokenInvalid):
+        sessions(clock).verify(f"{head}.{other.split('.')[1]}.{signature}")
+
+
+def test_the_longest_name_fits_into_a_cookie() -> None:
+    assert len(sessions(Clock()).issue(identity(user="😀" * 63))) < 4000

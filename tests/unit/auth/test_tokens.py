@@ -1,0 +1,273 @@
+"""Tokens of the trusted issuer, and everything that only looks like one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import SecretStr
+
+from gateway.auth.jwks import Jwks
+from gateway.auth.keys import KeySource, OneKey
+from gateway.auth.tokens import LAST_SECOND, MAX_BYTES, Tokens, issue, key_source
+from gateway.config import ConfigError
+from gateway.config import Jwt as Settings
+from gateway.domain.identity import Identity
+from gateway.errors import TokenExpired, TokenInvalid, Unavailable
+from tests.unit.auth.clock import Clock
+
+SECRET = "k" * 32
+KNOWN_ROLES = frozenset({"admin", "host", "service"})
+RSA = rsa.generate_private_key(65537, 2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+
+
+def settings(**more: Any) -> Settings:
+    given = {"algorithms": ("HS256",), "secret": SecretStr(SECRET), "issuer": "https://issuer"}
+    return Settings(**{**given, "audience": "interact", **more})
+
+
+def claims(**change: Any) -> dict[str, Any]:
+    """Good ones, with a change; a claim changed to None is left out."""
+    good = {"iss": "https://issuer", "aud": "interact", "sub": "김하나", "exp": time.time() + 60}
+    return {name: value for name, value in {**good, **change}.items() if value is not None}
+
+
+def token(key: Any = SECRET, algorithm: str = "HS256", **change: Any) -> str:
+    return jwt.encode(claims(**change), key, algorithm=algorithm)
+
+
+def verify(text: str, given: Settings | None = None, keys: KeySource | None = None) -> Identity:
+    given = given or settings()
+    keys = keys or key_source(given, clock=Clock())
+
+    async def run(tokens: Tokens) -> Identity:
+        try:
+            return await tokens.verify(text)
+        finally:
+            await tokens.close()
+
+    return asyncio.run(run(Tokens(given, keys, known_roles=KNOWN_ROLES)))
+
+
+def refusal(text: str, given: Settings | None = None, keys: KeySource | None = None) -> str:
+    with pytest.raises(TokenInvalid) as caught:
+        verify(text, given, keys)
+    detail = caught.value.detail
+    assert len(text) < 20 or text[-20:] not in detail
+    return detail
+
+
+def test_a_good_token_says_who_which_roles_and_until_when() -> None:
+    end = int(time.time()) + 60
+    found = verify(token(exp=end, roles=["host", "offline_access", "HOST"]))
+    assert found == Identity("김하나", frozenset({"host"}), end)
+
+
+def test_a_token_without_roles_gives_none() -> None:
+    assert verify(token()).roles == frozenset()
+
+
+def test_the_claims_for_user_and_roles_are_configurable() -> None:
+    given = settings(user_claim="email", roles_claim="https://issuer/roles")
+    content = claims(email="kim@school.kr", **{"https://issuer/roles": ["admin"]})
+    found = verify(token_of(content), given)
+    assert found.user == "kim@school.kr"
+    assert found.roles == {"admin"}
+
+
+def test_the_audience_may_be_one_of_several() -> None:
+    assert verify(token(aud=["other", "interact"])).user == "김하나"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"aud": "other"}, 'the token\'s audience is "other", this gateway expects "interact"'),
+        ({"aud": ["a", "b"]}, 'audience is ["a", "b"], this gateway expects "interact"'),
+        ({"aud": {"interact": 1}}, "audience is"),
+        ({"aud": "x" * 5000}, "audience is"),
+        ({"aud": None}, "the token has no 'aud'"),
+        ({"aud": ""}, "the token has no 'aud'"),
+        ({"iss": "evil"}, 'issuer is "evil", this gateway expects "https://issuer"'),
+        ({"iss": "https://issuer/"}, "issuer is"),
+        ({"iss": None}, "the token has no 'iss'"),
+        ({"exp": None}, "the token has no 'exp'"),
+        ({"exp": "soon"}, "malformed"),
+        ({"exp": []}, "malformed"),
+        ({"sub": None}, "the token has no 'sub'"),
+        ({"sub": ""}, "'sub': a user name is a non-empty string"),
+        ({"sub": 42}, "malformed"),
+        ({"sub": "a\0b"}, "'sub': a user name has printable characters only"),
+        ({"sub": "a\r\nb"}, "'sub': a user name has printable"),
+        ({"sub": "u" * 201}, "'sub': a user name has 200 characters"),
+        ({"roles": "admin"}, "'roles' must be a list of strings"),
+        ({"roles": {"admin": True}}, "'roles' must be a list of strings"),
+        ({"roles": ["admin", 1]}, "'roles' must be a list of strings"),
+        ({"nbf": 32_503_680_000}, "not valid yet"),
+        ({"iat": 32_503_680_000}, "not valid yet"),
+        ({"nbf": "x"}, "malformed"),
+        ({"jti": 5}, "malformed"),
+    ],
+)
+def test_a_claim_that_is_wrong_is_named(change: dict[str, Any], text: str) -> None:
+    detail = refusal(token_of(claims(**change)))
+    assert text in detail
+    assert len(detail) < 300
+
+
+def token_of(content: dict[str, Any]) -> str:
+    """Signed as it is: PyJWT itself refuses to encode some of the wrong claims."""
+    return jwt.api_jws.encode(json.dumps(content).encode(), SECRET, algorithm="HS256")
+
+
+@pytest.mark.parametrize("exp", ["1e400", "-1e400", "NaN"])
+def test_an_end_that_is_no_time_is_refused(exp: str) -> None:
+    content = json.dumps(claims(exp=0)).replace('"exp": 0', f'"exp": {exp}')
+    text = jwt.api_jws.encode(content.encode(), SECRET, algorithm="HS256")
+    assert "malformed" in refusal(text)
+
+
+@pytest.mark.parametrize("exp", [10**15, 1e300, 10**400])
+def test_an_end_beyond_all_dates_is_the_last_date(exp: float) -> None:
+    assert verify(token(exp=exp)).expires_at == LAST_SECOND
+
+
+def test_an_expired_token_is_told_from_an_invalid_one() -> None:
+    with pytest.raises(TokenExpired, match="has expired"):
+        verify(token(exp=time.time() - 6))
+
+
+def test_the_leeway_is_for_the_difference_of_the_clocks() -> None:
+    now = time.time()
+    verify(token(exp=now - 50, nbf=now + 50), settings(leeway=60))
+    with pytest.raises(TokenExpired):
+        verify(token(exp=now - 1), settings(leeway=0))
+    assert "not valid yet" in refusal(token(nbf=now + 30), settings(leeway=0))
+
+
+def test_another_secret_is_refused() -> None:
+    assert "signature" in refusal(token("x" * 32))
+
+
+def test_a_changed_token_is_refused() -> None:
+    head, _, signature = token().split(".")
+    body = base64.urlsafe_b64encode(json.dumps(claims(sub="admin")).encode()).decode().rstrip("=")
+    assert "signature" in refusal(f"{head}.{body}.{signature}")
+
+
+def test_an_unsigned_token_is_refused() -> None:
+    assert refusal(token("", "none")) == "a token is signed by HS256 here"
+
+
+def test_the_algorithm_is_the_configurations_and_never_the_tokens() -> None:
+    assert refusal(token("k" * 64, "HS512")) == "a token is signed by HS256 here"
+    public = OneKey(RSA.public_key(), "RS256")
+    given = settings(algorithms=("RS256",), secret=None, key_file=Path("unused"))
+    assert verify(token(RSA, "RS256"), given, public).user == "김하나"
+    pem = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    forged = jwt.api_jws.encode(
+        json.dumps(claims()).encode(), base64.b64encode(pem), algorithm="HS256"
+    )
+    assert refusal(forged, given, public) == "a token is signed by RS256 here"
+
+
+def raw(header: object, body: object = "{}") -> str:
+    parts = (part if isinstance(part, str) else json.dumps(part) for part in (header, body))
+    return ".".join(
+        [base64.urlsafe_b64encode(p.encode()).decode().rstrip("=") for p in parts] + ["c2ln"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("", "no JSON Web Token"),
+        ("abc", "no JSON Web Token"),
+        ("a.b", "no JSON Web Token"),
+        ("a.b.c", "no JSON Web Token"),
+        (raw([]), "no JSON Web Token"),
+        (raw({"alg": "HS256", "kid": 5}), "no JSON Web Token"),
+        (raw("[" * 3000), "no JSON Web Token"),
+        (raw({}), "signed by HS256"),
+        (raw({"alg": None}), "signed by HS256"),
+        (raw({"alg": ["HS256"]}), "signed by HS256"),
+        (raw({"alg": "hs256"}), "signed by HS256"),
+        (raw({"alg": "HS256", "crit": ["exp"]}), "no JSON Web Token"),
+        (raw({"alg": "HS256", "b64": False}), "no JSON Web Token"),
+        ("é.b.c", "ASCII"),
+        ("\ud800", "ASCII"),
+        ("a" * (MAX_BYTES + 1), "8192 bytes at most"),
+    ],
+)
+def test_what_only_looks_like_a_token_is_refused(text: str, detail: str) -> None:
+    assert detail in refusal(text)
+
+
+def test_a_signed_body_that_is_no_object_is_refused() -> None:
+    for body in (b"[]", b"no json", b"[" * 3000):
+        text = jwt.api_jws.encode(body, SECRET, algorithm="HS256")
+        assert refusal(text) == "the token is malformed"
+
+
+class NoKeys:
+    algorithms = ("RS256",)
+
+    async def key(self, algorithm: str, kid: str | None) -> bytes:
+        raise Unavailable(f"{algorithm} {kid}", retry_after=3.0)
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+def test_keys_that_are_out_of_reach_are_no_fault_of_the_token() -> None:
+    text = jwt.encode(claims(), RSA, algorithm="RS256", headers={"kid": "a"})
+    with pytest.raises(Unavailable, match="RS256 a"):
+        verify(text, keys=NoKeys())
+
+
+def test_the_key_file_is_read_and_its_key_checks(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    public = EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    path.write_bytes(public)
+    given = settings(algorithms=("RS256", "ES256"), secret=None, key_file=path)
+    assert verify(token(EC, "ES256"), given).user == "김하나"
+    assert refusal(token(RSA, "RS256"), given) == "a token is signed by ES256 here"
+    other = ec.generate_private_key(ec.SECP256R1())
+    assert "signature" in refusal(token(other, "ES256"), given)
+
+
+def test_a_key_set_is_fetched_with_the_configured_times() -> None:
+    async def run() -> KeySource:
+        given = settings(
+            algorithms=("RS256",), secret=None, jwks_url="http://127.0.0.1:9/jwks", jwks_cooldown=7
+        )
+        return key_source(given, clock=Clock())
+
+    source = asyncio.run(run())
+    assert isinstance(source, Jwks)
+    assert source.algorithms == ("RS256",)
+    assert (source._lifetime, source._cooldown) == (3600, 7)
+
+
+def test_an_issued_token_is_accepted() -> None:
+    now = time.time()
+    given = settings(user_claim="name", roles_claim="groups")
+    text = issue(given, "kim", roles=frozenset({"host"}), expires_at=now + 60, now=now)
+    assert verify(text, given) == Identity("kim", frozenset({"host"}), int(now + 60))
+
+
+def test_only_a_shared_secret_can_issue() -> None:
+    given = settings(algorithms=("RS256",), secret=None, key_file=Path("unused"))
+    with pytest.raises(ConfigError, match="HS256"):
+        issue(given, "kim", roles=frozenset(), expires_at=0, now=0)
+    with pytest.raises(ValueError, match="printable"):
+        issue(settings(), "a\n", roles=frozenset(), expires_at=0, now=0)

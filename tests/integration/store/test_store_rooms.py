@@ -1,0 +1,147 @@
+import asyncio
+from datetime import timedelta, timezone
+
+import pytest
+
+from gateway.domain.room import Member, MemberRole, Membership, Room
+from gateway.errors import Invalid, LastHost, UnknownRoom
+from gateway.store import Store
+from tests.integration.store.content import MEMBERS, NOON
+
+HOST, PARTICIPANT = MemberRole.HOST, MemberRole.PARTICIPANT
+NO_ROOMS = (-1, 0, 4711, 2**63, 10**30)
+
+
+@pytest.mark.gen_test
+async def test_a_room_comes_back_as_it_was_made(store: Store) -> None:
+    room = await store.create_room("Größe 학교 🎓", MEMBERS, NOON)
+    assert room == Room(room.id, "Größe 학교 🎓", NOON)
+    assert await store.room(room.id) == room
+    assert await store.members(room.id) == [Member("hanna", HOST), Member("paul", PARTICIPANT)]
+    assert await store.open_rooms() == [room.id]
+
+
+@pytest.mark.gen_test
+async def test_times_keep_their_microseconds_and_come_back_in_utc(store: Store) -> None:
+    seoul = NOON.astimezone(timezone(timedelta(hours=9)))
+    made = await store.create_room("a room", MEMBERS, seoul)
+    room = await store.room(made.id)
+    assert room is not None
+    assert room.created_at == NOON
+    assert room.created_at.utcoffset() == timedelta(0)
+    assert room.created_at.microsecond == 123456
+
+
+@pytest.mark.gen_test
+async def test_a_room_is_not_made_without_a_host(store: Store) -> None:
+    with pytest.raises(LastHost):
+        await store.create_room("a room", {"paul": PARTICIPANT}, NOON)
+    assert await store.open_rooms() == []
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("title", ["", "x" * 1001, "a\0b", "\ud800"])
+async def test_a_title_that_cannot_be_stored_is_invalid(store: Store, title: str) -> None:
+    with pytest.raises(Invalid, match="title"):
+        await store.create_room(title, MEMBERS, NOON)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("user", ["", "x" * 256, "a\0b", "\udfff"])
+async def test_a_user_that_cannot_be_stored_is_invalid(store: Store, user: str) -> None:
+    room = await store.create_room("a room", MEMBERS, NOON)
+    with pytest.raises(Invalid, match="user"):
+        await store.set_member(room.id, user, HOST)
+    with pytest.raises(Invalid, match="user"):
+        await store.create_room("a room", {**MEMBERS, user: HOST}, NOON)
+    assert await store.open_rooms() == [room.id]
+    assert await store.membership(room.id, user) == Membership(True, None)
+    assert await store.rooms_of(user) == []
+    assert not await store.remove_member(room.id, user)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("number", NO_ROOMS)
+async def test_a_room_that_does_not_exist_is_told_apart(store: Store, number: int) -> None:
+    assert await store.room(number) is None
+    assert await store.membership(number, "hanna") is None
+    assert await store.members(number) == []
+    assert not await store.close_room(number, NOON)
+    assert not await store.remove_member(number, "hanna")
+    with pytest.raises(UnknownRoom):
+        await store.set_member(number, "hanna", HOST)
+
+
+@pytest.mark.gen_test
+async def test_a_room_closes_once_and_stays(store: Store) -> None:
+    room = await store.create_room("a room", MEMBERS, NOON)
+    later = NOON + timedelta(hours=1)
+    assert await store.close_room(room.id, later)
+    assert not await store.close_room(room.id, later + timedelta(hours=1))
+    assert await store.room(room.id) == Room(room.id, "a room", NOON, later)
+    assert await store.membership(room.id, "hanna") == Membership(False, HOST)
+    assert await store.open_rooms() == []
+
+
+@pytest.mark.gen_test
+async def test_membership_tells_role_and_strangers(store: Store) -> None:
+    room = await store.create_room("a room", MEMBERS, NOON)
+    assert await store.membership(room.id, "hanna") == Membership(True, HOST)
+    assert await store.membership(room.id, "paul") == Membership(True, PARTICIPANT)
+    assert await store.membership(room.id, "eve") == Membership(True, None)
+
+
+@pytest.mark.gen_test
+async def test_rooms_of_a_user_are_those_with_this_member(store: Store) -> None:
+    first = await store.create_room("first", MEMBERS, NOON)
+    await store.create_room("second", {"hanna": HOST}, NOON)
+    third = await store.create_room("third", {"paul": HOST}, NOON)
+    assert await store.rooms_of("paul") == [(first, PARTICIPANT), (third, HOST)]
+    assert await store.rooms_of("eve") == []
+
+
+@pytest.mark.gen_test
+async def test_members_come_change_and_go(store: Store) -> None:
+    room = await store.create_room("a room", MEMBERS, NOON)
+    await store.set_member(room.id, "zoe", PARTICIPANT)
+    await store.set_member(room.id, "zoe", PARTICIPANT)
+    await store.set_member(room.id, "paul", HOST)
+    assert await store.remove_member(room.id, "hanna")
+    assert not await store.remove_member(room.id, "hanna")
+    assert await store.members(room.id) == [Member("paul", HOST), Member("zoe", PARTICIPANT)]
+
+
+@pytest.mark.gen_test
+async def test_the_last_host_stays(store: Store) -> None:
+    room = await store.create_room("a room", MEMBERS, NOON)
+    with pytest.raises(LastHost):
+        await store.remove_member(room.id, "hanna")
+    with pytest.raises(LastHost):
+        await store.set_member(room.id, "hanna", PARTICIPANT)
+    assert await store.membership(room.id, "hanna") == Membership(True, HOST)
+
+
+@pytest.mark.gen_test
+async def test_two_hosts_who_remove_each_other_at_once_do_not_both_succeed(
+    store: Store, other_gateway: Store
+) -> None:
+    for _ in range(20):
+        room = await store.create_room("a room", {"hanna": HOST, "heidi": HOST}, NOON)
+        outcomes = await asyncio.gather(
+            store.remove_member(room.id, "hanna"),
+            other_gateway.remove_member(room.id, "heidi"),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes if outcome is not True] == [LastHost]
+        assert len(await store.members(room.id)) == 1
+
+
+@pytest.mark.gen_test
+async def test_one_member_set_by_two_gateways_at_once_is_one_member(
+    store: Store, other_gateway: Store
+) -> None:
+    room = await store.create_room("a room", {"hanna": HOST}, NOON)
+    await asyncio.gather(
+        *(one.set_member(room.id, "paul", HOST) for one in (store, other_gateway) * 5)
+    )
+    assert await store.members(room.id) == [Member("hanna", HOST), Member("paul", HOST)]

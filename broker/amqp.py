@@ -90,7 +90,8 @@ class Link:
         timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     ) -> Link:
         """Dial and log in within ``timeout`` seconds. Raises :class:`LinkFailed`."""
-        socket = _Socket(ssl_context)
+        secure = urlsplit(node.amqp).scheme == "amqps"
+        socket = _Socket(ssl_context if secure else None)
         connection = aiormq.Connection(_url(node, credentials), transport_factory=socket)
         try:
             async with asyncio.timeout(timeout):

@@ -1,0 +1,205 @@
+"""A gateway as people run it: a process of its own with a configuration file."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+
+from devenv.cluster import Cluster
+
+PREFIX = "acdm.mo.interact"
+ISSUER = "https://school.example"
+AUDIENCE = "interact"
+JWT_SECRET = secrets.token_urlsafe(32)
+AUTH_SECRET = secrets.token_urlsafe(32)
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 20.0
+
+
+class GatewayProcess:
+    """`number` 0 is the one that the cluster asks who may; each has two of the cluster's ports."""
+
+    def __init__(
+        self,
+        folder: Path,
+        cluster: Cluster,
+        *,
+        number: int = 0,
+        store: str | None = None,
+        extra: str = "",
+    ) -> None:
+        self.cluster = cluster
+        self.port = cluster.gateway_port(2 * number + 1)
+        self.internal_port = cluster.gateway_port(2 * number)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
+        self.internal_url = f"http://127.0.0.1:{self.internal_port}"
+        self.log = folder / f"gateway-{number}.log"
+        self._config = folder / f"gateway-{number}.toml"
+        self._config.write_text(self._toml(store or f"sqlite:///{folder}/interact.db", extra))
+        self._config.chmod(0o600)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Returns when it serves; ready or not."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "gateway", "--config", str(self._config), "serve"],
+                stdout=log,
+                stderr=log,
+                env={k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")},
+            )
+        self._await_answer("/healthz")
+
+    def await_ready(self) -> None:
+        self._await_answer("/readyz")
+
+    def stop(self) -> None:
+        """SIGTERM, and its clean end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(_STOP_TIMEOUT) == 0, self.log_tail()
+        self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL: the end at any instruction."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def token(self, user: str, *roles: str, lifetime: float = 3600.0, **claims: Any) -> str:
+        """A JWT as the school's login would issue it."""
+        now = time.time()
+        standard = {"sub": user, "roles": roles, "iss": ISSUER, "aud": AUDIENCE, "iat": now}
+        return jwt.encode(
+            {**standard, "exp": now + lifetime, **claims}, JWT_SECRET, algorithm="HS256"
+        )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Status and JSON (or text) of an HTTP call, by a user with a fresh token."""
+        sent = dict(headers or {})
+        if user is not None:
+            sent["Authorization"] = f"Bearer {self.token(user, *roles)}"
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        with self._request(method, path, body, sent) as response:
+            text = response.read().decode()
+            media_type = response.headers.get_content_type()
+            return response.status, json.loads(text) if media_type.endswith("json") else text
+
+    def room(self, host: str, *participants: str) -> int:
+        """A new room's number."""
+        members = [{"user": user, "role": "participant"} for user in participants]
+        status, room = self.call(
+            "POST",
+            "/api/rooms",
+            {"title": "a room", "members": members},
+            user=host,
+            roles=("host",),
+        )
+        assert status == 201, room
+        return int(room["id"])
+
+    def post(self, room: int, user: str, body: object, **fields: object) -> tuple[int, Any]:
+        """Status and receipt of a message."""
+        return self.call("POST", f"/api/rooms/{room}/messages", {"body": body, **fields}, user=user)
+
+    def history(self, room: int, user: str, **query: object) -> dict[str, Any]:
+        """The sync's answer."""
+        words = "&".join(f"{name}={value}" for name, value in query.items())
+        status, page = self.call("GET", f"/api/rooms/{room}/messages?{words}", user=user)
+        assert status == 200, page
+        return dict(page)
+
+    def log_tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+    @contextmanager
+    def _request(
+        self, method: str, path: str, body: object, headers: Mapping[str, str]
+    ) -> Iterator[HTTPResponse]:
+        split = urlsplit(self.url)
+        connection = HTTPConnection(split.hostname or "", split.port, timeout=30)
+        try:
+            raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+            connection.request(method, path, raw, dict(headers))
+            yield connection.getresponse()
+        finally:
+            connection.close()
+
+    def _await_answer(self, path: str) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            assert self._process is not None
+            assert self._process.poll() is None, f"the gateway ended:\n{self.log_tail()}"
+            try:
+                if self.call("GET", path)[0] == 200:
+                    return
+            except OSError:
+                pass
+            assert time.monotonic() < deadline, f"no 200 from {path}:\n{self.log_tail()}"
+            time.sleep(0.05)
+
+    def _toml(self, store: str, extra: str) -> str:
+        account = self.cluster.gateway
+        nodes = "\n".join(
+            f"[[broker.nodes]]\n"
+            f'name = "r{node.number}"\n'
+            f'web_stomp = "{node.web_stomp_url}"\n'
+            f'amqp = "{node.amqp_url}"\n'
+            for node in self.cluster.nodes
+        )
+        return f"""
+{extra}
+
+[server]
+address = "127.0.0.1"
+port = {self.port}
+internal_port = {self.internal_port}
+origins = ["{self.url}"]
+stop_timeout = 8.0
+
+[auth]
+secret = "{AUTH_SECRET}"
+
+[auth.jwt]
+algorithms = ["HS256"]
+secret = "{JWT_SECRET}"
+issuer = "{ISSUER}"
+audience = "{AUDIENCE}"
+
+[store]
+url = "{store}"
+
+[broker]
+user = "{account.name}"
+password = "{account.password}"
+
+{nodes}
+"""

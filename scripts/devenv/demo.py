@@ -3,11 +3,13 @@
 import json
 import secrets
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from devenv.errors import SetupError
+
+Progress = Callable[[str], None]
 
 #: Name -> system role; participants need none.
 ROLES = {"teacher": "host", "mina": "", "junho": "", "admin": "admin"}
@@ -22,13 +24,14 @@ class Login:
     password: str = field(repr=False)
 
 
-def ensure(memo: Path, database: Path, gateway: Sequence[str]) -> list[Login]:
+def ensure(memo: Path, database: Path, gateway: Sequence[str], progress: Progress) -> list[Login]:
     """The accounts, kept in `memo` (mode 0600), made where `database` does not have them yet.
 
     `gateway` is the command line up to and without the subcommand.
     """
     if memo.exists() and database.exists():
         return _read(memo)
+    progress("making the demo accounts")
     passwords = {user: secrets.token_urlsafe(9) for user in ROLES}
     for user, role in ROLES.items():
         result = subprocess.run(

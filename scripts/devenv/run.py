@@ -21,6 +21,7 @@ from devenv.local import Local
 
 _READY_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
+_QUIET = 5.0
 
 _CONFIG = local.FOLDER / "gateway.toml"
 _DATABASE = local.FOLDER / "interact.db"
@@ -76,8 +77,7 @@ def _running(here: Local, *, with_tls: bool) -> Iterator[Daemon]:
     try:
         cluster.start()
         _configure(cluster, here, pair)
-        _say("making the demo accounts" if not _DATABASE.exists() else "demo accounts are there")
-        logins = demo.ensure(local.FOLDER / "demo-accounts.json", _DATABASE, _GATEWAY)
+        logins = demo.ensure(local.FOLDER / "demo-accounts.json", _DATABASE, _GATEWAY, _say)
         _say("starting the gateway")
         gateway.spawn([*_GATEWAY, "serve"], env=dict(os.environ))
         _wait_until_ready(gateway, here)
@@ -127,7 +127,7 @@ def _configure(cluster: Cluster, here: Local, pair: tls.Pair | None) -> None:
 
 def _wait_until_ready(gateway: Daemon, here: Local) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT
-    answer = ""
+    tell_at = time.monotonic() + _QUIET
     while (answer := _readiness(here)) != "ready":
         if not gateway.alive():
             raise SetupError(f"the gateway did not start:\n{gateway.log_tail()}")
@@ -136,7 +136,10 @@ def _wait_until_ready(gateway: Daemon, here: Local) -> None:
                 f"the gateway was not ready after {_READY_TIMEOUT:.0f} s: {answer}\n"
                 f"{gateway.log_tail()}"
             )
-        time.sleep(0.1)
+        if time.monotonic() > tell_at:
+            tell_at += _QUIET
+            _say(f"the gateway is not ready yet: {answer}")
+        time.sleep(0.2)
 
 
 def _readiness(here: Local) -> str:

@@ -7,8 +7,10 @@ transaction, where an asynchronous driver needs one a statement.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -57,7 +59,9 @@ class SqliteDatabase:
         threads = asyncio.get_running_loop()
         try:
             await threads.run_in_executor(self._writer, _create, self._path)
-            await threads.run_in_executor(self._writer, _transaction, self._writing, schema.upgrade)
+            await threads.run_in_executor(
+                self._writer, partial(_transaction, self._writing, schema.upgrade, late=math.inf)
+            )
         except OSError as error:
             raise StoreUnavailable(
                 f"{self._path}: {error.strerror}. The folder must exist and the gateway must be"
@@ -75,7 +79,12 @@ class SqliteDatabase:
     async def _run(
         self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]
     ) -> T:
-        running = asyncio.get_running_loop().run_in_executor(threads, _transaction, engine, work)
+        # A commit is not begun after half of the time: whoever was told that a call failed finds it
+        # done afterwards only if the commit itself took the other half.
+        late = time.monotonic() + self._timeout / 2
+        running = asyncio.get_running_loop().run_in_executor(
+            threads, partial(_transaction, engine, work, late=late)
+        )
         try:
             async with asyncio.timeout(self._timeout):
                 return await running
@@ -90,9 +99,13 @@ def _create(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
+def _transaction(engine: Engine, work: Callable[[Connection], T], *, late: float) -> T:
+    """``late``: the moment of the monotonic clock after which it is rolled back."""
     with engine.begin() as connection:
-        return work(connection)
+        result = work(connection)
+        if time.monotonic() > late:
+            raise TimeoutError("the transaction is late")
+        return result
 
 
 def _engine(
@@ -105,7 +118,7 @@ def _engine(
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,
-        connect_args={"timeout": timeout, "check_same_thread": False},
+        connect_args={"timeout": timeout / 2, "check_same_thread": False},
     )
 
     def set_up(connection: Any, record: object) -> None:

@@ -1,0 +1,152 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from broker.topology import Audience, Stream
+from gateway.errors import UnknownRoom
+from gateway.store import Page, Store
+from gateway.store.retention import ROWS
+from tests.integration.store.content import NOON, draft, history, new_stream, stored
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.gen_test
+async def test_a_page_starts_after_and_ends_at_the_limit(store: Store) -> None:
+    stream = await new_stream(store)
+    messages = stored(await store.append([draft(stream, n) for n in range(10)]))
+    assert await store.read(stream, after=0, limit=4) == Page(messages[:4], head=10, first=1)
+    assert await store.read(stream, after=7, limit=4) == Page(messages[7:], head=10, first=1)
+    assert await store.read(stream, after=-5, limit=1) == Page(messages[:1], head=10, first=1)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("after", [10, 11, 2**63, 10**30])
+async def test_a_page_beyond_the_end_is_empty_and_knows_the_head(store: Store, after: int) -> None:
+    stream = await new_stream(store)
+    await store.append([draft(stream, n) for n in range(10)])
+    assert await store.read(stream, after=after, limit=4) == Page([], head=10, first=1)
+
+
+@pytest.mark.gen_test
+async def test_a_new_stream_has_head_zero(store: Store) -> None:
+    stream = await new_stream(store)
+    assert await store.read(stream, after=0, limit=10) == Page([], head=0, first=1)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("room", [-1, 0, 4711, 2**63, 10**30])
+async def test_a_stream_of_no_room_is_unknown(store: Store, room: int) -> None:
+    with pytest.raises(UnknownRoom):
+        await store.read(Stream(Audience.PUBLIC, room), after=0, limit=10)
+
+
+@pytest.mark.gen_test
+async def test_a_stream_shows_nothing_of_another(store: Store) -> None:
+    public = await new_stream(store)
+    private = Stream(Audience.PRIVATE, public.room)
+    other = await new_stream(store)
+    await store.append([draft(stream, str(stream)) for stream in (public, private, other)])
+    for stream in (public, private, other):
+        assert [message.body for message in await history(store, stream)] == [str(stream)]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("stranger", ["eve", "", "a\0b", "\ud800", "%"])
+async def test_a_sender_sees_what_they_sent(store: Store, stranger: str) -> None:
+    stream = await new_stream(store, Audience.PRIVATE)
+    drafts = [draft(stream, n, sender=("paul", "zoe")[n % 2]) for n in range(10)]
+    messages = stored(await store.append(drafts))
+    page = await store.read(stream, after=2, limit=3, sender="zoe")
+    assert page == Page([messages[3], messages[5], messages[7]], head=10, first=1)
+    nothing = await store.read(stream, after=0, limit=3, sender=stranger)
+    assert nothing == Page([], head=10, first=1)
+
+
+@pytest.mark.gen_test
+async def test_a_closed_room_keeps_its_history(store: Store) -> None:
+    stream = await new_stream(store)
+    messages = stored(await store.append([draft(stream)]))
+    await store.close_room(stream.room, NOON)
+    assert await history(store, stream) == messages
+
+
+@pytest.mark.gen_test
+async def test_the_outbox_holds_what_is_not_published_yet_in_order(store: Store) -> None:
+    one, two = await new_stream(store), await new_stream(store)
+    assert await store.unpublished_streams() == []
+    await store.append([draft((one, two)[n % 2], n) for n in range(10)])
+    kept = await history(store, one)
+    assert await store.unpublished_streams() == [one, two]
+    assert await store.outbox_depth() == 10
+    assert await store.unpublished_in(one, after=0, limit=3) == kept[:3]
+    assert await store.unpublished_in(one, after=3, limit=3) == kept[3:]
+    await store.mark_published([kept[0].id, kept[2].id])
+    assert await store.unpublished_in(one, after=0, limit=9) == [kept[1], kept[3], kept[4]]
+    assert await store.outbox_depth() == 8
+    await store.mark_published([message.id for message in kept])
+    assert await store.unpublished_streams() == [two]
+    assert await history(store, one) == kept
+
+
+@pytest.mark.gen_test
+async def test_marking_twice_or_what_is_unknown_changes_nothing(store: Store) -> None:
+    stream = await new_stream(store)
+    kept = stored(await store.append([draft(stream), draft(stream)]))
+    for _ in range(2):
+        await store.mark_published([kept[0].id, draft(stream).id])
+    await store.mark_published([])
+    assert await store.unpublished_in(stream, after=0, limit=9) == kept[1:]
+
+
+@pytest.mark.gen_test
+async def test_old_history_goes_and_the_numbering_goes_on(store: Store) -> None:
+    stream = await new_stream(store)
+    days = [NOON + n * DAY for n in range(4)]
+    kept = stored(await store.append([draft(stream, at=day) for day in days]))
+    await store.mark_published([message.id for message in kept])
+    assert await store.prune(NOON + 2 * DAY) == 2
+    assert await store.read(stream, after=0, limit=9) == Page(kept[2:], head=4, first=3)
+    assert await store.prune(NOON + 9 * DAY) == 2
+    assert await store.read(stream, after=0, limit=9) == Page([], head=4, first=5)
+    assert await store.prune(NOON + 9 * DAY) == 0
+    (message,) = stored(await store.append([draft(stream)]))
+    assert message.seq == 5
+    assert await store.read(stream, after=0, limit=9) == Page([message], head=5, first=5)
+
+
+@pytest.mark.gen_test
+async def test_pruning_stops_at_what_is_still_in_the_outbox(store: Store) -> None:
+    stream = await new_stream(store)
+    kept = stored(await store.append([draft(stream, n) for n in range(4)]))
+    await store.mark_published([kept[n].id for n in (0, 1, 3)])
+    assert await store.prune(NOON + DAY) == 2
+    assert await store.read(stream, after=0, limit=9) == Page(kept[2:], head=4, first=3)
+    assert await store.unpublished_in(stream, after=0, limit=9) == [kept[2]]
+
+
+@pytest.mark.gen_test
+async def test_pruning_makes_no_hole_where_clocks_disagree(store: Store) -> None:
+    stream = await new_stream(store)
+    moments = [NOON, NOON + 2 * DAY, NOON]
+    kept = stored(await store.append([draft(stream, at=moment) for moment in moments]))
+    await store.mark_published([message.id for message in kept])
+    assert await store.prune(NOON + DAY) == 1
+    assert await history(store, stream) == kept[1:]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_much_is_pruned_while_messages_come_in(store: Store, other_gateway: Store) -> None:
+    stream = await new_stream(store)
+    for _ in range(3):
+        old = stored(await store.append([draft(stream, n) for n in range(ROWS // 2)]))
+        await store.mark_published([message.id for message in old])
+    young = [draft(stream, at=NOON + 2 * DAY) for _ in range(50)]
+    gone, *_ = await asyncio.gather(
+        other_gateway.prune(NOON + DAY), *(store.append([one]) for one in young)
+    )
+    assert gone == 3 * (ROWS // 2)
+    kept = await history(store, stream)
+    assert [message.seq for message in kept] == list(range(gone + 1, gone + 51))
+    assert (await store.read(stream, after=0, limit=1)).first == gone + 1

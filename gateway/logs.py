@@ -25,24 +25,26 @@ connection: ContextVar[str] = ContextVar("connection", default="-")
 _SHORTEST_SECRET = 4
 
 _HIDDEN: Final = "***"
+#: Repetitions are bounded: no line, whoever made it, takes time that grows with its square.
 _PATTERNS: Final = (
     # RFC 6750, and RFC 7617 beside it
     (re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]+", re.I), rf"\1\2{_HIDDEN}"),
     # RFC 7519: a JWT's header is a JSON object, and base64url of '{"' is 'eyJ'
     (re.compile(r"\beyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){1,4}"), _HIDDEN),
     # RFC 3986, section 3.2.1: user:password@host
-    (re.compile(r"(://[^\s/:@]*):[^\s/]*@"), rf"\1:{_HIDDEN}@"),
-    # a header line of STOMP or HTTP: everything up to its end
+    (re.compile(r"(://[^\s/:@]{0,200}):[^\s'\"]{0,500}@"), rf"\1:{_HIDDEN}@"),
+    # a header line of STOMP or HTTP: everything up to its end. No \\b before the names: in a repr
+    # the letter of "\\n" comes first.
     (
-        re.compile(r"\b(passcode|authorization|cookie|set-cookie)(\s*:\s*)[^\s'\"][^\r\n]*", re.I),
+        re.compile(r"(passcode|authorization|cookie)(\s*:\s*)[^\s'\"][^\r\n]*", re.I),
         rf"\1\2{_HIDDEN}",
     ),
     # a key in JSON, in a repr, in a query or in a form
     (
         re.compile(
-            r"\b(passcode|password|passwd|secret|token|authorization|cookie)"
+            r"(passcode|password|passwd|secret|token|authorization|cookie)"
             r"(['\"]?\s*[:=]\s*)"
-            r"(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&'\"{}\[\]()]+)",
+            r"(\"(?:[^\"\\]|\\.){0,2000}\"|'(?:[^'\\]|\\.){0,2000}'|[^\s,;&'\"{}\[\]()]+)",
             re.I,
         ),
         rf"\1\2{_HIDDEN}",

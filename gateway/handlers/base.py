@@ -23,6 +23,9 @@ _SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-site",
 }
 
+#: Characters of a path that the log shows.
+_LOGGED_PATH: Final = 300
+
 
 class BaseHandler(RequestHandler):
     """Errors leave as problem details, whoever raised them."""
@@ -83,11 +86,12 @@ class BaseHandler(RequestHandler):
 def log_request(handler: RequestHandler) -> None:
     """One line per request, without the query: Tornado's ``log_function``."""
     request = handler.request
+    path = request.path if len(request.path) <= _LOGGED_PATH else request.path[:_LOGGED_PATH] + "…"
     _access_log.log(
         logging.ERROR if handler.get_status() == 500 else logging.INFO,
         "%s %s %d %.1f ms from %s",
         request.method,
-        request.path,
+        path,
         handler.get_status(),
         1000 * request.request_time(),
         request.remote_ip,

@@ -1,0 +1,302 @@
+"""The file, the environment over it, and what is told about mistakes in either."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from gateway import config
+from gateway.config import Config, ConfigError
+
+SECRET = "a secret that is long enough to sign with"
+EXAMPLE = Path(__file__).parents[2] / "conf" / "gateway.toml"
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GATEWAY_"):
+            monkeypatch.delenv(name)
+
+
+def table(**tables: dict[str, Any]) -> dict[str, Any]:
+    node = {"name": "r1", "web_stomp": "ws://127.0.0.1:15674/ws", "amqp": "amqp://127.0.0.1"}
+    return {
+        **tables,
+        "broker": {"user": "u", "password": "p", "nodes": [node]} | tables.get("broker", {}),
+        "auth": {"secret": SECRET} | tables.get("auth", {}),
+    }
+
+
+def refused(given: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(given, source="gateway.toml")
+    return str(caught.value)
+
+
+def test_a_file_without_the_optional_keys_takes_their_defaults() -> None:
+    found = config.parse(table(), source="gateway.toml")
+    assert found.server.port == 8080
+    assert found.auth.jwt is None
+
+
+def test_a_variable_overrides_one_key_and_leaves_its_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GATEWAY_SERVER__PORT", "9090")
+    found = config.parse(table(server={"port": 1, "internal_port": 2}), source="gateway.toml")
+    assert (found.server.port, found.server.internal_port) == (9090, 2)
+
+
+def test_variables_alone_can_make_a_table_two_levels_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_SERVER__TLS__CERTIFICATE", "/c.pem")
+    monkeypatch.setenv("GATEWAY_SERVER__TLS__KEY", "/k.pem")
+    found = config.parse(table(), source="gateway.toml")
+    assert found.server.tls == config.Tls(certificate=Path("/c.pem"), key=Path("/k.pem"))
+
+
+def test_lists_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_SERVER__ORIGINS", '["https://a.example"]')
+    assert config.parse(table(), source="f").server.origins == ("https://a.example",)
+
+
+def test_a_list_that_is_no_json_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_SERVER", '{"port": hunter2')
+    told = refused(table())
+    assert "server" in told
+    assert "JSON" in told
+    assert "hunter2" not in told
+
+
+def test_the_variable_that_names_the_file_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_CONFIG", "/etc/gateway.toml")
+    assert config.parse(table(), source="f").server.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("GATEWAY_SEVER__PORT", "GATEWAY_SEVER__PORT: unknown environment variable"),
+        ("GATEWAY_PORT", "GATEWAY_PORT: unknown environment variable"),
+        (
+            "GATEWAY_SERVER__PROT",
+            "server.prot (environment variable GATEWAY_SERVER__PROT): unknown key",
+        ),
+        (
+            "GATEWAY_SERVER__TLS__CERT",
+            "server.tls.cert (environment variable GATEWAY_SERVER__TLS__CERT): unknown key",
+        ),
+    ],
+)
+def test_a_misspelt_variable_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, told: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert told in refused(table())
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"server": {"prot": 1}}, "server.prot: unknown key"),
+        ({"sever": {"port": 1}}, "sever: unknown key"),
+        ({"server": {"port": "ten"}}, "server.port: Input should be a valid integer"),
+        ({"server": {"port": 65_536}}, "server.port: Input should be less than or equal to 65535"),
+        ({"server": {"trusted_proxies": ["proxy"]}}, "server.trusted_proxies.0: must be an IP"),
+        ({"server": {"origins": ["https://a/"]}}, "server.origins.0: must be scheme://host"),
+        (
+            {"limits": {"stall_timeout": float("inf")}},
+            "limits.stall_timeout: Input should be a fin",
+        ),
+        ({"store": {"url": "mysql://x"}}, "store.url: must start with sqlite:/// or postgresql://"),
+        ({"broker": {"nodes": []}}, "broker.nodes: Tuple should have at least 1 item"),
+        ({"broker": {"prefix": "a..b"}}, "broker.prefix: prefix 'a..b'"),
+        ({"auth": {"secret": "short"}}, "auth.secret: must have 32 bytes or more"),
+        ({"auth": {"jwt": {}}}, "auth.jwt.issuer: this key is required"),
+        ({"log": {"level": "loud"}}, "log.level: Input should be 'debug', 'info'"),
+    ],
+)
+def test_a_mistake_is_told_with_its_key(given: dict[str, Any], told: str) -> None:
+    assert told in refused(table(**given))
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    told = refused({"server": {"prot": 1}, "log": {"level": "loud"}})
+    for key in ("server.prot", "log.level", "broker: this key", "auth: this key"):
+        assert key in told
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"auth": {"secret": "hunter2"}},
+        {"auth": {"secret": ["hunter2"]}},
+        {"broker": {"password": {"hunter2": 1}}},
+        {"store": {"url": "postgre://a:hunter2@host/db"}},
+        {
+            "auth": {
+                "jwt": {
+                    "secret": "hunter2",
+                    "algorithms": ["HS256"],
+                    "issuer": "i",
+                    "audience": "a",
+                }
+            }
+        },
+    ],
+)
+def test_a_refused_secret_is_not_told(given: dict[str, Any]) -> None:
+    assert "hunter2" not in refused(table(**given))
+
+
+def test_a_refused_secret_from_the_environment_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GATEWAY_AUTH__SECRET", "hunter2")
+    told = refused(table())
+    assert "auth.secret (environment variable GATEWAY_AUTH__SECRET)" in told
+    assert "hunter2" not in told
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    found = config.parse(
+        table(broker={"password": "hunter2"}, store={"url": "postgresql://a:hunter3@h/d"}),
+        source="f",
+    )
+    for secret in (SECRET, "hunter2", "hunter3"):
+        assert secret not in repr(found)
+
+
+def test_every_secret_is_found_for_those_who_must_hide_it() -> None:
+    jwt = {"secret": SECRET[::-1], "algorithms": ["HS256"], "issuer": "i", "audience": "a"}
+    found = config.parse(
+        table(broker={"password": "hunter2"}, auth={"jwt": jwt}, store={"url": "sqlite:///x"}),
+        source="f",
+    )
+    assert set(config.secrets_of(found)) == {"hunter2", SECRET, SECRET[::-1], "sqlite:///x"}
+
+
+@pytest.mark.parametrize(
+    ("jwt", "told"),
+    [
+        (
+            {"algorithms": ["RS256"]},
+            "give exactly one of secret, key_file and jwks_url (now: none)",
+        ),
+        (
+            {"algorithms": ["RS256"], "key_file": "k", "jwks_url": "https://a/j"},
+            "(now: key_file, jwks_url)",
+        ),
+        ({"algorithms": ["HS256", "RS256"], "secret": SECRET}, "a public key is no secret"),
+        ({"algorithms": ["RS256"], "secret": SECRET}, "HS256 goes with secret"),
+        ({"algorithms": ["HS256"], "key_file": "k"}, "HS256 goes with secret"),
+    ],
+)
+def test_the_key_of_tokens_must_fit_its_algorithm(jwt: dict[str, Any], told: str) -> None:
+    jwt |= {"issuer": "i", "audience": "a"}
+    assert told in refused(table(auth={"jwt": jwt}))
+
+
+def test_credentials_in_a_node_url_are_refused_and_not_told() -> None:
+    node = {"name": "r", "web_stomp": "ws://u:hunter2@h/ws", "amqp": "amqp://h"}
+    told = refused(table(broker={"nodes": [node]}))
+    assert "broker.nodes.0.web_stomp: must hold no credentials" in told
+    assert "hunter2" not in told
+
+
+def test_two_nodes_of_one_name_are_refused() -> None:
+    node = {"name": "r", "web_stomp": "ws://h/ws", "amqp": "amqp://h"}
+    assert "repeated: r" in refused(table(broker={"nodes": [node, node]}))
+
+
+def test_a_file_that_is_not_there_or_no_toml_is_told(tmp_path: Path) -> None:
+    missing = tmp_path / "none.toml"
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        config.load(missing)
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[server\n")
+    with pytest.raises(ConfigError, match="not TOML"):
+        config.load(broken)
+
+
+# conf/gateway.toml
+
+
+def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The tables that a key's type allows: itself, in a union, or the entries of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from tables_in(argument)
+
+
+def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key that holds a value, with its default."""
+    for name, field in model.model_fields.items():
+        inner = list(tables_in(field.annotation))
+        if inner:
+            yield from keys(inner[0], f"{path}{name}.")
+        else:
+            yield f"{path}{name}", field.default
+
+
+def values(given: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """What a TOML table sets, in the same words; the first entry stands for a list of tables."""
+    for name, value in given.items():
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, dict):
+            yield from values(first, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value
+
+
+def test_the_example_shows_every_key_and_no_other() -> None:
+    opened = re.sub(r"^#(?=\[|[a-z_]+ =)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    shown = dict(values(tomllib.loads(opened)))
+    assert set(shown) == {key for key, _ in keys(Config)}
+
+
+def test_what_the_example_sets_is_the_default() -> None:
+    defaults = dict(keys(Config))
+    for key, value in values(tomllib.loads(EXAMPLE.read_text())):
+        default = defaults[key]
+        if default is PydanticUndefined:
+            continue
+        if key == "store.url":
+            default = default.get_secret_value()
+        assert (tuple(value) if isinstance(value, list) else value) == default, key
+
+
+def test_the_example_leaves_out_only_what_has_no_default() -> None:
+    shown = dict(values(tomllib.loads(EXAMPLE.read_text())))
+    outside_of_optional_tables = {
+        key: default
+        for key, default in keys(Config)
+        if not key.startswith(("server.tls.", "auth.jwt.", "access."))
+    }
+    for key, default in outside_of_optional_tables.items():
+        assert key in shown or default in (None, PydanticUndefined), key
+
+
+def test_the_example_serves_once_the_secrets_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_AUTH__SECRET", SECRET)
+    monkeypatch.setenv("GATEWAY_BROKER__PASSWORD", "hunter2")
+    assert config.load(EXAMPLE).broker.nodes[0].name == "rabbit-1"
+
+
+def test_every_key_of_the_example_is_explained() -> None:
+    explained = False
+    for line in EXAMPLE.read_text().splitlines():
+        if re.match(r"#?[a-z_]+ =", line):
+            assert explained, line
+        else:
+            # A comment explains the keys right below it, a table's comment all of it.
+            explained = line.startswith("# ") or (explained and line.strip() != "")

@@ -18,18 +18,14 @@ class Direction(StrEnum):
     SEND = "send"
 
 
-#: Temp queues stand in the header ``reply-to`` of a SEND, which subscribes to them; the other
-#: side sends its answer to the reply queue.
-_ONE_WAY: Final = {Kind.TEMP_QUEUE: Direction.SUBSCRIBE, Kind.REPLY_QUEUE: Direction.SEND}
-
-
 class AccessRules:
     """The ``[[access]]`` tables. Without one, nothing is open.
 
     A rule is a destination as a client writes it; ``*`` and ``#`` between its dots stand for one
     word and for any number of words, in queue names too. A rule opens its own kind only:
     ``/queue/x`` does not open ``/amq/queue/x``. A name under the rooms' prefix gets no protection
-    from a rule that covers it: ``/topic/#`` opens every room's topics to its roles.
+    from a rule that covers it: ``/topic/#`` opens every room's topics to its roles. Temp queues,
+    transactions and queue headers need ``**``.
     """
 
     def __init__(self, tables: Sequence[Access]) -> None:
@@ -83,6 +79,6 @@ def _rule(text: str, direction: Direction) -> Pattern:
     wild = (ONE_WORD, ANY_WORDS)
     if any(sign in word and word != sign for word in pattern.words for sign in wild):
         raise ValueError("'*' and '#' stand alone between dots ('**' alone opens everything)")
-    if _ONE_WAY.get(pattern.kind, direction) is not direction:
-        raise ValueError(f"/{pattern.kind}/ goes under {_ONE_WAY[pattern.kind]}")
+    if pattern.kind is Kind.REPLY_QUEUE and direction is not Direction.SEND:
+        raise ValueError("a reply queue can only be sent to")
     return pattern

@@ -8,10 +8,10 @@ SUBSCRIBE ``/topic/K``                 topic read K; queue ``stomp-subscription-
 SUBSCRIBE ``/exchange/X/K``            the same with X; of K only where X is a topic exchange
 SUBSCRIBE ``/queue/Q``                 queue configure, read
 SUBSCRIBE ``/amq/queue/Q``             queue read
-``reply-to:/temp-queue/…``             queue ``amq.gen-…`` configure, read
 SEND ``/topic/K``, ``/exchange/X/K``   exchange write, topic write K
 SEND ``/queue/Q``                      queue configure; exchange ``amq.default`` write
-SEND ``/amq/queue/…, /reply-queue/…``  exchange ``amq.default`` write
+SEND ``/amq/queue/Q``                  exchange ``amq.default`` write
+SEND ``/reply-queue/Q``                the same
 =====================================  ====================================================
 
 The gateway has judged each frame before; this second look lets RabbitMQ itself refuse what a bug
@@ -46,9 +46,8 @@ ROLE_TAG: Final = "role-"
 
 #: The name under which RabbitMQ asks about the default exchange.
 DEFAULT_EXCHANGE: Final = "amq.default"
-#: Queues that RabbitMQ names itself: of a topic or exchange subscription, and of a temp queue.
+#: So begin the names that RabbitMQ gives to the queues of topic and exchange subscriptions.
 SUBSCRIPTION_QUEUE: Final = "stomp-subscription-"
-TEMPORARY_QUEUE: Final = "amq.gen-"
 
 #: SUBSCRIBE to these kinds reads the queue that they name; SEND or SUBSCRIBE to these declares it.
 _READ: Final = frozenset({Kind.QUEUE, Kind.AMQ_QUEUE})
@@ -153,8 +152,7 @@ class BrokerAuth:
             return True
 
         def names(rule: Pattern, kinds: frozenset[Kind]) -> bool:
-            temporary = rule.kind is Kind.TEMP_QUEUE and queue.startswith(TEMPORARY_QUEUE)
-            return temporary or (rule.kind in kinds and includes(rule.words, words(queue)))
+            return rule.kind in kinds and includes(rule.words, words(queue))
 
         match permission:
             case Permission.READ:

@@ -17,13 +17,15 @@ ANY_WORDS: Final = "#"
 
 
 class Kind(StrEnum):
-    """What stands between the first slash and the name."""
+    """What stands between the first slash and the name.
+
+    Temp queues are missing: they stand in the header ``reply-to`` and are nobody's to name.
+    """
 
     TOPIC = "topic"
     EXCHANGE = "exchange"
     QUEUE = "queue"
     AMQ_QUEUE = "amq/queue"
-    TEMP_QUEUE = "temp-queue"
     REPLY_QUEUE = "reply-queue"
 
 

@@ -87,8 +87,8 @@ def test_only_a_rule_that_covers_them_opens_the_rooms_names() -> None:
         ({"send": ("/queue/**",)}, "stand alone between dots"),
         ({"send": ("/topic/a*.b",)}, "stand alone between dots"),
         ({"send": ("/topic/b.#a",)}, "stand alone between dots"),
-        ({"send": ("/temp-queue/x",)}, "/temp-queue/ goes under subscribe"),
-        ({"subscribe": ("/reply-queue/x",)}, "/reply-queue/ goes under send"),
+        ({"subscribe": ("/temp-queue/#",)}, "must start with /topic/, "),
+        ({"subscribe": ("/reply-queue/x",)}, "can only be sent to"),
     ],
 )
 def test_a_rule_that_no_destination_can_be_is_refused_at_start(
@@ -99,7 +99,8 @@ def test_a_rule_that_no_destination_can_be_is_refused_at_start(
     assert text in str(caught.value)
 
 
-def test_temp_and_reply_queues_go_each_its_way() -> None:
-    access = rules(subscribe=("/temp-queue/#",), send=("/reply-queue/amq.*",))
-    assert access.opens({"service"}, SUBSCRIBE, "/temp-queue/answers")
+def test_a_reply_queue_can_be_opened_for_answers_and_a_temp_queue_by_two_stars_only() -> None:
+    access = rules(subscribe=("/queue/#", "/topic/#"), send=("/reply-queue/amq.*",))
     assert access.opens({"service"}, SEND, "/reply-queue/amq.gen-1")
+    assert not access.opens({"service"}, SUBSCRIBE, "/temp-queue/answers")
+    assert rules(subscribe=("**",)).opens({"service"}, SUBSCRIBE, "/temp-queue/answers")

@@ -47,7 +47,6 @@ ACCESS = AccessRules(
         role("shop", send=("/queue/orders.*",)),
         role("reader", subscribe=("/amq/queue/ready.#",)),
         role("writer", send=("/amq/queue/ready.#",)),
-        role("asker", subscribe=("/temp-queue/#",), send=("/queue/questions",)),
         role("answerer", send=("/reply-queue/#",)),
         role("spy", subscribe=("/topic/#",)),
         role("listener", subscribe=("**",)),
@@ -268,7 +267,7 @@ def test_the_private_queue_is_read_by_hosts_and_declared_by_nobody() -> None:
     assert queue("read", PRIVATE, "host")
     assert queue("read", PRIVATE, "outsider", "admin")
     assert not queue("read", PRIVATE, "participant")
-    assert not queue("read", PRIVATE, "outsider", "orders", "reader", "asker", "spy")
+    assert not queue("read", PRIVATE, "outsider", "orders", "reader", "spy")
     assert not queue("configure", PRIVATE, "host", "admin")
     assert not queue("write", PRIVATE, "host", "admin")
     assert not queue("read", PUBLIC, "host")
@@ -331,13 +330,10 @@ def test_rules_for_existing_queues_do_not_declare() -> None:
     assert not topic("write", "ready.a", "x", "writer", name="amq.default")
 
 
-def test_temp_queues_go_by_the_names_that_rabbitmq_gives_them() -> None:
-    for permission in ("configure", "read"):
-        assert queue(permission, "amq.gen-AbC", "x", "asker")
-        assert not queue(permission, "amq.other", "x", "asker")
-        assert not queue(permission, "amq.gen-AbC", "x", "answerer")
-    assert not queue("write", "amq.gen-AbC", "x", "asker")
+def test_rules_for_reply_queues_send_by_the_default_exchange() -> None:
     assert exchange("write", "amq.default", "x", "answerer")
+    for permission in ("configure", "read", "write"):
+        assert not queue(permission, "amq.gen-AbC", "x", "answerer", "orders", "reader")
 
 
 def test_a_rule_that_covers_the_rooms_is_the_operators_word() -> None:

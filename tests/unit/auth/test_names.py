@@ -8,7 +8,19 @@ from gateway.auth.names import user_name
 
 
 @pytest.mark.parametrize(
-    "name", ["a", "kim@school.kr", "김하나", "Anne Marie", "auth0|5f7c", "a/b", "#", "*", "u" * 200]
+    "name",
+    [
+        "a",
+        "kim@school.kr",
+        "김하나",
+        "Anne Marie",
+        "auth0|5f7c",
+        "a/b",
+        "#",
+        "*",
+        "u" * 200,
+        "김" * 85,
+    ],
 )
 def test_a_name_that_can_be_carried_everywhere_is_taken(name: str) -> None:
     assert user_name(name) == name

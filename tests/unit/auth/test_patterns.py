@@ -20,7 +20,6 @@ from gateway.auth.patterns import Kind, Pattern, includes, parse, words
         ("/queue/주문", Pattern(Kind.QUEUE, None, ("주문",))),
         ("/queue/with space", Pattern(Kind.QUEUE, None, ("with space",))),
         ("/amq/queue/orders.new", Pattern(Kind.AMQ_QUEUE, None, ("orders", "new"))),
-        ("/temp-queue/answers", Pattern(Kind.TEMP_QUEUE, None, ("answers",))),
         ("/reply-queue/amq.gen-1", Pattern(Kind.REPLY_QUEUE, None, ("amq", "gen-1"))),
         ("/reply-queue/a/b", Pattern(Kind.REPLY_QUEUE, None, ("a/b",))),
         ("/exchange/logs", Pattern(Kind.EXCHANGE, "logs", ())),
@@ -45,6 +44,7 @@ def test_a_destination_is_read_as_rabbitmq_reads_it(destination: str, pattern: P
         ("/Queue/orders", "must start with"),
         ("/amq/topic/orders", "must start with"),
         ("/queue", "must start with"),
+        ("/temp-queue/answers", "must start with"),
         ("/queue/", "names nothing"),
         ("/topic/", "names nothing"),
         ("/exchange/", "names nothing"),
@@ -151,3 +151,4 @@ def test_kinds_and_exchanges_are_kept_apart() -> None:
     assert not parse("/topic/#").includes(parse("/exchange/amq.topic/a"))
     assert not parse("/exchange/x/#").includes(parse("/exchange/y/a"))
     assert parse("/exchange/x/#").includes(parse("/exchange/x"))
+    assert not parse("/exchange/x/a").includes(parse("/exchange/x"))

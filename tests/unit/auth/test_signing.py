@@ -145,6 +145,19 @@ def test_nonsense_is_refused_without_being_repeated(text: str) -> None:
     assert caught.value.detail == "this is no valid session of this gateway"
 
 
+def test_what_is_too_long_is_not_even_looked_at() -> None:
+    clock = Clock()
+    long = signer(clock).sign(identity(user="u" * MAX_BYTES, expires_at=clock.now + 1))
+    with pytest.raises(TokenInvalid):
+        signer(clock).verify(long)
+
+
+def test_the_clock_that_was_passed_in_decides_and_no_other() -> None:
+    long_ago = Clock(1000.0)
+    cookie = sessions(long_ago).issue(identity())
+    assert sessions(long_ago).verify(cookie).expires_at == 1100.0
+
+
 def test_a_changed_cookie_is_refused() -> None:
     clock = Clock()
     cookie = sessions(clock).issue(identity())

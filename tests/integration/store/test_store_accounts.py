@@ -36,19 +36,19 @@ async def test_two_gateways_put_one_account_at_once(store: Store, other_gateway:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("user", ["", "x" * 256, "a\0b", "\ud800", "' OR 1=1 --"])
-async def test_a_name_that_nobody_can_have_is_nobody(store: Store, user: str) -> None:
+async def test_a_name_that_nobody_can_have_is_nobody(store: Store) -> None:
     await store.put_account(HANNA)
-    assert await store.account(user) is None
-    assert not await store.remove_account(user)
+    for user in ("", "x" * 256, "a\0b", "\ud800", "' OR 1=1 --"):
+        assert await store.account(user) is None
+        assert not await store.remove_account(user)
     assert await store.accounts() == [HANNA]
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("user", ["", "x" * 256, "a\0b", "\ud800"])
-async def test_an_account_that_cannot_be_stored_is_invalid(store: Store, user: str) -> None:
-    with pytest.raises(Invalid, match="user"):
-        await store.put_account(Account(user, "hash", frozenset()))
+async def test_an_account_that_cannot_be_stored_is_invalid(store: Store) -> None:
+    for user in ("", "x" * 256, "a\0b", "\ud800"):
+        with pytest.raises(Invalid, match="user"):
+            await store.put_account(Account(user, "hash", frozenset()))
 
 
 def test_the_password_hash_is_in_no_repr() -> None:

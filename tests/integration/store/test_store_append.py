@@ -44,31 +44,18 @@ async def test_a_batch_of_512_is_one_batch(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize(
-    "body",
-    [
-        None,
-        True,
-        0,
-        1.5,
-        "",
-        "\0 and \ud800 and 한글 and 🎓",
-        [],
-        {},
-        {"b": [1, {"a": None}], "a": "\0", "\0": 1},
-        10**40,
-        "x" * 65_536,
-    ],
-    ids=lambda body: repr(body)[:20],
-)
-async def test_any_json_value_comes_back(store: Store, body: Any) -> None:
+async def test_any_json_value_comes_back(store: Store) -> None:
     stream = await new_stream(store)
-    await store.append([draft(stream, body)])
-    (message,) = await history(store, stream)
-    assert message.body == body
-    assert type(message.body) is type(body)
-    if isinstance(body, dict):
-        assert list(message.body) == list(body)
+    bodies: list[Any] = [
+        *(None, True, 0, 1.5, 10**40, "", [], {}, "x" * 65_536),
+        "\0 and \ud800 and 한글 and 🎓",
+        {"b": [1, {"a": None}], "a": "\0", "\0": 1},
+    ]
+    await store.append([draft(stream, body) for body in bodies])
+    # repr tells 1, 1.0 and True apart, and the order of keys.
+    assert [repr(message.body) for message in await history(store, stream)] == [
+        repr(body) for body in bodies
+    ]
 
 
 @pytest.mark.gen_test
@@ -107,19 +94,18 @@ async def test_one_id_twenty_times_in_a_batch_is_one_row(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [(1, 1.0), (1, True), (0, False), ([1], [1.0]), ({"a": 1}, {"a": True}), ("1", 1), (None, 0)],
-)
-async def test_an_id_with_another_body_is_refused(store: Store, first: Any, second: Any) -> None:
+async def test_an_id_with_another_body_is_refused(store: Store) -> None:
     stream = await new_stream(store)
-    one = draft(stream, first)
-    good, bad = await store.append([one, draft(stream, second, id=one.id)])
-    assert isinstance(good, Appended)
-    assert isinstance(bad, IdReused)
-    (later,) = await store.append([draft(stream, second, id=one.id)])
-    assert isinstance(later, IdReused)
-    assert len(await history(store, stream)) == 1
+    pairs: list[tuple[Any, Any]] = [(1, 1.0), (1, True), (0, False), ("1", 1), (None, 0)]
+    pairs += [([1], [1.0]), ({"a": 1}, {"a": True})]
+    for first, second in pairs:
+        one = draft(stream, first)
+        good, bad = await store.append([one, draft(stream, second, id=one.id)])
+        assert isinstance(good, Appended)
+        assert isinstance(bad, IdReused)
+        (later,) = await store.append([draft(stream, second, id=one.id)])
+        assert isinstance(later, IdReused)
+    assert len(await history(store, stream)) == len(pairs)
 
 
 @pytest.mark.gen_test

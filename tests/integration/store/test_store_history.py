@@ -22,11 +22,11 @@ async def test_a_page_starts_after_and_ends_at_the_limit(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("after", [10, 11, 2**63, 10**30])
-async def test_a_page_beyond_the_end_is_empty_and_knows_the_head(store: Store, after: int) -> None:
+async def test_a_page_beyond_the_end_is_empty_and_knows_the_head(store: Store) -> None:
     stream = await new_stream(store)
     await store.append([draft(stream, n) for n in range(10)])
-    assert await store.read(stream, after=after, limit=4) == Page([], head=10, first=1)
+    for after in (10, 11, 2**63, 10**30):
+        assert await store.read(stream, after=after, limit=4) == Page([], head=10, first=1)
 
 
 @pytest.mark.gen_test
@@ -36,10 +36,10 @@ async def test_a_new_stream_has_head_zero(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("room", [-1, 0, 4711, 2**63, 10**30])
-async def test_a_stream_of_no_room_is_unknown(store: Store, room: int) -> None:
-    with pytest.raises(UnknownRoom):
-        await store.read(Stream(Audience.PUBLIC, room), after=0, limit=10)
+async def test_a_stream_of_no_room_is_unknown(store: Store) -> None:
+    for room in (-1, 0, 4711, 2**63, 10**30):
+        with pytest.raises(UnknownRoom):
+            await store.read(Stream(Audience.PUBLIC, room), after=0, limit=10)
 
 
 @pytest.mark.gen_test
@@ -53,15 +53,15 @@ async def test_a_stream_shows_nothing_of_another(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("stranger", ["eve", "", "a\0b", "\ud800", "%"])
-async def test_a_sender_sees_what_they_sent(store: Store, stranger: str) -> None:
+async def test_a_sender_sees_what_they_sent(store: Store) -> None:
     stream = await new_stream(store, Audience.PRIVATE)
     drafts = [draft(stream, n, sender=("paul", "zoe")[n % 2]) for n in range(10)]
     messages = stored(await store.append(drafts))
     page = await store.read(stream, after=2, limit=3, sender="zoe")
     assert page == Page([messages[3], messages[5], messages[7]], head=10, first=1)
-    nothing = await store.read(stream, after=0, limit=3, sender=stranger)
-    assert nothing == Page([], head=10, first=1)
+    for stranger in ("eve", "", "a\0b", "\ud800", "%"):
+        nothing = await store.read(stream, after=0, limit=3, sender=stranger)
+        assert nothing == Page([], head=10, first=1)
 
 
 @pytest.mark.gen_test

@@ -9,7 +9,6 @@ from gateway.store import Store
 from tests.integration.store.content import MEMBERS, NOON
 
 HOST, PARTICIPANT = MemberRole.HOST, MemberRole.PARTICIPANT
-NO_ROOMS = (-1, 0, 4711, 2**63, 10**30)
 
 
 @pytest.mark.gen_test
@@ -40,36 +39,36 @@ async def test_a_room_is_not_made_without_a_host(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("title", ["", "x" * 1001, "a\0b", "\ud800"])
-async def test_a_title_that_cannot_be_stored_is_invalid(store: Store, title: str) -> None:
-    with pytest.raises(Invalid, match="title"):
-        await store.create_room(title, MEMBERS, NOON)
+async def test_a_title_that_cannot_be_stored_is_invalid(store: Store) -> None:
+    for title in ("", "x" * 1001, "a\0b", "\ud800"):
+        with pytest.raises(Invalid, match="title"):
+            await store.create_room(title, MEMBERS, NOON)
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("user", ["", "x" * 256, "a\0b", "\udfff"])
-async def test_a_user_that_cannot_be_stored_is_invalid(store: Store, user: str) -> None:
+async def test_a_user_that_cannot_be_stored_is_invalid(store: Store) -> None:
     room = await store.create_room("a room", MEMBERS, NOON)
-    with pytest.raises(Invalid, match="user"):
-        await store.set_member(room.id, user, HOST)
-    with pytest.raises(Invalid, match="user"):
-        await store.create_room("a room", {**MEMBERS, user: HOST}, NOON)
+    for user in ("", "x" * 256, "a\0b", "\udfff"):
+        with pytest.raises(Invalid, match="user"):
+            await store.set_member(room.id, user, HOST)
+        with pytest.raises(Invalid, match="user"):
+            await store.create_room("a room", {**MEMBERS, user: HOST}, NOON)
+        assert await store.membership(room.id, user) == Membership(True, None)
+        assert await store.rooms_of(user) == []
+        assert not await store.remove_member(room.id, user)
     assert await store.open_rooms() == [room.id]
-    assert await store.membership(room.id, user) == Membership(True, None)
-    assert await store.rooms_of(user) == []
-    assert not await store.remove_member(room.id, user)
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("number", NO_ROOMS)
-async def test_a_room_that_does_not_exist_is_told_apart(store: Store, number: int) -> None:
-    assert await store.room(number) is None
-    assert await store.membership(number, "hanna") is None
-    assert await store.members(number) == []
-    assert not await store.close_room(number, NOON)
-    assert not await store.remove_member(number, "hanna")
-    with pytest.raises(UnknownRoom):
-        await store.set_member(number, "hanna", HOST)
+async def test_a_room_that_does_not_exist_is_told_apart(store: Store) -> None:
+    for number in (-1, 0, 4711, 2**63, 10**30):
+        assert await store.room(number) is None
+        assert await store.membership(number, "hanna") is None
+        assert await store.members(number) == []
+        assert not await store.close_room(number, NOON)
+        assert not await store.remove_member(number, "hanna")
+        with pytest.raises(UnknownRoom):
+            await store.set_member(number, "hanna", HOST)
 
 
 @pytest.mark.gen_test

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.topology import Audience, Stream
@@ -44,6 +44,7 @@ def test_closed_and_missing_rooms_are_told_apart() -> None:
     assert isinstance(state.take(draft(2, stream=MISSING)), UnknownRoom)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([OPEN, CLOSED]), st.integers(0, 1))))
 def test_whatever_comes_each_stream_counts_on_and_each_id_counts_once(
     drafts: list[tuple[int, Stream, int]],

@@ -104,7 +104,12 @@ class Node:
         """What its scripts and its command line tools need to reach this node and no other."""
         folder = self.folder
         return {
-            **{key: value for key, value in os.environ.items() if not key.startswith("RABBITMQ_")},
+            # Not what somebody set for another Erlang or RabbitMQ.
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(("RABBITMQ_", "ERL_"))
+            },
             "HOME": str(self.root / "home"),
             "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",

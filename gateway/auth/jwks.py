@@ -64,7 +64,8 @@ class Jwks:
     async def key(self, algorithm: str, kid: str | None) -> PublicKey:
         """Raises :class:`TokenInvalid` for an unknown key, :class:`Unavailable` without any."""
         found = self._find(algorithm, kid)
-        if (found is None or self._clock() >= self._fresh_until) and self._may_refresh():
+        now = self._clock()
+        if (found is None or now >= self._fresh_until) and now >= self._next_attempt:
             await self._refreshed()
             found = self._find(algorithm, kid)
         if found is not None:
@@ -86,9 +87,6 @@ class Jwks:
         fitting = [k.key for k in self._keys if k.algorithm == algorithm and kid in (None, k.kid)]
         # Without a kid, only where there is no choice.
         return fitting[0] if fitting and (kid is not None or len(fitting) == 1) else None
-
-    def _may_refresh(self) -> bool:
-        return self._refresh is not None or self._clock() >= self._next_attempt
 
     async def _refreshed(self) -> None:
         """Join the fetch under way, or start one; a waiter that leaves does not end it."""

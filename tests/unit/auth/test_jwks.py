@@ -38,12 +38,18 @@ class Issuer:
     def __init__(self, body: bytes | None) -> None:
         self.body = body
         self.asked = 0
+        self.busy = True
+        self.reached = asyncio.Event()
         self.answering = asyncio.Event()
         self.answering.set()
 
     async def __call__(self) -> bytes:
         self.asked += 1
-        await self.answering.wait()
+        self.reached.set()
+        try:
+            await self.answering.wait()
+        finally:
+            self.busy = False
         if self.body is None:
             raise KeySetUnavailable("nobody there")
         return self.body
@@ -180,8 +186,9 @@ def test_a_fetch_under_way_ends_with_the_gateway() -> None:
     async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
         issuer.answering.clear()
         waiting = asyncio.create_task(jwks.key("RS256", "a"))
-        await asyncio.sleep(0)
+        await issuer.reached.wait()
         await jwks.close()
+        assert not issuer.busy
         with pytest.raises(asyncio.CancelledError):
             await waiting
 

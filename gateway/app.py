@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tornado.web import Application
 
 from gateway.auth.broker_auth import BrokerAuth
-from gateway.handlers.base import NothingHereHandler, log_request
+from gateway.handlers.base import NothingHereHandler, account_for
 from gateway.handlers.broker_auth import BrokerAuthHandler
 from gateway.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from gateway.handlers.members import MemberHandler, MembersHandler
@@ -35,8 +36,9 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         "origins": services.origins,
         "trusted_proxies": services.trusted_proxies,
     }
-    pages = {"path": str(STATIC), "default_filename": "index.html"}
+    files = {"path": str(STATIC)}
     return _application(
+        services.metrics,
         (r"/api/session", SessionHandler, own),
         (r"/api/rooms", RoomsHandler, own),
         (r"/api/rooms/([^/]+)", RoomHandler, own),
@@ -46,14 +48,15 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         (r"/ws", StompHandler, socket),
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
-        (r"/()", PageHandler, pages),
-        (r"/static/(.*)", PageHandler, pages),
+        (r"/()", PageHandler, files | {"default_filename": "index.html"}),
+        (r"/static/(.*)", PageHandler, files),
     )
 
 
 def internal(readiness: Readiness, metrics: Metrics, broker_auth: BrokerAuth) -> Application:
     """What operators, Prometheus and RabbitMQ see; never reachable from outside."""
     return _application(
+        metrics,
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
         (r"/metrics", MetricsHandler, {"metrics": metrics}),
@@ -61,9 +64,9 @@ def internal(readiness: Readiness, metrics: Metrics, broker_auth: BrokerAuth) ->
     )
 
 
-def _application(*routes: tuple[str, type, Mapping[str, object]]) -> Application:
+def _application(metrics: Metrics, *routes: tuple[str, type, Mapping[str, object]]) -> Application:
     return Application(
         [(path, handler, dict(made_with)) for path, handler, made_with in routes],
         default_handler_class=NothingHereHandler,
-        log_function=log_request,
+        log_function=partial(account_for, metrics=metrics),
     )

@@ -19,6 +19,7 @@ from tornado.web import Application
 from broker.balancer import Balancer
 from broker.credentials import Credentials as BrokerCredentials
 from broker.node import Node
+from broker.prober import Prober
 from broker.publisher import Publisher
 from broker.topology import Topology
 from gateway import app, retention, tls
@@ -121,6 +122,17 @@ async def running(config: Config) -> AsyncIterator[Addresses]:
         )
         publisher.start()
         stack.push_async_callback(publisher.close)
+        prober = Prober(
+            nodes,
+            balancer,
+            own_account,
+            interval=broker.probe_interval,
+            timeout=broker.dial_timeout,
+            clock=time.monotonic,
+            ssl_options=broker_tls,
+        )
+        prober.start()
+        stack.push_async_callback(prober.close)
         outbox = Outbox(store, publisher, topology, rng=rng)
         await outbox.start()
         stack.push_async_callback(outbox.close, within=server.stop_timeout / 2)

@@ -37,7 +37,7 @@ class ApiHandler(BaseHandler):
         self._share_with_origin()
         if self.request.method not in _SAFE_METHODS:
             self.services.origins.check(self.request.headers.get("Origin"))
-        if int(self.request.headers.get("Content-Length", 0)) > LARGEST_BODY_READ:
+        if self._announced_length() > LARGEST_BODY_READ:
             raise self._too_large()
 
     def data_received(self, chunk: bytes) -> None:
@@ -90,6 +90,13 @@ class ApiHandler(BaseHandler):
         if not (text.isascii() and text.isdigit() and len(text) <= 18 and text[0] != "0"):
             raise UnknownRoom("a room is named by its number")
         return int(text)
+
+    def _announced_length(self) -> int:
+        length = self.request.headers.get("Content-Length", "0")
+        # RFC 9110, section 8.6: digits and nothing else.
+        if not (length.isascii() and length.isdigit() and len(length) < 20):
+            raise Invalid("Content-Length must be a number of bytes")
+        return int(length)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body may have {self.services.limits.body_bytes} bytes at most")

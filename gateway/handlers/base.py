@@ -12,6 +12,7 @@ from tornado.web import HTTPError, RequestHandler
 from gateway import logs
 from gateway.errors import GatewayError, UnknownPath
 from gateway.handlers import problem
+from gateway.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _access_log = logging.getLogger("gateway.access")
@@ -83,16 +84,21 @@ class BaseHandler(RequestHandler):
             )
 
 
-def log_request(handler: RequestHandler) -> None:
-    """One line per request, without the query: Tornado's ``log_function``."""
-    request = handler.request
+def account_for(handler: RequestHandler, metrics: Metrics) -> None:
+    """Count an answered request, and log it in a line without the query."""
+    request, status = handler.request, handler.get_status()
+    route = type(handler).__name__.removesuffix("Handler").lower()
+    # A method that does not exist must not grow the metrics.
+    method = request.method if request.method in handler.SUPPORTED_METHODS else "other"
+    metrics.requests.labels(method, route, str(status)).inc()
+    metrics.request_seconds.labels(route).observe(request.request_time())
     path = request.path if len(request.path) <= _LOGGED_PATH else request.path[:_LOGGED_PATH] + "…"
     _access_log.log(
-        logging.ERROR if handler.get_status() == 500 else logging.INFO,
+        logging.ERROR if status == 500 else logging.INFO,
         "%s %s %d %.1f ms from %s",
         request.method,
         path,
-        handler.get_status(),
+        status,
         1000 * request.request_time(),
         request.remote_ip,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gateway.errors import Invalid
 
 MEDIA_TYPE: Final = "application/json"
+
+#: How pydantic's messages begin.
+_SHOULD: Final = re.compile(r"^\w+ should ")
 
 
 class Body(BaseModel):
@@ -98,6 +102,8 @@ def _fault(location: tuple[int | str, ...], fault: Any) -> str:
             told = "this field is required"
         case "value_error":
             told = fault["msg"].removeprefix("Value error, ")
+        case "uuid_type" | "uuid_parsing":
+            told = "must be a UUID, e.g. 0d6f7b9e-58a1-4a5c-9d59-6a7a5e1f0c11"
         case _:
-            told = fault["msg"][0].lower() + fault["msg"][1:]
+            told = _SHOULD.sub("must ", fault["msg"])
     return f"{field}: {told}" if field else told

@@ -21,6 +21,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 _OF_TORNADO: Final[dict[int, tuple[type[GatewayError], str]]] = {
     400: (Invalid, "the request is not valid HTTP or its path is not UTF-8"),
+    # Tornado's refusal to serve a file from outside the folder.
+    403: (UnknownPath, "there is nothing at this path"),
     404: (UnknownPath, "there is nothing at this path"),
     405: (MethodNotAllowed, "the Allow header names what is served here"),
     413: (TooLarge, "the body is too large"),

@@ -1,0 +1,294 @@
+"""A gateway's two listeners over a real SQLite store; only the broker is a twin in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, Protocol
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.ioloop import IOLoop
+
+from broker.balancer import Balancer
+from broker.node import Node
+from broker.publisher import NotConfirmed, Publication, QueueFailed
+from broker.topology import Topology
+from gateway import config, tls
+from gateway.auth import tokens
+from gateway.auth.accounts import Accounts
+from gateway.config import Config
+from gateway.listeners import Listener
+from gateway.main import Gateway, assemble
+from gateway.messages.outbox import Outbox
+from gateway.store import Store
+
+JWT_SECRET = "the issuer's secret, long enough for HS256"
+ORIGIN = "https://school.example"
+
+
+@dataclass
+class BrokerTwin:
+    """What the publisher is to the gateway; ``away`` makes everything fail as without a broker."""
+
+    published: list[Publication] = field(default_factory=list)
+    queues: set[int] = field(default_factory=set)
+    away: bool = False
+    back: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def connected(self) -> bool:
+        return not self.away
+
+    @property
+    def problem(self) -> str | None:
+        return "not connected: nobody is there" if self.away else None
+
+    async def publish(self, publication: Publication, timeout: float) -> None:  # noqa: ASYNC109 - the port's own
+        if self.away:
+            raise NotConfirmed("nobody is there")
+        self.published.append(publication)
+
+    async def declare_private_queue(self, room: int) -> None:
+        if self.away:
+            raise QueueFailed("nobody is there")
+        self.queues.add(room)
+
+    async def delete_private_queue(self, room: int) -> None:
+        if self.away:
+            raise QueueFailed("nobody is there")
+        self.queues.discard(room)
+
+
+class Answer:
+    """An answer, with its JSON at hand."""
+
+    def __init__(self, response: HTTPResponse) -> None:
+        self.status = response.code
+        self.headers = response.headers
+        self.body = response.body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def problem(self) -> tuple[int, str]:
+        """Status and code, if this is a problem document as it should be."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        assert self.json["status"] == self.status
+        assert self.json["title"]
+        assert self.json["detail"]
+        return self.status, self.json["code"]
+
+
+class Call(Protocol):
+    """``user``: with a token of that user, whose roles follow; ``json``: sent as the body."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        json: Any = None,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Awaitable[Answer]: ...
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> dict[str, Any]:
+    """The configuration; tests may change it before they ask for ``gateway``."""
+    return {
+        "server": {
+            "address": "127.0.0.1",
+            "port": 0,
+            "internal_port": 0,
+            "origins": [ORIGIN],
+            "trusted_proxies": ["127.0.0.1"],
+        },
+        "broker": {
+            "nodes": [
+                {"name": "r1", "web_stomp": "ws://127.0.0.1:9/ws", "amqp": "amqp://127.0.0.1:9"}
+            ],
+            "user": "gateway",
+            "password": "hunter2",
+            "confirm_timeout": 0.05,
+        },
+        "store": {"url": f"sqlite:///{tmp_path}/interact.db"},
+        "auth": {
+            "secret": "the gateway's own secret, long enough",
+            "jwt": {
+                "algorithms": ["HS256"],
+                "secret": JWT_SECRET,
+                "issuer": "school",
+                "audience": "interact",
+            },
+        },
+        "limits": {"page_size": 5, "room_members": 4},
+    }
+
+
+@pytest.fixture
+def settings(tables: dict[str, Any]) -> Config:
+    return config.parse(tables, source="test")
+
+
+@pytest.fixture
+def store(settings: Config, io_loop: IOLoop) -> Iterator[Store]:
+    opened: Store = io_loop.run_sync(partial(Store.open, settings.store.url.get_secret_value()))
+    yield opened
+    io_loop.run_sync(opened.close)
+
+
+@pytest.fixture
+def broker() -> BrokerTwin:
+    return BrokerTwin()
+
+
+@pytest.fixture
+def accounts(store: Store) -> Iterator[Accounts[Any]]:
+    made = Accounts(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gateway(
+    settings: Config,
+    store: Store,
+    accounts: Accounts[Any],
+    broker: BrokerTwin,
+    io_loop: IOLoop,
+) -> Iterator[Gateway]:
+    """Assembled as in production; the outbox has started."""
+    nodes = [Node(n.name, n.web_stomp, n.amqp) for n in settings.broker.nodes]
+
+    async def start() -> tuple[Gateway, Outbox]:
+        outbox = Outbox(store, broker, Topology(), rng=SystemRandom())
+        await outbox.start()
+        assembled = assemble(
+            settings,
+            store=store,
+            accounts=accounts,
+            publisher=broker,
+            outbox=outbox,
+            balancer=Balancer(nodes, clock=time.monotonic, rng=SystemRandom()),
+            broker_tls=tls.for_broker(settings.broker.tls),
+        )
+        return assembled, outbox
+
+    assembled, outbox = io_loop.run_sync(start)
+    yield assembled
+    io_loop.run_sync(assembled.pipeline.close)
+    io_loop.run_sync(partial(outbox.close, within=0.1))
+
+
+@pytest.fixture
+def public(gateway: Gateway, io_loop: IOLoop) -> Iterator[Listener]:
+    listener = Listener(gateway.public, what="server.port")
+    io_loop.run_sync(partial(_open, listener))
+    yield listener
+    io_loop.run_sync(listener.close)
+
+
+@pytest.fixture
+def internal(gateway: Gateway, io_loop: IOLoop) -> Iterator[Listener]:
+    listener = Listener(gateway.internal, what="server.internal_port")
+    io_loop.run_sync(partial(_open, listener))
+    yield listener
+    io_loop.run_sync(listener.close)
+
+
+async def _open(listener: Listener) -> None:
+    listener.open("127.0.0.1", 0)
+
+
+@pytest.fixture
+def call(public: Listener, settings: Config, io_loop: IOLoop) -> Iterator[Call]:
+    """Calls the public listener."""
+    yield from _caller(public, settings, io_loop)
+
+
+@pytest.fixture
+def call_internal(internal: Listener, settings: Config, io_loop: IOLoop) -> Iterator[Call]:
+    """Calls the internal listener."""
+    yield from _caller(internal, settings, io_loop)
+
+
+def token(settings: Config, user: str, *roles: str, lifetime: float = 60.0) -> str:
+    """A token of the surrounding system."""
+    assert settings.auth.jwt is not None
+    now = time.time()
+    return tokens.issue(
+        settings.auth.jwt, user, roles=frozenset(roles), expires_at=now + lifetime, now=now
+    )
+
+
+def _caller(listener: Listener, settings: Config, io_loop: IOLoop) -> Iterator[Call]:
+    async def make() -> AsyncHTTPClient:
+        return AsyncHTTPClient(force_instance=True)
+
+    client: AsyncHTTPClient = io_loop.run_sync(make)
+
+    async def call(
+        method: str,
+        path: str,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        json: Any = None,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        sent = dict(headers or {})
+        if user is not None:
+            sent["Authorization"] = f"Bearer {token(settings, user, *roles)}"
+        if json is not None:
+            body = _encoded(json)
+            sent.setdefault("Content-Type", "application/json")
+        response = await client.fetch(
+            listener.url + path,
+            method=method,
+            headers=sent,
+            body=body,
+            raise_error=False,
+            follow_redirects=False,
+            allow_nonstandard_methods=True,
+        )
+        return Answer(response)
+
+    yield call
+    client.close()
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+@pytest.fixture
+def room(call: Call, io_loop: IOLoop) -> str:
+    """The path of a room: anna is its host, bob a participant."""
+
+    async def create() -> str:
+        members = [{"user": "bob", "role": "participant"}]
+        answer = await call(
+            "POST",
+            "/api/rooms",
+            user="anna",
+            roles=("host",),
+            json={"title": "Maths", "members": members},
+        )
+        assert answer.status == 201, answer.body
+        return answer.headers["Location"]
+
+    path: str = io_loop.run_sync(create)
+    return path

@@ -1,0 +1,103 @@
+"""``/broker/auth/…`` as ``rabbitmq_auth_backend_http`` asks: GET or POST, text, always 200."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from gateway.auth.passcodes import Passcodes
+from gateway.config import Config
+from gateway.domain.identity import Identity
+from tests.integration.http.conftest import Answer, Call
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def passcode(settings: Config) -> str:
+    passcodes = Passcodes(settings.auth.secret.get_secret_value(), clock=time.time)
+    return passcodes.issue(Identity("bob", frozenset(), time.time() + 60))
+
+
+async def ask(call: Call, method: str, question: str, **fields: Any) -> Answer:
+    encoded = urlencode(fields)
+    if method == "GET":
+        return await call("GET", f"/broker/auth/{question}?{encoded}")
+    return await call("POST", f"/broker/auth/{question}", body=encoded.encode(), headers=FORM)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.gen_test
+async def test_a_signed_passcode_is_let_in_and_a_forged_one_is_not(
+    call_internal: Call, passcode: str, method: str
+) -> None:
+    answer = await ask(call_internal, method, "user", username="bob", password=passcode)
+    assert (answer.status, answer.body) == (200, b"allow")
+    for user, secret in (("anna", passcode), ("bob", passcode[:-2] + "xx"), ("bob", "")):
+        answer = await ask(call_internal, method, "user", username=user, password=secret)
+        assert (answer.status, answer.body) == (200, b"deny")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.gen_test
+async def test_topics_are_decided_by_the_membership_in_the_store(
+    call: Call, call_internal: Call, room: str, method: str
+) -> None:
+    async def may_read(user: str, key: str) -> bytes:
+        answer = await ask(
+            call_internal,
+            method,
+            "topic",
+            username=user,
+            vhost="/",
+            resource="topic",
+            name="amq.topic",
+            permission="read",
+            routing_key=key,
+            tags="",
+        )
+        assert answer.status == 200
+        return answer.body
+
+    public, private = "acdm.mo.interact.public.1", "acdm.mo.interact.private.1"
+    assert await may_read("bob", public) == b"allow"
+    assert await may_read("bob", private) == b"deny"
+    assert await may_read("anna", private) == b"allow"
+    assert await may_read("mallory", public) == b"deny"
+    assert await may_read("bob", "acdm.mo.interact.public.*") == b"deny"
+    await call("DELETE", f"{room}/members/bob", user="anna")
+    assert await may_read("bob", public) == b"deny"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/broker/auth/user", b""),
+        ("/broker/auth/nothing", b"username=a"),
+        ("/broker/auth/vhost", b"username=a&username=b&vhost=/"),
+        ("/broker/auth/topic", b"username=%ff&vhost=%2F"),
+        ("/broker/auth/resource", b"\x00\xff=&&&=%"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_question_that_makes_no_sense_is_denied_with_200(
+    call_internal: Call, path: str, body: bytes
+) -> None:
+    for method in ("GET", "POST"):
+        answer = await call_internal(method, path, body=body, headers=FORM)
+        assert (answer.status, answer.body) == (200, b"deny")
+
+
+@pytest.mark.gen_test
+async def test_a_fault_of_the_gateway_denies(
+    call_internal: Call, monkeypatch: pytest.MonkeyPatch, passcode: str
+) -> None:
+    def broken(*_: object) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Passcodes, "verify", broken)
+    answer = await ask(call_internal, "POST", "user", username="bob", password=passcode)
+    assert (answer.status, answer.body) == (200, b"deny")

@@ -1,0 +1,98 @@
+"""``/healthz``, ``/readyz``, ``/metrics``: one word outside, details inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.errors import StoreUnavailable
+from gateway.store import Store
+from tests.integration.http.conftest import BrokerTwin, Call
+
+
+@pytest.mark.gen_test
+async def test_a_gateway_with_store_and_broker_is_ready(call: Call, call_internal: Call) -> None:
+    assert ((await call("GET", "/healthz")).body) == b"ok"
+    ready = await call("GET", "/readyz")
+    assert (ready.status, ready.body) == (200, b"ready")
+    assert (await call_internal("GET", "/readyz")).json == {"ready": True, "problems": {}}
+
+
+@pytest.mark.gen_test
+async def test_a_gateway_that_never_reached_the_broker_is_not_ready(
+    call: Call, call_internal: Call, broker: BrokerTwin
+) -> None:
+    broker.away = True
+    answer = await call("GET", "/readyz")
+    assert (answer.status, answer.body) == (503, b"unavailable")
+    inside = await call_internal("GET", "/readyz")
+    assert inside.status == 503
+    assert inside.json == {
+        "ready": False,
+        "problems": {"publisher": "not connected: nobody is there"},
+    }
+    assert (await call("GET", "/healthz")).status == 200
+
+
+@pytest.mark.gen_test
+async def test_a_broker_that_goes_away_later_is_named_but_posts_are_still_taken(
+    call: Call, call_internal: Call, broker: BrokerTwin
+) -> None:
+    assert (await call("GET", "/readyz")).status == 200
+    broker.away = True
+    assert (await call("GET", "/readyz")).status == 200
+    inside = await call_internal("GET", "/readyz")
+    assert (inside.status, set(inside.json["problems"])) == (200, {"publisher"})
+
+
+@pytest.mark.gen_test
+async def test_without_its_database_a_gateway_is_not_ready_and_only_says_why_inside(
+    call: Call, call_internal: Call, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away() -> Any:
+        raise StoreUnavailable("db.internal does not answer")
+
+    monkeypatch.setattr(store, "ping", away)
+    answer = await call("GET", "/readyz")
+    assert (answer.status, answer.body) == (503, b"unavailable")
+    inside = await call_internal("GET", "/readyz")
+    assert inside.json["problems"] == {"store": "db.internal does not answer"}
+
+
+@pytest.mark.gen_test
+async def test_metrics_are_inside_only_and_name_nodes_and_messages(
+    call: Call, call_internal: Call, room: str
+) -> None:
+    await call("POST", f"{room}/messages", user="bob", json={"body": 1})
+    metrics = (await call_internal("GET", "/metrics")).body.decode()
+    assert 'gateway_messages_posted_total{published="true"} 1.0' in metrics
+    assert 'gateway_node_available{node="r1"} 1.0' in metrics
+    assert "gateway_connections 0.0" in metrics
+    requests = 'gateway_http_requests_total{method="POST",route="messages",status="201"} 1.0'
+    assert requests in metrics
+    assert 'gateway_http_request_seconds_count{route="messages"} 1.0' in metrics
+
+
+@pytest.mark.gen_test
+async def test_invented_methods_and_paths_do_not_grow_the_metrics(
+    call: Call, call_internal: Call
+) -> None:
+    for number in range(5):
+        await call(f"METHOD{number}", f"/path/{number}")
+    metrics = (await call_internal("GET", "/metrics")).body.decode()
+    assert "METHOD" not in metrics
+    assert "/path/" not in metrics
+    assert 'gateway_http_requests_total{method="other",route="nothinghere",' in metrics
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/broker/auth/user", "/broker/auth/vhost"])
+@pytest.mark.gen_test
+async def test_what_is_internal_is_not_public(call: Call, path: str) -> None:
+    assert (await call("GET", path)).problem == (404, "unknown_path")
+
+
+@pytest.mark.parametrize("path", ["/", "/static/index.html", "/api/rooms", "/ws"])
+@pytest.mark.gen_test
+async def test_what_is_public_is_not_internal(call_internal: Call, path: str) -> None:
+    assert (await call_internal("GET", path)).problem == (404, "unknown_path")

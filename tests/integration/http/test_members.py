@@ -1,0 +1,129 @@
+"""``/api/rooms/{room}/members``: who is in a room, and what ends with a membership."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.main import Gateway
+from tests.integration.http.conftest import Call
+from tests.integration.http.live_twin import LiveTwin
+
+
+def connect(gateway: Gateway, user: str, *, rooms: set[int]) -> LiveTwin:
+    connection = LiveTwin(rooms=rooms)
+    gateway.registry.serve(connection)
+    gateway.registry.admit(connection, user)
+    return connection
+
+
+@pytest.mark.gen_test
+async def test_a_host_adds_a_member_who_is_in_at_once(call: Call, room: str) -> None:
+    assert (await call("GET", room, user="carol")).problem == (403, "access_refused")
+    answer = await call("PUT", f"{room}/members/carol", user="anna", json={"role": "participant"})
+    assert (answer.status, answer.json) == (200, {"user": "carol", "role": "participant"})
+    assert (await call("GET", room, user="carol")).status == 200
+
+
+@pytest.mark.gen_test
+async def test_a_name_in_the_path_is_percent_decoded(call: Call, room: str) -> None:
+    path = f"{room}/members/%EC%95%88%EB%82%98%20%2F%20kim%40school"
+    answer = await call("PUT", path, user="anna", json={"role": "participant"})
+    assert answer.json["user"] == "안나 / kim@school"
+
+
+@pytest.mark.gen_test
+async def test_removing_a_member_ends_their_access_and_their_connections(
+    call: Call, room: str, gateway: Gateway
+) -> None:
+    bob, bob_elsewhere = connect(gateway, "bob", rooms={1}), connect(gateway, "bob", rooms={2})
+    anna = connect(gateway, "anna", rooms={1})
+    assert (await call("GET", room, user="bob")).status == 200
+    assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
+    assert (bob.ended, bob_elsewhere.ended, anna.ended) == ("removed", None, None)
+    assert (await call("GET", room, user="bob")).problem == (403, "access_refused")
+    assert (await call("POST", f"{room}/messages", user="bob", json={"body": 1})).problem == (
+        403,
+        "access_refused",
+    )
+    for connection in (bob_elsewhere, anna):
+        connection.end(None)
+
+
+@pytest.mark.gen_test
+async def test_a_host_who_becomes_a_participant_loses_the_hosts_subscriptions(
+    call: Call, room: str, gateway: Gateway
+) -> None:
+    await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
+    bob = connect(gateway, "bob", rooms={1})
+    await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
+    assert bob.ended is None
+    await call("PUT", f"{room}/members/bob", user="anna", json={"role": "participant"})
+    assert bob.ended == "removed"
+    private = await call("GET", f"{room}/messages?audience=private", user="bob")
+    assert private.json["messages"] == []
+
+
+@pytest.mark.gen_test
+async def test_the_last_host_stays(call: Call, room: str) -> None:
+    answer = await call("DELETE", f"{room}/members/anna", user="anna")
+    assert answer.problem == (409, "last_host")
+    answer = await call("PUT", f"{room}/members/anna", user="anna", json={"role": "participant"})
+    assert answer.problem == (409, "last_host")
+
+
+@pytest.mark.gen_test
+async def test_who_is_no_member_cannot_be_removed(call: Call, room: str) -> None:
+    answer = await call("DELETE", f"{room}/members/mallory", user="anna")
+    assert answer.problem == (404, "unknown_member")
+
+
+@pytest.mark.gen_test
+async def test_only_hosts_see_and_change_members(call: Call, room: str) -> None:
+    for user in ("bob", "mallory"):
+        for method, path, json in (
+            ("GET", f"{room}/members", None),
+            ("PUT", f"{room}/members/bob", {"role": "host"}),
+            ("DELETE", f"{room}/members/anna", None),
+        ):
+            answer = await call(method, path, user=user, json=json)
+            assert answer.problem == (403, "access_refused"), (user, method)
+    assert len((await call("GET", f"{room}/members", user="anna")).json["members"]) == 2
+
+
+@pytest.mark.gen_test
+async def test_a_room_that_is_full_takes_no_further_member_but_changes_of_role(
+    call: Call, room: str
+) -> None:
+    for user in ("carol", "dave"):
+        path = f"{room}/members/{user}"
+        assert (await call("PUT", path, user="anna", json={"role": "participant"})).status == 200
+    answer = await call("PUT", f"{room}/members/eve", user="anna", json={"role": "participant"})
+    assert answer.problem == (400, "invalid_request")
+    assert "4 members at most" in answer.json["detail"]
+    answer = await call("PUT", f"{room}/members/dave", user="anna", json={"role": "host"})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("json", [{}, {"role": "boss"}, {"role": "host", "x": 1}, {"role": None}])
+@pytest.mark.gen_test
+async def test_a_role_that_does_not_exist_is_refused(
+    call: Call, room: str, json: dict[str, Any]
+) -> None:
+    answer = await call("PUT", f"{room}/members/carol", user="anna", json=json)
+    assert answer.problem == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ["%20", "a%0Ab", "x" * 201])
+@pytest.mark.gen_test
+async def test_a_name_that_nobody_can_have_is_refused(call: Call, room: str, name: str) -> None:
+    answer = await call("PUT", f"{room}/members/{name}", user="anna", json={"role": "host"})
+    assert answer.problem == (400, "invalid_request")
+
+
+@pytest.mark.gen_test
+async def test_a_closed_room_takes_no_member(call: Call, room: str) -> None:
+    await call("DELETE", room, user="anna")
+    answer = await call("PUT", f"{room}/members/carol", user="anna", json={"role": "host"})
+    assert answer.problem == (410, "room_closed")

@@ -1,0 +1,60 @@
+"""The page and its files."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.listeners import Listener
+from tests.integration.http.conftest import Call
+
+
+@pytest.mark.gen_test
+async def test_the_root_is_the_page(call: Call) -> None:
+    answer = await call("GET", "/")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.body == (await call("GET", "/static/index.html")).body
+
+
+@pytest.mark.gen_test
+async def test_the_page_talks_to_its_own_gateway_only(call: Call, public: Listener) -> None:
+    policy = (await call("GET", "/")).headers["Content-Security-Policy"]
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    host = f"127.0.0.1:{public.port}"
+    assert directives["default-src"] == "'self'"
+    assert directives["connect-src"] == f"'self' ws://{host} wss://{host}"
+    assert directives["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.gen_test
+async def test_a_host_header_cannot_widen_the_policy(call: Call) -> None:
+    for host in ("a; script-src *", "a b", "*"):
+        answer = await call("GET", "/", headers={"Host": host})
+        assert host not in answer.headers.get("Content-Security-Policy", "")
+
+
+@pytest.mark.gen_test
+async def test_a_file_is_sent_again_only_when_it_has_changed(call: Call) -> None:
+    first = await call("GET", "/static/index.html")
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = await call(
+        "GET", "/static/index.html", headers={"If-None-Match": first.headers["Etag"]}
+    )
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/none.js",
+        "/static/../setup.cfg",
+        "/static/%2e%2e/setup.cfg",
+        "/static/",
+        "/index.html",
+    ],
+)
+@pytest.mark.gen_test
+async def test_nothing_else_is_served(call: Call, path: str) -> None:
+    answer = await call("GET", path)
+    assert answer.status in (403, 404)
+    assert answer.headers["Content-Type"] == "application/problem+json"

@@ -1,0 +1,195 @@
+"""``/api/rooms``: create, list, show, close."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.main import Gateway
+from gateway.store import Store
+from tests.integration.http.conftest import BrokerTwin, Call
+from tests.integration.http.live_twin import LiveTwin
+
+HOST = ("host",)
+
+
+@pytest.mark.gen_test
+async def test_a_new_room_comes_with_its_destinations_and_its_queue(
+    call: Call, broker: BrokerTwin
+) -> None:
+    members = [{"user": "bob", "role": "participant"}, {"user": "carol"}]
+    answer = await call(
+        "POST", "/api/rooms", user="anna", roles=HOST, json={"title": "수학", "members": members}
+    )
+    assert answer.status == 201
+    assert answer.headers["Location"] == "/api/rooms/1"
+    assert answer.json == {
+        "id": 1,
+        "title": "수학",
+        "created_at": answer.json["created_at"],
+        "closed_at": None,
+        "role": "host",
+        "destinations": {
+            "public": "/topic/acdm.mo.interact.public.1",
+            "private": "/topic/acdm.mo.interact.private.1",
+            "queue": "/queue/acdm.mo.interact.private.1",
+        },
+    }
+    assert broker.queues == {1}
+
+
+@pytest.mark.gen_test
+async def test_the_creator_hosts_a_room_that_names_no_host(call: Call, room: str) -> None:
+    answer = await call("GET", f"{room}/members", user="anna")
+    assert answer.json == {
+        "members": [{"user": "anna", "role": "host"}, {"user": "bob", "role": "participant"}]
+    }
+
+
+@pytest.mark.gen_test
+async def test_the_creator_is_no_member_of_a_room_with_another_host(call: Call) -> None:
+    answer = await call(
+        "POST",
+        "/api/rooms",
+        user="anna",
+        roles=HOST,
+        json={"title": "x", "members": [{"user": "carol", "role": "host"}]},
+    )
+    assert answer.json["role"] is None
+    assert set(answer.json["destinations"]) == {"public"}
+    assert (await call("GET", "/api/rooms/1", user="anna")).problem == (403, "access_refused")
+
+
+@pytest.mark.gen_test
+async def test_a_participant_does_not_learn_where_private_messages_go(
+    call: Call, room: str
+) -> None:
+    answer = await call("GET", room, user="bob")
+    assert answer.json["role"] == "participant"
+    assert set(answer.json["destinations"]) == {"public"}
+
+
+@pytest.mark.gen_test
+async def test_everybody_lists_their_own_rooms(call: Call, room: str) -> None:
+    rooms = {
+        user: [each["role"] for each in (await call("GET", "/api/rooms", user=user)).json["rooms"]]
+        for user in ("anna", "bob", "mallory")
+    }
+    assert rooms == {"anna": ["host"], "bob": ["participant"], "mallory": []}
+
+
+@pytest.mark.gen_test
+async def test_only_who_has_the_role_host_creates_rooms(call: Call, broker: BrokerTwin) -> None:
+    answer = await call("POST", "/api/rooms", user="bob", json={"title": "x"})
+    assert answer.problem == (403, "access_refused")
+    assert broker.queues == set()
+
+
+@pytest.mark.gen_test
+async def test_without_the_broker_no_room_is_left_behind(
+    call: Call, broker: BrokerTwin, store: Store
+) -> None:
+    broker.away = True
+    answer = await call("POST", "/api/rooms", user="anna", roles=HOST, json={"title": "x"})
+    assert answer.problem == (503, "broker_unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert (await call("GET", "/api/rooms", user="anna")).json == {"rooms": []}
+    assert await store.open_rooms() == []
+
+
+@pytest.mark.parametrize(
+    ("json", "told"),
+    [
+        ({}, "title: this field is required"),
+        ({"title": ""}, "title: must have at least 1 character"),
+        ({"title": "x" * 201}, "title: must have at most 200 characters"),
+        ({"title": 5}, "title: must be a valid string"),
+        ({"title": "x", "topic": "y"}, "topic: no such field"),
+        ({"title": "x", "members": "bob"}, "members: must be a valid tuple"),
+        ({"title": "x", "members": [{"user": ""}]}, "members.0.user: a user name is a non-empty"),
+        ({"title": "x", "members": [{"user": "a\nb"}]}, "members.0.user: a user name has print"),
+        (
+            {"title": "x", "members": [{"user": "b", "role": "boss"}]},
+            "members.0.role: must be 'host' or 'participant'",
+        ),
+        (
+            {"title": "x", "members": [{"user": "b"}, {"user": "b"}]},
+            "members: a user stands there twice",
+        ),
+        (
+            {"title": "x", "members": [{"user": f"u{n}"} for n in range(5)]},
+            "members: a room may have 4 at most",
+        ),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_room_that_makes_no_sense_is_refused(
+    call: Call, broker: BrokerTwin, json: dict[str, Any], told: str
+) -> None:
+    answer = await call("POST", "/api/rooms", user="anna", roles=HOST, json=json)
+    assert answer.problem == (400, "invalid_request")
+    assert told in answer.json["detail"]
+    assert broker.queues == set()
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/rooms/99", "/api/rooms/abc", "/api/rooms/01", "/api/rooms/0"]
+)
+@pytest.mark.gen_test
+async def test_a_room_that_does_not_exist_is_not_found(call: Call, path: str) -> None:
+    for method in ("GET", "DELETE"):
+        assert (await call(method, path, user="anna")).problem == (404, "unknown_room")
+
+
+@pytest.mark.gen_test
+async def test_an_outsider_neither_sees_nor_closes_a_room(call: Call, room: str) -> None:
+    for method in ("GET", "DELETE"):
+        assert (await call(method, room, user="mallory")).problem == (403, "access_refused")
+    assert (await call("DELETE", room, user="bob")).problem == (403, "access_refused")
+    assert (await call("GET", room, user="anna")).json["closed_at"] is None
+
+
+@pytest.mark.gen_test
+async def test_closing_ends_the_live_connections_and_deletes_the_queue(
+    call: Call, room: str, broker: BrokerTwin, gateway: Gateway
+) -> None:
+    inside, elsewhere = LiveTwin(rooms={1}), LiveTwin(rooms={2})
+    gateway.registry.serve(inside)
+    gateway.registry.serve(elsewhere)
+    assert (await call("DELETE", room, user="anna")).status == 204
+    assert broker.queues == set()
+    assert inside.ended == "room_closed"
+    assert elsewhere.ended is None
+    elsewhere.end(None)
+    assert (await call("GET", room, user="bob")).json["closed_at"].endswith("Z")
+
+
+@pytest.mark.gen_test
+async def test_a_closed_room_takes_no_message_and_keeps_its_history(call: Call, room: str) -> None:
+    await call("POST", f"{room}/messages", user="bob", json={"body": "hello"})
+    await call("DELETE", room, user="anna")
+    answer = await call("POST", f"{room}/messages", user="bob", json={"body": "late"})
+    assert answer.problem == (410, "room_closed")
+    history = await call("GET", f"{room}/messages", user="bob")
+    assert [message["body"] for message in history.json["messages"]] == ["hello"]
+
+
+@pytest.mark.gen_test
+async def test_closing_again_deletes_the_queue_that_an_absent_broker_kept(
+    call: Call, room: str, broker: BrokerTwin
+) -> None:
+    broker.away = True
+    answer = await call("DELETE", room, user="anna")
+    assert answer.problem == (503, "broker_unavailable")
+    assert (await call("GET", room, user="anna")).json["closed_at"] is not None
+    broker.away = False
+    assert (await call("DELETE", room, user="anna")).status == 204
+    assert broker.queues == set()
+
+
+@pytest.mark.gen_test
+async def test_an_admin_may_see_and_close_any_room(call: Call, room: str) -> None:
+    seen = await call("GET", room, user="root", roles=("admin",))
+    assert seen.json["role"] is None
+    assert (await call("DELETE", room, user="root", roles=("admin",))).status == 204

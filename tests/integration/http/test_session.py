@@ -1,0 +1,197 @@
+"""``/api/session``: local logins, traded tokens, the cookie, the limits."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from gateway import logs
+from gateway.auth.accounts import Accounts
+from gateway.config import Config, Log
+from gateway.store import Account, Store
+from tests.integration.http.conftest import Answer, Call, token
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def anna(accounts: Accounts[Any], store: Store, io_loop: IOLoop) -> str:
+    async def add() -> None:
+        password_hash = await accounts.hash(PASSWORD)
+        await store.put_account(Account("anna", password_hash, frozenset({"host"})))
+
+    io_loop.run_sync(add)
+    return "anna"
+
+
+def cookie_of(answer: Answer) -> str:
+    morsel = SimpleCookie(answer.headers["Set-Cookie"])["session"]
+    return f"session={morsel.value}"
+
+
+@pytest.mark.gen_test
+async def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(
+    call: Call, anna: str
+) -> None:
+    answer = await call("POST", "/api/session", json={"user": anna, "password": PASSWORD})
+    assert answer.status == 200
+    assert (answer.json["user"], answer.json["roles"]) == ("anna", ["host"])
+    attributes = {part.strip() for part in answer.headers["Set-Cookie"].split(";")}
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= attributes
+    assert "Secure" not in attributes
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.gen_test
+async def test_the_cookie_says_who_i_am_and_until_when(call: Call, anna: str) -> None:
+    login = await call("POST", "/api/session", json={"user": anna, "password": PASSWORD})
+    answer = await call("GET", "/api/session", headers={"Cookie": cookie_of(login)})
+    assert answer.json == login.json
+    assert answer.json["expires_at"].endswith("Z")
+
+
+@pytest.mark.gen_test
+async def test_behind_tls_at_a_trusted_proxy_the_cookie_is_secure(call: Call, anna: str) -> None:
+    answer = await call(
+        "POST",
+        "/api/session",
+        json={"user": anna, "password": PASSWORD},
+        headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"},
+    )
+    assert "; Secure" in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.gen_test
+async def test_a_token_is_traded_for_a_cookie_that_ends_no_later(
+    call: Call, settings: Config
+) -> None:
+    mine = token(settings, "bob", "host", "role-that-means-nothing", lifetime=30)
+    login = await call("POST", "/api/session", json={"token": mine})
+    assert (login.json["user"], login.json["roles"]) == ("bob", ["host"])
+    max_age = int(SimpleCookie(login.headers["Set-Cookie"])["session"]["max-age"])
+    assert 25 <= max_age <= 30
+
+
+@pytest.mark.gen_test
+async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(
+    call: Call, anna: str
+) -> None:
+    wrong = await call("POST", "/api/session", json={"user": anna, "password": "x"})
+    unknown = await call("POST", "/api/session", json={"user": "nobody", "password": "x"})
+    assert wrong.problem == unknown.problem == (401, "not_authenticated")
+    assert wrong.json == unknown.json
+    assert "Set-Cookie" not in wrong.headers
+    assert wrong.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.gen_test
+async def test_an_expired_or_forged_token_is_told_apart(call: Call, settings: Config) -> None:
+    expired = await call(
+        "POST", "/api/session", json={"token": token(settings, "bob", lifetime=-60)}
+    )
+    assert expired.problem == (401, "token_expired")
+    forged = token(settings, "bob")[:-4] + "AAAA"
+    assert (await call("POST", "/api/session", json={"token": forged})).problem == (
+        401,
+        "token_invalid",
+    )
+
+
+@pytest.mark.gen_test
+async def test_without_credentials_nobody_is_anybody(call: Call) -> None:
+    answer = await call("GET", "/api/session")
+    assert answer.problem == (401, "not_authenticated")
+    assert "POST /api/session" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer  ", "x"])
+@pytest.mark.gen_test
+async def test_an_authorization_of_another_kind_is_refused(call: Call, header: str) -> None:
+    answer = await call("GET", "/api/session", headers={"Authorization": header})
+    assert answer.problem == (401, "not_authenticated")
+
+
+@pytest.mark.gen_test
+async def test_a_bad_bearer_is_not_saved_by_a_good_cookie(call: Call, anna: str) -> None:
+    login = await call("POST", "/api/session", json={"user": anna, "password": PASSWORD})
+    answer = await call(
+        "GET",
+        "/api/session",
+        headers={"Cookie": cookie_of(login), "Authorization": "Bearer e.y.J"},
+    )
+    assert answer.problem == (401, "token_invalid")
+
+
+@pytest.mark.gen_test
+async def test_logging_out_ends_the_cookie(call: Call) -> None:
+    answer = await call("DELETE", "/api/session")
+    assert answer.status == 204
+    morsel = SimpleCookie(answer.headers["Set-Cookie"])["session"]
+    assert (morsel.value, morsel["max-age"], morsel["path"]) == ("", "0", "/")
+
+
+@pytest.mark.parametrize(
+    "json",
+    [
+        {},
+        {"user": "anna"},
+        {"password": "x"},
+        {"user": "anna", "token": "t"},
+        {"user": "anna", "password": "x", "token": "t"},
+        {"user": None, "password": None, "token": None},
+        {"user": 5, "password": "x"},
+        {"user": "anna", "password": "x", "remember": True},
+        {"user": "", "password": "x"},
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_login_that_is_neither_is_refused(call: Call, json: dict[str, Any]) -> None:
+    assert (await call("POST", "/api/session", json=json)).problem == (400, "invalid_request")
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    stream = io.StringIO()
+    logs.set_up(Log(level="debug"), known_secrets=[], stream=stream)
+    yield stream
+    root.handlers[:], level = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.gen_test
+async def test_neither_the_password_nor_the_cookie_nor_the_query_gets_into_the_log(
+    call: Call, anna: str, log: io.StringIO
+) -> None:
+    login = await call("POST", "/api/session", json={"user": anna, "password": PASSWORD})
+    await call("GET", "/api/session?token=hunter2", headers={"Cookie": cookie_of(login)})
+    await call("GET", "/nothing?password=hunter2")
+    await call("POST", "/api/session", json={"user": anna, "password": PASSWORD, "x": PASSWORD})
+    written = log.getvalue()
+    assert "POST /api/session 200" in written
+    assert login.headers["X-Request-Id"] in written
+    for secret in (PASSWORD, cookie_of(login).removeprefix("session="), "hunter2", "?"):
+        assert secret not in written
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_logins_of_one_address_are_limited_and_others_are_not(call: Call) -> None:
+    async def try_from(address: str) -> Answer:
+        return await call(
+            "POST", "/api/session", json={}, headers={"X-Forwarded-For": f"1.2.3.4, {address}"}
+        )
+
+    for _ in range(30):
+        assert (await try_from("203.0.113.7")).status == 400
+    limited = await try_from("203.0.113.7")
+    assert limited.problem == (429, "rate_limited")
+    assert limited.headers["Retry-After"] in ("1", "2")
+    assert (await try_from("203.0.113.8")).status == 400

@@ -230,6 +230,23 @@ def test_the_loop_goes_on_while_a_password_is_hashed() -> None:
     play(scene, Source(), hasher=hasher)
 
 
+def test_closing_leaves_no_thread_and_nothing_waiting() -> None:
+    hasher = HeldHasher()
+
+    async def run() -> None:
+        accounts = Accounts(Source(), hasher=hasher)
+        waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(4)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(asyncio.to_thread(accounts.close))
+        results = await asyncio.gather(*waiting[2:], return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+        hasher.go.set()
+        await asyncio.gather(closing, *waiting[:2])
+
+    asyncio.run(run())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("argon2")]
+
+
 def test_a_hash_that_is_none_is_the_operators_to_mend() -> None:
     async def scene(accounts: Accounts[Account]) -> None:
         with pytest.raises(InvalidHashError):

@@ -129,6 +129,17 @@ def token_of(content: dict[str, Any]) -> str:
     return jwt.api_jws.encode(json.dumps(content).encode(), SECRET, algorithm="HS256")
 
 
+def test_a_token_may_have_exactly_the_bytes_that_are_allowed() -> None:
+    content = json.dumps(claims()).encode()
+    text = jwt.api_jws.encode(content, SECRET, algorithm="HS256")
+    while len(text) < MAX_BYTES:
+        # Three bytes more of content are four more of base64.
+        content += b" " * max(1, (MAX_BYTES - len(text)) * 3 // 4)
+        text = jwt.api_jws.encode(content, SECRET, algorithm="HS256")
+    assert len(text) == MAX_BYTES
+    assert verify(text).user == "김하나"
+
+
 @pytest.mark.parametrize("exp", ["1e400", "-1e400", "NaN"])
 def test_an_end_that_is_no_time_is_refused(exp: str) -> None:
     content = json.dumps(claims(exp=0)).replace('"exp": 0', f'"exp": {exp}')

@@ -10,10 +10,11 @@ import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 import aiormq
+from aiormq import Channel
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
@@ -24,6 +25,8 @@ from broker.node import Node
 HEARTBEAT: Final = 5
 #: Seconds for a farewell before the socket is cut.
 GOODBYE: Final = 1.0
+#: Seconds that a worn channel's last messages have to be confirmed.
+RETIREMENT: Final = 10.0
 
 #: What aiormq raises when a connection or channel fails; RuntimeError is its "channel closed".
 AMQP_ERRORS: Final = (aiormq.AMQPError, OSError, RuntimeError)
@@ -69,16 +72,19 @@ class Link:
     """
 
     def __init__(
-        self, node: Node, socket: _Socket, connection: aiormq.Connection, channel: AbstractChannel
+        self, node: Node, socket: _Socket, connection: aiormq.Connection, channel: Channel
     ) -> None:
         self.node = node
         self.channel = channel
         self.lost: str | None = None
+        self._worn = False
+        self._retiring: set[asyncio.Task[None]] = set()
         self._socket = socket
         self._connection = connection
         self._deadlines: set[asyncio.Timeout] = set()
         self._question: asyncio.Task[None] | None = None
-        self._endings: set[asyncio.Future[Any]] = {connection.closing, channel.closing}
+        self._connection_closing: asyncio.Future[Any] = connection.closing
+        self._channel_closing: asyncio.Future[Any] = channel.closing
 
     @classmethod
     async def open(
@@ -96,7 +102,7 @@ class Link:
         try:
             async with asyncio.timeout(timeout):
                 await connection.connect()
-                channel = await connection.channel()
+                channel = cast("Channel", await connection.channel())
         except TimeoutError:
             socket.cut()
             raise LinkFailed(f"{node.name}: no AMQP session within {timeout:g} s") from None
@@ -126,6 +132,39 @@ class Link:
         """Wait until the connection is not blocked; at once, without a turn of the loop, if so."""
         await self._connection.ready()
 
+    def wear(self, channel: Channel) -> None:
+        """A message on this channel was refused: use it no more.
+
+        A channel that meets a quorum queue without a leader refuses everything for that queue from
+        then on, also when there is one again (RabbitMQ 3.10.8); a new channel is fine.
+        """
+        self._worn = self._worn or channel is self.channel
+
+    async def renew(self) -> None:
+        """Replace a worn channel; at once, without a turn of the loop, if it is not.
+
+        Raises :data:`AMQP_ERRORS`.
+        """
+        if not self._worn:
+            return
+        channel = cast("Channel", await self._connection.channel())
+        retiring = asyncio.create_task(self._retire(self.channel))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        self._worn = False
+        self.channel = channel
+        self._channel_closing = channel.closing
+
+    async def _retire(self, channel: Channel) -> None:
+        """Close a channel when the rest of its messages are confirmed."""
+        if waiting := [future for future in channel.confirmations.values() if not future.done()]:
+            await asyncio.wait(waiting, timeout=RETIREMENT)
+        try:
+            await channel.close()
+        except AMQP_ERRORS:
+            # The connection has ended: ended() tells why.
+            return
+
     async def new_channel(self) -> AbstractChannel:
         """A channel that may fail without harm to publishing. Raises :data:`AMQP_ERRORS`."""
         return await self._connection.channel(publisher_confirms=False)
@@ -143,12 +182,15 @@ class Link:
 
     async def ended(self, *, within: float) -> str | None:
         """Why aiormq gave the connection or the channel up, or None: not so in that time."""
-        done, _ = await asyncio.wait(
-            self._endings, timeout=within, return_when=asyncio.FIRST_COMPLETED
+        await asyncio.wait(
+            {self._connection_closing, self._channel_closing},
+            timeout=within,
+            return_when=asyncio.FIRST_COMPLETED,
         )
-        for ending in done:
-            error = None if ending.cancelled() else ending.exception()
-            return "the connection was closed" if error is None else describe(error)
+        for ending in (self._connection_closing, self._channel_closing):
+            if ending.done():
+                error = None if ending.cancelled() else ending.exception()
+                return "the connection was closed" if error is None else describe(error)
         return None
 
     async def answers(self, *, within: float) -> bool:
@@ -191,8 +233,7 @@ class Link:
         await asyncio.wait({closing}, timeout=GOODBYE)
         self._socket.cut()
         await closing
-        if self._question is not None:
-            await self._question
+        await asyncio.gather(*self._retiring, *filter(None, [self._question]))
 
 
 def _url(node: Node, credentials: Credentials) -> URL:

@@ -100,6 +100,8 @@ class Publisher:
         rng: Random,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        if ssl_context is None and any(node.amqp.startswith("amqps:") for node in nodes):
+            raise ValueError("amqps:// needs an ssl_context that verifies certificates")
         self._nodes = rng.sample(nodes, len(nodes))
         self._credentials = credentials
         self._topology = topology
@@ -119,7 +121,7 @@ class Publisher:
         self._supervisor = asyncio.create_task(self._supervise(), name="publisher")
 
     async def close(self) -> None:
-        """Fail what waits, and close the connection."""
+        """Close the connection; what waits for a confirm fails at once."""
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait({self._supervisor})
@@ -167,8 +169,9 @@ class Publisher:
         async def hand_over(link: Link) -> None:
             if self._unanswered_since is None:
                 self._unanswered_since = asyncio.get_running_loop().time()
+            channel = link.channel
             try:
-                await link.channel.basic_publish(
+                await channel.basic_publish(
                     publication.body,
                     exchange=EXCHANGE,
                     routing_key=publication.routing_key,
@@ -179,6 +182,7 @@ class Publisher:
                 self._unanswered_since = None
                 if isinstance(error, aiormq.PublishError):
                     raise Returned(f"no queue for {publication.routing_key}") from error
+                link.wear(channel)
                 raise NotConfirmed("the broker could not take it (nack)") from error
             self._unanswered_since = None
 
@@ -264,6 +268,7 @@ class Publisher:
             if link is not None:
                 with link.expiring(deadline):
                     await link.ready()
+                    await link.renew()
                 return link
 
     def _why(self, link: Link | None, seconds: float) -> str:

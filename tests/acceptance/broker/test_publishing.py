@@ -1,0 +1,298 @@
+"""Publisher against real nodes, healthy, dead, hanging, and under an alarm."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from random import Random
+
+import pika
+import pytest
+import uvloop
+
+from broker.credentials import Credentials
+from broker.node import Node
+from broker.publisher import (
+    NotConfirmed,
+    Publication,
+    Publisher,
+    QueueDiffers,
+    QueueFailed,
+    Returned,
+)
+from broker.topology import Audience, Stream, Topology
+from devenv.broker_node import sbin
+from devenv.cluster import Cluster
+
+pytestmark = pytest.mark.cluster
+
+TOPOLOGY = Topology()
+Drain = Callable[[str], list[tuple[pika.BasicProperties, bytes]]]
+
+
+def publication(room: int, id: str) -> Publication:
+    key = TOPOLOGY.routing_key(Stream(Audience.PUBLIC, room))
+    return Publication(key, f'{{"id":"{id}"}}'.encode(), id, {"seq": "7", "room": str(room)})
+
+
+@asynccontextmanager
+async def publishing(
+    nodes: list[Node],
+    credentials: Credentials,
+    *,
+    timeout: float = 10.0,  # noqa: ASYNC109 - the publisher's
+) -> AsyncIterator[Publisher]:
+    rng = Random(1)  # noqa: S311 - spreads load, guards nothing
+    publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=timeout, rng=rng)
+    publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+async def publish_at_last(publisher: Publisher, message: Publication, *, within: float) -> None:
+    """Publish again, as an outbox does, until it is confirmed."""
+    async with asyncio.timeout(within):
+        while True:
+            try:
+                return await publisher.publish(message, 1.0)
+            except NotConfirmed:
+                continue
+
+
+async def number_of_its_node(publisher: Publisher, room: int) -> int:
+    await publisher.declare_private_queue(room)
+    assert publisher.node is not None
+    return int(publisher.node[1 : publisher.node.index("@")])
+
+
+def test_a_confirmed_message_is_in_the_rooms_queue_with_all_it_carries(
+    nodes: list[Node], credentials: Credentials, drain: Drain, room: int
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            await publisher.declare_private_queue(room)
+            await publisher.publish(publication(room, "a"), 10)
+            assert (publisher.connected, publisher.blocked, publisher.problem) == (
+                True,
+                False,
+                None,
+            )
+
+    uvloop.run(run())
+    [(properties, body)] = drain(TOPOLOGY.private_queue(room).name)
+    assert body == b'{"id":"a"}'
+    assert properties.headers == {"seq": "7", "room": str(room)}
+    assert (properties.message_id, properties.delivery_mode, properties.content_type) == (
+        "a",
+        2,
+        "application/json",
+    )
+
+
+def test_concurrent_publications_keep_the_order_of_the_calls(
+    nodes: list[Node], credentials: Credentials, drain: Drain, room: int
+) -> None:
+    ids = [str(n) for n in range(500)]
+
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            declared = asyncio.create_task(publisher.declare_private_queue(room))
+            async with asyncio.TaskGroup() as calls:
+                # The first calls come before there is a connection or a queue.
+                await declared
+                for id in ids:
+                    calls.create_task(publisher.publish(publication(room, id), 30))
+
+    uvloop.run(run())
+    assert [
+        properties.message_id for properties, _ in drain(TOPOLOGY.private_queue(room).name)
+    ] == ids
+
+
+def test_a_message_for_a_missing_queue_is_returned_and_passes_once_it_is_declared(
+    nodes: list[Node], credentials: Credentials, drain: Drain, room: int
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            with pytest.raises(Returned, match="no queue for"):
+                await publisher.publish(publication(room, "a"), 10)
+            await publisher.declare_private_queue(room)
+            await publisher.publish(publication(room, "a"), 10)
+
+    uvloop.run(run())
+    assert len(drain(TOPOLOGY.private_queue(room).name)) == 1
+
+
+def test_the_private_queue_is_declared_and_deleted_any_number_of_times(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            await asyncio.gather(*(publisher.declare_private_queue(room) for _ in range(3)))
+            await publisher.declare_private_queue(room)
+            node = cluster.node(1)
+            queue_name = TOPOLOGY.private_queue(room).name
+            at = f"/api/queues/%2F/{queue_name}"
+            queue = node.management("GET", at, cluster.admin)
+            assert (queue["type"], queue["durable"]) == ("quorum", True)
+            assert queue["arguments"] == TOPOLOGY.private_queue(room).arguments
+            bindings = node.management("GET", f"{at}/bindings", cluster.admin)
+            assert {(b["source"], b["routing_key"]) for b in bindings} == {
+                ("", queue_name),
+                ("amq.topic", f"acdm.mo.interact.*.{room}"),
+            }
+            await publisher.delete_private_queue(room)
+            await publisher.delete_private_queue(room)
+            assert node.management("GET", at, cluster.admin) is None
+
+    uvloop.run(run())
+
+
+def test_a_queue_with_other_arguments_is_told_apart_and_harms_no_publication(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    other = room + 1
+    foreign = TOPOLOGY.private_queue(other).name
+    made = cluster.node(1).management(
+        "PUT", f"/api/queues/%2F/{foreign}", cluster.admin, {"durable": True}
+    )
+    assert made is not None
+
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            await publisher.declare_private_queue(room)
+            async with asyncio.TaskGroup() as calls:
+                for n in range(200):
+                    calls.create_task(publisher.publish(publication(room, str(n)), 30))
+                with pytest.raises(QueueDiffers, match=f"{foreign}.*inequivalent arg"):
+                    await publisher.declare_private_queue(other)
+
+    uvloop.run(run())
+
+
+def test_when_the_node_is_killed_all_that_wait_fail_at_once_and_the_next_node_serves(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            number = await number_of_its_node(publisher, room)
+            # Stopped first, so that nothing can be confirmed before the kill.
+            cluster.pause_node(number)
+            waiting = [
+                asyncio.create_task(publisher.publish(publication(room, str(n)), 60))
+                for n in range(100)
+            ]
+            done, _ = await asyncio.wait(waiting, timeout=0.1)
+            assert not done
+            await asyncio.to_thread(cluster.kill_node, number)
+            done, pending = await asyncio.wait(waiting, timeout=1.0)
+            assert not pending
+            assert {type(task.exception()) for task in done} == {NotConfirmed}
+            await publish_at_last(publisher, publication(room, "after"), within=20)
+            assert publisher.node != f"r{number}@localhost"
+
+    uvloop.run(run())
+
+
+def test_a_hanging_node_times_out_and_is_left_for_another_within_five_seconds(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            number = await number_of_its_node(publisher, room)
+            cluster.pause_node(number)
+            with pytest.raises(NotConfirmed, match=r"within 0\.5 s"):
+                await publisher.publish(publication(room, "a"), 0.5)
+            async with asyncio.timeout(5):
+                while publisher.node in (None, f"r{number}@localhost"):
+                    with pytest.raises(NotConfirmed):
+                        await publisher.publish(publication(room, "b"), 0.1)
+            # The queue's leader was on the hanging node: the others elect one first.
+            await publish_at_last(publisher, publication(room, "c"), within=30)
+            # Woken up after net_ticktime it would stay apart from the others; started, it rejoins.
+            await asyncio.to_thread(cluster.kill_node, number)
+
+    uvloop.run(run())
+
+
+def test_without_a_majority_nothing_is_promised_and_afterwards_all_goes_on(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, drain: Drain, room: int
+) -> None:
+    other = room + 1
+
+    async def run() -> None:
+        async with publishing(nodes, credentials, timeout=3) as publisher:
+            await publisher.declare_private_queue(room)
+            for number in (2, 3):
+                await asyncio.to_thread(cluster.kill_node, number)
+            with pytest.raises(NotConfirmed):
+                await publisher.publish(publication(room, "a"), 2)
+            with pytest.raises(QueueFailed, match="cannot declare"):
+                await publisher.declare_private_queue(other)
+            with pytest.raises(QueueFailed, match="cannot delete"):
+                await publisher.delete_private_queue(room)
+            assert publisher.problem is not None
+            await asyncio.to_thread(cluster.start)
+            await publish_at_last(publisher, publication(room, "a"), within=30)
+            await publisher.declare_private_queue(other)
+
+    uvloop.run(run())
+    assert {
+        properties.message_id for properties, _ in drain(TOPOLOGY.private_queue(room).name)
+    } == {"a"}
+
+
+def test_under_an_alarm_publications_wait_and_the_connection_stays(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    def watermark(value: str) -> None:
+        subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
+            [sbin() / "rabbitmqctl", "-n", "r1@localhost", "set_vm_memory_high_watermark", value],
+            env=cluster.node(1).environment(),
+            check=True,
+            capture_output=True,
+        )
+
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            await publisher.declare_private_queue(room)
+            node = publisher.node
+            await asyncio.to_thread(watermark, "0.000001")
+            try:
+                # RabbitMQ blocks a connection when it next publishes.
+                async with asyncio.timeout(20):
+                    while not publisher.blocked:
+                        with suppress(NotConfirmed):
+                            await publisher.publish(publication(room, "a"), 1)
+                # Longer than a silent node is given.
+                with pytest.raises(NotConfirmed, match="blocked by an alarm"):
+                    await publisher.publish(publication(room, "waits"), 5)
+                assert publisher.node == node
+            finally:
+                await asyncio.to_thread(watermark, "0.4")
+            await publisher.publish(publication(room, "waits"), 10)
+            assert (publisher.blocked, publisher.node) == (False, node)
+
+    uvloop.run(run())
+
+
+def test_a_wrong_password_is_told_without_being_told(
+    nodes: list[Node], caplog: pytest.LogCaptureFixture, room: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = Credentials("gateway", "wrong-and-secret")
+
+    async def run() -> None:
+        async with publishing(nodes, wrong) as publisher:
+            with pytest.raises(NotConfirmed, match="ACCESS_REFUSED") as caught:
+                await publisher.publish(publication(room, "a"), 2)
+            assert "wrong-and-secret" not in repr(caught.value)
+
+    uvloop.run(run())
+    assert "ACCESS_REFUSED" in caplog.text
+    assert "wrong-and-secret" not in caplog.text

@@ -84,11 +84,18 @@ class WebSocketStream:
         self.stream = stream
         self.random_bytes = random_bytes
 
-    def send(self, data: bytes) -> asyncio.Future[None]:
-        """Send STOMP bytes as one masked frame; the future is done when the kernel has them.
+    def frame(self, data: bytes, opcode: int = Opcode.BINARY) -> bytes:
+        """STOMP bytes as one masked frame.
 
-        Always binary: RabbitMQ takes both, and refuses broken UTF-8 in text. Raises
-        StreamClosedError.
+        Always binary: RabbitMQ takes both, and refuses broken UTF-8 in text.
+        """
+        # RFC 6455 §5.3: a fresh key for each frame, not to be predicted.
+        return wsframes.build(opcode, data, mask=self.random_bytes(4))
+
+    def send(self, data: bytes) -> asyncio.Future[None]:
+        """Send STOMP bytes; the future is done when the kernel has them.
+
+        Raises StreamClosedError.
         """
         return self._write(Opcode.BINARY, data)
 
@@ -104,8 +111,7 @@ class WebSocketStream:
             self.stream.close()
 
     def _write(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
-        # RFC 6455 §5.3: a fresh key for each frame, not to be predicted.
-        return self.stream.write(wsframes.build(opcode, payload, mask=self.random_bytes(4)))
+        return self.stream.write(self.frame(payload, opcode))
 
 
 class Upstream(WebSocketStream):
@@ -139,13 +145,16 @@ async def dial(
     protocol: str = "v12.stomp",
     random_bytes: RandomBytes = os.urandom,
 ) -> WebSocketStream:
-    """TCP, TLS for ``wss://`` (``ssl_options`` verifies the certificate), RFC 6455 handshake.
+    """TCP, TLS for ``wss://``, RFC 6455 handshake.
 
-    Raises :class:`DialError`; in ``timeout`` seconds at the latest.
+    ``ssl_options`` verifies the certificate of a ``wss://`` node and is left alone by the others.
+    Raises :class:`DialError`, in ``timeout`` seconds at the latest.
     """
     url = urlsplit(node.web_stomp)
-    if (url.scheme == "wss") != (ssl_options is not None):
-        raise ValueError(f"{node.name}: ssl_options belong to wss://, and only there")
+    if url.scheme != "wss":
+        ssl_options = None
+    elif ssl_options is None:
+        raise ValueError(f"{node.name}: wss:// needs ssl_options that verify the certificate")
     async with _deadline(node, timeout, "no WebSocket"):
         stream = await _connect(node, url, ssl_options)
         try:
@@ -196,6 +205,26 @@ async def log_in(
         if isinstance(error, (stomp.StompError, wsframes.WebSocketError)):
             raise ConnectionLost(websocket.node.name, f"not STOMP: {error}") from error
         raise
+
+
+async def open_session(
+    node: Node,
+    credentials: Credentials,
+    *,
+    timeout: float,
+    tls: ssl.SSLContext | None = None,
+    version: str = "1.2",
+    heart_beat: tuple[int, int] = (0, 0),
+) -> Upstream:
+    """:func:`dial` and :func:`log_in`, each within ``timeout``; ``tls`` is for ``wss://`` nodes.
+
+    ``version`` is exactly the STOMP version to be spoken. Raises :class:`DialError`.
+    """
+    protocol = f"v{version.replace('.', '')}.stomp"
+    websocket = await dial(node, timeout=timeout, ssl_options=tls, protocol=protocol)
+    return await log_in(
+        websocket, credentials, timeout=timeout, version=version, heart_beat=heart_beat
+    )
 
 
 @asynccontextmanager

@@ -250,6 +250,7 @@ class Config(BaseSettings):
         env_nested_delimiter="__",
     )
 
+    fanout: Literal["shared", "passthrough"] = "shared"
     server: Server = Server()
     broker: Broker
     store: Store = Store()

@@ -13,6 +13,7 @@
     │   ├── TooLarge
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, UnknownAccount, RoomClosed
+    │   ├── NotKept               a seq that the history does not reach back to
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
@@ -115,6 +116,10 @@ class RoomClosed(Invalid):
     pass
 
 
+class NotKept(Invalid):
+    pass
+
+
 class LastHost(Invalid):
     pass
 
@@ -195,6 +200,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownMember: Outcome("unknown_member", 404, CloseCode.REFUSED, "There is no such member"),
     UnknownAccount: Outcome("unknown_account", 404, CloseCode.REFUSED, "There is no such account"),
     RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),
+    NotKept: Outcome("not_kept", 410, CloseCode.REFUSED, "The history does not reach so far back"),
     LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),
     IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
     RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),

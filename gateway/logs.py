@@ -147,7 +147,8 @@ def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     logging.captureWarnings(capture=True)
     if log.level != "debug":
         # Every connection and every statement: of use only to somebody who asked for it.
-        for chatty in ("aiosqlite", "pika", "alembic", "asyncio"):
+        for chatty in ("aiosqlite", "alembic", "asyncio"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        # The publisher says what fails; aiormq says it once more, as an error.
-        logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+        # Whoever calls them says what fails; they say it once more, with tracebacks.
+        for noisy in ("aiormq", "pika"):
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)

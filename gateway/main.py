@@ -11,17 +11,19 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any, Final, Protocol
 
 from tornado.web import Application
 
-from broker.balancer import Balancer
+from broker.balancer import Balancer, Lease
 from broker.credentials import Credentials as BrokerCredentials
+from broker.feed import HEART_BEAT, Feed
 from broker.node import Node
 from broker.prober import Prober
 from broker.publisher import Publisher
 from broker.topology import Topology
+from broker.upstream import Upstream, open_session
 from gateway import app, retention, tls
 from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
@@ -42,6 +44,7 @@ from gateway.handlers.services import Services
 from gateway.listeners import Listener
 from gateway.live.connection import Services as LiveServices
 from gateway.live.dialler import Dialler
+from gateway.live.hub import Hub
 from gateway.live.judge import Judge
 from gateway.live.registry import Registry
 from gateway.messages.intake import Intake
@@ -54,6 +57,8 @@ from gateway.store import Account, Store
 
 logger = logging.getLogger(__name__)
 
+#: The same messages come by so many feeds, so that a node's death is not noticed.
+_FEEDS: Final = 2
 #: Seconds that clients of a gateway that stops wait at least before they come back.
 _COME_BACK: Final = 1.0
 
@@ -146,6 +151,12 @@ async def running(config: Config) -> AsyncIterator[Addresses]:
             balancer=balancer,
             broker_tls=broker_tls,
         )
+        stack.callback(gateway.hub.close)
+        feeds = _feeds(config, own_account, gateway.hub, balancer, broker_tls, rng)
+        gateway.hub.attach(feeds)
+        for feed in feeds:
+            feed.start()
+            stack.push_async_callback(feed.close)
         public = Listener(gateway.public, what="server.address, server.port", tls=client_tls)
         internal = Listener(gateway.internal, what="server.internal_address, server.internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
@@ -172,6 +183,7 @@ class Gateway:
     internal: Application
     pipeline: Pipeline
     registry: Registry
+    hub: Hub
 
 
 class BrokerPublisher(Confirming, PrivateQueues, PublisherState, Protocol):
@@ -224,9 +236,11 @@ def assemble(
         max_members=limits.room_members,
         clock=_now,
     )
+    hub = Hub(topology, store, budget=limits.backlog_bytes)
     metrics = Metrics()
     metrics.observe_nodes(balancer.states)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
+    metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     services = Services(
         accounts=accounts,
@@ -247,10 +261,11 @@ def assemble(
     live = LiveServices(
         topology=topology,
         tokens=credentials,
-        judge=Judge(permissions, topology),
+        judge=Judge(permissions, topology, shared=config.fanout == "shared"),
         intake=intake,
         queues=rooms,
         dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
+        hub=hub,
         registry=registry,
         frame_bytes=limits.frame_bytes,
         upstream_frame_bytes=limits.upstream_frame_bytes,
@@ -267,7 +282,45 @@ def assemble(
         app.internal(readiness, metrics, broker_auth),
         pipeline,
         registry,
+        hub,
     )
+
+
+def _feeds(
+    config: Config,
+    account: BrokerCredentials,
+    hub: Hub,
+    balancer: Balancer,
+    broker_tls: ssl.SSLContext,
+    rng: Random,
+) -> list[Feed]:
+    """Two feeds, each on a node of its own, as far as there are nodes."""
+    feeds: list[Feed] = []
+
+    def acquire() -> Lease:
+        return balancer.acquire(frozenset(feed.node for feed in feeds if feed.node is not None))
+
+    async def session(node: Node) -> Upstream:
+        return await open_session(
+            node,
+            account,
+            timeout=config.broker.dial_timeout,
+            tls=broker_tls,
+            heart_beat=HEART_BEAT,
+        )
+
+    for number in range(min(_FEEDS, len(config.broker.nodes))):
+        feeds.append(
+            Feed(
+                number,
+                acquire=acquire,
+                session=session,
+                listener=hub,
+                frame_bytes=config.limits.upstream_frame_bytes,
+                rng=rng,
+            )
+        )
+    return feeds
 
 
 def _logins(limits: Limits) -> RateLimiter:

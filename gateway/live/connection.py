@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from tornado.iostream import IOStream, StreamClosedError
 
 from broker.stomp import Frame, HeartBeat
-from broker.topology import Topology
+from broker.topology import Stream, Topology
 from broker.wsframes import CloseCode
 from gateway.domain.identity import Identity
 from gateway.errors import (
@@ -24,12 +24,15 @@ from gateway.errors import (
     NotAuthenticated,
     Refused,
     TokenExpired,
+    TooSlow,
     UnknownRoom,
     outcome,
 )
 from gateway.live.destinations import RoomQueue, RoomTopic
 from gateway.live.dialler import Dialler
-from gateway.live.judge import Judge
+from gateway.live.fanout import Subscriber
+from gateway.live.hub import Hub
+from gateway.live.judge import ByHub, ByRelay, Judge
 from gateway.live.registry import Registry
 from gateway.live.relay import Relay
 from gateway.live.requests import (
@@ -46,6 +49,7 @@ from gateway.live.requests import (
 )
 from gateway.live.session import Session, State
 from gateway.live.socket import ClientSocket
+from gateway.live.writer import Stalled, Writer
 from gateway.logs import connection as connection_in_logs
 from gateway.messages.intake import Intake
 
@@ -79,6 +83,7 @@ class Services:
     intake: Intake
     queues: PrivateQueues
     dialler: Dialler
+    hub: Hub
     registry: Registry
     frame_bytes: int
     upstream_frame_bytes: int
@@ -113,9 +118,15 @@ class Connection:
             stream, frame_bytes=services.frame_bytes, stall_timeout=services.stall_timeout
         )
         self._relay: Relay | None = None
+        self._joined: dict[str, tuple[Stream, Subscriber]] = {}
         self._deadline: asyncio.TimerHandle | None = None
         self._receipt: str | None = None
         self._ended = False
+
+    @property
+    def writer(self) -> Writer:
+        """Where the hub delivers to."""
+        return self._socket.writer
 
     @property
     def node(self) -> str | None:
@@ -180,6 +191,9 @@ class Connection:
             self._deadline.cancel()
         if self._relay is not None:
             self._relay.close()
+        for joined in self._joined.values():
+            self._services.hub.leave(*joined)
+        self._joined.clear()
 
     async def _take(self, data: bytes) -> None:
         """Whatever is wrong with the data, or with us, ends the connection with its reason."""
@@ -194,6 +208,8 @@ class Connection:
                     self._receipt = None
         except GatewayError as error:
             self.end(error)
+        except Stalled:
+            self.end(TooSlow("messages were not read fast enough"))
         except Exception:
             logger.exception("a frame could not be handled")
             self.end(Internal("the gateway failed; its log says why"))
@@ -206,7 +222,7 @@ class Connection:
             case Subscribe():
                 await self._subscribe(request)
             case Unsubscribe():
-                await self._pass(judge.unsubscribe(self._who, request))
+                await self._unsubscribe(request)
             case Send():
                 await self._pass(judge.send(self._who, request), dial=True)
             case Post():
@@ -249,10 +265,24 @@ class Connection:
         logger.info("%s speaks STOMP %s", self.identity.user, request.version)
 
     async def _subscribe(self, request: Subscribe) -> None:
-        frame = await self._services.judge.subscribe(self._who, request)
-        if isinstance(request.destination, RoomQueue):
-            await self._services.queues.ensure_private_queue(request.destination.room)
-        await self._pass(frame, dial=True)
+        match await self._services.judge.subscribe(self._who, request):
+            case ByHub(stream, resume_after):
+                subscriber = Subscriber(self, request.key)
+                self._joined[request.key] = (stream, subscriber)
+                await self._services.hub.join(stream, subscriber, resume_after=resume_after)
+                self._acknowledge(request.frame)
+            case ByRelay(frame):
+                if isinstance(request.destination, RoomQueue):
+                    await self._services.queues.ensure_private_queue(request.destination.room)
+                await self._pass(frame, dial=True)
+
+    async def _unsubscribe(self, request: Unsubscribe) -> None:
+        joined = self._joined.pop(request.key, None)
+        if joined is None:
+            await self._pass(self._services.judge.unsubscribe(self._who, request))
+        else:
+            self._services.hub.leave(*joined)
+            self._acknowledge(request.frame)
 
     async def _post(self, request: Post) -> None:
         try:

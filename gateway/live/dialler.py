@@ -6,11 +6,10 @@ import logging
 import ssl
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from broker.balancer import Balancer, Lease, NoNodeAvailable
 from broker.credentials import Credentials
-from broker.upstream import DialError, LoginRefused, Upstream, dial, log_in
+from broker.upstream import DialError, LoginRefused, Upstream, open_session
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable
@@ -64,17 +63,11 @@ class Dialler:
                 return upstream, lease
 
     async def _session(self, lease: Lease, who: Identity, version: str) -> Upstream:
-        secure = urlsplit(lease.node.web_stomp).scheme == "wss"
-        websocket = await dial(
+        return await open_session(
             lease.node,
-            timeout=self.timeout,
-            ssl_options=self.tls if secure else None,
-            protocol=f"v{version.replace('.', '')}.stomp",
-        )
-        return await log_in(
-            websocket,
             Credentials(who.user, self.passcodes.issue(who), self.vhost),
             timeout=self.timeout,
+            tls=self.tls,
             version=version,
             heart_beat=HEART_BEAT,
         )

@@ -6,14 +6,15 @@ here; what an access rule opens passes byte for byte. Everything else is refused
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from broker.stomp import Frame, serialise
-from broker.topology import Topology
+from broker.topology import Stream, Topology
 from gateway.auth.access import Direction
 from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
 from gateway.domain.identity import Identity
-from gateway.errors import GatewayError, Refused
+from gateway.errors import GatewayError, Invalid, Refused
 from gateway.live.destinations import Destination, RoomQueue, RoomTopic
 from gateway.live.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 
@@ -25,24 +26,48 @@ ROOM_HEADERS: Final = ("destination", "id", "ack", "prefetch-count", "receipt")
 QUEUE_HEADERS: Final = frozenset({"durable", "persistent", "auto-delete", "exclusive"})
 
 
-class Judge:
-    """Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for what may not pass."""
+@dataclass(frozen=True, slots=True)
+class ByHub:
+    """A topic that the hub serves, from now on or after a seq."""
 
-    def __init__(self, permissions: Permissions, topology: Topology) -> None:
+    stream: Stream
+    resume_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ByRelay:
+    """A SUBSCRIBE for the broker."""
+
+    frame: bytes
+
+
+class Judge:
+    """Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for what may not pass.
+
+    ``shared``: topics are served by the hub, unless the client wants to acknowledge.
+    """
+
+    def __init__(self, permissions: Permissions, topology: Topology, *, shared: bool) -> None:
         self._permissions = permissions
         self._topology = topology
+        self._shared = shared
 
-    async def subscribe(self, who: Identity, request: Subscribe) -> bytes:
-        """The SUBSCRIBE for the broker."""
+    async def subscribe(self, who: Identity, request: Subscribe) -> ByHub | ByRelay:
         frame = request.frame
         try:
             await self._may_join(who, request.destination)
             _refuse_queue_headers(frame)
         except GatewayError:
             if self._opened(who, Direction.SUBSCRIBE, frame):
-                return frame.raw
+                return ByRelay(frame.raw)
             raise
-        return self._for_room(request.destination, frame)
+        resume_after = frame.get("resume-after")
+        match request.destination:
+            case RoomTopic(stream) if self._shared and frame.get("ack") in (None, "auto"):
+                return ByHub(stream, None if resume_after is None else _seq(resume_after))
+        if resume_after is not None:
+            raise Invalid("resume-after is for topics that the gateway fans out, with ack:auto")
+        return ByRelay(self._for_room(request.destination, frame))
 
     def unsubscribe(self, who: Identity, request: Unsubscribe) -> bytes:
         """The UNSUBSCRIBE for the broker; ``durable:true`` on it would delete a queue."""
@@ -96,6 +121,12 @@ class Judge:
             name = self._topology.private_queue(destination.room).name
             headers["destination"] = f"/amq/queue/{name}"
         return serialise(frame.command, headers.items())
+
+
+def _seq(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text)
+    raise Invalid(f"resume-after:{text[:40]}: must be the last seq that you have, or 0")
 
 
 def _shapes_queues(frame: Frame) -> bool:

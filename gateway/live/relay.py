@@ -14,11 +14,11 @@ from typing import Final, Protocol
 from tornado.iostream import StreamClosedError
 
 from broker.balancer import Lease
+from broker.pulse import Pulse
 from broker.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
 from broker.upstream import Upstream
 from broker.wsframes import Opcode, WebSocketError, walk
 from gateway.errors import BrokerUnavailable, GatewayError, Refused, TooSlow
-from gateway.live.pulse import Pulse
 from gateway.live.writer import Stalled, Writer
 
 _READ_BYTES: Final = 65_536
@@ -67,7 +67,7 @@ class Relay:
         self._client = client
         self._ended = ended
         self._frame_bytes = frame_bytes
-        self._writer = Writer(upstream.stream, stall_timeout=stall_timeout, send=upstream.send)
+        self._writer = Writer(upstream.stream, stall_timeout=stall_timeout, encode=upstream.frame)
         self._received_at = loop.time()
         self._closed = False
         sends, hears = upstream.heart_beat

@@ -8,6 +8,7 @@ from typing import Final
 
 from tornado.iostream import IOStream
 
+from broker.pulse import Pulse
 from broker.stomp import (
     CLIENT_COMMANDS,
     Frame,
@@ -30,7 +31,6 @@ from broker.wsframes import (
     close_payload,
 )
 from gateway.errors import BadFrame, BadUtf8, TooLarge
-from gateway.live.pulse import Pulse
 from gateway.live.writer import Writer
 
 _READ_BYTES: Final = 65_536

@@ -13,7 +13,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import GatewayError, Refused, RoomClosed, UnknownRoom
 from gateway.live.destinations import parse
-from gateway.live.judge import Judge
+from gateway.live.judge import ByRelay, Judge
 from gateway.live.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 
 TOPOLOGY = Topology("t")
@@ -41,6 +41,7 @@ JUDGE = Judge(
         ),
     ),
     TOPOLOGY,
+    shared=False,
 )
 
 
@@ -60,7 +61,9 @@ def frame(command: str, *headers: tuple[str, str]) -> Frame:
 def subscribe(identity: Identity, destination: str, *headers: tuple[str, str]) -> bytes:
     received = frame("SUBSCRIBE", ("destination", destination), ("id", "s"), *headers)
     request = Subscribe("s", parse(destination, TOPOLOGY), received)
-    return asyncio.run(JUDGE.subscribe(identity, request))
+    passage = asyncio.run(JUDGE.subscribe(identity, request))
+    assert isinstance(passage, ByRelay)
+    return passage.frame
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def test_of_a_room_subscription_only_known_headers_pass_and_each_once() -> None:
 def test_what_a_rule_opens_passes_byte_for_byte() -> None:
     received = frame("SUBSCRIBE", ("destination", "/queue/orders.1"), ("id", "s"), ("odd", "a:b"))
     request = Subscribe("s", parse("/queue/orders.1", TOPOLOGY), received)
-    assert asyncio.run(JUDGE.subscribe(who("s", "service"), request)) == received.raw
+    assert asyncio.run(JUDGE.subscribe(who("s", "service"), request)) == ByRelay(received.raw)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
-from gateway.live.pulse import Pulse
+from broker.pulse import Pulse
 
 
 class Handle:

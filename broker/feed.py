@@ -1,0 +1,207 @@
+"""A set of topic subscriptions kept alive on one node after the other.
+
+The subscription is ``/exchange/amq.topic/<key>``: an exclusive queue of the connection's own, gone
+with it. What was published while no feed stood is not made up here: whoever listens is told when a
+subscription stands and when everything is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import count
+from random import Random
+from typing import Final, Protocol
+
+from tornado.iostream import StreamClosedError
+
+from broker.backoff import BackOff
+from broker.balancer import Lease, NoNodeAvailable
+from broker.node import Node
+from broker.pulse import Pulse
+from broker.stomp import (
+    SERVER_COMMANDS,
+    Frame,
+    FrameParser,
+    HeartBeat,
+    Limits,
+    StompError,
+    serialise,
+)
+from broker.topology import EXCHANGE
+from broker.upstream import DialError, Upstream
+from broker.wsframes import Data, MessageReader, Ping, WebSocketError
+
+logger = logging.getLogger(__name__)
+
+_READ_BYTES: Final = 262_144
+_BACK_OFF: Final = BackOff(first=0.05, longest=2.0)
+
+#: Milliseconds: what is sent and what is wanted. RabbitMQ beats at half of it, so that a node that
+#: hangs is replaced within three seconds.
+HEART_BEAT: Final = (2_000, 1_000)
+
+
+class Listener(Protocol):
+    """Who is told, from the event loop, what happens to the feed of a number."""
+
+    def standing(self, feed: int, key: str) -> None:
+        """Whatever is published with this key from now on arrives."""
+
+    def arrived(self, feed: int, key: str, message: Frame) -> None: ...
+
+    def lost(self, feed: int) -> None:
+        """Nothing stands any more; the feed is looking for another node."""
+
+
+class FeedBroken(Exception):
+    """Why a session with a node ended."""
+
+
+class Feed:
+    """``acquire`` finds a node, other than those that the other feeds are on; ``session`` logs in
+    there. ``frame_bytes`` bounds a message."""
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        acquire: Callable[[], Lease],
+        session: Callable[[Node], Awaitable[Upstream]],
+        listener: Listener,
+        frame_bytes: int,
+        rng: Random,
+    ) -> None:
+        self.number = number
+        #: The name of the node that it is on.
+        self.node: str | None = None
+        self._acquire = acquire
+        self._session = session
+        self._listener = listener
+        self._frame_bytes = frame_bytes
+        self._rng = rng
+        self._ids: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+        self._numbers = count(1)
+        self._upstream: Upstream | None = None
+        self._received_at = self._sent_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"feed {self.number}")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def subscribe(self, key: str) -> None:
+        """Keep this key subscribed, from now on and on every node to come."""
+        if key not in self._ids:
+            # Never the same id twice: RabbitMQ closes the connection for a second SUBSCRIBE of it.
+            self._ids[key] = id = str(next(self._numbers))
+            self._keys[id] = key
+            self._send_subscribe(key)
+
+    def unsubscribe(self, key: str) -> None:
+        id = self._ids.pop(key, None)
+        if id is not None:
+            del self._keys[id]
+            self._send("UNSUBSCRIBE", ("id", id))
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                lease = self._acquire()
+            except NoNodeAvailable as error:
+                logger.debug("feed %d: %s", self.number, error)
+            else:
+                with lease:
+                    failures = 0 if await self._serve(lease) else failures
+            failures += 1
+            await asyncio.sleep(_BACK_OFF.delay(failures) * self._rng.uniform(0.5, 1.0))
+
+    async def _serve(self, lease: Lease) -> bool:
+        """One session, from dial to loss; whether there was one."""
+        self.node = lease.node.name
+        try:
+            upstream = await self._session(lease.node)
+        except DialError as error:
+            lease.failed(error.what)
+            logger.warning("feed %d: %s", self.number, error)
+            self.node = None
+            return False
+        lease.up()
+        logger.info("feed %d is on %s", self.number, self.node)
+        try:
+            await self._read(upstream)
+        except (StreamClosedError, FeedBroken, StompError, WebSocketError) as error:
+            logger.warning("feed %d lost %s: %s", self.number, self.node, error)
+        finally:
+            self._upstream = self.node = None
+            upstream.close()
+            self._listener.lost(self.number)
+        return True
+
+    async def _read(self, upstream: Upstream) -> None:
+        loop = asyncio.get_running_loop()
+        self._upstream = upstream
+        self._received_at = self._sent_at = loop.time()
+        sends, hears = upstream.heart_beat
+        pulse = Pulse(
+            loop,
+            outgoing=sends / 1000,
+            incoming=hears / 1000,
+            sent_at=lambda: self._sent_at,
+            received_at=lambda: self._received_at,
+            beat=lambda: self._write(b"\n"),
+            lost=upstream.stream.close,
+        )
+        messages = MessageReader(self._frame_bytes, masked=False)
+        frames = FrameParser(Limits(frame_bytes=self._frame_bytes), SERVER_COMMANDS)
+        try:
+            for key in self._ids:
+                self._send_subscribe(key)
+            data = upstream.leftover
+            while True:
+                for event in messages.feed(data):
+                    if isinstance(event, Data):
+                        for frame in frames.feed(event.payload):
+                            if not isinstance(frame, HeartBeat):
+                                self._take(frame)
+                    elif isinstance(event, Ping):
+                        upstream.pong(event.payload)
+                data = await upstream.stream.read_bytes(_READ_BYTES, partial=True)
+                self._received_at = loop.time()
+        finally:
+            pulse.stop()
+
+    def _take(self, frame: Frame) -> None:
+        match frame.command:
+            case "MESSAGE":
+                key = self._keys.get(frame.get("subscription") or "")
+                # What was on its way when its key was given up has no taker.
+                if key is not None:
+                    self._listener.arrived(self.number, key, frame)
+            case "RECEIPT":
+                key = self._keys.get(frame.get("receipt-id") or "")
+                if key is not None:
+                    self._listener.standing(self.number, key)
+            case _:
+                raise FeedBroken(f"{frame.command}: {frame.get('message')}")
+
+    def _send_subscribe(self, key: str) -> None:
+        id = self._ids[key]
+        destination = f"/exchange/{EXCHANGE}/{key}"
+        self._send("SUBSCRIBE", ("id", id), ("destination", destination), ("receipt", id))
+
+    def _send(self, command: str, *headers: tuple[str, str]) -> None:
+        self._write(serialise(command, headers))
+
+    def _write(self, data: bytes) -> None:
+        """A connection that is lost swallows it: everything is subscribed anew on the next."""
+        if self._upstream is not None and not self._upstream.stream.closed():
+            self._sent_at = asyncio.get_running_loop().time()
+            self._upstream.send(data)

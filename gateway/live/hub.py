@@ -1,0 +1,120 @@
+"""One subscription upstream per topic, every local subscriber served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from broker.feed import Feed
+from broker.stomp import Frame
+from broker.topology import Stream, Topology
+from gateway.errors import BrokerUnavailable
+from gateway.live.fanout import FanOut, Subscriber
+from gateway.live.pages import History
+from gateway.live.topic import Topic
+
+#: Seconds that a topic stays subscribed upstream when its last subscriber has left: a class that
+#: reloads its page comes back to a topic that stands.
+LINGER: Final = 30.0
+#: Seconds that a new topic may take to stand.
+STAND_TIMEOUT: Final = 10.0
+#: Topics that read the history at the same time, e.g. when a node is lost.
+_READERS: Final = 8
+
+
+class Hub:
+    """Made before its feeds, which it listens to; :meth:`attach` gives them to it."""
+
+    def __init__(
+        self, topology: Topology, history: History, *, budget: int, linger: float = LINGER
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._topology = topology
+        self._history = history
+        self._linger = linger
+        self._fan_out = FanOut(budget=budget)
+        self._reading = asyncio.Semaphore(_READERS)
+        self._feeds: Sequence[Feed] = ()
+        self._topics: dict[str, Topic] = {}
+        self._lingering: dict[str, asyncio.TimerHandle] = {}
+
+    def attach(self, feeds: Sequence[Feed]) -> None:
+        self._feeds = feeds
+
+    def __len__(self) -> int:
+        """How many topics are subscribed upstream."""
+        return len(self._topics)
+
+    def __iter__(self) -> Iterator[Topic]:
+        return iter(tuple(self._topics.values()))
+
+    async def join(
+        self, stream: Stream, subscriber: Subscriber, *, resume_after: int | None
+    ) -> None:
+        """Returns when the subscriber can miss nothing any more; see :meth:`Topic.join`.
+
+        Whatever comes of it, the caller leaves with :meth:`leave`. Raises
+        :class:`BrokerUnavailable` when no feed stands in time, and what :meth:`Topic.join` raises.
+        """
+        topic = self._enter(stream)
+        try:
+            async with asyncio.timeout(STAND_TIMEOUT):
+                await topic.stood.wait()
+        except TimeoutError:
+            raise BrokerUnavailable("no broker node feeds this topic") from None
+        await topic.join(subscriber, resume_after)
+
+    def leave(self, stream: Stream, subscriber: Subscriber) -> None:
+        """Nothing more is delivered to the subscriber, which has called :meth:`join` before."""
+        key = self._topology.routing_key(stream)
+        topic = self._topics[key]
+        topic.outlet.remove(subscriber)
+        topic.users -= 1
+        if not topic.users:
+            self._lingering[key] = self._loop.call_later(self._linger, self._release, key)
+
+    def close(self) -> None:
+        for timer in self._lingering.values():
+            timer.cancel()
+        for topic in self:
+            topic.close()
+
+    # What the feeds tell
+
+    def standing(self, feed: int, key: str) -> None:
+        if topic := self._topics.get(key):
+            topic.feed_standing(feed)
+
+    def arrived(self, feed: int, key: str, message: Frame) -> None:
+        if topic := self._topics.get(key):
+            topic.arrived(feed, message)
+
+    def lost(self, feed: int) -> None:
+        for topic in self:
+            topic.feed_lost(feed)
+
+    def _enter(self, stream: Stream) -> Topic:
+        key = self._topology.routing_key(stream)
+        if timer := self._lingering.pop(key, None):
+            timer.cancel()
+        topic = self._topics.get(key)
+        if topic is None:
+            topic = self._topics[key] = Topic(
+                stream,
+                f"/topic/{key}",
+                history=self._history,
+                fan_out=self._fan_out,
+                reading=self._reading,
+                clock=self._loop.time,
+            )
+            for feed in self._feeds:
+                feed.subscribe(key)
+        topic.users += 1
+        return topic
+
+    def _release(self, key: str) -> None:
+        del self._lingering[key]
+        self._topics.pop(key).close()
+        for feed in self._feeds:
+            feed.unsubscribe(key)

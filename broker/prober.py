@@ -1,0 +1,84 @@
+"""Active health: whether each node takes the gateway's own login, asked over and over.
+
+A probe goes the way that clients go (TCP, TLS, WebSocket, STOMP CONNECT), so what it finds is what
+they would find.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+
+from broker.balancer import Balancer
+from broker.credentials import Credentials
+from broker.node import Node, Probe
+from broker.upstream import DialError, dial, log_in
+
+log = logging.getLogger(__name__)
+
+
+class Prober:
+    """Probes each node every ``interval`` seconds and reports to the balancer.
+
+    ``timeout`` (seconds) bounds the dial, and again the login. ``clock`` is the balancer's.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        balancer: Balancer,
+        credentials: Credentials,
+        *,
+        interval: float,
+        timeout: float,
+        clock: Callable[[], float],
+        ssl_options: ssl.SSLContext | None = None,
+    ) -> None:
+        self._nodes = nodes
+        self._balancer = balancer
+        self._credentials = credentials
+        self._interval = interval
+        self._timeout = timeout
+        self._clock = clock
+        self._ssl_options = ssl_options
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Probe in the background, one task a node, until :meth:`close`."""
+        self._tasks = [
+            asyncio.create_task(self._watch(node), name=f"prober {node.name}")
+            for node in self._nodes
+        ]
+
+    async def close(self) -> None:
+        """Stop; a probe under way is dropped with its socket."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def probe(self, node: Node) -> Probe:
+        """Log in to a node and leave again."""
+        began = self._clock()
+        try:
+            websocket = await dial(node, timeout=self._timeout, ssl_options=self._ssl_options)
+            upstream = await log_in(websocket, self._credentials, timeout=self._timeout)
+        except DialError as error:
+            return Probe(began, error=error.what)
+        upstream.close()
+        return Probe(began, latency=self._clock() - began)
+
+    async def _watch(self, node: Node) -> None:
+        error: str | None = None
+        while True:
+            probe = await self.probe(node)
+            self._balancer.report(node.name, probe)
+            if probe.error != error:
+                error = probe.error
+                if error is None:
+                    log.info("%s works again", node.name)
+                else:
+                    log.warning("%s is out: %s", node.name, error)
+            await asyncio.sleep(self._interval)

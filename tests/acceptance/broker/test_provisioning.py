@@ -1,0 +1,77 @@
+"""What an operator sees and mends from the command line, against real nodes."""
+
+import pytest
+
+from broker.credentials import Credentials
+from broker.node import Node
+from broker.provision import Check, NodeUnreachable, apply, verify
+from broker.topology import EXCHANGE, Topology
+from devenv.cluster import Cluster
+
+pytestmark = pytest.mark.cluster
+
+TOPOLOGY = Topology()
+
+
+def test_what_is_missing_is_named_and_applying_mends_it(
+    nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    name = f"queue {TOPOLOGY.private_queue(room).name}"
+    fine = [Check(f"exchange {EXCHANGE}"), Check(f"publishing to {EXCHANGE}")]
+    assert verify(nodes[0], credentials, TOPOLOGY, rooms=[room], timeout=5) == [
+        *fine,
+        Check(name, "missing"),
+    ]
+    for node in nodes:
+        assert apply(node, credentials, TOPOLOGY, rooms=[room], timeout=5) == [Check(name)]
+        assert verify(node, credentials, TOPOLOGY, rooms=[room], timeout=5) == [*fine, Check(name)]
+
+
+def test_a_queue_with_other_arguments_is_described_and_not_touched(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    queue = TOPOLOGY.private_queue(room).name
+    cluster.node(1).management("PUT", f"/api/queues/%2F/{queue}", cluster.admin, {"durable": True})
+    [check] = apply(nodes[0], credentials, TOPOLOGY, rooms=[room], timeout=5)
+    assert check.problem is not None
+    assert "inequivalent arg" in check.problem
+    assert verify(nodes[0], credentials, TOPOLOGY, rooms=[room], timeout=5)[-1] == check
+
+
+def test_a_user_who_may_not_publish_is_told(cluster: Cluster, nodes: list[Node], room: int) -> None:
+    node, admin = cluster.node(1), cluster.admin
+    node.management("PUT", "/api/users/reader", admin, {"password": "pw-of-reader", "tags": ""})
+    node.management(
+        "PUT",
+        "/api/permissions/%2F/reader",
+        admin,
+        {"configure": "", "write": "", "read": ".*"},
+    )
+    try:
+        checks = verify(
+            nodes[0], Credentials("reader", "pw-of-reader"), TOPOLOGY, rooms=[], timeout=5
+        )
+    finally:
+        node.management("DELETE", "/api/users/reader", admin)
+    assert [check.problem is None for check in checks] == [True, False]
+    assert "ACCESS_REFUSED" in (checks[1].problem or "")
+
+
+@pytest.mark.parametrize(
+    ("login", "vhost", "match"),
+    [("gateway", "/", "password is wrong"), (None, "elsewhere", "may not enter vhost 'elsewhere'")],
+)
+def test_a_login_that_fails_says_why_and_keeps_the_secret(
+    nodes: list[Node], credentials: Credentials, login: str | None, vhost: str, match: str
+) -> None:
+    passcode = "wrong-secret" if login else credentials.passcode
+    who = Credentials(login or credentials.login, passcode, vhost)
+    with pytest.raises(NodeUnreachable, match=match) as caught:
+        verify(nodes[0], who, TOPOLOGY, rooms=[], timeout=5)
+    assert passcode not in repr(caught.value)
+
+
+def test_a_node_that_is_away_is_unreachable(credentials: Credentials) -> None:
+    away = Node("r9", "ws://127.0.0.1:1/ws", "amqp://127.0.0.1:1")
+    with pytest.raises(NodeUnreachable, match=r"r9: .*refused"):
+        verify(away, credentials, TOPOLOGY, rooms=[], timeout=5)

@@ -157,8 +157,8 @@ async def running(config: Config) -> AsyncIterator[Addresses]:
         for feed in feeds:
             feed.start()
             stack.push_async_callback(feed.close)
-        public = Listener(gateway.public, what="server.address, server.port", tls=client_tls)
-        internal = Listener(gateway.internal, what="server.internal_address, server.internal_port")
+        public = Listener(gateway.public, what="server.port", tls=client_tls)
+        internal = Listener(gateway.internal, what="server.internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
         # the last one is gone, and posts in hand are answered before their sockets are cut.
         stack.push_async_callback(internal.close)

@@ -1,0 +1,217 @@
+"""``gateway doctor``: what is wrong with an installation, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+
+from broker import provision
+from broker.credentials import Credentials
+from broker.node import Node
+from broker.provision import NodeUnreachable
+from broker.topology import Topology
+from broker.upstream import DialError, LoginRefused, dial, log_in
+from gateway import tls
+from gateway.auth.access import AccessRules
+from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
+from gateway.auth.passcodes import Passcodes
+from gateway.auth.tokens import key_source
+from gateway.config import Config, ConfigError
+from gateway.domain.identity import Identity
+from gateway.errors import GatewayError
+from gateway.store import Store
+
+#: A certificate that ends sooner is told about.
+_RENEW_WITHIN: Final = timedelta(days=14)
+#: Whom RabbitMQ has never heard of, so that it must ask the gateway.
+_NOBODY: Final = "gateway-doctor"
+#: RabbitMQ's account with a password that everyone knows.
+_GUEST: Final = "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``problem`` is None if it is as it should be."""
+
+    what: str
+    problem: str | None = None
+    mend: str | None = None
+
+
+async def examine(config: Config) -> AsyncIterator[Finding]:
+    """Look at everything the gateway needs; nothing is changed but the database's schema."""
+    yield _origins(config)
+    yield _access(config)
+    yield _certificate(config)
+    yield await _tokens(config)
+    rooms: list[int] = []
+    try:
+        store = await Store.open(config.store.url.get_secret_value())
+    except GatewayError as error:
+        yield Finding("database", error.detail, "see store.url")
+    else:
+        try:
+            rooms = await store.open_rooms()
+            yield await _logins(config, store)
+        finally:
+            await store.close()
+    try:
+        context = tls.for_broker(config.broker.tls)
+    except ConfigError as error:
+        yield Finding("TLS towards RabbitMQ", str(error), "see broker.tls")
+        return
+    for n in config.broker.nodes:
+        node = Node(n.name, n.web_stomp, n.amqp, n.max_connections)
+        async for finding in _node(config, node, context, rooms=rooms):
+            yield finding
+
+
+def _origins(config: Config) -> Finding:
+    what = "origins of pages"
+    origins = config.server.origins
+    if not origins:
+        return Finding(
+            what,
+            "server.origins is empty: no page in a browser may use the gateway",
+            "list the addresses that browsers show, e.g. https://school.example",
+        )
+    insecure = [origin for origin in origins if origin.startswith("http://")]
+    if config.server.tls is not None and insecure:
+        return Finding(
+            what,
+            f"{', '.join(insecure)}: not https, while the gateway speaks TLS",
+            "list the https:// origins in server.origins",
+        )
+    return Finding(f"{what}: {', '.join(origins)}")
+
+
+def _access(config: Config) -> Finding:
+    what = "access rules"
+    try:
+        AccessRules(config.access)
+    except ConfigError as error:
+        return Finding(what, str(error), "see access in the configuration")
+    return Finding(f"{what}: {len(config.access)}")
+
+
+def _certificate(config: Config) -> Finding:
+    what = "TLS towards clients"
+    if config.server.tls is None:
+        return Finding(f"{what}: none here (a proxy in front must bring it)")
+    try:
+        tls.for_clients(config.server.tls)
+        certificate = x509.load_pem_x509_certificate(config.server.tls.certificate.read_bytes())
+    except ConfigError as error:
+        return Finding(what, str(error), "see server.tls")
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    if left < _RENEW_WITHIN:
+        ends = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+        return Finding(what, f"the certificate ends on {ends}", "renew it and restart the gateway")
+    return Finding(what)
+
+
+async def _tokens(config: Config) -> Finding:
+    what = "tokens (auth.jwt)"
+    jwt = config.auth.jwt
+    if jwt is None:
+        return Finding(f"{what}: none are taken, only local accounts")
+    try:
+        key_source(jwt, clock=time.monotonic)
+        if jwt.jwks_url is not None:
+            read_key_set(await HttpDocument(jwt.jwks_url)(), jwt.algorithms)
+    except ConfigError as error:
+        return Finding(what, str(error), "see auth.jwt")
+    except KeySetUnavailable as error:
+        return Finding(what, str(error), "see auth.jwt.jwks_url; tokens are refused meanwhile")
+    return Finding(what)
+
+
+async def _logins(config: Config, store: Store) -> Finding:
+    if config.auth.jwt is None and not await store.accounts():
+        return Finding(
+            "database",
+            "there is no account, and no tokens are taken: nobody can log in",
+            "gateway user add NAME --role host",
+        )
+    return Finding("database")
+
+
+async def _node(
+    config: Config, node: Node, context: ssl.SSLContext, *, rooms: list[int]
+) -> AsyncIterator[Finding]:
+    broker = config.broker
+    own = Credentials(broker.user, broker.password.get_secret_value(), broker.vhost)
+
+    async def web_stomp(credentials: Credentials) -> None:
+        secure = context if node.web_stomp.startswith("wss:") else None
+        stream = await dial(node, timeout=broker.dial_timeout, ssl_options=secure)
+        (await log_in(stream, credentials, timeout=broker.dial_timeout)).close()
+
+    mend = f"is the node up, is web_stomp right, and do user and password fit: {node.web_stomp}"
+    reached = await _tried(f"{node.name}: Web-STOMP as {own.login}", lambda: web_stomp(own), mend)
+    yield reached
+    for finding in await _amqp(config, node, own, context, rooms=rooms):
+        yield finding
+    if reached.problem is None:
+        yield await _no_guest(node, lambda: web_stomp(Credentials(_GUEST, _GUEST, own.vhost)))
+        yield await _tried(
+            f"{node.name}: asks a gateway about users",
+            lambda: web_stomp(Credentials(_NOBODY, _passcode(config), own.vhost)),
+            "a gateway with the same auth.secret must serve where auth_http.user_path in"
+            " rabbitmq.conf points: its internal listener, path /broker/auth/user",
+        )
+
+
+async def _tried(what: str, look: Callable[[], Awaitable[None]], mend: str) -> Finding:
+    try:
+        await look()
+    except DialError as error:
+        return Finding(what, error.what, mend)
+    return Finding(what)
+
+
+async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) -> Finding:
+    what = f"{node.name}: {_GUEST} is gone"
+    try:
+        await log_in_as_guest()
+    except LoginRefused:
+        return Finding(what)
+    except DialError as error:
+        return Finding(what, error.what)
+    return Finding(
+        what, "everyone who reaches the node can log in", f"rabbitmqctl delete_user {_GUEST}"
+    )
+
+
+async def _amqp(
+    config: Config, node: Node, own: Credentials, context: ssl.SSLContext, *, rooms: list[int]
+) -> list[Finding]:
+    try:
+        checks = await asyncio.to_thread(
+            provision.verify,
+            node,
+            own,
+            Topology(config.broker.prefix),
+            rooms=rooms,
+            timeout=config.broker.dial_timeout,
+            ssl_context=context if node.amqp.startswith("amqps:") else None,
+        )
+    except NodeUnreachable as error:
+        return [Finding(f"{node.name}: AMQP as {own.login}", str(error), f"see {node.amqp}")]
+    mend = "gateway topology apply; for refusals, rabbitmqctl set_permissions (conf/rabbitmq)"
+    return [
+        Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
+        for check in checks
+    ]
+
+
+def _passcode(config: Config) -> str:
+    passcodes = Passcodes(config.auth.secret.get_secret_value(), clock=time.time)
+    return passcodes.issue(Identity(_NOBODY, frozenset(), time.time() + 60))

@@ -1,0 +1,131 @@
+"""``gateway check-config``, ``user``, ``token``, ``doctor``, and what they say when it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jwt
+import pytest
+
+from tests.integration.process.conftest import JWT_SECRET, SECRET, Run
+
+
+def test_the_effective_configuration_is_shown_without_its_secrets(
+    run: Run, environment: dict[str, str]
+) -> None:
+    environment["GATEWAY_STORE__URL"] = "postgresql://interact:hunter3@db/interact"
+    result = run("check-config")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert "server.address = '127.0.0.1'" in lines
+    assert "broker.nodes.0.name = 'r1'" in lines
+    assert "broker.password = ***" in lines
+    assert "store.url = 'postgresql://interact:***@db/interact'" in lines
+    for secret in (SECRET, JWT_SECRET, "hunter2", "hunter3"):
+        assert secret not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("GATEWAY_SERVER__PROT", "1", "server.prot (environment variable GATEWAY_SERVER__PROT)"),
+        ("GATEWAY_AUTH__SECRET", "hunter2", "auth.secret"),
+        ("GATEWAY_CONFIG", "/nowhere/gateway.toml", "/nowhere/gateway.toml: cannot be read"),
+        ("GATEWAY_ACCESS", '[{"roles":["r"],"send":["nonsense"]}]', "access.0.send: 'nonsense'"),
+        ("GATEWAY_BROKER__TLS__CA_FILE", "/nowhere/ca.pem", "broker.tls.ca_file: /nowhere/ca.pem"),
+    ],
+)
+def test_a_wrong_configuration_is_told_in_a_line_and_ends_with_2(
+    run: Run, environment: dict[str, str], variable: str, value: str, told: str
+) -> None:
+    environment[variable] = value
+    for command in ("check-config", "serve"):
+        result = run(command)
+        assert result.returncode == 2
+        assert told in result.stderr
+        assert "Traceback" not in result.stderr
+        assert "hunter2" not in result.stderr
+
+
+def test_accounts_are_added_listed_replaced_and_removed(run: Run) -> None:
+    made_up = run("user", "add", "anna", "--role", "host", "--role", "admin")
+    assert made_up.returncode == 0
+    assert len(made_up.stdout.strip()) >= 20
+    given = run("user", "add", "안나", "--password-stdin", stdin="a good password\n")
+    assert (given.returncode, given.stdout) == (0, "added 안나\n")
+    assert run("user", "list").stdout == "anna\tadmin\thost\n안나\n"
+    again = run("user", "add", "anna")
+    assert again.returncode == 1
+    assert again.stderr == "gateway: anna has an account already; --replace changes it\n"
+    assert run("user", "add", "anna", "--replace").returncode == 0
+    assert run("user", "list").stdout == "anna\n안나\n"
+    assert run("user", "remove", "anna").returncode == 0
+    gone = run("user", "remove", "anna")
+    assert (gone.returncode, gone.stderr) == (1, "gateway: there is no account anna\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "told"),
+    [
+        (["add", "a\nb"], "", "printable characters only"),
+        (["add", ""], "", "non-empty"),
+        (["add", "anna", "--password-stdin"], "short\n", "8 characters or more"),
+        (["add", "anna", "--password-stdin"], "", "8 characters or more"),
+    ],
+)
+def test_an_account_that_nobody_could_use_is_refused(
+    run: Run, arguments: list[str], stdin: str, told: str
+) -> None:
+    result = run("user", *arguments, stdin=stdin)
+    assert result.returncode == 1
+    assert told in result.stderr
+    assert run("user", "list").stdout == ""
+
+
+def test_a_token_is_one_that_the_gateway_accepts(run: Run) -> None:
+    result = run("token", "--user", "bob", "--role", "host", "--lifetime", "60")
+    claims = jwt.decode(
+        result.stdout.strip(), JWT_SECRET, algorithms=["HS256"], audience="interact"
+    )
+    assert (claims["sub"], claims["roles"], claims["iss"]) == ("bob", ["host"], "school")
+    assert claims["exp"] - claims["iat"] == 60
+
+
+def test_a_store_that_cannot_be_opened_is_told_in_a_line(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    for url in (
+        f"sqlite:///{tmp_path}/no/such/folder/x.db",
+        "postgresql://a:hunter2@127.0.0.1:9/x",
+    ):
+        environment["GATEWAY_STORE__URL"] = url
+        for arguments in (["serve"], ["user", "list"]):
+            result = run(*arguments)
+            assert result.returncode == 1, result.stderr
+            assert "Traceback" not in result.stderr
+            assert "hunter2" not in result.stderr
+            assert result.stderr.startswith("gateway: ")
+
+
+def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
+    result = run("doctor")
+    assert result.returncode == 1
+    assert "ok     database" in result.stdout
+    assert "WRONG  origins of pages: server.origins is empty" in result.stdout
+    assert "WRONG  r1: Web-STOMP as gateway: " in result.stdout
+    assert "WRONG  r1: AMQP as gateway: " in result.stdout
+    assert "Traceback" not in result.stderr
+    assert "hunter2" not in result.stdout + result.stderr
+
+
+def test_a_topology_without_a_node_is_told_in_a_line(run: Run) -> None:
+    result = run("topology", "show")
+    assert result.returncode == 1
+    assert result.stderr.startswith("gateway: no node of the cluster can be used:\n  r1: ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["user"], ["user", "add"], ["token"]])
+def test_a_command_that_does_not_exist_ends_with_2(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "usage: gateway" in result.stderr

@@ -1,0 +1,144 @@
+"""``gateway serve`` as a process: it starts without its broker, and stops when asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+from ssl import SSLContext, SSLError, TLSVersion, create_default_context
+from typing import IO
+from urllib.parse import urlsplit
+
+import pytest
+
+from devenv import tls
+from tests.integration.process.conftest import Run, command_line
+
+
+@contextmanager
+def serving(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """The process, and its public and internal URL."""
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        command_line("serve"), env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        yield process, *_addresses(process.stderr)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _addresses(log: IO[str]) -> tuple[str, str]:
+    seen = ""
+    for line in log:
+        seen += line
+        if found := re.search(r"serving (\S+), internal (\S+)", line):
+            return found[1], found[2]
+    raise AssertionError(f"the gateway ended:\n{seen}")
+
+
+def get(url: str, path: str, context: SSLContext | None = None) -> tuple[int, str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    connection = (
+        HTTPConnection(host, parts.port, timeout=10)
+        if context is None
+        else HTTPSConnection(host, parts.port, timeout=10, context=context)
+    )
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_without_its_broker_it_serves_and_is_not_ready(environment: dict[str, str]) -> None:
+    with serving(environment) as (_, public, internal):
+        assert get(public, "/healthz") == (200, "ok")
+        assert get(public, "/readyz") == (503, "unavailable")
+        status, body = get(internal, "/readyz")
+        assert status == 503
+        assert "publisher" in json.loads(body)["problems"]
+        assert get(public, "/metrics")[0] == 404
+        assert get(internal, "/metrics")[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_when_asked(environment: dict[str, str], number: signal.Signals) -> None:
+    with serving(environment) as (process, public, _):
+        parts = urlsplit(public)
+        # A connection that is kept alive holds nobody up.
+        with socket.create_connection((parts.hostname, parts.port)) as idle:
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+            process.send_signal(number)
+            assert process.wait(timeout=10) == 0
+        assert process.stderr is not None
+        rest = process.stderr.read()
+        assert "stopped" in rest
+        assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("key", ["PORT", "INTERNAL_PORT"])
+def test_a_port_in_use_is_told_in_a_line(environment: dict[str, str], key: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment[f"GATEWAY_SERVER__{key}"] = str(port)
+        result = subprocess.run(  # noqa: S603 - our own program
+            command_line("serve"),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert f"server.{key.lower()}: cannot listen on 127.0.0.1, port {port}" in last
+    assert "address already in use" in last
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unreadable_certificate_is_told_in_a_line(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "key.pem").write_text("no key")
+    environment["GATEWAY_SERVER__TLS__KEY"] = str(tmp_path / "key.pem")
+    for certificate, told in (
+        (tmp_path / "none.pem", "none.pem cannot be read"),
+        (tmp_path / "key.pem", "are no PEM certificate with its key"),
+    ):
+        environment["GATEWAY_SERVER__TLS__CERTIFICATE"] = str(certificate)
+        result = run("serve")
+        assert result.returncode == 2
+        assert "server.tls" in result.stderr
+        assert told in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_with_a_certificate_it_speaks_tls_1_2_and_newer_only(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    pair = tls.ensure(tmp_path)
+    environment["GATEWAY_SERVER__TLS__CERTIFICATE"] = str(pair.certificate)
+    environment["GATEWAY_SERVER__TLS__KEY"] = str(pair.key)
+    trusting = create_default_context(cafile=str(pair.authority))
+    with serving(environment) as (_, public, _):
+        assert public.startswith("https://")
+        assert get(public, "/healthz", trusting) == (200, "ok")
+        old = create_default_context(cafile=str(pair.authority))
+        with pytest.warns(DeprecationWarning, match="TLSv1"):
+            old.minimum_version = TLSVersion.TLSv1
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            old.maximum_version = TLSVersion.TLSv1_1
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.raises((SSLError, ConnectionError)):
+            get(public, "/healthz", old)

@@ -120,10 +120,14 @@ class Cluster:
     def delete_queues(self) -> None:
         """Delete every queue with its messages, so that the next test finds none."""
         node = self.nodes[0]
-        for queue in node.management("GET", "/api/queues?columns=name", self.admin) or []:
-            node.management(
-                "DELETE", f"/api/queues/%2F/{quote(queue['name'], safe='')}", self.admin
-            )
+        deadline = time.monotonic() + STOP_TIMEOUT
+        # Asked again until it is so: a cluster that has just been mended may fail at first.
+        while (queues := node.management("GET", "/api/queues", self.admin)) != []:
+            if time.monotonic() > deadline:
+                raise SetupError(f"RabbitMQ does not delete its queues: {queues}")
+            for queue in queues or []:
+                name = quote(queue["name"], safe="")
+                node.management("DELETE", f"/api/queues/%2F/{name}", self.admin)
 
     def start_node(self, number: int) -> None:
         """Start one node and wait until it serves and sees every other running node."""

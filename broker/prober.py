@@ -51,6 +51,8 @@ class Prober:
             asyncio.create_task(self._watch(node), name=f"prober {node.name}")
             for node in self._nodes
         ]
+        for task in self._tasks:
+            task.add_done_callback(_tell_if_broken)
 
     async def close(self) -> None:
         """Stop; a probe under way is dropped with its socket."""
@@ -82,3 +84,9 @@ class Prober:
                 else:
                     log.warning("%s is out: %s", node.name, error)
             await asyncio.sleep(self._interval)
+
+
+def _tell_if_broken(task: asyncio.Task[None]) -> None:
+    """The task ends only when it is cancelled; anything else must not go unseen."""
+    if not task.cancelled():
+        log.critical("%s is broken", task.get_name(), exc_info=task.exception())

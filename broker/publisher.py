@@ -119,6 +119,7 @@ class Publisher:
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
         self._supervisor = asyncio.create_task(self._supervise(), name="publisher")
+        self._supervisor.add_done_callback(_tell_if_broken)
 
     async def close(self) -> None:
         """Close the connection; what waits for a confirm fails at once."""
@@ -338,3 +339,9 @@ class Publisher:
     def _stalled(self) -> bool:
         since = self._unanswered_since
         return since is not None and asyncio.get_running_loop().time() - since >= STALLED
+
+
+def _tell_if_broken(task: asyncio.Task[None]) -> None:
+    """The task ends only when it is cancelled; anything else must not go unseen."""
+    if not task.cancelled():
+        log.critical("%s is broken", task.get_name(), exc_info=task.exception())

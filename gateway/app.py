@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,7 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
         (r"/()", PageHandler, files | {"default_filename": "index.html"}),
         (r"/static/(.*)", PageHandler, files),
+        trusted_proxies=services.trusted_proxies,
     )
 
 
@@ -64,9 +65,13 @@ def internal(readiness: Readiness, metrics: Metrics, broker_auth: BrokerAuth) ->
     )
 
 
-def _application(metrics: Metrics, *routes: tuple[str, type, Mapping[str, object]]) -> Application:
+def _application(
+    metrics: Metrics,
+    *routes: tuple[str, type, Mapping[str, object]],
+    trusted_proxies: Collection[str] = (),
+) -> Application:
     return Application(
         [(path, handler, dict(made_with)) for path, handler, made_with in routes],
         default_handler_class=NothingHereHandler,
-        log_function=partial(account_for, metrics=metrics),
+        log_function=partial(account_for, metrics=metrics, trusted_proxies=trusted_proxies),
     )

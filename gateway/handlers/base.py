@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
 from tornado.web import HTTPError, RequestHandler
 
 from gateway import logs
-from gateway.errors import GatewayError, UnknownPath
+from gateway.errors import GatewayError, Unavailable, UnknownPath
 from gateway.handlers import problem
+from gateway.handlers.caller import caller
 from gateway.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -33,6 +35,9 @@ class BaseHandler(RequestHandler):
 
     #: What a browser may do with an answer of this handler that it shows as a page.
     content_security_policy: ClassVar[str] = "default-src 'none'; frame-ancestors 'none'"
+
+    #: Of the line in the access log; what machines ask all the time is for debugging.
+    log_level: ClassVar[int] = logging.INFO
 
     def set_default_headers(self) -> None:
         # Called again before an error is written, which also drops what a handler had set.
@@ -78,13 +83,16 @@ class BaseHandler(RequestHandler):
         tb: TracebackType | None,
     ) -> None:
         # Refusals are in the access log. Tornado's own lines would show the query.
-        if not isinstance(value, GatewayError | HTTPError):
-            _log.error(
-                "%s %s failed", self.request.method, self.request.path, exc_info=value or True
-            )
+        method, path = self.request.method, shortened(self.request.path)
+        if isinstance(value, Unavailable):
+            _log.warning("%s %s: %s (%s)", method, path, value.detail, value.__cause__)
+        elif not isinstance(value, GatewayError | HTTPError):
+            _log.error("%s %s failed", method, path, exc_info=value or True)
 
 
-def account_for(handler: RequestHandler, metrics: Metrics) -> None:
+def account_for(
+    handler: RequestHandler, *, metrics: Metrics, trusted_proxies: Collection[str]
+) -> None:
     """Count an answered request, and log it in a line without the query."""
     request, status = handler.request, handler.get_status()
     route = type(handler).__name__.removesuffix("Handler").lower()
@@ -92,16 +100,21 @@ def account_for(handler: RequestHandler, metrics: Metrics) -> None:
     method = request.method if request.method in handler.SUPPORTED_METHODS else "other"
     metrics.requests.labels(method, route, str(status)).inc()
     metrics.request_seconds.labels(route).observe(request.request_time())
-    path = request.path if len(request.path) <= _LOGGED_PATH else request.path[:_LOGGED_PATH] + "…"
+    level = handler.log_level if isinstance(handler, BaseHandler) else logging.INFO
     _access_log.log(
-        logging.ERROR if status == 500 else logging.INFO,
+        logging.ERROR if status == 500 else level,
         "%s %s %d %.1f ms from %s",
         request.method,
-        path,
+        shortened(request.path),
         status,
         1000 * request.request_time(),
-        request.remote_ip,
+        caller(request, trusted_proxies=trusted_proxies).address,
     )
+
+
+def shortened(path: str) -> str:
+    """As much of a path as a log line shows."""
+    return path if len(path) <= _LOGGED_PATH else path[:_LOGGED_PATH] + "…"
 
 
 class NothingHereHandler(BaseHandler):

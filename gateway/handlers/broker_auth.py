@@ -5,6 +5,8 @@ https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_auth_backend
 
 from __future__ import annotations
 
+import logging
+
 from gateway.auth.broker_auth import DENY, BrokerAuth
 from gateway.handlers.base import BaseHandler
 
@@ -14,6 +16,8 @@ class BrokerAuthHandler(BaseHandler):
 
     RabbitMQ passes the body of anything else on to the client.
     """
+
+    log_level = logging.DEBUG
 
     def initialize(self, broker_auth: BrokerAuth) -> None:
         self._broker_auth = broker_auth

@@ -11,7 +11,8 @@ from gateway.auth.tokens import Tokens
 from gateway.domain.identity import Identity
 from gateway.errors import NotAuthenticated, TokenInvalid
 
-SESSION_COOKIE: Final = "session"
+#: Cookies know no ports: other applications on the host may have a "session".
+SESSION_COOKIE: Final = "interact_session"
 
 
 class Credentials:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from gateway.handlers.base import BaseHandler
 from gateway.handlers.readiness import Readiness
 from gateway.metrics import CONTENT_TYPE, Metrics
@@ -9,6 +11,8 @@ from gateway.metrics import CONTENT_TYPE, Metrics
 
 class HealthHandler(BaseHandler):
     """200 while the process serves; it asks nobody else."""
+
+    log_level = logging.DEBUG
 
     def get(self) -> None:
         self.set_header("Content-Type", "text/plain")
@@ -20,6 +24,8 @@ class HealthHandler(BaseHandler):
 
 class ReadyHandler(BaseHandler):
     """200 or 503, with one word; ``in_detail`` with JSON that names what fails."""
+
+    log_level = logging.DEBUG
 
     def initialize(self, readiness: Readiness, in_detail: bool) -> None:
         self._readiness = readiness
@@ -40,6 +46,8 @@ class ReadyHandler(BaseHandler):
 
 class MetricsHandler(BaseHandler):
     """Prometheus' text format."""
+
+    log_level = logging.DEBUG
 
     def initialize(self, metrics: Metrics) -> None:
         self._metrics = metrics

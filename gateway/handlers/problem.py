@@ -13,11 +13,15 @@ from gateway.errors import (
     Invalid,
     MethodNotAllowed,
     TooLarge,
+    Unavailable,
     UnknownPath,
     outcome,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+#: Seconds after which to try again what is unavailable, where the error does not know better.
+_TRY_AGAIN: Final = 2.0
 
 _OF_TORNADO: Final[dict[int, tuple[type[GatewayError], str]]] = {
     400: (Invalid, "the request is not valid HTTP or its path is not UTF-8"),
@@ -54,9 +58,12 @@ def document(error: GatewayError) -> dict[str, Any]:
 def headers(error: GatewayError) -> dict[str, str]:
     """What goes with the document: ``Retry-After`` in whole seconds, and the 401's challenge."""
     found = {"Content-Type": MEDIA_TYPE}
-    if error.retry_after is not None:
+    retry_after = error.retry_after
+    if retry_after is None and isinstance(error, Unavailable):
+        retry_after = _TRY_AGAIN
+    if retry_after is not None:
         # RFC 9110, section 10.2.3: an integer; rounded up, or the client comes too early.
-        found["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+        found["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if outcome(error).status == 401:
         # RFC 9110, section 11.6.1
         found["WWW-Authenticate"] = "Bearer"

@@ -66,6 +66,25 @@ def log() -> Iterator[io.StringIO]:
 
 
 @pytest.mark.gen_test
+async def test_the_log_names_the_client_behind_a_trusted_proxy(
+    call: Call, log: io.StringIO
+) -> None:
+    await call("GET", "/api/session", headers={"X-Forwarded-For": "203.0.113.7"})
+    assert "GET /api/session 401" in log.getvalue()
+    assert "from 203.0.113.7" in log.getvalue()
+
+
+@pytest.mark.gen_test
+async def test_what_machines_ask_all_the_time_does_not_fill_the_log(
+    call: Call, call_internal: Call, log: io.StringIO
+) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/broker/auth/user"):
+        await call_internal("GET", path)
+    await call("GET", "/readyz")
+    assert log.getvalue() == ""
+
+
+@pytest.mark.gen_test
 async def test_a_fault_of_the_gateway_is_told_by_its_id_only_and_logged_in_full(
     call: Call, store: Store, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,17 +101,26 @@ async def test_a_fault_of_the_gateway_is_told_by_its_id_only_and_logged_in_full(
     assert "ZeroDivisionError" in written
 
 
+@pytest.mark.parametrize(("retry_after", "header"), [(1.2, "2"), (0.0, "1"), (None, "2")])
 @pytest.mark.gen_test
 async def test_a_database_that_is_away_is_503_with_retry_after(
-    call: Call, store: Store, monkeypatch: pytest.MonkeyPatch
+    call: Call,
+    store: Store,
+    log: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    retry_after: float | None,
+    header: str,
 ) -> None:
     async def away(_: str) -> Any:
-        raise StoreUnavailable("the database does not answer", retry_after=1.2)
+        cause = ConnectionRefusedError("port 5432")
+        raise StoreUnavailable("the database is away", retry_after=retry_after) from cause
 
     monkeypatch.setattr(store, "rooms_of", away)
     answer = await call("GET", "/api/rooms", user="anna")
     assert answer.problem == (503, "store_unavailable")
-    assert answer.headers["Retry-After"] == "2"
+    assert answer.headers["Retry-After"] == header
+    assert "port 5432" in log.getvalue()
+    assert b"5432" not in answer.body
 
 
 # Origins

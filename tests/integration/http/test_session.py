@@ -14,6 +14,7 @@ from tornado.ioloop import IOLoop
 from gateway import logs
 from gateway.auth.accounts import Accounts
 from gateway.config import Config, Log
+from gateway.handlers.credentials import SESSION_COOKIE
 from gateway.store import Account, Store
 from tests.integration.http.conftest import Answer, Call, token
 
@@ -31,8 +32,8 @@ def anna(accounts: Accounts[Any], store: Store, io_loop: IOLoop) -> str:
 
 
 def cookie_of(answer: Answer) -> str:
-    morsel = SimpleCookie(answer.headers["Set-Cookie"])["session"]
-    return f"session={morsel.value}"
+    morsel = SimpleCookie(answer.headers["Set-Cookie"])[SESSION_COOKIE]
+    return f"{SESSION_COOKIE}={morsel.value}"
 
 
 @pytest.mark.gen_test
@@ -74,7 +75,7 @@ async def test_a_token_is_traded_for_a_cookie_that_ends_no_later(
     mine = token(settings, "bob", "host", "role-that-means-nothing", lifetime=30)
     login = await call("POST", "/api/session", json={"token": mine})
     assert (login.json["user"], login.json["roles"]) == ("bob", ["host"])
-    max_age = int(SimpleCookie(login.headers["Set-Cookie"])["session"]["max-age"])
+    max_age = int(SimpleCookie(login.headers["Set-Cookie"])[SESSION_COOKIE]["max-age"])
     assert 25 <= max_age <= 30
 
 
@@ -132,7 +133,7 @@ async def test_a_bad_bearer_is_not_saved_by_a_good_cookie(call: Call, anna: str)
 async def test_logging_out_ends_the_cookie(call: Call) -> None:
     answer = await call("DELETE", "/api/session")
     assert answer.status == 204
-    morsel = SimpleCookie(answer.headers["Set-Cookie"])["session"]
+    morsel = SimpleCookie(answer.headers["Set-Cookie"])[SESSION_COOKIE]
     assert (morsel.value, morsel["max-age"], morsel["path"]) == ("", "0", "/")
 
 
@@ -178,7 +179,7 @@ async def test_neither_the_password_nor_the_cookie_nor_the_query_gets_into_the_l
     written = log.getvalue()
     assert "POST /api/session 200" in written
     assert login.headers["X-Request-Id"] in written
-    for secret in (PASSWORD, cookie_of(login).removeprefix("session="), "hunter2", "?"):
+    for secret in (PASSWORD, cookie_of(login).removeprefix(f"{SESSION_COOKIE}="), "hunter2", "?"):
         assert secret not in written
 
 

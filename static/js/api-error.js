@@ -1,0 +1,22 @@
+/** A call that failed: refused by the gateway (RFC 9457), or never answered (status 0). */
+export class ApiError extends Error {
+  /**
+   * @param {number} status of HTTP, 0 if there was no answer
+   * @param {string} code stable, of the problem document
+   * @param {string} detail for people, in English
+   * @param {number | null} retryAfter milliseconds
+   */
+  constructor(status, code, detail, retryAfter = null) {
+    super(detail);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same call may succeed later. */
+  get passes() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}

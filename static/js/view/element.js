@@ -1,0 +1,35 @@
+/** @typedef {Record<string, string | boolean | ((event: any) => void)>} Attributes */
+
+/**
+ * An element. Strings among the children are text, never HTML; functions listen to the event that
+ * the attribute names.
+ *
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Attributes} attributes
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name, value);
+    else if (typeof value === "boolean") made.toggleAttribute(name, value);
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/**
+ * A label with its input, and a hint under it.
+ *
+ * @param {string} label
+ * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} input
+ * @param {string} hint
+ */
+export function field(label, input, hint = "") {
+  const wrapper = element("label", { class: "field" }, element("span", {}, label), input);
+  if (hint) wrapper.append(element("small", {}, hint));
+  return wrapper;
+}

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { closing } from "../../static/js/closing.js";
+import { chooseLanguage, I18n } from "../../static/js/i18n.js";
+import { WORDS } from "../../static/js/words.js";
+
+test("every language says the same things with the same values", () => {
+  const values = (text) => (text.match(/\{\w+\}/g) ?? []).sort();
+  assert.deepEqual(Object.keys(WORDS.ko).sort(), Object.keys(WORDS.en).sort());
+  for (const [key, text] of Object.entries(WORDS.en)) {
+    assert.deepEqual(values(WORDS.ko[key]), values(text), key);
+  }
+});
+
+test("every meaning of a close code has words", () => {
+  for (const code of [1006, 1012, 1013, 4001, 4003, 4008]) {
+    assert.ok(WORDS.en[`closing.${closing(code).meaning}`], `${code}`);
+  }
+});
+
+test("the browser's first language that the page speaks is taken, else English", () => {
+  assert.equal(chooseLanguage(["fr-FR", "ko-KR", "en"]), "ko");
+  assert.equal(chooseLanguage(["en-GB", "ko"]), "en");
+  assert.equal(chooseLanguage(["KO"]), "ko");
+  assert.equal(chooseLanguage(["fr", "de"]), "en");
+  assert.equal(chooseLanguage([]), "en");
+});
+
+test("values are put into the words as they are", () => {
+  const i18n = new I18n("en");
+  assert.equal(i18n.say("members.removeWho", { user: "$& {user} <b>" }), "Remove $& {user} <b>");
+});
+
+test("a problem is told by its code, and an unknown one as the gateway put it", () => {
+  const i18n = new I18n("ko");
+  assert.equal(i18n.explain({ code: "room_closed", detail: "room 42 is closed" }), "닫힌 방입니다");
+  assert.equal(i18n.explain({ code: "new_code", detail: "because" }), "because");
+  assert.equal(i18n.explain({ code: "new_code", detail: "" }), "new_code");
+});
+
+test("the day is told only for another day", () => {
+  const i18n = new I18n("en");
+  const now = new Date(2030, 0, 2, 12, 0);
+  assert.match(i18n.time(new Date(2030, 0, 2, 9, 5), now), /^9:05\sAM$/);
+  assert.match(i18n.time(new Date(2030, 0, 1, 9, 5), now), /^1\/1\/30, 9:05\sAM$/);
+});

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { roomLink, route } from "../../static/js/route.js";
+
+test("a room's link leads to the room", () => {
+  assert.equal(roomLink(42), "#/rooms/42");
+  assert.deepEqual(route("#/rooms/42"), { view: "room", room: 42 });
+});
+
+for (const hash of [
+  "",
+  "#",
+  "#/",
+  "#/rooms",
+  "#/rooms/0",
+  "#/rooms/-1",
+  "#/rooms/4x",
+  "#/rooms/1/2",
+]) {
+  test(`everything else leads to the list of rooms: "${hash}"`, () => {
+    assert.deepEqual(route(hash), { view: "rooms" });
+  });
+}

@@ -77,6 +77,7 @@ class Link:
         self.node = node
         self.channel = channel
         self.lost: str | None = None
+        self._asked_at: float | None = None
         self._worn = False
         self._retiring: set[asyncio.Task[None]] = set()
         self._socket = socket
@@ -169,11 +170,25 @@ class Link:
         """A channel that may fail without harm to publishing. Raises :data:`AMQP_ERRORS`."""
         return await self._connection.channel(publisher_confirms=False)
 
+    def asked(self) -> None:
+        """A message was handed over."""
+        if self._asked_at is None:
+            self._asked_at = asyncio.get_running_loop().time()
+
+    def answered(self) -> None:
+        """A message was confirmed or refused, or cannot be for the time being."""
+        self._asked_at = None
+
+    @property
+    def unanswered_for(self) -> float:
+        """Seconds since a message was handed over, without an answer to any since then."""
+        return 0 if self._asked_at is None else asyncio.get_running_loop().time() - self._asked_at
+
     @contextmanager
     def expiring(self, deadline: asyncio.Timeout) -> Iterator[None]:
         """Let a deadline expire at once when the link is lost."""
         if self.lost is not None:
-            deadline.reschedule(asyncio.get_running_loop().time())
+            _expire(deadline)
         self._deadlines.add(deadline)
         try:
             yield
@@ -223,10 +238,8 @@ class Link:
 
     def _fail(self, reason: str) -> None:
         self.lost = reason
-        now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
-            if not deadline.expired():
-                deadline.reschedule(now)
+            _expire(deadline)
 
     async def _end(self) -> None:
         closing = asyncio.create_task(self._connection.close())
@@ -234,6 +247,11 @@ class Link:
         self._socket.cut()
         await closing
         await asyncio.gather(*self._retiring, *filter(None, [self._question]))
+
+
+def _expire(deadline: asyncio.Timeout) -> None:
+    if not deadline.expired():
+        deadline.reschedule(asyncio.get_running_loop().time())
 
 
 def _url(node: Node, credentials: Credentials) -> URL:

@@ -211,7 +211,7 @@ async def open_session(
     node: Node,
     credentials: Credentials,
     *,
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     tls: ssl.SSLContext | None = None,
     version: str = "1.2",
     heart_beat: tuple[int, int] = (0, 0),

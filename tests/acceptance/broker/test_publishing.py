@@ -220,6 +220,23 @@ def test_a_hanging_node_times_out_and_is_left_for_another_within_five_seconds(
     uvloop.run(run())
 
 
+def test_a_node_that_answers_but_confirms_nothing_is_left(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes[:1], credentials) as publisher:
+            await publisher.declare_private_queue(room)
+            # Two of the queue's three members hang, which node 1 does not know yet.
+            cluster.pause_node(2)
+            cluster.pause_node(3)
+            with pytest.raises(NotConfirmed, match="r1@localhost: nothing confirmed for 5 s"):
+                await publisher.publish(publication(room, "a"), 20)
+            for number in (2, 3):
+                await asyncio.to_thread(cluster.kill_node, number)
+
+    uvloop.run(run())
+
+
 def test_without_a_majority_nothing_is_promised_and_afterwards_all_goes_on(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, drain: Drain, room: int
 ) -> None:

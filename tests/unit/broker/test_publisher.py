@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -26,14 +28,19 @@ def unused_port() -> int:
 
 
 @asynccontextmanager
-async def publisher_of(*ports: int) -> AsyncIterator[Publisher]:
+async def publisher_of(
+    *ports: int, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[Publisher]:
+    scheme = "amqp" if ssl_context is None else "amqps"
     nodes = [
-        Node(f"r{number}", "ws://127.0.0.1/ws", f"amqp://127.0.0.1:{port}")
+        Node(f"r{number}", "ws://127.0.0.1/ws", f"{scheme}://127.0.0.1:{port}")
         for number, port in enumerate(ports, start=1)
     ]
     credentials = Credentials("gateway", "very secret/@:", "/")
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
-    publisher = Publisher(nodes, credentials, Topology(), timeout=0.2, rng=rng)
+    publisher = Publisher(
+        nodes, credentials, Topology(), timeout=0.2, rng=rng, ssl_context=ssl_context
+    )
     publisher.start()
     try:
         yield publisher
@@ -117,6 +124,30 @@ def test_a_cancelled_publication_is_cancelled_not_failed() -> None:
                 await waiting
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_over_tls_only_a_verified_node_is_spoken_to(certificate: Path, trusted: bool) -> None:
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(8))
+        writer.close()
+
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate)
+    client = ssl.create_default_context(cafile=str(certificate) if trusted else None)
+    reason = "not connected: r1: " if trusted else "self-signed certificate"
+
+    async def run() -> None:
+        node = await asyncio.start_server(listen, "127.0.0.1", 0, ssl=server)
+        port = node.sockets[0].getsockname()[1]
+        async with node, publisher_of(port, ssl_context=client) as publisher:
+            with pytest.raises(NotConfirmed, match=reason):
+                await publisher.publish(MESSAGE, 0.5)
+
+    asyncio.run(run())
+    assert set(heard) == ({b"AMQP\0\0\x09\x01"} if trusted else set())
 
 
 def test_tls_needs_something_to_verify_the_certificates_with() -> None:

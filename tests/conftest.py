@@ -4,10 +4,12 @@ The servers start when the first test that needs them runs, and live as long as 
 """
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import pytest
 import uvloop
@@ -20,6 +22,15 @@ from devenv.session_folder import session_folder
 _RUN = Path(__file__).parents[1] / ".run"
 _NODES = 3
 _LINGER = 1.0
+
+
+def pytest_configure() -> None:
+    """End a session that is told to stop (a time limit) as by Ctrl-C, so that servers end too."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 @pytest.fixture

@@ -117,6 +117,16 @@ class Daemon:
         return True
 
 
+def kill_under(folder: Path) -> None:
+    """SIGKILL to everything whose mark begins with `folder`: what a dead session left running."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK, "").startswith((f"{folder}:", f"{folder}/")):
+                process.kill()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+
+
 def _parent(process: psutil.Process) -> int:
     try:
         return process.ppid()

@@ -6,15 +6,18 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from devenv.daemon import kill_under
+
 
 @contextmanager
 def session_folder(parent: Path) -> Iterator[Path]:
     """The first of `parent`/test-1, test-2, … that no living session holds.
 
-    It may hold what a killed session left behind, its processes included: whoever starts
-    something in it removes that first.
+    What killed sessions left running is ended first; their files may still be there.
     """
     parent.mkdir(parents=True, exist_ok=True)
+    for path in parent.glob("test-*.lock"):
+        _end_what_nobody_holds(path)
     for number in count(1):
         with (parent / f"test-{number}.lock").open("w") as lock:
             try:
@@ -25,3 +28,12 @@ def session_folder(parent: Path) -> Iterator[Path]:
             folder.mkdir(exist_ok=True)
             yield folder
             return
+
+
+def _end_what_nobody_holds(path: Path) -> None:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        kill_under(path.with_suffix("").resolve())

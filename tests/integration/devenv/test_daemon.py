@@ -1,12 +1,14 @@
 """Processes that are found again by their mark."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from devenv.daemon import Daemon
+from devenv.session_folder import session_folder
 
 SLEEP = ["sleep", "600"]
 
@@ -82,3 +84,23 @@ def test_what_it_says_is_in_the_log(daemon: Daemon) -> None:
 
     assert daemon.log_tail() == "out\nerr"
     assert daemon.log_tail(lines=1) == "err"
+
+
+def test_what_a_dead_session_left_running_is_ended_by_the_next_one(tmp_path: Path) -> None:
+    with session_folder(tmp_path) as living, session_folder(tmp_path) as dead:
+        kept = Daemon(f"{living.resolve()}:kept", tmp_path / "log")
+        left = Daemon(f"{dead.resolve()}:left", tmp_path / "log")
+        kept.spawn(SLEEP, env=os.environ)
+        left.spawn(SLEEP, env=os.environ)
+        with session_folder(tmp_path):
+            assert kept.alive()
+            assert left.alive()
+
+    with session_folder(tmp_path):
+        deadline = time.monotonic() + 5
+        while (kept.alive() or left.alive()) and time.monotonic() < deadline:
+            os.sched_yield()
+        running = (kept.alive(), left.alive())
+    kept.kill()
+    left.kill()
+    assert running == (False, False)

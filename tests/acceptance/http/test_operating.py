@@ -1,0 +1,92 @@
+"""What operators do and what hosts end, on the real cluster."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from devenv.cluster import Cluster
+from tests.acceptance.broker_view import amqp, queues
+from tests.acceptance.conftest import Connect
+from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+
+pytestmark = pytest.mark.cluster
+
+
+def command(gateway: GatewayProcess, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of a command on the configuration of a gateway that serves."""
+    result = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "gateway", "--config", str(gateway._config), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stdout
+
+
+def test_the_doctor_finds_a_working_installation_in_order(gateway: GatewayProcess) -> None:
+    code, output = command(gateway, "doctor")
+    assert code == 0, output
+    for node in ("r1", "r2", "r3"):
+        for what in (
+            "Web-STOMP as gateway",
+            "publishing to amq.topic",
+            "guest is gone",
+            "asks a gateway about users",
+        ):
+            assert f"ok     {node}: {what}" in output
+
+
+def test_a_lost_queue_is_found_by_topology_show_and_made_again_by_apply(
+    gateway: GatewayProcess, cluster_of_session: Cluster
+) -> None:
+    room = gateway.room("hana", "paul")
+    name = f"{PREFIX}.private.{room}"
+    with amqp(cluster_of_session) as channel:
+        channel.queue_delete(name)
+    code, output = command(gateway, "topology", "show")
+    assert code == 1
+    assert f"WRONG  queue {name}: missing" in output
+    assert command(gateway, "topology", "apply")[0] == 0
+    assert name in queues(cluster_of_session)
+    assert command(gateway, "topology", "show")[0] == 0
+
+
+def test_a_removed_member_is_cut_off_at_once_and_stays_out(
+    gateway: GatewayProcess, connect: Connect
+) -> None:
+    room = gateway.room("hana", "paul")
+    destination = f"/topic/{PREFIX}.public.{room}"
+    hana, paul = connect("hana"), connect("paul")
+    for client in (hana, paul):
+        client.subscribe(destination)
+    gateway.call("DELETE", f"/api/rooms/{room}/members/paul", user="hana")
+    error, code = paul.error()
+    assert (error.headers["message"], code) == ("removed", 4003)
+    gateway.post(room, "hana", "without paul")
+    assert hana.message().json["body"] == "without paul"
+    again = connect("paul")
+    again.send("SUBSCRIBE", {"destination": destination, "id": "s"})
+    error, code = again.error()
+    assert (error.headers["message"], code) == ("access_refused", 4003)
+
+
+def test_closing_a_room_ends_the_subscriptions_of_everybody_in_it(
+    gateway: GatewayProcess, connect: Connect
+) -> None:
+    room, other = gateway.room("hana", "paul"), gateway.room("hana", "petra")
+    clients = [connect("hana"), connect("paul")]
+    for client in clients:
+        client.subscribe(f"/topic/{PREFIX}.public.{room}")
+    petra = connect("petra")
+    petra.subscribe(f"/topic/{PREFIX}.public.{other}")
+    assert gateway.call("DELETE", f"/api/rooms/{room}", user="hana")[0] == 204
+    for client in clients:
+        error, code = client.error()
+        assert (error.headers["message"], code) == ("room_closed", 4003)
+    gateway.post(other, "hana", "still here")
+    assert petra.message().json["body"] == "still here"

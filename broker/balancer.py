@@ -21,11 +21,13 @@ from broker.node import Event, Health, Node, NodeState, Probe
 
 
 class NoNodeAvailable(Exception):
-    """No node takes a connection now. ``reasons`` says why, by node name."""
+    """No node takes a connection now. ``reasons`` says why, by node name; ``full``: one works, but
+    has no place left."""
 
-    def __init__(self, reasons: Mapping[str, str]) -> None:
+    def __init__(self, reasons: Mapping[str, str], *, full: bool) -> None:
         super().__init__("; ".join(f"{name}: {why}" for name, why in reasons.items()))
         self.reasons = dict(reasons)
+        self.full = full
 
 
 class UnknownNode(Exception):
@@ -55,7 +57,8 @@ class Balancer:
             else:
                 reasons[name] = why
         if not candidates:
-            raise NoNodeAvailable(reasons)
+            full = any(s.full and s.health is Health.HEALTHY for s in self._states.values())
+            raise NoNodeAvailable(reasons, full=full)
         fewest = min(state.connections for state in candidates)
         choice = self._rng.choice([s for s in candidates if s.connections == fewest])
         return Lease(choice, clock=self._clock, began=now)

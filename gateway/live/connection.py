@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from tornado.iostream import IOStream, StreamClosedError
 
-from broker.stomp import Frame, HeartBeat
+from broker.stomp import Frame, HeartBeat, serialise
 from broker.topology import Stream, Topology
 from broker.wsframes import CloseCode
 from gateway.domain.identity import Identity
@@ -47,7 +47,7 @@ from gateway.live.requests import (
     Transact,
     Unsubscribe,
 )
-from gateway.live.session import Session, State
+from gateway.live.session import Session
 from gateway.live.socket import ClientSocket
 from gateway.live.writer import Stalled, Writer
 from gateway.logs import connection as connection_in_logs
@@ -121,6 +121,7 @@ class Connection:
         self._joined: dict[str, tuple[Stream, Subscriber]] = {}
         self._deadline: asyncio.TimerHandle | None = None
         self._receipt: str | None = None
+        self._farewell: Disconnect | None = None
         self._ended = False
 
     @property
@@ -152,7 +153,7 @@ class Connection:
         )
         try:
             while not self._socket.left:
-                await self._take(await self._socket.read())
+                await self._take()
             self.end(None)
         except StreamClosedError:
             logger.info("the client is gone")
@@ -195,10 +196,14 @@ class Connection:
             self._services.hub.leave(*joined)
         self._joined.clear()
 
-    async def _take(self, data: bytes) -> None:
-        """Whatever is wrong with the data, or with us, ends the connection with its reason."""
+    async def _take(self) -> None:
+        """Whatever is wrong with what comes, or with us, ends the connection with its reason.
+        Raises StreamClosedError."""
         try:
+            data = await self._socket.read()
             for event in self._socket.frames(data):
+                if self._ended:
+                    return
                 if isinstance(event, HeartBeat):
                     if self._relay is not None:
                         await self._relay.send(b"\n")
@@ -210,6 +215,8 @@ class Connection:
             self.end(error)
         except Stalled:
             self.end(TooSlow("messages were not read fast enough"))
+        except StreamClosedError:
+            raise
         except Exception:
             logger.exception("a frame could not be handled")
             self.end(Internal("the gateway failed; its log says why"))
@@ -305,6 +312,9 @@ class Connection:
         identity = await self._services.tokens.verify(request.token)
         if identity.user != self._who.user:
             raise Refused("the token is another user's; renew with one of the same subject")
+        if identity.roles != self._who.roles:
+            # What the old roles opened must end; the relay's login still carries them.
+            raise TokenExpired("your roles have changed: connect again with the new token")
         self.identity = identity
         self._end_with(identity)
         self._acknowledge(request.frame)
@@ -314,9 +324,11 @@ class Connection:
             self._acknowledge(request.frame)
             self.end(None)
         else:
-            # The broker answers when it has done all that came before, and closes.
+            # The broker closes when it has done all that came before. It may do so before its
+            # RECEIPT is out, so that is ours to give.
+            self._farewell = request
             self._set_deadline(_LEAVE, None)
-            await self._pass(request.frame.raw)
+            await self._pass(serialise("DISCONNECT"))
 
     async def _pass(self, frame: bytes, *, dial: bool = False) -> None:
         if self._relay is None:
@@ -340,8 +352,11 @@ class Connection:
         return relay
 
     def _relay_ended(self, error: GatewayError | None, *, told: bool = False) -> None:
-        if error is None and self.session.state is not State.LEAVING:
-            error = BrokerUnavailable("the broker closed the connection")
+        if error is None:
+            if self._farewell is None:
+                error = BrokerUnavailable("the broker closed the connection")
+            else:
+                self._acknowledge(self._farewell.frame)
         self.end(error, told=told)
 
     def _acknowledge(self, frame: Frame) -> None:

@@ -12,7 +12,7 @@ from broker.credentials import Credentials
 from broker.upstream import DialError, LoginRefused, Upstream, open_session
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
-from gateway.errors import BrokerUnavailable
+from gateway.errors import BrokerUnavailable, NoCapacity
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Dialler:
     async def dial(self, who: Identity, version: str) -> tuple[Upstream, Lease]:
         """A session at the broker as this user, in exactly this STOMP version.
 
-        Each available node is tried once. Raises :class:`BrokerUnavailable`.
+        Each available node is tried once. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`.
         """
         tried: set[str] = set()
         while True:
@@ -43,6 +43,8 @@ class Dialler:
                 lease = self.balancer.acquire(tried)
             except NoNodeAvailable as error:
                 logger.warning("no broker node for a relay: %s", error)
+                if error.full:
+                    raise NoCapacity("the broker's nodes take no more connections") from error
                 raise BrokerUnavailable("no broker node is available") from error
             try:
                 upstream = await self._session(lease, who, version)

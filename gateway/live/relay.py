@@ -1,7 +1,8 @@
 """A client's own connection to one broker node, STOMP passed through.
 
 Downstream the broker's WebSocket frames go to the client as the bytes they came in: only their
-headers are walked, and the first byte of a payload tells an ERROR from what just passes. Upstream
+headers are walked, and the first byte of a payload tells an ERROR from what just passes, and both
+from a heart-beat, which is between the broker and the gateway (a client may want none). Upstream
 the client's judged STOMP frames are sent as they are or as the judge rebuilt them.
 """
 
@@ -23,6 +24,7 @@ from gateway.live.writer import Stalled, Writer
 
 _READ_BYTES: Final = 65_536
 _ERROR: Final = b"E"[0]
+_LINE_END: Final = b"\n"[0]
 _HEART_BEAT: Final = b"\n"
 #: RabbitMQ cancels a subscription when its queue or the queue's node is gone, and leaves the
 #: connection open (rabbitmq-server#2410): for the client that is a lost path, not a refusal.
@@ -141,9 +143,14 @@ class Relay:
                     return False
                 if opcode == Opcode.PING:
                     self._upstream.pong(bytes(held[payload:end]))
-            elif opcode and payload < end and held[payload] == _ERROR:
-                self._pass(held, begin, end)
-                raise _PassedError(_meaning(bytes(held[payload:end])))
+            elif opcode and payload < end:
+                if held[payload] == _LINE_END:
+                    self._pass(held, begin, start)
+                    begin = start = end
+                    continue
+                if held[payload] == _ERROR:
+                    self._pass(held, begin, end)
+                    raise _PassedError(_meaning(bytes(held[payload:end])))
             self.frames += 1
             start = end
         self._pass(held, begin, start)

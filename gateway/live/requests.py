@@ -94,11 +94,9 @@ def read(frame: Frame, *, version: str, topology: Topology) -> Request:
             return _connect(frame)
         case "SUBSCRIBE":
             destination = _required(frame, "destination")
-            # Only STOMP 1.0 knows subscriptions without an id.
-            key = frame.get("id") or (destination if version == "1.0" else _required(frame, "id"))
-            return Subscribe(key, parse(destination, topology), frame)
+            return Subscribe(_key(frame, version), parse(destination, topology), frame)
         case "UNSUBSCRIBE":
-            return Unsubscribe(frame.get("id") or _required(frame, "destination"), None, frame)
+            return Unsubscribe(_key(frame, version), None, frame)
         case "SEND":
             return _send(frame, topology)
         case "ACK" | "NACK":
@@ -127,6 +125,14 @@ def _send(frame: Frame, topology: Topology) -> Send | Post | Renew:
         case TokenRenewal():
             return Renew(_text(frame).strip(), frame)
     return Send(frame)
+
+
+def _key(frame: Frame, version: str) -> str:
+    """What names a subscription here and at the broker: only STOMP 1.0 does without an id, and an
+    empty one would be no name here and one there."""
+    if version == "1.0" and frame.get("id") is None:
+        return _required(frame, "destination")
+    return _required(frame, "id")
 
 
 def _required(frame: Frame, name: str) -> str:

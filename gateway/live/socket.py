@@ -34,6 +34,8 @@ from gateway.errors import BadFrame, BadUtf8, TooLarge
 from gateway.live.writer import Writer
 
 _READ_BYTES: Final = 65_536
+#: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
+_ANSWER_BYTES: Final = 65_536
 #: Seconds that a client has to answer our Close.
 _LINGER: Final = 2.0
 #: Seconds between the pings to a client that sends no heart-beats of its own.
@@ -45,7 +47,10 @@ _FAULTS: Final = {CloseCode.TOO_LARGE: TooLarge, CloseCode.INVALID_DATA: BadUtf8
 
 
 class ClientSocket:
-    """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame."""
+    """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame.
+
+    Who does not read the answers is not read either, until :meth:`read` gives up.
+    """
 
     def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
         self.writer = Writer(stream, stall_timeout=stall_timeout)
@@ -58,9 +63,13 @@ class ClientSocket:
         self._closing: asyncio.TimerHandle | None = None
         self._received_at = self._pinged_at = self._loop.time()
         self._pulses: list[Pulse] = []
+        self._answers = 0
 
     async def read(self) -> bytes:
-        """What has come, for :meth:`frames`. Raises StreamClosedError."""
+        """What has come, for :meth:`frames`. Raises StreamClosedError, :class:`Stalled`."""
+        if self._answers > _ANSWER_BYTES:
+            await self.writer.drained()
+            self._answers = 0
         data = await self._stream.read_bytes(_READ_BYTES, partial=True)
         self._received_at = self._loop.time()
         return data
@@ -75,7 +84,7 @@ class ClientSocket:
                 if isinstance(event, Close):
                     self.left = True
                 elif isinstance(event, Ping):
-                    self.writer.write(build(Opcode.PONG, event.payload))
+                    self._answer(Opcode.PONG, event.payload)
                 elif isinstance(event, Data) and self._closing is None:
                     yield from self._frames.feed(event.payload)
         except WebSocketProtocolError as error:
@@ -86,7 +95,7 @@ class ClientSocket:
             raise BadFrame(str(error)) from error
 
     def send(self, command: str, headers: list[tuple[str, str]], body: bytes = b"") -> None:
-        self.writer.write(build(Opcode.TEXT, serialise(command, headers, body)))
+        self._answer(Opcode.TEXT, serialise(command, headers, body))
 
     def keep_alive(self, *, sends: float, wants: float, lost: Callable[[], None]) -> None:
         """Keep the agreed heart-beats, in seconds: what the client sends and what it wants, 0 for
@@ -126,6 +135,10 @@ class ClientSocket:
             self._closing.cancel()
         self._stop_pulses()
         self._stream.close()
+
+    def _answer(self, opcode: Opcode, payload: bytes) -> None:
+        self._answers += len(payload)
+        self.writer.write(build(opcode, payload))
 
     def _ping(self) -> None:
         self._pinged_at = self._loop.time()

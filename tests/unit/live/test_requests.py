@@ -16,7 +16,9 @@ from gateway.live.requests import (
     Renew,
     Request,
     Send,
+    Subscribe,
     Transact,
+    Unsubscribe,
     read,
 )
 
@@ -63,10 +65,30 @@ def test_a_connect_that_cannot_be_served_says_why(header: tuple[str, str], fault
         ask("CONNECT", header)
 
 
-@pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE", "UNSUBSCRIBE"])
+@pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE"])
 def test_a_destination_is_needed(command: str) -> None:
     with pytest.raises(BadFrame, match=f"{command} needs the header destination"):
         ask(command)
+
+
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "UNSUBSCRIBE"])
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_an_empty_id_would_name_one_subscription_here_and_another_at_the_broker(
+    command: str, version: str
+) -> None:
+    frame = Frame(command, (TOPIC, ("id", "")))
+    with pytest.raises(BadFrame, match=f"{command} needs the header id"):
+        read(frame, version=version, topology=Topology())
+
+
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "UNSUBSCRIBE"])
+def test_only_stomp_1_0_does_without_an_id(command: str) -> None:
+    frame = Frame(command, (TOPIC,))
+    request = read(frame, version="1.0", topology=Topology())
+    assert isinstance(request, Subscribe | Unsubscribe)
+    assert request.key == TOPIC[1]
+    with pytest.raises(BadFrame, match=f"{command} needs the header id"):
+        read(frame, version="1.1", topology=Topology())
 
 
 def test_a_message_to_a_room_is_for_the_pipeline() -> None:

@@ -19,7 +19,7 @@ from tornado.iostream import StreamClosedError
 from broker.backoff import BackOff
 from broker.balancer import Lease, NoNodeAvailable
 from broker.node import Node
-from broker.pulse import Pulse
+from broker.pulse import STILL, Pulse
 from broker.stomp import (
     SERVER_COMMANDS,
     Frame,
@@ -29,6 +29,7 @@ from broker.stomp import (
     StompError,
     serialise,
 )
+from broker.ticker import Ticker
 from broker.topology import EXCHANGE
 from broker.upstream import DialError, Upstream
 from broker.wsframes import Data, MessageReader, Ping, WebSocketError
@@ -70,6 +71,7 @@ class Feed:
         acquire: Callable[[], Lease],
         session: Callable[[Node], Awaitable[Upstream]],
         listener: Listener,
+        ticker: Ticker,
         frame_bytes: int,
         rng: Random,
     ) -> None:
@@ -79,6 +81,9 @@ class Feed:
         self._acquire = acquire
         self._session = session
         self._listener = listener
+        self._ticker = ticker
+        self._pulse = STILL
+        self.due = 0.0
         self._frame_bytes = frame_bytes
         self._rng = rng
         self._ids: dict[str, str] = {}
@@ -150,15 +155,9 @@ class Feed:
         self._upstream = upstream
         self._received_at = self._sent_at = loop.time()
         sends, hears = upstream.heart_beat
-        pulse = Pulse(
-            loop,
-            outgoing=sends / 1000,
-            incoming=hears / 1000,
-            sent_at=lambda: self._sent_at,
-            received_at=lambda: self._received_at,
-            beat=lambda: self._write(b"\n"),
-            lost=upstream.stream.close,
-        )
+        self._pulse = Pulse(outgoing=sends / 1000, incoming=hears / 1000)
+        self.due = 0.0
+        self._ticker.add(self)
         messages = MessageReader(self._frame_bytes, masked=False)
         frames = FrameParser(Limits(frame_bytes=self._frame_bytes), SERVER_COMMANDS)
         try:
@@ -176,7 +175,16 @@ class Feed:
                 data = await upstream.stream.read_bytes(_READ_BYTES, partial=True)
                 self._received_at = loop.time()
         finally:
-            pulse.stop()
+            self._ticker.remove(self)
+
+    def check(self, now: float) -> None:
+        """What the ticker calls: the heart-beats with the node."""
+        if self._upstream is not None and now >= self._pulse.lost_at(self._received_at):
+            self._upstream.stream.close()
+            return
+        if now >= self._pulse.beat_at(self._sent_at):
+            self._write(b"\n")
+        self.due = min(self._pulse.beat_at(self._sent_at), self._pulse.lost_at(self._received_at))
 
     def _take(self, frame: Frame) -> None:
         match frame.command:

@@ -22,6 +22,7 @@ from broker.feed import HEART_BEAT, Feed
 from broker.node import Node
 from broker.prober import Prober
 from broker.publisher import Publisher
+from broker.ticker import Ticker
 from broker.topology import Topology
 from broker.upstream import Upstream, open_session
 from gateway import app, retention, tls
@@ -152,7 +153,7 @@ async def running(config: Config) -> AsyncIterator[Addresses]:
             broker_tls=broker_tls,
         )
         stack.callback(gateway.hub.close)
-        feeds = _feeds(config, own_account, gateway.hub, balancer, broker_tls, rng)
+        feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng)
         gateway.hub.attach(feeds)
         for feed in feeds:
             feed.start()
@@ -184,6 +185,7 @@ class Gateway:
     pipeline: Pipeline
     registry: Registry
     hub: Hub
+    ticker: Ticker
 
 
 class BrokerPublisher(Confirming, PrivateQueues, PublisherState, Protocol):
@@ -236,6 +238,7 @@ def assemble(
         max_members=limits.room_members,
         clock=_now,
     )
+    ticker = Ticker()
     hub = Hub(topology, store, budget=limits.backlog_bytes)
     metrics = Metrics()
     metrics.observe_nodes(balancer.states)
@@ -266,6 +269,7 @@ def assemble(
         queues=rooms,
         dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
         hub=hub,
+        ticker=ticker,
         registry=registry,
         frame_bytes=limits.frame_bytes,
         upstream_frame_bytes=limits.upstream_frame_bytes,
@@ -283,13 +287,14 @@ def assemble(
         pipeline,
         registry,
         hub,
+        ticker,
     )
 
 
 def _feeds(
     config: Config,
     account: BrokerCredentials,
-    hub: Hub,
+    gateway: Gateway,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
     rng: Random,
@@ -315,7 +320,8 @@ def _feeds(
                 number,
                 acquire=acquire,
                 session=session,
-                listener=hub,
+                listener=gateway.hub,
+                ticker=gateway.ticker,
                 frame_bytes=config.limits.upstream_frame_bytes,
                 rng=rng,
             )

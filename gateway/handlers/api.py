@@ -40,6 +40,9 @@ class ApiHandler(BaseHandler):
         if self._announced_length() > LARGEST_BODY_READ:
             raise self._too_large()
 
+    def compute_etag(self) -> None:
+        """None: what must not be stored cannot be revalidated."""
+
     def data_received(self, chunk: bytes) -> None:
         if len(self._received) <= self.services.limits.body_bytes:
             self._received += chunk

@@ -39,6 +39,8 @@ class BaseHandler(RequestHandler):
     #: Of the line in the access log; what machines ask all the time is for debugging.
     log_level: ClassVar[int] = logging.INFO
 
+    _id: str | None = None
+
     def set_default_headers(self) -> None:
         # Called again before an error is written, which also drops what a handler had set.
         self.clear_header("Server")
@@ -47,8 +49,7 @@ class BaseHandler(RequestHandler):
         self.set_header("Content-Security-Policy", self.content_security_policy)
 
     async def prepare(self) -> None:
-        logs.connection.set(logs.new_connection_id())
-        self.set_header("X-Request-Id", logs.connection.get())
+        self.set_header("X-Request-Id", self._take_id())
 
     def write_json(self, value: Any, *, status: int = 200) -> None:
         """Answer with ``value``, whatever JSON it is."""
@@ -63,10 +64,16 @@ class BaseHandler(RequestHandler):
             self.set_header(name, value)
         if document["status"] == 405:
             self.set_header("Allow", ", ".join(self.served_methods()))
-        self.set_header("X-Request-Id", logs.connection.get())
+        # None yet: the path could not even be decoded.
+        self.set_header("X-Request-Id", self._id or self._take_id())
         self.set_header("Cache-Control", "no-store")
         self.set_status(document["status"])
         self.finish(json.dumps(document, ensure_ascii=False))
+
+    def _take_id(self) -> str:
+        self._id = logs.new_connection_id()
+        logs.connection.set(self._id)
+        return self._id
 
     def served_methods(self) -> list[str]:
         """The methods that this handler implements."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -12,6 +13,7 @@ from typing import Final, Protocol
 from tornado.iostream import IOStream, StreamClosedError
 
 from broker.stomp import Frame, HeartBeat, serialise
+from broker.ticker import Ticker
 from broker.topology import Stream, Topology
 from broker.wsframes import CloseCode
 from gateway.domain.identity import Identity
@@ -84,6 +86,7 @@ class Services:
     queues: PrivateQueues
     dialler: Dialler
     hub: Hub
+    ticker: Ticker
     registry: Registry
     frame_bytes: int
     upstream_frame_bytes: int
@@ -119,7 +122,9 @@ class Connection:
         )
         self._relay: Relay | None = None
         self._joined: dict[str, tuple[Stream, Subscriber]] = {}
-        self._deadline: asyncio.TimerHandle | None = None
+        self.due = math.inf
+        self._deadline = math.inf
+        self._overdue: GatewayError | None = None
         self._receipt: str | None = None
         self._farewell: Disconnect | None = None
         self._ended = False
@@ -147,10 +152,10 @@ class Connection:
     async def run(self) -> None:
         """Serve the client until it is gone; everything it held is given back by then."""
         connection_in_logs.set(self.id)
-        logger.info("connected from %s", self.address)
         self._set_deadline(
             self._services.connect_timeout, NotAuthenticated("no CONNECT came in time")
         )
+        self._services.ticker.add(self)
         try:
             while not self._socket.left:
                 await self._take()
@@ -188,8 +193,7 @@ class Connection:
         return headers
 
     def _release(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._services.ticker.remove(self)
         if self._relay is not None:
             self._relay.close()
         for joined in self._joined.values():
@@ -264,12 +268,9 @@ class Connection:
                 ("session", self.id),
             ],
         )
-        self._socket.keep_alive(
-            sends=sends / 1000,
-            wants=wants / 1000,
-            lost=lambda: self.end(Invalid("nothing came within the heart-beat's time")),
-        )
-        logger.info("%s speaks STOMP %s", self.identity.user, request.version)
+        self._socket.keep_alive(sends=sends / 1000, wants=wants / 1000)
+        self.check(self._loop.time())
+        logger.info("%s from %s speaks STOMP %s", self.identity.user, self.address, request.version)
 
     async def _subscribe(self, request: Subscribe) -> None:
         match await self._services.judge.subscribe(self._who, request):
@@ -344,6 +345,7 @@ class Connection:
             lease,
             client=self._socket.writer,
             ended=self._relay_ended,
+            ticker=self._services.ticker,
             frame_bytes=self._services.upstream_frame_bytes,
             stall_timeout=self._services.stall_timeout,
         )
@@ -378,6 +380,17 @@ class Connection:
 
     def _set_deadline(self, seconds: float, error: GatewayError | None) -> None:
         """End with ``error`` then, whatever the deadline was before."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self._loop.call_later(max(0.0, seconds), self.end, error)
+        self._deadline = self._loop.time() + seconds
+        self._overdue = error
+        self.due = min(self.due, self._deadline)
+
+    def check(self, now: float) -> None:
+        """What the ticker calls: the deadline, and the heart-beats."""
+        if now >= self._deadline:
+            self.end(self._overdue)
+            return
+        following = self._socket.check(now)
+        if following is None:
+            self.end(Invalid("nothing came within the heart-beat's time"))
+        else:
+            self.due = min(following, self._deadline)

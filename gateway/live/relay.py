@@ -17,6 +17,7 @@ from tornado.iostream import StreamClosedError
 from broker.balancer import Lease
 from broker.pulse import Pulse
 from broker.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
+from broker.ticker import Ticker
 from broker.upstream import Upstream
 from broker.wsframes import Opcode, WebSocketError, walk
 from gateway.errors import BrokerUnavailable, GatewayError, Refused, TooSlow
@@ -58,6 +59,7 @@ class Relay:
         *,
         client: Writer,
         ended: Ended,
+        ticker: Ticker,
         frame_bytes: int,
         stall_timeout: float,
     ) -> None:
@@ -73,15 +75,10 @@ class Relay:
         self._received_at = loop.time()
         self._closed = False
         sends, hears = upstream.heart_beat
-        self._pulse = Pulse(
-            loop,
-            outgoing=sends / 1000,
-            incoming=hears / 1000,
-            sent_at=lambda: self._writer.sent_at,
-            received_at=lambda: self._received_at,
-            beat=lambda: self._writer.write(_HEART_BEAT),
-            lost=lambda: self._end(BrokerUnavailable("the broker fell silent")),
-        )
+        self._pulse = Pulse(outgoing=sends / 1000, incoming=hears / 1000)
+        self.due = 0.0
+        self._ticker = ticker
+        ticker.add(self)
         self._pumping: Task[None] = loop.create_task(self._run())
 
     async def send(self, frame: bytes) -> None:
@@ -93,11 +90,22 @@ class Relay:
         except Stalled as error:
             raise BrokerUnavailable("the broker takes no more frames") from error
 
+    def check(self, now: float) -> None:
+        """What the ticker calls: the heart-beats with the node."""
+        if now >= self._pulse.lost_at(self._received_at):
+            self._end(BrokerUnavailable("the broker fell silent"))
+            return
+        if now >= self._pulse.beat_at(self._writer.sent_at):
+            self._writer.write(_HEART_BEAT)
+        self.due = min(
+            self._pulse.beat_at(self._writer.sent_at), self._pulse.lost_at(self._received_at)
+        )
+
     def close(self) -> None:
         """Give everything back; whatever is on its way is dropped."""
         if not self._closed:
             self._closed = True
-            self._pulse.stop()
+            self._ticker.remove(self)
             self._upstream.close()
             self._lease.release()
             self._pumping.cancel()

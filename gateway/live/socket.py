@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from typing import Final
 
 from tornado.iostream import IOStream
 
-from broker.pulse import Pulse
+from broker.pulse import STILL, Pulse
 from broker.stomp import (
     CLIENT_COMMANDS,
     Frame,
@@ -62,7 +63,8 @@ class ClientSocket:
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
         self._closing: asyncio.TimerHandle | None = None
         self._received_at = self._pinged_at = self._loop.time()
-        self._pulses: list[Pulse] = []
+        self._pulse = STILL
+        self._pings = False
         self._answers = 0
 
     async def read(self) -> bytes:
@@ -97,53 +99,37 @@ class ClientSocket:
     def send(self, command: str, headers: list[tuple[str, str]], body: bytes = b"") -> None:
         self._answer(Opcode.TEXT, serialise(command, headers, body))
 
-    def keep_alive(self, *, sends: float, wants: float, lost: Callable[[], None]) -> None:
+    def keep_alive(self, *, sends: float, wants: float) -> None:
         """Keep the agreed heart-beats, in seconds: what the client sends and what it wants, 0 for
-        none. A client that sends none is pinged instead. ``lost`` is called when it is silent."""
-        self._pulses.append(
-            Pulse(
-                self._loop,
-                outgoing=wants,
-                incoming=sends,
-                sent_at=lambda: self.writer.sent_at,
-                received_at=lambda: self._received_at,
-                beat=lambda: self.writer.write(_HEART_BEAT_FRAME),
-                lost=lost,
-            )
+        none. A client that sends none is pinged instead."""
+        self._pings = not sends
+        self._pulse = Pulse(outgoing=wants, incoming=sends or _PING_INTERVAL)
+
+    def check(self, now: float) -> float | None:
+        """Beat and ping if it is time to; when to check again, None: the client is dead."""
+        if now >= self._pulse.lost_at(self._received_at):
+            return None
+        if now >= self._pulse.beat_at(self.writer.sent_at):
+            self.writer.write(_HEART_BEAT_FRAME)
+        if self._pings and now >= self._pinged_at + _PING_INTERVAL:
+            self._pinged_at = now
+            self.writer.write(_PING_FRAME)
+        return min(
+            self._pulse.beat_at(self.writer.sent_at),
+            self._pulse.lost_at(self._received_at),
+            self._pinged_at + _PING_INTERVAL if self._pings else math.inf,
         )
-        if not sends:
-            self._pulses.append(
-                Pulse(
-                    self._loop,
-                    outgoing=_PING_INTERVAL * 2,
-                    incoming=_PING_INTERVAL,
-                    sent_at=lambda: self._pinged_at,
-                    received_at=lambda: self._received_at,
-                    beat=self._ping,
-                    lost=lost,
-                )
-            )
 
     def say_goodbye(self, code: CloseCode) -> None:
         """Send Close; the stream is closed when the client has answered, or soon after."""
         self.writer.write(build(Opcode.CLOSE, close_payload(code)))
         self._closing = self._loop.call_later(_LINGER, self._stream.close)
-        self._stop_pulses()
 
     def close(self) -> None:
         if self._closing is not None:
             self._closing.cancel()
-        self._stop_pulses()
         self._stream.close()
 
     def _answer(self, opcode: Opcode, payload: bytes) -> None:
         self._answers += len(payload)
         self.writer.write(build(opcode, payload))
-
-    def _ping(self) -> None:
-        self._pinged_at = self._loop.time()
-        self.writer.write(_PING_FRAME)
-
-    def _stop_pulses(self) -> None:
-        for pulse in self._pulses:
-            pulse.stop()

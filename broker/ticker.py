@@ -1,0 +1,56 @@
+"""One timer for all connections: their heart-beats and deadlines cost no timers of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+#: Seconds within which what is due is done.
+RESOLUTION: Final = 0.25
+#: Parts in which the entries have their turn, one after the other, so that thousands of them do
+#: not stop the loop at once.
+_PARTS: Final = 8
+
+
+class Timed(Protocol):
+    """``due``: the time, on the loop's clock, from which :meth:`check` wants to be called."""
+
+    due: float
+
+    def check(self, now: float) -> None:
+        """Do what is due and set the next ``due``."""
+
+
+class Ticker:
+    """Runs while there is something to time."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[dict[Timed, None]] = [{} for _ in range(_PARTS)]
+        self._next = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, entry: Timed) -> None:
+        min(self._parts, key=len)[entry] = None
+        if self._timer is None:
+            self._wait()
+
+    def remove(self, entry: Timed) -> None:
+        """At once; one that is not there is no error."""
+        for part in self._parts:
+            part.pop(entry, None)
+
+    def _wait(self) -> None:
+        self._timer = self._loop.call_later(RESOLUTION / _PARTS, self._tick)
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        part = self._parts[self._next]
+        self._next = (self._next + 1) % _PARTS
+        for entry in tuple(part):
+            if entry.due <= now:
+                entry.check(now)
+        if any(self._parts):
+            self._wait()
+        else:
+            self._timer = None

@@ -1,0 +1,91 @@
+"""One timer for many entries."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from broker.ticker import RESOLUTION, Ticker
+
+
+class Entry:
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.checked: list[float] = []
+        self.called = asyncio.Event()
+
+    def check(self, now: float) -> None:
+        self.checked.append(now)
+        self.due = now + 1000
+        self.called.set()
+
+
+def scenario(test: Callable[[Ticker], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(10):
+            await test(Ticker())
+
+    asyncio.run(run())
+
+
+def test_what_is_due_is_checked_and_what_is_not_is_left() -> None:
+    async def test(ticker: Ticker) -> None:
+        now = asyncio.get_running_loop().time()
+        due, later = Entry(now), Entry(now + 1000)
+        ticker.add(later)
+        ticker.add(due)
+        await due.called.wait()
+        assert later.checked == []
+        assert due.checked[0] >= now
+
+    scenario(test)
+
+
+def test_many_entries_are_all_checked_in_one_round() -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        entries = [Entry(loop.time()) for _ in range(100)]
+        for entry in entries:
+            ticker.add(entry)
+        for entry in entries:
+            await entry.called.wait()
+        turns = {entry.checked[0] for entry in entries}
+        assert len(turns) > 1, "they have their turns one part after the other"
+        assert all(len(entry.checked) == 1 for entry in entries)
+
+    scenario(test)
+
+
+def test_a_removed_entry_is_not_checked_any_more() -> None:
+    async def test(ticker: Ticker) -> None:
+        now = asyncio.get_running_loop().time()
+        gone, stays = Entry(now), Entry(now)
+        ticker.add(gone)
+        ticker.remove(gone)
+        ticker.remove(gone)
+        ticker.add(stays)
+        await stays.called.wait()
+        assert gone.checked == []
+
+    scenario(test)
+
+
+def test_a_check_may_remove_entries_and_an_empty_ticker_rests_until_it_is_used() -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+
+        class Last(Entry):
+            def check(self, now: float) -> None:
+                super().check(now)
+                ticker.remove(self)
+
+        first, second = Last(loop.time()), Last(loop.time())
+        ticker.add(first)
+        await first.called.wait()
+        await asyncio.wait_for(_quiet(), RESOLUTION * 4)
+        ticker.add(second)
+        await second.called.wait()
+
+    async def _quiet() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    scenario(test)

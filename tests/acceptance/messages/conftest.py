@@ -1,0 +1,87 @@
+"""The cluster as the gateway sees it, and pika as an independent witness."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pika
+import pytest
+
+from broker.credentials import Credentials
+from broker.node import Node
+from broker.topology import Topology
+from devenv.broker_node import sbin
+from devenv.cluster import Cluster
+
+_LAST = b"last"
+_WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    properties: pika.BasicProperties
+    body: dict[str, Any]
+
+
+@pytest.fixture
+def nodes(cluster: Cluster) -> list[Node]:
+    return [Node(node.name, node.web_stomp_url, node.amqp_url) for node in cluster.nodes]
+
+
+@pytest.fixture
+def credentials(cluster: Cluster) -> Credentials:
+    return Credentials(cluster.gateway.name, cluster.gateway.password)
+
+
+@pytest.fixture
+def write_down_queues(cluster: Cluster) -> Callable[[], None]:
+    """Lets a queue that was declared just now survive a kill -9 of the nodes.
+
+    RabbitMQ 3.10 writes the names of a quorum queue's members to disk every three minutes; a node
+    killed before knows nothing of its member's log, and with two such members the queue never has
+    a leader again.
+    """
+
+    def write() -> None:
+        for node in cluster.nodes:
+            subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
+                [sbin() / "rabbitmqctl", "-n", node.name, "eval", _WRITE_DOWN],
+                env=node.environment(),
+                check=True,
+                capture_output=True,
+            )
+
+    return write
+
+
+@pytest.fixture
+def take_queue(cluster: Cluster) -> Callable[[int], list[Delivery]]:
+    """Takes everything out of a room's private queue."""
+    parameters = pika.ConnectionParameters(
+        "127.0.0.1",
+        cluster.node(3).amqp_port,
+        credentials=pika.PlainCredentials(cluster.admin.name, cluster.admin.password),
+    )
+
+    def take(room: int) -> list[Delivery]:
+        queue = Topology().private_queue(room).name
+        deliveries: list[Delivery] = []
+        with pika.BlockingConnection(parameters) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            # A queue keeps its order: when this comes out, all that was in it before has come.
+            channel.basic_publish("", queue, _LAST)
+            for method, properties, body in channel.consume(queue, inactivity_timeout=30):
+                if method is None:
+                    raise AssertionError(f"{queue} gives nothing; so far {deliveries}")
+                if body == _LAST:
+                    return deliveries
+                channel.basic_ack(method.delivery_tag)
+                deliveries.append(Delivery(properties, json.loads(body)))
+        raise AssertionError(f"{queue} was deleted")
+
+    return take

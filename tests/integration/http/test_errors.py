@@ -41,7 +41,16 @@ async def test_a_path_that_is_not_utf8_is_refused(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/session", "/api/rooms/1", "/api/nothing", "/healthz", "/", "/static/none.js"]
+    "path",
+    [
+        "/api/session",
+        "/api/rooms/1",
+        "/api/rooms/%ff",
+        "/api/x",
+        "/healthz",
+        "/",
+        "/static/none.js",
+    ],
 )
 @pytest.mark.gen_test
 async def test_every_answer_has_an_id_and_the_security_headers(call: Call, path: str) -> None:

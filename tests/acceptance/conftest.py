@@ -1,7 +1,7 @@
 """Real gateways in front of the real cluster."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,13 @@ Connect = Callable[..., StompClient]
 StartGateway = Callable[..., GatewayProcess]
 
 
-@pytest.fixture
-def start_gateway(tmp_path: Path, cluster: Cluster) -> Iterator[StartGateway]:
-    """Starts a gateway that is ready; see :class:`GatewayProcess` for what it takes."""
+@contextmanager
+def _gateways(folder: Path, cluster: Cluster) -> Iterator[StartGateway]:
     with ExitStack() as stack:
 
         def start(**options: object) -> GatewayProcess:
-            process = GatewayProcess(tmp_path, cluster, **options)  # type: ignore[arg-type]
+            process = GatewayProcess(folder, cluster, **options)  # type: ignore[arg-type]
+            stack.callback(process.assert_log_is_clean)
             stack.callback(process.kill)
             process.start()
             process.await_ready()
@@ -30,9 +30,31 @@ def start_gateway(tmp_path: Path, cluster: Cluster) -> Iterator[StartGateway]:
 
 
 @pytest.fixture
-def gateway(start_gateway: StartGateway) -> GatewayProcess:
-    """One gateway on SQLite, ready, as in a first installation."""
-    return start_gateway()
+def start_gateway(tmp_path: Path, cluster: Cluster) -> Iterator[StartGateway]:
+    """Starts a gateway that is ready; see :class:`GatewayProcess` for what it takes.
+
+    Number 0 is for one at a time: not in a module that also takes `gateway`.
+    """
+    with _gateways(tmp_path, cluster) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def gateway_options() -> dict[str, object]:
+    """What `gateway` is started with; a module may override it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory,
+    cluster_of_session: Cluster,
+    gateway_options: dict[str, object],
+) -> Iterator[GatewayProcess]:
+    """One gateway on SQLite for the module, ready, as in a first installation."""
+    with _gateways(tmp_path_factory.mktemp("gateway"), cluster_of_session) as start:
+        yield start(**gateway_options)
+    cluster_of_session.delete_queues()
 
 
 @pytest.fixture
@@ -41,9 +63,14 @@ def connect(gateway: GatewayProcess) -> Iterator[Connect]:
     with ExitStack() as stack:
 
         def open_as(user: str, *roles: str, **headers: str) -> StompClient:
-            client = stack.enter_context(StompClient(gateway.ws_url))
-            answer = client.connect(gateway.token(user, *roles), **headers)
-            assert answer.command == "CONNECTED", answer
-            return client
+            return stack.enter_context(connected(gateway, user, *roles, **headers))
 
         yield open_as
+
+
+def connected(gateway: GatewayProcess, user: str, *roles: str, **headers: str) -> StompClient:
+    """A STOMP connection as a user."""
+    client = StompClient(gateway.ws_url)
+    answer = client.connect(gateway.token(user, *roles), **headers)
+    assert answer.command == "CONNECTED", answer
+    return client

@@ -50,6 +50,7 @@ class GatewayProcess:
         self._config.write_text(self._toml(store or f"sqlite:///{folder}/interact.db", extra))
         self._config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
+        self._secrets = {JWT_SECRET, AUTH_SECRET, cluster.gateway.password}
 
     @property
     def pid(self) -> int:
@@ -88,9 +89,11 @@ class GatewayProcess:
         """A JWT as the school's login would issue it."""
         now = time.time()
         standard = {"sub": user, "roles": roles, "iss": ISSUER, "aud": AUDIENCE, "iat": now}
-        return jwt.encode(
+        token = jwt.encode(
             {**standard, "exp": now + lifetime, **claims}, JWT_SECRET, algorithm="HS256"
         )
+        self._secrets.add(token)
+        return token
 
     def call(
         self,
@@ -136,6 +139,13 @@ class GatewayProcess:
         status, page = self.call("GET", f"/api/rooms/{room}/messages?{words}", user=user)
         assert status == 200, page
         return dict(page)
+
+    def assert_log_is_clean(self) -> None:
+        """Whatever the tests did, the log tells of no crash and holds no secret."""
+        text = self.log.read_text(errors="replace")
+        assert "Traceback" not in text, text[max(0, text.index("Traceback") - 500) :][:4000]
+        for secret in self._secrets:
+            assert secret not in text, "a secret stands in the log"
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])

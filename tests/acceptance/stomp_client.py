@@ -1,6 +1,7 @@
 """A STOMP client with a codec of its own, over websocket-client: what it sees is what was sent."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -67,6 +68,10 @@ class StompClient:
         trace: TracebackType | None,
     ) -> None:
         self.socket.close(timeout=1)
+        # Once a Close frame has come, close() leaves the TCP socket open.
+        self.socket.shutdown()  # type: ignore[no-untyped-call]
+        # After the peer's Close, close() thinks that there is nothing left to do.
+        self.socket.shutdown()  # type: ignore[no-untyped-call]
 
     def connect(self, token: str | None = None, **headers: str) -> Received:
         """CONNECT in STOMP 1.2; returns the answer, whatever it is."""
@@ -111,10 +116,18 @@ class StompClient:
         """The next frame that is no heart-beat. Raises :class:`Closed`, or times out."""
         if self._unread:
             return self._unread.pop(0)
-        while True:
+        deadline = time.monotonic() + _TIMEOUT
+        while time.monotonic() < deadline:
             data = self._payload()
             if data.strip(b"\r\n"):
                 return _parse(data)
+        raise TimeoutError("nothing but heart-beats came")
+
+    def error(self) -> tuple[Received, int | None]:
+        """The ERROR frame, which must be what comes next, and the close code behind it."""
+        frame = self.receive()
+        assert frame.command == "ERROR", frame
+        return frame, self.closed()
 
     def heart_beat(self) -> None:
         """Wait for a heart-beat, which must be what comes next."""
@@ -122,11 +135,13 @@ class StompClient:
 
     def closed(self) -> int | None:
         """Read to the end and return the close code."""
+        deadline = time.monotonic() + _TIMEOUT
         try:
-            while True:
+            while time.monotonic() < deadline:
                 self._payload()
         except Closed as error:
             return error.code
+        raise TimeoutError("the gateway does not close")
 
     def _payload(self) -> bytes:
         while True:

@@ -1,0 +1,112 @@
+"""The cluster seen without the gateway: pika and the management API as independent witnesses."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+
+from devenv.broker_node import Node
+from devenv.cluster import Cluster
+
+EXCHANGE = "amq.topic"
+_TIMEOUT = 20.0
+T = TypeVar("T")
+
+
+def wait_for(
+    probe: Callable[[], T], *, wanted: Callable[[T], bool] = bool, within: float = _TIMEOUT
+) -> T:
+    """What `probe` returns as soon as that is `wanted`; fails after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not wanted(found := probe()):
+        assert time.monotonic() < deadline, f"still {found!r} after {within:g} s"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def amqp(cluster: Cluster, node: Node | None = None) -> Iterator[BlockingChannel]:
+    """A channel of the administrator's."""
+    address = node or cluster.node(3)
+    parameters = pika.ConnectionParameters(
+        "127.0.0.1",
+        address.amqp_port,
+        credentials=pika.PlainCredentials(cluster.admin.name, cluster.admin.password),
+    )
+    with pika.BlockingConnection(parameters) as connection:
+        yield connection.channel()
+
+
+class Witness:
+    """Hears everything that is published to `amq.topic` under a routing key (`#`: everything)."""
+
+    def __init__(self, channel: BlockingChannel, key: str = "#") -> None:
+        self._channel = channel
+        self.queue = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(self.queue, EXCHANGE, key)
+
+    def heard(self) -> list[tuple[str, pika.BasicProperties, bytes]]:
+        """Routing key, properties and body of all that was published before this call."""
+        return list(self._until(b"the end of what was heard"))
+
+    def hear(self, count: int) -> list[tuple[str, pika.BasicProperties, bytes]]:
+        """The next so many messages; waits for them."""
+        found: list[tuple[str, pika.BasicProperties, bytes]] = []
+        for method, properties, body in self._channel.consume(
+            self.queue, auto_ack=True, inactivity_timeout=_TIMEOUT
+        ):
+            assert method is not None, f"only {len(found)} of {count} messages came"
+            found.append((method.routing_key, properties, body))
+            if len(found) == count:
+                break
+        return found
+
+    def _until(self, sentinel: bytes) -> Iterator[tuple[str, pika.BasicProperties, bytes]]:
+        # Behind everything else in the queue, so whatever was routed to it comes before.
+        self._channel.basic_publish("", self.queue, sentinel)
+        while True:
+            ((key, properties, body),) = self.hear(1)
+            if body == sentinel and not key.startswith("acdm"):
+                return
+            yield key, properties, body
+
+
+@contextmanager
+def witness(cluster: Cluster, key: str = "#") -> Iterator[Witness]:
+    with amqp(cluster) as channel:
+        yield Witness(channel, key)
+
+
+def waiting(cluster: Cluster, queue: str) -> int:
+    """How many messages a queue has ready."""
+    with amqp(cluster) as channel:
+        return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+
+def queues(cluster: Cluster) -> set[str]:
+    """The names of all queues."""
+    found = _management(cluster, "/api/queues?columns=name")
+    return {queue["name"] for queue in found}
+
+
+def nodes_of(cluster: Cluster, user: str) -> list[str]:
+    """The node of each of the user's connections, `r1` … `r3`."""
+    found = _management(cluster, "/api/connections?columns=user,node")
+    return sorted(each["node"].partition("@")[0] for each in found if each.get("user") == user)
+
+
+def _management(cluster: Cluster, path: str) -> list[dict[str, Any]]:
+    for node in cluster.nodes:
+        answer = node.management("GET", path, cluster.admin)
+        if answer is not None:
+            return list(answer)
+    raise AssertionError(f"no node answers {path}")
+
+
+def consumers(cluster: Cluster, queue: str) -> int:
+    """How many consumers a queue has."""
+    with amqp(cluster) as channel:
+        return int(channel.queue_declare(queue, passive=True).method.consumer_count)

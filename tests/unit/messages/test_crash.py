@@ -4,7 +4,7 @@ import asyncio
 from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.publisher import NotConfirmed, Publication
@@ -87,6 +87,8 @@ async def until_killed(
     return answered
 
 
+# No deadline: the machine may be busy.
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([STREAM, OTHER]), min_size=1, max_size=12),
     st.lists(st.integers(0, 60), min_size=1, max_size=4),

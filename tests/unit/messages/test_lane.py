@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -237,3 +238,5 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
 
 TestAnyOrderOfEvents = AnyOrderOfEvents.TestCase
+# No deadline: the machine may be busy.
+TestAnyOrderOfEvents.settings = settings(deadline=None)

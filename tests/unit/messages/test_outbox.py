@@ -2,7 +2,7 @@ import asyncio
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.publisher import NotConfirmed, Returned
@@ -374,6 +374,8 @@ fates = st.tuples(
 )
 
 
+# No deadline: the machine may be busy.
+@settings(deadline=None)
 @given(
     st.lists(fates, max_size=40),
     st.lists(st.sampled_from([STREAM, OTHER]), min_size=1, max_size=30),

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,7 +8,7 @@ import pytest
 
 from broker.publisher import NotConfirmed
 from broker.topology import Audience, Stream, Topology
-from gateway.domain.message import Importance
+from gateway.domain.message import Draft, Importance
 from gateway.errors import (
     Draining,
     GatewayError,
@@ -20,6 +20,7 @@ from gateway.errors import (
 )
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
+from gateway.store.records import Appended
 from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft
 from tests.unit.messages.virtual_time import run, settle
 
@@ -384,3 +385,20 @@ def test_streams_are_numbered_apart() -> None:
 
     gateway.run(main())
     assert gateway.broker.seqs(STREAM) == gateway.broker.seqs(private) == [1, 2]
+
+
+def test_an_error_that_nobody_foresaw_reaches_the_client_and_ends_no_later_post() -> None:
+    class Faulty(StoreTwin):
+        async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
+            if drafts[0].body == "poison":
+                raise ZeroDivisionError
+            return await super().append(drafts)
+
+    gateway = Gateway(Faulty())
+
+    async def main() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await gateway.pipeline.post(draft("poison"))
+        assert (await gateway.pipeline.post(draft())).published
+
+    gateway.run(main())

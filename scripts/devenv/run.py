@@ -161,7 +161,6 @@ def _announce(here: Local, cluster: Cluster, logins: list[Login], pair: tls.Pair
         "",
         f"The gateway is up:  {scheme}://localhost:{here.port}/",
         f"  STOMP             {web_socket}://localhost:{here.port}/ws",
-        f"  dashboard         {scheme}://localhost:{here.port}/admin",
         f"  internal          http://127.0.0.1:{here.internal_port}/readyz  /metrics",
         f"  its log           {_shown(_gateway().log)}",
     ]

@@ -211,7 +211,7 @@ def assemble(
     permissions = Permissions(memberships, access)
     passcodes = Passcodes(secret, clock=time.time)
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time)
-    credentials = Credentials(sessions=sessions, tokens=_tokens(config, access))
+    credentials = Credentials(sessions=sessions, tokens=_tokens(config, access), clock=time.time)
     pipeline = Pipeline(
         store,
         outbox,

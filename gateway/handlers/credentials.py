@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from tornado.httputil import HTTPServerRequest
 
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
+from gateway.auth.verified import Verified
 from gateway.domain.identity import Identity
 from gateway.errors import NotAuthenticated, TokenInvalid
 
@@ -16,11 +18,17 @@ SESSION_COOKIE: Final = "interact_session"
 
 
 class Credentials:
-    """``tokens`` is None where no issuer is configured: then only local logins exist."""
+    """``tokens`` is None where no issuer is configured: then only local logins exist. ``clock``:
+    Unix time."""
 
-    def __init__(self, *, sessions: Sessions, tokens: Tokens | None) -> None:
+    def __init__(
+        self, *, sessions: Sessions, tokens: Tokens | None, clock: Callable[[], float]
+    ) -> None:
         self._sessions = sessions
         self._tokens = tokens
+        # Apart: neither may stand for the other.
+        self._known_sessions = Verified(clock=clock)
+        self._known_tokens = Verified(clock=clock)
 
     def given(self, request: HTTPServerRequest) -> bool:
         """Whether the request says who it comes from, true or not."""
@@ -35,7 +43,7 @@ class Credentials:
                 raise NotAuthenticated("the Authorization header must be: Bearer <token>")
             return await self.verify(token.strip())
         if SESSION_COOKIE in request.cookies:
-            return self._sessions.verify(request.cookies[SESSION_COOKIE].value)
+            return self._session(request.cookies[SESSION_COOKIE].value)
         raise NotAuthenticated(
             "log in by POST /api/session, or send the header Authorization: Bearer <token>"
         )
@@ -44,4 +52,15 @@ class Credentials:
         """Who a JWT is for. Raises :class:`NotAuthenticated`."""
         if self._tokens is None:
             raise TokenInvalid("tokens are not taken here: the gateway knows no issuer (auth.jwt)")
-        return await self._tokens.verify(token)
+        identity = self._known_tokens.get(token)
+        if identity is None:
+            identity = await self._tokens.verify(token)
+            self._known_tokens.add(token, identity)
+        return identity
+
+    def _session(self, cookie: str) -> Identity:
+        identity = self._known_sessions.get(cookie)
+        if identity is None:
+            identity = self._sessions.verify(cookie)
+            self._known_sessions.add(cookie, identity)
+        return identity

@@ -15,7 +15,7 @@ export function wait(milliseconds, signal) {
  * @returns {Promise<void>}
  */
 export function nap(milliseconds, signal) {
-  return pause(milliseconds, signal, ["online", "focus", "pageshow"]);
+  return pause(milliseconds, signal, ["online", "visibilitychange", "pageshow"]);
 }
 
 /** @param {number} milliseconds @param {AbortSignal} signal @param {string[]} events of the window */

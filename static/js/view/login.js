@@ -55,6 +55,8 @@ export function logIn({ api, i18n, page, again }) {
         button,
       ),
     );
+    // An open one would keep the form out of reach, although it is hidden with the page.
+    for (const dialog of page.querySelectorAll("dialog")) dialog.close();
     page.hidden = true;
     document.body.append(cover);
     user.focus();

@@ -35,8 +35,10 @@ function describe(state, i18n) {
         meaning: i18n.say(`closing.${state.meaning}`),
         code: state.end.closeCode,
       });
-    case "refused":
-      return i18n.say("live.refused", { why: i18n.explain(state.end) });
+    case "refused": {
+      const why = state.end.code ? i18n.explain(state.end) : i18n.say(`closing.${state.meaning}`);
+      return i18n.say("live.refused", { why });
+    }
     default:
       return i18n.say(`live.${state.name}`);
   }

@@ -13,11 +13,16 @@ from typing import Any, NoReturn
 
 import pytest
 import uvloop
+from hypothesis import settings
 from tornado.ioloop import IOLoop
 
 from devenv.cluster import Cluster
 from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
+
+# Machines are busy; how long an example takes says nothing about the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 _RUN = Path(__file__).parents[1] / ".run"
 _NODES = 3

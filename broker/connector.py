@@ -50,6 +50,8 @@ class Connector:
         self._timeout = timeout
         self._ssl_context = ssl_context
         self._link: Link | None = None
+        #: How many links there have been.
+        self.links = 0
         self._linked = asyncio.Event()
         self._problems: dict[str, str] = {}
         self._supervisor: asyncio.Task[None] | None = None
@@ -124,6 +126,7 @@ class Connector:
         log.info("publishing through %s", link.node.name)
         self._problems.clear()
         self._link = link
+        self.links += 1
         self._linked.set()
         try:
             reason = await self._watch(link)

@@ -113,6 +113,11 @@ class Publisher:
         return self._connector.link is not None
 
     @property
+    def has_been_connected(self) -> bool:
+        """Whether the cluster was ever reached, now or before."""
+        return self._connector.links > 0
+
+    @property
     def blocked(self) -> bool:
         """Whether an alarm (memory, disk) in the cluster holds publishers back."""
         link = self._connector.link

@@ -20,7 +20,7 @@ class Pinged(Protocol):
 
 class PublisherState(Protocol):
     @property
-    def connected(self) -> bool: ...
+    def has_been_connected(self) -> bool: ...
 
     @property
     def problem(self) -> str | None: ...
@@ -48,7 +48,6 @@ class Readiness:
         self._store = store
         self._balancer = balancer
         self._publisher = publisher
-        self._broker_was_reached = False
 
     async def report(self) -> Report:
         problems = {
@@ -58,12 +57,11 @@ class Readiness:
         }
         if self._publisher.problem is not None:
             problems["publisher"] = self._publisher.problem
-        self._broker_was_reached |= self._publisher.connected
         store_problem = await self._store_problem()
         if store_problem is not None:
             problems["store"] = store_problem
         return Report(
-            ready=store_problem is None and self._broker_was_reached,
+            ready=store_problem is None and self._publisher.has_been_connected,
             problems=problems,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Iterator
@@ -40,11 +39,7 @@ class BrokerTwin:
     published: list[Publication] = field(default_factory=list)
     queues: set[int] = field(default_factory=set)
     away: bool = False
-    back: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def connected(self) -> bool:
-        return not self.away
+    has_been_connected: bool = True
 
     @property
     def problem(self) -> str | None:

@@ -24,7 +24,7 @@ from gateway.handlers.stomp import StompHandler
 from gateway.live.connection import Services as LiveServices
 from gateway.metrics import Metrics
 
-STATIC: Final = Path(__file__).parent.parent / "static"
+STATIC: Final = Path(__file__).parent / "static"
 
 
 def public(services: Services, live: LiveServices, readiness: Readiness) -> Application:

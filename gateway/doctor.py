@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -18,7 +19,7 @@ from broker.node import Node
 from broker.provision import NodeUnreachable
 from broker.topology import Topology
 from broker.upstream import DialError, LoginRefused, dial, log_in
-from gateway import tls
+from gateway import app, tls
 from gateway.auth.access import AccessRules
 from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
 from gateway.auth.passcodes import Passcodes
@@ -50,6 +51,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     yield _origins(config)
     yield _access(config)
     yield _certificate(config)
+    yield _pages(app.STATIC)
     yield await _tokens(config)
     rooms: list[int] = []
     try:
@@ -115,6 +117,17 @@ def _certificate(config: Config) -> Finding:
         ends = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
         return Finding(what, f"the certificate ends on {ends}", "renew it and restart the gateway")
     return Finding(what)
+
+
+def _pages(static: Path) -> Finding:
+    library = static / "vendor" / "stompjs" / "index.js"
+    if library.exists():
+        return Finding("pages")
+    return Finding(
+        "pages",
+        f"they lack the browser libraries: there is no {library}",
+        "in the checkout: PYTHONPATH=scripts python3 -m devenv.vendor; then install it again",
+    )
 
 
 async def _tokens(config: Config) -> Finding:

@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(users, "remove", commands.remove_user).add_argument("name", metavar="NAME")
 
     issuing = _add(top, "token", commands.issue_token)
-    issuing.add_argument("--user", metavar="NAME", required=True)
+    issuing.add_argument("name", metavar="NAME")
     _add_roles(issuing)
     issuing.add_argument(
         "--lifetime", type=float, default=3600.0, metavar="SECONDS", help="(default: an hour)"

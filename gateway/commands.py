@@ -119,7 +119,7 @@ def issue_token(options: argparse.Namespace, settings: Config) -> int:
     try:
         token = tokens.issue(
             settings.auth.jwt,
-            options.user,
+            options.name,
             roles=frozenset(options.role),
             expires_at=now + options.lifetime,
             now=now,

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -109,20 +110,32 @@ def _clear_away_a_killed_run() -> None:
 
 
 def _configure(cluster: Cluster, here: Local, pair: tls.Pair | None) -> None:
-    secret = local.FOLDER / "gateway-secret"
-    if not secret.exists():
-        secret.touch(mode=0o600)
-        secret.write_text(secrets.token_urlsafe(48))
     settings = gateway_toml.tables(
         cluster,
         port=here.port,
         internal_port=here.internal_port,
         database=_DATABASE,
-        secret=secret.read_text(),
+        secret=_kept_secret("gateway-secret"),
         tls=pair,
     )
+    # So that `gateway token` can play the login server of those who try the API.
+    settings["auth"]["jwt"] = {
+        "algorithms": ["HS256"],
+        "secret": _kept_secret("issuer-secret"),
+        "issuer": "scripts/run",
+        "audience": "interact",
+    }
     _CONFIG.touch(mode=0o600)
     _CONFIG.write_text("# Made by scripts/run.\n" + gateway_toml.render(settings))
+
+
+def _kept_secret(name: str) -> str:
+    """Random, and the same at every run."""
+    file = local.FOLDER / name
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(48))
+    return file.read_text()
 
 
 def _wait_until_ready(gateway: Daemon, here: Local) -> None:
@@ -170,6 +183,8 @@ def _announce(here: Local, cluster: Cluster, logins: list[Login], pair: tls.Pair
     lines.append(f"                    {cluster.admin.name} / {cluster.admin.password}")
     lines += ["", "Demo logins:"]
     lines += [f"  {login.user:9} {login.password}  {login.role}" for login in logins]
+    command = f"{_shown(Path(_GATEWAY[0]))} --config {_shown(_CONFIG)}"
+    lines += ["", f"A token for programs: {command} token teacher --role host"]
     lines += ["", "Ctrl-C stops everything. To try failures: scripts/broker kill 1", ""]
     print("\n".join(lines), flush=True)
 

@@ -83,7 +83,7 @@ def test_an_account_that_nobody_could_use_is_refused(
 
 
 def test_a_token_is_one_that_the_gateway_accepts(run: Run) -> None:
-    result = run("token", "--user", "bob", "--role", "host", "--lifetime", "60")
+    result = run("token", "bob", "--role", "host", "--lifetime", "60")
     claims = jwt.decode(
         result.stdout.strip(), JWT_SECRET, algorithms=["HS256"], audience="interact"
     )

@@ -274,6 +274,9 @@ class Connection:
 
     async def _subscribe(self, request: Subscribe) -> None:
         match await self._services.judge.subscribe(self._who, request):
+            case _ if self._ended:
+                # Meanwhile, from outside: everything has been given back already.
+                return
             case ByHub(stream, resume_after):
                 subscriber = Subscriber(self, request.key)
                 self._joined[request.key] = (stream, subscriber)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
+import psutil
 
 from devenv.cluster import Cluster
 
@@ -30,8 +31,8 @@ _STOP_TIMEOUT = 20.0
 class GatewayProcess:
     """`number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
 
-    `extra` is TOML for the head of the configuration; `auth`, `jwt`, `broker` and `node` (each of
-    them) are further lines of those tables.
+    `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker` and
+    `node` (each of them) are further lines of those tables.
     """
 
     def __init__(
@@ -147,6 +148,19 @@ class GatewayProcess:
         assert status == 200, page
         return dict(page)
 
+    def memory(self) -> int:
+        """Bytes of resident memory."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def metrics(self) -> str:
+        """What Prometheus would read from the internal listener."""
+        connection = HTTPConnection("127.0.0.1", self.internal_port, timeout=10)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
     def relay_logins(self) -> int:
         """How often RabbitMQ has asked about the login of a relay: once for every dial, before
         the client hears of it."""
@@ -228,4 +242,6 @@ password = "{account.password}"
 {tables.get("broker", "")}
 
 {nodes}
+
+{tables.get("tail", "")}
 """

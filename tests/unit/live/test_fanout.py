@@ -1,7 +1,7 @@
 """Everyone gets everything once, and nobody keeps the others waiting."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -52,7 +52,7 @@ def texts(client: ClientTwin) -> list[str]:
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+def built(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The heads that frames were built for."""
     heads: list[bytes] = []
     build = Delivery.frame

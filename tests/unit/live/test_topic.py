@@ -161,7 +161,7 @@ def test_a_hole_waits_for_a_store_that_is_away_while_those_without_one_go_on() -
         async with topic(history) as live:
             client = await joined(live)
             history.away = True
-            first, second, third = history.store(3)
+            first, _, third = history.store(3)
             live.arrived(0, published(first))
             live.arrived(0, published(third))
             await asyncio.sleep(5)
@@ -568,11 +568,7 @@ class Course:
     async def play(self, step: object) -> None:
         match step:
             case Publish(late):
-                (new,) = self.history.store()
-                for feed in (0, 1):
-                    if self.stands[feed] and not self.hangs[feed]:
-                        bring = (feed, self.session[feed], published(new))
-                        self.loop.call_later(late[feed] / 1000, self._bring, *bring)
+                self._publish(late)
             case Die(feed):
                 self._die(feed)
             case Hang(feed):
@@ -599,8 +595,8 @@ class Course:
         self.history.away, self.history.latency = False, 0.001
         for feed in (0, 1):
             if self.hangs[feed]:
-                self._die(feed)  # type: ignore[arg-type]
-            self._stand(feed)  # type: ignore[arg-type]
+                self._die(feed)
+            self._stand(feed)
         await asyncio.sleep(10)
 
     async def _join(self, each: Subscriber, after: int | None) -> int | None:
@@ -612,6 +608,13 @@ class Course:
         sequencer = self.live._sequencer
         assert sequencer is not None
         return sequencer.last if after is None else after
+
+    def _publish(self, late: tuple[int, int]) -> None:
+        (new,) = self.history.store()
+        for feed in (0, 1):
+            if self.stands[feed] and not self.hangs[feed]:
+                bring = (feed, self.session[feed], published(new))
+                self.loop.call_later(late[feed] / 1000, self._bring, *bring)
 
     def _bring(self, feed: int, session: int, frame: Frame) -> None:
         if session == self.session[feed] and not self.hangs[feed]:

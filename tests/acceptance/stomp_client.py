@@ -118,7 +118,7 @@ class StompClient:
             return self._unread.pop(0)
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
-            data = self._payload()
+            data = self.payload()
             if data.strip(b"\r\n"):
                 return _parse(data)
         raise TimeoutError("nothing but heart-beats came")
@@ -131,19 +131,20 @@ class StompClient:
 
     def heart_beat(self) -> None:
         """Wait for a heart-beat, which must be what comes next."""
-        assert self._payload() == b"\n"
+        assert self.payload() == b"\n"
 
     def closed(self) -> int | None:
         """Read to the end and return the close code."""
         deadline = time.monotonic() + _TIMEOUT
         try:
             while time.monotonic() < deadline:
-                self._payload()
+                self.payload()
         except Closed as error:
             return error.code
         raise TimeoutError("the gateway does not close")
 
-    def _payload(self) -> bytes:
+    def payload(self) -> bytes:
+        """What the next data frame holds, a heart-beat too. Raises :class:`Closed`."""
         while True:
             opcode, data = self.socket.recv_data(control_frame=True)
             if opcode == websocket.ABNF.OPCODE_CLOSE:

@@ -106,6 +106,11 @@ class StompClient:
             lines.append(f"content-length:{len(body)}")
         self.socket.send_binary("\n".join(lines).encode() + b"\n\n" + body + b"\0")
 
+    def raw(self, data: bytes) -> None:
+        """Send bytes that are no WebSocket frame, or one of the test's own making."""
+        assert self.socket.sock is not None
+        self.socket.sock.sendall(data)
+
     def message(self) -> Received:
         """The next frame, which must be a MESSAGE."""
         frame = self.receive()

@@ -108,6 +108,6 @@ def test_who_does_not_read_the_answers_is_not_read_either(start_gateway: StartGa
     with connected(gateway, "paul") as paul:
         before = gateway.memory()
         with pytest.raises(OSError, match=r"reset|pipe|timed out"):
-            paul.socket.sock.sendall(pings)
+            paul.raw(pings)
         assert gateway.memory() - before < 30_000_000
         assert "closing with 4008 too_slow" in gateway.log.read_text()

@@ -61,6 +61,11 @@ class Listener:
             host = "localhost"
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    def no_keep_alive(self) -> None:
+        """Answer with ``Connection: close`` from now on, also on connections that are open
+        (RFC 9112, section 9.6)."""
+        self._server.conn_params.no_keep_alive = True
+
     def stop_accepting(self) -> None:
         self._server.stop()
 

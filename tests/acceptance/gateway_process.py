@@ -37,6 +37,7 @@ class GatewayProcess:
         *,
         number: int = 0,
         store: str | None = None,
+        drain_time: float = 0.0,
         extra: str = "",
     ) -> None:
         self.cluster = cluster
@@ -47,6 +48,7 @@ class GatewayProcess:
         self.internal_url = f"http://127.0.0.1:{self.internal_port}"
         self.log = folder / f"gateway-{number}.log"
         self._config = folder / f"gateway-{number}.toml"
+        self._drain_time = drain_time
         self._config.write_text(self._toml(store or f"sqlite:///{folder}/interact.db", extra))
         self._config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
@@ -193,6 +195,7 @@ address = "127.0.0.1"
 port = {self.port}
 internal_port = {self.internal_port}
 origins = ["{self.url}"]
+drain_time = {self._drain_time}
 stop_timeout = 8.0
 
 [auth]

@@ -66,11 +66,8 @@ class Listener:
         (RFC 9112, section 9.6)."""
         self._server.conn_params.no_keep_alive = True
 
-    def stop_accepting(self) -> None:
-        self._server.stop()
-
     async def close(self) -> None:
-        """Cut off what is still open."""
+        """Accept nothing more, and cut off what is still open."""
         self._server.stop()
         with suppress(ssl.SSLError):
             await self._server.close_all_connections()

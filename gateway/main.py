@@ -165,7 +165,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         public = Listener(gateway.public, what="server.port", tls=client_tls)
         internal = Listener(gateway.internal, what="server.internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
-        # the last one is gone, and posts in hand are answered before their sockets are cut.
+        # the last one is gone, and posts in hand are answered before their sockets are cut; till
+        # then a load balancer is told that this gateway is not ready, and others to come back.
         stack.push_async_callback(internal.close)
         stack.push_async_callback(public.close)
         stack.push_async_callback(gateway.pipeline.close)
@@ -176,7 +177,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         )
         internal.open(server.internal_address, server.internal_port)
         public.open(server.address, server.port)
-        stack.callback(public.stop_accepting)
+        # Whatever ends it, nothing new is taken from here on.
+        stack.callback(drain.begin, "stopping")
         yield Serving(public, internal, gateway.registry)
 
 

@@ -77,6 +77,11 @@ class GatewayProcess:
         """SIGTERM, and its clean end."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+        self.await_end()
+
+    def await_end(self) -> None:
+        """The clean end that it was asked for."""
+        assert self._process is not None
         assert self._process.wait(_STOP_TIMEOUT) == 0, self.log_tail()
         self._process = None
 

@@ -34,6 +34,9 @@ class StompHandler(BaseHandler):
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
+        # RFC 9110, section 15.5.22, and RFC 6455, section 4.4: what a 426 must name.
+        self.set_header("Upgrade", "websocket")
+        self.set_header("Connection", "Upgrade")
         self.set_header("Sec-WebSocket-Version", handshake.VERSION)
 
     async def get(self) -> None:

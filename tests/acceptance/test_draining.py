@@ -40,7 +40,7 @@ def database(postgres_url: str) -> str:
 def pair(start_gateway: StartGateway, database: str) -> Pair:
     """The gateway that stays, which RabbitMQ asks, and the one that leaves."""
     stays = start_gateway(store=database)
-    return stays, start_gateway(number=1, store=database, drain_time=_DRAIN_TIME)
+    return stays, start_gateway(number=1, store=database, server=f"drain_time = {_DRAIN_TIME}")
 
 
 @dataclass

@@ -51,7 +51,7 @@ class PrivateQueues(Protocol):
 
 
 class KnownMemberships(Protocol):
-    def invalidate(self, room: int, user: str | None = None) -> None: ...
+    def invalidate(self, room: int) -> None: ...
 
 
 class LiveConnections(Protocol):
@@ -138,7 +138,7 @@ class Rooms:
         if before.role is None and len(await self._store.members(number)) >= self._max_members:
             raise Invalid(f"a room may have {self._max_members} members at most")
         await self._store.set_member(number, member.user, member.role)
-        self._memberships.invalidate(number, member.user)
+        self._memberships.invalidate(number)
         if before.role is MemberRole.HOST and member.role is not MemberRole.HOST:
             self._live.end_membership(
                 number, member.user, Removed(f"you are no host of room {number} any more")
@@ -151,7 +151,7 @@ class Rooms:
         """
         if not await self._store.remove_member(number, user):
             raise UnknownMember(f"{user} is no member of room {number}")
-        self._memberships.invalidate(number, user)
+        self._memberships.invalidate(number)
         self._live.end_membership(
             number, user, Removed(f"your membership of room {number} was ended")
         )

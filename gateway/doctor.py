@@ -185,8 +185,14 @@ async def _tried(what: str, look: Callable[[], Awaitable[None]], mend: str) -> F
     try:
         await look()
     except DialError as error:
-        return Finding(what, error.what, mend)
+        return Finding(what, error.what, _mend_dial(error.what, mend))
     return Finding(what)
+
+
+def _mend_dial(problem: str, mend: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in problem:
+        return "broker.tls.ca_file must name the authority of RabbitMQ's certificate (PEM)"
+    return mend
 
 
 async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) -> Finding:
@@ -207,7 +213,7 @@ async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Fin
         checks = await _verify(config, node, context, rooms=[])
     except NodeUnreachable as error:
         what = f"{node.name}: AMQP as {config.broker.user}"
-        return [Finding(what, str(error), f"see {node.amqp}")]
+        return [Finding(what, str(error), _mend_dial(str(error), f"see {node.amqp}"))]
     mend = "rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
     return [
         Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)

@@ -77,7 +77,7 @@ class Rooms:
         self._queues = queues
         self._memberships = memberships
         self._live = live
-        self._max_members = max_members
+        self.max_members = max_members
         self._clock = clock
 
     async def create(self, title: str, members: Mapping[str, MemberRole]) -> Room:
@@ -85,8 +85,8 @@ class Rooms:
 
         Raises :class:`BrokerUnavailable`, and then there is no room; :class:`LastHost`.
         """
-        if len(members) > self._max_members:
-            raise Invalid(f"members: a room may have {self._max_members} at most")
+        if len(members) > self.max_members:
+            raise Invalid(f"members: a room may have {self.max_members} at most")
         room = await self._store.create_room(title, members, self._clock())
         try:
             await self.ensure_private_queue(room.id)
@@ -135,8 +135,8 @@ class Rooms:
         Raises :class:`UnknownRoom`, :class:`RoomClosed`, :class:`LastHost`, :class:`Invalid`.
         """
         before = await self._membership(number, member.user)
-        if before.role is None and len(await self._store.members(number)) >= self._max_members:
-            raise Invalid(f"a room may have {self._max_members} members at most")
+        if before.role is None and len(await self._store.members(number)) >= self.max_members:
+            raise Invalid(f"a room may have {self.max_members} members at most")
         await self._store.set_member(number, member.user, member.role)
         self._memberships.invalidate(number)
         if before.role is MemberRole.HOST and member.role is not MemberRole.HOST:

@@ -68,9 +68,11 @@ class TokenVerifier(Protocol):
     async def verify(self, token: str) -> Identity: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
-    """What every connection works with. ``clock`` is Unix time; all times are seconds."""
+    """What every connection works with. ``clock`` is Unix time; all times are seconds.
+
+    Limits that are replaced count for the connections that come then."""
 
     topology: Topology
     tokens: TokenVerifier

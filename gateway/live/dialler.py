@@ -49,10 +49,10 @@ class Dialler:
             try:
                 upstream = await self._session(lease, who, version)
             except LoginRefused as error:
-                # The node works: it has asked this gateway, or could not.
+                # The node works; the gateway that it asks may not, and another node asks another.
                 lease.release()
-                logger.error("relay login: %s", error)
-                raise BrokerUnavailable("the broker did not accept the relay's login") from error
+                logger.warning("relay login: %s", error)
+                tried.add(lease.node.name)
             except DialError as error:
                 lease.failed(error.what)
                 logger.warning("relay dial: %s", error)

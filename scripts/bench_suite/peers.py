@@ -77,7 +77,7 @@ def rendered(proxy: Proxy, lab: Lab, *, folder: Path, port: int, tls: bool) -> s
         "folder": str(folder),
         "port": str(port),
         "connections": str(lab.capacity + 100),
-        "descriptors": str(2 * lab.capacity + 200),
+        "descriptors": str(3 * lab.capacity + 200),
         "children": str(-(-(lab.capacity + 100) // _THREADS)),
         "modules": str(_MODULES),
         "certificate": str(lab.pair.certificate),

@@ -3,6 +3,7 @@
 import time
 
 from bench_suite.gateways import HOST
+from bench_suite.load import LoadFailed
 from bench_suite.result import Figure, percentile
 from bench_suite.run import Run
 from bench_suite.scenarios.subscribing import subscribe
@@ -24,11 +25,11 @@ FIGURES = (
 CALM = 20.0
 #: Messages in flight: what is delivered in this time, but no fewer and no more than so many.
 _LEAST, _MOST, _AHEAD = 100, 1000, 0.25
-#: Messages a second for which the stock lasts: more than were ever delivered.
-_STOCK = {"shared": 8_000}
-_STOCK_OF_OTHERS = 400
-#: Seconds of saturation before it counts.
-_WARM_UP = 1.0
+#: The stock lasts for more than was ever delivered: messages a second through the shared gateway,
+#: deliveries a second through the others.
+_STOCK, _STOCK_OF_OTHERS = 8_000, 100_000
+#: Of the seconds that count: those before them.
+_WARM_UP = 0.25
 #: Messages that are published at once.
 _BATCH = 64
 
@@ -59,12 +60,13 @@ def _calmly(run: Run, source: Source) -> None:
 
 
 def _saturated(run: Run, source: Source) -> None:
-    seconds = _WARM_UP + run.scale.seconds
+    warm_up = _WARM_UP * run.scale.seconds
+    seconds = warm_up + run.scale.seconds
     shared = run.row.system == "shared"
     ready = stock(
         source.stream,
         HOST,
-        int(seconds * _STOCK.get(run.row.system, _STOCK_OF_OTHERS)),
+        int(seconds * (_STOCK if shared else 100 + _STOCK_OF_OTHERS / run.scale.clients)),
         first=source.published + 1,
         gateway=run.gateway if shared else None,
     )
@@ -74,7 +76,7 @@ def _saturated(run: Run, source: Source) -> None:
     started, begun = time.monotonic(), load.position
     watch, counted = None, 0
     while ready and (now := time.monotonic()) < started + seconds:
-        if watch is None and now > started + _WARM_UP:
+        if watch is None and now > started + warm_up:
             watch, counted = run.stopwatch(), load.position
         done = load.position
         rate = (done - begun) / max(now - started, 0.1)
@@ -86,8 +88,9 @@ def _saturated(run: Run, source: Source) -> None:
             flood.confirm()
         else:
             flood.confirm(0.001)
-    if watch is not None:
-        cost, deliveries = watch.stop(), (load.position - counted) * run.scale.clients
-        run.charge(cost, deliveries)
-        run.row.values["rate"] = deliveries / cost.seconds
+    if watch is None:
+        raise LoadFailed("the stock of messages was gone before it counted")
+    cost, deliveries = watch.stop(), (load.position - counted) * run.scale.clients
+    run.charge(cost, deliveries)
+    run.row.values["rate"] = deliveries / cost.seconds
     source.arrived()

@@ -27,7 +27,7 @@ def test_every_node_is_balanced_over_and_every_connection_has_a_place(
         assert f"127.0.0.1:{node.web_stomp_port}" in text
     assert "127.0.0.1:12345" in text
     assert ("server" in text and ".pem" in text) == tls
-    assert any(limit in text for limit in ("5100", "10200", "6000"))
+    assert any(limit in text for limit in ("5100", "15200", "6000"))
 
 
 def test_dollars_of_nginx_itself_stay(lab: Lab) -> None:

@@ -113,8 +113,9 @@ class Connector:
                 )
             except LinkFailed as error:
                 failures += 1
+                if self._problems.get(node.name) != str(error):
+                    log.warning("cannot publish through %s", error)
                 self._problems[node.name] = str(error)
-                log.warning("cannot publish through %s", error)
                 continue
             began = asyncio.get_running_loop().time()
             await self._serve(link)

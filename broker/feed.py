@@ -171,7 +171,9 @@ class Feed:
         self.due = 0.0
         self._ticker.add(self)
         messages = MessageReader(self._frame_bytes, masked=False)
-        frames = FrameParser(Limits(frame_bytes=self._frame_bytes), SERVER_COMMANDS)
+        # The broker has limits of its own, and a producer with many headers must not end the feed.
+        limits = Limits(self._frame_bytes, header_bytes=self._frame_bytes, header_count=10_000)
+        frames = FrameParser(limits, SERVER_COMMANDS)
         try:
             for key in self._ids:
                 self._send_subscribe(key)

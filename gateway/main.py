@@ -47,7 +47,9 @@ from gateway.live.connection import Services as LiveServices
 from gateway.live.dialler import Dialler
 from gateway.live.hub import Hub
 from gateway.live.judge import Judge
+from gateway.live.path import Ways
 from gateway.live.registry import Registry
+from gateway.live.relay import RelayLimits
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits
@@ -158,8 +160,8 @@ async def running(config: Config) -> AsyncIterator[Addresses]:
         for feed in feeds:
             feed.start()
             stack.push_async_callback(feed.close)
-        public = Listener(gateway.public, what="server.port", tls=client_tls)
-        internal = Listener(gateway.internal, what="server.internal_port")
+        public = Listener(gateway.public, what="server.address and port", tls=client_tls)
+        internal = Listener(gateway.internal, what="server.internal_address and internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
         # the last one is gone, and posts in hand are answered before their sockets are cut.
         stack.push_async_callback(internal.close)
@@ -266,13 +268,17 @@ def assemble(
         tokens=credentials,
         judge=Judge(permissions, topology, shared=config.fanout == "shared"),
         intake=intake,
-        queues=rooms,
-        dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
+        ways=Ways(
+            dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
+            queues=rooms,
+            ticker=ticker,
+            limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
+            rng=SystemRandom(),
+        ),
         hub=hub,
         ticker=ticker,
         registry=registry,
         frame_bytes=limits.frame_bytes,
-        upstream_frame_bytes=limits.upstream_frame_bytes,
         subscriptions=limits.subscriptions,
         connect_timeout=config.auth.connect_timeout,
         stall_timeout=limits.stall_timeout,

@@ -196,11 +196,12 @@ class Topic:
             return self._sequencer
         async with self._catching_up:
             if self._sequencer is None:
+                self._doubt = False
                 page = await self._shared.history.read(self.stream, after=_BEYOND, limit=1)
                 self._sequencer = Sequencer(page.head)
                 self._sequencer.expect(self._early)
                 self._early = 0
-                if self._sequencer.missing:
+                if self._doubt or self._sequencer.missing:
                     self._fill_soon(0.0)
             return self._sequencer
 

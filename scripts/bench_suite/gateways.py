@@ -1,4 +1,4 @@
-"""The gateway as it is measured: everything on (accounts' tokens, permissions, numbering, feeds)."""
+"""The gateway as it is measured: everything on (tokens, permissions, numbering, feeds)."""
 
 import http.client
 import json
@@ -16,15 +16,14 @@ from typing import Any
 
 import jwt
 
+from bench_suite.child import Child, running
 from bench_suite.system import Door, Lab
 from broker.topology import Topology
 from devenv import gateway_toml
 from devenv.broker_users import User
-from devenv.daemon import Daemon
 from devenv.errors import SetupError
 
 _START_TIMEOUT = 60.0
-_STOP_TIMEOUT = 20.0
 _ISSUER = "https://bench.example"
 _AUDIENCE = "bench"
 #: Users that the clients are, each with as many connections as it takes.
@@ -52,8 +51,8 @@ class Gateway:
         """As a school's login would issue it."""
         return _token(self.secret, name, *roles)
 
-    def room(self, members: Sequence[str]) -> int:
-        """A new room's number; `HOST` is its host."""
+    def room(self, members: Sequence[str], *, host: str = HOST) -> int:
+        """A new room's number."""
         answer = self.call(
             "POST",
             "/api/rooms",
@@ -61,14 +60,15 @@ class Gateway:
                 "title": "bench",
                 "members": [{"user": name, "role": "participant"} for name in members],
             },
+            host=host,
         )
         return int(answer["id"])
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """An API call of the host's."""
+    def call(self, method: str, path: str, body: object, *, host: str = HOST) -> Any:
+        """An API call of a host's."""
         connection = self.connection()
         try:
-            connection.request(method, path, json.dumps(body), self.headers(HOST))
+            connection.request(method, path, json.dumps(body), self.headers(host))
             response = connection.getresponse()
             text = response.read()
         finally:
@@ -124,24 +124,23 @@ def gateway(lab: Lab, *, fanout: str, tls: bool) -> Iterator[Gateway]:
                 }
             )
         )
-        daemon = Daemon(f"{folder}:gateway", lab.folder / f"gateway-{fanout}.log")
-        daemon.spawn(
-            [sys.executable, "-m", "gateway", "--config", config, "serve"],
-            env={key: value for key, value in os.environ.items() if "GATEWAY" not in key},
-        )
-        try:
-            _wait_until_ready(internal_port, daemon)
+        command = [sys.executable, "-m", "gateway", "--config", str(config), "serve"]
+        log = lab.folder / f"gateway-{fanout}.log"
+        with running(command, log=log, env=_environment()) as child:
+            _wait_until_ready(internal_port, child)
             door = Door(
                 name=fanout,
                 addresses=[("127.0.0.1", port)],
-                pids=[process.pid for process in daemon.processes()],
+                pids=child.pids,
                 who=lambda index: User(user(index), _token(secret, user(index))),
                 authority=lab.pair.authority if tls else None,
             )
             context = ssl.create_default_context(cafile=str(lab.pair.authority)) if tls else None
             yield Gateway(door, port, secret, database, context)
-        finally:
-            daemon.stop(_STOP_TIMEOUT)
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
 
 
 def _token(secret: str, name: str, *roles: str) -> str:
@@ -150,11 +149,11 @@ def _token(secret: str, name: str, *roles: str) -> str:
     return jwt.encode({**claims, "iat": now, "exp": now + 86_400}, secret, algorithm="HS256")
 
 
-def _wait_until_ready(port: int, daemon: Daemon) -> None:
+def _wait_until_ready(port: int, child: Child) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     while not _is_ready(port):
-        if not daemon.alive() or time.monotonic() > deadline:
-            raise SetupError(f"the gateway did not start:\n{daemon.log_tail()}")
+        if not child.alive or time.monotonic() > deadline:
+            raise SetupError(f"the gateway did not start:\n{child.log_tail()}")
         time.sleep(0.1)
 
 

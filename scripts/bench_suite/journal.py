@@ -63,9 +63,9 @@ class Journal:
 class Reader:
     """One subscriber's receiving half: `feed` takes what came, cut anywhere.
 
-    ``faults`` counts holes, repetitions and foreign messages. ``other`` is given every frame that is
-    no MESSAGE, as opcode and payload; ``message`` every MESSAGE, if it is wanted: then nothing is
-    compared and all is parsed.
+    ``faults`` counts holes, repetitions and foreign messages. ``other`` is given every frame that
+    is no MESSAGE, as opcode and payload; ``message`` every MESSAGE, if it is wanted: then nothing
+    is compared and all is parsed.
     """
 
     def __init__(

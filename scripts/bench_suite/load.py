@@ -1,7 +1,6 @@
 """The load generator: processes of their own that hold the clients, told what to do by pipe."""
 
 import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,7 +66,7 @@ class Load:
     @property
     def position(self) -> int:
         """The highest number that every subscriber has received."""
-        return min(position.value for position in self._positions)
+        return min(int(position.value) for position in self._positions)
 
     def connect(
         self,

@@ -69,6 +69,15 @@ def serve(pipe: Pipe, position: "ctypes.c_longlong") -> None:
     uvloop.run(Crowd(position).serve(pipe))
 
 
+def _received(pipe: Pipe) -> Command | None:
+    """The next command; None at the end."""
+    try:
+        command: Command = pipe.recv()
+    except EOFError:
+        return None
+    return command
+
+
 class Crowd:
     """``position`` is shared with the process that asks: how far the slowest subscriber is."""
 
@@ -79,19 +88,8 @@ class Crowd:
         self._buffer = memoryview(bytearray(_BUFFER))
 
     async def serve(self, pipe: Pipe) -> None:
-        loop = asyncio.get_running_loop()
-        commands: asyncio.Queue[Command | None] = asyncio.Queue()
-
-        def readable() -> None:
-            try:
-                commands.put_nowait(pipe.recv())
-            except EOFError:
-                loop.remove_reader(pipe.fileno())
-                commands.put_nowait(None)
-
-        loop.add_reader(pipe.fileno(), readable)
         looking = asyncio.create_task(self._look())
-        while (command := await commands.get()) is not None:
+        while (command := await asyncio.to_thread(_received, pipe)) is not None:
             try:
                 answer = await self._do(command)
             except Exception as error:  # the asking process says it and stops

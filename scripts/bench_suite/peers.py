@@ -10,15 +10,15 @@ from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
 
+from bench_suite.child import Child, running
 from bench_suite.system import Door, Lab
 from devenv.broker_node import Node
-from devenv.daemon import Daemon
 from devenv.errors import SetupError
 
 TEMPLATES = Path(__file__).parents[2] / "conf" / "bench"
 _MODULES = Path("/usr/lib/apache2/modules")
 _START_TIMEOUT = 20.0
-_STOP_TIMEOUT = 5.0
+_PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/sbin:/bin"
 #: Threads of an Apache child, see its template.
 _THREADS = 1000
 
@@ -110,32 +110,29 @@ def through(proxy: Proxy, lab: Lab, *, tls: bool) -> Iterator[Door]:
         file = folder / proxy.template
         file.write_text(rendered(proxy, lab, folder=folder, port=port, tls=tls))
         program, *arguments = proxy.command(file)
-        daemon = Daemon(f"{folder}:{proxy.name}", lab.folder / f"{proxy.name}.log")
-        path = shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        path = shutil.which(program, path=_PATH)
         if path is None:
             raise SetupError(f"{proxy.name} is not installed: scripts/bench --install-peers")
-        daemon.spawn([path, *arguments], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-        try:
-            _wait_for(port, daemon)
+        log = lab.folder / f"{proxy.name}.log"
+        with running([path, *arguments], log=log, env={"PATH": _PATH}) as child:
+            _wait_for(port, child)
             yield Door(
                 name=proxy.name,
                 addresses=[("127.0.0.1", port)],
-                pids=[process.pid for process in daemon.processes()],
+                pids=child.pids,
                 who=lambda index: lab.cluster.admin,
                 authority=lab.pair.authority if tls else None,
             )
-        finally:
-            daemon.stop(_STOP_TIMEOUT)
 
 
-def _wait_for(port: int, daemon: Daemon) -> None:
+def _wait_for(port: int, child: Child) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            if not daemon.alive() or time.monotonic() > deadline:
-                raise SetupError(f"it did not start:\n{daemon.log_tail()}") from None
+            if not child.alive or time.monotonic() > deadline:
+                raise SetupError(f"it did not start:\n{child.log_tail()}") from None
             time.sleep(0.1)
         else:
             return

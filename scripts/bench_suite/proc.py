@@ -13,7 +13,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def memory_bytes(pids: Iterable[int]) -> int:
-    """Memory that is the processes' own: proportional set sizes, where pages they share count once."""
+    """Memory of the processes: proportional set sizes, where pages that they share count once."""
     return sum(map(_proportional_kilobytes, pids)) * 1024
 
 

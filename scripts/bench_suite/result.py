@@ -6,10 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """A column: ``better`` is "more" or "less" where a ratio to the best peer makes sense.
-
-    ``target``: what the ratio has to be (at least, or at most) for the shared gateway.
-    """
+    """A column: ``better`` is "more" or "less" where a ratio to the best peer makes sense."""
 
     key: str
     title: str
@@ -32,6 +29,10 @@ class Row:
     @property
     def name(self) -> str:
         return f"{self.system} TLS" if self.tls else self.system
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.failure or self.faults)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -17,6 +17,8 @@ from bench_suite.window import Cost, Stopwatch, groups
 _REST = 30.0
 #: Of a core, all nodes together: at rest.
 _IDLE = 0.25
+#: Seconds over which it is measured what they take at rest.
+_IDLE_LOOK = 2.0
 GATEWAYS = ("shared", "passthrough")
 
 
@@ -41,6 +43,8 @@ class Run:
     scale: Scale
     row: Row
     brokers: Sequence[int]
+    #: What the brokers take of a core while nobody is connected; it is not charged.
+    at_rest: float
     progress: Progress
 
     def stopwatch(self) -> Stopwatch:
@@ -48,6 +52,8 @@ class Run:
 
     def charge(self, cost: Cost, count: float, *, suffix: str = "") -> None:
         """Put the CPU for each of so many things into the row."""
+        idle = min(self.at_rest * cost.seconds, cost.cpu["rabbitmq"])
+        cost = Cost(cost.seconds, {**cost.cpu, "rabbitmq": cost.cpu["rabbitmq"] - idle})
         per = cost.per(count)
         self.row.values[f"cpu_system{suffix}"] = per["system"]
         self.row.values[f"cpu_rabbitmq{suffix}"] = per["rabbitmq"]
@@ -67,8 +73,11 @@ def surroundings(lab: Lab, scale: Scale, row: Row, *, workers: int) -> Iterator[
     brokers = broker_pids(lab)
     with running(lab, row.system, tls=row.tls) as (door, its_gateway), load(workers) as generator:
         rest(lab, brokers)
+        idle = Stopwatch({"rabbitmq": brokers})
+        time.sleep(_IDLE_LOOK)
+        at_rest = idle.stop().share("rabbitmq")
         try:
-            yield Run(lab, door, its_gateway, generator, scale, row, brokers, lab.progress)
+            yield Run(lab, door, its_gateway, generator, scale, row, brokers, at_rest, lab.progress)
         finally:
             _leave(generator)
     rest(lab, brokers)

@@ -121,17 +121,16 @@ class Subscriber(asyncio.BufferedProtocol):
         else:
             before = self.reader.last
             self.reader.feed(data)
-            self._measure(before)
+            self._measure(before, self.delays)
         if self._acks:
             self._transport.write(b"".join(self._acks))
             self._acks.clear()
 
-    def _measure(self, before: int) -> None:
+    def _measure(self, before: int, delays: list[int]) -> None:
         now = time.monotonic_ns()
         journal = self.reader.journal
-        assert self.delays is not None
         for seq in range(before + 1, self.reader.last + 1):
-            self.delays.append(now - journal.published[seq - journal.first])
+            delays.append(now - journal.published[seq - journal.first])
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.PING:

@@ -7,7 +7,7 @@ from bench_suite.flood import FloodFailed
 from bench_suite.load import LoadFailed
 from bench_suite.result import Figure, Row
 from bench_suite.run import Run, Scale, surroundings
-from bench_suite.scenarios import fanout
+from bench_suite.scenarios import fanout, idle, relay, storm
 from bench_suite.system import Lab
 from devenv.errors import SetupError
 
@@ -27,6 +27,17 @@ class Scenario:
 
 SCENARIOS = {
     "fanout": Scenario("one publisher, all subscribe one topic", fanout.measure, fanout.FIGURES),
+    "storm": Scenario("all connect and subscribe at once", storm.measure, storm.FIGURES),
+    "storm-many": Scenario(
+        "so do very many", storm.measure_many, storm.FIGURES, systems=("shared",)
+    ),
+    "idle": Scenario(
+        "memory of those who only listen",
+        idle.measure,
+        idle.FIGURES,
+        systems=("haproxy", "nginx", "apache", "shared"),
+    ),
+    "relay": Scenario("private queues, acknowledged", relay.measure, relay.FIGURES),
 }
 
 
@@ -56,7 +67,7 @@ def measure(plan: Plan, lab: Lab) -> list[Row]:
                 try:
                     with surroundings(lab, plan.scale, row, workers=plan.workers) as run:
                         scenario.measure(run)
-                except (LoadFailed, FloodFailed, SetupError, OSError) as error:
+                except (LoadFailed, FloodFailed, SetupError, RuntimeError, OSError) as error:
                     row.failure = f"{type(error).__name__}: {error}"
                 lab.progress(f"{name}: {row.name}: {said(row, scenario.figures)}")
                 rows.append(row)

@@ -163,7 +163,7 @@ def test_a_frame_that_is_too_large_is_refused(
 
 
 def test_a_websocket_frame_is_refused_by_the_length_that_it_announces(paul: StompClient) -> None:
-    paul.socket.sock.sendall(b"\x82\xff" + (2**40).to_bytes(8) + bytes(4))
+    paul.raw(b"\x82\xff" + (2**40).to_bytes(8) + bytes(4))
     assert paul.error()[1] == 1009
 
 
@@ -197,7 +197,7 @@ NO_WEBSOCKET = {
 def test_broken_websocket_frames_end_the_connection(
     bytes_sent: bytes, code: int, paul: StompClient
 ) -> None:
-    paul.socket.sock.sendall(bytes_sent)
+    paul.raw(bytes_sent)
     error, found = paul.error()
     assert found == code
     assert error.headers["message"] == ("bad_utf8" if code == 1007 else "bad_frame")
@@ -208,7 +208,7 @@ def test_utf_8_is_judged_across_fragments(paul: StompClient) -> None:
     whole = "SEND\ndestination:안\n\n\0".encode()
     cut = whole.index("안".encode()) + 1
     for opcode, part in ((0x01, whole[:cut]), (0x80, whole[cut:])):
-        paul.socket.sock.sendall(bytes((opcode, 0x80 | len(part))) + MASK + part)
+        paul.raw(bytes((opcode, 0x80 | len(part))) + MASK + part)
     error, code = paul.error()
     assert (error.headers["message"], code) == ("access_refused", 4003)
 
@@ -244,7 +244,7 @@ def test_noise_never_harms_the_gateway(
         client = StompClient(gateway.ws_url)
         with client:
             client.socket.send_binary(os.urandom(size))
-            client.socket.sock.sendall(os.urandom(size))
+            client.raw(os.urandom(size))
             try:
                 received: Received | None = client.receive()
             except (Closed, websocket.WebSocketTimeoutException):

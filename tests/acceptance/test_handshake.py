@@ -61,7 +61,7 @@ def _forged(gateway: GatewayProcess) -> str:
 
 def _unsigned(gateway: GatewayProcess) -> str:
     claims = jwt.decode(gateway.token("paul"), options={"verify_signature": False})
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(claims, "", algorithm="none")
 
 
 BAD_TOKENS = {

@@ -22,9 +22,9 @@ FIGURES = (
 
 #: Messages a second of the calm part.
 CALM = 20.0
-#: Of the messages in flight: at least so many, at most so many, else what is delivered in this time.
+#: Messages in flight: what is delivered in this time, but no fewer and no more than so many.
 _LEAST, _MOST, _AHEAD = 100, 1000, 0.25
-#: Messages a second for which the stock lasts: more than a gateway, or RabbitMQ, has ever delivered.
+#: Messages a second for which the stock lasts: more than were ever delivered.
 _STOCK = {"shared": 8_000}
 _STOCK_OF_OTHERS = 400
 #: Seconds of saturation before it counts.

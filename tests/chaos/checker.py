@@ -88,9 +88,20 @@ class _Fault:
     def lasts(self, moment: float) -> bool:
         return self.begin <= moment <= self.end
 
-    def allows(self, what: str, gateway: int) -> bool:
-        price: Price = PRICES[self.kind]
-        return bool(getattr(price, what)) and (not price.own_gateway or gateway == self.target)
+    @property
+    def price(self) -> Price:
+        return PRICES[self.kind]
+
+    def concerns(self, gateway: int) -> bool:
+        return not self.price.own_gateway or gateway == self.target
+
+    def closes(self, kind: str, gateway: int, code: int | None) -> bool:
+        price = self.price
+        may = price.closes_topics if kind == "topic" else price.closes_queues
+        return may and self.concerns(gateway) and price.code in (None, code)
+
+    def fails_posts(self, gateway: int) -> bool:
+        return self.price.fails_posts and self.concerns(gateway)
 
 
 @dataclass(slots=True)
@@ -154,18 +165,22 @@ class _Court:
         if not event["up"]:
             self._costs(lasting).failed_attempts += 1
             return
-        topic = client.kind == "topic"
-        if topic:
+        if client.kind == "topic":
             self._costs(lasting).topics_closed += 1
         else:
             self._costs(lasting).queues_closed += 1
-        what = "closes_topics" if topic else "closes_queues"
-        if not any(fault.allows(what, event["gateway"]) for fault in lasting):
+        gateway, code = event["gateway"], event["code"]
+        if not any(fault.closes(client.kind, gateway, code) for fault in lasting):
             self._object(
                 Rule.KEPT_OPEN,
-                f"{client.who} ({client.kind}) at gateway {event['gateway']} was closed with "
-                f"{event['code']} ({event['why']}) during {_names(lasting)}, t={event['t']:.3f}",
+                f"{client.who} ({client.kind}) at gateway {gateway} was closed with "
+                f"{code} ({event['why']}) during {_names(lasting)}, t={event['t']:.3f}",
             )
+
+    def _take_stall(self, event: Event) -> None:
+        self._clients[event["who"]].up_since = None
+
+    _take_flow = _take_up
 
     def _take_message(self, event: Event) -> None:
         client = self._clients[event["who"]]
@@ -181,7 +196,7 @@ class _Court:
         first_time = id not in client.ids[stream]
         client.ids[stream].add(id)
         sent = datetime.fromisoformat(event["sent"]).timestamp()
-        # What was sent before the client came is no pause of the stream.
+        # What was sent before the client came, or read on, is no pause of the stream.
         live = client.up_since is not None and sent > client.up_since
         if client.kind == "topic":
             if seq != client.last + 1:
@@ -211,7 +226,7 @@ class _Court:
             self._posts[event["id"]][1].add(event["seq"])
             return
         costs.failed_posts += 1
-        if not any(fault.allows("fails_posts", event["gateway"]) for fault in lasting):
+        if not any(fault.fails_posts(event["gateway"]) for fault in lasting):
             self._object(
                 Rule.ANSWERING,
                 f"POST {event['id']} at gateway {event['gateway']}: {event['status']} "

@@ -71,9 +71,11 @@ class Client:
     async def stall(self, seconds: float) -> None:
         """Read nothing for a while."""
         if (wire := self._wire) is not None:
+            self._note("stall")
             wire.stall()
             await asyncio.sleep(seconds)
             wire.read_on()
+            self._note("flow")
 
     def subscription(self) -> dict[str, str]:
         """The headers of SUBSCRIBE."""

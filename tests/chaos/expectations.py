@@ -8,12 +8,14 @@ from tests.chaos.schedule import Kind
 @dataclass(frozen=True, slots=True)
 class Price:
     """Whether, during the fault, sockets of topics and of private queues may close and POSTs may
-    go unanswered or be refused. With `own_gateway` only those at the broken gateway."""
+    go unanswered or be refused. With `own_gateway` only those at the broken gateway; with `code`
+    only sockets closed with it."""
 
     closes_topics: bool = False
     closes_queues: bool = False
     fails_posts: bool = False
     own_gateway: bool = False
+    code: int | None = None
 
 
 #: A private queue's socket is not yet moved to another node: it may close.
@@ -29,6 +31,5 @@ PRICES = {
     ),
     Kind.RESTART_POSTGRES: Price(fails_posts=True),
     Kind.CUT_CLIENTS: Price(),
-    # 4008 is what a stalled reader gets.
-    Kind.STALL_READERS: Price(closes_topics=True, closes_queues=True),
+    Kind.STALL_READERS: Price(closes_topics=True, closes_queues=True, code=4008),
 }

@@ -4,6 +4,7 @@ Every event has `t` (Unix time) and `what`:
 
     client   who, kind ("topic" or "queue"), room, audience (topic) — before anything else of `who`
     up       who, gateway                       subscribed: the RECEIPT has come
+    stall, flow who                             the client stops reading, and reads on
     message  who, room, audience, seq, id, sent what the frame's headers and its body say
     garbled  who, why                           a frame that breaks the contract
     down     who, gateway, up, own, code, why   the connection is gone; `up`: it was subscribed;

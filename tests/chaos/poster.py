@@ -27,7 +27,7 @@ class Answer:
 
 
 class Poster:
-    """A member of a room; `answered` counts its messages by stream."""
+    """A member of a room, behind a load balancer that knows nobody."""
 
     def __init__(
         self, user: str, room: int, *, place: Place, journal: Journal, rng: Random
@@ -37,7 +37,6 @@ class Poster:
         self._place = place
         self._journal = journal
         self._rng = rng
-        self._gateway = rng.randrange(len(place.gateways))
         self._posts: set[asyncio.Task[None]] = set()
 
     async def run(self, interval: float, stop: asyncio.Event) -> None:
@@ -63,8 +62,8 @@ class Poster:
         text = "x" * (_LARGE if rng.randrange(_LARGE_EVERY) == 0 else _SMALL)
         message = {"id": id, "audience": audience, "type": "chat", "body": {"text": text}}
         wait = _WAIT
+        gateway = rng.randrange(len(self._place.gateways))
         while True:
-            gateway = self._gateway
             self._journal.note(
                 "attempt", id=id, room=self._room, audience=audience, gateway=gateway
             )
@@ -87,7 +86,7 @@ class Poster:
             )
             if answer.status in (201, 202):
                 return
-            self._gateway = (gateway + 1) % len(self._place.gateways)
+            gateway = (gateway + 1) % len(self._place.gateways)
             await asyncio.sleep((answer.retry_after or wait) * rng.uniform(1.0, 1.5))
             wait = min(2 * wait, _LONGEST_WAIT)
 

@@ -77,8 +77,7 @@ def perform(
     postgres.create_database(database)
     store = postgres.url(database).replace("+asyncpg", "")
     processes = [
-        GatewayProcess(folder, cluster, number=number, store=store)
-        for number in range(gateways)
+        GatewayProcess(folder, cluster, number=number, store=store) for number in range(gateways)
     ]
     try:
         for process in processes:

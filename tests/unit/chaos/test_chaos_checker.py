@@ -196,6 +196,7 @@ def test_a_frame_that_breaks_the_contract_is_an_error(story: Story) -> None:
         (Kind.ALL_NODES_DOWN, "sub", {Rule.KEPT_OPEN}),
         (Kind.RESTART_POSTGRES, "sub", {Rule.KEPT_OPEN}),
         (Kind.RESTART_POSTGRES, "host", {Rule.KEPT_OPEN}),
+        (Kind.STALL_READERS, "sub", {Rule.KEPT_OPEN}),
         (Kind.KILL_GATEWAY, "sub", set()),
         (Kind.KILL_GATEWAY, "host", set()),
     ],
@@ -221,6 +222,12 @@ def test_a_gateways_death_closes_no_socket_at_another(story: Story) -> None:
     story.tell("begin", fault=0, kind=Kind.KILL_GATEWAY, target=1)
     story.close("sub", gateway=0)
     assert story.broken() == {Rule.KEPT_OPEN}
+
+
+def test_a_stalled_reader_may_be_told_so(story: Story) -> None:
+    story.tell("begin", fault=0, kind=Kind.STALL_READERS, target=1)
+    story.close("sub", code=4008)
+    assert story.broken() == set()
 
 
 @pytest.mark.parametrize("fields", [{"own": True}, {"up": False}])

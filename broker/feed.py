@@ -96,6 +96,7 @@ class Feed:
         self._upstream: Upstream | None = None
         self._received_at = self._sent_at = self._answered_at = 0.0
         self._unanswered: set[str] = set()
+        self._frames = self._parser()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -150,7 +151,7 @@ class Feed:
         began = loop.time()
         try:
             await self._read(upstream)
-        except (StreamClosedError, FeedBroken, StompError, WebSocketError) as error:
+        except (StreamClosedError, FeedBroken, WebSocketError) as error:
             logger.warning("feed %d lost %s: %s", self.number, self.node, error)
         except Exception:
             # A message that nobody can handle must not end the feed for ever.
@@ -171,9 +172,7 @@ class Feed:
         self.due = 0.0
         self._ticker.add(self)
         messages = MessageReader(self._frame_bytes, masked=False)
-        # The broker has limits of its own, and a producer with many headers must not end the feed.
-        limits = Limits(self._frame_bytes, header_bytes=self._frame_bytes, header_count=10_000)
-        frames = FrameParser(limits, SERVER_COMMANDS)
+        self._frames = self._parser()
         try:
             for key in self._ids:
                 self._send_subscribe(key)
@@ -181,9 +180,7 @@ class Feed:
             while True:
                 for event in messages.feed(data):
                     if isinstance(event, Data):
-                        for frame in frames.feed(event.payload):
-                            if not isinstance(frame, HeartBeat):
-                                self._take(frame)
+                        self._parse(event.payload)
                     elif isinstance(event, Ping):
                         upstream.pong(event.payload)
                 # A read that finds something does not yield by itself: a flood would keep the loop
@@ -204,6 +201,22 @@ class Feed:
         if now >= self._pulse.beat_at(self._sent_at):
             self._write(b"\n")
         self.due = min(self._pulse.beat_at(self._sent_at), self._pulse.lost_at(self._received_at))
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            for frame in self._frames.feed(data):
+                if not isinstance(frame, HeartBeat):
+                    self._take(frame)
+        except StompError as error:
+            # RabbitMQ puts one frame in a message, and a producer's headers in it as they came,
+            # bytes that are no text included. That must not cost all others their feeds.
+            logger.warning("feed %d leaves out a message: %s", self.number, error)
+            self._frames = self._parser()
+
+    def _parser(self) -> FrameParser:
+        # A producer with many headers is no reason to end the session either.
+        limits = Limits(self._frame_bytes, header_bytes=self._frame_bytes, header_count=10_000)
+        return FrameParser(limits, SERVER_COMMANDS)
 
     def _take(self, frame: Frame) -> None:
         match frame.command:

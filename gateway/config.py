@@ -113,6 +113,7 @@ class Server(_Table):
     internal_port: Port = 8081
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
+    drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0
     tls: Tls | None = None
 

@@ -7,6 +7,7 @@ from tornado.iostream import StreamClosedError
 from gateway import logs
 from gateway.auth.origins import Origins
 from gateway.domain.identity import Identity
+from gateway.drain import Drain
 from gateway.handlers.base import BaseHandler
 from gateway.handlers.caller import caller
 from gateway.handlers.credentials import Credentials
@@ -21,11 +22,13 @@ class StompHandler(BaseHandler):
         self,
         live: Services,
         credentials: Credentials,
+        drain: Drain,
         origins: Origins,
         trusted_proxies: frozenset[str],
     ) -> None:
         self._live = live
         self._credentials = credentials
+        self._drain = drain
         self._origins = origins
         self._trusted_proxies = trusted_proxies
 
@@ -40,6 +43,7 @@ class StompHandler(BaseHandler):
         self._origins.check(self.request.headers.get("Origin"))
         head = handshake.accept(self.request)
         identity = await self._identity()
+        self._drain.check()
         self._live.registry.check_capacity()
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address
         stream = self.detach()

@@ -31,8 +31,9 @@ _STOP_TIMEOUT = 20.0
 class GatewayProcess:
     """`number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
 
-    `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker` and
-    `node` (each of them) are further lines of those tables.
+    `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker`,
+    `node` (each of them) and `server` (without it: no drain time) are further lines of those
+    tables.
     """
 
     def __init__(
@@ -83,6 +84,11 @@ class GatewayProcess:
         """SIGTERM, and its clean end."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+        self.await_end()
+
+    def await_end(self) -> None:
+        """The clean end that it was asked for."""
+        assert self._process is not None
         assert self._process.wait(_STOP_TIMEOUT) == 0, self.log_tail()
         self._process = None
 
@@ -221,6 +227,7 @@ port = {self.port}
 internal_port = {self.internal_port}
 origins = ["{self.url}"]
 stop_timeout = 8.0
+{tables.get("server", "drain_time = 0.0")}
 
 [auth]
 secret = "{AUTH_SECRET}"

@@ -57,7 +57,10 @@ class Session:
         self._beating: asyncio.Task[None] | None = None
 
     def send(self, command: str, *headers: tuple[str, str], body: bytes = b"") -> None:
-        self._writer.write(build(Opcode.TEXT, serialise(command, headers, body)))
+        self.write(build(Opcode.TEXT, serialise(command, headers, body)))
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
 
     def publish(self, key: str, body: bytes) -> None:
         for id, subscribed in self.keys.items():

@@ -17,6 +17,7 @@ from broker.node import Node
 from broker.stomp import Frame
 from broker.ticker import Ticker
 from broker.upstream import Upstream, open_session
+from broker.wsframes import Opcode, build
 from tests.integration.live.fake_node import FakeNode, serving
 
 _TIMEOUT = 20
@@ -191,7 +192,7 @@ def test_whatever_ends_a_session_everything_is_subscribed_anew_elsewhere(fate: s
                 case "silent":
                     first.session.hang()
                 case "nonsense":
-                    first.session._writer.write(b"\x81\x04ABC\0")
+                    first.session.write(b"\xff\xff")
             await here.listener.hears("lost")
             assert loop.time() - began < 2, "silence of 2.5 heart-beats of 100 ms"
             first.answers = True
@@ -279,6 +280,22 @@ def test_a_message_that_nobody_can_handle_ends_the_session_and_not_the_feed(
 
     asyncio.run(scenario())
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_message_that_is_no_stomp_is_left_out_and_costs_nobody_the_session() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            (id,) = here.on.subscribed()
+            for evil in (b"\xff", b"\0", b"no colon\nx"):
+                frame = b"MESSAGE\nsubscription:%b\nevil:%b\n\nbody\0\n" % (id.encode(), evil)
+                here.on.session.write(build(Opcode.BINARY, frame))
+            here.on.session.publish("k", b"good")
+            await here.listener.hears("arrived", "k", "good")
+            assert here.listener.count("lost") == 0
+
+    asyncio.run(scenario())
 
 
 def test_many_headers_of_a_producer_do_not_end_the_session() -> None:

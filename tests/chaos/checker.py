@@ -67,6 +67,7 @@ class Costs:
     topics_closed: int = 0
     queues_closed: int = 0
     failed_attempts: int = 0
+    longest_lag: float = 0.0
 
 
 @dataclass(slots=True)
@@ -209,6 +210,10 @@ class _Court:
             costs = self._costs(self._lasting(sent))
             delays = costs.topic_delays if client.kind == "topic" else costs.queue_delays
             delays.append(event["t"] - sent)
+
+    def _take_lag(self, event: Event) -> None:
+        costs = self._costs(self._lasting(event["t"]))
+        costs.longest_lag = max(costs.longest_lag, event["late"])
 
     def _take_garbled(self, event: Event) -> None:
         self._object(Rule.READABLE, f"{event['who']}: {event['why']}")

@@ -12,6 +12,7 @@ Every event has `t` (Unix time) and `what`:
                                                 Close frame, null without one
     attempt  id, room, audience, gateway        a POST goes out
     answer   id, gateway, status, seq, took     its answer; status null: none came
+    lag      late                               seconds: the machine was too busy to wake us in time
     begin, end, recovered   fault, kind, target breaking, mending begins, everything is as before
     operator fault, why                         what had to be done by hand
 """

@@ -15,6 +15,8 @@ from tests.chaos.poster import Poster, call
 from tests.chaos.schedule import Fault, Kind
 from tests.chaos.stage import Stage
 
+#: Seconds: how often the machine's own pauses are measured, and from where on they are noted.
+_TICK, _LATE = 0.1, 0.05
 _DAY = 86_400.0
 _PAGE = 500
 _OF_CLIENTS = (Kind.CUT_CLIENTS, Kind.STALL_READERS)
@@ -65,6 +67,7 @@ class Performance:
         stop = asyncio.Event()
         interval = len(self._posters) / self._cast.rate
         clients = [asyncio.create_task(client.run()) for client in self._clients]
+        clock = asyncio.create_task(self._measure_lag())
         posters = [asyncio.create_task(poster.run(interval, stop)) for poster in self._posters]
         try:
             await asyncio.sleep(5)
@@ -79,9 +82,9 @@ class Performance:
             history = await self._history()
             await self._settled(history)
         finally:
-            for task in (*clients, *posters):
+            for task in (clock, *clients, *posters):
                 task.cancel()
-            await asyncio.gather(*clients, *posters, return_exceptions=True)
+            await asyncio.gather(clock, *clients, *posters, return_exceptions=True)
         return history
 
     @property
@@ -118,6 +121,14 @@ class Performance:
         else:
             await asyncio.gather(*(client.stall(fault.seconds) for client in chosen))
         self._journal.note("recovered", **what)
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _TICK
+            await asyncio.sleep(_TICK)
+            if (late := loop.time() - due) > _LATE:
+                self._journal.note("lag", late=late)
 
     async def _settled(self, history: Mapping[Stream, Sequence[Row]]) -> None:
         """Whether they have all is the checker's question; this only gives them the time."""

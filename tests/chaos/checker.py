@@ -46,6 +46,7 @@ class Rule:
     FOREIGN = "no message in a foreign room or audience"
     KEPT_OPEN = "no socket is closed but by what may close it"
     ANSWERING = "POST is answered 201 or 202"
+    LOGGED = "no gateway's log tells of a crash or holds a secret"
     READABLE = "frames keep to the contract"
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import uvloop
 
+from devenv import packages
 from devenv.cluster import Cluster
 from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
 from tests.acceptance.gateway_process import GatewayProcess
 from tests.chaos import report
-from tests.chaos.checker import Verdict, judge
+from tests.chaos.checker import Rule, Verdict, Violation, judge
 from tests.chaos.journal import Journal, read
 from tests.chaos.performance import Cast, Performance
 from tests.chaos.schedule import Breakable, Fault, schedule
@@ -34,6 +36,9 @@ def main() -> int:
         print(f"{number:4} {fault}")
     if arguments.dry_run:
         return 0
+    packages.ensure(["postgresql", "rabbitmq-server"], _say)
+    # An ordinary end for whoever stops us, so that the servers end too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = arguments.output or _RUN / f"chaos-{arguments.seed}-{time.time():.0f}"
     folder.mkdir(parents=True)
     cast = Cast(arguments.rooms, arguments.subscribers, arguments.rate)
@@ -71,8 +76,7 @@ def perform(
     seed: int,
     gateways: int,
 ) -> Verdict:
-    """A run on servers that are up; leaves its files in `folder`. The gateways' logs must be
-    clean."""
+    """A run on servers that are up; leaves its files in `folder`."""
     database = f"chaos_{time.time():.0f}"
     postgres.create_database(database)
     store = postgres.url(database).replace("+asyncpg", "")
@@ -95,7 +99,10 @@ def perform(
     (folder / "history.json").write_text(json.dumps(kept))
     verdict = judge(read(folder / "events.jsonl"), history)
     for process in processes:
-        process.assert_log_is_clean()
+        try:
+            process.assert_log_is_clean()
+        except AssertionError as error:
+            verdict.violations.append(Violation(Rule.LOGGED, str(error)))
     return verdict
 
 

@@ -322,8 +322,11 @@ def _feeds(
     broker_tls: ssl.SSLContext,
     rng: Random,
 ) -> list[Feed]:
-    """Two feeds, each on a node of its own, as far as there are nodes."""
+    """Two feeds, each on a node of its own, as far as there are nodes; none where nobody listens to
+    the hub."""
     feeds: list[Feed] = []
+    if config.fanout == "passthrough":
+        return feeds
 
     def acquire() -> Lease:
         return balancer.acquire(frozenset(feed.node for feed in feeds if feed.node is not None))

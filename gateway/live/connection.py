@@ -166,7 +166,9 @@ class Connection:
         self._ended = True
         self._release()
         code = CloseCode.NORMAL if error is None else outcome(error).close_code
-        if error is not None:
+        if error is None:
+            logger.info("closing with %d: the client has asked for it", code)
+        else:
             if not told:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
             logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)

@@ -14,11 +14,18 @@ from bench_suite.load_process import (
     Command,
     Connect,
     Connected,
+    Gather,
+    Post,
+    Publish,
     Report,
+    Talk,
     Watch,
     serve,
 )
+from bench_suite.poster import Posted, Target
 from bench_suite.subscriber import Client
+from bench_suite.talker import Member, Talked
+from broker.topology import Stream
 
 #: Seconds for an answer; a storm takes the longest.
 _TIMEOUT = 300.0
@@ -110,6 +117,26 @@ class Load:
             verdict.delays += answer.delays
         return verdict
 
+    def gather(self, members: Sequence[Member], authority: Path | None) -> Connected:
+        """Connect those who will talk; all in the first worker, where rooms stay together."""
+        connected: Connected = self._ask_one(Gather(members, authority))
+        return connected
+
+    def talk(self, seconds: float) -> Talked:
+        """See `talker.talk`."""
+        talked: Talked = self._ask_one(Talk(seconds))
+        return talked
+
+    def post(self, target: Target, connections: int, seconds: float, stream: Stream) -> Posted:
+        """POST to the stream over and over, from the first worker; see `poster.post`."""
+        posted: Posted = self._ask_one(Post(target, connections, seconds, stream))
+        return posted
+
+    def publish(self, url: str, at_once: int, seconds: float) -> Posted:
+        """See `bare_publisher.publish`."""
+        posted: Posted = self._ask_one(Publish(url, at_once, seconds))
+        return posted
+
     def close_clients(self) -> None:
         self._ask([Close()] * len(self._pipes))
 
@@ -120,11 +147,16 @@ class Load:
             process.join(5)
             process.kill()
 
+    def _ask_one(self, command: Command) -> Any:
+        return self._ask([command])[0]
+
     def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        for pipe, command in zip(self._pipes, commands, strict=True):
+        """The answers of the first so many workers."""
+        asked = list(zip(self._pipes, commands, strict=False))
+        for pipe, command in asked:
             pipe.send(command)
         answers = []
-        for pipe in self._pipes:
+        for pipe, _ in asked:
             if not pipe.poll(_TIMEOUT):
                 raise LoadFailed(f"the load generator did not answer for {_TIMEOUT:.0f} s")
             answer = pipe.recv()

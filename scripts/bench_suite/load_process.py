@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import json
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,14 @@ from pathlib import Path
 
 import uvloop
 
+from bench_suite import messages
+from bench_suite.bare_publisher import publish
+from bench_suite.follower import Follower
 from bench_suite.journal import Journal
+from bench_suite.poster import Target, post
 from bench_suite.subscriber import Client, Subscriber
+from bench_suite.talker import Member, Talker, talk
+from broker.topology import Stream
 
 #: Bytes that are read at once.
 _BUFFER = 1 << 18
@@ -20,6 +27,8 @@ _CLIENT_TIMEOUT = 120.0
 #: Seconds between two looks at how far the slowest subscriber is.
 _LOOK = 0.005
 _TOLD = 5
+#: Members of rooms that connect at the same time.
+_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,33 @@ class Close:
     pass
 
 
-Command = Connect | Watch | Report | Close
+@dataclass(frozen=True)
+class Post:
+    target: Target
+    connections: int
+    seconds: float
+    stream: Stream
+
+
+@dataclass(frozen=True)
+class Publish:
+    url: str = field(repr=False)
+    at_once: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Gather:
+    members: Sequence[Member]
+    authority: Path | None
+
+
+@dataclass(frozen=True)
+class Talk:
+    seconds: float
+
+
+Command = Gather | Talk | Connect | Watch | Report | Close | Post | Publish
 
 
 def serve(pipe: Pipe, position: "ctypes.c_longlong") -> None:
@@ -78,12 +113,17 @@ def _received(pipe: Pipe) -> Command | None:
     return command
 
 
+def _body(stream: Stream) -> bytes:
+    return json.dumps(messages.post(stream, "user")).encode()
+
+
 class Crowd:
     """``position`` is shared with the process that asks: how far the slowest subscriber is."""
 
     def __init__(self, position: "ctypes.c_longlong") -> None:
         self._position = position
-        self._subscribers: list[Subscriber] = []
+        self._followers: list[Follower] = []
+        self._talkers: list[Talker] = []
         self._journals: dict[str, Journal] = {}
         self._buffer = memoryview(bytearray(_BUFFER))
 
@@ -101,7 +141,7 @@ class Crowd:
     async def _look(self) -> None:
         while True:
             # Some hundred microseconds for 500 subscribers.
-            listening = [each for each in self._subscribers if each.client.subscribe]
+            listening = [each for each in self._followers if each.client.subscribe]
             if listening:
                 self._position.value = min(each.reader.last for each in listening)
             await asyncio.sleep(_LOOK)
@@ -109,68 +149,95 @@ class Crowd:
     async def _do(self, command: Command) -> object:
         match command:
             case Connect():
-                return await self._connect(command)
+                self._followers = [self._follower(each, command.first) for each in command.clients]
+                connected = await self._connect(self._followers, command.at_once, command.authority)
+                # Who did not get in has been told of; the others have to stay.
+                self._followers = [each for each in self._followers if each.joined]
+                return connected
             case Watch(on):
-                for subscriber in self._subscribers:
-                    subscriber.delays = [] if on else None
+                for follower in self._followers:
+                    follower.delays = [] if on else None
                 return None
             case Report():
                 return self._report(command)
             case Close():
-                for subscriber in self._subscribers:
-                    subscriber.close()
-                self._subscribers.clear()
-                self._journals.clear()
-                self._position.value = 0
+                self._close()
                 return None
+            case _:
+                return await self._speak(command)
 
-    async def _connect(self, command: Connect) -> Connected:
-        context = None
-        if command.authority is not None:
-            context = ssl.create_default_context(cafile=str(command.authority))
-        turns = asyncio.Semaphore(command.at_once)
+    async def _speak(self, command: Gather | Talk | Post | Publish) -> object:
+        match command:
+            case Gather(members, authority):
+                self._talkers = [Talker(member, buffer=self._buffer) for member in members]
+                return await self._connect(self._talkers, _AT_ONCE, authority)
+            case Talk(seconds):
+                return await talk(self._talkers, seconds)
+            case Post(target, connections, seconds, stream):
+                return await post(target, connections, seconds, lambda: _body(stream))
+            case Publish(url, at_once, seconds):
+                return await publish(url, at_once, seconds)
 
-        async def connect(client: Client) -> str:
-            async with turns:
-                return await self._join(client, command.first, context)
+    def _close(self) -> None:
+        for subscriber in (*self._followers, *self._talkers):
+            subscriber.close()
+        self._followers.clear()
+        self._talkers.clear()
+        self._journals.clear()
+        self._position.value = 0
 
-        outcomes = await asyncio.gather(*map(connect, command.clients))
-        failures = [outcome for outcome in outcomes if outcome]
-        return Connected(len(outcomes) - len(failures), failures)
-
-    async def _join(self, client: Client, first: int, context: ssl.SSLContext | None) -> str:
-        """Why it could not, or nothing."""
+    def _follower(self, client: Client, first: int) -> Follower:
         journal = self._journals.get(client.destination)
         if journal is None:
             journal = Journal(client.destination, first=first)
             self._journals[client.destination] = journal
-        subscriber = Subscriber(client, journal, buffer=self._buffer)
-        try:
-            async with asyncio.timeout(_CLIENT_TIMEOUT):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: subscriber, client.host, client.port, ssl=context
-                )
-                await subscriber.ready
-        except TimeoutError:
-            return f"not subscribed within {_CLIENT_TIMEOUT:.0f} s"
-        except OSError as error:
-            return str(error) or type(error).__name__
-        self._subscribers.append(subscriber)
-        return ""
+        return Follower(client, journal, buffer=self._buffer)
+
+    async def _connect(
+        self, subscribers: Sequence[Subscriber], at_once: int, authority: Path | None
+    ) -> Connected:
+        context = None
+        if authority is not None:
+            context = ssl.create_default_context(cafile=str(authority))
+        turns = asyncio.Semaphore(at_once)
+
+        async def connect(subscriber: Subscriber) -> str:
+            async with turns:
+                return await _join(subscriber, context)
+
+        outcomes = await asyncio.gather(*map(connect, subscribers))
+        failures = [outcome for outcome in outcomes if outcome]
+        return Connected(len(outcomes) - len(failures), failures)
 
     def _report(self, command: Report) -> Reported:
         reported = Reported()
-        for subscriber in self._subscribers:
-            reader = subscriber.reader
+        for follower in self._followers:
+            reader = follower.reader
             reported.deliveries += reader.last - command.first + 1
             reported.faults += reader.faults
             reported.told += reader.told
-            if subscriber.lost:
+            if follower.lost:
                 reported.faults += 1
-                reported.told.append(f"a connection was lost: {subscriber.lost}")
-            elif subscriber.client.subscribe and reader.last != command.last:
+                reported.told.append(f"a connection was lost: {follower.lost}")
+            elif follower.client.subscribe and reader.last != command.last:
                 reported.faults += 1
                 reported.told.append(f"{reader.last} of {command.last} messages came")
-            reported.delays += subscriber.delays or []
+            reported.delays += follower.delays or []
         reported.told = reported.told[:_TOLD]
         return reported
+
+
+async def _join(subscriber: Subscriber, context: ssl.SSLContext | None) -> str:
+    """Why it could not, or nothing."""
+    client = subscriber.client
+    try:
+        async with asyncio.timeout(_CLIENT_TIMEOUT):
+            await asyncio.get_running_loop().create_connection(
+                lambda: subscriber, client.host, client.port, ssl=context
+            )
+            await subscriber.ready
+    except TimeoutError:
+        return f"not subscribed within {_CLIENT_TIMEOUT:.0f} s"
+    except OSError as error:
+        return str(error) or type(error).__name__
+    return ""

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,6 +97,21 @@ def direct(lab: Lab) -> Iterator[Door]:
         pids=[],
         who=lambda index: lab.cluster.admin,
     )
+
+
+@contextmanager
+def empty_tornado(lab: Lab) -> Iterator[Door]:
+    """A Tornado that answers every POST at once."""
+    port = lab.cluster.gateway_port(8)
+    command = [sys.executable, "-m", "bench_suite.bare_tornado", str(port)]
+    with running(command, log=lab.folder / "tornado.log") as child:
+        _wait_for(port, child)
+        yield Door(
+            name="empty Tornado",
+            addresses=[("127.0.0.1", port)],
+            pids=child.pids,
+            who=lambda index: lab.cluster.admin,
+        )
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """Private queues to measure with: a gateway makes them with its rooms, else we make the same."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -12,24 +10,20 @@ from broker.topology import EXCHANGE, Audience, Stream
 from devenv.errors import SetupError
 
 
-@contextmanager
-def private_queues(run: Run, count: int) -> Iterator[list[tuple[Stream, Client]]]:
+def private_queues(run: Run, count: int) -> list[tuple[Stream, Client]]:
     """So many queues: what is published to the stream reaches the client, who acknowledges it."""
     clients = run.door.clients(count)
-    try:
-        if run.gateway is None:
-            rooms = list(range(1, count + 1))
-            for room in rooms:
-                _declare(run, room)
-        else:
-            # Each room has a host of its own, who is the client of that index.
-            rooms = [run.gateway.room([], host=user(index)) for index in range(count)]
-        yield [
-            (Stream(Audience.PRIVATE, room), _consumer(client, room))
-            for room, client in zip(rooms, clients, strict=True)
-        ]
-    finally:
-        run.lab.cluster.delete_queues()
+    if run.gateway is None:
+        rooms = list(range(1, count + 1))
+        for room in rooms:
+            _declare(run, room)
+    else:
+        # Each room has a host of its own, who is the client of that index.
+        rooms = [run.gateway.room([], host=user(index)) for index in range(count)]
+    return [
+        (Stream(Audience.PRIVATE, room), _consumer(client, room))
+        for room, client in zip(rooms, clients, strict=True)
+    ]
 
 
 def _consumer(client: Client, room: int) -> Client:

@@ -55,7 +55,7 @@ def table(name: str, rows: Sequence[Row]) -> str:
 
 def ratio(figure: Figure, row: Row, rows: Sequence[Row]) -> float | None:
     """The row's value by the best peer's, of those that also speak TLS or also do not."""
-    if not figure.better or row.system in PEERS or figure.key not in row.values:
+    if not figure.better or _is_peer(row) or figure.key not in row.values:
         return None
     best = list(_of_peers(figure, row, rows))
     if not best:
@@ -81,9 +81,16 @@ def _ratios(row: Row, rows: Sequence[Row]) -> dict[str, float]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def _is_peer(row: Row) -> bool:
+    return row.system in PEERS or row.system in SCENARIOS[row.scenario].references
+
+
 def _of_peers(figure: Figure, row: Row, rows: Sequence[Row]) -> Iterator[float]:
+    references = SCENARIOS[row.scenario].references
+    peers = references[:1] or PEERS
     for other in rows:
-        if other.system in PEERS and other.tls == row.tls and not other.failure:
+        # The references speak no TLS.
+        if other.system in peers and (references or other.tls == row.tls) and not other.failure:
             value = other.values.get(figure.key)
             if value:
                 yield value

@@ -19,6 +19,8 @@ _REST = 30.0
 _IDLE = 0.25
 #: Seconds over which it is measured what they take at rest.
 _IDLE_LOOK = 2.0
+#: What posting is compared with.
+TORNADO, AIORMQ = "empty Tornado", "bare aiormq"
 GATEWAYS = ("shared", "passthrough")
 
 
@@ -71,6 +73,8 @@ class Run:
 def surroundings(lab: Lab, scale: Scale, row: Row, *, workers: int) -> Iterator[Run]:
     """Everything for one system in one scenario; nothing of it is left at the end."""
     brokers = broker_pids(lab)
+    # The private queues of earlier rooms would go on taking messages.
+    lab.cluster.delete_queues()
     with running(lab, row.system, tls=row.tls) as (door, its_gateway), load(workers) as generator:
         rest(lab, brokers)
         idle = Stopwatch({"rabbitmq": brokers})
@@ -88,7 +92,10 @@ def running(lab: Lab, system: str, *, tls: bool) -> Iterator[tuple[Door, Gateway
     if system in GATEWAYS:
         with gateway(lab, fanout=system, tls=tls) as its_gateway:
             yield its_gateway.door, its_gateway
-    elif system == "direct":
+    elif system == TORNADO:
+        with peers.empty_tornado(lab) as door:
+            yield door, None
+    elif system in ("direct", AIORMQ):
         with peers.direct(lab) as door:
             yield door, None
     else:

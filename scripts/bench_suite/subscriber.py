@@ -1,12 +1,10 @@
-"""One client of the load generator: WebSocket and STOMP, spoken as a browser would."""
+"""A client of the load generator: WebSocket and STOMP up to the first message."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
-from bench_suite.journal import Journal, Reader
 from broker.stomp import serialise
 from broker.wsframes import (
     HandshakeError,
@@ -19,7 +17,7 @@ from broker.wsframes import (
 _KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 _SUBPROTOCOLS = ("v12.stomp",)
 #: Costs nothing and leaves the payload as it is, and is as valid as any other mask.
-_MASK = bytes(4)
+MASK = bytes(4)
 #: The same for all, so that a gateway may send the same bytes to all.
 SUBSCRIPTION = "s"
 
@@ -38,32 +36,36 @@ class Client:
     acknowledge: bool = False
 
 
+class Intake(Protocol):
+    """Takes what comes once the WebSocket is open, cut anywhere."""
+
+    def feed(self, chunk: bytes | memoryview) -> None: ...
+
+
 class Subscriber(asyncio.BufferedProtocol):
     """``ready`` is done when it is subscribed, and fails when it cannot be.
 
     ``buffer`` may be shared by all: it is used up before anybody else is called.
     """
 
-    def __init__(self, client: Client, journal: Journal, *, buffer: memoryview) -> None:
+    def __init__(self, client: Client, intake: Intake, *, buffer: memoryview) -> None:
         self.client = client
         self.lost = ""
-        #: Nanoseconds from publishing to arrival, while not None.
-        self.delays: list[int] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.reader = Reader(
-            journal,
-            other=self._frame,
-            message=self._acknowledge if client.acknowledge else None,
-        )
+        self._intake = intake
         self._buffer = buffer
         self._take: Callable[[memoryview], None] = self._handshake
         self._head = b""
-        self._acks: list[bytes] = []
         self._transport: asyncio.Transport
+
+    @property
+    def joined(self) -> bool:
+        """Whether it has been ready, lost since or not."""
+        return self.ready.done() and self.ready.exception() is None
 
     def send(self, command: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
         frame = serialise(command, list(headers), body)
-        self._transport.write(build(Opcode.TEXT, frame, mask=_MASK))
+        self._transport.write(build(Opcode.TEXT, frame, mask=MASK))
 
     def close(self) -> None:
         self.lost = self.lost or "we left"
@@ -116,25 +118,11 @@ class Subscriber(asyncio.BufferedProtocol):
             self._messages(memoryview(rest))
 
     def _messages(self, data: memoryview) -> None:
-        if self.delays is None:
-            self.reader.feed(data)
-        else:
-            before = self.reader.last
-            self.reader.feed(data)
-            self._measure(before, self.delays)
-        if self._acks:
-            self._transport.write(b"".join(self._acks))
-            self._acks.clear()
-
-    def _measure(self, before: int, delays: list[int]) -> None:
-        now = time.monotonic_ns()
-        journal = self.reader.journal
-        for seq in range(before + 1, self.reader.last + 1):
-            delays.append(now - journal.published[seq - journal.first])
+        self._intake.feed(data)
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.PING:
-            self._transport.write(build(Opcode.PONG, payload, mask=_MASK))
+            self._transport.write(build(Opcode.PONG, payload, mask=MASK))
         elif opcode == Opcode.CLOSE:
             code = int.from_bytes(payload[:2])
             self._fail(f"closed with {code} {payload[2:].decode(errors='replace')}".rstrip())
@@ -163,11 +151,6 @@ class Subscriber(asyncio.BufferedProtocol):
     def _is_ready(self) -> None:
         if not self.ready.done():
             self.ready.set_result(None)
-
-    def _acknowledge(self, payload: bytes) -> None:
-        begin = payload.index(b"\nack:") + 5
-        ack = payload[begin : payload.index(b"\n", begin)]
-        self._acks.append(build(Opcode.TEXT, b"ACK\nid:" + ack + b"\n\n\0", mask=_MASK))
 
     def _fail(self, reason: str) -> None:
         self.lost = self.lost or reason

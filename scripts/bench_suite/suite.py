@@ -6,27 +6,32 @@ from dataclasses import dataclass
 from bench_suite.flood import FloodFailed
 from bench_suite.load import LoadFailed
 from bench_suite.result import Figure, Row
-from bench_suite.run import Run, Scale, surroundings
-from bench_suite.scenarios import fanout, idle, relay, storm
+from bench_suite.run import AIORMQ, TORNADO, Run, Scale, surroundings
+from bench_suite.scenarios import fanout, idle, post, relay, rooms, storm
 from bench_suite.system import Lab
 from devenv.errors import SetupError
 
 PEERS = ("direct", "haproxy", "nginx", "apache")
 SYSTEMS = (*PEERS, "shared", "passthrough")
+#: RabbitMQ itself could, but nobody lets browsers connect to it.
+_SPEAK_TLS = SYSTEMS[1:]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """``systems``: those that it makes sense for."""
+    """``systems``: those that it makes sense for. ``references`` are measured with each of them,
+    and compared with instead of the peers; the first is the one for the ratios."""
 
     title: str
     measure: Callable[[Run], None]
     figures: Sequence[Figure]
     systems: Sequence[str] = SYSTEMS
+    references: Sequence[str] = ()
 
 
 SCENARIOS = {
     "fanout": Scenario("one publisher, all subscribe one topic", fanout.measure, fanout.FIGURES),
+    "rooms": Scenario("rooms of 10, everyone speaks", rooms.measure, rooms.FIGURES),
     "storm": Scenario("all connect and subscribe at once", storm.measure, storm.FIGURES),
     "storm-many": Scenario(
         "so do very many", storm.measure_many, storm.FIGURES, systems=("shared",)
@@ -38,6 +43,13 @@ SCENARIOS = {
         systems=("haproxy", "nginx", "apache", "shared"),
     ),
     "relay": Scenario("private queues, acknowledged", relay.measure, relay.FIGURES),
+    "post": Scenario(
+        "durable POSTs, 64 at a time",
+        post.measure,
+        post.FIGURES,
+        systems=("shared",),
+        references=(TORNADO, AIORMQ),
+    ),
 }
 
 
@@ -57,11 +69,9 @@ def measure(plan: Plan, lab: Lab) -> list[Row]:
     rows = []
     for name in plan.scenarios:
         scenario = SCENARIOS[name]
-        for system in plan.systems:
-            if system not in scenario.systems:
-                continue
-            # RabbitMQ's own TLS is not what anybody would let browsers connect to.
-            for tls in (False, True) if plan.tls and system != "direct" else (False,):
+        asked = [system for system in plan.systems if system in scenario.systems]
+        for system in [*scenario.references, *asked]:
+            for tls in (False, True) if plan.tls and system in _SPEAK_TLS else (False,):
                 row = Row(name, system, tls)
                 lab.progress(f"{name}: {row.name}")
                 try:

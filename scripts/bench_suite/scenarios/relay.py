@@ -33,10 +33,8 @@ def measure(run: Run) -> None:
     """As many messages as come through."""
     count = _QUEUES_WHEN_QUICK if run.scale.quick else QUEUES
     run.progress(f"{count} private queues are declared")
-    with (
-        private_queues(run, count) as queues,
-        Flood(run.lab.cluster.nodes[-1], run.lab.cluster.admin) as flood,
-    ):
+    queues = private_queues(run, count)
+    with Flood(run.lab.cluster.nodes[-1], run.lab.cluster.admin) as flood:
         subscribe(run, [client for _, client in queues])
         streams = [stream for stream, _ in queues]
         run.progress(f"{count} private queues, as fast as it goes")

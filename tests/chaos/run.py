@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 import time
@@ -47,6 +48,8 @@ def main() -> int:
         cluster = Cluster(servers / "cluster", _NODES, progress=_say)
         postgres = Postgres(servers, progress=_say)
         stack.callback(cluster.destroy)
+        # Before the cluster's files go.
+        stack.callback(_keep_logs, cluster, folder)
         stack.callback(postgres.destroy)
         cluster.destroy()
         cluster.start()
@@ -104,6 +107,12 @@ def perform(
         except AssertionError as error:
             verdict.violations.append(Violation(Rule.LOGGED, str(error)))
     return verdict
+
+
+def _keep_logs(cluster: Cluster, folder: Path) -> None:
+    for node in cluster.nodes:
+        if node.log.exists():
+            shutil.copy(node.log, folder / f"r{node.number}.log")
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,0 +1,299 @@
+"""Judges what a run's journal tells, against the history as it stood at the end. Pure.
+
+Knows the contract and nothing of the gateway's code.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from tests.chaos.expectations import PRICES, Price
+from tests.chaos.journal import Event
+from tests.chaos.schedule import Kind
+
+#: Seconds after a fault is mended in which something may still be its doing.
+_AFTERMATH = 5.0
+_ACCEPTED = (201, 202)
+_CALM = "calm"
+
+
+class Stream(NamedTuple):
+    """One room and audience; the history's key."""
+
+    room: int
+    audience: str
+
+
+class Row(NamedTuple):
+    """A message of the history."""
+
+    seq: int
+    id: str
+
+
+History = Mapping[Stream, Sequence[Row]]
+
+
+class Rule:
+    """The rules that can be broken."""
+
+    ANSWERED = "an answered POST is in the history exactly once"
+    NUMBERED = "the history is numbered 1, 2, 3 …, each id once"
+    FOLLOWED = "a subscriber's seq goes +1, from its beginning to the end of the stream"
+    QUEUED = "a host gets everything at least once"
+    FOREIGN = "no message in a foreign room or audience"
+    KEPT_OPEN = "no socket is closed but by what may close it"
+    ANSWERING = "POST is answered 201 or 202"
+    LOGGED = "no gateway's log tells of a crash or holds a secret"
+    READABLE = "frames keep to the contract"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    rule: str
+    text: str
+
+
+@dataclass(slots=True)
+class Costs:
+    """What was seen while one kind of fault lasted, or none (calm): times are in seconds."""
+
+    faults: int = 0
+    topic_delays: list[float] = field(default_factory=list)
+    queue_delays: list[float] = field(default_factory=list)
+    post_times: list[float] = field(default_factory=list)
+    failed_posts: int = 0
+    topics_closed: int = 0
+    queues_closed: int = 0
+    failed_attempts: int = 0
+    longest_lag: float = 0.0
+
+
+@dataclass(slots=True)
+class Verdict:
+    """`counts` says how much was seen: a run that saw nothing has proved nothing."""
+
+    violations: list[Violation]
+    costs: dict[str, Costs]
+    counts: Counter[str]
+
+
+@dataclass(slots=True)
+class _Fault:
+    kind: Kind
+    target: int
+    begin: float
+    end: float = float("inf")
+
+    def lasts(self, moment: float) -> bool:
+        return self.begin <= moment <= self.end
+
+    @property
+    def price(self) -> Price:
+        return PRICES[self.kind]
+
+    def concerns(self, gateway: int) -> bool:
+        return not self.price.own_gateway or gateway == self.target
+
+    def closes(self, kind: str, gateway: int, code: int | None) -> bool:
+        price = self.price
+        may = price.closes_topics if kind == "topic" else price.closes_queues
+        return may and self.concerns(gateway) and price.code in (None, code)
+
+    def fails_posts(self, gateway: int) -> bool:
+        return self.price.fails_posts and self.concerns(gateway)
+
+
+@dataclass(slots=True)
+class _Client:
+    who: str
+    kind: str
+    room: int
+    audience: str | None
+    last: int = 0
+    up_since: float | None = None
+    ids: dict[Stream, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def may_hear(self, stream: Stream) -> bool:
+        return stream.room == self.room and self.audience in (None, stream.audience)
+
+
+def judge(events: Iterable[Event], history: History) -> Verdict:
+    """`events` in the order in which they happened, the history complete."""
+    events = list(events)
+    return _Court(events, history).verdict
+
+
+class _Court:
+    def __init__(self, events: Sequence[Event], history: History) -> None:
+        self.verdict = Verdict([], defaultdict(Costs), Counter())
+        self._history = history
+        self._ids = {stream: {row.seq: row.id for row in rows} for stream, rows in history.items()}
+        self._clients: dict[str, _Client] = {}
+        self._posts: dict[str, tuple[Stream, set[int]]] = {}
+        self._attempts: dict[tuple[str, int], Stream] = {}
+        self._faults = list(_faults(events))
+        for fault in self._faults:
+            self.verdict.costs[fault.kind].faults += 1
+        for event in events:
+            self.verdict.counts[event["what"]] += 1
+            if take := getattr(self, f"_take_{event['what']}", None):
+                take(event)
+        self._judge_history()
+        self._judge_posts()
+        self._judge_ends()
+
+    def _object(self, rule: str, text: str) -> None:
+        self.verdict.violations.append(Violation(rule, text))
+
+    # What happened
+
+    def _take_client(self, event: Event) -> None:
+        self._clients[event["who"]] = _Client(
+            event["who"], event["kind"], event["room"], event.get("audience")
+        )
+
+    def _take_up(self, event: Event) -> None:
+        self._clients[event["who"]].up_since = event["t"]
+
+    def _take_down(self, event: Event) -> None:
+        client = self._clients[event["who"]]
+        client.up_since = None
+        if event["own"]:
+            return
+        lasting = self._lasting(event["t"])
+        if not event["up"]:
+            self._costs(lasting).failed_attempts += 1
+            return
+        if client.kind == "topic":
+            self._costs(lasting).topics_closed += 1
+        else:
+            self._costs(lasting).queues_closed += 1
+        gateway, code = event["gateway"], event["code"]
+        if not any(fault.closes(client.kind, gateway, code) for fault in lasting):
+            self._object(
+                Rule.KEPT_OPEN,
+                f"{client.who} ({client.kind}) at gateway {gateway} was closed with "
+                f"{code} ({event['why']}) during {_names(lasting)}, t={event['t']:.3f}",
+            )
+
+    def _take_stall(self, event: Event) -> None:
+        self._clients[event["who"]].up_since = None
+
+    _take_flow = _take_up
+
+    def _take_message(self, event: Event) -> None:
+        client = self._clients[event["who"]]
+        stream = Stream(event["room"], event["audience"])
+        seq, id = event["seq"], event["id"]
+        if not client.may_hear(stream):
+            self._object(Rule.FOREIGN, f"{client.who} of room {client.room} got {stream} {seq}")
+            return
+        if self._ids.get(stream, {}).get(seq) != id:
+            self._object(
+                Rule.FOLLOWED, f"{client.who} got {id} as {stream} {seq}, the history says other"
+            )
+        first_time = id not in client.ids[stream]
+        client.ids[stream].add(id)
+        sent = datetime.fromisoformat(event["sent"]).timestamp()
+        # What was sent before the client came, or read on, is no pause of the stream.
+        live = client.up_since is not None and sent > client.up_since
+        if client.kind == "topic":
+            if seq != client.last + 1:
+                self._object(
+                    Rule.FOLLOWED,
+                    f"{client.who} got {stream} {seq} after {client.last}, t={event['t']:.3f}",
+                )
+            client.last = max(client.last, seq)
+        if live and first_time:
+            costs = self._costs(self._lasting(sent))
+            delays = costs.topic_delays if client.kind == "topic" else costs.queue_delays
+            delays.append(event["t"] - sent)
+
+    def _take_lag(self, event: Event) -> None:
+        costs = self._costs(self._lasting(event["t"]))
+        costs.longest_lag = max(costs.longest_lag, event["late"])
+
+    def _take_garbled(self, event: Event) -> None:
+        self._object(Rule.READABLE, f"{event['who']}: {event['why']}")
+
+    def _take_attempt(self, event: Event) -> None:
+        stream = Stream(event["room"], event["audience"])
+        self._posts.setdefault(event["id"], (stream, set()))
+
+    def _take_answer(self, event: Event) -> None:
+        lasting = self._lasting(event["t"], since=event["t"] - event["took"])
+        costs = self._costs(lasting)
+        if event["status"] in _ACCEPTED:
+            costs.post_times.append(event["took"])
+            self.verdict.counts[f"answered {event['status']}"] += 1
+            self._posts[event["id"]][1].add(event["seq"])
+            return
+        costs.failed_posts += 1
+        if not any(fault.fails_posts(event["gateway"]) for fault in lasting):
+            self._object(
+                Rule.ANSWERING,
+                f"POST {event['id']} at gateway {event['gateway']}: {event['status']} "
+                f"({event.get('why')}) during {_names(lasting)}, t={event['t']:.3f}",
+            )
+
+    # What stands at the end
+
+    def _judge_history(self) -> None:
+        for stream, rows in self._history.items():
+            if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
+                self._object(Rule.NUMBERED, f"{stream}: {[row.seq for row in rows]}")
+        for id, number in Counter(
+            row.id for rows in self._history.values() for row in rows
+        ).items():
+            if number > 1:
+                self._object(Rule.NUMBERED, f"{id} is there {number} times")
+            if id not in self._posts:
+                self._object(Rule.NUMBERED, f"{id} was never posted")
+
+    def _judge_posts(self) -> None:
+        for id, (stream, seqs) in self._posts.items():
+            found = [row.seq for row in self._history.get(stream, ()) if row.id == id]
+            if seqs and (len(seqs) > 1 or found != list(seqs)):
+                self._object(
+                    Rule.ANSWERED, f"{id} was answered as {stream} {seqs}, found as {found}"
+                )
+
+    def _judge_ends(self) -> None:
+        for client in self._clients.values():
+            for stream, rows in self._history.items():
+                if not client.may_hear(stream):
+                    continue
+                if client.kind == "topic" and client.last != len(rows):
+                    self._object(
+                        Rule.FOLLOWED,
+                        f"{client.who} ended at {stream} {client.last} of {len(rows)}",
+                    )
+                if client.kind == "queue":
+                    missed = [row.seq for row in rows if row.id not in client.ids[stream]]
+                    if missed:
+                        self._object(Rule.QUEUED, f"{client.who} missed {stream} {missed}")
+
+    def _lasting(self, moment: float, *, since: float | None = None) -> list[_Fault]:
+        start = moment if since is None else since
+        return [fault for fault in self._faults if fault.begin <= moment and start <= fault.end]
+
+    def _costs(self, lasting: Sequence[_Fault]) -> Costs:
+        """Under the name of the fault that began first."""
+        return self.verdict.costs[lasting[0].kind if lasting else _CALM]
+
+
+def _faults(events: Iterable[Event]) -> Iterable[_Fault]:
+    by_number: dict[int, _Fault] = {}
+    for event in events:
+        if event["what"] == "begin":
+            by_number[event["fault"]] = _Fault(Kind(event["kind"]), event["target"], event["t"])
+        elif event["what"] == "recovered":
+            by_number[event["fault"]].end = event["t"] + _AFTERMATH
+    return by_number.values()
+
+
+def _names(faults: Sequence[_Fault]) -> str:
+    return ", ".join(fault.kind for fault in faults) or _CALM

@@ -1,0 +1,166 @@
+"""One run: clients and posters in rooms, faults by schedule, then everything read back."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from tests.acceptance.gateway_process import GatewayProcess
+from tests.chaos.checker import Row, Stream
+from tests.chaos.clients import Client, Place, QueueClient, TopicClient
+from tests.chaos.journal import Journal
+from tests.chaos.poster import Poster, call
+from tests.chaos.schedule import Fault, Kind
+from tests.chaos.stage import Stage
+
+#: Seconds: how often the machine's own pauses are measured, and from where on they are noted.
+_TICK, _LATE = 0.1, 0.05
+_DAY = 86_400.0
+_PAGE = 500
+_OF_CLIENTS = (Kind.CUT_CLIENTS, Kind.STALL_READERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """How many there are; `rate` is messages a second of all posters together."""
+
+    rooms: int
+    subscribers: int
+    rate: float
+    settle: float = 120.0
+
+
+class Performance:
+    """Rooms with their clients and posters, at gateways that are ready."""
+
+    def __init__(
+        self,
+        cast: Cast,
+        gateways: Sequence[GatewayProcess],
+        stage: Stage,
+        journal: Journal,
+        seed: int,
+    ) -> None:
+        self._cast = cast
+        self._stage = stage
+        self._journal = journal
+        self._rng = Random(seed)  # noqa: S311 - it is to be repeatable
+        tokens: dict[str, str] = {}
+
+        def token(user: str) -> str:
+            if user not in tokens:
+                tokens[user] = gateways[0].token(user, lifetime=_DAY)
+            return tokens[user]
+
+        self._place = Place([f"127.0.0.1:{gateway.port}" for gateway in gateways], token)
+        self._rooms: dict[int, str] = {}
+        self._topics: list[TopicClient] = []
+        self._queues: list[QueueClient] = []
+        self._posters: list[Poster] = []
+        for number in range(cast.rooms):
+            self._open_room(gateways[number % len(gateways)], number)
+
+    async def run(self, faults: Iterable[Fault]) -> dict[Stream, list[Row]]:
+        """Returns the history, read when everybody has everything, or after `Cast.settle`."""
+        stop = asyncio.Event()
+        interval = len(self._posters) / self._cast.rate
+        clients = [asyncio.create_task(client.run()) for client in self._clients]
+        clock = asyncio.create_task(self._measure_lag())
+        posters = [asyncio.create_task(poster.run(interval, stop)) for poster in self._posters]
+        try:
+            await asyncio.sleep(5)
+            for number, fault in enumerate(faults):
+                await self._suffer(number, fault)
+                for task in (*clients, *posters):
+                    if task.done():
+                        task.result()
+                await asyncio.sleep(fault.calm)
+            stop.set()
+            await asyncio.gather(*posters)
+            history = await self._history()
+            await self._settled(history)
+        finally:
+            for task in (clock, *clients, *posters):
+                task.cancel()
+            await asyncio.gather(clock, *clients, *posters, return_exceptions=True)
+        return history
+
+    @property
+    def _clients(self) -> list[Client]:
+        return [*self._topics, *self._queues]
+
+    def _open_room(self, gateway: GatewayProcess, number: int) -> None:
+        host, poster = f"host{number}", f"poster{number}"
+        share = self._cast.subscribers // self._cast.rooms
+        subscribers = [f"r{number}s{index}" for index in range(share)]
+        room = gateway.room(host, poster, *subscribers)
+        self._rooms[room] = host
+        rest: dict[str, Any] = {"place": self._place, "journal": self._journal}
+        for who in subscribers:
+            rng = Random(self._rng.random())  # noqa: S311 - jitter
+            self._topics.append(TopicClient(who, who, room, audience="public", rng=rng, **rest))
+        rng = Random(self._rng.random())  # noqa: S311 - jitter
+        self._topics.append(
+            TopicClient(f"{host}-topic", host, room, audience="private", rng=rng, **rest)
+        )
+        self._queues.append(QueueClient(f"{host}-queue", host, room, rng=rng, **rest))
+        self._posters.append(Poster(poster, room, rng=rng, **rest))
+
+    async def _suffer(self, number: int, fault: Fault) -> None:
+        if fault.kind not in _OF_CLIENTS:
+            await self._stage.suffer(number, fault)
+            return
+        chosen = self._rng.sample(self._clients, min(fault.target, len(self._clients)))
+        what: dict[str, Any] = {"fault": number, "kind": fault.kind, "target": fault.target}
+        self._journal.note("begin", **what)
+        if fault.kind is Kind.CUT_CLIENTS:
+            for client in chosen:
+                client.cut()
+        else:
+            await asyncio.gather(*(client.stall(fault.seconds) for client in chosen))
+        self._journal.note("recovered", **what)
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _TICK
+            await asyncio.sleep(_TICK)
+            if (late := loop.time() - due) > _LATE:
+                self._journal.note("lag", late=late)
+
+    async def _settled(self, history: Mapping[Stream, Sequence[Row]]) -> None:
+        """Whether they have all is the checker's question; this only gives them the time."""
+        heads = {stream: len(rows) for stream, rows in history.items()}
+        in_room: dict[int, set[str]] = defaultdict(set)
+        for stream, rows in history.items():
+            in_room[stream.room].update(row.id for row in rows)
+        for _ in range(int(self._cast.settle)):
+            if all(
+                client.last >= heads[Stream(client.room, client.audience)]
+                for client in self._topics
+            ) and all(client.heard >= in_room[client.room] for client in self._queues):
+                break
+            await asyncio.sleep(1)
+        # For what comes although nothing is left to come.
+        await asyncio.sleep(2)
+
+    async def _history(self) -> dict[Stream, list[Row]]:
+        return {
+            Stream(room, audience): await self._read(room, audience, self._place.token(host))
+            for room, host in self._rooms.items()
+            for audience in ("public", "private")
+        }
+
+    async def _read(self, room: int, audience: str, token: str) -> list[Row]:
+        rows: list[Row] = []
+        while True:
+            after = rows[-1].seq if rows else 0
+            path = f"/api/rooms/{room}/messages?audience={audience}&after={after}&limit={_PAGE}"
+            answer = await call(self._place.gateways[0], "GET", path, token=token)
+            if answer.status != 200 or not answer.json["complete"]:
+                raise RuntimeError(f"the history cannot be read: {answer}")
+            rows += [Row(message["seq"], message["id"]) for message in answer.json["messages"]]
+            if not answer.json["messages"] or rows[-1].seq >= answer.json["head"]:
+                return rows

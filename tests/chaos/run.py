@@ -1,0 +1,136 @@
+"""`scripts/chaos`: break everything for a while, and judge what everybody saw."""
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import uvloop
+
+from devenv import packages
+from devenv.cluster import Cluster
+from devenv.postgres import Postgres
+from devenv.session_folder import session_folder
+from tests.acceptance.gateway_process import GatewayProcess
+from tests.chaos import report
+from tests.chaos.checker import Rule, Verdict, Violation, judge
+from tests.chaos.journal import Journal, read
+from tests.chaos.performance import Cast, Performance
+from tests.chaos.schedule import Breakable, Fault, schedule
+from tests.chaos.stage import Stage
+
+_RUN = Path(__file__).parents[2] / ".run"
+_NODES = 3
+
+
+def main() -> int:
+    """0 when no rule was broken."""
+    arguments = _arguments()
+    breakable = Breakable(_NODES, arguments.gateways)
+    faults = schedule(arguments.seed, 60 * arguments.minutes, breakable)
+    print(f"seed {arguments.seed}:")
+    for number, fault in enumerate(faults):
+        print(f"{number:4} {fault}")
+    if arguments.dry_run:
+        return 0
+    packages.ensure(["postgresql", "rabbitmq-server"], _say)
+    # An ordinary end for whoever stops us, so that the servers end too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = arguments.output or _RUN / f"chaos-{arguments.seed}-{time.time():.0f}"
+    folder.mkdir(parents=True)
+    cast = Cast(arguments.rooms, arguments.subscribers, arguments.rate)
+    with ExitStack() as stack:
+        servers = stack.enter_context(session_folder(_RUN))
+        cluster = Cluster(servers / "cluster", _NODES, progress=_say)
+        postgres = Postgres(servers, progress=_say)
+        stack.callback(cluster.destroy)
+        # Before the cluster's files go.
+        stack.callback(_keep_logs, cluster, folder)
+        stack.callback(postgres.destroy)
+        cluster.destroy()
+        cluster.start()
+        postgres.start()
+        verdict = perform(
+            faults,
+            cast,
+            cluster,
+            postgres,
+            folder,
+            seed=arguments.seed,
+            gateways=arguments.gateways,
+        )
+    text = report.text(verdict)
+    (folder / "report.txt").write_text(text)
+    print(f"{text}\n{folder}")
+    return bool(verdict.violations)
+
+
+def perform(
+    faults: tuple[Fault, ...],
+    cast: Cast,
+    cluster: Cluster,
+    postgres: Postgres,
+    folder: Path,
+    *,
+    seed: int,
+    gateways: int,
+) -> Verdict:
+    """A run on servers that are up; leaves its files in `folder`."""
+    database = f"chaos_{time.time():.0f}"
+    postgres.create_database(database)
+    store = postgres.url(database).replace("+asyncpg", "")
+    processes = [
+        GatewayProcess(folder, cluster, number=number, store=store) for number in range(gateways)
+    ]
+    try:
+        for process in processes:
+            process.start()
+            process.await_ready()
+        with (folder / "events.jsonl").open("w", encoding="utf-8") as file:
+            journal = Journal(file, say=_say)
+            stage = Stage(cluster, processes, postgres, journal)
+            performance = Performance(cast, processes, stage, journal, seed)
+            history = uvloop.run(performance.run(faults))
+    finally:
+        for process in processes:
+            process.kill()
+    kept = {f"{stream.audience}.{stream.room}": rows for stream, rows in history.items()}
+    (folder / "history.json").write_text(json.dumps(kept))
+    verdict = judge(read(folder / "events.jsonl"), history)
+    for process in processes:
+        try:
+            process.assert_log_is_clean()
+        except AssertionError as error:
+            verdict.violations.append(Violation(Rule.LOGGED, str(error)))
+    return verdict
+
+
+def _keep_logs(cluster: Cluster, folder: Path) -> None:
+    for node in cluster.nodes:
+        if node.log.exists():
+            shutil.copy(node.log, folder / f"r{node.number}.log")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--gateways", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--rooms", type=int, default=10)
+    parser.add_argument("--subscribers", type=int, default=300, help="of all rooms together")
+    parser.add_argument("--rate", type=float, default=20.0, help="messages a second")
+    parser.add_argument("--output", type=Path, help="a new folder for what everybody saw")
+    parser.add_argument("--dry-run", action="store_true", help="print the schedule only")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(f"· {time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

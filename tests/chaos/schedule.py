@@ -1,0 +1,96 @@
+"""What is broken when: drawn from a seed, printable, the same for the same seed. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+
+class Kind(StrEnum):
+    """The faults, as reports name them."""
+
+    KILL_NODE = "kill-node"
+    HANG_NODE = "hang-node"
+    STOP_NODE = "stop-node"
+    ALL_NODES_DOWN = "all-nodes-down"
+    KILL_GATEWAY = "kill-gateway"
+    RESTART_POSTGRES = "restart-postgres"
+    CUT_CLIENTS = "cut-clients"
+    STALL_READERS = "stall-readers"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`target` is a node's (1 …) or gateway's (0 …) number, or how many clients; `seconds` is how
+    long it stays broken, `calm` how long nothing else is broken once it is mended."""
+
+    kind: Kind
+    target: int
+    seconds: float
+    calm: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target} for {self.seconds:.0f} s, then {self.calm:.0f} s of calm"
+
+
+@dataclass(frozen=True, slots=True)
+class Breakable:
+    """What there is to break."""
+
+    nodes: int
+    gateways: int
+
+
+#: Kind -> (weight, shortest and longest time broken, time that mending is expected to take).
+_ODDS: dict[Kind, tuple[int, tuple[float, float], float]] = {
+    Kind.KILL_NODE: (5, (2, 20), 20),
+    Kind.HANG_NODE: (4, (5, 90), 10),
+    Kind.STOP_NODE: (3, (2, 20), 30),
+    Kind.ALL_NODES_DOWN: (1, (30, 30), 40),
+    Kind.KILL_GATEWAY: (4, (1, 15), 4),
+    Kind.RESTART_POSTGRES: (2, (0, 0), 3),
+    Kind.CUT_CLIENTS: (3, (0, 0), 1),
+    Kind.STALL_READERS: (2, (10, 40), 1),
+}
+_CALM = (5.0, 15.0)
+
+
+def schedule(seed: int, seconds: float, breakable: Breakable) -> tuple[Fault, ...]:
+    """Faults one after another, expected to fill `seconds`. Every kind comes once, as far as there
+    is time for it, before any comes twice."""
+    rng = Random(seed)  # noqa: S311 - it is to be repeatable
+    faults: list[Fault] = []
+    spent = 0.0
+    for kind in _kinds(rng):
+        _, broken, mending = _ODDS[kind]
+        fault = Fault(
+            kind, _target(kind, rng, breakable), rng.uniform(*broken), rng.uniform(*_CALM)
+        )
+        spent += fault.seconds + mending + fault.calm
+        if spent > seconds and faults:
+            return tuple(faults)
+        faults.append(fault)
+    raise AssertionError("kinds never end")
+
+
+def _kinds(rng: Random) -> Iterator[Kind]:
+    first = list(Kind)
+    rng.shuffle(first)
+    yield from first
+    weights = [_ODDS[kind][0] for kind in Kind]
+    while True:
+        yield from rng.choices(list(Kind), weights)
+
+
+def _target(kind: Kind, rng: Random, breakable: Breakable) -> int:
+    match kind:
+        case Kind.KILL_NODE | Kind.HANG_NODE | Kind.STOP_NODE:
+            return rng.randint(1, breakable.nodes)
+        case Kind.KILL_GATEWAY:
+            return rng.randrange(breakable.gateways)
+        case Kind.CUT_CLIENTS | Kind.STALL_READERS:
+            return rng.randint(1, 10)
+        case Kind.ALL_NODES_DOWN:
+            return breakable.nodes
+        case Kind.RESTART_POSTGRES:
+            return 1

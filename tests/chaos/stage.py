@@ -1,0 +1,104 @@
+"""The servers of a run, and how each fault is done to them and undone."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from devenv.broker_node import sbin
+from devenv.cluster import Cluster
+from devenv.errors import SetupError
+from devenv.postgres import Postgres
+from tests.acceptance.gateway_process import GatewayProcess
+from tests.chaos.journal import Journal
+from tests.chaos.schedule import Fault, Kind
+
+#: Seconds in which nodes that only hung must be one cluster again.
+_REJOIN = 60.0
+_WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
+
+
+class Stage:
+    """`postgres` is None when the gateways keep their history otherwise."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        gateways: Sequence[GatewayProcess],
+        postgres: Postgres | None,
+        journal: Journal,
+    ) -> None:
+        self._cluster = cluster
+        self._gateways = gateways
+        self._postgres = postgres
+        self._journal = journal
+
+    async def suffer(self, number: int, fault: Fault) -> None:
+        """Break, wait, mend, and wait until all is as before. Not for clients' faults."""
+        what = {"fault": number, "kind": fault.kind, "target": fault.target}
+        if fault.kind is Kind.ALL_NODES_DOWN:
+            await asyncio.to_thread(self._write_down_queues)
+        self._journal.note("begin", **what)
+        await asyncio.to_thread(self._break, fault)
+        await asyncio.sleep(fault.seconds)
+        self._journal.note("end", **what)
+        await asyncio.to_thread(self._mend, number, fault)
+        self._journal.note("recovered", **what)
+
+    def _break(self, fault: Fault) -> None:
+        cluster = self._cluster
+        match fault.kind:
+            case Kind.KILL_NODE:
+                cluster.kill_node(fault.target)
+            case Kind.HANG_NODE:
+                cluster.pause_node(fault.target)
+            case Kind.STOP_NODE:
+                cluster.stop_node(fault.target)
+            case Kind.ALL_NODES_DOWN:
+                for node in cluster.nodes:
+                    cluster.kill_node(node.number)
+            case Kind.KILL_GATEWAY:
+                self._gateways[fault.target].kill()
+            case Kind.RESTART_POSTGRES:
+                assert self._postgres is not None
+                self._postgres.restart()
+
+    def _mend(self, number: int, fault: Fault) -> None:
+        match fault.kind:
+            case Kind.HANG_NODE:
+                self._cluster.resume_node(fault.target)
+                self._rejoined(number, fault.target)
+            case Kind.KILL_NODE | Kind.STOP_NODE | Kind.ALL_NODES_DOWN:
+                self._cluster.start()
+            case Kind.KILL_GATEWAY:
+                self._gateways[fault.target].start()
+        for gateway in self._gateways:
+            gateway.await_ready()
+
+    def _rejoined(self, number: int, node: int) -> None:
+        deadline = time.monotonic() + _REJOIN
+        while time.monotonic() < deadline:
+            if self._cluster.ready():
+                return
+            time.sleep(0.5)
+        # What an operator would do: it may stay partitioned although pause_minority is set.
+        self._journal.note("operator", fault=number, why=f"node {node} had to be started again")
+        self._cluster.kill_node(node)
+        with suppress(SetupError):
+            self._cluster.start()
+            return
+        self._journal.note("operator", fault=number, why="the cluster had to be started again")
+        self._cluster.stop()
+        self._cluster.start()
+
+    def _write_down_queues(self) -> None:
+        # RabbitMQ 3.10 writes the names of a quorum queue's members to disk every three minutes;
+        # when all nodes are killed before, the queue may never have a leader again.
+        for node in self._cluster.nodes:
+            subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
+                [sbin() / "rabbitmqctl", "-n", node.name, "eval", _WRITE_DOWN],
+                env=node.environment(),
+                check=True,
+                capture_output=True,
+            )

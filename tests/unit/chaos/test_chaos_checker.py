@@ -1,0 +1,277 @@
+"""A checker that objects to nothing proves nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.chaos.checker import Row, Rule, Stream, Verdict, judge
+from tests.chaos.journal import Event
+from tests.chaos.schedule import Kind
+
+PUBLIC, PRIVATE = Stream(1, "public"), Stream(1, "private")
+OTHER = Stream(2, "public")
+
+
+class Story:
+    """A run in which all went well: rooms 1 and 2, a subscriber and a host of room 1, messages
+    p1 … p9 and q1 … q9 (private) of room 1."""
+
+    def __init__(self) -> None:
+        self._time = count(1_800_000_000)
+        self.history = {
+            PUBLIC: [Row(seq, f"p{seq}") for seq in range(1, 10)],
+            PRIVATE: [Row(seq, f"q{seq}") for seq in range(1, 10)],
+            OTHER: [],
+        }
+        self.events: list[Event] = []
+        self.tell("client", who="sub", kind="topic", room=1, audience="public")
+        self.tell("client", who="host", kind="queue", room=1)
+        for who in ("sub", "host"):
+            self.tell("up", who=who, gateway=0)
+        for stream in (PUBLIC, PRIVATE):
+            for row in self.history[stream]:
+                self.post(stream, row)
+                self.hear("host", stream, row)
+                if stream == PUBLIC:
+                    self.hear("sub", stream, row)
+
+    def tell(self, what: str, **fields: object) -> None:
+        self.events.append({"t": float(next(self._time)), "what": what, **fields})
+
+    def post(self, stream: Stream, row: Row) -> None:
+        self.tell("attempt", id=row.id, room=stream.room, audience=stream.audience, gateway=0)
+        self.tell("answer", id=row.id, gateway=0, status=201, seq=row.seq, took=0.1)
+
+    def hear(self, who: str, stream: Stream, row: Row) -> None:
+        self.tell(
+            "message",
+            who=who,
+            room=stream.room,
+            audience=stream.audience,
+            seq=row.seq,
+            id=row.id,
+            sent="2026-11-23T05:00:00.000Z",
+        )
+
+    def heard(self, who: str, id: str) -> int:
+        """Where in the events `who` hears it."""
+        return next(
+            index
+            for index, event in enumerate(self.events)
+            if (event["what"], event.get("who"), event.get("id")) == ("message", who, id)
+        )
+
+    def close(self, who: str, **fields: object) -> None:
+        closed: dict[str, Any] = {"gateway": 0, "up": True, "own": False, "code": None, "why": ""}
+        self.tell("down", who=who, **{**closed, **fields})
+
+    def judged(self) -> Verdict:
+        return judge(self.events, self.history)
+
+    def broken(self) -> set[str]:
+        """The rules that the checker finds broken."""
+        return {violation.rule for violation in self.judged().violations}
+
+
+@pytest.fixture
+def story() -> Story:
+    story = Story()
+    assert story.broken() == set()
+    return story
+
+
+def drop(story: Story) -> None:
+    del story.events[story.heard("sub", "p5")]
+
+
+def drop_the_last(story: Story) -> None:
+    del story.events[story.heard("sub", "p9")]
+
+
+def double(story: Story) -> None:
+    at = story.heard("sub", "p5")
+    story.events.insert(at, story.events[at])
+
+
+def double_much_later(story: Story) -> None:
+    story.events.append(story.events[story.heard("sub", "p5")])
+
+
+def swap(story: Story) -> None:
+    one, other = story.heard("sub", "p5"), story.heard("sub", "p6")
+    events = story.events
+    events[one], events[other] = events[other], events[one]
+
+
+def forge(story: Story) -> None:
+    event = story.events[story.heard("sub", "p5")]
+    event["id"] = "p6"
+
+
+def repeat_after_reconnecting(story: Story) -> None:
+    at = story.heard("sub", "p5")
+    again = dict(story.events[at])
+    story.close("sub", own=True)
+    story.tell("up", who="sub", gateway=1)
+    story.events[at + 1 : at + 1] = [story.events.pop(-2), story.events.pop(-1), again]
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [drop, drop_the_last, double, double_much_later, swap, forge, repeat_after_reconnecting],
+)
+def test_a_subscriber_may_miss_repeat_and_swap_nothing(
+    story: Story, tamper: Callable[[Story], None]
+) -> None:
+    tamper(story)
+    assert Rule.FOLLOWED in story.broken()
+
+
+def test_a_message_of_another_room_is_a_leak(story: Story) -> None:
+    row = Row(1, "o1")
+    story.history[OTHER].append(row)
+    story.post(OTHER, row)
+    assert story.broken() == set()
+    story.hear("sub", OTHER, row)
+    assert story.broken() == {Rule.FOREIGN}
+
+
+def test_a_private_message_to_a_public_subscriber_is_a_leak(story: Story) -> None:
+    story.hear("sub", PRIVATE, Row(1, "q1"))
+    assert story.broken() == {Rule.FOREIGN}
+
+
+def test_a_host_must_get_both_audiences_and_may_get_them_twice_and_in_any_order(
+    story: Story,
+) -> None:
+    story.hear("host", PUBLIC, Row(3, "p3"))
+    assert story.broken() == set()
+    del story.events[story.heard("host", "q2")]
+    assert story.broken() == {Rule.QUEUED}
+
+
+def test_an_answered_post_must_be_in_the_history(story: Story) -> None:
+    story.post(PUBLIC, Row(10, "lost"))
+    assert story.broken() == {Rule.ANSWERED}
+
+
+def test_an_unanswered_post_may_be_there_or_not(story: Story) -> None:
+    story.tell("attempt", id="unanswered", room=1, audience="public", gateway=0)
+    assert story.broken() == set()
+
+
+def test_the_same_id_answered_with_two_seqs_is_an_error(story: Story) -> None:
+    story.post(PUBLIC, Row(6, "p5"))
+    assert story.broken() == {Rule.ANSWERED}
+
+
+def test_a_post_stored_twice_is_an_error(story: Story) -> None:
+    story.history[PUBLIC].append(Row(10, "p5"))
+    assert story.broken() >= {Rule.ANSWERED, Rule.NUMBERED}
+
+
+def test_a_hole_in_the_history_is_an_error(story: Story) -> None:
+    del story.history[PUBLIC][4]
+    assert Rule.NUMBERED in story.broken()
+
+
+def test_what_nobody_posted_must_not_be_in_the_history(story: Story) -> None:
+    story.history[OTHER].append(Row(1, "invented"))
+    assert story.broken() == {Rule.NUMBERED}
+
+
+def test_a_frame_that_breaks_the_contract_is_an_error(story: Story) -> None:
+    story.tell("garbled", who="sub", why="no seq")
+    assert story.broken() == {Rule.READABLE}
+
+
+@pytest.mark.parametrize(
+    ("kind", "who", "broken"),
+    [
+        (Kind.KILL_NODE, "sub", {Rule.KEPT_OPEN}),
+        (Kind.HANG_NODE, "sub", {Rule.KEPT_OPEN}),
+        (Kind.ALL_NODES_DOWN, "sub", {Rule.KEPT_OPEN}),
+        (Kind.RESTART_POSTGRES, "sub", {Rule.KEPT_OPEN}),
+        (Kind.RESTART_POSTGRES, "host", {Rule.KEPT_OPEN}),
+        (Kind.STALL_READERS, "sub", {Rule.KEPT_OPEN}),
+        (Kind.KILL_GATEWAY, "sub", set()),
+        (Kind.KILL_GATEWAY, "host", set()),
+    ],
+)
+def test_whether_a_fault_may_close_a_socket_stands_in_the_table(
+    story: Story, kind: Kind, who: str, broken: set[str]
+) -> None:
+    story.tell("begin", fault=0, kind=kind, target=0)
+    story.close(who)
+    assert story.broken() == broken
+
+
+def test_a_socket_that_closes_while_nothing_is_broken_is_an_error(story: Story) -> None:
+    story.tell("begin", fault=0, kind=Kind.KILL_GATEWAY, target=0)
+    story.tell("recovered", fault=0, kind=Kind.KILL_GATEWAY, target=0)
+    for _ in range(10):
+        story.tell("end")
+    story.close("sub")
+    assert story.broken() == {Rule.KEPT_OPEN}
+
+
+def test_a_gateways_death_closes_no_socket_at_another(story: Story) -> None:
+    story.tell("begin", fault=0, kind=Kind.KILL_GATEWAY, target=1)
+    story.close("sub", gateway=0)
+    assert story.broken() == {Rule.KEPT_OPEN}
+
+
+def test_a_stalled_reader_may_be_told_so(story: Story) -> None:
+    story.tell("begin", fault=0, kind=Kind.STALL_READERS, target=1)
+    story.close("sub", code=4008)
+    assert story.broken() == set()
+
+
+@pytest.mark.parametrize("fields", [{"own": True}, {"up": False}])
+def test_what_the_client_cut_and_what_never_stood_was_not_closed(
+    story: Story, fields: dict[str, bool]
+) -> None:
+    story.close("sub", **fields)
+    assert story.broken() == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "broken"),
+    [
+        (Kind.ALL_NODES_DOWN, {Rule.ANSWERING}),
+        (Kind.KILL_NODE, {Rule.ANSWERING}),
+        (Kind.RESTART_POSTGRES, set()),
+        (Kind.KILL_GATEWAY, set()),
+    ],
+)
+@pytest.mark.parametrize("status", [None, 503])
+def test_whether_a_post_may_fail_stands_in_the_table(
+    story: Story, kind: Kind, broken: set[str], status: int | None
+) -> None:
+    story.tell("begin", fault=0, kind=kind, target=0)
+    story.tell("attempt", id="p1", room=1, audience="public", gateway=0)
+    story.tell("answer", id="p1", gateway=0, status=status, seq=None, took=0.1)
+    assert story.broken() == broken
+
+
+def test_delays_are_counted_under_the_fault_that_lasted_when_a_message_was_sent(
+    story: Story,
+) -> None:
+    story.tell("begin", fault=0, kind=Kind.KILL_NODE, target=1)
+    row = Row(10, "p10")
+    story.history[PUBLIC].append(row)
+    story.post(PUBLIC, row)
+    sent = story.events[-1]["t"]
+    for who in ("sub", "host"):
+        story.hear(who, PUBLIC, row)
+        story.events[-1] |= {"t": sent + 2.5, "sent": _rfc3339(sent)}
+    costs = story.judged().costs[Kind.KILL_NODE]
+    assert costs.topic_delays == [2.5]
+    assert costs.queue_delays == [2.5]
+
+
+def _rfc3339(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()

@@ -74,7 +74,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small and short: does it work?")
     parser.add_argument("--load", type=int, default=1, help="processes of the load generator")
     parser.add_argument("--install-peers", action="store_true", help="apt-get the missing proxies")
-    parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
+    parser.add_argument("--json", type=Path, default=_RUN / "bench.json", metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     parser.add_argument(
         "--cluster",

@@ -14,6 +14,9 @@ from tornado.web import Application
 from gateway.config import StartError
 from gateway.handlers.api import LARGEST_BODY_READ
 
+#: Connections that wait to be accepted: a school's worth that comes back at once. The kernel may
+#: allow fewer (net.core.somaxconn).
+_BACKLOG: Final = 4096
 #: Bytes of a request's head; a token in it may have 8 KiB.
 _HEAD_BYTES: Final = 32 * 1024
 #: Seconds that a kept-alive connection may idle, and that a body may take to arrive.
@@ -42,7 +45,7 @@ class Listener:
     def open(self, address: str, port: int) -> None:
         """Bind and serve; port 0 takes a free one. Raises :class:`StartError`."""
         try:
-            self._sockets = bind_sockets(port, address)
+            self._sockets = bind_sockets(port, address, backlog=_BACKLOG)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             where = f"{address or 'every address'}, port {port}"

@@ -18,7 +18,7 @@ from broker.node import Node
 log = logging.getLogger(__name__)
 
 #: Between rounds over all nodes; within a round the next node is tried at once.
-RECONNECT: Final = BackOff(first=0.1, longest=5.0)
+RECONNECT: Final = BackOff(first=0.1, longest=1.0)
 #: The node is asked for a sign of life so often, and has so long to give it (seconds).
 PULSE: Final = 1.0
 ANSWER: Final = 2.0
@@ -113,8 +113,9 @@ class Connector:
                 )
             except LinkFailed as error:
                 failures += 1
+                if self._problems.get(node.name) != str(error):
+                    log.warning("cannot publish through %s", error)
                 self._problems[node.name] = str(error)
-                log.warning("cannot publish through %s", error)
                 continue
             began = asyncio.get_running_loop().time()
             await self._serve(link)

@@ -42,6 +42,10 @@ _BACK_OFF: Final = BackOff(first=0.05, longest=2.0)
 #: Milliseconds: what is sent and what is wanted. RabbitMQ beats at half of it, so that a node that
 #: hangs is replaced within three seconds.
 HEART_BEAT: Final = (2_000, 1_000)
+#: Seconds in which RabbitMQ answers at least one of the SUBSCRIBEs that wait.
+_ANSWER_WITHIN: Final = 10.0
+#: A session that was shorter, in seconds, has not worked.
+_SHORTEST_SESSION: Final = 5.0
 
 
 class Listener(Protocol):
@@ -90,7 +94,9 @@ class Feed:
         self._keys: dict[str, str] = {}
         self._numbers = count(1)
         self._upstream: Upstream | None = None
-        self._received_at = self._sent_at = 0.0
+        self._received_at = self._sent_at = self._answered_at = 0.0
+        self._unanswered: set[str] = set()
+        self._frames = self._parser()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -113,6 +119,7 @@ class Feed:
         id = self._ids.pop(key, None)
         if id is not None:
             del self._keys[id]
+            self._unanswered.discard(id)
             self._send("UNSUBSCRIBE", ("id", id))
 
     async def _run(self) -> None:
@@ -129,7 +136,7 @@ class Feed:
             await asyncio.sleep(_BACK_OFF.delay(failures) * self._rng.uniform(0.5, 1.0))
 
     async def _serve(self, lease: Lease) -> bool:
-        """One session, from dial to loss; whether there was one."""
+        """One session, from dial to loss; whether it has worked."""
         self.node = lease.node.name
         try:
             upstream = await self._session(lease.node)
@@ -140,26 +147,32 @@ class Feed:
             return False
         lease.up()
         logger.info("feed %d is on %s", self.number, self.node)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             await self._read(upstream)
-        except (StreamClosedError, FeedBroken, StompError, WebSocketError) as error:
+        except (StreamClosedError, FeedBroken, WebSocketError) as error:
             logger.warning("feed %d lost %s: %s", self.number, self.node, error)
+        except Exception:
+            # A message that nobody can handle must not end the feed for ever.
+            logger.exception("feed %d gives up its session", self.number)
         finally:
             self._upstream = self.node = None
             upstream.close()
             self._listener.lost(self.number)
-        return True
+        return loop.time() - began >= _SHORTEST_SESSION
 
     async def _read(self, upstream: Upstream) -> None:
         loop = asyncio.get_running_loop()
         self._upstream = upstream
         self._received_at = self._sent_at = loop.time()
+        self._unanswered.clear()
         sends, hears = upstream.heart_beat
         self._pulse = Pulse(outgoing=sends / 1000, incoming=hears / 1000)
         self.due = 0.0
         self._ticker.add(self)
         messages = MessageReader(self._frame_bytes, masked=False)
-        frames = FrameParser(Limits(frame_bytes=self._frame_bytes), SERVER_COMMANDS)
+        self._frames = self._parser()
         try:
             for key in self._ids:
                 self._send_subscribe(key)
@@ -167,13 +180,16 @@ class Feed:
             while True:
                 for event in messages.feed(data):
                     if isinstance(event, Data):
-                        for frame in frames.feed(event.payload):
-                            if not isinstance(frame, HeartBeat):
-                                self._take(frame)
+                        self._parse(event.payload)
                     elif isinstance(event, Ping):
                         upstream.pong(event.payload)
+                # A read that finds something does not yield by itself: a flood would keep the loop
+                # from everything else, the fan-out of what was read included.
+                await asyncio.sleep(0)
                 data = await upstream.stream.read_bytes(_READ_BYTES, partial=True)
                 self._received_at = loop.time()
+                if self._unanswered and self._received_at - self._answered_at > _ANSWER_WITHIN:
+                    raise FeedBroken("it beats, but answers no SUBSCRIBE")
         finally:
             self._ticker.remove(self)
 
@@ -186,6 +202,22 @@ class Feed:
             self._write(b"\n")
         self.due = min(self._pulse.beat_at(self._sent_at), self._pulse.lost_at(self._received_at))
 
+    def _parse(self, data: bytes) -> None:
+        try:
+            for frame in self._frames.feed(data):
+                if not isinstance(frame, HeartBeat):
+                    self._take(frame)
+        except StompError as error:
+            # RabbitMQ puts one frame in a message, and a producer's headers in it as they came,
+            # bytes that are no text included. That must not cost all others their feeds.
+            logger.warning("feed %d leaves out a message: %s", self.number, error)
+            self._frames = self._parser()
+
+    def _parser(self) -> FrameParser:
+        # A producer with many headers is no reason to end the session either.
+        limits = Limits(self._frame_bytes, header_bytes=self._frame_bytes, header_count=10_000)
+        return FrameParser(limits, SERVER_COMMANDS)
+
     def _take(self, frame: Frame) -> None:
         match frame.command:
             case "MESSAGE":
@@ -194,7 +226,10 @@ class Feed:
                 if key is not None:
                     self._listener.arrived(self.number, key, frame)
             case "RECEIPT":
-                key = self._keys.get(frame.get("receipt-id") or "")
+                id = frame.get("receipt-id") or ""
+                self._unanswered.discard(id)
+                self._answered_at = self._received_at
+                key = self._keys.get(id)
                 if key is not None:
                     self._listener.standing(self.number, key)
             case _:
@@ -202,6 +237,9 @@ class Feed:
 
     def _send_subscribe(self, key: str) -> None:
         id = self._ids[key]
+        if not self._unanswered:
+            self._answered_at = asyncio.get_running_loop().time()
+        self._unanswered.add(id)
         destination = f"/exchange/{EXCHANGE}/{key}"
         self._send("SUBSCRIBE", ("id", id), ("destination", destination), ("receipt", id))
 

@@ -29,6 +29,8 @@ from broker.topology import EXCHANGE, Queue, Topology
 
 #: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
 NOT_FOUND: Final = 404
+#: The problem of a :class:`Check` whose object does not exist.
+MISSING: Final = "missing"
 PORTS: Final = {"amqp": 5672, "amqps": 5671}
 
 
@@ -137,8 +139,7 @@ def _check(
     try:
         look(channel)
     except ChannelClosedByBroker as error:
-        missing = error.reply_code == NOT_FOUND
-        return Check(what, "missing" if missing else error.reply_text)
+        return Check(what, MISSING if error.reply_code == NOT_FOUND else error.reply_text)
     channel.close()
     return Check(what)
 

@@ -29,6 +29,8 @@ class Ticker:
         self._parts: list[dict[Timed, None]] = [{} for _ in range(_PARTS)]
         self._next = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._planned = 0.0
+        self._late = False
 
     def add(self, entry: Timed) -> None:
         min(self._parts, key=len)[entry] = None
@@ -41,10 +43,18 @@ class Ticker:
             part.pop(entry, None)
 
     def _wait(self) -> None:
-        self._timer = self._loop.call_later(RESOLUTION / _PARTS, self._tick)
+        self._planned = self._loop.time() + RESOLUTION / _PARTS
+        self._timer = self._loop.call_at(self._planned, self._tick)
 
     def _tick(self) -> None:
         now = self._loop.time()
+        late = now - self._planned > RESOLUTION
+        if late and not self._late:
+            # The loop stood still: first it hears what has come meanwhile, then silence counts.
+            self._late = True
+            self._wait()
+            return
+        self._late = False
         part = self._parts[self._next]
         self._next = (self._next + 1) % _PARTS
         for entry in tuple(part):

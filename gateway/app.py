@@ -10,8 +10,10 @@ from typing import Final
 from tornado.web import Application
 
 from gateway.auth.broker_auth import BrokerAuth
+from gateway.drain import Drain
 from gateway.handlers.base import NothingHereHandler, account_for
 from gateway.handlers.broker_auth import BrokerAuthHandler
+from gateway.handlers.drain import DrainHandler, Progress
 from gateway.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from gateway.handlers.members import MemberHandler, MembersHandler
 from gateway.handlers.messages import MessagesHandler
@@ -33,6 +35,7 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
     socket = {
         "live": live,
         "credentials": services.credentials,
+        "drain": services.drain,
         "origins": services.origins,
         "trusted_proxies": services.trusted_proxies,
     }
@@ -54,13 +57,21 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
     )
 
 
-def internal(readiness: Readiness, metrics: Metrics, broker_auth: BrokerAuth) -> Application:
+def internal(
+    readiness: Readiness,
+    metrics: Metrics,
+    broker_auth: BrokerAuth,
+    *,
+    drain: Drain,
+    progress: Progress,
+) -> Application:
     """What operators, Prometheus and RabbitMQ see; never reachable from outside."""
     return _application(
         metrics,
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
         (r"/metrics", MetricsHandler, {"metrics": metrics}),
+        (r"/drain", DrainHandler, {"drain": drain, "progress": progress}),
         (r"/broker/auth/([a-z]+)", BrokerAuthHandler, {"broker_auth": broker_auth}),
     )
 

@@ -46,6 +46,8 @@ def serve(_: argparse.Namespace, settings: Config) -> int:
 def check_config(_: argparse.Namespace, settings: Config) -> int:
     """Show the configuration that is in force, secrets hidden; refuse one that cannot serve."""
     AccessRules(settings.access)
+    if settings.auth.jwt is not None:
+        tokens.key_source(settings.auth.jwt, clock=time.monotonic)
     tls.for_broker(settings.broker.tls)
     if settings.server.tls is not None:
         tls.for_clients(settings.server.tls)

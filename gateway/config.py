@@ -7,12 +7,11 @@ seconds, sizes bytes. ``conf/gateway.toml`` explains every key.
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -35,11 +34,14 @@ from pydantic_settings import (
 )
 
 from broker.topology import DEFAULT_PREFIX, Topology
+from gateway import config_faults
 
 ENVIRONMENT_PREFIX: Final = "GATEWAY_"
 #: Names the file itself, and is no key in it.
 CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
 ALGORITHMS = Literal["HS256", "RS256", "ES256"]
+
+T = TypeVar("T", str, SecretStr)
 
 
 class ConfigError(Exception):
@@ -82,7 +84,15 @@ def _address(value: str) -> str:
         raise ValueError("must be an IP address") from None
 
 
+def _given(value: T) -> T:
+    # What a variable holds that was never set.
+    if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+        raise ValueError("must not be empty")
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Name = Annotated[str, AfterValidator(_given)]
 
 
 class _Table(BaseModel):
@@ -103,12 +113,13 @@ class Server(_Table):
     internal_port: Port = 8081
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
+    drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0
     tls: Tls | None = None
 
 
 class BrokerNode(_Table):
-    name: str
+    name: Name
     web_stomp: Annotated[str, _url("ws", "wss")]
     amqp: Annotated[str, _url("amqp", "amqps")]
     max_connections: PositiveInt = 10_000
@@ -124,8 +135,8 @@ class BrokerTls(_Table):
 
 class Broker(_Table):
     nodes: Annotated[tuple[BrokerNode, ...], Field(min_length=1)]
-    user: str
-    password: SecretStr
+    user: Name
+    password: Annotated[SecretStr, AfterValidator(_given)]
     vhost: str = "/"
     prefix: str = DEFAULT_PREFIX
     tls: BrokerTls = BrokerTls()
@@ -172,10 +183,10 @@ class Jwt(_Table):
     jwks_url: Annotated[str, _url("http", "https")] | None = None
     jwks_cooldown: PositiveFloat = 30.0
     jwks_lifetime: PositiveFloat = 3600.0
-    issuer: str
-    audience: str
-    user_claim: str = "sub"
-    roles_claim: str = "roles"
+    issuer: Name
+    audience: Name
+    user_claim: Name = "sub"
+    roles_claim: Name = "roles"
     leeway: Annotated[float, Field(ge=0, le=300)] = 5.0
 
     @model_validator(mode="after")
@@ -277,7 +288,10 @@ def load(path: Path) -> Config:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}"
+            f" (--config or ${CONFIG_VARIABLE} names another file)"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     return parse(table, source=str(path))
@@ -285,15 +299,14 @@ def load(path: Path) -> Config:
 
 def parse(table: Mapping[str, Any], *, source: str) -> Config:
     """As :func:`load`, for a table that has been read already."""
-    problems = list(_unknown_variables())
+    prefix = ENVIRONMENT_PREFIX
+    problems = list(config_faults.unknown_variables(Config, prefix=prefix, spared=CONFIG_VARIABLE))
     try:
         config = Config(**table)
     except ValidationError as error:
-        # ``include_input=False``: a refused value may be a secret.
-        for fault in error.errors(include_input=False, include_url=False):
-            problems.append(f"{_where(fault['loc'])}: {_what(fault['type'], fault['msg'])}")
-    except SettingsError as error:
-        problems.append(f"environment: {error}; a list or a table is written as JSON")
+        problems += config_faults.of_values(Config, error, prefix=prefix)
+    except SettingsError:
+        problems += config_faults.unreadable_variables(Config, prefix=prefix)
     if problems:
         raise ConfigError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
     return config
@@ -306,29 +319,3 @@ def secrets_of(table: BaseModel) -> Iterator[str]:
             yield value.get_secret_value()
         elif isinstance(value, BaseModel):
             yield from secrets_of(value)
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    """The key, and the environment variable if that is where its value comes from."""
-    key = ".".join(str(part) for part in location) or "configuration"
-    variable = ENVIRONMENT_PREFIX + "__".join(str(part) for part in location).upper()
-    for name in os.environ:
-        if name.upper() == variable:
-            return f"{key} (environment variable {name})"
-    return key
-
-
-def _what(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "unknown key"
-    if kind == "missing":
-        return "this key is required"
-    return message.removeprefix("Value error, ")
-
-
-def _unknown_variables() -> Iterator[str]:
-    for name in sorted(os.environ):
-        if not name.upper().startswith(ENVIRONMENT_PREFIX) or name.upper() == CONFIG_VARIABLE:
-            continue
-        if name[len(ENVIRONMENT_PREFIX) :].lower().split("__")[0] not in Config.model_fields:
-            yield f"{name}: unknown environment variable"

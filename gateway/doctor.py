@@ -16,7 +16,7 @@ from cryptography import x509
 from broker import provision
 from broker.credentials import Credentials
 from broker.node import Node
-from broker.provision import NodeUnreachable
+from broker.provision import Check, NodeUnreachable
 from broker.topology import Topology
 from broker.upstream import DialError, LoginRefused, dial, log_in
 from gateway import app, tls
@@ -69,10 +69,11 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     except ConfigError as error:
         yield Finding("TLS towards RabbitMQ", str(error), "see broker.tls")
         return
-    for n in config.broker.nodes:
-        node = Node(n.name, n.web_stomp, n.amqp, n.max_connections)
-        async for finding in _node(config, node, context, rooms=rooms):
+    nodes = [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in config.broker.nodes]
+    for node in nodes:
+        async for finding in _node(config, node, context):
             yield finding
+    yield await _private_queues(config, nodes, context, rooms=rooms)
 
 
 def _origins(config: Config) -> Finding:
@@ -156,11 +157,9 @@ async def _logins(config: Config, store: Store) -> Finding:
     return Finding("database")
 
 
-async def _node(
-    config: Config, node: Node, context: ssl.SSLContext, *, rooms: list[int]
-) -> AsyncIterator[Finding]:
+async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIterator[Finding]:
     broker = config.broker
-    own = Credentials(broker.user, broker.password.get_secret_value(), broker.vhost)
+    own = _own_account(config)
 
     async def web_stomp(credentials: Credentials) -> None:
         secure = context if node.web_stomp.startswith("wss:") else None
@@ -170,7 +169,7 @@ async def _node(
     mend = f"is the node up, is web_stomp right, and do user and password fit: {node.web_stomp}"
     reached = await _tried(f"{node.name}: Web-STOMP as {own.login}", lambda: web_stomp(own), mend)
     yield reached
-    for finding in await _amqp(config, node, own, context, rooms=rooms):
+    for finding in await _amqp(config, node, context):
         yield finding
     if reached.problem is None:
         yield await _no_guest(node, lambda: web_stomp(Credentials(_GUEST, _GUEST, own.vhost)))
@@ -186,8 +185,14 @@ async def _tried(what: str, look: Callable[[], Awaitable[None]], mend: str) -> F
     try:
         await look()
     except DialError as error:
-        return Finding(what, error.what, mend)
+        return Finding(what, error.what, _mend_dial(error.what, mend))
     return Finding(what)
+
+
+def _mend_dial(problem: str, mend: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in problem:
+        return "broker.tls.ca_file must name the authority of RabbitMQ's certificate (PEM)"
+    return mend
 
 
 async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) -> Finding:
@@ -203,26 +208,60 @@ async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) 
     )
 
 
-async def _amqp(
-    config: Config, node: Node, own: Credentials, context: ssl.SSLContext, *, rooms: list[int]
-) -> list[Finding]:
+async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Finding]:
     try:
-        checks = await asyncio.to_thread(
-            provision.verify,
-            node,
-            own,
-            Topology(config.broker.prefix),
-            rooms=rooms,
-            timeout=config.broker.dial_timeout,
-            ssl_context=context if node.amqp.startswith("amqps:") else None,
-        )
+        checks = await _verify(config, node, context, rooms=[])
     except NodeUnreachable as error:
-        return [Finding(f"{node.name}: AMQP as {own.login}", str(error), f"see {node.amqp}")]
-    mend = "gateway topology apply; for refusals, rabbitmqctl set_permissions (conf/rabbitmq)"
+        what = f"{node.name}: AMQP as {config.broker.user}"
+        return [Finding(what, str(error), _mend_dial(str(error), f"see {node.amqp}"))]
+    mend = "rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
     return [
         Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
         for check in checks
     ]
+
+
+async def _private_queues(
+    config: Config, nodes: list[Node], context: ssl.SSLContext, *, rooms: list[int]
+) -> Finding:
+    """The nodes share the queues: the first one that answers will do."""
+    what = f"private queues of {len(rooms)} open rooms"
+    for node in nodes:
+        try:
+            checks = await _verify(config, node, context, rooms=rooms)
+        except NodeUnreachable:
+            continue
+        wrong = [check for check in checks if check.problem not in (None, provision.MISSING)]
+        if wrong:
+            return Finding(
+                what,
+                f"{len(wrong)} cannot be used, e.g. {wrong[0].what}: {wrong[0].problem}",
+                "delete it in RabbitMQ and run gateway topology apply; what it holds is in the"
+                " history too",
+            )
+        # Not wrong: a queue expires when its host stays away, and is made again when one comes.
+        absent = sum(check.problem is not None for check in checks)
+        return Finding(f"{what}; {absent} will be made when their hosts come")
+    return Finding(what, "no node answers", "see the nodes above")
+
+
+async def _verify(
+    config: Config, node: Node, context: ssl.SSLContext, *, rooms: list[int]
+) -> list[Check]:
+    return await asyncio.to_thread(
+        provision.verify,
+        node,
+        _own_account(config),
+        Topology(config.broker.prefix),
+        rooms=rooms,
+        timeout=config.broker.dial_timeout,
+        ssl_context=context if node.amqp.startswith("amqps:") else None,
+    )
+
+
+def _own_account(config: Config) -> Credentials:
+    broker = config.broker
+    return Credentials(broker.user, broker.password.get_secret_value(), broker.vhost)
 
 
 def _passcode(config: Config) -> str:

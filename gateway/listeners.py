@@ -61,11 +61,13 @@ class Listener:
             host = "localhost"
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    def stop_accepting(self) -> None:
-        self._server.stop()
+    def no_keep_alive(self) -> None:
+        """Answer with ``Connection: close`` from now on, also on connections that are open
+        (RFC 9112, section 9.6)."""
+        self._server.conn_params.no_keep_alive = True
 
     async def close(self) -> None:
-        """Cut off what is still open."""
+        """Accept nothing more, and cut off what is still open."""
         self._server.stop()
         with suppress(ssl.SSLError):
             await self._server.close_all_connections()

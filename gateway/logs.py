@@ -167,6 +167,8 @@ def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
         # Every connection and every statement: of use only to somebody who asked for it.
         for chatty in ("aiosqlite", "alembic", "asyncio"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        # A line for every scanner that breaks off a handshake or talks no HTTP.
+        logging.getLogger("tornado.general").setLevel(logging.ERROR)
         # Whoever calls them says what fails; they say it once more, with tracebacks.
-        for noisy in ("aiormq", "pika"):
+        for noisy in ("aiormq", "pamqp", "pika"):
             logging.getLogger(noisy).setLevel(logging.CRITICAL)

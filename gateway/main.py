@@ -38,7 +38,7 @@ from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens, key_source
 from gateway.config import Config, Limits
 from gateway.domain.identity import ADMIN, HOST
-from gateway.errors import Draining
+from gateway.drain import Drain, leaving
 from gateway.handlers.credentials import Credentials
 from gateway.handlers.readiness import PublisherState, Readiness
 from gateway.handlers.services import Services
@@ -47,7 +47,9 @@ from gateway.live.connection import Services as LiveServices
 from gateway.live.dialler import Dialler
 from gateway.live.hub import Hub
 from gateway.live.judge import Judge
+from gateway.live.path import Ways
 from gateway.live.registry import Registry
+from gateway.live.relay import RelayLimits
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits
@@ -60,42 +62,45 @@ logger = logging.getLogger(__name__)
 
 #: The same messages come by so many feeds, so that a node's death is not noticed.
 _FEEDS: Final = 2
-#: Seconds that clients of a gateway that stops wait at least before they come back.
-_COME_BACK: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a gateway serves, as URLs."""
-
-    public: str
-    internal: str
 
 
 async def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; a second one does not wait.
+    """Serve until SIGTERM or ``POST /drain``, and leave calmly.
 
-    Raises :class:`ConfigError`, :class:`StartError`, :class:`StoreUnavailable`.
+    SIGINT or a second signal leaves without the drain time, one more without anything. Raises
+    :class:`ConfigError`, :class:`StartError`, :class:`StoreUnavailable`.
     """
-    stop = asyncio.Event()
+    drain = Drain(lasts=config.server.drain_time, rng=SystemRandom())
     loop = asyncio.get_running_loop()
 
     def asked_to_stop(number: signal.Signals) -> None:
-        logger.info("%s: stopping", number.name)
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
-        stop.set()
+        if drain.begun or number is signal.SIGINT:
+            for each in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(each)
+            drain.hurry()
+        drain.begin(number.name)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number)
-    async with running(config) as addresses:
-        logger.info("serving %s, internal %s", addresses.public, addresses.internal)
-        await stop.wait()
+    async with running(config, drain) as serving:
+        logger.info("serving %s, internal %s", serving.public.url, serving.internal.url)
+        await drain.wait()
+        serving.public.no_keep_alive()
+        await drain.move_off(serving.registry)
     logger.info("stopped")
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What serves now; both listeners are open."""
+
+    public: Listener
+    internal: Listener
+    registry: Registry
+
+
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Addresses]:
+async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     """A gateway from the database's migration to its last closed connection.
 
     Raises what :func:`serve` raises. Whatever was started is stopped, in reverse, each part within
@@ -151,6 +156,7 @@ async def running(config: Config) -> AsyncIterator[Addresses]:
             outbox=outbox,
             balancer=balancer,
             broker_tls=broker_tls,
+            drain=drain,
         )
         stack.callback(gateway.hub.close)
         feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng)
@@ -158,22 +164,24 @@ async def running(config: Config) -> AsyncIterator[Addresses]:
         for feed in feeds:
             feed.start()
             stack.push_async_callback(feed.close)
-        public = Listener(gateway.public, what="server.port", tls=client_tls)
-        internal = Listener(gateway.internal, what="server.internal_port")
+        public = Listener(gateway.public, what="server.address and port", tls=client_tls)
+        internal = Listener(gateway.internal, what="server.internal_address and internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
-        # the last one is gone, and posts in hand are answered before their sockets are cut.
+        # the last one is gone, and posts in hand are answered before their sockets are cut; till
+        # then a load balancer is told that this gateway is not ready, and others to come back.
         stack.push_async_callback(internal.close)
         stack.push_async_callback(public.close)
         stack.push_async_callback(gateway.pipeline.close)
         stack.push_async_callback(
             gateway.registry.close,
-            Draining("this gateway stops", retry_after=_COME_BACK),
+            leaving(),
             within=server.stop_timeout / 4,
         )
         internal.open(server.internal_address, server.internal_port)
         public.open(server.address, server.port)
-        stack.callback(public.stop_accepting)
-        yield Addresses(public.url, internal.url)
+        # Whatever ends it, nothing new is taken from here on.
+        stack.callback(drain.begin, "stopping")
+        yield Serving(public, internal, gateway.registry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +200,7 @@ class BrokerPublisher(Confirming, PrivateQueues, PublisherState, Protocol):
     """What :class:`broker.publisher.Publisher` is to the gateway."""
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     config: Config,
     *,
     store: Store,
@@ -201,6 +209,7 @@ def assemble(
     outbox: Outbox,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
+    drain: Drain,
 ) -> Gateway:
     """Connect the parts; to be called inside the running loop. Raises :class:`ConfigError`."""
     limits, broker = config.limits, config.broker
@@ -244,11 +253,13 @@ def assemble(
     metrics.observe_nodes(balancer.states)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
+    metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     services = Services(
         accounts=accounts,
         clock=time.time,
         credentials=credentials,
+        drain=drain,
         intake=intake,
         limits=limits,
         login_rate=_logins(limits),
@@ -266,24 +277,36 @@ def assemble(
         tokens=credentials,
         judge=Judge(permissions, topology, shared=config.fanout == "shared"),
         intake=intake,
-        queues=rooms,
-        dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
+        ways=Ways(
+            dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
+            queues=rooms,
+            ticker=ticker,
+            limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
+            rng=SystemRandom(),
+        ),
         hub=hub,
         ticker=ticker,
         registry=registry,
         frame_bytes=limits.frame_bytes,
-        upstream_frame_bytes=limits.upstream_frame_bytes,
         subscriptions=limits.subscriptions,
         connect_timeout=config.auth.connect_timeout,
         stall_timeout=limits.stall_timeout,
         clock=time.time,
         rng=SystemRandom(),
     )
-    readiness = Readiness(store=store, balancer=balancer, publisher=publisher)
+
+    def progress() -> dict[str, int]:
+        return {
+            "connections": len(registry),
+            "posts": pipeline.in_hand,
+            "outbox": outbox.depth,
+        }
+
+    readiness = Readiness(store=store, balancer=balancer, publisher=publisher, drain=drain)
     broker_auth = BrokerAuth(passcodes, permissions, access, topology=topology, vhost=broker.vhost)
     return Gateway(
         app.public(services, live, readiness),
-        app.internal(readiness, metrics, broker_auth),
+        app.internal(readiness, metrics, broker_auth, drain=drain, progress=progress),
         pipeline,
         registry,
         hub,
@@ -299,8 +322,11 @@ def _feeds(
     broker_tls: ssl.SSLContext,
     rng: Random,
 ) -> list[Feed]:
-    """Two feeds, each on a node of its own, as far as there are nodes."""
+    """Two feeds, each on a node of its own, as far as there are nodes; none where nobody listens to
+    the hub."""
     feeds: list[Feed] = []
+    if config.fanout == "passthrough":
+        return feeds
 
     def acquire() -> Lease:
         return balancer.acquire(frozenset(feed.node for feed in feeds if feed.node is not None))

@@ -104,8 +104,7 @@ def cluster_of_session(server_folder: Path, progress: Callable[[str], None]) -> 
 def cluster(cluster_of_session: Cluster) -> Iterator[Cluster]:
     """Three broker nodes, all of them up, without a queue. The test may break them."""
     yield cluster_of_session
-    cluster_of_session.start()
-    cluster_of_session.delete_queues()
+    cluster_of_session.mend()
 
 
 @pytest.fixture(scope="session")

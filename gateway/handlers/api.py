@@ -37,6 +37,7 @@ class ApiHandler(BaseHandler):
         self._share_with_origin()
         if self.request.method not in _SAFE_METHODS:
             self.services.origins.check(self.request.headers.get("Origin"))
+            self.services.drain.check()
         if self._announced_length() > LARGEST_BODY_READ:
             raise self._too_large()
 

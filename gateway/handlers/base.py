@@ -39,6 +39,9 @@ class BaseHandler(RequestHandler):
     #: Of the line in the access log; what machines ask all the time is for debugging.
     log_level: ClassVar[int] = logging.INFO
 
+    #: The ``code`` of the problem that was answered.
+    refused_as: str | None = None
+
     _id: str | None = None
 
     def set_default_headers(self) -> None:
@@ -60,6 +63,7 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)
         document = problem.document(error)
+        self.refused_as = document["code"]
         for name, value in problem.headers(error).items():
             self.set_header(name, value)
         if document["status"] == 405:
@@ -92,7 +96,8 @@ class BaseHandler(RequestHandler):
         # Refusals are in the access log. Tornado's own lines would show the query.
         method, path = self.request.method, shortened(self.request.path)
         if isinstance(value, Unavailable):
-            _log.warning("%s %s: %s (%s)", method, path, value.detail, value.__cause__)
+            cause = f" ({value.__cause__})" if value.__cause__ else ""
+            _log.warning("%s %s: %s%s", method, path, value.detail, cause)
         elif not isinstance(value, GatewayError | HTTPError):
             _log.error("%s %s failed", method, path, exc_info=value or True)
 
@@ -107,13 +112,17 @@ def account_for(
     method = request.method if request.method in handler.SUPPORTED_METHODS else "other"
     metrics.requests.labels(method, route, str(status)).inc()
     metrics.request_seconds.labels(route).observe(request.request_time())
-    level = handler.log_level if isinstance(handler, BaseHandler) else logging.INFO
+    level, answer = logging.INFO, str(status)
+    if isinstance(handler, BaseHandler):
+        level = handler.log_level
+        if handler.refused_as is not None:
+            answer = f"{status} {handler.refused_as}"
     _access_log.log(
         logging.ERROR if status == 500 else level,
-        "%s %s %d %.1f ms from %s",
+        "%s %s %s %.1f ms from %s",
         request.method,
         shortened(request.path),
-        status,
+        answer,
         1000 * request.request_time(),
         caller(request, trusted_proxies=trusted_proxies).address,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Final
 
@@ -14,6 +15,9 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-
 
 class PageHandler(BaseHandler, StaticFileHandler):
     """Pages load nothing from elsewhere and talk to nobody but the gateway."""
+
+    # One page is three dozen modules.
+    log_level = logging.DEBUG
 
     def set_default_headers(self) -> None:
         super().set_default_headers()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from broker.balancer import Balancer
+from gateway.drain import Drain
 from gateway.errors import StoreUnavailable
 
 #: A store that takes longer (seconds) to say that it is there is as good as away.
@@ -38,16 +39,19 @@ class Report:
 
 
 class Readiness:
-    """Ready: the store answers, and the broker was reached once.
+    """Ready: it stays, the store answers, and the broker was reached once.
 
     A broker that goes away later makes no gateway unready: messages are still accepted (202) and
     sockets stay up, and taking all gateways out at once would end both.
     """
 
-    def __init__(self, *, store: Pinged, balancer: Balancer, publisher: PublisherState) -> None:
+    def __init__(
+        self, *, store: Pinged, balancer: Balancer, publisher: PublisherState, drain: Drain
+    ) -> None:
         self._store = store
         self._balancer = balancer
         self._publisher = publisher
+        self._drain = drain
 
     async def report(self) -> Report:
         problems = {
@@ -57,11 +61,15 @@ class Readiness:
         }
         if self._publisher.problem is not None:
             problems["publisher"] = self._publisher.problem
+        if self._drain.begun:
+            problems["gateway"] = "draining"
         store_problem = await self._store_problem()
         if store_problem is not None:
             problems["store"] = store_problem
         return Report(
-            ready=store_problem is None and self._publisher.has_been_connected,
+            ready=store_problem is None
+            and self._publisher.has_been_connected
+            and not self._drain.begun,
             problems=problems,
         )
 

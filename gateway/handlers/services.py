@@ -12,6 +12,7 @@ from gateway.auth.permissions import Permissions
 from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
 from gateway.config import Limits
+from gateway.drain import Drain
 from gateway.handlers.credentials import Credentials
 from gateway.messages.intake import Intake
 from gateway.metrics import Metrics
@@ -26,6 +27,7 @@ class Services:
     accounts: Accounts[Account]
     clock: Callable[[], float]
     credentials: Credentials
+    drain: Drain
     intake: Intake
     limits: Limits
     login_rate: RateLimiter

@@ -7,6 +7,7 @@ from tornado.iostream import StreamClosedError
 from gateway import logs
 from gateway.auth.origins import Origins
 from gateway.domain.identity import Identity
+from gateway.drain import Drain
 from gateway.handlers.base import BaseHandler
 from gateway.handlers.caller import caller
 from gateway.handlers.credentials import Credentials
@@ -21,22 +22,28 @@ class StompHandler(BaseHandler):
         self,
         live: Services,
         credentials: Credentials,
+        drain: Drain,
         origins: Origins,
         trusted_proxies: frozenset[str],
     ) -> None:
         self._live = live
         self._credentials = credentials
+        self._drain = drain
         self._origins = origins
         self._trusted_proxies = trusted_proxies
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
+        # RFC 9110, section 15.5.22, and RFC 6455, section 4.4: what a 426 must name.
+        self.set_header("Upgrade", "websocket")
+        self.set_header("Connection", "Upgrade")
         self.set_header("Sec-WebSocket-Version", handshake.VERSION)
 
     async def get(self) -> None:
         self._origins.check(self.request.headers.get("Origin"))
         head = handshake.accept(self.request)
         identity = await self._identity()
+        self._drain.check()
         self._live.registry.check_capacity()
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address
         stream = self.detach()

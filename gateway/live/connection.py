@@ -19,7 +19,6 @@ from broker.wsframes import CloseCode
 from gateway.domain.identity import Identity
 from gateway.errors import (
     BadFrame,
-    BrokerUnavailable,
     GatewayError,
     Internal,
     Invalid,
@@ -31,12 +30,11 @@ from gateway.errors import (
     outcome,
 )
 from gateway.live.destinations import RoomQueue, RoomTopic
-from gateway.live.dialler import Dialler
 from gateway.live.fanout import Subscriber
 from gateway.live.hub import Hub
 from gateway.live.judge import ByHub, ByRelay, Judge
+from gateway.live.path import Path, Ways
 from gateway.live.registry import Registry
-from gateway.live.relay import Relay
 from gateway.live.requests import (
     Acknowledge,
     Connect,
@@ -70,11 +68,6 @@ class TokenVerifier(Protocol):
     async def verify(self, token: str) -> Identity: ...
 
 
-class PrivateQueues(Protocol):
-    async def ensure_private_queue(self, room: int) -> None:
-        """Declare the queue unless it is there. Raises :class:`BrokerUnavailable`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
     """What every connection works with. ``clock`` is Unix time; all times are seconds."""
@@ -83,13 +76,11 @@ class Services:
     tokens: TokenVerifier
     judge: Judge
     intake: Intake
-    queues: PrivateQueues
-    dialler: Dialler
+    ways: Ways
     hub: Hub
     ticker: Ticker
     registry: Registry
     frame_bytes: int
-    upstream_frame_bytes: int
     subscriptions: int
     connect_timeout: float
     stall_timeout: float
@@ -120,7 +111,7 @@ class Connection:
         self._socket = ClientSocket(
             stream, frame_bytes=services.frame_bytes, stall_timeout=services.stall_timeout
         )
-        self._relay: Relay | None = None
+        self._path: Path | None = None
         self._joined: dict[str, tuple[Stream, Subscriber]] = {}
         self.due = math.inf
         self._deadline = math.inf
@@ -137,7 +128,7 @@ class Connection:
     @property
     def node(self) -> str | None:
         """The broker node of the relay, if there is one."""
-        return self._relay.node if self._relay else None
+        return self._path.node if self._path else None
 
     def attends(self, room: int) -> bool:
         """Whether it is subscribed to a destination of the room."""
@@ -194,8 +185,8 @@ class Connection:
 
     def _release(self) -> None:
         self._services.ticker.remove(self)
-        if self._relay is not None:
-            self._relay.close()
+        if self._path is not None:
+            self._path.close()
         for joined in self._joined.values():
             self._services.hub.leave(*joined)
         self._joined.clear()
@@ -209,8 +200,8 @@ class Connection:
                 if self._ended:
                     return
                 if isinstance(event, HeartBeat):
-                    if self._relay is not None:
-                        await self._relay.send(b"\n")
+                    if self._path is not None:
+                        await self._path.beat()
                 else:
                     self._receipt = event.get("receipt")
                     await self._carry_out(self.session.receive(event))
@@ -235,11 +226,13 @@ class Connection:
             case Unsubscribe():
                 await self._unsubscribe(request)
             case Send():
-                await self._pass(judge.send(self._who, request), dial=True)
+                await (await self._way()).send(judge.send(self._who, request))
             case Post():
                 await self._post(request)
             case Acknowledge() | Transact():
-                await self._pass(judge.transact(self._who, request))
+                frame = judge.transact(self._who, request)
+                if not await self._standing_way().send(frame):
+                    self._acknowledge(frame)
             case Renew():
                 await self._renew(request)
             case Disconnect():
@@ -274,20 +267,22 @@ class Connection:
 
     async def _subscribe(self, request: Subscribe) -> None:
         match await self._services.judge.subscribe(self._who, request):
+            case _ if self._ended:
+                # Meanwhile, from outside: everything has been given back already.
+                return
             case ByHub(stream, resume_after):
                 subscriber = Subscriber(self, request.key)
                 self._joined[request.key] = (stream, subscriber)
                 await self._services.hub.join(stream, subscriber, resume_after=resume_after)
                 self._acknowledge(request.frame)
             case ByRelay(frame):
-                if isinstance(request.destination, RoomQueue):
-                    await self._services.queues.ensure_private_queue(request.destination.room)
-                await self._pass(frame, dial=True)
+                await (await self._way()).subscribe(request.key, request.destination, frame)
 
     async def _unsubscribe(self, request: Unsubscribe) -> None:
         joined = self._joined.pop(request.key, None)
         if joined is None:
-            await self._pass(self._services.judge.unsubscribe(self._who, request))
+            frame = self._services.judge.unsubscribe(self._who, request)
+            await self._standing_way().unsubscribe(request.key, frame)
         else:
             self._services.hub.leave(*joined)
             self._acknowledge(request.frame)
@@ -305,7 +300,7 @@ class Connection:
         except (Refused, UnknownRoom):
             if not self._services.judge.opens_topic(self._who, request.frame):
                 raise
-            await self._pass(request.frame.raw, dial=True)
+            await (await self._way()).send(request.frame)
         else:
             self._acknowledge(request.frame)
 
@@ -321,7 +316,7 @@ class Connection:
         self._acknowledge(request.frame)
 
     async def _disconnect(self, request: Disconnect) -> None:
-        if self._relay is None:
+        if self._path is None:
             self._acknowledge(request.frame)
             self.end(None)
         else:
@@ -329,36 +324,32 @@ class Connection:
             # RECEIPT is out, so that is ours to give.
             self._farewell = request
             self._set_deadline(_LEAVE, None)
-            await self._pass(serialise("DISCONNECT"))
+            await self._path.leave(Frame("DISCONNECT", raw=serialise("DISCONNECT")))
 
-    async def _pass(self, frame: bytes, *, dial: bool = False) -> None:
-        if self._relay is None:
-            if not dial:
-                raise BadFrame("there is no subscription at the broker that this could mean")
-            self._relay = await self._dial()
-        await self._relay.send(frame)
+    async def _way(self) -> Path:
+        """The way to the broker, made when it is needed first."""
+        if self._path is None:
+            self._path = Path(
+                self._services.ways,
+                who=lambda: self._who,
+                version=self.session.version,
+                client=self._socket.writer,
+                ended=self._path_ended,
+            )
+            if self._ended:
+                self._path.close()
+            await self._path.open()
+        return self._path
 
-    async def _dial(self) -> Relay:
-        upstream, lease = await self._services.dialler.dial(self._who, self.session.version)
-        relay = Relay(
-            upstream,
-            lease,
-            client=self._socket.writer,
-            ended=self._relay_ended,
-            ticker=self._services.ticker,
-            frame_bytes=self._services.upstream_frame_bytes,
-            stall_timeout=self._services.stall_timeout,
-        )
-        if self._ended:
-            relay.close()
-        return relay
+    def _standing_way(self) -> Path:
+        if self._path is None:
+            raise BadFrame("there is no subscription at the broker that this could mean")
+        return self._path
 
-    def _relay_ended(self, error: GatewayError | None, *, told: bool = False) -> None:
-        if error is None:
-            if self._farewell is None:
-                error = BrokerUnavailable("the broker closed the connection")
-            else:
-                self._acknowledge(self._farewell.frame)
+    def _path_ended(self, error: GatewayError | None, *, told: bool = False) -> None:
+        if self._farewell is not None:
+            self._acknowledge(self._farewell.frame)
+            error = None
         self.end(error, told=told)
 
     def _acknowledge(self, frame: Frame) -> None:

@@ -55,7 +55,8 @@ def from_broker(frame: Frame, seq: int | None, destination: str) -> Delivery:
     """A feed's MESSAGE. Without a ``seq`` it keeps all headers that its producer gave it; it is
     instant unless it was published persistent."""
     if seq is None:
-        own = [("destination", destination), ("message-id", frame.get("message-id") or "")]
+        id = frame.get("amqp-message-id") or frame.get("message-id") or ""
+        own = [("destination", destination), ("message-id", id)]
         own += [(name, value) for name, value in frame.headers if name not in _OF_THE_FEED]
         return _delivery(None, own, frame.body, instant=frame.get("persistent") != "true")
     headers = _headers_of_a_room(

@@ -11,8 +11,8 @@ from broker.stomp import Frame
 from broker.topology import Stream, Topology
 from gateway.errors import BrokerUnavailable
 from gateway.live.fanout import FanOut, Subscriber
-from gateway.live.pages import History
-from gateway.live.topic import Topic
+from gateway.live.pages import History, Pages
+from gateway.live.topic import Shared, Topic
 
 #: Seconds that a topic stays subscribed upstream when its last subscriber has left: a class that
 #: reloads its page comes back to a topic that stands.
@@ -21,6 +21,8 @@ LINGER: Final = 30.0
 STAND_TIMEOUT: Final = 10.0
 #: Topics that read the history at the same time, e.g. when a node is lost.
 _READERS: Final = 8
+#: Clients that get a portion of the past in one turn of the loop.
+_RESUMING: Final = 8
 
 
 class Hub:
@@ -31,10 +33,15 @@ class Hub:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._topology = topology
-        self._history = history
         self._linger = linger
-        self._fan_out = FanOut(budget=budget)
-        self._reading = asyncio.Semaphore(_READERS)
+        self._shared = Shared(
+            history=history,
+            pages=Pages(history),
+            fan_out=FanOut(budget=budget),
+            reading=asyncio.Semaphore(_READERS),
+            resuming=asyncio.Semaphore(_RESUMING),
+            clock=self._loop.time,
+        )
         self._feeds: Sequence[Feed] = ()
         self._topics: dict[str, Topic] = {}
         self._lingering: dict[str, asyncio.TimerHandle] = {}
@@ -79,6 +86,7 @@ class Hub:
             timer.cancel()
         for topic in self:
             topic.close()
+        self._shared.pages.close()
 
     # What the feeds tell
 
@@ -100,14 +108,7 @@ class Hub:
             timer.cancel()
         topic = self._topics.get(key)
         if topic is None:
-            topic = self._topics[key] = Topic(
-                stream,
-                f"/topic/{key}",
-                history=self._history,
-                fan_out=self._fan_out,
-                reading=self._reading,
-                clock=self._loop.time,
-            )
+            topic = self._topics[key] = Topic(stream, f"/topic/{key}", self._shared)
             for feed in self._feeds:
                 feed.subscribe(key)
         topic.users += 1

@@ -36,9 +36,9 @@ class ByHub:
 
 @dataclass(frozen=True, slots=True)
 class ByRelay:
-    """A SUBSCRIBE for the broker."""
+    """A SUBSCRIBE for the broker; what is sent is its ``raw``."""
 
-    frame: bytes
+    frame: Frame
 
 
 class Judge:
@@ -59,7 +59,7 @@ class Judge:
             _refuse_queue_headers(frame)
         except GatewayError:
             if self._opened(who, Direction.SUBSCRIBE, frame):
-                return ByRelay(frame.raw)
+                return ByRelay(frame)
             raise
         resume_after = frame.get("resume-after")
         match request.destination:
@@ -69,33 +69,33 @@ class Judge:
             raise Invalid("resume-after is for topics that the gateway fans out, with ack:auto")
         return ByRelay(self._for_room(request.destination, frame))
 
-    def unsubscribe(self, who: Identity, request: Unsubscribe) -> bytes:
+    def unsubscribe(self, who: Identity, request: Unsubscribe) -> Frame:
         """The UNSUBSCRIBE for the broker; ``durable:true`` on it would delete a queue."""
         if not self._permissions.opens_everything(who, Direction.SUBSCRIBE):
             _refuse_queue_headers(request.frame)
         if isinstance(request.destination, RoomQueue):
             return self._for_room(request.destination, request.frame)
-        return request.frame.raw
+        return request.frame
 
-    def send(self, who: Identity, request: Send) -> bytes:
+    def send(self, who: Identity, request: Send) -> Frame:
         if not self._opened(who, Direction.SEND, request.frame):
             raise Refused(
                 f"no access rule opens {request.frame.get('destination')!r} for sending to you"
             )
-        return request.frame.raw
+        return request.frame
 
     def opens_topic(self, who: Identity, frame: Frame) -> bool:
         """Whether a rule lets somebody who may not post to a room publish to its topic directly."""
         return self._opened(who, Direction.SEND, frame)
 
-    def transact(self, who: Identity, request: Acknowledge | Transact) -> bytes:
+    def transact(self, who: Identity, request: Acknowledge | Transact) -> Frame:
         """Acknowledgements pass; transactions are part of what the rule ``**`` opens."""
         frame = request.frame
         if (isinstance(request, Transact) or frame.get("transaction") is not None) and not any(
             self._permissions.opens_everything(who, direction) for direction in Direction
         ):
             raise Refused("transactions are open only to roles with the access rule '**'")
-        return frame.raw
+        return frame
 
     async def _may_join(self, who: Identity, destination: Destination) -> None:
         match destination:
@@ -113,14 +113,15 @@ class Judge:
         destination = frame.get("destination") or ""
         return plain and self._permissions.opens(who, direction, destination)
 
-    def _for_room(self, destination: Destination, frame: Frame) -> bytes:
+    def _for_room(self, destination: Destination, frame: Frame) -> Frame:
         given = ((name, frame.get(name)) for name in ROOM_HEADERS)
         headers = {name: value for name, value in given if value is not None}
         if isinstance(destination, RoomQueue) and "destination" in headers:
             # /queue/… would declare it again with other arguments, which kills the connection.
             name = self._topology.private_queue(destination.room).name
             headers["destination"] = f"/amq/queue/{name}"
-        return serialise(frame.command, headers.items())
+        raw = serialise(frame.command, headers.items())
+        return Frame(frame.command, tuple(headers.items()), raw=raw)
 
 
 def _seq(text: str) -> int:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Task
-from typing import Final, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NoReturn, Protocol
 
 from tornado.iostream import StreamClosedError
 
@@ -25,6 +27,7 @@ from gateway.live.writer import Stalled, Writer
 
 _READ_BYTES: Final = 65_536
 _ERROR: Final = b"E"[0]
+_RECEIPT: Final = b"R"[0]
 _LINE_END: Final = b"\n"[0]
 _HEART_BEAT: Final = b"\n"
 #: RabbitMQ cancels a subscription when its queue or the queue's node is gone, and leaves the
@@ -32,12 +35,22 @@ _HEART_BEAT: Final = b"\n"
 _CANCELLED: Final = "Server cancelled subscription"
 
 
-class _PassedError(Exception):
-    """The client has got the broker's ERROR frame; ``meaning`` is what remains to be done."""
+class _Refusal(Exception):
+    """The broker sent ERROR; ``told``: the client has got it."""
 
-    def __init__(self, meaning: GatewayError) -> None:
+    def __init__(self, meaning: GatewayError, *, told: bool) -> None:
         super().__init__(str(meaning))
         self.meaning = meaning
+        self.told = told
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """``frame_bytes`` of the broker's, which are held until they are whole; ``stall_timeout``:
+    seconds that a node may take no bytes."""
+
+    frame_bytes: int
+    stall_timeout: float
 
 
 class Ended(Protocol):
@@ -48,8 +61,9 @@ class Ended(Protocol):
 class Relay:
     """Runs from the moment it is made until :meth:`close`.
 
-    ``client`` takes the broker's frames. ``ended`` is called once: with None when the broker closed
-    in good order, with the error otherwise; not after :meth:`close`.
+    ``client`` takes the broker's frames. ``answered`` is told the id of each RECEIPT. ``ended`` is
+    called once: with None when the broker closed in good order, with the error otherwise
+    (:class:`BrokerUnavailable`: the path is lost, another node may do); not after :meth:`close`.
     """
 
     def __init__(
@@ -58,10 +72,10 @@ class Relay:
         lease: Lease,
         *,
         client: Writer,
+        answered: Callable[[str], None],
         ended: Ended,
         ticker: Ticker,
-        frame_bytes: int,
-        stall_timeout: float,
+        limits: RelayLimits,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.node = lease.node.name
@@ -69,9 +83,12 @@ class Relay:
         self._upstream = upstream
         self._lease = lease
         self._client = client
+        self._answered = answered
         self._ended = ended
-        self._frame_bytes = frame_bytes
-        self._writer = Writer(upstream.stream, stall_timeout=stall_timeout, encode=upstream.frame)
+        self._frame_bytes = limits.frame_bytes
+        self._writer = Writer(
+            upstream.stream, stall_timeout=limits.stall_timeout, encode=upstream.frame
+        )
         self._received_at = loop.time()
         self._closed = False
         sends, hears = upstream.heart_beat
@@ -82,13 +99,12 @@ class Relay:
         self._pumping: Task[None] = loop.create_task(self._run())
 
     async def send(self, frame: bytes) -> None:
-        """Pass a STOMP frame or heart-beat on. Raises :class:`BrokerUnavailable` when the broker
-        does not take it in time."""
+        """Pass a STOMP frame or heart-beat on, as fast as the broker takes them."""
         self._writer.write(frame)
         try:
             await self._writer.drained()
-        except Stalled as error:
-            raise BrokerUnavailable("the broker takes no more frames") from error
+        except Stalled:
+            self._end(BrokerUnavailable("the broker takes no more frames"))
 
     def check(self, now: float) -> None:
         """What the ticker calls: the heart-beats with the node."""
@@ -124,8 +140,8 @@ class Relay:
             self._end(BrokerUnavailable(f"the broker sent a broken frame: {error}"))
         except Stalled:
             self._end(TooSlow("messages were not read fast enough"))
-        except _PassedError as error:
-            self._end(error.meaning, told=True)
+        except _Refusal as error:
+            self._end(error.meaning, told=error.told)
         else:
             self._end(None)
 
@@ -156,27 +172,36 @@ class Relay:
                     self._pass(held, begin, start)
                     begin = start = end
                     continue
-                if held[payload] == _ERROR:
-                    self._pass(held, begin, end)
-                    raise _PassedError(_meaning(bytes(held[payload:end])))
+                if held[payload] == _RECEIPT:
+                    self._answered(_header(held[payload:end], "receipt-id") or "")
+                elif held[payload] == _ERROR:
+                    self._pass(held, begin, start)
+                    self._refuse(bytes(held[payload:end]), bytes(held[start:end]))
             self.frames += 1
             start = end
         self._pass(held, begin, start)
         del held[:start]
         return True
 
+    def _refuse(self, error: bytes, frame: bytes) -> NoReturn:
+        """End with the broker's ERROR, which the client gets as it is: unless the path is lost and
+        the client need not know."""
+        message = _header(error, "message")
+        if message == _CANCELLED:
+            raise _Refusal(BrokerUnavailable("the broker cancelled a subscription"), told=False)
+        self._client.write(frame)
+        raise _Refusal(Refused(f"the broker refused: {message}"), told=True)
+
     def _pass(self, held: bytearray, begin: int, end: int) -> None:
         if begin < end:
             self._client.write(bytes(held[begin:end]))
 
 
-def _meaning(payload: bytes) -> GatewayError:
-    """What the broker's ERROR means for the client."""
+def _header(payload: bytes | bytearray, name: str) -> str | None:
+    """A header of the broker's frame; None also if it is no STOMP at all."""
+    limits = Limits(frame_bytes=len(payload), header_bytes=len(payload))
     try:
-        frame = next(FrameParser(Limits(frame_bytes=len(payload)), SERVER_COMMANDS).feed(payload))
+        frame = next(FrameParser(limits, SERVER_COMMANDS).feed(bytes(payload)))
     except (StompError, StopIteration):
-        return BrokerUnavailable("the broker reported an error that is not STOMP")
-    message = frame.get("message") if isinstance(frame, Frame) else None
-    if message == _CANCELLED:
-        return BrokerUnavailable("the broker cancelled a subscription")
-    return Refused(f"the broker refused: {message}")
+        return None
+    return frame.get(name) if isinstance(frame, Frame) else None

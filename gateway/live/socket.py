@@ -63,6 +63,7 @@ class ClientSocket:
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
         self._closing: asyncio.TimerHandle | None = None
         self._received_at = self._pinged_at = self._loop.time()
+        self._reading = False
         self._pulse = STILL
         self._pings = False
         self._answers = 0
@@ -72,9 +73,13 @@ class ClientSocket:
         if self._answers > _ANSWER_BYTES:
             await self.writer.drained()
             self._answers = 0
-        data = await self._stream.read_bytes(_READ_BYTES, partial=True)
         self._received_at = self._loop.time()
-        return data
+        self._reading = True
+        try:
+            return await self._stream.read_bytes(_READ_BYTES, partial=True)
+        finally:
+            self._reading = False
+            self._received_at = self._loop.time()
 
     def frames(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The frames that ``data`` completes; none once :meth:`say_goodbye` was called.
@@ -107,7 +112,7 @@ class ClientSocket:
 
     def check(self, now: float) -> float | None:
         """Beat and ping if it is time to; when to check again, None: the client is dead."""
-        if now >= self._pulse.lost_at(self._received_at):
+        if now >= self._pulse.lost_at(self._heard_at()):
             return None
         if now >= self._pulse.beat_at(self.writer.sent_at):
             self.writer.write(_HEART_BEAT_FRAME)
@@ -116,9 +121,13 @@ class ClientSocket:
             self.writer.write(_PING_FRAME)
         return min(
             self._pulse.beat_at(self.writer.sent_at),
-            self._pulse.lost_at(self._received_at),
+            self._pulse.lost_at(self._heard_at()),
             self._pinged_at + _PING_INTERVAL if self._pings else math.inf,
         )
+
+    def _heard_at(self) -> float:
+        """While a frame is being carried out nobody listens, and silence says nothing."""
+        return self._received_at if self._reading else self._loop.time()
 
     def say_goodbye(self, code: CloseCode) -> None:
         """Send Close; the stream is closed when the client has answered, or soon after."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from broker.stomp import Frame
 from broker.topology import Stream
-from gateway.errors import GatewayError, Invalid, NotKept, StoreUnavailable
+from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.delivery import Delivery, from_broker, from_history
 from gateway.live.fanout import Batch, FanOut, Outlet, Subscriber
 from gateway.live.pages import PAGE, History, Pages
@@ -26,46 +27,51 @@ _PATIENCE: Final = 0.05
 _RETRY: Final = 1.0
 #: Beyond the end of any stream: where the history tells its head and nothing else.
 _BEYOND: Final = 2**62
+#: A larger body is not held when it comes early, but read from the history when its turn comes.
+_HELD_BYTES: Final = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all topics use. ``reading`` bounds how many fill holes at once, ``resuming`` how many
+    clients are served from the past in one turn of the loop. ``clock``: seconds, never back."""
+
+    history: History
+    pages: Pages
+    fan_out: FanOut
+    reading: asyncio.Semaphore
+    resuming: asyncio.Semaphore
+    clock: Callable[[], float]
 
 
 class Topic:
-    """Delivers to its :attr:`outlet`. ``reading`` bounds what all topics read at once."""
+    """Delivers to its :attr:`outlet`."""
 
-    def __init__(
-        self,
-        stream: Stream,
-        destination: str,
-        *,
-        history: History,
-        fan_out: FanOut,
-        reading: asyncio.Semaphore,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, stream: Stream, destination: str, shared: Shared) -> None:
         self.stream = stream
-        self.outlet = Outlet(fan_out)
+        self.outlet = Outlet(shared.fan_out)
         #: Those who are subscribed or about to be.
         self.users = 0
         #: Set when a feed has stood for the first time.
         self.stood = asyncio.Event()
         self._standing: set[int] = set()
         self._destination = destination
-        self._history = history
-        self._pages = Pages(history, stream, destination)
-        self._reading = reading
+        self._shared = shared
         self._recent = Recent()
-        self._once = Once(clock=clock)
+        self._once = Once(clock=shared.clock)
         self._sequencer: Sequencer[Delivery] | None = None
         self._early = 0
         self._catching_up = asyncio.Lock()
         self._filling: asyncio.Task[None] | None = None
         self._doubt = False
+        self._dropping = False
 
     # What the feeds tell
 
     def feed_standing(self, feed: int) -> None:
         self._once.joined(feed)
         if not self._standing:
-            self._look(0.0)
+            self._doubt_everything(0.0)
         self._standing.add(feed)
         self.stood.set()
 
@@ -73,19 +79,22 @@ class Topic:
         if feed in self._standing:
             self._standing.discard(feed)
             # It may have hung, and the other may have begun only after that.
-            self._look(_PATIENCE)
+            self._doubt_everything(_PATIENCE)
 
     def arrived(self, feed: int, message: Frame) -> None:
-        seq = _seq(message)
+        seq = self._number_of(message)
         if seq is None:
-            if self._once.passes(feed, id=message.get("amqp-message-id"), content=message.body):
-                self.outlet.deliver(from_broker(message, None, self._destination))
+            self._pass_once(feed, message)
         elif self._sequencer is None:
             self._early = max(self._early, seq)
         elif seq > self._sequencer.last:
-            self._take(self._sequencer, from_broker(message, seq, self._destination))
-            if self._sequencer.missing and self._filling is None:
-                self._look(_PATIENCE)
+            early = seq > self._sequencer.last + 1
+            if not self.outlet.flowing.is_set() or (early and len(message.body) > _HELD_BYTES):
+                self._sequencer.expect(seq)
+            else:
+                self._take(self._sequencer, from_broker(message, seq, self._destination))
+            if self._sequencer.missing:
+                self._fill_soon(_PATIENCE)
 
     # Who wants to hear
 
@@ -97,92 +106,81 @@ class Topic:
         """
         sequencer = await self._begun()
         if resume_after is None:
-            resume_after = sequencer.last
+            self._attach(subscriber)
+            return
         if resume_after > sequencer.last:
-            await self._catch_up(sequencer, resume_after)
-        if resume_after > sequencer.last:
-            raise Invalid(f"resume-after:{resume_after} is beyond the last seq, {sequencer.last}")
-        position, fruitless = resume_after, 0
-        while not self._attach(subscriber, sequencer, position):
-            page = await self._pages.after(position)
-            if page:
-                position, fruitless = page[-1].seq or position, 0
-                subscriber.client.writer.write(Batch(page).whole(subscriber.head))
-                await subscriber.client.writer.drained()
-            elif (fruitless := fruitless + 1) > 1:
-                # Once it may have been read for somebody else, before this was stored.
-                raise StoreUnavailable("the history ends before the live stream", retry_after=1.0)
+            await self._catch_up(resume_after)
+        if resume_after > (last := self._last):
+            raise Invalid(f"resume-after:{resume_after} is beyond the last seq, {last}")
+        position = resume_after
+        while not await self._attach_after(subscriber, position):
+            position = await self._pass_page(subscriber, position)
 
-    def _attach(
-        self, subscriber: Subscriber, sequencer: Sequencer[Delivery], position: int
-    ) -> bool:
-        """False while more is missed than the recent messages; who has left is done with."""
-        if not subscriber.active:
-            return True
-        missed = self._recent.after(position, last=sequencer.last)
-        if missed is None:
-            return False
-        if missed:
-            subscriber.client.writer.write(Batch(missed).whole(subscriber.head))
-        self.outlet.add(subscriber)
+    def _attach(self, subscriber: Subscriber) -> None:
+        # One who has left meanwhile is not to come back.
+        if subscriber.active:
+            self.outlet.add(subscriber)
+
+    async def _attach_after(self, subscriber: Subscriber, position: int) -> bool:
+        """False while more is missed than the recent messages."""
+        async with self._shared.resuming:
+            missed = self._recent.after(position, last=self._last)
+            if missed is None:
+                return not subscriber.active
+            if missed and subscriber.active:
+                subscriber.client.writer.write(Batch(missed).whole(subscriber.head))
+            self._attach(subscriber)
+            await asyncio.sleep(0)
         return True
+
+    async def _pass_page(self, subscriber: Subscriber, position: int) -> int:
+        """Send what follows ``position`` in the history; up to where that is."""
+        page = await self._shared.pages.after(self.stream, position, destination=self._destination)
+        # What is beyond the last one comes live.
+        page = [each for each in page if each.seq is not None and each.seq <= self._last]
+        if not page:
+            raise StoreUnavailable("the history ends before the live stream", retry_after=1.0)
+        async with self._shared.resuming:
+            if subscriber.active:
+                subscriber.client.writer.write(Batch(page).whole(subscriber.head))
+            await asyncio.sleep(0)
+        await subscriber.client.writer.drained()
+        return page[-1].seq or position
+
+    @property
+    def _last(self) -> int:
+        if self._sequencer is None:
+            raise StoreUnavailable("the stream was broken off, and begins anew", retry_after=1.0)
+        return self._sequencer.last
 
     def close(self) -> None:
         if self._filling is not None:
             self._filling.cancel()
 
-    # Filling holes
+    # What comes
 
-    async def _begun(self) -> Sequencer[Delivery]:
-        """Where the stream stands once a feed does is where it begins here."""
-        async with self._catching_up:
-            if self._sequencer is None:
-                page = await self._history.read(self.stream, after=_BEYOND, limit=1)
-                self._sequencer = Sequencer(page.head)
-                self._sequencer.expect(self._early)
-                if self._sequencer.missing:
-                    self._look(0.0)
-            return self._sequencer
+    def _number_of(self, message: Frame) -> int | None:
+        """The number that the pipeline gave it; other producers' messages have none, whatever they
+        call ``seq``."""
+        text = message.get("seq") or ""
+        ours = (message.get("room"), message.get("audience")) == (
+            str(self.stream.room),
+            self.stream.audience,
+        )
+        number = ours and text.isascii() and text.isdigit() and len(text) < 19 and text[0] != "0"
+        return int(text) if number else None
 
-    def _look(self, delay: float) -> None:
-        """Read what may have been missed, soon."""
-        if self._sequencer is not None:
-            self._doubt = True
-            if self._filling is None:
-                self._filling = asyncio.create_task(self._fill(self._sequencer, delay))
-
-    async def _fill(self, sequencer: Sequencer[Delivery], delay: float) -> None:
-        try:
-            await asyncio.sleep(delay)
-            while self._doubt or sequencer.missing:
-                self._doubt = False
-                try:
-                    async with self._reading:
-                        await self._catch_up(sequencer, None)
-                except StoreUnavailable as error:
-                    logger.warning("%s: a hole is left open: %s", self.stream, error)
-                    self._doubt = True
-                    await asyncio.sleep(_RETRY)
-                except NotKept as error:
-                    self._break(error)
-                    return
-        finally:
-            self._filling = None
-
-    async def _catch_up(self, sequencer: Sequencer[Delivery], wanted: int | None) -> None:
-        """Take what the history has: all, or at least up to the ``wanted`` seq if there is one."""
-        async with self._catching_up:
-            while wanted is None or sequencer.last < wanted:
-                page = await self._history.read(self.stream, after=sequencer.last, limit=PAGE)
-                if sequencer.last + 1 < page.first:
-                    raise NotKept(f"{self.stream}: the history is kept from {page.first} on")
-                for message in page.messages:
-                    self._take(sequencer, from_history(message, self._destination))
-                if sequencer.last >= page.head:
-                    # A message is stored before it is published: beyond the head there is none.
-                    if beyond := sequencer.distrust(page.head):
-                        logger.warning("%s: %d messages with a false seq", self.stream, beyond)
-                    return
+    def _pass_once(self, feed: int, message: Frame) -> None:
+        # An empty id is no id.
+        id = message.get("amqp-message-id") or None
+        if not self._once.passes(feed, id=id, content=message.body):
+            return
+        if self.outlet.flowing.is_set():
+            self._dropping = False
+            self.outlet.deliver(from_broker(message, None, self._destination))
+        elif not self._dropping:
+            self._dropping = True
+            logger.warning("%s: more comes than goes out; dropping what has no seq", self.stream)
 
     def _take(self, sequencer: Sequencer[Delivery], delivery: Delivery) -> None:
         if delivery.seq is not None:
@@ -190,16 +188,77 @@ class Topic:
                 self._recent.add(given)
                 self.outlet.deliver(given)
 
+    # Filling holes
+
+    async def _begun(self) -> Sequencer[Delivery]:
+        """Where the stream stands once a feed does is where it begins here."""
+        if self._sequencer is not None:
+            return self._sequencer
+        async with self._catching_up:
+            if self._sequencer is None:
+                self._doubt = False
+                page = await self._shared.history.read(self.stream, after=_BEYOND, limit=1)
+                self._sequencer = Sequencer(page.head)
+                self._sequencer.expect(self._early)
+                self._early = 0
+                if self._doubt or self._sequencer.missing:
+                    self._fill_soon(0.0)
+            return self._sequencer
+
+    def _doubt_everything(self, delay: float) -> None:
+        """Something may have been missed at the stream's end, where no hole tells of it."""
+        self._doubt = True
+        self._fill_soon(delay)
+
+    def _fill_soon(self, delay: float) -> None:
+        if self._sequencer is not None and self._filling is None:
+            self._filling = asyncio.create_task(self._fill(delay))
+
+    async def _fill(self, delay: float) -> None:
+        try:
+            await asyncio.sleep(delay)
+            while self._sequencer and (self._doubt or self._sequencer.missing):
+                self._doubt = False
+                try:
+                    async with self._shared.reading:
+                        await self._catch_up(None)
+                    delay = _PATIENCE
+                except StoreUnavailable as error:
+                    logger.warning("%s: a hole is left open: %s", self.stream, error)
+                    self._doubt, delay = True, _RETRY
+                await asyncio.sleep(delay)
+        except GatewayError as error:
+            self._break(error)
+        except Exception:
+            logger.exception("%s: a hole could not be filled", self.stream)
+            self._break(Internal("the gateway failed; its log says why"))
+        finally:
+            self._filling = None
+
+    async def _catch_up(self, wanted: int | None) -> None:
+        """Take what the history has: all, or at least up to the ``wanted`` seq if there is one."""
+        async with self._catching_up:
+            while (sequencer := self._sequencer) and (wanted is None or sequencer.last < wanted):
+                await self.outlet.flowing.wait()
+                after, questioned = sequencer.last, sequencer.question()
+                page = await self._shared.history.read(self.stream, after=after, limit=PAGE)
+                if self._sequencer is not sequencer:
+                    return
+                for message in page.messages:
+                    if message.seq is not None and message.seq > sequencer.last:
+                        self._take(sequencer, from_history(message, self._destination))
+                if sequencer.last >= page.head:
+                    # A message is stored before it is published: beyond the head there was none.
+                    if beyond := sequencer.distrust(page.head, questioned):
+                        logger.warning("%s: %d messages with a false seq", self.stream, beyond)
+                    return
+                if sequencer.last == after:
+                    error = NotKept(f"{self.stream}: the history is kept from {page.first} on")
+                    self._break(error)
+                    raise error
+
     def _break(self, error: GatewayError) -> None:
         """A hole that nothing can fill: nobody is left with it unknowing."""
-        for subscriber in self.outlet:
-            self.outlet.remove(subscriber)
-            subscriber.client.end(error)
+        self.outlet.end(error)
         self._sequencer = None
         self._recent = Recent()
-
-
-def _seq(message: Frame) -> int | None:
-    """The number that the pipeline gave it; other producers' messages have none."""
-    text = message.get("seq") or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Final
 
 from cachetools import TTLCache
@@ -42,8 +43,9 @@ class Once:
                 return False
             self._ids[id] = True
             return True
-        copies = self._contents.pop(content, None) or _Copies()
-        self._contents[content] = copies
+        digest = blake2b(content, digest_size=16).digest()
+        copies = self._contents.pop(digest, None) or _Copies()
+        self._contents[digest] = copies
         brought = copies.brought[feed] = copies.brought.get(feed, 0) + 1
         if brought <= copies.passed:
             return False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 #: Early items kept per stream; what is beyond is read from the history when its turn comes.
-HOLD: Final = 1024
+HOLD: Final = 256
 
 
 class Sequencer(Generic[T]):
@@ -21,13 +22,14 @@ class Sequencer(Generic[T]):
         self._head = last
         self._hold = hold
         self._held: dict[int, T] = {}
+        self._claimed = 0
 
     def offer(self, seq: int, item: T) -> list[T]:
         """The items whose turn has come with this one."""
         if seq <= self.last:
             return []
-        self._head = max(self._head, seq)
         if seq != self.last + 1:
+            self.expect(seq)
             self._keep(seq, item)
             return []
         self._held.pop(seq, None)
@@ -41,13 +43,21 @@ class Sequencer(Generic[T]):
     def expect(self, head: int) -> None:
         """There is a stream up to ``head``: what of it does not come is missing."""
         self._head = max(self._head, head)
+        self._claimed = max(self._claimed, head)
 
-    def distrust(self, head: int) -> int:
-        """The stream ends at ``head``: drop what claims to be beyond, and say how much it was."""
-        beyond = [seq for seq in self._held if seq > head]
+    def question(self) -> AbstractSet[int]:
+        """What came early so far. To be called before the history is read: the answer can judge
+        this, and nothing that comes while it is on its way."""
+        self._claimed = 0
+        return frozenset(self._held)
+
+    def distrust(self, head: int, questioned: AbstractSet[int]) -> int:
+        """The stream ended at ``head`` when it was questioned: drop what claimed by then to be
+        beyond, and say how much it was."""
+        beyond = [seq for seq in questioned if seq > head and seq in self._held]
         for seq in beyond:
             del self._held[seq]
-        self._head = max(self.last, min(self._head, head))
+        self._head = max(self.last, self._claimed, min(self._head, head), *self._held)
         return len(beyond)
 
     @property

@@ -18,7 +18,7 @@ _LINTERS = (
 _TIERS: dict[str, list[str]] = {
     "unit": [],
     "integration": ["npm", "postgresql"],
-    "acceptance": ["npm", "postgresql", "rabbitmq-server"],
+    "acceptance": ["chromium", "npm", "postgresql", "rabbitmq-server"],
 }
 
 _USAGE = """usage: scripts/test [unit] [integration] [acceptance] [argument of pytest …]

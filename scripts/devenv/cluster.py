@@ -23,6 +23,8 @@ Progress = Callable[[str], None]
 #: Seconds that a node may take to start on a slow, busy machine. Its death is noticed at once.
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 30.0
+#: Seconds for a cluster that has run before to be whole again.
+MEND_TIMEOUT = 60.0
 
 _SMALL = {
     "vm_memory_high_watermark.absolute": "1GB",
@@ -84,11 +86,11 @@ class Cluster:
         """The numbers of the nodes whose process runs, paused or not."""
         return [node.number for node in self.nodes if node.daemon.alive()]
 
-    def start(self) -> None:
+    def start(self, *, within: float = START_TIMEOUT) -> None:
         """Start what is not running and wait until all nodes serve as one cluster.
 
-        Raises `SetupError` with the end of the node's log as soon as a node dies, or when it is
-        not ready in `START_TIMEOUT` seconds.
+        Raises `SetupError` with the end of the node's log when a node dies twice, or is not ready
+        in time (seconds).
         """
         formed = self.root / "formed"
         if not formed.exists():
@@ -98,8 +100,19 @@ class Cluster:
         founders = self.nodes if formed.exists() else self.nodes[:1]
         for group in (founders, self.nodes[len(founders) :]):
             self._spawn(group)
-            self._wait_ready(group)
+            self._wait_ready(group, within=within)
         formed.touch()
+
+    def mend(self) -> None:
+        """All nodes up and no queue left; made anew if they cannot be brought together again, as
+        RabbitMQ 3.10 cannot always after a node hung or all were killed."""
+        try:
+            self.start(within=MEND_TIMEOUT)
+            self.delete_queues()
+        except SetupError as error:
+            self._progress(f"RabbitMQ is made anew: {str(error).splitlines()[0]}")
+            self.destroy()
+            self.start()
 
     def stop(self) -> None:
         """Stop every node in an orderly way, and the port mapper."""
@@ -172,22 +185,26 @@ class Cluster:
             self._progress(f"starting RabbitMQ {node.name}")
             node.spawn(self._settings(), peers=[self.nodes[0].name, node.name])
 
-    def _wait_ready(self, nodes: Iterable[Node]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
+    def _wait_ready(self, nodes: Iterable[Node], *, within: float = START_TIMEOUT) -> None:
+        deadline = time.monotonic() + within
         waiting = [node for node in nodes if not self._serves(node)]
+        tried_again: set[str] = set()
         while waiting:
             time.sleep(0.2)
             for node in list(waiting):
                 if not node.daemon.alive():
-                    raise SetupError(f"RabbitMQ {node.name} did not start:\n{node.log_tail()}")
+                    if node.name in tried_again:
+                        raise SetupError(f"RabbitMQ {node.name} did not start:\n{node.log_tail()}")
+                    # Nodes that start at the same moment can trip over each other's tables.
+                    tried_again.add(node.name)
+                    self._spawn([node])
                 if self._serves(node):
                     self._progress(f"RabbitMQ {node.name} is ready")
                     waiting.remove(node)
             if waiting and time.monotonic() > deadline:
                 node = waiting[0]
                 raise SetupError(
-                    f"RabbitMQ {node.name} was not ready after {START_TIMEOUT:.0f} s:\n"
-                    f"{node.log_tail()}"
+                    f"RabbitMQ {node.name} was not ready after {within:.0f} s:\n{node.log_tail()}"
                 )
 
     def _serves(self, node: Node) -> bool:

@@ -24,6 +24,8 @@ def tables(
         "address": "127.0.0.1",
         "port": port,
         "internal_port": internal_port,
+        # The only one there is: its clients cannot go anywhere meanwhile.
+        "drain_time": 0.0,
         "origins": [f"{scheme}://localhost:{port}", f"{scheme}://127.0.0.1:{port}"],
     }
     if tls:

@@ -33,6 +33,10 @@ PRESENT: dict[str, Callable[[], bool]] = {
     "npm": _has("node", "npm"),
     "postgresql": _has_file("postgresql/*/bin/initdb"),
     "chromium": _has("chromium"),
+    "nginx": _has("nginx"),
+    "haproxy": _has("haproxy"),
+    # Without the service: the server and its modules alone.
+    "apache2-bin": _has("apache2"),
     VENV: lambda: find_spec("ensurepip") is not None,
 }
 
@@ -62,6 +66,7 @@ if command -v systemctl >/dev/null; then
         case "$package" in
         rabbitmq-server) systemctl disable rabbitmq-server.service epmd.socket || true ;;
         postgresql) systemctl disable postgresql.service || true ;;
+        nginx | haproxy) systemctl disable "$package.service" || true ;;
         esac
     done
 fi

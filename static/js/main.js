@@ -44,7 +44,8 @@ let me = null;
 const api = new Api(async () => {
   const session = await logIn({ api, i18n, page, again: me !== null });
   if (me !== null && me.user !== session.user) {
-    // What the page holds is somebody else's.
+    // What the page holds is somebody else's, and must not be sent as this user's.
+    outgoing.clear();
     location.reload();
     await new Promise(() => {});
   }

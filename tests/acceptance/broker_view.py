@@ -64,6 +64,10 @@ class Witness:
                 break
         return found
 
+    def publish(self, key: str, body: bytes) -> None:
+        """As any other producer may."""
+        self._channel.basic_publish(EXCHANGE, key, body)
+
     def _until(self, sentinel: bytes) -> Iterator[tuple[str, pika.BasicProperties, bytes]]:
         # Behind everything else in the queue, so whatever was routed to it comes before.
         self._channel.basic_publish("", self.queue, sentinel)

@@ -54,7 +54,7 @@ def gateway(
     """One gateway on SQLite for the module, ready, as in a first installation."""
     with _gateways(tmp_path_factory.mktemp("gateway"), cluster_of_session) as start:
         yield start(**gateway_options)
-    cluster_of_session.delete_queues()
+    cluster_of_session.mend()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
+import psutil
 
 from devenv.cluster import Cluster
 
@@ -28,7 +29,12 @@ _STOP_TIMEOUT = 20.0
 
 
 class GatewayProcess:
-    """`number` 0 is the one that the cluster asks who may; each has two of the cluster's ports."""
+    """`number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
+
+    `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker`,
+    `node` (each of them) and `server` (without it: no drain time) are further lines of those
+    tables.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class GatewayProcess:
         number: int = 0,
         store: str | None = None,
         extra: str = "",
+        **tables: str,
     ) -> None:
         self.cluster = cluster
         self.port = cluster.gateway_port(2 * number + 1)
@@ -47,7 +54,9 @@ class GatewayProcess:
         self.internal_url = f"http://127.0.0.1:{self.internal_port}"
         self.log = folder / f"gateway-{number}.log"
         self._config = folder / f"gateway-{number}.toml"
-        self._config.write_text(self._toml(store or f"sqlite:///{folder}/interact.db", extra))
+        self._config.write_text(
+            self._toml(store or f"sqlite:///{folder}/interact.db", extra, tables)
+        )
         self._config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
         self._secrets = {JWT_SECRET, AUTH_SECRET, cluster.gateway.password}
@@ -75,6 +84,11 @@ class GatewayProcess:
         """SIGTERM, and its clean end."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+        self.await_end()
+
+    def await_end(self) -> None:
+        """The clean end that it was asked for."""
+        assert self._process is not None
         assert self._process.wait(_STOP_TIMEOUT) == 0, self.log_tail()
         self._process = None
 
@@ -140,6 +154,24 @@ class GatewayProcess:
         assert status == 200, page
         return dict(page)
 
+    def memory(self) -> int:
+        """Bytes of resident memory."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def metrics(self) -> str:
+        """What Prometheus would read from the internal listener."""
+        connection = HTTPConnection("127.0.0.1", self.internal_port, timeout=10)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def relay_logins(self) -> int:
+        """How often RabbitMQ has asked about the login of a relay: once for every dial, before
+        the client hears of it."""
+        return self.log.read_text(errors="replace").count(" POST /broker/auth/user ")
+
     def assert_log_is_clean(self) -> None:
         """Whatever the tests did, the log tells of no crash and holds no secret."""
         text = self.log.read_text(errors="replace")
@@ -176,13 +208,14 @@ class GatewayProcess:
             assert time.monotonic() < deadline, f"no 200 from {path}:\n{self.log_tail()}"
             time.sleep(0.05)
 
-    def _toml(self, store: str, extra: str) -> str:
+    def _toml(self, store: str, extra: str, tables: Mapping[str, str]) -> str:
         account = self.cluster.gateway
         nodes = "\n".join(
             f"[[broker.nodes]]\n"
             f'name = "r{node.number}"\n'
             f'web_stomp = "{node.web_stomp_url}"\n'
             f'amqp = "{node.amqp_url}"\n'
+            f"{tables.get('node', '')}\n"
             for node in self.cluster.nodes
         )
         return f"""
@@ -194,15 +227,18 @@ port = {self.port}
 internal_port = {self.internal_port}
 origins = ["{self.url}"]
 stop_timeout = 8.0
+{tables.get("server", "drain_time = 0.0")}
 
 [auth]
 secret = "{AUTH_SECRET}"
+{tables.get("auth", "")}
 
 [auth.jwt]
 algorithms = ["HS256"]
 secret = "{JWT_SECRET}"
 issuer = "{ISSUER}"
 audience = "{AUDIENCE}"
+{tables.get("jwt", "")}
 
 [store]
 url = "{store}"
@@ -210,6 +246,9 @@ url = "{store}"
 [broker]
 user = "{account.name}"
 password = "{account.password}"
+{tables.get("broker", "")}
 
 {nodes}
+
+{tables.get("tail", "")}
 """

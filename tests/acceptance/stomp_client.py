@@ -106,6 +106,11 @@ class StompClient:
             lines.append(f"content-length:{len(body)}")
         self.socket.send_binary("\n".join(lines).encode() + b"\n\n" + body + b"\0")
 
+    def raw(self, data: bytes) -> None:
+        """Send bytes that are no WebSocket frame, or one of the test's own making."""
+        assert self.socket.sock is not None
+        self.socket.sock.sendall(data)
+
     def message(self) -> Received:
         """The next frame, which must be a MESSAGE."""
         frame = self.receive()
@@ -118,7 +123,7 @@ class StompClient:
             return self._unread.pop(0)
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
-            data = self._payload()
+            data = self.payload()
             if data.strip(b"\r\n"):
                 return _parse(data)
         raise TimeoutError("nothing but heart-beats came")
@@ -131,19 +136,20 @@ class StompClient:
 
     def heart_beat(self) -> None:
         """Wait for a heart-beat, which must be what comes next."""
-        assert self._payload() == b"\n"
+        assert self.payload() == b"\n"
 
     def closed(self) -> int | None:
         """Read to the end and return the close code."""
         deadline = time.monotonic() + _TIMEOUT
         try:
             while time.monotonic() < deadline:
-                self._payload()
+                self.payload()
         except Closed as error:
             return error.code
         raise TimeoutError("the gateway does not close")
 
-    def _payload(self) -> bytes:
+    def payload(self) -> bytes:
+        """What the next data frame holds, a heart-beat too. Raises :class:`Closed`."""
         while True:
             opcode, data = self.socket.recv_data(control_frame=True)
             if opcode == websocket.ABNF.OPCODE_CLOSE:

@@ -71,9 +71,28 @@ def test_lists_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch
 def test_a_list_that_is_no_json_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_SERVER", '{"port": hunter2')
     told = refused(table())
-    assert "server" in told
-    assert "JSON" in told
+    assert "GATEWAY_SERVER: not JSON" in told
     assert "hunter2" not in told
+
+
+def test_a_list_that_is_no_json_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_SERVER__ORIGINS", "https://a.example")
+    monkeypatch.setenv("GATEWAY_SERVER__PORT", "9090")
+    told = refused(table())
+    assert told.splitlines()[1:] == [
+        "  GATEWAY_SERVER__ORIGINS: not JSON; a list or a table is written as JSON"
+    ]
+
+
+def test_a_faulty_entry_of_a_list_is_told_by_the_variable_and_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GATEWAY_BROKER__NODES", '[{"name": "r", "amqp": "amqp://h"}]')
+    told = refused(table())
+    assert told.splitlines()[1:] == [
+        "  broker.nodes.0.web_stomp (environment variable GATEWAY_BROKER__NODES):"
+        " this key is required"
+    ]
 
 
 def test_the_variable_that_names_the_file_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +103,13 @@ def test_the_variable_that_names_the_file_is_no_key(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ("GATEWAY_SEVER__PORT", "GATEWAY_SEVER__PORT: unknown environment variable"),
+        (
+            "GATEWAY_SEVER__PORT",
+            "GATEWAY_SEVER__PORT: unknown environment variable; did you mean GATEWAY_SERVER__PORT?",
+        ),
+        ("GATEWAY_SERVER_PORT", "did you mean GATEWAY_SERVER__PORT?"),
+        ("GATEWAY_SERVER__PORT_", "unknown key; did you mean port?"),
+        ("GATEWAY_BROKER__NODES__0__NAME", "broker.nodes: must be a list"),
         ("GATEWAY_PORT", "GATEWAY_PORT: unknown environment variable"),
         (
             "GATEWAY_SERVER__PROT",
@@ -107,7 +132,13 @@ def test_a_misspelt_variable_is_refused_by_its_name(
     ("given", "told"),
     [
         ({"server": {"prot": 1}}, "server.prot: unknown key"),
-        ({"sever": {"port": 1}}, "sever: unknown key"),
+        ({"sever": {"port": 1}}, "sever: unknown key; did you mean server?"),
+        ({"broker": {"tls": {"cafile": "x"}}}, "broker.tls.cafile: unknown key; did you mean ca_f"),
+        (
+            {"access": [{"roles": ["r"], "sent": []}]},
+            "access.0.sent: unknown key; did you mean sen",
+        ),
+        ({"broker": {"password": ""}}, "broker.password: must not be empty"),
         ({"server": {"port": "ten"}}, "server.port: Input should be a valid integer"),
         ({"server": {"port": 65_536}}, "server.port: Input should be less than or equal to 65535"),
         ({"server": {"trusted_proxies": ["proxy"]}}, "server.trusted_proxies.0: must be an IP"),
@@ -117,7 +148,7 @@ def test_a_misspelt_variable_is_refused_by_its_name(
             "limits.stall_timeout: Input should be a fin",
         ),
         ({"store": {"url": "mysql://x"}}, "store.url: must start with sqlite:/// or postgresql://"),
-        ({"broker": {"nodes": []}}, "broker.nodes: Tuple should have at least 1 item"),
+        ({"broker": {"nodes": []}}, "broker.nodes: there must be one at least"),
         ({"broker": {"prefix": "a..b"}}, "broker.prefix: prefix 'a..b'"),
         ({"auth": {"secret": "short"}}, "auth.secret: must have 32 bytes or more"),
         ({"auth": {"jwt": {}}}, "auth.jwt.issuer: this key is required"),

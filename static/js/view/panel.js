@@ -137,8 +137,9 @@ export class Panel {
         drop: () => outgoing.forget(letter.id),
       }),
     );
+    const isNew = items.length > this.letters.childElementCount;
     this.letters.replaceChildren(...items);
-    if (items.length > 0) this.#toEnd();
+    if (isNew) this.#toEnd();
   }
 
   #toEnd() {

@@ -2,6 +2,7 @@ import { ApiError } from "../api-error.js";
 import { participants } from "../participants.js";
 import { untilDone } from "../retry.js";
 import { roomLink } from "../route.js";
+import { nap } from "../wait.js";
 import { element, field } from "./element.js";
 
 /** @typedef {import("../api.js").Room} Room */
@@ -9,6 +10,8 @@ import { element, field } from "./element.js";
 /** @typedef {import("../i18n.js").I18n} I18n */
 
 const MAY_CREATE = ["host", "admin"];
+/** Milliseconds until the list is read again: others may have added the user to a room. */
+const REFRESH = 15_000;
 
 /**
  * The rooms of the user, and for hosts a form for a new one.
@@ -22,20 +25,29 @@ export function roomsView(context, signal) {
   document.title = i18n.say("rooms.title");
   const list = element("ul", { class: "rooms" });
   const note = element("p", { role: "status" }, i18n.say("loading"));
-  const logOut = async () => {
-    await api.logOut();
-    location.hash = "";
-    location.reload();
-  };
   const failed = (/** @type {ApiError} */ problem) => {
     note.textContent = i18n.explain(problem);
   };
-  const load = async () => {
-    const rooms = await untilDone(() => api.rooms(), patience(signal), failed);
-    note.textContent = rooms.length ? "" : i18n.say("rooms.none");
+  const leave = () => {
+    location.hash = "";
+    location.reload();
+  };
+  const follow = async () => {
+    for (;;) {
+      const rooms = await untilDone(() => api.rooms(), patience(signal), failed);
+      note.textContent = rooms.length ? "" : i18n.say("rooms.none");
+      show(rooms);
+      await nap(REFRESH, signal);
+    }
+  };
+  let shown = "";
+  const show = (/** @type {Room[]} */ rooms) => {
+    // Made anew only if something changed: the focus may be on an item.
+    if (shown === JSON.stringify(rooms)) return;
+    shown = JSON.stringify(rooms);
     list.replaceChildren(...rooms.map((room) => roomItem(room, i18n)));
   };
-  context.run(load(), signal, failed);
+  context.run(follow(), signal, failed);
   const view = element(
     "div",
     { class: "page" },
@@ -44,7 +56,11 @@ export function roomsView(context, signal) {
       { class: "bar" },
       element("h1", {}, i18n.say("rooms.title")),
       element("span", { class: "me" }, me.user),
-      element("button", { type: "button", click: logOut }, i18n.say("logOut")),
+      element(
+        "button",
+        { type: "button", click: () => void api.logOut().then(leave, failed) },
+        i18n.say("logOut"),
+      ),
     ),
     element("main", {}, note, list),
   );

@@ -22,8 +22,9 @@ _FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Not for the session: while Playwright runs, no other event loop can in this thread."""
     path = shutil.which("chromium")
     assert path is not None, "install chromium"
     with sync_playwright() as playwright:

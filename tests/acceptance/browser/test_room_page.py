@@ -56,6 +56,17 @@ def test_a_room_is_entered_from_the_list(gateway: GatewayProcess, visit: Visit, 
     expect(mina.page.get_by_role("button", name="Members")).to_have_count(0)
 
 
+def test_a_new_room_appears_in_the_list(gateway: GatewayProcess, visit: Visit) -> None:
+    mina = visit(gateway)
+    mina.log_in("mina")
+    expect(mina.page.get_by_text("Loading…")).to_be_hidden()
+    room = gateway.room("hana", "mina")
+    # Coming back on line is one of the occasions to look again.
+    mina.context.set_offline(True)
+    mina.context.set_offline(False)
+    expect(mina.page.locator(f'a[href="#/rooms/{room}"]')).to_be_visible()
+
+
 def test_a_private_question_reaches_the_host_and_nobody_else(
     gateway: GatewayProcess, visit: Visit, hana: Visitor, paul: Visitor, room: str
 ) -> None:

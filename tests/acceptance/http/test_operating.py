@@ -56,6 +56,22 @@ def test_a_lost_queue_is_found_by_topology_show_and_made_again_by_apply(
     assert command(gateway, "topology", "show")[0] == 0
 
 
+def test_the_doctor_takes_an_expired_queue_for_no_fault_and_a_foreign_one_for_one(
+    gateway: GatewayProcess, cluster_of_session: Cluster
+) -> None:
+    name = f"{PREFIX}.private.{gateway.room('hana', 'paul')}"
+    with amqp(cluster_of_session) as channel:
+        channel.queue_delete(name)
+        code, output = command(gateway, "doctor")
+        assert code == 0, output
+        assert "will be made when their hosts come" in output
+        channel.queue_declare(name, durable=True)
+        code, output = command(gateway, "doctor")
+        channel.queue_delete(name)
+    assert code == 1
+    assert f"1 cannot be used, e.g. queue {name}: PRECONDITION_FAILED" in output
+
+
 def test_a_removed_member_is_cut_off_at_once_and_stays_out(
     gateway: GatewayProcess, connect: Connect
 ) -> None:

@@ -23,6 +23,7 @@ from gateway import config, tls
 from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
 from gateway.config import Config
+from gateway.drain import Drain
 from gateway.listeners import Listener
 from gateway.main import Gateway, assemble
 from gateway.messages.outbox import Outbox
@@ -157,11 +158,17 @@ def accounts(store: Store) -> Iterator[Accounts[Any]]:
 
 
 @pytest.fixture
+def drain() -> Drain:
+    return Drain(lasts=0.0, rng=SystemRandom())
+
+
+@pytest.fixture
 def gateway(
     settings: Config,
     store: Store,
     accounts: Accounts[Any],
     broker: BrokerTwin,
+    drain: Drain,
     io_loop: IOLoop,
 ) -> Iterator[Gateway]:
     """Assembled as in production; the outbox has started."""
@@ -178,6 +185,7 @@ def gateway(
             outbox=outbox,
             balancer=Balancer(nodes, clock=time.monotonic, rng=SystemRandom()),
             broker_tls=tls.for_broker(settings.broker.tls),
+            drain=drain,
         )
         return assembled, outbox
 

@@ -79,7 +79,7 @@ async def test_the_log_names_the_client_behind_a_trusted_proxy(
     call: Call, log: io.StringIO
 ) -> None:
     await call("GET", "/api/session", headers={"X-Forwarded-For": "203.0.113.7"})
-    assert "GET /api/session 401" in log.getvalue()
+    assert "GET /api/session 401 not_authenticated " in log.getvalue()
     assert "from 203.0.113.7" in log.getvalue()
 
 

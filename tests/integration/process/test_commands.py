@@ -32,6 +32,11 @@ def test_the_effective_configuration_is_shown_without_its_secrets(
         ("GATEWAY_AUTH__SECRET", "hunter2", "auth.secret"),
         ("GATEWAY_CONFIG", "/nowhere/gateway.toml", "/nowhere/gateway.toml: cannot be read"),
         ("GATEWAY_ACCESS", '[{"roles":["r"],"send":["nonsense"]}]', "access.0.send: 'nonsense'"),
+        (
+            "GATEWAY_AUTH__JWT",
+            '{"algorithms":["RS256"],"key_file":"/nowhere/k.pem","issuer":"i","audience":"a"}',
+            "auth.jwt.key_file: /nowhere/k.pem",
+        ),
         ("GATEWAY_BROKER__TLS__CA_FILE", "/nowhere/ca.pem", "broker.tls.ca_file: /nowhere/ca.pem"),
     ],
 )

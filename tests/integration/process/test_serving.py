@@ -102,7 +102,7 @@ def test_a_port_in_use_is_told_in_a_line(environment: dict[str, str], key: str) 
         )
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
-    assert f"server.{key.lower()}: cannot listen on 127.0.0.1, port {port}" in last
+    assert f"{key.lower()}: cannot listen on 127.0.0.1, port {port}" in last
     assert "address already in use" in last
     assert "Traceback" not in result.stderr
 

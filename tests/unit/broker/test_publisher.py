@@ -65,7 +65,8 @@ def test_with_every_node_away_a_publication_fails_in_its_time_and_says_why(
             assert "secret" not in repr(caught.value)
 
     asyncio.run(run())
-    assert "cannot publish through" in caplog.text
+    # Tried again and again, told once a node.
+    assert caplog.text.count("cannot publish through") == 2
     assert "secret" not in caplog.text
 
 

@@ -1,6 +1,8 @@
 """One timer for many entries."""
 
 import asyncio
+import socket
+import time
 from collections.abc import Awaitable, Callable
 
 from broker.ticker import RESOLUTION, Ticker
@@ -87,5 +89,35 @@ def test_a_check_may_remove_entries_and_an_empty_ticker_rests_until_it_is_used()
     async def _quiet() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
+
+    scenario(test)
+
+
+def test_after_a_standstill_what_has_come_is_heard_before_anybody_is_called_silent() -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        heard: list[bytes] = []
+        known: list[bytes] = []
+
+        class Silent(Entry):
+            def check(self, now: float) -> None:
+                super().check(now)
+                known.extend(heard)
+
+        async def listen() -> None:
+            heard.append(await loop.sock_recv(ours, 10))
+
+        with ours, theirs:
+            listening = asyncio.create_task(listen())
+            entry = Silent(loop.time() + RESOLUTION)
+            ticker.add(entry)
+            await asyncio.sleep(0)
+            theirs.send(b"I am here")
+            time.sleep(RESOLUTION * 2)  # noqa: ASYNC251 - the standstill
+            await entry.called.wait()
+            await listening
+            assert known == [b"I am here"]
 
     scenario(test)

@@ -94,12 +94,33 @@ def test_a_false_number_is_forgotten_when_the_history_ends_before_it(
     sequencer = Sequencer[int](1)
     sequencer.offer(4, 4)
     sequencer.offer(900, 900)
-    assert sequencer.distrust(head) == dropped
+    assert sequencer.distrust(head, sequencer.question()) == dropped
     assert sequencer.missing == hole
 
 
 def test_a_history_that_ends_before_the_last_changes_nothing() -> None:
     sequencer = Sequencer[int](3)
-    assert sequencer.distrust(1) == 0
+    assert sequencer.distrust(1, sequencer.question()) == 0
     assert sequencer.missing is None
     assert sequencer.offer(4, 4) == [4]
+
+
+def test_what_comes_while_the_history_is_read_is_not_judged_by_that_answer() -> None:
+    sequencer = Sequencer[int](1)
+    sequencer.offer(900, 900)
+    questioned = sequencer.question()
+    sequencer.offer(3, 3)
+    assert sequencer.distrust(1, questioned) == 1
+    assert sequencer.missing == range(2, 3)
+    assert sequencer.offer(2, 2) == [2, 3]
+    assert sequencer.missing is None
+
+
+def test_what_is_too_early_to_be_held_while_the_history_is_read_stays_missing() -> None:
+    sequencer = Sequencer[int](1, hold=1)
+    sequencer.offer(3, 3)
+    questioned = sequencer.question()
+    sequencer.offer(5, 5)
+    assert sequencer.offer(2, 2) == [2, 3]
+    sequencer.distrust(3, questioned)
+    assert sequencer.missing == range(4, 6)

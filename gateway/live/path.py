@@ -1,0 +1,185 @@
+"""A client's way to the broker: a relay on some node, moved to another one when that is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Protocol
+
+from broker.backoff import BackOff
+from broker.stomp import Frame
+from broker.ticker import Ticker
+from gateway.domain.identity import Identity
+from gateway.errors import BrokerUnavailable, GatewayError, Internal, NoCapacity
+from gateway.live.destinations import Destination, RoomQueue
+from gateway.live.dialler import Dialler
+from gateway.live.relay import Ended, Relay, RelayLimits
+from gateway.live.standing import Standing
+from gateway.live.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+#: Seconds in which another node must have taken over; then the client is told (G11).
+RESCUE: Final = 10.0
+#: Between two rounds over the nodes.
+_BACK_OFF: Final = BackOff(first=0.05, longest=1.0)
+
+
+class PrivateQueues(Protocol):
+    async def ensure_private_queue(self, room: int) -> None:
+        """Declare the queue unless it is there. Raises :class:`BrokerUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What every path works with."""
+
+    dialler: Dialler
+    queues: PrivateQueues
+    ticker: Ticker
+    limits: RelayLimits
+    rng: Random
+
+
+class Path:
+    """``who`` tells whom the relay logs in as, at any time. ``ended`` is called once, when nothing
+    can be done any more; not after :meth:`close`."""
+
+    def __init__(
+        self,
+        ways: Ways,
+        *,
+        who: Callable[[], Identity],
+        version: str,
+        client: Writer,
+        ended: Ended,
+    ) -> None:
+        self._ways = ways
+        self._who = who
+        self._version = version
+        self._client = client
+        self._ended = ended
+        self._standing = Standing()
+        self._relay: Relay | None = None
+        self._moving: asyncio.Task[None] | None = None
+        self._leaving = False
+        self._closed = False
+
+    @property
+    def node(self) -> str | None:
+        """The name of the node, while there is one."""
+        return self._relay.node if self._relay else None
+
+    async def open(self) -> None:
+        """Dial. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`."""
+        await self._dial()
+
+    async def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
+        if isinstance(destination, RoomQueue):
+            await self._ways.queues.ensure_private_queue(destination.room)
+        await self._moved()
+        self._standing.subscribed(key, destination, frame)
+        await self._send(frame)
+
+    async def unsubscribe(self, key: str, frame: Frame) -> None:
+        await self._moved()
+        self._standing.unsubscribed(key, frame)
+        await self._send(frame)
+
+    async def send(self, frame: Frame) -> bool:
+        """Pass a frame on; False if it means nothing any more: it acknowledges a message of a
+        session that is gone, and which will come again."""
+        await self._moved()
+        if self._standing.is_stale(frame):
+            return False
+        self._standing.sent(frame)
+        await self._send(frame)
+        return True
+
+    async def beat(self) -> None:
+        """Pass a heart-beat on, if there is somebody to hear it."""
+        if self._relay is not None:
+            await self._relay.send(b"\n")
+
+    async def leave(self, frame: Frame) -> None:
+        """Pass the client's DISCONNECT on; what ends now ends in good order."""
+        await self._moved()
+        self._leaving = True
+        await self._send(frame)
+
+    def close(self) -> None:
+        self._closed = True
+        if self._moving is not None:
+            self._moving.cancel()
+        if self._relay is not None:
+            self._relay.close()
+
+    async def _send(self, frame: Frame) -> None:
+        if self._relay is not None:
+            await self._relay.send(frame.raw)
+
+    async def _moved(self) -> None:
+        """Wait while the path moves: what the client sends meanwhile waits in its socket."""
+        while self._moving is not None:
+            await asyncio.wait({self._moving})
+
+    async def _dial(self) -> list[bytes]:
+        upstream, lease = await self._ways.dialler.dial(self._who(), self._version)
+        self._relay = Relay(
+            upstream,
+            lease,
+            client=self._client,
+            answered=self._standing.answered,
+            ended=self._relay_ended,
+            ticker=self._ways.ticker,
+            limits=self._ways.limits,
+        )
+        if self._closed:
+            self._relay.close()
+        return self._standing.move(upstream.connected.get("session") or "")
+
+    def _relay_ended(self, error: GatewayError | None, *, told: bool = False) -> None:
+        self._relay = None
+        if told or self._leaving or not (error is None or isinstance(error, BrokerUnavailable)):
+            self._ended(error, told=told)
+            return
+        lost = error or BrokerUnavailable("the broker closed the connection")
+        if obstacle := self._standing.obstacle:
+            self._ended(BrokerUnavailable(f"{lost.detail}, and {obstacle}"))
+        elif self._moving is None:
+            self._moving = asyncio.create_task(self._move(lost))
+
+    async def _move(self, lost: BrokerUnavailable) -> None:
+        """Go on at another node; the client sees a pause."""
+        logger.info("%s: looking for another node", lost.detail)
+        try:
+            async with asyncio.timeout(RESCUE):
+                await self._set_up_again()
+        except TimeoutError:
+            self._ended(lost)
+        except Exception:
+            logger.exception("the move failed")
+            self._ended(Internal("the gateway failed; its log says why"))
+        else:
+            logger.info("going on at %s", self.node)
+        finally:
+            self._moving = None
+
+    async def _set_up_again(self) -> None:
+        failures = 0
+        while True:
+            try:
+                for room in self._standing.rooms:
+                    await self._ways.queues.ensure_private_queue(room)
+                for frame in await self._dial():
+                    if self._relay is not None:
+                        await self._relay.send(frame)
+                if self._relay is not None:
+                    return
+            except (BrokerUnavailable, NoCapacity) as error:
+                logger.debug("not yet: %s", error.detail)
+            failures += 1
+            await asyncio.sleep(_BACK_OFF.delay(failures) * self._ways.rng.uniform(0.5, 1.0))

@@ -1,0 +1,146 @@
+"""`scripts/bench`: reads the command line, runs the suite, shows and keeps what came out."""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from bench_suite import report
+from bench_suite.peers import PROXIES
+from bench_suite.run import GATEWAYS, Scale
+from bench_suite.suite import SCENARIOS, SYSTEMS, Plan, measure
+from bench_suite.system import Lab, Progress
+from devenv import packages, tls
+from devenv.cluster import Cluster
+from devenv.errors import SetupError
+from devenv.session_folder import session_folder
+
+_RUN = Path(__file__).parents[2] / ".run"
+_QUICK = Scale(clients=20, seconds=2.0, many=100, quick=True)
+
+
+def main() -> int:
+    """0: everything measured and nothing lost; 1: a gateway lost, repeated or mixed up something,
+    or could not be measured; 2: nothing could be set up."""
+    options = _options().parse_args()
+    _signals_raise()
+    try:
+        plan = _plan(options)
+        with session_folder(_RUN / "bench") as folder, _lab(options, plan, folder) as lab:
+            rows = measure(plan, lab)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    print(report.tables(rows))
+    document = report.document(rows, plan, datetime.now(UTC))
+    options.json.write_text(json.dumps(document, indent=1))
+    print(f"figures: {options.json}")
+    if options.plot:
+        # Only for who wants a picture: it is in the extra "bench".
+        from bench_suite.plot import draw  # noqa: PLC0415
+
+        draw(rows, options.plot)
+        print(f"picture: {options.plot}")
+    return int(any(row.failed for row in rows if row.system in GATEWAYS))
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measure the gateway beside RabbitMQ itself and the proxies in front of it.",
+        epilog="Everything runs on this machine's loopback: the ratios count, not the numbers.",
+    )
+    parser.add_argument(
+        "--scenario", action="append", choices=SCENARIOS, help="may be repeated (default: all)"
+    )
+    parser.add_argument(
+        "--systems", action="append", choices=SYSTEMS, help="may be repeated (default: all)"
+    )
+    parser.add_argument("--clients", type=int, help="subscribers (default: 500)")
+    parser.add_argument("--many", type=int, help="of idle and storm-many (default: 5000)")
+    parser.add_argument("--seconds", type=float, help="each measurement lasts (default: 8)")
+    parser.add_argument("--nodes", type=int, default=3, help="of RabbitMQ (default: 3)")
+    parser.add_argument("--tls", action="store_true", help="everything with TLS as well")
+    parser.add_argument("--quick", action="store_true", help="small and short: does it work?")
+    parser.add_argument("--load", type=int, default=1, help="processes of the load generator")
+    parser.add_argument("--install-peers", action="store_true", help="apt-get the missing proxies")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png")
+    parser.add_argument(
+        "--cluster",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the brokers running there for next time",
+    )
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    wanted = options.systems or list(SYSTEMS)
+    needed = [PROXIES[name].package for name in wanted if name in PROXIES]
+    packages.ensure(["rabbitmq-server", *(needed if options.install_peers else [])], print)
+    missing = packages.missing(needed)
+    systems = [
+        name for name in wanted if name not in PROXIES or PROXIES[name].package not in missing
+    ]
+    if missing:
+        print(f"not installed, so left out: {', '.join(missing)} (see --install-peers)")
+    base = _QUICK if options.quick else Scale(clients=500, seconds=8.0, many=5000, quick=False)
+    return Plan(
+        scenarios=options.scenario or list(SCENARIOS),
+        systems=systems,
+        tls=options.tls,
+        scale=Scale(
+            clients=options.clients or base.clients,
+            seconds=options.seconds or base.seconds,
+            many=options.many or base.many,
+            quick=options.quick,
+        ),
+        workers=options.load,
+    )
+
+
+@contextmanager
+def _lab(options: argparse.Namespace, plan: Plan, folder: Path) -> Iterator[Lab]:
+    progress = _progress()
+    cluster = Cluster(options.cluster or folder / "cluster", options.nodes, progress=progress)
+    if not options.cluster:
+        cluster.destroy()
+    try:
+        cluster.start()
+        capacity = max(plan.scale.clients, plan.scale.many)
+        yield Lab(cluster, folder, tls.ensure(folder / "tls"), capacity, progress)
+    finally:
+        if not options.cluster:
+            cluster.destroy()
+
+
+def _progress() -> Progress:
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
+
+    return say
+
+
+def _signals_raise() -> None:
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What publishing alone costs: aiormq, persistent, confirmed, so many on their way at once."""
+
+import asyncio
+import time
+
+import aiormq
+
+from bench_suite import messages
+from bench_suite.gateways import HOST, TOPOLOGY
+from bench_suite.poster import Posted
+from broker.topology import EXCHANGE, Audience, Stream
+from gateway.messages.publication import publication
+
+
+async def publish(url: str, at_once: int, seconds: float) -> Posted:
+    """Each of them publishes again as soon as it is confirmed."""
+    posted = Posted()
+    connection = await aiormq.connect(url)
+    try:
+        channel = await connection.channel()
+        until = time.monotonic() + seconds
+
+        async def again() -> None:
+            while time.monotonic() < until:
+                draft = messages.draft(Stream(Audience.PUBLIC, 1), HOST)
+                made = publication(draft.numbered(1), TOPOLOGY)
+                asked = time.monotonic_ns()
+                await channel.basic_publish(
+                    made.body,
+                    exchange=EXCHANGE,
+                    routing_key=made.routing_key,
+                    properties=made.properties(),
+                )
+                posted.delays.append(time.monotonic_ns() - asked)
+
+        started = time.monotonic()
+        await asyncio.gather(*(again() for _ in range(at_once)))
+        posted.seconds = time.monotonic() - started
+        return posted
+    finally:
+        await connection.close()

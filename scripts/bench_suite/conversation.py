@@ -1,0 +1,95 @@
+"""Rooms where everyone speaks: a member says something, and again when it has heard itself.
+
+What is said carries the speaker's place in the room and a count of the speaker's own, so that every
+listener can tell a hole, a repetition and a stranger, whether or not the system numbers messages.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bench_suite.journal import number
+from broker.wsframes import Opcode, walk
+
+_FRAME_BYTES = 1 << 20
+_FAULTS_TOLD = 3
+#: Bytes that are said; as a message it becomes about `messages.SIZE`.
+_SAID = 64
+
+
+def said(room: int, place: int, count: int) -> bytes:
+    """A text for all in the room; it holds the time."""
+    return f"#{room};{place};{count};{time.monotonic_ns()};".ljust(_SAID, ".").encode()
+
+
+@dataclass
+class Heard:
+    """What one member has heard: ``counts`` of each place's messages, ``delays`` in nanoseconds."""
+
+    counts: list[int]
+    delays: list[int] = field(default_factory=list)
+    faults: int = 0
+    told: list[str] = field(default_factory=list)
+
+
+class Listener:
+    """A member's receiving half; the same to `Subscriber` as `journal.Reader`.
+
+    ``own`` is called when the member hears itself, ``other`` with every frame that is no MESSAGE.
+    """
+
+    def __init__(
+        self,
+        room: int,
+        place: int,
+        size: int,
+        *,
+        other: Callable[[int, bytes], None],
+        own: Callable[[], None],
+    ) -> None:
+        self.heard = Heard([0] * size)
+        self._room = room
+        self._place = place
+        self._other = other
+        self._own = own
+        self._rest = b""
+        self._seq: int | None = None
+
+    def feed(self, chunk: bytes | memoryview) -> None:
+        data = self._rest + bytes(chunk)
+        end = 0
+        for opcode, _, begin, end in walk(data, frame_bytes=_FRAME_BYTES):
+            payload = data[begin:end]
+            if opcode <= Opcode.BINARY and payload.startswith(b"MESSAGE\n"):
+                self._message(payload)
+            else:
+                self._other(opcode, payload)
+        self._rest = data[end:]
+
+    def _message(self, payload: bytes) -> None:
+        heard = self.heard
+        begin = payload.find(b"#") + 1
+        try:
+            room, place, count, at = map(int, payload[begin : begin + _SAID].split(b";", 4)[:4])
+        except ValueError:
+            self._fault(f"a foreign message: {payload[:200]!r}")
+            return
+        if room != self._room or not 0 <= place < len(heard.counts):
+            self._fault(f"a message of member {place} of room {room}")
+            return
+        if count != heard.counts[place] + 1:
+            self._fault(f"{count} of member {place} came after {heard.counts[place]}")
+        heard.counts[place] = count
+        heard.delays.append(time.monotonic_ns() - at)
+        seq = number(payload)
+        if seq is not None:
+            if self._seq is not None and seq != self._seq + 1:
+                self._fault(f"seq {seq} came after {self._seq}")
+            self._seq = seq
+        if place == self._place:
+            self._own()
+
+    def _fault(self, text: str) -> None:
+        self.heard.faults += 1
+        if len(self.heard.told) < _FAULTS_TOLD:
+            self.heard.told.append(f"room {self._room}: {text}")

@@ -1,0 +1,168 @@
+"""The gateway as it is measured: everything on (tokens, permissions, numbering, feeds)."""
+
+import http.client
+import json
+import os
+import secrets
+import ssl
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import jwt
+
+from bench_suite.child import Child, running
+from bench_suite.system import Door, Lab
+from broker.topology import Topology
+from devenv import gateway_toml
+from devenv.broker_users import User
+from devenv.errors import SetupError
+
+_START_TIMEOUT = 60.0
+_ISSUER = "https://bench.example"
+_AUDIENCE = "bench"
+#: Users that the clients are, each with as many connections as it takes.
+USERS = 500
+#: Who may post to every room.
+HOST = "host"
+TOPOLOGY = Topology()
+
+
+def user(index: int) -> str:
+    return f"user{index % USERS}"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway that runs: its `door`, its HTTP API, its database."""
+
+    door: Door
+    port: int
+    secret: str
+    database: Path
+    context: ssl.SSLContext | None
+
+    def token(self, name: str, *roles: str) -> str:
+        """As a school's login would issue it."""
+        return _token(self.secret, name, *roles)
+
+    def room(self, members: Sequence[str], *, host: str = HOST) -> int:
+        """A new room's number."""
+        answer = self.call(
+            "POST",
+            "/api/rooms",
+            {
+                "title": "bench",
+                "members": [{"user": name, "role": "participant"} for name in members],
+            },
+            host=host,
+        )
+        return int(answer["id"])
+
+    def call(self, method: str, path: str, body: object, *, host: str = HOST) -> Any:
+        """An API call of a host's."""
+        connection = self.connection()
+        try:
+            connection.request(method, path, json.dumps(body), self.headers(host))
+            response = connection.getresponse()
+            text = response.read()
+        finally:
+            connection.close()
+        if response.status >= 300:
+            raise SetupError(f"{method} {path}: {response.status} {text[:300]!r}")
+        return json.loads(text) if text else None
+
+    def connection(self) -> http.client.HTTPConnection:
+        if self.context is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.context)
+
+    def headers(self, name: str) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self.token(name, 'host')}",
+            "Content-Type": "application/json",
+        }
+
+
+@contextmanager
+def gateway(lab: Lab, *, fanout: str, tls: bool) -> Iterator[Gateway]:
+    """A gateway on an empty database; it is gone at the end."""
+    port, internal_port = lab.cluster.gateway_port(1), lab.cluster.gateway_port(0)
+    secret = secrets.token_urlsafe(32)
+    with TemporaryDirectory(dir=lab.folder, prefix="gateway-") as name:
+        folder = Path(name)
+        config = folder / "gateway.toml"
+        config.touch(mode=0o600)
+        database = folder / "interact.db"
+        tables = gateway_toml.tables(
+            lab.cluster,
+            port=port,
+            internal_port=internal_port,
+            database=database,
+            secret=secrets.token_urlsafe(48),
+            tls=lab.pair if tls else None,
+        )
+        tables["auth"]["jwt"] = {
+            "algorithms": ["HS256"],
+            "secret": secret,
+            "issuer": _ISSUER,
+            "audience": _AUDIENCE,
+        }
+        config.write_text(
+            gateway_toml.render(
+                {
+                    "fanout": fanout,
+                    **tables,
+                    # Few users stand for many here; each limit is still counted.
+                    "limits": {"posts_per_second": 1e6, "posts_burst": 1_000_000},
+                    "log": {"level": "warning"},
+                }
+            )
+        )
+        command = [sys.executable, "-m", "gateway", "--config", str(config), "serve"]
+        log = lab.folder / f"gateway-{fanout}.log"
+        with running(command, log=log, env=_environment()) as child:
+            _wait_until_ready(internal_port, child)
+            door = Door(
+                name=fanout,
+                addresses=[("127.0.0.1", port)],
+                pids=child.pids,
+                who=lambda index: User(user(index), _token(secret, user(index))),
+                authority=lab.pair.authority if tls else None,
+            )
+            context = ssl.create_default_context(cafile=str(lab.pair.authority)) if tls else None
+            yield Gateway(door, port, secret, database, context)
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
+
+
+def _token(secret: str, name: str, *roles: str) -> str:
+    now = int(time.time())
+    claims = {"sub": name, "roles": roles, "iss": _ISSUER, "aud": _AUDIENCE}
+    return jwt.encode({**claims, "iat": now, "exp": now + 86_400}, secret, algorithm="HS256")
+
+
+def _wait_until_ready(port: int, child: Child) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not _is_ready(port):
+        if not child.alive or time.monotonic() > deadline:
+            raise SetupError(f"the gateway did not start:\n{child.log_tail()}")
+        time.sleep(0.1)
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

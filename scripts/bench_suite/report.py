@@ -1,0 +1,104 @@
+"""What came out, for people (a table with ratios to the best peer) and for programs (JSON)."""
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from bench_suite.result import Figure, Row
+from bench_suite.suite import PEERS, SCENARIOS, Plan
+
+NOTES = (
+    "CPU: user and system time of the processes, from /proc; RabbitMQ: all nodes together, less "
+    "what they take at rest.",
+    "×: against the best of the peers (RabbitMQ itself and the proxies) of this run, plain and "
+    "TLS apart.",
+    "load: of one core, what the load generator takes.",
+)
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """A table for each scenario, then what went wrong."""
+    parts = [table(name, [row for row in rows if row.scenario == name]) for name in SCENARIOS]
+    wrong = [
+        f"{row.scenario}: {row.name}: {row.failure or '; '.join(row.told)}"
+        for row in rows
+        if row.failed
+    ]
+    if wrong:
+        parts.append("WRONG:\n" + "\n".join(wrong))
+    return "\n".join(part for part in (*parts, *NOTES) if part)
+
+
+def table(name: str, rows: Sequence[Row]) -> str:
+    """The rows of one scenario, with ratios; nothing without rows."""
+    if not rows:
+        return ""
+    scenario = SCENARIOS[name]
+    cells = [["", *(figure.title for figure in scenario.figures), ""]]
+    for row in rows:
+        verdict = "failed" if row.failure else f"{row.faults} faults" if row.faults else "ok"
+        cells.append(
+            [row.name, *(_cell(figure, row, rows) for figure in scenario.figures), verdict]
+        )
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [f"\n{name}: {scenario.title}"]
+    for line in cells:
+        first, *others = (
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        lines.append("  ".join([first, *others]).rstrip())
+    return "\n".join(lines)
+
+
+def ratio(figure: Figure, row: Row, rows: Sequence[Row]) -> float | None:
+    """The row's value by the best peer's, of those that also speak TLS or also do not."""
+    if not figure.better or _is_peer(row) or figure.key not in row.values:
+        return None
+    best = list(_of_peers(figure, row, rows))
+    if not best:
+        return None
+    reference = max(best) if figure.better == "more" else min(best)
+    return row.values[figure.key] / reference if reference else None
+
+
+def document(rows: Sequence[Row], plan: Plan, at: datetime) -> dict[str, Any]:
+    """Everything, as JSON."""
+    return {
+        "at": at.isoformat(timespec="seconds"),
+        "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        "scale": {"clients": plan.scale.clients, "many": plan.scale.many}
+        | {"seconds": plan.scale.seconds, "load_processes": plan.workers},
+        "rows": [row.as_json() | {"ratios": _ratios(row, rows)} for row in rows],
+    }
+
+
+def _ratios(row: Row, rows: Sequence[Row]) -> dict[str, float]:
+    same = [other for other in rows if other.scenario == row.scenario]
+    found = {figure.key: ratio(figure, row, same) for figure in SCENARIOS[row.scenario].figures}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _is_peer(row: Row) -> bool:
+    return row.system in PEERS or row.system in SCENARIOS[row.scenario].references
+
+
+def _of_peers(figure: Figure, row: Row, rows: Sequence[Row]) -> Iterator[float]:
+    references = SCENARIOS[row.scenario].references
+    peers = references[:1] or PEERS
+    for other in rows:
+        # The references speak no TLS.
+        if other.system in peers and (references or other.tls == row.tls) and not other.failure:
+            value = other.values.get(figure.key)
+            if value:
+                yield value
+
+
+def _cell(figure: Figure, row: Row, rows: Sequence[Row]) -> str:
+    if figure.key not in row.values:
+        return "-"
+    text = f"{row.values[figure.key]:,.{figure.digits}f}"
+    against = ratio(figure, row, rows)
+    return text if against is None else f"{text} ({against:.3g}×)"

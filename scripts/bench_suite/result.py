@@ -1,0 +1,46 @@
+"""What came out, as plain data: a row for each system in each scenario."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column: ``better`` is "more" or "less" where a ratio to the best peer makes sense."""
+
+    key: str
+    title: str
+    better: str = ""
+    digits: int = 0
+
+
+@dataclass
+class Row:
+    """``values`` by the figures' keys; ``faults``: holes, repetitions, foreign messages, losses."""
+
+    scenario: str
+    system: str
+    tls: bool
+    values: dict[str, float] = field(default_factory=dict)
+    faults: int = 0
+    told: list[str] = field(default_factory=list)
+    failure: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.system} TLS" if self.tls else self.system
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.failure or self.faults)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def percentile(values: list[int], share: float) -> float:
+    """The value below which a share of all lies; 0 of nothing."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    return float(ordered[min(len(ordered) - 1, int(share * len(ordered)))])

@@ -1,0 +1,137 @@
+"""One measurement's surroundings: the running system, the load generator, the brokers at rest."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench_suite import peers
+from bench_suite.gateways import Gateway, gateway
+from bench_suite.load import Load, LoadFailed, Verdict, load
+from bench_suite.proc import cpu_seconds
+from bench_suite.result import Row
+from bench_suite.system import Door, Lab, Progress
+from bench_suite.window import Cost, Stopwatch, groups
+
+#: Seconds that the brokers have to come to rest between two systems.
+_REST = 30.0
+#: Of a core, all nodes together: at rest.
+_IDLE = 0.25
+#: Seconds over which it is measured what they take at rest.
+_IDLE_LOOK = 2.0
+#: What posting is compared with.
+TORNADO, AIORMQ = "empty Tornado", "bare aiormq"
+GATEWAYS = ("shared", "passthrough")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured: so many clients, for so many seconds."""
+
+    clients: int
+    seconds: float
+    many: int
+    quick: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a scenario works with. ``gateway`` is None for the peers."""
+
+    lab: Lab
+    door: Door
+    gateway: Gateway | None
+    load: Load
+    scale: Scale
+    row: Row
+    brokers: Sequence[int]
+    #: What the brokers take of a core while nobody is connected; it is not charged.
+    at_rest: float
+    progress: Progress
+
+    def stopwatch(self) -> Stopwatch:
+        return Stopwatch(groups(self.door.pids, self.brokers, self.load.pids))
+
+    def charge(self, cost: Cost, count: float, *, suffix: str = "") -> None:
+        """Put the CPU for each of so many things into the row."""
+        idle = min(self.at_rest * cost.seconds, cost.cpu["rabbitmq"])
+        cost = Cost(cost.seconds, {**cost.cpu, "rabbitmq": cost.cpu["rabbitmq"] - idle})
+        per = cost.per(count)
+        self.row.values[f"cpu_system{suffix}"] = per["system"]
+        self.row.values[f"cpu_rabbitmq{suffix}"] = per["rabbitmq"]
+        self.row.values[f"cpu_total{suffix}"] = per["system"] + per["rabbitmq"]
+        self.row.values[f"load_share{suffix}"] = 100 * cost.share("load")
+        self.row.values[f"publisher_share{suffix}"] = 100 * cost.share("publisher")
+        self.row.values[f"system_share{suffix}"] = 100 * cost.share("system")
+
+    def judge(self, verdict: Verdict) -> None:
+        self.row.faults += verdict.faults
+        self.row.told += verdict.told
+
+
+@contextmanager
+def surroundings(lab: Lab, scale: Scale, row: Row, *, workers: int) -> Iterator[Run]:
+    """Everything for one system in one scenario; nothing of it is left at the end."""
+    brokers = broker_pids(lab)
+    # The private queues of earlier rooms would go on taking messages.
+    lab.cluster.delete_queues()
+    with running(lab, row.system, tls=row.tls) as (door, its_gateway), load(workers) as generator:
+        rest(lab, brokers)
+        idle = Stopwatch({"rabbitmq": brokers})
+        time.sleep(_IDLE_LOOK)
+        at_rest = idle.stop().share("rabbitmq")
+        try:
+            yield Run(lab, door, its_gateway, generator, scale, row, brokers, at_rest, lab.progress)
+        finally:
+            _leave(generator)
+    rest(lab, brokers)
+
+
+@contextmanager
+def running(lab: Lab, system: str, *, tls: bool) -> Iterator[tuple[Door, Gateway | None]]:
+    if system in GATEWAYS:
+        with gateway(lab, fanout=system, tls=tls) as its_gateway:
+            yield its_gateway.door, its_gateway
+    elif system == TORNADO:
+        with peers.empty_tornado(lab) as door:
+            yield door, None
+    elif system in ("direct", AIORMQ):
+        with peers.direct(lab) as door:
+            yield door, None
+    else:
+        with peers.through(peers.PROXIES[system], lab, tls=tls) as door:
+            yield door, None
+
+
+def broker_pids(lab: Lab) -> list[int]:
+    return [process.pid for node in lab.cluster.nodes for process in node.daemon.processes()]
+
+
+def rest(lab: Lab, brokers: Sequence[int]) -> None:
+    """Wait until the queues of those who left are gone, and the brokers do nothing much."""
+    deadline = time.monotonic() + _REST
+    while time.monotonic() < deadline:
+        before = cpu_seconds(brokers)
+        time.sleep(0.5)
+        if cpu_seconds(brokers) - before < 0.5 * _IDLE and not transient_queues(lab):
+            return
+
+
+def transient_queues(lab: Lab) -> int:
+    """Queues of Web-STOMP subscriptions, but for those of a gateway's feeds."""
+    node = lab.cluster.nodes[0]
+    queues: Sequence[Mapping[str, str]] = (
+        node.management(
+            "GET", "/api/queues?columns=name,user_who_performed_action", lab.cluster.admin
+        )
+        or []
+    )
+    return sum(queue["name"].startswith("stomp-subscription-") for queue in queues)
+
+
+def _leave(generator: Load) -> None:
+    try:
+        generator.close_clients()
+    except (LoadFailed, OSError):
+        # It has ended, and its clients with it.
+        return

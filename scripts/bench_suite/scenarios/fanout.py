@@ -1,0 +1,93 @@
+"""One publisher, many subscribers of one topic: first calmly for the latency, then all it takes."""
+
+import time
+
+from bench_suite.gateways import HOST
+from bench_suite.result import Figure, percentile
+from bench_suite.run import Run
+from bench_suite.scenarios.subscribing import subscribe
+from bench_suite.stock import stock
+from bench_suite.topic import Source
+
+FIGURES = (
+    Figure("rate", "deliveries/s", "more"),
+    Figure("cpu_system", "system", digits=2),
+    Figure("cpu_rabbitmq", "RabbitMQ µs", digits=2),
+    Figure("cpu_total", "CPU µs", "less", 2),
+    Figure("cpu_total_calm", "at 20/s: CPU µs", "less", 2),
+    Figure("p50", "p50 ms", "less", 1),
+    Figure("p99", "p99 ms", "less", 1),
+    Figure("load_share", "load %"),
+)
+
+#: Messages a second of the calm part.
+CALM = 20.0
+#: Messages in flight: what is delivered in this time, but no fewer and no more than so many.
+_LEAST, _MOST, _AHEAD = 100, 1000, 0.25
+#: Messages a second for which the stock lasts: more than were ever delivered.
+_STOCK = {"shared": 8_000}
+_STOCK_OF_OTHERS = 400
+#: Seconds of saturation before it counts.
+_WARM_UP = 1.0
+#: Messages that are published at once.
+_BATCH = 64
+
+
+def measure(run: Run) -> None:
+    """Latency, CPU for each delivery, and deliveries a second at saturation."""
+    with Source(run) as source:
+        subscribe(run, run.door.subscribers(run.scale.clients, source.topic))
+        _calmly(run, source)
+        _saturated(run, source)
+        run.judge(run.load.verdict(first=1, last=source.published))
+
+
+def _calmly(run: Run, source: Source) -> None:
+    run.progress(f"{run.scale.clients} subscribers, {CALM:.0f} messages/s")
+    source.steadily(CALM, 1.0)
+    source.arrived()
+    run.load.watch()
+    before = source.published
+    watch = run.stopwatch()
+    source.steadily(CALM, run.scale.seconds)
+    source.arrived()
+    run.charge(watch.stop(), (source.published - before) * run.scale.clients, suffix="_calm")
+    delays = run.load.verdict(first=1, last=source.published).delays
+    run.row.values["p50"] = percentile(delays, 0.5) / 1e6
+    run.row.values["p99"] = percentile(delays, 0.99) / 1e6
+    run.load.forget()
+
+
+def _saturated(run: Run, source: Source) -> None:
+    seconds = _WARM_UP + run.scale.seconds
+    shared = run.row.system == "shared"
+    ready = stock(
+        source.stream,
+        HOST,
+        int(seconds * _STOCK.get(run.row.system, _STOCK_OF_OTHERS)),
+        first=source.published + 1,
+        gateway=run.gateway if shared else None,
+    )
+    run.progress(f"{run.scale.clients} subscribers, as fast as it goes")
+    load, flood = run.load, source.flood
+    ready.reverse()
+    started, begun = time.monotonic(), load.position
+    watch, counted = None, 0
+    while ready and (now := time.monotonic()) < started + seconds:
+        if watch is None and now > started + _WARM_UP:
+            watch, counted = run.stopwatch(), load.position
+        done = load.position
+        rate = (done - begun) / max(now - started, 0.1)
+        room = min(max(rate * _AHEAD, _LEAST), _MOST) - (source.published - done)
+        if room >= 1:
+            batch = [ready.pop() for _ in range(min(int(room), _BATCH, len(ready)))]
+            flood.publish(batch)
+            source.published += len(batch)
+            flood.confirm()
+        else:
+            flood.confirm(0.001)
+    if watch is not None:
+        cost, deliveries = watch.stop(), (load.position - counted) * run.scale.clients
+        run.charge(cost, deliveries)
+        run.row.values["rate"] = deliveries / cost.seconds
+    source.arrived()

@@ -1,0 +1,21 @@
+"""Getting the subscribers in, where that is not what is measured."""
+
+from collections.abc import Sequence
+
+from bench_suite.load import LoadFailed
+from bench_suite.run import Run
+from bench_suite.subscriber import Client
+
+#: Clients that connect at the same time.
+_AT_ONCE = 50
+
+
+def subscribe(run: Run, clients: Sequence[Client]) -> None:
+    """Raises `LoadFailed` unless everybody gets in."""
+    run.progress(f"{len(clients)} clients connect")
+    connected = run.load.connect(clients, at_once=_AT_ONCE, authority=run.door.authority)
+    if connected.failures:
+        raise LoadFailed(
+            f"{len(connected.failures)} of {len(clients)} clients did not get in: "
+            f"{connected.failures[0]}"
+        )

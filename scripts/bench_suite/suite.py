@@ -1,0 +1,98 @@
+"""Every scenario with every system, one after the other, and what came of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench_suite.flood import FloodFailed
+from bench_suite.load import LoadFailed
+from bench_suite.result import Figure, Row
+from bench_suite.run import AIORMQ, TORNADO, Run, Scale, surroundings
+from bench_suite.scenarios import fanout, idle, post, relay, rooms, storm
+from bench_suite.system import Lab
+from devenv.errors import SetupError
+
+PEERS = ("direct", "haproxy", "nginx", "apache")
+SYSTEMS = (*PEERS, "shared", "passthrough")
+#: RabbitMQ itself could, but nobody lets browsers connect to it.
+_SPEAK_TLS = SYSTEMS[1:]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``systems``: those that it makes sense for. ``references`` are measured with each of them,
+    and compared with instead of the peers; the first is the one for the ratios."""
+
+    title: str
+    measure: Callable[[Run], None]
+    figures: Sequence[Figure]
+    systems: Sequence[str] = SYSTEMS
+    references: Sequence[str] = ()
+
+
+SCENARIOS = {
+    "fanout": Scenario("one publisher, all subscribe one topic", fanout.measure, fanout.FIGURES),
+    "rooms": Scenario("rooms of 10, everyone speaks", rooms.measure, rooms.FIGURES),
+    "storm": Scenario("all connect and subscribe at once", storm.measure, storm.FIGURES),
+    "storm-many": Scenario(
+        "so do very many", storm.measure_many, storm.FIGURES, systems=("shared",)
+    ),
+    "idle": Scenario(
+        "memory of those who only listen",
+        idle.measure,
+        idle.FIGURES,
+        systems=("haproxy", "nginx", "apache", "shared"),
+    ),
+    "relay": Scenario("private queues, acknowledged", relay.measure, relay.FIGURES),
+    "post": Scenario(
+        "durable POSTs, 64 at a time",
+        post.measure,
+        post.FIGURES,
+        systems=("shared",),
+        references=(TORNADO, AIORMQ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure. ``tls``: each system that can also with TLS."""
+
+    scenarios: Sequence[str]
+    systems: Sequence[str]
+    tls: bool
+    scale: Scale
+    workers: int
+
+
+def measure(plan: Plan, lab: Lab) -> list[Row]:
+    """A row for each system in each scenario; one that failed says why and the others go on."""
+    rows = []
+    for name in plan.scenarios:
+        scenario = SCENARIOS[name]
+        asked = [system for system in plan.systems if system in scenario.systems]
+        for system in [*scenario.references, *asked]:
+            for tls in (False, True) if plan.tls and system in _SPEAK_TLS else (False,):
+                row = Row(name, system, tls)
+                lab.progress(f"{name}: {row.name}")
+                try:
+                    with surroundings(lab, plan.scale, row, workers=plan.workers) as run:
+                        scenario.measure(run)
+                except (LoadFailed, FloodFailed, SetupError, RuntimeError, OSError) as error:
+                    row.failure = f"{type(error).__name__}: {error}"
+                lab.progress(f"{name}: {row.name}: {said(row, scenario.figures)}")
+                rows.append(row)
+    return rows
+
+
+def said(row: Row, figures: Sequence[Figure]) -> str:
+    """A row in one line."""
+    if row.failure:
+        return row.failure
+    parts = [
+        f"{figure.title} {row.values[figure.key]:,.{figure.digits}f}"
+        for figure in figures
+        if figure.key in row.values
+    ]
+    if row.faults:
+        parts.append(f"{row.faults} FAULTS: {'; '.join(row.told[:3])}")
+    return ", ".join(parts)

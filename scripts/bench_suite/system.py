@@ -1,0 +1,55 @@
+"""What is measured: a way to RabbitMQ that a client can take, running."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench_suite.subscriber import Client
+from devenv.broker_users import User
+from devenv.cluster import Cluster
+from devenv.tls import Pair
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where everything is measured. ``pair`` is for those who speak TLS."""
+
+    cluster: Cluster
+    folder: Path
+    pair: Pair
+    #: Subscribers at most; what limits connections is set up for so many.
+    capacity: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Door:
+    """A running system as its clients see it: `clients` to knock with, `pids` that it costs."""
+
+    name: str
+    #: host and port, one for each client in turn.
+    addresses: Sequence[tuple[str, int]]
+    pids: Sequence[int]
+    #: Who the client of an index is: login and passcode.
+    who: Callable[[int], User]
+    #: Trusted, if it speaks TLS.
+    authority: Path | None = None
+    #: Where messages are posted, if it is a gateway.
+    http: int | None = None
+
+    def clients(self, count: int) -> list[Client]:
+        """Clients that only connect, spread over the addresses."""
+        made = []
+        for index in range(count):
+            host, port = self.addresses[index % len(self.addresses)]
+            user = self.who(index)
+            made.append(Client(host, port, user.name, user.password))
+        return made
+
+    def subscribers(self, count: int, topic: str) -> list[Client]:
+        """Clients that subscribe one topic."""
+        return [
+            replace(client, subscribe=topic, destination=topic) for client in self.clients(count)
+        ]

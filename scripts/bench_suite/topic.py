@@ -1,0 +1,88 @@
+"""A topic to measure with, and messages published to it one at a time."""
+
+import json
+import time
+from types import TracebackType
+from typing import Self
+
+from bench_suite import messages
+from bench_suite.flood import Flood, ready_made
+from bench_suite.gateways import HOST, TOPOLOGY, USERS, user
+from bench_suite.load import LoadFailed
+from bench_suite.run import Run
+from broker.topology import Audience, Stream
+from gateway.messages.publication import publication
+
+#: The room of the peers, who know no rooms.
+_ROOM = 1
+#: Seconds for the last message to reach the last subscriber.
+_ARRIVAL = 120.0
+#: Seconds without any progress after which nothing more is expected.
+_STALL = 15.0
+
+
+class Source:
+    """A new topic and the way to publish there: through a gateway by POST, else by AMQP.
+
+    ``published`` is the number of the last message.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.published = 0
+        self.flood = Flood(run.lab.cluster.nodes[-1], run.lab.cluster.admin)
+        room = _ROOM
+        self._http = None
+        if run.gateway is not None:
+            room = run.gateway.room([user(index) for index in range(USERS)])
+            self._http = run.gateway.connection()
+            self._headers = run.gateway.headers(HOST)
+        self.stream = Stream(Audience.PUBLIC, room)
+        self.topic = f"/topic/{TOPOLOGY.routing_key(self.stream)}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.flood.__exit__(kind, error, traceback)
+        if self._http is not None:
+            self._http.close()
+
+    def publish(self) -> None:
+        """One message, now."""
+        if self._http is None:
+            draft = messages.draft(self.stream, HOST).numbered(self.published + 1)
+            self.flood.publish([ready_made(publication(draft, TOPOLOGY))])
+            self.flood.confirm()
+        else:
+            body = json.dumps(messages.post(self.stream, HOST))
+            path = f"/api/rooms/{self.stream.room}/messages"
+            self._http.request("POST", path, body, self._headers)
+            response = self._http.getresponse()
+            text = response.read()
+            if response.status not in (201, 202):
+                raise LoadFailed(f"POST was answered {response.status}: {text[:200]!r}")
+        self.published += 1
+
+    def steadily(self, rate: float, seconds: float) -> None:
+        """So many messages a second, evenly."""
+        started = time.monotonic()
+        for index in range(int(rate * seconds)):
+            time.sleep(max(0.0, started + index / rate - time.monotonic()))
+            self.publish()
+
+    def arrived(self) -> None:
+        """Wait until everyone has everything. What is missing then is found by the verdict."""
+        deadline = time.monotonic() + _ARRIVAL
+        position, moved = -1, time.monotonic()
+        while self._run.load.position < self.published and time.monotonic() < deadline:
+            self.flood.confirm(0.01)
+            if self._run.load.position != position:
+                position, moved = self._run.load.position, time.monotonic()
+            elif time.monotonic() - moved > _STALL:
+                return

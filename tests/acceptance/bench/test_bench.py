@@ -1,0 +1,34 @@
+"""The benchmark works: RabbitMQ itself and the gateway, measured small and short."""
+
+from pathlib import Path
+
+from bench_suite import report
+from bench_suite.run import Scale
+from bench_suite.suite import Plan, measure
+from bench_suite.system import Lab
+from devenv import tls
+from devenv.cluster import Cluster
+
+_SCALE = Scale(clients=10, seconds=1.0, many=20, quick=True)
+
+
+def test_the_gateway_is_measured_beside_rabbitmq_and_nothing_is_lost(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    lab = Lab(cluster, tmp_path, tls.ensure(tmp_path / "tls"), 20, said.append)
+    plan = Plan(["fanout"], ["direct", "shared"], tls=False, scale=_SCALE, workers=1)
+
+    rows = measure(plan, lab)
+
+    assert [(row.system, row.faults, row.failure) for row in rows] == [
+        ("direct", 0, ""),
+        ("shared", 0, ""),
+    ]
+    for row in rows:
+        assert row.values["rate"] > 0
+        assert 0 < row.values["p50"] <= row.values["p99"]
+    shared = rows[1]
+    assert shared.values["cpu_system"] > 0, "what the gateway cost was not seen"
+    assert "×)" in report.tables(rows)
+    assert said

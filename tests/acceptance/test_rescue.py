@@ -1,0 +1,80 @@
+"""A relay whose node is lost goes on at another one; its client sees a pause."""
+
+import pytest
+
+from devenv.cluster import Cluster
+from tests.acceptance.broker_view import nodes_of, wait_for
+from tests.acceptance.conftest import Connect
+from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.stomp_client import Received, StompClient
+
+
+@pytest.fixture
+def room(gateway: GatewayProcess) -> int:
+    return gateway.room("hana", "paul")
+
+
+@pytest.fixture
+def host(connect: Connect, room: int) -> StompClient:
+    """Hana, on the room's private queue."""
+    client = connect("hana")
+    client.subscribe(f"/queue/{PREFIX}.private.{room}", ack="client-individual")
+    return client
+
+
+def node_of(cluster: Cluster, user: str) -> int:
+    (node,) = wait_for(lambda: nodes_of(cluster, user), wanted=lambda nodes: len(nodes) == 1)
+    return int(node.removeprefix("r").partition("@")[0])
+
+
+def heard(client: StompClient, body: object) -> Received:
+    """The message with this body; whatever comes before it is passed over."""
+    while (message := client.message()).json["body"] != body:
+        pass
+    return message
+
+
+@pytest.mark.parametrize("loss", ["kill", "stop"])
+def test_the_host_goes_on_when_the_node_is_lost(
+    loss: str, gateway: GatewayProcess, cluster: Cluster, room: int, host: StompClient
+) -> None:
+    gateway.post(room, "paul", "before")
+    before = heard(host, "before")
+    lost = node_of(cluster, "hana")
+    if loss == "kill":
+        cluster.kill_node(lost)
+    else:
+        cluster.stop_node(lost)
+    status, _ = gateway.post(room, "paul", "after")
+    assert status in (201, 202)
+    again = heard(host, "before")
+    assert again.headers["redelivered"] == "true"
+    assert again.headers["ack"] != before.headers["ack"]
+    after = heard(host, "after")
+    # The old acknowledgement means nothing to the new node, and is answered all the same.
+    host.request("ACK", {"id": before.headers["ack"]})
+    host.request("ACK", {"id": again.headers["ack"]})
+    host.request("ACK", {"id": after.headers["ack"]})
+    assert node_of(cluster, "hana") != lost
+
+
+def test_what_cannot_be_moved_is_told(
+    gateway: GatewayProcess, cluster: Cluster, room: int, connect: Connect
+) -> None:
+    client = connect("hana")
+    client.subscribe(f"/topic/{PREFIX}.public.{room}", ack="client")
+    cluster.kill_node(node_of(cluster, "hana"))
+    error = client.receive()
+    assert error.command == "ERROR"
+    assert error.headers["message"] == "broker_unavailable"
+    assert int(error.headers["retry-after"]) > 0
+    assert client.closed() == 1012
+
+
+def test_nobody_is_kept_waiting_for_a_cluster_that_is_gone(
+    gateway: GatewayProcess, cluster: Cluster, host: StompClient
+) -> None:
+    for node in (1, 2, 3):
+        cluster.stop_node(node)
+    assert host.receive().headers["message"] == "broker_unavailable"
+    assert host.closed() == 1012

@@ -1,0 +1,168 @@
+"""A Web-STOMP node that does as it is told, on a real socket."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from broker.node import Node
+from broker.stomp import CLIENT_COMMANDS, Frame, FrameParser, HeartBeat, Limits, serialise
+from broker.wsframes import Close, Data, MessageReader, Opcode, build
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+@dataclass
+class FakeNode:
+    """`beats`: milliseconds between its heart-beats; `answers`: whether SUBSCRIBE gets a RECEIPT.
+
+    `deaf`: it accepts connections and that is all. `received` are all frames of all sessions;
+    `refuses`: the ERROR to CONNECT.
+    """
+
+    name: str
+    beats: int = 100
+    answers: bool = True
+    refuses: str | None = None
+    deaf: bool = False
+    received: list[Frame] = field(default_factory=list)
+    heart_beats: int = 0
+    logins: int = 0
+    sessions: list["Session"] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def node(self) -> Node:
+        return Node(self.name, f"ws://127.0.0.1:{self.port}/ws", "amqp://127.0.0.1")
+
+    @property
+    def session(self) -> "Session":
+        """The last one that was opened."""
+        return self.sessions[-1]
+
+    def subscribed(self) -> dict[str, str]:
+        """The open sessions' subscriptions: key by id."""
+        return {id: key for each in self.sessions for id, key in each.keys.items()}
+
+
+class Session:
+    def __init__(self, node: FakeNode, writer: asyncio.StreamWriter) -> None:
+        self.keys: dict[str, str] = {}
+        self._node = node
+        self._writer = writer
+        self._parser = FrameParser(Limits(), CLIENT_COMMANDS)
+        self._messages = MessageReader(65_536, masked=True)
+        self._beating: asyncio.Task[None] | None = None
+
+    def send(self, command: str, *headers: tuple[str, str], body: bytes = b"") -> None:
+        self.write(build(Opcode.TEXT, serialise(command, headers, body)))
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def publish(self, key: str, body: bytes) -> None:
+        for id, subscribed in self.keys.items():
+            if subscribed == key:
+                self.send("MESSAGE", ("subscription", id), ("message-id", "1"), body=body)
+
+    def hang(self) -> None:
+        """Keep the socket, say nothing more."""
+        self._node.answers = False
+        if self._beating is not None:
+            self._beating.cancel()
+
+    def drop(self) -> None:
+        self._writer.transport.abort()
+
+    async def run(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while data := await reader.read(65_536):
+                for event in self._messages.feed(data):
+                    if isinstance(event, Close):
+                        return
+                    if isinstance(event, Data):
+                        for frame in self._parser.feed(event.payload):
+                            self._take(frame)
+        finally:
+            self.keys.clear()
+            if self._beating is not None:
+                self._beating.cancel()
+
+    def _take(self, frame: Frame | HeartBeat) -> None:
+        if isinstance(frame, HeartBeat):
+            self._node.heart_beats += 1
+            return
+        self._node.received.append(frame)
+        match frame.command:
+            case "CONNECT":
+                self._log_in()
+            case "SUBSCRIBE":
+                id = frame.get("id") or ""
+                assert id not in self.keys, "RabbitMQ would close the connection"
+                self.keys[id] = (frame.get("destination") or "").rpartition("/")[2]
+                if self._node.answers:
+                    self.send("RECEIPT", ("receipt-id", frame.get("receipt") or ""))
+            case "UNSUBSCRIBE":
+                del self.keys[frame.get("id") or ""]
+
+    def _log_in(self) -> None:
+        self._node.logins += 1
+        if self._node.refuses is not None:
+            self.send("ERROR", ("message", self._node.refuses))
+            return
+        beats = self._node.beats
+        self.send("CONNECTED", ("version", "1.2"), ("heart-beat", f"{beats},{beats}"))
+        self._beating = asyncio.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._node.beats / 2000)
+            self._writer.write(build(Opcode.TEXT, b"\n"))
+
+
+@asynccontextmanager
+async def serving(fake: FakeNode) -> AsyncIterator[FakeNode]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            if fake.deaf:
+                await reader.read()
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(_upgrade(head))
+            session = Session(fake, writer)
+            fake.sessions.append(session)
+            await session.run(reader)
+        except (asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+            tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", fake.port)
+    fake.port = server.sockets[0].getsockname()[1]
+    try:
+        yield fake
+    finally:
+        server.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _upgrade(head: bytes) -> bytes:
+    (key,) = (
+        line.split(b":", 1)[1].strip()
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key:")
+    )
+    accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\nSec-WebSocket-Protocol: v12.stomp\r\n\r\n"
+    )

@@ -1,0 +1,337 @@
+"""A feed and nodes that fail in every way: it finds another, and says what stands."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+
+import psutil
+import pytest
+
+from broker import feed as feed_module
+from broker.balancer import Balancer
+from broker.credentials import Credentials
+from broker.feed import Feed
+from broker.node import Node
+from broker.stomp import Frame
+from broker.ticker import Ticker
+from broker.upstream import Upstream, open_session
+from broker.wsframes import Opcode, build
+from tests.integration.live.fake_node import FakeNode, serving
+
+_TIMEOUT = 20
+
+
+class Listener:
+    """Remembers what it is told; what it waits for comes in time or the test fails."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+        self.fails = False
+        self._changed = asyncio.Event()
+
+    def standing(self, feed: int, key: str) -> None:
+        self._tell("standing", key)
+
+    def arrived(self, feed: int, key: str, message: Frame) -> None:
+        if self.fails:
+            raise ZeroDivisionError
+        self._tell("arrived", key, message.body.decode())
+
+    def lost(self, feed: int) -> None:
+        self._tell("lost")
+
+    def count(self, *what: str) -> int:
+        return self.told.count(what)
+
+    async def hears(self, *what: str, times: int = 1) -> None:
+        async with asyncio.timeout(_TIMEOUT):
+            while self.count(*what) < times:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _tell(self, *what: str) -> None:
+        self.told.append(what)
+        self._changed.set()
+
+
+class Stage:
+    def __init__(self, nodes: list[FakeNode], feed: Feed, listener: Listener) -> None:
+        self.nodes = nodes
+        self.feed = feed
+        self.listener = listener
+
+    @property
+    def on(self) -> FakeNode:
+        """The node where the feed is."""
+        (found,) = (node for node in self.nodes if node.name == self.feed.node)
+        return found
+
+    @property
+    def idle(self) -> FakeNode:
+        (found,) = (node for node in self.nodes if node.name != self.feed.node)
+        return found
+
+
+@asynccontextmanager
+async def stage(*nodes: FakeNode, start: bool = True) -> AsyncIterator[Stage]:
+    """A feed before these nodes; afterwards nothing of it is left."""
+    tasks, sockets = asyncio.all_tasks(), open_sockets()
+    async with AsyncExitStack() as stack:
+        for node in nodes:
+            if not node.port:
+                await stack.enter_async_context(serving(node))
+        listener = Listener()
+        loop = asyncio.get_running_loop()
+        made = Feed(
+            0,
+            acquire=Balancer(
+                [node.node for node in nodes],
+                clock=loop.time,
+                rng=Random(1),  # noqa: S311 - the same course every time
+            ).acquire,
+            session=_session,
+            listener=listener,
+            ticker=Ticker(),
+            frame_bytes=65_536,
+            rng=Random(1),  # noqa: S311
+        )
+        if start:
+            made.start()
+        try:
+            yield Stage(list(nodes), made, listener)
+        finally:
+            await made.close()
+    assert asyncio.all_tasks() == tasks
+    assert open_sockets() <= sockets
+
+
+async def _session(node: Node) -> Upstream:
+    account = Credentials("gateway", "secret", "/")
+    return await open_session(node, account, timeout=2, heart_beat=(200, 100))
+
+
+def open_sockets() -> Counter[int]:
+    """Listening ports and those at the far end of connections."""
+    return Counter(
+        each.raddr.port if each.raddr else 0
+        for each in psutil.Process().net_connections("tcp")
+        if each.status in ("ESTABLISHED", "LISTEN")
+    )
+
+
+async def until(what: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _TIMEOUT
+    while not what():
+        assert loop.time() < end
+        await asyncio.sleep(0.01)
+
+
+def test_a_subscription_stands_when_the_node_says_so_and_brings_what_is_published() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k.1")
+            here.feed.subscribe("k.1")
+            await here.listener.hears("standing", "k.1")
+            here.on.session.publish("k.1", b"hello")
+            here.on.session.publish("k.2", b"nobody's")
+            await here.listener.hears("arrived", "k.1", "hello")
+            subscribes = [f for f in here.on.received if f.command == "SUBSCRIBE"]
+            assert [f.get("destination") for f in subscribes] == ["/exchange/amq.topic/k.1"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_unsubscribed_is_given_up_and_may_come_back_under_another_id() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            (old,) = here.on.subscribed()
+            here.feed.unsubscribe("k")
+            here.feed.unsubscribe("k")
+            await until(lambda: here.on.subscribed() == {})
+            # Still on its way from the node.
+            here.on.session.send("MESSAGE", ("subscription", old), ("message-id", "1"), body=b"x")
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k", times=2)
+            assert old not in here.on.subscribed()
+            assert here.listener.count("arrived", "k", "x") == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_cannot_be_dialled_leads_to_the_other() -> None:
+    async def scenario() -> None:
+        dead, alive = FakeNode("a", port=1), FakeNode("b")
+        async with stage(dead, alive) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            assert here.feed.node == "b"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("fate", ["dropped", "error", "silent", "nonsense"])
+def test_whatever_ends_a_session_everything_is_subscribed_anew_elsewhere(fate: str) -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a"), FakeNode("b")) as here:
+            for key in ("k.1", "k.2"):
+                here.feed.subscribe(key)
+                await here.listener.hears("standing", key)
+            first = here.on
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            match fate:
+                case "dropped":
+                    first.session.drop()
+                case "error":
+                    first.session.send("ERROR", ("message", "no more"))
+                case "silent":
+                    first.session.hang()
+                case "nonsense":
+                    first.session.write(b"\xff\xff")
+            await here.listener.hears("lost")
+            assert loop.time() - began < 2, "silence of 2.5 heart-beats of 100 ms"
+            first.answers = True
+            for key in ("k.1", "k.2"):
+                await here.listener.hears("standing", key, times=2)
+            here.on.session.publish("k.2", b"again")
+            await here.listener.hears("arrived", "k.2", "again")
+            # What was subscribed or given up while there was no node counts, too.
+            assert sorted(here.on.subscribed().values()) == ["k.1", "k.2"]
+            await until(lambda: not first.subscribed() or first is here.on)
+
+    asyncio.run(scenario())
+
+
+def test_what_changes_while_there_is_no_node_counts_on_the_next() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a"), start=False) as here:
+            here.feed.subscribe("gone")
+            here.feed.subscribe("stays")
+            here.feed.unsubscribe("gone")
+            here.feed.start()
+            await here.listener.hears("standing", "stays")
+            assert list(here.on.subscribed().values()) == ["stays"]
+
+    asyncio.run(scenario())
+
+
+def test_it_beats_so_that_the_node_knows_it_is_there() -> None:
+    async def scenario() -> None:
+        node = FakeNode("a")
+        async with stage(node):
+            await until(lambda: node.heart_beats >= 3)
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_beats_but_answers_no_subscribe_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed_module, "_ANSWER_WITHIN", 0.3)
+
+    async def scenario() -> None:
+        async with stage(FakeNode("a", answers=False)) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("lost")
+            here.nodes[0].answers = True
+            await here.listener.hears("standing", "k")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["refused", "broken off"])
+def test_a_node_that_always_fails_is_asked_again_but_ever_less_often(
+    fault: str,
+) -> None:
+    async def scenario() -> None:
+        node = FakeNode("a", refuses="Bad CONNECT" if fault == "refused" else None)
+        async with stage(node) as here:
+            here.feed.subscribe("k")
+            loop = asyncio.get_running_loop()
+            end = loop.time() + 2
+            while loop.time() < end:
+                if node.refuses is None and node.sessions:
+                    node.session.drop()
+                await asyncio.sleep(0.005)
+            assert 2 <= node.logins <= 9
+
+    asyncio.run(scenario())
+
+
+def test_a_message_that_nobody_can_handle_ends_the_session_and_not_the_feed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            here.listener.fails = True
+            here.on.session.publish("k", b"poison")
+            await here.listener.hears("lost")
+            here.listener.fails = False
+            await here.listener.hears("standing", "k", times=2)
+            here.on.session.publish("k", b"food")
+            await here.listener.hears("arrived", "k", "food")
+
+    asyncio.run(scenario())
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_message_that_is_no_stomp_is_left_out_and_costs_nobody_the_session() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            (id,) = here.on.subscribed()
+            for evil in (b"\xff", b"\0", b"no colon\nx"):
+                frame = b"MESSAGE\nsubscription:%b\nevil:%b\n\nbody\0\n" % (id.encode(), evil)
+                here.on.session.write(build(Opcode.BINARY, frame))
+            here.on.session.publish("k", b"good")
+            await here.listener.hears("arrived", "k", "good")
+            assert here.listener.count("lost") == 0
+
+    asyncio.run(scenario())
+
+
+def test_many_headers_of_a_producer_do_not_end_the_session() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            (id,) = here.on.subscribed()
+            many = [(f"h{n}", "x" * 100) for n in range(300)]
+            here.on.session.send("MESSAGE", ("subscription", id), *many, body=b"well dressed")
+            await here.listener.hears("arrived", "k", "well dressed")
+            assert here.listener.count("lost") == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_flood_leaves_the_loop_to_others() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            for _ in range(20_000):
+                here.on.session.publish("k", b"x" * 200)
+            turns = 0
+            while here.listener.count("arrived", "k", "x" * 200) < 20_000:
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns > 20
+
+    asyncio.run(scenario())
+
+
+def test_closing_in_the_middle_of_a_dial_leaves_nothing() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", deaf=True)) as here:
+            await until(lambda: here.feed.node)
+            await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())

@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,7 +25,7 @@ from gateway.auth import tokens
 from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
 from gateway.auth.names import user_name
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, load
 from gateway.doctor import Finding
 from gateway.store import Account, Store
 
@@ -37,9 +38,9 @@ class Unusable(Exception):
     """The command cannot be carried out as given; the text says why."""
 
 
-def serve(_: argparse.Namespace, settings: Config) -> int:
+def serve(options: argparse.Namespace, settings: Config) -> int:
     """Run the gateway until it is told to stop."""
-    _run(main.serve(settings))
+    _run(main.serve(settings, read=partial(load, options.config)))
     return 0
 
 

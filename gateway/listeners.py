@@ -61,6 +61,10 @@ class Listener:
             host = "localhost"
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    def use(self, tls: ssl.SSLContext) -> None:
+        """Show this certificate to those who connect from now on; connections that stand stay."""
+        self._server.ssl_options = tls
+
     def no_keep_alive(self) -> None:
         """Answer with ``Connection: close`` from now on, also on connections that are open
         (RFC 9112, section 9.6)."""

@@ -152,8 +152,26 @@ def _on_one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+#: From which level on others' lines are shown to whoever did not ask for all of them.
+_QUIET: Final = {
+    # Every connection and every statement.
+    "aiosqlite": logging.WARNING,
+    "alembic": logging.WARNING,
+    "asyncio": logging.WARNING,
+    # A line for every scanner that breaks off a handshake or talks no HTTP.
+    "tornado.general": logging.ERROR,
+    # Whoever calls them says what fails; they say it once more, with tracebacks.
+    "aiormq": logging.CRITICAL,
+    "pamqp": logging.CRITICAL,
+    "pika": logging.CRITICAL,
+}
+
+
 def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
-    """Send the root logger's lines to ``stream`` in the configured form, and only there."""
+    """Send the root logger's lines to ``stream`` in the configured form, and only there.
+
+    May be called again with something else.
+    """
     redact = Redaction(known_secrets)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(redact) if log.format == "json" else PlainFormatter(redact))
@@ -163,12 +181,5 @@ def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     root.addHandler(handler)
     root.setLevel(log.level.upper())
     logging.captureWarnings(capture=True)
-    if log.level != "debug":
-        # Every connection and every statement: of use only to somebody who asked for it.
-        for chatty in ("aiosqlite", "alembic", "asyncio"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        # A line for every scanner that breaks off a handshake or talks no HTTP.
-        logging.getLogger("tornado.general").setLevel(logging.ERROR)
-        # Whoever calls them says what fails; they say it once more, with tracebacks.
-        for noisy in ("aiormq", "pamqp", "pika"):
-            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(logging.NOTSET if log.level == "debug" else level)

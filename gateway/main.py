@@ -7,7 +7,7 @@ import logging
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,9 +35,7 @@ from gateway.auth.passcodes import Passcodes
 from gateway.auth.permissions import Permissions
 from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
-from gateway.auth.tokens import Tokens, key_source
-from gateway.config import Config, Limits
-from gateway.domain.identity import ADMIN, HOST
+from gateway.config import Config
 from gateway.drain import Drain, leaving
 from gateway.handlers.credentials import Credentials
 from gateway.handlers.readiness import PublisherState, Readiness
@@ -55,6 +53,8 @@ from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits
 from gateway.messages.ports import Publisher as Confirming
 from gateway.metrics import Metrics
+from gateway.reload import Reload
+from gateway.reloadable import Reloadable, login_rate, tokens_for
 from gateway.rooms import PrivateQueues, Rooms
 from gateway.store import Account, Store
 
@@ -64,8 +64,9 @@ logger = logging.getLogger(__name__)
 _FEEDS: Final = 2
 
 
-async def serve(config: Config) -> None:
-    """Serve until SIGTERM or ``POST /drain``, and leave calmly.
+async def serve(config: Config, *, read: Callable[[], Config]) -> None:
+    """Serve until SIGTERM or ``POST /drain``, and leave calmly. SIGHUP: ``read`` the configuration
+    again and put in force what can be.
 
     SIGINT or a second signal leaves without the drain time, one more without anything. Raises
     :class:`ConfigError`, :class:`StartError`, :class:`StoreUnavailable`.
@@ -82,7 +83,11 @@ async def serve(config: Config) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number)
+    # Left to itself it would end the process.
+    loop.add_signal_handler(signal.SIGHUP, logger.warning, "SIGHUP: not serving yet")
     async with running(config, drain) as serving:
+        changes = serving.reloadable.changes(serving.public)
+        loop.add_signal_handler(signal.SIGHUP, Reload(config, read=read, changes=changes))
         logger.info("serving %s, internal %s", serving.public.url, serving.internal.url)
         await drain.wait()
         serving.public.no_keep_alive()
@@ -97,6 +102,7 @@ class Serving:
     public: Listener
     internal: Listener
     registry: Registry
+    reloadable: Reloadable
 
 
 @asynccontextmanager
@@ -181,7 +187,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         public.open(server.address, server.port)
         # Whatever ends it, nothing new is taken from here on.
         stack.callback(drain.begin, "stopping")
-        yield Serving(public, internal, gateway.registry)
+        yield Serving(public, internal, gateway.registry, gateway.reloadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,7 @@ class Gateway:
     registry: Registry
     hub: Hub
     ticker: Ticker
+    reloadable: Reloadable
 
 
 class BrokerPublisher(Confirming, PrivateQueues, PublisherState, Protocol):
@@ -220,7 +227,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     permissions = Permissions(memberships, access)
     passcodes = Passcodes(secret, clock=time.time)
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time)
-    credentials = Credentials(sessions=sessions, tokens=_tokens(config, access), clock=time.time)
+    credentials = Credentials(sessions=sessions, tokens=tokens_for(config, access), clock=time.time)
     pipeline = Pipeline(
         store,
         outbox,
@@ -232,10 +239,11 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
             confirm_timeout=broker.confirm_timeout,
         ),
     )
+    post_rate = RateLimiter(limits.posts_per_second, limits.posts_burst, clock=time.monotonic)
     intake = Intake(
         pipeline,
         permissions,
-        rates=RateLimiter(limits.posts_per_second, limits.posts_burst, clock=time.monotonic),
+        rates=post_rate,
         clock=_now,
     )
     registry = Registry(limit=limits.connections, per_user=limits.connections_per_user)
@@ -262,7 +270,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         drain=drain,
         intake=intake,
         limits=limits,
-        login_rate=_logins(limits),
+        login_rate=RateLimiter(*login_rate(limits), clock=time.monotonic),
         metrics=metrics,
         origins=Origins(config.server.origins),
         permissions=permissions,
@@ -311,6 +319,14 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         registry,
         hub,
         ticker,
+        Reloadable(
+            config=config,
+            access=access,
+            live=live,
+            pipeline=pipeline,
+            post_rate=post_rate,
+            services=services,
+        ),
     )
 
 
@@ -353,21 +369,6 @@ def _feeds(
             )
         )
     return feeds
-
-
-def _logins(limits: Limits) -> RateLimiter:
-    burst = max(1, int(limits.logins_per_minute))
-    return RateLimiter(limits.logins_per_minute / 60, burst, clock=time.monotonic)
-
-
-def _tokens(config: Config, access: AccessRules) -> Tokens | None:
-    if config.auth.jwt is None:
-        return None
-    return Tokens(
-        config.auth.jwt,
-        key_source(config.auth.jwt, clock=time.monotonic),
-        known_roles=access.roles | {ADMIN, HOST},
-    )
 
 
 def _now() -> datetime:

@@ -51,7 +51,7 @@ class PrivateQueues(Protocol):
 
 
 class KnownMemberships(Protocol):
-    def invalidate(self, room: int, user: str | None = None) -> None: ...
+    def invalidate(self, room: int) -> None: ...
 
 
 class LiveConnections(Protocol):
@@ -77,7 +77,7 @@ class Rooms:
         self._queues = queues
         self._memberships = memberships
         self._live = live
-        self._max_members = max_members
+        self.max_members = max_members
         self._clock = clock
 
     async def create(self, title: str, members: Mapping[str, MemberRole]) -> Room:
@@ -85,8 +85,8 @@ class Rooms:
 
         Raises :class:`BrokerUnavailable`, and then there is no room; :class:`LastHost`.
         """
-        if len(members) > self._max_members:
-            raise Invalid(f"members: a room may have {self._max_members} at most")
+        if len(members) > self.max_members:
+            raise Invalid(f"members: a room may have {self.max_members} at most")
         room = await self._store.create_room(title, members, self._clock())
         try:
             await self.ensure_private_queue(room.id)
@@ -135,10 +135,10 @@ class Rooms:
         Raises :class:`UnknownRoom`, :class:`RoomClosed`, :class:`LastHost`, :class:`Invalid`.
         """
         before = await self._membership(number, member.user)
-        if before.role is None and len(await self._store.members(number)) >= self._max_members:
-            raise Invalid(f"a room may have {self._max_members} members at most")
+        if before.role is None and len(await self._store.members(number)) >= self.max_members:
+            raise Invalid(f"a room may have {self.max_members} members at most")
         await self._store.set_member(number, member.user, member.role)
-        self._memberships.invalidate(number, member.user)
+        self._memberships.invalidate(number)
         if before.role is MemberRole.HOST and member.role is not MemberRole.HOST:
             self._live.end_membership(
                 number, member.user, Removed(f"you are no host of room {number} any more")
@@ -151,7 +151,7 @@ class Rooms:
         """
         if not await self._store.remove_member(number, user):
             raise UnknownMember(f"{user} is no member of room {number}")
-        self._memberships.invalidate(number, user)
+        self._memberships.invalidate(number)
         self._live.end_membership(
             number, user, Removed(f"your membership of room {number} was ended")
         )

@@ -37,6 +37,10 @@ class AccessRules:
                 for rule in getattr(table, direction):
                     self._add(rule, table.roles, direction, where=f"access.{number}.{direction}")
 
+    def replace(self, other: AccessRules) -> None:
+        """Let the other's rules count from now on."""
+        self._patterns, self._everything = other._patterns, other._everything
+
     @property
     def roles(self) -> frozenset[str]:
         """Every role for which something is open."""

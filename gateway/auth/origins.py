@@ -16,6 +16,10 @@ class Origins:
     """The allow-list of the configuration; nothing else is allowed, not even the own host."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
+        self.replace(allowed)
+
+    def replace(self, allowed: Iterable[str]) -> None:
+        """Let this list count from now on."""
         self._allowed = frozenset(_as_browsers_write(origin) for origin in allowed)
 
     def check(self, origin: str | None) -> None:

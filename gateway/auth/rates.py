@@ -18,12 +18,16 @@ class RateLimiter:
     def __init__(
         self, rate: float, burst: int, *, clock: Callable[[], float], capacity: int = 10_000
     ) -> None:
-        self._interval = 1 / rate
-        self._allowance = (burst - 1) * self._interval
+        self.replace(rate, burst)
         self._clock = clock
         self._capacity = capacity
         # One number a bucket: when it will be full again. A full one need not be remembered.
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+
+    def replace(self, rate: float, burst: int) -> None:
+        """Let these count from now on; what was taken before stays taken."""
+        self._interval = 1 / rate
+        self._allowance = (burst - 1) * self._interval
 
     def check(self, key: Hashable) -> None:
         """Take one token. Raises :class:`RateLimited` with the seconds until there is one."""

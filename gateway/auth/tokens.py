@@ -28,8 +28,8 @@ class Tokens:
     """
 
     def __init__(self, settings: Settings, keys: KeySource, *, known_roles: frozenset[str]) -> None:
-        self._settings = settings
-        self._keys = keys
+        self.settings = settings
+        self.keys = keys
         self._known_roles = known_roles
 
     async def verify(self, token: str) -> Identity:
@@ -38,20 +38,20 @@ class Tokens:
         """
         if len(token) > MAX_BYTES or not token.isascii():
             raise TokenInvalid(f"a token is ASCII and has {MAX_BYTES} bytes at most")
-        algorithms = self._keys.algorithms
+        algorithms = self.keys.algorithms
         header = _header(token)
         algorithm = header.get("alg")
         if algorithm not in algorithms:
             raise TokenInvalid(f"a token is signed by {' or '.join(algorithms)} here")
-        key = await self._keys.key(algorithm, header.get("kid"))
+        key = await self.keys.key(algorithm, header.get("kid"))
         return self._identity(self._claims(token, key, algorithms))
 
     async def close(self) -> None:
         """End what is under way to fetch keys."""
-        await self._keys.close()
+        await self.keys.close()
 
     def _claims(self, token: str, key: Any, algorithms: tuple[str, ...]) -> dict[str, Any]:
-        settings = self._settings
+        settings = self.settings
         try:
             return jwt.decode(
                 token,
@@ -78,7 +78,7 @@ class Tokens:
             raise TokenInvalid("the token is malformed") from error
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
-        settings = self._settings
+        settings = self.settings
         try:
             user = user_name(claims[settings.user_claim])
         except ValueError as error:

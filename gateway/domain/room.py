@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -34,3 +35,14 @@ class Membership:
 
     is_open: bool
     role: MemberRole | None
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Everybody's membership of a room."""
+
+    is_open: bool
+    roles: Mapping[str, MemberRole]
+
+    def of(self, user: str) -> Membership:
+        return Membership(self.is_open, self.roles.get(user))

@@ -25,10 +25,15 @@ class Credentials:
         self, *, sessions: Sessions, tokens: Tokens | None, clock: Callable[[], float]
     ) -> None:
         self._sessions = sessions
-        self._tokens = tokens
+        self._clock = clock
         # Apart: neither may stand for the other.
         self._known_sessions = Verified(clock=clock)
-        self._known_tokens = Verified(clock=clock)
+        self.accept(tokens)
+
+    def accept(self, tokens: Tokens | None) -> None:
+        """Let these decide from now on, also about tokens that were found true before."""
+        self.tokens = tokens
+        self._known_tokens = Verified(clock=self._clock)
 
     def given(self, request: HTTPServerRequest) -> bool:
         """Whether the request says who it comes from, true or not."""
@@ -50,12 +55,13 @@ class Credentials:
 
     async def verify(self, token: str) -> Identity:
         """Who a JWT is for. Raises :class:`NotAuthenticated`."""
-        if self._tokens is None:
+        tokens, known = self.tokens, self._known_tokens
+        if tokens is None:
             raise TokenInvalid("tokens are not taken here: the gateway knows no issuer (auth.jwt)")
-        identity = self._known_tokens.get(token)
+        identity = known.get(token)
         if identity is None:
-            identity = await self._tokens.verify(token)
-            self._known_tokens.add(token, identity)
+            identity = await tokens.verify(token)
+            known.add(token, identity)
         return identity
 
     def _session(self, cookie: str) -> Identity:

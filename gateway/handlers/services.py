@@ -20,9 +20,9 @@ from gateway.rooms import Rooms
 from gateway.store import Account, Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Services:
-    """``clock`` gives seconds since the epoch."""
+    """``clock`` gives seconds since the epoch. ``limits`` may be replaced while serving."""
 
     accounts: Accounts[Account]
     clock: Callable[[], float]

@@ -68,9 +68,11 @@ class TokenVerifier(Protocol):
     async def verify(self, token: str) -> Identity: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
-    """What every connection works with. ``clock`` is Unix time; all times are seconds."""
+    """What every connection works with. ``clock`` is Unix time; all times are seconds.
+
+    Limits that are replaced count for the connections that come then."""
 
     topology: Topology
     tokens: TokenVerifier
@@ -166,7 +168,9 @@ class Connection:
         self._ended = True
         self._release()
         code = CloseCode.NORMAL if error is None else outcome(error).close_code
-        if error is not None:
+        if error is None:
+            logger.info("closing with %d: the client has asked for it", code)
+        else:
             if not told:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
             logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)

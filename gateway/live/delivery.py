@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.stomp import Frame, escape
+from broker.topology import Stream
 from broker.wsframes import Opcode, build
 from gateway.domain.message import Message
 
@@ -37,6 +38,16 @@ class Delivery:
 def head(subscription: str) -> bytes:
     """The beginning of every MESSAGE of a subscription."""
     return f"MESSAGE\nsubscription:{escape(subscription)}\n".encode()
+
+
+def number_of(frame: Frame, stream: Stream) -> int | None:
+    """The ``seq`` that the pipeline gave a feed's MESSAGE; other producers' messages have none,
+    whatever they call so."""
+    text = frame.get("seq") or ""
+    if (frame.get("room"), frame.get("audience")) != (str(stream.room), stream.audience):
+        return None
+    number = text.isascii() and text.isdigit() and len(text) < 19 and text[0] != "0"
+    return int(text) if number else None
 
 
 def from_history(message: Message, destination: str) -> Delivery:

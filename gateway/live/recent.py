@@ -9,7 +9,7 @@ from gateway.live.delivery import Delivery
 
 #: Messages and bytes kept per topic.
 MESSAGES: Final = 256
-BYTES: Final = 512 * 1024
+BYTES: Final = 128 * 1024
 
 
 class Recent:

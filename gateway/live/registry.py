@@ -24,11 +24,12 @@ class Member(Protocol):
 
 
 class Registry:
-    """``limit`` connections in all, ``per_user`` of one user. Retry times are seconds."""
+    """``limit`` connections in all, ``per_user`` of one user, both replaceable; who is in
+    stays in. Retry times are seconds."""
 
     def __init__(self, *, limit: int, per_user: int) -> None:
-        self._limit = limit
-        self._per_user = per_user
+        self.limit = limit
+        self.per_user = per_user
         self._users: dict[Member, str | None] = {}
         self._by_user: defaultdict[str, set[Member]] = defaultdict(set)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -41,8 +42,8 @@ class Registry:
 
     def check_capacity(self) -> None:
         """Raises :class:`NoCapacity`."""
-        if len(self._users) >= self._limit:
-            raise NoCapacity(f"this gateway serves {self._limit} connections", retry_after=5.0)
+        if len(self._users) >= self.limit:
+            raise NoCapacity(f"this gateway serves {self.limit} connections", retry_after=5.0)
 
     def serve(self, connection: Member) -> None:
         """Run the connection, and know it until it is gone."""
@@ -54,8 +55,8 @@ class Registry:
     def admit(self, connection: Member, user: str) -> None:
         """The connection is known to be this user's. Raises :class:`NoCapacity`."""
         own = self._by_user[user]
-        if len(own) >= self._per_user:
-            raise NoCapacity(f"at most {self._per_user} connections per user", retry_after=5.0)
+        if len(own) >= self.per_user:
+            raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
         own.add(connection)
         self._users[connection] = user
 

@@ -11,7 +11,7 @@ from typing import Final
 from broker.stomp import Frame
 from broker.topology import Stream
 from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
-from gateway.live.delivery import Delivery, from_broker, from_history
+from gateway.live.delivery import Delivery, from_broker, from_history, number_of
 from gateway.live.fanout import Batch, FanOut, Outlet, Subscriber
 from gateway.live.pages import PAGE, History, Pages
 from gateway.live.recent import Recent
@@ -82,7 +82,7 @@ class Topic:
             self._doubt_everything(_PATIENCE)
 
     def arrived(self, feed: int, message: Frame) -> None:
-        seq = self._number_of(message)
+        seq = number_of(message, self.stream)
         if seq is None:
             self._pass_once(feed, message)
         elif self._sequencer is None:
@@ -158,17 +158,6 @@ class Topic:
             self._filling.cancel()
 
     # What comes
-
-    def _number_of(self, message: Frame) -> int | None:
-        """The number that the pipeline gave it; other producers' messages have none, whatever they
-        call ``seq``."""
-        text = message.get("seq") or ""
-        ours = (message.get("room"), message.get("audience")) == (
-            str(self.stream.room),
-            self.stream.audience,
-        )
-        number = ours and text.isascii() and text.isdigit() and len(text) < 19 and text[0] != "0"
-        return int(text) if number else None
 
     def _pass_once(self, feed: int, message: Frame) -> None:
         # An empty id is no id.

@@ -47,7 +47,10 @@ class PipelineLimits:
 
 
 class Pipeline:
-    """What every message of a member goes through. Whether the member may is asked before."""
+    """What every message of a member goes through. Whether the member may is asked before.
+
+    ``limits`` may be replaced at any time.
+    """
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class Pipeline:
         self._outbox = outbox
         self._publisher = publisher
         self._topology = topology
-        self._limits = limits
+        self.limits = limits
         self._in_hand = 0
         self._all_answered = asyncio.Event()
         self._all_answered.set()
@@ -88,7 +91,7 @@ class Pipeline:
                 return await self._pass_on(draft.numbered(None))
             stored = await self._commits.append(draft)
             published = stored.published or await self._outbox.confirmed(
-                stored.message, within=self._limits.confirm_timeout
+                stored.message, within=self.limits.confirm_timeout
             )
             return Receipt(stored.message, published)
 
@@ -104,7 +107,7 @@ class Pipeline:
     def _admission(self) -> Iterator[None]:
         if self._closing:
             raise Draining("this gateway is leaving", retry_after=RETRY_AFTER)
-        if self._in_hand >= self._limits.posts:
+        if self._in_hand >= self.limits.posts:
             raise NoCapacity("too many messages at once", retry_after=RETRY_AFTER)
         self._in_hand += 1
         self._all_answered.clear()
@@ -120,15 +123,15 @@ class Pipeline:
             size = len(draft.numbered(None).encode())
         except (TypeError, ValueError, RecursionError) as error:
             raise Invalid("body must be JSON: no NaN, no infinity, no endless nesting") from error
-        if size > self._limits.message_bytes:
+        if size > self.limits.message_bytes:
             raise TooLarge(
-                f"the message has {size} bytes as JSON; the limit is {self._limits.message_bytes}"
+                f"the message has {size} bytes as JSON; the limit is {self.limits.message_bytes}"
             )
 
     async def _pass_on(self, message: Message) -> Receipt:
         try:
             await self._publisher.publish(
-                publication(message, self._topology), self._limits.confirm_timeout
+                publication(message, self._topology), self.limits.confirm_timeout
             )
         except NotConfirmed:
             return Receipt(message, published=False)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, Row, and_, delete, false, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, false, func, insert, select, update
 
 from broker.topology import Audience
-from gateway.domain.room import Member, MemberRole, Membership, Room
+from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import LastHost, UnknownRoom
 from gateway.store.tables import members, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
+
+#: Made once: it is the one query that every subscription and post may ask.
+_ROSTER: Final = (
+    select(rooms.c.closed_at, members.c.user_id, members.c.role)
+    .outerjoin(members)
+    .where(rooms.c.id == bindparam("room"))
+)
 
 
 def create(
@@ -88,6 +96,16 @@ def membership(connection: Connection, number: int, user: str) -> Membership | N
     if row is None:
         return None
     return Membership(row.closed_at is None, None if row.role is None else MemberRole(row.role))
+
+
+def roster(connection: Connection, number: int) -> Roster | None:
+    if not is_room(number):
+        return None
+    rows = connection.execute(_ROSTER, {"room": number}).all()
+    if not rows:
+        return None
+    roles = {row.user_id: MemberRole(row.role) for row in rows if row.role is not None}
+    return Roster(rows[0].closed_at is None, roles)
 
 
 def list_members(connection: Connection, number: int) -> list[Member]:

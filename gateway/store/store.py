@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from broker.topology import Stream
 from gateway.domain.message import Draft, Message
-from gateway.domain.room import Member, MemberRole, Membership, Room
+from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import accounts, history, leases, outbox, retention, rooms
 from gateway.store.database import Database
@@ -86,6 +86,10 @@ class Store:
     async def membership(self, room: int, user: str) -> Membership | None:
         """None: there is no such room."""
         return await self._database.read(partial(rooms.membership, number=room, user=user))
+
+    async def roster(self, room: int) -> Roster | None:
+        """None: there is no such room."""
+        return await self._database.read(partial(rooms.roster, number=room))
 
     async def members(self, room: int) -> list[Member]:
         """By user; empty for a room that does not exist."""

@@ -150,7 +150,10 @@ class Crowd:
         match command:
             case Connect():
                 self._followers = [self._follower(each, command.first) for each in command.clients]
-                return await self._connect(self._followers, command.at_once, command.authority)
+                connected = await self._connect(self._followers, command.at_once, command.authority)
+                # Who did not get in has been told of; the others have to stay.
+                self._followers = [each for each in self._followers if each.joined]
+                return connected
             case Watch(on):
                 for follower in self._followers:
                     follower.delays = [] if on else None

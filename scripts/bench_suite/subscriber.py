@@ -58,6 +58,11 @@ class Subscriber(asyncio.BufferedProtocol):
         self._head = b""
         self._transport: asyncio.Transport
 
+    @property
+    def joined(self) -> bool:
+        """Whether it has been ready, lost since or not."""
+        return self.ready.done() and self.ready.exception() is None
+
     def send(self, command: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
         frame = serialise(command, list(headers), body)
         self._transport.write(build(Opcode.TEXT, frame, mask=MASK))

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,7 +37,9 @@ class Closed(Exception):
 
 
 class StompClient:
-    """`headers` go with the handshake. Receiving waits for a bounded time."""
+    """`headers` go with the handshake; `authority`: the one to trust on `wss://`. Receiving waits
+    for a bounded time.
+    """
 
     def __init__(
         self,
@@ -45,8 +48,9 @@ class StompClient:
         headers: dict[str, str] | None = None,
         subprotocols: Sequence[str] = ("v12.stomp",),
         origin: str | None = None,
+        authority: Path | None = None,
     ) -> None:
-        self.socket = websocket.WebSocket()
+        self.socket = websocket.WebSocket(sslopt={"ca_certs": str(authority)} if authority else {})
         self.socket.settimeout(_TIMEOUT)
         self.socket.connect(  # type: ignore[no-untyped-call]
             url,

@@ -88,6 +88,12 @@ async def test_membership_tells_role_and_strangers(store: Store) -> None:
     assert await store.membership(room.id, "hanna") == Membership(True, HOST)
     assert await store.membership(room.id, "paul") == Membership(True, PARTICIPANT)
     assert await store.membership(room.id, "eve") == Membership(True, None)
+    roster = await store.roster(room.id)
+    assert roster is not None
+    for user in ("hanna", "paul", "eve"):
+        assert roster.of(user) == await store.membership(room.id, user)
+    assert await store.roster(room.id + 1) is None
+    assert await store.roster(2**70) is None
 
 
 @pytest.mark.gen_test

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-
-import pytest
 
 from gateway.auth.memberships import LIFETIME, Memberships
-from gateway.domain.room import MemberRole, Membership
+from gateway.domain.room import MemberRole, Membership, Roster
 from gateway.errors import StoreUnavailable
 from tests.unit.auth.clock import Clock
 
@@ -17,15 +14,21 @@ NOBODY = Membership(is_open=True, role=None)
 
 
 class Source:
-    def __init__(self) -> None:
-        self.asked: list[tuple[int, str]] = []
-        self.answer: Membership | None = HOST
-        self.meanwhile: Callable[[], None] = lambda: None
+    """A store with kim as the host of every room; reads wait while it is held."""
 
-    async def membership(self, room: int, user: str) -> Membership | None:
-        self.asked.append((room, user))
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.answer: Roster | None = Roster(is_open=True, roles={"kim": MemberRole.HOST})
+        self.error: StoreUnavailable | None = None
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def roster(self, room: int) -> Roster | None:
+        self.asked.append(room)
         answer = self.answer
-        self.meanwhile()
+        await self.free.wait()
+        if self.error is not None:
+            raise self.error
         return answer
 
 
@@ -38,10 +41,16 @@ def ask(memberships: Memberships, room: int = 1, user: str = "kim") -> Membershi
     return asyncio.run(memberships.membership(room, user))
 
 
+async def turns() -> None:
+    """What was begun has come as far as it can."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 def test_a_membership_is_remembered_for_its_lifetime_and_no_longer() -> None:
     memberships, source, clock = made()
     assert ask(memberships) == HOST
-    source.answer = NOBODY
+    source.answer = Roster(is_open=True, roles={})
     clock.now += LIFETIME - 0.01
     assert ask(memberships) == HOST
     clock.now += 0.01
@@ -61,61 +70,88 @@ def test_an_unknown_room_is_remembered_too() -> None:
     assert len(source.asked) == 1
 
 
-def test_rooms_and_users_are_kept_apart() -> None:
+def test_rooms_are_kept_apart_and_users_of_one_share_its_read() -> None:
     memberships, source, _ = made()
-    ask(memberships, 1, "kim")
-    ask(memberships, 1, "lee")
-    ask(memberships, 2, "kim")
-    assert source.asked == [(1, "kim"), (1, "lee"), (2, "kim")]
+    assert ask(memberships, 1, "kim") == HOST
+    assert ask(memberships, 1, "lee") == NOBODY
+    assert ask(memberships, 2, "kim") == HOST
+    assert source.asked == [1, 2]
 
 
-def test_one_member_can_be_forgotten() -> None:
+def test_a_class_that_comes_in_at_once_costs_one_read() -> None:
     memberships, source, _ = made()
-    for user in ("kim", "lee"):
-        ask(memberships, 1, user)
-    ask(memberships, 2, "kim")
-    memberships.invalidate(1, "kim")
-    source.asked.clear()
-    for user in ("kim", "lee"):
-        ask(memberships, 1, user)
-    ask(memberships, 2, "kim")
-    assert source.asked == [(1, "kim")]
+
+    async def storm() -> None:
+        users = ("kim", *map(str, range(500)))
+        found = await asyncio.gather(*(memberships.membership(1, user) for user in users))
+        assert found == [HOST, *[NOBODY] * 500]
+
+    asyncio.run(storm())
+    assert source.asked == [1]
 
 
-def test_a_whole_room_can_be_forgotten() -> None:
+def test_a_room_can_be_forgotten() -> None:
     memberships, source, _ = made()
-    for room, user in ((1, "kim"), (1, "lee"), (2, "kim")):
-        ask(memberships, room, user)
+    for room in (1, 2):
+        ask(memberships, room)
     memberships.invalidate(1)
     source.asked.clear()
-    for room, user in ((1, "kim"), (1, "lee"), (2, "kim")):
-        ask(memberships, room, user)
-    assert source.asked == [(1, "kim"), (1, "lee")]
+    for room in (1, 2):
+        ask(memberships, room)
+    assert source.asked == [1]
 
 
-def test_what_was_read_before_an_invalidation_is_not_remembered() -> None:
+def test_who_asks_after_an_invalidation_is_not_answered_by_a_read_of_before() -> None:
     memberships, source, _ = made()
-    source.meanwhile = lambda: memberships.invalidate(1, "kim")
-    ask(memberships)
-    source.answer, source.meanwhile = NOBODY, lambda: None
-    assert ask(memberships) == NOBODY
+
+    async def course() -> None:
+        source.free.clear()
+        before = asyncio.create_task(memberships.membership(1, "kim"))
+        await turns()
+        source.answer = Roster(is_open=True, roles={})
+        memberships.invalidate(1)
+        after = asyncio.create_task(memberships.membership(1, "kim"))
+        await turns()
+        source.free.set()
+        assert (await before, await after) == (HOST, NOBODY)
+        assert await memberships.membership(1, "kim") == NOBODY
+
+    asyncio.run(course())
+    assert source.asked == [1, 1]
 
 
-def test_no_more_are_remembered_than_there_is_room_for() -> None:
+def test_who_goes_away_takes_the_answer_from_nobody() -> None:
+    memberships, source, _ = made()
+
+    async def course() -> None:
+        source.free.clear()
+        first = asyncio.create_task(memberships.membership(1, "kim"))
+        second = asyncio.create_task(memberships.membership(1, "kim"))
+        await turns()
+        first.cancel()
+        await turns()
+        source.free.set()
+        assert await second == HOST
+
+    asyncio.run(course())
+
+
+def test_no_more_rooms_are_remembered_than_there_is_space_for() -> None:
     memberships, _, _ = made(capacity=2)
-    for user in ("kim", "lee", "park"):
-        ask(memberships, 1, user)
+    for room in (1, 2, 3):
+        ask(memberships, room)
     assert len(memberships._known) == 2
 
 
-def test_a_store_that_is_away_is_told_and_not_remembered() -> None:
+def test_a_store_that_is_away_is_told_to_all_and_not_remembered() -> None:
     memberships, source, _ = made()
+    source.error = StoreUnavailable("away")
 
-    def fail() -> None:
-        raise StoreUnavailable("away")
+    async def storm() -> None:
+        asks = (memberships.membership(1, user) for user in "abc")
+        found = await asyncio.gather(*asks, return_exceptions=True)
+        assert found == [source.error] * 3
 
-    source.meanwhile = fail
-    with pytest.raises(StoreUnavailable):
-        ask(memberships)
-    source.meanwhile = lambda: None
+    asyncio.run(storm())
+    source.error = None
     assert ask(memberships) == HOST

@@ -387,6 +387,26 @@ def test_a_removed_member_is_sent_nothing_more_in_the_middle_of_resuming() -> No
     run(scenario())
 
 
+def test_a_removed_member_is_sent_nothing_more_while_waiting_for_its_turn_to_resume() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            await joined(live)
+            for each in history.store(3):
+                live.arrived(0, published(each))
+            many = [subscriber() for _ in range(50)]
+            joining = [asyncio.create_task(live.join(each, 0)) for _, each in many]
+            await asyncio.sleep(0)
+            client, last = many[-1]
+            assert not joining[-1].done()
+            live.outlet.remove(last)
+            await asyncio.gather(*joining)
+            assert client.sink.chunks == []
+            assert many[0][0].seqs == [1, 2, 3]
+
+    run(scenario())
+
+
 def test_a_resuming_client_that_reads_slowly_is_given_a_portion_at_a_time() -> None:
     async def scenario() -> None:
         history = HistoryTwin()

@@ -1,0 +1,130 @@
+"""What a gateway that serves takes over from a new configuration, key by key."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from gateway import logs, tls
+from gateway.auth.access import AccessRules
+from gateway.auth.rates import RateLimiter
+from gateway.auth.tokens import Tokens, key_source
+from gateway.config import Config, ConfigError, Limits, secrets_of
+from gateway.domain.identity import ADMIN, HOST
+from gateway.handlers.services import Services
+from gateway.listeners import Listener
+from gateway.live.connection import Services as LiveServices
+from gateway.messages.pipeline import Pipeline
+from gateway.reload import Change, PutInForce
+
+#: The others are built into what stands; a restart changes them.
+_LIMITS: Final = (
+    "body_bytes",
+    "connections",
+    "connections_per_user",
+    "frame_bytes",
+    "logins_per_minute",
+    "page_size",
+    "posts_burst",
+    "posts_per_second",
+    "room_members",
+    "subscriptions",
+    "waiting_posts",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloadable:
+    """The parts that change, and how. ``config`` is what they were made with."""
+
+    config: Config
+    access: AccessRules
+    live: LiveServices
+    pipeline: Pipeline
+    post_rate: RateLimiter
+    services: Services
+
+    def changes(self, public: Listener) -> Mapping[Change, Collection[str]]:
+        """For :class:`gateway.reload.Reload`: each change and its keys."""
+
+        def certificate(new: Config) -> PutInForce:
+            if (new.server.tls is None) != (self.config.server.tls is None):
+                raise ConfigError("server.tls: only a restart switches TLS on or off")
+            if new.server.tls is None:
+                return _nothing
+            return partial(public.use, tls.for_clients(new.server.tls))
+
+        return {
+            certificate: ["server.tls"],
+            self._origins: ["server.origins"],
+            self._access: ["access"],
+            self._tokens: ["auth.jwt"],
+            self._limits: [f"limits.{name}" for name in _LIMITS],
+            self._log: ["log.format", "log.level"],
+        }
+
+    def _origins(self, new: Config) -> PutInForce:
+        return partial(self.services.origins.replace, new.server.origins)
+
+    def _access(self, new: Config) -> PutInForce:
+        return partial(self.access.replace, AccessRules(new.access))
+
+    def _tokens(self, new: Config) -> PutInForce:
+        credentials = self.services.credentials
+        return partial(
+            credentials.accept,
+            tokens_for(new, AccessRules(new.access), before=credentials.tokens),
+        )
+
+    def _limits(self, new: Config) -> PutInForce:
+        limits = new.limits
+
+        def put_in_force() -> None:
+            self.services.limits = limits
+            self.services.login_rate.replace(*login_rate(limits))
+            self.services.rooms.max_members = limits.room_members
+            self.post_rate.replace(limits.posts_per_second, limits.posts_burst)
+            self.pipeline.limits = replace(
+                self.pipeline.limits, posts=limits.waiting_posts, message_bytes=limits.body_bytes
+            )
+            self.live.registry.limit = limits.connections
+            self.live.registry.per_user = limits.connections_per_user
+            self.live.frame_bytes = limits.frame_bytes
+            self.live.subscriptions = limits.subscriptions
+
+        return put_in_force
+
+    def _log(self, new: Config) -> PutInForce:
+        # What waits for a restart is still in use, and still secret.
+        known_secrets = {*secrets_of(self.config), *secrets_of(new)}
+        return partial(logs.set_up, new.log, known_secrets=known_secrets, stream=sys.stderr)
+
+
+def tokens_for(
+    config: Config, access: AccessRules, *, before: Tokens | None = None
+) -> Tokens | None:
+    """What checks tokens by this configuration. Keys that ``before`` has fetched stay known.
+
+    Raises :class:`ConfigError`.
+    """
+    settings = config.auth.jwt
+    if settings is None:
+        return None
+    if before is not None and before.settings == settings and settings.jwks_url is not None:
+        keys = before.keys
+    else:
+        keys = key_source(settings, clock=time.monotonic)
+    return Tokens(settings, keys, known_roles=access.roles | {ADMIN, HOST})
+
+
+def login_rate(limits: Limits) -> tuple[float, int]:
+    """Attempts to log in: per second, and at once."""
+    return limits.logins_per_minute / 60, max(1, int(limits.logins_per_minute))
+
+
+def _nothing() -> None:
+    """There is nothing to put in force."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from uuid import UUID
 
 from broker.publisher import Publication
 from broker.topology import Stream
@@ -59,8 +60,11 @@ class Lane:
     Report what happens by the methods, then carry out :meth:`commands`.
     """
 
-    def __init__(self, stream: Stream, *, after: int, window: int) -> None:
-        """``after``: the seq up to which nothing is left to publish."""
+    def __init__(self, stream: Stream, *, after: int, window: int, resting: bool = False) -> None:
+        """``after``: the seq up to which nothing is left to publish.
+
+        ``resting``: nothing goes out before the first :meth:`rested`.
+        """
         self.stream = stream
         #: A publication came back because no queue takes it.
         self.unroutable = False
@@ -72,9 +76,10 @@ class Lane:
         self._reached = after
         self._store_has_more = False
         self._reading = False
+        self._read_is_stale = False
         self._failures = 0
         self._rest_is_due = False
-        self._resting = False
+        self._resting = resting
 
     @property
     def depth(self) -> int:
@@ -108,13 +113,36 @@ class Lane:
             self._hold(entry)
 
     def look_further(self) -> None:
-        """The store may have messages of the stream that were never added."""
+        """The store may have messages behind those that were added."""
         self._store_has_more = True
 
-    def read(self, page: Sequence[Entry], *, complete: bool, memory: int) -> None:
-        """The answer to :class:`Read`; ``complete``: the store had no more than this."""
+    def look_again(self) -> None:
+        """The store alone knows what is to be published, from the first seq on.
+
+        What is on the wire stays there; the rest is forgotten and read again.
+        """
+        for seq in self._to_send:
+            self._bytes -= self._held.pop(seq).size
+        self._to_send.clear()
+        self._reached = 0
+        self._store_has_more = True
+        self._read_is_stale = self._reading
+
+    def read(
+        self, page: Sequence[Entry], *, complete: bool, memory: int, done: Container[UUID] = ()
+    ) -> None:
+        """The answer to :class:`Read`; ``complete``: the store had no more than this.
+
+        ``done``: the ids that are confirmed, and still in the store's outbox for a moment.
+        """
         self._reading = False
+        if self._read_is_stale:
+            self._read_is_stale = False
+            return
         for entry in page:
+            if entry.seq in self._held or entry.message.id in done:
+                self._reached = entry.seq
+                continue
             if not self._fits(memory):
                 complete = False
                 break

@@ -38,7 +38,7 @@ class Marking:
         """How many confirmed messages the store does not know of."""
         return len(self._ids)
 
-    def __contains__(self, message_id: UUID) -> bool:
+    def __contains__(self, message_id: object) -> bool:
         """Confirmed, and the store does not know it yet."""
         return message_id in self._ids
 

@@ -2,7 +2,8 @@
 
 First publishing, publishing again after a failure, and publishing what a dead gateway left are
 the same thing: a message leaves the store's outbox only after the broker's confirm. So a message
-may be published twice, with the same ``message_id`` and ``seq``, and is never lost.
+may be published twice, with the same ``message_id`` and ``seq``, and is never lost. Each message
+in there is one living gateway's to publish: see :mod:`gateway.messages.claims`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from random import Random
 from typing import Any, Final
 
 from broker.backoff import BackOff
-from broker.publisher import NotConfirmed, QueueFailed, Returned
+from broker.publisher import NotConfirmed, Returned
 from broker.topology import Stream, Topology
 from gateway.domain.message import Message
 from gateway.errors import StoreUnavailable
+from gateway.messages.claims import Claims
 from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
 from gateway.messages.marking import Marking
+from gateway.messages.open_rooms import OpenRooms
 from gateway.messages.ports import Publisher, StoredOutbox
 from gateway.messages.publication import publication
 from gateway.messages.waiters import Waiters
@@ -28,8 +31,14 @@ from gateway.messages.waiters import Waiters
 #: Between attempts, in seconds; each delay is drawn between half of it and all of it, so that
 #: lanes that failed together do not come back together.
 BACK_OFF: Final = BackOff(first=0.05, longest=2.0)
+#: Seconds between two looks whether another gateway's message is published by now.
+LOOK: Final = 0.2
 
 _log = logging.getLogger(__name__)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _level(failures: int) -> int:
@@ -80,6 +89,10 @@ class Outbox:
         self._rng = rng
         self._limits = limits or OutboxLimits()
         self._marking = Marking(store, delay=self._delay)
+        self._claims = Claims(
+            store, lapsed=self._look_everywhere, taken=self.look_again, look=self._look_for_strays
+        )
+        self._rooms = OpenRooms(store, publisher, clock=_now)
         self._lanes: dict[Stream, Lane] = {}
         self._waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,12 +107,11 @@ class Outbox:
         return sum(lane.depth for lane in self._lanes.values()) + self._marking.depth
 
     async def start(self) -> None:
-        """Take on what is in the store; what is added from now on lines up behind it.
+        """Live, and take on what dead gateways left; what is added now lines up behind it.
 
         Raises :class:`StoreUnavailable`.
         """
-        for stream in await self._store.unpublished_streams():
-            self.look_for(stream)
+        await self._claims.start()
 
     def add(self, messages: Sequence[Message]) -> None:
         """Publish messages that have just been stored; those of a stream come in ``seq`` order."""
@@ -115,21 +127,41 @@ class Outbox:
         lane.look_further()
         self._advance(lane)
 
+    def look_again(self, stream: Stream) -> None:
+        """As :meth:`look_for`, where also what was added may be another gateway's by now, and
+        what is missing may come before it."""
+        lane = self._lanes.get(stream) or self._open(stream, 0)
+        lane.look_again()
+        self._advance(lane)
+
     async def confirmed(self, message: Message, *, within: float) -> bool:
         """Whether the broker has confirmed a stored message; waits for at most ``within`` seconds.
 
-        A message that this outbox does not know is looked for in the store's.
+        A message that this outbox does not hold is asked for in the store's: it may have been
+        confirmed before, or be another gateway's.
         """
         if message.id in self._marking or message.seq is None:
             return True
-        if message.stream not in self._lanes:
-            self.look_for(message.stream)
-        if not self._lanes[message.stream].awaits(message.seq):
-            return True
-        return await self._waiters.wait(message.stream, message.seq, within=within)
+        ends = _now() + within
+        while True:
+            left = max(0.0, ends - _now())
+            if (lane := self._lanes.get(message.stream)) and lane.awaits(message.seq):
+                if not await self._waiters.wait(message.stream, message.seq, within=left):
+                    return False
+                if message.id in self._marking:
+                    return True
+            elif await self._is_published(message):
+                return True
+            elif lane is None:
+                # Without waiting for the next look for strays.
+                self.look_for(message.stream)
+            elif not left:
+                return False
+            else:
+                await asyncio.sleep(min(left, LOOK))
 
     async def close(self, *, within: float) -> None:
-        """Publish what is left, for at most ``within`` seconds; the rest stays in the store."""
+        """Publish what is left, for at most ``within`` seconds; the rest is left to others."""
         try:
             async with asyncio.timeout(within):
                 await self._idle.wait()
@@ -142,11 +174,34 @@ class Outbox:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._marking.close()
+        await self._claims.close()
+
+    def _look_everywhere(self) -> None:
+        for stream in list(self._lanes):
+            self.look_again(stream)
+
+    async def _look_for_strays(self) -> None:
+        """A commit that was given up and succeeded all the same has stored what nobody added.
+
+        Where a lane is busy, the look after it has finished is early enough.
+        """
+        for stream in await self._store.unpublished_streams():
+            if stream not in self._lanes:
+                self.look_for(stream)
 
     def _open(self, stream: Stream, after: int) -> Lane:
         self._idle.clear()
-        lane = self._lanes[stream] = Lane(stream, after=after, window=self._limits.window)
+        known = self._rooms.has_queue(stream.room)
+        lane = Lane(stream, after=after, window=self._limits.window, resting=not known)
+        self._lanes[stream] = lane
+        if not known:
+            self._spawn(self._prepare(lane))
         return lane
+
+    async def _prepare(self, lane: Lane) -> None:
+        await self._rooms.ensure_queue(lane.stream.room)
+        lane.rested()
+        self._advance(lane)
 
     def _advance(self, lane: Lane) -> None:
         if self._closed:
@@ -159,7 +214,7 @@ class Outbox:
                     self._spawn(self._read(lane, after, limit))
                 case Rest(failures):
                     self._spawn(self._rest(lane, failures))
-        if lane.is_done:
+        if lane.is_done and self._lanes.get(lane.stream) is lane:
             del self._lanes[lane.stream]
             self._waiters.forget(lane.stream)
             if not self._lanes:
@@ -175,8 +230,10 @@ class Outbox:
             await self._publisher.publish(entry.publication, self._limits.patience)
             confirmed = True
         except Returned:
-            unroutable = True
             self.counts.returned += 1
+            # Nobody is left to deliver it to; the history has it.
+            confirmed = await self._rooms.is_closed(lane.stream.room)
+            unroutable = not confirmed
         except NotConfirmed as error:
             _log.debug("%s: %d goes out again: %s", lane.stream, entry.seq, error)
         finally:
@@ -200,8 +257,9 @@ class Outbox:
             [self._entry(message) for message in page],
             complete=len(page) < limit,
             memory=self._share,
+            done=self._marking,
         )
-        # Who asks about an old message does not know that its confirm came before.
+        # Who waits for what turned out not to be there looks in the store.
         self._waiters.answer_those(lane.stream, lambda seq: not lane.awaits(seq))
         self._advance(lane)
 
@@ -220,13 +278,15 @@ class Outbox:
     async def _rest(self, lane: Lane, failures: int) -> None:
         await asyncio.sleep(self._delay(failures))
         if lane.unroutable:
-            try:
-                await self._publisher.declare_private_queue(lane.stream.room)
-            except QueueFailed as error:
-                # The next publication comes back as well, and so do we.
-                _log.log(_level(failures), "%s: %s", lane.stream, error)
+            await self._rooms.ensure_queue(lane.stream.room)
         lane.rested()
         self._advance(lane)
+
+    async def _is_published(self, message: Message) -> bool:
+        try:
+            return await self._store.is_published(message.id)
+        except StoreUnavailable:
+            return False
 
     @property
     def _share(self) -> int:

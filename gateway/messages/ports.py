@@ -9,6 +9,7 @@ from uuid import UUID
 from broker.publisher import Publication
 from broker.topology import Stream
 from gateway.domain.message import Draft, Message
+from gateway.domain.room import Room
 from gateway.errors import GatewayError
 from gateway.store.records import Appended
 
@@ -21,8 +22,25 @@ class History(Protocol):
         ...
 
 
-class StoredOutbox(Protocol):
-    """The store's outbox: messages that the broker has not confirmed yet.
+class Leases(Protocol):
+    """Which gateway publishes what is in the store's outbox.
+
+    Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away.
+    """
+
+    async def renew_lease(self, seconds: float) -> bool:
+        """False: there was none, so others may have taken over what was this gateway's."""
+        ...
+
+    async def end_lease(self) -> None: ...
+
+    async def take_over(self, *, limit: int) -> Sequence[Stream]:
+        """Own what gateways without a lease left behind; the stream of each message."""
+        ...
+
+
+class StoredOutbox(Leases, Protocol):
+    """The store's outbox: messages that the broker has not confirmed yet, this gateway's own.
 
     Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away.
     """
@@ -34,6 +52,12 @@ class StoredOutbox(Protocol):
     ) -> Sequence[Message]: ...
 
     async def mark_published(self, ids: Sequence[UUID]) -> None: ...
+
+    async def is_published(self, message_id: UUID) -> bool:
+        """Whether a stored message has left the outbox, whichever gateway's it was."""
+        ...
+
+    async def room(self, room: int) -> Room | None: ...
 
 
 class Publisher(Protocol):

@@ -35,5 +35,6 @@ class Waiters:
                 self.answer(stream, seq)
 
     def forget(self, stream: Stream) -> None:
-        """Nobody waits for this stream any more."""
+        """Answer all who wait for a seq of this stream."""
+        self.answer_those(stream, lambda seq: True)
         self._futures.pop(stream, None)

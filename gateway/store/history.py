@@ -40,8 +40,10 @@ _SET_HEAD = (
 )
 
 
-def append(connection: Connection, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
-    """Number the drafts and store them, in the history and in the outbox."""
+def append(
+    connection: Connection, drafts: Sequence[Draft], *, owner: UUID
+) -> list[Appended | GatewayError]:
+    """Number the drafts and store them, in the history and in the outbox as the owner's."""
     prepared = [(draft, _prepare(draft)) for draft in drafts]
     storable = [draft for draft, row in prepared if isinstance(row, dict)]
     numbering = _numbering(connection, storable)
@@ -56,7 +58,7 @@ def append(connection: Connection, drafts: Sequence[Draft]) -> list[Appended | G
         if isinstance(answer, Appended) and not answer.repeated:
             rows.append(row | {"seq": answer.message.seq})
     if rows:
-        _insert(connection, rows, numbering.heads)
+        _insert(connection, rows, numbering.heads, owner)
     return answers
 
 
@@ -109,12 +111,15 @@ def _numbering(connection: Connection, drafts: Sequence[Draft]) -> Numbering:
     )
 
 
-def _insert(connection: Connection, rows: list[dict[str, Any]], heads: dict[Stream, int]) -> None:
+def _insert(
+    connection: Connection, rows: list[dict[str, Any]], heads: dict[Stream, int], owner: UUID
+) -> None:
     # In the order of ids: two gateways that insert the same ids wait for each other, no deadlock.
     rows.sort(key=lambda row: UUID.__int__(row["id"]))
     connection.execute(insert(messages), rows)
+    keys = ("room", "audience", "seq")
     connection.execute(
-        insert(outbox), [{key: row[key] for key in ("room", "audience", "seq")} for row in rows]
+        insert(outbox), [{key: row[key] for key in keys} | {"owner": owner} for row in rows]
     )
     grown = {Stream(row["audience"], row["room"]) for row in rows}
     connection.execute(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
@@ -14,7 +14,7 @@ from broker.topology import Stream
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import GatewayError, StoreUnavailable
-from gateway.store import accounts, history, outbox, retention, rooms
+from gateway.store import accounts, history, leases, outbox, retention, rooms
 from gateway.store.database import Database
 from gateway.store.records import Account, Appended, Page
 from gateway.store.sqlite import SqliteDatabase
@@ -27,11 +27,13 @@ class Store:
     """Rooms, members, messages, outbox and accounts. Make it with :meth:`open`.
 
     Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away. Times
-    are aware datetimes; they come back in UTC with their microseconds.
+    are aware datetimes; they come back in UTC with their microseconds. Each store is one gateway's:
+    ``gateway`` is its identity, drawn anew each time, under which it owns what is in the outbox.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.gateway = uuid4()
 
     @classmethod
     async def open(cls, url: str, *, echo: bool = False, call_timeout: float = TIMEOUT) -> Self:
@@ -113,7 +115,9 @@ class Store:
         connection broke during the commit; then it is in :meth:`unpublished_in`, and the same ids
         give the same answer.
         """
-        return await self._database.write(partial(history.append, drafts=drafts))
+        return await self._database.write(
+            partial(history.append, drafts=drafts, owner=self.gateway)
+        )
 
     async def read(
         self, stream: Stream, *, after: int, limit: int, sender: str | None = None
@@ -131,21 +135,52 @@ class Store:
         return await retention.prune(self._database, before)
 
     async def unpublished_streams(self) -> list[Stream]:
-        """The streams that have something in the outbox."""
-        return await self._database.read(outbox.unpublished_streams)
+        """The streams of which this gateway has something in the outbox."""
+        return await self._database.read(partial(outbox.unpublished_streams, owner=self.gateway))
 
     async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
-        """What is in the outbox with ``seq > after``, in order, at most ``limit`` messages."""
+        """What this gateway has in the outbox with ``seq > after``, in order, up to ``limit``."""
         return await self._database.read(
-            partial(outbox.unpublished_in, stream=stream, after=after, limit=limit)
+            partial(
+                outbox.unpublished_in, stream=stream, owner=self.gateway, after=after, limit=limit
+            )
         )
+
+    async def is_published(self, message_id: UUID) -> bool:
+        """Whether a stored message has left the outbox, whichever gateway's it was."""
+        return await self._database.read(partial(outbox.is_published, message_id=message_id))
 
     async def mark_published(self, ids: Sequence[UUID]) -> None:
         """Take confirmed messages out of the outbox; unknown ids are ignored."""
         await self._database.write(partial(outbox.mark_published, ids=ids))
 
     async def outbox_depth(self) -> int:
+        """How many messages all gateways together have in the outbox."""
         return await self._database.read(outbox.depth)
+
+    # The gateways, by the database's clock
+
+    async def renew_lease(self, seconds: float) -> bool:
+        """Be alive for so long from now on. False: it was not, until now.
+
+        What a gateway without a lease has in the outbox, others may have taken over.
+        """
+        return await self._database.write(
+            partial(leases.renew, gateway=self.gateway, seconds=seconds)
+        )
+
+    async def end_lease(self) -> None:
+        """Leave what is in the outbox to the others at once."""
+        await self._database.write(partial(leases.end, gateway=self.gateway))
+
+    async def take_over(self, *, limit: int) -> list[Stream]:
+        """Own what gateways without a lease have in the outbox, at most ``limit`` messages.
+
+        Returns the stream of each of them.
+        """
+        return await self._database.write(
+            partial(outbox.take_over, owner=self.gateway, limit=limit)
+        )
 
     # Accounts
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -88,14 +89,24 @@ messages: Final = Table(
     Index(None, "room", "audience", "sender", "seq"),
 )
 
+#: The gateways with a lease; ``expires`` is seconds since the epoch, by the database's clock.
+gateways: Final = Table(
+    "gateways",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("expires", Double, nullable=False),
+)
+
 #: Stored, not yet confirmed by the broker; in the order in which it goes out. The foreign key keeps
-#: every message that is still in here.
+#: every message that is still in here. ``owner`` is the gateway that publishes it: no foreign key,
+#: because one without a lease is as good as none, and then another gateway takes it over.
 outbox: Final = Table(
     "outbox",
     metadata,
     Column("room", _Number, primary_key=True, autoincrement=False),
     Column("audience", _Audience, primary_key=True),
     Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("owner", Uuid),
     ForeignKeyConstraint(
         ["room", "audience", "seq"], [messages.c.room, messages.c.audience, messages.c.seq]
     ),

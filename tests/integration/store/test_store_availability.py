@@ -76,6 +76,7 @@ async def test_what_was_acknowledged_survives_a_kill(store: Store, store_url: st
     # One more for each kill may have been stored and not acknowledged.
     assert set(acknowledged) <= {message.id for message in kept}
     assert len(acknowledged) <= len(kept) <= len(acknowledged) + 3
+    await store.take_over(limit=10_000)
     assert await store.unpublished_in(stream, after=0, limit=10_000) == kept
 
 

@@ -67,7 +67,7 @@ def test_what_the_broker_refuses_goes_out_again_before_anything_new() -> None:
     async def main() -> None:
         outbox = outbox_over(store, broker)
         outbox.add(new[:2])
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.003)
         outbox.add(new[2:])
         await outbox.close(within=10.0)
         assert outbox.counts.failed == 1
@@ -94,7 +94,45 @@ def test_an_answer_that_never_comes_is_a_failure() -> None:
 
 
 def test_the_missing_private_queue_is_declared_before_the_message_goes_out_again() -> None:
+    store, broker = StoreTwin(), BrokerTwin(queues={42})
+    new = [message(seq) for seq in range(1, 4)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add(new[:1])
+        assert await outbox.confirmed(new[0], within=1.0)
+        broker.queues = set()
+        outbox.add(new[1:])
+        assert await outbox.confirmed(new[2], within=1.0)
+        await outbox.close(within=1.0)
+        assert outbox.counts.returned == 2
+
+    run(main())
+    assert broker.queues == {42}
+    assert broker.seqs() == [1, 2, 3, 2, 3]
+
+
+def test_a_queue_that_may_be_missing_is_declared_before_anything_goes_out_once_a_minute() -> None:
     store, broker = StoreTwin(), BrokerTwin(queues=set())
+    new = [message(seq) for seq in range(1, 5)]
+    store.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        for each, pause in zip(new, (10.0, 10.0, 60.0, 0.0), strict=True):
+            outbox.add([each])
+            assert await outbox.confirmed(each, within=1.0)
+            await asyncio.sleep(pause)
+        await outbox.close(within=1.0)
+        assert outbox.counts.returned == 0
+
+    run(main())
+    assert broker.declared == [42, 42]
+
+
+def test_a_closed_room_gets_no_queue_again_and_its_messages_leave_the_outbox() -> None:
+    store, broker = StoreTwin(closed={42}), BrokerTwin(queues=set())
     new = [message(1), message(2)]
     store.put(new)
 
@@ -103,11 +141,10 @@ def test_the_missing_private_queue_is_declared_before_the_message_goes_out_again
         outbox.add(new)
         assert await outbox.confirmed(new[1], within=1.0)
         await outbox.close(within=1.0)
-        assert outbox.counts.returned == 2
 
     run(main())
-    assert broker.queues == {42}
-    assert broker.seqs() == [1, 2, 1, 2]
+    assert broker.declared == []
+    assert store.outbox == {}
 
 
 def test_attempts_are_spread_and_bounded_while_the_broker_is_away() -> None:

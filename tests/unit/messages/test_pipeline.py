@@ -87,6 +87,8 @@ def test_a_lone_post_waits_for_nothing_but_the_store_and_the_broker() -> None:
     gateway = Gateway(StoreTwin(latency=0.010), BrokerTwin(latency=0.020))
 
     async def main() -> None:
+        # The first one of a minute also makes sure of the room's private queue.
+        await gateway.pipeline.post(draft())
         before = now()
         await gateway.pipeline.post(draft())
         assert now() - before == pytest.approx(0.030)

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
 from broker.publisher import NotConfirmed, OnTheWay, Publication, QueueFailed, Returned
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
+from gateway.domain.room import Room
 from gateway.errors import GatewayError, IdReused, StoreUnavailable
 from gateway.store.records import Appended
 
@@ -31,7 +32,8 @@ def message(seq: int, stream: Stream = STREAM) -> Message:
 class StoreTwin:
     """``latency``: seconds that each call takes. ``away``: every call fails.
 
-    ``loses_answers``: a call does its work and then fails, as when the connection breaks.
+    ``loses_answers``: a call does its work and then fails, as when the connection breaks. ``me``
+    is the gateway that it is the store of; ``living`` are those with a lease.
     """
 
     latency: float = 0.001
@@ -39,27 +41,64 @@ class StoreTwin:
     loses_answers: bool = False
     messages: dict[UUID, Message] = field(default_factory=dict)
     outbox: dict[UUID, Message] = field(default_factory=dict)
+    me: str = "me"
+    owners: dict[UUID, str] = field(default_factory=dict)
+    living: set[str] = field(default_factory=set)
+    closed: set[int] = field(default_factory=set)
     batches: list[int] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
 
     def put(self, messages: Iterable[Message]) -> None:
-        """What another gateway stored and did not publish."""
+        """What this gateway has stored and not published."""
         for each in messages:
             self.messages[each.id] = self.outbox[each.id] = each
+            self.owners[each.id] = self.me
+
+    def another(self, name: str) -> Self:
+        """Another gateway's store on the same database."""
+        return replace(self, me=name)
+
+    async def renew_lease(self, seconds: float) -> bool:
+        def renew() -> bool:
+            had_one = self.me in self.living
+            self.living.add(self.me)
+            return had_one
+
+        return await self._call(renew)
+
+    async def end_lease(self) -> None:
+        await self._call(lambda: self.living.discard(self.me))
+
+    async def take_over(self, *, limit: int) -> list[Stream]:
+        def take() -> list[Stream]:
+            left = [
+                each for each in self.outbox.values() if self.owners[each.id] not in self.living
+            ]
+            for each in left[:limit]:
+                self.owners[each.id] = self.me
+            return [each.stream for each in left[:limit]]
+
+        return await self._call(take)
+
+    async def is_published(self, message_id: UUID) -> bool:
+        return await self._call(lambda: message_id not in self.outbox)
+
+    async def room(self, room: int) -> Room | None:
+        at = datetime(2026, 1, 2, tzinfo=UTC)
+        closed_at = at if room in self.closed else None
+        return await self._call(lambda: Room(room, "a room", at, closed_at))
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
         return await self._call(lambda: self._append(drafts))
 
     async def unpublished_streams(self) -> list[Stream]:
-        return await self._call(
-            lambda: sorted({each.stream for each in self.outbox.values()}, key=str)
-        )
+        return await self._call(lambda: sorted({each.stream for each in self._own()}, key=str))
 
     async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
         return await self._call(
             lambda: [
                 each
-                for each in sorted(self.outbox.values(), key=_seq)
+                for each in sorted(self._own(), key=_seq)
                 if each.stream == stream and _seq(each) > after
             ][:limit]
         )
@@ -71,6 +110,9 @@ class StoreTwin:
                 self.outbox.pop(each, None)
 
         await self._call(mark)
+
+    def _own(self) -> list[Message]:
+        return [each for each in self.outbox.values() if self.owners[each.id] == self.me]
 
     def _append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
         self.batches.append(len(drafts))
@@ -118,6 +160,7 @@ class BrokerTwin:
     away: bool = False
     queues: set[int] | None = None
     wire: list[Publication] = field(default_factory=list)
+    declared: list[int] = field(default_factory=list)
     on_the_way: list[str] = field(default_factory=list)
     most_on_the_way: int = 0
 
@@ -142,7 +185,7 @@ class BrokerTwin:
     async def declare_private_queue(self, room: int) -> None:
         if self.away:
             raise QueueFailed("no connection")
-        await asyncio.sleep(self.latency)
+        self.declared.append(room)
         if self.queues is not None:
             self.queues.add(room)
 

@@ -1,0 +1,60 @@
+"""The private queues of open rooms, looked after before messages go out to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from cachetools import TTLCache
+
+from broker.publisher import QueueFailed
+from gateway.errors import StoreUnavailable
+from gateway.messages.ports import Publisher, StoredOutbox
+
+#: Seconds for which a queue that was there is believed to be there. A message that another queue
+#: takes comes back to nobody, so this is how long an expired or deleted one goes unnoticed.
+LIFETIME: Final = 60.0
+CAPACITY: Final = 10_000
+#: How many are declared at the same time, each on a channel of its own.
+AT_ONCE: Final = 8
+
+_log = logging.getLogger(__name__)
+
+
+class OpenRooms:
+    """``clock`` gives seconds and never goes back."""
+
+    def __init__(
+        self, store: StoredOutbox, publisher: Publisher, *, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._there: TTLCache[int, bool] = TTLCache(CAPACITY, LIFETIME, timer=clock)
+        self._declaring = asyncio.Semaphore(AT_ONCE)
+
+    def has_queue(self, room: int) -> bool:
+        """As far as is known; a closed room needs none."""
+        return room in self._there
+
+    async def ensure_queue(self, room: int) -> None:
+        """Declare the queue of a room that is open; what hinders that hinders publishing, too."""
+        async with self._declaring:
+            if await self.is_closed(room):
+                self._there[room] = False
+                return
+            try:
+                await self._publisher.declare_private_queue(room)
+            except QueueFailed as error:
+                _log.warning("room %d: %s", room, error)
+            else:
+                self._there[room] = True
+
+    async def is_closed(self, room: int) -> bool:
+        """Nothing waits there any more for what was said; open if the store does not answer."""
+        try:
+            found = await self._store.room(room)
+        except StoreUnavailable:
+            return False
+        return found is not None and found.closed_at is not None

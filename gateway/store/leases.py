@@ -1,0 +1,54 @@
+"""Which gateways live: each has a lease that ends by the database's clock unless it is renewed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Double, delete, insert, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ColumnElement
+
+from gateway.store.tables import gateways
+
+
+class _Now(ColumnElement[float]):
+    """Seconds since the epoch; within a transaction, too, it goes on."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(_Now, "postgresql")
+def _on_postgresql(now: _Now, compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+@compiles(_Now, "sqlite")
+def _on_sqlite(now: _Now, compiler: SQLCompiler, **_: Any) -> str:
+    # 2440587.5 is the epoch's Julian day.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+#: The gateways that live.
+LIVING: Final = select(gateways.c.id).where(gateways.c.expires > _Now())
+
+
+def renew(connection: Connection, *, gateway: UUID, seconds: float) -> bool:
+    """See :meth:`gateway.store.store.Store.renew_lease`."""
+    this, ends = gateways.c.id == gateway, _Now() + seconds
+    renewal = update(gateways).where(this, gateways.c.expires > _Now()).values(expires=ends)
+    if connection.execute(renewal).rowcount:
+        return True
+    dead = delete(gateways)
+    if connection.dialect.name != "sqlite":
+        dead = dead.where(gateways.c.expires <= _Now())
+    # A file of SQLite has one gateway: who comes does not wait until the one before is dead.
+    connection.execute(dead)
+    connection.execute(insert(gateways).values(id=gateway, expires=ends))
+    return False
+
+
+def end(connection: Connection, *, gateway: UUID) -> None:
+    connection.execute(delete(gateways).where(gateways.c.id == gateway))

@@ -1,0 +1,74 @@
+"""Two gateways over one PostgreSQL and one cluster: one stream, whoever posts and whoever dies."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from devenv.cluster import Cluster
+from tests.acceptance.broker_view import wait_for
+from tests.acceptance.conftest import StartGateway, connected
+from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+
+pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
+
+_POSTS = 60
+_LEFT = 10
+
+
+@pytest.fixture
+def gateways(start_gateway: StartGateway, postgres_url: str) -> list[GatewayProcess]:
+    store = postgres_url.replace("+asyncpg", "")
+    return [start_gateway(number=number, store=store) for number in (0, 1)]
+
+
+def test_members_on_different_gateways_see_one_stream_with_one_numbering(
+    gateways: list[GatewayProcess],
+) -> None:
+    room = gateways[0].room("hana", "paul")
+    topic = f"/topic/{PREFIX}.public.{room}"
+    with connected(gateways[0], "hana") as hana, connected(gateways[1], "paul") as paul:
+        for client in (hana, paul):
+            client.subscribe(topic)
+        with ThreadPoolExecutor(4) as posters:
+            answers = posters.map(
+                lambda n: gateways[n % 2].post(room, ("hana", "paul")[n % 2], n), range(_POSTS)
+            )
+        seqs = sorted(receipt["seq"] for _, receipt in answers)
+        assert seqs == list(range(1, _POSTS + 1))
+        for client in (hana, paul):
+            heard = [client.message().json["seq"] for _ in range(_POSTS)]
+            assert heard == list(range(1, _POSTS + 1))
+
+
+def test_what_a_killed_gateway_has_answered_the_other_publishes_in_order(
+    gateways: list[GatewayProcess], cluster: Cluster
+) -> None:
+    staying, dying = gateways
+    room = staying.room("hana", "paul")
+    topic = f"/topic/{PREFIX}.public.{room}"
+    with connected(staying, "hana") as hana:
+        hana.subscribe(topic)
+        assert dying.post(room, "paul", "before")[0] == 201
+        assert hana.message().json["seq"] == 1
+        for node in cluster.nodes:
+            cluster.kill_node(node.number)
+        with ThreadPoolExecutor(_LEFT) as posters:
+            answers = list(posters.map(lambda n: dying.post(room, "paul", n), range(_LEFT)))
+        assert {status for status, _ in answers} == {202}
+        assert {receipt["published"] for _, receipt in answers} == {False}
+        dying.kill()
+        cluster.start()
+        heard = [wait_for(hana.message).json["seq"] for _ in range(_LEFT)]
+        assert heard == list(range(2, _LEFT + 2))
+        again = staying.post(room, "paul", answers[0][1]["id"], id=answers[0][1]["id"])
+        assert again[0] == 422, "the id is known, whoever published it"
+
+    def is_published() -> bool:
+        status, receipt = staying.post(room, "paul", 0, id=answers[0][1]["id"])
+        return status == 201 and bool(receipt["published"])
+
+    wait_for(is_published, within=30.0)
+    with connected(staying, "paul") as paul:
+        paul.subscribe(topic, resume_after="1")
+        resumed = [paul.message().json["seq"] for _ in range(_LEFT)]
+        assert resumed == list(range(2, _LEFT + 2))

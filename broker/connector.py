@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 RECONNECT: Final = BackOff(first=0.1, longest=1.0)
 #: The node is asked for a sign of life so often, and has so long to give it (seconds).
 PULSE: Final = 1.0
-ANSWER: Final = 2.0
+ANSWER: Final = 3.0
 #: A node that answers but confirms nothing for so long (seconds) may sit in a minority.
 STALLED: Final = 5.0
 #: A link that lasted less (seconds) counts as one more failure, so that it is not redialled hotly.

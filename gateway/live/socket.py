@@ -39,6 +39,8 @@ _READ_BYTES: Final = 65_536
 _ANSWER_BYTES: Final = 65_536
 #: Seconds that a client has to answer our Close.
 _LINGER: Final = 2.0
+#: The same for one that is behind: our Close waits for its turn, too.
+_LINGER_BEHIND: Final = 15.0
 #: Seconds between the pings to a client that sends no heart-beats of its own.
 _PING_INTERVAL: Final = 30.0
 _HEART_BEAT_FRAME: Final = build(Opcode.TEXT, b"\n")
@@ -132,7 +134,8 @@ class ClientSocket:
     def say_goodbye(self, code: CloseCode) -> None:
         """Send Close; the stream is closed when the client has answered, or soon after."""
         self.writer.write(build(Opcode.CLOSE, close_payload(code)))
-        self._closing = self._loop.call_later(_LINGER, self._stream.close)
+        linger = _LINGER_BEHIND if self.writer.backlog else _LINGER
+        self._closing = self._loop.call_later(linger, self._stream.close)
 
     def close(self) -> None:
         if self._closing is not None:

@@ -30,18 +30,17 @@ _ERROR: Final = b"E"[0]
 _RECEIPT: Final = b"R"[0]
 _LINE_END: Final = b"\n"[0]
 _HEART_BEAT: Final = b"\n"
-#: RabbitMQ cancels a subscription when its queue or the queue's node is gone, and leaves the
-#: connection open (rabbitmq-server#2410): for the client that is a lost path, not a refusal.
+#: RabbitMQ cancels a subscription when its queue is gone, and leaves the connection open
+#: (rabbitmq-server#2410): the client comes back, and looks at the history for what was in it.
 _CANCELLED: Final = "Server cancelled subscription"
 
 
 class _Refusal(Exception):
-    """The broker sent ERROR; ``told``: the client has got it."""
+    """The client has got the broker's ERROR; ``meaning`` is what remains to be done."""
 
-    def __init__(self, meaning: GatewayError, *, told: bool) -> None:
+    def __init__(self, meaning: GatewayError) -> None:
         super().__init__(str(meaning))
         self.meaning = meaning
-        self.told = told
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ class Relay:
         except Stalled:
             self._end(TooSlow("messages were not read fast enough"))
         except _Refusal as error:
-            self._end(error.meaning, told=error.told)
+            self._end(error.meaning, told=True)
         else:
             self._end(None)
 
@@ -184,13 +183,12 @@ class Relay:
         return True
 
     def _refuse(self, error: bytes, frame: bytes) -> NoReturn:
-        """End with the broker's ERROR, which the client gets as it is: unless the path is lost and
-        the client need not know."""
+        """End with the broker's ERROR, which the client gets as it is."""
+        self._client.write(frame)
         message = _header(error, "message")
         if message == _CANCELLED:
-            raise _Refusal(BrokerUnavailable("the broker cancelled a subscription"), told=False)
-        self._client.write(frame)
-        raise _Refusal(Refused(f"the broker refused: {message}"), told=True)
+            raise _Refusal(BrokerUnavailable("the broker cancelled a subscription"))
+        raise _Refusal(Refused(f"the broker refused: {message}"))
 
     def _pass(self, held: bytearray, begin: int, end: int) -> None:
         if begin < end:

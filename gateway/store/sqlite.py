@@ -126,7 +126,7 @@ def _engine(
         # Transactional Modes" in SQLAlchemy's SQLite dialect.
         connection.isolation_level = None
         for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
+            _set(connection, pragma, within=timeout / 2)
 
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
@@ -134,3 +134,18 @@ def _engine(
     event.listen(engine, "connect", set_up)
     event.listen(engine, "begin", start)
     return engine
+
+
+def _set(connection: sqlite3.Connection, pragma: str, *, within: float) -> None:
+    """Changing to WAL fails at once, whatever the busy timeout, while another process changes to it
+    too. https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode"""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -78,6 +78,8 @@ class Lane:
         self._reading = False
         self._read_is_stale = False
         self._failures = 0
+        #: After a failure: the one message on trial, until the broker confirms something.
+        self._alone: int | None = None
         self._rest_is_due = False
         self._resting = resting
 
@@ -153,10 +155,13 @@ class Lane:
     def confirmed(self, seq: int) -> None:
         self._bytes -= self._held.pop(seq).size
         self._failures = 0
+        self._alone = None
 
     def failed(self, seq: int, *, unroutable: bool = False) -> None:
         """Not confirmed, whatever the reason: it may have been delivered all the same."""
         heappush(self._to_send, seq)
+        if seq == self._alone:
+            self._alone = None
         self.unroutable = self.unroutable or unroutable
         if not self._resting:
             self._failures += 1
@@ -174,8 +179,12 @@ class Lane:
         if self._rest_is_due:
             self._rest_is_due = False
             yield Rest(self._failures)
-        while self._to_send and not self._resting:
-            yield Publish(self._held[heappop(self._to_send)])
+        while self._to_send and not self._resting and self._alone is None:
+            seq = heappop(self._to_send)
+            if self._failures:
+                # One by one refused while the broker comes back, they would arrive out of order.
+                self._alone = seq
+            yield Publish(self._held[seq])
 
     def _hold(self, entry: Entry) -> None:
         self._held[entry.seq] = entry

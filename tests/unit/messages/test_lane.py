@@ -66,7 +66,27 @@ def test_a_failure_brings_a_rest_and_nothing_new_overtakes_what_failed() -> None
     lane.failed(1)
     assert commands(lane) == []
     lane.rested()
-    assert published(commands(lane)) == [1, 2, 4]
+    assert published(commands(lane)) == [1]
+    lane.confirmed(1)
+    assert published(commands(lane)) == [2, 4]
+
+
+def test_after_a_failure_one_goes_alone_until_the_broker_confirms() -> None:
+    lane = lane_with([1, 2, 3])
+    commands(lane)
+    for seq in (1, 2, 3):
+        lane.failed(seq)
+    commands(lane)
+    for _ in range(3):
+        lane.rested()
+        assert published(commands(lane)) == [1]
+        assert published(commands(lane)) == []
+        lane.failed(1)
+        commands(lane)
+    lane.rested()
+    assert published(commands(lane)) == [1]
+    lane.confirmed(1)
+    assert published(commands(lane)) == [2, 3]
 
 
 def test_failures_in_a_row_are_counted_and_a_confirm_ends_the_row() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from broker.balancer import Balancer
 from broker.credentials import Credentials
 from broker.node import Node, Probe
-from broker.upstream import DialError, dial, log_in
+from broker.upstream import DialError, open_session
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,9 @@ class Prober:
         """Log in to a node and leave again."""
         began = self._clock()
         try:
-            websocket = await dial(node, timeout=self._timeout, ssl_options=self._ssl_options)
-            upstream = await log_in(websocket, self._credentials, timeout=self._timeout)
+            upstream = await open_session(
+                node, self._credentials, timeout=self._timeout, tls=self._ssl_options
+            )
         except DialError as error:
             return Probe(began, error=error.what)
         upstream.close()

@@ -78,7 +78,6 @@ class Relay:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.node = lease.node.name
-        self.frames = 0
         self._upstream = upstream
         self._lease = lease
         self._client = client
@@ -176,7 +175,6 @@ class Relay:
                 elif held[payload] == _ERROR:
                     self._pass(held, begin, start)
                     self._refuse(bytes(held[payload:end]), bytes(held[start:end]))
-            self.frames += 1
             start = end
         self._pass(held, begin, start)
         del held[:start]

@@ -29,6 +29,10 @@ PRICES = {
     Kind.KILL_GATEWAY: Price(
         closes_topics=True, closes_queues=True, fails_posts=True, own_gateway=True
     ),
+    # Every client is told when to come back: 1012, and nothing else.
+    Kind.DRAIN_GATEWAY: Price(
+        closes_topics=True, closes_queues=True, fails_posts=True, own_gateway=True, code=1012
+    ),
     Kind.RESTART_POSTGRES: Price(fails_posts=True),
     Kind.CUT_CLIENTS: Price(),
     Kind.STALL_READERS: Price(closes_topics=True, closes_queues=True, code=4008),

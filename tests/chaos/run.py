@@ -25,6 +25,8 @@ from tests.chaos.stage import Stage
 
 _RUN = Path(__file__).parents[2] / ".run"
 _NODES = 3
+#: Long enough that clients leave one after the other, while the others' messages go on.
+_SERVER = "drain_time = 3.0"
 
 
 def main() -> int:
@@ -84,7 +86,8 @@ def perform(
     postgres.create_database(database)
     store = postgres.url(database).replace("+asyncpg", "")
     processes = [
-        GatewayProcess(folder, cluster, number=number, store=store) for number in range(gateways)
+        GatewayProcess(folder, cluster, number=number, store=store, server=_SERVER)
+        for number in range(gateways)
     ]
     try:
         for process in processes:

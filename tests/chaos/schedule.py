@@ -14,6 +14,7 @@ class Kind(StrEnum):
     STOP_NODE = "stop-node"
     ALL_NODES_DOWN = "all-nodes-down"
     KILL_GATEWAY = "kill-gateway"
+    DRAIN_GATEWAY = "drain-gateway"
     RESTART_POSTGRES = "restart-postgres"
     CUT_CLIENTS = "cut-clients"
     STALL_READERS = "stall-readers"
@@ -48,6 +49,7 @@ _ODDS: dict[Kind, tuple[int, tuple[float, float], float]] = {
     Kind.STOP_NODE: (3, (2, 20), 30),
     Kind.ALL_NODES_DOWN: (1, (30, 30), 40),
     Kind.KILL_GATEWAY: (4, (1, 15), 4),
+    Kind.DRAIN_GATEWAY: (2, (1, 10), 4),
     Kind.RESTART_POSTGRES: (2, (0, 0), 3),
     Kind.CUT_CLIENTS: (3, (0, 0), 1),
     Kind.STALL_READERS: (2, (10, 40), 1),
@@ -86,7 +88,7 @@ def _target(kind: Kind, rng: Random, breakable: Breakable) -> int:
     match kind:
         case Kind.KILL_NODE | Kind.HANG_NODE | Kind.STOP_NODE:
             return rng.randint(1, breakable.nodes)
-        case Kind.KILL_GATEWAY:
+        case Kind.KILL_GATEWAY | Kind.DRAIN_GATEWAY:
             return rng.randrange(breakable.gateways)
         case Kind.CUT_CLIENTS | Kind.STALL_READERS:
             return rng.randint(1, 10)

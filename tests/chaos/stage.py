@@ -60,6 +60,8 @@ class Stage:
                     cluster.kill_node(node.number)
             case Kind.KILL_GATEWAY:
                 self._gateways[fault.target].kill()
+            case Kind.DRAIN_GATEWAY:
+                self._gateways[fault.target].stop()
             case Kind.RESTART_POSTGRES:
                 assert self._postgres is not None
                 self._postgres.restart()
@@ -71,7 +73,7 @@ class Stage:
                 self._rejoined(number, fault.target)
             case Kind.KILL_NODE | Kind.STOP_NODE | Kind.ALL_NODES_DOWN:
                 self._cluster.start()
-            case Kind.KILL_GATEWAY:
+            case Kind.KILL_GATEWAY | Kind.DRAIN_GATEWAY:
                 self._gateways[fault.target].start()
         for gateway in self._gateways:
             gateway.await_ready()

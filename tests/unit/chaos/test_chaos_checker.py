@@ -199,6 +199,7 @@ def test_a_frame_that_breaks_the_contract_is_an_error(story: Story) -> None:
         (Kind.STALL_READERS, "sub", {Rule.KEPT_OPEN}),
         (Kind.KILL_GATEWAY, "sub", set()),
         (Kind.KILL_GATEWAY, "host", set()),
+        (Kind.DRAIN_GATEWAY, "sub", {Rule.KEPT_OPEN}),
     ],
 )
 def test_whether_a_fault_may_close_a_socket_stands_in_the_table(
@@ -227,6 +228,13 @@ def test_a_gateways_death_closes_no_socket_at_another(story: Story) -> None:
 def test_a_stalled_reader_may_be_told_so(story: Story) -> None:
     story.tell("begin", fault=0, kind=Kind.STALL_READERS, target=1)
     story.close("sub", code=4008)
+    assert story.broken() == set()
+
+
+@pytest.mark.parametrize("who", ["sub", "host"])
+def test_whom_a_drained_gateway_sends_away_is_told_to_come_back(story: Story, who: str) -> None:
+    story.tell("begin", fault=0, kind=Kind.DRAIN_GATEWAY, target=0)
+    story.close(who, code=1012)
     assert story.broken() == set()
 
 

@@ -19,7 +19,7 @@ def test_a_long_run_has_every_kind_of_fault_at_targets_that_exist(seed: int) -> 
     for fault in faults:
         if fault.kind in (Kind.KILL_NODE, Kind.HANG_NODE, Kind.STOP_NODE):
             assert fault.target in (1, 2, 3)
-        if fault.kind is Kind.KILL_GATEWAY:
+        if fault.kind in (Kind.KILL_GATEWAY, Kind.DRAIN_GATEWAY):
             assert fault.target in (0, 1)
         if fault.kind is Kind.HANG_NODE:
             assert 5 <= fault.seconds <= 90

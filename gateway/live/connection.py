@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol
@@ -49,6 +49,7 @@ from gateway.live.requests import (
 )
 from gateway.live.session import Session
 from gateway.live.socket import ClientSocket
+from gateway.live.state import ConnectionState
 from gateway.live.writer import Stalled, Writer
 from gateway.logs import connection as connection_in_logs
 from gateway.messages.intake import Intake
@@ -134,13 +135,34 @@ class Connection:
 
     def attends(self, room: int) -> bool:
         """Whether it is subscribed to a destination of the room."""
+        return room in self._rooms()
+
+    def snapshot(self) -> ConnectionState:
+        """How it stands now."""
+        identity, socket = self.identity, self._socket
+        return ConnectionState(
+            id=self.id,
+            user=identity.user if identity else None,
+            rooms=tuple(sorted(set(self._rooms()))),
+            address=self.address,
+            since=self.since,
+            node=self.node,
+            frames_in=socket.frames_in,
+            frames_out=socket.writer.frames,
+            bytes_in=socket.bytes_in,
+            bytes_out=socket.writer.bytes,
+            backlog=socket.writer.backlog,
+            heard_at=self._services.clock() - (self._loop.time() - socket.received_at),
+            expires_at=identity.expires_at if identity else None,
+        )
+
+    def _rooms(self) -> Iterator[int]:
         for destination in self.session.subscriptions.values():
             match destination:
-                case RoomTopic(stream) if stream.room == room:
-                    return True
-                case RoomQueue(number) if number == room:
-                    return True
-        return False
+                case RoomTopic(stream):
+                    yield stream.room
+                case RoomQueue(room):
+                    yield room
 
     async def run(self) -> None:
         """Serve the client until it is gone; everything it held is given back by then."""

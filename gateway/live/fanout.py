@@ -43,6 +43,9 @@ class Subscriber:
         self.head = head(id)
         self.active = True
 
+    def send(self, batch: Batch) -> None:
+        self.client.writer.write(batch.whole(self.head), frames=len(batch))
+
 
 class Batch:
     """Some deliveries as one chunk of bytes per subscription id."""
@@ -59,9 +62,12 @@ class Batch:
                 self._whole[head] = chunk
         return chunk
 
-    def lasting(self, head: bytes) -> bytes:
+    def __len__(self) -> int:
+        return len(self._deliveries)
+
+    def lasting(self) -> Batch:
         """Without what may be dropped; for slow readers only, so it is not kept."""
-        return _joined([d for d in self._deliveries if not d.instant], head)
+        return Batch([d for d in self._deliveries if not d.instant])
 
     def after(self, count: int) -> Batch:
         """Without the first so many."""
@@ -167,9 +173,10 @@ def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
     if writer.backlog > 2 * budget:
         subscriber.client.end(TooSlow("messages were not read fast enough"))
         return
-    chunk = (batch.lasting if writer.backlog > budget else batch.whole)(subscriber.head)
-    if chunk:
-        writer.write(chunk)
+    if writer.backlog > budget:
+        batch = batch.lasting()
+    if batch:
+        subscriber.send(batch)
 
 
 class FanOut:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from gateway.errors import GatewayError, NoCapacity
+from gateway.live.state import ConnectionState
 
 
 class Member(Protocol):
@@ -21,6 +22,9 @@ class Member(Protocol):
 
     async def run(self) -> None:
         """Serve the client until it is gone."""
+
+    def snapshot(self) -> ConnectionState:
+        """How it stands now."""
 
 
 class Registry:

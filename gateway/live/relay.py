@@ -156,41 +156,42 @@ class Relay:
     def _forward(self, held: bytearray) -> bool:
         """Pass the whole frames on and keep the rest, so that a frame of ours may follow at any
         time; False once the broker has closed."""
-        begin = start = 0
+        begin = start = frames = 0
         for opcode, _, payload, end in walk(held, frame_bytes=self._frame_bytes):
             if opcode > Opcode.BINARY:
-                self._pass(held, begin, start)
-                begin = end
+                self._pass(held, begin, start, frames)
+                begin, frames = end, 0
                 if opcode == Opcode.CLOSE:
                     return False
                 if opcode == Opcode.PING:
                     self._upstream.pong(bytes(held[payload:end]))
             elif opcode and payload < end:
                 if held[payload] == _LINE_END:
-                    self._pass(held, begin, start)
-                    begin = start = end
+                    self._pass(held, begin, start, frames)
+                    begin, start, frames = end, end, 0
                     continue
                 if held[payload] == _RECEIPT:
                     self._answered(_header(held[payload:end], "receipt-id") or "")
                 elif held[payload] == _ERROR:
-                    self._pass(held, begin, start)
+                    self._pass(held, begin, start, frames)
                     self._refuse(bytes(held[payload:end]), bytes(held[start:end]))
+                frames += 1
             start = end
-        self._pass(held, begin, start)
+        self._pass(held, begin, start, frames)
         del held[:start]
         return True
 
     def _refuse(self, error: bytes, frame: bytes) -> NoReturn:
         """End with the broker's ERROR, which the client gets as it is."""
-        self._client.write(frame)
+        self._client.write(frame, frames=1)
         message = _header(error, "message")
         if message == _CANCELLED:
             raise _Refusal(BrokerUnavailable("the broker cancelled a subscription"))
         raise _Refusal(Refused(f"the broker refused: {message}"))
 
-    def _pass(self, held: bytearray, begin: int, end: int) -> None:
+    def _pass(self, held: bytearray, begin: int, end: int, frames: int) -> None:
         if begin < end:
-            self._client.write(bytes(held[begin:end]))
+            self._client.write(bytes(held[begin:end]), frames=frames)
 
 
 def _header(payload: bytes | bytearray, name: str) -> str | None:

@@ -64,7 +64,11 @@ class ClientSocket:
         self._messages = MessageReader(frame_bytes, masked=True)
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
         self._closing: asyncio.TimerHandle | None = None
-        self._received_at = self._pinged_at = self._loop.time()
+        #: When anything came last, on the loop's clock.
+        self.received_at = self._loop.time()
+        #: What has come in all: bytes of WebSocket, and frames of STOMP in them.
+        self.bytes_in = self.frames_in = 0
+        self._listening_since = self._pinged_at = self.received_at
         self._reading = False
         self._pulse = STILL
         self._pings = False
@@ -75,13 +79,15 @@ class ClientSocket:
         if self._answers > _ANSWER_BYTES:
             await self.writer.drained()
             self._answers = 0
-        self._received_at = self._loop.time()
+        self._listening_since = self._loop.time()
         self._reading = True
         try:
-            return await self._stream.read_bytes(_READ_BYTES, partial=True)
+            data = await self._stream.read_bytes(_READ_BYTES, partial=True)
         finally:
             self._reading = False
-            self._received_at = self._loop.time()
+        self.received_at = self._loop.time()
+        self.bytes_in += len(data)
+        return data
 
     def frames(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The frames that ``data`` completes; none once :meth:`say_goodbye` was called.
@@ -95,7 +101,9 @@ class ClientSocket:
                 elif isinstance(event, Ping):
                     self._answer(Opcode.PONG, event.payload)
                 elif isinstance(event, Data) and self._closing is None:
-                    yield from self._frames.feed(event.payload)
+                    for frame in self._frames.feed(event.payload):
+                        self.frames_in += isinstance(frame, Frame)
+                        yield frame
         except WebSocketProtocolError as error:
             raise _FAULTS.get(error.close_code, BadFrame)(str(error)) from error
         except FrameTooLarge as error:
@@ -104,7 +112,7 @@ class ClientSocket:
             raise BadFrame(str(error)) from error
 
     def send(self, command: str, headers: list[tuple[str, str]], body: bytes = b"") -> None:
-        self._answer(Opcode.TEXT, serialise(command, headers, body))
+        self._answer(Opcode.TEXT, serialise(command, headers, body), frames=1)
 
     def keep_alive(self, *, sends: float, wants: float) -> None:
         """Keep the agreed heart-beats, in seconds: what the client sends and what it wants, 0 for
@@ -129,7 +137,9 @@ class ClientSocket:
 
     def _heard_at(self) -> float:
         """While a frame is being carried out nobody listens, and silence says nothing."""
-        return self._received_at if self._reading else self._loop.time()
+        if not self._reading:
+            return self._loop.time()
+        return max(self.received_at, self._listening_since)
 
     def say_goodbye(self, code: CloseCode) -> None:
         """Send Close; the stream is closed when the client has answered, or soon after."""
@@ -142,6 +152,6 @@ class ClientSocket:
             self._closing.cancel()
         self._stream.close()
 
-    def _answer(self, opcode: Opcode, payload: bytes) -> None:
+    def _answer(self, opcode: Opcode, payload: bytes, *, frames: int = 0) -> None:
         self._answers += len(payload)
-        self.writer.write(build(opcode, payload))
+        self.writer.write(build(opcode, payload), frames=frames)

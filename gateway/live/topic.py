@@ -128,7 +128,7 @@ class Topic:
             if missed is None:
                 return not subscriber.active
             if missed and subscriber.active:
-                subscriber.client.writer.write(Batch(missed).whole(subscriber.head))
+                subscriber.send(Batch(missed))
             self._attach(subscriber)
             await asyncio.sleep(0)
         return True
@@ -142,7 +142,7 @@ class Topic:
             raise StoreUnavailable("the history ends before the live stream", retry_after=1.0)
         async with self._shared.resuming:
             if subscriber.active:
-                subscriber.client.writer.write(Batch(page).whole(subscriber.head))
+                subscriber.send(Batch(page))
             await asyncio.sleep(0)
         await subscriber.client.writer.drained()
         return page[-1].seq or position

@@ -36,8 +36,10 @@ class Writer:
         #: Bytes sent in all, and of them those that wait for the peer.
         self.bytes = 0
         self.backlog = 0
+        #: STOMP frames in them, as the callers of :meth:`write` count.
+        self.frames = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, *, frames: int = 0) -> None:
         """Send, or keep until the socket takes it. A closed stream swallows it: its reader, which
         sees the end first-hand, is the one to act on it."""
         if self._stream.closed():
@@ -45,6 +47,7 @@ class Writer:
         if self._encode is not None:
             data = self._encode(data)
         self.bytes += len(data)
+        self.frames += frames
         self.sent_at = self._loop.time()
         if not self.backlog:
             data = data[self._send_now(data) :]

@@ -19,7 +19,7 @@ async def test_a_client_is_dead_when_we_listen_and_nothing_comes_and_not_before(
         client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1)
         client.keep_alive(sends=1.0, wants=0.0)
         loop = asyncio.get_running_loop()
-        client._received_at -= _LATER
+        client.received_at -= _LATER
         assert client.check(loop.time()) is not None, "a frame is being carried out"
         reading = asyncio.create_task(client.read())
         await asyncio.sleep(0)

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.errors import Draining, GatewayError, NoCapacity, Removed
 from gateway.live.registry import Registry
+from gateway.live.state import ConnectionState
 
 GONE = Removed("gone")
 
@@ -28,6 +29,9 @@ class Connection:
 
     async def run(self) -> None:
         await self._over.wait()
+
+    def snapshot(self) -> ConnectionState:
+        raise AssertionError("nobody asks here how it stands")
 
 
 async def settled() -> None:

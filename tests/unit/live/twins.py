@@ -90,8 +90,8 @@ class WriterTwin:
         self.chunks: list[bytes] = []
         self.drains = 0
 
-    def write(self, data: bytes) -> None:
-        assert data, "an empty write"
+    def write(self, data: bytes, *, frames: int) -> None:
+        assert len(list(frames_in(data))) == frames > 0
         self.chunks.append(data)
 
     async def drained(self) -> None:

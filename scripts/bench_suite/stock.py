@@ -7,7 +7,10 @@ scenario of its own.
 
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
+from functools import partial
+from uuid import uuid4
+
+from sqlalchemy import Connection
 
 from bench_suite import messages
 from bench_suite.flood import ready_made
@@ -16,7 +19,9 @@ from broker.topology import Stream
 from gateway.domain.message import Draft, Message
 from gateway.errors import GatewayError
 from gateway.messages.publication import publication
-from gateway.store.store import Store
+from gateway.store import history, outbox
+from gateway.store.sqlite import SqliteDatabase
+from gateway.store.store import TIMEOUT
 
 _BATCH = 500
 
@@ -36,19 +41,23 @@ def stock(
 
 
 async def _stored(gateway: Gateway, drafts: Sequence[Draft]) -> list[Message]:
-    store = await Store.open(f"sqlite:///{gateway.database}")
+    database = SqliteDatabase(str(gateway.database), timeout=TIMEOUT, echo=False)
     try:
         found: list[Message] = []
         for start in range(0, len(drafts), _BATCH):
-            outcomes = await store.append(drafts[start : start + _BATCH])
-            ids: list[UUID] = []
-            for outcome in outcomes:
-                if isinstance(outcome, GatewayError):
-                    raise outcome
-                found.append(outcome.message)
-                ids.append(outcome.message.id)
-            # Or the gateway's outbox would publish them when it starts again.
-            await store.mark_published(ids)
+            batch = drafts[start : start + _BATCH]
+            found += await database.write(partial(_append, drafts=batch))
         return found
     finally:
-        await store.close()
+        await database.close()
+
+
+def _append(connection: Connection, drafts: Sequence[Draft]) -> list[Message]:
+    """In one transaction: what the gateway finds in the outbox it would publish itself."""
+    found: list[Message] = []
+    for outcome in history.append(connection, drafts, owner=uuid4()):
+        if isinstance(outcome, GatewayError):
+            raise outcome
+        found.append(outcome.message)
+    outbox.mark_published(connection, [message.id for message in found])
+    return found

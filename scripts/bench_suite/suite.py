@@ -77,11 +77,18 @@ def measure(plan: Plan, lab: Lab) -> list[Row]:
                 try:
                     with surroundings(lab, plan.scale, row, workers=plan.workers) as run:
                         scenario.measure(run)
+                    row.failure = unmeasured(row, scenario.figures)
                 except (LoadFailed, FloodFailed, SetupError, RuntimeError, OSError) as error:
                     row.failure = f"{type(error).__name__}: {error}"
                 lab.progress(f"{name}: {row.name}: {said(row, scenario.figures)}")
                 rows.append(row)
     return rows
+
+
+def unmeasured(row: Row, figures: Sequence[Figure]) -> str:
+    """Why the row says nothing, if it lacks what it should be compared by."""
+    empty = [f.title for f in figures if f.better and not row.values.get(f.key, 0.0) > 0]
+    return f"nothing was measured: {', '.join(empty)}" if empty else ""
 
 
 def said(row: Row, figures: Sequence[Figure]) -> str:

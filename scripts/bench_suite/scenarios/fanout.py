@@ -27,7 +27,7 @@ CALM = 20.0
 _LEAST, _MOST, _AHEAD = 100, 1000, 0.25
 #: The stock lasts for more than was ever delivered: messages a second through the shared gateway,
 #: deliveries a second through the others.
-_STOCK, _STOCK_OF_OTHERS = 8_000, 100_000
+_STOCK, _STOCK_OF_OTHERS = 6_000, 100_000
 #: Of the seconds that count: those before them.
 _WARM_UP = 0.25
 #: Messages that are published at once.
@@ -72,6 +72,8 @@ def _saturated(run: Run, source: Source) -> None:
     )
     run.progress(f"{run.scale.clients} subscribers, as fast as it goes")
     load, flood = run.load, source.flood
+    if run.load.position > source.published:
+        raise LoadFailed("the stock of messages was delivered before it was published")
     ready.reverse()
     started, begun = time.monotonic(), load.position
     watch, counted = None, 0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from bench_suite import report
 from bench_suite.result import Row, percentile
 from bench_suite.run import TORNADO, Scale
-from bench_suite.suite import Plan
+from bench_suite.suite import SCENARIOS, Plan, unmeasured
 
 
 def _rows(scenario: str, **rates: float) -> list[Row]:
@@ -69,3 +69,12 @@ def test_percentiles_are_values_that_came() -> None:
     values = list(range(100, 0, -1))
     assert (percentile(values, 0.5), percentile(values, 0.99)) == (51, 100)
     assert percentile([], 0.5) == 0
+
+
+def test_a_figure_that_is_nothing_is_a_failure() -> None:
+    figures = SCENARIOS["fanout"].figures
+    row = Row("fanout", "shared", False, {figure.key: 1.0 for figure in figures})
+    assert unmeasured(row, figures) == ""
+    row.values["rate"] = 0.0
+    del row.values["p99"]
+    assert unmeasured(row, figures) == "nothing was measured: deliveries/s, p99 ms"

@@ -59,7 +59,10 @@ class RoomHandler(ApiHandler):
         identity = await self.identity()
         await self.services.permissions.require(identity, Action.SEE_ROOM, number)
         found, role = await self.services.rooms.show(number, identity.user)
-        self.write_json(as_json(found, role, self.services.topology))
+        members = await self.services.store.members(number)
+        hosts = [member.user for member in members if member.role is MemberRole.HOST]
+        # Whose word opens and ends things, every page has to know.
+        self.write_json({**as_json(found, role, self.services.topology), "hosts": hosts})
 
     async def delete(self, room: str) -> None:
         number = self.room_number(room)

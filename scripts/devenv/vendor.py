@@ -1,7 +1,8 @@
 """Fetches the browser libraries with npm and lays them out as plain ES modules.
 
-A page imports `/static/vendor/stompjs/index.js` and `/static/vendor/uplot/index.js`; no build step.
-The versions stand in package-lock.json.
+A page imports `/static/vendor/stompjs/index.js`, `/static/vendor/uplot/index.js` and
+`/static/vendor/qr/index.js`; no build step. Icons are masks of the style sheets:
+`/static/vendor/icons/<name>.svg`. The versions stand in package-lock.json.
 """
 
 import hashlib
@@ -17,6 +18,32 @@ Progress = Callable[[str], None]
 
 PROJECT = Path(__file__).parents[2]
 
+#: Of several thousand, those that a page uses; the names are Phosphor's.
+ICONS = (
+    "arrow-down",
+    "caret-down",
+    "caret-left",
+    "chart-bar-horizontal",
+    "chat-circle-text",
+    "check-circle",
+    "clock",
+    "cloud-slash",
+    "copy",
+    "hand-palm",
+    "hands-clapping",
+    "lock-simple",
+    "paper-plane-tilt",
+    "plus",
+    "projector-screen-chart",
+    "qr-code",
+    "question",
+    "sign-out",
+    "trash",
+    "users",
+    "warning-circle",
+    "x",
+)
+
 #: (below node_modules, below static/vendor); of a folder every ES module is taken.
 _LAYOUT = (
     ("@stomp/stompjs/esm6", "stompjs"),
@@ -24,6 +51,10 @@ _LAYOUT = (
     ("uplot/dist/uPlot.esm.js", "uplot/index.js"),
     ("uplot/dist/uPlot.min.css", "uplot/uplot.css"),
     ("uplot/LICENSE", "uplot/LICENSE"),
+    ("qr/index.js", "qr/index.js"),
+    ("qr/LICENSE", "qr/LICENSE"),
+    *((f"@phosphor-icons/core/assets/bold/{name}-bold.svg", f"icons/{name}.svg") for name in ICONS),
+    ("@phosphor-icons/core/LICENSE", "icons/LICENSE"),
 )
 
 
@@ -32,13 +63,15 @@ def ensure(progress: Progress, project: Path = PROJECT) -> None:
     target = project / "static" / "vendor"
     stamp = target / ".stamp"
     wanted = _wanted(project)
-    if stamp.exists() and stamp.read_text() == wanted:
+    modules = project / "node_modules"
+    # Tests take axe-core from where npm puts it.
+    if stamp.exists() and stamp.read_text() == wanted and modules.exists():
         return
     progress("fetching the browser libraries (npm)")
     _npm_ci(project)
     fresh = target.with_name("vendor.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    lay_out(project / "node_modules", fresh)
+    lay_out(modules, fresh)
     (fresh / stamp.name).write_text(wanted)
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)

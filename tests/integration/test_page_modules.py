@@ -7,7 +7,7 @@ _PROJECT = Path(__file__).parents[2]
 
 
 def test_the_page_modules_pass_their_tests() -> None:
-    tests = sorted(str(path) for path in (_PROJECT / "tests" / "js").glob("*.test.js"))
+    tests = sorted(str(path) for path in (_PROJECT / "tests" / "js").rglob("*.test.js"))
     assert tests
     result = subprocess.run(  # noqa: S603 - our own files
         ["node", "--test", *tests],  # noqa: S607 - wherever the distribution puts it

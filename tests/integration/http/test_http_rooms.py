@@ -71,6 +71,13 @@ async def test_a_participant_does_not_learn_where_private_messages_go(
 
 
 @pytest.mark.gen_test
+async def test_every_member_learns_who_the_hosts_are(call: Call, room: str) -> None:
+    await call("PUT", f"{room}/members/carol", user="anna", json={"role": "host"})
+    for user in ("anna", "bob"):
+        assert (await call("GET", room, user=user)).json["hosts"] == ["anna", "carol"]
+
+
+@pytest.mark.gen_test
 async def test_everybody_lists_their_own_rooms(call: Call, room: str) -> None:
     rooms = {
         user: [each["role"] for each in (await call("GET", "/api/rooms", user=user)).json["rooms"]]

@@ -17,6 +17,11 @@ def _modules(folder: Path) -> Path:
         "uplot/dist/uPlot.esm.js",
         "uplot/dist/uPlot.min.css",
         "uplot/LICENSE",
+        "qr/index.js",
+        "qr/decode.js",
+        "qr/LICENSE",
+        "@phosphor-icons/core/LICENSE",
+        *(f"@phosphor-icons/core/assets/bold/{icon}-bold.svg" for icon in vendor.ICONS),
     ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +41,10 @@ def test_pages_find_modules_styles_and_licences_and_nothing_else(tmp_path: Path)
         "uplot/index.js",
         "uplot/uplot.css",
         "uplot/LICENSE",
+        "qr/index.js",
+        "qr/LICENSE",
+        "icons/LICENSE",
+        *(f"icons/{icon}.svg" for icon in vendor.ICONS),
     }
 
 

@@ -60,21 +60,27 @@ class Listener(Protocol):
         """Nothing stands any more; the feed is looking for another node."""
 
 
+#: Is told the name of a node that the feed is on now, or why it has lost it.
+Witness = Callable[[str, str | None], None]
+
+
 class FeedBroken(Exception):
     """Why a session with a node ended."""
 
 
 class Feed:
     """``acquire`` finds a node, other than those that the other feeds are on; ``session`` logs in
-    there. ``frame_bytes`` bounds a message."""
+    there. ``frame_bytes`` bounds a message. ``listener`` works with what comes, ``witness`` tells
+    people what becomes of the feed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         number: int,
         *,
         acquire: Callable[[], Lease],
         session: Callable[[Node], Awaitable[Upstream]],
         listener: Listener,
+        witness: Witness,
         ticker: Ticker,
         frame_bytes: int,
         rng: Random,
@@ -85,6 +91,7 @@ class Feed:
         self._acquire = acquire
         self._session = session
         self._listener = listener
+        self._witness = witness
         self._ticker = ticker
         self._pulse = STILL
         self.due = 0.0
@@ -147,15 +154,18 @@ class Feed:
             return False
         lease.up()
         logger.info("feed %d is on %s", self.number, self.node)
+        self._witness(lease.node.name, None)
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             await self._read(upstream)
         except (StreamClosedError, FeedBroken, WebSocketError) as error:
             logger.warning("feed %d lost %s: %s", self.number, self.node, error)
+            self._witness(lease.node.name, str(error) or "the connection broke off")
         except Exception:
             # A message that nobody can handle must not end the feed for ever.
             logger.exception("feed %d gives up its session", self.number)
+            self._witness(lease.node.name, "a message could not be handled; see the log")
         finally:
             self._upstream = self.node = None
             upstream.close()

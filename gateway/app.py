@@ -11,6 +11,7 @@ from tornado.web import Application
 
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.drain import Drain
+from gateway.events import Events
 from gateway.handlers.base import NothingHereHandler, account_for
 from gateway.handlers.broker_auth import BrokerAuthHandler
 from gateway.handlers.drain import DrainHandler, Progress
@@ -42,6 +43,7 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
     files = {"path": str(STATIC)}
     return _application(
         services.metrics,
+        services.events,
         (r"/api/session", SessionHandler, own),
         (r"/api/rooms", RoomsHandler, own),
         (r"/api/rooms/([^/]+)", RoomHandler, own),
@@ -60,6 +62,7 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
 def internal(
     readiness: Readiness,
     metrics: Metrics,
+    events: Events,
     broker_auth: BrokerAuth,
     *,
     drain: Drain,
@@ -68,6 +71,7 @@ def internal(
     """What operators, Prometheus and RabbitMQ see; never reachable from outside."""
     return _application(
         metrics,
+        events,
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
         (r"/metrics", MetricsHandler, {"metrics": metrics}),
@@ -78,11 +82,14 @@ def internal(
 
 def _application(
     metrics: Metrics,
+    events: Events,
     *routes: tuple[str, type, Mapping[str, object]],
     trusted_proxies: Collection[str] = (),
 ) -> Application:
     return Application(
         [(path, handler, dict(made_with)) for path, handler, made_with in routes],
         default_handler_class=NothingHereHandler,
-        log_function=partial(account_for, metrics=metrics, trusted_proxies=trusted_proxies),
+        log_function=partial(
+            account_for, metrics=metrics, events=events, trusted_proxies=trusted_proxies
+        ),
     )

@@ -13,6 +13,7 @@
     │   ├── TooLarge
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, UnknownAccount, RoomClosed
+    │   ├── UnknownNode, UnknownGateway
     │   ├── NotKept               a seq that the history does not reach back to
     │   ├── LastHost
     │   └── IdReused              the same id with other content
@@ -112,6 +113,14 @@ class UnknownAccount(Invalid):
     pass
 
 
+class UnknownNode(Invalid):
+    pass
+
+
+class UnknownGateway(Invalid):
+    pass
+
+
 class RoomClosed(Invalid):
     pass
 
@@ -199,6 +208,8 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownRoom: Outcome("unknown_room", 404, CloseCode.REFUSED, "There is no such room"),
     UnknownMember: Outcome("unknown_member", 404, CloseCode.REFUSED, "There is no such member"),
     UnknownAccount: Outcome("unknown_account", 404, CloseCode.REFUSED, "There is no such account"),
+    UnknownNode: Outcome("unknown_node", 404, CloseCode.REFUSED, "There is no such broker node"),
+    UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
     RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),
     NotKept: Outcome("not_kept", 410, CloseCode.REFUSED, "The history does not reach so far back"),
     LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from random import Random, SystemRandom
 from typing import Any, Final, Protocol
 
@@ -37,6 +38,7 @@ from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
 from gateway.config import Config
 from gateway.drain import Drain, leaving
+from gateway.events import Events, Kind
 from gateway.handlers.credentials import Credentials
 from gateway.handlers.readiness import PublisherState, Readiness
 from gateway.handlers.services import Services
@@ -200,6 +202,7 @@ class Gateway:
     registry: Registry
     hub: Hub
     ticker: Ticker
+    events: Events
     reloadable: Reloadable
 
 
@@ -246,6 +249,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         rates=post_rate,
         clock=_now,
     )
+    events = Events(clock=time.time)
     registry = Registry(limit=limits.connections, per_user=limits.connections_per_user)
     rooms = Rooms(
         store=store,
@@ -258,6 +262,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     ticker = Ticker()
     hub = Hub(topology, store, budget=limits.backlog_bytes)
     metrics = Metrics()
+    metrics.observe_events(events)
     metrics.observe_nodes(balancer.states)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
@@ -268,6 +273,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         clock=time.time,
         credentials=credentials,
         drain=drain,
+        events=events,
         intake=intake,
         limits=limits,
         login_rate=RateLimiter(*login_rate(limits), clock=time.monotonic),
@@ -290,11 +296,13 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
             queues=rooms,
             ticker=ticker,
             limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
+            events=events,
             rng=SystemRandom(),
         ),
         hub=hub,
         ticker=ticker,
         registry=registry,
+        events=events,
         frame_bytes=limits.frame_bytes,
         subscriptions=limits.subscriptions,
         connect_timeout=config.auth.connect_timeout,
@@ -314,11 +322,12 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     broker_auth = BrokerAuth(passcodes, permissions, access, topology=topology, vhost=broker.vhost)
     return Gateway(
         app.public(services, live, readiness),
-        app.internal(readiness, metrics, broker_auth, drain=drain, progress=progress),
+        app.internal(readiness, metrics, events, broker_auth, drain=drain, progress=progress),
         pipeline,
         registry,
         hub,
         ticker,
+        events,
         Reloadable(
             config=config,
             access=access,
@@ -356,6 +365,10 @@ def _feeds(
             heart_beat=HEART_BEAT,
         )
 
+    def witness(number: int, node: str, lost: str | None) -> None:
+        code, detail = ("feed_up", "") if lost is None else ("feed_lost", f": {lost}")
+        gateway.events.note(Kind.FAILOVER, code, f"feed {number}{detail}", node=node)
+
     for number in range(min(_FEEDS, len(config.broker.nodes))):
         feeds.append(
             Feed(
@@ -363,6 +376,7 @@ def _feeds(
                 acquire=acquire,
                 session=session,
                 listener=gateway.hub,
+                witness=partial(witness, number),
                 ticker=gateway.ticker,
                 frame_bytes=config.limits.upstream_frame_bytes,
                 rng=rng,

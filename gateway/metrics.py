@@ -1,8 +1,9 @@
-"""What the gateway counts and measures, for Prometheus."""
+"""What the gateway counts and measures, for Prometheus; ``conf/metrics.md`` explains each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Final
 
 from prometheus_client import (
@@ -11,12 +12,23 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from broker.node import NodeState
+from gateway.events import Events, Kind
+from gateway.histogram import Histogram as Durations
+
+# When each series began: as many lines again, and nothing asks for them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -54,6 +66,18 @@ class Metrics:
         """Report the broker nodes as they are when Prometheus asks."""
         self.registry.register(_Nodes(states))
 
+    def count(self, name: str, what: str, read: Callable[[], float]) -> None:
+        """A counter that is read when Prometheus asks; ``name`` without its ``_total``."""
+        self.registry.register(_Count(name, what, read))
+
+    def observe_events(self, events: Events) -> None:
+        """Closes, refusals and all else that was noted, by their codes."""
+        self.registry.register(_Events(events))
+
+    def observe_durations(self, name: str, what: str, durations: Durations) -> None:
+        """A histogram that is kept elsewhere."""
+        self.registry.register(_Durations(name, what, durations))
+
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
 
@@ -78,3 +102,51 @@ class _Nodes(Collector):
             if state.probe is not None and state.probe.latency is not None:
                 latency.add_metric([state.node.name], state.probe.latency)
         yield from (available, connections, latency)
+
+
+class _Count(Collector):
+    def __init__(self, name: str, what: str, read: Callable[[], float]) -> None:
+        self._name = name
+        self._what = what
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._what, value=self._read())
+
+
+#: The counter of each kind of event, and what its labels hold: the code, and the status if any.
+_COUNTED: Final = {
+    Kind.CLOSE: ("gateway_closes", "WebSocket connections that ended.", ("reason", "code")),
+    Kind.REFUSAL: ("gateway_refusals", "HTTP requests turned away.", ("code", "status")),
+    Kind.FAILOVER: ("gateway_failovers", "Connections to a node lost, found, moved.", ("what",)),
+    Kind.NODE: ("gateway_node_changes", "Changes of broker nodes' states.", ("change",)),
+    Kind.ACTION: ("gateway_admin_actions", "What admins have asked for here.", ("action",)),
+}
+
+
+class _Events(Collector):
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    def collect(self) -> Iterator[Metric]:
+        families = {
+            kind: CounterMetricFamily(name, what, labels=labels)
+            for kind, (name, what, labels) in _COUNTED.items()
+        }
+        for (kind, code, status), count in self._events.counts.items():
+            labels = [code] if status is None else [code, str(status)]
+            families[kind].add_metric(labels, count)
+        yield from families.values()
+
+
+class _Durations(Collector):
+    def __init__(self, name: str, what: str, durations: Durations) -> None:
+        self._name = name
+        self._what = what
+        self._durations = durations
+
+    def collect(self) -> Iterator[Metric]:
+        kept = self._durations
+        bounds = [*map(str, kept.bounds), "+Inf"]
+        buckets = list(zip(bounds, accumulate(kept.counts), strict=True))
+        yield HistogramMetricFamily(self._name, self._what, buckets=buckets, sum_value=kept.sum)

@@ -70,7 +70,9 @@ class ApiHandler(BaseHandler):
 
     async def identity(self) -> Identity:
         """Who asks. Raises :class:`NotAuthenticated`."""
-        return await self.services.credentials.identify(self.request)
+        identity = await self.services.credentials.identify(self.request)
+        self.user = identity.user
+        return identity
 
     def body(self, model: type[BodyT]) -> BodyT:
         """The request's body. Raises :class:`Invalid`, :class:`TooLarge`."""

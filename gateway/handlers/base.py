@@ -12,6 +12,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from gateway import logs
 from gateway.errors import GatewayError, Unavailable, UnknownPath
+from gateway.events import Events, Kind
 from gateway.handlers import problem
 from gateway.handlers.caller import caller
 from gateway.metrics import Metrics
@@ -25,6 +26,9 @@ _SECURITY_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-site",
 }
+
+#: Not what makes no sense (400, 404, 422 …), which scanners ask for all day.
+_TURNED_AWAY: Final = frozenset({401, 403, 429, 503})
 
 #: Characters of a path that the log shows.
 _LOGGED_PATH: Final = 300
@@ -41,6 +45,10 @@ class BaseHandler(RequestHandler):
 
     #: The ``code`` of the problem that was answered.
     refused_as: str | None = None
+    refused_because: str = ""
+
+    #: Who asks, once that is known.
+    user: str | None = None
 
     _id: str | None = None
 
@@ -63,7 +71,7 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)
         document = problem.document(error)
-        self.refused_as = document["code"]
+        self.refused_as, self.refused_because = document["code"], error.detail
         for name, value in problem.headers(error).items():
             self.set_header(name, value)
         if document["status"] == 405:
@@ -103,20 +111,31 @@ class BaseHandler(RequestHandler):
 
 
 def account_for(
-    handler: RequestHandler, *, metrics: Metrics, trusted_proxies: Collection[str]
+    handler: RequestHandler, *, metrics: Metrics, events: Events, trusted_proxies: Collection[str]
 ) -> None:
-    """Count an answered request, and log it in a line without the query."""
+    """Count an answered request, and log it in a line without the query; who is turned away is an
+    event."""
     request, status = handler.request, handler.get_status()
     route = type(handler).__name__.removesuffix("Handler").lower()
     # A method that does not exist must not grow the metrics.
     method = request.method if request.method in handler.SUPPORTED_METHODS else "other"
     metrics.requests.labels(method, route, str(status)).inc()
     metrics.request_seconds.labels(route).observe(request.request_time())
+    address = caller(request, trusted_proxies=trusted_proxies).address
     level, answer = logging.INFO, str(status)
     if isinstance(handler, BaseHandler):
         level = handler.log_level
         if handler.refused_as is not None:
             answer = f"{status} {handler.refused_as}"
+            if status in _TURNED_AWAY:
+                events.note(
+                    Kind.REFUSAL,
+                    handler.refused_as,
+                    f"{request.method} {shortened(request.path)}: {handler.refused_because}",
+                    status=status,
+                    user=handler.user,
+                    address=address,
+                )
     _access_log.log(
         logging.ERROR if status == 500 else level,
         "%s %s %s %.1f ms from %s",
@@ -124,7 +143,7 @@ def account_for(
         shortened(request.path),
         answer,
         1000 * request.request_time(),
-        caller(request, trusted_proxies=trusted_proxies).address,
+        address,
     )
 
 

@@ -13,6 +13,7 @@ from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
 from gateway.config import Limits
 from gateway.drain import Drain
+from gateway.events import Events
 from gateway.handlers.credentials import Credentials
 from gateway.messages.intake import Intake
 from gateway.metrics import Metrics
@@ -28,6 +29,7 @@ class Services:
     clock: Callable[[], float]
     credentials: Credentials
     drain: Drain
+    events: Events
     intake: Intake
     limits: Limits
     login_rate: RateLimiter

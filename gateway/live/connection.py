@@ -29,6 +29,7 @@ from gateway.errors import (
     UnknownRoom,
     outcome,
 )
+from gateway.events import Events, Kind
 from gateway.live.destinations import RoomQueue, RoomTopic
 from gateway.live.fanout import Subscriber
 from gateway.live.hub import Hub
@@ -83,6 +84,7 @@ class Services:
     hub: Hub
     ticker: Ticker
     registry: Registry
+    events: Events
     frame_bytes: int
     subscriptions: int
     connect_timeout: float
@@ -177,6 +179,8 @@ class Connection:
             self.end(None)
         except StreamClosedError:
             logger.info("the client is gone")
+            if not self._ended:
+                self._note_end("gone", "the connection broke off", CloseCode.ABNORMAL)
         finally:
             self._ended = True
             self._release()
@@ -192,11 +196,25 @@ class Connection:
         code = CloseCode.NORMAL if error is None else outcome(error).close_code
         if error is None:
             logger.info("closing with %d: the client has asked for it", code)
+            self._note_end("left", "the client has asked for it", code)
         else:
             if not told:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
             logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)
+            self._note_end(outcome(error).code, error.detail, code)
         self._socket.say_goodbye(code)
+
+    def _note_end(self, code: str, detail: str, status: int) -> None:
+        self._services.events.note(
+            Kind.CLOSE,
+            code,
+            detail,
+            status=status,
+            user=self.identity.user if self.identity else None,
+            address=self.address,
+            node=self.node,
+            connection=self.id,
+        )
 
     def _explanation(self, error: GatewayError) -> list[tuple[str, str]]:
         row = outcome(error)

@@ -14,11 +14,13 @@ from broker.stomp import Frame
 from broker.ticker import Ticker
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable, GatewayError, Internal, NoCapacity
+from gateway.events import Events, Kind
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.dialler import Dialler
 from gateway.live.relay import Ended, Relay, RelayLimits
 from gateway.live.standing import Standing
 from gateway.live.writer import Writer
+from gateway.logs import connection as connection_in_logs
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Ways:
     queues: PrivateQueues
     ticker: Ticker
     limits: RelayLimits
+    events: Events
     rng: Random
 
 
@@ -165,6 +168,14 @@ class Path:
             self._ended(Internal("the gateway failed; its log says why"))
         else:
             logger.info("going on at %s", self.node)
+            self._ways.events.note(
+                Kind.FAILOVER,
+                "relay_moved",
+                lost.detail,
+                user=self._who().user,
+                node=self.node,
+                connection=connection_in_logs.get(),
+            )
         finally:
             self._moving = None
 

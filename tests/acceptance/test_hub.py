@@ -370,6 +370,7 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
             acquire=lambda: balancer.acquire(other_nodes()),
             session=session,
             listener=hub,
+            witness=lambda *_: None,
             ticker=ticker,
             frame_bytes=100_000,
             rng=SystemRandom(),

@@ -42,6 +42,9 @@ class Listener:
     def lost(self, feed: int) -> None:
         self._tell("lost")
 
+    def witness(self, node: str, why_lost: str | None) -> None:
+        self._tell("is on", node) if why_lost is None else self._tell("left", node, why_lost)
+
     def count(self, *what: str) -> int:
         return self.told.count(what)
 
@@ -93,6 +96,7 @@ async def stage(*nodes: FakeNode, start: bool = True) -> AsyncIterator[Stage]:
             ).acquire,
             session=_session,
             listener=listener,
+            witness=listener.witness,
             ticker=Ticker(),
             frame_bytes=65_536,
             rng=Random(1),  # noqa: S311
@@ -194,6 +198,9 @@ def test_whatever_ends_a_session_everything_is_subscribed_anew_elsewhere(fate: s
                 case "nonsense":
                     first.session.write(b"\xff\xff")
             await here.listener.hears("lost")
+            assert here.listener.count("is on", first.node.name) == 1
+            left = [told for told in here.listener.told if told[0] == "left"]
+            assert [(node, bool(why)) for _, node, why in left] == [(first.node.name, True)]
             assert loop.time() - began < 2, "silence of 2.5 heart-beats of 100 ms"
             first.answers = True
             for key in ("k.1", "k.2"):

@@ -1,0 +1,67 @@
+"""``/metrics`` as it is documented, and the Grafana dashboard over it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.events import Kind
+from gateway.main import Gateway
+from tests.integration.http.conftest import Call
+
+_CONF: Final = Path(__file__).parents[3] / "conf"
+_ROW: Final = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|", re.M)
+
+
+def documented() -> dict[str, tuple[str, set[str]]]:
+    """Type and labels of each metric, by its name in the table."""
+    rows = _ROW.findall((_CONF / "metrics.md").read_text())
+    return {name: (type, set(re.findall(r"`(\w+)`", labels))) for name, type, labels in rows}
+
+
+async def exposed(call: Call) -> dict[str, tuple[str, set[str]]]:
+    """The same, as the gateway tells it."""
+    text = (await call("GET", "/metrics")).body.decode()
+    found: dict[str, tuple[str, set[str]]] = {}
+    for family in text_string_to_metric_families(text):
+        name = family.name + "_total" * (family.type == "counter")
+        labels = {label for sample in family.samples for label in sample.labels}
+        found[name] = (family.type, labels - {"le"})
+    return found
+
+
+@pytest.mark.gen_test
+async def test_every_metric_is_documented_and_every_documented_one_is_there(
+    call: Call, call_internal: Call, gateway: Gateway, room: str
+) -> None:
+    await call("POST", f"{room}/messages", user="bob", json={"body": 1})
+    await call("GET", "/api/rooms")
+    # What has no series until it happens.
+    gateway.events.note(Kind.CLOSE, "left", "", status=1000)
+    for kind in (Kind.FAILOVER, Kind.NODE, Kind.ACTION):
+        gateway.events.note(kind, "code", "")
+    told, written = await exposed(call_internal), documented()
+    # Known once a probe has got through.
+    told["gateway_node_probe_seconds"] = ("gauge", {"node"})
+    assert told == written
+
+
+@pytest.mark.gen_test
+async def test_a_refused_request_is_counted_and_noted_with_its_reason(
+    call: Call, call_internal: Call, gateway: Gateway, room: str
+) -> None:
+    await call("POST", f"{room}/messages", user="eve", json={"body": 1})
+    await call("GET", "/api/rooms", headers={"X-Forwarded-For": "203.0.113.7"})
+    await call("GET", "/nowhere")
+    refused, unknown = gateway.events.after(0, limit=9)
+    assert (refused.kind, refused.code, refused.status) == (Kind.REFUSAL, "access_refused", 403)
+    assert refused.user == "eve"
+    assert "you are not a member of room" in refused.detail
+    assert (unknown.code, unknown.status, unknown.user) == ("not_authenticated", 401, None)
+    assert unknown.address == "203.0.113.7"
+    metrics = (await call_internal("GET", "/metrics")).body.decode()
+    assert 'gateway_refusals_total{code="access_refused",status="403"} 1.0' in metrics

@@ -263,9 +263,20 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     hub = Hub(topology, store, budget=limits.backlog_bytes)
     metrics = Metrics()
     metrics.observe_events(events)
+    metrics.observe_posts(intake.posted)
     metrics.observe_nodes(balancer.states)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
+    metrics.count(
+        "gateway_deliveries",
+        "Messages handed to subscribers of topics.",
+        lambda: hub.fan_out.deliveries,
+    )
+    metrics.observe_durations(
+        "gateway_delivery_seconds",
+        "From a message's acceptance until its last subscriber here has it.",
+        hub.fan_out.latency,
+    )
     metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     services = Services(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -51,12 +51,6 @@ class Metrics:
             ["route"],
             registry=self.registry,
         )
-        self.posts = Counter(
-            "gateway_messages_posted_total",
-            "Messages accepted, by whether the broker had confirmed when the answer left.",
-            ["published"],
-            registry=self.registry,
-        )
 
     def observe(self, name: str, what: str, read: Callable[[], float]) -> None:
         """A gauge that is read when Prometheus asks."""
@@ -69,6 +63,10 @@ class Metrics:
     def count(self, name: str, what: str, read: Callable[[], float]) -> None:
         """A counter that is read when Prometheus asks; ``name`` without its ``_total``."""
         self.registry.register(_Count(name, what, read))
+
+    def observe_posts(self, posted: Mapping[bool, int]) -> None:
+        """Accepted messages, by whether they were published when the answer left."""
+        self.registry.register(_Posts(posted))
 
     def observe_events(self, events: Events) -> None:
         """Closes, refusals and all else that was noted, by their codes."""
@@ -122,6 +120,19 @@ _COUNTED: Final = {
     Kind.NODE: ("gateway_node_changes", "Changes of broker nodes' states.", ("change",)),
     Kind.ACTION: ("gateway_admin_actions", "What admins have asked for here.", ("action",)),
 }
+
+
+class _Posts(Collector):
+    def __init__(self, posted: Mapping[bool, int]) -> None:
+        self._posted = posted
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "gateway_messages_posted", "Messages accepted.", labels=["published"]
+        )
+        for published, count in self._posted.items():
+            family.add_metric([str(published).lower()], count)
+        yield family
 
 
 class _Events(Collector):

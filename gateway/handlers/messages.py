@@ -50,7 +50,6 @@ class MessagesHandler(ApiHandler):
             importance=wanted.importance,
             body=wanted.body,
         )
-        self.services.metrics.posts.labels(str(receipt.published).lower()).inc()
         self.write_json(_receipt_json(receipt), status=201 if receipt.published else 202)
 
     async def get(self, room: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from broker.stomp import Frame, escape
@@ -19,6 +20,8 @@ from gateway.domain.message import Message
 _OF_THE_FEED: Final = frozenset(
     {"subscription", "destination", "message-id", "redelivered", "ack", "content-length"}
 )
+
+_SENT_AT: Final = b'"sent_at":"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,23 @@ def number_of(frame: Frame, stream: Stream) -> int | None:
         return None
     number = text.isascii() and text.isdigit() and len(text) < 19 and text[0] != "0"
     return int(text) if number else None
+
+
+def sent_at(delivery: Delivery) -> float | None:
+    """When a numbered message was accepted, in Unix seconds; None if it does not say.
+
+    Read from the JSON's text, where nothing before it can look the same: quotes in a sender's name
+    are escaped.
+    """
+    begin = delivery.tail.find(_SENT_AT)
+    if delivery.seq is None or begin < 0:
+        return None
+    begin += len(_SENT_AT)
+    text = delivery.tail[begin : delivery.tail.find(b'"', begin)]
+    try:
+        return datetime.fromisoformat(text.decode()).timestamp()
+    except ValueError:
+        return None
 
 
 def from_history(message: Message, destination: str) -> Delivery:

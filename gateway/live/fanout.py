@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from gateway.errors import GatewayError, TooSlow
-from gateway.live.delivery import Delivery, head
+from gateway.histogram import Histogram
+from gateway.live.delivery import Delivery, head, sent_at
 from gateway.live.writer import Writer
 
 #: Seconds of work in one turn of the loop, then everybody else has a turn.
@@ -99,6 +100,8 @@ class Outlet:
         #: Who joined when so many were pending, which are not for them.
         self._late: dict[Subscriber, int] = {}
         self._round: Iterator[tuple[Subscriber, Batch]] | None = None
+        #: Of the round.
+        self._oldest: Delivery | None = None
         self._farewells: deque[tuple[Subscriber, GatewayError]] = deque()
 
     def __len__(self) -> int:
@@ -156,9 +159,13 @@ class Outlet:
                     if clock() >= until:
                         return
             self._round = None
+            if self._oldest is not None:
+                self._fan_out.took(self._oldest)
 
     def _next_round(self) -> Iterator[tuple[Subscriber, Batch]]:
         batch, late = Batch(self._pending), self._late
+        self._oldest = self._pending[0]
+        self._fan_out.deliveries += len(batch) * len(self._subscribers)
         self._pending, self._pending_bytes, self._late = [], 0, {}
         self.flowing.set()
         subscribers = tuple(self._subscribers)
@@ -181,15 +188,33 @@ def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
 
 class FanOut:
     """Gives the outlets their turns, one after the other. ``clock``: seconds that pass also within
-    a turn of the loop, whose own time stands still there."""
+    a turn of the loop, whose own time stands still there; ``time_of_day`` is Unix time."""
 
-    def __init__(self, *, budget: int, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        *,
+        budget: int,
+        clock: Callable[[], float] = time.perf_counter,
+        time_of_day: Callable[[], float] = time.time,
+    ) -> None:
+        #: Messages times subscribers since the start.
+        self.deliveries = 0
+        #: From a message's acceptance until its last subscriber's socket has it; of each round the
+        #: oldest message's.
+        self.latency = Histogram()
+        self._time_of_day = time_of_day
         self._loop = asyncio.get_running_loop()
         self._budget = budget
         self._clock = clock
         self._waiting: deque[Outlet] = deque()
         self._scheduled: set[Outlet] = set()
         self._running = False
+
+    def took(self, delivery: Delivery) -> None:
+        """A round with this message is done."""
+        accepted_at = sent_at(delivery)
+        if accepted_at is not None:
+            self.latency.observe(self._time_of_day() - accepted_at)
 
     def schedule(self, outlet: Outlet) -> None:
         if outlet not in self._scheduled:

@@ -31,13 +31,14 @@ class Hub:
     def __init__(
         self, topology: Topology, history: History, *, budget: int, linger: float = LINGER
     ) -> None:
+        self.fan_out = FanOut(budget=budget)
         self._loop = asyncio.get_running_loop()
         self._topology = topology
         self._linger = linger
         self._shared = Shared(
             history=history,
             pages=Pages(history),
-            fan_out=FanOut(budget=budget),
+            fan_out=self.fan_out,
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),
             clock=self._loop.time,

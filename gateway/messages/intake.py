@@ -29,6 +29,8 @@ class Intake:
         rates: RateLimiter,
         clock: Callable[[], datetime],
     ) -> None:
+        #: Accepted since the start, by whether the broker had confirmed when it was answered.
+        self.posted = {True: 0, False: 0}
         self._pipeline = pipeline
         self._permissions = permissions
         self._rates = rates
@@ -51,4 +53,6 @@ class Intake:
             raise Invalid(f"type: must have 1 to {MAX_TYPE_LENGTH} characters")
         self._rates.check(who.user)
         draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body)
-        return await self._pipeline.post(draft, importance)
+        receipt = await self._pipeline.post(draft, importance)
+        self.posted[receipt.published] += 1
+        return receipt

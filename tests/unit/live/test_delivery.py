@@ -1,5 +1,6 @@
 """The same bytes whichever way a message took, and foreign ones as their producer made them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.stomp import Frame, unescape
 from broker.wsframes import Opcode
-from gateway.live.delivery import Delivery, from_broker, from_history, head
+from gateway.live.delivery import Delivery, from_broker, from_history, head, sent_at
 from tests.unit.live.twins import DESTINATION, foreign, frames_in, message, published
 
 json_values = st.recursive(
@@ -117,3 +118,21 @@ def test_only_what_was_published_persistent_is_kept_for_slow_readers(
 ) -> None:
     assert from_broker(foreign(b"x", *headers), None, DESTINATION).instant is instant
     assert not from_broker(published(message(1)), 1, DESTINATION).instant
+
+
+@given(json_values, st.text(min_size=1))
+def test_the_time_of_acceptance_is_read_whatever_sender_and_body_look_like(
+    body: Any, sender: str
+) -> None:
+    looks = '","sent_at":"1999-01-01T00:00:00Z'
+    each = replace(message(7, {"sent_at": looks, "body": body}), sender=sender + looks)
+    assert sent_at(from_history(each, DESTINATION)) == each.sent_at.timestamp()
+
+
+@pytest.mark.parametrize("body", [b'{"sent_at":"soon"}', b'{"sent_at":"', b"{}", b""])
+def test_a_body_that_does_not_say_when_it_was_accepted_has_no_time(body: bytes) -> None:
+    assert sent_at(Delivery(1, False, Opcode.TEXT, body)) is None
+
+
+def test_what_has_no_number_is_not_ours_to_time() -> None:
+    assert sent_at(replace(from_history(message(1), DESTINATION), seq=None)) is None

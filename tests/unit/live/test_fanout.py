@@ -7,9 +7,9 @@ import pytest
 
 from gateway.errors import GatewayError, NotKept, TooSlow
 from gateway.live import fanout
-from gateway.live.delivery import Delivery, from_broker
+from gateway.live.delivery import Delivery, from_broker, from_history
 from gateway.live.fanout import PENDING, TURN, FanOut, Outlet, Subscriber
-from tests.unit.live.twins import ClientTwin, foreign, subscriber
+from tests.unit.live.twins import ClientTwin, foreign, message, subscriber
 from tests.unit.messages.virtual_time import run, settle
 
 BUDGET = 1000
@@ -307,3 +307,24 @@ async def until_idle(out: Outlet) -> None:
             return
         await asyncio.sleep(0)
     raise AssertionError("it never ends")
+
+
+def test_deliveries_are_counted_and_the_oldest_of_a_round_tells_the_latency() -> None:
+    async def scenario() -> None:
+        times = [message(seq).sent_at.timestamp() for seq in (1, 2)]
+        fan_out = FanOut(budget=BUDGET, clock=Clock(0.0), time_of_day=lambda: times[0] + 0.7)
+        out = Outlet(fan_out)
+        attended(3, out)
+        for seq in (1, 2):
+            out.deliver(from_history(message(seq), "/topic/t"))
+        out.deliver(delivery("no number"))
+        await settle()
+        assert fan_out.deliveries == 9
+        assert sum(fan_out.latency.counts) == 1
+        assert fan_out.latency.sum == pytest.approx(0.7)
+        out.deliver(delivery("no number"))
+        await settle()
+        assert fan_out.deliveries == 12
+        assert sum(fan_out.latency.counts) == 1
+
+    run(scenario())

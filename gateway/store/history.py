@@ -17,7 +17,7 @@ from gateway.domain.message import Draft, Message
 from gateway.errors import GatewayError, Invalid, UnknownRoom
 from gateway.store.numbering import Numbering
 from gateway.store.records import Appended, Page
-from gateway.store.tables import among, messages, outbox, rooms, streams
+from gateway.store.tables import among, messages, outbox, padded, rooms, streams
 from gateway.store.values import (
     MAX_NUMBER,
     TYPE_LENGTH,
@@ -33,7 +33,24 @@ IN_OUTBOX: Final = and_(
     outbox.c.audience == messages.c.audience,
     outbox.c.seq == messages.c.seq,
 )
-_SET_HEAD = (
+
+# Statements of the hot path are made once: to put one together costs more than to run it.
+# Joined, so that one statement locks both; PostgreSQL then reads the newest version of both.
+_LOCK: Final = (
+    select(rooms.c.id, rooms.c.closed_at, streams.c.audience, streams.c.head)
+    .join(streams)
+    .where(among(rooms.c.id, "rooms"))
+    .order_by(rooms.c.id, streams.c.audience)
+    .with_for_update(key_share=True)
+)
+_KNOWN: Final = (
+    select(messages, outbox.c.seq.label("waiting"))
+    .outerjoin(outbox, IN_OUTBOX)
+    .where(among(messages.c.id, "ids"))
+)
+_ADD_MESSAGES: Final = insert(messages)
+_ADD_TO_OUTBOX: Final = insert(outbox)
+_SET_HEAD: Final = (
     update(streams)
     .where(streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience"))
     .values(head=bindparam("new_head"))
@@ -84,29 +101,18 @@ def _numbering(connection: Connection, drafts: Sequence[Draft]) -> Numbering:
     """Lock the streams, then look: what another gateway committed before is seen from here on."""
     heads: dict[Stream, int] = {}
     closed: set[int] = set()
-    # Joined, so that one statement locks both; PostgreSQL then reads the newest version of both.
-    locked = (
-        select(rooms.c.id, rooms.c.closed_at, streams.c.audience, streams.c.head)
-        .join(streams)
-        .where(among(rooms.c.id, sorted({draft.stream.room for draft in drafts})))
-        .order_by(rooms.c.id, streams.c.audience)
-        .with_for_update(key_share=True)
-    )
-    for row in connection.execute(locked):
+    numbers = sorted({draft.stream.room for draft in drafts})
+    for row in connection.execute(_LOCK, {"rooms": padded(numbers)}):
         heads[Stream(Audience(row.audience), row.id)] = row.head
         if row.closed_at is not None:
             closed.add(row.id)
-    known = (
-        select(messages, outbox.c.seq.label("waiting"))
-        .outerjoin(outbox, IN_OUTBOX)
-        .where(among(messages.c.id, sorted({draft.id for draft in drafts})))
-    )
+    ids = padded(sorted({draft.id for draft in drafts}))
     return Numbering(
         heads,
         frozenset(closed),
         {
             row.id: Appended(message(row), repeated=True, published=row.waiting is None)
-            for row in connection.execute(known)
+            for row in connection.execute(_KNOWN, {"ids": ids})
         },
     )
 
@@ -116,10 +122,10 @@ def _insert(
 ) -> None:
     # In the order of ids: two gateways that insert the same ids wait for each other, no deadlock.
     rows.sort(key=lambda row: UUID.__int__(row["id"]))
-    connection.execute(insert(messages), rows)
+    connection.execute(_ADD_MESSAGES, rows)
     keys = ("room", "audience", "seq")
     connection.execute(
-        insert(outbox), [{key: row[key] for key in keys} | {"owner": owner} for row in rows]
+        _ADD_TO_OUTBOX, [{key: row[key] for key in keys} | {"owner": owner} for row in rows]
     )
     grown = {Stream(row["audience"], row["room"]) for row in rows}
     connection.execute(

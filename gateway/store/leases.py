@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Double, delete, insert, select, update
+from sqlalchemy import Connection, Double, bindparam, delete, insert, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
@@ -35,18 +35,23 @@ def _on_sqlite(now: _Now, compiler: SQLCompiler, **_: Any) -> str:
 LIVING: Final = select(gateways.c.id).where(gateways.c.expires > _Now())
 
 
+_RENEW: Final = (
+    update(gateways)
+    .where(gateways.c.id == bindparam("own"), gateways.c.expires > _Now())
+    .values(expires=_Now() + bindparam("seconds", type_=Double()))
+)
+
+
 def renew(connection: Connection, *, gateway: UUID, seconds: float) -> bool:
     """See :meth:`gateway.store.store.Store.renew_lease`."""
-    this, ends = gateways.c.id == gateway, _Now() + seconds
-    renewal = update(gateways).where(this, gateways.c.expires > _Now()).values(expires=ends)
-    if connection.execute(renewal).rowcount:
+    if connection.execute(_RENEW, {"own": gateway, "seconds": seconds}).rowcount:
         return True
     dead = delete(gateways)
     if connection.dialect.name != "sqlite":
         dead = dead.where(gateways.c.expires <= _Now())
     # A file of SQLite has one gateway: who comes does not wait until the one before is dead.
     connection.execute(dead)
-    connection.execute(insert(gateways).values(id=gateway, expires=ends))
+    connection.execute(insert(gateways).values(id=gateway, expires=_Now() + seconds))
     return False
 
 

@@ -2,46 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, tuple_, update
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.store.history import IN_OUTBOX, message
 from gateway.store.leases import LIVING
-from gateway.store.tables import among, messages, outbox
+from gateway.store.tables import among, messages, outbox, padded
 
-_KEY = (outbox.c.room, outbox.c.audience, outbox.c.seq)
+_KEY: Final = (outbox.c.room, outbox.c.audience, outbox.c.seq)
+_OWN: Final = outbox.c.owner == bindparam("own")
+
+# Made once: to put one of these together costs more than to run it.
+_STREAMS: Final = (
+    select(outbox.c.audience, outbox.c.room).where(_OWN).distinct().order_by(outbox.c.room)
+)
+_PAGE: Final = (
+    select(messages)
+    .join(outbox, IN_OUTBOX)
+    .where(
+        outbox.c.room == bindparam("in_room"),
+        outbox.c.audience == bindparam("in_audience"),
+        outbox.c.seq > bindparam("after"),
+        _OWN,
+    )
+    .order_by(outbox.c.seq)
+    .limit(bindparam("most"))
+)
+_LEFT_BEHIND: Final = (
+    select(*_KEY)
+    .where(or_(outbox.c.owner.is_(None), outbox.c.owner.not_in(LIVING)))
+    .order_by(*_KEY)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("left_behind")
+)
+_TAKE_OVER: Final = (
+    update(outbox)
+    .where(tuple_(*_KEY).in_(select(_LEFT_BEHIND)))
+    .values(owner=bindparam("own"))
+    .returning(outbox.c.audience, outbox.c.room)
+)
+_WAITING: Final = (
+    select(outbox.c.seq).join(messages, IN_OUTBOX).where(messages.c.id == bindparam("message"))
+)
+_REMOVE: Final = delete(outbox).where(
+    tuple_(*_KEY).in_(
+        select(messages.c.room, messages.c.audience, messages.c.seq).where(
+            among(messages.c.id, "ids")
+        )
+    )
+)
 
 
 def unpublished_streams(connection: Connection, *, owner: UUID) -> list[Stream]:
-    query = (
-        select(outbox.c.audience, outbox.c.room)
-        .where(outbox.c.owner == owner)
-        .distinct()
-        .order_by(outbox.c.room)
-    )
-    return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
+    return _streams(connection.execute(_STREAMS, {"own": owner}))
 
 
 def unpublished_in(
     connection: Connection, stream: Stream, *, owner: UUID, after: int, limit: int
 ) -> list[Message]:
-    query = (
-        select(messages)
-        .join(outbox, IN_OUTBOX)
-        .where(
-            outbox.c.room == stream.room,
-            outbox.c.audience == stream.audience,
-            outbox.c.seq > after,
-            outbox.c.owner == owner,
-        )
-        .order_by(outbox.c.seq)
-        .limit(limit)
-    )
-    return [message(row) for row in connection.execute(query)]
+    asked = {
+        "in_room": stream.room,
+        "in_audience": stream.audience,
+        "after": after,
+        "own": owner,
+        "most": limit,
+    }
+    return [message(row) for row in connection.execute(_PAGE, asked)]
 
 
 def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream]:
@@ -49,34 +81,20 @@ def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream
 
     https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
     """
-    left_behind = (
-        select(*_KEY)
-        .where(or_(outbox.c.owner.is_(None), outbox.c.owner.not_in(LIVING)))
-        .order_by(*_KEY)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("left_behind")
-    )
-    taking = (
-        update(outbox)
-        .where(tuple_(*_KEY).in_(select(left_behind)))
-        .values(owner=owner)
-        .returning(outbox.c.audience, outbox.c.room)
-    )
-    return [Stream(Audience(row.audience), row.room) for row in connection.execute(taking)]
+    return _streams(connection.execute(_TAKE_OVER, {"own": owner, "most": limit}))
 
 
 def is_published(connection: Connection, message_id: UUID) -> bool:
-    waiting = select(outbox.c.seq).join(messages, IN_OUTBOX).where(messages.c.id == message_id)
-    return connection.execute(waiting).one_or_none() is None
+    return connection.execute(_WAITING, {"message": message_id}).one_or_none() is None
 
 
 def mark_published(connection: Connection, ids: Sequence[UUID]) -> None:
-    published = select(messages.c.room, messages.c.audience, messages.c.seq).where(
-        among(messages.c.id, sorted(ids))
-    )
-    connection.execute(delete(outbox).where(tuple_(*_KEY).in_(published)))
+    connection.execute(_REMOVE, {"ids": padded(sorted(ids))})
 
 
 def depth(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
+
+
+def _streams(rows: Iterable[Row[Any]]) -> list[Stream]:
+    return [Stream(Audience(row.audience), row.room) for row in rows]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -22,9 +21,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    bindparam,
 )
 
 from gateway.store.values import TITLE_LENGTH, TYPE_LENGTH, USER_LENGTH, UtcDateTime
+
+T = TypeVar("T")
 
 metadata: Final = MetaData(
     naming_convention={
@@ -121,11 +123,15 @@ accounts: Final = Table(
 )
 
 
-def among(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-    """``column IN values``, padded to a power of two by repeating the last one.
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """``column IN`` the values of the parameter of this name: a :func:`padded` list."""
+    return column.in_(bindparam(name, expanding=True))
+
+
+def padded(values: list[T]) -> list[T]:
+    """As many as the next power of two, by repeating the last one.
 
     So a batch of any size meets one of ten statements that the driver has prepared already.
     """
     size = 1 << max(0, len(values) - 1).bit_length()
-    padding = [values[-1]] * (size - len(values)) if values else []
-    return column.in_([*values, *padding])
+    return values + values[-1:] * (size - len(values))

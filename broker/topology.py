@@ -4,6 +4,8 @@ The names are a contract with systems that publish or consume without the gatewa
 
 * routing key and topic: ``<prefix>.<audience>.<room>`` on the exchange ``amq.topic``
 * a room's private queue: ``<prefix>.private.<room>``, bound with ``<prefix>.*.<room>``
+* what gateways say to each other: ``<prefix>.gateways``, a word shorter than any room's key, so
+  that no room's queue is bound to it
 """
 
 from __future__ import annotations
@@ -74,6 +76,11 @@ class Topology:
         if prefix != self.prefix or audience not in tuple(Audience) or not _ROOM.fullmatch(room):
             return None
         return Stream(Audience(audience), int(room))
+
+    @property
+    def gateways_key(self) -> str:
+        """The routing key of the messages among the gateways."""
+        return f"{self.prefix}.gateways"
 
     def private_queue(self, room: int) -> Queue:
         """A room's private queue: replicated, one consumer at a time in order of arrival.

@@ -7,6 +7,7 @@ seconds, sizes bytes. ``conf/gateway.toml`` explains every key.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -91,6 +92,12 @@ def _given(value: T) -> T:
     return value
 
 
+def _short_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value):
+        raise ValueError("must be 1 to 64 letters, digits, '.', '_' and '-'")
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, AfterValidator(_given)]
 
@@ -107,6 +114,9 @@ class Tls(_Table):
 
 
 class Server(_Table):
+    """``name`` None: the host's."""
+
+    name: Annotated[str, AfterValidator(_short_name)] | None = None
     address: str = ""
     port: Port = 8080
     internal_address: str = "127.0.0.1"

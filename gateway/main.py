@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from random import Random, SystemRandom
+from secrets import token_hex
 from typing import Any, Final, Protocol
 
 from tornado.web import Application
@@ -43,13 +45,16 @@ from gateway.handlers.credentials import Credentials
 from gateway.handlers.readiness import PublisherState, Readiness
 from gateway.handlers.services import Services
 from gateway.listeners import Listener
+from gateway.live.bus import Bus
 from gateway.live.connection import Services as LiveServices
 from gateway.live.dialler import Dialler
+from gateway.live.envelope import Seal
 from gateway.live.hub import Hub
 from gateway.live.judge import Judge
 from gateway.live.path import Ways
 from gateway.live.registry import Registry
 from gateway.live.relay import RelayLimits
+from gateway.live.switchboard import Switchboard
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits
@@ -169,9 +174,12 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         stack.callback(gateway.hub.close)
         feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng)
         gateway.hub.attach(feeds)
+        gateway.bus.attach(feeds)
         for feed in feeds:
             feed.start()
             stack.push_async_callback(feed.close)
+        gateway.bus.start()
+        stack.push_async_callback(gateway.bus.close)
         public = Listener(gateway.public, what="server.address and port", tls=client_tls)
         internal = Listener(gateway.internal, what="server.internal_address and internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
@@ -201,6 +209,7 @@ class Gateway:
     pipeline: Pipeline
     registry: Registry
     hub: Hub
+    bus: Bus
     ticker: Ticker
     events: Events
     reloadable: Reloadable
@@ -262,11 +271,21 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     ticker = Ticker()
     hub = Hub(topology, store, budget=limits.backlog_bytes)
     metrics = Metrics()
+    bus = Bus(
+        f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
+        key=topology.gateways_key,
+        seal=Seal(secret, clock=time.time),
+        publisher=publisher,
+    )
     metrics.observe_events(events)
     metrics.observe_posts(intake.posted)
     metrics.observe_nodes(balancer.states)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
+    metrics.observe("gateway_peers", "Other gateways that live.", lambda: len(bus.others))
+    metrics.count_each(
+        "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts
+    )
     metrics.count(
         "gateway_deliveries",
         "Messages handed to subscribers of topics.",
@@ -337,6 +356,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         pipeline,
         registry,
         hub,
+        bus,
         ticker,
         events,
         Reloadable(
@@ -358,11 +378,10 @@ def _feeds(
     broker_tls: ssl.SSLContext,
     rng: Random,
 ) -> list[Feed]:
-    """Two feeds, each on a node of its own, as far as there are nodes; none where nobody listens to
-    the hub."""
+    """Two feeds, each on a node of its own, as far as there are nodes."""
     feeds: list[Feed] = []
-    if config.fanout == "passthrough":
-        return feeds
+    key = Topology(config.broker.prefix).gateways_key
+    listener = Switchboard({key: gateway.bus}, otherwise=gateway.hub)
 
     def acquire() -> Lease:
         return balancer.acquire(frozenset(feed.node for feed in feeds if feed.node is not None))
@@ -386,7 +405,7 @@ def _feeds(
                 number,
                 acquire=acquire,
                 session=session,
-                listener=gateway.hub,
+                listener=listener,
                 witness=partial(witness, number),
                 ticker=gateway.ticker,
                 frame_bytes=config.limits.upstream_frame_bytes,

@@ -64,6 +64,10 @@ class Metrics:
         """A counter that is read when Prometheus asks; ``name`` without its ``_total``."""
         self.registry.register(_Count(name, what, read))
 
+    def count_each(self, name: str, what: str, *, label: str, counts: Mapping[str, int]) -> None:
+        """A counter for each of the ``counts``, as it is when Prometheus asks."""
+        self.registry.register(_CountEach(name, what, label, counts))
+
     def observe_posts(self, posted: Mapping[bool, int]) -> None:
         """Accepted messages, by whether they were published when the answer left."""
         self.registry.register(_Posts(posted))
@@ -110,6 +114,20 @@ class _Count(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily(self._name, self._what, value=self._read())
+
+
+class _CountEach(Collector):
+    def __init__(self, name: str, what: str, label: str, counts: Mapping[str, int]) -> None:
+        self._name = name
+        self._what = what
+        self._label = label
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name, self._what, labels=[self._label])
+        for value, count in self._counts.items():
+            family.add_metric([value], count)
+        yield family
 
 
 #: The counter of each kind of event, and what its labels hold: the code, and the status if any.

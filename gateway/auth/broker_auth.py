@@ -16,7 +16,8 @@ SEND ``/reply-queue/Q``                the same
 
 The gateway has judged each frame before; this second look lets RabbitMQ itself refuse what a bug
 in the gateway would let through. Nobody writes to a room here: messages to rooms are published by
-the gateway itself, with an account that is internal to RabbitMQ.
+the gateway itself, with an account that is internal to RabbitMQ. What gateways say to each other
+is open to nobody, not even by ``**``: a wildcard that covers its key gets sealed bytes.
 """
 
 from __future__ import annotations
@@ -181,6 +182,8 @@ class BrokerAuth:
 
     async def _topic(self, fields: _Fields) -> str:
         asker, exchange, key = self._asker(fields), fields["name"], fields["routing_key"]
+        if exchange == EXCHANGE and key == self._topology.gateways_key:
+            return DENY
 
         def names(rule: Pattern) -> bool:
             topical = rule.kind in (Kind.TOPIC, Kind.EXCHANGE)

@@ -17,19 +17,23 @@ from gateway.errors import TokenExpired, TokenInvalid
 MAX_BYTES: Final = 8 * 1024
 
 
+def derived_key(secret: str, purpose: str) -> bytes:
+    """32 bytes that are good for one purpose only (HKDF, RFC 5869)."""
+    info = f"interact-gateway {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret.encode())
+
+
 class IdentitySigner:
     """Signs identities for one purpose; what was signed for another is not valid here.
 
-    JWT (RFC 7519) by HS256, with a key of its own that HKDF (RFC 5869) derives from the secret
-    for the purpose. ``clock`` gives seconds since the epoch, ``leeway`` is seconds beyond the end.
+    JWT (RFC 7519) by HS256, with a key of its own for the purpose. ``clock`` gives seconds since
+    the epoch, ``leeway`` is seconds beyond the end.
     """
 
     def __init__(
         self, secret: str, purpose: str, *, clock: Callable[[], float], leeway: float = 0.0
     ) -> None:
-        self._key = HKDF(
-            algorithm=SHA256(), length=32, salt=None, info=f"interact-gateway {purpose}".encode()
-        ).derive(secret.encode())
+        self._key = derived_key(secret, purpose)
         self._purpose = purpose
         self._clock = clock
         self._leeway = leeway

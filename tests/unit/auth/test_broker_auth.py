@@ -227,6 +227,13 @@ def test_a_closed_and_an_unknown_room_are_read_by_nobody(room: str) -> None:
     assert not queue("read", f"acdm.mo.interact.private.{room}", "host", "admin")
 
 
+@pytest.mark.parametrize("permission", ["read", "write"])
+def test_what_gateways_say_to_each_other_is_open_to_nobody(permission: str) -> None:
+    gateways = "acdm.mo.interact.gateways"
+    assert not topic(permission, gateways, "olga", "All Rights", "admin")
+    assert topic(permission, gateways, "olga", "All Rights", name="another.exchange")
+
+
 @pytest.mark.parametrize(
     "key",
     [

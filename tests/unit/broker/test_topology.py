@@ -27,6 +27,15 @@ def test_the_private_queue_is_replicated_ordered_and_expires_after_a_day() -> No
     )
 
 
+def test_what_gateways_say_to_each_other_reaches_no_room() -> None:
+    key = TOPOLOGY.gateways_key
+    assert key == "acdm.mo.interact.gateways"
+    assert TOPOLOGY.stream(key) is None
+    # "*" stands for one word (AMQP 0-9-1, section 3.1.3.3), so the lengths must differ.
+    bound = TOPOLOGY.private_queue(42).binding_key
+    assert len(key.split(".")) != len(bound.split("."))
+
+
 @given(
     prefix=st.from_regex(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", fullmatch=True),
     audience=st.sampled_from(Audience),

@@ -1,0 +1,42 @@
+"""Which other gateways live, judged by their beats against one's own. Pure, without a clock.
+
+Every gateway beats, and hears its own beats as all others do. Who has said nothing while
+:data:`PATIENCE` beats of our own went round is gone. So a gateway that hears nothing, itself
+included, draws no conclusion: while the broker is away everybody stays who was there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Seconds between two beats.
+BEAT: Final = 2.5
+#: Beats of our own without a word of the other: ten seconds.
+PATIENCE: Final = 4
+
+
+class Peers:
+    """The other gateways, by name."""
+
+    def __init__(self) -> None:
+        self._silence: dict[str, int] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._silence)
+
+    def heard(self, name: str) -> bool:
+        """Whether it is new."""
+        new = name not in self._silence
+        self._silence[name] = 0
+        return new
+
+    def beat(self) -> None:
+        """One of our own beats has come back."""
+        self._silence = {
+            name: silence + 1 for name, silence in self._silence.items() if silence < PATIENCE
+        }
+
+    def left(self, name: str) -> None:
+        """It has said goodbye."""
+        self._silence.pop(name, None)

@@ -1,0 +1,77 @@
+"""Several buses over a broker in memory, which brings each message by two feeds."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from broker.feed import Feed
+from broker.publisher import NotConfirmed, Publication
+from broker.stomp import Frame
+from gateway.live.bus import Bus
+from gateway.live.envelope import Seal
+
+KEY = "t.gateways"
+
+
+class FeedTwin:
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def subscribe(self, key: str) -> None:
+        self.keys.append(key)
+
+
+@dataclass
+class Network:
+    """``loses`` tells which of the deliveries never arrive; ``away``: nothing is confirmed."""
+
+    buses: list[Bus] = field(default_factory=list)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    deaf: set[str] = field(default_factory=set)
+    away: bool = False
+    latency: float = 0.01
+    feeds: int = 2
+    loses: Callable[[], bool] = bool
+
+    async def publish(self, publication: Publication, _: float) -> None:
+        await asyncio.sleep(self.latency)
+        if self.away:
+            raise NotConfirmed("the broker is away")
+        assert not publication.persistent
+        message = Frame("MESSAGE", (("subscription", "1"),), publication.body)
+        for bus in tuple(self.buses):
+            if bus.gateway not in self.deaf and not self.loses():
+                for feed in range(self.feeds):
+                    bus.arrived(feed, publication.routing_key, message)
+
+    def bus(self, name: str, secret: str = "s" * 32) -> Bus:
+        loop = asyncio.get_running_loop()
+        made = Bus(
+            name,
+            key=KEY,
+            seal=Seal(secret, clock=loop.time),
+            publisher=self,
+        )
+        self.counts[name] = made.counts
+        feed = FeedTwin()
+        made.attach([cast("Feed", feed)])
+        assert feed.keys == [KEY]
+        self.buses.append(made)
+        return made
+
+    @asynccontextmanager
+    async def joined(self, *names: str) -> AsyncIterator[Any]:
+        """Buses that have come to know each other."""
+        made = [self.bus(name) for name in names]
+        for bus in made:
+            bus.start()
+            bus.standing(0, KEY)
+        await asyncio.sleep(0.1)
+        try:
+            yield made
+        finally:
+            for bus in made:
+                await bus.close()

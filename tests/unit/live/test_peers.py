@@ -1,0 +1,49 @@
+"""Who is there, by the beats that come round."""
+
+from gateway.live.peers import PATIENCE, Peers
+
+
+def test_who_speaks_is_there_and_new_only_once() -> None:
+    peers = Peers()
+    assert peers.heard("south")
+    assert not peers.heard("south")
+    assert peers.names == {"south"}
+
+
+def test_who_is_silent_while_our_own_beats_go_round_is_gone() -> None:
+    peers = Peers()
+    peers.heard("south")
+    for _ in range(PATIENCE):
+        peers.beat()
+    assert peers.names == {"south"}
+    peers.beat()
+    assert peers.names == frozenset()
+    assert peers.heard("south"), "and new when it comes back"
+
+
+def test_every_word_counts_as_a_sign_of_life() -> None:
+    peers = Peers()
+    for _ in range(3 * PATIENCE):
+        peers.heard("south")
+        peers.beat()
+    assert peers.names == {"south"}
+
+
+def test_who_hears_nothing_draws_no_conclusion() -> None:
+    peers = Peers()
+    peers.heard("south")
+    peers.beat()
+    # The broker is away: not even our own beat comes back. Afterwards the other has time again.
+    peers.beat()
+    peers.heard("south")
+    for _ in range(PATIENCE):
+        peers.beat()
+    assert peers.names == {"south"}
+
+
+def test_who_says_goodbye_is_gone_at_once() -> None:
+    peers = Peers()
+    peers.heard("south")
+    peers.left("south")
+    peers.left("nobody")
+    assert peers.names == frozenset()

@@ -44,7 +44,7 @@ ICONS = (
     "x",
 )
 
-#: (below node_modules, below static/vendor); of a folder every ES module is taken.
+#: (below node_modules, below static/vendor); of a folder every ES module is taken, with its types.
 _LAYOUT = (
     ("@stomp/stompjs/esm6", "stompjs"),
     ("@stomp/stompjs/LICENSE", "stompjs/LICENSE"),
@@ -84,7 +84,11 @@ def lay_out(modules: Path, target: Path) -> None:
         if not source.exists():
             raise SetupError(f"{source_name} is not in the npm package that package-lock.json pins")
         pairs = (
-            [(path, path.relative_to(source)) for path in source.rglob("*.js")]
+            [
+                (path, path.relative_to(source))
+                for pattern in ("*.js", "*.d.ts")
+                for path in source.rglob(pattern)
+            ]
             if source.is_dir()
             else [(source, Path())]
         )

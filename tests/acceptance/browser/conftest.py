@@ -19,6 +19,8 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A page that Playwright makes up has no address, and so would be kept from loopback.
+    "--disable-features=LocalNetworkAccessChecks",
 )
 
 

@@ -12,6 +12,7 @@ def _modules(folder: Path) -> Path:
     for name in (
         "@stomp/stompjs/esm6/index.js",
         "@stomp/stompjs/esm6/index.d.ts",
+        "@stomp/stompjs/esm6/index.js.map",
         "@stomp/stompjs/esm6/compatibility/stomp.js",
         "@stomp/stompjs/LICENSE",
         "uplot/dist/uPlot.esm.js",
@@ -29,13 +30,14 @@ def _modules(folder: Path) -> Path:
     return folder
 
 
-def test_pages_find_modules_styles_and_licences_and_nothing_else(tmp_path: Path) -> None:
+def test_pages_find_modules_with_types_styles_and_licences_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "vendor"
 
     vendor.lay_out(_modules(tmp_path / "node_modules"), target)
 
     assert {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()} == {
         "stompjs/index.js",
+        "stompjs/index.d.ts",
         "stompjs/compatibility/stomp.js",
         "stompjs/LICENSE",
         "uplot/index.js",

@@ -1,0 +1,20 @@
+/**
+ * How long to wait before trying again. Pure.
+ *
+ * Full jitter over a window that doubles: clients that failed together do not come back together.
+ */
+
+const FIRST_WINDOW = 2_000;
+const LARGEST_WINDOW = 30_000;
+const SHORTEST = 250;
+
+/**
+ * @param {number} attempt how many tries have failed since the last success, from 0
+ * @param {() => number} random gives 0 ≤ x < 1
+ * @param {number | null} retryAfter what the server asks for, milliseconds; never undercut
+ * @returns {number} milliseconds
+ */
+export function delay(attempt, random, retryAfter) {
+  const window = Math.min(LARGEST_WINDOW, FIRST_WINDOW * 2 ** attempt);
+  return (retryAfter ?? SHORTEST) + random() * window;
+}

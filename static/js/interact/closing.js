@@ -1,0 +1,26 @@
+/** What the end of a live connection means for a client. Pure. */
+
+/**
+ * - `again`: dial again, spread
+ * - `resume`: dial again at once
+ * - `renew`: a new token or session is needed first
+ * - `stop`: dialling again would be refused again
+ * @typedef {"again" | "resume" | "renew" | "stop"} Remedy
+ */
+
+/** The gateway's close codes; all others mean that the connection was lost. */
+const REMEDIES = /** @type {Record<number, Remedy>} */ ({
+  1012: "again",
+  1013: "again",
+  4001: "renew",
+  4003: "stop",
+  4008: "resume",
+});
+
+/**
+ * @param {number} code of the WebSocket's close event; 1006 if none came
+ * @returns {Remedy}
+ */
+export function remedy(code) {
+  return REMEDIES[code] ?? "again";
+}

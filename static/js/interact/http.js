@@ -1,0 +1,38 @@
+import { Problem } from "./problem.js";
+import { request } from "./request.js";
+
+/** @typedef {import("./credentials.js").Credentials} Credentials */
+/** @typedef {import("./request.js").Line} Line */
+
+/** The gateway's HTTP contract, as the page's user. Every call rejects with a {@link Problem}. */
+export class Http {
+  /** @param {Line} line @param {Credentials} credentials */
+  constructor(line, credentials) {
+    this.line = line;
+    this.credentials = credentials;
+  }
+
+  /**
+   * A call that meets the end of the token or session is made again with a new one.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<any>}
+   */
+  async call(method, path, body) {
+    try {
+      return await this.#attempt(method, path, body);
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 401)) throw error;
+      await this.credentials.renew();
+      return this.#attempt(method, path, body);
+    }
+  }
+
+  /** @param {string} method @param {string} path @param {object} [body] */
+  async #attempt(method, path, body) {
+    const token = await this.credentials.token();
+    return request(this.line, method, path, { body, token });
+  }
+}

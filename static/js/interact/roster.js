@@ -1,0 +1,31 @@
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {import("./types.js").Present} Present */
+
+/** @typedef {{user: string, role: import("./types.js").Role, event: "join" | "leave"}} Change */
+
+/** Who is in a room, by name. Pure. */
+export class Roster {
+  /** @type {Map<string, Present>} */
+  #present = new Map();
+
+  get present() {
+    return [...this.#present.values()].sort((a, b) => a.user.localeCompare(b.user));
+  }
+
+  /** @param {Present[]} present all who are in the room */
+  replace(present) {
+    this.#present = new Map(present.map((one) => [one.user, one]));
+  }
+
+  /**
+   * @param {Message} message of type `presence`
+   * @returns {Change | null} null if it was known
+   */
+  apply({ body, sent_at }) {
+    const { user, role, event } = body;
+    if ((event === "join") === this.#present.has(user)) return null;
+    if (event === "join") this.#present.set(user, { user, role, since: sent_at });
+    else this.#present.delete(user);
+    return { user, role, event };
+  }
+}

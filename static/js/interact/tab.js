@@ -1,0 +1,45 @@
+import { uuid } from "./identifier.js";
+
+/**
+ * This page among the user's other ones. As long as it lives it holds a lock of its own, so that another
+ * page can tell whether what it had to send was left behind.
+ */
+export class Tab {
+  id = uuid();
+
+  /** @param {LockManager | null} locks null where there are none: then everybody counts as gone */
+  constructor(locks) {
+    this.locks = locks;
+  }
+
+  /** Resolves when others can see that this page lives. @param {AbortSignal} signal ends it */
+  live(signal) {
+    return new Promise((resolve) => {
+      if (this.locks === null) {
+        resolve(undefined);
+        return;
+      }
+      const ended = new Promise((end) => signal.addEventListener("abort", end, { once: true }));
+      void this.locks.request(name(this.id), () => {
+        resolve(undefined);
+        return ended;
+      });
+    });
+  }
+
+  /**
+   * Take over, unless the page lives or somebody else is taking over right now.
+   *
+   * @param {string} id of another page
+   * @param {() => void} takeOver
+   */
+  async ifGone(id, takeOver) {
+    if (this.locks === null) takeOver();
+    else await this.locks.request(name(id), { ifAvailable: true }, (lock) => lock && takeOver());
+  }
+}
+
+/** @param {string} id */
+function name(id) {
+  return `interact.page.${id}`;
+}

@@ -1,0 +1,62 @@
+"""The example of the library's documentation, as a web developer would run it."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Route, expect
+
+from tests.acceptance.gateway_process import GatewayProcess
+
+_DOCUMENTATION = Path(__file__).parents[3] / "static" / "js" / "interact.md"
+
+
+def example() -> str:
+    """The page in the documentation."""
+    found = re.search(r"```html\n(.*?)```", _DOCUMENTATION.read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+class ExamplePage:
+    """The example in a browser, with its user's login server behind `/token`.
+
+    `lifetime` of its tokens is in seconds; `tokens` counts those it has given.
+    """
+
+    def __init__(
+        self,
+        context: BrowserContext,
+        gateway: GatewayProcess,
+        room: int,
+        user: str,
+        *,
+        lifetime: float = 3600.0,
+    ) -> None:
+        self.context = context
+        self.gateway = gateway
+        self.tokens = 0
+        self.faults: list[str] = []
+
+        def give_token(route: Route) -> None:
+            self.tokens += 1
+            route.fulfill(body=gateway.token(user, lifetime=lifetime))
+
+        context.route(
+            f"{gateway.url}/example?*",
+            lambda route: route.fulfill(body=example(), content_type="text/html"),
+        )
+        context.route(f"{gateway.url}/token", give_token)
+        self.page = context.new_page()
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.goto(f"{gateway.url}/example?room={room}")
+
+    def is_in_state(self, name: str) -> None:
+        expect(self.page.get_by_role("status")).to_have_text(name, timeout=30_000)
+
+    def say(self, text: str) -> None:
+        self.page.get_by_label("Message").fill(text)
+        self.page.get_by_role("button", name="Send").click()
+
+    def reads(self, *texts: str) -> None:
+        """Exactly these lines stand there, in this order."""
+        expect(self.page.get_by_role("listitem")).to_have_text(list(texts), timeout=30_000)

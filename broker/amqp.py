@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final, cast
+from collections.abc import Iterable
+from typing import Any, Final, SupportsIndex, cast
 from urllib.parse import quote, urlsplit
 
 import aiormq
-from aiormq import Channel
+from aiormq import Channel, spec
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
 from broker.credentials import Credentials
 from broker.node import Node
+from broker.topology import EXCHANGE
+from broker.vigil import Signs
 
 #: Seconds between heart-beats, as agreed with RabbitMQ: it drops a silent gateway after twice that.
 HEARTBEAT: Final = 5
@@ -40,6 +41,20 @@ def describe(error: BaseException) -> str:
 class LinkFailed(Exception):
     """No AMQP connection to a node; the text holds no secret."""
 
+    def __init__(self, node: str, what: str) -> None:
+        super().__init__(f"{node}: {what}")
+        self.what = what
+
+
+class _Reader(asyncio.StreamReader):
+    """Counts how often something was heard, which aiormq does not tell."""
+
+    heard = 0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        self.heard += 1
+        super().feed_data(data)
+
 
 class _Socket(aiormq.TransportFactory):
     """Opens the socket for aiormq, and can cut it, which aiormq cannot."""
@@ -47,17 +62,25 @@ class _Socket(aiormq.TransportFactory):
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self._ssl_context = ssl_context
         self._transport: asyncio.WriteTransport | None = None
+        self._reader = _Reader()
+
+    @property
+    def heard(self) -> int:
+        return self._reader.heard
 
     async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        tls = self._ssl_context is not None
-        reader, writer = await asyncio.open_connection(
-            url.host,
-            url.port,
+        # As asyncio.open_connection does it, with a reader of our own.
+        loop, reader = asyncio.get_running_loop(), self._reader
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _protocol = await loop.create_connection(
+            lambda: protocol,
+            url.host or "",
+            url.port or 0,
             ssl=self._ssl_context,
-            ssl_shutdown_timeout=GOODBYE if tls else None,
+            ssl_shutdown_timeout=None if self._ssl_context is None else GOODBYE,
         )
-        self._transport = writer.transport
-        return reader, writer
+        self._transport = transport
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def cut(self) -> None:
         if self._transport is not None:
@@ -77,8 +100,11 @@ class Link:
         self.node = node
         self.channel = channel
         self.lost: str | None = None
-        self._asked_at: float | None = None
+        #: Publications that wait for their answer.
+        self.unanswered = 0
+        self._answered = 0
         self._worn = False
+        self._renewing = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._socket = socket
         self._connection = connection
@@ -106,10 +132,10 @@ class Link:
                 channel = cast("Channel", await connection.channel())
         except TimeoutError:
             socket.cut()
-            raise LinkFailed(f"{node.name}: no AMQP session within {timeout:g} s") from None
+            raise LinkFailed(node.name, f"no AMQP session within {timeout:g} s") from None
         except (*AMQP_ERRORS, UnicodeError) as error:
             socket.cut()
-            raise LinkFailed(f"{node.name}: {describe(error)}") from error
+            raise LinkFailed(node.name, describe(error)) from error
         except BaseException:
             socket.cut()
             raise
@@ -133,21 +159,50 @@ class Link:
         """Wait until the connection is not blocked; at once, without a turn of the loop, if so."""
         await self._connection.ready()
 
-    def wear(self, channel: Channel) -> None:
-        """A message on this channel was refused: use it no more.
+    async def publish(
+        self, channel: Channel, routing_key: str, body: bytes, properties: spec.Basic.Properties
+    ) -> None:
+        """Publish to :data:`EXCHANGE` on this channel and wait for the confirm.
 
-        A channel that meets a quorum queue without a leader refuses everything for that queue from
-        then on, also when there is one again (RabbitMQ 3.10.8); a new channel is fine.
+        Raises :data:`AMQP_ERRORS`: ``PublishError`` if no queue takes it, ``DeliveryError`` for a
+        nack, which ends the use of the channel.
         """
-        self._worn = self._worn or channel is self.channel
+        self.unanswered += 1
+        try:
+            await channel.basic_publish(
+                body,
+                exchange=EXCHANGE,
+                routing_key=routing_key,
+                properties=properties,
+                mandatory=True,
+            )
+        except aiormq.PublishError:
+            self._answered += 1
+            raise
+        except aiormq.DeliveryError:
+            self._answered += 1
+            # A channel that meets a quorum queue without a leader refuses everything for that queue
+            # from then on, also when there is one again (RabbitMQ 3.10.8); a new channel is fine.
+            self._worn = self._worn or channel is self.channel
+            raise
+        else:
+            self._answered += 1
+        finally:
+            self.unanswered -= 1
 
-    async def renew(self) -> None:
-        """Replace a worn channel; at once, without a turn of the loop, if it is not.
+    async def fresh(self) -> Channel:
+        """The channel for what is published next; at once, without a turn of the loop, if it is not
+        worn by a nack.
 
         Raises :data:`AMQP_ERRORS`.
         """
-        if not self._worn:
-            return
+        if self._worn:
+            async with self._renewing:
+                if self._worn:
+                    await self._renew()
+        return self.channel
+
+    async def _renew(self) -> None:
         channel = cast("Channel", await self._connection.channel())
         retiring = asyncio.create_task(self._retire(self.channel))
         self._retiring.add(retiring)
@@ -170,30 +225,18 @@ class Link:
         """A channel that may fail without harm to publishing. Raises :data:`AMQP_ERRORS`."""
         return await self._connection.channel(publisher_confirms=False)
 
-    def asked(self) -> None:
-        """A message was handed over."""
-        if self._asked_at is None:
-            self._asked_at = asyncio.get_running_loop().time()
-
-    def answered(self) -> None:
-        """A message was confirmed or refused, or cannot be for the time being."""
-        self._asked_at = None
-
     @property
-    def unanswered_for(self) -> float:
-        """Seconds since a message was handed over, without an answer to any since then."""
-        return 0 if self._asked_at is None else asyncio.get_running_loop().time() - self._asked_at
+    def signs(self) -> Signs:
+        return Signs(self._socket.heard, self._answered, self.unanswered, self.blocked)
 
-    @contextmanager
-    def expiring(self, deadline: asyncio.Timeout) -> Iterator[None]:
+    def ends(self, deadline: asyncio.Timeout) -> None:
         """Let a deadline expire at once when the link is lost."""
+        self._deadlines.add(deadline)
         if self.lost is not None:
             _expire(deadline)
-        self._deadlines.add(deadline)
-        try:
-            yield
-        finally:
-            self._deadlines.discard(deadline)
+
+    def spares(self, deadline: asyncio.Timeout) -> None:
+        self._deadlines.discard(deadline)
 
     async def ended(self, *, within: float) -> str | None:
         """Why aiormq gave the connection or the channel up, or None: not so in that time."""
@@ -208,14 +251,10 @@ class Link:
                 return "the connection was closed" if error is None else describe(error)
         return None
 
-    async def answers(self, *, within: float) -> bool:
-        """Whether the node's channels react; one question at a time is left unanswered."""
-        if self._question is None:
+    def ask(self) -> None:
+        """Make the node show a sign of life, if it can; one question at a time."""
+        if self._question is None or self._question.done():
             self._question = asyncio.create_task(self._ask())
-        done, _ = await asyncio.wait({self._question}, timeout=within)
-        if done:
-            self._question = None
-        return bool(done)
 
     async def _ask(self) -> None:
         try:

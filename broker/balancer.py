@@ -81,6 +81,11 @@ class Balancer:
         """End a drain. Raises :class:`UnknownNode`."""
         self._state(name).draining = False
 
+    def is_draining(self, name: str) -> bool:
+        """Whether the node of this name is to be left; no node of this name is not."""
+        state = self._states.get(name)
+        return state is not None and state.draining
+
     def states(self) -> list[NodeState]:
         """Copies, in the order of configuration."""
         self._expire()

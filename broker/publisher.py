@@ -1,4 +1,4 @@
-"""Confirmed publishing: one connection at a time, to the next node when one fails.
+"""Confirmed publishing over the links to all nodes, each stream in order.
 
 https://www.rabbitmq.com/docs/confirms: RabbitMQ confirms a message once every queue it went to has
 it. No confirm never means "not delivered", so publish again with the same id.
@@ -6,7 +6,6 @@ it. No confirm never means "not delivered", so publish again with the same id.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ import aiormq
 from aiormq import spec
 from aiormq.abc import AbstractChannel
 
-from broker.amqp import AMQP_ERRORS, Link, describe
-from broker.connector import Connector
+from broker.attempt import attempting
 from broker.credentials import Credentials
+from broker.links import LinkReport, Links
 from broker.node import Node
+from broker.passage import Passage
 from broker.topology import EXCHANGE, Topology
 
 
@@ -70,8 +70,9 @@ class Publication:
 
 
 class Publisher:
-    """``timeout`` bounds a dial and a queue operation, in seconds; ``rng`` shuffles the nodes.
+    """``timeout`` bounds a dial and a queue operation, in seconds; ``rng`` spreads the dials.
 
+    ``draining`` tells which nodes are to be left; they serve on while there is no other.
     ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
     """
 
@@ -83,50 +84,49 @@ class Publisher:
         *,
         timeout: float,
         rng: Random,
+        draining: Callable[[str], bool] = lambda _: False,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._connector = Connector(
-            nodes, credentials, timeout=timeout, rng=rng, ssl_context=ssl_context
+        self._links = Links(
+            nodes,
+            credentials,
+            timeout=timeout,
+            rng=rng,
+            draining=draining,
+            ssl_context=ssl_context,
         )
         self._topology = topology
         self._timeout = timeout
-        #: Publications enter the channel in the order of the calls, also while there is none.
-        self._turn = asyncio.Lock()
+        self._passages: dict[str, Passage] = {}
         self._in_flight: set[str] = set()
 
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
-        self._connector.start()
+        self._links.start()
 
     async def close(self) -> None:
-        """Close the connection; what waits for a confirm fails at once."""
-        await self._connector.close()
+        """Close the links; what waits for a confirm fails at once."""
+        await self._links.close()
 
     @property
-    def node(self) -> str | None:
-        """The name of the node that is published through now."""
-        link = self._connector.link
+    def links(self) -> list[LinkReport]:
+        """Each node's link, in the order of configuration."""
+        return self._links.reports()
+
+    def node_of(self, routing_key: str) -> str | None:
+        """The name of the node that this stream is published through now."""
+        link = self._links.place(routing_key)
         return None if link is None else link.node.name
-
-    @property
-    def connected(self) -> bool:
-        return self._connector.link is not None
 
     @property
     def has_been_connected(self) -> bool:
         """Whether the cluster was ever reached, now or before."""
-        return self._connector.links > 0
-
-    @property
-    def blocked(self) -> bool:
-        """Whether an alarm (memory, disk) in the cluster holds publishers back."""
-        link = self._connector.link
-        return link is not None and link.blocked
+        return self._links.have_stood
 
     @property
     def problem(self) -> str | None:
-        """What keeps messages from being published, or None."""
-        return self._connector.problem
+        """What keeps messages from being published, or None: a link serves."""
+        return self._links.problem
 
     async def publish(
         self,
@@ -135,37 +135,33 @@ class Publisher:
     ) -> None:
         """Publish to :data:`EXCHANGE` and wait for the confirm, ``timeout`` seconds at most.
 
-        Concurrent calls share a channel; their order on the wire is that of the calls. Raises
-        :class:`NotConfirmed`; :class:`OnTheWay` for the same id twice at once, because RabbitMQ's
-        return could not be told apart.
+        Concurrent calls are pipelined; for one routing key their order on the wire is that of the
+        calls. Raises :class:`NotConfirmed`; :class:`OnTheWay` for the same id twice at once,
+        because RabbitMQ's return could not be told apart.
         """
-        if publication.message_id in self._in_flight:
-            raise OnTheWay(f"message {publication.message_id} is being published already")
-
-        async def hand_over(link: Link) -> None:
-            channel = link.channel
-            link.asked()
-            try:
-                await channel.basic_publish(
-                    publication.body,
-                    exchange=EXCHANGE,
-                    routing_key=publication.routing_key,
-                    properties=publication.properties(),
-                    mandatory=True,
-                )
-            except aiormq.DeliveryError as error:
-                link.answered()
-                if isinstance(error, aiormq.PublishError):
-                    raise Returned(f"no queue for {publication.routing_key}") from error
-                link.wear(channel)
-                raise NotConfirmed("the broker could not take it (nack)") from error
-            link.answered()
-
-        self._in_flight.add(publication.message_id)
+        id, key = publication.message_id, publication.routing_key
+        if id in self._in_flight:
+            raise OnTheWay(f"message {id} is being published already")
+        self._in_flight.add(id)
+        passage = self._passages.setdefault(key, Passage())
+        passage.users += 1
         try:
-            await self._on_link(hand_over, timeout, failure=NotConfirmed)
+            async with attempting(self._links, timeout, failure=NotConfirmed) as attempt:
+                async with passage.turn:
+                    link, channel = await passage.enter(key, attempt)
+                try:
+                    await link.publish(channel, key, publication.body, publication.properties())
+                except aiormq.PublishError as error:
+                    raise Returned(f"no queue for {key}") from error
+                except aiormq.DeliveryError as error:
+                    raise NotConfirmed("the broker could not take it (nack)") from error
+                finally:
+                    passage.leave()
         finally:
-            self._in_flight.discard(publication.message_id)
+            passage.users -= 1
+            if not passage.users:
+                del self._passages[key]
+            self._in_flight.discard(id)
 
     async def declare_private_queue(self, room: int) -> None:
         """Make sure that the room's private queue exists and is bound; any number of times.
@@ -178,7 +174,7 @@ class Publisher:
             await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
             await channel.queue_bind(queue.name, EXCHANGE, routing_key=queue.binding_key)
 
-        await self._apart(declare, f"declare {queue.name}")
+        await self._apart(queue.name, declare, f"declare {queue.name}")
 
     async def delete_private_queue(self, room: int) -> None:
         """Delete the room's private queue with all it holds; fine if there is none.
@@ -190,50 +186,22 @@ class Publisher:
         async def delete(channel: AbstractChannel) -> None:
             await channel.queue_delete(name)
 
-        await self._apart(delete, f"delete {name}")
+        await self._apart(name, delete, f"delete {name}")
 
-    async def _apart(self, work: Callable[[AbstractChannel], Awaitable[None]], what: str) -> None:
+    async def _apart(
+        self, key: str, work: Callable[[AbstractChannel], Awaitable[None]], what: str
+    ) -> None:
         """Do something on a channel of its own: a refusal ends the channel it comes on."""
-
-        async def on_channel(link: Link) -> None:
-            channel = await link.new_channel()
-            try:
-                await work(channel)
-                await channel.close()
-            except aiormq.ChannelPreconditionFailed as error:
-                raise QueueDiffers(f"cannot {what}: {error}") from error
-
         try:
-            await self._on_link(on_channel, self._timeout, failure=QueueFailed)
+            async with attempting(self._links, self._timeout, failure=QueueFailed) as attempt:
+                link = await attempt.find(key)
+                channel = await link.new_channel()
+                try:
+                    await work(channel)
+                    await channel.close()
+                except aiormq.ChannelPreconditionFailed as error:
+                    raise QueueDiffers(f"cannot {what}: {error}") from error
         except QueueDiffers:
             raise
         except QueueFailed as error:
             raise QueueFailed(f"cannot {what}: {error}") from error
-
-    async def _on_link(
-        self,
-        work: Callable[[Link], Awaitable[None]],
-        seconds: float,
-        *,
-        failure: type[NotConfirmed | QueueFailed],
-    ) -> None:
-        """Do something once there is a link, all within a time; what fails is a ``failure``."""
-        link = None
-        try:
-            async with asyncio.timeout(seconds) as deadline:
-                async with self._turn:
-                    link = await self._connector.ready(deadline)
-                with link.expiring(deadline):
-                    await work(link)
-        except TimeoutError:
-            if link is not None and link.lost is not None:
-                raise failure(f"{link.node.name}: {link.lost}") from None
-            raise failure(self.problem or f"no answer within {seconds:g} s") from None
-        except AMQP_ERRORS as error:
-            raise failure(describe(error)) from error
-        except asyncio.CancelledError:
-            # aiormq ends its waiters like this; a real cancellation was asked for.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise failure("the connection was closed") from None

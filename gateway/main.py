@@ -142,6 +142,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             topology,
             timeout=broker.dial_timeout,
             rng=rng,
+            draining=balancer.is_draining,
             ssl_context=broker_tls,
         )
         publisher.start()
@@ -280,6 +281,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     metrics.observe_events(events)
     metrics.observe_posts(intake.posted)
     metrics.observe_nodes(balancer.states)
+    metrics.observe_links(lambda: publisher.links)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
     metrics.observe("gateway_peers", "Other gateways that live.", lambda: len(bus.others))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -23,6 +23,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from broker.links import LinkReport
 from broker.node import NodeState
 from gateway.events import Events, Kind
 from gateway.histogram import Histogram as Durations
@@ -59,6 +60,10 @@ class Metrics:
     def observe_nodes(self, states: Callable[[], list[NodeState]]) -> None:
         """Report the broker nodes as they are when Prometheus asks."""
         self.registry.register(_Nodes(states))
+
+    def observe_links(self, reports: Callable[[], Sequence[LinkReport]]) -> None:
+        """Report the AMQP links as they are when Prometheus asks."""
+        self.registry.register(_Links(reports))
 
     def count(self, name: str, what: str, read: Callable[[], float]) -> None:
         """A counter that is read when Prometheus asks; ``name`` without its ``_total``."""
@@ -104,6 +109,23 @@ class _Nodes(Collector):
             if state.probe is not None and state.probe.latency is not None:
                 latency.add_metric([state.node.name], state.probe.latency)
         yield from (available, connections, latency)
+
+
+class _Links(Collector):
+    def __init__(self, reports: Callable[[], Sequence[LinkReport]]) -> None:
+        self._reports = reports
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily(
+            "gateway_publisher_up", "1: the AMQP link to the node serves.", labels=["node"]
+        )
+        unconfirmed = GaugeMetricFamily(
+            "gateway_publisher_unconfirmed", "Messages on the wire, unanswered.", labels=["node"]
+        )
+        for report in self._reports():
+            up.add_metric([report.node], float(report.problem is None))
+            unconfirmed.add_metric([report.node], report.unanswered)
+        yield from (up, unconfirmed)
 
 
 class _Count(Collector):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from broker.balancer import Balancer
+from broker.links import LinkReport
 from gateway.drain import Drain
 from gateway.errors import StoreUnavailable
 
@@ -22,6 +23,9 @@ class Pinged(Protocol):
 class PublisherState(Protocol):
     @property
     def has_been_connected(self) -> bool: ...
+
+    @property
+    def links(self) -> Sequence[LinkReport]: ...
 
     @property
     def problem(self) -> str | None: ...
@@ -61,6 +65,9 @@ class Readiness:
         }
         if self._publisher.problem is not None:
             problems["publisher"] = self._publisher.problem
+        for link in self._publisher.links:
+            if link.problem is not None:
+                problems[f"publisher on {link.node}"] = link.problem
         if self._drain.begun:
             problems["gateway"] = "draining"
         store_problem = await self._store_problem()

@@ -21,7 +21,7 @@ from broker.topology import Audience, Stream
 from devenv.cluster import Cluster
 from gateway.domain.message import Importance
 from tests.acceptance.messages.conftest import Delivery
-from tests.acceptance.messages.message_side import Gateway, draft, running
+from tests.acceptance.messages.message_side import TOPOLOGY, Gateway, draft, running
 
 pytestmark = pytest.mark.cluster
 
@@ -168,7 +168,7 @@ def test_a_node_that_dies_under_load_costs_no_message_and_no_order(
 
         posters = asyncio.gather(*(post_in_turn() for _ in range(20)))
         posted.extend([await answers.get() for _ in range(200)])
-        node = gateway.publisher.node
+        node = gateway.publisher.node_of(TOPOLOGY.routing_key(Stream(Audience.PUBLIC, ROOM)))
         assert node is not None
         await asyncio.to_thread(cluster.kill_node, int(node[1 : node.index("@")]))
         posted.extend([await answers.get() for _ in range(answers.qsize() + 500)])

@@ -16,7 +16,9 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.ioloop import IOLoop
 
 from broker.balancer import Balancer
+from broker.links import LinkReport
 from broker.node import Node
+from broker.placing import LinkState
 from broker.publisher import NotConfirmed, Publication, QueueFailed
 from broker.topology import Topology
 from gateway import config, tls
@@ -41,6 +43,9 @@ class BrokerTwin:
     queues: set[int] = field(default_factory=set)
     away: bool = False
     has_been_connected: bool = True
+    links: list[LinkReport] = field(
+        default_factory=lambda: [LinkReport("r1", LinkState.UP, unanswered=0, problem=None)]
+    )
 
     @property
     def problem(self) -> str | None:

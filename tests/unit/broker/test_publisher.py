@@ -15,6 +15,7 @@ import pytest
 
 from broker.credentials import Credentials
 from broker.node import Node
+from broker.placing import LinkState
 from broker.publisher import NotConfirmed, OnTheWay, Publication, Publisher, QueueFailed
 from broker.topology import Topology
 
@@ -59,9 +60,9 @@ def test_with_every_node_away_a_publication_fails_in_its_time_and_says_why(
                 await publisher.publish(MESSAGE, 0.3)
             with pytest.raises(QueueFailed, match=r"cannot declare acdm.*\.private\.1: not conn"):
                 await publisher.declare_private_queue(1)
-            assert not publisher.connected
-            assert not publisher.blocked
-            assert publisher.node is None
+            assert [link.state for link in publisher.links] == [LinkState.DOWN] * 2
+            assert publisher.node_of(MESSAGE.routing_key) is None
+            assert not publisher.has_been_connected
             assert "secret" not in repr(caught.value)
 
     asyncio.run(run())
@@ -164,7 +165,7 @@ def test_a_publisher_that_was_not_started_says_so() -> None:
 
     async def run() -> None:
         publisher = Publisher([node], Credentials("a", "b"), Topology(), timeout=1, rng=rng)
-        assert publisher.problem == "not started"
+        assert publisher.problem == "not connected: r1: not started"
         await publisher.close()
 
     asyncio.run(run())

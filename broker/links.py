@@ -1,0 +1,106 @@
+"""The AMQP links to all nodes of the cluster, and which of them takes a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+from broker.amqp import Link
+from broker.credentials import Credentials
+from broker.node import Node
+from broker.placing import LinkState, place
+from broker.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """A node's link: ``unanswered`` publications wait for their confirm, ``problem`` says what is
+    wrong."""
+
+    node: str
+    state: LinkState
+    unanswered: int
+    problem: str | None
+
+
+class Links:
+    """``timeout`` bounds a dial, in seconds; ``draining`` tells which nodes are to be left.
+
+    ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        credentials: Credentials,
+        *,
+        timeout: float,
+        rng: Random,
+        draining: Callable[[str], bool],
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        if ssl_context is None and any(node.amqp.startswith("amqps:") for node in nodes):
+            raise ValueError("amqps:// needs an ssl_context that verifies certificates")
+        self._draining = draining
+        self._changed = asyncio.Event()
+        dial = partial(Link.open, credentials=credentials, ssl_context=ssl_context, timeout=timeout)
+        self._supervisors = {
+            node.name: Supervisor(node, dial=dial, changed=self._tell, rng=rng) for node in nodes
+        }
+
+    def start(self) -> None:
+        """Connect in the background and stay connected until :meth:`close`."""
+        for supervisor in self._supervisors.values():
+            supervisor.start()
+
+    async def close(self) -> None:
+        """Close the links; what waits for an answer fails at once."""
+        await asyncio.gather(*(each.close() for each in self._supervisors.values()))
+
+    @property
+    def have_stood(self) -> bool:
+        """Whether the cluster was ever reached, now or before."""
+        return any(each.links for each in self._supervisors.values())
+
+    def place(self, key: str) -> Link | None:
+        """The link for this routing key now; None: there is no link at all."""
+        name = place(key, {name: self._state(name) for name in self._supervisors})
+        return None if name is None else self._supervisors[name].link
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be published, or None: a link serves."""
+        reports = self.reports()
+        states = {each.state for each in reports}
+        if states - {LinkState.DOWN, LinkState.BLOCKED}:
+            return None
+        told = "; ".join(f"{each.node}: {each.problem}" for each in reports)
+        return told if LinkState.BLOCKED in states else f"not connected: {told}"
+
+    async def changed(self) -> None:
+        """Wait until a link has come or gone."""
+        await self._changed.wait()
+
+    def reports(self) -> list[LinkReport]:
+        """In the order of configuration."""
+        return [
+            LinkReport(
+                name,
+                self._state(name),
+                0 if supervisor.link is None else supervisor.link.unanswered,
+                supervisor.problem,
+            )
+            for name, supervisor in self._supervisors.items()
+        ]
+
+    def _state(self, name: str) -> LinkState:
+        state = self._supervisors[name].state
+        return LinkState.DRAINING if state is LinkState.UP and self._draining(name) else state
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

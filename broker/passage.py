@@ -1,0 +1,48 @@
+"""What of a stream is on the wire: on one channel at a time, so that nothing overtakes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiormq import Channel
+
+from broker.amqp import Link
+from broker.attempt import Attempt
+
+
+class Passage:
+    """One routing key's publications that are under way.
+
+    RabbitMQ keeps the order of a channel, and of nothing more. So a stream changes its channel only
+    when nothing of it is unanswered there; the outbox does the rest, by holding back what is new
+    while it publishes again what has failed.
+    """
+
+    def __init__(self) -> None:
+        #: Calls take the wire in their order.
+        self.turn = asyncio.Lock()
+        self.users = 0
+        self._channel: Channel | None = None
+        self._unanswered = 0
+        self._free = asyncio.Event()
+
+    async def enter(self, key: str, attempt: Attempt) -> tuple[Link, Channel]:
+        """Take a place on the channel where the stream belongs now; give it back by :meth:`leave`.
+
+        Without a turn of the loop if the stream has nothing unanswered elsewhere. Raises
+        :data:`broker.amqp.AMQP_ERRORS`.
+        """
+        while True:
+            link = await attempt.find(key)
+            channel = await link.fresh()
+            if not self._unanswered or channel is self._channel:
+                self._channel = channel
+                self._unanswered += 1
+                self._free.clear()
+                return link, channel
+            await self._free.wait()
+
+    def leave(self) -> None:
+        self._unanswered -= 1
+        if not self._unanswered:
+            self._free.set()

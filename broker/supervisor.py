@@ -1,0 +1,142 @@
+"""One node's AMQP link, kept up: watched, and dialled again when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Final
+
+from broker.amqp import Link, LinkFailed
+from broker.backoff import BackOff
+from broker.node import Node
+from broker.placing import LinkState
+from broker.vigil import PULSE, Vigil
+
+log = logging.getLogger(__name__)
+
+#: Between two dials, in seconds; drawn between half of it and all of it.
+RECONNECT: Final = BackOff(first=0.1, longest=1.0)
+#: A link that lasted less (seconds) counts as one more failure, so that it is not redialled hotly.
+LASTING: Final = 5.0
+#: Seconds that a node is avoided after it stood still and kept its connection all the same.
+SUSPECTED: Final = 30.0
+
+
+class Supervisor:
+    """``dial`` raises :class:`LinkFailed`; ``changed`` is called when a link comes or goes."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        dial: Callable[[Node], Awaitable[Link]],
+        changed: Callable[[], None],
+        rng: Random,
+    ) -> None:
+        self.node = node
+        #: The link of this moment, blocked or not.
+        self.link: Link | None = None
+        #: How many links there have been.
+        self.links = 0
+        self._dial = dial
+        self._changed = changed
+        self._rng = rng
+        self._lost: str | None = None
+        self._suspect_until = -math.inf
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Connect in the background and stay connected until :meth:`close`."""
+        self._task = asyncio.create_task(self._run(), name=f"AMQP link to {self.node.name}")
+        self._task.add_done_callback(_tell_if_broken)
+
+    async def close(self) -> None:
+        """Close the link; what waits for an answer fails at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    @property
+    def state(self) -> LinkState:
+        if self.link is None:
+            return LinkState.DOWN
+        if self.link.blocked:
+            return LinkState.BLOCKED
+        if asyncio.get_running_loop().time() < self._suspect_until:
+            return LinkState.SUSPECT
+        return LinkState.UP
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the link, or None."""
+        match self.state:
+            case LinkState.DOWN if self._task is None:
+                return "not started"
+            case LinkState.DOWN:
+                return self._lost or "dialling"
+            case LinkState.BLOCKED:
+                return "blocked by an alarm"
+            case LinkState.SUSPECT:
+                return self._lost
+            case _:
+                return None
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                link = await self._dial(self.node)
+            except LinkFailed as error:
+                failures += 1
+                if self._lost != error.what:
+                    log.warning("cannot publish through %s", error)
+                self._lost = error.what
+            else:
+                began = asyncio.get_running_loop().time()
+                await self._serve(link)
+                lasted = asyncio.get_running_loop().time() - began
+                failures = failures + 1 if lasted < LASTING else 1
+            await asyncio.sleep(RECONNECT.delay(failures) * self._rng.uniform(0.5, 1.0))
+
+    async def _serve(self, link: Link) -> None:
+        """Let a link be used until it is lost."""
+        log.info("publishing through %s", self.node.name)
+        self.link = link
+        self.links += 1
+        self._changed()
+        try:
+            reason = await self._watch(link)
+        except asyncio.CancelledError:
+            self._unlink()
+            await link.close("the gateway is closing")
+            raise
+        self._lost = reason
+        self._unlink()
+        log.warning("lost %s: %s", self.node.name, reason)
+        await link.lose(reason)
+
+    def _unlink(self) -> None:
+        self.link = None
+        self._changed()
+
+    async def _watch(self, link: Link) -> str:
+        """Why the link is of no more use."""
+        vigil = Vigil()
+        while True:
+            if ended := await link.ended(within=PULSE):
+                return ended
+            if verdict := vigil.look(link.signs):
+                self._suspect_until = asyncio.get_running_loop().time() + SUSPECTED
+                return verdict
+            if vigil.silent:
+                link.ask()
+
+
+def _tell_if_broken(task: asyncio.Task[None]) -> None:
+    """The task ends only when it is cancelled; anything else must not go unseen."""
+    if not task.cancelled():
+        log.critical("%s is broken", task.get_name(), exc_info=task.exception())

@@ -1,30 +1,47 @@
 import { readMessage } from "./message.js";
 
 /** @typedef {import("./live.js").Live} Live */
+/** @typedef {import("./live.js").Subscription} Subscription */
 /** @typedef {import("./types.js").Message} Message */
 
 /**
  * Somebody who listens to a channel. `position`: the seq up to which it has everything, null if it does
- * not care. `opened`: from here on everything arrives; again after every break.
+ * not care. `opened`: from here on everything arrives; again after every break. `catchUp`: ask whether
+ * something was missed.
  * @typedef {object} Listener
  * @property {number | null} position
  * @property {(message: Message) => void} receive
  * @property {() => void} opened
+ * @property {() => Promise<void>} catchUp
  */
 
-/** One room's topic for one audience: one subscription on the line, whoever listens. */
+/**
+ * One room's topic for one audience: one subscription on the line, whoever listens.
+ * @implements {Subscription}
+ */
 export class Channel {
   /** @type {Set<Listener>} */
   #listeners = new Set();
+  #resumes = true;
 
-  /** @param {Live} live @param {string} destination */
-  constructor(live, destination) {
+  /**
+   * @param {object} parts
+   * @param {Live} parts.live
+   * @param {string} parts.destination
+   * @param {(task: Promise<void>) => void} parts.run takes care of what nobody awaits
+   */
+  constructor({ live, destination, run }) {
     this.live = live;
     this.destination = destination;
+    this.run = run;
     this.id = destination.replace(/^.*\//, "");
   }
 
-  /** @param {Listener} listener @returns {boolean} whether it is the first one: then it resumes */
+  get isOpen() {
+    return this.live.isOpen;
+  }
+
+  /** @param {Listener} listener @returns {boolean} whether it is the first one, whom the line waits for */
   join(listener) {
     this.#listeners.add(listener);
     if (this.#listeners.size > 1) return false;
@@ -37,10 +54,20 @@ export class Channel {
     if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.live.remove(this);
   }
 
+  /** Whether somebody here has not heard a seq. @param {number} seq */
+  awaits(seq) {
+    return this.#positions.some((position) => position < seq);
+  }
+
+  async catchUp() {
+    await Promise.all([...this.#listeners].map((listener) => listener.catchUp()));
+  }
+
   /** @returns {Record<string, string>} */
   headers() {
-    const positions = [...this.#listeners].flatMap(({ position }) => position ?? []);
-    return positions.length === 0 ? {} : { "resume-after": `${Math.min(...positions)}` };
+    const positions = this.#positions;
+    if (!this.#resumes || positions.length === 0) return {};
+    return { "resume-after": `${Math.min(...positions)}` };
   }
 
   /** @param {{body: string}} frame */
@@ -50,6 +77,16 @@ export class Channel {
   }
 
   opened() {
+    if (!this.#resumes) this.run(this.catchUp());
     for (const listener of [...this.#listeners]) listener.opened();
+  }
+
+  /** A gateway that passes topics through cannot resume: then the history tells what was missed. */
+  refused(/** @type {string} */ reason) {
+    if (reason === "invalid_request") this.#resumes = false;
+  }
+
+  get #positions() {
+    return [...this.#listeners].flatMap(({ position }) => position ?? []);
   }
 }

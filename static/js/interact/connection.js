@@ -105,8 +105,8 @@ export class Connection extends EventTarget {
   /** End everything. What is not sent yet is sent by the next page of this user. */
   close() {
     if (this.#closing.signal.aborted) return;
-    this.#closing.abort(new Problem(0, "closed", "the connection was closed by the page"));
     this.#changed({ name: "closed", code: null, reason: "", detail: "", retryAt: null });
+    this.#closing.abort(new Problem(0, "closed", "the connection was closed by the page"));
   }
 
   async #identify() {
@@ -117,6 +117,7 @@ export class Connection extends EventTarget {
 
   /** @param {State} state */
   #changed(state) {
+    if (this.#closing.signal.aborted) return;
     this.#state = Object.freeze(state);
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
     if (state.name === "connected") {

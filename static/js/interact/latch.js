@@ -1,12 +1,16 @@
-/** A promise and what settles it, once. (`Promise.withResolvers` is too new for the phones we know.) */
+/**
+ * A promise and what settles it. (`Promise.withResolvers` is too new for the phones that we know.)
+ *
+ * @template [T=void]
+ */
 export class Latch {
-  /** @type {() => void} */
+  /** @type {(value: T) => void} */
   open = () => {};
   /** @type {(reason: unknown) => void} */
   fail = () => {};
 
   constructor() {
-    /** @type {Promise<void>} */
+    /** @type {Promise<T>} */
     this.opened = new Promise((resolve, reject) => {
       this.open = resolve;
       this.fail = reject;

@@ -12,13 +12,14 @@ import { pause, untilDone } from "./retry.js";
 
 /**
  * What is subscribed again whenever the line was lost. `headers` are asked for each time; `opened`: from
- * here on everything arrives.
+ * here on everything arrives; `refused` is told the ERROR's code, then the connection ends.
  * @typedef {object} Subscription
  * @property {string} id the same for everybody: the gateway then builds a message's frame once for all
  * @property {string} destination
  * @property {() => Record<string, string>} headers
  * @property {(message: IMessage) => void} received
  * @property {() => void} opened
+ * @property {(reason: string) => void} refused
  */
 
 /**
@@ -45,8 +46,11 @@ export class Live {
   #subscriptions = new Set();
   /** @type {Client | null} */
   #client = null;
+  /** Subscriptions that wait for their RECEIPT. @type {Map<string, Subscription>} */
+  #opening = new Map();
   #receipts = 0;
   #failures = 0;
+  #hurried = false;
   #since = Infinity;
   #heard = 0;
 
@@ -92,9 +96,11 @@ export class Live {
     this.#client?.publish({ destination: "/gateway/token", body: token });
   }
 
-  /** If nothing was heard for so long, the line is dead, whatever the browser thinks. */
+  /** If nothing was heard for long, the line is dead, whatever the browser thinks: dial again at once. */
   verify() {
-    if (this.#client && this.now() - this.#heard > 2 * HEART_BEAT) this.#client.forceDisconnect();
+    if (!this.#client || this.now() - this.#heard < 2 * HEART_BEAT) return;
+    this.#hurried = true;
+    this.#client.forceDisconnect();
   }
 
   /**
@@ -112,7 +118,7 @@ export class Live {
         if (this.now() - this.#since > STABLE) this.#failures = 0;
         if (!(await this.#recover(end))) return;
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
+        if (signal.aborted || !(error instanceof Problem)) throw error;
         const { status, code, detail } = error;
         this.#tell("refused", { code: status || null, reason: code, detail });
         return;
@@ -149,7 +155,8 @@ export class Live {
       case "resume":
         break;
       case "again":
-        await this.#pause(failures, retryAfter, why);
+        if (!this.#hurried) await this.#pause(failures, retryAfter, why);
+        this.#hurried = false;
         // A browser does not tell that a handshake was answered with 401: asking does.
         await untilDone(() => this.#check(), this.patience);
         return true;
@@ -169,18 +176,10 @@ export class Live {
   }
 
   /** @param {number} failures @param {number | null} retryAfter @param {Partial<State>} why */
-  async #pause(failures, retryAfter, why) {
-    await pause(failures, retryAfter, {
-      ...this.patience,
-      wait: (milliseconds, signal) => {
-        this.#tell("waiting", { ...why, retryAt: this.now() + milliseconds });
-        return this.patience.wait(milliseconds, signal);
-      },
-      nap: (milliseconds, signal) => {
-        this.#tell("waiting", { ...why, retryAt: this.now() + milliseconds });
-        return this.patience.nap(milliseconds, signal);
-      },
-    });
+  #pause(failures, retryAfter, why) {
+    return pause(failures, retryAfter, this.patience, (milliseconds) =>
+      this.#tell("waiting", { ...why, retryAt: this.now() + milliseconds }),
+    );
   }
 
   /** One connection, from the dial to its end. @param {string | null} token @returns {Promise<End>} */
@@ -200,9 +199,13 @@ export class Live {
         reconnectDelay: 0,
         onConnect: () => this.#opened(client),
         onHeartbeatReceived: () => (this.#heard = this.now()),
-        onStompError: (frame) => (explanation = explained(frame)),
+        onStompError: (frame) => {
+          explanation = explained(frame);
+          this.#opening.get(frame.headers["receipt-id"])?.refused(explanation.reason);
+        },
         onWebSocketClose: ({ code, wasClean }) => {
           this.#client = null;
+          this.#opening.clear();
           signal.removeEventListener("abort", leave);
           resolve({ code: wasClean ? code : ABNORMAL, ...explanation });
         },
@@ -235,7 +238,9 @@ export class Live {
   #subscribe(client, subscription, opened) {
     const { id, destination } = subscription;
     const receipt = `${id}-${(this.#receipts += 1)}`;
+    this.#opening.set(receipt, subscription);
     client.watchForReceipt(receipt, () => {
+      this.#opening.delete(receipt);
       this.#heard = this.now();
       subscription.opened();
       opened();

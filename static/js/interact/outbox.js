@@ -1,4 +1,5 @@
 import { uuid } from "./identifier.js";
+import { Latch } from "./latch.js";
 import { Problem } from "./problem.js";
 import { untilDone } from "./retry.js";
 
@@ -18,8 +19,8 @@ const MOST_CHARACTERS = 250_000;
 export class Outbox {
   /** @type {Letter[]} */
   #letters = [];
-  /** @type {Map<string, {resolve: (receipt: Receipt) => void, reject: (problem: unknown) => void}>} */
-  #fates = new Map();
+  /** Answers that somebody waits for, by id. @type {Map<string, Latch<Receipt>>} */
+  #answers = new Map();
   /** Ids of what came back before its answer did. @type {Set<string>} */
   #seen = new Set();
   /** @type {LetterStore | null} */
@@ -52,24 +53,27 @@ export class Outbox {
    * @returns {Promise<Receipt>} rejects with a {@link Problem} that does not pass
    */
   send({ id = uuid(), audience, type, body }) {
-    /** @type {Promise<Receipt>} */
-    const answer = new Promise((resolve, reject) => this.#fates.set(id, { resolve, reject }));
-    // A refusal is also told by the letter itself; who looks there need not look here.
-    answer.catch(() => {});
+    const known = this.#answers.get(id);
+    if (known) return known.opened;
     if (this.#isFull(body)) {
-      this.#settle(id, "reject", new Problem(0, "outbox_full", "too much waits to be sent already"));
-      return answer;
+      const problem = new Problem(0, "outbox_full", "too much waits to be sent already");
+      return Promise.reject(problem);
     }
     /** @type {Letter} */
     const letter = {
       ...{ id, audience, type, body, written: this.now() },
       ...{ state: "sending", problem: null },
     };
+    /** @type {Latch<Receipt>} */
+    const answer = new Latch();
+    // A refusal is also told by the letter; who looks there need not look here.
+    answer.opened.catch(() => {});
+    this.#answers.set(id, answer);
     this.#letters.push(letter);
     this.#store?.save(letter);
     this.changed();
     this.resume();
-    return answer;
+    return answer.opened;
   }
 
   /** Keep what is not sent over a reload, and send what was left behind. @param {LetterStore} store */
@@ -141,25 +145,29 @@ export class Outbox {
         (problem) => this.#mark(letter, "waiting", problem),
       );
       this.#store?.remove(id);
-      this.#settle(id, "resolve", receipt);
-      if (!this.#seen.has(id) && this.comes(audience, Number(receipt.seq)))
-        this.#mark(letter, "confirmed", null);
+      this.#answer(id)?.open(receipt);
+      const comes = !this.#seen.has(id) && this.comes(audience, Number(receipt.seq));
+      if (comes) this.#mark(letter, "confirmed", null);
       else this.#remove(id);
       return true;
     } catch (error) {
-      if (error instanceof Problem && error.status === 401) {
+      if (!(error instanceof Problem) || error.passes) {
+        // The page has ended it; what is kept is for the next one.
+        for (const [id, { fail }] of this.#answers) {
+          this.#answers.delete(id);
+          fail(error);
+        }
+        return false;
+      }
+      if (error.status === 401) {
         // Nobody is logged in: it waits for the next one of the same name.
         this.#mark(letter, "waiting", error);
         return false;
       }
-      if (error instanceof Problem) {
-        this.#store?.remove(id);
-        this.#settle(id, "reject", error);
-        this.#mark(letter, "refused", error);
-        return true;
-      }
-      for (const { id } of this.#unsent) this.#settle(id, "reject", error);
-      return false;
+      this.#store?.remove(id);
+      this.#answer(id)?.fail(error);
+      this.#mark(letter, "refused", error);
+      return true;
     }
   }
 
@@ -191,9 +199,10 @@ export class Outbox {
     this.changed();
   }
 
-  /** @param {string} id @param {"resolve" | "reject"} how @param {any} what */
-  #settle(id, how, what) {
-    this.#fates.get(id)?.[how](what);
-    this.#fates.delete(id);
+  /** Who waits for an answer, for the last time. @param {string} id */
+  #answer(id) {
+    const answer = this.#answers.get(id);
+    this.#answers.delete(id);
+    return answer;
   }
 }

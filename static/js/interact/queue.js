@@ -1,6 +1,7 @@
 import { readMessage } from "./message.js";
+import { isPresence } from "./presence.js";
 
-/** @typedef {import("../../vendor/stompjs/index.js").IMessage} IMessage */
+/** @typedef {import("./live.js").Subscription} Subscription */
 /** @typedef {import("./types.js").Message} Message */
 
 /** Messages that may be on their way to one page. */
@@ -12,61 +13,67 @@ const REMEMBERED = 2_000;
  * A room's private queue: it is served to one page at a time, and keeps what no host has handled.
  * A message is acknowledged when the handler has run; what it failed at comes again with the next
  * connection.
+ * @implements {Subscription}
  */
 export class Queue {
-  /** Handled, or being handled. @type {Map<string, Promise<void>>} */
+  /** Handled, or being handled, by id. @type {Map<string, Promise<void>>} */
   #known = new Map();
-  /** @type {Promise<unknown>} */
+  /** @type {Promise<void>} */
   #last = Promise.resolve();
 
   /**
    * @param {object} parts
    * @param {string} parts.destination
-   * @param {(message: Message) => unknown} parts.handler may be asynchronous; is never run twice at a time
+   * @param {(message: Message) => unknown} parts.handler may be asynchronous; never runs twice at a time
    * @param {() => void} parts.opened
    * @param {(error: unknown) => void} parts.report is told what the handler failed with
+   * @param {AbortSignal} parts.signal nothing is handled after it
    */
-  constructor({ destination, handler, opened, report }) {
-    this.id = `queue.${destination.replace(/^.*\./, "")}`;
+  constructor({ destination, handler, opened, report, signal }) {
+    this.id = `queue.${destination.replace(/^.*\//, "")}`;
     this.destination = destination;
     this.handler = handler;
     this.opened = opened;
     this.report = report;
+    this.signal = signal;
   }
 
   headers() {
     return { ack: "client-individual", "prefetch-count": PREFETCH };
   }
 
-  /** @param {Pick<IMessage, "body" | "ack">} frame */
-  received(frame) {
-    const message = readMessage(frame.body);
-    if (!message || message.type === "presence") {
-      frame.ack();
-      return;
-    }
-    let handled = this.#known.get(message.id);
-    if (!handled) {
-      handled = this.#last.then(async () => void (await this.handler(message)));
-      this.#last = handled.catch(() => {});
-      this.#remember(message.id, handled);
-      handled.catch((error) => {
-        this.#known.delete(message.id);
-        this.report(error);
-      });
-    }
-    handled.then(
-      () => frame.ack(),
-      () => {},
-    );
+  /** @param {{body: string, ack: () => void}} frame */
+  received({ body, ack }) {
+    const message = readMessage(body);
+    if (message && !isPresence(message)) this.#handled(message).then(ack, () => {});
+    else ack();
   }
 
-  /** @param {string} id @param {Promise<void>} handled */
-  #remember(id, handled) {
-    this.#known.set(id, handled);
+  refused() {}
+
+  /** Resolves when the handler has run, once for all repetitions. @param {Message} message */
+  #handled(message) {
+    const known = this.#known.get(message.id);
+    if (known) return known;
+    const handled = this.#last.then(() => this.#handle(message));
+    this.#last = handled.catch(() => {});
+    this.#known.set(message.id, handled);
     if (this.#known.size > REMEMBERED) {
       const [oldest] = this.#known.keys();
       this.#known.delete(oldest);
+    }
+    return handled;
+  }
+
+  /** @param {Message} message */
+  async #handle(message) {
+    this.signal.throwIfAborted();
+    try {
+      await this.handler(message);
+    } catch (error) {
+      this.#known.delete(message.id);
+      this.report(error);
+      throw error;
     }
   }
 }

@@ -38,8 +38,10 @@ export async function untilDone(task, patience, failed = () => {}) {
  * @param {number} attempt how many have failed before
  * @param {number | null} retryAfter milliseconds
  * @param {Patience} patience
+ * @param {(milliseconds: number) => void} told is told how long it will be
  */
-export async function pause(attempt, retryAfter, { wait, nap, random, signal }) {
+export async function pause(attempt, retryAfter, { wait, nap, random, signal }, told = () => {}) {
   const milliseconds = delay(attempt, random, retryAfter);
+  told(milliseconds);
   await (retryAfter === null ? nap(milliseconds, signal) : wait(milliseconds, signal));
 }

@@ -1,13 +1,13 @@
 import { Channel } from "./channel.js";
 import { childOf } from "./child.js";
-import { Follower } from "./follower.js";
+import { Following } from "./following.js";
 import { Latch } from "./latch.js";
 import { LetterStore } from "./letter-store.js";
 import { Outbox } from "./outbox.js";
+import { isPresence, Presence } from "./presence.js";
 import { Problem } from "./problem.js";
 import { Queue } from "./queue.js";
 import { untilDone } from "./retry.js";
-import { Roster } from "./roster.js";
 import { Subscription } from "./subscription.js";
 
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
@@ -25,9 +25,6 @@ import { Subscription } from "./subscription.js";
 /** @typedef {import("./types.js").Receipt} Receipt */
 /** @typedef {import("./types.js").RoomInfo} RoomInfo */
 
-/** Milliseconds of silence, about, after which the gateway is asked whether something was missed. */
-const SILENCE = 40_000;
-
 /**
  * One room, as the connection's user.
  *
@@ -38,9 +35,7 @@ const SILENCE = 40_000;
 export class Room extends EventTarget {
   /** @type {Map<Audience, Channel>} */
   #channels = new Map();
-  /** @type {Map<Follower, Audience>} */
-  #followers = new Map();
-  #queued = false;
+  #hasQueue = false;
   #outbox;
 
   /**
@@ -61,8 +56,7 @@ export class Room extends EventTarget {
     this.#outbox = new Outbox({
       post: ({ id, audience, type, body }) => this.#post({ id, audience, type, body }),
       changed: () => this.#tell("waiting", this.waiting),
-      comes: (audience, seq) =>
-        [...this.#followers].some(([one, its]) => its === audience && one.position < seq),
+      comes: (audience, seq) => this.#channels.get(audience)?.awaits(seq) ?? false,
       now: surroundings.now,
       patience,
     });
@@ -106,7 +100,28 @@ export class Room extends EventTarget {
    * @returns {Subscription}
    */
   subscribe(handler, { after, last = 0, audience = "public" } = {}) {
-    return this.#open((patience) => this.#follow(handler, { after, last, audience, patience }));
+    return this.#open(async (patience, run) => {
+      const channel = await this.#channel(audience, patience);
+      const { signal } = patience;
+      const parts = {
+        history: (/** @type {{after: number, limit: number}} */ query) =>
+          this.history({ ...query, audience }),
+        give: (/** @type {Message} */ message) => {
+          if (signal.aborted || isPresence(message)) return;
+          this.#call(() => handler(message));
+          this.#outbox.arrived(message);
+        },
+        gap: (/** @type {object} */ gap) => this.#tell("gap", { audience, ...gap }),
+        run,
+        patience,
+      };
+      const following =
+        after === undefined
+          ? await Following.atLast(last, channel, parts)
+          : new Following(after, channel, parts);
+      signal.addEventListener("abort", () => this.#outbox.prune());
+      await following.open({ asked: after !== undefined });
+    });
   }
 
   /**
@@ -118,7 +133,31 @@ export class Room extends EventTarget {
    * @returns {Subscription}
    */
   private(handler) {
-    return this.#open((patience) => this.#consume(handler, patience));
+    if (this.#hasQueue) throw new TypeError("room.private() is in use: close it first");
+    this.#hasQueue = true;
+    return this.#open(async (patience) => {
+      const { signal } = patience;
+      signal.addEventListener("abort", () => (this.#hasQueue = false));
+      const { destinations } = await untilDone(() => this.info(), patience);
+      if (!destinations.queue) {
+        throw new Problem(403, "access_refused", "the private queue is for the room's hosts");
+      }
+      const line = new Latch();
+      const queue = new Queue({
+        destination: destinations.queue,
+        handler,
+        opened: line.open,
+        report: this.surroundings.report,
+        signal,
+      });
+      signal.throwIfAborted();
+      signal.addEventListener("abort", () => {
+        this.live.remove(queue);
+        line.fail(signal.reason);
+      });
+      this.live.add(queue);
+      await line.opened;
+    });
   }
 
   /**
@@ -128,7 +167,16 @@ export class Room extends EventTarget {
    * @returns {Subscription}
    */
   presence(handler) {
-    return this.#open((patience) => this.#watchPresence(handler, patience));
+    return this.#open(async (patience, run) => {
+      const presence = new Presence({
+        channel: await this.#channel("public", patience),
+        list: () => this.http.call("GET", `/api/rooms/${this.number}/presence`),
+        tell: (present, change) => this.#call(() => handler(present, change)),
+        run,
+        patience,
+      });
+      await presence.open();
+    });
   }
 
   /**
@@ -161,7 +209,7 @@ export class Room extends EventTarget {
   async restore(user, tab) {
     const { storage } = this.surroundings;
     if (storage === null) return;
-    const prefix = `interact:${this.http.line.base}:${user}:${this.number}:`;
+    const prefix = `interact:${this.http.line.base}:${encodeURIComponent(user)}:${this.number}:`;
     await this.#outbox.keepIn(new LetterStore(storage, prefix, tab));
   }
 
@@ -173,143 +221,17 @@ export class Room extends EventTarget {
 
   /** Ask whether something was missed. */
   async catchUp() {
-    await Promise.all([...this.#followers.keys()].map((follower) => follower.catchUp()));
+    await Promise.all([...this.#channels.values()].map((channel) => channel.catchUp()));
   }
 
-  /** @param {(patience: Patience) => Promise<void>} start */
+  /** @param {(patience: Patience, run: (task: Promise<void>) => void) => Promise<void>} start */
   #open(start) {
     const ending = childOf(this.patience.signal);
     const { signal } = ending;
-    const ready = start({ ...this.patience, signal });
-    this.#run(ready, signal);
+    const run = (/** @type {Promise<void>} */ task) => this.#run(task, signal);
+    const ready = start({ ...this.patience, signal }, run);
+    run(ready);
     return new Subscription(ready, ending);
-  }
-
-  /**
-   * @param {(message: Message) => void} handler
-   * @param {{after?: number, last: number, audience: Audience, patience: Patience}} options
-   */
-  async #follow(handler, { after, last, audience, patience }) {
-    const { signal } = patience;
-    const channel = await this.#channel(audience, patience);
-    let started = after !== undefined;
-    const follower = new Follower(after ?? (await this.#start(last, audience, patience)), {
-      history: (query) => this.history({ ...query, audience }),
-      give: (message) => {
-        if (signal.aborted || isPresence(message)) return;
-        this.#call(() => handler(message));
-        this.#outbox.arrived(message);
-      },
-      gap: (gap) => started && this.#tell("gap", { audience, ...gap }),
-      run: (task) => this.#run(task, signal),
-      patience,
-    });
-    if (after !== undefined || last > 0) await follower.catchUp();
-    started = true;
-    this.#followers.set(follower, audience);
-    const opened = new Latch();
-    const listener = {
-      get position() {
-        return follower.position;
-      },
-      receive: (/** @type {Message} */ message) => follower.receive(message),
-      opened: () => opened.open(),
-    };
-    const first = channel.join(listener);
-    signal.addEventListener("abort", () => {
-      channel.leave(listener);
-      this.#followers.delete(follower);
-      this.#outbox.prune();
-      opened.fail(signal.reason);
-    });
-    if (first) await opened.opened;
-    else await follower.catchUp();
-    this.#run(this.#askInSilence(follower, patience), signal);
-  }
-
-  /** The seq before the last so many messages. @param {number} last @param {Audience} audience @param {Patience} patience */
-  async #start(last, audience, patience) {
-    const end = { after: Number.MAX_SAFE_INTEGER, limit: 1, audience };
-    const { head } = await untilDone(() => this.history(end), patience);
-    return Math.max(0, head - last);
-  }
-
-  /** @param {Follower} follower @param {Patience} patience */
-  async #askInSilence(follower, { wait, random, signal }) {
-    for (;;) {
-      const { position } = follower;
-      await wait(SILENCE * (0.5 + random()), signal);
-      if (this.live.isOpen && follower.position === position) await follower.catchUp();
-    }
-  }
-
-  /** @param {(message: Message) => unknown} handler @param {Patience} patience */
-  async #consume(handler, patience) {
-    if (this.#queued) throw new TypeError("room.private() is in use already: close it first");
-    this.#queued = true;
-    const { signal } = patience;
-    signal.addEventListener("abort", () => (this.#queued = false));
-    const { destinations } = await untilDone(() => this.info(), patience);
-    if (!destinations.queue) {
-      throw new Problem(403, "access_refused", "the private queue is for the room's hosts");
-    }
-    const opened = new Latch();
-    const queue = new Queue({
-      destination: destinations.queue,
-      handler: async (message) => {
-        signal.throwIfAborted();
-        await handler(message);
-      },
-      opened: () => opened.open(),
-      report: (error) => signal.aborted || this.surroundings.report(error),
-    });
-    this.live.add(queue);
-    signal.addEventListener("abort", () => {
-      this.live.remove(queue);
-      opened.fail(signal.reason);
-    });
-    await opened.opened;
-  }
-
-  /** @param {(present: Present[], change: Change | null) => void} handler @param {Patience} patience */
-  async #watchPresence(handler, patience) {
-    const { signal, wait, random } = patience;
-    const channel = await this.#channel("public", patience);
-    const roster = new Roster();
-    /** Changes that come while the list is read. @type {Message[]} */
-    let meanwhile = [];
-    const read = async () => {
-      meanwhile = [];
-      const { present } = await untilDone(
-        () => this.http.call("GET", `/api/rooms/${this.number}/presence`),
-        patience,
-      );
-      roster.replace(present);
-      for (const message of meanwhile) roster.apply(message);
-      signal.throwIfAborted();
-      this.#call(() => handler(roster.present, null));
-    };
-    const listener = {
-      position: null,
-      receive: (/** @type {Message} */ message) => {
-        if (!isPresence(message)) return;
-        meanwhile.push(message);
-        const change = roster.apply(message);
-        if (change) this.#call(() => handler(roster.present, change));
-      },
-      opened: () => this.#run(read(), signal),
-    };
-    signal.addEventListener("abort", () => channel.leave(listener));
-    channel.join(listener);
-    await read();
-    // Changes are instant messages: one may have been dropped.
-    const readAgain = async () => {
-      for (;;) {
-        await wait(SILENCE * (0.5 + random()), signal);
-        if (this.live.isOpen) await read();
-      }
-    };
-    this.#run(readAgain(), signal);
   }
 
   /** @param {Audience} audience @param {Patience} patience */
@@ -319,7 +241,9 @@ export class Room extends EventTarget {
     if (!destination) {
       throw new Problem(403, "access_refused", "what is said to the hosts is for the hosts");
     }
-    const channel = this.#channels.get(audience) ?? new Channel(this.live, destination);
+    const run = (/** @type {Promise<void>} */ task) => this.#run(task, this.patience.signal);
+    const channel =
+      this.#channels.get(audience) ?? new Channel({ live: this.live, destination, run });
     this.#channels.set(audience, channel);
     return channel;
   }
@@ -329,7 +253,7 @@ export class Room extends EventTarget {
     return this.http.call("POST", `/api/rooms/${this.number}/messages`, message);
   }
 
-  /** @param {Promise<unknown>} task @param {AbortSignal} signal what ends it */
+  /** @param {Promise<void>} task @param {AbortSignal} signal what ends it */
   #run(task, signal) {
     task.catch((error) => {
       if (signal.aborted) return;
@@ -338,7 +262,7 @@ export class Room extends EventTarget {
     });
   }
 
-  /** @param {() => unknown} handler of the page */
+  /** @param {() => void} handler of the page */
   #call(handler) {
     try {
       handler();
@@ -351,9 +275,4 @@ export class Room extends EventTarget {
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
-}
-
-/** @param {Message} message */
-function isPresence({ type, seq }) {
-  return type === "presence" && seq === null;
 }

@@ -1,0 +1,89 @@
+import { Follower } from "./follower.js";
+import { Latch } from "./latch.js";
+import { untilDone } from "./retry.js";
+
+/** @typedef {import("./channel.js").Channel} Channel */
+/** @typedef {import("./channel.js").Listener} Listener */
+/** @typedef {import("./follower.js").Parts} Parts */
+
+/** Milliseconds of silence, about, after which the history is asked whether something was missed. */
+const SILENCE = 40_000;
+
+/**
+ * A handler's place on a channel: the history first, then the line.
+ * @implements {Listener}
+ */
+export class Following {
+  #line = new Latch();
+  /** What is missing before this was asked for is nobody's loss. */
+  #started = false;
+  /** @type {Follower} */
+  #follower;
+
+  /** @param {number} after @param {Channel} channel @param {Parts} parts */
+  constructor(after, channel, parts) {
+    this.channel = channel;
+    this.parts = parts;
+    this.#follower = new Follower(after, {
+      ...parts,
+      gap: (gap) => this.#started && parts.gap(gap),
+    });
+  }
+
+  /**
+   * Begin so many messages before the end.
+   *
+   * @param {number} last
+   * @param {Channel} channel
+   * @param {Parts} parts
+   */
+  static async atLast(last, channel, parts) {
+    const end = { after: Number.MAX_SAFE_INTEGER, limit: 1 };
+    const { head } = await untilDone(() => parts.history(end), parts.patience);
+    return new Following(Math.max(0, head - last), channel, parts);
+  }
+
+  get position() {
+    return this.#follower.position;
+  }
+
+  /** Resolves when everything up to now was given and all that follows will be. */
+  async open({ asked = false } = {}) {
+    const { run, patience } = this.parts;
+    const { signal } = patience;
+    this.#started = asked;
+    await this.catchUp();
+    this.#started = true;
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => {
+      this.channel.leave(this);
+      this.#line.fail(signal.reason);
+    });
+    // Who is not the first on the channel has missed what it brought meanwhile.
+    if (this.channel.join(this)) await this.#line.opened;
+    else await this.catchUp();
+    run(this.#askInSilence());
+  }
+
+  /** @param {import("./types.js").Message} message */
+  receive(message) {
+    this.#follower.receive(message);
+  }
+
+  opened() {
+    this.#line.open();
+  }
+
+  catchUp() {
+    return this.#follower.catchUp();
+  }
+
+  async #askInSilence() {
+    const { wait, random, signal } = this.parts.patience;
+    for (;;) {
+      const { position } = this;
+      await wait(SILENCE * (0.5 + random()), signal);
+      if (this.channel.isOpen && this.position === position) await this.catchUp();
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { untilDone } from "./retry.js";
+import { Roster } from "./roster.js";
+
+/** @typedef {import("./channel.js").Channel} Channel */
+/** @typedef {import("./channel.js").Listener} Listener */
+/** @typedef {import("./retry.js").Patience} Patience */
+/** @typedef {import("./roster.js").Change} Change */
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {import("./types.js").Present} Present */
+
+/** Milliseconds, about, between two looks at the list: a change is instant, and may have been dropped. */
+const REFRESH = 40_000;
+
+/** @param {Message} message */
+export function isPresence({ type, seq }) {
+  return type === "presence" && seq === null;
+}
+
+/**
+ * Keeps the list of who is in a room.
+ * @implements {Listener}
+ */
+export class Presence {
+  position = null;
+  #roster = new Roster();
+  /** Changes that came while the list was read. @type {Message[]} */
+  #meanwhile = [];
+
+  /**
+   * @param {object} parts
+   * @param {Channel} parts.channel the room's public one
+   * @param {() => Promise<{present: Present[]}>} parts.list
+   * @param {(present: Present[], change: Change | null) => void} parts.tell
+   * @param {(task: Promise<void>) => void} parts.run takes care of what nobody awaits
+   * @param {Patience} parts.patience its signal ends it
+   */
+  constructor({ channel, list, tell, run, patience }) {
+    this.channel = channel;
+    this.list = list;
+    this.tell = tell;
+    this.run = run;
+    this.patience = patience;
+  }
+
+  /** Resolves when the list was told. */
+  async open() {
+    this.patience.signal.addEventListener("abort", () => this.channel.leave(this));
+    this.channel.join(this);
+    await this.catchUp();
+    this.run(this.#refresh());
+  }
+
+  /** @param {Message} message */
+  receive(message) {
+    if (!isPresence(message)) return;
+    this.#meanwhile.push(message);
+    const change = this.#roster.apply(message);
+    if (change) this.tell(this.#roster.present, change);
+  }
+
+  opened() {
+    this.run(this.catchUp());
+  }
+
+  async catchUp() {
+    this.#meanwhile = [];
+    const { present } = await untilDone(this.list, this.patience);
+    this.patience.signal.throwIfAborted();
+    this.#roster.replace(present);
+    for (const message of this.#meanwhile) this.#roster.apply(message);
+    this.#meanwhile = [];
+    this.tell(this.#roster.present, null);
+  }
+
+  async #refresh() {
+    const { wait, random, signal } = this.patience;
+    for (;;) {
+      await wait(REFRESH * (0.5 + random()), signal);
+      if (this.channel.isOpen) await this.catchUp();
+    }
+  }
+}

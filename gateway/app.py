@@ -44,13 +44,14 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
     return _application(
         services.metrics,
         services.events,
+        # Asked for by everybody at once; the routes are tried in this order.
+        (r"/ws", StompHandler, socket),
         (r"/api/session", SessionHandler, own),
         (r"/api/rooms", RoomsHandler, own),
         (r"/api/rooms/([^/]+)", RoomHandler, own),
         (r"/api/rooms/([^/]+)/members", MembersHandler, own),
         (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
         (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
-        (r"/ws", StompHandler, socket),
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
         (r"/()", PageHandler, files | {"default_filename": "index.html"}),

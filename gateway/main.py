@@ -28,7 +28,7 @@ from broker.publisher import Publisher
 from broker.ticker import Ticker
 from broker.topology import Topology
 from broker.upstream import Upstream, open_session
-from gateway import app, retention, tls
+from gateway import app, garbage, retention, tls
 from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
 from gateway.auth.broker_auth import BrokerAuth
@@ -95,6 +95,7 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
     async with running(config, drain) as serving:
         changes = serving.reloadable.changes(serving.public)
         loop.add_signal_handler(signal.SIGHUP, Reload(config, read=read, changes=changes))
+        garbage.settle()
         logger.info("serving %s, internal %s", serving.public.url, serving.internal.url)
         await drain.wait()
         serving.public.no_keep_alive()

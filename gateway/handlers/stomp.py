@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tornado.iostream import StreamClosedError
 
 from gateway import logs
@@ -32,12 +34,24 @@ class StompHandler(BaseHandler):
         self._origins = origins
         self._trusted_proxies = trusted_proxies
 
+    _refuses = False
+
     def set_default_headers(self) -> None:
+        # A good handshake is answered by a head of its own.
+        if not self._refuses:
+            return
         super().set_default_headers()
         # RFC 9110, section 15.5.22, and RFC 6455, section 4.4: what a 426 must name.
         self.set_header("Upgrade", "websocket")
         self.set_header("Connection", "Upgrade")
         self.set_header("Sec-WebSocket-Version", handshake.VERSION)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        self._refuses = True
+        super().send_error(status_code, **kwargs)
+
+    async def prepare(self) -> None:
+        self._take_id()
 
     async def get(self) -> None:
         self._origins.check(self.request.headers.get("Origin"))

@@ -282,3 +282,20 @@ def test_only_a_shared_secret_can_issue() -> None:
         issue(given, "kim", roles=frozenset(), expires_at=0, now=0)
     with pytest.raises(ValueError, match="printable"):
         issue(settings(), "a\n", roles=frozenset(), expires_at=0, now=0)
+
+
+def test_a_header_that_is_known_makes_no_token_true() -> None:
+    given = settings()
+    good = token()
+    header, payload, _ = good.split(".")
+
+    async def run() -> None:
+        tokens = Tokens(given, key_source(given, clock=Clock()), known_roles=KNOWN_ROLES)
+        await tokens.verify(good)
+        for text in (header, f"{header}.{payload}", f"{header}.{payload}.AAAA", token("x" * 32)):
+            with pytest.raises(TokenInvalid):
+                await tokens.verify(text)
+        with pytest.raises(TokenExpired):
+            await tokens.verify(token(exp=time.time() - 60))
+
+    asyncio.run(run())

@@ -1,0 +1,30 @@
+"""What is there to stay is walked no more, and what comes is collected rarely."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from gateway import garbage
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def test_what_was_made_before_is_not_walked_any_more() -> None:
+    stays = [[]]  # type: list[list[object]]
+    garbage.settle()
+    assert gc.get_freeze_count() > 0
+    assert not any(each is stays for each in gc.get_objects())
+
+
+def test_cycles_are_still_found_but_not_after_every_request() -> None:
+    garbage.settle()
+    youngest, _, _ = gc.get_threshold()
+    assert gc.isenabled()
+    assert youngest > 10_000

@@ -12,6 +12,13 @@ from tornado.web import Application
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.drain import Drain
 from gateway.events import Events
+from gateway.handlers.admin import (
+    AdminConnectionsHandler,
+    AdminDisconnectHandler,
+    AdminDrainHandler,
+    AdminLiveHandler,
+    AdminResumeHandler,
+)
 from gateway.handlers.base import NothingHereHandler, account_for
 from gateway.handlers.broker_auth import BrokerAuthHandler
 from gateway.handlers.drain import DrainHandler, Progress
@@ -52,9 +59,15 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         (r"/api/rooms/([^/]+)/members", MembersHandler, own),
         (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
         (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
+        (r"/api/admin/live", AdminLiveHandler, own),
+        (r"/api/admin/connections", AdminConnectionsHandler, own),
+        (r"/api/admin/disconnect", AdminDisconnectHandler, own),
+        (r"/api/admin/drain", AdminDrainHandler, own),
+        (r"/api/admin/resume", AdminResumeHandler, own),
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
         (r"/()", PageHandler, files | {"default_filename": "index.html"}),
+        (r"/(admin)/?", PageHandler, files | {"default_filename": "index.html"}),
         (r"/static/(.*)", PageHandler, files),
         trusted_proxies=services.trusted_proxies,
     )

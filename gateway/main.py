@@ -29,6 +29,14 @@ from broker.ticker import Ticker
 from broker.topology import Topology
 from broker.upstream import Upstream, open_session
 from gateway import app, garbage, retention, tls
+from gateway.admin import Admin
+from gateway.admin.board import Board
+from gateway.admin.cluster import Cluster
+from gateway.admin.connections import Connections
+from gateway.admin.history import Gauges, History
+from gateway.admin.node_watch import NodeWatch
+from gateway.admin.orders import Orders
+from gateway.admin.overview import Overview
 from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
 from gateway.auth.broker_auth import BrokerAuth
@@ -182,6 +190,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             stack.push_async_callback(feed.close)
         gateway.bus.start()
         stack.push_async_callback(gateway.bus.close)
+        gateway.board.start()
+        stack.push_async_callback(gateway.board.close)
         public = Listener(gateway.public, what="server.address and port", tls=client_tls)
         internal = Listener(gateway.internal, what="server.internal_address and internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
@@ -212,6 +222,7 @@ class Gateway:
     registry: Registry
     hub: Hub
     bus: Bus
+    board: Board
     ticker: Ticker
     events: Events
     reloadable: Reloadable
@@ -301,8 +312,37 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     )
     metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
+    history = History(
+        Gauges(
+            connections=lambda: len(registry),
+            deliveries=lambda: hub.fan_out.deliveries,
+            posts=lambda: sum(intake.posted.values()),
+            outbox=lambda: outbox.depth,
+            latency=hub.fan_out.latency,
+        ),
+        clock=time.time,
+    )
+    cluster = Cluster(
+        bus,
+        overview=Overview(
+            gateway=bus.gateway,
+            started_at=time.time(),
+            history=history,
+            events=events,
+            draining=lambda: drain.begun,
+            topics=lambda: len(hub),
+            nodes=balancer.states,
+            feeds=lambda: hub.feeds,
+            problems=lambda: [publisher.problem] if publisher.problem else [],
+        ),
+        connections=Connections(registry, gateway=bus.gateway, clock=time.monotonic),
+        orders=Orders(connections=registry, nodes=balancer, drain=drain, events=events),
+        events=events,
+    )
+    board = Board(cluster, history, NodeWatch(balancer.states, events), clock=time.time)
     services = Services(
         accounts=accounts,
+        admin=Admin(board, cluster),
         clock=time.time,
         credentials=credentials,
         drain=drain,
@@ -360,6 +400,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         registry,
         hub,
         bus,
+        board,
         ticker,
         events,
         Reloadable(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.topology import Topology
+from gateway.admin import Admin
 from gateway.auth.accounts import Accounts
 from gateway.auth.origins import Origins
 from gateway.auth.permissions import Permissions
@@ -26,6 +27,7 @@ class Services:
     """``clock`` gives seconds since the epoch. ``limits`` may be replaced while serving."""
 
     accounts: Accounts[Account]
+    admin: Admin
     clock: Callable[[], float]
     credentials: Credentials
     drain: Drain

@@ -50,6 +50,11 @@ class Hub:
     def attach(self, feeds: Sequence[Feed]) -> None:
         self._feeds = feeds
 
+    @property
+    def feeds(self) -> list[str | None]:
+        """The node that each feed is on; None: it looks for one."""
+        return [feed.node for feed in self._feeds]
+
     def __len__(self) -> int:
         """How many topics are subscribed upstream."""
         return len(self._topics)

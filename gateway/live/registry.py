@@ -14,6 +14,9 @@ from gateway.live.state import ConnectionState
 class Member(Protocol):
     """What the registry needs to know of a connection."""
 
+    @property
+    def id(self) -> str: ...
+
     def attends(self, room: int) -> bool:
         """Whether it is subscribed to a destination of the room."""
 
@@ -75,6 +78,20 @@ class Registry:
         for connection in tuple(self._by_user.get(user, ())):
             if connection.attends(room):
                 connection.end(error)
+
+    def end_user(self, user: str, error: GatewayError) -> int:
+        """End all connections of the user; how many there were."""
+        own = tuple(self._by_user.get(user, ()))
+        for connection in own:
+            connection.end(error)
+        return len(own)
+
+    def end_connection(self, id: str, error: GatewayError) -> int:
+        """End one connection; 0: there is none with this id."""
+        found = [connection for connection in self if connection.id == id]
+        for connection in found:
+            connection.end(error)
+        return len(found)
 
     async def close(self, error: GatewayError, *, within: float) -> None:
         """End all; those that are not gone ``within`` seconds are cut off."""

@@ -134,7 +134,7 @@ export class Api {
 }
 
 /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
-async function request(method, path, body) {
+export async function request(method, path, body) {
   /** @type {Response} */
   let response;
   let text;

@@ -10,10 +10,10 @@ export function chooseLanguage(preferred) {
 
 /** The page's words and time in one language. */
 export class I18n {
-  /** @param {Language} language */
-  constructor(language) {
+  /** @param {Language} language @param {Record<string, string>} own words of one page, besides those of all */
+  constructor(language, own = {}) {
     this.language = language;
-    this.words = /** @type {Record<string, string>} */ (WORDS[language]);
+    this.words = /** @type {Record<string, string>} */ ({ ...WORDS[language], ...own });
   }
 
   /**

@@ -14,6 +14,7 @@ GONE = Removed("gone")
 
 class Connection:
     def __init__(self, *rooms: int, deaf: bool = False) -> None:
+        self.id = f"connection to {rooms}"
         self.rooms = rooms
         self.deaf = deaf
         self.reason: GatewayError | None = None

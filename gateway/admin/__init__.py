@@ -1,0 +1,16 @@
+"""The dashboard: what it shows of all gateways, and what it has done by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.admin.board import Board
+from gateway.admin.cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What the handlers work with."""
+
+    board: Board
+    cluster: Cluster

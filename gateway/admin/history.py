@@ -1,0 +1,95 @@
+"""The last quarter of an hour, second by second, for the charts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
+from typing import Final, NamedTuple
+
+from gateway.histogram import Histogram, quantile
+
+#: Seconds that are kept.
+KEPT: Final = 900
+
+
+class Sample(NamedTuple):
+    """One second: ``at`` (Unix), what there is now, what was done per second since the sample
+    before, and the delivery's latency in seconds (None: nothing was delivered)."""
+
+    at: int
+    connections: float
+    deliveries: float
+    posts: float
+    p50: float | None
+    p99: float | None
+    outbox: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauges:
+    """Where a sample comes from; ``deliveries`` and ``posts`` count since the start."""
+
+    connections: Callable[[], int]
+    deliveries: Callable[[], int]
+    posts: Callable[[], int]
+    outbox: Callable[[], int]
+    latency: Histogram
+
+
+class History:
+    """``clock`` is Unix time. A sample reads half a dozen numbers."""
+
+    def __init__(self, gauges: Gauges, *, clock: Callable[[], float], kept: int = KEPT) -> None:
+        self._gauges = gauges
+        self._clock = clock
+        self._samples: deque[Sample] = deque(maxlen=kept)
+        self._seen = self._counters()
+        self._seen_at = clock()
+
+    def take(self) -> Sample:
+        """A sample of this second."""
+        now, gauges = self._clock(), self._gauges
+        deliveries, posts, counts = self._counters()
+        before, self._seen = self._seen, (deliveries, posts, counts)
+        seconds = max(now - self._seen_at, 1e-3)
+        self._seen_at = now
+        new = [count - old for count, old in zip(counts, before[2], strict=True)]
+        bounds = gauges.latency.bounds
+        sample = Sample(
+            int(now),
+            gauges.connections(),
+            (deliveries - before[0]) / seconds,
+            (posts - before[1]) / seconds,
+            quantile(0.5, bounds=bounds, counts=new),
+            quantile(0.99, bounds=bounds, counts=new),
+            gauges.outbox(),
+        )
+        self._samples.append(sample)
+        return sample
+
+    def every(self, seconds: int) -> list[Sample]:
+        """All samples, those of ``seconds`` averaged to one: what a chart of a few hundred pixels
+        shows. Of the latency the worst counts."""
+        return [
+            _merged(at, list(group))
+            for at, group in groupby(self._samples, key=lambda s: s.at - s.at % seconds)
+        ]
+
+    def _counters(self) -> tuple[int, int, tuple[int, ...]]:
+        gauges = self._gauges
+        return gauges.deliveries(), gauges.posts(), tuple(gauges.latency.counts)
+
+
+def _merged(at: int, samples: list[Sample]) -> Sample:
+    return Sample(
+        at,
+        fmean(sample.connections for sample in samples),
+        fmean(sample.deliveries for sample in samples),
+        fmean(sample.posts for sample in samples),
+        max((s.p50 for s in samples if s.p50 is not None), default=None),
+        max((s.p99 for s in samples if s.p99 is not None), default=None),
+        fmean(sample.outbox for sample in samples),
+    )

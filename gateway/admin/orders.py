@@ -1,0 +1,110 @@
+"""What an admin has done by the gateways: ending connections, draining and resuming."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol, Self
+
+from gateway.drain import Drain
+from gateway.errors import GatewayError, Removed
+from gateway.events import Events, Kind
+
+logger = logging.getLogger(__name__)
+
+
+class Deed(StrEnum):
+    """What is done to the order's target: a connection's id, a user, a node, a gateway."""
+
+    END_CONNECTION = "end_connection"
+    END_USER = "end_user"
+    DRAIN_NODE = "drain_node"
+    RESUME_NODE = "resume_node"
+    DRAIN_GATEWAY = "drain_gateway"
+
+
+_SAID: Final[Mapping[Deed, str]] = {
+    Deed.END_CONNECTION: "end connection {target}",
+    Deed.END_USER: "end all connections of {target}",
+    Deed.DRAIN_NODE: "drain the broker node {target}",
+    Deed.RESUME_NODE: "resume the broker node {target}",
+    Deed.DRAIN_GATEWAY: "drain the gateway {target}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """``by``: the admin's user name. ``gateway``: the only one that is meant, None: each."""
+
+    deed: Deed
+    target: str
+    by: str
+    gateway: str | None = None
+
+    def __str__(self) -> str:
+        return _SAID[self.deed].format(target=self.target)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"deed": self.deed, "target": self.target, "by": self.by, "gateway": self.gateway}
+
+    @classmethod
+    def from_json(cls, json: Mapping[str, Any]) -> Self:
+        return cls(
+            deed=Deed(json["deed"]), target=json["target"], by=json["by"], gateway=json["gateway"]
+        )
+
+
+class LiveConnections(Protocol):
+    """Both tell how many they ended."""
+
+    def end_connection(self, id: str, error: GatewayError) -> int: ...
+
+    def end_user(self, user: str, error: GatewayError) -> int: ...
+
+
+class Nodes(Protocol):
+    """Both raise :class:`broker.balancer.UnknownNode`."""
+
+    def drain(self, name: str) -> None: ...
+
+    def resume(self, name: str) -> None: ...
+
+
+class Orders:
+    """Carries out here what is asked of this gateway."""
+
+    def __init__(
+        self, *, connections: LiveConnections, nodes: Nodes, drain: Drain, events: Events
+    ) -> None:
+        self._connections = connections
+        self._nodes = nodes
+        self._drain = drain
+        self._events = events
+
+    def carry_out(self, order: Order) -> int:
+        """How many connections ended; 1 for a node or gateway.
+
+        Raises :class:`broker.balancer.UnknownNode`.
+        """
+        target = order.target
+        logger.info("asked by %s: %s", order.by, order)
+        match order.deed:
+            case Deed.END_CONNECTION:
+                return self._connections.end_connection(target, _kicked())
+            case Deed.END_USER:
+                return self._connections.end_user(target, _kicked())
+            case Deed.DRAIN_NODE:
+                self._nodes.drain(target)
+                self._events.note(Kind.NODE, "draining", f"asked by {order.by}", node=target)
+            case Deed.RESUME_NODE:
+                self._nodes.resume(target)
+                self._events.note(Kind.NODE, "resumed", f"asked by {order.by}", node=target)
+            case Deed.DRAIN_GATEWAY:
+                self._drain.begin(f"asked by {order.by}")
+        return 1
+
+
+def _kicked() -> Removed:
+    return Removed("an admin has ended this connection")

@@ -1,0 +1,65 @@
+"""What one gateway tells the dashboards about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from broker.node import NodeState
+from gateway.admin.history import History, Sample
+from gateway.events import Events
+
+#: Events in one answer, the newest.
+_EVENTS: Final = 100
+#: Seconds that a point of a chart's past stands for.
+_STEP: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """``started_at`` is Unix time. ``nodes``, ``feeds`` (the node of each, None: it looks for one)
+    and ``problems`` tell how things are now."""
+
+    gateway: str
+    started_at: float
+    history: History
+    events: Events
+    draining: Callable[[], bool]
+    topics: Callable[[], int]
+    nodes: Callable[[], list[NodeState]]
+    feeds: Callable[[], list[str | None]]
+    problems: Callable[[], list[str]]
+
+    def state(self, sample: Sample, *, after: int = 0) -> dict[str, Any]:
+        """As JSON, with the events whose number is larger than ``after``."""
+        return {
+            "gateway": self.gateway,
+            "started_at": self.started_at,
+            "draining": self.draining(),
+            "sample": sample,
+            "topics": self.topics(),
+            "nodes": [_node(state) for state in self.nodes()],
+            "feeds": self.feeds(),
+            "problems": self.problems(),
+            "events": [event.as_json() for event in self.events.after(after, limit=_EVENTS)],
+            "last_event": self.events.last,
+        }
+
+    def past(self) -> list[Sample]:
+        """What the charts begin with."""
+        return self.history.every(_STEP)
+
+
+def _node(state: NodeState) -> dict[str, Any]:
+    probe = state.probe
+    return {
+        "name": state.node.name,
+        "health": state.health,
+        "draining": state.draining,
+        "available": state.available,
+        "why": state.unavailable_because,
+        "connections": state.connections,
+        "limit": state.node.max_connections,
+        "latency": None if probe is None else probe.latency,
+    }

@@ -1,0 +1,94 @@
+import { ApiError } from "../js/api-error.js";
+import { request } from "../js/api.js";
+
+/** @typedef {import("./picture.js").State} State */
+
+/**
+ * @typedef {object} Connection
+ * @property {string} gateway
+ * @property {string} id
+ * @property {string | null} user
+ * @property {number[]} rooms
+ * @property {string} address
+ * @property {string} since
+ * @property {string | null} node null: it is served by the hub
+ * @property {number} frames_in
+ * @property {number} frames_out
+ * @property {number} bytes_in
+ * @property {number} bytes_out
+ * @property {number} backlog
+ * @property {string} heard_at
+ * @property {string | null} expires_at
+ */
+
+/**
+ * @typedef {object} Page
+ * @property {string} at the gateway's time
+ * @property {Connection[]} connections
+ * @property {number} total
+ * @property {number} matching
+ * @property {Record<string, string>} missing
+ * @property {string} [next]
+ */
+
+/** @typedef {{search: string, sort: string, order: "ascending" | "descending", after?: string}} Query */
+/** What each gateway did, and who did not answer. @typedef {{done: Record<string, number>, missing: Record<string, string>}} Done */
+
+/** `/api/admin`. Every call rejects with an ApiError. */
+export class AdminApi {
+  /** @param {(refusal: ApiError) => Promise<void>} authenticate resolves once somebody has logged in again */
+  constructor(authenticate) {
+    this.authenticate = authenticate;
+  }
+
+  /** @param {Query} query @returns {Promise<Page>} */
+  connections(query) {
+    return this.#call("GET", `/api/admin/connections?${new URLSearchParams({ ...query })}`);
+  }
+
+  /** @param {{user: string} | {gateway: string, connection: string}} target @returns {Promise<Done>} */
+  disconnect(target) {
+    return this.#call("POST", "/api/admin/disconnect", target);
+  }
+
+  /** @param {{node: string} | {gateway: string}} target @returns {Promise<Done>} */
+  drain(target) {
+    return this.#call("POST", "/api/admin/drain", target);
+  }
+
+  /** @param {{node: string}} target @returns {Promise<Done>} */
+  resume(target) {
+    return this.#call("POST", "/api/admin/resume", target);
+  }
+
+  /**
+   * How the gateways are, each second, for as long as the page is open.
+   *
+   * @param {{told: (state: State) => void, lost: () => void}} listener
+   */
+  follow({ told, lost }) {
+    const source = new EventSource("/api/admin/live");
+    source.onmessage = ({ data }) => told(JSON.parse(data));
+    source.onerror = async () => {
+      lost();
+      // Otherwise the browser connects again by itself.
+      if (source.readyState !== EventSource.CLOSED) return;
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      // An EventSource does not tell why: this call does, and asks to log in where that helps.
+      await this.connections({ search: "", sort: "since", order: "ascending" }).catch(() => {});
+      this.follow({ told, lost });
+    };
+  }
+
+  /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
+  async #call(method, path, body) {
+    for (;;) {
+      try {
+        return await request(method, path, body);
+      } catch (error) {
+        if (!(error instanceof ApiError && [401, 403].includes(error.status))) throw error;
+        await this.authenticate(error);
+      }
+    }
+  }
+}

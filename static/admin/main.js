@@ -1,0 +1,101 @@
+import { Api } from "../js/api.js";
+import { chooseLanguage, I18n } from "../js/i18n.js";
+import { element } from "../js/view/element.js";
+import { logIn } from "../js/view/login.js";
+import { AdminApi } from "./api.js";
+import { Format } from "./format.js";
+import { Picture } from "./picture.js";
+import { askBack } from "./view/ask.js";
+import { charts } from "./view/charts.js";
+import { connectionsTable } from "./view/connections.js";
+import { eventsTable } from "./view/events.js";
+import { gatewaysTable } from "./view/gateways.js";
+import { nodesTable } from "./view/nodes.js";
+import { WORDS } from "./words.js";
+
+/** @typedef {import("./view/ask.js").Plan} Plan */
+
+/**
+ * What the views work with.
+ * @typedef {object} Context
+ * @property {AdminApi} api
+ * @property {I18n} i18n
+ * @property {Format} format
+ * @property {(plan: Plan) => void} ask
+ */
+
+const language = chooseLanguage(navigator.languages);
+const i18n = new I18n(language, WORDS[language]);
+const format = new Format(language);
+document.documentElement.lang = language;
+document.title = i18n.say("appName");
+
+const sessions = new Api(async () => {});
+const page = element("div", { class: "dashboard" });
+document.body.append(page);
+
+/** One login at a time, however many calls are refused. @type {Promise<void> | null} */
+let loggingIn = null;
+
+const api = new AdminApi((refusal) => {
+  // A form that says why it comes: nobody is logged in, or somebody who is no admin.
+  const reason = refusal.status === 403 ? { "login.again": i18n.say("refused") } : {};
+  loggingIn ??= logIn({
+    api: sessions,
+    i18n: new I18n(language, { ...i18n.words, ...reason }),
+    page,
+    again: refusal.status === 403,
+  })
+    .then(() => {})
+    .finally(() => (loggingIn = null));
+  return loggingIn;
+});
+
+const { dialog, ask } = askBack(i18n);
+const context = { api, i18n, format, ask };
+const parts = [charts(context), gatewaysTable(context), nodesTable(context), eventsTable(context)];
+const [overview, gateways, nodes, events] = parts;
+const connections = connectionsTable(context);
+const line = element("p", { class: "line", role: "status" });
+const leave = element(
+  "button",
+  { type: "button", click: async () => (await sessions.logOut(), location.reload()) },
+  i18n.say("logOut"),
+);
+page.append(
+  element("header", { class: "top" }, element("h1", {}, i18n.say("title")), line, leave),
+  element(
+    "main",
+    {},
+    overview.section,
+    gateways.section,
+    nodes.section,
+    connections.section,
+    events.section,
+  ),
+  dialog,
+);
+
+const picture = new Picture();
+
+/** @param {string} word @param {string} state */
+function tell(word, state) {
+  const missing = Object.entries(picture.state.missing).map(([gateway, why]) =>
+    i18n.say("missing.one", { gateway, why }),
+  );
+  const text = [i18n.say(word), ...missing].join(" · ");
+  line.dataset.state = missing.length ? "missing" : state;
+  if (line.textContent !== text) line.textContent = text;
+}
+
+// The first call asks to log in, if that is needed.
+await connections.refresh();
+api.follow({
+  told(state) {
+    picture.take(state);
+    for (const part of parts) part.show(picture);
+    tell("live.on", "on");
+    if (!document.hidden) connections.refresh();
+  },
+  lost: () => tell("live.off", "off"),
+});

@@ -1,0 +1,146 @@
+/** What the gateways tell, put together for the page. Nothing here touches the page. */
+
+/**
+ * One second: when (Unix), connections, deliveries/s, posts/s, delivery latency p50 and p99 in
+ * seconds (null: nothing was delivered), outbox depth.
+ * @typedef {[number, number, number, number, number | null, number | null, number]} Sample
+ */
+/**
+ * @typedef {object} Node
+ * @property {string} name
+ * @property {"healthy" | "out" | "trial"} health
+ * @property {boolean} draining
+ * @property {boolean} available
+ * @property {string | null} why it takes no further connection
+ * @property {number} connections
+ * @property {number} limit
+ * @property {number | null} latency of the last probe, seconds
+ */
+/**
+ * @typedef {object} Event
+ * @property {number} number
+ * @property {number} at
+ * @property {"close" | "refusal" | "failover" | "node" | "action"} kind
+ * @property {string} code
+ * @property {string} detail
+ * @property {number} [status]
+ * @property {string} [user]
+ * @property {string} [address]
+ * @property {string} [node]
+ * @property {string} [connection]
+ */
+/**
+ * @typedef {object} Gateway
+ * @property {string} gateway
+ * @property {number} started_at
+ * @property {boolean} draining
+ * @property {Sample} sample
+ * @property {number} topics
+ * @property {Node[]} nodes
+ * @property {(string | null)[]} feeds
+ * @property {string[]} problems
+ * @property {Event[]} events
+ * @property {Sample[]} [past]
+ */
+/** @typedef {{own: string, gateways: Gateway[], missing: Record<string, string>}} State */
+/** A node as all gateways see it. @typedef {{name: string, views: (Node & {gateway: string})[]}} NodeViews */
+
+/** Seconds that the charts show. */
+const SHOWN = 900;
+/** Events that the page keeps. */
+const EVENTS = 500;
+/** Where a sample holds what. */
+export const AT = { connections: 1, deliveries: 2, posts: 3, p50: 4, p99: 5, outbox: 6 };
+
+export class Picture {
+  /** @type {State} */
+  state = { own: "", gateways: [], missing: {} };
+  /** Newest first. @type {(Event & {gateway: string})[]} */
+  events = [];
+  /** By gateway, by second; in the order in which they were first seen. @type {Map<string, Map<number, Sample>>} */
+  #samples = new Map();
+  /** @type {Set<string>} */
+  #known = new Set();
+
+  /** @param {State} state */
+  take(state) {
+    this.state = state;
+    for (const { gateway, sample, past, events } of state.gateways) {
+      if (past || !this.#samples.has(gateway)) {
+        this.#samples.set(gateway, new Map((past ?? []).map((each) => [each[0], each])));
+      }
+      this.#samples.get(gateway)?.set(sample[0], sample);
+      this.#remember(gateway, events);
+    }
+    this.#forget();
+  }
+
+  /** The gateways that have been seen, those that are gone included. */
+  get gateways() {
+    return [...this.#samples.keys()];
+  }
+
+  /** The sum over the gateways now, of a column of the samples. @param {number} column */
+  total(column) {
+    return this.state.gateways.reduce((sum, { sample }) => sum + (sample[column] ?? 0), 0);
+  }
+
+  /** The largest of the gateways' now; null: none has one. @param {number} column */
+  worst(column) {
+    const found = this.state.gateways.map(({ sample }) => sample[column]);
+    return found.reduce((a, b) => (a === null ? b : b === null ? a : Math.max(a, b)), null);
+  }
+
+  /**
+   * Times, then for each gateway and column its values at these times.
+   *
+   * @param {...number} columns
+   * @returns {[number[], ...(number | null)[][]]}
+   */
+  series(...columns) {
+    const times = new Set([...this.#samples.values()].flatMap((samples) => [...samples.keys()]));
+    const sorted = [...times].sort((a, b) => a - b);
+    const lines = [...this.#samples.values()].flatMap((samples) =>
+      columns.map((column) => sorted.map((at) => samples.get(at)?.[column] ?? null)),
+    );
+    return [sorted, ...lines];
+  }
+
+  /** @returns {NodeViews[]} */
+  get nodes() {
+    /** @type {Map<string, NodeViews>} */
+    const found = new Map();
+    for (const { gateway, nodes } of this.state.gateways) {
+      for (const node of nodes) {
+        const views = found.get(node.name) ?? { name: node.name, views: [] };
+        views.views.push({ gateway, ...node });
+        found.set(node.name, views);
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** @param {string} gateway @param {Event[]} events */
+  #remember(gateway, events) {
+    const fresh = events.filter(({ number }) => !this.#known.has(`${gateway} ${number}`));
+    if (fresh.length === 0) return;
+    const all = [...fresh.map((event) => ({ gateway, ...event })), ...this.events];
+    this.events = all.sort((a, b) => b.at - a.at || b.number - a.number).slice(0, EVENTS);
+    this.#known = new Set(this.events.map(({ gateway, number }) => `${gateway} ${number}`));
+  }
+
+  #forget() {
+    const newest = Math.max(...this.state.gateways.map(({ sample }) => sample[0]));
+    for (const [gateway, samples] of this.#samples) {
+      for (const at of samples.keys()) if (at <= newest - SHOWN) samples.delete(at);
+      if (samples.size === 0) this.#samples.delete(gateway);
+    }
+  }
+}
+
+/** How a gateway sees a node, in one word. @param {Node} node */
+export function condition({ draining, health, available }) {
+  if (draining) return "draining";
+  if (health !== "healthy") return health;
+  return available ? "available" : "full";
+}

@@ -1,0 +1,262 @@
+import { ApiError } from "../../js/api-error.js";
+import { element, field } from "../../js/view/element.js";
+import { table } from "./rows.js";
+
+/** @typedef {import("../api.js").Connection} Connection */
+/** @typedef {import("../api.js").Page} Page */
+/** @typedef {import("../main.js").Context} Context */
+
+const SORTS = [
+  "since",
+  "user",
+  "address",
+  "node",
+  "frames_in",
+  "frames_out",
+  "bytes_in",
+  "bytes_out",
+  "backlog",
+  "heard_at",
+  "expires_at",
+];
+
+/**
+ * Every connection of all gateways, a page at a time; search, sort and pages are the gateways' work.
+ *
+ * @param {Context} context
+ */
+export function connectionsTable({ i18n, format, api, ask }) {
+  /** The keys that the pages up to the shown one come after. @type {string[]} */
+  let cursors = [];
+  let sort = "since";
+  /** @type {"ascending" | "descending"} */
+  let order = "descending";
+  let asked = 0;
+  let busy = false;
+  /** @type {string | undefined} */
+  let following;
+  /** The gateways' time, in milliseconds. */
+  let now = Date.now();
+
+  const search = element("input", { type: "search", autocomplete: "off", input: () => anew() });
+  const sorts = element(
+    "select",
+    { change: () => anew(sorts.value) },
+    ...SORTS.map((name) => element("option", { value: name }, i18n.say(`connections.${name}`))),
+  );
+  const orders = element(
+    "select",
+    { change: () => anew(sort, /** @type {any} */ (orders.value)) },
+    ...["descending", "ascending"].map((name) =>
+      element("option", { value: name }, i18n.say(`connections.${name}`)),
+    ),
+  );
+  const count = element("p", { role: "status", class: "soft" });
+  const problem = element("p", { role: "alert", class: "problem" });
+  const place = element("span", { class: "soft" });
+  const previous = element(
+    "button",
+    { type: "button", click: () => turn(() => cursors.pop()) },
+    i18n.say("connections.previous"),
+  );
+  const next = element(
+    "button",
+    { type: "button", click: () => turn(() => following && cursors.push(following)) },
+    i18n.say("connections.next"),
+  );
+
+  /** @param {string} moment */
+  const age = (moment) => format.span((now - Date.parse(moment)) / 1000);
+
+  /** @param {string} column @param {string} label */
+  const sorter = (column, label) =>
+    element(
+      "button",
+      {
+        type: "button",
+        class: "sort",
+        "data-sort": column,
+        click: () => anew(column, sort === column && order === "descending" ? "ascending" : "descending"),
+      },
+      label,
+    );
+
+  /** @param {number} frames @param {number} bytes */
+  const traffic = (frames, bytes) => [
+    element("span", {}, format.bytes(bytes)),
+    " ",
+    element("small", {}, i18n.say("connections.frames", { count: format.count(frames) })),
+  ];
+
+  /** @param {string} name @param {string} [by] what it is sorted by */
+  const head = (name, by = name) => {
+    const label = i18n.say(`connections.${name}`);
+    return { label, head: sorter(by, label) };
+  };
+  const grid = table({
+    caption: i18n.say("connections.title"),
+    empty: i18n.say("connections.none"),
+    key: (/** @type {Connection} */ row) => `${row.gateway} ${row.id}`,
+    columns: [
+      {
+        ...head("user"),
+        cell: ({ user }) => [
+          user === null
+            ? element("em", { class: "soft" }, i18n.say("connections.unknown"))
+            : element("strong", {}, user),
+        ],
+      },
+      { label: i18n.say("connections.rooms"), cell: ({ rooms }) => [rooms.join(", ") || "–"] },
+      { ...head("address"), cell: ({ address }) => [address] },
+      { label: i18n.say("connections.gateway"), cell: ({ gateway }) => [gateway] },
+      { ...head("node"), cell: ({ node }) => [node ?? i18n.say("connections.hub")] },
+      { ...head("since"), cell: ({ since }) => [age(since)] },
+      {
+        ...head("in", "bytes_in"),
+        kind: "number",
+        cell: ({ frames_in, bytes_in }) => traffic(frames_in, bytes_in),
+      },
+      {
+        ...head("out", "bytes_out"),
+        kind: "number",
+        cell: ({ frames_out, bytes_out }) => traffic(frames_out, bytes_out),
+      },
+      { ...head("backlog"), kind: "number", cell: ({ backlog }) => [format.bytes(backlog)] },
+      {
+        ...head("heard_at"),
+        cell: ({ heard_at }) => [i18n.say("connections.ago", { span: age(heard_at) })],
+      },
+      {
+        ...head("expires_at"),
+        cell: ({ expires_at }) => [
+          expires_at === null
+            ? "–"
+            : i18n.say("connections.in_span", {
+                span: format.span((Date.parse(expires_at) - now) / 1000),
+              }),
+        ],
+      },
+      {
+        label: i18n.say("connections.actions"),
+        kind: "action",
+        cell: (row) => [endButton(row), ...(row.user === null ? [] : [endUserButton(row.user)])],
+      },
+    ],
+  });
+
+  /** @param {Connection} row */
+  const endButton = ({ gateway, id, user, address }) => {
+    const who = user ?? address;
+    return element(
+      "button",
+      {
+        type: "button",
+        "aria-label": `${i18n.say("connections.end")}: ${who}, ${id}`,
+        click: () =>
+          ask({
+            question: i18n.say("ask.connection", { user: who }),
+            note: `${i18n.say("ask.connectionNote")} (${address}, ${id})`,
+            button: i18n.say("do.connection"),
+            act: () => api.disconnect({ gateway, connection: id }),
+            told: ended,
+          }),
+      },
+      i18n.say("connections.end"),
+    );
+  };
+
+  /** @param {string} user */
+  const endUserButton = (user) =>
+    element(
+      "button",
+      {
+        type: "button",
+        click: () =>
+          ask({
+            question: i18n.say("ask.user", { user }),
+            note: i18n.say("ask.userNote"),
+            button: i18n.say("do.user"),
+            act: () => api.disconnect({ user }),
+            told: ended,
+          }),
+      },
+      i18n.say("connections.endUser", { user }),
+    );
+
+  /** @param {import("../api.js").Done} done */
+  const ended = ({ done }) => {
+    const sum = Object.values(done).reduce((a, b) => a + b, 0);
+    return sum ? i18n.say("done.ended", { count: sum }) : i18n.say("done.nothing");
+  };
+
+  /** From the first page on. @param {string} by @param {"ascending" | "descending"} direction */
+  const anew = (by = sort, direction = order) => {
+    [sort, order, cursors] = [by, direction, []];
+    refresh(true);
+  };
+
+  /** @param {() => void} change of the cursors */
+  const turn = (change) => {
+    change();
+    refresh(true);
+    grid.frame.scrollIntoView({ block: "nearest" });
+  };
+
+  /** Ask again; what is asked by a person does not wait for the answer before. @param {boolean} wanted */
+  const refresh = async (wanted = false) => {
+    if (busy && !wanted) return;
+    const number = ++asked;
+    const after = cursors.at(-1);
+    busy = true;
+    try {
+      const page = await api.connections({ search: search.value, sort, order, ...(after ? { after } : {}) });
+      if (number === asked) show(page);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (number === asked) problem.textContent = i18n.explain(error);
+    } finally {
+      if (number === asked) busy = false;
+    }
+  };
+
+  /** @param {Page} page */
+  const show = (page) => {
+    problem.textContent = "";
+    now = Date.parse(page.at);
+    following = page.next;
+    const { matching, total } = page;
+    say(count, i18n.say("connections.count", { matching: format.count(matching), total: format.count(total) }));
+    say(place, i18n.say("connections.page", { page: cursors.length + 1 }));
+    previous.disabled = cursors.length === 0;
+    next.disabled = following === undefined;
+    [sorts.value, orders.value] = [sort, order];
+    for (const cell of grid.heads) {
+      const column = cell.querySelector("button")?.dataset.sort;
+      if (column === sort) cell.setAttribute("aria-sort", order);
+      else cell.removeAttribute("aria-sort");
+    }
+    grid.show(page.connections);
+  };
+
+  const section = element(
+    "section",
+    { "aria-labelledby": "connections-title" },
+    element("div", { class: "row" }, element("h2", { id: "connections-title", class: "grow" }, i18n.say("connections.title")), count),
+    element(
+      "div",
+      { class: "search" },
+      field(i18n.say("connections.search"), search, i18n.say("connections.hint")),
+      field(i18n.say("connections.sort"), sorts),
+      field(i18n.say("connections.order"), orders),
+    ),
+    problem,
+    grid.frame,
+    element("div", { class: "row end" }, place, previous, next),
+  );
+  return { section, refresh };
+}
+
+/** Unchanged text is not said again. @param {HTMLElement} place @param {string} text */
+function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}

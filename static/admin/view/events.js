@@ -1,0 +1,71 @@
+import { element } from "../../js/view/element.js";
+import { table } from "./rows.js";
+
+/** @typedef {import("../picture.js").Picture} Picture */
+/** @typedef {Picture["events"][number]} Event */
+/** @typedef {import("../main.js").Context} Context */
+
+const KINDS = /** @type {const} */ (["close", "refusal", "failover", "node", "action"]);
+/** Rows at once: the newest of the kinds that are chosen. */
+const SHOWN = 100;
+
+/** What has happened lately, with its reason. @param {Context} context */
+export function eventsTable({ i18n, format }) {
+  const chosen = new Set(/** @type {string[]} */ ([...KINDS]));
+  /** @type {Event[]} */
+  let events = [];
+  const grid = table({
+    caption: i18n.say("events.title"),
+    empty: i18n.say("events.none"),
+    key: (/** @type {Event} */ event) => `${event.gateway} ${event.number}`,
+    columns: [
+      { label: i18n.say("events.time"), cell: ({ at }) => [format.clock(at)] },
+      {
+        label: i18n.say("events.kind"),
+        cell: ({ kind }) => [element("span", { class: `kind ${kind}` }, i18n.say(`kind.${kind}`))],
+      },
+      {
+        label: i18n.say("events.what"),
+        cell: ({ code, status }) => {
+          const word = i18n.words[`code.${code}`] ?? code.replaceAll("_", " ");
+          return [status === undefined ? word : `${word} (${status})`];
+        },
+      },
+      {
+        label: i18n.say("events.who"),
+        cell: ({ user, address, node }) => [
+          [user, address, node].filter((each) => each !== undefined).join(" · ") || "–",
+        ],
+      },
+      { label: i18n.say("events.detail"), kind: "wide", cell: ({ detail }) => [detail] },
+      { label: i18n.say("events.gateway"), cell: ({ gateway }) => [gateway] },
+    ],
+  });
+  const render = () => {
+    grid.show(events.filter(({ kind }) => chosen.has(kind)).slice(0, SHOWN));
+  };
+  const choices = KINDS.map((kind) => {
+    const box = element("input", {
+      type: "checkbox",
+      checked: true,
+      change: () => {
+        box.checked ? chosen.add(kind) : chosen.delete(kind);
+        render();
+      },
+    });
+    return element("label", { class: "choice" }, box, i18n.say(`kind.${kind}`));
+  });
+  const section = element(
+    "section",
+    { "aria-labelledby": "events-title" },
+    element("h2", { id: "events-title" }, i18n.say("events.title")),
+    element("fieldset", { class: "row wrap" }, element("legend", { class: "hidden-text" }, i18n.say("events.show")), ...choices),
+    grid.frame,
+  );
+  /** @param {Picture} picture */
+  const show = (picture) => {
+    events = picture.events;
+    render();
+  };
+  return { section, show };
+}

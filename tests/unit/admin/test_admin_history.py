@@ -1,0 +1,66 @@
+"""The charts' past."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.admin.history import Gauges, History, Sample
+from gateway.histogram import Histogram
+
+
+class Gateway:
+    """Counts by hand."""
+
+    def __init__(self, kept: int = 900) -> None:
+        self.now = 100.0
+        self.connections = self.deliveries = self.posts = self.outbox = 0
+        self.latency = Histogram((0.1, 1.0))
+        self.history = History(
+            Gauges(
+                connections=lambda: self.connections,
+                deliveries=lambda: self.deliveries,
+                posts=lambda: self.posts,
+                outbox=lambda: self.outbox,
+                latency=self.latency,
+            ),
+            clock=lambda: self.now,
+            kept=kept,
+        )
+
+    def after(self, seconds: float, **changes: int) -> Sample:
+        self.now += seconds
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return self.history.take()
+
+
+def test_rates_are_of_the_time_since_the_sample_before() -> None:
+    gateway = Gateway()
+    first = gateway.after(1, connections=3, deliveries=50, posts=5, outbox=1)
+    assert first == (101, 3, 50.0, 5.0, None, None, 1)
+    second = gateway.after(2, deliveries=70, posts=5, outbox=0)
+    assert second == (103, 3, 10.0, 0.0, None, None, 0)
+
+
+def test_the_latency_is_that_of_what_was_delivered_since() -> None:
+    gateway = Gateway()
+    gateway.latency.observe(0.5)
+    assert gateway.after(1).p50 == pytest.approx(0.55)
+    for _ in range(10):
+        gateway.latency.observe(0.01)
+    sample = gateway.after(1)
+    assert sample.p50 == pytest.approx(0.05)
+    assert sample.p99 == pytest.approx(0.099)
+    assert gateway.after(1).p99 is None
+
+
+def test_the_past_is_bounded_and_thinned_without_hiding_a_bad_moment() -> None:
+    gateway = Gateway(kept=10)
+    for second in range(20):
+        if second == 12:
+            gateway.latency.observe(5.0)
+        gateway.after(1, connections=second)
+    past = gateway.history.every(5)
+    assert [sample.at for sample in past] == [110, 115, 120]
+    assert [sample.connections for sample in past] == [11.5, 16.0, 19.0]
+    assert [sample.p99 for sample in past] == [1.0, None, None]

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
-from typing import Any, Final, SupportsIndex, cast
+from typing import Any, Final, SupportsIndex
 from urllib.parse import quote, urlsplit
 
 import aiormq
-from aiormq import Channel, spec
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
+from broker.confirming import Confirming
 from broker.credentials import Credentials
 from broker.node import Node
-from broker.topology import EXCHANGE
 from broker.vigil import Signs
 
 #: Seconds between heart-beats, as agreed with RabbitMQ: it drops a silent gateway after twice that.
@@ -95,7 +94,7 @@ class Link:
     """
 
     def __init__(
-        self, node: Node, socket: _Socket, connection: aiormq.Connection, channel: Channel
+        self, node: Node, socket: _Socket, connection: aiormq.Connection, channel: Confirming
     ) -> None:
         self.node = node
         self.channel = channel
@@ -129,7 +128,7 @@ class Link:
         try:
             async with asyncio.timeout(timeout):
                 await connection.connect()
-                channel = cast("Channel", await connection.channel())
+                channel = Confirming(await connection.channel())
         except TimeoutError:
             socket.cut()
             raise LinkFailed(node.name, f"no AMQP session within {timeout:g} s") from None
@@ -159,23 +158,15 @@ class Link:
         """Wait until the connection is not blocked; at once, without a turn of the loop, if so."""
         await self._connection.ready()
 
-    async def publish(
-        self, channel: Channel, routing_key: str, body: bytes, properties: spec.Basic.Properties
-    ) -> None:
-        """Publish to :data:`EXCHANGE` on this channel and wait for the confirm.
+    async def publish(self, channel: Confirming, frames: bytes, message_id: str) -> None:
+        """Publish on this channel and wait for the confirm.
 
         Raises :data:`AMQP_ERRORS`: ``PublishError`` if no queue takes it, ``DeliveryError`` for a
         nack, which ends the use of the channel.
         """
         self.unanswered += 1
         try:
-            await channel.basic_publish(
-                body,
-                exchange=EXCHANGE,
-                routing_key=routing_key,
-                properties=properties,
-                mandatory=True,
-            )
+            await channel.publish(frames, message_id)
         except aiormq.PublishError:
             self._answered += 1
             raise
@@ -190,7 +181,7 @@ class Link:
         finally:
             self.unanswered -= 1
 
-    async def fresh(self) -> Channel:
+    async def fresh(self) -> Confirming:
         """The channel for what is published next; at once, without a turn of the loop, if it is not
         worn by a nack.
 
@@ -203,7 +194,7 @@ class Link:
         return self.channel
 
     async def _renew(self) -> None:
-        channel = cast("Channel", await self._connection.channel())
+        channel = Confirming(await self._connection.channel())
         retiring = asyncio.create_task(self._retire(self.channel))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
@@ -211,10 +202,9 @@ class Link:
         self.channel = channel
         self._channel_closing = channel.closing
 
-    async def _retire(self, channel: Channel) -> None:
+    async def _retire(self, channel: Confirming) -> None:
         """Close a channel when the rest of its messages are confirmed."""
-        if waiting := [future for future in channel.confirmations.values() if not future.done()]:
-            await asyncio.wait(waiting, timeout=RETIREMENT)
+        await channel.settled(within=RETIREMENT)
         try:
             await channel.close()
         except AMQP_ERRORS:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from aiormq import Channel
-
 from broker.amqp import Link
 from broker.attempt import Attempt
+from broker.confirming import Confirming
 
 
 class Passage:
@@ -22,11 +21,11 @@ class Passage:
         #: Calls take the wire in their order.
         self.turn = asyncio.Lock()
         self.users = 0
-        self._channel: Channel | None = None
+        self._channel: Confirming | None = None
         self._unanswered = 0
         self._free = asyncio.Event()
 
-    async def enter(self, key: str, attempt: Attempt) -> tuple[Link, Channel]:
+    async def enter(self, key: str, attempt: Attempt) -> tuple[Link, Confirming]:
         """Take a place on the channel where the stream belongs now; give it back by :meth:`leave`.
 
         Without a turn of the loop if the stream has nothing unanswered elsewhere. Raises

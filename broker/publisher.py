@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 import aiormq
-from aiormq import spec
 from aiormq.abc import AbstractChannel
 
+from broker import amqpframes
 from broker.attempt import attempting
 from broker.credentials import Credentials
 from broker.links import LinkReport, Links
@@ -59,13 +59,19 @@ class Publication:
     expiration_ms: int | None = None
     content_type: str = "application/json"
 
-    def properties(self) -> spec.Basic.Properties:
-        return spec.Basic.Properties(
-            content_type=self.content_type,
-            headers=dict(self.headers),
-            delivery_mode=2 if self.persistent else 1,
-            expiration=None if self.expiration_ms is None else str(self.expiration_ms),
+    def frames(self, channel: int, *, frame_max: int) -> bytes:
+        """As it goes to :data:`EXCHANGE` on a channel of this number; ``frame_max`` in bytes."""
+        return amqpframes.publish(
+            channel,
+            EXCHANGE,
+            self.routing_key,
+            self.body,
             message_id=self.message_id,
+            content_type=self.content_type,
+            headers=self.headers,
+            persistent=self.persistent,
+            expiration_ms=self.expiration_ms,
+            frame_max=frame_max,
         )
 
 
@@ -150,7 +156,11 @@ class Publisher:
                 async with passage.turn:
                     link, channel = await passage.enter(key, attempt)
                 try:
-                    await link.publish(channel, key, publication.body, publication.properties())
+                    await link.publish(
+                        channel,
+                        publication.frames(channel.number, frame_max=channel.frame_max),
+                        id,
+                    )
                 except aiormq.PublishError as error:
                     raise Returned(f"no queue for {key}") from error
                 except aiormq.DeliveryError as error:

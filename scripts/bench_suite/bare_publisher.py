@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import aiormq
+from aiormq import spec
 
 from bench_suite import messages
 from bench_suite.gateways import HOST, TOPOLOGY
@@ -29,7 +30,12 @@ async def publish(url: str, at_once: int, seconds: float) -> Posted:
                     made.body,
                     exchange=EXCHANGE,
                     routing_key=made.routing_key,
-                    properties=made.properties(),
+                    properties=spec.Basic.Properties(
+                        content_type=made.content_type,
+                        headers=dict(made.headers),
+                        delivery_mode=2,
+                        message_id=made.message_id,
+                    ),
                 )
                 posted.delays.append(time.monotonic_ns() - asked)
 

@@ -10,16 +10,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from pamqp import commands, frame, header
-from pamqp.body import ContentBody
-from pamqp.header import ContentHeader
 
 from broker.publisher import Publication
-from broker.topology import EXCHANGE
 from devenv.broker_node import Node
 from devenv.broker_users import User
 
 _TIMEOUT = 30.0
 _CHANNEL = 1
+#: What RabbitMQ proposes.
+_FRAME_MAX = 131_072
 #: Bytes of a frame before its payload: type, channel, size.
 _HEAD = 7
 
@@ -30,11 +29,7 @@ class FloodFailed(Exception):
 
 def ready_made(publication: Publication) -> bytes:
     """The frames of one persistent message to `amq.topic`."""
-    method = commands.Basic.Publish(exchange=EXCHANGE, routing_key=publication.routing_key)
-    content = ContentHeader(body_size=len(publication.body), properties=publication.properties())
-    return b"".join(
-        frame.marshal(part, _CHANNEL) for part in (method, content, ContentBody(publication.body))
-    )
+    return publication.frames(_CHANNEL, frame_max=_FRAME_MAX)
 
 
 class Flood:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from aiormq import Channel
-
 from broker.amqp import Link
 from broker.attempt import Attempt
+from broker.confirming import Confirming
 from broker.passage import Passage
 
 
 class TwinLink:
     def __init__(self) -> None:
-        self.channel = cast("Channel", object())
+        self.channel = cast("Confirming", object())
 
-    async def fresh(self) -> Channel:
+    async def fresh(self) -> Confirming:
         return self.channel
 
 
@@ -30,7 +29,7 @@ class TwinAttempt:
         return cast("Link", self.link)
 
 
-async def enter(passage: Passage, link: TwinLink) -> Channel:
+async def enter(passage: Passage, link: TwinLink) -> Confirming:
     _, channel = await passage.enter("key", cast("Attempt", TwinAttempt(link)))
     return channel
 
@@ -79,7 +78,7 @@ def test_a_worn_channel_of_the_same_link_is_cleared_like_another_link() -> None:
     async def scenario() -> None:
         passage, link = Passage(), TwinLink()
         worn = await enter(passage, link)
-        link.channel = cast("Channel", object())
+        link.channel = cast("Confirming", object())
         renewed = asyncio.create_task(enter(passage, link))
         await asyncio.sleep(0)
         assert not renewed.done()

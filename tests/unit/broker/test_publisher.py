@@ -169,14 +169,3 @@ def test_a_publisher_that_was_not_started_says_so() -> None:
         await publisher.close()
 
     asyncio.run(run())
-
-
-def test_a_publication_becomes_the_properties_that_consumers_rely_on() -> None:
-    lasting = Publication("k", b"", "m", {"seq": "1"}).properties()
-    assert (lasting.delivery_mode, lasting.expiration, lasting.content_type) == (
-        2,
-        None,
-        "application/json",
-    )
-    passing = Publication("k", b"", "m", persistent=False, expiration_ms=5000).properties()
-    assert (passing.delivery_mode, passing.expiration, passing.message_id) == (1, "5000", "m")

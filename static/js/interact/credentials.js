@@ -65,6 +65,8 @@ export class TokenCredentials {
 export class CookieCredentials {
   /** @type {number | null} */
   endsAt = null;
+  /** Whose session it was first. @type {string | null} */
+  #user = null;
   #traded = false;
   /** @type {Promise<string | null> | null} */
   #renewing = null;
@@ -112,7 +114,11 @@ export class CookieCredentials {
   }
 
   /** @param {Session} session */
-  #note({ expires_at }) {
+  #note({ user, expires_at }) {
+    this.#user ??= user;
+    if (user !== this.#user) {
+      throw new Problem(401, "user_changed", "somebody else is logged in now: load the page again");
+    }
     this.endsAt = Date.parse(expires_at);
   }
 }

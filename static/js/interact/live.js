@@ -48,6 +48,9 @@ export class Live {
   #client = null;
   /** Subscriptions that wait for their RECEIPT. @type {Map<string, Subscription>} */
   #opening = new Map();
+  /** Subscriptions that are on their way to {@link add}. */
+  #expected = 0;
+  #connected = false;
   #receipts = 0;
   #failures = 0;
   #hurried = false;
@@ -83,7 +86,17 @@ export class Live {
   /** @param {Subscription} subscription */
   add(subscription) {
     this.#subscriptions.add(subscription);
-    if (this.#client) this.#subscribe(this.#client, subscription, () => {});
+    if (this.#client) this.#subscribe(this.#client, subscription);
+  }
+
+  /** It is not connected before this is settled. @param {Promise<void>} subscribing */
+  expect(subscribing) {
+    this.#expected += 1;
+    const settled = () => {
+      this.#expected -= 1;
+      this.#announce();
+    };
+    subscribing.then(settled, settled);
   }
 
   /** @param {Subscription} subscription */
@@ -205,6 +218,7 @@ export class Live {
         },
         onWebSocketClose: ({ code, wasClean }) => {
           this.#client = null;
+          this.#connected = false;
           this.#opening.clear();
           signal.removeEventListener("abort", leave);
           resolve({ code: wasClean ? code : ABNORMAL, ...explanation });
@@ -220,22 +234,12 @@ export class Live {
   #opened(client) {
     this.#client = client;
     this.#heard = this.now();
-    let waiting = this.#subscriptions.size;
-    const connected = () => {
-      this.#since = this.now();
-      this.#tell("connected");
-    };
-    if (waiting === 0) connected();
-    for (const subscription of this.#subscriptions) {
-      this.#subscribe(client, subscription, () => {
-        waiting -= 1;
-        if (waiting === 0) connected();
-      });
-    }
+    for (const subscription of this.#subscriptions) this.#subscribe(client, subscription);
+    this.#announce();
   }
 
-  /** @param {Client} client @param {Subscription} subscription @param {() => void} opened */
-  #subscribe(client, subscription, opened) {
+  /** @param {Client} client @param {Subscription} subscription */
+  #subscribe(client, subscription) {
     const { id, destination } = subscription;
     const receipt = `${id}-${(this.#receipts += 1)}`;
     this.#opening.set(receipt, subscription);
@@ -243,13 +247,21 @@ export class Live {
       this.#opening.delete(receipt);
       this.#heard = this.now();
       subscription.opened();
-      opened();
+      this.#announce();
     });
     const received = (/** @type {IMessage} */ message) => {
       this.#heard = this.now();
       subscription.received(message);
     };
     client.subscribe(destination, received, { ...subscription.headers(), id, receipt });
+  }
+
+  /** Tell that it is connected, once it is. */
+  #announce() {
+    if (!this.#client || this.#connected || this.#opening.size > 0 || this.#expected > 0) return;
+    this.#connected = true;
+    this.#since = this.now();
+    this.#tell("connected");
   }
 
   /** @param {State["name"]} name @param {Partial<State>} why */

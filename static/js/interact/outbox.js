@@ -85,7 +85,8 @@ export class Outbox {
 
   /** Send what pages that are gone have left behind. */
   async adopt() {
-    const adopted = (await this.#store?.adopt()) ?? [];
+    const kept = (await this.#store?.adopt()) ?? [];
+    const adopted = kept.filter(({ id }) => this.#letters.every((letter) => letter.id !== id));
     if (adopted.length === 0) return;
     const letters = adopted.map((kept) => ({
       ...kept,
@@ -130,7 +131,7 @@ export class Outbox {
   }
 
   async #deliverAll() {
-    for (let next; (next = this.#unsent[0]); ) {
+    for (let next; (next = this.#unsent[0]);) {
       if (!(await this.#deliver(next))) return;
     }
   }

@@ -36,7 +36,7 @@ export async function renewInTime({ credentials, renewed, now, patience }) {
   const { wait, random, signal } = patience;
   if (!credentials.renewsItself) return;
   await untilDone(() => credentials.token(), patience);
-  for (let endsAt; (endsAt = credentials.endsAt) !== null; ) {
+  for (let endsAt; (endsAt = credentials.endsAt) !== null;) {
     const delay = renewalDelay(endsAt - now(), random);
     await wait(delay, signal);
     if (delay === LONGEST || credentials.endsAt !== endsAt) continue;

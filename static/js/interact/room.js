@@ -231,6 +231,7 @@ export class Room extends EventTarget {
     const run = (/** @type {Promise<void>} */ task) => this.#run(task, signal);
     const ready = start({ ...this.patience, signal }, run);
     run(ready);
+    this.live.expect(ready);
     return new Subscription(ready, ending);
   }
 

@@ -56,7 +56,7 @@ export class Sequence {
   #next() {
     /** @type {Message[]} */
     const given = [];
-    for (let next; (next = this.#early.get(this.#position + 1)); ) {
+    for (let next; (next = this.#early.get(this.#position + 1));) {
       this.#position += 1;
       this.#early.delete(this.#position);
       given.push(next);

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Route, expect
+from playwright.sync_api import BrowserContext, Route, WebSocket, expect
 
 from tests.acceptance.gateway_process import GatewayProcess
 
@@ -20,7 +20,8 @@ def example() -> str:
 class ExamplePage:
     """The example in a browser, with its user's login server behind `/token`.
 
-    `lifetime` of its tokens is in seconds; `tokens` counts those it has given.
+    `lifetime` of its tokens is in seconds; `tokens` counts those it has given, `sockets` the
+    WebSockets that the page has opened.
     """
 
     def __init__(
@@ -34,7 +35,9 @@ class ExamplePage:
     ) -> None:
         self.context = context
         self.gateway = gateway
+        self.room = room
         self.tokens = 0
+        self.sockets = 0
         self.faults: list[str] = []
 
         def give_token(route: Route) -> None:
@@ -48,7 +51,11 @@ class ExamplePage:
         context.route(f"{gateway.url}/token", give_token)
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.goto(f"{gateway.url}/example?room={room}")
+        self.page.on("websocket", self._count_socket)
+        self.open()
+
+    def open(self) -> None:
+        self.page.goto(f"{self.gateway.url}/example?room={self.room}")
 
     def is_in_state(self, name: str) -> None:
         expect(self.page.get_by_role("status")).to_have_text(name, timeout=30_000)
@@ -59,4 +66,7 @@ class ExamplePage:
 
     def reads(self, *texts: str) -> None:
         """Exactly these lines stand there, in this order."""
-        expect(self.page.get_by_role("listitem")).to_have_text(list(texts), timeout=30_000)
+        expect(self.page.get_by_role("listitem")).to_have_text(list(texts), timeout=60_000)
+
+    def _count_socket(self, _: WebSocket) -> None:
+        self.sockets += 1

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, Route, expect
 
+from devenv.cluster import Cluster
+from tests.acceptance.broker_view import consumers, wait_for, waiting
 from tests.acceptance.browser.example_page import ExamplePage
-from tests.acceptance.gateway_process import GatewayProcess
+from tests.acceptance.conftest import StartGateway
+from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 
 Open = Callable[..., ExamplePage]
-
-
-@pytest.fixture
-def room(gateway: GatewayProcess) -> int:
-    return gateway.room("hana", "paul", "mina")
+_POSTS = "**/messages"
 
 
 @pytest.fixture
@@ -32,6 +31,27 @@ def open_page(chromium: Browser) -> Iterator[Open]:
     assert [fault for page in pages for fault in page.faults] == []
 
 
+@pytest.fixture
+def gateway(start_gateway: StartGateway) -> GatewayProcess:
+    return start_gateway()
+
+
+@pytest.fixture
+def room(gateway: GatewayProcess) -> int:
+    return gateway.room("hana", "paul", "mina")
+
+
+@pytest.fixture
+def paul(gateway: GatewayProcess, open_page: Open, room: int) -> ExamplePage:
+    page = open_page(gateway, room, "paul")
+    page.is_in_state("connected")
+    return page
+
+
+def _said(gateway: GatewayProcess, room: int) -> list[str]:
+    return [message["body"] for message in gateway.history(room, "hana")["messages"]]
+
+
 def test_the_example_runs_as_it_stands_in_the_documentation(
     gateway: GatewayProcess, open_page: Open, room: int
 ) -> None:
@@ -39,7 +59,168 @@ def test_the_example_runs_as_it_stands_in_the_documentation(
     paul, mina = (open_page(gateway, room, user) for user in ("paul", "mina"))
     for page in (paul, mina):
         page.is_in_state("connected")
+        page.reads("hana: before")
     paul.say("<b>안녕</b>")
+    paul.reads("hana: before", "paul: <b>안녕</b>")
     mina.say("hello")
     for page in (paul, mina):
         page.reads("hana: before", "paul: <b>안녕</b>", "mina: hello")
+
+
+def test_everything_missed_without_a_network_is_there_once_and_in_order(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    gateway.post(room, "hana", "before")
+    paul.reads("hana: before")
+    paul.context.set_offline(True)
+    paul.say("said without a network")
+    texts = [f"missed {number}" for number in range(1, 21)]
+    for text in texts:
+        gateway.post(room, "hana", text)
+    paul.context.set_offline(False)
+    missed = [f"hana: {text}" for text in texts]
+    paul.reads("hana: before", *missed, "paul: said without a network")
+    gateway.post(room, "hana", "after")
+    paul.reads("hana: before", *missed, "paul: said without a network", "hana: after")
+    assert _said(gateway, room) == ["before", *texts, "said without a network", "after"]
+
+
+def test_a_post_whose_answer_is_lost_doubles_nothing(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    ids = []
+
+    def lose_the_first_answer(route: Route) -> None:
+        ids.append(route.request.post_data_json["id"])
+        if len(ids) == 1:
+            assert route.fetch().status == 201
+            route.abort()
+        else:
+            route.continue_()
+
+    paul.page.route(_POSTS, lose_the_first_answer)
+    with paul.page.expect_response(_POSTS):
+        paul.say("once")
+    paul.reads("paul: once")
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
+    assert _said(gateway, room) == ["once"]
+
+
+def test_a_refusal_is_told_as_the_gateway_put_it(paul: ExamplePage) -> None:
+    paul.page.get_by_label("Message").evaluate("field => { field.value = 'x'.repeat(200000) }")
+    paul.page.get_by_role("button", name="Send").click()
+    expect(paul.page.get_by_role("listitem")).to_contain_text("not sent: ", timeout=30_000)
+
+
+def test_what_is_unsent_when_the_page_is_reloaded_goes_out_once(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    paul.page.route(_POSTS, lambda route: route.abort())
+    for text in ("one", "two"):
+        paul.say(text)
+    paul.page.unroute(_POSTS)
+    paul.open()
+    paul.reads("paul: one", "paul: two")
+    paul.open()
+    paul.is_in_state("connected")
+    gateway.post(room, "hana", "the end")
+    paul.reads("paul: one", "paul: two", "hana: the end")
+    assert _said(gateway, room) == ["one", "two", "the end"]
+
+
+def test_the_token_is_renewed_in_time(gateway: GatewayProcess, open_page: Open, room: int) -> None:
+    paul = open_page(gateway, room, "paul", lifetime=20.0)
+    paul.is_in_state("connected")
+    while paul.tokens < 3:
+        with paul.page.expect_request("**/token", timeout=30_000):
+            pass
+    gateway.post(room, "hana", "much later")
+    paul.reads("hana: much later")
+    paul.is_in_state("connected")
+    assert paul.sockets == 1
+
+
+def test_a_gateway_that_restarts_is_found_again_and_nothing_is_missed(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    gateway.post(room, "hana", "before")
+    paul.reads("hana: before")
+    gateway.kill()
+    paul.is_in_state("waiting")
+    paul.say("said meanwhile")
+    gateway.start()
+    gateway.await_ready()
+    gateway.post(room, "hana", "heard late")
+    paul.is_in_state("connected")
+    paul.page.wait_for_function("document.querySelectorAll('li').length === 3", timeout=30_000)
+    expected = [
+        f"{message['sender']}: {message['body']}"
+        for message in gateway.history(room, "hana")["messages"]
+    ]
+    assert sorted(expected) == ["hana: before", "hana: heard late", "paul: said meanwhile"]
+    paul.reads(*expected)
+
+
+def test_who_is_removed_is_told_why_and_does_not_come_again(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    status, _ = gateway.call("DELETE", f"/api/rooms/{room}/members/paul", user="hana")
+    assert status == 204
+    paul.is_in_state("refused")
+    assert paul.sockets == 1
+
+
+def test_a_gateway_that_passes_topics_through_is_followed_without_a_loss(
+    start_gateway: StartGateway, open_page: Open
+) -> None:
+    gateway = start_gateway(extra='fanout = "passthrough"')
+    room = gateway.room("hana", "paul")
+    gateway.post(room, "hana", "before")
+    paul = open_page(gateway, room, "paul")
+    paul.is_in_state("connected")
+    paul.say("hello")
+    paul.reads("hana: before", "paul: hello")
+
+
+_HOST = """async ({token, room, refuse}) => {
+  const {connect} = await import("/static/js/interact.js");
+  window.heard = [];
+  window.hostRoom = connect({token}).room(room);
+  const subscription = window.hostRoom.private(async ({sender, body}) => {
+    if (body === refuse) throw new Error("not today");
+    window.heard.push(`${sender}: ${body}`);
+  });
+  await subscription.ready;
+}"""
+
+
+def _host(page: Page, gateway: GatewayProcess, room: int, *, refuse: str = "") -> None:
+    page.goto(f"{gateway.url}/example?room=0")
+    token = gateway.token("hana", "host")
+    page.evaluate(_HOST, {"token": token, "room": room, "refuse": refuse})
+
+
+def _has_heard(page: Page, *texts: str) -> None:
+    page.wait_for_function("wanted => window.heard?.length >= wanted", arg=len(texts))
+    assert page.evaluate("window.heard") == list(texts)
+
+
+def test_the_host_handles_what_was_asked_before_entering_and_each_is_acknowledged_then(
+    gateway: GatewayProcess, paul: ExamplePage, room: int, cluster: Cluster
+) -> None:
+    queue = f"{PREFIX}.private.{room}"
+    gateway.post(room, "paul", "Why?", audience="private")
+    gateway.post(room, "paul", "Good morning")
+    gateway.post(room, "mina", "How?", audience="private")
+    wait_for(lambda: waiting(cluster, queue) == 3)
+    page = paul.context.new_page()
+    _host(page, gateway, room, refuse="Good morning")
+    _has_heard(page, "paul: Why?", "mina: How?")
+    page.close()
+    wait_for(lambda: consumers(cluster, queue) == 0)
+    wait_for(lambda: waiting(cluster, queue) == 1)
+    page = paul.context.new_page()
+    _host(page, gateway, room)
+    _has_heard(page, "paul: Good morning")
+    wait_for(lambda: waiting(cluster, queue) == 0)

@@ -1,0 +1,77 @@
+/** A STOMP client of one connection, with the gateway's side in the test's hand. */
+export class Line {
+  subscriptions = [];
+  unsubscribed = [];
+  sent = [];
+  left = false;
+  #receipts = new Map();
+
+  constructor(config) {
+    this.config = config;
+  }
+
+  activate() {}
+
+  async deactivate() {
+    this.left = true;
+    this.close(1000);
+  }
+
+  forceDisconnect() {
+    this.close(4001, false);
+  }
+
+  watchForReceipt(id, received) {
+    this.#receipts.set(id, received);
+  }
+
+  subscribe(destination, received, headers) {
+    this.subscriptions.push({ destination, received, headers });
+  }
+
+  unsubscribe(id) {
+    this.unsubscribed.push(id);
+  }
+
+  publish(frame) {
+    this.sent.push(frame);
+  }
+
+  connected() {
+    this.config.onConnect();
+  }
+
+  /** CONNECTED, and every RECEIPT. */
+  open() {
+    this.connected();
+    for (const { headers } of this.subscriptions) this.receipt(headers.id);
+  }
+
+  receipt(id) {
+    this.#receipts.get(this.#of(id).headers.receipt)();
+  }
+
+  message(id, body, ack = () => {}) {
+    this.#of(id).received({ body, ack });
+  }
+
+  heartBeat() {
+    this.config.onHeartbeatReceived();
+  }
+
+  refuse(id, message) {
+    this.error({ message, "receipt-id": this.#of(id).headers.receipt }, "");
+  }
+
+  error(headers, body) {
+    this.config.onStompError({ headers, body });
+  }
+
+  close(code, wasClean = true) {
+    this.config.onWebSocketClose({ code, wasClean });
+  }
+
+  #of(id) {
+    return this.subscriptions.find(({ headers }) => headers.id === id);
+  }
+}

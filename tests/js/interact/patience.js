@@ -1,0 +1,49 @@
+/** A clock that the test turns: waits are collected, and end when the test says so. */
+export class Patience {
+  random = () => 0.5;
+  /** @type {{kind: string, milliseconds: number, resolve: () => void}[]} */
+  waits = [];
+  #leaving = new AbortController();
+  #waited = null;
+
+  get signal() {
+    return this.#leaving.signal;
+  }
+
+  wait = (milliseconds, signal) => this.#add("wait", milliseconds, signal);
+  nap = (milliseconds, signal) => this.#add("nap", milliseconds, signal);
+
+  /** Resolves with the kind and length of the next wait, which goes on. */
+  async next() {
+    if (this.waits.length === 0) await new Promise((resolve) => (this.#waited = resolve));
+    const [{ kind, milliseconds }] = this.waits;
+    return [kind, milliseconds];
+  }
+
+  /** Let the oldest wait be over. */
+  async pass() {
+    await this.next();
+    this.waits.shift().resolve();
+    await turn();
+  }
+
+  leave(reason) {
+    this.#leaving.abort(reason);
+  }
+
+  #add(kind, milliseconds, signal) {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const one = { kind, milliseconds, resolve };
+      this.waits.push(one);
+      signal.addEventListener("abort", () => {
+        this.waits = this.waits.filter((other) => other !== one);
+        reject(signal.reason);
+      });
+      this.#waited?.();
+    });
+  }
+}
+
+/** Everything that is due has happened. */
+export const turn = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,7 +1,7 @@
 import { readMessage } from "./message.js";
 
 /** @typedef {import("./live.js").Live} Live */
-/** @typedef {import("./live.js").Subscription} Subscription */
+/** @typedef {import("./line.js").Subscription} Subscription */
 /** @typedef {import("./types.js").Message} Message */
 
 /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Live } from "../../../static/js/interact/live.js";
 import { Problem } from "../../../static/js/interact/problem.js";
-import { Line } from "./line.js";
+import { StompClient } from "./stomp-client.js";
 import { Patience, turn } from "./patience.js";
 
 /** A Live that runs, its connections, and the states it told. */
@@ -13,7 +13,7 @@ function running({ credentials = {}, subscriptions = [], notKept = async () => {
   const states = [];
   const live = new Live({
     client: (config) => {
-      const line = new Line(config);
+      const line = new StompClient(config);
       lines.push(line);
       return line;
     },

@@ -1,5 +1,5 @@
 /** A STOMP client of one connection, with the gateway's side in the test's hand. */
-export class Line {
+export class StompClient {
   subscriptions = [];
   unsubscribed = [];
   sent = [];

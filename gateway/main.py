@@ -53,6 +53,7 @@ from gateway.handlers.credentials import Credentials
 from gateway.handlers.readiness import PublisherState, Readiness
 from gateway.handlers.services import Services
 from gateway.listeners import Listener
+from gateway.live.attendance import Attendance
 from gateway.live.bus import Bus
 from gateway.live.connection import Services as LiveServices
 from gateway.live.dialler import Dialler
@@ -62,6 +63,7 @@ from gateway.live.judge import Judge
 from gateway.live.path import Ways
 from gateway.live.registry import Registry
 from gateway.live.relay import RelayLimits
+from gateway.live.removals import Removals
 from gateway.live.switchboard import Switchboard
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
@@ -192,6 +194,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         stack.push_async_callback(gateway.bus.close)
         gateway.board.start()
         stack.push_async_callback(gateway.board.close)
+        gateway.removals.start()
+        stack.push_async_callback(gateway.removals.close)
         public = Listener(gateway.public, what="server.address and port", tls=client_tls)
         internal = Listener(gateway.internal, what="server.internal_address and internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
@@ -220,9 +224,11 @@ class Gateway:
     internal: Application
     pipeline: Pipeline
     registry: Registry
+    attendance: Attendance
     hub: Hub
     bus: Bus
     board: Board
+    removals: Removals
     ticker: Ticker
     events: Events
     reloadable: Reloadable
@@ -273,23 +279,24 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     )
     events = Events(clock=time.time)
     registry = Registry(limit=limits.connections, per_user=limits.connections_per_user)
-    rooms = Rooms(
-        store=store,
-        queues=publisher,
-        memberships=memberships,
-        live=registry,
-        max_members=limits.room_members,
-        clock=_now,
-    )
-    ticker = Ticker()
-    hub = Hub(topology, store, budget=limits.backlog_bytes)
-    metrics = Metrics()
+    attendance = Attendance()
     bus = Bus(
         f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
         key=topology.gateways_key,
         seal=Seal(secret, clock=time.time),
         publisher=publisher,
     )
+    removals = Removals(store, memberships, permissions, attendance, bus)
+    rooms = Rooms(
+        store=store,
+        queues=publisher,
+        changes=removals,
+        max_members=limits.room_members,
+        clock=_now,
+    )
+    ticker = Ticker()
+    hub = Hub(topology, store, budget=limits.backlog_bytes)
+    metrics = Metrics()
     metrics.observe_events(events)
     metrics.observe_posts(intake.posted)
     metrics.observe_nodes(balancer.states)
@@ -375,6 +382,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         hub=hub,
         ticker=ticker,
         registry=registry,
+        attendance=attendance,
         events=events,
         frame_bytes=limits.frame_bytes,
         subscriptions=limits.subscriptions,
@@ -398,9 +406,11 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         app.internal(readiness, metrics, events, broker_auth, drain=drain, progress=progress),
         pipeline,
         registry,
+        attendance,
         hub,
         bus,
         board,
+        removals,
         ticker,
         events,
         Reloadable(

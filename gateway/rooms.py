@@ -10,9 +10,7 @@ from broker.publisher import QueueFailed
 from gateway.domain.room import Member, MemberRole, Membership, Room
 from gateway.errors import (
     BrokerUnavailable,
-    GatewayError,
     Invalid,
-    Removed,
     RoomClosed,
     UnknownMember,
     UnknownRoom,
@@ -50,14 +48,10 @@ class PrivateQueues(Protocol):
     async def delete_private_queue(self, room: int) -> None: ...
 
 
-class KnownMemberships(Protocol):
-    def invalidate(self, room: int) -> None: ...
-
-
-class LiveConnections(Protocol):
-    def end_room(self, room: int, error: GatewayError) -> None: ...
-
-    def end_membership(self, room: int, user: str, error: GatewayError) -> None: ...
+class Changes(Protocol):
+    async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
+        """A user's membership, or the room itself, has changed in the store; ``ended``: what is
+        live may have to end, on all gateways."""
 
 
 class Rooms:
@@ -68,15 +62,13 @@ class Rooms:
         *,
         store: RoomStore,
         queues: PrivateQueues,
-        memberships: KnownMemberships,
-        live: LiveConnections,
+        changes: Changes,
         max_members: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._queues = queues
-        self._memberships = memberships
-        self._live = live
+        self._changes = changes
         self.max_members = max_members
         self._clock = clock
 
@@ -119,8 +111,7 @@ class Rooms:
         room is closed but its queue still there (where it expires by itself).
         """
         await self._store.close_room(number, self._clock())
-        self._memberships.invalidate(number)
-        self._live.end_room(number, RoomClosed(f"room {number} was closed"))
+        await self._changes.changed(number, ended=True)
         try:
             await self._queues.delete_private_queue(number)
         except QueueFailed as error:
@@ -138,11 +129,8 @@ class Rooms:
         if before.role is None and len(await self._store.members(number)) >= self.max_members:
             raise Invalid(f"a room may have {self.max_members} members at most")
         await self._store.set_member(number, member.user, member.role)
-        self._memberships.invalidate(number)
-        if before.role is MemberRole.HOST and member.role is not MemberRole.HOST:
-            self._live.end_membership(
-                number, member.user, Removed(f"you are no host of room {number} any more")
-            )
+        demoted = before.role is MemberRole.HOST and member.role is not MemberRole.HOST
+        await self._changes.changed(number, member.user, ended=demoted)
 
     async def remove_member(self, number: int, user: str) -> None:
         """End a membership and its live subscriptions.
@@ -151,10 +139,7 @@ class Rooms:
         """
         if not await self._store.remove_member(number, user):
             raise UnknownMember(f"{user} is no member of room {number}")
-        self._memberships.invalidate(number)
-        self._live.end_membership(
-            number, user, Removed(f"your membership of room {number} was ended")
-        )
+        await self._changes.changed(number, user, ended=True)
 
     async def _membership(self, number: int, user: str) -> Membership:
         membership = await self._store.membership(number, user)

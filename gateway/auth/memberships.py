@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cachetools import TTLCache
@@ -20,6 +21,12 @@ class RosterSource(Protocol):
         """None: there is no such room."""
 
 
+@dataclass(eq=False, slots=True)
+class _Read:
+    task: asyncio.Task[Roster | None]
+    outdated: bool = False
+
+
 class Memberships:
     """Read by the room: when a class of five hundred comes in at once, one read serves them all.
 
@@ -31,33 +38,42 @@ class Memberships:
     ) -> None:
         self._source = source
         self._known: TTLCache[int, Roster | None] = TTLCache(capacity, LIFETIME, timer=clock)
-        self._reads: dict[int, asyncio.Task[Roster | None]] = {}
+        self._reads: dict[int, _Read] = {}
 
     async def membership(self, room: int, user: str) -> Membership | None:
         """None: there is no such room. Raises what the source raises."""
-        try:
-            roster = self._known[room]
-        except KeyError:
-            roster = await asyncio.shield(self._read(room))
+        roster = await self.roster(room)
         return None if roster is None else roster.of(user)
 
-    def invalidate(self, room: int) -> None:
-        """Whatever was read or is being read is not used by those who ask from now on."""
-        self._known.pop(room, None)
-        self._reads.pop(room, None)
+    async def roster(self, room: int) -> Roster | None:
+        """None: there is no such room. Raises what the source raises.
 
-    def _read(self, room: int) -> asyncio.Task[Roster | None]:
+        Never older than the last :meth:`invalidate`, not even for who has asked before it.
+        """
+        while room not in self._known:
+            read = self._read(room)
+            roster = await asyncio.shield(read.task)
+            if not read.outdated:
+                return roster
+        return self._known[room]
+
+    def invalidate(self, room: int) -> None:
+        """Whatever was read or is being read is not used any more."""
+        self._known.pop(room, None)
+        if read := self._reads.pop(room, None):
+            read.outdated = True
+
+    def _read(self, room: int) -> _Read:
         """The read under way, or a new one."""
         read = self._reads.get(room)
         if read is None:
-            read = self._reads[room] = asyncio.create_task(self._source.roster(room))
-            read.add_done_callback(lambda task: self._done(room, task))
+            read = self._reads[room] = _Read(asyncio.create_task(self._source.roster(room)))
+            read.task.add_done_callback(lambda _: self._done(room, read))
         return read
 
-    def _done(self, room: int, read: asyncio.Task[Roster | None]) -> None:
-        current = self._reads.get(room) is read
-        if current:
+    def _done(self, room: int, read: _Read) -> None:
+        if not read.outdated:
             del self._reads[room]
         # Looked at here too: all who asked may be gone.
-        if not read.cancelled() and read.exception() is None and current:
-            self._known[room] = read.result()
+        if not read.task.cancelled() and read.task.exception() is None and not read.outdated:
+            self._known[room] = read.task.result()

@@ -101,7 +101,12 @@ class Permissions:
             return
         if room is None:
             raise ValueError(f"{action.name} needs a room")
-        membership = await self._memberships.membership(room, identity.user)
+        self.check(identity, action, room, await self._memberships.membership(room, identity.user))
+
+    def check(
+        self, identity: Identity, action: Action, room: int, membership: Membership | None
+    ) -> None:
+        """As :meth:`require`, by a membership of the room that is known already."""
         if membership is None:
             raise UnknownRoom(f"there is no room {room}")
         if not identity.has(ADMIN):

@@ -39,10 +39,11 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Everybody's membership of a room."""
+    """Everybody's membership of a room. ``revision`` grows with every change of it."""
 
     is_open: bool
     roles: Mapping[str, MemberRole]
+    revision: int = 0
 
     def of(self, user: str) -> Membership:
         return Membership(self.is_open, self.roles.get(user))

@@ -30,6 +30,7 @@ from gateway.errors import (
     outcome,
 )
 from gateway.events import Events, Kind
+from gateway.live.attendance import Attendance, Right
 from gateway.live.destinations import RoomQueue, RoomTopic
 from gateway.live.fanout import Subscriber
 from gateway.live.hub import Hub
@@ -84,6 +85,7 @@ class Services:
     hub: Hub
     ticker: Ticker
     registry: Registry
+    attendance: Attendance
     events: Events
     frame_bytes: int
     subscriptions: int
@@ -118,6 +120,7 @@ class Connection:
         )
         self._path: Path | None = None
         self._joined: dict[str, tuple[Stream, Subscriber]] = {}
+        self._rights: dict[str, Right] = {}
         self.due = math.inf
         self._deadline = math.inf
         self._overdue: GatewayError | None = None
@@ -134,10 +137,6 @@ class Connection:
     def node(self) -> str | None:
         """The broker node of the relay, if there is one."""
         return self._path.node if self._path else None
-
-    def attends(self, room: int) -> bool:
-        """Whether it is subscribed to a destination of the room."""
-        return room in self._rooms()
 
     def snapshot(self) -> ConnectionState:
         """How it stands now."""
@@ -234,6 +233,9 @@ class Connection:
         for joined in self._joined.values():
             self._services.hub.leave(*joined)
         self._joined.clear()
+        for right in self._rights.values():
+            self._services.attendance.end(self, right)
+        self._rights.clear()
 
     async def _take(self) -> None:
         """Whatever is wrong with what comes, or with us, ends the connection with its reason.
@@ -314,15 +316,25 @@ class Connection:
             case _ if self._ended:
                 # Meanwhile, from outside: everything has been given back already.
                 return
-            case ByHub(stream, resume_after):
+            case ByHub(stream, resume_after, right):
+                self._attend(request.key, right)
                 subscriber = Subscriber(self, request.key)
                 self._joined[request.key] = (stream, subscriber)
                 await self._services.hub.join(stream, subscriber, resume_after=resume_after)
                 self._acknowledge(request.frame)
-            case ByRelay(frame):
+            case ByRelay(frame, right):
+                if right is not None:
+                    self._attend(request.key, right)
                 await (await self._way()).subscribe(request.key, request.destination, frame)
 
+    def _attend(self, key: str, right: Right) -> None:
+        """In the turn of the loop in which the membership was found: nothing can end it between."""
+        self._rights[key] = right
+        self._services.attendance.begin(self, right)
+
     async def _unsubscribe(self, request: Unsubscribe) -> None:
+        if right := self._rights.pop(request.key, None):
+            self._services.attendance.end(self, right)
         joined = self._joined.pop(request.key, None)
         if joined is None:
             frame = self._services.judge.unsubscribe(self._who, request)

@@ -15,6 +15,7 @@ from gateway.auth.access import Direction
 from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, Invalid, Refused
+from gateway.live.attendance import Right
 from gateway.live.destinations import Destination, RoomQueue, RoomTopic
 from gateway.live.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 
@@ -32,13 +33,16 @@ class ByHub:
 
     stream: Stream
     resume_after: int | None
+    right: Right
 
 
 @dataclass(frozen=True, slots=True)
 class ByRelay:
-    """A SUBSCRIBE for the broker; what is sent is its ``raw``."""
+    """A SUBSCRIBE for the broker; what is sent is its ``raw``. Without a ``right`` it was opened by
+    an access rule, not by a membership."""
 
     frame: Frame
+    right: Right | None = None
 
 
 class Judge:
@@ -55,7 +59,7 @@ class Judge:
     async def subscribe(self, who: Identity, request: Subscribe) -> ByHub | ByRelay:
         frame = request.frame
         try:
-            await self._may_join(who, request.destination)
+            right = await self._may_join(who, request.destination)
             _refuse_queue_headers(frame)
         except GatewayError:
             if self._opened(who, Direction.SUBSCRIBE, frame):
@@ -64,10 +68,10 @@ class Judge:
         resume_after = frame.get("resume-after")
         match request.destination:
             case RoomTopic(stream) if self._shared and frame.get("ack") in (None, "auto"):
-                return ByHub(stream, None if resume_after is None else _seq(resume_after))
+                return ByHub(stream, None if resume_after is None else _seq(resume_after), right)
         if resume_after is not None:
             raise Invalid("resume-after is for topics that the gateway fans out, with ack:auto")
-        return ByRelay(self._for_room(request.destination, frame))
+        return ByRelay(self._for_room(request.destination, frame), right)
 
     def unsubscribe(self, who: Identity, request: Unsubscribe) -> Frame:
         """The UNSUBSCRIBE for the broker; ``durable:true`` on it would delete a queue."""
@@ -97,14 +101,16 @@ class Judge:
             raise Refused("transactions are open only to roles with the access rule '**'")
         return frame
 
-    async def _may_join(self, who: Identity, destination: Destination) -> None:
+    async def _may_join(self, who: Identity, destination: Destination) -> Right:
         match destination:
             case RoomTopic(stream):
-                await self._permissions.require(who, SUBSCRIBE[stream.audience], stream.room)
+                right = Right(SUBSCRIBE[stream.audience], stream.room)
             case RoomQueue(room):
-                await self._permissions.require(who, Action.CONSUME_PRIVATE, room)
+                right = Right(Action.CONSUME_PRIVATE, room)
             case _:
                 raise Refused("this destination is no room's, and no access rule opens it to you")
+        await self._permissions.require(who, right.action, right.room)
+        return right
 
     def _opened(self, who: Identity, direction: Direction, frame: Frame) -> bool:
         if self._permissions.opens_everything(who, direction):

@@ -17,9 +17,6 @@ class Member(Protocol):
     @property
     def id(self) -> str: ...
 
-    def attends(self, room: int) -> bool:
-        """Whether it is subscribed to a destination of the room."""
-
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""
 
@@ -66,18 +63,6 @@ class Registry:
             raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
         own.add(connection)
         self._users[connection] = user
-
-    def end_room(self, room: int, error: GatewayError) -> None:
-        """End every connection that is subscribed to something of the room."""
-        for connection in self:
-            if connection.attends(room):
-                connection.end(error)
-
-    def end_membership(self, room: int, user: str, error: GatewayError) -> None:
-        """End the user's connections that are subscribed to something of the room."""
-        for connection in tuple(self._by_user.get(user, ())):
-            if connection.attends(room):
-                connection.end(error)
 
     def end_user(self, user: str, error: GatewayError) -> int:
         """End all connections of the user; how many there were."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, false, func, in
 from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import LastHost, UnknownRoom
-from gateway.store.tables import members, rooms, streams
+from gateway.store.tables import among, members, padded, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
 
 #: Calling an enumeration takes four times as long as looking up what it has.
@@ -19,10 +19,11 @@ _ROLES: Final = {role.value: role for role in MemberRole}
 
 #: Made once: it is the one query that every subscription and post may ask.
 _ROSTER: Final = (
-    select(rooms.c.closed_at.is_(None), members.c.user_id, members.c.role)
+    select(rooms.c.closed_at.is_(None), rooms.c.revision, members.c.user_id, members.c.role)
     .outerjoin(members)
     .where(rooms.c.id == bindparam("room"))
 )
+_REVISIONS: Final = select(rooms.c.id, rooms.c.revision).where(among(rooms.c.id, "rooms"))
 
 
 def create(
@@ -69,7 +70,9 @@ def close(connection: Connection, number: int, at: datetime) -> bool:
     if not is_room(number):
         return False
     closing = (
-        update(rooms).where(rooms.c.id == number, rooms.c.closed_at.is_(None)).values(closed_at=at)
+        update(rooms)
+        .where(rooms.c.id == number, rooms.c.closed_at.is_(None))
+        .values(closed_at=at, revision=rooms.c.revision + 1)
     )
     return connection.execute(closing).rowcount == 1
 
@@ -107,8 +110,14 @@ def roster(connection: Connection, number: int) -> Roster | None:
     rows = connection.execute(_ROSTER, {"room": number}).all()
     if not rows:
         return None
-    roles = {user: _ROLES[role] for _, user, role in rows if role is not None}
-    return Roster(rows[0][0], roles)
+    roles = {user: _ROLES[role] for *_, user, role in rows if role is not None}
+    is_open, revision, *_ = rows[0]
+    return Roster(is_open, roles, revision)
+
+
+def revisions(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    rows = connection.execute(_REVISIONS, {"rooms": padded(list(numbers))})
+    return {row.id: row.revision for row in rows}
 
 
 def list_members(connection: Connection, number: int) -> list[Member]:
@@ -127,6 +136,7 @@ def set_member(connection: Connection, number: int, user: str, role: MemberRole)
     this = and_(members.c.room == number, members.c.user_id == user)
     if connection.execute(update(members).where(this).values(role=role)).rowcount == 0:
         connection.execute(insert(members).values(room=number, user_id=user, role=role))
+    _revise(connection, number)
 
 
 def remove_member(connection: Connection, number: int, user: str) -> bool:
@@ -134,7 +144,16 @@ def remove_member(connection: Connection, number: int, user: str) -> bool:
         return False
     _keep_a_host(connection, number, without=user)
     this = and_(members.c.room == number, members.c.user_id == user)
-    return connection.execute(delete(members).where(this)).rowcount == 1
+    if connection.execute(delete(members).where(this)).rowcount == 0:
+        return False
+    _revise(connection, number)
+    return True
+
+
+def _revise(connection: Connection, number: int) -> None:
+    connection.execute(
+        update(rooms).where(rooms.c.id == number).values(revision=rooms.c.revision + 1)
+    )
 
 
 def _lock(connection: Connection, number: int) -> bool:

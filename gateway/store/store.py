@@ -91,6 +91,10 @@ class Store:
         """None: there is no such room."""
         return await self._database.read(partial(rooms.roster, number=room))
 
+    async def revisions(self, numbers: Sequence[int]) -> dict[int, int]:
+        """By room: a number that grows with every change of its memberships, and its closing."""
+        return await self._database.read(partial(rooms.revisions, numbers=numbers))
+
     async def members(self, room: int) -> list[Member]:
         """By user; empty for a room that does not exist."""
         return await self._database.read(partial(rooms.list_members, number=room))

@@ -49,6 +49,8 @@ rooms: Final = Table(
     Column("title", String(TITLE_LENGTH), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime),
+    # Grows whenever somebody's membership changes: what gateways look at again and again.
+    Column("revision", _Number, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 

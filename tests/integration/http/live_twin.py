@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
+from gateway.auth.permissions import Action
+from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, outcome
+from gateway.live.attendance import Right
 from gateway.live.state import ConnectionState
+from gateway.main import Gateway
 
 
 class LiveTwin:
-    """Attends rooms until it is ended; ``ended`` is the error's code then."""
+    """Runs until it is ended; ``ended`` is the error's code then."""
 
     def __init__(self, *, rooms: set[int], id: str = "000000000001", user: str = "paul") -> None:
         self.id = id
@@ -18,9 +23,6 @@ class LiveTwin:
         self.ended: str | None = None
         self._rooms = rooms
         self._over = asyncio.Event()
-
-    def attends(self, room: int) -> bool:
-        return room in self._rooms
 
     def end(self, error: GatewayError | None) -> None:
         self.ended = None if error is None else outcome(error).code
@@ -31,6 +33,25 @@ class LiveTwin:
 
     def snapshot(self) -> ConnectionState:
         return state(self.id, user=self._user, rooms=tuple(sorted(self._rooms)))
+
+
+class FollowerTwin(LiveTwin):
+    """Follows a room, by its membership, until it is ended."""
+
+    def __init__(
+        self, gateway: Gateway, user: str, room: int, action: Action = Action.SUBSCRIBE_PUBLIC
+    ) -> None:
+        super().__init__(rooms={room}, id=f"{user} in {room}", user=user)
+        self.identity = Identity(user, frozenset(), math.inf)
+        self._attendance = gateway.attendance
+        self._right = Right(action, room)
+        gateway.registry.serve(self)
+        gateway.registry.admit(self, user)
+        self._attendance.begin(self, self._right)
+
+    def end(self, error: GatewayError | None) -> None:
+        self._attendance.end(self, self._right)
+        super().end(error)
 
 
 def state(id: str, **known: Any) -> ConnectionState:

@@ -6,16 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.auth.permissions import Action
 from gateway.main import Gateway
 from tests.integration.http.conftest import Call
-from tests.integration.http.live_twin import LiveTwin
-
-
-def connect(gateway: Gateway, user: str, *, rooms: set[int]) -> LiveTwin:
-    connection = LiveTwin(rooms=rooms)
-    gateway.registry.serve(connection)
-    gateway.registry.admit(connection, user)
-    return connection
+from tests.integration.http.live_twin import FollowerTwin
 
 
 @pytest.mark.gen_test
@@ -37,8 +31,8 @@ async def test_a_name_in_the_path_is_percent_decoded(call: Call, room: str) -> N
 async def test_removing_a_member_ends_their_access_and_their_connections(
     call: Call, room: str, gateway: Gateway
 ) -> None:
-    bob, bob_elsewhere = connect(gateway, "bob", rooms={1}), connect(gateway, "bob", rooms={2})
-    anna = connect(gateway, "anna", rooms={1})
+    bob, bob_elsewhere = FollowerTwin(gateway, "bob", 1), FollowerTwin(gateway, "bob", 2)
+    anna = FollowerTwin(gateway, "anna", 1)
     assert (await call("GET", room, user="bob")).status == 200
     assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
     assert (bob.ended, bob_elsewhere.ended, anna.ended) == ("removed", None, None)
@@ -56,11 +50,16 @@ async def test_a_host_who_becomes_a_participant_loses_the_hosts_subscriptions(
     call: Call, room: str, gateway: Gateway
 ) -> None:
     await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
-    bob = connect(gateway, "bob", rooms={1})
+    hosts, public = (
+        FollowerTwin(gateway, "bob", 1, Action.CONSUME_PRIVATE),
+        FollowerTwin(gateway, "bob", 1),
+    )
     await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
-    assert bob.ended is None
+    assert hosts.ended is None
     await call("PUT", f"{room}/members/bob", user="anna", json={"role": "participant"})
-    assert bob.ended == "removed"
+    assert hosts.ended == "removed"
+    assert public.ended is None
+    public.end(None)
     private = await call("GET", f"{room}/messages?audience=private", user="bob")
     assert private.json["messages"] == []
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.main import Gateway
 from gateway.store import Store
 from tests.integration.http.conftest import BrokerTwin, Call
-from tests.integration.http.live_twin import LiveTwin
+from tests.integration.http.live_twin import FollowerTwin
 
 HOST = ("host",)
 
@@ -161,9 +161,7 @@ async def test_an_outsider_neither_sees_nor_closes_a_room(call: Call, room: str)
 async def test_closing_ends_the_live_connections_and_deletes_the_queue(
     call: Call, room: str, broker: BrokerTwin, gateway: Gateway
 ) -> None:
-    inside, elsewhere = LiveTwin(rooms={1}), LiveTwin(rooms={2})
-    gateway.registry.serve(inside)
-    gateway.registry.serve(elsewhere)
+    inside, elsewhere = FollowerTwin(gateway, "bob", 1), FollowerTwin(gateway, "bob", 2)
     assert (await call("DELETE", room, user="anna")).status == 204
     assert broker.queues == set()
     assert inside.ended == "room_closed"

@@ -150,3 +150,31 @@ async def test_one_member_set_by_two_gateways_at_once_is_one_member(
         *(one.set_member(room.id, "paul", HOST) for one in (store, other_gateway) * 5)
     )
     assert await store.members(room.id) == [Member("hanna", HOST), Member("paul", HOST)]
+
+
+@pytest.mark.gen_test
+async def test_a_room_s_revision_grows_with_each_change_of_its_memberships(store: Store) -> None:
+    room = (await store.create_room("a room", MEMBERS, NOON)).id
+    quiet = (await store.create_room("another room", MEMBERS, NOON)).id
+
+    async def revision() -> int:
+        found = await store.revisions([quiet, room, room + 100])
+        roster = await store.roster(room)
+        assert roster is not None
+        assert found == {quiet: 0, room: roster.revision}
+        return found[room]
+
+    seen = [await revision()]
+    await store.set_member(room, "carol", MemberRole.PARTICIPANT)
+    seen.append(await revision())
+    await store.set_member(room, "carol", MemberRole.HOST)
+    seen.append(await revision())
+    assert await store.remove_member(room, "carol")
+    seen.append(await revision())
+    assert await store.close_room(room, NOON)
+    seen.append(await revision())
+    assert seen == sorted(set(seen)), "each change shows"
+    assert not await store.remove_member(room, "carol")
+    assert not await store.close_room(room, NOON)
+    assert await revision() == seen[-1]
+    assert await store.revisions([]) == {}

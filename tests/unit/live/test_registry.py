@@ -13,15 +13,11 @@ GONE = Removed("gone")
 
 
 class Connection:
-    def __init__(self, *rooms: int, deaf: bool = False) -> None:
-        self.id = f"connection to {rooms}"
-        self.rooms = rooms
+    def __init__(self, *, deaf: bool = False) -> None:
+        self.id = f"{id(self):x}"
         self.deaf = deaf
         self.reason: GatewayError | None = None
         self._over = asyncio.Event()
-
-    def attends(self, room: int) -> bool:
-        return room in self.rooms
 
     def end(self, error: GatewayError | None) -> None:
         self.reason = error
@@ -53,8 +49,8 @@ def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def joined(registry: Registry, user: str, *rooms: int, deaf: bool = False) -> Connection:
-    connection = Connection(*rooms, deaf=deaf)
+def joined(registry: Registry, user: str, *, deaf: bool = False) -> Connection:
+    connection = Connection(deaf=deaf)
     registry.serve(connection)
     registry.admit(connection, user)
     return connection
@@ -97,23 +93,23 @@ def test_a_user_has_a_share_of_it_that_is_given_back() -> None:
     scenario(test)
 
 
-def test_a_membership_ends_for_one_user_in_one_room() -> None:
+def test_a_user_s_connections_end_and_are_counted() -> None:
     async def test(registry: Registry) -> None:
-        here, elsewhere = joined(registry, "ann", 1), joined(registry, "ann", 2)
-        other = joined(registry, "bob", 1)
-        registry.end_membership(1, "ann", GONE)
-        registry.end_membership(1, "nobody", GONE)
-        assert [c.reason for c in (here, elsewhere, other)] == [GONE, None, None]
+        first, second = joined(registry, "ann"), joined(registry, "ann")
+        other = joined(registry, "bob")
+        assert registry.end_user("ann", GONE) == 2
+        assert registry.end_user("nobody", GONE) == 0
+        assert [c.reason for c in (first, second, other)] == [GONE, GONE, None]
 
     scenario(test)
 
 
-def test_a_room_ends_for_all_who_attend_it() -> None:
+def test_one_connection_ends_by_its_id() -> None:
     async def test(registry: Registry) -> None:
-        here, elsewhere = joined(registry, "ann", 1), joined(registry, "ann", 2)
-        other = joined(registry, "bob", 1)
-        registry.end_room(1, GONE)
-        assert [c.reason for c in (here, elsewhere, other)] == [GONE, None, GONE]
+        first, second = joined(registry, "ann"), joined(registry, "ann")
+        assert registry.end_connection(second.id, GONE) == 1
+        assert registry.end_connection("nothing", GONE) == 0
+        assert [c.reason for c in (first, second)] == [None, GONE]
 
     scenario(test)
 

@@ -1,0 +1,85 @@
+"""Who follows which room on this gateway, and by which right."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.auth.permissions import Action
+from gateway.domain.identity import Identity
+from gateway.errors import GatewayError
+
+#: ``(room, user, present)``: a user's first subscription here has begun, or the last one ended.
+Noticed = Callable[[int, str, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a membership of the room has opened."""
+
+    action: Action
+    room: int
+
+
+class Follower(Protocol):
+    """A connection of somebody who has logged in."""
+
+    @property
+    def identity(self) -> Identity | None: ...
+
+    def end(self, error: GatewayError | None) -> None:
+        """Tell the client why, and close; at once and only once. Whatever it follows ends."""
+
+
+class Attendance:
+    """Rights begin in the turn of the loop in which the membership was found."""
+
+    def __init__(self) -> None:
+        self._rooms: defaultdict[int, Counter[tuple[Follower, Action]]] = defaultdict(Counter)
+        self._users: Counter[tuple[int, str]] = Counter()
+        self._observers: list[Noticed] = []
+
+    def observe(self, noticed: Noticed) -> None:
+        self._observers.append(noticed)
+
+    @property
+    def rooms(self) -> list[int]:
+        """Those that somebody follows here."""
+        return list(self._rooms)
+
+    def of(self, room: int) -> list[tuple[Follower, Action]]:
+        """Who follows the room now, once for each right."""
+        return list(self._rooms.get(room, ()))
+
+    def begin(self, follower: Follower, right: Right) -> None:
+        self._rooms[right.room][follower, right.action] += 1
+        key = (right.room, _user(follower))
+        self._users[key] += 1
+        if self._users[key] == 1:
+            self._tell(*key, present=True)
+
+    def end(self, follower: Follower, right: Right) -> None:
+        """What :meth:`begin` has begun."""
+        following = self._rooms[right.room]
+        following[follower, right.action] -= 1
+        if not following[follower, right.action]:
+            del following[follower, right.action]
+        if not following:
+            del self._rooms[right.room]
+        key = (right.room, _user(follower))
+        self._users[key] -= 1
+        if not self._users[key]:
+            del self._users[key]
+            self._tell(*key, present=False)
+
+    def _tell(self, room: int, user: str, *, present: bool) -> None:
+        for noticed in self._observers:
+            noticed(room, user, present)
+
+
+def _user(follower: Follower) -> str:
+    if follower.identity is None:
+        raise ValueError("nobody follows a room who has not said who they are")
+    return follower.identity.user

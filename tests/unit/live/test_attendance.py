@@ -1,0 +1,62 @@
+"""Who follows what, and when somebody is first or last."""
+
+import math
+
+import pytest
+
+from gateway.auth.permissions import Action
+from gateway.domain.identity import Identity
+from gateway.errors import GatewayError
+from gateway.live.attendance import Attendance, Right
+
+PUBLIC, QUEUE = Action.SUBSCRIBE_PUBLIC, Action.CONSUME_PRIVATE
+
+
+class Follower:
+    def __init__(self, user: str | None) -> None:
+        self.identity = None if user is None else Identity(user, frozenset(), math.inf)
+
+    def end(self, error: GatewayError | None) -> None:
+        raise AssertionError(error)
+
+
+def test_a_room_is_known_while_somebody_follows_it() -> None:
+    attendance, ann = Attendance(), Follower("ann")
+    attendance.begin(ann, Right(PUBLIC, 1))
+    attendance.begin(ann, Right(QUEUE, 1))
+    attendance.begin(ann, Right(PUBLIC, 2))
+    assert attendance.rooms == [1, 2]
+    assert attendance.of(1) == [(ann, PUBLIC), (ann, QUEUE)]
+    attendance.end(ann, Right(PUBLIC, 1))
+    assert attendance.of(1) == [(ann, QUEUE)]
+    attendance.end(ann, Right(QUEUE, 1))
+    assert (attendance.rooms, attendance.of(1)) == ([2], [])
+
+
+def test_the_same_right_twice_ends_with_the_second_one() -> None:
+    attendance, ann = Attendance(), Follower("ann")
+    for _ in range(2):
+        attendance.begin(ann, Right(PUBLIC, 1))
+    assert attendance.of(1) == [(ann, PUBLIC)]
+    attendance.end(ann, Right(PUBLIC, 1))
+    assert attendance.of(1) == [(ann, PUBLIC)]
+    attendance.end(ann, Right(PUBLIC, 1))
+    assert attendance.of(1) == []
+
+
+def test_a_user_with_several_connections_comes_once_and_leaves_once() -> None:
+    attendance = Attendance()
+    seen: list[tuple[int, str, bool]] = []
+    attendance.observe(lambda room, user, present: seen.append((room, user, present)))
+    phone, laptop, bob = Follower("ann"), Follower("ann"), Follower("bob")
+    for each in (phone, laptop, bob):
+        attendance.begin(each, Right(PUBLIC, 1))
+    assert seen == [(1, "ann", True), (1, "bob", True)]
+    for each in (laptop, bob, phone):
+        attendance.end(each, Right(PUBLIC, 1))
+    assert seen[2:] == [(1, "bob", False), (1, "ann", False)]
+
+
+def test_nobody_follows_without_a_name() -> None:
+    with pytest.raises(ValueError, match="who they are"):
+        Attendance().begin(Follower(None), Right(PUBLIC, 1))

@@ -86,6 +86,20 @@ class Balancer:
         state = self._states.get(name)
         return state is not None and state.draining
 
+    def replace(self, nodes: Iterable[Node]) -> None:
+        """Balance over these nodes from now on. A node whose addresses have changed is another one;
+        connections to one that is gone keep their leases, which tell that it is to be left."""
+        before, self._states = self._states, {}
+        for node in nodes:
+            state = before.get(node.name)
+            if state is None or not state.node.is_at(node):
+                state = NodeState(node)
+            state.node = node
+            self._states[node.name] = state
+        for state in before.values():
+            if self._states.get(state.node.name) is not state:
+                state.draining = True
+
     def states(self) -> list[NodeState]:
         """Copies, in the order of configuration."""
         self._expire()
@@ -137,6 +151,11 @@ class Lease:
     @property
     def node(self) -> Node:
         return self._state.node
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the node is to be left: it drains, or is not configured any more."""
+        return self._state.draining
 
     def up(self) -> None:
         """The session is established: the node works."""

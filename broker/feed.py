@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from itertools import count
 from random import Random
 from typing import Final, Protocol
@@ -31,6 +31,7 @@ from broker.stomp import (
 )
 from broker.ticker import Ticker
 from broker.topology import EXCHANGE
+from broker.unread import has_unread
 from broker.upstream import DialError, Upstream
 from broker.wsframes import Data, MessageReader, Ping, WebSocketError
 
@@ -104,6 +105,10 @@ class Feed:
         self._received_at = self._sent_at = self._answered_at = 0.0
         self._unanswered: set[str] = set()
         self._frames = self._parser()
+        #: Set while everything that is subscribed stands.
+        self.stood = asyncio.Event()
+        self._lease: Lease | None = None
+        self._reading: asyncio.Future[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -113,6 +118,16 @@ class Feed:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def keys(self) -> Collection[str]:
+        """What is subscribed."""
+        return tuple(self._ids)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is on a node that is to be left."""
+        return self._lease is not None and self._lease.leaving
 
     def subscribe(self, key: str) -> None:
         """Keep this key subscribed, from now on and on every node to come."""
@@ -153,6 +168,7 @@ class Feed:
             self.node = None
             return False
         lease.up()
+        self._lease = lease
         logger.info("feed %d is on %s", self.number, self.node)
         self._witness(lease.node.name, None)
         loop = asyncio.get_running_loop()
@@ -167,7 +183,8 @@ class Feed:
             logger.exception("feed %d gives up its session", self.number)
             self._witness(lease.node.name, "a message could not be handled; see the log")
         finally:
-            self._upstream = self.node = None
+            self._upstream = self._lease = self.node = None
+            self.stood.clear()
             upstream.close()
             self._listener.lost(self.number)
         return loop.time() - began >= _SHORTEST_SESSION
@@ -186,6 +203,7 @@ class Feed:
         try:
             for key in self._ids:
                 self._send_subscribe(key)
+            self._tell_if_all_stands()
             data = upstream.leftover
             while True:
                 for event in messages.feed(data):
@@ -196,21 +214,31 @@ class Feed:
                 # A read that finds something does not yield by itself: a flood would keep the loop
                 # from everything else, the fan-out of what was read included.
                 await asyncio.sleep(0)
-                data = await upstream.stream.read_bytes(_READ_BYTES, partial=True)
-                self._received_at = loop.time()
-                if self._unanswered and self._received_at - self._answered_at > _ANSWER_WITHIN:
+                late = self._unanswered and loop.time() - self._answered_at > _ANSWER_WITHIN
+                if late and not _has_unread(upstream):
                     raise FeedBroken("it beats, but answers no SUBSCRIBE")
+                reading = upstream.stream.read_bytes(_READ_BYTES, partial=True)
+                self._reading = asyncio.ensure_future(reading)
+                data = await self._reading
+                self._received_at = loop.time()
         finally:
             self._ticker.remove(self)
 
     def check(self, now: float) -> None:
         """What the ticker calls: the heart-beats with the node."""
         if self._upstream is not None and now >= self._pulse.lost_at(self._received_at):
-            self._upstream.stream.close()
-            return
+            if self._is_silent(self._upstream):
+                self._upstream.stream.close()
+                return
+            self._received_at = now
         if now >= self._pulse.beat_at(self._sent_at):
             self._write(b"\n")
         self.due = min(self._pulse.beat_at(self._sent_at), self._pulse.lost_at(self._received_at))
+
+    def _is_silent(self, upstream: Upstream) -> bool:
+        """Not so while what has come waits for this busy process to read it."""
+        read = self._reading is not None and self._reading.done()
+        return not read and not _has_unread(upstream)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -242,8 +270,15 @@ class Feed:
                 key = self._keys.get(id)
                 if key is not None:
                     self._listener.standing(self.number, key)
+                self._tell_if_all_stands()
             case _:
                 raise FeedBroken(f"{frame.command}: {frame.get('message')}")
+
+    def _tell_if_all_stands(self) -> None:
+        if self._unanswered:
+            self.stood.clear()
+        else:
+            self.stood.set()
 
     def _send_subscribe(self, key: str) -> None:
         id = self._ids[key]
@@ -261,3 +296,7 @@ class Feed:
         if self._upstream is not None and not self._upstream.stream.closed():
             self._sent_at = asyncio.get_running_loop().time()
             self._upstream.send(data)
+
+
+def _has_unread(upstream: Upstream) -> bool:
+    return not upstream.stream.closed() and has_unread(upstream.stream.socket)

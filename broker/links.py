@@ -46,25 +46,43 @@ class Links:
         if ssl_context is None and any(node.amqp.startswith("amqps:") for node in nodes):
             raise ValueError("amqps:// needs an ssl_context that verifies certificates")
         self._draining = draining
+        self._rng = rng
+        self._dial = partial(
+            Link.open, credentials=credentials, ssl_context=ssl_context, timeout=timeout
+        )
+        #: Whether the cluster was ever reached, now or before.
+        self.have_stood = False
         self._changed = asyncio.Event()
-        dial = partial(Link.open, credentials=credentials, ssl_context=ssl_context, timeout=timeout)
-        self._supervisors = {
-            node.name: Supervisor(node, dial=dial, changed=self._tell, rng=rng) for node in nodes
-        }
+        self._supervisors = {node.name: self._supervisor(node) for node in nodes}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
         for supervisor in self._supervisors.values():
             supervisor.start()
 
+    def replace(self, nodes: Sequence[Node]) -> None:
+        """Link to these nodes from now on; a link that is not wanted any more is left calmly."""
+        before, self._supervisors = self._supervisors, {}
+        for node in nodes:
+            supervisor = before.get(node.name)
+            if supervisor is not None and supervisor.node.is_at(node):
+                del before[node.name]
+            else:
+                supervisor = self._supervisor(node)
+                supervisor.start()
+            self._supervisors[node.name] = supervisor
+        for supervisor in before.values():
+            task = asyncio.create_task(supervisor.leave())
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
     async def close(self) -> None:
         """Close the links; what waits for an answer fails at once."""
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         await asyncio.gather(*(each.close() for each in self._supervisors.values()))
-
-    @property
-    def have_stood(self) -> bool:
-        """Whether the cluster was ever reached, now or before."""
-        return any(each.links for each in self._supervisors.values())
 
     def place(self, key: str) -> Link | None:
         """The link for this routing key now; None: there is no link at all."""
@@ -101,6 +119,10 @@ class Links:
         state = self._supervisors[name].state
         return LinkState.DRAINING if state is LinkState.UP and self._draining(name) else state
 
+    def _supervisor(self, node: Node) -> Supervisor:
+        return Supervisor(node, dial=self._dial, changed=self._tell, rng=self._rng)
+
     def _tell(self) -> None:
+        self.have_stood = self.have_stood or any(s.link for s in self._supervisors.values())
         self._changed.set()
         self._changed = asyncio.Event()

@@ -21,6 +21,10 @@ class Node:
     amqp: str
     max_connections: int = 10_000
 
+    def is_at(self, other: Node) -> bool:
+        """Whether both stand for the same server."""
+        return (self.name, self.web_stomp, self.amqp) == (other.name, other.web_stomp, other.amqp)
+
 
 class Health(StrEnum):
     """``trial``: the back-off is over and one connection at a time finds out whether it works."""

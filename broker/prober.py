@@ -43,23 +43,27 @@ class Prober:
         self._timeout = timeout
         self._clock = clock
         self._ssl_options = ssl_options
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[Node, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Probe in the background, one task a node, until :meth:`close`."""
-        self._tasks = [
-            asyncio.create_task(self._watch(node), name=f"prober {node.name}")
-            for node in self._nodes
-        ]
-        for task in self._tasks:
-            task.add_done_callback(_tell_if_broken)
+        self.replace(self._nodes)
+
+    def replace(self, nodes: Sequence[Node]) -> None:
+        """Probe these nodes from now on; the balancer has them already."""
+        for gone in self._tasks.keys() - set(nodes):
+            self._tasks.pop(gone).cancel()
+        for new in set(nodes) - self._tasks.keys():
+            self._tasks[new] = asyncio.create_task(self._watch(new), name=f"prober {new.name}")
+            self._tasks[new].add_done_callback(_tell_if_broken)
 
     async def close(self) -> None:
         """Stop; a probe under way is dropped with its socket."""
-        for task in self._tasks:
+        tasks = self._tasks.values()
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def probe(self, node: Node) -> Probe:
         """Log in to a node and leave again."""

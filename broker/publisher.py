@@ -110,6 +110,10 @@ class Publisher:
         """Connect in the background and stay connected until :meth:`close`."""
         self._links.start()
 
+    def replace(self, nodes: Sequence[Node]) -> None:
+        """Publish through these nodes; what is on the wire to others still has its answer."""
+        self._links.replace(nodes)
+
     async def close(self) -> None:
         """Close the links; what waits for a confirm fails at once."""
         await self._links.close()

@@ -23,6 +23,9 @@ RECONNECT: Final = BackOff(first=0.1, longest=1.0)
 LASTING: Final = 5.0
 #: Seconds that a node is avoided after it stood still and kept its connection all the same.
 SUSPECTED: Final = 30.0
+#: Seconds that publications have to be answered on a link that is not wanted any more.
+FAREWELL: Final = 15.0
+_LOOK: Final = 0.1
 
 
 class Supervisor:
@@ -39,8 +42,6 @@ class Supervisor:
         self.node = node
         #: The link of this moment, blocked or not.
         self.link: Link | None = None
-        #: How many links there have been.
-        self.links = 0
         self._dial = dial
         self._changed = changed
         self._rng = rng
@@ -52,6 +53,19 @@ class Supervisor:
         """Connect in the background and stay connected until :meth:`close`."""
         self._task = asyncio.create_task(self._run(), name=f"AMQP link to {self.node.name}")
         self._task.add_done_callback(_tell_if_broken)
+
+    async def leave(self) -> None:
+        """Close when what is on the wire is answered, :data:`FAREWELL` seconds later at most."""
+        try:
+            async with asyncio.timeout(FAREWELL):
+                while True:
+                    if self.link is None or not self.link.unanswered:
+                        break
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError:
+            log.warning("%s has not answered everything", self.node.name)
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Close the link; what waits for an answer fails at once."""
@@ -106,7 +120,6 @@ class Supervisor:
         """Let a link be used until it is lost."""
         log.info("publishing through %s", self.node.name)
         self.link = link
-        self.links += 1
         self._changed()
         try:
             reason = await self._watch(link)

@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from tornado.web import Application
 from broker.balancer import Balancer, Lease
 from broker.credentials import Credentials as BrokerCredentials
 from broker.feed import HEART_BEAT, Feed
+from broker.feeds import Feeds
 from broker.node import Node
 from broker.prober import Prober
 from broker.publisher import Publisher
@@ -71,7 +72,7 @@ from gateway.messages.pipeline import Pipeline, PipelineLimits
 from gateway.messages.ports import Publisher as Confirming
 from gateway.metrics import Metrics
 from gateway.reload import Reload
-from gateway.reloadable import Reloadable, login_rate, tokens_for
+from gateway.reloadable import OnNodes, Reloadable, login_rate, nodes_of, tokens_for
 from gateway.rooms import PrivateQueues, Rooms
 from gateway.store import Account, Store
 
@@ -103,7 +104,7 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
     # Left to itself it would end the process.
     loop.add_signal_handler(signal.SIGHUP, logger.warning, "SIGHUP: not serving yet")
     async with running(config, drain) as serving:
-        changes = serving.reloadable.changes(serving.public)
+        changes = serving.reloadable.changes(serving.public, serving.on_nodes)
         loop.add_signal_handler(signal.SIGHUP, Reload(config, read=read, changes=changes))
         garbage.settle()
         logger.info("serving %s, internal %s", serving.public.url, serving.internal.url)
@@ -121,6 +122,7 @@ class Serving:
     internal: Listener
     registry: Registry
     reloadable: Reloadable
+    on_nodes: Sequence[OnNodes]
 
 
 @asynccontextmanager
@@ -133,7 +135,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     server, broker = config.server, config.broker
     broker_tls = tls.for_broker(broker.tls)
     client_tls = None if server.tls is None else tls.for_clients(server.tls)
-    nodes = [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in broker.nodes]
+    nodes = nodes_of(config)
     own_account = BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
     topology = Topology(broker.prefix)
     rng = SystemRandom()
@@ -187,9 +189,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng)
         gateway.hub.attach(feeds)
         gateway.bus.attach(feeds)
-        for feed in feeds:
-            feed.start()
-            stack.push_async_callback(feed.close)
+        feeds.start()
+        stack.push_async_callback(feeds.close)
         gateway.bus.start()
         stack.push_async_callback(gateway.bus.close)
         gateway.board.start()
@@ -213,7 +214,13 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         public.open(server.address, server.port)
         # Whatever ends it, nothing new is taken from here on.
         stack.callback(drain.begin, "stopping")
-        yield Serving(public, internal, gateway.registry, gateway.reloadable)
+        yield Serving(
+            public,
+            internal,
+            gateway.registry,
+            gateway.reloadable,
+            on_nodes=[balancer, prober, publisher],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,14 +438,10 @@ def _feeds(
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
     rng: Random,
-) -> list[Feed]:
+) -> Feeds:
     """Two feeds, each on a node of its own, as far as there are nodes."""
-    feeds: list[Feed] = []
     key = Topology(config.broker.prefix).gateways_key
     listener = Switchboard({key: gateway.bus}, otherwise=gateway.hub)
-
-    def acquire() -> Lease:
-        return balancer.acquire(frozenset(feed.node for feed in feeds if feed.node is not None))
 
     async def session(node: Node) -> Upstream:
         return await open_session(
@@ -453,20 +456,19 @@ def _feeds(
         code, detail = ("feed_up", "") if lost is None else ("feed_lost", f": {lost}")
         gateway.events.note(Kind.FAILOVER, code, f"feed {number}{detail}", node=node)
 
-    for number in range(min(_FEEDS, len(config.broker.nodes))):
-        feeds.append(
-            Feed(
-                number,
-                acquire=acquire,
-                session=session,
-                listener=listener,
-                witness=partial(witness, number),
-                ticker=gateway.ticker,
-                frame_bytes=config.limits.upstream_frame_bytes,
-                rng=rng,
-            )
+    def make(number: int, acquire: Callable[[], Lease]) -> Feed:
+        return Feed(
+            number,
+            acquire=acquire,
+            session=session,
+            listener=listener,
+            witness=partial(witness, number),
+            ticker=gateway.ticker,
+            frame_bytes=config.limits.upstream_frame_bytes,
+            rng=rng,
         )
-    return feeds
+
+    return Feeds(_FEEDS, balancer=balancer, make=make)
 
 
 def _now() -> datetime:

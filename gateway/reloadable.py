@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
+from broker.node import Node
 from gateway import logs, tls
 from gateway.auth.access import AccessRules
 from gateway.auth.rates import RateLimiter
@@ -37,6 +38,14 @@ _LIMITS: Final = (
 )
 
 
+class OnNodes(Protocol):
+    """Works with the nodes of the cluster."""
+
+    def replace(self, nodes: Sequence[Node]) -> None:
+        """These are the nodes from now on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloadable:
     """The parts that change, and how. ``config`` is what they were made with."""
@@ -48,8 +57,13 @@ class Reloadable:
     post_rate: RateLimiter
     services: Services
 
-    def changes(self, public: Listener) -> Mapping[Change, Collection[str]]:
-        """For :class:`gateway.reload.Reload`: each change and its keys."""
+    def changes(
+        self, public: Listener, on_nodes: Collection[OnNodes]
+    ) -> Mapping[Change, Collection[str]]:
+        """For :class:`gateway.reload.Reload`: each change and its keys.
+
+        ``on_nodes``: what works with the nodes, in the order in which it is told.
+        """
 
         def certificate(new: Config) -> PutInForce:
             if (new.server.tls is None) != (self.config.server.tls is None):
@@ -58,7 +72,17 @@ class Reloadable:
                 return _nothing
             return partial(public.use, tls.for_clients(new.server.tls))
 
+        def nodes(new: Config) -> PutInForce:
+            listed = nodes_of(new)
+
+            def put_in_force() -> None:
+                for each in on_nodes:
+                    each.replace(listed)
+
+            return put_in_force
+
         return {
+            nodes: ["broker.nodes"],
             certificate: ["server.tls"],
             self._origins: ["server.origins"],
             self._access: ["access"],
@@ -102,6 +126,11 @@ class Reloadable:
         # What waits for a restart is still in use, and still secret.
         known_secrets = {*secrets_of(self.config), *secrets_of(new)}
         return partial(logs.set_up, new.log, known_secrets=known_secrets, stream=sys.stderr)
+
+
+def nodes_of(config: Config) -> list[Node]:
+    """The nodes in the order of configuration."""
+    return [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in config.broker.nodes]
 
 
 def tokens_for(

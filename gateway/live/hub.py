@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from broker.feed import Feed
@@ -43,11 +43,11 @@ class Hub:
             resuming=asyncio.Semaphore(_RESUMING),
             clock=self._loop.time,
         )
-        self._feeds: Sequence[Feed] = ()
+        self._feeds: Iterable[Feed] = ()
         self._topics: dict[str, Topic] = {}
         self._lingering: dict[str, asyncio.TimerHandle] = {}
 
-    def attach(self, feeds: Sequence[Feed]) -> None:
+    def attach(self, feeds: Iterable[Feed]) -> None:
         self._feeds = feeds
 
     @property

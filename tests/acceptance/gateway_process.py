@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -54,9 +54,10 @@ class GatewayProcess:
         self.internal_url = f"http://127.0.0.1:{self.internal_port}"
         self.log = folder / f"gateway-{number}.log"
         self._config = folder / f"gateway-{number}.toml"
-        self._config.write_text(
-            self._toml(store or f"sqlite:///{folder}/interact.db", extra, tables)
-        )
+        self._store = store or f"sqlite:///{folder}/interact.db"
+        self._extra = extra
+        self._tables = tables
+        self._configure([node.number for node in cluster.nodes])
         self._config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
         self._secrets = {JWT_SECRET, AUTH_SECRET, cluster.gateway.password}
@@ -76,6 +77,12 @@ class GatewayProcess:
                 env={k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")},
             )
         self._await_answer("/healthz")
+
+    def use_nodes(self, *numbers: int) -> None:
+        """Only these nodes from now on; before the start, or as SIGHUP has it afterwards."""
+        self._configure(numbers)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def await_ready(self) -> None:
         self._await_answer("/readyz")
@@ -208,18 +215,21 @@ class GatewayProcess:
             assert time.monotonic() < deadline, f"no 200 from {path}:\n{self.log_tail()}"
             time.sleep(0.05)
 
-    def _toml(self, store: str, extra: str, tables: Mapping[str, str]) -> str:
-        account = self.cluster.gateway
+    def _configure(self, nodes: Iterable[int]) -> None:
+        self._config.write_text(self._toml(nodes))
+
+    def _toml(self, numbers: Iterable[int]) -> str:
+        account, tables = self.cluster.gateway, self._tables
         nodes = "\n".join(
             f"[[broker.nodes]]\n"
             f'name = "r{node.number}"\n'
             f'web_stomp = "{node.web_stomp_url}"\n'
             f'amqp = "{node.amqp_url}"\n'
             f"{tables.get('node', '')}\n"
-            for node in self.cluster.nodes
+            for node in map(self.cluster.node, numbers)
         )
         return f"""
-{extra}
+{self._extra}
 
 [server]
 address = "127.0.0.1"
@@ -241,7 +251,7 @@ audience = "{AUDIENCE}"
 {tables.get("jwt", "")}
 
 [store]
-url = "{store}"
+url = "{self._store}"
 
 [broker]
 user = "{account.name}"

@@ -129,6 +129,32 @@ def test_a_client_of_a_paused_node_is_told_to_come_back(
             assert clients[nodes["r2"]].error()[1] == 1012
 
 
+def test_the_list_of_nodes_changes_and_no_socket_closes(
+    start_gateway: StartGateway, cluster: Cluster
+) -> None:
+    gateway = start_gateway(broker=_QUICK)
+    gateway.use_nodes(1, 2)
+    wait_for(lambda: _nodes_of_gateway(cluster), wanted=lambda nodes: nodes == {"r1", "r2"})
+    room = gateway.room(*_USERS)
+    with _subscribed(gateway, "paul", room) as paul:
+        posted = 0
+        for listed in ((2, 3), (3, 1), (1, 2, 3)):
+            gateway.use_nodes(*listed)
+            wanted = {f"r{number}" for number in listed}
+            while True:
+                posted += 1
+                assert gateway.post(room, "hana", posted)[0] == 201
+                if _nodes_of_gateway(cluster) == wanted:
+                    break
+        for number in range(1, posted + 1):
+            assert paul.message().json["body"] == number
+        paul.request("DISCONNECT", {})
+
+
+def _nodes_of_gateway(cluster: Cluster) -> set[str]:
+    return set(nodes_of(cluster, cluster.gateway.name))
+
+
 def test_full_nodes_take_no_more(start_gateway: StartGateway) -> None:
     gateway = start_gateway(extra=_RELAYS, node="max_connections = 2")
     room = gateway.room("hana")

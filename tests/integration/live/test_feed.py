@@ -227,6 +227,24 @@ def test_what_changes_while_there_is_no_node_counts_on_the_next() -> None:
     asyncio.run(scenario())
 
 
+def test_a_node_is_not_silent_while_what_it_said_waits_to_be_read() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", beats=1000)) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            # As after a standstill of the loop: long ago by the clock, but it lies in the socket.
+            long_after = asyncio.get_running_loop().time() + 100
+            here.on.session.publish("k", b"unread")
+            here.feed.check(long_after)
+            await here.listener.hears("arrived", "k", "unread")
+            assert here.listener.count("lost") == 0
+            while not here.listener.count("lost"):
+                here.feed.check(long_after + 100)
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scenario())
+
+
 def test_it_beats_so_that_the_node_knows_it_is_there() -> None:
     async def scenario() -> None:
         node = FakeNode("a")

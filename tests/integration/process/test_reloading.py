@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -31,6 +32,7 @@ ORIGIN = "https://school.example"
 class Gateway:
     process: subprocess.Popen[str]
     public: str
+    internal: str
     file: Path
 
     def reload(self, text: str | None = None) -> str:
@@ -54,6 +56,13 @@ class Gateway:
             return connection.getresponse().status
         finally:
             connection.close()
+
+    def problems(self) -> set[str]:
+        """What the internal listener says that fails, once both nodes have been probed."""
+        while True:
+            told = set(json.loads(get(self.internal, "/readyz")[1])["problems"])
+            if len([name for name in told if name.startswith("broker node")]) == 2:
+                return told
 
     def client(self, authority: Path | None = None) -> StompClient:
         client = StompClient(f"ws{self.public.removeprefix('http')}/ws", authority=authority)
@@ -89,8 +98,8 @@ def file(environment: dict[str, str], tmp_path: Path) -> Path:
 @contextmanager
 def gateway(environment: dict[str, str], file: Path, text: str) -> Iterator[Gateway]:
     file.write_text(text)
-    with serving(environment) as (process, public, _):
-        yield Gateway(process, public, file)
+    with serving(environment) as (process, public, internal):
+        yield Gateway(process, public, internal, file)
 
 
 def still_there(client: StompClient) -> None:
@@ -130,6 +139,33 @@ def test_limits_and_the_log_change(environment: dict[str, str], file: Path) -> N
         assert running.status("GET", "/ws", **handshake()) == 503
         still_there(client)
         assert "limits.stall_timeout" in running.reload()
+
+
+def node(name: str, port: int) -> str:
+    return (
+        f'[[broker.nodes]]\nname = "{name}"\nweb_stomp = "ws://127.0.0.1:{port}/ws"\n'
+        f'amqp = "amqp://127.0.0.1:{port}"\n'
+    )
+
+
+def test_the_list_of_nodes_changes_under_a_connection_that_stays(
+    environment: dict[str, str], file: Path
+) -> None:
+    del environment["GATEWAY_BROKER__NODES"]
+    jwt = with_jwt(NEW_SECRET)
+    with (
+        gateway(environment, file, with_jwt(JWT_SECRET) + node("old", 9)) as running,
+        running.client() as client,
+    ):
+        said = running.reload(jwt + node("old", 9) + node("old", 10))
+        assert "is refused" in said
+        assert "node names must differ; repeated: old" in said
+        said = running.reload(jwt + node("new", 10) + node("newer", 11))
+        assert "reloaded: auth.jwt, broker.nodes" in said
+        listed = running.problems()
+        assert {"broker node new", "broker node newer", "publisher on new"} <= listed
+        assert not any(problem.endswith(" old") for problem in listed)
+        still_there(client)
 
 
 def handshake() -> dict[str, str]:

@@ -178,6 +178,33 @@ def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
     assert len(held) == 4
 
 
+def test_a_replaced_list_keeps_what_stays_adds_what_is_new_and_leaves_what_is_gone() -> None:
+    of = balancer("r1", "r2")
+    leases = {lease.node.name: lease for lease in (of.acquire(), of.acquire())}
+    of.drain("r2")
+    of.replace(nodes("r2", "r3"))
+    assert connections(of) == {"r2": 1, "r3": 0}
+    assert of.is_draining("r2")
+    assert not of.is_draining("r1")
+    assert {name: lease.leaving for name, lease in leases.items()} == {"r1": True, "r2": True}
+    of.resume("r2")
+    assert not leases["r2"].leaving
+    leases["r1"].release()
+    leases["r2"].release()
+    assert connections(of) == {"r2": 0, "r3": 0}
+
+
+def test_a_node_that_moves_is_another_one_and_a_new_limit_makes_no_other_node() -> None:
+    of = balancer("r1")
+    lease = of.acquire()
+    of.replace(nodes("r1", max_connections=1))
+    assert not lease.leaving
+    assert state(of, "r1").full
+    of.replace([Node("r1", "ws://elsewhere/ws", "amqp://r1")])
+    assert lease.leaving
+    assert connections(of) == {"r1": 0}
+
+
 def test_an_unknown_name_is_refused() -> None:
     balanced = balancer("r1")
     for act in (balanced.drain, balanced.resume):

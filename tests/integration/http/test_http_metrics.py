@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from gateway.main import Gateway
 from tests.integration.http.conftest import Call
 
 _CONF: Final = Path(__file__).parents[3] / "conf"
+_METRIC: Final = re.compile(r"\b(?:gateway|process)_\w+")
 _ROW: Final = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|", re.M)
 
 
@@ -48,6 +50,27 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(
     # Known once a probe has got through.
     told["gateway_node_probe_seconds"] = ("gauge", {"node"})
     assert told == written
+
+
+def test_the_grafana_dashboard_asks_for_documented_metrics_and_labels_only() -> None:
+    dashboard = json.loads((_CONF / "grafana" / "gateway.json").read_text())
+    # What every target has that Prometheus scrapes, and what a histogram's buckets have.
+    of_prometheus = {"job", "instance", "le"}
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            expression = target["expr"]
+            (name,) = set(_METRIC.findall(expression))
+            base = re.sub("_(bucket|sum|count)$", "", name)
+            type, labels = documented()[base]
+            assert (type == "histogram") == (base != name), name
+            grouped = {
+                label
+                for by in re.findall(r" by \(([^)]*)\)", expression)
+                for label in by.split(", ")
+            }
+            shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert grouped <= labels | of_prometheus, panel["title"]
+            assert shown <= grouped, panel["title"]
 
 
 @pytest.mark.gen_test

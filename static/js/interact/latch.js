@@ -15,5 +15,7 @@ export class Latch {
       this.open = resolve;
       this.fail = reject;
     });
+    // That it fails is for those who wait, if anybody does.
+    this.opened.catch(() => {});
   }
 }

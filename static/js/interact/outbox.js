@@ -66,8 +66,6 @@ export class Outbox {
     };
     /** @type {Latch<Receipt>} */
     const answer = new Latch();
-    // A refusal is also told by the letter; who looks there need not look here.
-    answer.opened.catch(() => {});
     this.#answers.set(id, answer);
     this.#letters.push(letter);
     this.#store?.save(letter);

@@ -44,7 +44,15 @@ export class StompClient {
   /** CONNECTED, and every RECEIPT. */
   open() {
     this.connected();
-    for (const { headers } of this.subscriptions) this.receipt(headers.id);
+    this.receiveAll();
+  }
+
+  /** Every RECEIPT that is due. */
+  receiveAll() {
+    for (const [id, received] of [...this.#receipts]) {
+      this.#receipts.delete(id);
+      received();
+    }
   }
 
   receipt(id) {

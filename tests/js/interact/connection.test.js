@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Gateway } from "./gateway.js";
+import { message } from "./messages.js";
+import { turn } from "./patience.js";
+
+/** A page that hears room 42, connected, and what its handler was given. */
+async function page(gateway = new Gateway(), options = {}) {
+  const connection = gateway.connect();
+  const room = connection.room(42);
+  const heard = [];
+  const subscription = room.subscribe(({ seq, type }) => heard.push(seq ?? type), options);
+  await gateway.open();
+  return { gateway, connection, room, subscription, heard };
+}
+
+test("without a token or a cookie nobody can connect, and the page is told at once", () => {
+  assert.throws(() => new Gateway().connect({}), /needs a token, or cookie: true/);
+});
+
+test("a room is the same object for the same number", () => {
+  const connection = new Gateway().connect();
+  assert.equal(connection.room(42), connection.room(42));
+  assert.notEqual(connection.room(42), connection.room(43));
+});
+
+test("by default a page hears what comes from now on, after a break what it missed", async () => {
+  const gateway = new Gateway();
+  gateway.kept = [message(1), message(2)];
+  const { heard, connection } = await page(gateway);
+  assert.equal(connection.state.name, "connected");
+  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], "2");
+  gateway.say(message(3));
+  gateway.line.close(1006, false);
+  await gateway.wake();
+  await gateway.open();
+  assert.equal(gateway.lines.length, 2);
+  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], "3");
+  for (const seq of [3, 4, 4, 5]) gateway.say(message(seq));
+  assert.deepEqual(heard, [3, 4, 5]);
+});
+
+test("a page may begin with the last ones, or after one it names", async () => {
+  const kept = [1, 2, 3, 4].map((seq) => message(seq));
+  for (const [options, wanted] of [
+    [{ last: 2 }, [3, 4]],
+    [{ last: 9 }, [1, 2, 3, 4]],
+    [{ after: 1 }, [2, 3, 4]],
+    [{ after: 0 }, [1, 2, 3, 4]],
+  ]) {
+    const gateway = new Gateway();
+    gateway.kept = [...kept];
+    assert.deepEqual((await page(gateway, options)).heard, wanted);
+  }
+});
+
+test("the states are told as they come", async () => {
+  const gateway = new Gateway();
+  const connection = gateway.connect();
+  const names = [];
+  connection.addEventListener("state", ({ detail }) => names.push(detail.name));
+  await gateway.open();
+  gateway.line.close(1006, false);
+  await turn();
+  connection.close();
+  connection.close();
+  await turn();
+  assert.deepEqual(names, ["connected", "waiting", "closed"]);
+  assert.equal(connection.state.name, "closed");
+});
+
+test("a page that is looked at again asks whether it missed something", async () => {
+  const { gateway, heard } = await page();
+  gateway.kept.push(message(1));
+  await gateway.wake();
+  await turn();
+  assert.deepEqual(heard, [1]);
+});
+
+test("after some silence the history is asked, and nothing shows of it", async () => {
+  const { gateway, heard, connection } = await page();
+  const [kind, milliseconds] = await gateway.patience.next();
+  assert.equal(kind, "wait");
+  assert.ok(milliseconds >= 20_000 && milliseconds <= 60_000);
+  gateway.kept.push(message(1));
+  await gateway.patience.pass();
+  await turn();
+  assert.deepEqual([heard, connection.state.name], [[1], "connected"]);
+});
+
+test("where something was heard the history is not asked", async () => {
+  const { gateway } = await page();
+  gateway.say(message(1));
+  const before = gateway.asked.length;
+  await gateway.patience.pass();
+  await turn();
+  assert.equal(gateway.asked.length, before);
+});
+
+test("a handler that throws is reported, and hears the next message all the same", async () => {
+  const gateway = new Gateway();
+  const room = gateway.connect().room(42);
+  const heard = [];
+  room.subscribe(({ seq }) => {
+    heard.push(seq);
+    if (seq === 1) throw new Error("a fault of the page");
+  });
+  await gateway.open();
+  for (const seq of [1, 2]) gateway.say(message(seq));
+  assert.deepEqual(
+    [heard, gateway.reported.map(({ message }) => message)],
+    [[1, 2], ["a fault of the page"]],
+  );
+});
+
+test("two handlers share one subscription, and each has its own beginning", async () => {
+  const gateway = new Gateway();
+  gateway.kept = [message(1), message(2)];
+  const { room, heard } = await page(gateway);
+  const all = [];
+  await room.subscribe(({ seq }) => all.push(seq), { after: 0 }).ready;
+  gateway.say(message(3));
+  assert.deepEqual([heard, all, gateway.line.subscriptions.length], [[3], [1, 2, 3], 1]);
+});
+
+test("a closed subscription hears nothing more; the last one leaves the line", async () => {
+  const { gateway, room, subscription, heard } = await page();
+  const other = room.subscribe(() => {});
+  await other.ready;
+  subscription.close();
+  gateway.say(message(1));
+  assert.deepEqual([heard, gateway.line.unsubscribed], [[], []]);
+  other.close();
+  assert.deepEqual(gateway.line.unsubscribed, ["acdm.mo.interact.public.42"]);
+});
+
+test("what is said shows until it comes back", async () => {
+  const { gateway, room, heard } = await page();
+  const shown = [];
+  room.addEventListener("waiting", ({ detail }) => shown.push(detail.map(({ state }) => state)));
+  const { id, seq } = await room.post("hello");
+  gateway.say(message(seq, { id }));
+  assert.deepEqual([shown, heard], [[["sending"], ["confirmed"], []], [1]]);
+});
+
+test("an instant message is sent once, or not at all", async () => {
+  const { gateway, room } = await page();
+  gateway.answers.push(() => new Response("", { status: 503 }));
+  await assert.rejects(room.post({}, { type: "clap", importance: "instant" }), { status: 503 });
+  assert.equal(gateway.asks("POST").length, 1);
+  assert.deepEqual(room.waiting, []);
+});
+
+test("what was left unsent goes out when the user comes again, and not as somebody else's", async () => {
+  const { gateway, room, connection } = await page();
+  gateway.answers.push(() => {
+    throw new TypeError("Failed to fetch");
+  });
+  room.post("left").catch(() => {});
+  await turn();
+  assert.match(gateway.storage.key(0), /^interact:https:\/\/gateway.example:paul:42:/);
+  connection.close();
+  await turn();
+  gateway.connect().room(42);
+  await turn();
+  await turn();
+  assert.equal(gateway.asks("POST").length, 2);
+  assert.equal(gateway.storage.length, 0);
+});
+
+test("who is no host may not have the queue, and the line stays up", async () => {
+  const { gateway, room, connection } = await page();
+  const problems = [];
+  room.addEventListener("problem", ({ detail }) => problems.push(detail.code));
+  await assert.rejects(room.private(() => {}).ready, { code: "access_refused" });
+  await assert.rejects(room.subscribe(() => {}, { audience: "private" }).ready, { status: 403 });
+  assert.deepEqual(problems, ["access_refused", "access_refused"]);
+  assert.deepEqual([connection.state.name, gateway.line.subscriptions.length], ["connected", 1]);
+});
+
+test("a host has one queue at a time", async () => {
+  const gateway = new Gateway();
+  gateway.role = "host";
+  const room = gateway.connect().room(42);
+  const queue = room.private(() => {});
+  assert.throws(() => room.private(() => {}), /in use/);
+  await gateway.open();
+  await queue.ready;
+  queue.close();
+  assert.deepEqual(gateway.line.unsubscribed, ["queue.acdm.mo.interact.private.42"]);
+  room.private(() => {});
+});
+
+const joined = (user) => ({ user, role: "participant", since: "2030-01-01T10:00:00Z" });
+const change = (user, event) =>
+  message(null, { type: "presence", body: { user, role: "participant", event } });
+
+test("who is there is told at once and with every change, and is no message", async () => {
+  const gateway = new Gateway();
+  gateway.present = [joined("mina")];
+  const { room, heard } = await page(gateway);
+  const told = [];
+  const names = (present) => present.map(({ user }) => user).join();
+  room.presence((present, what) => told.push([names(present), what?.event ?? null]));
+  await turn();
+  await turn();
+  for (const event of ["join", "join", "leave"]) gateway.say(change("paul", event));
+  assert.deepEqual(told, [
+    ["mina", null],
+    ["mina,paul", "join"],
+    ["mina", "leave"],
+  ]);
+  assert.deepEqual(heard, []);
+});
+
+test("presence alone follows the room without its history, and is read again after a break", async () => {
+  const gateway = new Gateway();
+  gateway.kept = [message(1)];
+  const told = [];
+  const room = gateway.connect().room(42);
+  room.presence((present) => told.push(present.length));
+  await gateway.open();
+  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], undefined);
+  gateway.present = [joined("mina")];
+  gateway.line.close(1006, false);
+  await gateway.wake();
+  await gateway.open();
+  assert.equal(told.at(-1), 1);
+});
+
+test("a gateway that cannot resume is followed by the history", async () => {
+  const { gateway, heard } = await page();
+  gateway.line.close(1006, false);
+  await gateway.wake();
+  await turn();
+  gateway.line.connected();
+  gateway.line.refuse("acdm.mo.interact.public.42", "invalid_request");
+  gateway.line.close(1002);
+  gateway.kept.push(message(1));
+  await gateway.wake();
+  await gateway.open();
+  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], undefined);
+  assert.deepEqual(heard, [1]);
+});
+
+test("closing settles everything that waits", async () => {
+  const gateway = new Gateway();
+  const connection = gateway.connect();
+  const room = connection.room(42);
+  gateway.answers.push(() => new Promise(() => {}));
+  const { ready } = room.subscribe(() => {});
+  await turn();
+  connection.close();
+  await assert.rejects(ready, { code: "closed" });
+  await turn();
+  assert.deepEqual([gateway.patience.waits, gateway.reported], [[], []]);
+});

@@ -6,10 +6,13 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from broker.topology import Stream
+
+#: The type of what the gateway itself says about who is in a room; nobody else may send it.
+PRESENCE: Final = "presence"
 
 
 class Importance(StrEnum):

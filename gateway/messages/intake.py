@@ -11,7 +11,7 @@ from broker.topology import Stream
 from gateway.auth.permissions import POST, Permissions
 from gateway.auth.rates import RateLimiter
 from gateway.domain.identity import Identity
-from gateway.domain.message import Draft, Importance
+from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.errors import Invalid
 from gateway.messages.pipeline import Pipeline, Receipt
 
@@ -47,10 +47,13 @@ class Intake:
         body: Any,
     ) -> Receipt:
         """Raises what :meth:`Permissions.require` and :meth:`Pipeline.post` raise, RateLimited,
-        and Invalid for a type that is empty or too long; nothing is stored then."""
+        and Invalid for a type that is empty, too long or the gateway's own; nothing is stored
+        then."""
         await self._permissions.require(who, POST[stream.audience], stream.room)
         if not 0 < len(type) <= MAX_TYPE_LENGTH:
             raise Invalid(f"type: must have 1 to {MAX_TYPE_LENGTH} characters")
+        if type == PRESENCE:
+            raise Invalid(f"type: {PRESENCE!r} is what the gateway says itself; choose another")
         self._rates.check(who.user)
         draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body)
         receipt = await self._pipeline.post(draft, importance)

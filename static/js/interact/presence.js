@@ -54,8 +54,7 @@ export class Presence {
   receive(message) {
     if (!isPresence(message)) return;
     this.#meanwhile.push(message);
-    const change = this.#roster.apply(message);
-    if (change) this.tell(this.#roster.present, change);
+    for (const change of this.#roster.apply(message)) this.tell(this.#roster.present, change);
   }
 
   opened() {
@@ -67,7 +66,7 @@ export class Presence {
     const { present } = await untilDone(this.list, this.patience);
     this.patience.signal.throwIfAborted();
     this.#roster.replace(present);
-    for (const message of this.#meanwhile) this.#roster.apply(message);
+    for (const message of this.#meanwhile) Array.from(this.#roster.apply(message));
     this.#meanwhile = [];
     this.tell(this.#roster.present, null);
   }

@@ -18,14 +18,15 @@ export class Roster {
   }
 
   /**
-   * @param {Message} message of type `presence`
-   * @returns {Change | null} null if it was known
+   * @param {Message} message of type `presence`: what happened in one moment
+   * @returns {Generator<Change>} what was not known yet, each when it is in the list
    */
-  apply({ body, sent_at }) {
-    const { user, role, event } = body;
-    if ((event === "join") === this.#present.has(user)) return null;
-    if (event === "join") this.#present.set(user, { user, role, since: sent_at });
-    else this.#present.delete(user);
-    return { user, role, event };
+  *apply({ body, sent_at }) {
+    for (const { user, role, event } of body.events) {
+      if ((event === "join") === this.#present.has(user)) continue;
+      if (event === "join") this.#present.set(user, { user, role, since: sent_at });
+      else this.#present.delete(user);
+      yield { user, role, event };
+    }
   }
 }

@@ -130,6 +130,7 @@ async def test_an_instant_message_has_no_number_and_no_history(
         ({"body": 1, "type": 5}, "type: must be a valid string"),
         ({"body": 1, "type": ""}, "type: must have 1 to 100 characters"),
         ({"body": 1, "type": "x" * 101}, "type: must have 1 to 100 characters"),
+        ({"body": 1, "type": "presence"}, "type: 'presence' is what the gateway says itself"),
         ({"body": 1, "seq": 5}, "seq: no such field"),
         ({"body": 1, "sender": "anna"}, "sender: no such field"),
     ],

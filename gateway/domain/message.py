@@ -14,6 +14,9 @@ from broker.topology import Stream
 #: The type of what the gateway itself says about who is in a room; nobody else may send it.
 PRESENCE: Final = "presence"
 
+#: Made once: with other than its own options ``json.dumps`` makes one for each call.
+_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 class Importance(StrEnum):
     """``guaranteed``: stored, numbered, delivered. ``instant``: may be dropped, never stored."""
@@ -24,7 +27,9 @@ class Importance(StrEnum):
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339, UTC, microseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,14 @@ class Message:
         A lone surrogate, which JSON can say and UTF-8 cannot, stays the escape that it came as.
         Raises ValueError for NaN and infinities, which are not JSON (RFC 8259, section 6).
         """
-        compact = json.dumps(
-            self.as_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        # Written out, because it happens for every message: less than half of as_json's time.
+        audience, seq = self.stream.audience, "null" if self.seq is None else self.seq
+        text = (
+            f'{{"id":"{self.id}","room":{self.stream.room},"audience":"{audience}","seq":{seq},'
+            f'"sender":{_json(self.sender)},"sent_at":"{timestamp(self.sent_at)}",'
+            f'"type":{_json(self.type)},"body":{_json(self.body)}}}'
         )
-        return compact.encode(errors="backslashreplace")
+        return text.encode(errors="backslashreplace")
 
     def says_the_same_as(self, draft: Draft) -> bool:
         """Whether a repeated id carries the same content; the time of sending may differ.

@@ -31,7 +31,7 @@ class AdminHandler(ApiHandler):
     who: Identity
 
     async def prepare(self) -> None:
-        await super().prepare()
+        super().prepare()
         if self.request.method != "OPTIONS":
             self.who = await self.identity()
             await self.services.permissions.require(self.who, Action.ADMINISTER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 from tornado.web import stream_request_body
@@ -31,8 +32,8 @@ class ApiHandler(BaseHandler):
         self.services = services
         self._received = bytearray()
 
-    async def prepare(self) -> None:
-        await super().prepare()
+    def prepare(self) -> Awaitable[None] | None:
+        super().prepare()
         self.set_header("Cache-Control", "no-store")
         self._share_with_origin()
         if self.request.method not in _SAFE_METHODS:
@@ -40,6 +41,7 @@ class ApiHandler(BaseHandler):
             self.services.drain.check()
         if self._announced_length() > LARGEST_BODY_READ:
             raise self._too_large()
+        return None
 
     def compute_etag(self) -> None:
         """None: what must not be stored cannot be revalidated."""

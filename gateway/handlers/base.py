@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
@@ -26,6 +26,9 @@ _SECURITY_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-site",
 }
+
+#: Made once: with other than its own options ``json.dumps`` makes one for each call.
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 #: Not what makes no sense (400, 404, 422 …), which scanners ask for all day.
 _TURNED_AWAY: Final = frozenset({401, 403, 429, 503})
@@ -59,14 +62,15 @@ class BaseHandler(RequestHandler):
             self.set_header(name, value)
         self.set_header("Content-Security-Policy", self.content_security_policy)
 
-    async def prepare(self) -> None:
+    def prepare(self) -> Awaitable[None] | None:
         self.set_header("X-Request-Id", self._take_id())
+        return None
 
     def write_json(self, value: Any, *, status: int = 200) -> None:
         """Answer with ``value``, whatever JSON it is."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        self.finish(_JSON.encode(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)
@@ -118,9 +122,8 @@ def account_for(
     request, status = handler.request, handler.get_status()
     route = type(handler).__name__.removesuffix("Handler").lower()
     # A method that does not exist must not grow the metrics.
-    method = request.method if request.method in handler.SUPPORTED_METHODS else "other"
-    metrics.requests.labels(method, route, str(status)).inc()
-    metrics.request_seconds.labels(route).observe(request.request_time())
+    method = request.method or "" if request.method in handler.SUPPORTED_METHODS else "other"
+    metrics.answered(method, route, status, seconds=request.request_time())
     address = caller(request, trusted_proxies=trusted_proxies).address
     level, answer = logging.INFO, str(status)
     if isinstance(handler, BaseHandler):
@@ -155,6 +158,6 @@ def shortened(path: str) -> str:
 class NothingHereHandler(BaseHandler):
     """Every path that no route knows."""
 
-    async def prepare(self) -> None:
-        await super().prepare()
+    def prepare(self) -> None:
+        super().prepare()
         raise UnknownPath(f"there is nothing at {self.request.path[:200]}")

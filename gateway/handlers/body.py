@@ -54,14 +54,11 @@ def parse(raw: bytes) -> Any:
     What other parsers would read differently is refused. Raises :class:`Invalid`.
     """
     try:
-        value = json.loads(
-            raw.decode(),
-            object_pairs_hook=_object,
-            parse_float=_number,
-            parse_constant=_refuse_constant,
-        )
-        # A lone surrogate ("\ud800") has no UTF-8: it could be stored but never be sent.
-        json.dumps(value, ensure_ascii=False).encode()
+        text = raw.decode()
+        value = _JSON.decode(text)
+        if _SURROGATE.search(text):
+            # A lone one has no UTF-8: it could be stored but never be sent.
+            json.dumps(value, ensure_ascii=False).encode()
     except Invalid:
         raise
     except UnicodeError:
@@ -91,6 +88,13 @@ def _number(text: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise Invalid(f"{name} is no JSON")
+
+
+_JSON: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_number, parse_constant=_refuse_constant
+)
+#: As UTF-8 has none, surrogates come only as escapes, in pairs or alone.
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _fault(location: tuple[int | str, ...], fault: Any) -> str:

@@ -216,7 +216,7 @@ class Outbox:
                     self._spawn(self._rest(lane, failures))
         if lane.is_done and self._lanes.get(lane.stream) is lane:
             del self._lanes[lane.stream]
-            self._waiters.forget(lane.stream)
+            self._waiters.answer_all(lane.stream)
             if not self._lanes:
                 self._idle.set()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from weakref import WeakValueDictionary
 
 from broker.topology import Stream
 
@@ -13,28 +12,44 @@ class Waiters:
     """Any number may wait for one message; nothing is kept of those who gave up."""
 
     def __init__(self) -> None:
-        # A future lives as long as somebody awaits it.
-        self._futures: dict[Stream, WeakValueDictionary[int, asyncio.Future[None]]] = {}
+        self._waiting: dict[Stream, dict[int, set[asyncio.Future[bool]]]] = {}
 
     async def wait(self, stream: Stream, seq: int, *, within: float) -> bool:
         """Whether :meth:`answer` was called within so many seconds."""
-        futures = self._futures.setdefault(stream, WeakValueDictionary())
-        future = futures.setdefault(seq, asyncio.get_running_loop().create_future())
-        # Unlike wait_for, this leaves the future to the others when one of them is cancelled.
-        await asyncio.wait({future}, timeout=within)
-        return future.done()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+        self._waiting.setdefault(stream, {}).setdefault(seq, set()).add(answer)
+        timer = loop.call_later(within, _give_up, answer)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+            self._forget(stream, seq, answer)
 
     def answer(self, stream: Stream, seq: int) -> None:
-        if stream in self._futures and (future := self._futures[stream].pop(seq, None)):
-            future.set_result(None)
+        for answer in self._waiting.get(stream, {}).get(seq, ()):
+            if not answer.done():
+                answer.set_result(True)
 
     def answer_those(self, stream: Stream, condition: Callable[[int], bool]) -> None:
         """Answer who waits for a seq of which the condition is true."""
-        for seq in list(self._futures.get(stream, ())):
+        for seq in self._waiting.get(stream, {}):
             if condition(seq):
                 self.answer(stream, seq)
 
-    def forget(self, stream: Stream) -> None:
+    def answer_all(self, stream: Stream) -> None:
         """Answer all who wait for a seq of this stream."""
         self.answer_those(stream, lambda seq: True)
-        self._futures.pop(stream, None)
+
+    def _forget(self, stream: Stream, seq: int, answer: asyncio.Future[bool]) -> None:
+        seqs = self._waiting[stream]
+        seqs[seq].remove(answer)
+        if not seqs[seq]:
+            del seqs[seq]
+        if not seqs:
+            del self._waiting[stream]
+
+
+def _give_up(answer: asyncio.Future[bool]) -> None:
+    if not answer.done():
+        answer.set_result(False)

@@ -266,6 +266,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     passcodes = Passcodes(secret, clock=time.time)
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time)
     credentials = Credentials(sessions=sessions, tokens=tokens_for(config, access), clock=time.time)
+    hub = Hub(topology, store, budget=limits.backlog_bytes)
     pipeline = Pipeline(
         store,
         outbox,
@@ -276,6 +277,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
             message_bytes=limits.body_bytes,
             confirm_timeout=broker.confirm_timeout,
         ),
+        stored=hub.stored,
     )
     post_rate = RateLimiter(limits.posts_per_second, limits.posts_burst, clock=time.monotonic)
     intake = Intake(
@@ -302,7 +304,6 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         clock=_now,
     )
     ticker = Ticker()
-    hub = Hub(topology, store, budget=limits.backlog_bytes)
     metrics = Metrics()
     metrics.observe_events(events)
     metrics.observe_posts(intake.posted)

@@ -9,6 +9,7 @@ from typing import Final
 from broker.feed import Feed
 from broker.stomp import Frame
 from broker.topology import Stream, Topology
+from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable
 from gateway.live.fanout import FanOut, Subscriber
 from gateway.live.pages import History, Pages
@@ -93,6 +94,12 @@ class Hub:
         for topic in self:
             topic.close()
         self._shared.pages.close()
+
+    def stored(self, messages: Iterable[Message]) -> None:
+        """What was posted to this gateway and stands in the history now, in order per stream."""
+        for message in messages:
+            if topic := self._topics.get(self._topology.routing_key(message.stream)):
+                topic.stored(message)
 
     # What the feeds tell
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from broker.stomp import Frame
 from broker.topology import Stream
+from gateway.domain.message import Message
 from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.delivery import Delivery, from_broker, from_history, number_of
 from gateway.live.fanout import Batch, FanOut, Outlet, Subscriber
@@ -95,6 +96,13 @@ class Topic:
                 self._take(self._sequencer, from_broker(message, seq, self._destination))
             if self._sequencer.missing:
                 self._fill_soon(_PATIENCE)
+
+    def stored(self, message: Message) -> None:
+        """It was posted here: if its turn has come, nobody needs to wait until it has been to the
+        broker and back. If not, the feeds bring it like all others."""
+        sequencer = self._sequencer
+        if sequencer and message.seq == sequencer.last + 1 and self.outlet.flowing.is_set():
+            self._take(sequencer, from_history(message, self._destination))
 
     # Who wants to hear
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -49,7 +49,8 @@ class PipelineLimits:
 class Pipeline:
     """What every message of a member goes through. Whether the member may is asked before.
 
-    ``limits`` may be replaced at any time.
+    ``limits`` may be replaced at any time. ``stored`` is told every message that is new in the
+    history, in order per stream.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Pipeline:
         topology: Topology,
         *,
         limits: PipelineLimits,
+        stored: Callable[[Sequence[Message]], None],
     ) -> None:
-        self._commits = GroupCommit(history, stored=outbox.add, in_doubt=outbox.look_for)
+        self._commits = GroupCommit(history, stored=self._new, in_doubt=outbox.look_for)
+        self._tell = stored
         self._outbox = outbox
         self._publisher = publisher
         self._topology = topology
@@ -102,6 +105,10 @@ class Pipeline:
         """
         self._closing = True
         await self._all_answered.wait()
+
+    def _new(self, messages: Sequence[Message]) -> None:
+        self._outbox.add(messages)
+        self._tell(messages)
 
     @contextmanager
     def _admission(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ from broker.credentials import Credentials
 from broker.node import Node
 from broker.publisher import Publisher
 from broker.topology import Audience, Stream, Topology
-from gateway.domain.message import Draft
+from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits
@@ -54,7 +54,8 @@ async def running(
     store = await Store.open(f"sqlite:///{database}")
     publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=5.0, rng=rng)
     outbox = Outbox(store, publisher, TOPOLOGY, rng=rng)
-    pipeline = Pipeline(store, outbox, publisher, TOPOLOGY, limits=PipelineLimits())
+    limits, told = PipelineLimits(), list[Message]()
+    pipeline = Pipeline(store, outbox, publisher, TOPOLOGY, limits=limits, stored=told.extend)
     publisher.start()
     try:
         await outbox.start()

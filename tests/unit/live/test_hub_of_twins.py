@@ -9,7 +9,7 @@ from broker.feed import Feed
 from broker.topology import Audience, Stream, Topology
 from gateway.errors import BrokerUnavailable
 from gateway.live.hub import STAND_TIMEOUT, Hub
-from tests.unit.live.twins import STREAM, HistoryTwin, published, subscriber
+from tests.unit.live.twins import STREAM, HistoryTwin, message, published, subscriber
 from tests.unit.messages.virtual_time import run, settle
 
 KEY = "t.public.42"
@@ -121,6 +121,24 @@ def test_each_topic_has_its_own_subscribers() -> None:
         made.arrived(0, KEY, published(history.store()[0]))
         await settle()
         assert (one.seqs, other.seqs) == ([1], [])
+        made.close()
+
+    run(scenario())
+
+
+def test_what_was_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        made, _ = hub(history)
+        client, each = subscriber()
+        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
+        await settle()
+        made.standing(0, KEY)
+        await joining
+        elsewhere = Stream(Audience.PRIVATE, 42)
+        made.stored([*history.store(2), message(1, stream=elsewhere)])
+        await settle()
+        assert client.seqs == [1, 2]
         made.close()
 
     run(scenario())

@@ -90,6 +90,45 @@ def test_what_arrives_while_the_head_is_read_is_not_missed() -> None:
     run(scenario())
 
 
+def test_what_was_posted_here_waits_for_no_feed_and_comes_once() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            for feed in (0, 1):
+                live.feed_lost(feed)
+            (own,) = history.store()
+            live.stored(own)
+            await settle()
+            assert client.seqs == [1]
+            for feed in (0, 1):
+                live.feed_standing(feed)
+                live.arrived(feed, published(own))
+            await asyncio.sleep(1)
+            assert client.seqs == [1]
+
+    run(scenario())
+
+
+def test_what_was_posted_here_after_another_gateway_s_message_waits_for_that() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            reads = len(history.reads)
+            others, own = history.store(2)
+            live.stored(own)
+            await asyncio.sleep(1)
+            assert client.seqs == []
+            live.arrived(0, published(others))
+            live.arrived(0, published(own))
+            await settle()
+            assert client.seqs == [1, 2]
+            assert len(history.reads) == reads
+
+    run(scenario())
+
+
 def test_a_hole_is_left_to_the_other_feed_and_costs_no_read_when_that_fills_it() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
@@ -513,9 +552,11 @@ Feed = Literal[0, 1]
 
 @dataclass(frozen=True)
 class Publish:
-    """Store a message; each feed that stands brings it after so many ms, if it still does then."""
+    """Store a message, perhaps of this gateway's own; each feed that stands brings it after so many
+    ms, if it still does then."""
 
     delays: tuple[int, int]
+    own: bool
 
 
 @dataclass(frozen=True)
@@ -560,8 +601,8 @@ class Store:
 
 feeds: st.SearchStrategy[Feed] = st.sampled_from((0, 1))
 steps = st.one_of(
-    st.builds(Publish, st.tuples(st.integers(0, 200), st.integers(0, 20))),
-    st.builds(Publish, st.tuples(st.integers(0, 20), st.integers(0, 200))),
+    st.builds(Publish, st.tuples(st.integers(0, 200), st.integers(0, 20)), st.booleans()),
+    st.builds(Publish, st.tuples(st.integers(0, 20), st.integers(0, 200)), st.booleans()),
     st.builds(Die, feeds),
     st.builds(Hang, feeds),
     st.builds(Stand, feeds),
@@ -587,8 +628,8 @@ class Course:
 
     async def play(self, step: object) -> None:
         match step:
-            case Publish(late):
-                self._publish(late)
+            case Publish(late, own):
+                self._publish(late, own=own)
             case Die(feed):
                 self._die(feed)
             case Hang(feed):
@@ -629,8 +670,10 @@ class Course:
         assert sequencer is not None
         return sequencer.last if after is None else after
 
-    def _publish(self, late: tuple[int, int]) -> None:
+    def _publish(self, late: tuple[int, int], *, own: bool) -> None:
         (new,) = self.history.store()
+        if own:
+            self.live.stored(new)
         for feed in (0, 1):
             if self.stands[feed] and not self.hangs[feed]:
                 bring = (feed, self.session[feed], published(new))

@@ -56,7 +56,8 @@ class MortalBroker(BrokerTwin):
 def gateway_over(store: StoreTwin, broker: BrokerTwin) -> tuple[Outbox, Pipeline]:
     rng = Random(1)  # noqa: S311 - jitter
     outbox = Outbox(store, broker, Topology(), rng=rng, limits=OutboxLimits(window=4))
-    return outbox, Pipeline(store, outbox, broker, Topology(), limits=PipelineLimits())
+    limits, told = PipelineLimits(), list[Message]()
+    return outbox, Pipeline(store, outbox, broker, Topology(), limits=limits, stored=told.extend)
 
 
 async def until_killed(

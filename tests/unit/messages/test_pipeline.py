@@ -8,7 +8,7 @@ import pytest
 
 from broker.publisher import NotConfirmed
 from broker.topology import Audience, Stream, Topology
-from gateway.domain.message import Draft, Importance
+from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import (
     Draining,
     GatewayError,
@@ -36,6 +36,7 @@ class Gateway:
     ) -> None:
         self.store = store or StoreTwin()
         self.broker = broker or BrokerTwin()
+        self.told: list[Message] = []
         rng = Random(1)  # noqa: S311 - jitter
         self.outbox = Outbox(self.store, self.broker, Topology(), rng=rng)
         self.pipeline = Pipeline(
@@ -44,6 +45,7 @@ class Gateway:
             self.broker,
             Topology(),
             limits=limits or PipelineLimits(),
+            stored=self.told.extend,
         )
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:
@@ -81,6 +83,19 @@ def test_a_post_is_stored_published_and_answered() -> None:
         "sender": "kim",
     }
     assert list(gateway.store.messages) == [new.id]
+
+
+def test_who_listens_is_told_what_is_new_once_and_not_what_is_instant() -> None:
+    gateway = Gateway(broker=BrokerTwin(latency=10.0))
+    new = draft()
+
+    async def main() -> None:
+        await gateway.pipeline.post(new)
+        await gateway.pipeline.post(new)
+        await gateway.pipeline.post(draft(), Importance.INSTANT)
+
+    gateway.run(main())
+    assert gateway.told == [new.numbered(1)]
 
 
 def test_a_lone_post_waits_for_nothing_but_the_store_and_the_broker() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from broker.amqp import Link
+from broker.amqp import Link, LinkFailed
 from broker.credentials import Credentials
 from broker.node import Node
 from broker.placing import LinkState, place
@@ -88,6 +88,23 @@ class Links:
         """The link for this routing key now; None: there is no link at all."""
         name = place(key, {name: self._state(name) for name in self._supervisors})
         return None if name is None else self._supervisors[name].link
+
+    @property
+    def sound_for(self) -> float:
+        """Seconds for which every node has answered whatever was asked; 0: one does not now."""
+        now = asyncio.get_running_loop().time()
+        since = [each.sound_since for each in self._supervisors.values()]
+        return min((0.0 if each is None else now - each for each in since), default=0.0)
+
+    async def apart(self, key: str) -> Link:
+        """A further link to this key's node, for what may cost the connection.
+
+        The caller closes it. Raises :class:`LinkFailed`.
+        """
+        name = place(key, {name: self._state(name) for name in self._supervisors})
+        if name is None:
+            raise LinkFailed("no node", "no link stands")
+        return await self._dial(self._supervisors[name].node)
 
     @property
     def problem(self) -> str | None:

@@ -24,6 +24,7 @@ class Passage:
         self._channel: Confirming | None = None
         self._unanswered = 0
         self._free = asyncio.Event()
+        self._confirmed = self._seen = 0
 
     async def enter(self, key: str, attempt: Attempt) -> tuple[Link, Confirming]:
         """Take a place on the channel where the stream belongs now; give it back by :meth:`leave`.
@@ -40,6 +41,16 @@ class Passage:
                 self._free.clear()
                 return link, channel
             await self._free.wait()
+
+    def confirmed(self) -> None:
+        """The broker has taken a message of this stream."""
+        self._confirmed += 1
+
+    def look(self) -> bool:
+        """Whether something waits and nothing was confirmed since the last look."""
+        stuck = self._unanswered > 0 and self._confirmed == self._seen
+        self._seen = self._confirmed
+        return stuck
 
     def leave(self) -> None:
         self._unanswered -= 1

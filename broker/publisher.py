@@ -18,6 +18,7 @@ from broker import amqpframes
 from broker.attempt import attempting
 from broker.credentials import Credentials
 from broker.links import LinkReport, Links
+from broker.mender import Mender
 from broker.node import Node
 from broker.passage import Passage
 from broker.topology import EXCHANGE, Topology
@@ -105,10 +106,12 @@ class Publisher:
         self._timeout = timeout
         self._passages: dict[str, Passage] = {}
         self._in_flight: set[str] = set()
+        self._mender = Mender(self._links, topology, self._passages)
 
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
         self._links.start()
+        self._mender.start()
 
     def replace(self, nodes: Sequence[Node]) -> None:
         """Publish through these nodes; what is on the wire to others still has its answer."""
@@ -116,6 +119,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Close the links; what waits for a confirm fails at once."""
+        await self._mender.close()
         await self._links.close()
 
     @property
@@ -165,6 +169,7 @@ class Publisher:
                         publication.frames(channel.number, frame_max=channel.frame_max),
                         id,
                     )
+                    passage.confirmed()
                 except aiormq.PublishError as error:
                     raise Returned(f"no queue for {key}") from error
                 except aiormq.DeliveryError as error:

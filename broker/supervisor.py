@@ -13,7 +13,7 @@ from broker.amqp import Link, LinkFailed
 from broker.backoff import BackOff
 from broker.node import Node
 from broker.placing import LinkState
-from broker.vigil import PULSE, Vigil
+from broker.vigil import PULSE, Verdict, Vigil
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Supervisor:
         self.node = node
         #: The link of this moment, blocked or not.
         self.link: Link | None = None
+        #: Since when the node has answered whatever was asked, on the loop's clock; None: not now.
+        self.sound_since: float | None = None
         self._dial = dial
         self._changed = changed
         self._rng = rng
@@ -106,6 +108,7 @@ class Supervisor:
                 link = await self._dial(self.node)
             except LinkFailed as error:
                 failures += 1
+                self.sound_since = None
                 if self._lost != error.what:
                     log.warning("cannot publish through %s", error)
                 self._lost = error.what
@@ -120,6 +123,8 @@ class Supervisor:
         """Let a link be used until it is lost."""
         log.info("publishing through %s", self.node.name)
         self.link = link
+        if self.sound_since is None:
+            self.sound_since = asyncio.get_running_loop().time()
         self._changed()
         try:
             reason = await self._watch(link)
@@ -128,6 +133,8 @@ class Supervisor:
             await link.close("the gateway is closing")
             raise
         self._lost = reason
+        if reason != Verdict.STALLED:
+            self.sound_since = None
         self._unlink()
         log.warning("lost %s: %s", self.node.name, reason)
         await link.lose(reason)

@@ -7,6 +7,7 @@ anything, and however long that was, it is one look.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 #: Seconds between two looks.
@@ -15,6 +16,13 @@ PULSE: Final = 1.0
 SILENT: Final = 4
 #: One that confirms nothing in so many looks, though it is alive, may sit in a minority.
 STALLED: Final = 5
+
+
+class Verdict(StrEnum):
+    """Why a link is to be given up."""
+
+    SILENT = f"no sign of life for {SILENT * PULSE:g} s"
+    STALLED = f"nothing confirmed for {STALLED * PULSE:g} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,8 @@ class Vigil:
         self.silent = 0
         self._stalled = 0
 
-    def look(self, signs: Signs) -> str | None:
-        """Why the link is to be given up, or None: it is not.
+    def look(self, signs: Signs) -> Verdict | None:
+        """None: the link is kept.
 
         RabbitMQ says when it reads nothing because of an alarm: then no answer tells nothing.
         """
@@ -51,7 +59,7 @@ class Vigil:
         waits = bool(last.unanswered and signs.unanswered)
         self._stalled = self._stalled + 1 if waits and signs.answered == last.answered else 0
         if self.silent >= SILENT:
-            return f"no sign of life for {SILENT * PULSE:g} s"
+            return Verdict.SILENT
         if self._stalled >= STALLED:
-            return f"nothing confirmed for {STALLED * PULSE:g} s"
+            return Verdict.STALLED
         return None

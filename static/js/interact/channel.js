@@ -23,6 +23,7 @@ export class Channel {
   /** @type {Set<Listener>} */
   #listeners = new Set();
   #resumes = true;
+  #isOpened = false;
 
   /**
    * @param {object} parts
@@ -37,11 +38,12 @@ export class Channel {
     this.id = destination.replace(/^.*\//, "");
   }
 
+  /** Whether everything that is said arrives. */
   get isOpen() {
-    return this.live.isOpen;
+    return this.#isOpened && this.live.isOpen;
   }
 
-  /** @param {Listener} listener @returns {boolean} whether it is the first one, whom the line waits for */
+  /** @param {Listener} listener @returns {boolean} whether it is the first one, from whose position it begins */
   join(listener) {
     this.#listeners.add(listener);
     if (this.#listeners.size > 1) return false;
@@ -65,6 +67,7 @@ export class Channel {
 
   /** @returns {Record<string, string>} */
   headers() {
+    this.#isOpened = false;
     const positions = this.#positions;
     if (!this.#resumes || positions.length === 0) return {};
     return { "resume-after": `${Math.min(...positions)}` };
@@ -77,6 +80,7 @@ export class Channel {
   }
 
   opened() {
+    this.#isOpened = true;
     if (!this.#resumes) this.run(this.catchUp());
     for (const listener of [...this.#listeners]) listener.opened();
   }

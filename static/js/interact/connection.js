@@ -36,6 +36,10 @@ export class Connection extends EventTarget {
   /** Who the user is, once that is known. @type {Promise<string>} */
   #user;
   #tab;
+  #http;
+  #live;
+  #surroundings;
+  #patience;
 
   /** @param {Options} options @param {Surroundings} surroundings */
   constructor({ url = location.origin, token, cookie }, surroundings) {
@@ -49,10 +53,10 @@ export class Connection extends EventTarget {
     const credentials = cookie
       ? new CookieCredentials(line, cookie, token ?? null)
       : new TokenCredentials(token ?? "");
-    this.surroundings = surroundings;
-    this.patience = patience;
-    this.http = new Http(line, credentials);
-    this.live = new Live({
+    this.#surroundings = surroundings;
+    this.#patience = patience;
+    this.#http = new Http(line, credentials);
+    this.#live = new Live({
       client: surroundings.client,
       url: `${base.replace(/^http/, "ws")}/ws`,
       credentials,
@@ -64,8 +68,8 @@ export class Connection extends EventTarget {
     this.#tab = new Tab(surroundings.locks);
     this.#user = this.#identify();
     this.#run(this.#user);
-    this.#run(this.live.run());
-    const renewed = (/** @type {string} */ fresh) => this.live.renew(fresh);
+    this.#run(this.#live.run());
+    const renewed = (/** @type {string} */ fresh) => this.#live.renew(fresh);
     this.#run(renewInTime({ credentials, renewed, now, patience }));
     surroundings.onWake(() => this.#woken(), signal);
   }
@@ -78,8 +82,12 @@ export class Connection extends EventTarget {
   room(number) {
     const found = this.#rooms.get(number);
     if (found) return found;
-    const { http, live, surroundings, patience } = this;
-    const room = new Room(number, { http, live, surroundings, patience });
+    const room = new Room(number, {
+      http: this.#http,
+      live: this.#live,
+      surroundings: this.#surroundings,
+      patience: this.#patience,
+    });
     this.#rooms.set(number, room);
     this.#run(this.#user.then((user) => room.restore(user, this.#tab)));
     return room;
@@ -87,7 +95,7 @@ export class Connection extends EventTarget {
 
   /** Who I am, and until when. @returns {Promise<Session>} */
   session() {
-    return this.http.call("GET", "/api/session");
+    return this.#http.call("GET", "/api/session");
   }
 
   /**
@@ -99,7 +107,7 @@ export class Connection extends EventTarget {
    * @returns {Promise<any>} the JSON of the answer; rejects with a {@link Problem}
    */
   call(method, path, body) {
-    return this.http.call(method, path, body);
+    return this.#http.call(method, path, body);
   }
 
   /** End everything. What is not sent yet is sent by the next page of this user. */
@@ -111,7 +119,7 @@ export class Connection extends EventTarget {
 
   async #identify() {
     await this.#tab.live(this.#closing.signal);
-    const { user } = await untilDone(() => this.session(), this.patience);
+    const { user } = await untilDone(() => this.session(), this.#patience);
     return user;
   }
 
@@ -126,15 +134,15 @@ export class Connection extends EventTarget {
   }
 
   #woken() {
-    this.live.verify();
-    if (!this.live.isOpen) return;
+    this.#live.verify();
+    if (!this.#live.isOpen) return;
     for (const room of this.#rooms.values()) this.#run(room.catchUp());
   }
 
   /** What fails for good is told by the state, or by the room. @param {Promise<unknown>} task */
   #run(task) {
     task.catch((error) => {
-      if (!(error instanceof Problem)) this.surroundings.report(error);
+      if (!(error instanceof Problem)) this.#surroundings.report(error);
     });
   }
 }

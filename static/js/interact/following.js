@@ -59,9 +59,10 @@ export class Following {
       this.channel.leave(this);
       this.#line.fail(signal.reason);
     });
-    // Who is not the first on the channel has missed what it brought meanwhile.
-    if (this.channel.join(this)) await this.#line.opened;
-    else await this.catchUp();
+    const isFirst = this.channel.join(this);
+    if (!this.channel.isOpen) await this.#line.opened;
+    // For the others the line did not begin at their place.
+    if (!isFirst) await this.catchUp();
     run(this.#askInSilence());
   }
 

@@ -36,6 +36,10 @@ export class Room extends EventTarget {
   /** @type {Map<Audience, Channel>} */
   #channels = new Map();
   #hasQueue = false;
+  #http;
+  #live;
+  #surroundings;
+  #patience;
   #outbox;
 
   /**
@@ -49,10 +53,10 @@ export class Room extends EventTarget {
   constructor(number, { http, live, surroundings, patience }) {
     super();
     this.number = number;
-    this.http = http;
-    this.live = live;
-    this.surroundings = surroundings;
-    this.patience = patience;
+    this.#http = http;
+    this.#live = live;
+    this.#surroundings = surroundings;
+    this.#patience = patience;
     this.#outbox = new Outbox({
       post: ({ id, audience, type, body }) => this.#post({ id, audience, type, body }),
       changed: () => this.#tell("waiting", this.waiting),
@@ -74,7 +78,7 @@ export class Room extends EventTarget {
 
   /** What the room is called, what my role is. @returns {Promise<RoomInfo>} */
   info() {
-    return this.http.call("GET", `/api/rooms/${this.number}`);
+    return this.#http.call("GET", `/api/rooms/${this.number}`);
   }
 
   /**
@@ -85,7 +89,7 @@ export class Room extends EventTarget {
    */
   history({ after = 0, limit = 500, audience = "public" } = {}) {
     const query = new URLSearchParams({ audience, after: `${after}`, limit: `${limit}` });
-    return this.http.call("GET", `/api/rooms/${this.number}/messages?${query}`);
+    return this.#http.call("GET", `/api/rooms/${this.number}/messages?${query}`);
   }
 
   /**
@@ -147,15 +151,15 @@ export class Room extends EventTarget {
         destination: destinations.queue,
         handler,
         opened: line.open,
-        report: this.surroundings.report,
+        report: this.#surroundings.report,
         signal,
       });
       signal.throwIfAborted();
       signal.addEventListener("abort", () => {
-        this.live.remove(queue);
+        this.#live.remove(queue);
         line.fail(signal.reason);
       });
-      this.live.add(queue);
+      this.#live.add(queue);
       await line.opened;
     });
   }
@@ -170,7 +174,7 @@ export class Room extends EventTarget {
     return this.#open(async (patience, run) => {
       const presence = new Presence({
         channel: await this.#channel("public", patience),
-        list: () => this.http.call("GET", `/api/rooms/${this.number}/presence`),
+        list: () => this.#http.call("GET", `/api/rooms/${this.number}/presence`),
         tell: (present, change) => this.#call(() => handler(present, change)),
         run,
         patience,
@@ -207,9 +211,9 @@ export class Room extends EventTarget {
 
   /** What the connection's user left behind is sent. @param {string} user @param {Tab} tab */
   async restore(user, tab) {
-    const { storage } = this.surroundings;
+    const { storage } = this.#surroundings;
     if (storage === null) return;
-    const prefix = `interact:${this.http.line.base}:${encodeURIComponent(user)}:${this.number}:`;
+    const prefix = `interact:${this.#http.line.base}:${encodeURIComponent(user)}:${this.number}:`;
     await this.#outbox.keepIn(new LetterStore(storage, prefix, tab));
   }
 
@@ -226,12 +230,12 @@ export class Room extends EventTarget {
 
   /** @param {(patience: Patience, run: (task: Promise<void>) => void) => Promise<void>} start */
   #open(start) {
-    const ending = childOf(this.patience.signal);
+    const ending = childOf(this.#patience.signal);
     const { signal } = ending;
     const run = (/** @type {Promise<void>} */ task) => this.#run(task, signal);
-    const ready = start({ ...this.patience, signal }, run);
+    const ready = start({ ...this.#patience, signal }, run);
     run(ready);
-    this.live.expect(ready);
+    this.#live.expect(ready);
     return new Subscription(ready, ending);
   }
 
@@ -242,16 +246,16 @@ export class Room extends EventTarget {
     if (!destination) {
       throw new Problem(403, "access_refused", "what is said to the hosts is for the hosts");
     }
-    const run = (/** @type {Promise<void>} */ task) => this.#run(task, this.patience.signal);
+    const run = (/** @type {Promise<void>} */ task) => this.#run(task, this.#patience.signal);
     const channel =
-      this.#channels.get(audience) ?? new Channel({ live: this.live, destination, run });
+      this.#channels.get(audience) ?? new Channel({ live: this.#live, destination, run });
     this.#channels.set(audience, channel);
     return channel;
   }
 
   /** @param {object} message @returns {Promise<Receipt>} */
   #post(message) {
-    return this.http.call("POST", `/api/rooms/${this.number}/messages`, message);
+    return this.#http.call("POST", `/api/rooms/${this.number}/messages`, message);
   }
 
   /** @param {Promise<void>} task @param {AbortSignal} signal what ends it */
@@ -259,7 +263,7 @@ export class Room extends EventTarget {
     task.catch((error) => {
       if (signal.aborted) return;
       if (error instanceof Problem) this.#tell("problem", error);
-      else this.surroundings.report(error);
+      else this.#surroundings.report(error);
     });
   }
 
@@ -268,7 +272,7 @@ export class Room extends EventTarget {
     try {
       handler();
     } catch (error) {
-      this.surroundings.report(error);
+      this.#surroundings.report(error);
     }
   }
 

@@ -123,6 +123,40 @@ test("two handlers share one subscription, and each has its own beginning", asyn
   assert.deepEqual([heard, all, gateway.line.subscriptions.length], [[3], [1, 2, 3], 1]);
 });
 
+test("who joins while the line is being opened misses nothing that is said meanwhile", async () => {
+  const gateway = new Gateway();
+  const room = gateway.connect().room(42);
+  room.presence(() => {});
+  await turn();
+  await turn();
+  gateway.line.connected();
+  await turn();
+  const heard = [];
+  room.subscribe(({ seq }) => heard.push(seq));
+  for (let n = 0; n < 5; n += 1) await turn();
+  gateway.kept.push(message(1));
+  gateway.line.receiveAll();
+  await turn();
+  assert.deepEqual(heard, [1]);
+});
+
+test("any other call of the contract is made as the same user", async () => {
+  const gateway = new Gateway();
+  const connection = gateway.connect();
+  assert.equal((await connection.session()).user, "paul");
+  assert.deepEqual(await connection.call("GET", "/api/rooms/42/presence"), { present: [] });
+});
+
+test("a question goes to the hosts, and is kept until it is answered", async () => {
+  const { gateway, room } = await page();
+  gateway.answers.push(() => new Response("", { status: 403 }));
+  await assert.rejects(room.ask("Why?"), { status: 403 });
+  const [{ id, audience, type, body, state }] = room.waiting;
+  assert.deepEqual([audience, type, body, state], ["private", "question", "Why?", "refused"]);
+  room.forget(id);
+  assert.deepEqual(room.waiting, []);
+});
+
 test("a closed subscription hears nothing more; the last one leaves the line", async () => {
   const { gateway, room, subscription, heard } = await page();
   const other = room.subscribe(() => {});

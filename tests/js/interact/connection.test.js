@@ -227,7 +227,7 @@ test("a host has one queue at a time", async () => {
 
 const joined = (user) => ({ user, role: "participant", since: "2030-01-01T10:00:00Z" });
 const change = (user, event) =>
-  message(null, { type: "presence", body: { user, role: "participant", event } });
+  message(null, { type: "presence", body: { events: [{ user, role: "participant", event }] } });
 
 test("who is there is told at once and with every change, and is no message", async () => {
   const gateway = new Gateway();

@@ -14,7 +14,9 @@ test("what happened in one moment is told one after the other", () => {
   const roster = new Roster();
   const told = [];
   const bea = { user: "bea", event: "join", role: "host" };
-  for (const change of roster.apply(message({ user: "ann", event: "join", role: "participant" }, bea)))
+  for (const change of roster.apply(
+    message({ user: "ann", event: "join", role: "participant" }, bea),
+  ))
     told.push([change.user, roster.present.map((one) => one.user)]);
   assert.deepEqual(told, [
     ["ann", ["ann"]],
@@ -25,7 +27,10 @@ test("what happened in one moment is told one after the other", () => {
 test("what is known already is no change", () => {
   const roster = new Roster();
   roster.replace([ann]);
-  const known = message({ user: "ann", event: "join", role: "participant" }, { user: "bea", event: "leave", role: null });
+  const known = message(
+    { user: "ann", event: "join", role: "participant" },
+    { user: "bea", event: "leave", role: null },
+  );
   assert.deepEqual([...roster.apply(known)], []);
   assert.deepEqual(roster.present, [ann]);
 });

@@ -28,6 +28,11 @@ export class Following {
       ...parts,
       gap: (gap) => this.#started && parts.gap(gap),
     });
+    const { signal } = parts.patience;
+    signal.addEventListener("abort", () => {
+      channel.leave(this);
+      this.#line.fail(signal.reason);
+    });
   }
 
   /**
@@ -55,10 +60,6 @@ export class Following {
     await this.catchUp();
     this.#started = true;
     signal.throwIfAborted();
-    signal.addEventListener("abort", () => {
-      this.channel.leave(this);
-      this.#line.fail(signal.reason);
-    });
     const isFirst = this.channel.join(this);
     if (!this.channel.isOpen) await this.#line.opened;
     // For the others the line did not begin at their place.

@@ -1,7 +1,10 @@
 """The browser library, used as its documentation says, on a real gateway and cluster."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -161,6 +164,62 @@ def test_a_gateway_that_restarts_is_found_again_and_nothing_is_missed(
     ]
     assert sorted(expected) == ["hana: before", "hana: heard late", "paul: said meanwhile"]
     paul.reads(*expected)
+
+
+def test_a_gateway_that_drains_is_left_and_found_again_as_it_asks(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    gateway.stop()
+    paul.is_in_state("waiting")
+    gateway.start()
+    gateway.await_ready()
+    gateway.post(room, "hana", "welcome back")
+    paul.is_in_state("connected")
+    paul.reads("hana: welcome back")
+
+
+def test_what_is_no_longer_kept_is_told_and_the_rest_is_heard(
+    gateway: GatewayProcess, paul: ExamplePage, room: int, tmp_path: Path
+) -> None:
+    gateway.post(room, "hana", "1")
+    paul.reads("hana: 1")
+    paul.context.route("**/api/**", lambda route: route.abort())
+    paul.context.set_offline(True)
+    for text in ("2", "3", "4"):
+        gateway.post(room, "mina", text)
+    gateway.kill()
+    with closing(sqlite3.connect(tmp_path / "interact.db")) as database, database:
+        database.execute("DELETE FROM messages WHERE seq < 4")
+        database.execute("UPDATE streams SET first = 4 WHERE audience = 'public'")
+    gateway.start()
+    gateway.await_ready()
+    paul.context.unroute("**/api/**")
+    paul.context.set_offline(False)
+    told = "(what was said here is no longer kept)"
+    paul.reads("hana: 1", told, "mina: 4")
+    gateway.post(room, "hana", "5")
+    paul.reads("hana: 1", told, "mina: 4", "hana: 5")
+
+
+def test_what_a_closed_tab_left_unsent_is_sent_once_by_the_tab_that_stays(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    other = paul.context.new_page()
+    other.goto(paul.page.url)
+    expect(other.get_by_role("status")).to_have_text("connected", timeout=30_000)
+    other.route(_POSTS, lambda route: route.abort())
+    with other.expect_event("requestfailed", lambda request: request.method == "POST"):
+        other.get_by_label("Message").fill("left behind")
+        other.get_by_role("button", name="Send").click()
+    other.close()
+    assert _said(gateway, room) == []
+    gateway.stop()
+    paul.is_in_state("waiting")
+    gateway.start()
+    gateway.await_ready()
+    paul.reads("paul: left behind")
+    gateway.post(room, "hana", "the end")
+    paul.reads("paul: left behind", "hana: the end")
 
 
 def test_who_is_removed_is_told_why_and_does_not_come_again(

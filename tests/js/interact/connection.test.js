@@ -88,6 +88,14 @@ test("after some silence the history is asked, and nothing shows of it", async (
   assert.deepEqual([heard, connection.state.name], [[1], "connected"]);
 });
 
+test("a line that is dead when the page is looked at again is made anew at once", async () => {
+  const { gateway } = await page();
+  gateway.clock.now += 60_000;
+  await gateway.wake();
+  await turn();
+  assert.equal(gateway.lines.length, 2);
+});
+
 test("where something was heard the history is not asked", async () => {
   const { gateway } = await page();
   gateway.say(message(1));
@@ -177,6 +185,32 @@ test("what is said shows until it comes back", async () => {
   assert.deepEqual([shown, heard], [[["sending"], ["confirmed"], []], [1]]);
 });
 
+test("what nobody listens to any more is not waited for", async () => {
+  const { gateway, room, subscription } = await page();
+  await room.post("hello");
+  assert.equal(room.waiting.length, 1);
+  subscription.close();
+  assert.deepEqual([room.waiting, gateway.line.unsubscribed.length], [[], 1]);
+});
+
+test("a handler that closes its subscription is given nothing more", async () => {
+  const gateway = new Gateway();
+  gateway.kept = [1, 2, 3].map((seq) => message(seq));
+  const heard = [];
+  const subscription = gateway
+    .connect()
+    .room(42)
+    .subscribe(
+      ({ seq }) => {
+        heard.push(seq);
+        subscription.close();
+      },
+      { after: 0 },
+    );
+  await assert.rejects(subscription.ready, { name: "AbortError" });
+  assert.deepEqual(heard, [1]);
+});
+
 test("an instant message is sent once, or not at all", async () => {
   const { gateway, room } = await page();
   gateway.answers.push(() => new Response("", { status: 503 }));
@@ -200,6 +234,25 @@ test("what was left unsent goes out when the user comes again, and not as somebo
   await turn();
   assert.equal(gateway.asks("POST").length, 2);
   assert.equal(gateway.storage.length, 0);
+});
+
+test("what a page left that is gone is sent by the one that stays, when it connects again", async () => {
+  const { gateway, room, connection } = await page();
+  await page(gateway);
+  const stays = gateway.line;
+  gateway.answers.push(() => {
+    throw new TypeError("Failed to fetch");
+  });
+  room.post("left").catch(() => {});
+  await turn();
+  connection.close();
+  await turn();
+  assert.equal(gateway.asks("POST").length, 1);
+  stays.close(1006, false);
+  await gateway.wake();
+  await gateway.open();
+  await turn();
+  assert.equal(gateway.asks("POST").length, 2);
 });
 
 test("who is no host may not have the queue, and the line stays up", async () => {
@@ -226,6 +279,7 @@ test("a host has one queue at a time", async () => {
 });
 
 const joined = (user) => ({ user, role: "participant", since: "2030-01-01T10:00:00Z" });
+const names = (present) => present.map(({ user }) => user).join();
 const change = (user, event) =>
   message(null, { type: "presence", body: { events: [{ user, role: "participant", event }] } });
 
@@ -234,7 +288,6 @@ test("who is there is told at once and with every change, and is no message", as
   gateway.present = [joined("mina")];
   const { room, heard } = await page(gateway);
   const told = [];
-  const names = (present) => present.map(({ user }) => user).join();
   room.presence((present, what) => told.push([names(present), what?.event ?? null]));
   await turn();
   await turn();
@@ -245,6 +298,17 @@ test("who is there is told at once and with every change, and is no message", as
     ["mina", "leave"],
   ]);
   assert.deepEqual(heard, []);
+});
+
+test("a change that comes while the list is read is not lost", async () => {
+  const gateway = new Gateway();
+  const { room } = await page(gateway);
+  const told = [];
+  room.presence((present) => told.push(names(present)));
+  while (gateway.asks("GET /api/rooms/42/presence").length === 0) await null;
+  gateway.say(change("mina", "join"));
+  await turn();
+  assert.equal(told.at(-1), "mina");
 });
 
 test("presence alone follows the room without its history, and is read again after a break", async () => {

@@ -195,6 +195,33 @@ test("two pages that open at once do not both send what was left", async () => {
   assert.equal(opened.flatMap(({ posts }) => posts).length, 1);
 });
 
+test("a page that looks around while another one takes over leaves it to that one", async () => {
+  const storage = new MemoryStorage();
+  const kept = said("left", { id: "one", written: 0 });
+  new LetterStore(storage, "room:", { id: "gone" }).save(kept);
+  const quick = new LetterStore(storage, "room:", new Tab(null));
+  const slow = new LetterStore(storage, "room:", {
+    id: "slow",
+    ifGone: async (_, takeOver) => {
+      assert.equal((await quick.adopt()).length, 1);
+      takeOver();
+    },
+  });
+  assert.deepEqual(await slow.adopt(), []);
+});
+
+test("what was left is sent in the order in which it was written", async () => {
+  const storage = new MemoryStorage();
+  const before = new LetterStore(storage, "room:", { id: "gone" });
+  for (const written of [3, 1, 2]) before.save(said(written, { id: `id ${written}`, written }));
+  storage.setItem("other room:id 9", JSON.stringify(said(9, { id: "id 9", written: 0 })));
+  const adopted = await new LetterStore(storage, "room:", new Tab(null)).adopt();
+  assert.deepEqual(
+    adopted.map(({ body }) => body),
+    [1, 2, 3],
+  );
+});
+
 test("without locks a page sends what it finds; the same id makes that harmless", async () => {
   const { page } = browserOfOneUser({ locks: null });
   const first = await page({ answers: [lost()] });

@@ -52,6 +52,7 @@ _LAYOUT = (
     ("uplot/dist/uPlot.min.css", "uplot/uplot.css"),
     ("uplot/LICENSE", "uplot/LICENSE"),
     ("qr/index.js", "qr/index.js"),
+    ("qr/index.d.ts", "qr/index.d.ts"),
     ("qr/LICENSE", "qr/LICENSE"),
     *((f"@phosphor-icons/core/assets/bold/{name}-bold.svg", f"icons/{name}.svg") for name in ICONS),
     ("@phosphor-icons/core/LICENSE", "icons/LICENSE"),

@@ -1,5 +1,5 @@
-import { ApiError } from "../js/api-error.js";
-import { request } from "../js/api.js";
+import { Problem } from "../js/interact/problem.js";
+import { request } from "../js/interact/request.js";
 
 /** @typedef {import("./picture.js").State} State */
 
@@ -31,14 +31,28 @@ import { request } from "../js/api.js";
  * @property {string} [next]
  */
 
-/** @typedef {{search: string, sort: string, order: "ascending" | "descending", after?: string}} Query */
+/** @typedef {{search: string, sort: string, order: "ascending" | "descending", size?: string, after?: string}} Query */
 /** What each gateway did, and who did not answer. @typedef {{done: Record<string, number>, missing: Record<string, string>}} Done */
 
-/** `/api/admin`. Every call rejects with an ApiError. */
+/** `/api/admin`. Every call rejects with a {@link Problem}. */
 export class AdminApi {
-  /** @param {(refusal: ApiError) => Promise<void>} authenticate resolves once somebody has logged in again */
-  constructor(authenticate) {
+  /**
+   * @param {import("../js/interact/request.js").Line} line
+   * @param {(refusal: Problem) => Promise<unknown>} authenticate resolves once somebody else has
+   *   logged in, or the same user again
+   */
+  constructor(line, authenticate) {
+    this.line = line;
     this.authenticate = authenticate;
+  }
+
+  /** @param {string} user @param {string} password */
+  logIn(user, password) {
+    return request(this.line, "POST", "/api/session", { body: { user, password } });
+  }
+
+  logOut() {
+    return request(this.line, "DELETE", "/api/session", {});
   }
 
   /** @param {Query} query @returns {Promise<Page>} */
@@ -84,9 +98,9 @@ export class AdminApi {
   async #call(method, path, body) {
     for (;;) {
       try {
-        return await request(method, path, body);
+        return await request(this.line, method, path, body ? { body } : {});
       } catch (error) {
-        if (!(error instanceof ApiError && [401, 403].includes(error.status))) throw error;
+        if (!(error instanceof Problem && [401, 403].includes(error.status))) throw error;
         await this.authenticate(error);
       }
     }

@@ -1,7 +1,6 @@
-import { Api } from "../js/api.js";
 import { chooseLanguage, I18n } from "../js/i18n.js";
 import { element } from "../js/view/element.js";
-import { logIn } from "../js/view/login.js";
+import { askToLogIn } from "../js/view/login.js";
 import { AdminApi } from "./api.js";
 import { Format } from "./format.js";
 import { Picture } from "./picture.js";
@@ -30,24 +29,26 @@ const format = new Format(language);
 document.documentElement.lang = language;
 document.title = i18n.say("appName");
 
-const sessions = new Api(async () => {});
+/** Whether anything was shown yet. */
+let begun = false;
 const page = element("div", { class: "dashboard" });
 document.body.append(page);
 
-/** One login at a time, however many calls are refused. @type {Promise<void> | null} */
+/** One login at a time, however many calls are refused. @type {Promise<unknown> | null} */
 let loggingIn = null;
 
-const api = new AdminApi((refusal) => {
-  // A form that says why it comes: nobody is logged in, or somebody who is no admin.
-  const reason = refusal.status === 403 ? { "login.again": i18n.say("refused") } : {};
-  loggingIn ??= logIn({
-    api: sessions,
-    i18n: new I18n(language, { ...i18n.words, ...reason }),
+const line = { fetch: fetch.bind(globalThis), base: location.origin, cookies: true };
+/** @type {AdminApi} */
+const api = new AdminApi(line, ({ status }) => {
+  // The form says why it comes: the session has ended, or it is that of somebody who is no admin.
+  const noAdmin = status === 403;
+  const words = noAdmin ? { ...i18n.words, "login.again": i18n.say("refused") } : i18n.words;
+  loggingIn ??= askToLogIn({
+    logIn: (user, password) => api.logIn(user, password),
+    i18n: new I18n(language, words),
     page,
-    again: refusal.status === 403,
-  })
-    .then(() => {})
-    .finally(() => (loggingIn = null));
+    again: noAdmin || begun,
+  }).finally(() => (loggingIn = null));
   return loggingIn;
 });
 
@@ -56,14 +57,14 @@ const context = { api, i18n, format, ask };
 const parts = [charts(context), gatewaysTable(context), nodesTable(context), eventsTable(context)];
 const [overview, gateways, nodes, events] = parts;
 const connections = connectionsTable(context);
-const line = element("p", { class: "line", role: "status" });
+const status = element("p", { class: "line", role: "status" });
 const leave = element(
   "button",
-  { type: "button", click: async () => (await sessions.logOut(), location.reload()) },
+  { type: "button", click: () => api.logOut().then(() => location.reload()) },
   i18n.say("logOut"),
 );
 page.append(
-  element("header", { class: "top" }, element("h1", {}, i18n.say("title")), line, leave),
+  element("header", { class: "top" }, element("h1", {}, i18n.say("title")), status, leave),
   element(
     "main",
     {},
@@ -84,12 +85,13 @@ function tell(word, state) {
     i18n.say("missing.one", { gateway, why }),
   );
   const text = [i18n.say(word), ...missing].join(" · ");
-  line.dataset.state = missing.length ? "missing" : state;
-  if (line.textContent !== text) line.textContent = text;
+  status.dataset.state = missing.length ? "missing" : state;
+  if (status.textContent !== text) status.textContent = text;
 }
 
 // The first call asks to log in, if that is needed.
 await connections.refresh();
+begun = true;
 api.follow({
   told(state) {
     picture.take(state);

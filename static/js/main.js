@@ -1,34 +1,38 @@
-import { Client } from "../vendor/stompjs/index.js";
-import { ApiError } from "./api-error.js";
-import { Api } from "./api.js";
 import { chooseLanguage, I18n } from "./i18n.js";
-import { Outgoing } from "./outgoing.js";
-import { untilDone } from "./retry.js";
+import { connect, Problem } from "./interact.js";
+import { browser } from "./interact/browser.js";
+import { napping } from "./interact/nap.js";
+import { request } from "./interact/request.js";
+import { untilDone } from "./interact/retry.js";
 import { route } from "./route.js";
 import { element } from "./view/element.js";
-import { logIn } from "./view/login.js";
+import { askToLogIn } from "./view/login.js";
 import { roomView } from "./view/room.js";
 import { roomsView } from "./view/rooms.js";
-import { wait } from "./wait.js";
 
-/** @typedef {import("./api.js").Audience} Audience */
-/** @typedef {import("./api.js").Session} Session */
-/** @typedef {import("./retry.js").Patience} Patience */
-/** @typedef {import("@stomp/stompjs").StompConfig} StompConfig */
+/** @typedef {import("./interact/connection.js").Connection} Connection */
+/** @typedef {import("./interact/room.js").Room} Room */
+/** @typedef {import("./interact/types.js").Session} Session */
 
 /**
  * What the views work with.
  * @typedef {object} Context
- * @property {Api} api
  * @property {I18n} i18n
  * @property {Session} me
- * @property {(room: number, audience: Audience) => Outgoing} outgoing lives longer than any view
- * @property {(signal: AbortSignal) => Patience} patience
- * @property {(task: Promise<unknown>, signal: AbortSignal, failed: (problem: ApiError) => void) => void}
+ * @property {Connection} connection
+ * @property {(number: number) => Room} room
+ * @property {() => Promise<void>} logOut
+ * @property {<T>(task: () => Promise<T>, signal: AbortSignal, failed?: (problem: Problem) => void) =>
+ *   Promise<T>} untilDone tries a task until it succeeds or fails for good
+ * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} nap is over when the network is
+ *   back or the page is looked at again
+ * @property {(task: Promise<unknown>, signal: AbortSignal, failed: (problem: Problem) => void) => void}
  *   run lets a task go on in the background, until the signal ends it
- * @property {(config: StompConfig) => Client} stompClient
  */
 
+const surroundings = browser();
+const nap = napping(surroundings);
+const line = { fetch: surroundings.fetch, base: location.origin, cookies: true };
 const language = chooseLanguage(navigator.languages);
 const i18n = new I18n(language);
 document.documentElement.lang = language;
@@ -41,72 +45,73 @@ document.body.append(page);
 /** @type {Session | null} */
 let me = null;
 
-const api = new Api(async () => {
-  const session = await logIn({ api, i18n, page, again: me !== null });
-  if (me !== null && me.user !== session.user) {
-    // What the page holds is somebody else's, and must not be sent as this user's.
-    outgoing.clear();
-    location.reload();
-    await new Promise(() => {});
-  }
-});
-
-/** @param {AbortSignal} signal @returns {Patience} */
-function patience(signal) {
-  return { wait, random: Math.random, signal };
+async function logIn() {
+  const session = await askToLogIn({
+    logIn: (user, password) => request(line, "POST", "/api/session", { body: { user, password } }),
+    i18n,
+    page,
+    again: me !== null,
+  });
+  if (me === null || me.user === session.user) return;
+  // What the page holds is somebody else's.
+  location.reload();
+  await new Promise(() => {});
 }
 
-/** What was written is sent, whichever view is open. @type {Map<string, Outgoing>} */
-const outgoing = new Map();
-const always = patience(new AbortController().signal);
+let connection = connect({ cookie: logIn });
 
-addEventListener("beforeunload", (event) => {
-  if ([...outgoing.values()].some(({ letters }) => letters.length > 0)) event.preventDefault();
-});
-
-/** @param {Session} me */
-function openViews(me) {
-  /** @type {Context} */
-  const context = {
-    api,
+/** @param {Session} me @returns {Context} */
+function contextOf(me) {
+  return {
     i18n,
     me,
-    outgoing(room, audience) {
-      const key = `${audience}.${room}`;
-      const found =
-        outgoing.get(key) ??
-        new Outgoing((message) => api.post(room, { ...message, audience }), always);
-      outgoing.set(key, found);
-      return found;
+    connection,
+    room: (number) => connection.room(number),
+    async logOut() {
+      await connection.call("DELETE", "/api/session");
+      connection.close();
+      location.hash = "";
+      location.reload();
     },
-    patience,
+    untilDone: (task, signal, failed) =>
+      untilDone(task, { wait: surroundings.wait, nap, random: Math.random, signal }, failed),
+    nap,
     run(task, signal, failed) {
       task.catch((error) => {
         if (signal.aborted) return;
-        if (!(error instanceof ApiError)) throw error;
+        if (!(error instanceof Problem)) throw error;
         failed(error);
       });
     },
-    stompClient: (config) => new Client(config),
   };
-  let leaving = new AbortController();
-  const show = () => {
-    leaving.abort();
-    leaving = new AbortController();
-    const wanted = route(location.hash);
-    const view =
-      wanted.view === "room"
-        ? roomView(context, wanted.room, leaving.signal)
-        : roomsView(context, leaving.signal);
-    page.replaceChildren(view);
-  };
-  addEventListener("hashchange", show);
-  show();
+}
+
+let leaving = new AbortController();
+
+/** @param {Session} me */
+function show(me) {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  // A refusal is about the room that was left.
+  if (connection.state.name === "refused") {
+    connection.close();
+    connection = connect({ cookie: logIn });
+  }
+  const context = contextOf(me);
+  const wanted = route(location.hash);
+  const view =
+    wanted.view === "room"
+      ? roomView(context, wanted.room, { projected: wanted.projected, signal })
+      : roomsView(context, signal);
+  page.replaceChildren(view);
 }
 
 me = await untilDone(
-  () => api.session(),
-  always,
+  () => connection.session(),
+  { wait: surroundings.wait, nap, random: Math.random, signal: leaving.signal },
   (problem) => (start.textContent = i18n.explain(problem)),
 );
-openViews(me);
+const user = me;
+addEventListener("hashchange", () => show(user));
+show(user);

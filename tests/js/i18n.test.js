@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { closing } from "../../static/js/closing.js";
 import { chooseLanguage, I18n } from "../../static/js/i18n.js";
 import { WORDS } from "../../static/js/words.js";
 
@@ -9,12 +8,6 @@ test("every language says the same things with the same values", () => {
   assert.deepEqual(Object.keys(WORDS.ko).sort(), Object.keys(WORDS.en).sort());
   for (const [key, text] of Object.entries(WORDS.en)) {
     assert.deepEqual(values(WORDS.ko[key]), values(text), key);
-  }
-});
-
-test("every meaning of a close code has words", () => {
-  for (const code of [1006, 1012, 1013, 4001, 4003, 4008]) {
-    assert.ok(WORDS.en[`closing.${closing(code).meaning}`], `${code}`);
   }
 });
 

@@ -1,4 +1,4 @@
-import { ApiError } from "../../js/api-error.js";
+import { Problem } from "../../js/interact/problem.js";
 import { element } from "../../js/view/element.js";
 
 /** @typedef {import("../api.js").Done} Done */
@@ -50,7 +50,7 @@ export function askBack(i18n) {
         const unsure = missing ? i18n.say("done.missing", { gateways: missing }) : "";
         outcome.textContent = `${told(done)} ${unsure}`;
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
+        if (!(error instanceof Problem)) throw error;
         outcome.textContent = i18n.say("done.failed", { why: i18n.explain(error) });
       }
       confirm.hidden = true;

@@ -1,3 +1,4 @@
+// An ES5 constructor, which tells nothing of its methods.
 import uPlot from "../../vendor/uplot/index.js";
 import { element } from "../../js/view/element.js";
 import { AT } from "../picture.js";
@@ -6,7 +7,7 @@ import { AT } from "../picture.js";
 /** @typedef {import("../format.js").Format} Format */
 /** @typedef {import("../../js/i18n.js").I18n} I18n */
 
-const HEIGHT = 130;
+const HEIGHT = 110;
 /** Gateways whose lines differ in colour; `--line-1` … in `dashboard.css`. */
 export const COLOURS = 6;
 
@@ -64,7 +65,7 @@ export function charts({ i18n, format }) {
     const remark = element("p", { class: "soft" });
     const place = element("div", { class: "chart", role: "img" });
     const frame = element("div", { class: "card tile" }, element("h3", {}, title), value, remark, place);
-    /** @type {uPlot | null} */
+    /** @type {any} */
     let plot = null;
     let drawnFor = "";
 
@@ -96,12 +97,13 @@ export function charts({ i18n, format }) {
       return {
         width: width(),
         height: HEIGHT,
+        padding: [8, 6, 0, 0],
         cursor: { show: false },
         legend: { show: false },
         scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(most * 1.1, 1e-3)] } },
         axes: [
           { ...axis, grid: { show: false }, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => format.hour(each)), space: 70, size: 26 },
-          { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(tick), size: 58, space: 28 },
+          { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(tick), size: 48, space: 26 },
         ],
         series: [
           {},

@@ -1,11 +1,13 @@
-import { ApiError } from "../../js/api-error.js";
+import { Problem } from "../../js/interact/problem.js";
 import { element, field } from "../../js/view/element.js";
-import { table } from "./rows.js";
+import { NARROW, table } from "./rows.js";
 
 /** @typedef {import("../api.js").Connection} Connection */
 /** @typedef {import("../api.js").Page} Page */
 /** @typedef {import("../main.js").Context} Context */
 
+/** Rows of a page, on a wide screen and on a phone. */
+const SIZE = { wide: "25", narrow: "10" };
 const SORTS = [
   "since",
   "user",
@@ -108,9 +110,9 @@ export function connectionsTable({ i18n, format, api, ask }) {
       },
       { label: i18n.say("connections.rooms"), cell: ({ rooms }) => [rooms.join(", ") || "–"] },
       { ...head("address"), cell: ({ address }) => [address] },
-      { label: i18n.say("connections.gateway"), cell: ({ gateway }) => [gateway] },
-      { ...head("node"), cell: ({ node }) => [node ?? i18n.say("connections.hub")] },
-      { ...head("since"), cell: ({ since }) => [age(since)] },
+      { label: i18n.say("connections.gateway"), kind: "name", cell: ({ gateway }) => [gateway] },
+      { ...head("node"), kind: "name", cell: ({ node }) => [node ?? i18n.say("connections.hub")] },
+      { ...head("since"), kind: "name", cell: ({ since }) => [age(since)] },
       {
         ...head("in", "bytes_in"),
         kind: "number",
@@ -124,10 +126,12 @@ export function connectionsTable({ i18n, format, api, ask }) {
       { ...head("backlog"), kind: "number", cell: ({ backlog }) => [format.bytes(backlog)] },
       {
         ...head("heard_at"),
+        kind: "name",
         cell: ({ heard_at }) => [i18n.say("connections.ago", { span: age(heard_at) })],
       },
       {
         ...head("expires_at"),
+        kind: "name",
         cell: ({ expires_at }) => [
           expires_at === null
             ? "–"
@@ -171,6 +175,7 @@ export function connectionsTable({ i18n, format, api, ask }) {
       "button",
       {
         type: "button",
+        "aria-label": i18n.say("connections.endUser", { user }),
         click: () =>
           ask({
             question: i18n.say("ask.user", { user }),
@@ -180,7 +185,7 @@ export function connectionsTable({ i18n, format, api, ask }) {
             told: ended,
           }),
       },
-      i18n.say("connections.endUser", { user }),
+      i18n.say("connections.endAll"),
     );
 
   /** @param {import("../api.js").Done} done */
@@ -209,10 +214,12 @@ export function connectionsTable({ i18n, format, api, ask }) {
     const after = cursors.at(-1);
     busy = true;
     try {
-      const page = await api.connections({ search: search.value, sort, order, ...(after ? { after } : {}) });
+      const size = NARROW.matches ? SIZE.narrow : SIZE.wide;
+      const query = { search: search.value, sort, order, size };
+      const page = await api.connections(after ? { ...query, after } : query);
       if (number === asked) show(page);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof Problem)) throw error;
       if (number === asked) problem.textContent = i18n.explain(error);
     } finally {
       if (number === asked) busy = false;

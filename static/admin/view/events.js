@@ -1,13 +1,13 @@
 import { element } from "../../js/view/element.js";
-import { table } from "./rows.js";
+import { NARROW, table } from "./rows.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
 /** @typedef {Picture["events"][number]} Event */
 /** @typedef {import("../main.js").Context} Context */
 
 const KINDS = /** @type {const} */ (["close", "refusal", "failover", "node", "action"]);
-/** Rows at once: the newest of the kinds that are chosen. */
-const SHOWN = 100;
+/** Rows at once, the newest of the kinds that are chosen: on a wide screen and on a phone. */
+const SHOWN = { wide: 50, narrow: 20 };
 
 /** What has happened lately, with its reason. @param {Context} context */
 export function eventsTable({ i18n, format }) {
@@ -19,7 +19,7 @@ export function eventsTable({ i18n, format }) {
     empty: i18n.say("events.none"),
     key: (/** @type {Event} */ event) => `${event.gateway} ${event.number}`,
     columns: [
-      { label: i18n.say("events.time"), cell: ({ at }) => [format.clock(at)] },
+      { label: i18n.say("events.time"), kind: "name", cell: ({ at }) => [format.clock(at)] },
       {
         label: i18n.say("events.kind"),
         cell: ({ kind }) => [element("span", { class: `kind ${kind}` }, i18n.say(`kind.${kind}`))],
@@ -38,11 +38,11 @@ export function eventsTable({ i18n, format }) {
         ],
       },
       { label: i18n.say("events.detail"), kind: "wide", cell: ({ detail }) => [detail] },
-      { label: i18n.say("events.gateway"), cell: ({ gateway }) => [gateway] },
+      { label: i18n.say("events.gateway"), kind: "name", cell: ({ gateway }) => [gateway] },
     ],
   });
   const render = () => {
-    grid.show(events.filter(({ kind }) => chosen.has(kind)).slice(0, SHOWN));
+    grid.show(events.filter(({ kind }) => chosen.has(kind)).slice(0, NARROW.matches ? SHOWN.narrow : SHOWN.wide));
   };
   const choices = KINDS.map((kind) => {
     const box = element("input", {

@@ -1,5 +1,8 @@
 import { element } from "../../js/view/element.js";
 
+/** Where a row is a card; as in `dashboard.css`. */
+export const NARROW = matchMedia("(max-width: 60rem)");
+
 /**
  * A table whose rows stay the same elements while their content changes, so that focus and selection
  * survive. Narrow screens show each row as a card: `dashboard.css`, by the cells' labels.
@@ -8,7 +11,7 @@ import { element } from "../../js/view/element.js";
  * @typedef {object} Column
  * @property {string} label
  * @property {(row: T) => (Node | string)[]} cell
- * @property {string} [kind] class of the cells: `number`, `action`
+ * @property {string} [kind] class of the cells: `number`, `name` (never broken), `action`
  * @property {Node} [head] in place of the label
  */
 

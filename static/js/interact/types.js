@@ -40,7 +40,7 @@
 
 /**
  * `destinations` has what the caller's role may subscribe to; `role` is null for an admin who is no
- * member.
+ * member; `hosts` stands only where one room is asked about.
  * @typedef {object} RoomInfo
  * @property {number} id
  * @property {string} title
@@ -48,6 +48,7 @@
  * @property {string | null} closed_at
  * @property {Role | null} role
  * @property {{public: string, private?: string, queue?: string}} destinations
+ * @property {string[]} [hosts]
  */
 
 /** @typedef {{user: string, role: Role, since: string}} Present somebody who is in the room */

@@ -2,6 +2,7 @@
 
 /** @typedef {import("./state.js").Room} Room */
 /** @typedef {import("./state.js").Poll} Poll */
+/** @typedef {import("./state.js").Entry} Entry */
 /** @typedef {import("./state.js").Hand} Hand */
 /** @typedef {import("./state.js").Question} Question */
 
@@ -50,4 +51,30 @@ export function openQuestions(room) {
 export function shares(totals) {
   const sum = totals.reduce((one, other) => one + other, 0);
   return totals.map((count) => (sum === 0 ? 0 : count / sum));
+}
+
+/**
+ * The conversation as a participant reads it: with the own questions, where they were asked.
+ *
+ * @param {readonly Entry[]} entries in the order of seq
+ * @param {readonly Question[]} questions in the order of seq
+ * @returns {(Entry | (Question & {kind: "question"}))[]}
+ */
+export function withQuestions(entries, questions) {
+  const merged = [];
+  let index = 0;
+  for (const entry of entries) {
+    // The gateway's clock is what the two audiences have in common.
+    while (index < questions.length && questions[index].sentAt < entry.sentAt) {
+      merged.push(asEntry(questions[index]));
+      index += 1;
+    }
+    merged.push(entry);
+  }
+  return [...merged, ...questions.slice(index).map(asEntry)];
+}
+
+/** @param {Question} question */
+function asEntry(question) {
+  return /** @type {const} */ ({ ...question, kind: "question" });
 }

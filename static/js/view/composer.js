@@ -1,20 +1,17 @@
-import { element } from "./element.js";
-
-/** Characters: the gateway takes 64 KiB, and a character has up to four bytes. */
-const LONGEST = 10_000;
+import { LONGEST_TEXT } from "../room/bodies.js";
+import { element, icon } from "./element.js";
 
 /**
  * A field to say something. Enter sends, Shift+Enter makes a line; on touch keyboards, which have no
  * Shift+Enter, Enter makes a line and the button sends.
  *
- * @param {{label: string, button: string, send: (text: string) => void}} parts
+ * @param {{button: string, send: (text: string) => void}} parts
  */
-export function composer({ label, button, send }) {
+export function composer({ button, send }) {
   const text = element("textarea", {
     rows: "1",
-    maxlength: `${LONGEST}`,
-    placeholder: label,
-    "aria-label": label,
+    maxlength: `${LONGEST_TEXT}`,
+    enterkeyhint: "send",
     keydown: (event) => {
       // While a syllable is being composed (한글), Enter only ends it.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -26,19 +23,29 @@ export function composer({ label, button, send }) {
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const written = text.value.trim();
+    text.focus();
     if (!written) return;
     text.value = "";
-    text.focus();
     send(written);
   };
   const form = element(
     "form",
     { submit, class: "composer" },
     text,
-    element("button", { class: "primary" }, button),
+    element(
+      "button",
+      { class: "primary square", "aria-label": button, title: button },
+      icon("paper-plane-tilt"),
+    ),
   );
   return {
     form,
+    /** What the field is for. @param {string} label */
+    label(label) {
+      text.placeholder = label;
+      text.setAttribute("aria-label", label);
+    },
+    focus: () => text.focus(),
     /** Put a text back to work on it. @param {string} written */
     edit(written) {
       text.value = [text.value, written].filter(Boolean).join("\n");

@@ -33,3 +33,23 @@ export function field(label, input, hint = "") {
   if (hint) wrapper.append(element("small", {}, hint));
   return wrapper;
 }
+
+/** A picture beside words, or in place of a label that says the same. @param {string} name */
+export function icon(name) {
+  return element("span", { class: `icon icon-${name}`, "aria-hidden": "true" });
+}
+
+/**
+ * A button that is only a picture.
+ *
+ * @param {string} name of the icon
+ * @param {string} label
+ * @param {Attributes} attributes
+ */
+export function iconButton(name, label, attributes = {}) {
+  return element(
+    "button",
+    { type: "button", class: "quiet square", "aria-label": label, title: label, ...attributes },
+    icon(name),
+  );
+}

@@ -1,20 +1,27 @@
-import { ApiError } from "../api-error.js";
+import { Problem } from "../interact.js";
 import { element, field } from "./element.js";
 
-/** @typedef {import("../api.js").Api} Api */
-/** @typedef {import("../api.js").Session} Session */
 /** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../interact/types.js").Session} Session */
 
 /**
  * Cover the page with a login form until somebody has logged in. What is under it stays as it is.
  *
- * @param {{api: Api, i18n: I18n, page: HTMLElement, again: boolean}} parts `again`: the session has
- *   ended in the middle of something
+ * @param {object} parts
+ * @param {(user: string, password: string) => Promise<Session>} parts.logIn
+ * @param {I18n} parts.i18n
+ * @param {HTMLElement} parts.page
+ * @param {boolean} parts.again the session has ended in the middle of something
  * @returns {Promise<Session>}
  */
-export function logIn({ api, i18n, page, again }) {
+export function askToLogIn({ logIn, i18n, page, again }) {
   return new Promise((resolve) => {
-    const user = element("input", { autocomplete: "username", required: true });
+    const user = element("input", {
+      autocomplete: "username",
+      autocapitalize: "none",
+      spellcheck: "false",
+      required: true,
+    });
     const password = element("input", {
       type: "password",
       autocomplete: "current-password",
@@ -27,12 +34,12 @@ export function logIn({ api, i18n, page, again }) {
       problem.textContent = "";
       button.disabled = true;
       try {
-        const session = await api.logIn(user.value, password.value);
+        const session = await logIn(user.value.trim(), password.value);
         cover.remove();
         page.hidden = false;
         resolve(session);
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
+        if (!(error instanceof Problem)) throw error;
         const wrong = error.status === 401;
         problem.textContent = wrong ? i18n.say("login.wrong") : i18n.explain(error);
         password.select();
@@ -43,11 +50,16 @@ export function logIn({ api, i18n, page, again }) {
     const cover = element(
       "main",
       { class: "login" },
-      element("h1", {}, i18n.say("appName")),
+      element(
+        "header",
+        {},
+        element("img", { src: "/static/icon.svg", alt: "" }),
+        element("h1", {}, i18n.say("appName")),
+        element("p", { class: "soft" }, i18n.say("tagline")),
+      ),
       element(
         "form",
-        { submit, class: "card" },
-        element("h2", {}, i18n.say("login.title")),
+        { submit, class: "card", "aria-label": i18n.say("login.title") },
         ...(again ? [element("p", { role: "status" }, i18n.say("login.again"))] : []),
         field(i18n.say("login.user"), user),
         field(i18n.say("login.password"), password),

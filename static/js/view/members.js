@@ -1,9 +1,9 @@
-import { ApiError } from "../api-error.js";
-import { element, field } from "./element.js";
+import { Problem } from "../interact.js";
+import { element, field, icon, iconButton } from "./element.js";
 
-/** @typedef {import("../api.js").Member} Member */
-/** @typedef {import("../api.js").Role} Role */
 /** @typedef {import("../main.js").Context} Context */
+/** @typedef {import("../interact/types.js").Role} Role */
+/** @typedef {{user: string, role: Role}} Member */
 
 const ROLES = /** @type {Role[]} */ (["participant", "host"]);
 
@@ -13,10 +13,17 @@ const ROLES = /** @type {Role[]} */ (["participant", "host"]);
  * @param {Context} context
  * @param {number} room
  */
-export function membersDialog({ api, i18n }, room) {
-  const list = element("ul", { class: "members" });
+export function membersDialog({ connection, i18n }, room) {
+  const path = `/api/rooms/${room}/members`;
+  const pathOf = (/** @type {string} */ user) => `${path}/${encodeURIComponent(user)}`;
+  const list = element("ul");
   const problem = element("p", { role: "alert", class: "problem" });
-  const user = element("input", { required: true, autocapitalize: "none", spellcheck: "false" });
+  const user = element("input", {
+    required: true,
+    autocapitalize: "none",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const role = element(
     "select",
     {},
@@ -26,54 +33,49 @@ export function membersDialog({ api, i18n }, room) {
     element(
       "li",
       {},
-      element("span", { class: "title" }, member.user),
-      element("span", { class: "mark" }, i18n.say(`role.${member.role}`)),
+      element("span", { class: "grow" }, member.user),
       element(
-        "button",
-        {
-          type: "button",
-          "aria-label": i18n.say("members.removeWho", { user: member.user }),
-          click: () => change(() => api.removeMember(room, member.user)),
-        },
-        i18n.say("members.remove"),
+        "span",
+        { class: member.role === "host" ? "mark host" : "mark" },
+        i18n.say(`role.${member.role}`),
       ),
+      iconButton("trash", i18n.say("members.removeWho", { user: member.user }), {
+        click: () => change(() => connection.call("DELETE", pathOf(member.user))),
+      }),
     );
   const change = async (/** @type {() => Promise<unknown>} */ call) => {
     problem.textContent = "";
     try {
       await call();
-      list.replaceChildren(...(await api.members(room)).map(item));
+      const { members } = await connection.call("GET", path);
+      list.replaceChildren(...members.map(item));
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof Problem)) throw error;
       problem.textContent = i18n.explain(error);
     }
   };
   const add = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const member = { user: user.value.trim(), role: /** @type {Role} */ (role.value) };
-    await change(() => api.setMember(room, member));
+    const name = user.value.trim();
+    await change(() => connection.call("PUT", pathOf(name), { role: role.value }));
     if (!problem.textContent) user.value = "";
     user.focus();
   };
   const heading = element("h2", { id: "members-title" }, i18n.say("members.title"));
+  const close = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
   const dialog = element(
     "dialog",
-    { class: "card", "aria-labelledby": heading.id },
-    element(
-      "header",
-      {},
-      heading,
-      element("button", { type: "button", click: () => dialog.close() }, i18n.say("close")),
-    ),
-    list,
+    { class: "card members", "aria-labelledby": heading.id },
+    element("header", {}, heading, close),
     element(
       "form",
       { submit: add },
       field(i18n.say("members.user"), user),
       field(i18n.say("members.role"), role),
-      problem,
-      element("button", { class: "primary" }, i18n.say("members.add")),
+      element("button", { class: "primary" }, icon("plus"), i18n.say("members.add")),
     ),
+    problem,
+    list,
   );
   return {
     dialog,

@@ -1,113 +1,112 @@
-import { Live } from "../live.js";
-import { guaranteed } from "../message.js";
-import { untilDone } from "../retry.js";
-import { nap } from "../wait.js";
-import { conversation } from "./conversation.js";
-import { element } from "./element.js";
+import { Classroom } from "../room/classroom.js";
+import { projectorLink, roomLink } from "../route.js";
+import { element, icon, iconButton } from "./element.js";
+import { hostView } from "./host.js";
+import { lineSign } from "./line.js";
 import { membersDialog } from "./members.js";
-import { stateLine } from "./state-line.js";
-import { PanelSwitch } from "./switch.js";
+import { participantView } from "./participant.js";
+import { projectorView } from "./projector.js";
+import { shareDialog } from "./share.js";
 
-/** @typedef {import("../api.js").Audience} Audience */
-/** @typedef {import("../api.js").Room} Room */
-/** @typedef {import("../live.js").State} State */
-/** @typedef {import("../live.js").Subscription} Subscription */
 /** @typedef {import("../main.js").Context} Context */
-/** @typedef {import("../stream.js").Stream} Stream */
-
-/** Messages of the private queue that may be on their way to one page. */
-const PREFETCH = "50";
-const AUDIENCES = /** @type {Audience[]} */ (["public", "private"]);
+/** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
 
 /**
- * A room: its public and its private stream, kept live.
+ * A room, as its participant, its host, or the class sees it.
  *
  * @param {Context} context
  * @param {number} number
- * @param {AbortSignal} signal ends it
+ * @param {{projected: boolean, signal: AbortSignal}} how the signal ends it
  * @returns {HTMLElement}
  */
-export function roomView(context, number, signal) {
-  const { api, i18n } = context;
-  const patience = context.patience(signal);
+export function roomView(context, number, { projected, signal }) {
+  const { i18n, me } = context;
+  const page = element("div", { class: "room" });
   const title = element("h1", {}, "…");
-  const bar = element("header", { class: "bar" }, backLink(i18n.say("room.back")), title);
-  const state = stateLine(i18n);
-  const view = element("div", { class: "page room" }, bar, state.line);
-  const run = (/** @type {Promise<unknown>} */ task) => context.run(task, signal, state.failed);
+  const present = element("p", { class: "soft" });
+  const names = element("div", { class: "names" }, title, present);
+  const back = element(
+    "a",
+    {
+      ...{ href: "#/", class: "button quiet square back" },
+      ...{ "aria-label": i18n.say("room.back"), title: i18n.say("room.back") },
+    },
+    icon("caret-left"),
+  );
+  const bar = element("header", { class: "bar" }, back, names);
+  const line = lineSign(i18n);
+  page.append(bar, line.root);
 
   const open = async () => {
-    const room = await untilDone(() => api.room(number), patience, state.failed);
-    title.textContent = room.title;
-    document.title = `${room.title} · ${i18n.say("appName")}`;
-    if (room.role === "host") {
-      const members = membersDialog(context, number);
-      const click = members.open;
-      bar.append(element("button", { type: "button", click }, i18n.say("members.title")));
-      view.append(members.dialog);
-    }
-    const conversations = AUDIENCES.map((audience) =>
-      conversation(context, { room, audience, patience, run }),
-    );
-    const panels = conversations.map(({ panel }) => panel);
-    const sections = panels.map(({ section }) => section);
-    view.append(
-      new PanelSwitch(i18n, panels).nav,
-      element("main", { class: "panels" }, ...sections),
-    );
-    const streams = await Promise.all(conversations.map(({ opened }) => opened));
-    if (room.closed_at === null) {
-      await follow(room, streams);
-    } else {
-      for (const panel of panels) panel.close();
-      state.closed();
-    }
-  };
-
-  /** @param {Room} room @param {Stream[]} streams in the order of AUDIENCES */
-  const follow = (room, streams) => {
-    const live = new Live({
-      client: context.stompClient,
-      url: `${location.origin.replace(/^http/, "ws")}/ws`,
-      subscriptions: subscriptions(room, (text) => {
-        const message = guaranteed(text);
-        if (message) streams[AUDIENCES.indexOf(message.audience)]?.receive(message);
-      }),
-      changed: (now) => {
-        state.live(now);
-        if (now.name === "connected") for (const stream of streams) run(stream.catchUp());
-      },
-      session: () => api.session(),
-      nap,
-      patience,
+    const info = await context.untilDone(() => context.room(number).info(), signal);
+    const { connection } = context;
+    title.textContent = info.title;
+    document.title = `${info.title} · ${i18n.say("appName")}`;
+    const classroom = new Classroom({ connection, info, me: me.user, signal });
+    const address = new URL(roomLink(number), location.href).href;
+    const view = choose(classroom, address);
+    const update = () => {
+      present.textContent = classroom.present.length
+        ? i18n.say("room.present", { count: classroom.present.length })
+        : "";
+      line.update(classroom.lineState);
+      view.update();
+    };
+    let isDue = false;
+    classroom.addEventListener("change", () => {
+      if (isDue) return;
+      isDue = true;
+      requestAnimationFrame(() => {
+        isDue = false;
+        if (!signal.aborted) update();
+      });
     });
-    return live.run();
+    update();
+    await classroom.open({ asDesk: classroom.isHost && !projected });
   };
 
-  run(open());
-  return view;
-}
+  /** @param {Classroom} classroom @param {string} address */
+  const choose = (classroom, address) => {
+    if (!classroom.isHost) {
+      const view = participantView(i18n, classroom);
+      page.append(view.main);
+      return view;
+    }
+    if (projected) {
+      const view = projectorView(i18n, classroom, address);
+      page.classList.add("projector");
+      bar.append(element("p", { class: "soft address" }, address));
+      page.append(view.main);
+      return view;
+    }
+    const view = hostView(i18n, classroom);
+    const share = shareDialog(i18n, address);
+    const members = membersDialog(context, number);
+    const label = i18n.say("projector.open");
+    bar.append(
+      element(
+        "a",
+        {
+          ...{ href: projectorLink(number), target: "_blank", class: "button quiet square" },
+          ...{ "aria-label": label, title: label },
+        },
+        icon("projector-screen-chart"),
+      ),
+      iconButton("qr-code", i18n.say("share.title"), { click: share.open }),
+      iconButton("users", i18n.say("members.title"), { click: members.open }),
+    );
+    page.classList.add("hosting");
+    page.append(view.nav, view.main, share.dialog, members.dialog);
+    return view;
+  };
 
-/** @param {string} label */
-function backLink(label) {
-  return element("a", { href: "#/", class: "back", "aria-label": label, title: label }, "‹");
-}
-
-/**
- * The queue serves one page at a time and keeps what no host has seen; the private topic shows it to
- * all hosts at once.
- *
- * @param {Room} room
- * @param {(body: string) => void} received
- * @returns {Subscription[]}
- */
-function subscriptions({ destinations }, received) {
-  const { public: all, private: hosts, queue } = destinations;
-  const wanted = [{ destination: all, headers: {}, received }];
-  if (hosts) wanted.push({ destination: hosts, headers: {}, received });
-  if (queue) {
-    const headers = { ack: "client-individual", "prefetch-count": PREFETCH };
-    wanted.push({ destination: queue, headers, received });
-  }
-  return wanted;
+  context.run(open(), signal, (problem) => {
+    const isStranger = problem.code === "access_refused";
+    const text = isStranger
+      ? i18n.say("room.noMember", { user: me.user })
+      : i18n.explain(problem);
+    title.textContent = i18n.say("appName");
+    page.append(element("main", { class: "start" }, element("p", { role: "alert" }, text)));
+  });
+  return page;
 }

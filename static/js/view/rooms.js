@@ -1,119 +1,106 @@
-import { ApiError } from "../api-error.js";
-import { participants } from "../participants.js";
-import { untilDone } from "../retry.js";
 import { roomLink } from "../route.js";
-import { nap } from "../wait.js";
-import { element, field } from "./element.js";
+import { element, icon, iconButton } from "./element.js";
+import { newRoomDialog } from "./new-room.js";
 
-/** @typedef {import("../api.js").Room} Room */
-/** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
+/** @typedef {import("../main.js").Context} Context */
+/** @typedef {import("../interact.js").Problem} Problem */
 
 const MAY_CREATE = ["host", "admin"];
 /** Milliseconds until the list is read again: others may have added the user to a room. */
 const REFRESH = 15_000;
 
 /**
- * The rooms of the user, and for hosts a form for a new one.
+ * The rooms of the user; hosts may make a new one.
  *
  * @param {Context} context
  * @param {AbortSignal} signal ends it
  * @returns {HTMLElement}
  */
 export function roomsView(context, signal) {
-  const { api, i18n, me, patience } = context;
+  const { i18n, me } = context;
   document.title = i18n.say("rooms.title");
   const list = element("ul", { class: "rooms" });
-  const note = element("p", { role: "status" }, i18n.say("loading"));
-  const failed = (/** @type {ApiError} */ problem) => {
+  const note = element("p", { role: "status", class: "soft" }, i18n.say("loading"));
+  const nothing = element(
+    "div",
+    { class: "nothing", hidden: true },
+    element("p", {}, i18n.say("rooms.none")),
+    element("p", { class: "soft" }, i18n.say("rooms.noneHint", { user: me.user })),
+  );
+  const failed = (/** @type {Problem} */ problem) => {
     note.textContent = i18n.explain(problem);
   };
-  const leave = () => {
-    location.hash = "";
-    location.reload();
-  };
-  const follow = async () => {
-    for (;;) {
-      const rooms = await untilDone(() => api.rooms(), patience(signal), failed);
-      note.textContent = rooms.length ? "" : i18n.say("rooms.none");
-      show(rooms);
-      await nap(REFRESH, signal);
-    }
-  };
   let shown = "";
-  const show = (/** @type {Room[]} */ rooms) => {
+  const show = (/** @type {RoomInfo[]} */ rooms) => {
+    note.textContent = "";
+    nothing.hidden = rooms.length > 0;
     // Made anew only if something changed: the focus may be on an item.
     if (shown === JSON.stringify(rooms)) return;
     shown = JSON.stringify(rooms);
-    list.replaceChildren(...rooms.map((room) => roomItem(room, i18n)));
+    // The open ones first, the newest of them on top.
+    const order = [...rooms].sort(
+      (a, b) => Number(a.closed_at !== null) - Number(b.closed_at !== null) || b.id - a.id,
+    );
+    list.replaceChildren(...order.map((room) => roomItem(room, i18n)));
+  };
+  const follow = async () => {
+    for (;;) {
+      const { rooms } = await context.untilDone(
+        () => context.connection.call("GET", "/api/rooms"),
+        signal,
+        failed,
+      );
+      show(rooms);
+      await context.nap(REFRESH, signal);
+    }
   };
   context.run(follow(), signal, failed);
-  const view = element(
-    "div",
-    { class: "page" },
+
+  const main = element("main", {}, note, list, nothing);
+  const bar = element(
+    "header",
+    { class: "bar" },
     element(
-      "header",
-      { class: "bar" },
+      "div",
+      { class: "names" },
       element("h1", {}, i18n.say("rooms.title")),
-      element("span", { class: "me" }, me.user),
+      element("p", { class: "soft" }, me.user),
+    ),
+  );
+  const page = element("div", { class: "list" }, bar, main);
+  if (me.roles.some((role) => MAY_CREATE.includes(role))) {
+    const create = newRoomDialog(context);
+    bar.append(
       element(
         "button",
-        { type: "button", click: () => void api.logOut().then(leave, failed) },
-        i18n.say("logOut"),
+        { type: "button", class: "primary", click: create.open },
+        icon("plus"),
+        i18n.say("rooms.create"),
       ),
-    ),
-    element("main", {}, note, list),
-  );
-  if (me.roles.some((role) => MAY_CREATE.includes(role))) {
-    view.lastElementChild?.append(newRoomForm(context));
+    );
+    page.append(create.dialog);
   }
-  return view;
+  const leave = () => void context.logOut().catch(failed);
+  bar.append(iconButton("sign-out", i18n.say("logOut"), { click: leave }));
+  return page;
 }
 
-/** @param {Room} room @param {I18n} i18n */
+/** @param {RoomInfo} room @param {I18n} i18n */
 function roomItem({ id, title, role, closed_at }, i18n) {
   const marks = [];
-  if (role) marks.push(i18n.say(`role.${role}`));
-  if (closed_at) marks.push(i18n.say("closed"));
+  if (closed_at) marks.push(element("span", { class: "mark" }, i18n.say("closed")));
+  if (role === "host") marks.push(element("span", { class: "mark host" }, i18n.say("role.host")));
   return element(
     "li",
-    {},
+    { class: closed_at ? "closed" : "" },
     element(
       "a",
       { href: roomLink(id) },
-      element("span", { class: "title" }, title),
-      ...marks.map((mark) => element("span", { class: "mark" }, mark)),
+      icon("chat-circle-text"),
+      element("span", { class: "name" }, title),
+      ...marks,
     ),
-  );
-}
-
-/** @param {Context} context */
-function newRoomForm({ api, i18n }) {
-  const title = element("input", { required: true, maxlength: "200" });
-  const names = element("textarea", { rows: "3", autocapitalize: "none", spellcheck: "false" });
-  const problem = element("p", { role: "alert", class: "problem" });
-  const button = element("button", { class: "primary" }, i18n.say("rooms.submit"));
-  const submit = async (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    problem.textContent = "";
-    button.disabled = true;
-    try {
-      const room = await api.createRoom(title.value, participants(names.value));
-      location.hash = roomLink(room.id);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      problem.textContent = i18n.explain(error);
-    } finally {
-      button.disabled = false;
-    }
-  };
-  return element(
-    "form",
-    { submit, class: "card" },
-    element("h2", {}, i18n.say("rooms.create")),
-    field(i18n.say("rooms.name"), title),
-    field(i18n.say("rooms.participants"), names, i18n.say("rooms.participantsHint")),
-    problem,
-    button,
   );
 }

@@ -1,13 +1,13 @@
 """One person at the page."""
 
 import re
-from typing import Literal
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, expect
 
 from tests.acceptance.browser.accounts import PASSWORD
 
-Part = Literal["Everyone", "Ask the host", "Questions"]
+#: Milliseconds for what has to go through gateway and cluster, and may meet a dead node.
+PATIENCE = 30_000
 
 
 class Visitor:
@@ -29,30 +29,73 @@ class Visitor:
 
     def create_room(self, title: str, *participants: str) -> str:
         """The room's path."""
-        self.page.get_by_label("Title").fill(title)
-        self.page.get_by_label("Participants").fill("\n".join(participants))
-        self.page.get_by_role("button", name="Create the room").click()
+        self.page.get_by_role("button", name="New room").click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_label("Title").fill(title)
+        dialog.get_by_label("Participants").fill("\n".join(participants))
+        dialog.get_by_role("button", name="Create the room").click()
         self.is_connected()
         return "/#" + self.page.url.partition("#")[2]
 
     def is_connected(self) -> None:
-        expect(self.page.get_by_text("Connected", exact=True)).to_be_visible(timeout=30_000)
+        """The line is up, and what was said so far is here."""
+        expect(self.page.locator("[data-line=live]")).to_be_attached(timeout=PATIENCE)
+        expect(self._log.and_(self.page.locator("[aria-busy=false]"))).to_be_attached(
+            timeout=PATIENCE
+        )
 
-    def part(self, name: Part) -> Locator:
+    def part(self, name: str) -> Locator:
         return self.page.get_by_role("region", name=name)
 
-    def say(self, part: Part, text: str) -> None:
-        """Written into the field of a part, and sent with Enter."""
-        field = self.part(part).get_by_role("textbox")
+    def say(self, text: str) -> None:
+        """Written into the field, and sent with Enter."""
+        field = self.part("Talk").get_by_role("textbox")
         field.fill(text)
         field.press("Enter")
 
-    def reads(self, part: Part, *texts: str) -> None:
-        """Exactly these messages stand in a part, in this order, none on its way any more."""
-        expect(self.part(part).locator("li .text")).to_have_text(
-            [re.compile("^" + re.escape(text) + "$") for text in texts], timeout=30_000
+    def ask(self, text: str) -> None:
+        """Asked of the host, by a participant."""
+        self.page.get_by_text("Host only", exact=True).click()
+        self.say(text)
+        self.page.get_by_text("Everyone", exact=True).click()
+
+    def reads(self, *texts: str) -> None:
+        """Exactly these messages stand in the conversation, in this order, none on its way."""
+        self._lists(self._log.locator(".text"), texts)
+        expect(self.page.locator("li.letter")).to_have_count(0, timeout=PATIENCE)
+
+    def has_questions(self, *texts: str) -> None:
+        """Exactly these wait for the host."""
+        self._lists(self.part("Questions").locator(".question .text"), texts)
+
+    def starts_poll(self, question: str, *options: str) -> None:
+        part = self.part("Poll")
+        part.get_by_label("Question").fill(question)
+        for _ in options[2:]:
+            part.get_by_role("button", name="Add a choice").click()
+        for letter, option in zip("ABCDEFGH", options, strict=False):
+            part.get_by_label(f"Choice {letter}", exact=True).fill(option)
+        part.get_by_role("button", name="Start the poll").click()
+
+    def votes(self, option: str) -> None:
+        """One tap, and it counts."""
+        part = self.part("Poll")
+        part.get_by_role("button", name=option).click()
+        expect(part.get_by_role("button", name=option)).to_have_attribute("aria-pressed", "true")
+        expect(part.get_by_text("Your answer counts.")).to_be_visible(timeout=PATIENCE)
+
+    def sees_votes(self, *counts: str, part: str = "Poll") -> None:
+        """The chart's numbers, from the first option on, e.g. `2 (67%)`."""
+        self._lists(self.part(part).locator(".chart .count:visible"), counts)
+
+    def _lists(self, items: Locator, texts: tuple[str, ...]) -> None:
+        expect(items).to_have_text(
+            [re.compile("^" + re.escape(text) + "$") for text in texts], timeout=PATIENCE
         )
-        expect(self.part(part).locator("li.letter")).to_have_count(0, timeout=30_000)
+
+    @property
+    def _log(self) -> Locator:
+        return self.page.get_by_role("log", name="Talk")
 
     def _listen(self, message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:

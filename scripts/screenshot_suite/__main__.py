@@ -1,0 +1,84 @@
+"""The command line of `scripts/screenshots`."""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from devenv import packages, vendor
+from devenv.errors import SetupError
+from screenshot_suite import audience, shots
+from screenshot_suite.lesson import SCRIPTS, Lesson
+from screenshot_suite.shots import Camera, Shot, View
+from screenshot_suite.stage import Stage, running
+
+_RUN = Path(__file__).parents[2] / ".run" / "screenshots"
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+
+
+def main() -> int:
+    """Take all pictures, or those of the languages, schemes and sizes named."""
+    options = _options()
+    folder: Path = options.out
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        packages.ensure(["chromium", "npm", "rabbitmq-server"], _say)
+        vendor.ensure(_say)
+        with running(_RUN, _say) as stage, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=_FLAGS
+            )
+            for language in options.language:
+                _take_all(browser, stage, language, options)
+            browser.close()
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    _say(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/screenshots", description="Pictures of every page, from a lively room."
+    )
+    parser.add_argument("--out", type=Path, default=_RUN / "pictures", help="where they go")
+    for name, values in (
+        ("language", shots.LOCALES),
+        ("scheme", shots.SCHEMES),
+        ("size", shots.SIZES),
+    ):
+        parser.add_argument(f"--{name}", nargs="+", choices=[*values], default=[*values])
+    return parser.parse_args()
+
+
+def _take_all(browser: Browser, stage: Stage, language: str, options: argparse.Namespace) -> None:
+    lesson = Lesson(stage, SCRIPTS[language])
+    lesson.begin()
+    with browser.new_context() as room:
+        audience.seat(room.new_page(), lesson)
+        views = [View(language, scheme, size) for scheme in options.scheme for size in options.size]
+        for wanted in (shots.WHILE_THE_POLL_IS_OPEN, shots.AFTER_THE_POLL):
+            if wanted is shots.AFTER_THE_POLL:
+                lesson.end_poll()
+            for view in views:
+                _say(view.suffix)
+                _take(Camera(browser, lesson, view, options.out), lesson, wanted)
+
+
+def _take(camera: Camera, lesson: Lesson, wanted: tuple[Shot, ...]) -> None:
+    try:
+        for shot in wanted:
+            shot(camera, lesson)
+    finally:
+        camera.close()
+
+
+def _say(text: str) -> None:
+    print(f"· {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

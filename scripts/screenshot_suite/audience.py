@@ -1,0 +1,20 @@
+"""Pupils who are there: connections of the browser library, all in one page."""
+
+from playwright.sync_api import Page
+
+from screenshot_suite.lesson import Lesson
+
+_ARRIVE = """
+async ({room, tokens}) => {
+  const { connect } = await import("/static/js/interact.js");
+  globalThis.seats = tokens.map((token) => connect({ token }));
+  await Promise.all(seats.map((seat) => seat.room(room).subscribe(() => {}).ready));
+}
+"""
+
+
+def seat(page: Page, lesson: Lesson) -> None:
+    """All pupils but the first one, whose page is a real one, come into the room."""
+    tokens = [lesson.stage.token(user) for user in lesson.script.pupils[1:]]
+    page.goto(lesson.stage.url)
+    page.evaluate(_ARRIVE, {"room": lesson.room, "tokens": tokens})

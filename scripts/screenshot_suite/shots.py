@@ -1,0 +1,163 @@
+"""Which pictures there are, and how each is taken."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from devenv.errors import SetupError
+from screenshot_suite.lesson import Lesson
+
+LOCALES = {"en": "en-GB", "ko": "ko-KR"}
+SCHEMES = ("light", "dark")
+#: By name: width and height in CSS pixels.
+SIZES = {"phone": (360, 740), "wide": (1280, 800)}
+
+
+@dataclass(frozen=True)
+class View:
+    """Language, colour scheme and size of a picture."""
+
+    language: str
+    scheme: str
+    size: str
+
+    @property
+    def suffix(self) -> str:
+        return f"{SIZES[self.size][0]}-{self.scheme}-{self.language}"
+
+
+class Camera:
+    """Takes pictures of pages as somebody sees them, into `folder`."""
+
+    def __init__(self, browser: Browser, lesson: Lesson, view: View, folder: Path) -> None:
+        self._browser = browser
+        self._lesson = lesson
+        self._view = view
+        self._folder = folder
+        self._signed_in: dict[str, BrowserContext] = {}
+
+    @property
+    def is_phone(self) -> bool:
+        return self._view.size == "phone"
+
+    def take(self, name: str, page: Page) -> None:
+        page.evaluate("document.fonts.ready")
+        page.screenshot(
+            path=self._folder / f"{name}-{self._view.suffix}.png",
+            animations="disabled",
+            caret="hide",
+        )
+
+    @contextmanager
+    def stranger(self) -> Iterator[Page]:
+        """The page of somebody who is not logged in."""
+        context = self._context()
+        yield self._open(context, "/")
+        context.close()
+
+    def open(self, user: str, path: str) -> Page:
+        """A page of somebody who is logged in."""
+        if user not in self._signed_in:
+            context = self._signed_in[user] = self._context()
+            answer = context.request.post(
+                f"{self._lesson.stage.url}/api/session",
+                data={"user": user, "password": self._lesson.stage.password},
+            )
+            if not answer.ok:
+                raise SetupError(f"{user} cannot log in: {answer.text()}")
+        return self._open(self._signed_in[user], path)
+
+    def room(self, user: str, suffix: str = "") -> Page:
+        """The room's page, live."""
+        page = self.open(user, f"/#/rooms/{self._lesson.room}{suffix}")
+        expect(page.locator("[data-line=live]")).to_be_attached(timeout=20_000)
+        expect(page.locator("[role=log][aria-busy=false]")).to_be_attached()
+        # PRES expect(page.locator(".bar .soft")).not_to_be_empty()
+        return page
+
+    def close(self) -> None:
+        for context in self._signed_in.values():
+            context.close()
+
+    def _context(self) -> BrowserContext:
+        width, height = SIZES[self._view.size]
+        return self._browser.new_context(
+            locale=LOCALES[self._view.language],
+            color_scheme=self._view.scheme,  # type: ignore[arg-type]
+            viewport={"width": width, "height": height},
+            is_mobile=self.is_phone,
+            has_touch=self.is_phone,
+            device_scale_factor=2 if self.is_phone else 1,
+            reduced_motion="reduce",
+        )
+
+    def _open(self, context: BrowserContext, path: str) -> Page:
+        page = context.new_page()
+        page.goto(self._lesson.stage.url + path)
+        return page
+
+
+def _login(camera: Camera, lesson: Lesson) -> None:
+    with camera.stranger() as page:
+        expect(page.get_by_role("form")).to_be_visible()
+        camera.take("login", page)
+
+
+def _rooms(camera: Camera, lesson: Lesson) -> None:
+    page = camera.open(lesson.script.teacher, "/")
+    expect(page.locator(".rooms a")).to_have_count(len(lesson.script.other_titles) + 1)
+    camera.take("rooms", page)
+    page.locator(".bar .primary").click()
+    camera.take("rooms-new", page)
+
+
+def _participant(camera: Camera, lesson: Lesson) -> None:
+    page = camera.room(lesson.script.pupils[0])
+    expect(page.locator(".option")).to_have_count(len(lesson.script.options))
+    camera.take("participant", page)
+    page.locator(".choice label").nth(1).click()
+    page.locator(".composer textarea").fill(lesson.script.asked[0][1])
+    camera.take("participant-asks", page)
+
+
+def _host(camera: Camera, lesson: Lesson) -> None:
+    page = camera.room(lesson.script.teacher)
+    if camera.is_phone:
+        for name, tab in zip(
+            ("talk", "poll", "questions", "people"), page.locator(".tabs button").all(), strict=True
+        ):
+            tab.click()
+            camera.take(f"host-{name}", page)
+    else:
+        camera.take("host", page)
+    for name, icon in (("share", "qr-code"), ("members", "users")):
+        page.locator(f".bar button:has(.icon-{icon})").click()
+        page.wait_for_timeout(150)
+        camera.take(f"host-{name}", page)
+        page.locator("dialog[open] header button").click()
+
+
+def _projector(camera: Camera, lesson: Lesson) -> None:
+    page = camera.room(lesson.script.teacher, "/projector")
+    expect(page.locator(".stage .chart")).to_be_visible()
+    camera.take("projector", page)
+
+
+def _result(camera: Camera, lesson: Lesson) -> None:
+    page = camera.room(lesson.script.pupils[0])
+    expect(page.locator(".entry.result")).to_be_visible()
+    camera.take("participant-result", page)
+    page = camera.room(lesson.script.teacher)
+    if camera.is_phone:
+        page.locator(".tabs button").nth(1).click()
+    camera.take("host-result", page)
+
+
+Shot = Callable[[Camera, Lesson], None]
+
+#: The dashboard's page goes here.
+WHILE_THE_POLL_IS_OPEN: tuple[Shot, ...] = (_login, _rooms, _participant, _host, _projector)
+AFTER_THE_POLL: tuple[Shot, ...] = (_result,)

@@ -1,0 +1,34 @@
+/** What the letters that are on their way mean. Pure. */
+
+/** @typedef {import("../interact/types.js").Letter} Letter */
+
+/**
+ * The newest letter of a type that may still arrive.
+ *
+ * @param {readonly Letter[]} letters
+ * @param {string} type
+ * @param {(body: any) => boolean} matches
+ * @returns {Letter | null}
+ */
+export function letterFor(letters, type, matches) {
+  return (
+    letters.findLast(
+      (letter) => letter.type === type && letter.state !== "refused" && matches(letter.body),
+    ) ?? null
+  );
+}
+
+/** Shown among the messages from the moment they are written. */
+const SPOKEN = new Set(["message", "question", "answer"]);
+
+/** Those that are read like messages, and whatever was refused. @param {readonly Letter[]} letters */
+export function shownLetters(letters) {
+  return letters.filter(({ type, state }) => SPOKEN.has(type) || state === "refused");
+}
+
+/** What a letter says, for who wrote it. @param {Letter} letter @returns {string} */
+export function wordsOf({ type, body }) {
+  if (type === "poll" || type === "poll-closed") return body.question;
+  if (typeof body === "string") return body;
+  return body.text ?? "";
+}

@@ -1,0 +1,103 @@
+import { wordsOf } from "../room/letters.js";
+import { chart } from "./chart.js";
+import { element, icon } from "./element.js";
+
+/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../interact/types.js").Letter} Letter */
+/** @typedef {import("../room/state.js").Entry} Entry */
+/** @typedef {import("../room/state.js").Question} Question */
+/** @typedef {(Entry & {chosen?: number | null}) | (Question & {kind: "question"})} Shown */
+
+/**
+ * What is read in the conversation, as elements.
+ *
+ * @param {I18n} i18n
+ * @param {string | null} me who is called "You"; nobody where all look
+ */
+export function entryItems(i18n, me) {
+  const by = (/** @type {Shown} */ { kind, sender, sentAt }) => {
+    const line = element(
+      "p",
+      { class: "by" },
+      element("strong", {}, sender === me ? i18n.say("talk.me") : sender),
+    );
+    if (kind === "question") line.append(icon("lock-simple"), i18n.say("talk.private"));
+    if (kind === "answer") line.append(i18n.say("talk.answer"));
+    line.append(element("time", { datetime: sentAt }, i18n.time(new Date(sentAt), new Date())));
+    return line;
+  };
+
+  /** @type {Record<string, (entry: any) => (Node | string)[]>} */
+  const CONTENT = {
+    text: (entry) => [by(entry), element("p", { class: "text" }, entry.text)],
+    question: (entry) => [by(entry), element("p", { class: "text" }, entry.text)],
+    answer: (entry) => [
+      by(entry),
+      element("blockquote", {}, entry.quote),
+      element("p", { class: "text" }, entry.text),
+    ],
+    poll: ({ question }) => [
+      icon("chart-bar-horizontal"),
+      " ",
+      i18n.say("talk.pollBegan", { question }),
+    ],
+    result: ({ question, options, totals, chosen }) => {
+      const bars = chart(i18n, options);
+      bars.update(totals, chosen);
+      return [
+        element("p", { class: "by" }, i18n.say("talk.result")),
+        element("h2", {}, question),
+        bars.root,
+      ];
+    },
+  };
+
+  return {
+    /** @param {Shown} entry */
+    entry(entry) {
+      const { kind, sender } = entry;
+      const classes = ["entry", kind === "text" ? "said" : kind];
+      if (kind === "question") classes.push("private");
+      if (sender === me && kind !== "poll" && kind !== "result") classes.push("own");
+      return element("li", { class: classes.join(" ") }, ...CONTENT[kind](entry));
+    },
+
+    /**
+     * @param {Letter} letter
+     * @param {{edit: ((text: string) => void) | null, forget: () => void}} acts
+     */
+    letter(letter, { edit, forget }) {
+      const { audience, state, problem, body } = letter;
+      const words = wordsOf(letter);
+      const isRefused = state === "refused";
+      const note = isRefused
+        ? i18n.say("letter.refused", { why: problem ? i18n.explain(problem) : "" })
+        : i18n.say("letter.sending");
+      const item = element(
+        "li",
+        { class: `entry own letter ${audience} ${state}` },
+        element("p", { class: "by" }, element("strong", {}, i18n.say("talk.me"))),
+        ...(body?.quote ? [element("blockquote", {}, body.quote)] : []),
+        element("p", { class: "text" }, words),
+        element(
+          "p",
+          { class: "by note", role: isRefused ? "alert" : "status" },
+          icon(isRefused ? "warning-circle" : "clock"),
+          note,
+        ),
+      );
+      if (isRefused) {
+        const change = () => {
+          forget();
+          edit?.(words);
+        };
+        const button = (/** @type {string} */ key, /** @type {() => void} */ click) =>
+          element("button", { type: "button", click }, i18n.say(key));
+        const row = element("div", { class: "row" }, button("letter.drop", forget));
+        if (edit && words) row.append(button("letter.edit", change));
+        item.append(row);
+      }
+      return item;
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { Problem } from "../interact.js";
+import { participants } from "../participants.js";
+import { roomLink } from "../route.js";
+import { element, field, iconButton } from "./element.js";
+
+/** @typedef {import("../main.js").Context} Context */
+
+/** A dialog in which a host makes a room. @param {Context} context */
+export function newRoomDialog({ connection, i18n }) {
+  const title = element("input", { required: true, maxlength: "200", autocomplete: "off" });
+  const names = element("textarea", { rows: "4", autocapitalize: "none", spellcheck: "false" });
+  const problem = element("p", { role: "alert", class: "problem" });
+  const button = element("button", { class: "primary" }, i18n.say("rooms.submit"));
+  const submit = async (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    button.disabled = true;
+    try {
+      const wanted = { title: title.value.trim(), members: participants(names.value) };
+      const room = await connection.call("POST", "/api/rooms", wanted);
+      location.hash = roomLink(room.id);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      problem.textContent = i18n.explain(error);
+    } finally {
+      button.disabled = false;
+    }
+  };
+  const heading = element("h2", { id: "new-room-title" }, i18n.say("rooms.create"));
+  const close = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
+  const dialog = element(
+    "dialog",
+    { class: "card", "aria-labelledby": heading.id },
+    element("header", {}, heading, close),
+    element(
+      "form",
+      { submit },
+      field(i18n.say("rooms.name"), title),
+      field(i18n.say("rooms.participants"), names, i18n.say("rooms.participantsHint")),
+      problem,
+      button,
+    ),
+  );
+  return { dialog, open: () => dialog.showModal() };
+}

@@ -1,0 +1,96 @@
+import { choiceOf, hasHandUp, openPoll, withQuestions } from "../room/select.js";
+import { ballot } from "./ballot.js";
+import { claps } from "./claps.js";
+import { composer } from "./composer.js";
+import { element, iconButton } from "./element.js";
+import { Timeline } from "./timeline.js";
+
+/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+
+/** What a participant has in hand: the poll, the conversation, and a field. @param {I18n} i18n @param {Classroom} classroom */
+export function participantView(i18n, classroom) {
+  const poll = ballot(i18n, (poll, option) => classroom.vote(poll, option));
+  const timeline = new Timeline(i18n, classroom);
+  const applause = claps(i18n);
+  classroom.addEventListener("clap", () => applause.show());
+
+  let toHosts = false;
+  const field = composer({
+    button: i18n.say("send"),
+    send: (text) => (toHosts ? classroom.ask(text) : classroom.say(text)),
+  });
+  timeline.edit = field.edit;
+  const hand = iconButton("hand-palm", i18n.say("hand.raise"), {
+    class: "square act",
+    "aria-pressed": "false",
+    click: () => classroom.raiseHand(hand.getAttribute("aria-pressed") !== "true"),
+  });
+  const clap = iconButton("hands-clapping", i18n.say("clap"), {
+    class: "square act",
+    click: () => classroom.clap(),
+  });
+  const address = (/** @type {boolean} */ hosts) => {
+    toHosts = hosts;
+    writing.classList.toggle("private", hosts);
+    field.label(i18n.say(hosts ? "talk.writeToHosts" : "talk.writeToAll"));
+  };
+  const audience = (/** @type {string} */ key, /** @type {boolean} */ hosts) =>
+    element(
+      "label",
+      {},
+      element("input", { type: "radio", name: "to", checked: !hosts, change: () => address(hosts) }),
+      i18n.say(key),
+    );
+  const writing = element(
+    "div",
+    { class: "writing" },
+    timeline.newest,
+    element(
+      "div",
+      { class: "row" },
+      element(
+        "div",
+        { class: "choice", role: "radiogroup", "aria-label": i18n.say("talk.to") },
+        audience("talk.toAll", false),
+        audience("talk.toHosts", true),
+      ),
+      hand,
+      clap,
+    ),
+    field.form,
+  );
+  address(false);
+  const talk = element(
+    "section",
+    { class: "talk", "aria-label": i18n.say("talk.title") },
+    timeline.scroller,
+    ...(classroom.isReadOnly ? [] : [writing]),
+  );
+  // Told by voice, and seen by the button.
+  const told = element("p", { class: "hidden-text", role: "status" });
+  const main = element("main", { class: "participant" }, poll.root, talk, applause.root, told);
+
+  return {
+    main,
+    update() {
+      const { room, me } = classroom;
+      const asked = classroom.isReadOnly ? null : openPoll(room);
+      poll.update(
+        asked,
+        asked && choiceOf(room, asked.id, me),
+        asked && classroom.choiceOnItsWay(asked),
+      );
+      const isUp = classroom.handOnItsWay ?? hasHandUp(room, me);
+      if (hand.getAttribute("aria-pressed") !== `${isUp}`) {
+        hand.setAttribute("aria-pressed", `${isUp}`);
+        told.textContent = i18n.say(isUp ? "hand.isUp" : "hand.isDown");
+      }
+      timeline.update(
+        withQuestions(room.entries, room.questions).map((entry) =>
+          entry.kind === "result" ? { ...entry, chosen: choiceOf(room, entry.poll, me) } : entry,
+        ),
+      );
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { raisedHands } from "../room/select.js";
+import { element, icon } from "./element.js";
+import { keyed } from "./keyed.js";
+
+/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("../room/classroom.js").Present} Present */
+/** @typedef {import("../room/state.js").Hand} Hand */
+
+/** Who has a hand up, and who is there. @param {I18n} i18n @param {Classroom} classroom */
+export function people(i18n, classroom) {
+  const hands = element("ol", { class: "hands" });
+  const noHands = element("p", { class: "soft" }, i18n.say("people.noHands"));
+  const present = element("ul", { class: "present" });
+  const alone = element("p", { class: "soft" }, i18n.say("people.alone"));
+  const showHands = keyed(hands, {
+    key: ({ id }) => id,
+    make: (/** @type {Hand} */ hand) =>
+      element(
+        "li",
+        {},
+        icon("hand-palm"),
+        element("strong", {}, hand.sender),
+        element(
+          "button",
+          {
+            type: "button",
+            "aria-label": i18n.say("people.callOnWho", { user: hand.sender }),
+            click: () => classroom.callOn(hand),
+          },
+          i18n.say("people.callOn"),
+        ),
+      ),
+  });
+  const showPresent = keyed(present, {
+    key: ({ user, role }) => `${role} ${user}`,
+    make: (/** @type {Present} */ { user, role }) => {
+      const item = element("li", {}, element("span", { class: "who" }, user));
+      if (role === "host") {
+        item.append(element("span", { class: "mark host" }, i18n.say("role.host")));
+      }
+      return item;
+    },
+  });
+  const root = element(
+    "div",
+    { class: "group" },
+    element("h3", {}, i18n.say("people.hands")),
+    element("div", { role: "log", "aria-label": i18n.say("people.hands") }, noHands, hands),
+    element("h3", {}, i18n.say("people.present")),
+    present,
+    alone,
+  );
+  return {
+    root,
+    /** How many hands are up. */
+    update() {
+      const raised = raisedHands(classroom.room).filter(({ id }) => !classroom.isDealtWith(id));
+      noHands.hidden = raised.length > 0;
+      showHands(raised);
+      showPresent(classroom.present);
+      alone.hidden = classroom.present.length > 1;
+      return raised.length;
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { openQuestions } from "../room/select.js";
+import { element } from "./element.js";
+import { keyed } from "./keyed.js";
+
+/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("../room/state.js").Question} Question */
+
+/**
+ * The questions that wait for a host.
+ *
+ * @param {I18n} i18n
+ * @param {Classroom} classroom
+ * @param {(question: Question) => void} answer
+ */
+export function questionList(i18n, classroom, answer) {
+  const list = element("ol", { class: "questions" });
+  const empty = element("p", { class: "soft" }, i18n.say("questions.empty"));
+  const root = element(
+    "div",
+    { role: "log", "aria-label": i18n.say("questions.title"), class: "group" },
+    empty,
+    list,
+  );
+  const show = keyed(list, {
+    key: ({ id }) => id,
+    make: (/** @type {Question} */ question) => {
+      const { sender, sentAt, text } = question;
+      const button = (/** @type {string} */ action, /** @type {() => void} */ click, label = "") =>
+        element(
+          "button",
+          { type: "button", click, "aria-label": label, class: action },
+          i18n.say(`questions.${action}`),
+        );
+      return element(
+        "li",
+        { class: "question" },
+        element(
+          "p",
+          { class: "by" },
+          element("strong", {}, sender),
+          element("time", { datetime: sentAt }, i18n.time(new Date(sentAt), new Date())),
+        ),
+        element("p", { class: "text" }, text),
+        element(
+          "div",
+          { class: "row" },
+          button("done", () => classroom.setAside(question), i18n.say("questions.doneWith", { text })),
+          button("answer", () => answer(question), i18n.say("questions.answerTo", { text })),
+        ),
+      );
+    },
+  });
+  return {
+    root,
+    /** How many there are. */
+    update() {
+      const questions = openQuestions(classroom.room).filter(({ id }) => !classroom.isDealtWith(id));
+      empty.hidden = questions.length > 0;
+      show(questions);
+      for (const button of list.querySelectorAll("button")) button.hidden = classroom.isReadOnly;
+      return questions.length;
+    },
+  };
+}

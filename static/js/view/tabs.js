@@ -1,0 +1,47 @@
+import { element, icon } from "./element.js";
+
+/** @typedef {{name: string, title: string, icon: string, section: HTMLElement}} Panel */
+
+/**
+ * On narrow screens, chooses the one panel that is shown. Wide ones show all; CSS decides.
+ *
+ * @param {string} label
+ * @param {Panel[]} panels
+ */
+export function tabs(label, panels) {
+  const choose = (/** @type {string} */ chosen) => {
+    for (const { name, section } of panels) {
+      section.classList.toggle("current", name === chosen);
+      buttons.get(name)?.setAttribute("aria-pressed", `${name === chosen}`);
+    }
+  };
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  /** @type {Map<string, HTMLButtonElement>} */
+  const buttons = new Map(
+    panels.map(({ name }) => [
+      name,
+      element("button", { type: "button", click: () => choose(name) }),
+    ]),
+  );
+  const show = (/** @type {Panel} */ { name, title, icon: picture, section }, count = 0) => {
+    const mark = () => (count > 0 ? [element("span", { class: "mark strong" }, `${count}`)] : []);
+    const sign = element("span", { class: "sign" }, icon(picture), ...mark());
+    buttons.get(name)?.replaceChildren(sign, title);
+    section.querySelector("h2")?.replaceChildren(title, ...mark());
+  };
+  for (const panel of panels) show(panel);
+  choose(panels[0].name);
+  return {
+    nav: element("nav", { class: "tabs", "aria-label": label }, ...buttons.values()),
+    choose,
+    /** How much waits in a panel. @param {string} name @param {number} count */
+    count(name, count) {
+      for (const panel of panels) {
+        if (panel.name !== name || counts.get(name) === count) continue;
+        counts.set(name, count);
+        show(panel, count);
+      }
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { shownLetters } from "../room/letters.js";
+import { element, icon } from "./element.js";
+import { entryItems } from "./entry.js";
+import { keyed } from "./keyed.js";
+
+/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../interact/types.js").Letter} Letter */
+/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("./entry.js").Shown} Shown */
+
+/** Pixels from the end at which the reader still follows what comes. */
+const NEAR_END = 80;
+/** Entries that are on the page; the others wait behind a button. */
+const WINDOW = 200;
+
+/**
+ * The conversation. It follows what comes while its end is in sight, and else stays where one reads.
+ */
+export class Timeline {
+  #following = true;
+  #window = WINDOW;
+  #height = 0;
+  #length = 0;
+  #letters = 0;
+  /** Is given a text to work on once more. @type {((text: string) => void) | null} */
+  edit = null;
+
+  /**
+   * @param {I18n} i18n
+   * @param {Classroom} classroom
+   * @param {string | null} me who is called "You"; nobody where all look
+   */
+  constructor(i18n, classroom, me = classroom.me) {
+    this.classroom = classroom;
+    const items = entryItems(i18n, me);
+    const entries = element("ol", {});
+    const letters = element("ol", {});
+    this.showEntries = keyed(entries, {
+      key: (/** @type {Shown} */ { id, ...rest }) => ("chosen" in rest ? `${id} ${rest.chosen}` : id),
+      make: (entry) => items.entry(entry),
+    });
+    this.showLetters = keyed(letters, {
+      key: (/** @type {Letter} */ { id, state }) => `${id} ${state === "refused"}`,
+      make: (letter) =>
+        items.letter(letter, { edit: this.edit, forget: () => classroom.forget(letter) }),
+    });
+    this.log = element(
+      "div",
+      { role: "log", "aria-label": i18n.say("talk.title"), "aria-busy": "true" },
+      entries,
+    );
+    this.empty = element("p", { class: "empty" }, i18n.say("loading"));
+    this.nothing = i18n.say("talk.empty");
+    this.earlier = element(
+      "button",
+      { type: "button", hidden: true, click: () => this.#showEarlier() },
+      i18n.say("talk.earlier"),
+    );
+    this.newest = element(
+      "button",
+      { type: "button", class: "newest", hidden: true, click: () => this.toEnd() },
+      icon("arrow-down"),
+      i18n.say("talk.newest"),
+    );
+    this.scroller = element(
+      "div",
+      { class: "scroller", tabindex: "0", scroll: () => this.#scrolled() },
+      this.earlier,
+      this.empty,
+      this.log,
+      letters,
+    );
+    new ResizeObserver(() => this.#resized()).observe(this.scroller);
+  }
+
+  /** @param {readonly Shown[]} entries */
+  update(entries) {
+    const { classroom, log, scroller } = this;
+    const letters = shownLetters(classroom.letters);
+    // What has arrived while somebody reads further up must not leave the page at its upper end.
+    if (!this.#following && entries.length > this.#length) {
+      this.#window += entries.length - this.#length;
+    }
+    const isNews = entries.length > this.#length;
+    const isMine = letters.length > this.#letters;
+    this.#length = entries.length;
+    this.#letters = letters.length;
+    const top = scroller.scrollTop;
+    this.showEntries(entries.slice(-this.#window));
+    this.showLetters(letters);
+    this.earlier.hidden = entries.length <= this.#window && !classroom.hasEarlier;
+    this.empty.hidden = classroom.isLoaded && entries.length + letters.length > 0;
+    if (classroom.isLoaded) this.empty.textContent = this.nothing;
+    log.setAttribute("aria-busy", `${!classroom.isLoaded}`);
+    if (this.#following || isMine) this.toEnd();
+    else {
+      scroller.scrollTop = top;
+      if (isNews) this.newest.hidden = false;
+    }
+  }
+
+  toEnd() {
+    this.#following = true;
+    this.#window = WINDOW;
+    this.newest.hidden = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  async #showEarlier() {
+    const { scroller, classroom, earlier } = this;
+    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
+    earlier.disabled = true;
+    this.#following = false;
+    try {
+      if (this.#length <= this.#window) await classroom.readEarlier();
+    } finally {
+      earlier.disabled = false;
+    }
+    this.#window += WINDOW;
+    classroom.dispatchEvent(new Event("change"));
+    // Shown with the next frame; then what one reads is where it was.
+    requestAnimationFrame(() => (scroller.scrollTop = scroller.scrollHeight - fromEnd));
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    if (this.#following) this.newest.hidden = true;
+  }
+
+  /** A keyboard or a poll takes room: the lower edge is what stays. */
+  #resized() {
+    const { scroller } = this;
+    const height = scroller.clientHeight;
+    if (height === 0) return;
+    if (this.#following) this.toEnd();
+    else if (this.#height > 0) scroller.scrollTop += this.#height - height;
+    this.#height = height;
+  }
+}
+

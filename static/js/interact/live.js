@@ -100,8 +100,7 @@ export class Live {
         if (!(await this.#recover(end))) return;
       } catch (error) {
         if (signal.aborted || !(error instanceof Problem)) throw error;
-        const { status, code, detail } = error;
-        this.#tell("refused", { code: status, reason: code, detail });
+        this.#tell("refused", { reason: error.code, detail: error.detail });
         return;
       }
     }

@@ -14,17 +14,21 @@ export class Tab {
 
   /** Resolves when others can see that this page lives. @param {AbortSignal} signal ends it */
   live(signal) {
-    return new Promise((resolve) => {
-      if (this.locks === null) {
-        resolve(undefined);
-        return;
-      }
-      const ended = new Promise((end) => signal.addEventListener("abort", end, { once: true }));
-      void this.locks.request(name(this.id), () => {
-        resolve(undefined);
-        return ended;
-      });
-    });
+    const { locks } = this;
+    if (locks === null) return Promise.resolve();
+    return /** @type {Promise<void>} */ (
+      new Promise((resolve) => {
+        const held = () => {
+          resolve();
+          return new Promise((end) => signal.addEventListener("abort", end, { once: true }));
+        };
+        locks.request(name(this.id), held).catch(() => {
+          // A sandboxed frame has the API, but may not use it (Web Locks, "request").
+          this.locks = null;
+          resolve();
+        });
+      })
+    );
   }
 
   /**

@@ -236,6 +236,15 @@ test("without locks a page sends what it finds; the same id makes that harmless"
   assert.equal(new Set(ids).size, 1);
 });
 
+test("a page that may not use locks does without them", async () => {
+  const locks = { request: () => Promise.reject(new DOMException("", "SecurityError")) };
+  const tab = new Tab(locks);
+  await tab.live(new AbortController().signal);
+  let taken = false;
+  await tab.ifGone("another", () => (taken = true));
+  assert.ok(taken);
+});
+
 test("a browser that has no room left still sends", async () => {
   const storage = new MemoryStorage();
   storage.setItem = () => {

@@ -21,18 +21,14 @@ export class Http {
    * @returns {Promise<any>}
    */
   async call(method, path, body) {
+    const token = await this.credentials.token();
     try {
-      return await this.#attempt(method, path, body);
+      return await request(this.line, method, path, { body, token });
     } catch (error) {
       if (!(error instanceof Problem && error.status === 401)) throw error;
-      await this.credentials.renew();
-      return this.#attempt(method, path, body);
+      // Unless another call has renewed it meanwhile.
+      if (token === (await this.credentials.token())) await this.credentials.renew();
+      return request(this.line, method, path, { body, token: await this.credentials.token() });
     }
-  }
-
-  /** @param {string} method @param {string} path @param {object} [body] */
-  async #attempt(method, path, body) {
-    const token = await this.credentials.token();
-    return request(this.line, method, path, { body, token });
   }
 }

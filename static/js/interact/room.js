@@ -209,7 +209,13 @@ export class Room extends EventTarget {
     return this.#outbox.send({ id, audience: "private", type, body });
   }
 
-  /** What the connection's user left behind is sent. @param {string} user @param {Tab} tab */
+  /**
+   * What the connection's user left behind is sent.
+   *
+   * @package
+   * @param {string} user
+   * @param {Tab} tab
+   */
   async restore(user, tab) {
     const { storage } = this.#surroundings;
     if (storage === null) return;
@@ -217,13 +223,13 @@ export class Room extends EventTarget {
     await this.#outbox.keepIn(new LetterStore(storage, prefix, tab));
   }
 
-  /** The line is up again: send what waits, also what other pages have left. */
+  /** The line is up again: send what waits, also what other pages have left. @package */
   resume() {
     this.#outbox.resume();
     return this.#outbox.adopt();
   }
 
-  /** Ask whether something was missed. */
+  /** Ask whether something was missed. @package */
   async catchUp() {
     await Promise.all([...this.#channels.values()].map((channel) => channel.catchUp()));
   }

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import consumers, wait_for, waiting
@@ -241,6 +241,30 @@ def test_a_gateway_that_passes_topics_through_is_followed_without_a_loss(
     paul.is_in_state("connected")
     paul.say("hello")
     paul.reads("hana: before", "paul: hello")
+
+
+_COOKIE = """async (room) => {
+  const {connect} = await import("/static/js/interact.js");
+  const token = async () => (await fetch("/token")).text();
+  window.said = [];
+  const connection = connect({token, cookie: true});
+  const subscription = connection.room(room).subscribe(({body}) => window.said.push(body));
+  await subscription.ready;
+  await connection.room(room).post("by cookie");
+}"""
+
+
+def test_a_token_can_be_traded_for_the_session_cookie(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    paul.page.goto(f"{gateway.url}/example?room=0")
+    requests: list[Request] = []
+    paul.page.on("request", requests.append)
+    paul.page.evaluate(_COOKIE, room)
+    paul.page.wait_for_function("window.said.includes('by cookie')")
+    assert [cookie.get("name") for cookie in paul.context.cookies()] == ["interact_session"]
+    assert requests
+    assert not [request for request in requests if "authorization" in request.headers]
 
 
 _HOST = """async ({token, room, refuse}) => {

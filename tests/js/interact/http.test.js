@@ -61,3 +61,23 @@ test("a call that meets the token's end is made again with a new one, once", asy
   });
   assert.equal(renewals, 2);
 });
+
+test("calls that meet the token's end together renew it once", async () => {
+  const ended = problem(401, "token_expired");
+  let token = "old";
+  let renewals = 0;
+  const credentials = {
+    token: async () => token,
+    renew: async () => {
+      renewals += 1;
+      token = "new";
+    },
+  };
+  let late;
+  const lateEnd = () => new Promise((resolve) => (late = () => resolve(ended())));
+  const http = new Http(line(ended, lateEnd, json(1), json(2)), credentials);
+  const [first, second] = [http.call("GET", "/"), http.call("GET", "/")];
+  assert.equal(await first, 1);
+  late();
+  assert.deepEqual([await second, renewals], [2, 1]);
+});

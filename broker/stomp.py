@@ -135,6 +135,11 @@ class FrameParser:
         self._head: _Head | None = None
         self._failure: StompError | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether the next byte begins a frame."""
+        return not self._buffer and self._failure is None
+
     def feed(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The events that ``data`` completes, parsed while the caller iterates.
 

@@ -227,6 +227,12 @@ class MessageReader:
         self._closed = False
         self._failure: WebSocketProtocolError | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether the next byte begins a message."""
+        busy = self._buffer or self._closed or self._failure is not None
+        return not busy and self._message is None
+
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that ``data`` completes, read while the caller iterates.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol
 
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream
 
 from broker.stomp import Frame, HeartBeat, serialise
 from broker.ticker import Ticker
@@ -52,7 +52,7 @@ from gateway.live.requests import (
 from gateway.live.session import Session
 from gateway.live.socket import ClientSocket
 from gateway.live.state import ConnectionState
-from gateway.live.writer import Stalled, Writer
+from gateway.live.wire import Stalled, Wire
 from gateway.logs import connection as connection_in_logs
 from gateway.messages.intake import Intake
 
@@ -65,6 +65,10 @@ _LEAVE: Final = 5.0
 _SHORTEST_HEART_BEAT: Final = 1_000
 #: Seconds over which clients that have to come back are spread, each drawing its own.
 _SPREAD: Final = (1.0, 5.0)
+
+
+#: What remains of a request that cannot be carried out at once.
+Work = Coroutine[None, None, None]
 
 
 class TokenVerifier(Protocol):
@@ -127,11 +131,13 @@ class Connection:
         self._receipt: str | None = None
         self._farewell: Disconnect | None = None
         self._ended = False
+        self._working: asyncio.Task[None] | None = None
+        self._over: asyncio.Future[None] = self._loop.create_future()
 
     @property
-    def writer(self) -> Writer:
+    def writer(self) -> Wire:
         """Where the hub delivers to."""
-        return self._socket.writer
+        return self._socket.wire
 
     @property
     def node(self) -> str | None:
@@ -140,7 +146,7 @@ class Connection:
 
     def snapshot(self) -> ConnectionState:
         """How it stands now."""
-        identity, socket = self.identity, self._socket
+        identity, socket, wire = self.identity, self._socket, self._socket.wire
         return ConnectionState(
             id=self.id,
             user=identity.user if identity else None,
@@ -149,11 +155,11 @@ class Connection:
             since=self.since,
             node=self.node,
             frames_in=socket.frames_in,
-            frames_out=socket.writer.frames,
-            bytes_in=socket.bytes_in,
-            bytes_out=socket.writer.bytes,
-            backlog=socket.writer.backlog,
-            heard_at=self._services.clock() - (self._loop.time() - socket.received_at),
+            frames_out=wire.frames_out,
+            bytes_in=wire.bytes_in,
+            bytes_out=wire.bytes_out,
+            backlog=wire.backlog,
+            heard_at=self._services.clock() - (self._loop.time() - wire.received_at),
             expires_at=identity.expires_at if identity else None,
         )
 
@@ -172,15 +178,14 @@ class Connection:
             self._services.connect_timeout, NotAuthenticated("no CONNECT came in time")
         )
         self._services.ticker.add(self)
+        self._socket.wire.attach(received=self._received, lost=self._lost)
         try:
-            while not self._socket.left:
-                await self._take()
-            self.end(None)
-        except StreamClosedError:
-            logger.info("the client is gone")
-            if not self._ended:
-                self._note_end("gone", "the connection broke off", CloseCode.ABNORMAL)
+            await self._over
+            while self._working is not None:
+                await asyncio.wait({self._working})
         finally:
+            if self._working is not None:
+                self._working.cancel()
             self._ended = True
             self._release()
             self._socket.close()
@@ -201,7 +206,7 @@ class Connection:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
             logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)
             self._note_end(outcome(error).code, error.detail, code)
-        self._socket.say_goodbye(code)
+        self._socket.say_goodbye(code, self._leave)
 
     def _note_end(self, code: str, detail: str, status: int) -> None:
         self._services.events.note(
@@ -237,52 +242,93 @@ class Connection:
             self._services.attendance.end(self, right)
         self._rights.clear()
 
-    async def _take(self) -> None:
-        """Whatever is wrong with what comes, or with us, ends the connection with its reason.
-        Raises StreamClosedError."""
-        try:
-            data = await self._socket.read()
-            for event in self._socket.frames(data):
-                if self._ended:
-                    return
-                if isinstance(event, HeartBeat):
-                    if self._path is not None:
-                        await self._path.beat()
-                else:
-                    self._receipt = event.get("receipt")
-                    await self._carry_out(self.session.receive(event))
-                    self._receipt = None
-        except GatewayError as error:
-            self.end(error)
-        except Stalled:
-            self.end(TooSlow("messages were not read fast enough"))
-        except StreamClosedError:
-            raise
-        except Exception:
-            logger.exception("a frame could not be handled")
-            self.end(Internal("the gateway failed; its log says why"))
+    def _lost(self) -> None:
+        logger.info("the client is gone")
+        if not self._ended:
+            self._note_end("gone", "the connection broke off", CloseCode.ABNORMAL)
+        self._ended = True
+        self._leave()
 
-    async def _carry_out(self, request: Request) -> None:
+    def _leave(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _received(self, data: bytes) -> None:
+        if self._path is not None and self._socket.between_frames:
+            found = self._path.acknowledge(data)
+            if found:
+                self._socket.frames_in += found
+                return
+        self._take(self._socket.frames(data))
+
+    def _take(self, frames: Iterator[Frame | HeartBeat]) -> None:
+        """Carry out what has come, one after the other. Where one has to wait, the others do, and
+        what else comes stays in the socket."""
+        try:
+            for frame in frames:
+                if isinstance(frame, Frame) and not self._ended:
+                    self._receipt = frame.get("receipt")
+                    waiting = self._carry_out(self.session.receive(frame))
+                    if waiting is not None:
+                        self._wait_for(waiting, frames)
+                        return
+                    self._receipt = None
+            if self._socket.left:
+                self.end(None)
+                self._leave()
+            elif self._socket.asks_too_much:
+                self._wait_for(self._socket.answers_taken(), iter(()))
+        except Exception as error:
+            self._failed(error)
+
+    def _wait_for(self, waiting: Work, frames: Iterator[Frame | HeartBeat]) -> None:
+        self._socket.wire.hold()
+        self._working = self._loop.create_task(self._work(waiting, frames))
+
+    async def _work(self, waiting: Work, frames: Iterator[Frame | HeartBeat]) -> None:
+        try:
+            await waiting
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._receipt = None
+            self._take(frames)
+        if self._working is asyncio.current_task():
+            self._working = None
+            self._socket.wire.listen()
+
+    def _failed(self, error: Exception) -> None:
+        """Whatever is wrong with what comes, or with us, ends the connection with its reason."""
+        match error:
+            case GatewayError():
+                self.end(error)
+            case Stalled():
+                self.end(TooSlow("messages were not read fast enough"))
+            case _:
+                logger.error("a frame could not be handled", exc_info=error)
+                self.end(Internal("the gateway failed; its log says why"))
+
+    def _carry_out(self, request: Request) -> Work | None:
+        """At once, or as what is returned."""
         judge = self._services.judge
         match request:
             case Connect():
-                await self._connect(request)
+                return self._connect(request)
             case Subscribe():
-                await self._subscribe(request)
+                return self._subscribe(request)
             case Unsubscribe():
-                await self._unsubscribe(request)
+                return self._unsubscribe(request)
             case Send():
-                await (await self._way()).send(judge.send(self._who, request))
+                frame = judge.send(self._who, request)
+                return self._send(frame) if self._path is None else self._pass(frame)
             case Post():
-                await self._post(request)
+                return self._post(request)
             case Acknowledge() | Transact():
-                frame = judge.transact(self._who, request)
-                if not await self._standing_way().send(frame):
-                    self._acknowledge(frame)
+                return self._pass(judge.transact(self._who, request))
             case Renew():
-                await self._renew(request)
+                return self._renew(request)
             case Disconnect():
-                await self._disconnect(request)
+                return self._disconnect(request)
 
     async def _connect(self, request: Connect) -> None:
         if self.identity is None:
@@ -332,16 +378,42 @@ class Connection:
         self._rights[key] = right
         self._services.attendance.begin(self, right)
 
-    async def _unsubscribe(self, request: Unsubscribe) -> None:
+    def _unsubscribe(self, request: Unsubscribe) -> Work | None:
         if right := self._rights.pop(request.key, None):
             self._services.attendance.end(self, right)
         joined = self._joined.pop(request.key, None)
         if joined is None:
             frame = self._services.judge.unsubscribe(self._who, request)
-            await self._standing_way().unsubscribe(request.key, frame)
-        else:
-            self._services.hub.leave(*joined)
-            self._acknowledge(request.frame)
+            path = self._standing_way()
+            return self._by(path, lambda: path.unsubscribe(request.key, frame))
+        self._services.hub.leave(*joined)
+        self._acknowledge(request.frame)
+        return None
+
+    def _pass(self, frame: Frame) -> Work | None:
+        path = self._standing_way()
+
+        def send() -> None:
+            if not path.send(frame):
+                self._acknowledge(frame)
+
+        return self._by(path, send)
+
+    def _by(self, path: Path, act: Callable[[], None]) -> Work | None:
+        """Now if the path is ready, or when it is."""
+        if not path.ready:
+            return self._when_ready(path, act)
+        act()
+        return None
+
+    async def _when_ready(self, path: Path, act: Callable[[], None]) -> None:
+        await path.wait()
+        act()
+
+    async def _send(self, frame: Frame) -> None:
+        path = await self._way()
+        await path.wait()
+        path.send(frame)
 
     async def _post(self, request: Post) -> None:
         try:
@@ -356,7 +428,7 @@ class Connection:
         except (Refused, UnknownRoom):
             if not self._services.judge.opens_topic(self._who, request.frame):
                 raise
-            await (await self._way()).send(request.frame)
+            await self._send(request.frame)
         else:
             self._acknowledge(request.frame)
 
@@ -380,7 +452,8 @@ class Connection:
             # RECEIPT is out, so that is ours to give.
             self._farewell = request
             self._set_deadline(_LEAVE, None)
-            await self._path.leave(Frame("DISCONNECT", raw=serialise("DISCONNECT")))
+            await self._path.wait()
+            self._path.leave(Frame("DISCONNECT", raw=serialise("DISCONNECT")))
 
     async def _way(self) -> Path:
         """The way to the broker, made when it is needed first."""
@@ -389,7 +462,7 @@ class Connection:
                 self._services.ways,
                 who=lambda: self._who,
                 version=self.session.version,
-                client=self._socket.writer,
+                client=self._socket.wire,
                 ended=self._path_ended,
             )
             if self._ended:

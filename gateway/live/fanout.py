@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from gateway.errors import GatewayError, TooSlow
 from gateway.histogram import Histogram
 from gateway.live.delivery import Delivery, head, sent_at
-from gateway.live.writer import Writer
+from gateway.live.wire import Wire
 
 #: Seconds of work in one turn of the loop, then everybody else has a turn.
 TURN: Final = 0.005
@@ -28,7 +28,7 @@ class Client(Protocol):
     """What a subscriber belongs to."""
 
     @property
-    def writer(self) -> Writer: ...
+    def writer(self) -> Wire: ...
 
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol
 
+from tornado.iostream import StreamClosedError
+
 from broker.backoff import BackOff
 from broker.stomp import Frame
 from broker.ticker import Ticker
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable, GatewayError, Internal, NoCapacity
 from gateway.events import Events, Kind
+from gateway.live import acknowledgements
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.dialler import Dialler
 from gateway.live.relay import Ended, Relay, RelayLimits
 from gateway.live.standing import Standing
-from gateway.live.writer import Writer
+from gateway.live.wire import Wire
 from gateway.logs import connection as connection_in_logs
 
 logger = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ class Path:
         *,
         who: Callable[[], Identity],
         version: str,
-        client: Writer,
+        client: Wire,
         ended: Ended,
     ) -> None:
         self._ways = ways
@@ -76,6 +79,19 @@ class Path:
         """The name of the node, while there is one."""
         return self._relay.node if self._relay else None
 
+    @property
+    def ready(self) -> bool:
+        """Whether frames may be passed on now; see :meth:`wait`."""
+        return self._moving is None and self._relay is not None and self._relay.flowing
+
+    async def wait(self) -> None:
+        """Wait while the path moves or the broker is behind; or has ended."""
+        while self._moving is not None or not (self._relay is None or self._relay.flowing):
+            if self._moving is not None:
+                await asyncio.wait({self._moving})
+            elif self._relay is not None:
+                await self._relay.drained()
+
     async def open(self) -> None:
         """Dial. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`."""
         await self._dial()
@@ -83,35 +99,37 @@ class Path:
     async def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
         if isinstance(destination, RoomQueue):
             await self._ways.queues.ensure_private_queue(destination.room)
-        await self._moved()
+        await self.wait()
         self._standing.subscribed(key, destination, frame)
-        await self._send(frame)
+        self._send(frame)
 
-    async def unsubscribe(self, key: str, frame: Frame) -> None:
-        await self._moved()
+    def unsubscribe(self, key: str, frame: Frame) -> None:
         self._standing.unsubscribed(key, frame)
-        await self._send(frame)
+        self._send(frame)
 
-    async def send(self, frame: Frame) -> bool:
+    def send(self, frame: Frame) -> bool:
         """Pass a frame on; False if it means nothing any more: it acknowledges a message of a
         session that is gone, and which will come again."""
-        await self._moved()
         if self._standing.is_stale(frame):
             return False
         self._standing.sent(frame)
-        await self._send(frame)
+        self._send(frame)
         return True
 
-    async def beat(self) -> None:
-        """Pass a heart-beat on, if there is somebody to hear it."""
-        if self._relay is not None:
-            await self._relay.send(b"\n")
+    def acknowledge(self, data: bytes) -> int:
+        """Pass WebSocket frames of the client's on if they are nothing but acknowledgements of this
+        session's messages; how many, or 0: they are to be read."""
+        if self._relay is None or not self.ready or self._leaving:
+            return 0
+        found = acknowledgements.count(data, self._standing.mark)
+        if found:
+            self._relay.pass_on(data)
+        return found
 
-    async def leave(self, frame: Frame) -> None:
+    def leave(self, frame: Frame) -> None:
         """Pass the client's DISCONNECT on; what ends now ends in good order."""
-        await self._moved()
         self._leaving = True
-        await self._send(frame)
+        self._send(frame)
 
     def close(self) -> None:
         self._closed = True
@@ -120,26 +138,25 @@ class Path:
         if self._relay is not None:
             self._relay.close()
 
-    async def _send(self, frame: Frame) -> None:
+    def _send(self, frame: Frame) -> None:
         if self._relay is not None:
-            await self._relay.send(frame.raw)
-
-    async def _moved(self) -> None:
-        """Wait while the path moves: what the client sends meanwhile waits in its socket."""
-        while self._moving is not None:
-            await asyncio.wait({self._moving})
+            self._relay.send(frame.raw)
 
     async def _dial(self) -> list[bytes]:
         upstream, lease = await self._ways.dialler.dial(self._who(), self._version)
-        self._relay = Relay(
-            upstream,
-            lease,
-            client=self._client,
-            answered=self._standing.answered,
-            ended=self._relay_ended,
-            ticker=self._ways.ticker,
-            limits=self._ways.limits,
-        )
+        try:
+            self._relay = Relay(
+                upstream,
+                lease,
+                client=self._client,
+                answered=self._standing.answered,
+                ended=self._relay_ended,
+                ticker=self._ways.ticker,
+                limits=self._ways.limits,
+            )
+        except StreamClosedError as error:
+            lease.release()
+            raise BrokerUnavailable("the node closed the connection at once") from error
         if self._closed:
             self._relay.close()
         return self._standing.move(upstream.connected.get("session") or "")
@@ -187,7 +204,7 @@ class Path:
                     await self._ways.queues.ensure_private_queue(room)
                 for frame in await self._dial():
                     if self._relay is not None:
-                        await self._relay.send(frame)
+                        self._relay.send(frame)
                 if self._relay is not None:
                     return
             except (BrokerUnavailable, NoCapacity) as error:

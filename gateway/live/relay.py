@@ -14,18 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
-from tornado.iostream import StreamClosedError
-
 from broker.balancer import Lease
 from broker.pulse import Pulse
 from broker.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
 from broker.ticker import Ticker
 from broker.upstream import Upstream
-from broker.wsframes import Opcode, WebSocketError, walk
+from broker.wsframes import CloseCode, Opcode, WebSocketError, close_payload, walk
 from gateway.errors import BrokerUnavailable, GatewayError, Refused, TooSlow
-from gateway.live.writer import Stalled, Writer
+from gateway.live.wire import Stalled, Wire
 
-_READ_BYTES: Final = 65_536
 _ERROR: Final = b"E"[0]
 _RECEIPT: Final = b"R"[0]
 _LINE_END: Final = b"\n"[0]
@@ -33,6 +30,10 @@ _HEART_BEAT: Final = b"\n"
 #: RabbitMQ cancels a subscription when its queue is gone, and leaves the connection open
 #: (rabbitmq-server#2410): the client comes back, and looks at the history for what was in it.
 _CANCELLED: Final = "Server cancelled subscription"
+
+
+class _Closed(Exception):
+    """The broker has closed in good order."""
 
 
 class _Refusal(Exception):
@@ -70,116 +71,138 @@ class Relay:
         upstream: Upstream,
         lease: Lease,
         *,
-        client: Writer,
+        client: Wire,
         answered: Callable[[str], None],
         ended: Ended,
         ticker: Ticker,
         limits: RelayLimits,
     ) -> None:
-        loop = asyncio.get_running_loop()
         self.node = lease.node.name
+        self._loop = asyncio.get_running_loop()
         self._upstream = upstream
         self._lease = lease
         self._client = client
         self._answered = answered
         self._ended = ended
         self._frame_bytes = limits.frame_bytes
-        self._writer = Writer(
-            upstream.stream, stall_timeout=limits.stall_timeout, encode=upstream.frame
-        )
-        self._received_at = loop.time()
+        self._held = upstream.leftover
+        self._waiting: Task[None] | None = None
         self._closed = False
         sends, hears = upstream.heart_beat
         self._pulse = Pulse(outgoing=sends / 1000, incoming=hears / 1000)
         self.due = 0.0
         self._ticker = ticker
+        self._wire = Wire(upstream.stream, stall_timeout=limits.stall_timeout)
+        self._wire.attach(received=self._received, lost=self._lost)
         ticker.add(self)
-        self._pumping: Task[None] = loop.create_task(self._run())
+        if self._held:
+            self._loop.call_soon(self._received, b"")
 
-    async def send(self, frame: bytes) -> None:
-        """Pass a STOMP frame or heart-beat on, as fast as the broker takes them."""
-        self._writer.write(frame)
+    @property
+    def flowing(self) -> bool:
+        """Whether the broker has taken all that was sent."""
+        return not self._wire.backlog
+
+    def send(self, frame: bytes) -> None:
+        """Pass STOMP bytes on. Who does not wait for :meth:`drained` makes the backlog grow."""
+        self._wire.write(self._upstream.frame(frame))
+
+    def pass_on(self, frames: bytes) -> None:
+        """Pass the client's own WebSocket frames on, as they are."""
+        self._wire.write(frames)
+
+    async def drained(self) -> None:
+        """Wait until the broker has taken all, or the relay has ended for that it does not."""
         try:
-            await self._writer.drained()
+            await self._wire.drained()
         except Stalled:
             self._end(BrokerUnavailable("the broker takes no more frames"))
 
     def check(self, now: float) -> None:
         """What the ticker calls: the heart-beats with the node."""
-        if now >= self._pulse.lost_at(self._received_at):
+        heard_at = self._wire.silent_since(now)
+        if now >= self._pulse.lost_at(heard_at):
             self._end(BrokerUnavailable("the broker fell silent"))
             return
-        if now >= self._pulse.beat_at(self._writer.sent_at):
-            self._writer.write(_HEART_BEAT)
-        self.due = min(
-            self._pulse.beat_at(self._writer.sent_at), self._pulse.lost_at(self._received_at)
-        )
+        if now >= self._pulse.beat_at(self._wire.sent_at):
+            self.send(_HEART_BEAT)
+        self.due = min(self._pulse.beat_at(self._wire.sent_at), self._pulse.lost_at(heard_at))
 
     def close(self) -> None:
         """Give everything back; whatever is on its way is dropped."""
         if not self._closed:
             self._closed = True
             self._ticker.remove(self)
-            self._upstream.close()
+            if not self._wire.backlog:
+                farewell = close_payload(CloseCode.NORMAL)
+                self._wire.write(self._upstream.frame(farewell, Opcode.CLOSE))
+            self._wire.close()
             self._lease.release()
-            self._pumping.cancel()
+            if self._waiting is not None:
+                self._waiting.cancel()
 
     def _end(self, error: GatewayError | None, *, told: bool = False) -> None:
         if not self._closed:
             self.close()
             self._ended(error, told=told)
 
-    async def _run(self) -> None:
+    def _lost(self) -> None:
+        self._end(BrokerUnavailable("the connection to the broker was lost"))
+
+    def _received(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if self._held:
+            data = self._held + data
         try:
-            await self._pump()
-        except StreamClosedError:
-            self._end(BrokerUnavailable("the connection to the broker was lost"))
+            end = self._forward(data)
         except WebSocketError as error:
             self._end(BrokerUnavailable(f"the broker sent a broken frame: {error}"))
-        except Stalled:
-            self._end(TooSlow("messages were not read fast enough"))
         except _Refusal as error:
             self._end(error.meaning, told=True)
-        else:
+        except _Closed:
             self._end(None)
+        else:
+            self._held = data[end:]
+            if self._client.backlog and self._wire.listening:
+                self._wire.hold()
+                self._waiting = self._loop.create_task(self._wait_for_client())
 
-    async def _pump(self) -> None:
-        """Until the broker sends Close."""
-        loop = asyncio.get_running_loop()
-        stream, client = self._upstream.stream, self._client
-        held = bytearray(self._upstream.leftover)
-        while self._forward(held):
-            await client.drained()
-            held += await stream.read_bytes(_READ_BYTES, partial=True)
-            self._received_at = loop.time()
+    async def _wait_for_client(self) -> None:
+        try:
+            await self._client.drained()
+        except Stalled:
+            self._end(TooSlow("messages were not read fast enough"))
+        else:
+            self._wire.listen()
 
-    def _forward(self, held: bytearray) -> bool:
-        """Pass the whole frames on and keep the rest, so that a frame of ours may follow at any
-        time; False once the broker has closed."""
+    def _forward(self, data: bytes) -> int:
+        """Pass the whole frames on, so that a frame of ours may follow at any time; where the rest
+        begins."""
         begin = start = frames = 0
-        for opcode, _, payload, end in walk(held, frame_bytes=self._frame_bytes):
+        for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
             if opcode > Opcode.BINARY:
-                self._pass(held, begin, start, frames)
+                self._pass(data, begin, start, frames)
                 begin, frames = end, 0
                 if opcode == Opcode.CLOSE:
-                    return False
+                    raise _Closed
                 if opcode == Opcode.PING:
-                    self._upstream.pong(bytes(held[payload:end]))
+                    self._wire.write(self._upstream.frame(data[payload:end], Opcode.PONG))
             elif opcode and payload < end:
-                if held[payload] == _LINE_END:
-                    self._pass(held, begin, start, frames)
+                kind = data[payload]
+                if kind == _LINE_END:
+                    self._pass(data, begin, start, frames)
                     begin, start, frames = end, end, 0
                     continue
-                if held[payload] == _RECEIPT:
-                    self._answered(_header(held[payload:end], "receipt-id") or "")
-                elif held[payload] == _ERROR:
-                    self._pass(held, begin, start, frames)
-                    self._refuse(bytes(held[payload:end]), bytes(held[start:end]))
+                if kind == _RECEIPT:
+                    self._answered(_header(data[payload:end], "receipt-id") or "")
+                elif kind == _ERROR:
+                    self._pass(data, begin, start, frames)
+                    self._refuse(data[payload:end], data[start:end])
                 frames += 1
             start = end
-        self._pass(held, begin, start, frames)
-        del held[:start]
-        return True
+        self._pass(data, begin, start, frames)
+        return start
 
     def _refuse(self, error: bytes, frame: bytes) -> NoReturn:
         """End with the broker's ERROR, which the client gets as it is."""
@@ -189,16 +212,16 @@ class Relay:
             raise _Refusal(BrokerUnavailable("the broker cancelled a subscription"))
         raise _Refusal(Refused(f"the broker refused: {message}"))
 
-    def _pass(self, held: bytearray, begin: int, end: int, frames: int) -> None:
+    def _pass(self, data: bytes, begin: int, end: int, frames: int) -> None:
         if begin < end:
-            self._client.write(bytes(held[begin:end]), frames=frames)
+            self._client.write(data[begin:end], frames=frames)
 
 
-def _header(payload: bytes | bytearray, name: str) -> str | None:
+def _header(payload: bytes, name: str) -> str | None:
     """A header of the broker's frame; None also if it is no STOMP at all."""
     limits = Limits(frame_bytes=len(payload), header_bytes=len(payload))
     try:
-        frame = next(FrameParser(limits, SERVER_COMMANDS).feed(bytes(payload)))
+        frame = next(FrameParser(limits, SERVER_COMMANDS).feed(payload))
     except (StompError, StopIteration):
         return None
     return frame.get(name) if isinstance(frame, Frame) else None

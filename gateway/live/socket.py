@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from tornado.iostream import IOStream
@@ -32,9 +32,8 @@ from broker.wsframes import (
     close_payload,
 )
 from gateway.errors import BadFrame, BadUtf8, TooLarge
-from gateway.live.writer import Writer
+from gateway.live.wire import Wire
 
-_READ_BYTES: Final = 65_536
 #: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
 _ANSWER_BYTES: Final = 65_536
 #: Seconds that a client has to answer our Close.
@@ -50,44 +49,27 @@ _FAULTS: Final = {CloseCode.TOO_LARGE: TooLarge, CloseCode.INVALID_DATA: BadUtf8
 
 
 class ClientSocket:
-    """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame.
-
-    Who does not read the answers is not read either, until :meth:`read` gives up.
-    """
+    """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame."""
 
     def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
-        self.writer = Writer(stream, stall_timeout=stall_timeout)
+        self.wire = Wire(stream, stall_timeout=stall_timeout)
         #: Whether the client has sent Close: nothing more comes.
         self.left = False
+        #: STOMP frames that have come.
+        self.frames_in = 0
         self._loop = asyncio.get_running_loop()
-        self._stream = stream
         self._messages = MessageReader(frame_bytes, masked=True)
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
         self._closing: asyncio.TimerHandle | None = None
-        #: When anything came last, on the loop's clock.
-        self.received_at = self._loop.time()
-        #: What has come in all: bytes of WebSocket, and frames of STOMP in them.
-        self.bytes_in = self.frames_in = 0
-        self._listening_since = self._pinged_at = self.received_at
-        self._reading = False
+        self._pinged_at = self.wire.received_at
         self._pulse = STILL
         self._pings = False
         self._answers = 0
 
-    async def read(self) -> bytes:
-        """What has come, for :meth:`frames`. Raises StreamClosedError, :class:`Stalled`."""
-        if self._answers > _ANSWER_BYTES:
-            await self.writer.drained()
-            self._answers = 0
-        self._listening_since = self._loop.time()
-        self._reading = True
-        try:
-            data = await self._stream.read_bytes(_READ_BYTES, partial=True)
-        finally:
-            self._reading = False
-        self.received_at = self._loop.time()
-        self.bytes_in += len(data)
-        return data
+    @property
+    def between_frames(self) -> bool:
+        """Whether what comes next begins a frame, and may be taken past :meth:`frames`."""
+        return self._messages.idle and self._frames.idle and self._closing is None
 
     def frames(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The frames that ``data`` completes; none once :meth:`say_goodbye` was called.
@@ -111,6 +93,19 @@ class ClientSocket:
         except StompError as error:
             raise BadFrame(str(error)) from error
 
+    @property
+    def asks_too_much(self) -> bool:
+        """Whether it leaves so many answers unread that it should not be read either, until
+        :meth:`answers_taken`."""
+        if not self.wire.backlog:
+            self._answers = 0
+        return self._answers > _ANSWER_BYTES
+
+    async def answers_taken(self) -> None:
+        """Raises :class:`Stalled`."""
+        await self.wire.drained()
+        self._answers = 0
+
     def send(self, command: str, headers: list[tuple[str, str]], body: bytes = b"") -> None:
         self._answer(Opcode.TEXT, serialise(command, headers, body), frames=1)
 
@@ -122,36 +117,32 @@ class ClientSocket:
 
     def check(self, now: float) -> float | None:
         """Beat and ping if it is time to; when to check again, None: the client is dead."""
-        if now >= self._pulse.lost_at(self._heard_at()):
+        wire = self.wire
+        heard_at = wire.silent_since(now)
+        if now >= self._pulse.lost_at(heard_at):
             return None
-        if now >= self._pulse.beat_at(self.writer.sent_at):
-            self.writer.write(_HEART_BEAT_FRAME)
+        if now >= self._pulse.beat_at(wire.sent_at):
+            wire.write(_HEART_BEAT_FRAME)
         if self._pings and now >= self._pinged_at + _PING_INTERVAL:
             self._pinged_at = now
-            self.writer.write(_PING_FRAME)
+            wire.write(_PING_FRAME)
         return min(
-            self._pulse.beat_at(self.writer.sent_at),
-            self._pulse.lost_at(self._heard_at()),
+            self._pulse.beat_at(wire.sent_at),
+            self._pulse.lost_at(heard_at),
             self._pinged_at + _PING_INTERVAL if self._pings else math.inf,
         )
 
-    def _heard_at(self) -> float:
-        """While a frame is being carried out nobody listens, and silence says nothing."""
-        if not self._reading:
-            return self._loop.time()
-        return max(self.received_at, self._listening_since)
-
-    def say_goodbye(self, code: CloseCode) -> None:
-        """Send Close; the stream is closed when the client has answered, or soon after."""
-        self.writer.write(build(Opcode.CLOSE, close_payload(code)))
-        linger = _LINGER_BEHIND if self.writer.backlog else _LINGER
-        self._closing = self._loop.call_later(linger, self._stream.close)
+    def say_goodbye(self, code: CloseCode, gone: Callable[[], None]) -> None:
+        """Send Close; ``gone`` is called if the client does not answer soon."""
+        self.wire.write(build(Opcode.CLOSE, close_payload(code)))
+        linger = _LINGER_BEHIND if self.wire.backlog else _LINGER
+        self._closing = self._loop.call_later(linger, gone)
 
     def close(self) -> None:
         if self._closing is not None:
             self._closing.cancel()
-        self._stream.close()
+        self.wire.close()
 
     def _answer(self, opcode: Opcode, payload: bytes, *, frames: int = 0) -> None:
         self._answers += len(payload)
-        self.writer.write(build(opcode, payload), frames=frames)
+        self.wire.write(build(opcode, payload), frames=frames)

@@ -21,6 +21,8 @@ class Standing:
 
     def __init__(self) -> None:
         self._session = ""
+        #: What the ids of this session's messages hold.
+        self.mark = b""
         self._subscriptions: dict[str, tuple[Destination, Frame]] = {}
         self._receipts: set[str] = set()
         self._transactions: set[str] = set()
@@ -83,6 +85,7 @@ class Standing:
         A SUBSCRIBE asks for its RECEIPT only if the client has not got it yet.
         """
         self._session = session
+        self.mark = f"{_MARK}{session}{_MARK}".encode()
         return [
             serialise(
                 frame.command,

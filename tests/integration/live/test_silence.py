@@ -19,12 +19,15 @@ async def test_a_client_is_dead_when_we_listen_and_nothing_comes_and_not_before(
         client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1)
         client.keep_alive(sends=1.0, wants=0.0)
         loop = asyncio.get_running_loop()
-        client.received_at -= _LATER
-        assert client.check(loop.time()) is not None, "a frame is being carried out"
-        reading = asyncio.create_task(client.read())
-        await asyncio.sleep(0)
+        assert client.check(loop.time() + _LATER) is not None, "nobody listens yet"
+        received: asyncio.Queue[bytes] = asyncio.Queue()
+        client.wire.attach(received=received.put_nowait, lost=lambda: None)
         assert client.check(loop.time()) is not None
         assert client.check(loop.time() + _LATER) is None
+        client.wire.hold()
+        assert client.check(loop.time() + _LATER) is not None, "a frame is being carried out"
         theirs.send(b"x")
-        assert await reading == b"x"
+        client.wire.listen()
+        assert await received.get() == b"x"
+        assert client.check(loop.time()) is not None
         client.close()

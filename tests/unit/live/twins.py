@@ -13,7 +13,7 @@ from broker.wsframes import Data, MessageReader
 from gateway.domain.message import Message
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.live.fanout import Subscriber
-from gateway.live.writer import Writer
+from gateway.live.wire import Wire
 from gateway.store.records import Page
 
 STREAM = Stream(Audience.PUBLIC, 42)
@@ -107,8 +107,8 @@ class ClientTwin:
         self.ended: GatewayError | None = None
 
     @property
-    def writer(self) -> Writer:
-        return cast("Writer", self.sink)
+    def writer(self) -> Wire:
+        return cast("Wire", self.sink)
 
     def end(self, error: GatewayError | None) -> None:
         assert self.ended is None, "ended twice"

@@ -1,0 +1,231 @@
+"""One peer's socket, plain or TLS, both ways: what comes is handed over as it comes, what is sent
+leaves at once or waits, counted.
+
+Tornado's IOStream makes the handshakes. From then on its futures and coroutines would cost more
+than all that is done with a message; here a readable socket is one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream
+
+#: Where all sockets are read into, one after the other; nothing stays in it. No less than a record
+#: of TLS (RFC 8446, section 5.1): a part of one would wait unseen in the library.
+_BUFFER: Final = memoryview(bytearray(65_536))
+#: What is smaller is joined while it waits; what is larger is kept as it is, shared by many.
+_SMALL: Final = 4_096
+#: Bytes that are joined at most, and that one turn of the loop sends at least.
+_JOINED: Final = 65_536
+_NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Stalled(Exception):
+    """The peer has not taken what was written within the time allowed."""
+
+
+class Wire:
+    """Takes the socket of an open ``stream`` over, and is deaf until :meth:`listen`.
+
+    Only whole frames are written, so that any frame may follow any other. ``stall_timeout``:
+    seconds that :meth:`drained` waits for the peer. Raises StreamClosedError.
+    """
+
+    __slots__ = (
+        "_early",
+        "_listening_since",
+        "_loop",
+        "_lost",
+        "_queue",
+        "_received",
+        "_socket",
+        "_stall_timeout",
+        "_waiters",
+        "backlog",
+        "bytes_in",
+        "bytes_out",
+        "closed",
+        "frames_out",
+        "listening",
+        "received_at",
+        "sent_at",
+    )
+
+    def __init__(self, stream: IOStream, *, stall_timeout: float) -> None:
+        reading = asyncio.ensure_future(stream.read_bytes(stream.max_buffer_size, partial=True))
+        IOLoop.current().remove_handler(stream.fileno())
+        self._early = reading.result() if reading.done() else b""
+        self._socket: socket.socket = stream.socket
+        self._stall_timeout = stall_timeout
+        self._loop = asyncio.get_running_loop()
+        self._received: Callable[[bytes], None] | None = None
+        self._lost: Callable[[], None] | None = None
+        self._queue: deque[bytes | bytearray | memoryview] | None = None
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] | None = None
+        self.closed = False
+        self.listening = False
+        #: When anything came last, and when anything was sent last, on the loop's clock.
+        self.received_at = self.sent_at = self._listening_since = self._loop.time()
+        self.bytes_in = 0
+        #: Bytes sent in all, and of them those that wait for the peer.
+        self.bytes_out = 0
+        self.backlog = 0
+        #: STOMP frames in them, as the callers of :meth:`write` count.
+        self.frames_out = 0
+
+    def attach(self, *, received: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        """Listen: ``received`` gets what comes, ``lost`` is called once when the peer is gone, not
+        after :meth:`close`."""
+        self._received, self._lost = received, lost
+        self.listen()
+
+    def listen(self) -> None:
+        """Go on reading after :meth:`hold`."""
+        if not (self.listening or self.closed):
+            self.listening = True
+            self._listening_since = self._loop.time()
+            self._loop.add_reader(self._socket.fileno(), self._readable)
+            if self._early:
+                self._loop.call_soon(self._hand_over_early)
+
+    def hold(self) -> None:
+        """Leave what comes in the socket."""
+        if self.listening:
+            self.listening = False
+            self._loop.remove_reader(self._socket.fileno())
+
+    def silent_since(self, now: float) -> float:
+        """When anything came last; while nobody listens, silence says nothing."""
+        return max(self.received_at, self._listening_since) if self.listening else now
+
+    def write(self, data: bytes, *, frames: int = 0) -> None:
+        """Send, or keep until the socket takes it. A closed one swallows it: who reads, and so sees
+        the end first-hand, is the one to act on it."""
+        if self.closed:
+            return
+        size = len(data)
+        self.bytes_out += size
+        self.frames_out += frames
+        self.sent_at = self._loop.time()
+        if self.backlog:
+            self._keep(data)
+            return
+        try:
+            sent = self._socket.send(data)
+        except _NOT_NOW:
+            sent = 0
+        except OSError:
+            self._loop.call_soon(self._lose)
+            return
+        if sent < size:
+            self._keep(memoryview(data)[sent:] if sent else data)
+
+    async def drained(self) -> None:
+        """Wait until everything written so far has left, or never will. Raises :class:`Stalled`."""
+        if not self.backlog:
+            return
+        left = self._loop.create_future()
+        if self._waiters is None:
+            self._waiters = deque()
+        self._waiters.append((self.bytes_out, left))
+        try:
+            async with asyncio.timeout(self._stall_timeout):
+                await left
+        except TimeoutError as error:
+            raise Stalled(f"nothing taken for {self._stall_timeout:g} seconds") from error
+
+    def close(self) -> None:
+        """At once; what waits is dropped."""
+        if not self.closed:
+            self.hold()
+            if self.backlog:
+                self._loop.remove_writer(self._socket.fileno())
+            self.closed = True
+            self._queue = self._received = self._lost = None
+            self.backlog = 0
+            self._wake()
+            self._socket.close()
+
+    def _readable(self) -> None:
+        if self._early:
+            # uvloop calls readers before what was to be called soon.
+            self._hand_over_early()
+            return
+        try:
+            size = self._socket.recv_into(_BUFFER)
+        except _NOT_NOW:
+            return
+        except OSError:
+            size = 0
+        if size:
+            self._hand_over(bytes(_BUFFER[:size]))
+        else:
+            self._lose()
+
+    def _hand_over_early(self) -> None:
+        if self._early and self.listening:
+            early, self._early = self._early, b""
+            self._hand_over(early)
+
+    def _hand_over(self, data: bytes) -> None:
+        self.received_at = self._loop.time()
+        self.bytes_in += len(data)
+        if self._received is not None:
+            self._received(data)
+
+    def _lose(self) -> None:
+        lost = self._lost
+        self.close()
+        if lost is not None:
+            lost()
+
+    def _keep(self, data: bytes | memoryview) -> None:
+        if self._queue is None:
+            self._queue = deque()
+        if not self.backlog:
+            self._loop.add_writer(self._socket.fileno(), self._writable)
+        self.backlog += len(data)
+        if len(data) > _SMALL:
+            self._queue.append(data)
+        elif self._queue and type(last := self._queue[-1]) is bytearray and len(last) < _JOINED:
+            last += data
+        else:
+            self._queue.append(bytearray(data))
+
+    def _writable(self) -> None:
+        queue, sent = self._queue, 0
+        while queue and sent < _JOINED:
+            chunk = queue[0]
+            try:
+                taken = self._socket.send(chunk)
+            except _NOT_NOW:
+                break
+            except OSError:
+                self._lose()
+                return
+            sent += taken
+            self.backlog -= taken
+            if taken < len(chunk):
+                queue[0] = memoryview(chunk)[taken:]
+                break
+            queue.popleft()
+        if not self.backlog:
+            self._queue = None
+            self._loop.remove_writer(self._socket.fileno())
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, left = self._waiters, self.bytes_out - self.backlog
+        while waiters and waiters[0][0] <= left:
+            future = waiters.popleft()[1]
+            if not future.done():
+                future.set_result(None)
+        if not waiters:
+            self._waiters = None

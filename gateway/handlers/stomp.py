@@ -63,19 +63,18 @@ class StompHandler(BaseHandler):
         stream = self.detach()
         try:
             stream.set_nodelay(True)
-            # A write that fails closes the stream, and the connection's first read tells it.
+            # A write that fails closes the stream, and the connection is told so.
             stream.write(head)
-        except StreamClosedError:
-            return
-        self._live.registry.serve(
-            Connection(
+            connection = Connection(
                 stream,
                 self._live,
                 id=logs.connection.get(),
                 address=address,
                 identity=identity,
             )
-        )
+        except StreamClosedError:
+            return
+        self._live.registry.serve(connection)
 
     async def _identity(self) -> Identity | None:
         """Who the handshake says it is, if it says so. Raises :class:`NotAuthenticated`."""

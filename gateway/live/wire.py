@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, StreamClosedError
 
 #: Where all sockets are read into, one after the other; nothing stays in it. No less than a record
 #: of TLS (RFC 8446, section 5.1): a part of one would wait unseen in the library.
@@ -60,6 +60,8 @@ class Wire:
 
     def __init__(self, stream: IOStream, *, stall_timeout: float) -> None:
         reading = asyncio.ensure_future(stream.read_bytes(stream.max_buffer_size, partial=True))
+        if stream.closed():
+            raise StreamClosedError(stream.error)
         IOLoop.current().remove_handler(stream.fileno())
         self._early = reading.result() if reading.done() else b""
         self._socket: socket.socket = stream.socket

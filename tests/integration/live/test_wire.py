@@ -206,11 +206,15 @@ async def test_much_is_heard_whole_and_what_comes_while_held_waits(
     theirs.close()
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_a_stream_that_has_ended_is_not_taken_over(pair: Callable[[], Pair]) -> None:
+async def test_a_stream_that_has_ended_is_not_taken_over(
+    pair: Callable[[], Pair], known: bool
+) -> None:
     ours, theirs = await shaken(pair())
     theirs.close()
-    await ours.read_until_close()
+    if known:
+        await ours.read_until_close()
     with pytest.raises(StreamClosedError):
         Wire(ours, stall_timeout=1)
 

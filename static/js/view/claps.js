@@ -1,15 +1,13 @@
 import { element, icon } from "./element.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
-
 /** At a time. */
 const MOST = 24;
 const LANES = 4;
 /** Milliseconds without a clap after which the applause is over. */
 const SILENCE = 3_000;
 
-/** Applause, seen by everyone: hands that rise, and how many there were. @param {I18n} i18n */
-export function claps(i18n) {
+/** Applause, seen by everyone: hands that rise, and how many there were. */
+export function claps() {
   const number = element("span");
   const count = element("p", { class: "count", hidden: true }, icon("hands-clapping"), " ", number);
   const root = element("div", { class: "claps", "aria-hidden": "true" }, count);
@@ -26,7 +24,6 @@ export function claps(i18n) {
       heard += 1;
       number.textContent = `${heard}`;
       count.hidden = false;
-      root.title = i18n.say("clap.count", { count: heard });
       clearTimeout(over);
       over = setTimeout(end, SILENCE);
       if (root.childElementCount > MOST) return;

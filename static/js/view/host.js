@@ -14,7 +14,7 @@ import { Timeline } from "./timeline.js";
 /** A host's desk: conversation, poll, questions, people. @param {I18n} i18n @param {Classroom} classroom */
 export function hostView(i18n, classroom) {
   const timeline = new Timeline(i18n, classroom);
-  const applause = claps(i18n);
+  const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
 
   /** @type {Question | null} */

@@ -7,10 +7,9 @@
  * @param {object} parts
  * @param {(item: T) => string} parts.key
  * @param {(item: T) => HTMLElement} parts.make
- * @param {(node: HTMLElement, item: T) => void} [parts.update]
  * @returns {(items: readonly T[]) => void}
  */
-export function keyed(parent, { key, make, update = () => {} }) {
+export function keyed(parent, { key, make }) {
   /** @type {Map<string, HTMLElement>} */
   let shown = new Map();
   return (items) => {
@@ -21,7 +20,6 @@ export function keyed(parent, { key, make, update = () => {} }) {
     for (const item of items) {
       const name = key(item);
       const node = shown.get(name) ?? make(item);
-      update(node, item);
       if (node === place) place = place.nextElementSibling;
       else parent.insertBefore(node, place);
       next.set(name, node);

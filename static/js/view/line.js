@@ -15,15 +15,10 @@ export function lineSign(i18n) {
     root,
     /** @param {LineState} state */
     update({ name, why }) {
-      if (root.dataset.line === name && text.dataset.why === `${why?.code}`) return;
       root.dataset.line = name;
-      text.dataset.why = `${why?.code}`;
-      text.textContent =
-        name === "live"
-          ? ""
-          : name === "closed"
-            ? i18n.say("room.closed")
-            : i18n.say(`line.${name}`, { why: why ? i18n.explain(why) : "" });
+      const words = i18n.say(`line.${name}`, { why: why ? i18n.explain(why) : "" });
+      // Said again only if it is something else.
+      if (text.textContent !== words) text.textContent = words;
     },
   };
 }

@@ -12,7 +12,7 @@ import { Timeline } from "./timeline.js";
 export function participantView(i18n, classroom) {
   const poll = ballot(i18n, (poll, option) => classroom.vote(poll, option));
   const timeline = new Timeline(i18n, classroom);
-  const applause = claps(i18n);
+  const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
 
   let toHosts = false;

@@ -21,7 +21,7 @@ const FEW = 5;
 export function projectorView(i18n, classroom, address) {
   const timeline = new Timeline(i18n, classroom, null);
   timeline.nothing = i18n.say("projector.empty");
-  const applause = claps(i18n);
+  const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
 
   const join = element(

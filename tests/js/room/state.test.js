@@ -8,6 +8,7 @@ import {
   raisedHands,
   shares,
   tally,
+  withQuestions,
 } from "../../../static/js/room/select.js";
 import { emptyRoom, reduce } from "../../../static/js/room/state.js";
 import { toAll, toHosts } from "./messages.js";
@@ -180,4 +181,23 @@ test("hands stand in the order in which they went up, until lowered or called on
 test("shares are parts of all votes", () => {
   assert.deepEqual(shares([0, 0]), [0, 0]);
   assert.deepEqual(shares([3, 1]), [0.75, 0.25]);
+});
+
+test("a participant reads the own questions where they were asked", () => {
+  const at = (minute, message) => ({ ...message, sent_at: `2026-03-02T09:0${minute}:00.000000Z` });
+  const { entries, questions } = room(
+    at(1, toAll("hana", "message", "one")),
+    at(2, toHosts("paul", "question", "why?")),
+    at(3, toAll("hana", "message", "two")),
+    at(4, toHosts("paul", "question", "how?")),
+  );
+  assert.deepEqual(
+    withQuestions(entries, questions).map(({ kind, text }) => [kind, text]),
+    [
+      ["text", "one"],
+      ["question", "why?"],
+      ["text", "two"],
+      ["question", "how?"],
+    ],
+  );
 });

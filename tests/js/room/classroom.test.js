@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Classroom } from "../../../static/js/room/classroom.js";
+import { openPoll, tally } from "../../../static/js/room/select.js";
+import { toAll, toHosts } from "./messages.js";
+
+/** A room of the library, with its strings in the test's hand. */
+class Line extends EventTarget {
+  waiting = [];
+  posted = [];
+  asked = [];
+  closed = 0;
+  /** @type {Record<string, any[]>} */
+  kept = { public: [], private: [] };
+  refusal = null;
+  /** Handlers, by audience. @type {Record<string, any>} */
+  heard = {};
+
+  #subscription() {
+    const ready = this.refusal ? Promise.reject(this.refusal) : Promise.resolve();
+    ready.catch(() => {});
+    return { ready, close: () => (this.closed += 1) };
+  }
+
+  subscribe(handler, { audience = "public", last }) {
+    this.heard[audience] = handler;
+    for (const message of this.kept[audience].slice(-last)) handler(message);
+    return this.#subscription();
+  }
+
+  private(handler) {
+    this.queue = handler;
+    return this.#subscription();
+  }
+
+  presence(handler) {
+    this.present = handler;
+    return this.#subscription();
+  }
+
+  async history({ audience = "public", after, limit = 500 }) {
+    const all = this.kept[audience].filter(({ seq }) => seq > after);
+    const messages = all.slice(0, limit);
+    const next = all.length > limit ? messages.at(-1).seq : undefined;
+    return { messages, head: this.kept[audience].at(-1)?.seq ?? 0, complete: true, next };
+  }
+
+  async post(body, options) {
+    this.posted.push({ body, ...options });
+  }
+
+  async ask(body, options) {
+    this.asked.push({ body, ...options });
+    return { id: options.id, seq: 90 + this.asked.length, sent_at: "2026-03-02T09:00:00Z" };
+  }
+
+  wait(...letters) {
+    this.waiting = letters;
+    this.dispatchEvent(new Event("waiting"));
+  }
+}
+
+/** @param {string} me @param {Line} line @param {object} info */
+function classroom(me, line, info = {}) {
+  const role = me === "hana" ? "host" : "participant";
+  const connection = new EventTarget();
+  connection.state = { name: "connected", reason: "", detail: "" };
+  connection.room = () => line;
+  const leaving = new AbortController();
+  const made = new Classroom({
+    connection,
+    info: { id: 7, role, closed_at: null, hosts: ["hana"], ...info },
+    me,
+    signal: leaving.signal,
+  });
+  made.claps = 0;
+  made.addEventListener("clap", () => (made.claps += 1));
+  return { room: made, connection, leaving };
+}
+
+const texts = ({ room }) => room.entries.map(({ text }) => text);
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+test("a host at the desk hears everything, and each message once", async () => {
+  const line = new Line();
+  const early = toHosts("paul", "question", "before you came");
+  line.kept.private.push(early);
+  const { room } = classroom("hana", line);
+  await room.open({ asDesk: true });
+  const hello = toAll("paul", "message", "hello");
+  for (const heard of [line.heard.public, line.queue]) heard(hello);
+  for (const heard of [line.heard.private, line.queue]) heard(early);
+  assert.deepEqual(texts(room), ["hello"]);
+  assert.equal(room.room.questions.length, 1);
+  assert.equal(room.isLoaded, true);
+});
+
+test("a clap is seen once: not from the queue, and not mine when it comes back", async () => {
+  const line = new Line();
+  const { room } = classroom("hana", line);
+  await room.open({ asDesk: true });
+  const clap = toAll("paul", "clap", { page: "paul's" }, { seq: null });
+  line.heard.public(clap);
+  line.queue(clap);
+  assert.equal(room.claps, 1);
+  room.clap();
+  assert.equal(room.claps, 2);
+  const [{ body, type, importance }] = line.posted;
+  assert.deepEqual([type, importance], ["clap", "instant"]);
+  line.heard.public(toAll("hana", "clap", body, { seq: null }));
+  line.heard.public(toAll("hana", "dance", {}, { seq: null }));
+  assert.equal(room.claps, 2);
+  room.clap();
+  assert.equal(line.posted.length, 1);
+});
+
+test("what a participant asks counts as soon as it is answered for", async () => {
+  const line = new Line();
+  const poll = toAll("hana", "poll", { question: "?", options: ["a", "b"] });
+  line.kept.public.push(poll);
+  const { room } = classroom("paul", line);
+  await room.open({ asDesk: false });
+  const asked = openPoll(room.room);
+  room.vote(asked, 1);
+  room.raiseHand(true);
+  room.ask("why?");
+  await settled();
+  assert.deepEqual(tally(room.room, asked), [0, 1]);
+  assert.equal(room.room.questions[0].text, "why?");
+  assert.deepEqual(
+    line.asked.map(({ type }) => type),
+    ["vote", "hand", "question"],
+  );
+});
+
+test("what an earlier page of mine left and this one has sent is read from the history", async () => {
+  const line = new Line();
+  const { room } = classroom("paul", line);
+  await room.open({ asDesk: false });
+  line.wait({ id: "left", audience: "private", type: "question", body: "why?", state: "sending" });
+  line.kept.private.push(toHosts("paul", "question", "why?", { id: "left" }));
+  line.wait();
+  await settled();
+  assert.equal(room.room.questions[0].text, "why?");
+});
+
+test("what is on its way is shown at once", async () => {
+  const line = new Line();
+  const { room } = classroom("paul", line);
+  const poll = { id: "p", options: ["a", "b"] };
+  const letter = (type, body) => ({ id: type, audience: "private", type, body, state: "sending" });
+  assert.equal(room.choiceOnItsWay(poll), null);
+  assert.equal(room.handOnItsWay, null);
+  line.wait(
+    letter("vote", { poll: "p", option: 1 }),
+    letter("hand", { up: false }),
+    letter("answer", { question: "q", text: "so" }),
+    letter("poll-closed", { poll: "p" }),
+  );
+  assert.equal(room.choiceOnItsWay(poll), 1);
+  assert.equal(room.handOnItsWay, false);
+  assert.equal(room.isDealtWith("q"), true);
+  assert.equal(room.isDealtWith("other"), false);
+  assert.equal(room.isEnding(poll), true);
+});
+
+test("who comes in as a host is heard as one", async () => {
+  const line = new Line();
+  const { room } = classroom("paul", line);
+  await room.open({ asDesk: false });
+  line.present([
+    { user: "hana", role: "host" },
+    { user: "hugo", role: "host" },
+    { user: "paul", role: "participant" },
+  ]);
+  line.heard.public(toAll("hugo", "poll", { question: "?", options: ["a", "b"] }));
+  assert.equal(openPoll(room.room)?.sender, "hugo");
+  assert.equal(room.presentParticipants, 1);
+});
+
+test("a host's acts are messages", async () => {
+  const line = new Line();
+  const { room } = classroom("hana", line);
+  const poll = { id: "p", question: "?", options: ["a", "b"] };
+  room.say("hello");
+  room.startPoll("?", ["a", "b"]);
+  room.endPoll(poll, [1, 0]);
+  room.answer({ id: "q", text: "why?" }, "so");
+  room.callOn({ id: "h" });
+  room.setAside({ id: "q" });
+  assert.deepEqual(line.posted, [
+    { body: "hello" },
+    { body: { question: "?", options: ["a", "b"] }, type: "poll" },
+    { body: { poll: "p", question: "?", options: ["a", "b"], totals: [1, 0] }, type: "poll-closed" },
+    { body: { text: "so", question: "q", quote: "why?" }, type: "answer" },
+    { body: { hand: "h" }, type: "hand-taken" },
+  ]);
+  assert.deepEqual(line.asked[0].body, { question: "q" });
+});
+
+test("a refused subscription and a lost line are told", async () => {
+  const line = new Line();
+  line.refusal = { code: "removed", detail: "you were removed" };
+  const { room, connection } = classroom("paul", line);
+  assert.equal(room.lineState.name, "live");
+  connection.state = { name: "waiting", reason: "", detail: "" };
+  assert.equal(room.lineState.name, "down");
+  await room.open({ asDesk: false });
+  assert.deepEqual(room.lineState, {
+    name: "refused",
+    why: { code: "removed", detail: "you were removed" },
+  });
+});
+
+test("a closed room is read, and nothing is followed", async () => {
+  const line = new Line();
+  line.kept.public.push(toAll("paul", "message", "the last word"));
+  line.kept.private.push(toHosts("paul", "question", "why?"));
+  const { room } = classroom("hana", line, { closed_at: "2026-03-02T09:00:00Z" });
+  await room.open({ asDesk: true });
+  assert.deepEqual(texts(room), ["the last word"]);
+  assert.equal(room.room.questions.length, 1);
+  assert.equal(room.lineState.name, "closed");
+  assert.equal(line.heard.public, undefined);
+});
+
+test("one looks further back page by page, to the beginning", async () => {
+  const line = new Line();
+  for (let seq = 1; seq <= 1_250; seq += 1) {
+    line.kept.public.push(toAll("paul", "message", `${seq}`, { seq }));
+  }
+  const { room } = classroom("paul", line);
+  await room.open({ asDesk: false });
+  assert.equal(room.room.entries.length, 1_000);
+  assert.equal(room.hasEarlier, true);
+  await room.readEarlier();
+  assert.equal(room.room.entries[0].text, "51");
+  await room.readEarlier();
+  assert.equal(room.room.entries[0].text, "1");
+  assert.equal(room.hasEarlier, false);
+  assert.equal(room.room.entries.length, 1_250);
+});
+
+test("who leaves hears nothing more", async () => {
+  const line = new Line();
+  const { room, leaving } = classroom("hana", line);
+  await room.open({ asDesk: true });
+  leaving.abort();
+  assert.equal(line.closed, 4);
+});

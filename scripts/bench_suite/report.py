@@ -53,15 +53,20 @@ def table(name: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def best_peer(figure: Figure, row: Row, rows: Sequence[Row]) -> Row | None:
+    """Whom the row is compared with, of those that also speak TLS or also do not."""
+    if not figure.better or _is_peer(row):
+        return None
+    pick = max if figure.better == "more" else min
+    return pick(_peers(figure, row, rows), key=lambda peer: peer.values[figure.key], default=None)
+
+
 def ratio(figure: Figure, row: Row, rows: Sequence[Row]) -> float | None:
-    """The row's value by the best peer's, of those that also speak TLS or also do not."""
-    if not figure.better or _is_peer(row) or figure.key not in row.values:
+    """The row's value by the best peer's."""
+    best = best_peer(figure, row, rows)
+    if best is None or figure.key not in row.values:
         return None
-    best = list(_of_peers(figure, row, rows))
-    if not best:
-        return None
-    reference = max(best) if figure.better == "more" else min(best)
-    return row.values[figure.key] / reference if reference else None
+    return row.values[figure.key] / best.values[figure.key]
 
 
 def document(rows: Sequence[Row], plan: Plan, at: datetime) -> dict[str, Any]:
@@ -85,15 +90,14 @@ def _is_peer(row: Row) -> bool:
     return row.system in PEERS or row.system in SCENARIOS[row.scenario].references
 
 
-def _of_peers(figure: Figure, row: Row, rows: Sequence[Row]) -> Iterator[float]:
+def _peers(figure: Figure, row: Row, rows: Sequence[Row]) -> Iterator[Row]:
+    """Those that have a value. The references speak no TLS."""
     references = SCENARIOS[row.scenario].references
     peers = references[:1] or PEERS
     for other in rows:
-        # The references speak no TLS.
-        if other.system in peers and (references or other.tls == row.tls) and not other.failure:
-            value = other.values.get(figure.key)
-            if value:
-                yield value
+        alike = references or other.tls == row.tls
+        if other.system in peers and alike and not other.failure and other.values.get(figure.key):
+            yield other
 
 
 def _cell(figure: Figure, row: Row, rows: Sequence[Row]) -> str:

@@ -86,8 +86,17 @@ def measure(plan: Plan, lab: Lab) -> list[Row]:
 
 
 def unmeasured(row: Row, figures: Sequence[Figure]) -> str:
-    """Why the row says nothing, if it lacks what it should be compared by."""
-    empty = [f.title for f in figures if f.better and not row.values.get(f.key, 0.0) > 0]
+    """Why the row says nothing, if it lacks what it should be compared by. Nothing of what should
+    be much is no result; of what should be little it may be one: RabbitMQ alone has no proxy."""
+    empty = [
+        figure.title
+        for figure in figures
+        if figure.better
+        and (
+            figure.key not in row.values
+            or (figure.better == "more" and row.values[figure.key] <= 0)
+        )
+    ]
     return f"nothing was measured: {', '.join(empty)}" if empty else ""
 
 

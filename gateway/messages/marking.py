@@ -16,7 +16,7 @@ from gateway.messages.ports import StoredOutbox
 BATCH: Final = 512
 #: Confirms gather for so long (seconds). A message confirmed and not yet marked is published again
 #: if the gateway dies now, which subscribers do not notice.
-INTERVAL: Final = 0.1
+INTERVAL: Final = 0.5
 
 _log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
 from gateway.errors import GatewayError, Invalid, UnknownRoom
 from gateway.store.numbering import Numbering
+from gateway.store.prepared import Prepared, PreparedList
 from gateway.store.records import Appended, Page
 from gateway.store.tables import among, messages, outbox, padded, rooms, streams
 from gateway.store.values import (
@@ -34,23 +35,28 @@ IN_OUTBOX: Final = and_(
     outbox.c.seq == messages.c.seq,
 )
 
-# Statements of the hot path are made once: to put one together costs more than to run it.
 # Joined, so that one statement locks both; PostgreSQL then reads the newest version of both.
-_LOCK: Final = (
-    select(rooms.c.id, rooms.c.closed_at, streams.c.audience, streams.c.head)
-    .join(streams)
-    .where(among(rooms.c.id, "rooms"))
-    .order_by(rooms.c.id, streams.c.audience)
-    .with_for_update(key_share=True)
+_LOCK: Final = PreparedList(
+    rooms.c.id,
+    lambda condition: (
+        select(rooms.c.id, rooms.c.closed_at, streams.c.audience, streams.c.head)
+        .join(streams)
+        .where(condition)
+        .order_by(rooms.c.id, streams.c.audience)
+        .with_for_update(key_share=True)
+    ),
+)
+_REPEATED: Final = PreparedList(
+    messages.c.id, lambda condition: select(messages.c.seq).where(condition)
 )
 _KNOWN: Final = (
     select(messages, outbox.c.seq.label("waiting"))
     .outerjoin(outbox, IN_OUTBOX)
     .where(among(messages.c.id, "ids"))
 )
-_ADD_MESSAGES: Final = insert(messages)
-_ADD_TO_OUTBOX: Final = insert(outbox)
-_SET_HEAD: Final = (
+_ADD_MESSAGES: Final = Prepared(insert(messages))
+_ADD_TO_OUTBOX: Final = Prepared(insert(outbox))
+_SET_HEAD: Final = Prepared(
     update(streams)
     .where(streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience"))
     .values(head=bindparam("new_head"))
@@ -102,19 +108,21 @@ def _numbering(connection: Connection, drafts: Sequence[Draft]) -> Numbering:
     heads: dict[Stream, int] = {}
     closed: set[int] = set()
     numbers = sorted({draft.stream.room for draft in drafts})
-    for row in connection.execute(_LOCK, {"rooms": padded(numbers)}):
-        heads[Stream(Audience(row.audience), row.id)] = row.head
-        if row.closed_at is not None:
-            closed.add(row.id)
-    ids = padded(sorted({draft.id for draft in drafts}))
-    return Numbering(
-        heads,
-        frozenset(closed),
-        {
-            row.id: Appended(message(row), repeated=True, published=row.waiting is None)
-            for row in connection.execute(_KNOWN, {"ids": ids})
-        },
-    )
+    for room, closed_at, audience, head in _LOCK.rows(connection, numbers):
+        heads[Stream(Audience(audience), room)] = head
+        if closed_at is not None:
+            closed.add(room)
+    ids = sorted({draft.id for draft in drafts})
+    return Numbering(heads, frozenset(closed), _known(connection, ids))
+
+
+def _known(connection: Connection, ids: list[UUID]) -> dict[UUID, Appended]:
+    if not _REPEATED.rows(connection, ids):
+        return {}
+    return {
+        row.id: Appended(message(row), repeated=True, published=row.waiting is None)
+        for row in connection.execute(_KNOWN, {"ids": padded(ids)})
+    }
 
 
 def _insert(
@@ -122,14 +130,11 @@ def _insert(
 ) -> None:
     # In the order of ids: two gateways that insert the same ids wait for each other, no deadlock.
     rows.sort(key=lambda row: UUID.__int__(row["id"]))
-    connection.execute(_ADD_MESSAGES, rows)
-    keys = ("room", "audience", "seq")
-    connection.execute(
-        _ADD_TO_OUTBOX, [{key: row[key] for key in keys} | {"owner": owner} for row in rows]
-    )
+    _ADD_MESSAGES.run(connection, rows)
+    _ADD_TO_OUTBOX.run(connection, [row | {"owner": owner} for row in rows])
     grown = {Stream(row["audience"], row["room"]) for row in rows}
-    connection.execute(
-        _SET_HEAD,
+    _SET_HEAD.run(
+        connection,
         [{"in_room": s.room, "in_audience": s.audience, "new_head": heads[s]} for s in grown],
     )
 

@@ -30,7 +30,10 @@ READERS: Final = 2
 _READER: Final = ("foreign_keys = ON", "query_only = ON")
 _WRITER: Final = ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL")
 #: A statement that is wrong is a bug; everything else the driver reports is the database's state.
-_BUGS: Final = (IntegrityError, ProgrammingError, DataError)
+_BUGS: Final = (
+    *(IntegrityError, ProgrammingError, DataError),
+    *(sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError),
+)
 
 
 class SqliteDatabase:

@@ -1,0 +1,81 @@
+"""Statements of the hot path: on SQLite they run straight on its driver.
+
+There SQLAlchemy takes five times as long as SQLite itself, mostly to find out anew how the same
+statement is put together and what its values look like.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Executable, bindparam
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from gateway.store.tables import padded
+
+_SQLITE: Final = sqlite.dialect()
+
+
+class Prepared:
+    """Made once. Rows come as tuples of what the driver has, without SQLAlchemy's types."""
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+        assert isinstance(statement, ClauseElement)  # noqa: S101 - every executable one is
+        compiled = statement.compile(dialect=_SQLITE)
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - no DDL
+        self._sql = str(compiled)
+        #: The parameters in their order, and how each is written for SQLite.
+        self._writers = [
+            (name, compiled.binds[name].type.dialect_impl(_SQLITE).bind_processor(_SQLITE))
+            for name in compiled.positiontup or ()
+        ]
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """What a query finds."""
+        if (driver := _driver(connection)) is None:
+            return connection.execute(self._statement, values).all()
+        return driver.execute(self._sql, self._written(values)).fetchall()
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Change something, once for each of the rows."""
+        if (driver := _driver(connection)) is None:
+            connection.execute(self._statement, rows)
+        else:
+            driver.executemany(self._sql, [self._written(row) for row in rows])
+
+    def _written(self, values: Mapping[str, Any]) -> list[Any]:
+        return [
+            values[name] if write is None else write(values[name]) for name, write in self._writers
+        ]
+
+
+class PreparedList:
+    """A query for any number of values: ``query`` makes it for a condition ``column IN (…)``."""
+
+    def __init__(
+        self, column: ColumnElement[Any], query: Callable[[ColumnElement[bool]], Executable]
+    ) -> None:
+        self._column = column
+        self._query = query
+        self._by_size: dict[int, Prepared] = {}
+
+    def rows(self, connection: Connection, values: list[Any]) -> Sequence[Sequence[Any]]:
+        """What it finds for the values; they are padded, so that there are few queries."""
+        if not values:
+            return []
+        named = {f"v{index}": value for index, value in enumerate(padded(values))}
+        if (prepared := self._by_size.get(len(named))) is None:
+            parameters = [bindparam(name, type_=self._column.type) for name in named]
+            prepared = Prepared(self._query(self._column.in_(parameters)))
+            self._by_size[len(named)] = prepared
+        return prepared.rows(connection, named)
+
+
+def _driver(connection: Connection) -> sqlite3.Connection | None:
+    driver = connection.connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None

@@ -18,6 +18,7 @@ from itertools import count
 from typing import Final, TextIO
 
 from gateway.config import Log
+from gateway.log_stream import TurnHandler
 
 #: The connection or request that the running task works for; "-" outside of any.
 connection: ContextVar[str] = ContextVar("connection", default="-")
@@ -175,11 +176,12 @@ def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     May be called again with something else.
     """
     redact = Redaction(known_secrets)
-    handler = logging.StreamHandler(stream)
+    handler = TurnHandler(stream)
     handler.setFormatter(JsonFormatter(redact) if log.format == "json" else PlainFormatter(redact))
     root = logging.getLogger()
     for old in tuple(root.handlers):
         root.removeHandler(old)
+        old.flush()
     root.addHandler(handler)
     root.setLevel(log.level.upper())
     logging.captureWarnings(capture=True)

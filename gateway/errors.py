@@ -6,7 +6,8 @@
     │   └── TokenInvalid          forged, malformed, wrong issuer, audience or algorithm
     ├── Refused                   known, but not allowed
     │   ├── OriginRefused
-    │   └── Removed               a membership or a connection was ended by somebody
+    │   └── Removed               a membership was ended by somebody
+    │       └── Kicked            a connection was, by an admin
     ├── Invalid                   the request makes no sense
     │   ├── BadFrame              STOMP or RFC 6455 framing
     │   ├── BadUtf8
@@ -70,6 +71,10 @@ class OriginRefused(Refused):
 
 
 class Removed(Refused):
+    pass
+
+
+class Kicked(Removed):
     pass
 
 
@@ -194,6 +199,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "origin_refused", 403, CloseCode.REFUSED, "This web origin is not allowed"
     ),
     Removed: Outcome("removed", 403, CloseCode.REFUSED, "Access was ended"),
+    Kicked: Outcome("kicked", 403, CloseCode.REFUSED, "The connection was ended"),
     Invalid: Outcome("invalid_request", 400, CloseCode.PROTOCOL_ERROR, "Invalid request"),
     BadFrame: Outcome("bad_frame", 400, CloseCode.PROTOCOL_ERROR, "Broken frame"),
     BadUtf8: Outcome("bad_utf8", 400, CloseCode.INVALID_DATA, "Not UTF-8"),

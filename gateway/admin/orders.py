@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol, Self
 
 from gateway.drain import Drain
-from gateway.errors import GatewayError, Removed
+from gateway.errors import GatewayError, Kicked
 from gateway.events import Events, Kind
 
 logger = logging.getLogger(__name__)
@@ -106,5 +106,5 @@ class Orders:
         return 1
 
 
-def _kicked() -> Removed:
-    return Removed("an admin has ended this connection")
+def _kicked() -> Kicked:
+    return Kicked("an admin has ended this connection")

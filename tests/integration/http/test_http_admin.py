@@ -158,7 +158,7 @@ async def test_a_user_is_disconnected_and_all_of_it_is_told(admin: Call, gateway
     mina = await connected(gateway, "m", "mina")
     answer = await admin("POST", "/api/admin/disconnect", json={"user": "paul"})
     assert answer.json == {"done": {gateway.bus.gateway: 2}, "missing": {}}
-    assert [each.ended for each in (*paul, mina)] == ["removed", "removed", None]
+    assert [each.ended for each in (*paul, mina)] == ["kicked", "kicked", None]
     (event,) = [e for e in gateway.events.after(0, limit=9) if e.kind is Kind.ACTION]
     assert (event.code, event.user) == ("end_user", "root")
     assert event.detail == f"end all connections of paul: {gateway.bus.gateway} 2"
@@ -173,7 +173,7 @@ async def test_one_connection_is_ended_and_again_is_no_error(admin: Call, gatewa
         answer = await admin("POST", "/api/admin/disconnect", json=target)
         assert answer.json == {"done": {gateway.bus.gateway: ended}, "missing": {}}
         await asyncio.sleep(0)
-    assert (paul.ended, again.ended) == ("removed", None)
+    assert (paul.ended, again.ended) == ("kicked", None)
     elsewhere = {"gateway": "nowhere", "connection": "p1"}
     answer = await admin("POST", "/api/admin/disconnect", json=elsewhere)
     assert answer.problem == (404, "unknown_gateway")

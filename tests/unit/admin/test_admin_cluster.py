@@ -158,9 +158,9 @@ def test_a_user_is_disconnected_everywhere_and_a_connection_where_it_is() -> Non
             mina = b.serves("3", "mina")
             done = await a.cluster.order(order(Deed.END_USER, "paul"))
             assert done.done == {"a": 1, "b": 1}
-            assert (here.ended, there.ended, mina.ended) == ("removed", "removed", None)
+            assert (here.ended, there.ended, mina.ended) == ("kicked", "kicked", None)
             done = await a.cluster.order(order(Deed.END_CONNECTION, "3", "b"))
-            assert (done.done, mina.ended) == ({"b": 1}, "removed")
+            assert (done.done, mina.ended) == ({"b": 1}, "kicked")
             assert a.told == [(Kind.ACTION, "end_user"), (Kind.ACTION, "end_connection")]
 
     run(scenario())

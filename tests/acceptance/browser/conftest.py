@@ -2,14 +2,21 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.acceptance.browser.accounts import PASSWORD
+from tests.acceptance.browser.dashboard import SOON
 from tests.acceptance.browser.visitor import Visitor
+from tests.acceptance.conftest import connected
 from tests.acceptance.gateway_process import GatewayProcess
+from tests.acceptance.stomp_client import StompClient
 
 Visit = Callable[..., Visitor]
+Watch = Callable[..., Page]
+Connect = Callable[..., StompClient]
 
 _FLAGS = (
     "--no-sandbox",
@@ -54,3 +61,33 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     for visitor in visitors:
         visitor.context.close()
     assert [fault for visitor in visitors for fault in visitor.faults] == []
+
+
+@pytest.fixture
+def watch(visit: Visit) -> Watch:
+    """The dashboard of a gateway, with the admin logged in."""
+
+    def open_dashboard(gateway: GatewayProcess, **options: object) -> Page:
+        page = visit(gateway, "/admin", **options).page
+        page.locator("input[autocomplete=username]").fill("root")
+        page.locator("input[type=password]").fill(PASSWORD)
+        page.locator("button.primary").click()
+        expect(page.locator(".line[data-state=on]")).to_be_visible(timeout=SOON)
+        return page
+
+    return open_dashboard
+
+
+@pytest.fixture
+def clients() -> Iterator[Connect]:
+    """Opens a STOMP connection of a user at a gateway, subscribed to destinations; closed with the
+    test."""
+    with ExitStack() as stack:
+
+        def connect(gateway: GatewayProcess, user: str, *destinations: str) -> StompClient:
+            client = stack.enter_context(connected(gateway, user))
+            for destination in destinations:
+                client.subscribe(destination)
+            return client
+
+        yield connect

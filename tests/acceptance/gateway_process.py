@@ -49,6 +49,9 @@ class GatewayProcess:
         self.cluster = cluster
         self.port = cluster.gateway_port(2 * number + 1)
         self.internal_port = cluster.gateway_port(2 * number)
+        #: Where a test may put something between a browser and the gateway: pages from there count
+        #: as its own.
+        self.cable_port = cluster.gateway_port(8)
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         self.internal_url = f"http://127.0.0.1:{self.internal_port}"
@@ -235,7 +238,7 @@ class GatewayProcess:
 address = "127.0.0.1"
 port = {self.port}
 internal_port = {self.internal_port}
-origins = ["{self.url}"]
+origins = ["{self.url}", "http://127.0.0.1:{self.cable_port}"]
 stop_timeout = 8.0
 {tables.get("server", "drain_time = 0.0")}
 

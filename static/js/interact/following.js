@@ -52,12 +52,18 @@ export class Following {
     return this.#follower.position;
   }
 
-  /** Resolves when everything up to now was given and all that follows will be. */
-  async open({ asked = false } = {}) {
+  /**
+   * Resolves when everything up to now was given and all that follows will be.
+   *
+   * @param {object} how
+   * @param {boolean} how.isAsked whether the page named the place: what is missing there is a gap
+   * @param {boolean} how.isBehind whether there may be messages between the place and the end
+   */
+  async open({ isAsked, isBehind }) {
     const { run, patience } = this.parts;
     const { signal } = patience;
-    this.#started = asked;
-    await this.catchUp();
+    this.#started = isAsked;
+    if (isBehind) await this.catchUp();
     this.#started = true;
     signal.throwIfAborted();
     const isFirst = this.channel.join(this);

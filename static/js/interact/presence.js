@@ -44,7 +44,9 @@ export class Presence {
 
   /** Resolves when the list was told. */
   async open() {
-    this.patience.signal.addEventListener("abort", () => this.channel.leave(this));
+    const { signal } = this.patience;
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => this.channel.leave(this));
     this.channel.join(this);
     await this.catchUp();
     this.run(this.#refresh());

@@ -1,4 +1,4 @@
-import { Channel } from "./channel.js";
+import { Channels } from "./channels.js";
 import { childOf } from "./child.js";
 import { Following } from "./following.js";
 import { Latch } from "./latch.js";
@@ -33,13 +33,12 @@ import { Subscription } from "./subscription.js";
  * {@link Problem}).
  */
 export class Room extends EventTarget {
-  /** @type {Map<Audience, Channel>} */
-  #channels = new Map();
   #hasQueue = false;
   #http;
   #live;
   #surroundings;
   #patience;
+  #channels;
   #outbox;
 
   /**
@@ -57,10 +56,15 @@ export class Room extends EventTarget {
     this.#live = live;
     this.#surroundings = surroundings;
     this.#patience = patience;
+    this.#channels = new Channels({
+      live,
+      describe: () => untilDone(() => this.info(), patience),
+      run: (task) => this.#run(task, patience.signal),
+    });
     this.#outbox = new Outbox({
       post: ({ id, audience, type, body }) => this.#post({ id, audience, type, body }),
       changed: () => this.#tell("waiting", this.waiting),
-      comes: (audience, seq) => this.#channels.get(audience)?.awaits(seq) ?? false,
+      comes: (audience, seq) => this.#channels.awaits(audience, seq),
       now: surroundings.now,
       patience,
     });
@@ -105,7 +109,7 @@ export class Room extends EventTarget {
    */
   subscribe(handler, { after, last = 0, audience = "public" } = {}) {
     return this.#open(async (patience, run) => {
-      const channel = await this.#channel(audience, patience);
+      const channel = await this.#channels.channel(audience);
       const { signal } = patience;
       const parts = {
         history: (/** @type {{after: number, limit: number}} */ query) =>
@@ -119,12 +123,12 @@ export class Room extends EventTarget {
         run,
         patience,
       };
-      const following =
-        after === undefined
-          ? await Following.atLast(last, channel, parts)
-          : new Following(after, channel, parts);
+      const isAsked = after !== undefined;
+      const following = isAsked
+        ? new Following(after, channel, parts)
+        : await Following.atLast(last, channel, parts);
       signal.addEventListener("abort", () => this.#outbox.prune());
-      await following.open({ asked: after !== undefined });
+      await following.open({ isAsked, isBehind: isAsked || last > 0 });
     });
   }
 
@@ -142,13 +146,10 @@ export class Room extends EventTarget {
     return this.#open(async (patience) => {
       const { signal } = patience;
       signal.addEventListener("abort", () => (this.#hasQueue = false));
-      const { destinations } = await untilDone(() => this.info(), patience);
-      if (!destinations.queue) {
-        throw new Problem(403, "access_refused", "the private queue is for the room's hosts");
-      }
+      const destination = await this.#channels.destination("queue");
       const line = new Latch();
       const queue = new Queue({
-        destination: destinations.queue,
+        destination,
         handler,
         opened: line.open,
         report: this.#surroundings.report,
@@ -173,7 +174,7 @@ export class Room extends EventTarget {
   presence(handler) {
     return this.#open(async (patience, run) => {
       const presence = new Presence({
-        channel: await this.#channel("public", patience),
+        channel: await this.#channels.channel("public"),
         list: () => this.#http.call("GET", `/api/rooms/${this.number}/presence`),
         tell: (present, change) => this.#call(() => handler(present, change)),
         run,
@@ -230,8 +231,8 @@ export class Room extends EventTarget {
   }
 
   /** Ask whether something was missed. @package */
-  async catchUp() {
-    await Promise.all([...this.#channels.values()].map((channel) => channel.catchUp()));
+  catchUp() {
+    return this.#channels.catchUp();
   }
 
   /** @param {(patience: Patience, run: (task: Promise<void>) => void) => Promise<void>} start */
@@ -243,20 +244,6 @@ export class Room extends EventTarget {
     run(ready);
     this.#live.expect(ready);
     return new Subscription(ready, ending);
-  }
-
-  /** @param {Audience} audience @param {Patience} patience */
-  async #channel(audience, patience) {
-    const { destinations } = await untilDone(() => this.info(), patience);
-    const destination = destinations[audience];
-    if (!destination) {
-      throw new Problem(403, "access_refused", "what is said to the hosts is for the hosts");
-    }
-    const run = (/** @type {Promise<void>} */ task) => this.#run(task, this.#patience.signal);
-    const channel =
-      this.#channels.get(audience) ?? new Channel({ live: this.#live, destination, run });
-    this.#channels.set(audience, channel);
-    return channel;
   }
 
   /** @param {object} message @returns {Promise<Receipt>} */

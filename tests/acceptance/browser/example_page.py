@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Route, WebSocket, expect
 
+from tests.acceptance.browser.cable import Cable
 from tests.acceptance.gateway_process import GatewayProcess
 
 _DOCUMENTATION = Path(__file__).parents[3] / "static" / "js" / "interact.md"
@@ -20,6 +21,8 @@ def example() -> str:
 class ExamplePage:
     """The example in a browser, with its user's login server behind `/token`.
 
+    With a `cable`, it reaches the gateway by that one.
+
     `lifetime` of its tokens is in seconds; `tokens` counts those it has given, `sockets` the
     WebSockets that the page has opened.
     """
@@ -32,10 +35,11 @@ class ExamplePage:
         user: str,
         *,
         lifetime: float = 3600.0,
+        cable: Cable | None = None,
     ) -> None:
         self.context = context
-        self.gateway = gateway
         self.room = room
+        self.origin = cable.url if cable else gateway.url
         self.tokens = 0
         self.sockets = 0
         self.faults: list[str] = []
@@ -45,17 +49,17 @@ class ExamplePage:
             route.fulfill(body=gateway.token(user, lifetime=lifetime))
 
         context.route(
-            f"{gateway.url}/example?*",
+            f"{self.origin}/example?*",
             lambda route: route.fulfill(body=example(), content_type="text/html"),
         )
-        context.route(f"{gateway.url}/token", give_token)
+        context.route(f"{self.origin}/token", give_token)
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("websocket", self._count_socket)
         self.open()
 
     def open(self) -> None:
-        self.page.goto(f"{self.gateway.url}/example?room={self.room}")
+        self.page.goto(f"{self.origin}/example?room={self.room}")
 
     def is_in_state(self, name: str) -> None:
         expect(self.page.get_by_role("status")).to_have_text(name, timeout=30_000)

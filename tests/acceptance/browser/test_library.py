@@ -5,12 +5,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import consumers, wait_for, waiting
+from tests.acceptance.browser.cable import Cable
 from tests.acceptance.browser.example_page import ExamplePage
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
@@ -24,7 +26,7 @@ def open_page(chromium: Browser) -> Iterator[Open]:
     """Opens the example in a browser of its own; fails the test if a page broke."""
     pages: list[ExamplePage] = []
 
-    def open_as(gateway: GatewayProcess, room: int, user: str, **options: float) -> ExamplePage:
+    def open_as(gateway: GatewayProcess, room: int, user: str, **options: Any) -> ExamplePage:
         page = ExamplePage(chromium.new_context(), gateway, room, user, **options)
         pages.append(page)
         return page
@@ -52,6 +54,21 @@ def paul(gateway: GatewayProcess, open_page: Open, room: int) -> ExamplePage:
     return page
 
 
+@pytest.fixture
+def cable(gateway: GatewayProcess) -> Iterator[Cable]:
+    cable = Cable(gateway.cable_port, gateway.port)
+    with cable.laid():
+        yield cable
+
+
+@pytest.fixture
+def far_away(gateway: GatewayProcess, open_page: Open, room: int, cable: Cable) -> ExamplePage:
+    """Paul at the other end of a cable."""
+    page = open_page(gateway, room, "paul", cable=cable)
+    page.is_in_state("connected")
+    return page
+
+
 def _said(gateway: GatewayProcess, room: int) -> list[str]:
     return [message["body"] for message in gateway.history(room, "hana")["messages"]]
 
@@ -72,21 +89,66 @@ def test_the_example_runs_as_it_stands_in_the_documentation(
 
 
 def test_everything_missed_without_a_network_is_there_once_and_in_order(
-    gateway: GatewayProcess, paul: ExamplePage, room: int
+    gateway: GatewayProcess, far_away: ExamplePage, room: int, cable: Cable
 ) -> None:
     gateway.post(room, "hana", "before")
-    paul.reads("hana: before")
-    paul.context.set_offline(True)
-    paul.say("said without a network")
+    far_away.reads("hana: before")
+    far_away.context.set_offline(True)
+    cable.unplug()
+    far_away.is_in_state("waiting")
+    far_away.say("said without a network")
     texts = [f"missed {number}" for number in range(1, 21)]
     for text in texts:
         gateway.post(room, "hana", text)
-    paul.context.set_offline(False)
-    missed = [f"hana: {text}" for text in texts]
-    paul.reads("hana: before", *missed, "paul: said without a network")
+    cable.plug_in()
+    far_away.context.set_offline(False)
+    far_away.is_in_state("connected")
     gateway.post(room, "hana", "after")
-    paul.reads("hana: before", *missed, "paul: said without a network", "hana: after")
-    assert _said(gateway, room) == ["before", *texts, "said without a network", "after"]
+    # When what was said without a network arrives is between the gateway and the others.
+    expect(far_away.page.get_by_role("listitem")).to_have_count(23, timeout=60_000)
+    lines = far_away.page.get_by_role("listitem").all_inner_texts()
+    said = [
+        f"{message['sender']}: {message['body']}"
+        for message in gateway.history(room, "hana")["messages"]
+    ]
+    assert lines == said
+    assert set(said) == {
+        "hana: before",
+        *(f"hana: {text}" for text in texts),
+        "paul: said without a network",
+        "hana: after",
+    }
+
+
+def test_a_network_that_is_back_is_used_at_once(
+    far_away: ExamplePage, cable: Cable, gateway: GatewayProcess, room: int
+) -> None:
+    far_away.context.set_offline(True)
+    cable.unplug()
+    far_away.is_in_state("waiting")
+    # The waits have become long by now.
+    with far_away.page.expect_event("websocket", timeout=60_000):
+        pass
+    with far_away.page.expect_event("websocket", timeout=60_000):
+        pass
+    cable.plug_in()
+    far_away.context.set_offline(False)
+    gateway.post(room, "hana", "welcome back")
+    expect(far_away.page.get_by_role("listitem")).to_have_text("hana: welcome back", timeout=3_000)
+
+
+def test_a_line_that_died_in_silence_is_given_up(
+    far_away: ExamplePage, cable: Cable, gateway: GatewayProcess, room: int
+) -> None:
+    gateway.post(room, "hana", "before")
+    far_away.reads("hana: before")
+    cable.hold()
+    expect(far_away.page.get_by_role("status")).to_have_text("waiting", timeout=45_000)
+    gateway.post(room, "hana", "said into the void")
+    cable.unplug()
+    cable.release()
+    cable.plug_in()
+    far_away.reads("hana: before", "hana: said into the void")
 
 
 def test_a_post_whose_answer_is_lost_doubles_nothing(
@@ -179,12 +241,12 @@ def test_a_gateway_that_drains_is_left_and_found_again_as_it_asks(
 
 
 def test_what_is_no_longer_kept_is_told_and_the_rest_is_heard(
-    gateway: GatewayProcess, paul: ExamplePage, room: int, tmp_path: Path
+    gateway: GatewayProcess, far_away: ExamplePage, room: int, cable: Cable, tmp_path: Path
 ) -> None:
     gateway.post(room, "hana", "1")
-    paul.reads("hana: 1")
-    paul.context.route("**/api/**", lambda route: route.abort())
-    paul.context.set_offline(True)
+    far_away.reads("hana: 1")
+    cable.unplug()
+    far_away.is_in_state("waiting")
     for text in ("2", "3", "4"):
         gateway.post(room, "mina", text)
     gateway.kill()
@@ -193,12 +255,11 @@ def test_what_is_no_longer_kept_is_told_and_the_rest_is_heard(
         database.execute("UPDATE streams SET first = 4 WHERE audience = 'public'")
     gateway.start()
     gateway.await_ready()
-    paul.context.unroute("**/api/**")
-    paul.context.set_offline(False)
+    cable.plug_in()
     told = "(what was said here is no longer kept)"
-    paul.reads("hana: 1", told, "mina: 4")
+    far_away.reads("hana: 1", told, "mina: 4")
     gateway.post(room, "hana", "5")
-    paul.reads("hana: 1", told, "mina: 4", "hana: 5")
+    far_away.reads("hana: 1", told, "mina: 4", "hana: 5")
 
 
 def test_what_a_closed_tab_left_unsent_is_sent_once_by_the_tab_that_stays(
@@ -258,13 +319,17 @@ def test_a_token_can_be_traded_for_the_session_cookie(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
     paul.page.goto(f"{gateway.url}/example?room=0")
-    requests: list[Request] = []
-    paul.page.on("request", requests.append)
+    proofs: list[tuple[str, bool]] = []
+
+    def listen(request: Request) -> None:
+        proofs.append((request.url, "authorization" in request.headers))
+
+    paul.page.on("request", listen)
     paul.page.evaluate(_COOKIE, room)
     paul.page.wait_for_function("window.said.includes('by cookie')")
     assert [cookie.get("name") for cookie in paul.context.cookies()] == ["interact_session"]
-    assert requests
-    assert not [request for request in requests if "authorization" in request.headers]
+    assert (f"{gateway.url}/api/session", False) in proofs
+    assert not any(bearer for _, bearer in proofs)
 
 
 _HOST = """async ({token, room, refuse}) => {

@@ -54,6 +54,25 @@ test("a page may begin with the last ones, or after one it names", async () => {
   }
 });
 
+test("entering costs few calls, whatever a page subscribes to", async () => {
+  const gateway = new Gateway();
+  const { room } = await page(gateway);
+  await room.presence(() => {}).ready;
+  await room.subscribe(() => {}).ready;
+  assert.equal(
+    gateway.asks("GET /api/rooms/42").length - gateway.asks("GET /api/rooms/42/").length,
+    1,
+  );
+});
+
+test("a room that could not be asked about is asked about again", async () => {
+  const gateway = new Gateway();
+  const room = gateway.connect().room(43);
+  for (let n = 0; n < 2; n += 1) {
+    await assert.rejects(room.subscribe(() => {}).ready, { status: 404 });
+  }
+});
+
 test("the states are told as they come", async () => {
   const gateway = new Gateway();
   const connection = gateway.connect();
@@ -309,6 +328,17 @@ test("a change that comes while the list is read is not lost", async () => {
   gateway.say(change("mina", "join"));
   await turn();
   assert.equal(told.at(-1), "mina");
+});
+
+test("what is closed before it began begins nothing", async () => {
+  const gateway = new Gateway();
+  gateway.role = "host";
+  const room = gateway.connect().room(42);
+  const begun = [room.presence(() => {}), room.subscribe(() => {}), room.private(() => {})];
+  for (const subscription of begun) subscription.close();
+  for (const { ready } of begun) await assert.rejects(ready, { name: "AbortError" });
+  await gateway.open();
+  assert.deepEqual(gateway.line.subscriptions, []);
 });
 
 test("presence alone follows the room without its history, and is read again after a break", async () => {

@@ -88,6 +88,7 @@ export class Gateway {
       const { id } = JSON.parse(body);
       return Response.json({ id, seq: this.kept.length + 1, sent_at: "", published: true });
     }
+    if (!/^\/api\/(session|rooms\/42)/.test(path)) return new Response("", { status: 404 });
     return Response.json(this.#resource(path));
   }
 

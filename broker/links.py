@@ -54,6 +54,7 @@ class Links:
         self.have_stood = False
         self._changed = asyncio.Event()
         self._supervisors = {node.name: self._supervisor(node) for node in nodes}
+        self._names = tuple(self._supervisors)
         self._leaving: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -72,6 +73,7 @@ class Links:
                 supervisor = self._supervisor(node)
                 supervisor.start()
             self._supervisors[node.name] = supervisor
+        self._names = tuple(self._supervisors)
         for supervisor in before.values():
             task = asyncio.create_task(supervisor.leave())
             self._leaving.add(task)
@@ -86,7 +88,7 @@ class Links:
 
     def place(self, key: str) -> Link | None:
         """The link for this routing key now; None: there is no link at all."""
-        name = place(key, {name: self._state(name) for name in self._supervisors})
+        name = place(key, self._names, self._state)
         return None if name is None else self._supervisors[name].link
 
     @property
@@ -101,7 +103,7 @@ class Links:
 
         The caller closes it. Raises :class:`LinkFailed`.
         """
-        name = place(key, {name: self._state(name) for name in self._supervisors})
+        name = place(key, self._names, self._state)
         if name is None:
             raise LinkFailed("no node", "no link stands")
         return await self._dial(self._supervisors[name].node)

@@ -6,9 +6,11 @@ own streams move, spread over the others; when it is back, the same streams retu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
+from typing import Final
 
 
 class LinkState(StrEnum):
@@ -25,17 +27,26 @@ class LinkState(StrEnum):
     DOWN = "down"
 
 
-_PREFERENCE = tuple(LinkState)
+_PREFERENCE: Final = {state: rank for rank, state in enumerate(LinkState)}
 
 
-def place(key: str, states: Mapping[str, LinkState]) -> str | None:
+def place(key: str, nodes: tuple[str, ...], state: Callable[[str], LinkState]) -> str | None:
     """The node for a routing key, or None: every link is down."""
-    best = min(states.values(), key=_PREFERENCE.index, default=LinkState.DOWN)
-    if best is LinkState.DOWN:
-        return None
-    serving = [name for name, state in states.items() if state is best]
-    return max(serving, key=lambda name: (_weight(key, name), name))
+    best, chosen = LinkState.DOWN, None
+    for name in _ranked(key, nodes):
+        now = state(name)
+        if now is LinkState.UP:
+            # Nearly always the first one: no other is looked at.
+            return name
+        if _PREFERENCE[now] < _PREFERENCE[best]:
+            best, chosen = now, name
+    return chosen
 
 
-def _weight(key: str, name: str) -> bytes:
-    return blake2b(f"{name} {key}".encode(), digest_size=8).digest()
+@lru_cache(maxsize=4096)
+def _ranked(key: str, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(nodes, key=lambda name: _weight(key, name), reverse=True))
+
+
+def _weight(key: str, name: str) -> tuple[bytes, str]:
+    return blake2b(f"{name} {key}".encode(), digest_size=8).digest(), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -212,6 +213,62 @@ def test_when_the_node_is_killed_all_that_wait_fail_at_once_and_the_next_node_se
             assert node_of(publisher, room) != f"r{number}@localhost"
 
     uvloop.run(run())
+
+
+def test_streams_leave_a_draining_node_in_order_and_nothing_fails(
+    nodes: list[Node], credentials: Credentials, drain: Drain, room: int
+) -> None:
+    rooms = range(room, room + 4)
+    numbers = range(1500)
+    draining: set[str] = set()
+    moves: set[str | None] = set()
+
+    async def stream(publisher: Publisher, of: int) -> None:
+        async with asyncio.TaskGroup() as calls:
+            for number in numbers:
+                calls.create_task(publisher.publish(publication(of, f"{of} {number}"), 30))
+                # Some are unanswered whenever the stream is to move.
+                await asyncio.sleep(0.001)
+
+    async def drain_in_turn(publisher: Publisher) -> None:
+        for name in itertools.cycle(node.name for node in nodes):
+            draining.clear()
+            draining.add(name)
+            taken = {node_of(publisher, each) for each in rooms}
+            assert name not in taken
+            moves.update(taken)
+            await asyncio.sleep(0.2)
+
+    async def run() -> None:
+        rng = Random(1)  # noqa: S311 - spreads load, guards nothing
+        publisher = Publisher(
+            nodes, credentials, TOPOLOGY, timeout=10, rng=rng, draining=draining.__contains__
+        )
+        publisher.start()
+        try:
+            for each in rooms:
+                await publisher.declare_private_queue(each)
+                await publish_at_last(publisher, publication(each, "first"), within=60)
+            await stands(publisher)
+            restless = asyncio.create_task(drain_in_turn(publisher))
+            await asyncio.gather(*(stream(publisher, each) for each in rooms))
+            restless.cancel()
+            assert len(moves) == 3
+            draining.update(node.name for node in nodes)
+            await publisher.publish(publication(room, "nowhere else to go"), 10)
+        finally:
+            await publisher.close()
+
+    uvloop.run(run())
+    for each in rooms:
+        taken = [properties.message_id for properties, _ in drain(queue_of(each))]
+        assert [id for id in taken if id != "first"][: len(numbers)] == [
+            f"{each} {number}" for number in numbers
+        ]
+
+
+def queue_of(room: int) -> str:
+    return TOPOLOGY.private_queue(room).name
 
 
 def test_a_hanging_node_times_out_and_is_left_for_another_within_five_seconds(

@@ -6,11 +6,16 @@ from collections import Counter
 
 import pytest
 
-from broker.placing import LinkState, place
+from broker import placing
+from broker.placing import LinkState
 
 KEYS = [f"acdm.mo.interact.public.{room}" for room in range(1, 601)]
 UP, DRAINING, SUSPECT, BLOCKED, DOWN = LinkState
 NODES = ("r1", "r2", "r3")
+
+
+def place(key: str, states: dict[str, LinkState]) -> str | None:
+    return placing.place(key, tuple(states), states.__getitem__)
 
 
 def all_up(*names: str) -> dict[str, LinkState]:

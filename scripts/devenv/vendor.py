@@ -49,6 +49,7 @@ _LAYOUT = (
     ("@stomp/stompjs/esm6", "stompjs"),
     ("@stomp/stompjs/LICENSE", "stompjs/LICENSE"),
     ("uplot/dist/uPlot.esm.js", "uplot/index.js"),
+    ("uplot/dist/uPlot.d.ts", "uplot/index.d.ts"),
     ("uplot/dist/uPlot.min.css", "uplot/uplot.css"),
     ("uplot/LICENSE", "uplot/LICENSE"),
     ("qr/index.js", "qr/index.js"),

@@ -49,9 +49,7 @@ export class Format {
   /** Seconds, in milliseconds where they are few; null is a dash. @param {number | null} value */
   latency(value) {
     if (value === null) return "–";
-    return value < 1
-      ? `${this.#short.format(value * 1000)} ms`
-      : `${this.#short.format(value)} s`;
+    return value < 1 ? `${this.#short.format(value * 1000)} ms` : `${this.#short.format(value)} s`;
   }
 
   /** How long, in the largest unit that fits. @param {number} seconds */

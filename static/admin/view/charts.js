@@ -1,15 +1,11 @@
-// An ES5 constructor, which tells nothing of its methods.
 import uPlot from "../../vendor/uplot/index.js";
 import { element } from "../../js/view/element.js";
 import { AT } from "../picture.js";
+import { HEIGHT, options } from "./plot.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
 /** @typedef {import("../format.js").Format} Format */
 /** @typedef {import("../../js/i18n.js").I18n} I18n */
-
-const HEIGHT = 110;
-/** Gateways whose lines differ in colour; `--line-1` … in `dashboard.css`. */
-export const COLOURS = 6;
 
 /**
  * A chart for each number that tells how the gateways do: a line a gateway.
@@ -64,8 +60,15 @@ export function charts({ i18n, format }) {
     const value = element("p", { class: "now" }, "–");
     const remark = element("p", { class: "soft" });
     const place = element("div", { class: "chart", role: "img" });
-    const frame = element("div", { class: "card tile" }, element("h3", {}, title), value, remark, place);
-    /** @type {any} */
+    const frame = element(
+      "div",
+      { class: "card tile" },
+      element("h3", {}, title),
+      value,
+      remark,
+      place,
+    );
+    /** @type {uPlot | null} */
     let plot = null;
     let drawnFor = "";
 
@@ -86,37 +89,19 @@ export function charts({ i18n, format }) {
       }
       plot?.destroy();
       drawnFor = gateways;
-      plot = new uPlot(options(picture.gateways.length, columns.length, tick), data, place);
+      plot = new uPlot(
+        options({
+          width: width(),
+          gateways: picture.gateways.length,
+          lines: columns.length,
+          hour: (at) => format.hour(at),
+          tick,
+        }),
+        data,
+        place,
+      );
     };
 
-    /** @param {number} gateways @param {number} lines each @param {(value: number) => string} tick */
-    const options = (gateways, lines, tick) => {
-      const styles = getComputedStyle(document.documentElement);
-      const colour = (/** @type {string} */ property) => styles.getPropertyValue(property).trim();
-      const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
-      return {
-        width: width(),
-        height: HEIGHT,
-        padding: [8, 6, 0, 0],
-        cursor: { show: false },
-        legend: { show: false },
-        scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(most * 1.1, 1e-3)] } },
-        axes: [
-          { ...axis, grid: { show: false }, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => format.hour(each)), space: 70, size: 26 },
-          { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(tick), size: 48, space: 26 },
-        ],
-        series: [
-          {},
-          ...Array.from({ length: gateways * lines }, (_, index) => ({
-            stroke: colour(`--line-${(Math.floor(index / lines) % COLOURS) + 1}`),
-            // The median, where there is one, is the fainter line.
-            width: index % lines === lines - 1 ? 2 : 1,
-            spanGaps: true,
-            points: { show: false },
-          })),
-        ],
-      };
-    };
     return { frame, show };
   }
 }

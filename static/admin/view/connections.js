@@ -78,7 +78,8 @@ export function connectionsTable({ i18n, format, api, ask }) {
         type: "button",
         class: "sort",
         "data-sort": column,
-        click: () => anew(column, sort === column && order === "descending" ? "ascending" : "descending"),
+        click: () =>
+          anew(column, sort === column && order === "descending" ? "ascending" : "descending"),
       },
       label,
     );
@@ -232,7 +233,13 @@ export function connectionsTable({ i18n, format, api, ask }) {
     now = Date.parse(page.at);
     following = page.next;
     const { matching, total } = page;
-    say(count, i18n.say("connections.count", { matching: format.count(matching), total: format.count(total) }));
+    say(
+      count,
+      i18n.say("connections.count", {
+        matching: format.count(matching),
+        total: format.count(total),
+      }),
+    );
     say(place, i18n.say("connections.page", { page: cursors.length + 1 }));
     previous.disabled = cursors.length === 0;
     next.disabled = following === undefined;
@@ -248,7 +255,12 @@ export function connectionsTable({ i18n, format, api, ask }) {
   const section = element(
     "section",
     { "aria-labelledby": "connections-title" },
-    element("div", { class: "row" }, element("h2", { id: "connections-title", class: "grow" }, i18n.say("connections.title")), count),
+    element(
+      "div",
+      { class: "row" },
+      element("h2", { id: "connections-title", class: "grow" }, i18n.say("connections.title")),
+      count,
+    ),
     element(
       "div",
       { class: "search" },

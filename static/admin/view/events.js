@@ -42,7 +42,11 @@ export function eventsTable({ i18n, format }) {
     ],
   });
   const render = () => {
-    grid.show(events.filter(({ kind }) => chosen.has(kind)).slice(0, NARROW.matches ? SHOWN.narrow : SHOWN.wide));
+    grid.show(
+      events
+        .filter(({ kind }) => chosen.has(kind))
+        .slice(0, NARROW.matches ? SHOWN.narrow : SHOWN.wide),
+    );
   };
   const choices = KINDS.map((kind) => {
     const box = element("input", {
@@ -59,7 +63,12 @@ export function eventsTable({ i18n, format }) {
     "section",
     { "aria-labelledby": "events-title" },
     element("h2", { id: "events-title" }, i18n.say("events.title")),
-    element("fieldset", { class: "row wrap" }, element("legend", { class: "hidden-text" }, i18n.say("events.show")), ...choices),
+    element(
+      "fieldset",
+      { class: "row wrap" },
+      element("legend", { class: "hidden-text" }, i18n.say("events.show")),
+      ...choices,
+    ),
     grid.frame,
   );
   /** @param {Picture} picture */

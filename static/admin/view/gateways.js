@@ -1,5 +1,5 @@
 import { element } from "../../js/view/element.js";
-import { COLOURS } from "./charts.js";
+import { COLOURS } from "./plot.js";
 import { table } from "./rows.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
@@ -28,7 +28,9 @@ export function gatewaysTable({ i18n, format, api, ask }) {
       },
       {
         label: i18n.say("gateways.state"),
-        cell: ({ state }) => [stateMark(i18n, state ? (state.draining ? "draining" : "serving") : "gone")],
+        cell: ({ state }) => [
+          stateMark(i18n, state ? (state.draining ? "draining" : "serving") : "gone"),
+        ],
       },
       {
         label: i18n.say("chart.connections"),

@@ -43,8 +43,13 @@ export function nodesTable({ i18n, format, api, ask }) {
       {
         label: i18n.say("nodes.why"),
         cell: ({ views }) => {
-          const reasons = views.flatMap(({ gateway, why }) => (why === null ? [] : [{ gateway, why }]));
-          if (new Set(reasons.map(({ why }) => why)).size === 1 && reasons.length === views.length) {
+          const reasons = views.flatMap(({ gateway, why }) =>
+            why === null ? [] : [{ gateway, why }],
+          );
+          if (
+            new Set(reasons.map(({ why }) => why)).size === 1 &&
+            reasons.length === views.length
+          ) {
             return [reasons[0].why];
           }
           const lines = reasons.map(({ gateway, why }) =>

@@ -37,7 +37,12 @@ export function table({ caption, columns, key, empty }) {
     element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads)),
     body,
   );
-  const frame = element("div", { class: "table", tabindex: "0", role: "region", "aria-label": caption }, grid, none);
+  const frame = element(
+    "div",
+    { class: "table", tabindex: "0", role: "region", "aria-label": caption },
+    grid,
+    none,
+  );
   /** @type {Map<string, HTMLTableRowElement>} */
   let shown = new Map();
 

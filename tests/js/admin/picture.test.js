@@ -5,7 +5,18 @@ import { AT, condition, Picture } from "../../../static/admin/picture.js";
 /** @param {string} gateway @param {object} known */
 function state(gateway, { at = 1000, connections = 0, p99 = null, events = [], ...rest } = {}) {
   const sample = [at, connections, 0, 0, null, p99, 0];
-  return { gateway, sample, started_at: 0, draining: false, topics: 0, nodes: [], feeds: [], problems: [], events, ...rest };
+  return {
+    gateway,
+    sample,
+    started_at: 0,
+    draining: false,
+    topics: 0,
+    nodes: [],
+    feeds: [],
+    problems: [],
+    events,
+    ...rest,
+  };
 }
 
 /** @param {object[]} gateways @param {object} missing */
@@ -23,9 +34,15 @@ test("the past comes first, then a point a second; a gateway without one has a g
   const picture = new Picture();
   const past = [[990, 1, 0, 0, null, null, 0]];
   picture.take(told([state("a", { past, connections: 2 })]));
-  picture.take(told([state("a", { at: 1001, connections: 3 }), state("b", { at: 1001, connections: 9 })]));
+  picture.take(
+    told([state("a", { at: 1001, connections: 3 }), state("b", { at: 1001, connections: 9 })]),
+  );
   assert.deepEqual(picture.gateways, ["a", "b"]);
-  assert.deepEqual(picture.series(AT.connections), [[990, 1000, 1001], [1, 2, 3], [null, null, 9]]);
+  assert.deepEqual(picture.series(AT.connections), [
+    [990, 1000, 1001],
+    [1, 2, 3],
+    [null, null, 9],
+  ]);
 });
 
 test("what is older than a quarter of an hour is forgotten, a gateway that is gone for so long too", () => {
@@ -40,8 +57,19 @@ test("what is older than a quarter of an hour is forgotten, a gateway that is go
 
 test("an event is shown once, however often it is told, the newest first", () => {
   const picture = new Picture();
-  const event = (/** @type {number} */ number, /** @type {number} */ at) => ({ number, at, kind: "close", code: "left", detail: "" });
-  picture.take(told([state("a", { events: [event(1, 10), event(2, 12)] }), state("b", { events: [event(1, 11)] })]));
+  const event = (/** @type {number} */ number, /** @type {number} */ at) => ({
+    number,
+    at,
+    kind: "close",
+    code: "left",
+    detail: "",
+  });
+  picture.take(
+    told([
+      state("a", { events: [event(1, 10), event(2, 12)] }),
+      state("b", { events: [event(1, 11)] }),
+    ]),
+  );
   picture.take(told([state("a", { events: [event(2, 12), event(3, 13)] })]));
   assert.deepEqual(
     picture.events.map(({ gateway, number }) => `${gateway}${number}`),
@@ -51,7 +79,13 @@ test("an event is shown once, however often it is told, the newest first", () =>
 
 test("the events that a page keeps are bounded", () => {
   const picture = new Picture();
-  const events = Array.from({ length: 700 }, (_, number) => ({ number, at: number, kind: "close", code: "left", detail: "" }));
+  const events = Array.from({ length: 700 }, (_, number) => ({
+    number,
+    at: number,
+    kind: "close",
+    code: "left",
+    detail: "",
+  }));
   picture.take(told([state("a", { events })]));
   assert.equal(picture.events.length, 500);
   assert.equal(picture.events[0].number, 699);
@@ -59,11 +93,28 @@ test("the events that a page keeps are bounded", () => {
 
 test("a node has a view of each gateway", () => {
   const picture = new Picture();
-  const node = (/** @type {object} */ known) => ({ name: "r1", health: "healthy", draining: false, available: true, ...known });
-  picture.take(told([state("a", { nodes: [node({})] }), state("b", { nodes: [node({ health: "out", available: false })] })]));
+  const node = (/** @type {object} */ known) => ({
+    name: "r1",
+    health: "healthy",
+    draining: false,
+    available: true,
+    ...known,
+  });
+  picture.take(
+    told([
+      state("a", { nodes: [node({})] }),
+      state("b", { nodes: [node({ health: "out", available: false })] }),
+    ]),
+  );
   const [{ name, views }] = picture.nodes;
   assert.equal(name, "r1");
-  assert.deepEqual(views.map((view) => [view.gateway, condition(view)]), [["a", "available"], ["b", "out"]]);
+  assert.deepEqual(
+    views.map((view) => [view.gateway, condition(view)]),
+    [
+      ["a", "available"],
+      ["b", "out"],
+    ],
+  );
   assert.equal(condition(node({ draining: true, health: "out" })), "draining");
   assert.equal(condition(node({ available: false })), "full");
 });

@@ -1,0 +1,49 @@
+/** @typedef {import("../../vendor/uplot/index.js").Options} Options */
+
+/** Pixels; as in `dashboard.css`. */
+export const HEIGHT = 110;
+/** Gateways whose lines differ in colour; `--line-1` … in `dashboard.css`. */
+export const COLOURS = 6;
+
+/**
+ * How a chart is drawn: in the colours that the page has now, from zero on, without a legend.
+ *
+ * @param {object} parts
+ * @param {number} parts.width pixels
+ * @param {number} parts.gateways
+ * @param {number} parts.lines of each gateway
+ * @param {(at: number) => string} parts.hour says a time
+ * @param {(value: number) => string} parts.tick says a value
+ * @returns {Options}
+ */
+export function options({ width, gateways, lines, hour, tick }) {
+  const styles = getComputedStyle(document.documentElement);
+  const colour = (/** @type {string} */ property) => styles.getPropertyValue(property).trim();
+  const axis = {
+    stroke: colour("--soft"),
+    grid: { stroke: colour("--line"), width: 1 },
+    ticks: { show: false },
+  };
+  return {
+    width,
+    height: HEIGHT,
+    padding: [8, 6, 0, 0],
+    cursor: { show: false },
+    legend: { show: false },
+    scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1e-3)] } },
+    axes: [
+      { ...axis, grid: { show: false }, values: (_, at) => at.map(hour), space: 70, size: 26 },
+      { ...axis, values: (_, values) => values.map(tick), space: 26, size: 48 },
+    ],
+    series: [
+      {},
+      ...Array.from({ length: gateways * lines }, (_, index) => ({
+        stroke: colour(`--line-${(Math.floor(index / lines) % COLOURS) + 1}`),
+        // The median, where there is one, is the fainter line.
+        width: index % lines === lines - 1 ? 2 : 1,
+        spanGaps: true,
+        points: { show: false },
+      })),
+    ],
+  };
+}

@@ -121,6 +121,8 @@ def _engine(
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,
+        # Every transaction has ended by then; the pool's own rollback is work for nothing.
+        pool_reset_on_return=None,
         connect_args={"timeout": timeout / 2, "check_same_thread": False},
     )
 

@@ -26,6 +26,7 @@ from gateway.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from gateway.handlers.members import MemberHandler, MembersHandler
 from gateway.handlers.messages import MessagesHandler
 from gateway.handlers.pages import PageHandler
+from gateway.handlers.presence import PresenceHandler
 from gateway.handlers.readiness import Readiness
 from gateway.handlers.rooms import RoomHandler, RoomsHandler
 from gateway.handlers.services import Services
@@ -58,6 +59,7 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         (r"/api/rooms/([^/]+)", RoomHandler, own),
         (r"/api/rooms/([^/]+)/members", MembersHandler, own),
         (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
+        (r"/api/rooms/([^/]+)/presence", PresenceHandler, own),
         (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
         (r"/api/admin/live", AdminLiveHandler, own),
         (r"/api/admin/connections", AdminConnectionsHandler, own),

@@ -272,6 +272,7 @@ class Config(BaseSettings):
     )
 
     fanout: Literal["shared", "passthrough"] = "shared"
+    presence: bool = True
     server: Server = Server()
     broker: Broker
     store: Store = Store()

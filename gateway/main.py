@@ -62,6 +62,7 @@ from gateway.live.envelope import Seal
 from gateway.live.hub import Hub
 from gateway.live.judge import Judge
 from gateway.live.path import Ways
+from gateway.live.presence import Presence
 from gateway.live.registry import Registry
 from gateway.live.relay import RelayLimits
 from gateway.live.removals import Removals
@@ -191,12 +192,10 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         gateway.bus.attach(feeds)
         feeds.start()
         stack.push_async_callback(feeds.close)
-        gateway.bus.start()
-        stack.push_async_callback(gateway.bus.close)
-        gateway.board.start()
-        stack.push_async_callback(gateway.board.close)
-        gateway.removals.start()
-        stack.push_async_callback(gateway.removals.close)
+        parts: list[Part] = [gateway.bus, gateway.board, gateway.presence, gateway.removals]
+        for part in parts:
+            part.start()
+            stack.push_async_callback(part.close)
         public = Listener(gateway.public, what="server.address and port", tls=client_tls)
         internal = Listener(gateway.internal, what="server.internal_address and internal_port")
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
@@ -235,10 +234,19 @@ class Gateway:
     hub: Hub
     bus: Bus
     board: Board
+    presence: Presence
     removals: Removals
     ticker: Ticker
     events: Events
     reloadable: Reloadable
+
+
+class Part(Protocol):
+    """What works by itself beside the clients' requests."""
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class BrokerPublisher(Confirming, PrivateQueues, PublisherState, Protocol):
@@ -294,6 +302,15 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         key=topology.gateways_key,
         seal=Seal(secret, clock=time.time),
         publisher=publisher,
+    )
+    presence = Presence(
+        attendance,
+        memberships,
+        bus,
+        publisher,
+        topology,
+        told=config.presence,
+        clock=time.time,
     )
     removals = Removals(store, memberships, permissions, attendance, bus)
     rooms = Rooms(
@@ -368,6 +385,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         metrics=metrics,
         origins=Origins(config.server.origins),
         permissions=permissions,
+        presence=presence,
         rooms=rooms,
         sessions=sessions,
         store=store,
@@ -418,6 +436,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         hub,
         bus,
         board,
+        presence,
         removals,
         ticker,
         events,

@@ -89,8 +89,11 @@ class Permissions:
             return False
         return True
 
-    async def require(self, identity: Identity, action: Action, room: int | None = None) -> None:
-        """Return if the identity may do this; actions of :data:`MEMBER_ROLES` need the room.
+    async def require(
+        self, identity: Identity, action: Action, room: int | None = None
+    ) -> MemberRole | None:
+        """Return if the identity may do this; actions of :data:`MEMBER_ROLES` need the room, and
+        tell the role in it (None: an admin who is no member).
 
         Raises :class:`UnknownRoom`, :class:`Refused` (also for who is no member, closed room or
         not), :class:`RoomClosed`, :class:`StoreUnavailable`.
@@ -98,14 +101,15 @@ class Permissions:
         if action in SYSTEM_ROLES:
             if not identity.roles & (SYSTEM_ROLES[action] | {ADMIN}):
                 raise Refused(f"your account has no role that allows {action}")
-            return
+            return None
         if room is None:
             raise ValueError(f"{action.name} needs a room")
-        self.check(identity, action, room, await self._memberships.membership(room, identity.user))
+        membership = await self._memberships.membership(room, identity.user)
+        return self.check(identity, action, room, membership)
 
     def check(
         self, identity: Identity, action: Action, room: int, membership: Membership | None
-    ) -> None:
+    ) -> MemberRole | None:
         """As :meth:`require`, by a membership of the room that is known already."""
         if membership is None:
             raise UnknownRoom(f"there is no room {room}")
@@ -116,6 +120,7 @@ class Permissions:
                 raise Refused(f"you are no host of room {room}: only hosts are allowed {action}")
         if action in NEEDS_OPEN_ROOM and not membership.is_open:
             raise RoomClosed(f"room {room} is closed; its history can still be read")
+        return membership.role
 
     def opens(self, identity: Identity, direction: Direction, destination: str) -> bool:
         """Whether an access rule opens a destination outside the rooms."""

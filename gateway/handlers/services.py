@@ -16,6 +16,7 @@ from gateway.config import Limits
 from gateway.drain import Drain
 from gateway.events import Events
 from gateway.handlers.credentials import Credentials
+from gateway.live.presence import Presence
 from gateway.messages.intake import Intake
 from gateway.metrics import Metrics
 from gateway.rooms import Rooms
@@ -38,6 +39,7 @@ class Services:
     metrics: Metrics
     origins: Origins
     permissions: Permissions
+    presence: Presence
     rooms: Rooms
     sessions: Sessions
     store: Store

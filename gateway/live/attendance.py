@@ -9,18 +9,21 @@ from typing import Protocol
 
 from gateway.auth.permissions import Action
 from gateway.domain.identity import Identity
+from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError
 
-#: ``(room, user, present)``: a user's first subscription here has begun, or the last one ended.
-Noticed = Callable[[int, str, bool], None]
+#: ``(room, user, role)``: a member follows it here, first or in another role than before; or
+#: (None) does so no more.
+Noticed = Callable[[int, str, MemberRole | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a membership of the room has opened."""
+    """What a membership of the room has opened. ``role`` None: an admin's word, without one."""
 
     action: Action
     room: int
+    role: MemberRole | None
 
 
 class Follower(Protocol):
@@ -38,7 +41,8 @@ class Attendance:
 
     def __init__(self) -> None:
         self._rooms: defaultdict[int, Counter[tuple[Follower, Action]]] = defaultdict(Counter)
-        self._users: Counter[tuple[int, str]] = Counter()
+        self._members: Counter[tuple[int, str]] = Counter()
+        self._roles: dict[tuple[int, str], MemberRole] = {}
         self._observers: list[Noticed] = []
 
     def observe(self, noticed: Noticed) -> None:
@@ -56,9 +60,11 @@ class Attendance:
     def begin(self, follower: Follower, right: Right) -> None:
         self._rooms[right.room][follower, right.action] += 1
         key = (right.room, _user(follower))
-        self._users[key] += 1
-        if self._users[key] == 1:
-            self._tell(*key, present=True)
+        if right.role is not None:
+            self._members[key] += 1
+            if self._roles.get(key) is not right.role:
+                self._roles[key] = right.role
+                self._tell(*key, right.role)
 
     def end(self, follower: Follower, right: Right) -> None:
         """What :meth:`begin` has begun."""
@@ -69,14 +75,15 @@ class Attendance:
         if not following:
             del self._rooms[right.room]
         key = (right.room, _user(follower))
-        self._users[key] -= 1
-        if not self._users[key]:
-            del self._users[key]
-            self._tell(*key, present=False)
+        if right.role is not None:
+            self._members[key] -= 1
+            if not self._members[key]:
+                del self._members[key], self._roles[key]
+                self._tell(*key, None)
 
-    def _tell(self, room: int, user: str, *, present: bool) -> None:
+    def _tell(self, room: int, user: str, role: MemberRole | None) -> None:
         for noticed in self._observers:
-            noticed(room, user, present)
+            noticed(room, user, role)
 
 
 def _user(follower: Follower) -> str:

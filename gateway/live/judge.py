@@ -104,13 +104,12 @@ class Judge:
     async def _may_join(self, who: Identity, destination: Destination) -> Right:
         match destination:
             case RoomTopic(stream):
-                right = Right(SUBSCRIBE[stream.audience], stream.room)
+                action, room = SUBSCRIBE[stream.audience], stream.room
             case RoomQueue(room):
-                right = Right(Action.CONSUME_PRIVATE, room)
+                action = Action.CONSUME_PRIVATE
             case _:
                 raise Refused("this destination is no room's, and no access rule opens it to you")
-        await self._permissions.require(who, right.action, right.room)
-        return right
+        return Right(action, room, await self._permissions.require(who, action, room))
 
     def _opened(self, who: Identity, direction: Direction, frame: Frame) -> bool:
         if self._permissions.opens_everything(who, direction):

@@ -117,6 +117,8 @@ def gateway(lab: Lab, *, fanout: str, tls: bool) -> Iterator[Gateway]:
             gateway_toml.render(
                 {
                     "fanout": fanout,
+                    # Its peers tell nobody who comes and goes.
+                    "presence": False,
                     **tables,
                     # Few users stand for many here; each limit is still counted.
                     "limits": {"posts_per_second": 1e6, "posts_burst": 1_000_000},

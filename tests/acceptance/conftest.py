@@ -15,11 +15,12 @@ StartGateway = Callable[..., GatewayProcess]
 
 
 @contextmanager
-def _gateways(folder: Path, cluster: Cluster) -> Iterator[StartGateway]:
+def _gateways(folder: Path, cluster: Cluster, *, presence: bool) -> Iterator[StartGateway]:
     with ExitStack() as stack:
 
         def start(**options: object) -> GatewayProcess:
-            process = GatewayProcess(folder, cluster, **options)  # type: ignore[arg-type]
+            chosen = {"presence": presence} | options
+            process = GatewayProcess(folder, cluster, **chosen)  # type: ignore[arg-type]
             stack.callback(process.assert_log_is_clean)
             stack.callback(process.kill)
             process.start()
@@ -29,13 +30,19 @@ def _gateways(folder: Path, cluster: Cluster) -> Iterator[StartGateway]:
         yield start
 
 
+@pytest.fixture(scope="session")
+def presence() -> bool:
+    """Whether gateways tell who comes and goes; a folder may override it."""
+    return False
+
+
 @pytest.fixture
-def start_gateway(tmp_path: Path, cluster: Cluster) -> Iterator[StartGateway]:
+def start_gateway(tmp_path: Path, cluster: Cluster, presence: bool) -> Iterator[StartGateway]:
     """Starts a gateway that is ready; see :class:`GatewayProcess` for what it takes.
 
     Number 0 is for one at a time: not in a module that also takes `gateway`.
     """
-    with _gateways(tmp_path, cluster) as start:
+    with _gateways(tmp_path, cluster, presence=presence) as start:
         yield start
 
 
@@ -50,9 +57,11 @@ def gateway(
     tmp_path_factory: pytest.TempPathFactory,
     cluster_of_session: Cluster,
     gateway_options: dict[str, object],
+    presence: bool,
 ) -> Iterator[GatewayProcess]:
     """One gateway on SQLite for the module, ready, as in a first installation."""
-    with _gateways(tmp_path_factory.mktemp("gateway"), cluster_of_session) as start:
+    folder = tmp_path_factory.mktemp("gateway")
+    with _gateways(folder, cluster_of_session, presence=presence) as start:
         yield start(**gateway_options)
     cluster_of_session.mend()
 

@@ -32,6 +32,9 @@ class Ear:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._closing = True
         with suppress(OSError, AttributeError):
             # Wakes the reader, which a mere close does not.

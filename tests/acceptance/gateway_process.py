@@ -31,6 +31,7 @@ _STOP_TIMEOUT = 20.0
 class GatewayProcess:
     """`number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
 
+    `presence`: whether who comes and goes is told, between the messages that a test waits for.
     `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker`,
     `node` (each of them) and `server` (without it: no drain time) are further lines of those
     tables.
@@ -44,8 +45,10 @@ class GatewayProcess:
         number: int = 0,
         store: str | None = None,
         extra: str = "",
+        presence: bool = False,
         **tables: str,
     ) -> None:
+        extra = f"presence = {str(presence).lower()}\n{extra}"
         self.cluster = cluster
         self.port = cluster.gateway_port(2 * number + 1)
         self.internal_port = cluster.gateway_port(2 * number)

@@ -31,6 +31,12 @@ _FLAGS = (
 )
 
 
+@pytest.fixture(scope="session")
+def presence() -> bool:
+    """As in production: the pages show it."""
+    return True
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Not for the session: while Playwright runs, no other event loop can in this thread."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.auth.permissions import Action
 from gateway.domain.identity import Identity
+from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, outcome
 from gateway.live.attendance import Right
 from gateway.live.state import ConnectionState
@@ -44,7 +45,7 @@ class FollowerTwin(LiveTwin):
         super().__init__(rooms={room}, id=f"{user} in {room}", user=user)
         self.identity = Identity(user, frozenset(), math.inf)
         self._attendance = gateway.attendance
-        self._right = Right(action, room)
+        self._right = Right(action, room, MemberRole.PARTICIPANT)
         gateway.registry.serve(self)
         gateway.registry.admit(self, user)
         self._attendance.begin(self, self._right)

@@ -71,7 +71,7 @@ class Follower:
         self._rights: list[Right] = []
 
     def follow(self, room: int, action: Action = PUBLIC) -> "Follower":
-        right = Right(action, room)
+        right = Right(action, room, MemberRole.PARTICIPANT)
         self._attendance.begin(self, right)
         self._rights.append(right)
         return self

@@ -8,7 +8,7 @@ its own.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import aiormq
 from aiormq import Channel
@@ -16,6 +16,9 @@ from aiormq.abc import AbstractChannel, ChannelFrame
 from aiormq.channel import Returning
 
 from broker import amqpframes
+
+#: Seconds until another look at a full queue.
+_FULL: Final = 0.001
 
 
 class Confirming:
@@ -72,9 +75,16 @@ class Confirming:
         self._turn.append(frames)
 
     def _flush(self) -> None:
-        joined = b"".join(self._turn)
-        self._turn.clear()
-        self._channel.write_queue.put_nowait(ChannelFrame(joined, should_close=False))
+        channel, loop = self._channel, asyncio.get_running_loop()
+        if channel.is_closed:
+            # Whoever waits has failed; RabbitMQ would take frames now for another mistake.
+            self._turn.clear()
+        elif channel.write_queue.full():
+            # By aiormq's own requests: it holds ten frames, until its writer's next turn.
+            loop.call_later(_FULL, self._flush)
+        else:
+            channel.write_queue.put_nowait(ChannelFrame(b"".join(self._turn), should_close=False))
+            self._turn.clear()
 
     def _fail(self, closing: asyncio.Future[Any]) -> None:
         for confirmation in self._waiting():

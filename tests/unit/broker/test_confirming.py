@@ -47,6 +47,38 @@ def test_what_is_published_in_a_turn_leaves_in_one_write_in_order() -> None:
     asyncio.run(scenario())
 
 
+def test_nothing_is_lost_or_overtaken_while_aiormq_has_no_room() -> None:
+    async def scenario() -> None:
+        twin = TwinChannel()
+        twin.write_queue = asyncio.Queue(maxsize=1)
+        twin.write_queue.put_nowait(ChannelFrame(b"its own", should_close=False))
+        channel = Confirming(cast("AbstractChannel", twin))
+        tasks = publishing(channel, "a")
+        await asyncio.sleep(0.01)
+        tasks += publishing(channel, "b")
+        await asyncio.sleep(0.01)
+        assert (await twin.write_queue.get()).payload == b"its own"
+        assert (await twin.write_queue.get()).payload == b"<a><b>"
+        for confirmation in twin.confirmations.values():
+            confirmation.set_result(None)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_not_sent_when_the_channel_closed_is_not_sent_any_more() -> None:
+    async def scenario() -> None:
+        twin = TwinChannel()
+        (task,) = publishing(Confirming(cast("AbstractChannel", twin)), "a")
+        twin.closing.set_result(None)
+        with pytest.raises(aiormq.ChannelInvalidStateError):
+            await task
+        await asyncio.sleep(0)
+        assert twin.write_queue.empty()
+
+    asyncio.run(scenario())
+
+
 def test_whoever_waits_when_the_channel_closes_fails_at_once() -> None:
     async def scenario() -> None:
         twin = TwinChannel()

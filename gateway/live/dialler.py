@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from broker.balancer import Balancer, Lease, NoNodeAvailable
@@ -20,6 +24,11 @@ logger = logging.getLogger(__name__)
 #: that hangs is noticed in time, and Web-STOMP's idle timeout (60 s without a byte from us) never
 #: strikes.
 HEART_BEAT: Final = (10_000, 5_000)
+#: Relays that are opened at the same time. A login costs a node milliseconds and us its questions:
+#: a class that comes in at once would make nodes time out that are well.
+AT_ONCE: Final = 32
+#: Seconds that one waits for its turn.
+LONGEST_WAIT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,9 @@ class Dialler:
     vhost: str
     timeout: float
     tls: ssl.SSLContext | None
+    _turns: asyncio.Semaphore = field(
+        default_factory=partial(asyncio.Semaphore, AT_ONCE), init=False, repr=False
+    )
 
     async def dial(self, who: Identity, version: str) -> tuple[Upstream, Lease]:
         """A session at the broker as this user, in exactly this STOMP version.
@@ -65,11 +77,24 @@ class Dialler:
                 return upstream, lease
 
     async def _session(self, lease: Lease, who: Identity, version: str) -> Upstream:
-        return await open_session(
-            lease.node,
-            Credentials(who.user, self.passcodes.issue(who), self.vhost),
-            timeout=self.timeout,
-            tls=self.tls,
-            version=version,
-            heart_beat=HEART_BEAT,
-        )
+        async with self._turn():
+            return await open_session(
+                lease.node,
+                Credentials(who.user, self.passcodes.issue(who), self.vhost),
+                timeout=self.timeout,
+                tls=self.tls,
+                version=version,
+                heart_beat=HEART_BEAT,
+            )
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise NoCapacity("too many relays are being opened", retry_after=5.0) from None
+        try:
+            yield
+        finally:
+            self._turns.release()

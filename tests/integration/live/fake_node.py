@@ -29,6 +29,9 @@ class FakeNode:
     deaf: bool = False
     received: list[Frame] = field(default_factory=list)
     heart_beats: int = 0
+    #: Who has connected and has no answer to CONNECT yet, and how many that were at most.
+    opening: int = 0
+    most_opening: int = 0
     logins: int = 0
     sessions: list["Session"] = field(default_factory=list)
     port: int = 0
@@ -109,6 +112,7 @@ class Session:
 
     def _log_in(self) -> None:
         self._node.logins += 1
+        self._node.opening -= 1
         if self._node.refuses is not None:
             self.send("ERROR", ("message", self._node.refuses))
             return
@@ -137,6 +141,8 @@ async def serving(fake: FakeNode) -> AsyncIterator[FakeNode]:
             writer.write(_upgrade(head))
             session = Session(fake, writer)
             fake.sessions.append(session)
+            fake.opening += 1
+            fake.most_opening = max(fake.most_opening, fake.opening)
             await session.run(reader)
         except (asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
             pass

@@ -10,7 +10,7 @@ from broker.balancer import Balancer
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable
-from gateway.live.dialler import Dialler
+from gateway.live.dialler import AT_ONCE, Dialler
 from tests.integration.live.fake_node import FakeNode, serving
 
 WHO = Identity("ann", frozenset({"host"}), 2e9)
@@ -69,5 +69,21 @@ def test_when_all_refuse_the_client_is_told_without_the_brokers_words() -> None:
                 await found.dial(WHO, "1.2")
             assert REFUSED not in error.value.detail
             assert connections(found) == {"r1": 0}
+
+    asyncio.run(course())
+
+
+def test_when_many_come_at_once_so_many_are_opened_at_a_time_and_all_have_their_turn() -> None:
+    async def course() -> None:
+        async with serving(FakeNode("r1")) as node:
+            found = dialler(node)
+            count = 2 * AT_ONCE
+            for upstream, lease in await asyncio.gather(
+                *(found.dial(WHO, "1.2") for _ in range(count))
+            ):
+                upstream.close()
+                lease.release()
+            assert 1 < node.most_opening <= AT_ONCE
+            assert node.logins == count
 
     asyncio.run(course())

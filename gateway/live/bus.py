@@ -207,12 +207,14 @@ class Bus:
             envelope = self._seal.open(message.body)
         except BadEnvelope as error:
             self.counts[error.why] += 1
-            if error.why != "repeated":
+            # All are counted, and one line tells where to look.
+            if error.why != "repeated" and self.counts[error.why] == 1:
                 logger.warning("feed %d brought a %s message of %s", feed, error.why, key)
             return
         if envelope.sender == self.gateway:
             if envelope.kind == _Own.BEAT:
-                self._peers.beat()
+                for gateway in self._peers.beat():
+                    logger.warning("gateway %s has fallen silent", gateway)
             return
         if self._peers.heard(envelope.sender):
             logger.info("gateway %s is there", envelope.sender)
@@ -226,6 +228,7 @@ class Bus:
         match envelope.kind:
             case _Own.BYE:
                 self._peers.left(envelope.sender)
+                logger.info("gateway %s has left", envelope.sender)
             case _Own.HELLO:
                 self._send(_Own.HERE, {})
             case _Own.ASK:

@@ -31,11 +31,14 @@ class Peers:
         self._silence[name] = 0
         return new
 
-    def beat(self) -> None:
-        """One of our own beats has come back."""
-        self._silence = {
-            name: silence + 1 for name, silence in self._silence.items() if silence < PATIENCE
-        }
+    def beat(self) -> list[str]:
+        """One of our own beats has come back; who is gone by that."""
+        gone = [name for name, silence in self._silence.items() if silence >= PATIENCE]
+        for name in gone:
+            del self._silence[name]
+        for name in self._silence:
+            self._silence[name] += 1
+        return gone
 
     def left(self, name: str) -> None:
         """It has said goodbye."""

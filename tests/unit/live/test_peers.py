@@ -14,9 +14,9 @@ def test_who_is_silent_while_our_own_beats_go_round_is_gone() -> None:
     peers = Peers()
     peers.heard("south")
     for _ in range(PATIENCE):
-        peers.beat()
+        assert peers.beat() == []
     assert peers.names == {"south"}
-    peers.beat()
+    assert peers.beat() == ["south"]
     assert peers.names == frozenset()
     assert peers.heard("south"), "and new when it comes back"
 

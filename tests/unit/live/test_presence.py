@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from broker.publisher import NotConfirmed, Publication
 from broker.topology import Topology
 from gateway.auth.permissions import Action
@@ -233,7 +235,11 @@ def test_a_gateway_that_leaves_in_good_order_leaves_its_users_time_to_come_back(
     run(scenario())
 
 
-def test_a_gateway_that_starts_later_knows_who_is_there_and_says_nothing_of_it() -> None:
+@pytest.mark.parametrize("name", ["south", "west", "east"])
+@pytest.mark.parametrize("after", [0.0, 6.0])
+def test_a_gateway_that_starts_later_knows_who_is_there_and_says_nothing_of_it(
+    name: str, after: float
+) -> None:
     async def scenario() -> None:
         school = School(**{f"user {n}": GUEST for n in range(250)}, nina=GUEST)
         async with cluster(school, "north") as (north,):
@@ -241,8 +247,8 @@ def test_a_gateway_that_starts_later_knows_who_is_there_and_says_nothing_of_it()
                 Tab(north, f"user {n}")
             await asyncio.sleep(SOON)
             assert school.said
-            south = Gateway(north.network, school, "south")
-            await asyncio.sleep(5)
+            south = Gateway(north.network, school, name)
+            await asyncio.sleep(after)
             Tab(south, "nina")
             await asyncio.sleep(10)
             assert await south.present() == await north.present() == school.roles

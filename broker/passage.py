@@ -21,6 +21,8 @@ class Passage:
         #: Calls take the wire in their order.
         self.turn = asyncio.Lock()
         self.users = 0
+        #: Calls that have failed before they took the wire.
+        self.failures = 0
         self._channel: Confirming | None = None
         self._unanswered = 0
         self._free = asyncio.Event()
@@ -32,15 +34,19 @@ class Passage:
         Without a turn of the loop if the stream has nothing unanswered elsewhere. Raises
         :data:`broker.amqp.AMQP_ERRORS`.
         """
-        while True:
-            link = await attempt.find(key)
-            channel = await link.fresh()
-            if not self._unanswered or channel is self._channel:
-                self._channel = channel
-                self._unanswered += 1
-                self._free.clear()
-                return link, channel
-            await self._free.wait()
+        try:
+            while True:
+                link = await attempt.find(key)
+                channel = await link.fresh()
+                if not self._unanswered or channel is self._channel:
+                    self._channel = channel
+                    self._unanswered += 1
+                    self._free.clear()
+                    return link, channel
+                await self._free.wait()
+        except BaseException:
+            self.failures += 1
+            raise
 
     def confirmed(self) -> None:
         """The broker has taken a message of this stream."""

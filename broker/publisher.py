@@ -150,8 +150,9 @@ class Publisher:
         """Publish to :data:`EXCHANGE` and wait for the confirm, ``timeout`` seconds at most.
 
         Concurrent calls are pipelined; for one routing key their order on the wire is that of the
-        calls. Raises :class:`NotConfirmed`; :class:`OnTheWay` for the same id twice at once,
-        because RabbitMQ's return could not be told apart.
+        calls, so one that fails before it was sent fails those that wait behind it. Raises
+        :class:`NotConfirmed`; :class:`OnTheWay` for the same id twice at once, because RabbitMQ's
+        return could not be told apart.
         """
         id, key = publication.message_id, publication.routing_key
         if id in self._in_flight:
@@ -159,9 +160,12 @@ class Publisher:
         self._in_flight.add(id)
         passage = self._passages.setdefault(key, Passage())
         passage.users += 1
+        failures = passage.failures
         try:
             async with attempting(self._links, timeout, failure=NotConfirmed) as attempt:
                 async with passage.turn:
+                    if passage.failures != failures:
+                        raise NotConfirmed("what was to go out before it has failed")
                     link, channel = await passage.enter(key, attempt)
                 try:
                     await link.publish(

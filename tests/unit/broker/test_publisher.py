@@ -169,3 +169,32 @@ def test_a_publisher_that_was_not_started_says_so() -> None:
         await publisher.close()
 
     asyncio.run(run())
+
+
+def test_what_waits_behind_a_message_that_was_never_sent_fails_with_it() -> None:
+    """Or it would overtake: the outbox sends what has failed again after a rest."""
+    rng = Random(1)  # noqa: S311 - spreads load, guards nothing
+    node = Node("r1", "ws://127.0.0.1/ws", "amqp://127.0.0.1")
+
+    async def run() -> None:
+        publisher = Publisher([node], Credentials("a", "b"), Topology(), timeout=1, rng=rng)
+        impatient = asyncio.create_task(publisher.publish(Publication("k", b"", "1"), 0.05))
+        behind = [
+            asyncio.create_task(publisher.publish(Publication("k", b"", id), 60)) for id in "23"
+        ]
+        elsewhere = asyncio.create_task(publisher.publish(Publication("other", b"", "4"), 60))
+        with pytest.raises(NotConfirmed, match="not started"):
+            await impatient
+        for task in behind:
+            with pytest.raises(NotConfirmed, match="before it has failed"):
+                await asyncio.wait_for(task, 5)
+        later = asyncio.create_task(publisher.publish(Publication("k", b"", "5"), 60))
+        await asyncio.sleep(0.01)
+        assert not later.done()
+        assert not elsewhere.done()
+        for task in (later, elsewhere):
+            task.cancel()
+        await asyncio.wait({later, elsewhere})
+        await publisher.close()
+
+    asyncio.run(run())

@@ -71,6 +71,7 @@ test("a room that could not be asked about is asked about again", async () => {
   for (let n = 0; n < 2; n += 1) {
     await assert.rejects(room.subscribe(() => {}).ready, { status: 404 });
   }
+  assert.equal(gateway.asks("GET /api/rooms/43").length, 2);
 });
 
 test("the states are told as they come", async () => {

@@ -125,12 +125,17 @@ export class Outbox {
   resume() {
     if (this.#busy) return;
     this.#busy = true;
-    void this.#deliverAll().finally(() => (this.#busy = false));
+    void this.#deliverAll();
   }
 
   async #deliverAll() {
-    for (let next; (next = this.#unsent[0]);) {
-      if (!(await this.#deliver(next))) return;
+    try {
+      for (let next; (next = this.#unsent[0]);) {
+        if (!(await this.#deliver(next))) return;
+      }
+    } finally {
+      // In the turn that found nothing more: what is said in the next one must not wait for others.
+      this.#busy = false;
     }
   }
 

@@ -57,6 +57,20 @@ test("messages leave in the order in which they were written", async () => {
   );
 });
 
+test("nothing is left lying, whenever it is said", async () => {
+  for (let turns = 0; turns < 12; turns += 1) {
+    const { made, posts } = outbox();
+    made.resume();
+    for (let n = 0; n < turns; n += 1) await null;
+    const answered = made.send(said("first"));
+    await answered;
+    for (let n = 0; n < turns; n += 1) await null;
+    void made.send(said("second"));
+    await turn();
+    assert.equal(posts.length, 2, `after ${turns} turns`);
+  }
+});
+
 test("a refused message is kept with its reason, and those after it leave", async () => {
   const { made, posts } = outbox({ answers: [new Problem(413, "too_large", "too long")] });
   const [long, short] = [made.send(said("long")), made.send(said("short"))];

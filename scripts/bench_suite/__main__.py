@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -33,6 +34,9 @@ def main() -> int:
     if options.markdown:
         print(markdown.comparison(json.loads(options.markdown.read_text())))
         return 0
+    if options.plot and find_spec("matplotlib") is None:
+        print("--plot needs matplotlib: .venv/bin/pip install -e '.[bench]'", file=sys.stderr)
+        return 2
     _signals_raise()
     try:
         plan = _plan(options)

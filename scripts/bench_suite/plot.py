@@ -9,25 +9,29 @@ from bench_suite.result import Row
 from bench_suite.suite import PEERS, SCENARIOS
 
 _PEER, _OURS = "#9aa5b1", "#1f6feb"
+#: Systems that are so many times apart need a logarithmic scale.
+_APART = 20.0
 _WIDTH, _HEIGHT = 8.0, 2.4
 
 
 def draw(rows: Sequence[Row], file: Path) -> None:
-    """A PNG (or what the name's ending says). Logarithmic: the systems are orders apart."""
+    """A PNG (or what the name's ending says)."""
     measured = {row.scenario for row in rows if row.values}
     names = [name for name in SCENARIOS if name in measured]
     canvas = Canvas(figsize=(_WIDTH, _HEIGHT * len(names)), layout="constrained")
     for index, name in enumerate(names):
         figure = next(figure for figure in SCENARIOS[name].figures if figure.better)
         shown = [row for row in rows if row.scenario == name and row.values.get(figure.key)]
+        values = [row.values[figure.key] for row in shown]
         axes = canvas.add_subplot(len(names), 1, index + 1)
         bars = axes.barh(
             [row.name for row in shown],
-            [row.values[figure.key] for row in shown],
+            values,
             color=[_PEER if row.system in PEERS else _OURS for row in shown],
         )
         axes.bar_label(bars, fmt=f"{{:,.{figure.digits}f}}", padding=3)
-        axes.set_xscale("log")
+        if max(values, default=0.0) > _APART * min(values, default=1.0):
+            axes.set_xscale("log")
         axes.margins(x=0.15)
         axes.invert_yaxis()
         axes.set_title(f"{name}: {figure.title} ({figure.better} is better)", loc="left")

@@ -53,14 +53,19 @@ export class Follower {
   /** Read what the history has and we have not. Rejects where trying again would not help. */
   catchUp() {
     this.#again = true;
-    this.#reading ??= this.#readOn().finally(() => (this.#reading = null));
+    this.#reading ??= this.#readOn();
     return this.#reading;
   }
 
   async #readOn() {
-    while (this.#again) {
-      this.#again = false;
-      await this.#read();
+    try {
+      while (this.#again) {
+        this.#again = false;
+        await this.#read();
+      }
+    } finally {
+      // In the turn that was not asked again: who asks in the next one must be read for.
+      this.#reading = null;
     }
   }
 

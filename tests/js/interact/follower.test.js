@@ -113,3 +113,15 @@ test("catching up while it catches up reads once more, not twice at a time", asy
   await Promise.all([first, follower.catchUp(), follower.catchUp()]);
   assert.deepEqual(given, [1, 2]);
 });
+
+test("no question is lost that is asked just as the one before is answered", async () => {
+  for (let turns = 0; turns < 16; turns += 1) {
+    const kept = numbered(1, 1);
+    const { follower, given } = following((query) => history([...kept])(query));
+    void follower.catchUp();
+    for (let n = 0; n < turns; n += 1) await null;
+    kept.push(message(2));
+    await follower.catchUp();
+    assert.deepEqual(given, [1, 2], `after ${turns} turns`);
+  }
+});

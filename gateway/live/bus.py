@@ -97,8 +97,8 @@ class Bus:
     """Kinds are told apart by name; a payload is a JSON object. Made before the feeds that bring
     the others' messages; :meth:`attach` gives them to it.
 
-    ``gateway`` is this one's name, which no other process has ever had. ``counts``: how
-    many messages met each of :data:`OUTCOMES`.
+    ``gateway`` is this one's name, which no other process has ever had. ``counts``: how many
+    messages met each of :data:`OUTCOMES`.
     """
 
     def __init__(

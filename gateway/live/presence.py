@@ -173,11 +173,11 @@ class Presence:
             self._bus.tell(_DELTA, self._origin.position().as_json())
         for gateway, replica in tuple(self._replicas.items()):
             self._look_after(gateway, replica, now)
-        for room, events in self._present.news():
-            if not self._told:
-                continue
-            for start in range(0, len(events), _EVENTS):
-                self._say(room, events[start : start + _EVENTS])
+        news = self._present.news()
+        if self._told:
+            for room, events in news:
+                for start in range(0, len(events), _EVENTS):
+                    self._say(room, events[start : start + _EVENTS])
 
     def _look_after(self, gateway: str, replica: Replica, now: float) -> None:
         if gateway in self._bus.others:

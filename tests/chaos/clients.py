@@ -84,6 +84,9 @@ class Client:
     def message(self, frame: Frame, body: dict[str, Any]) -> None:
         """A MESSAGE has been noted."""
 
+    def instant(self, frame: Frame) -> None:
+        """Something without a number has come, which nobody is promised."""
+
     # What the wire tells
 
     def opened(self) -> None:
@@ -172,6 +175,9 @@ class Client:
         headers = frame.headers
         try:
             body = json.loads(frame.body)
+            if "seq" not in headers and body["type"] == "presence":
+                self.instant(frame)
+                return
             told = (body["seq"], body["room"], body["audience"], body["sender"])
             if told != (
                 int(headers["seq"]),
@@ -234,6 +240,12 @@ class QueueClient(Client):
 
     def message(self, frame: Frame, body: dict[str, Any]) -> None:
         self.heard.add(body["id"])
+        self._acknowledge(frame)
+
+    def instant(self, frame: Frame) -> None:
+        self._acknowledge(frame)
+
+    def _acknowledge(self, frame: Frame) -> None:
         assert self._wire is not None
         self._wire.send(
             "ACK", {"id": frame.headers["ack"].replace("\\", "\\\\").replace(":", "\\c")}

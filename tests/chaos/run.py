@@ -86,7 +86,7 @@ def perform(
     postgres.create_database(database)
     store = postgres.url(database).replace("+asyncpg", "")
     processes = [
-        GatewayProcess(folder, cluster, number=number, store=store, server=_SERVER)
+        GatewayProcess(folder, cluster, number=number, store=store, server=_SERVER, presence=True)
         for number in range(gateways)
     ]
     try:

@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ _FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgrou
 def main() -> int:
     """Take all pictures, or those of the languages, schemes and sizes named."""
     options = _options()
+    # As Ctrl-C, so that broker and gateway end with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder: Path = options.out
     folder.mkdir(parents=True, exist_ok=True)
     try:

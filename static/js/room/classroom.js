@@ -25,7 +25,7 @@ const RECENT = { public: 1_000, private: 5_000 };
 /** Messages at each look further back. */
 const PAGE = 200;
 /** Milliseconds between two claps of one person. */
-const CLAP_PAUSE = 250;
+const CLAP_PAUSE = 500;
 
 /** What the connection's state means for people. @type {Record<string, LineState["name"]>} */
 const LINE = {

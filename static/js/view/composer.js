@@ -11,7 +11,6 @@ export function composer({ button, send }) {
   const text = element("textarea", {
     rows: "1",
     maxlength: `${LONGEST_TEXT}`,
-    enterkeyhint: "send",
     keydown: (event) => {
       // While a syllable is being composed (한글), Enter only ends it.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

@@ -36,7 +36,7 @@ export function membersDialog({ connection, i18n }, room) {
       element("span", { class: "grow" }, member.user),
       element(
         "span",
-        { class: member.role === "host" ? "mark host" : "mark" },
+        { class: member.role === "host" ? "mark of-host" : "mark" },
         i18n.say(`role.${member.role}`),
       ),
       iconButton("trash", i18n.say("members.removeWho", { user: member.user }), {

@@ -35,9 +35,9 @@ export function people(i18n, classroom) {
   const showPresent = keyed(present, {
     key: ({ user, role }) => `${role} ${user}`,
     make: (/** @type {Present} */ { user, role }) => {
-      const item = element("li", {}, element("span", { class: "who" }, user));
+      const item = element("li", {}, user);
       if (role === "host") {
-        item.append(element("span", { class: "mark host" }, i18n.say("role.host")));
+        item.append(element("span", { class: "mark of-host" }, i18n.say("role.host")));
       }
       return item;
     },

@@ -91,7 +91,7 @@ export function roomsView(context, signal) {
 function roomItem({ id, title, role, closed_at }, i18n) {
   const marks = [];
   if (closed_at) marks.push(element("span", { class: "mark" }, i18n.say("closed")));
-  if (role === "host") marks.push(element("span", { class: "mark host" }, i18n.say("role.host")));
+  if (role === "host") marks.push(element("span", { class: "mark of-host" }, i18n.say("role.host")));
   return element(
     "li",
     { class: closed_at ? "closed" : "" },

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 from devenv.cluster import Cluster
 from tests.acceptance.browser.accounts import add_accounts
 from tests.acceptance.browser.conftest import Visit
-from tests.acceptance.browser.visitor import Visitor
+from tests.acceptance.browser.visitor import PATIENCE, Visitor
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.gateway_process import GatewayProcess
 
@@ -35,6 +35,8 @@ def test_a_node_that_dies_in_the_middle_of_a_lesson_is_noticed_by_nobody(
     gateway = start_gateway()
     room, (hana, paul, mina) = _enter(gateway, visit, "hana", "paul", "mina")
     everybody = (hana, paul, mina)
+    for visitor in everybody:
+        visitor.watch_line()
     texts = []
     for number in range(15):
         if number == 4:
@@ -54,10 +56,10 @@ def test_a_node_that_dies_in_the_middle_of_a_lesson_is_noticed_by_nobody(
         visitor.sees_votes("1 (50%)", "1 (50%)", part="Talk")
     in_history = [text for text in _texts(gateway, room) if isinstance(text, str)]
     assert sorted(in_history) == sorted(texts)
-    hana.reads(*in_history)
-    paul.reads(*in_history)
     for visitor in everybody:
-        expect(visitor.page.get_by_text(OFFLINE)).to_have_count(0)
+        visitor.reads_of_all(*in_history)
+        expect(visitor.page.get_by_text("3 here", exact=True)).to_be_visible(timeout=PATIENCE)
+        assert visitor.line_states() == {"live"}
 
 
 def test_who_was_off_line_gets_everything_in_order_and_once(

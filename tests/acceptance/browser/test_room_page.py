@@ -199,6 +199,16 @@ def test_a_clap_is_seen_at_once_and_by_everyone(hana: Visitor, paul: Visitor) ->
         expect(visitor.page.locator(".claps .count")).to_have_text("1")
 
 
+def test_everybody_sees_who_is_there(hana: Visitor, paul: Visitor, mina: Visitor) -> None:
+    for visitor in (hana, paul, mina):
+        expect(visitor.page.get_by_text("3 here", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(hana.part("People").locator(".present li")).to_have_text(["hanaHost", "mina", "paul"])
+    mina.page.get_by_role("link", name="My rooms").click()
+    for visitor in (hana, paul):
+        expect(visitor.page.get_by_text("2 here", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(hana.part("People").locator(".present li")).to_have_text(["hanaHost", "paul"])
+
+
 def test_the_projector_shows_poll_and_messages_but_no_question(
     gateway: GatewayProcess, visit: Visit, hana: Visitor, paul: Visitor
 ) -> None:

@@ -44,6 +44,19 @@ class Visitor:
             timeout=PATIENCE
         )
 
+    def watch_line(self) -> None:
+        """Remember from now on what the sign of the line has told."""
+        self.page.evaluate("""() => {
+            const line = document.querySelector("[data-line]");
+            globalThis.lineStates = [line.dataset.line];
+            new MutationObserver(() => globalThis.lineStates.push(line.dataset.line))
+                .observe(line, {attributeFilter: ["data-line"]});
+        }""")
+
+    def line_states(self) -> set[str]:
+        """What the sign of the line has told since :meth:`watch_line`."""
+        return set(self.page.evaluate("globalThis.lineStates"))
+
     def part(self, name: str) -> Locator:
         return self.page.get_by_role("region", name=name)
 
@@ -63,6 +76,10 @@ class Visitor:
         """Exactly these messages stand in the conversation, in this order, none on its way."""
         self._lists(self._log.locator(".text"), texts)
         expect(self.page.locator("li.letter")).to_have_count(0, timeout=PATIENCE)
+
+    def reads_of_all(self, *texts: str) -> None:
+        """Exactly this was said to everyone, in this order."""
+        self._lists(self._log.locator(".said .text"), texts)
 
     def has_questions(self, *texts: str) -> None:
         """Exactly these wait for the host."""

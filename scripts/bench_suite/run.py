@@ -1,7 +1,7 @@
 """One measurement's surroundings: the running system, the load generator, the brokers at rest."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -75,16 +75,17 @@ def surroundings(lab: Lab, scale: Scale, row: Row, *, workers: int) -> Iterator[
     brokers = broker_pids(lab)
     # The private queues of earlier rooms would go on taking messages.
     lab.cluster.delete_queues()
+    # Those of the clients before have to be gone; a gateway has some of its own.
+    within(lambda: not transient_queues(lab))
     with running(lab, row.system, tls=row.tls) as (door, its_gateway), load(workers) as generator:
-        rest(lab, brokers)
+        within(lambda: at_rest(brokers))
         idle = Stopwatch({"rabbitmq": brokers})
         time.sleep(_IDLE_LOOK)
-        at_rest = idle.stop().share("rabbitmq")
+        share = idle.stop().share("rabbitmq")
         try:
-            yield Run(lab, door, its_gateway, generator, scale, row, brokers, at_rest, lab.progress)
+            yield Run(lab, door, its_gateway, generator, scale, row, brokers, share, lab.progress)
         finally:
             _leave(generator)
-    rest(lab, brokers)
 
 
 @contextmanager
@@ -107,24 +108,25 @@ def broker_pids(lab: Lab) -> list[int]:
     return [process.pid for node in lab.cluster.nodes for process in node.daemon.processes()]
 
 
-def rest(lab: Lab, brokers: Sequence[int]) -> None:
-    """Wait until the queues of those who left are gone, and the brokers do nothing much."""
+def within(done: Callable[[], bool]) -> None:
+    """Wait for it, but not for ever: what is measured then says so."""
     deadline = time.monotonic() + _REST
-    while time.monotonic() < deadline:
-        before = cpu_seconds(brokers)
-        time.sleep(0.5)
-        if cpu_seconds(brokers) - before < 0.5 * _IDLE and not transient_queues(lab):
-            return
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def at_rest(brokers: Sequence[int]) -> bool:
+    """Whether the brokers do nothing much, for half a second."""
+    before = cpu_seconds(brokers)
+    time.sleep(0.5)
+    return cpu_seconds(brokers) - before < 0.5 * _IDLE
 
 
 def transient_queues(lab: Lab) -> int:
-    """Queues of Web-STOMP subscriptions, but for those of a gateway's feeds."""
+    """Queues of Web-STOMP subscriptions."""
     node = lab.cluster.nodes[0]
     queues: Sequence[Mapping[str, str]] = (
-        node.management(
-            "GET", "/api/queues?columns=name,user_who_performed_action", lab.cluster.admin
-        )
-        or []
+        node.management("GET", "/api/queues?columns=name", lab.cluster.admin) or []
     )
     return sum(queue["name"].startswith("stomp-subscription-") for queue in queues)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
-from typing import Any, Final, SupportsIndex
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import aiormq
@@ -18,13 +17,12 @@ from yarl import URL
 
 from broker.confirming import Confirming
 from broker.credentials import Credentials
+from broker.cuttable import GOODBYE, CuttableSocket
 from broker.node import Node
 from broker.vigil import Signs
 
 #: Seconds between heart-beats, as agreed with RabbitMQ: it drops a silent gateway after twice that.
 HEARTBEAT: Final = 5
-#: Seconds for a farewell before the socket is cut.
-GOODBYE: Final = 1.0
 #: Seconds that a worn channel's last messages have to be confirmed.
 RETIREMENT: Final = 10.0
 
@@ -45,47 +43,6 @@ class LinkFailed(Exception):
         self.what = what
 
 
-class _Reader(asyncio.StreamReader):
-    """Counts how often something was heard, which aiormq does not tell."""
-
-    heard = 0
-
-    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        self.heard += 1
-        super().feed_data(data)
-
-
-class _Socket(aiormq.TransportFactory):
-    """Opens the socket for aiormq, and can cut it, which aiormq cannot."""
-
-    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
-        self._ssl_context = ssl_context
-        self._transport: asyncio.WriteTransport | None = None
-        self._reader = _Reader()
-
-    @property
-    def heard(self) -> int:
-        return self._reader.heard
-
-    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        # As asyncio.open_connection does it, with a reader of our own.
-        loop, reader = asyncio.get_running_loop(), self._reader
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _protocol = await loop.create_connection(
-            lambda: protocol,
-            url.host or "",
-            url.port or 0,
-            ssl=self._ssl_context,
-            ssl_shutdown_timeout=None if self._ssl_context is None else GOODBYE,
-        )
-        self._transport = transport
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-
-    def cut(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-
 class Link:
     """A connection with one confirming channel. Make it with :meth:`open`.
 
@@ -94,7 +51,7 @@ class Link:
     """
 
     def __init__(
-        self, node: Node, socket: _Socket, connection: aiormq.Connection, channel: Confirming
+        self, node: Node, socket: CuttableSocket, connection: aiormq.Connection, channel: Confirming
     ) -> None:
         self.node = node
         self.channel = channel
@@ -123,7 +80,7 @@ class Link:
     ) -> Link:
         """Dial and log in within ``timeout`` seconds. Raises :class:`LinkFailed`."""
         secure = urlsplit(node.amqp).scheme == "amqps"
-        socket = _Socket(ssl_context if secure else None)
+        socket = CuttableSocket(ssl_context if secure else None)
         connection = aiormq.Connection(_url(node, credentials), transport_factory=socket)
         try:
             async with asyncio.timeout(timeout):

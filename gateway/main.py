@@ -371,7 +371,12 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         orders=Orders(connections=registry, nodes=balancer, drain=drain, events=events),
         events=events,
     )
-    board = Board(cluster, history, NodeWatch(balancer.states, events), clock=time.time)
+    board = Board(
+        cluster,
+        history,
+        NodeWatch(balancer.states, lambda: publisher.links, events),
+        clock=time.time,
+    )
     services = Services(
         accounts=accounts,
         admin=Admin(board, cluster),

@@ -1,28 +1,61 @@
-"""What becomes of the broker nodes, as events."""
+"""What becomes of the broker nodes, and of the links that are published through, as events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
+from broker.links import LinkReport
 from broker.node import Health, NodeState
+from broker.placing import LinkState
 from gateway.events import Events, Kind
+
+#: A link in one of these is not published through.
+_LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT})
 
 
 class NodeWatch:
-    """Compares the nodes with what they were when it looked last."""
+    """Compares how things are with how they were when it looked last."""
 
-    def __init__(self, nodes: Callable[[], list[NodeState]], events: Events) -> None:
+    def __init__(
+        self,
+        nodes: Callable[[], Sequence[NodeState]],
+        links: Callable[[], Sequence[LinkReport]],
+        events: Events,
+    ) -> None:
         self._nodes = nodes
+        self._links = links
         self._events = events
+        #: By node.
         self._out: dict[str, bool] = {}
+        self._lost: dict[str, bool] = {}
 
     def look(self) -> None:
         """A node is out until it is healthy again, however often it is tried in between."""
-        before, self._out = self._out, {}
-        for state in self._nodes():
-            name, out = state.node.name, state.health is not Health.HEALTHY
-            self._out[name] = out
-            if out and not before.get(name, False):
-                self._events.note(Kind.NODE, "out", state.why_out or "", node=name)
-            elif before.get(name, False) and not out:
-                self._events.note(Kind.NODE, "healthy", "it works again", node=name)
+        nodes = [
+            (state.node.name, state.health is not Health.HEALTHY, state.why_out)
+            for state in self._nodes()
+        ]
+        for node, out, why in _changed(nodes, self._out):
+            if out:
+                self._events.note(Kind.NODE, "out", why or "", node=node)
+            else:
+                self._events.note(Kind.NODE, "healthy", "it works again", node=node)
+        links = [(each.node, each.state in _LOST, each.problem) for each in self._links()]
+        for node, lost, why in _changed(links, self._lost):
+            if lost:
+                self._events.note(Kind.FAILOVER, "publisher_lost", why or "", node=node)
+            else:
+                self._events.note(Kind.FAILOVER, "publisher_up", "", node=node)
+
+
+Seen = tuple[str, bool, str | None]
+
+
+def _changed(seen: Iterable[Seen], before: dict[str, bool]) -> Iterable[Seen]:
+    """Those that are bad now and were not, or the other way round; ``before`` is kept up. What was
+    never seen before was well."""
+    for each in seen:
+        node, bad, _ = each
+        if bad != before.get(node, False):
+            yield each
+        before[node] = bad

@@ -13,6 +13,7 @@ class Script:
     title: str
     other_titles: tuple[str, ...]
     teacher: str
+    admin: str
     pupils: tuple[str, ...]
     said: tuple[tuple[str, str], ...]
     asked: tuple[tuple[str, str], ...]
@@ -28,6 +29,7 @@ ENGLISH = Script(
     title="7b · Photosynthesis",
     other_titles=("7b · Fractions", "Science club", "9a · Volcanoes and earthquakes"),
     teacher="ms.taylor",
+    admin="operator",
     pupils=(
         *("amelia", "ben", "chloe", "daniel", "ella", "finn", "grace", "hugo", "isla", "jack"),
         *("kaya", "leo", "maya", "noah", "olivia", "peter", "quinn", "rosa", "sam", "tara"),
@@ -59,6 +61,7 @@ KOREAN = Script(
     title="중1 과학 · 광합성",
     other_titles=("중1 수학 · 분수의 덧셈", "과학 동아리", "중3 과학 · 화산과 지진"),
     teacher="김선생님",
+    admin="관리자",
     pupils=(
         *("가은", "나윤", "도현", "라희", "민아", "보검", "서준", "아린", "준호", "채원"),
         *("태오", "하늘", "지우", "은우", "수아", "예준", "시우", "유나", "재민", "다은"),
@@ -102,6 +105,7 @@ class Lesson:
         """Accounts, rooms, the first words, questions and hands, a poll and its votes."""
         script = self.script
         self.stage.add_account(script.teacher, role="host")
+        self.stage.add_account(script.admin, role="admin")
         self.stage.add_account(script.pupils[0])
         for title in (*script.other_titles, script.title):
             self.room = self._create(title)

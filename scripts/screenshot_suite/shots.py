@@ -156,8 +156,21 @@ def _result(camera: Camera, lesson: Lesson) -> None:
     camera.take("host-result", page)
 
 
+def _dashboard(camera: Camera, lesson: Lesson) -> None:
+    page = camera.open(lesson.script.admin, "/admin")
+    expect(page.locator(".chart canvas")).to_have_count(5)
+    expect(page.locator("[aria-labelledby=connections-title] tbody tr").first).to_be_visible()
+    camera.take("dashboard", page)
+    page.evaluate("document.querySelector('#nodes-title').scrollIntoView()")
+    camera.take("dashboard-nodes", page)
+    page.locator("[aria-labelledby=nodes-title] button").first.click()
+    camera.take("dashboard-drain", page)
+
+
 Shot = Callable[[Camera, Lesson], None]
 
-#: The dashboard's page goes here.
-WHILE_THE_POLL_IS_OPEN: tuple[Shot, ...] = (_login, _rooms, _participant, _host, _projector)
+WHILE_THE_POLL_IS_OPEN: tuple[Shot, ...] = (
+    *(_login, _rooms, _participant, _host, _projector),
+    _dashboard,
+)
 AFTER_THE_POLL: tuple[Shot, ...] = (_result,)

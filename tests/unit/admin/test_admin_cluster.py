@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from broker.balancer import Balancer
+from broker.links import LinkReport
 from broker.node import Node, Probe
+from broker.placing import LinkState
 from gateway.admin.board import Board
 from gateway.admin.cluster import Cluster
 from gateway.admin.connections import Connections, Query, Sort
@@ -42,6 +44,7 @@ class Gateway:
         self.balancer = Balancer(
             [Node(name, "ws://x/ws", "amqp://x") for name in nodes], clock=clock, rng=rng
         )
+        self.links: list[LinkReport] = []
         self.drain = Drain(lasts=0.0, rng=rng)
         history = History(
             Gauges(
@@ -75,7 +78,7 @@ class Gateway:
             ),
             events=self.events,
         )
-        self.node_watch = NodeWatch(self.balancer.states, self.events)
+        self.node_watch = NodeWatch(self.balancer.states, lambda: self.links, self.events)
         self.board = Board(self.cluster, history, self.node_watch, clock=clock)
 
     def serves(self, id: str, user: str) -> LiveTwin:
@@ -227,6 +230,26 @@ def test_a_node_that_goes_out_and_comes_back_is_an_event_each() -> None:
             a.node_watch.look()
             told = [(e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
             assert told == [("out", "refused", "r1"), ("healthy", "it works again", "r1")]
+
+    run(scenario())
+
+
+def test_a_link_that_is_lost_and_comes_back_is_an_event_each() -> None:
+    async def scenario() -> None:
+        async with two("r1") as (_, a, _b):
+            for state, problem in (
+                (LinkState.UP, None),
+                (LinkState.BLOCKED, "blocked by an alarm"),
+                (LinkState.DOWN, "refused"),
+                (LinkState.DRAINING, None),
+            ):
+                a.links = [LinkReport("r1", state, 0, problem)]
+                a.node_watch.look()
+            told = [(e.kind, e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
+            assert told == [
+                (Kind.FAILOVER, "publisher_lost", "blocked by an alarm", "r1"),
+                (Kind.FAILOVER, "publisher_up", "", "r1"),
+            ]
 
     run(scenario())
 

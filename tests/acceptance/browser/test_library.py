@@ -318,7 +318,11 @@ _COOKIE = """async (room) => {
 def test_a_token_can_be_traded_for_the_session_cookie(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
-    paul.page.goto(f"{gateway.url}/example?room=0")
+    paul.context.route(
+        f"{gateway.url}/blank",
+        lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"),
+    )
+    paul.page.goto(f"{gateway.url}/blank")
     proofs: list[tuple[str, bool]] = []
 
     def listen(request: Request) -> None:

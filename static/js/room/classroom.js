@@ -1,16 +1,12 @@
 import { uuid } from "../interact/identifier.js";
+import { Hearing } from "./hearing.js";
 import { letterFor } from "./letters.js";
-import { emptyRoom, reduce } from "./state.js";
 
-/** @typedef {import("../interact/connection.js").Connection} Connection */
 /** @typedef {import("../interact/types.js").Letter} Letter */
-/** @typedef {import("../interact/types.js").Message} Message */
 /** @typedef {import("../interact/types.js").Present} Present */
-/** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
 /** @typedef {import("./state.js").Hand} Hand */
 /** @typedef {import("./state.js").Poll} Poll */
 /** @typedef {import("./state.js").Question} Question */
-/** @typedef {import("./state.js").Room} Room */
 
 /**
  * `down`: what is written waits. `why` says what a refusal is about.
@@ -20,10 +16,6 @@ import { emptyRoom, reduce } from "./state.js";
  * }} LineState
  */
 
-/** Messages to begin with: an open poll is among them, and votes for it. */
-const RECENT = { public: 1_000, private: 5_000 };
-/** Messages at each look further back. */
-const PAGE = 200;
 /** Milliseconds between two claps of one person. */
 const CLAP_PAUSE = 500;
 
@@ -37,50 +29,24 @@ const LINE = {
   closed: "down",
 };
 
-/**
- * One room as a page sees it: its state, who is there, and what the user does in it.
- *
- * Events: `change` (anything that is shown), `clap`.
- */
-export class Classroom extends EventTarget {
-  /** @type {Present[]} */
-  present = [];
-  /** Whether what was said so far is here. */
-  isLoaded = false;
-  /** Whether there is more of the conversation before {@link room}. */
-  hasEarlier = false;
-  /** @type {LineState["why"]} */
-  #refusal;
+/** One room as its user has it in hand: what is heard there, and what the user does. */
+export class Classroom extends Hearing {
   /** Private letters whose receipt this page gets itself. @type {Set<string>} */
   #asked = new Set();
   /** @type {Set<string>} */
   #privateLetters = new Set();
-  #page = crypto.getRandomValues(new Uint32Array(2)).join("-");
   #clapped = 0;
-  /** The seq of the oldest public message that is here. */
-  #first = Infinity;
-  /** The seq up to which a participant's own private messages are here. */
-  #ownSeq = 0;
 
   /**
-   * @param {object} parts
-   * @param {Connection} parts.connection
-   * @param {RoomInfo} parts.info
-   * @param {string} parts.me
-   * @param {AbortSignal} parts.signal ends it; what was written is sent all the same
+   * @param {ConstructorParameters<typeof Hearing>[0] & {me: string}} parts what was written is sent also
+   *   when the signal has ended the rest
    */
-  constructor({ connection, info, me, signal }) {
-    super();
-    this.connection = connection;
-    this.info = info;
+  constructor({ me, ...parts }) {
+    super(parts);
+    const { connection, signal } = parts;
     this.me = me;
-    this.isHost = info.role === "host";
-    this.isReadOnly = info.closed_at !== null;
-    this.signal = signal;
-    this.line = connection.room(info.id);
-    /** @type {Room} */
-    this.room = emptyRoom(info.hosts ?? []);
-    connection.addEventListener("state", () => this.#changed(), { signal });
+    this.connection = connection;
+    connection.addEventListener("state", () => this.changed(), { signal });
     this.line.addEventListener("waiting", () => this.#lettersChanged(), { signal });
   }
 
@@ -92,135 +58,10 @@ export class Classroom extends EventTarget {
   /** @returns {LineState} */
   get lineState() {
     if (this.isReadOnly) return { name: "closed" };
-    if (this.#refusal) return { name: "refused", why: this.#refusal };
+    if (this.refusal) return { name: "refused", why: this.refusal };
     const { name, reason, detail } = this.connection.state;
     return { name: LINE[name], why: { code: reason, detail } };
   }
-
-  get presentParticipants() {
-    return this.present.filter(({ role }) => role === "participant").length;
-  }
-
-  /**
-   * Follow the room. `asDesk`: as the page at which a host works, which the private queue is served to.
-   *
-   * @param {{asDesk: boolean}} how
-   */
-  async open({ asDesk }) {
-    if (this.isReadOnly) await this.#readClosed();
-    else await this.#follow(asDesk);
-    if (!this.isHost) await this.#readOwn();
-    this.isLoaded = true;
-    this.#changed();
-  }
-
-  /** @param {boolean} asDesk */
-  async #follow(asDesk) {
-    const { line, signal } = this;
-    const take = (/** @type {Message} */ message) => this.#hear(message);
-    const all = line.subscribe(take, { last: RECENT.public });
-    const subscriptions = [all];
-    if (this.isHost) {
-      subscriptions.push(line.subscribe(take, { audience: "private", last: RECENT.private }));
-      if (asDesk) subscriptions.push(line.private((message) => this.#keep(message)));
-    }
-    const presence = line.presence((present) => {
-      this.present = present;
-      const hosts = present.filter(({ role }) => role === "host").map(({ user }) => user);
-      if (hosts.some((user) => !this.room.hosts.has(user))) {
-        this.room = { ...this.room, hosts: new Set([...this.room.hosts, ...hosts]) };
-      }
-      this.#changed();
-    });
-    signal.addEventListener("abort", () => {
-      for (const subscription of [...subscriptions, presence]) subscription.close();
-    });
-    try {
-      // The private queue may be another page's turn.
-      await Promise.all(subscriptions.slice(0, this.isHost ? 2 : 1).map(({ ready }) => ready));
-      this.hasEarlier = this.#beginsLate;
-    } catch (problem) {
-      if (signal.aborted) return;
-      this.#refuse(problem);
-    }
-  }
-
-  /** @param {any} problem */
-  #refuse(problem) {
-    this.#refusal = { code: problem.code ?? "", detail: `${problem.detail ?? problem}` };
-    this.#changed();
-  }
-
-  /** A closed room has nobody to follow, but can be read. */
-  async #readClosed() {
-    const { head } = await this.line.history({ after: Number.MAX_SAFE_INTEGER, limit: 1 });
-    await this.#readAll("public", Math.max(0, head - RECENT.public));
-    this.hasEarlier = this.#beginsLate;
-    if (this.isHost) await this.#readAll("private", 0);
-  }
-
-  /** The private messages of a participant are not delivered, but can be read. */
-  async #readOwn() {
-    await this.#readAll("private", this.#ownSeq);
-  }
-
-  /** @param {"public" | "private"} audience @param {number} after */
-  async #readAll(audience, after) {
-    for (let next = /** @type {number | undefined} */ (after); next !== undefined; ) {
-      const page = await this.line.history({ audience, after: next });
-      for (const message of page.messages) this.#keep(message);
-      next = page.next;
-    }
-  }
-
-  get #beginsLate() {
-    return this.#first > 1 && this.#first < Infinity;
-  }
-
-  /** Look further back. */
-  async readEarlier() {
-    const before = this.#first;
-    const after = Math.max(0, before - 1 - PAGE);
-    const page = await this.line.history({ after, limit: before - 1 - after });
-    for (const message of page.messages) this.#keep(message);
-    this.hasEarlier = after > 0 && page.complete;
-    this.#first = after + 1;
-    this.#changed();
-  }
-
-  /** @param {Message} message that is said to a topic now */
-  #hear(message) {
-    const { seq, type, body } = message;
-    if (seq !== null) this.#keep(message);
-    else if (type === "clap" && body?.page !== this.#page) this.dispatchEvent(new Event("clap"));
-  }
-
-  /** @param {Message} message from anywhere, maybe once more */
-  #keep(message) {
-    if (message.seq === null) return;
-    if (message.audience === "public") this.#first = Math.min(this.#first, message.seq);
-    else this.#ownSeq = Math.max(this.#ownSeq, message.seq);
-    const room = reduce(this.room, message);
-    if (room === this.room) return;
-    this.room = room;
-    this.#changed();
-  }
-
-  #lettersChanged() {
-    const now = this.letters.filter(({ audience }) => audience === "private").map(({ id }) => id);
-    const gone = [...this.#privateLetters].filter((id) => !now.includes(id));
-    this.#privateLetters = new Set(now);
-    // Sent by an earlier page of mine and adopted by this one: its answer was not for us.
-    const adopted = gone.some((id) => !this.#asked.has(id));
-    if (adopted && !this.isHost) this.#readOwn().catch((problem) => this.#refuse(problem));
-    this.#changed();
-  }
-
-  #changed() {
-    this.dispatchEvent(new Event("change"));
-  }
-
-  // What the user does.
 
   /** @param {string} text */
   say(text) {
@@ -249,7 +90,7 @@ export class Classroom extends EventTarget {
     this.dispatchEvent(new Event("clap"));
     // What is instant may be dropped, a clap that was refused as well.
     this.line
-      .post({ page: this.#page }, { type: "clap", importance: "instant" })
+      .post({ page: this.page }, { type: "clap", importance: "instant" })
       .catch(() => {});
   }
 
@@ -318,8 +159,18 @@ export class Classroom extends EventTarget {
     this.#asked.add(id);
     const asked = { id, room: this.info.id, audience: /** @type {const} */ ("private") };
     this.line.ask(body, { type, id }).then(
-      ({ seq, sent_at }) => this.#keep({ ...asked, seq, sender: this.me, sent_at, type, body }),
+      ({ seq, sent_at }) => this.keep({ ...asked, seq, sender: this.me, sent_at, type, body }),
       () => {},
     );
+  }
+
+  #lettersChanged() {
+    const now = this.letters.filter(({ audience }) => audience === "private").map(({ id }) => id);
+    const gone = [...this.#privateLetters].filter((id) => !now.includes(id));
+    this.#privateLetters = new Set(now);
+    // Sent by an earlier page of mine and adopted by this one: its answer was not for us.
+    const adopted = gone.some((id) => !this.#asked.has(id));
+    if (adopted && !this.isHost) this.readOwn().catch((problem) => this.refuse(problem));
+    this.changed();
   }
 }

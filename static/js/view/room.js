@@ -42,7 +42,10 @@ export function roomView(context, number, { projected, signal }) {
     const { connection } = context;
     title.textContent = info.title;
     document.title = `${info.title} · ${i18n.say("appName")}`;
-    const classroom = new Classroom({ connection, info, me: me.user, signal });
+    const classroom = new Classroom({
+      ...{ connection, info, me: me.user, signal },
+      untilDone: (task) => context.untilDone(task, signal),
+    });
     const address = new URL(roomLink(number), location.href).href;
     const view = choose(classroom, address);
     const update = () => {

@@ -54,7 +54,7 @@ class Stage:
         }
         self._config.touch(mode=0o600)
         self._config.write_text(gateway_toml.render(settings))
-        self.gateway = Daemon(f"{folder}:gateway", folder / "gateway.log")
+        self.gateway = _gateway(folder)
 
     def command(self, *arguments: str) -> list[str]:
         """A command line of the gateway."""
@@ -125,11 +125,17 @@ class Stage:
             connection.close()
 
 
+def _gateway(folder: Path) -> Daemon:
+    return Daemon(f"{folder}:gateway", folder / "gateway.log")
+
+
 @contextmanager
 def running(folder: Path, progress: Progress) -> Iterator[Stage]:
     """Broker and gateway under `folder`, stopped at the end, however it comes."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     cluster = Cluster(folder / "broker", 1, progress=progress)
+    # What a killed run left behind.
+    _gateway(folder).stop(_STOP_TIMEOUT)
     cluster.destroy()
     stage: Stage | None = None
     try:

@@ -63,6 +63,7 @@ from gateway.live.hub import Hub
 from gateway.live.judge import Judge
 from gateway.live.path import Ways
 from gateway.live.presence import Presence
+from gateway.live.rebalance import Rebalancer
 from gateway.live.registry import Registry
 from gateway.live.relay import RelayLimits
 from gateway.live.removals import Removals
@@ -192,7 +193,13 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         gateway.bus.attach(feeds)
         feeds.start()
         stack.push_async_callback(feeds.close)
-        parts: list[Part] = [gateway.bus, gateway.board, gateway.presence, gateway.removals]
+        parts: list[Part] = [
+            gateway.bus,
+            gateway.board,
+            gateway.presence,
+            gateway.removals,
+            gateway.rebalancer,
+        ]
         for part in parts:
             part.start()
             stack.push_async_callback(part.close)
@@ -236,6 +243,7 @@ class Gateway:
     board: Board
     presence: Presence
     removals: Removals
+    rebalancer: Rebalancer
     ticker: Ticker
     events: Events
     reloadable: Reloadable
@@ -321,6 +329,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         clock=_now,
     )
     ticker = Ticker()
+    rebalancer = Rebalancer(balancer, clock=time.monotonic, rng=SystemRandom())
     metrics = Metrics()
     metrics.observe_events(events)
     metrics.observe_posts(intake.posted)
@@ -405,6 +414,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         ways=Ways(
             dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
             queues=rooms,
+            rebalancer=rebalancer,
             ticker=ticker,
             limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
             events=events,
@@ -443,6 +453,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         board,
         presence,
         removals,
+        rebalancer,
         ticker,
         events,
         Reloadable(

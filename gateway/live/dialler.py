@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,12 +45,15 @@ class Dialler:
         default_factory=partial(asyncio.Semaphore, AT_ONCE), init=False, repr=False
     )
 
-    async def dial(self, who: Identity, version: str) -> tuple[Upstream, Lease]:
+    async def dial(
+        self, who: Identity, version: str, *, exclude: AbstractSet[str] = frozenset()
+    ) -> tuple[Upstream, Lease]:
         """A session at the broker as this user, in exactly this STOMP version.
 
-        Each available node is tried once. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`.
+        Each available node but those to ``exclude`` is tried once. Raises
+        :class:`BrokerUnavailable`, :class:`NoCapacity`.
         """
-        tried: set[str] = set()
+        tried = set(exclude)
         while True:
             try:
                 lease = self.balancer.acquire(tried)

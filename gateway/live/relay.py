@@ -99,6 +99,11 @@ class Relay:
             self._loop.call_soon(self._received, b"")
 
     @property
+    def to_be_left(self) -> bool:
+        """Whether the node drains, or is not configured any more."""
+        return self._lease.leaving
+
+    @property
     def flowing(self) -> bool:
         """Whether the broker has taken all that was sent."""
         return not self._wire.backlog

@@ -69,6 +69,11 @@ class Standing:
         return None
 
     @property
+    def unanswered(self) -> bool:
+        """Whether a receipt is still to come."""
+        return bool(self._receipts)
+
+    @property
     def rooms(self) -> list[int]:
         """Those whose private queues are consumed."""
         destinations = (destination for destination, _ in self._subscriptions.values())

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 
 from broker.node import Node
 from broker.stomp import CLIENT_COMMANDS, Frame, FrameParser, HeartBeat, Limits, serialise
-from broker.wsframes import Close, Data, MessageReader, Opcode, build
+from broker.wsframes import (
+    Close,
+    CloseCode,
+    Data,
+    MessageReader,
+    Opcode,
+    build,
+    close_payload,
+)
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -107,6 +115,9 @@ class Session:
                 self.keys[id] = (frame.get("destination") or "").rpartition("/")[2]
                 if self._node.answers:
                     self.send("RECEIPT", ("receipt-id", frame.get("receipt") or ""))
+            case "DISCONNECT" if self._node.answers:
+                self.keys.clear()
+                self.write(build(Opcode.CLOSE, close_payload(CloseCode.NORMAL)))
             case "UNSUBSCRIBE":
                 del self.keys[frame.get("id") or ""]
 
@@ -117,7 +128,12 @@ class Session:
             self.send("ERROR", ("message", self._node.refuses))
             return
         beats = self._node.beats
-        self.send("CONNECTED", ("version", "1.2"), ("heart-beat", f"{beats},{beats}"))
+        self.send(
+            "CONNECTED",
+            ("version", "1.2"),
+            ("heart-beat", f"{beats},{beats}"),
+            ("session", f"session-{self._node.name}-{self._node.logins}"),
+        )
         self._beating = asyncio.create_task(self._beat())
 
     async def _beat(self) -> None:

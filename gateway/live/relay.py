@@ -23,6 +23,8 @@ from broker.wsframes import CloseCode, Opcode, WebSocketError, close_payload, wa
 from gateway.errors import BrokerUnavailable, GatewayError, Refused, TooSlow
 from gateway.live.wire import Stalled, Wire
 
+#: A plain number: looking a member of an enumeration up costs as much as walking a header.
+_LAST_OF_DATA: Final = int(Opcode.BINARY)
 _ERROR: Final = b"E"[0]
 _RECEIPT: Final = b"R"[0]
 _LINE_END: Final = b"\n"[0]
@@ -186,7 +188,7 @@ class Relay:
         begins."""
         begin = start = frames = 0
         for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
-            if opcode > Opcode.BINARY:
+            if opcode > _LAST_OF_DATA:
                 self._pass(data, begin, start, frames)
                 begin, frames = end, 0
                 if opcode == Opcode.CLOSE:

@@ -182,3 +182,16 @@ async def test_a_client_that_goes_in_the_middle_gives_both_places_back() -> None
         stage.path.close()
         await moving
         await until(lambda: connections(stage.dialler) == {"r1": 0, "r2": 0})
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_lost_node_is_replaced() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        await stage.path.wait()
+        assert (stage.path.node, stage.ended) == ("r2", None)
+        assert connections(stage.dialler) == {"r1": 0, "r2": 1}

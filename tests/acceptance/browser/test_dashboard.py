@@ -66,6 +66,8 @@ def test_a_node_that_is_drained_is_left_and_is_used_again_when_it_is_resumed(
     expect(done).to_contain_text(f"{node} is draining on")
     close(page)
     expect(row(page, "Broker nodes", node)).to_contain_text("draining", timeout=SOON)
+    others = "".join(sorted({"r1", "r2", "r3"} - {node}))
+    expect(way).to_have_text(re.compile(f"^(?:{others[:2]}|{others[2:]})$"), timeout=SOON)
     page.get_by_role("button", name=f"Resume: {node}").click()
     expect(confirm(page, "Resume the node")).to_contain_text(f"{node} is in use again on")
     close(page)

@@ -337,6 +337,8 @@ class Connection:
                     "CONNECT needs a token as passcode, or the handshake a cookie or bearer token"
                 )
             self.identity = await self._services.tokens.verify(request.token)
+            if self._ended:
+                return
         self._services.registry.admit(self, self.identity.user)
         self._end_with(self.identity)
         self.session.authenticated(request.version)

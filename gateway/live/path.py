@@ -186,6 +186,9 @@ class Path:
         self._ways.rebalancer.remove(self)
         if self._moving is not None:
             self._moving.cancel()
+            # Cancelled before it has begun, it would not do so itself, and whoever waits would go
+            # on for ever.
+            self._moving = None
         if self._relay is not None:
             self._relay.close()
 
@@ -219,7 +222,8 @@ class Path:
             self._ended(error, told=told)
             return
         if self._parted is not None:
-            self._parted.set_result(None)
+            if not self._parted.done():
+                self._parted.set_result(None)
             return
         lost = error or BrokerUnavailable("the broker closed the connection")
         if obstacle := self._standing.obstacle:

@@ -144,5 +144,7 @@ class ClientSocket:
         self.wire.close()
 
     def _answer(self, opcode: Opcode, payload: bytes, *, frames: int = 0) -> None:
-        self._answers += len(payload)
-        self.wire.write(build(opcode, payload), frames=frames)
+        frame = build(opcode, payload)
+        # All of it: the payload of a ping may be empty.
+        self._answers += len(frame)
+        self.wire.write(frame, frames=frames)

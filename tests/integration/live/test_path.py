@@ -195,3 +195,21 @@ async def test_a_lost_node_is_replaced() -> None:
         await stage.path.wait()
         assert (stage.path.node, stage.ended) == ("r2", None)
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_who_waits_is_let_go_when_the_path_closes_before_its_move_has_begun() -> None:
+    async with staged() as stage:
+        gone = asyncio.Event()
+
+        async def wait() -> None:
+            await gone.wait()
+            await stage.path.wait()
+
+        waiting = asyncio.create_task(wait())
+        stage.first.session.drop()
+        while stage.path.ready:  # noqa: ASYNC110 - the very turn counts
+            await asyncio.sleep(0)
+        stage.path.close()
+        gone.set()
+        await asyncio.wait_for(waiting, 1)

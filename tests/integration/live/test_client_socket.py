@@ -1,0 +1,27 @@
+"""A client's socket, as far as the client could misuse it."""
+
+import socket
+
+import pytest
+from tornado.iostream import IOStream
+
+from broker.wsframes import Opcode, build
+from gateway.live.socket import ClientSocket
+
+_PING = build(Opcode.PING, b"", mask=b"mask")
+
+
+@pytest.mark.gen_test
+async def test_who_pings_without_a_word_and_reads_nothing_asks_too_much_some_time() -> None:
+    ours, theirs = socket.socketpair()
+    client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1)
+    try:
+        for _ in range(1000):
+            assert not list(client.frames(_PING * 1000))
+            if client.asks_too_much:
+                break
+        assert 0 < client.wire.backlog < 1_000_000
+        assert client.asks_too_much
+    finally:
+        client.close()
+        theirs.close()

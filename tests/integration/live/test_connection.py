@@ -1,0 +1,83 @@
+"""A connection that is ended while something is being found out."""
+
+import asyncio
+import socket
+from random import SystemRandom
+from typing import Any, cast
+
+import pytest
+from tornado.iostream import IOStream
+
+from broker.stomp import serialise
+from broker.ticker import Ticker
+from broker.topology import Topology
+from broker.wsframes import Close, Data, MessageReader, Opcode, build
+from gateway.domain.identity import Identity
+from gateway.errors import Draining
+from gateway.events import Events
+from gateway.live.connection import Connection, Services
+from gateway.live.registry import Registry
+from tests.integration.live.test_dialler import WHO
+
+_UNUSED = cast("Any", None)
+
+
+class SlowTokens:
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    async def verify(self, token: str) -> Identity:
+        self.asked.set()
+        await self.answer.wait()
+        return WHO
+
+
+def services(tokens: SlowTokens, registry: Registry) -> Services:
+    return Services(
+        topology=Topology(),
+        tokens=tokens,
+        judge=_UNUSED,
+        intake=_UNUSED,
+        ways=_UNUSED,
+        hub=_UNUSED,
+        ticker=Ticker(),
+        registry=registry,
+        attendance=_UNUSED,
+        events=Events(clock=lambda: 0.0),
+        frame_bytes=10_000,
+        subscriptions=1,
+        connect_timeout=10,
+        stall_timeout=10,
+        clock=lambda: 0.0,
+        rng=SystemRandom(),
+    )
+
+
+@pytest.mark.gen_test
+async def test_nothing_is_said_after_close_to_one_whose_token_was_still_looked_at() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1)
+    connection = Connection(
+        IOStream(ours), services(tokens, registry), id="c", address="", identity=None
+    )
+    registry.serve(connection)
+    connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])
+    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
+    await tokens.asked.wait()
+    connection.end(Draining("leaving"))
+    tokens.answer.set()
+    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
+    heard = b""
+    while data := await loop.sock_recv(theirs, 65_536):
+        heard += data
+    theirs.close()
+    said, close = MessageReader(10_000, masked=False).feed(heard)
+    assert isinstance(said, Data)
+    assert said.payload.startswith(b"ERROR\n")
+    assert isinstance(close, Close)
+    assert b"CONNECTED" not in heard
+    assert len(registry) == 0

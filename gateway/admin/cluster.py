@@ -97,9 +97,11 @@ class Cluster:
         if only not in {None, own, *self._bus.others}:
             raise UnknownGateway(f"no gateway {only} is up")
         whom = self._bus.others if only is None else {only} - {own}
+        # Before the others have answered: a kick does not wait for a gateway that is dead.
+        here = self._carry_out(order) if only in (None, own) else None
         answers = await self._bus.ask(_ORDER, order.as_json(), within=_DONE_WITHIN, whom=whom)
         done = {name: done for name, done in sorted(answers.items()) if done is not None}
-        if only in (None, own) and (here := self._carry_out(order)) is not None:
+        if here is not None:
             done[own] = here
         if not done and not answers.missing:
             raise UnknownNode(f"no broker node is called {order.target}")

@@ -1,0 +1,20 @@
+"""What a request's body costs before anybody knows whether it is any good."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from gateway.errors import Invalid
+from gateway.handlers import body
+
+
+def test_a_name_that_stands_twice_among_thousands_is_found_at_once() -> None:
+    """The event loop, and with it everybody, waits for this; 64 KiB need no login."""
+    names = [f"{number:05d}" for number in range(7_000)]
+    raw = ("{" + ",".join(f'"{name}":1' for name in [*names, names[-1]]) + "}").encode()
+    begun = time.process_time()
+    with pytest.raises(Invalid, match="'06999' stands twice"):
+        body.parse(raw)
+    assert time.process_time() - begun < 0.1

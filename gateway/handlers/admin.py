@@ -19,7 +19,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
 from gateway.errors import Invalid
 from gateway.handlers.api import ApiHandler
-from gateway.handlers.body import Body
+from gateway.handlers.body import Body, parse
 from gateway.handlers.names import UserName
 
 _Id = Annotated[str, Field(min_length=1, max_length=100)]
@@ -187,11 +187,11 @@ def _key(cursor: str, sort: Sort) -> Key:
     """Raises :class:`Invalid`."""
     of_text = sort in (Sort.USER, Sort.ADDRESS, Sort.NODE)
     try:
-        match json.loads(base64.urlsafe_b64decode(cursor)):
+        match parse(base64.urlsafe_b64decode(cursor)):
             case [str() as value, str(gateway), str(id)] if of_text:
                 return value, gateway, id
             case [int() | float() as value, str(gateway), str(id)] if not of_text:
                 return value, gateway, id
-    except (binascii.Error, ValueError, RecursionError):
+    except (binascii.Error, ValueError, Invalid):
         pass
     raise Invalid("after: must be the next of a page with the same sort")

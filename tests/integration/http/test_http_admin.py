@@ -144,7 +144,16 @@ async def test_connections_are_searched_sorted_and_paged_by_the_gateway(
 
 
 @pytest.mark.parametrize(
-    "query", ["sort=password", "size=0", "size=101", "order=up", "after=x", "after=WzEsMiwzXQ=="]
+    "query",
+    [
+        "sort=password",
+        "size=0",
+        "size=101",
+        "order=up",
+        "after=x",
+        "after=WzEsMiwzXQ==",
+        "after=W05hTiwiYSIsImIiXQ==",
+    ],
 )
 @pytest.mark.gen_test
 async def test_a_query_that_makes_no_sense_is_refused(admin: Call, query: str) -> None:

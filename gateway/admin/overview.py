@@ -10,8 +10,8 @@ from broker.node import NodeState
 from gateway.admin.history import History, Sample
 from gateway.events import Events
 
-#: Events in one answer, the newest.
-_EVENTS: Final = 100
+#: Events in one answer, the newest: as long as they can be, the bus has room for them.
+_EVENTS: Final = 80
 #: Seconds that a point of a chart's past stands for.
 _STEP: Final = 5
 

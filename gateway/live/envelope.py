@@ -69,9 +69,12 @@ class Seal:
             envelope.payload,
             envelope.reply_to,
         ]
-        text = json.dumps(words, allow_nan=False, separators=(",", ":")).encode()
+        # Not in ASCII, where a sign of Korean takes twice as much of the limit.
+        text = json.dumps(words, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        # What UTF-8 cannot say stays the escape that JSON has for it.
+        data = text.encode(errors="backslashreplace")
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = b64encode(nonce + self._cipher.encrypt(nonce, text, None))
+        sealed = b64encode(nonce + self._cipher.encrypt(nonce, data, None))
         if len(sealed) > MAX_BYTES:
             raise ValueError(f"{envelope.kind}: {len(sealed)} bytes; {MAX_BYTES} at most")
         return sealed

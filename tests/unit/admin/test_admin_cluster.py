@@ -169,6 +169,35 @@ def test_a_user_is_disconnected_everywhere_and_a_connection_where_it_is() -> Non
     run(scenario())
 
 
+def test_a_kick_does_not_wait_for_a_gateway_that_is_dead() -> None:
+    async def scenario() -> None:
+        async with two() as (network, a, _b):
+            network.deaf.add("b")
+            paul = a.serves("1", "paul")
+            kick = asyncio.create_task(a.cluster.order(order(Deed.END_USER, "paul")))
+            await asyncio.sleep(0.1)
+            assert paul.ended == "kicked"
+            assert list((await kick).missing) == ["b"]
+
+    run(scenario())
+
+
+def test_no_event_is_too_long_to_be_told_to_other_gateways() -> None:
+    """Or whoever is refused often enough hides a gateway from the dashboard."""
+
+    async def scenario() -> None:
+        async with two() as (_, a, b):
+            for _ in range(200):
+                b.events.note(
+                    Kind.CLOSE, "access_refused", "\U0001f600" * 300, user="\U0001f600" * 63
+                )
+            states = await a.cluster.states(after={}, past=True)
+            assert states["missing"] == {}
+            assert states["gateways"][1]["last_event"] == 200
+
+    run(scenario())
+
+
 def test_a_node_is_drained_and_resumed_on_all_gateways() -> None:
     async def scenario() -> None:
         async with two() as (network, a, b):

@@ -1,3 +1,6 @@
+/** No answer; a request that a proxy got too slowly (408), or too early (425); too many requests. */
+const PASSING = new Set([0, 408, 425, 429]);
+
 /**
  * Why a call failed: refused by the gateway (RFC 9457), or never answered (status 0).
  *
@@ -21,6 +24,6 @@ export class Problem extends Error {
 
   /** Whether the same call may succeed later. */
   get passes() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return PASSING.has(this.status) || this.status >= 500;
   }
 }

@@ -41,7 +41,13 @@ export async function request({ fetch, base, cookies }, method, path, { body, to
     throw new Problem(0, "unreachable", `${error}`);
   }
   if (!response.ok) throw refusal(response, text);
-  return text ? JSON.parse(text) : undefined;
+  if (response.status === 204) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A network that wants a login first answers for everybody.
+    throw new Problem(0, "unreachable", "something else than the gateway has answered");
+  }
 }
 
 /** @param {Response} response @param {string} text */

@@ -38,12 +38,27 @@ test("an answer from a proxy that has no gateway behind it is one to wait out", 
   );
 });
 
+for (const page of ["<h1>Welcome to our WiFi</h1>", ""]) {
+  test(`what a network answers in the gateway's place ("${page}") is one to wait out`, async () => {
+    await assert.rejects(
+      call(() => new Response(page, { status: 200 })),
+      { status: 0, code: "unreachable", passes: true },
+    );
+  });
+}
+
 test("no answer is one to wait out", async () => {
   const away = () => {
     throw new TypeError("Failed to fetch");
   };
   await assert.rejects(call(away), { status: 0, code: "unreachable", passes: true });
 });
+
+for (const status of [0, 408, 425, 429, 500, 503]) {
+  test(`${status} passes`, () => {
+    assert.equal(new Problem(status, "", "").passes, true);
+  });
+}
 
 for (const status of [400, 403, 404, 410, 413, 422]) {
   test(`${status} does not pass by itself`, () => {

@@ -64,7 +64,7 @@ _LEAVE: Final = 5.0
 #: Milliseconds: heart-beats more often than this are neither promised nor expected.
 _SHORTEST_HEART_BEAT: Final = 1_000
 #: Seconds over which clients that have to come back are spread, each drawing its own.
-_SPREAD: Final = (1.0, 5.0)
+SPREAD: Final = (1.0, 5.0)
 
 
 #: What remains of a request that cannot be carried out at once.
@@ -227,7 +227,7 @@ class Connection:
             headers.append(("receipt-id", self._receipt))
         if row.close_code in (CloseCode.SERVICE_RESTART, CloseCode.TRY_AGAIN_LATER):
             # Drawn for each client: those who leave together must not come back together.
-            wait = (error.retry_after or 0.0) + self._services.rng.uniform(*_SPREAD)
+            wait = (error.retry_after or 0.0) + self._services.rng.uniform(*SPREAD)
             headers.append(("retry-after", str(round(wait * 1000))))
         return headers
 

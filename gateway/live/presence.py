@@ -23,10 +23,11 @@ logger = logging.getLogger(__name__)
 
 #: Seconds; what happens within is told together.
 TICK: Final = 0.5
-#: Seconds in which who has left may come back unnoticed: a page that reloads, a line that breaks.
-GRACE: Final = 5.0
+#: Seconds in which who has left may come back unnoticed: a page that reloads, a line that breaks, a
+#: gateway that leaves, whose clients are spread over the most of it.
+GRACE: Final = 9.0
 #: Seconds that the users of a gateway that is gone have to come back by another one.
-HOLD: Final = 8.0
+HOLD: Final = 9.0
 #: Seconds between two words about where we stand, for those who have missed the last change.
 _POSITION: Final = 3.0
 #: Seconds between two questions for everything that a gateway claims.

@@ -15,8 +15,10 @@ from broker.topology import Topology
 from gateway.auth.permissions import Action
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Roster
+from gateway.drain import leaving
 from gateway.errors import GatewayError
 from gateway.live.attendance import Attendance, Right
+from gateway.live.connection import SPREAD
 from gateway.live.presence import GRACE, HOLD, TICK, Presence
 from tests.unit.live.bus_network import Network
 from tests.unit.messages.virtual_time import run
@@ -233,6 +235,12 @@ def test_a_gateway_that_leaves_in_good_order_leaves_its_users_time_to_come_back(
             assert school.said == []
 
     run(scenario())
+
+
+def test_who_is_sent_away_by_a_leaving_gateway_is_back_in_time() -> None:
+    """The ERROR frame says when to come back; the browser library adds up to two seconds."""
+    latest = (leaving().retry_after or 0.0) + SPREAD[1] + 2.0
+    assert latest < min(GRACE, HOLD)
 
 
 @pytest.mark.parametrize("name", ["south", "west", "east"])

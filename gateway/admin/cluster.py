@@ -111,12 +111,12 @@ class Cluster:
         return Done(done, answers.missing)
 
     async def learn_drained(self) -> None:
-        """Once, when others are there: drain the nodes that they have been asked to drain. A drain
-        lasts as long as one gateway lives that knows of it."""
+        """Until another one has answered: drain the nodes that they have been asked to drain. A
+        drain lasts as long as one gateway lives that knows of it."""
         if self._learned or not self._bus.others:
             return
-        self._learned = True
-        answers = await self._bus.ask(_DRAINED, {}, within=_DONE_WITHIN)
+        answers = await self._bus.ask(_DRAINED, {}, within=_WITHIN)
+        self._learned = bool(answers)
         drained = {node for _, nodes in answers.items() for node in nodes}
         for node in sorted(drained - set(self._answer_drained({}))):
             self._carry_out(Order(deed=Deed.DRAIN_NODE, target=node, by="the other gateways"))

@@ -57,10 +57,16 @@ class Ticker:
         self._late = False
         part = self._parts[self._next]
         self._next = (self._next + 1) % _PARTS
-        for entry in tuple(part):
+        for entry in part:
             if entry.due <= now:
-                entry.check(now)
+                # By themselves: one that fails must not stop the time of all others.
+                self._loop.call_soon(_check, part, entry, now)
         if any(self._parts):
             self._wait()
         else:
             self._timer = None
+
+
+def _check(part: dict[Timed, None], entry: Timed, now: float) -> None:
+    if entry in part:
+        entry.check(now)

@@ -93,6 +93,51 @@ def test_a_check_may_remove_entries_and_an_empty_ticker_rests_until_it_is_used()
     scenario(test)
 
 
+def test_an_entry_that_is_removed_by_another_ones_check_is_not_checked_any_more() -> None:
+    async def test(ticker: Ticker) -> None:
+        now = asyncio.get_running_loop().time()
+        entries: list[Entry] = []
+
+        class Only(Entry):
+            def check(self, now: float) -> None:
+                super().check(now)
+                for other in entries:
+                    if other is not self:
+                        ticker.remove(other)
+
+        # So many that some have their turn together.
+        entries += [Only(now) for _ in range(100)]
+        for entry in entries:
+            ticker.add(entry)
+        ticker.add(end := Entry(now + RESOLUTION * 2))
+        await end.called.wait()
+        assert [len(entry.checked) for entry in entries if entry.checked] == [1]
+
+    scenario(test)
+
+
+def test_one_that_fails_does_not_stop_the_time_of_the_others() -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        reported: list[BaseException] = []
+        loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+        class Failing(Entry):
+            def check(self, now: float) -> None:
+                super().check(now)
+                raise ZeroDivisionError
+
+        # So many that some have their turn together.
+        entries = [Failing(loop.time()) if n % 2 else Entry(loop.time()) for n in range(100)]
+        for entry in entries:
+            ticker.add(entry)
+        for entry in entries:
+            await entry.called.wait()
+        assert [type(each) for each in reported] == [ZeroDivisionError] * 50
+
+    scenario(test)
+
+
 def test_after_a_standstill_what_has_come_is_heard_before_anybody_is_called_silent() -> None:
     async def test(ticker: Ticker) -> None:
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from broker.publisher import NotConfirmed
 from broker.topology import Topology
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import Draining, Invalid, NoCapacity, TooLarge
+from gateway.messages import nesting
 from gateway.messages.group_commit import GroupCommit
 from gateway.messages.outbox import Outbox
 from gateway.messages.ports import History, Publisher
@@ -127,13 +128,16 @@ class Pipeline:
 
     def _check(self, draft: Draft) -> None:
         try:
-            size = len(draft.numbered(None).encode())
+            encoded = draft.numbered(None).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise Invalid("body must be JSON: no NaN, no infinity, no endless nesting") from error
+        size = len(encoded)
         if size > self.limits.message_bytes:
             raise TooLarge(
                 f"the message has {size} bytes as JSON; the limit is {self.limits.message_bytes}"
             )
+        if nesting.is_too_deep(draft.body, encoded):
+            raise Invalid(f"body: nested too deeply, {nesting.MOST} levels at most")
 
     async def _pass_on(self, message: Message) -> Receipt:
         try:

@@ -160,6 +160,7 @@ async def test_a_message_that_makes_no_sense_is_refused_and_goes_nowhere(
         (b'{"body":"\xff"}', "the body must be UTF-8"),
         (b'{"body":"\\ud800"}', "the body must be UTF-8"),
         (b'{"body":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "the body is nested too deeply"),
+        (b'{"body":' + b"[" * 500 + b"]" * 500 + b"}", "nested too deeply, 100 levels at most"),
         (b'{"body":' + b"9" * 5_000 + b"}", "the body must be JSON"),
     ],
 )

@@ -21,6 +21,7 @@ from gateway.errors import (
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
 from gateway.store.records import Appended
+from tests.unit.messages.test_nesting import nested
 from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft
 from tests.unit.messages.virtual_time import run, settle
 
@@ -308,8 +309,9 @@ def test_a_leaving_gateway_finishes_the_posts_in_hand_and_takes_no_more() -> Non
         (object(), Invalid),
         ("x" * 70_000, TooLarge),
         ("가" * 22_000, TooLarge),
+        (nested(101), Invalid),
     ],
-    ids=["NaN", "infinity", "not JSON", "too large", "too large in bytes"],
+    ids=["NaN", "infinity", "not JSON", "too large", "too large in bytes", "nested too deeply"],
 )
 @pytest.mark.parametrize("importance", Importance)
 def test_what_cannot_be_sent_is_refused_before_it_is_stored(

@@ -70,7 +70,8 @@ class BaseHandler(RequestHandler):
         """Answer with ``value``, whatever JSON it is."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self.finish(_JSON.encode(value))
+        # A lone surrogate, which a message by STOMP may hold, stays the escape that it came as.
+        self.finish(_JSON.encode(value).encode(errors="backslashreplace"))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from broker.topology import Audience, Stream
+from gateway.domain.message import Draft
 from gateway.store import Store
 from tests.integration.http.conftest import BrokerTwin, Call
 
@@ -178,6 +180,19 @@ async def test_what_is_not_strictly_json_is_refused(
     assert answer.problem == (400, "invalid_request")
     assert told in answer.json["detail"]
     assert broker.published == []
+
+
+@pytest.mark.gen_test
+async def test_what_utf8_cannot_say_spoils_nobody_s_sync(
+    call: Call, room: str, store: Store
+) -> None:
+    """STOMP takes any JSON, an emoji that was cut in two included."""
+    stream = Stream(Audience.PUBLIC, 1)
+    cut = Draft(uuid4(), stream, "bob", datetime.now(UTC), "message", {"\udc00": "\ud83d"})
+    await store.append([cut])
+    sync = await call("GET", f"{room}/messages", user="anna")
+    assert sync.status == 200
+    assert sync.json["messages"][0]["body"] == cut.body
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])

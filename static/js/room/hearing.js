@@ -147,9 +147,14 @@ export class Hearing extends EventTarget {
   async readEarlier() {
     const before = this.#first;
     const after = Math.max(0, before - 1 - PAGE);
-    const page = await this.#history({ after, limit: before - 1 - after });
-    for (const message of page.messages) this.keep(message);
-    this.hasEarlier = after > 0 && page.complete;
+    let isKept = true;
+    for (let next = /** @type {number | undefined} */ (after); next !== undefined && next < before - 1; ) {
+      const page = await this.#history({ after: next, limit: before - 1 - next });
+      for (const message of page.messages) this.keep(message);
+      isKept &&= page.complete;
+      next = page.next;
+    }
+    this.hasEarlier = after > 0 && isKept;
     this.#first = after + 1;
     this.changed();
   }

@@ -70,7 +70,7 @@ def test_a_message_arrives_in_the_private_queue_as_its_contract_says(
 
     run(work)
     (delivery,) = take_queue(ROOM)
-    assert delivery.body == posted.numbered(1).as_json()
+    assert delivery.body == json.loads(posted.numbered(1).encode())
     properties = delivery.properties
     assert properties.message_id == str(posted.id)
     assert properties.content_type == "application/json"

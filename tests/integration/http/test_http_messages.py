@@ -195,6 +195,25 @@ async def test_what_utf8_cannot_say_spoils_nobody_s_sync(
     assert sync.json["messages"][0]["body"] == cut.body
 
 
+@pytest.mark.gen_test
+async def test_a_sync_of_large_messages_comes_in_portions(
+    call: Call, room: str, store: Store
+) -> None:
+    """Nobody else is served while its JSON is made: half a thousand of them took seconds."""
+    stream = Stream(Audience.PUBLIC, 1)
+    for number in range(40):
+        text = f"{number}" + "x" * 60_000
+        await store.append([Draft(uuid4(), stream, "bob", datetime.now(UTC), "message", text)])
+    seqs: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        sync = await call("GET", f"{room}/messages?after={after}", user="anna")
+        assert len(sync.body) < 1_100_000
+        seqs += [message["seq"] for message in sync.json["messages"]]
+        after = sync.json.get("next")
+    assert seqs == list(range(1, 41))
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 @pytest.mark.gen_test
 async def test_a_body_must_say_that_it_is_json(call: Call, room: str, content_type: str) -> None:

@@ -99,6 +99,12 @@ def queues(cluster: Cluster) -> set[str]:
     return {queue["name"] for queue in found}
 
 
+def bound(cluster: Cluster, key: str) -> set[str]:
+    """The names of the queues that are bound to `amq.topic` by this very key."""
+    found = _management(cluster, f"/api/exchanges/%2F/{EXCHANGE}/bindings/source")
+    return {each["destination"] for each in found if each["routing_key"] == key}
+
+
 def nodes_of(cluster: Cluster, user: str) -> list[str]:
     """The node of each of the user's connections, `r1` … `r3`."""
     found = _management(cluster, "/api/connections?columns=user,node")

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import queues, wait_for
+from tests.acceptance.broker_view import bound, wait_for
 from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import Received, StompClient
@@ -219,9 +219,9 @@ def test_a_durable_subscription_keeps_what_comes_meanwhile(
     again = connect("robot", "service")
     again.request("SUBSCRIBE", topic | lasting)
     assert again.message().body == b"kept"
-    before = queues(cluster_of_session)
+    assert len(bound(cluster_of_session, "rules.durable")) == 1
     again.request("UNSUBSCRIBE", topic | lasting)
-    wait_for(lambda: len(queues(cluster_of_session)) < len(before))
+    wait_for(lambda: not bound(cluster_of_session, "rules.durable"))
 
 
 @pytest.mark.parametrize("destination", ["/queue/orders.eu", "/topic/news.kr.seoul", "/topic/news"])

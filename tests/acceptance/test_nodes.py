@@ -14,6 +14,7 @@ from tests.acceptance.stomp_client import StompClient
 _RELAYS = 'fanout = "passthrough"'
 #: One more than nodes: even beside the gateway's two feeds, every node gets one of them.
 _USERS = ["hana", "paul", "pia", "pete"]
+_ANY_RATE = "[limits]\nposts_per_second = 10000.0\nposts_burst = 10000\n"
 _QUICK = "probe_interval = 0.5\ndial_timeout = 1.0"
 _RULE = """
 [[access]]
@@ -132,7 +133,7 @@ def test_a_client_of_a_paused_node_is_told_to_come_back(
 def test_the_list_of_nodes_changes_and_no_socket_closes(
     start_gateway: StartGateway, cluster: Cluster
 ) -> None:
-    gateway = start_gateway(broker=_QUICK)
+    gateway = start_gateway(broker=_QUICK, tail=_ANY_RATE)
     gateway.use_nodes(1, 2)
     wait_for(lambda: _nodes_of_gateway(cluster), wanted=lambda nodes: nodes == {"r1", "r2"})
     room = gateway.room(*_USERS)

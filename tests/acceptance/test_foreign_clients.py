@@ -1,6 +1,7 @@
 """Clients that others wrote, and those that speak the oldest STOMP."""
 
 import queue
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -22,6 +23,7 @@ class Heard(stomp.ConnectionListener):  # type: ignore[misc]
         self.messages: queue.Queue[Any] = queue.Queue()
         self.receipts: queue.Queue[str] = queue.Queue()
         self.errors: queue.Queue[Any] = queue.Queue()
+        self.gone = threading.Event()
 
     def on_message(self, frame: Any) -> None:
         self.messages.put(frame)
@@ -31,6 +33,9 @@ class Heard(stomp.ConnectionListener):  # type: ignore[misc]
 
     def on_error(self, frame: Any) -> None:
         self.errors.put(frame)
+
+    def on_disconnected(self) -> None:
+        self.gone.set()
 
 
 @pytest.fixture
@@ -51,7 +56,10 @@ def stomp_py(gateway: GatewayProcess) -> Iterator[tuple[Any, Heard]]:
     connection.set_listener("", heard)
     connection.connect("paul", gateway.token("paul"), wait=True)
     yield connection, heard
-    connection.disconnect()
+    # Its thread closes the socket when the server did; nobody may write to it meanwhile.
+    if not heard.gone.is_set():
+        connection.disconnect()
+    assert heard.gone.wait(_TIMEOUT)
 
 
 def test_stomp_py_talks_in_a_room(
@@ -73,6 +81,7 @@ def test_stomp_py_hears_why_it_is_refused(stomp_py: tuple[Any, Heard], room: int
     connection, heard = stomp_py
     connection.subscribe(f"/queue/{PREFIX}.private.{room}", id="1")
     assert heard.errors.get(timeout=_TIMEOUT).headers["message"] == "access_refused"
+    assert heard.gone.wait(_TIMEOUT)
 
 
 def test_what_the_gateway_publishes_is_the_same_for_a_client_of_rabbitmq(

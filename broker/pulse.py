@@ -6,18 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-#: Silence of so many intervals is death: the specification asks for a margin, and RabbitMQ
-#: allows its own peers two to three.
+#: Silence of so many intervals is death, unless said otherwise: the specification asks for a
+#: margin, and RabbitMQ allows its own peers two to three.
 PATIENCE: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """What was agreed, in seconds, 0 for none: we send at least every ``outgoing``, and hear
-    something at least every ``incoming``."""
+    something at least every ``incoming``, or else after ``patience`` times that it is dead."""
 
     outgoing: float
     incoming: float
+    patience: float = PATIENCE
 
     def beat_at(self, sent_at: float) -> float:
         """When to send something, if nothing was since ``sent_at``: with half the time to spare."""
@@ -25,7 +26,7 @@ class Pulse:
 
     def lost_at(self, received_at: float) -> float:
         """When the peer is dead, if nothing was heard of it since ``received_at``."""
-        return received_at + self.incoming * PATIENCE if self.incoming else math.inf
+        return received_at + self.incoming * self.patience if self.incoming else math.inf
 
 
 #: Nothing is agreed yet.

@@ -22,9 +22,9 @@ from gateway.errors import BrokerUnavailable, NoCapacity
 logger = logging.getLogger(__name__)
 
 #: Milliseconds: what the gateway sends and wants on a relay, whatever its client agreed to. A node
-#: that hangs is noticed in time, and Web-STOMP's idle timeout (60 s without a byte from us) never
-#: strikes.
-HEART_BEAT: Final = (10_000, 5_000)
+#: that hangs is left within 4.5 s (a host's pause is to be 5 s at most), and Web-STOMP's idle
+#: timeout (60 s without a byte from us) never strikes.
+HEART_BEAT: Final = (10_000, 2_000)
 #: Relays that are opened at the same time. A login costs a node milliseconds and us its questions:
 #: a class that comes in at once would make nodes time out that are well.
 AT_ONCE: Final = 32

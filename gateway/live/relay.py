@@ -29,6 +29,9 @@ _ERROR: Final = b"E"[0]
 _RECEIPT: Final = b"R"[0]
 _LINE_END: Final = b"\n"[0]
 _HEART_BEAT: Final = b"\n"
+#: Silence of so many heart-beats, and the node is left. RabbitMQ keeps well below the interval (it
+#: looks twice within it), and a move that was not needed costs a pause only.
+_PATIENCE: Final = 2.0
 #: RabbitMQ cancels a subscription when its queue is gone, and leaves the connection open
 #: (rabbitmq-server#2410): the client comes back, and looks at the history for what was in it.
 _CANCELLED: Final = "Server cancelled subscription"
@@ -91,7 +94,7 @@ class Relay:
         self._waiting: Task[None] | None = None
         self._closed = False
         sends, hears = upstream.heart_beat
-        self._pulse = Pulse(outgoing=sends / 1000, incoming=hears / 1000)
+        self._pulse = Pulse(sends / 1000, hears / 1000, patience=_PATIENCE)
         self.due = 0.0
         self._ticker = ticker
         self._wire = Wire(upstream.stream, stall_timeout=limits.stall_timeout)

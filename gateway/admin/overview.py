@@ -33,14 +33,15 @@ class Overview:
 
     def state(self, sample: Sample, *, after: int = 0) -> dict[str, Any]:
         """As JSON, with the events whose number is larger than ``after``."""
+        nodes = self.nodes()
         return {
             "gateway": self.gateway,
             "started_at": self.started_at,
             "draining": self.draining(),
             "sample": sample,
             "topics": self.topics(),
-            "nodes": [_node(state) for state in self.nodes()],
-            "feeds": self.feeds(),
+            "nodes": [_node(state) for state in nodes],
+            "feeds": _placed(self.feeds(), len(nodes)),
             "problems": self.problems(),
             "events": [event.as_json() for event in self.events.after(after, limit=_EVENTS)],
             "last_event": self.events.last,
@@ -49,6 +50,12 @@ class Overview:
     def past(self) -> list[Sample]:
         """What the charts begin with."""
         return self.history.every(_STEP)
+
+
+def _placed(feeds: list[str | None], nodes: int) -> list[str | None]:
+    """No two are on one node: of a single node the second feed has nothing to look for."""
+    placed = [feed for feed in feeds if feed is not None]
+    return [*placed, *[None] * (min(len(feeds), nodes) - len(placed))]
 
 
 def _node(state: NodeState) -> dict[str, Any]:

@@ -42,8 +42,22 @@ export function options({ width, gateways, lines, hour, tick }) {
         // The median, where there is one, is the fainter line.
         width: index % lines === lines - 1 ? 2 : 1,
         spanGaps: true,
-        points: { show: false },
+        points: { show: false, filter: lone },
       })),
     ],
   };
+}
+
+/**
+ * A line needs two values: one alone, such as the latency of the only POST, is drawn as a point.
+ *
+ * @param {import("../../vendor/uplot/index.js")} plot
+ * @param {number} series
+ * @returns {number[] | null}
+ */
+function lone(plot, series) {
+  const values = /** @type {ArrayLike<number | null | undefined>} */ (plot.data[series]);
+  const there = Array.from(values, (value, index) => (value == null ? -1 : index));
+  const indices = there.filter((index) => index >= 0);
+  return indices.length === 1 ? indices : null;
 }

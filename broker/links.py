@@ -92,6 +92,12 @@ class Links:
         return None if name is None else self._supervisors[name].link
 
     @property
+    def standing(self) -> list[Link]:
+        """All that can be published on now."""
+        links = (supervisor.link for supervisor in self._supervisors.values())
+        return [link for link in links if link is not None and not link.blocked]
+
+    @property
     def sound_for(self) -> float:
         """Seconds for which every node has answered whatever was asked; 0: one does not now."""
         now = asyncio.get_running_loop().time()

@@ -30,7 +30,7 @@ from broker.vigil import PULSE
 log = logging.getLogger(__name__)
 
 #: A stream without a confirm in so many looks, :data:`PULSE` seconds apart, is looked into.
-STUCK: Final = 4
+STUCK: Final = 8
 #: Seconds for which every node must have worked: a member that starts late, or an election when a
 #: node hangs, makes no dead queue.
 SETTLED: Final = 15.0

@@ -6,6 +6,7 @@ it. No confirm never means "not delivered", so publish again with the same id.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import aiormq
 from aiormq.abc import AbstractChannel
 
 from broker import amqpframes
+from broker.amqp import AMQP_ERRORS, Link
 from broker.attempt import attempting
 from broker.credentials import Credentials
 from broker.links import LinkReport, Links
@@ -186,6 +188,34 @@ class Publisher:
                 del self._passages[key]
             self._in_flight.discard(id)
 
+    async def scatter(
+        self,
+        publication: Publication,
+        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    ) -> None:
+        """Publish through every node at once, so that none that hangs can hold it up.
+
+        It may come once from each, and in no order with anything else. Returns with the first
+        confirm. Raises :class:`NotConfirmed`.
+        """
+        ways = [
+            asyncio.create_task(_publish_on(link, publication)) for link in self._links.standing
+        ]
+        waiting = set(ways)
+        try:
+            async with asyncio.timeout(timeout):
+                while waiting:
+                    done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    if any(task.result() for task in done):
+                        return
+        except TimeoutError:
+            raise NotConfirmed(f"no answer within {timeout:g} s") from None
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+        raise NotConfirmed(self._links.problem or "no node has taken it")
+
     async def declare_private_queue(self, room: int) -> None:
         """Make sure that the room's private queue exists and is bound; any number of times.
 
@@ -228,3 +258,20 @@ class Publisher:
             raise
         except QueueFailed as error:
             raise QueueFailed(f"cannot {what}: {error}") from error
+
+
+async def _publish_on(link: Link, publication: Publication) -> bool:
+    """Whether the broker has confirmed it."""
+    try:
+        channel = await link.fresh()
+        frames = publication.frames(channel.number, frame_max=channel.frame_max)
+        await link.publish(channel, frames, publication.message_id)
+    except AMQP_ERRORS:
+        return False
+    except asyncio.CancelledError:
+        # aiormq ends its waiters like this; a real cancellation was asked for.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return False
+    return True

@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import Final
 
 #: Seconds between two looks.
-PULSE: Final = 1.0
+PULSE: Final = 0.5
 #: A node of which nothing is heard in so many looks, asked for a sign of life, hangs.
 SILENT: Final = 4
 #: One that confirms nothing in so many looks, though it is alive, may sit in a minority.
-STALLED: Final = 5
+STALLED: Final = 10
 
 
 class Verdict(StrEnum):

@@ -48,6 +48,7 @@ from gateway.auth.permissions import Permissions
 from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
 from gateway.config import Config
+from gateway.domain.message import Message
 from gateway.drain import Drain, leaving
 from gateway.events import Events, Kind
 from gateway.handlers.credentials import Credentials
@@ -55,12 +56,13 @@ from gateway.handlers.readiness import PublisherState, Readiness
 from gateway.handlers.services import Services
 from gateway.listeners import Listener
 from gateway.live.attendance import Attendance
-from gateway.live.bus import Bus
+from gateway.live.bus import Bus, WidePublisher
 from gateway.live.connection import Services as LiveServices
 from gateway.live.dialler import Dialler
 from gateway.live.envelope import Seal
 from gateway.live.hub import Hub
 from gateway.live.judge import Judge
+from gateway.live.overdue import Overdue
 from gateway.live.path import Ways
 from gateway.live.presence import Presence
 from gateway.live.rebalance import Rebalancer
@@ -195,6 +197,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         stack.push_async_callback(feeds.close)
         parts: list[Part] = [
             gateway.bus,
+            gateway.overdue,
             gateway.board,
             gateway.presence,
             gateway.removals,
@@ -240,6 +243,7 @@ class Gateway:
     attendance: Attendance
     hub: Hub
     bus: Bus
+    overdue: Overdue
     board: Board
     presence: Presence
     removals: Removals
@@ -257,7 +261,7 @@ class Part(Protocol):
     async def close(self) -> None: ...
 
 
-class BrokerPublisher(Confirming, PrivateQueues, PublisherState, Protocol):
+class BrokerPublisher(Confirming, PrivateQueues, PublisherState, WidePublisher, Protocol):
     """What :class:`broker.publisher.Publisher` is to the gateway."""
 
 
@@ -283,6 +287,18 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time)
     credentials = Credentials(sessions=sessions, tokens=tokens_for(config, access), clock=time.time)
     hub = Hub(topology, store, budget=limits.backlog_bytes)
+    bus = Bus(
+        f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
+        key=topology.gateways_key,
+        seal=Seal(secret, clock=time.time),
+        publisher=publisher,
+    )
+    overdue = Overdue(bus, outbox, hub)
+
+    def stored(messages: Sequence[Message]) -> None:
+        hub.stored(messages)
+        overdue.stored(messages)
+
     pipeline = Pipeline(
         store,
         outbox,
@@ -293,7 +309,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
             message_bytes=limits.body_bytes,
             confirm_timeout=broker.confirm_timeout,
         ),
-        stored=hub.stored,
+        stored=stored,
     )
     post_rate = RateLimiter(limits.posts_per_second, limits.posts_burst, clock=time.monotonic)
     intake = Intake(
@@ -305,12 +321,6 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     events = Events(clock=time.time)
     registry = Registry(limit=limits.connections, per_user=limits.connections_per_user)
     attendance = Attendance()
-    bus = Bus(
-        f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
-        key=topology.gateways_key,
-        seal=Seal(secret, clock=time.time),
-        publisher=publisher,
-    )
     presence = Presence(
         attendance,
         memberships,
@@ -450,6 +460,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         attendance,
         hub,
         bus,
+        overdue,
         board,
         presence,
         removals,

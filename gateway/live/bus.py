@@ -73,6 +73,16 @@ class Publisher(Protocol):
         ...
 
 
+class WidePublisher(Publisher, Protocol):
+    async def scatter(
+        self,
+        publication: Publication,
+        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    ) -> None:
+        """The same through every node at once."""
+        ...
+
+
 class Answers(dict[str, Any]):
     """By gateway; ``missing`` says of those who gave none why."""
 
@@ -107,7 +117,7 @@ class Bus:
         *,
         key: str,
         seal: Seal,
-        publisher: Publisher,
+        publisher: WidePublisher,
     ) -> None:
         self.gateway = gateway
         self._key = key
@@ -153,6 +163,11 @@ class Bus:
     def tell(self, kind: str, payload: Mapping[str, Any]) -> None:
         """To all other gateways. Raises ValueError for what is too large."""
         self._send(kind, payload)
+
+    async def urge(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """As :meth:`tell`, past all that waits and past nodes that hang; dear, so for what is of
+        use in the next moment only. Returns when the broker has taken it, or would not."""
+        await self._pass(self._publisher.scatter, self._sealed(uuid4().hex, kind, payload))
 
     def on(self, kind: str, handler: Handler) -> None:
         """Call ``handler(gateway, payload)`` for what others tell, from the event loop."""
@@ -285,8 +300,18 @@ class Bus:
 
     def _send(self, kind: str, payload: Mapping[str, Any], *, to: Envelope | None = None) -> str:
         id = uuid4().hex
+        publication = self._sealed(id, kind, payload, to=to)
+        try:
+            self._outgoing.put_nowait(publication)
+        except asyncio.QueueFull:
+            self.counts["dropped"] += 1
+        return id
+
+    def _sealed(
+        self, id: str, kind: str, payload: Mapping[str, Any], *, to: Envelope | None = None
+    ) -> Publication:
         envelope = Envelope(id, self.gateway, kind, dict(payload), to.id if to else None)
-        publication = Publication(
+        return Publication(
             self._key,
             self._seal.close(envelope),
             message_id=id,
@@ -294,11 +319,6 @@ class Bus:
             expiration_ms=_EXPIRES_MS,
             content_type="text/plain",
         )
-        try:
-            self._outgoing.put_nowait(publication)
-        except asyncio.QueueFull:
-            self.counts["dropped"] += 1
-        return id
 
     async def _beat(self) -> None:
         while True:
@@ -309,10 +329,16 @@ class Bus:
         while True:
             publication = await self._outgoing.get()
             try:
-                await self._publisher.publish(publication, _PUBLISH_WITHIN)
-                self.counts["sent"] += 1
-            except NotConfirmed:
-                # Also where no gateway's feed stands. Whatever it was, the next one tells it too.
-                self.counts["not_confirmed"] += 1
+                await self._pass(self._publisher.publish, publication)
             finally:
                 self._outgoing.task_done()
+
+    async def _pass(
+        self, publish: Callable[[Publication, float], Awaitable[None]], publication: Publication
+    ) -> None:
+        try:
+            await publish(publication, _PUBLISH_WITHIN)
+            self.counts["sent"] += 1
+        except NotConfirmed:
+            # Also where no gateway's feed stands. Whatever it was, the next one tells it too.
+            self.counts["not_confirmed"] += 1

@@ -101,6 +101,11 @@ class Hub:
             if topic := self._topics.get(self._topology.routing_key(message.stream)):
                 topic.stored(message)
 
+    def grown(self, stream: Stream, seq: int) -> None:
+        """The history has the stream up to this seq, and the broker is late with it."""
+        if topic := self._topics.get(self._topology.routing_key(stream)):
+            topic.grown(seq)
+
     # What the feeds tell
 
     def standing(self, feed: int, key: str) -> None:

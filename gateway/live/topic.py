@@ -104,6 +104,12 @@ class Topic:
         if sequencer and message.seq == sequencer.last + 1 and self.outlet.flowing.is_set():
             self._take(sequencer, from_history(message, self._destination))
 
+    def grown(self, seq: int) -> None:
+        """It stands in the history up to this seq, and the feeds are late with it."""
+        if self._sequencer is not None and seq > self._sequencer.last:
+            self._sequencer.expect(seq)
+            self._fill_soon(0.0)
+
     # Who wants to hear
 
     async def join(self, subscriber: Subscriber, resume_after: int | None) -> None:
@@ -211,10 +217,14 @@ class Topic:
         if self._sequencer is not None and self._filling is None:
             self._filling = asyncio.create_task(self._fill(delay))
 
+    @property
+    def _incomplete(self) -> bool:
+        return self._sequencer is not None and (self._doubt or bool(self._sequencer.missing))
+
     async def _fill(self, delay: float) -> None:
         try:
             await asyncio.sleep(delay)
-            while self._sequencer and (self._doubt or self._sequencer.missing):
+            while self._incomplete:
                 self._doubt = False
                 try:
                     async with self._shared.reading:
@@ -223,7 +233,8 @@ class Topic:
                 except StoreUnavailable as error:
                     logger.warning("%s: a hole is left open: %s", self.stream, error)
                     self._doubt, delay = True, _RETRY
-                await asyncio.sleep(delay)
+                if self._incomplete:
+                    await asyncio.sleep(delay)
         except GatewayError as error:
             self._break(error)
         except Exception:

@@ -134,6 +134,11 @@ class Outbox:
         lane.look_again()
         self._advance(lane)
 
+    def awaits(self, stream: Stream, seq: int) -> bool:
+        """Whether the broker's confirm of this message is still to come."""
+        lane = self._lanes.get(stream)
+        return lane is not None and lane.awaits(seq)
+
     async def confirmed(self, message: Message, *, within: float) -> bool:
         """Whether the broker has confirmed a stored message; waits for at most ``within`` seconds.
 

@@ -28,6 +28,7 @@ from broker.publisher import (
 from broker.topology import Audience, Stream, Topology
 from devenv.broker_node import sbin
 from devenv.cluster import Cluster
+from tests.acceptance.broker_view import amqp
 
 pytestmark = pytest.mark.cluster
 
@@ -290,6 +291,33 @@ def test_a_hanging_node_times_out_and_is_left_for_another_within_five_seconds(
             await asyncio.to_thread(cluster.kill_node, number)
 
     uvloop.run(run())
+
+
+def test_what_is_scattered_needs_one_node_only(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int, drain: Drain
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            await publisher.declare_private_queue(room)
+            await stands(publisher)
+            with pytest.raises(NotConfirmed, match="no node has taken it"):
+                await publisher.scatter(publication(room + 1, "nobody's"), 5)
+            await publisher.scatter(publication(room, "all"), 5)
+            # A classic queue on one of the nodes that go on: a quorum queue may lose its leader.
+            with amqp(cluster, cluster.node(3)) as channel:
+                queue = channel.queue_declare("", exclusive=True).method.queue
+                channel.queue_bind(queue, "amq.topic", TOPOLOGY.gateways_key)
+                cluster.pause_node(1)
+                began = asyncio.get_running_loop().time()
+                for number in range(20):
+                    each = Publication(TOPOLOGY.gateways_key, b"x", str(number), persistent=False)
+                    await publisher.scatter(each, 5)
+                assert asyncio.get_running_loop().time() - began < 1.0
+                assert channel.queue_declare(queue, passive=True).method.message_count >= 20
+            cluster.resume_node(1)
+
+    uvloop.run(run())
+    assert {properties.message_id for properties, _ in drain(queue_of(room))} == {"all"}
 
 
 def test_a_node_that_answers_but_confirms_nothing_is_left(

@@ -19,7 +19,7 @@ def test_a_node_of_which_something_is_heard_is_kept() -> None:
 def test_a_silent_node_is_asked_and_then_given_up() -> None:
     vigil = Vigil()
     verdicts = [vigil.look(signs(heard=1)) for _ in range(SILENT + 1)]
-    assert verdicts == [None] * SILENT + ["no sign of life for 4 s"]
+    assert verdicts == [None] * SILENT + ["no sign of life for 2 s"]
     assert vigil.silent == SILENT
 
 

@@ -34,6 +34,7 @@ class Network:
     away: bool = False
     latency: float = 0.01
     feeds: int = 2
+    scattered: int = 0
     loses: Callable[[], bool] = bool
 
     async def publish(self, publication: Publication, _: float) -> None:
@@ -46,6 +47,10 @@ class Network:
             if bus.gateway not in self.deaf and not self.loses():
                 for feed in range(self.feeds):
                     bus.arrived(feed, publication.routing_key, message)
+
+    async def scatter(self, publication: Publication, timeout: float) -> None:  # noqa: ASYNC109
+        self.scattered += 1
+        await self.publish(publication, timeout)
 
     def bus(self, name: str, secret: str = "s" * 32) -> Bus:
         loop = asyncio.get_running_loop()

@@ -90,6 +90,31 @@ def test_what_arrives_while_the_head_is_read_is_not_missed() -> None:
     run(scenario())
 
 
+def test_what_the_broker_is_late_with_comes_from_the_history_at_once_and_once() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            live.grown(7)
+            client = await joined(live)
+            late = history.store(2)
+            live.grown(2)
+            await asyncio.sleep(0.02)
+            assert client.seqs == [1, 2]
+            late += history.store(1)
+            live.grown(3)
+            await asyncio.sleep(0.02)
+            assert client.seqs == [1, 2, 3]
+            reads = len(history.reads)
+            live.grown(2)
+            for each in late:
+                live.arrived(0, published(each))
+            await asyncio.sleep(1)
+            assert client.seqs == [1, 2, 3]
+            assert len(history.reads) == reads
+
+    run(scenario())
+
+
 def test_what_was_posted_here_waits_for_no_feed_and_comes_once() -> None:
     async def scenario() -> None:
         history = HistoryTwin()

@@ -19,6 +19,7 @@ from broker.confirming import Confirming
 from broker.credentials import Credentials
 from broker.cuttable import GOODBYE, CuttableSocket
 from broker.node import Node
+from broker.sending import Sending
 from broker.vigil import Signs
 
 #: Seconds between heart-beats, as agreed with RabbitMQ: it drops a silent gateway after twice that.
@@ -44,17 +45,25 @@ class LinkFailed(Exception):
 
 
 class Link:
-    """A connection with one confirming channel. Make it with :meth:`open`.
+    """A connection with one confirming channel, and one beside it. Make it with :meth:`open`.
 
     ``channel`` is for publishing only: an error on a channel ends it, so everything else goes
-    through channels of its own. ``lost`` is the reason, once the link is gone.
+    through channels of its own. ``aside`` is for what must not wait: RabbitMQ 3.10 stops a whole
+    channel while it asks a quorum queue's leader on a node that hangs (``rabbit_fifo_client``).
+    ``lost`` is the reason, once the link is gone.
     """
 
     def __init__(
-        self, node: Node, socket: CuttableSocket, connection: aiormq.Connection, channel: Confirming
+        self,
+        node: Node,
+        socket: CuttableSocket,
+        connection: aiormq.Connection,
+        channel: Confirming,
+        aside: Sending,
     ) -> None:
         self.node = node
         self.channel = channel
+        self.aside = aside
         self.lost: str | None = None
         #: Publications that wait for their answer.
         self.unanswered = 0
@@ -86,6 +95,7 @@ class Link:
             async with asyncio.timeout(timeout):
                 await connection.connect()
                 channel = Confirming(await connection.channel())
+                aside = Sending(await connection.channel(publisher_confirms=False))
         except TimeoutError:
             socket.cut()
             raise LinkFailed(node.name, f"no AMQP session within {timeout:g} s") from None
@@ -95,7 +105,7 @@ class Link:
         except BaseException:
             socket.cut()
             raise
-        return cls(node, socket, connection, channel)
+        return cls(node, socket, connection, channel, aside)
 
     @property
     def blocked(self) -> bool:
@@ -187,12 +197,9 @@ class Link:
 
     async def ended(self, *, within: float) -> str | None:
         """Why aiormq gave the connection or the channel up, or None: not so in that time."""
-        await asyncio.wait(
-            {self._connection_closing, self._channel_closing},
-            timeout=within,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        for ending in (self._connection_closing, self._channel_closing):
+        endings = (self._connection_closing, self._channel_closing, self.aside.closing)
+        await asyncio.wait(endings, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        for ending in endings:
             if ending.done():
                 error = None if ending.cancelled() else ending.exception()
                 return "the connection was closed" if error is None else describe(error)

@@ -45,8 +45,9 @@ def publish(  # noqa: PLR0913 - a message's properties, each by its name
     persistent: bool,
     expiration_ms: int | None,
     frame_max: int,
+    mandatory: bool = True,
 ) -> bytes:
-    """basic.publish, mandatory, with its content; ``frame_max``: bytes of a frame at most.
+    """basic.publish with its content; ``frame_max``: bytes of a frame at most.
 
     Raises ValueError for a name or property that has more than 255 bytes.
     """
@@ -68,20 +69,23 @@ def publish(  # noqa: PLR0913 - a message's properties, each by its name
         )
     )
     most = frame_max - OVERHEAD
-    parts = [_method(channel, exchange, routing_key), *_frame(_HEADER, channel, content)]
+    parts = [
+        _method(channel, exchange, routing_key, mandatory=mandatory),
+        *_frame(_HEADER, channel, content),
+    ]
     for start in range(0, len(body), most):
         parts += _frame(_BODY, channel, body[start : start + most])
     return b"".join(parts)
 
 
 @lru_cache(maxsize=1024)
-def _method(channel: int, exchange: str, routing_key: str) -> bytes:
+def _method(channel: int, exchange: str, routing_key: str, *, mandatory: bool) -> bytes:
     payload = b"".join(
         (
             _PUBLISH.pack(_BASIC, _BASIC_PUBLISH, 0),
             _short(exchange),
             _short(routing_key),
-            _MANDATORY,
+            _MANDATORY if mandatory else b"\0",
         )
     )
     return b"".join(_frame(_METHOD, channel, payload))

@@ -6,7 +6,6 @@ it. No confirm never means "not delivered", so publish again with the same id.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ import aiormq
 from aiormq.abc import AbstractChannel
 
 from broker import amqpframes
-from broker.amqp import AMQP_ERRORS, Link
 from broker.attempt import attempting
 from broker.credentials import Credentials
 from broker.links import LinkReport, Links
@@ -62,8 +60,9 @@ class Publication:
     expiration_ms: int | None = None
     content_type: str = "application/json"
 
-    def frames(self, channel: int, *, frame_max: int) -> bytes:
-        """As it goes to :data:`EXCHANGE` on a channel of this number; ``frame_max`` in bytes."""
+    def frames(self, channel: int, *, frame_max: int, mandatory: bool = True) -> bytes:
+        """As it goes to :data:`EXCHANGE` on a channel of this number; ``frame_max`` in bytes.
+        ``mandatory``: it comes back if no queue takes it."""
         return amqpframes.publish(
             channel,
             EXCHANGE,
@@ -75,6 +74,7 @@ class Publication:
             persistent=self.persistent,
             expiration_ms=self.expiration_ms,
             frame_max=frame_max,
+            mandatory=mandatory,
         )
 
 
@@ -188,33 +188,17 @@ class Publisher:
                 del self._passages[key]
             self._in_flight.discard(id)
 
-    async def scatter(
-        self,
-        publication: Publication,
-        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
-    ) -> None:
-        """Publish through every node at once, so that none that hangs can hold it up.
+    def scatter(self, publication: Publication) -> None:
+        """Publish through every node at once, whatever becomes of it.
 
-        It may come once from each, and in no order with anything else. Returns with the first
-        confirm. Raises :class:`NotConfirmed`.
+        It may come once from each, and in no order with anything else, but no node that hangs
+        holds it up.
         """
-        ways = [
-            asyncio.create_task(_publish_on(link, publication)) for link in self._links.standing
-        ]
-        waiting = set(ways)
-        try:
-            async with asyncio.timeout(timeout):
-                while waiting:
-                    done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                    if any(task.result() for task in done):
-                        return
-        except TimeoutError:
-            raise NotConfirmed(f"no answer within {timeout:g} s") from None
-        finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-        raise NotConfirmed(self._links.problem or "no node has taken it")
+        for link in self._links.standing:
+            channel = link.aside
+            channel.send(
+                publication.frames(channel.number, frame_max=channel.frame_max, mandatory=False)
+            )
 
     async def declare_private_queue(self, room: int) -> None:
         """Make sure that the room's private queue exists and is bound; any number of times.
@@ -258,20 +242,3 @@ class Publisher:
             raise
         except QueueFailed as error:
             raise QueueFailed(f"cannot {what}: {error}") from error
-
-
-async def _publish_on(link: Link, publication: Publication) -> bool:
-    """Whether the broker has confirmed it."""
-    try:
-        channel = await link.fresh()
-        frames = publication.frames(channel.number, frame_max=channel.frame_max)
-        await link.publish(channel, frames, publication.message_id)
-    except AMQP_ERRORS:
-        return False
-    except asyncio.CancelledError:
-        # aiormq ends its waiters like this; a real cancellation was asked for.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        return False
-    return True

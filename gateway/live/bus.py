@@ -74,12 +74,8 @@ class Publisher(Protocol):
 
 
 class WidePublisher(Publisher, Protocol):
-    async def scatter(
-        self,
-        publication: Publication,
-        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
-    ) -> None:
-        """The same through every node at once."""
+    def scatter(self, publication: Publication) -> None:
+        """Through every node at once, whatever becomes of it."""
         ...
 
 
@@ -164,10 +160,11 @@ class Bus:
         """To all other gateways. Raises ValueError for what is too large."""
         self._send(kind, payload)
 
-    async def urge(self, kind: str, payload: Mapping[str, Any]) -> None:
+    def urge(self, kind: str, payload: Mapping[str, Any]) -> None:
         """As :meth:`tell`, past all that waits and past nodes that hang; dear, so for what is of
-        use in the next moment only. Returns when the broker has taken it, or would not."""
-        await self._pass(self._publisher.scatter, self._sealed(uuid4().hex, kind, payload))
+        use in the next moment only."""
+        self._publisher.scatter(self._sealed(uuid4().hex, kind, payload))
+        self.counts["sent"] += 1
 
     def on(self, kind: str, handler: Handler) -> None:
         """Call ``handler(gateway, payload)`` for what others tell, from the event loop."""
@@ -329,16 +326,10 @@ class Bus:
         while True:
             publication = await self._outgoing.get()
             try:
-                await self._pass(self._publisher.publish, publication)
+                await self._publisher.publish(publication, _PUBLISH_WITHIN)
+                self.counts["sent"] += 1
+            except NotConfirmed:
+                # Also where no gateway's feed stands. Whatever it was, the next one tells it too.
+                self.counts["not_confirmed"] += 1
             finally:
                 self._outgoing.task_done()
-
-    async def _pass(
-        self, publish: Callable[[Publication, float], Awaitable[None]], publication: Publication
-    ) -> None:
-        try:
-            await publish(publication, _PUBLISH_WITHIN)
-            self.counts["sent"] += 1
-        except NotConfirmed:
-            # Also where no gateway's feed stands. Whatever it was, the next one tells it too.
-            self.counts["not_confirmed"] += 1

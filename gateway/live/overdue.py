@@ -70,7 +70,7 @@ class Overdue:
                 if self._outbox.awaits(stream, seq)
             ]
             if late:
-                await self._bus.urge(_GROWN, {"streams": late})
+                self._bus.urge(_GROWN, {"streams": late})
 
     def _grown(self, gateway: str, payload: Mapping[str, Any]) -> None:
         del gateway

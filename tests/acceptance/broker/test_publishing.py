@@ -293,31 +293,40 @@ def test_a_hanging_node_times_out_and_is_left_for_another_within_five_seconds(
     uvloop.run(run())
 
 
-def test_what_is_scattered_needs_one_node_only(
-    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int, drain: Drain
+def test_what_is_scattered_passes_a_node_that_hangs_and_channels_that_it_stops(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
+    key = TOPOLOGY.gateways_key
+    private = TOPOLOGY.private_queue(room)
+
     async def run() -> None:
         async with publishing(nodes, credentials) as publisher:
-            await publisher.declare_private_queue(room)
             await stands(publisher)
-            with pytest.raises(NotConfirmed, match="no node has taken it"):
-                await publisher.scatter(publication(room + 1, "nobody's"), 5)
-            await publisher.scatter(publication(room, "all"), 5)
-            # A classic queue on one of the nodes that go on: a quorum queue may lose its leader.
-            with amqp(cluster, cluster.node(3)) as channel:
+            number = await number_of_its_node(publisher, room)
+            await publisher.delete_private_queue(room)
+            with amqp(cluster, cluster.node(number)) as channel:
+                # Its leader is where it is declared.
+                channel.queue_declare(private.name, durable=True, arguments=dict(private.arguments))
+                channel.queue_bind(private.name, "amq.topic", private.binding_key)
+            with amqp(cluster, cluster.node(number % 3 + 1)) as channel:
                 queue = channel.queue_declare("", exclusive=True).method.queue
-                channel.queue_bind(queue, "amq.topic", TOPOLOGY.gateways_key)
-                cluster.pause_node(1)
-                began = asyncio.get_running_loop().time()
-                for number in range(20):
-                    each = Publication(TOPOLOGY.gateways_key, b"x", str(number), persistent=False)
-                    await publisher.scatter(each, 5)
-                assert asyncio.get_running_loop().time() - began < 1.0
-                assert channel.queue_declare(queue, passive=True).method.message_count >= 20
-            cluster.resume_node(1)
+                channel.queue_bind(queue, "amq.topic", key)
+                cluster.pause_node(number)
+                while node_of(publisher, room) == f"r{number}@localhost":
+                    with suppress(NotConfirmed):
+                        await publisher.publish(publication(room, "a"), 0.1)
+                # The channel that it comes on now stops, unless there is a new leader already.
+                with suppress(NotConfirmed):
+                    await publisher.publish(publication(room, "b"), 0.1)
+                for each in ("1", "2"):
+                    publisher.scatter(Publication(key, b"x", each, persistent=False))
+                async with asyncio.timeout(2):
+                    # Twice each: by both nodes that go on.
+                    while channel.queue_declare(queue, passive=True).method.message_count < 4:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            await asyncio.to_thread(cluster.kill_node, number)
 
     uvloop.run(run())
-    assert {properties.message_id for properties, _ in drain(queue_of(room))} == {"all"}
 
 
 def test_a_node_that_answers_but_confirms_nothing_is_left(

@@ -42,15 +42,19 @@ class Network:
         if self.away:
             raise NotConfirmed("the broker is away")
         assert not publication.persistent
+        self._bring(publication)
+
+    def scatter(self, publication: Publication) -> None:
+        self.scattered += 1
+        if not self.away:
+            asyncio.get_running_loop().call_later(self.latency, self._bring, publication)
+
+    def _bring(self, publication: Publication) -> None:
         message = Frame("MESSAGE", (("subscription", "1"),), publication.body)
         for bus in tuple(self.buses):
             if bus.gateway not in self.deaf and not self.loses():
                 for feed in range(self.feeds):
                     bus.arrived(feed, publication.routing_key, message)
-
-    async def scatter(self, publication: Publication, timeout: float) -> None:  # noqa: ASYNC109
-        self.scattered += 1
-        await self.publish(publication, timeout)
 
     def bus(self, name: str, secret: str = "s" * 32) -> Bus:
         loop = asyncio.get_running_loop()

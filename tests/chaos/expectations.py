@@ -18,14 +18,12 @@ class Price:
     code: int | None = None
 
 
-#: A private queue's socket is not yet moved to another node: it may close.
-_NODE = Price(closes_queues=True)
-
 PRICES = {
-    Kind.KILL_NODE: _NODE,
-    Kind.HANG_NODE: _NODE,
-    Kind.STOP_NODE: _NODE,
-    Kind.ALL_NODES_DOWN: _NODE,
+    Kind.KILL_NODE: Price(),
+    Kind.HANG_NODE: Price(),
+    Kind.STOP_NODE: Price(),
+    # There is no other node that a private queue's socket could be moved to.
+    Kind.ALL_NODES_DOWN: Price(closes_queues=True),
     Kind.KILL_GATEWAY: Price(
         closes_topics=True, closes_queues=True, fails_posts=True, own_gateway=True
     ),

@@ -193,7 +193,11 @@ def test_a_frame_that_breaks_the_contract_is_an_error(story: Story) -> None:
     [
         (Kind.KILL_NODE, "sub", {Rule.KEPT_OPEN}),
         (Kind.HANG_NODE, "sub", {Rule.KEPT_OPEN}),
+        (Kind.KILL_NODE, "host", {Rule.KEPT_OPEN}),
+        (Kind.HANG_NODE, "host", {Rule.KEPT_OPEN}),
+        (Kind.STOP_NODE, "host", {Rule.KEPT_OPEN}),
         (Kind.ALL_NODES_DOWN, "sub", {Rule.KEPT_OPEN}),
+        (Kind.ALL_NODES_DOWN, "host", set()),
         (Kind.RESTART_POSTGRES, "sub", {Rule.KEPT_OPEN}),
         (Kind.RESTART_POSTGRES, "host", {Rule.KEPT_OPEN}),
         (Kind.STALL_READERS, "sub", {Rule.KEPT_OPEN}),

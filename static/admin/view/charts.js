@@ -13,15 +13,18 @@ import { HEIGHT, options } from "./plot.js";
  * @param {{i18n: I18n, format: Format}} context
  */
 export function charts({ i18n, format }) {
-  const rate = (/** @type {number} */ value) => format.number(value);
+  const number = { say: (/** @type {number} */ value) => format.number(value), least: 1 };
+  const latency = { say: (/** @type {number} */ value) => format.latency(value), least: 1e-3 };
+  const total = (/** @type {Picture} */ picture, /** @type {number} */ column) =>
+    format.number(picture.total(column));
   const cards = [
-    card("connections", [AT.connections], rate, (picture) => rate(picture.total(AT.connections))),
-    card("deliveries", [AT.deliveries], rate, (picture) => rate(picture.total(AT.deliveries))),
-    card("posts", [AT.posts], rate, (picture) => rate(picture.total(AT.posts))),
+    card("connections", [AT.connections], number, (picture) => total(picture, AT.connections)),
+    card("deliveries", [AT.deliveries], number, (picture) => total(picture, AT.deliveries)),
+    card("posts", [AT.posts], number, (picture) => total(picture, AT.posts)),
     card(
       "latency",
       [AT.p50, AT.p99],
-      (value) => format.latency(value),
+      latency,
       (picture) => format.latency(picture.worst(AT.p99)),
       (picture) =>
         i18n.say("chart.latencyNote", {
@@ -32,8 +35,8 @@ export function charts({ i18n, format }) {
     card(
       "outbox",
       [AT.outbox],
-      rate,
-      (picture) => rate(picture.total(AT.outbox)),
+      number,
+      (picture) => total(picture, AT.outbox),
       () => i18n.say("chart.outboxNote"),
     ),
   ];
@@ -51,11 +54,11 @@ export function charts({ i18n, format }) {
   /**
    * @param {string} name
    * @param {number[]} columns
-   * @param {(value: number) => string} tick
+   * @param {{say: (value: number) => string, least: number}} unit
    * @param {(picture: Picture) => string} now
    * @param {(picture: Picture) => string} note
    */
-  function card(name, columns, tick, now, note = () => "") {
+  function card(name, columns, unit, now, note = () => "") {
     const title = i18n.say(`chart.${name}`);
     const value = element("p", { class: "now" }, "–");
     const remark = element("p", { class: "soft" });
@@ -95,7 +98,7 @@ export function charts({ i18n, format }) {
           gateways: picture.gateways.length,
           lines: columns.length,
           hour: (at) => format.hour(at),
-          tick,
+          unit,
         }),
         data,
         place,

@@ -13,10 +13,11 @@ export const COLOURS = 6;
  * @param {number} parts.gateways
  * @param {number} parts.lines of each gateway
  * @param {(at: number) => string} parts.hour says a time
- * @param {(value: number) => string} parts.tick says a value
+ * @param {{say: (value: number) => string, least: number}} parts.unit says a value; the chart
+ *   reaches to the least at least
  * @returns {Options}
  */
-export function options({ width, gateways, lines, hour, tick }) {
+export function options({ width, gateways, lines, hour, unit }) {
   const styles = getComputedStyle(document.documentElement);
   const colour = (/** @type {string} */ property) => styles.getPropertyValue(property).trim();
   const axis = {
@@ -30,10 +31,10 @@ export function options({ width, gateways, lines, hour, tick }) {
     padding: [8, 6, 0, 0],
     cursor: { show: false },
     legend: { show: false },
-    scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1e-3)] } },
+    scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, unit.least)] } },
     axes: [
       { ...axis, grid: { show: false }, values: (_, at) => at.map(hour), space: 70, size: 26 },
-      { ...axis, values: (_, values) => values.map(tick), space: 26, size: 48 },
+      { ...axis, values: (_, values) => values.map(unit.say), space: 26, size: 48 },
     ],
     series: [
       {},

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from tornado.iostream import StreamClosedError
 
+from broker.background import background
 from broker.backoff import BackOff
 from broker.balancer import Lease, NoNodeAvailable
 from broker.node import Node
@@ -112,7 +113,7 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"feed {self.number}")
+        self._task = background(self._run(), f"feed {self.number}")
 
     async def close(self) -> None:
         if self._task is not None:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from broker.background import background
 from broker.balancer import Balancer, Lease
 from broker.feed import Feed
 
@@ -40,8 +41,7 @@ class Feeds:
     def start(self) -> None:
         for feed in self._feeds:
             feed.start()
-        self._task = asyncio.create_task(self._tend(), name="feeds")
-        self._task.add_done_callback(_tell_if_broken)
+        self._task = background(self._tend(), "feeds")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -84,9 +84,3 @@ class Feeds:
             gone = old
         self._feeds.remove(gone)
         await gone.close()
-
-
-def _tell_if_broken(task: asyncio.Task[None]) -> None:
-    """The task ends only when it is cancelled; anything else must not go unseen."""
-    if not task.cancelled():
-        logger.critical("%s are broken", task.get_name(), exc_info=task.exception())

@@ -22,6 +22,7 @@ from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ConnectionInternalError
 
 from broker.amqp import AMQP_ERRORS, Link, LinkFailed, describe
+from broker.background import background
 from broker.links import Links
 from broker.passage import Passage
 from broker.topology import EXCHANGE, Queue, Topology
@@ -55,8 +56,7 @@ class Mender:
 
     def start(self) -> None:
         """Look in the background until :meth:`close`."""
-        self._watch = asyncio.create_task(self._look_on(), name="mender")
-        self._watch.add_done_callback(_tell_if_broken)
+        self._watch = background(self._look_on(), "mender")
 
     async def close(self) -> None:
         tasks = [*filter(None, [self._watch]), *self._mending.values()]
@@ -77,10 +77,9 @@ class Mender:
     def _look_into(self, room: int) -> None:
         if room in self._mending or len(self._mending) >= AT_ONCE:
             return
-        task = asyncio.create_task(self._mend(room), name=f"mender of room {room}")
+        task = background(self._mend(room), f"mender of room {room}")
         self._mending[room] = task
         task.add_done_callback(lambda _: self._mending.pop(room))
-        task.add_done_callback(_tell_if_broken)
 
     async def _mend(self, room: int) -> None:
         queue = self._topology.private_queue(room)
@@ -152,9 +151,3 @@ class Mender:
 
 async def _declare(channel: AbstractChannel, queue: Queue) -> None:
     await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
-
-
-def _tell_if_broken(task: asyncio.Task[None]) -> None:
-    """A fault of ours must not go unseen."""
-    if not task.cancelled() and (fault := task.exception()):
-        log.critical("%s is broken", task.get_name(), exc_info=fault)

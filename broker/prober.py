@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections.abc import Callable, Sequence
 
+from broker.background import background
 from broker.balancer import Balancer
 from broker.credentials import Credentials
 from broker.node import Node, Probe
@@ -54,8 +55,7 @@ class Prober:
         for gone in self._tasks.keys() - set(nodes):
             self._tasks.pop(gone).cancel()
         for new in set(nodes) - self._tasks.keys():
-            self._tasks[new] = asyncio.create_task(self._watch(new), name=f"prober {new.name}")
-            self._tasks[new].add_done_callback(_tell_if_broken)
+            self._tasks[new] = background(self._watch(new), f"prober {new.name}")
 
     async def close(self) -> None:
         """Stop; a probe under way is dropped with its socket."""
@@ -89,9 +89,3 @@ class Prober:
                 else:
                     log.warning("%s is out: %s", node.name, error)
             await asyncio.sleep(self._interval)
-
-
-def _tell_if_broken(task: asyncio.Task[None]) -> None:
-    """The task ends only when it is cancelled; anything else must not go unseen."""
-    if not task.cancelled():
-        log.critical("%s is broken", task.get_name(), exc_info=task.exception())

@@ -10,6 +10,7 @@ from random import Random
 from typing import Final
 
 from broker.amqp import Link, LinkFailed
+from broker.background import background
 from broker.backoff import BackOff
 from broker.node import Node
 from broker.placing import LinkState
@@ -53,8 +54,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
-        self._task = asyncio.create_task(self._run(), name=f"AMQP link to {self.node.name}")
-        self._task.add_done_callback(_tell_if_broken)
+        self._task = background(self._run(), f"AMQP link to {self.node.name}")
 
     async def leave(self) -> None:
         """Close when what is on the wire is answered, :data:`FAREWELL` seconds later at most."""
@@ -154,9 +154,3 @@ class Supervisor:
                 return verdict
             if vigil.silent:
                 link.ask()
-
-
-def _tell_if_broken(task: asyncio.Task[None]) -> None:
-    """The task ends only when it is cancelled; anything else must not go unseen."""
-    if not task.cancelled():
-        log.critical("%s is broken", task.get_name(), exc_info=task.exception())

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
+from broker.background import background
 from gateway.admin.cluster import Cluster
 from gateway.admin.history import History
 from gateway.admin.node_watch import NodeWatch
@@ -78,8 +79,7 @@ class Board:
 
     def start(self) -> None:
         """Tick in the background, until :meth:`close`."""
-        self._ticker = asyncio.create_task(self._run(), name="dashboard ticker")
-        self._ticker.add_done_callback(_tell_if_broken)
+        self._ticker = background(self._run(), "dashboard ticker")
 
     async def close(self) -> None:
         for viewer in tuple(self._viewers):
@@ -137,9 +137,3 @@ def _server_sent(value: Mapping[str, Any]) -> bytes:
     """https://html.spec.whatwg.org/multipage/server-sent-events.html; JSON has no line ends."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return f"data: {text}\n\n".encode()
-
-
-def _tell_if_broken(task: asyncio.Task[None]) -> None:
-    """The task ends only when it is cancelled; anything else must not go unseen."""
-    if not task.cancelled():
-        logger.critical("%s is broken", task.get_name(), exc_info=task.exception())

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
+from broker.background import background
 from broker.feed import Feed
 from broker.publisher import NotConfirmed, Publication
 from broker.stomp import Frame
@@ -139,7 +140,7 @@ class Bus:
 
     def start(self) -> None:
         work = [self._beat(), *(self._publish() for _ in range(_ON_THE_WAY))]
-        self._tasks = [asyncio.create_task(each) for each in work]
+        self._tasks = [background(each, "bus") for each in work]
 
     async def close(self) -> None:
         """Say goodbye, if the broker takes it within a second."""
@@ -266,7 +267,7 @@ class Bus:
         if len(self._answering) >= _ANSWERING:
             self.counts["dropped"] += 1
             return
-        task = asyncio.create_task(self._respond(responder, envelope))
+        task = background(self._respond(responder, envelope), "bus: an answer")
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 

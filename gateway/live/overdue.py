@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
+from broker.background import background
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.live.bus import Bus
@@ -42,7 +43,7 @@ class Overdue:
         bus.on(_GROWN, self._grown)
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="overdue")
+        self._task = background(self._run(), "overdue")
 
     async def close(self) -> None:
         if self._task is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from broker.background import background
 from broker.publisher import NotConfirmed
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import PRESENCE, Message
@@ -101,7 +102,7 @@ class Presence:
         bus.on(_WANT, self._wanted)
 
     def start(self) -> None:
-        self._ticking = asyncio.create_task(self._tick())
+        self._ticking = background(self._tick(), "presence")
 
     async def close(self) -> None:
         work = [task for task in (self._ticking, *self._speaking) if task is not None]
@@ -209,7 +210,7 @@ class Presence:
         sent_at = datetime.fromtimestamp(self._clock(), UTC)
         id = message_id(room, events)
         message = Message(id, stream, None, _NOBODY, sent_at, PRESENCE, body)
-        task = asyncio.create_task(self._publish(message))
+        task = background(self._publish(message), "presence message")
         self._speaking.add(task)
         task.add_done_callback(self._speaking.discard)
 

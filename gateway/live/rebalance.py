@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from random import Random
 from typing import Final, Protocol
 
+from broker.background import background
 from broker.balancer import Balancer
 from gateway.errors import BrokerUnavailable
 
@@ -72,7 +73,7 @@ class Rebalancer:
         self._removed.pop(path, None)
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="rebalancer")
+        self._task = background(self._run(), "rebalancer")
 
     async def close(self) -> None:
         if self._task is not None:

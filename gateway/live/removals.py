@@ -15,6 +15,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from broker.background import background
 from gateway.auth.memberships import Memberships
 from gateway.auth.permissions import Permissions
 from gateway.domain.room import Membership
@@ -64,7 +65,7 @@ class Removals:
         bus.on(_KIND, self._hinted)
 
     def start(self) -> None:
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = background(self._watch(), "removals")
 
     async def close(self) -> None:
         work = [task for task in (self._watching, *self._hints) if task is not None]
@@ -87,7 +88,7 @@ class Removals:
         logger.debug("gateway %s has changed room %d", gateway, room)
         self._memberships.invalidate(room)
         if len(self._hints) < _HINTS:
-            task = asyncio.create_task(self._follow(room, user, ended=ended))
+            task = background(self._follow(room, user, ended=ended), f"removal from room {room}")
             self._hints.add(task)
             task.add_done_callback(self._hints.discard)
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
+from broker.background import background
 from broker.topology import Stream
 from gateway.errors import StoreUnavailable
 from gateway.messages.ports import Leases
@@ -47,8 +48,7 @@ class Claims:
         """Live, and take over what is left behind. Raises :class:`StoreUnavailable`."""
         await self._leases.renew_lease(LEASE)
         await self._take_over()
-        self._task = asyncio.create_task(self._run(), name="claims")
-        self._task.add_done_callback(_tell_if_broken)
+        self._task = background(self._run(), "claims")
 
     async def close(self) -> None:
         """Leave what is not published to the others: at once, if the database can be told."""
@@ -82,9 +82,3 @@ class Claims:
             if got:
                 _log.info("took over %d messages of %d streams", got, len(set(streams)))
         await self._look()
-
-
-def _tell_if_broken(task: asyncio.Task[NoReturn]) -> None:
-    """The task ends only when it is cancelled; anything else must not go unseen."""
-    if not task.cancelled():
-        _log.critical("%s is broken", task.get_name(), exc_info=task.exception())

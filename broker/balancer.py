@@ -1,6 +1,6 @@
 """Which node takes the next connection: the available one with the fewest.
 
-    available = healthy and not draining and not full
+    available = healthy and not draining and not apart and not full
 
 Every connection holds a :class:`Lease`, from before the dial until it is closed. What happens
 before the session is up tells about the node; what happens later tells nothing (a browser that
@@ -9,7 +9,7 @@ leaves is no failure).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from enum import Enum, auto
@@ -81,10 +81,15 @@ class Balancer:
         """End a drain. Raises :class:`UnknownNode`."""
         self._state(name).draining = False
 
-    def is_draining(self, name: str) -> bool:
-        """Whether the node of this name is to be left; no node of this name is not."""
+    def split(self, apart: Collection[str]) -> None:
+        """These nodes, and no others, have lost the rest: they are to be left."""
+        for name, state in self._states.items():
+            state.apart = name in apart
+
+    def is_to_be_left(self, name: str) -> bool:
+        """No node of this name is not."""
         state = self._states.get(name)
-        return state is not None and state.draining
+        return state is not None and state.to_be_left
 
     def replace(self, nodes: Iterable[Node]) -> None:
         """Balance over these nodes from now on. A node whose addresses have changed is another one;
@@ -154,8 +159,9 @@ class Lease:
 
     @property
     def leaving(self) -> bool:
-        """Whether the node is to be left: it drains, or is not configured any more."""
-        return self._state.draining
+        """Whether the node is to be left: it drains, has lost the others, or is not configured any
+        more."""
+        return self._state.to_be_left
 
     def up(self) -> None:
         """The session is established: the node works."""

@@ -28,7 +28,7 @@ class LinkReport:
 
 
 class Links:
-    """``timeout`` bounds a dial, in seconds; ``draining`` tells which nodes are to be left.
+    """``timeout`` bounds a dial, in seconds; ``to_be_left`` tells of nodes whether they are.
 
     ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
     """
@@ -40,12 +40,12 @@ class Links:
         *,
         timeout: float,
         rng: Random,
-        draining: Callable[[str], bool],
+        to_be_left: Callable[[str], bool],
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         if ssl_context is None and any(node.amqp.startswith("amqps:") for node in nodes):
             raise ValueError("amqps:// needs an ssl_context that verifies certificates")
-        self._draining = draining
+        self._to_be_left = to_be_left
         self._rng = rng
         self._dial = partial(
             Link.open, credentials=credentials, ssl_context=ssl_context, timeout=timeout
@@ -92,10 +92,10 @@ class Links:
         return None if name is None else self._supervisors[name].link
 
     @property
-    def standing(self) -> list[Link]:
-        """All that can be published on now."""
-        links = (supervisor.link for supervisor in self._supervisors.values())
-        return [link for link in links if link is not None and not link.blocked]
+    def standing(self) -> dict[str, Link]:
+        """All that can be published on now, by their nodes' names."""
+        links = ((name, supervisor.link) for name, supervisor in self._supervisors.items())
+        return {name: link for name, link in links if link is not None and not link.blocked}
 
     @property
     def sound_for(self) -> float:
@@ -142,7 +142,7 @@ class Links:
 
     def _state(self, name: str) -> LinkState:
         state = self._supervisors[name].state
-        return LinkState.DRAINING if state is LinkState.UP and self._draining(name) else state
+        return LinkState.DRAINING if state is LinkState.UP and self._to_be_left(name) else state
 
     def _supervisor(self, node: Node) -> Supervisor:
         return Supervisor(node, dial=self._dial, changed=self._tell, rng=self._rng)

@@ -63,6 +63,8 @@ TRANSITIONS: Final[Mapping[tuple[Health, Event], Health]] = MappingProxyType(
 #: A node that refuses dials is tried again soon: the failure may have been the network's.
 DIAL_BACK_OFF: Final = BackOff(first=0.5, longest=10.0)
 
+APART: Final = "apart: what is published there does not reach the others"
+
 #: A failed probe keeps a node out until the prober, which never stops asking, says otherwise;
 #: this bound (seconds) only matters when no prober runs.
 PROBE_OUT: Final = 30.0
@@ -81,12 +83,14 @@ class Probe:
 class NodeState:
     """A node's health and load. All times are seconds of the balancer's clock.
 
+    ``apart``: it works, but what is published through it does not reach the other nodes.
     ``failures`` counts since the node last worked; ``why_out`` is told while it is not healthy.
     """
 
     node: Node
     health: Health = Health.HEALTHY
     draining: bool = False
+    apart: bool = False
     connections: int = 0
     on_trial: bool = False
     failures: int = 0
@@ -94,6 +98,11 @@ class NodeState:
     why_out: str | None = None
     changed_at: float = -math.inf
     probe: Probe | None = None
+
+    @property
+    def to_be_left(self) -> bool:
+        """Whether the connections it has are to go elsewhere, one after the other."""
+        return self.draining or self.apart
 
     @property
     def full(self) -> bool:
@@ -104,6 +113,8 @@ class NodeState:
         """Why the node takes no further connection, or None: it does."""
         if self.draining:
             return "draining"
+        if self.apart:
+            return APART
         if self.health is Health.OUT:
             return f"out: {self.why_out}"
         if self.health is Health.TRIAL and self.on_trial:

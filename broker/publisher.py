@@ -81,7 +81,7 @@ class Publication:
 class Publisher:
     """``timeout`` bounds a dial and a queue operation, in seconds; ``rng`` spreads the dials.
 
-    ``draining`` tells which nodes are to be left; they serve on while there is no other.
+    ``to_be_left`` tells of nodes whether they are; they serve on while there is no other.
     ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
     """
 
@@ -93,7 +93,7 @@ class Publisher:
         *,
         timeout: float,
         rng: Random,
-        draining: Callable[[str], bool] = lambda _: False,
+        to_be_left: Callable[[str], bool] = lambda _: False,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._links = Links(
@@ -101,7 +101,7 @@ class Publisher:
             credentials,
             timeout=timeout,
             rng=rng,
-            draining=draining,
+            to_be_left=to_be_left,
             ssl_context=ssl_context,
         )
         self._topology = topology
@@ -194,11 +194,20 @@ class Publisher:
         It may come once from each, and in no order with anything else, but no node that hangs
         holds it up.
         """
-        for link in self._links.standing:
-            channel = link.aside
-            channel.send(
-                publication.frames(channel.number, frame_max=channel.frame_max, mandatory=False)
-            )
+        for node in self.standing:
+            self.send(node, publication)
+
+    @property
+    def standing(self) -> list[str]:
+        """The nodes through which something can be published now."""
+        return list(self._links.standing)
+
+    def send(self, node: str, publication: Publication) -> None:
+        """Publish through a node that stands, whatever becomes of it; past all that waits there."""
+        channel = self._links.standing[node].aside
+        channel.send(
+            publication.frames(channel.number, frame_max=channel.frame_max, mandatory=False)
+        )
 
     async def declare_private_queue(self, room: int) -> None:
         """Make sure that the room's private queue exists and is bound; any number of times.

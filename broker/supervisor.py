@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 RECONNECT: Final = BackOff(first=0.1, longest=1.0)
 #: A link that lasted less (seconds) counts as one more failure, so that it is not redialled hotly.
 LASTING: Final = 5.0
-#: Seconds that a node is avoided after it stood still and kept its connection all the same.
+#: Seconds that a node is avoided, once it is back, if it stood still and kept its connection all
+#: the same: it may have lost the others meanwhile.
 SUSPECTED: Final = 30.0
 #: Seconds that publications have to be answered on a link that is not wanted any more.
 FAREWELL: Final = 15.0
@@ -49,6 +50,7 @@ class Supervisor:
         self._changed = changed
         self._rng = rng
         self._lost: str | None = None
+        self._stood_still = False
         self._suspect_until = -math.inf
         self._task: asyncio.Task[None] | None = None
 
@@ -123,8 +125,11 @@ class Supervisor:
         """Let a link be used until it is lost."""
         log.info("publishing through %s", self.node.name)
         self.link = link
+        now = asyncio.get_running_loop().time()
         if self.sound_since is None:
-            self.sound_since = asyncio.get_running_loop().time()
+            self.sound_since = now
+        if self._stood_still:
+            self._stood_still, self._suspect_until = False, now + SUSPECTED
         self._changed()
         try:
             reason = await self._watch(link)
@@ -150,7 +155,7 @@ class Supervisor:
             if ended := await link.ended(within=PULSE):
                 return ended
             if verdict := vigil.look(link.signs):
-                self._suspect_until = asyncio.get_running_loop().time() + SUSPECTED
+                self._stood_still = True
                 return verdict
             if vigil.silent:
                 link.ask()

@@ -82,6 +82,15 @@ class Topology:
         """The routing key of the messages among the gateways."""
         return f"{self.prefix}.gateways"
 
+    def echo_key(self, token: str) -> str:
+        """The routing key of one gateway's echoes. Its last word is no room's number, so no private
+        queue gets them."""
+        return f"{self.gateways_key}.echo-{token}"
+
+    def is_gateways(self, key: str) -> bool:
+        """Whether a routing key, or a pattern of them, is the gateways' own."""
+        return key == self.gateways_key or key.startswith(f"{self.gateways_key}.")
+
     def private_queue(self, room: int) -> Queue:
         """A room's private queue: replicated, one consumer at a time in order of arrival.
 

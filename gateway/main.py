@@ -21,6 +21,8 @@ from tornado.web import Application
 
 from broker.balancer import Balancer, Lease
 from broker.credentials import Credentials as BrokerCredentials
+from broker.echoes import Echoes
+from broker.echoes import Publisher as EchoPublisher
 from broker.feed import HEART_BEAT, Feed
 from broker.feeds import Feeds
 from broker.node import Node
@@ -159,7 +161,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             topology,
             timeout=broker.dial_timeout,
             rng=rng,
-            draining=balancer.is_draining,
+            to_be_left=balancer.is_to_be_left,
             ssl_context=broker_tls,
         )
         publisher.start()
@@ -193,11 +195,13 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng)
         gateway.hub.attach(feeds)
         gateway.bus.attach(feeds)
+        gateway.echoes.attach(feeds)
         feeds.start()
         stack.push_async_callback(feeds.close)
         parts: list[Part] = [
             gateway.bus,
             gateway.overdue,
+            gateway.echoes,
             gateway.board,
             gateway.presence,
             gateway.removals,
@@ -244,6 +248,7 @@ class Gateway:
     hub: Hub
     bus: Bus
     overdue: Overdue
+    echoes: Echoes
     board: Board
     presence: Presence
     removals: Removals
@@ -261,7 +266,9 @@ class Part(Protocol):
     async def close(self) -> None: ...
 
 
-class BrokerPublisher(Confirming, PrivateQueues, PublisherState, WidePublisher, Protocol):
+class BrokerPublisher(
+    Confirming, PrivateQueues, PublisherState, WidePublisher, EchoPublisher, Protocol
+):
     """What :class:`broker.publisher.Publisher` is to the gateway."""
 
 
@@ -294,6 +301,9 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         publisher=publisher,
     )
     overdue = Overdue(bus, outbox, hub)
+    echoes = Echoes(
+        topology.echo_key(token_hex(8)), publisher=publisher, balancer=balancer, doubt=hub.doubt
+    )
 
     def stored(messages: Sequence[Message]) -> None:
         hub.stored(messages)
@@ -461,6 +471,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         hub,
         bus,
         overdue,
+        echoes,
         board,
         presence,
         removals,
@@ -488,7 +499,8 @@ def _feeds(
 ) -> Feeds:
     """Two feeds, each on a node of its own, as far as there are nodes."""
     key = Topology(config.broker.prefix).gateways_key
-    listener = Switchboard({key: gateway.bus}, otherwise=gateway.hub)
+    echoes = gateway.echoes
+    listener = Switchboard({key: gateway.bus, echoes.key: echoes}, otherwise=gateway.hub)
 
     async def session(node: Node) -> Upstream:
         return await open_session(

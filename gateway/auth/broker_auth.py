@@ -182,7 +182,7 @@ class BrokerAuth:
 
     async def _topic(self, fields: _Fields) -> str:
         asker, exchange, key = self._asker(fields), fields["name"], fields["routing_key"]
-        if exchange == EXCHANGE and key == self._topology.gateways_key:
+        if exchange == EXCHANGE and self._topology.is_gateways(key):
             return DENY
 
         def names(rule: Pattern) -> bool:

@@ -106,6 +106,11 @@ class Hub:
         if topic := self._topics.get(self._topology.routing_key(stream)):
             topic.grown(seq)
 
+    def doubt(self) -> None:
+        """The feeds may have missed what was published last."""
+        for topic in self:
+            topic.doubt()
+
     # What the feeds tell
 
     def standing(self, feed: int, key: str) -> None:

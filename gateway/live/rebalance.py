@@ -108,7 +108,7 @@ class Rebalancer:
         """A node that is not configured any more is not waited for without end."""
         now = self._clock()
         for path in tuple(self._paths):
-            if not path.to_be_left or self._balancer.is_draining(path.node or ""):
+            if not path.to_be_left or self._balancer.is_to_be_left(path.node or ""):
                 self._removed.pop(path, None)
             elif now - self._removed.setdefault(path, now) >= GRACE:
                 path.give_up(BrokerUnavailable("the broker node was taken out of service"))

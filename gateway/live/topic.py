@@ -72,7 +72,7 @@ class Topic:
     def feed_standing(self, feed: int) -> None:
         self._once.joined(feed)
         if not self._standing:
-            self._doubt_everything(0.0)
+            self.doubt(0.0)
         self._standing.add(feed)
         self.stood.set()
 
@@ -80,7 +80,7 @@ class Topic:
         if feed in self._standing:
             self._standing.discard(feed)
             # It may have hung, and the other may have begun only after that.
-            self._doubt_everything(_PATIENCE)
+            self.doubt()
 
     def arrived(self, feed: int, message: Frame) -> None:
         seq = number_of(message, self.stream)
@@ -109,6 +109,11 @@ class Topic:
         if self._sequencer is not None and seq > self._sequencer.last:
             self._sequencer.expect(seq)
             self._fill_soon(0.0)
+
+    def doubt(self, delay: float = _PATIENCE) -> None:
+        """Something may have been missed at the stream's end, where no hole tells of it."""
+        self._doubt = True
+        self._fill_soon(delay)
 
     # Who wants to hear
 
@@ -207,11 +212,6 @@ class Topic:
                 if self._doubt or self._sequencer.missing:
                     self._fill_soon(0.0)
             return self._sequencer
-
-    def _doubt_everything(self, delay: float) -> None:
-        """Something may have been missed at the stream's end, where no hole tells of it."""
-        self._doubt = True
-        self._fill_soon(delay)
 
     def _fill_soon(self, delay: float) -> None:
         if self._sequencer is not None and self._filling is None:

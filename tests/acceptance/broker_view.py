@@ -1,5 +1,6 @@
 """The cluster seen without the gateway: pika and the management API as independent witnesses."""
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
-from devenv.broker_node import Node
+from devenv.broker_node import Node, sbin
 from devenv.cluster import Cluster
 
 EXCHANGE = "amq.topic"
@@ -60,7 +61,7 @@ class Witness:
             self.queue, auto_ack=True, inactivity_timeout=_TIMEOUT
         ):
             assert method is not None, f"only {len(found)} of {count} messages came"
-            if method.routing_key.endswith(".gateways"):
+            if ".gateways" in method.routing_key:
                 continue
             found.append((method.routing_key, properties, body))
             if len(found) == count:
@@ -85,6 +86,23 @@ class Witness:
 def witness(cluster: Cluster, key: str = "#") -> Iterator[Witness]:
     with amqp(cluster) as channel:
         yield Witness(channel, key)
+
+
+def forget_feeds(node: Node) -> None:
+    """Let a node route to no queue but the private ones, though it goes on working: as one does
+    that has lost the others and has not noticed it."""
+    lines = (
+        "T = rabbit_topic_trie_binding",
+        "Mine = fun(B) -> {_, _, _, {_, _, _, Queue}, _} = element(2, B),"
+        ' binary:match(Queue, <<"interact.private.">>) =:= nomatch end',
+        "[ets:delete_object(T, B) || B <- ets:tab2list(T), Mine(B)].",
+    )
+    subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
+        [sbin() / "rabbitmqctl", "-n", node.name, "eval", ", ".join(lines)],
+        env=node.environment(),
+        check=True,
+        capture_output=True,
+    )
 
 
 def waiting(cluster: Cluster, queue: str) -> int:

@@ -1,11 +1,13 @@
 """Two gateways over one PostgreSQL and one cluster: one stream, whoever posts and whoever dies."""
 
+import operator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import wait_for
+from tests.acceptance.broker_view import forget_feeds, wait_for
 from tests.acceptance.conftest import StartGateway, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 
@@ -38,6 +40,33 @@ def test_members_on_different_gateways_see_one_stream_with_one_numbering(
         for client in (hana, paul):
             heard = [client.message().json["seq"] for _ in range(_POSTS)]
             assert heard == list(range(1, _POSTS + 1))
+
+
+def test_a_node_that_has_lost_the_others_is_left_and_nothing_is_missed(
+    gateways: list[GatewayProcess], cluster: Cluster
+) -> None:
+    rooms = [gateways[0].room("hana", "paul") for _ in range(6)]
+    with connected(gateways[1], "paul") as paul:
+        for room in rooms:
+            paul.subscribe(f"/topic/{PREFIX}.public.{room}", id=str(room))
+        forget_feeds(cluster.node(3))
+        try:
+            # Each stream's last message: no hole will tell of it.
+            for room in rooms:
+                assert gateways[0].post(room, "hana", room)[0] == 201
+            heard = [wait_for(paul.message).json["body"] for _ in rooms]
+            assert sorted(heard) == sorted(rooms)
+            for gateway in gateways:
+                wait_for(partial(_is_left, gateway, "r3"))
+        finally:
+            cluster.kill_node(3)
+            cluster.start()
+        for gateway in gateways:
+            wait_for(partial(_is_left, gateway, "r3"), wanted=operator.not_)
+
+
+def _is_left(gateway: GatewayProcess, node: str) -> bool:
+    return f'gateway_node_available{{node="{node}"}} 0.0' in gateway.metrics()
 
 
 def test_what_a_killed_gateway_has_answered_the_other_publishes_in_order(

@@ -243,7 +243,7 @@ def test_streams_leave_a_draining_node_in_order_and_nothing_fails(
     async def run() -> None:
         rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         publisher = Publisher(
-            nodes, credentials, TOPOLOGY, timeout=10, rng=rng, draining=draining.__contains__
+            nodes, credentials, TOPOLOGY, timeout=10, rng=rng, to_be_left=draining.__contains__
         )
         publisher.start()
         try:

@@ -59,6 +59,13 @@ class BrokerTwin:
     def scatter(self, publication: Publication) -> None:
         self.published.append(publication)
 
+    @property
+    def standing(self) -> list[str]:
+        return []
+
+    def send(self, node: str, publication: Publication) -> None:
+        raise AssertionError("no node stands")
+
     async def declare_private_queue(self, room: int) -> None:
         if self.away:
             raise QueueFailed("nobody is there")

@@ -12,7 +12,7 @@ import pytest
 
 from broker.balancer import Balancer
 from broker.links import LinkReport
-from broker.node import Node, Probe
+from broker.node import APART, Node, Probe
 from broker.placing import LinkState
 from gateway.admin.board import Board
 from gateway.admin.cluster import Cluster
@@ -262,6 +262,18 @@ def test_a_node_that_goes_out_and_comes_back_is_an_event_each() -> None:
             a.node_watch.look()
             told = [(e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
             assert told == [("out", "refused", "r1"), ("healthy", "it works again", "r1")]
+
+    run(scenario())
+
+
+def test_a_node_that_loses_the_others_is_out_though_it_is_healthy() -> None:
+    async def scenario() -> None:
+        async with two("r1", "r2") as (_, a, _b):
+            for apart in (["r2"], ["r2"], []):
+                a.balancer.split(apart)
+                a.node_watch.look()
+            told = [(e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
+            assert told == [("out", APART, "r2"), ("healthy", "it works again", "r2")]
 
     run(scenario())
 

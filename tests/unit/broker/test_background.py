@@ -18,7 +18,8 @@ def test_a_fault_is_logged_though_nobody_waits(caplog: pytest.LogCaptureFixture)
     asyncio.run(run())
     [record] = caplog.records
     assert (record.levelno, record.getMessage()) == (logging.CRITICAL, "the work: broken")
-    assert record.exc_info and isinstance(record.exc_info[1], ValueError)
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], ValueError)
 
 
 def test_an_end_by_cancelling_or_by_itself_is_none(caplog: pytest.LogCaptureFixture) -> None:

@@ -178,14 +178,27 @@ def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
     assert len(held) == 4
 
 
+def test_a_node_apart_is_left_until_it_has_found_the_others() -> None:
+    of = balancer("r1", "r2")
+    leases = {lease.node.name: lease for lease in (of.acquire(), of.acquire())}
+    of.split({"r1", "unknown"})
+    assert {name: lease.leaving for name, lease in leases.items()} == {"r1": True, "r2": False}
+    assert {of.acquire().node.name for _ in range(4)} == {"r2"}
+    assert of.is_to_be_left("r1")
+    assert not of.is_to_be_left("unknown")
+    of.split(())
+    assert not leases["r1"].leaving
+    assert of.acquire().node.name == "r1"
+
+
 def test_a_replaced_list_keeps_what_stays_adds_what_is_new_and_leaves_what_is_gone() -> None:
     of = balancer("r1", "r2")
     leases = {lease.node.name: lease for lease in (of.acquire(), of.acquire())}
     of.drain("r2")
     of.replace(nodes("r2", "r3"))
     assert connections(of) == {"r2": 1, "r3": 0}
-    assert of.is_draining("r2")
-    assert not of.is_draining("r1")
+    assert of.is_to_be_left("r2")
+    assert not of.is_to_be_left("r1")
     assert {name: lease.leaving for name, lease in leases.items()} == {"r1": True, "r2": True}
     of.resume("r2")
     assert not leases["r2"].leaving

@@ -27,6 +27,15 @@ def test_the_private_queue_is_replicated_ordered_and_expires_after_a_day() -> No
     )
 
 
+def test_a_gateways_echoes_are_the_gateways_own_and_no_rooms() -> None:
+    key = TOPOLOGY.echo_key("12")
+    assert key == "acdm.mo.interact.gateways.echo-12"
+    assert TOPOLOGY.is_gateways(key)
+    assert TOPOLOGY.is_gateways(TOPOLOGY.gateways_key)
+    assert not TOPOLOGY.is_gateways("acdm.mo.interact.gatewaysandmore.1")
+    assert not TOPOLOGY.is_gateways(TOPOLOGY.private_queue(12).name)
+
+
 def test_what_gateways_say_to_each_other_reaches_no_room() -> None:
     key = TOPOLOGY.gateways_key
     assert key == "acdm.mo.interact.gateways"

@@ -1,0 +1,112 @@
+"""Finds nodes that have lost the rest of the cluster, and has them left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from broker.background import background
+from broker.balancer import Balancer
+from broker.feed import Feed
+from broker.hearing import MISSED, Hearing
+from broker.node import APART
+from broker.publisher import Publication
+from broker.stomp import Frame
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two rounds.
+ROUND: Final = 1.0
+#: Milliseconds for which the broker keeps an echo that nobody takes.
+_EXPIRES_MS: Final = 10_000
+
+
+class Publisher(Protocol):
+    """See :class:`broker.publisher.Publisher`."""
+
+    @property
+    def standing(self) -> list[str]: ...
+
+    def send(self, node: str, publication: Publication) -> None: ...
+
+
+class Echoes:
+    """``key`` is the routing key of this gateway's echoes. ``doubt`` is called when a node was
+    found apart, and in the next rounds: until the other gateways have found it too, they publish
+    through it what comes to nobody."""
+
+    def __init__(
+        self, key: str, *, publisher: Publisher, balancer: Balancer, doubt: Callable[[], None]
+    ) -> None:
+        self.key = key
+        self._publisher = publisher
+        self._balancer = balancer
+        self._doubt = doubt
+        self._hearing = Hearing()
+        self._apart: frozenset[str] = frozenset()
+        self._doubtful = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def attach(self, feeds: Iterable[Feed]) -> None:
+        for feed in feeds:
+            feed.subscribe(self.key)
+
+    def start(self) -> None:
+        self._task = background(self._run(), "echoes")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    # What the feeds tell
+
+    def standing(self, feed: int, key: str) -> None:
+        del key
+        self._hearing.stands(feed)
+
+    def arrived(self, feed: int, key: str, message: Frame) -> None:
+        del key
+        round, _, node = message.body.decode(errors="replace").partition(" ")
+        # Only a gateway may publish with this key; what is no echo is none.
+        if round.isdecimal():
+            self._hearing.heard(feed, node, int(round))
+
+    def lost(self, feed: int) -> None:
+        self._hearing.gone(feed)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(ROUND)
+            self._judge()
+            self._send()
+
+    def _judge(self) -> None:
+        apart = self._hearing.apart(len(self._balancer.states()))
+        for node in apart - self._apart:
+            log.warning("%s is left, and to be restarted if it stays so: %s", node, APART)
+        for node in self._apart - apart:
+            log.info("%s is not apart from the others any more", node)
+        if apart - self._apart:
+            self._doubtful = MISSED + 1
+        self._apart = apart
+        self._balancer.split(apart)
+        if self._doubtful:
+            self._doubtful -= 1
+            self._doubt()
+
+    def _send(self) -> None:
+        nodes = self._publisher.standing
+        round = self._hearing.begin(nodes)
+        for node in nodes:
+            echo = Publication(
+                self.key,
+                f"{round} {node}".encode(),
+                message_id=f"{round} {node}",
+                persistent=False,
+                expiration_ms=_EXPIRES_MS,
+                content_type="text/plain",
+            )
+            self._publisher.send(node, echo)

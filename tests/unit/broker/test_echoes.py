@@ -1,0 +1,105 @@
+"""A node whose echoes come to nobody is left, until they come again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+from broker.balancer import Balancer
+from broker.echoes import ROUND, Echoes
+from broker.hearing import MISSED
+from broker.node import APART, Node
+from broker.publisher import Publication
+from broker.stomp import Frame
+from tests.unit.messages.virtual_time import run
+
+KEY = "acdm.mo.interact.gateways.echo-0"
+NODES = ["r1", "r2", "r3"]
+
+
+class Cluster:
+    """A publisher and two feeds on nodes of which one may be apart."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        rng = Random(1)  # noqa: S311 - the same course every time
+        self.balancer = Balancer(
+            [Node(name, "ws://x/ws", "amqp://x") for name in NODES], clock=loop.time, rng=rng
+        )
+        self.standing = NODES
+        self.apart = ""
+        self.doubts = 0
+        self.echoes = Echoes(KEY, publisher=self, balancer=self.balancer, doubt=self.doubt)
+        self.echoes.standing(0, KEY)
+        self.echoes.standing(1, KEY)
+
+    def doubt(self) -> None:
+        self.doubts += 1
+
+    def send(self, node: str, publication: Publication) -> None:
+        assert publication.routing_key == KEY
+        assert not publication.persistent
+        if node != self.apart:
+            message = Frame("MESSAGE", (), publication.body)
+            for feed in (0, 1):
+                self.echoes.arrived(feed, KEY, message)
+
+    @property
+    def left(self) -> set[str]:
+        return {name for name in NODES if self.balancer.is_to_be_left(name)}
+
+
+@asynccontextmanager
+async def cluster() -> AsyncIterator[Cluster]:
+    made = Cluster()
+    made.echoes.start()
+    await asyncio.sleep(10 * ROUND)
+    yield made
+    await made.echoes.close()
+
+
+def test_a_node_apart_is_left_and_what_came_last_is_doubted() -> None:
+    async def scenario() -> None:
+        async with cluster() as of:
+            assert of.left == set()
+            of.apart = "r2"
+            await asyncio.sleep((MISSED + 2) * ROUND)
+            assert of.left == {"r2"}
+            assert [state.unavailable_because for state in of.balancer.states()] == [
+                None,
+                APART,
+                None,
+            ]
+            assert of.doubts >= 1
+            await asyncio.sleep(10 * MISSED * ROUND)
+            # Not for ever: by then every gateway has left it.
+            assert of.doubts == MISSED + 1
+
+    run(scenario())
+
+
+def test_one_that_is_back_is_used_again() -> None:
+    async def scenario() -> None:
+        async with cluster() as of:
+            of.apart = "r2"
+            await asyncio.sleep(10 * ROUND)
+            of.apart = ""
+            await asyncio.sleep(2 * ROUND)
+            assert of.left == set()
+            assert of.balancer.acquire(frozenset({"r1", "r3"})).node.name == "r2"
+
+    run(scenario())
+
+
+def test_a_lost_feed_and_what_is_no_echo_tell_nothing() -> None:
+    async def scenario() -> None:
+        async with cluster() as of:
+            for body in (b"", b"x", b"\xff 1", b"7", b"-1 r1"):
+                of.echoes.arrived(0, KEY, Frame("MESSAGE", (), body))
+            of.apart = "r2"
+            of.echoes.lost(0)
+            of.echoes.lost(1)
+            await asyncio.sleep(10 * ROUND)
+            assert of.left == set()
+
+    run(scenario())

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from broker.node import Event, Health, Node, NodeState, Probe
+from broker.placing import LinkState
 
 
 class NoNodeAvailable(Exception):
@@ -90,6 +91,15 @@ class Balancer:
         """No node of this name is not."""
         state = self._states.get(name)
         return state is not None and state.to_be_left
+
+    def best_link(self, name: str) -> LinkState:
+        """The best state that a link to the node of this name can have."""
+        state = self._states.get(name)
+        if state is None:
+            return LinkState.UP
+        if state.apart:
+            return LinkState.APART
+        return LinkState.DRAINING if state.draining else LinkState.UP
 
     def replace(self, nodes: Iterable[Node]) -> None:
         """Balance over these nodes from now on. A node whose addresses have changed is another one;

@@ -12,7 +12,7 @@ from random import Random
 from broker.amqp import Link, LinkFailed
 from broker.credentials import Credentials
 from broker.node import Node
-from broker.placing import LinkState, place
+from broker.placing import LinkState, place, worse
 from broker.supervisor import Supervisor
 
 
@@ -28,7 +28,8 @@ class LinkReport:
 
 
 class Links:
-    """``timeout`` bounds a dial, in seconds; ``to_be_left`` tells of nodes whether they are.
+    """``timeout`` bounds a dial, in seconds; ``best`` tells the best state that a node's link can
+    have.
 
     ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
     """
@@ -40,12 +41,12 @@ class Links:
         *,
         timeout: float,
         rng: Random,
-        to_be_left: Callable[[str], bool],
+        best: Callable[[str], LinkState],
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         if ssl_context is None and any(node.amqp.startswith("amqps:") for node in nodes):
             raise ValueError("amqps:// needs an ssl_context that verifies certificates")
-        self._to_be_left = to_be_left
+        self._best = best
         self._rng = rng
         self._dial = partial(
             Link.open, credentials=credentials, ssl_context=ssl_context, timeout=timeout
@@ -141,8 +142,7 @@ class Links:
         ]
 
     def _state(self, name: str) -> LinkState:
-        state = self._supervisors[name].state
-        return LinkState.DRAINING if state is LinkState.UP and self._to_be_left(name) else state
+        return worse(self._supervisors[name].state, self._best(name))
 
     def _supervisor(self, node: Node) -> Supervisor:
         return Supervisor(node, dial=self._dial, changed=self._tell, rng=self._rng)

@@ -17,17 +17,23 @@ class LinkState(StrEnum):
     """How a node's AMQP link serves, the best first.
 
     ``draining``: works, but is to be left. ``suspect``: stood still lately while it looked alive.
+    ``apart``: has lost the other nodes.
     ``blocked``: RabbitMQ reads nothing because of an alarm. ``down``: there is no link.
     """
 
     UP = "up"
     DRAINING = "draining"
     SUSPECT = "suspect"
+    APART = "apart"
     BLOCKED = "blocked"
     DOWN = "down"
 
 
 _PREFERENCE: Final = {state: rank for rank, state in enumerate(LinkState)}
+
+
+def worse(one: LinkState, other: LinkState) -> LinkState:
+    return max(one, other, key=_PREFERENCE.__getitem__)
 
 
 def place(key: str, nodes: tuple[str, ...], state: Callable[[str], LinkState]) -> str | None:

@@ -21,6 +21,7 @@ from broker.links import LinkReport, Links
 from broker.mender import Mender
 from broker.node import Node
 from broker.passage import Passage
+from broker.placing import LinkState
 from broker.topology import EXCHANGE, Topology
 
 
@@ -81,7 +82,8 @@ class Publication:
 class Publisher:
     """``timeout`` bounds a dial and a queue operation, in seconds; ``rng`` spreads the dials.
 
-    ``to_be_left`` tells of nodes whether they are; they serve on while there is no other.
+    ``best`` tells the best state that a node's link can have: one that is to be left serves on
+    while there is no other.
     ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
     """
 
@@ -93,7 +95,7 @@ class Publisher:
         *,
         timeout: float,
         rng: Random,
-        to_be_left: Callable[[str], bool] = lambda _: False,
+        best: Callable[[str], LinkState] = lambda _: LinkState.UP,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._links = Links(
@@ -101,7 +103,7 @@ class Publisher:
             credentials,
             timeout=timeout,
             rng=rng,
-            to_be_left=to_be_left,
+            best=best,
             ssl_context=ssl_context,
         )
         self._topology = topology

@@ -14,8 +14,10 @@ from typing import Final
 PULSE: Final = 0.5
 #: A node of which nothing is heard in so many looks, asked for a sign of life, hangs.
 SILENT: Final = 4
-#: One that confirms nothing in so many looks, though it is alive, may sit in a minority.
-STALLED: Final = 10
+#: One that confirms nothing in so many looks, though it is alive, may sit in a minority. More than
+#: it takes RabbitMQ to give up a node that hangs (``net_ticktime``): until then it confirms nothing
+#: that goes to a queue there too, and a new link would be no better.
+STALLED: Final = 24
 
 
 class Verdict(StrEnum):

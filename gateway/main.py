@@ -161,7 +161,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             topology,
             timeout=broker.dial_timeout,
             rng=rng,
-            to_be_left=balancer.is_to_be_left,
+            best=balancer.best_link,
             ssl_context=broker_tls,
         )
         publisher.start()

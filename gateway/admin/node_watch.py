@@ -10,7 +10,7 @@ from broker.placing import LinkState
 from gateway.events import Events, Kind
 
 #: A link in one of these is not published through.
-_LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT})
+_LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT, LinkState.APART})
 
 
 class NodeWatch:

@@ -243,7 +243,12 @@ def test_streams_leave_a_draining_node_in_order_and_nothing_fails(
     async def run() -> None:
         rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         publisher = Publisher(
-            nodes, credentials, TOPOLOGY, timeout=10, rng=rng, to_be_left=draining.__contains__
+            nodes,
+            credentials,
+            TOPOLOGY,
+            timeout=10,
+            rng=rng,
+            best=lambda name: LinkState.DRAINING if name in draining else LinkState.UP,
         )
         publisher.start()
         try:
@@ -338,7 +343,7 @@ def test_a_node_that_answers_but_confirms_nothing_is_left(
             # Two of the queue's three members hang, which node 1 does not know yet.
             cluster.pause_node(2)
             cluster.pause_node(3)
-            with pytest.raises(NotConfirmed, match="r1@localhost: nothing confirmed for 5 s"):
+            with pytest.raises(NotConfirmed, match="r1@localhost: nothing confirmed for 12 s"):
                 await publisher.publish(publication(room, "a"), 20)
             for number in (2, 3):
                 await asyncio.to_thread(cluster.kill_node, number)

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from broker.balancer import Balancer, Lease, NoNodeAvailable, UnknownNode
 from broker.node import DIAL_BACK_OFF, Health, Node, NodeState, Probe
+from broker.placing import LinkState
 
 
 class Clock:
@@ -186,6 +187,15 @@ def test_a_node_apart_is_left_until_it_has_found_the_others() -> None:
     assert {of.acquire().node.name for _ in range(4)} == {"r2"}
     assert of.is_to_be_left("r1")
     assert not of.is_to_be_left("unknown")
+    of.drain("r1")
+    of.drain("r2")
+    assert [of.best_link(name) for name in ("r1", "r2", "unknown")] == [
+        LinkState.APART,
+        LinkState.DRAINING,
+        LinkState.UP,
+    ]
+    of.resume("r1")
+    of.resume("r2")
     of.split(())
     assert not leases["r1"].leaving
     assert of.acquire().node.name == "r1"

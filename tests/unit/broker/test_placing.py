@@ -10,7 +10,7 @@ from broker import placing
 from broker.placing import LinkState
 
 KEYS = [f"acdm.mo.interact.public.{room}" for room in range(1, 601)]
-UP, DRAINING, SUSPECT, BLOCKED, DOWN = LinkState
+UP, DRAINING, SUSPECT, APART, BLOCKED, DOWN = LinkState
 NODES = ("r1", "r2", "r3")
 
 
@@ -46,6 +46,8 @@ def test_when_a_node_goes_only_its_streams_move_and_both_others_take_them() -> N
     [
         ((UP, DRAINING, SUSPECT), {"r1"}),
         ((DOWN, DRAINING, SUSPECT), {"r2"}),
+        ((APART, SUSPECT, DOWN), {"r2"}),
+        ((APART, BLOCKED, DOWN), {"r1"}),
         ((BLOCKED, SUSPECT, SUSPECT), {"r2", "r3"}),
         ((BLOCKED, DOWN, BLOCKED), {"r1", "r3"}),
         ((DOWN, DOWN, DOWN), {None}),

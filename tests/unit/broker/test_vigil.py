@@ -34,7 +34,7 @@ def test_a_node_that_lives_but_answers_no_publication_is_given_up() -> None:
     vigil = Vigil()
     looks = [signs(heard=n, answered=7, unanswered=2) for n in range(1, STALLED + 2)]
     verdicts = [vigil.look(each) for each in looks]
-    assert verdicts == [None] * STALLED + ["nothing confirmed for 5 s"]
+    assert verdicts == [None] * STALLED + ["nothing confirmed for 12 s"]
 
 
 def test_answers_to_others_and_an_empty_wire_begin_the_count_anew() -> None:

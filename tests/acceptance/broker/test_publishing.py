@@ -334,16 +334,16 @@ def test_what_is_scattered_passes_a_node_that_hangs_and_channels_that_it_stops(
     uvloop.run(run())
 
 
-def test_a_node_that_answers_but_confirms_nothing_is_left(
+def test_what_a_node_without_a_majority_holds_unconfirmed_fails_in_time(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
     async def run() -> None:
         async with publishing(nodes[:1], credentials) as publisher:
             await publisher.declare_private_queue(room)
-            # Two of the queue's three members hang, which node 1 does not know yet.
+            # Two of the queue's three members hang, which node 1 does not know yet. Then it pauses.
             cluster.pause_node(2)
             cluster.pause_node(3)
-            with pytest.raises(NotConfirmed, match="r1@localhost: nothing confirmed for 12 s"):
+            with pytest.raises(NotConfirmed, match="r1@localhost: "):
                 await publisher.publish(publication(room, "a"), 20)
             for number in (2, 3):
                 await asyncio.to_thread(cluster.kill_node, number)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -30,6 +31,8 @@ class Marking:
         self._delay = delay
         # A dict, because a set has no order.
         self._ids: dict[UUID, None] = {}
+        #: What the store was told while somebody reads it; None: nobody does.
+        self._told: set[UUID] | None = None
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
 
@@ -39,8 +42,18 @@ class Marking:
         return len(self._ids)
 
     def __contains__(self, message_id: object) -> bool:
-        """Confirmed, and the store does not know it yet."""
-        return message_id in self._ids
+        """Confirmed, and the store does not know it yet, or who reads it may not yet see it."""
+        return message_id in self._ids or (self._told is not None and message_id in self._told)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Somebody reads the store's outbox, one at a time: what it is told meanwhile may stand in
+        the answer all the same."""
+        self._told = set()
+        try:
+            yield
+        finally:
+            self._told = None
 
     def add(self, message_id: UUID) -> None:
         self._ids[message_id] = None
@@ -79,6 +92,8 @@ class Marking:
                 failures = 0
                 for message_id in batch:
                     del self._ids[message_id]
+                if self._told is not None:
+                    self._told.update(batch)
 
     async def _gather(self) -> None:
         if len(self._ids) >= BATCH:

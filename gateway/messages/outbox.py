@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
+from uuid import UUID
 
 from broker.backoff import BackOff
 from broker.publisher import NotConfirmed, Returned
@@ -257,24 +258,29 @@ class Outbox:
         self._waiters.answer(lane.stream, entry.seq)
 
     async def _read(self, lane: Lane, after: int, limit: int) -> None:
-        page = await self._page(lane.stream, after, limit)
+        page, done = await self._page(lane.stream, after, limit)
         lane.read(
             [self._entry(message) for message in page],
             complete=len(page) < limit,
             memory=self._share,
-            done=self._marking,
+            done=done,
         )
         # Who waits for what turned out not to be there looks in the store.
         self._waiters.answer_those(lane.stream, lambda seq: not lane.awaits(seq))
         self._advance(lane)
 
-    async def _page(self, stream: Stream, after: int, limit: int) -> Sequence[Message]:
+    async def _page(
+        self, stream: Stream, after: int, limit: int
+    ) -> tuple[Sequence[Message], set[UUID]]:
+        """What the store has, and the ids of those among it that are confirmed."""
         failures = 0
         while True:
             try:
                 # One at a time: a restart with thousands of streams must not hold a page of each.
                 async with self._one_read:
-                    return await self._store.unpublished_in(stream, after=after, limit=limit)
+                    with self._marking.reading():
+                        page = await self._store.unpublished_in(stream, after=after, limit=limit)
+                        return page, {each.id for each in page if each.id in self._marking}
             except StoreUnavailable as error:
                 failures += 1
                 _log.log(_level(failures), "%s: cannot be read on: %s", stream, error.detail)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from broker.publisher import NotConfirmed, Returned
 from broker.topology import Audience, Stream, Topology
+from gateway.domain.message import Message
 from gateway.messages.outbox import Outbox, OutboxLimits
 from tests.unit.messages.twins import (
     STREAM,
@@ -294,6 +295,31 @@ def test_a_confirm_is_not_forgotten_while_the_store_is_away() -> None:
         store.away = False
         await asyncio.sleep(3.0)
         assert outbox.depth == 0
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == [1]
+    assert store.outbox == {}
+
+
+def test_what_is_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again() -> None:
+    class SlowStore(StoreTwin):
+        async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
+            found = await super().unpublished_in(stream, after=after, limit=limit)
+            await asyncio.sleep(2.0)
+            return found
+
+    store, broker = SlowStore(), BrokerTwin()
+    new = message(1)
+    store.put([new])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.add([new])
+        assert await outbox.confirmed(new, within=1.0)
+        # Before it is marked: the look for strays does the same.
+        outbox.look_for(new.stream)
+        await asyncio.sleep(5.0)
         await outbox.close(within=1.0)
 
     run(main())

@@ -15,6 +15,8 @@ import aiormq
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
+from broker.amqperrors import AMQP_ERRORS, describe
+from broker.channels import Channels
 from broker.confirming import Confirming
 from broker.credentials import Credentials
 from broker.cuttable import GOODBYE, CuttableSocket
@@ -24,16 +26,6 @@ from broker.vigil import Signs
 
 #: Seconds between heart-beats, as agreed with RabbitMQ: it drops a silent gateway after twice that.
 HEARTBEAT: Final = 5
-#: Seconds that a worn channel's last messages have to be confirmed.
-RETIREMENT: Final = 10.0
-
-#: What aiormq raises when a connection or channel fails; RuntimeError is its "channel closed".
-AMQP_ERRORS: Final = (aiormq.AMQPError, OSError, RuntimeError)
-
-
-def describe(error: BaseException) -> str:
-    """The text of an exception of aiormq, some of which have none."""
-    return str(error) or type(error).__name__
 
 
 class LinkFailed(Exception):
@@ -45,11 +37,10 @@ class LinkFailed(Exception):
 
 
 class Link:
-    """A connection with one confirming channel, and one beside it. Make it with :meth:`open`.
+    """A connection with its channels. Make it with :meth:`open`.
 
-    ``channel`` is for publishing only: an error on a channel ends it, so everything else goes
-    through channels of its own. ``aside`` is for what must not wait: RabbitMQ 3.10 stops a whole
-    channel while it asks a quorum queue's leader on a node that hangs (``rabbit_fifo_client``).
+    ``channels`` are for publishing only: an error on a channel ends it, so everything else goes
+    through channels of its own. ``aside`` is for what must not wait, and needs no confirm.
     ``lost`` is the reason, once the link is gone.
     """
 
@@ -62,21 +53,17 @@ class Link:
         aside: Sending,
     ) -> None:
         self.node = node
-        self.channel = channel
+        self.channels = Channels(connection, channel)
         self.aside = aside
         self.lost: str | None = None
         #: Publications that wait for their answer.
         self.unanswered = 0
         self._answered = 0
-        self._worn = False
-        self._renewing = asyncio.Lock()
-        self._retiring: set[asyncio.Task[None]] = set()
         self._socket = socket
         self._connection = connection
         self._deadlines: set[asyncio.Timeout] = set()
         self._question: asyncio.Task[None] | None = None
         self._connection_closing: asyncio.Future[Any] = connection.closing
-        self._channel_closing: asyncio.Future[Any] = channel.closing
 
     @classmethod
     async def open(
@@ -129,54 +116,18 @@ class Link:
         """Publish on this channel and wait for the confirm.
 
         Raises :data:`AMQP_ERRORS`: ``PublishError`` if no queue takes it, ``DeliveryError`` for a
-        nack, which ends the use of the channel.
+        nack, which wears the channel out.
         """
         self.unanswered += 1
         try:
             await channel.publish(frames, message_id)
-        except aiormq.PublishError:
+        except (aiormq.PublishError, aiormq.DeliveryError):
             self._answered += 1
-            raise
-        except aiormq.DeliveryError:
-            self._answered += 1
-            # A channel that meets a quorum queue without a leader refuses everything for that queue
-            # from then on, also when there is one again (RabbitMQ 3.10.8); a new channel is fine.
-            self._worn = self._worn or channel is self.channel
             raise
         else:
             self._answered += 1
         finally:
             self.unanswered -= 1
-
-    async def fresh(self) -> Confirming:
-        """The channel for what is published next; at once, without a turn of the loop, if it is not
-        worn by a nack.
-
-        Raises :data:`AMQP_ERRORS`.
-        """
-        if self._worn:
-            async with self._renewing:
-                if self._worn:
-                    await self._renew()
-        return self.channel
-
-    async def _renew(self) -> None:
-        channel = Confirming(await self._connection.channel())
-        retiring = asyncio.create_task(self._retire(self.channel))
-        self._retiring.add(retiring)
-        retiring.add_done_callback(self._retiring.discard)
-        self._worn = False
-        self.channel = channel
-        self._channel_closing = channel.closing
-
-    async def _retire(self, channel: Confirming) -> None:
-        """Close a channel when the rest of its messages are confirmed."""
-        await channel.settled(within=RETIREMENT)
-        try:
-            await channel.close()
-        except AMQP_ERRORS:
-            # The connection has ended: ended() tells why.
-            return
 
     async def new_channel(self) -> AbstractChannel:
         """A channel that may fail without harm to publishing. Raises :data:`AMQP_ERRORS`."""
@@ -197,7 +148,7 @@ class Link:
 
     async def ended(self, *, within: float) -> str | None:
         """Why aiormq gave the connection or the channel up, or None: not so in that time."""
-        endings = (self._connection_closing, self._channel_closing, self.aside.closing)
+        endings = (self._connection_closing, self.channels.closing, self.aside.closing)
         await asyncio.wait(endings, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         for ending in endings:
             if ending.done():
@@ -239,7 +190,7 @@ class Link:
         await asyncio.wait({closing}, timeout=GOODBYE)
         self._socket.cut()
         await closing
-        await asyncio.gather(*self._retiring, *filter(None, [self._question]))
+        await asyncio.gather(*self.channels.retiring(), *filter(None, [self._question]))
 
 
 def _expire(deadline: asyncio.Timeout) -> None:

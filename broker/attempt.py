@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from broker.amqp import AMQP_ERRORS, Link, describe
+from broker.amqp import Link
+from broker.amqperrors import AMQP_ERRORS, describe
+from broker.confirming import Confirming
 from broker.links import Links
 
 
@@ -21,7 +23,8 @@ class Attempt:
     async def find(self, key: str) -> Link:
         """The link for this routing key, as soon as there is one that can be published on.
 
-        Without a turn of the loop if there is one now. Raises :data:`broker.amqp.AMQP_ERRORS`.
+        Without a turn of the loop if there is one now. Raises
+        :data:`broker.amqperrors.AMQP_ERRORS`.
         """
         while (link := self._links.place(key)) is None:
             await self._links.changed()
@@ -31,6 +34,12 @@ class Attempt:
             link.ends(self._deadline)
         await link.ready()
         return link
+
+    async def channel(self, key: str) -> tuple[Link, Confirming]:
+        """Where the stream with this routing key belongs now; as :meth:`find`."""
+        link = await self.find(key)
+        home = self._links.home(key) == link.node.name
+        return link, await link.channels.take(key, home=home)
 
     def release(self) -> None:
         if self.link is not None:

@@ -22,6 +22,16 @@ class Confirming(Sending):
     def __init__(self, channel: AbstractChannel) -> None:
         super().__init__(channel)
         self.closing.add_done_callback(self._fail)
+        self._refused = False
+
+    @property
+    def worn(self) -> bool:
+        """Whether it is to be replaced.
+
+        A channel that meets a quorum queue without a leader refuses everything for that queue from
+        then on, also when there is one again (RabbitMQ 3.10.8); a new channel is fine.
+        """
+        return self._refused or self.closing.done()
 
     async def publish(self, frames: bytes, message_id: str) -> None:
         """Send a message, in the order of the calls, and wait for the confirm.
@@ -40,6 +50,9 @@ class Confirming(Sending):
         self.send(frames)
         try:
             await confirmation
+        except aiormq.DeliveryError:
+            self._refused = True
+            raise
         finally:
             channel.message_id_delivery_tag.pop(message_id, None)
 

@@ -12,7 +12,7 @@ from random import Random
 from broker.amqp import Link, LinkFailed
 from broker.credentials import Credentials
 from broker.node import Node
-from broker.placing import LinkState, place, worse
+from broker.placing import LinkState, home, place, worse
 from broker.supervisor import Supervisor
 
 
@@ -91,6 +91,10 @@ class Links:
         """The link for this routing key now; None: there is no link at all."""
         name = place(key, self._names, self._state)
         return None if name is None else self._supervisors[name].link
+
+    def home(self, key: str) -> str:
+        """The name of the node that takes this routing key while all work."""
+        return home(key, self._names)
 
     @property
     def standing(self) -> dict[str, Link]:

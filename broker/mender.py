@@ -21,7 +21,8 @@ import aiormq
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ConnectionInternalError
 
-from broker.amqp import AMQP_ERRORS, Link, LinkFailed, describe
+from broker.amqp import Link, LinkFailed
+from broker.amqperrors import AMQP_ERRORS, describe
 from broker.background import background
 from broker.links import Links
 from broker.passage import Passage

@@ -32,12 +32,11 @@ class Passage:
         """Take a place on the channel where the stream belongs now; give it back by :meth:`leave`.
 
         Without a turn of the loop if the stream has nothing unanswered elsewhere. Raises
-        :data:`broker.amqp.AMQP_ERRORS`.
+        :data:`broker.amqperrors.AMQP_ERRORS`.
         """
         try:
             while True:
-                link = await attempt.find(key)
-                channel = await link.fresh()
+                link, channel = await attempt.channel(key)
                 if not self._unanswered or channel is self._channel:
                     self._channel = channel
                     self._unanswered += 1

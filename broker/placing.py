@@ -49,6 +49,11 @@ def place(key: str, nodes: tuple[str, ...], state: Callable[[str], LinkState]) -
     return chosen
 
 
+def home(key: str, nodes: tuple[str, ...]) -> str:
+    """The node for a routing key while every link is up."""
+    return _ranked(key, nodes)[0]
+
+
 @lru_cache(maxsize=4096)
 def _ranked(key: str, nodes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(nodes, key=lambda name: _weight(key, name), reverse=True))

@@ -42,7 +42,7 @@ class Sending:
         self._turn.append(frames)
 
     async def close(self) -> None:
-        """Raises :data:`broker.amqp.AMQP_ERRORS`."""
+        """Raises :data:`broker.amqperrors.AMQP_ERRORS`."""
         await self._channel.close()
 
     def _flush(self) -> None:

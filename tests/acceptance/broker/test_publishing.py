@@ -14,6 +14,7 @@ import pika
 import pytest
 import uvloop
 
+from broker.channels import slot
 from broker.credentials import Credentials
 from broker.node import Node
 from broker.placing import LinkState
@@ -330,6 +331,44 @@ def test_what_is_scattered_passes_a_node_that_hangs_and_channels_that_it_stops(
                     while channel.queue_declare(queue, passive=True).method.message_count < 4:  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
             await asyncio.to_thread(cluster.kill_node, number)
+
+    uvloop.run(run())
+
+
+def test_a_queue_whose_leader_hangs_stops_no_other_stream_that_has_moved(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            await stands(publisher)
+            home = node_of(publisher, room)
+            assert home is not None
+            hanging = int(home[1 : home.index("@")])
+            stopped = slot(publication(room, "").routing_key, home=False)
+            others = [
+                other
+                for other in range(room + 1, room + 100)
+                if node_of(publisher, other) == home
+                and slot(publication(other, "").routing_key, home=False) != stopped
+            ][:5]
+            # A queue's leader is where it is declared.
+            for number, rooms in ((hanging, [room]), (hanging % 3 + 1, others)):
+                with amqp(cluster, cluster.node(number)) as channel:
+                    for queue in map(TOPOLOGY.private_queue, rooms):
+                        channel.queue_declare(
+                            queue.name, durable=True, arguments=dict(queue.arguments)
+                        )
+                        channel.queue_bind(queue.name, "amq.topic", queue.binding_key)
+            cluster.pause_node(hanging)
+            while node_of(publisher, room) == home:
+                with suppress(NotConfirmed):
+                    await publisher.publish(publication(room, "a"), 0.1)
+            # Its channel stops here, unless there is a new leader already.
+            with suppress(NotConfirmed):
+                await publisher.publish(publication(room, "b"), 0.1)
+            for other in others:
+                await publisher.publish(publication(other, "c"), 3)
+            await asyncio.to_thread(cluster.kill_node, hanging)
 
     uvloop.run(run())
 

@@ -15,9 +15,6 @@ class TwinLink:
     def __init__(self) -> None:
         self.channel = cast("Confirming", object())
 
-    async def fresh(self) -> Confirming:
-        return self.channel
-
 
 class TwinAttempt:
     """Finds the link that is set."""
@@ -25,8 +22,8 @@ class TwinAttempt:
     def __init__(self, link: TwinLink) -> None:
         self.link = link
 
-    async def find(self, key: str) -> Link:
-        return cast("Link", self.link)
+    async def channel(self, key: str) -> tuple[Link, Confirming]:
+        return cast("Link", self.link), self.link.channel
 
 
 async def enter(passage: Passage, link: TwinLink) -> Confirming:

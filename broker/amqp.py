@@ -148,13 +148,16 @@ class Link:
 
     async def ended(self, *, within: float) -> str | None:
         """Why aiormq gave the connection or the channel up, or None: not so in that time."""
-        endings = (self._connection_closing, self.channels.closing, self.aside.closing)
-        await asyncio.wait(endings, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-        for ending in endings:
+        await asyncio.wait(self._endings(), timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        # Looked for anew: a channel that is replaced meanwhile is closed, and nothing has ended.
+        for ending in self._endings():
             if ending.done():
                 error = None if ending.cancelled() else ending.exception()
                 return "the connection was closed" if error is None else describe(error)
         return None
+
+    def _endings(self) -> tuple[asyncio.Future[Any], ...]:
+        return self._connection_closing, self.channels.closing, self.aside.closing
 
     def ask(self) -> None:
         """Make the node show a sign of life, if it can; one question at a time."""

@@ -11,14 +11,14 @@ def text(verdict: Verdict) -> str:
     """What was seen, what each kind of fault cost, and every rule that was broken."""
     lines = [", ".join(f"{name}: {number}" for name, number in sorted(verdict.counts.items())), ""]
     lines.append(
-        f"{'during':18}{'faults':>7}{'topic p50/p99/max s':>24}{'queue p50/p99/max s':>24}"
-        f"{'POST p50/p99/max s':>24}{'failed':>7}{'closed: topics':>15}{'queues':>7}{'tries':>6}"
+        f"{'during':18}{'faults':>7}{'topic p50/p99/max s':>26}{'queue p50/p99/max s':>26}"
+        f"{'POST p50/p99/max s':>26}{'failed':>7}{'closed: topics':>15}{'queues':>7}{'tries':>6}"
         f"{'lag s':>7}"
     )
     for name, costs in sorted(verdict.costs.items()):
         lines.append(
-            f"{name:18}{costs.faults:7}{_spread(costs.topic_delays):>24}"
-            f"{_spread(costs.queue_delays):>24}{_spread(costs.post_times):>24}"
+            f"{name:18}{costs.faults:7}{_spread(costs.topic_delays):>26}"
+            f"{_spread(costs.queue_delays):>26}{_spread(costs.post_times):>26}"
             f"{costs.failed_posts:7}{costs.topics_closed:15}{costs.queues_closed:7}"
             f"{costs.failed_attempts:6}{costs.longest_lag:7.2f}"
         )

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two rounds.
 ROUND: Final = 1.0
+#: No gateway lives for so many rounds.
+_DIGITS: Final = 16
 #: Milliseconds for which the broker keeps an echo that nobody takes.
 _EXPIRES_MS: Final = 10_000
 
@@ -71,7 +73,7 @@ class Echoes:
         del key
         round, _, node = message.body.decode(errors="replace").partition(" ")
         # Only a gateway may publish with this key; what is no echo is none.
-        if round.isdecimal():
+        if round.isdecimal() and len(round) < _DIGITS:
             self._hearing.heard(feed, node, int(round))
 
     def lost(self, feed: int) -> None:

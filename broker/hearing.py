@@ -44,8 +44,9 @@ class Hearing:
         self._heard = {key: last for key, last in self._heard.items() if key[0] != feed}
 
     def heard(self, feed: int, node: str, round: int) -> None:
-        """The feed has brought the echo of a round; in any order, any number of times."""
-        if feed in self._since:
+        """The feed has brought the echo of a round; in any order, any number of times. What was not
+        sent is not heard."""
+        if feed in self._since and node in self._through and round <= self._round:
             self._heard[feed, node] = max(round, self._heard.get((feed, node), 0))
 
     def apart(self, nodes: int) -> frozenset[str]:

@@ -91,11 +91,21 @@ def test_one_that_is_back_is_used_again() -> None:
     run(scenario())
 
 
-def test_a_lost_feed_and_what_is_no_echo_tell_nothing() -> None:
+def test_what_is_no_echo_tells_nothing() -> None:
     async def scenario() -> None:
         async with cluster() as of:
-            for body in (b"", b"x", b"\xff 1", b"7", b"-1 r1"):
+            of.apart = "r2"
+            for body in (b"", b"x", b"\xff 1", b"7", b"-1 r1", b"9" * 5000 + b" r2", b"99999 r2"):
                 of.echoes.arrived(0, KEY, Frame("MESSAGE", (), body))
+            await asyncio.sleep((MISSED + 2) * ROUND)
+            assert of.left == {"r2"}
+
+    run(scenario())
+
+
+def test_without_feeds_nothing_is_known() -> None:
+    async def scenario() -> None:
+        async with cluster() as of:
             of.apart = "r2"
             of.echoes.lost(0)
             of.echoes.lost(1)

@@ -16,6 +16,7 @@ from zlib import crc32
 import aiormq
 
 from broker.amqperrors import AMQP_ERRORS
+from broker.background import background
 from broker.confirming import Confirming
 
 #: Channels for streams that belong to other nodes, made as they are needed.
@@ -66,7 +67,7 @@ class Channels:
     async def _renew(self, place: int) -> Confirming:
         channel = Confirming(await self._connection.channel())
         if place in self._open:
-            task = asyncio.create_task(_retire(self._open[place]))
+            task = background(_retire(self._open[place]), "a channel that retires")
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         self._open[place] = channel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from broker.background import background
@@ -19,8 +20,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two rounds.
 ROUND: Final = 1.0
-#: No gateway lives for so many rounds.
-_DIGITS: Final = 16
 #: Milliseconds for which the broker keeps an echo that nobody takes.
 _EXPIRES_MS: Final = 10_000
 
@@ -28,10 +27,7 @@ _EXPIRES_MS: Final = 10_000
 class Publisher(Protocol):
     """See :class:`broker.publisher.Publisher`."""
 
-    @property
-    def standing(self) -> list[str]: ...
-
-    def send(self, node: str, publication: Publication) -> None: ...
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]: ...
 
 
 class Echoes:
@@ -73,7 +69,7 @@ class Echoes:
         del key
         round, _, node = message.body.decode(errors="replace").partition(" ")
         # Only a gateway may publish with this key; what is no echo is none.
-        if round.isdecimal() and len(round) < _DIGITS:
+        with suppress(ValueError):
             self._hearing.heard(feed, node, int(round))
 
     def lost(self, feed: int) -> None:
@@ -100,10 +96,10 @@ class Echoes:
             self._doubt()
 
     def _send(self) -> None:
-        nodes = self._publisher.standing
-        round = self._hearing.begin(nodes)
-        for node in nodes:
-            echo = Publication(
+        round = self._hearing.begin()
+
+        def echo(node: str) -> Publication:
+            return Publication(
                 self.key,
                 f"{round} {node}".encode(),
                 message_id=f"{round} {node}",
@@ -111,4 +107,5 @@ class Echoes:
                 expiration_ms=_EXPIRES_MS,
                 content_type="text/plain",
             )
-            self._publisher.send(node, echo)
+
+        self._hearing.sent(self._publisher.scatter(echo))

@@ -30,11 +30,14 @@ class Hearing:
         #: The last round that a feed has brought from a node.
         self._heard: dict[tuple[int, str], int] = {}
 
-    def begin(self, through: Iterable[str]) -> int:
-        """A round goes out through these nodes now; its number."""
+    def begin(self) -> int:
+        """A round goes out now; its number."""
         self._round += 1
-        self._through = {node: self._through.get(node, self._round) for node in through}
         return self._round
+
+    def sent(self, through: Iterable[str]) -> None:
+        """This round went out through these nodes."""
+        self._through = {node: self._through.get(node, self._round) for node in through}
 
     def stands(self, feed: int) -> None:
         self._since[feed] = self._round
@@ -46,7 +49,7 @@ class Hearing:
     def heard(self, feed: int, node: str, round: int) -> None:
         """The feed has brought the echo of a round; in any order, any number of times. What was not
         sent is not heard."""
-        if feed in self._since and node in self._through and round <= self._round:
+        if feed in self._since and node in self._through and 0 < round <= self._round:
             self._heard[feed, node] = max(round, self._heard.get((feed, node), 0))
 
     def apart(self, nodes: int) -> frozenset[str]:

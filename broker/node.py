@@ -100,6 +100,11 @@ class NodeState:
     probe: Probe | None = None
 
     @property
+    def problem(self) -> str | None:
+        """What is wrong with the node, or None. A drain is nothing wrong."""
+        return APART if self.apart else self.why_out
+
+    @property
     def to_be_left(self) -> bool:
         """Whether the connections it has are to go elsewhere, one after the other."""
         return self.draining or self.apart

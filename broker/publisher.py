@@ -190,26 +190,19 @@ class Publisher:
                 del self._passages[key]
             self._in_flight.discard(id)
 
-    def scatter(self, publication: Publication) -> None:
-        """Publish through every node at once, whatever becomes of it.
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
+        """Publish through every node at once, whatever becomes of it; the names of the nodes.
 
-        It may come once from each, and in no order with anything else, but no node that hangs
-        holds it up.
+        ``through`` gives what goes through the node of a name. It comes in no order with anything
+        else, but past all that waits, and no node that hangs holds up the others.
         """
-        for node in self.standing:
-            self.send(node, publication)
-
-    @property
-    def standing(self) -> list[str]:
-        """The nodes through which something can be published now."""
-        return list(self._links.standing)
-
-    def send(self, node: str, publication: Publication) -> None:
-        """Publish through a node that stands, whatever becomes of it; past all that waits there."""
-        channel = self._links.standing[node].aside
-        channel.send(
-            publication.frames(channel.number, frame_max=channel.frame_max, mandatory=False)
-        )
+        standing = self._links.standing
+        for node, link in standing.items():
+            channel = link.aside
+            channel.send(
+                through(node).frames(channel.number, frame_max=channel.frame_max, mandatory=False)
+            )
+        return list(standing)
 
     async def declare_private_queue(self, room: int) -> None:
         """Make sure that the room's private queue exists and is bound; any number of times.

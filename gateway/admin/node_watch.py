@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from broker.links import LinkReport
-from broker.node import APART, Health, NodeState
+from broker.node import NodeState
 from broker.placing import LinkState
 from gateway.events import Events, Kind
 
@@ -32,12 +32,7 @@ class NodeWatch:
     def look(self) -> None:
         """A node is out until it is healthy again, however often it is tried in between."""
         nodes = [
-            (
-                state.node.name,
-                state.apart or state.health is not Health.HEALTHY,
-                APART if state.apart else state.why_out,
-            )
-            for state in self._nodes()
+            (state.node.name, state.problem is not None, state.problem) for state in self._nodes()
         ]
         for node, out, why in _changed(nodes, self._out):
             if out:

@@ -75,7 +75,7 @@ class Publisher(Protocol):
 
 
 class WidePublisher(Publisher, Protocol):
-    def scatter(self, publication: Publication) -> None:
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
         """Through every node at once, whatever becomes of it."""
         ...
 
@@ -164,7 +164,8 @@ class Bus:
     def urge(self, kind: str, payload: Mapping[str, Any]) -> None:
         """As :meth:`tell`, past all that waits and past nodes that hang; dear, so for what is of
         use in the next moment only."""
-        self._publisher.scatter(self._sealed(uuid4().hex, kind, payload))
+        sealed = self._sealed(uuid4().hex, kind, payload)
+        self._publisher.scatter(lambda _: sealed)
         self.counts["sent"] += 1
 
     def on(self, kind: str, handler: Handler) -> None:

@@ -325,7 +325,8 @@ def test_what_is_scattered_passes_a_node_that_hangs_and_channels_that_it_stops(
                 with suppress(NotConfirmed):
                     await publisher.publish(publication(room, "b"), 0.1)
                 for each in ("1", "2"):
-                    publisher.scatter(Publication(key, b"x", each, persistent=False))
+                    hint = Publication(key, b"x", each, persistent=False)
+                    publisher.scatter(lambda _, hint=hint: hint)  # type: ignore[misc]
                 async with asyncio.timeout(2):
                     # Twice each: by both nodes that go on.
                     while channel.queue_declare(queue, passive=True).method.message_count < 4:  # noqa: ASYNC110

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -56,15 +56,8 @@ class BrokerTwin:
             raise NotConfirmed("nobody is there")
         self.published.append(publication)
 
-    def scatter(self, publication: Publication) -> None:
-        self.published.append(publication)
-
-    @property
-    def standing(self) -> list[str]:
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
         return []
-
-    def send(self, node: str, publication: Publication) -> None:
-        raise AssertionError("no node stands")
 
     async def declare_private_queue(self, room: int) -> None:
         if self.away:

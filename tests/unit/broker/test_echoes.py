@@ -1,7 +1,7 @@
 """A node whose echoes come to nobody is left, until they come again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -26,7 +26,6 @@ class Cluster:
         self.balancer = Balancer(
             [Node(name, "ws://x/ws", "amqp://x") for name in NODES], clock=loop.time, rng=rng
         )
-        self.standing = NODES
         self.apart = ""
         self.doubts = 0
         self.echoes = Echoes(KEY, publisher=self, balancer=self.balancer, doubt=self.doubt)
@@ -36,13 +35,20 @@ class Cluster:
     def doubt(self) -> None:
         self.doubts += 1
 
-    def send(self, node: str, publication: Publication) -> None:
-        assert publication.routing_key == KEY
-        assert not publication.persistent
-        if node != self.apart:
-            message = Frame("MESSAGE", (), publication.body)
-            for feed in (0, 1):
-                self.echoes.arrived(feed, KEY, message)
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
+        for node in NODES:
+            publication = through(node)
+            assert publication.routing_key == KEY
+            assert not publication.persistent
+            if node != self.apart:
+                self.arrive(Frame("MESSAGE", (), publication.body))
+        return NODES
+
+    def arrive(self, message: Frame) -> None:
+        # Never before the publisher has returned.
+        loop = asyncio.get_running_loop()
+        for feed in (0, 1):
+            loop.call_soon(self.echoes.arrived, feed, KEY, message)
 
     @property
     def left(self) -> set[str]:

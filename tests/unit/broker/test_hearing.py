@@ -18,7 +18,8 @@ def go_on(
     through: Iterable[str] = NODES,
 ) -> None:
     for _ in range(rounds):
-        number = hearing.begin(through)
+        number = hearing.begin()
+        hearing.sent(through)
         for feed, nodes in brings.items():
             for node in nodes:
                 hearing.heard(feed, node, number)
@@ -116,7 +117,8 @@ def test_without_a_feed_nothing_is_known() -> None:
 def test_echoes_count_late_twice_and_out_of_order() -> None:
     of = hearing(0)
     for _ in range(20):
-        of.begin(NODES)
+        of.begin()
+        of.sent(NODES)
     for node in NODES:
         for number in (19, 3, 19):
             of.heard(0, node, number)

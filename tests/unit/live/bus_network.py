@@ -44,10 +44,12 @@ class Network:
         assert not publication.persistent
         self._bring(publication)
 
-    def scatter(self, publication: Publication) -> None:
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
         self.scattered += 1
-        if not self.away:
-            asyncio.get_running_loop().call_later(self.latency, self._bring, publication)
+        if self.away:
+            return []
+        asyncio.get_running_loop().call_later(self.latency, self._bring, through("r1"))
+        return ["r1"]
 
     def _bring(self, publication: Publication) -> None:
         message = Frame("MESSAGE", (("subscription", "1"),), publication.body)

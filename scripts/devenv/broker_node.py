@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -160,6 +161,15 @@ class Node:
         if not 200 <= response.status < 300:
             return None
         return json.loads(text) if text else {}
+
+    def control(self, *arguments: str) -> None:
+        """Run ``rabbitmqctl`` on this node. Raises ``subprocess.CalledProcessError``."""
+        subprocess.run(
+            [sbin() / "rabbitmqctl", "-n", self.name, *arguments],
+            env=self.environment(),
+            check=True,
+            capture_output=True,
+        )
 
     def log_tail(self) -> str:
         """The last lines it wrote: its log, or what it said before it had one."""

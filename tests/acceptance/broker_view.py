@@ -1,6 +1,5 @@
 """The cluster seen without the gateway: pika and the management API as independent witnesses."""
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import Any, TypeVar
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
-from devenv.broker_node import Node, sbin
+from devenv.broker_node import Node
 from devenv.cluster import Cluster
 
 EXCHANGE = "amq.topic"
@@ -97,12 +96,7 @@ def forget_feeds(node: Node) -> None:
         ' binary:match(Queue, <<"interact.private.">>) =:= nomatch end',
         "[ets:delete_object(T, B) || B <- ets:tab2list(T), Mine(B)].",
     )
-    subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
-        [sbin() / "rabbitmqctl", "-n", node.name, "eval", ", ".join(lines)],
-        env=node.environment(),
-        check=True,
-        capture_output=True,
-    )
+    node.control("eval", ", ".join(lines))
 
 
 def waiting(cluster: Cluster, queue: str) -> int:

@@ -171,6 +171,10 @@ class GatewayProcess:
         """Bytes of resident memory."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
+    def avoids(self, node: str) -> bool:
+        """Whether it gives the broker node of this name, `r1` …, no connection now."""
+        return f'gateway_node_available{{node="{node}"}} 0.0' in self.metrics().splitlines()
+
     def metrics(self) -> str:
         """What Prometheus would read from the internal listener."""
         connection = HTTPConnection("127.0.0.1", self.internal_port, timeout=10)

@@ -92,7 +92,7 @@ def test_a_paused_node_is_noticed_and_left(start_gateway: StartGateway, cluster:
     gateway = start_gateway(extra=_RELAYS, broker=_QUICK, tail=_RULE)
     with ExitStack() as stack:
         stack.enter_context(_paused(cluster, "r3"))
-        wait_for(lambda: _is_out(gateway, "r3"))
+        wait_for(lambda: gateway.avoids("r3"))
         began = time.monotonic()
         for _ in range(4):
             robot = stack.enter_context(connected(gateway, "robot", "service"))
@@ -110,11 +110,6 @@ def _paused(cluster: Cluster, node: str) -> Iterator[None]:
         yield
     finally:
         cluster.kill_node(number)
-
-
-def _is_out(gateway: GatewayProcess, node: str) -> bool:
-    lines = gateway.metrics().splitlines()
-    return f'gateway_node_available{{node="{node}"}} 0.0' in lines
 
 
 def test_a_client_of_a_paused_node_is_told_to_come_back(

@@ -57,16 +57,12 @@ def test_a_node_that_has_lost_the_others_is_left_and_nothing_is_missed(
             heard = [wait_for(paul.message).json["body"] for _ in rooms]
             assert sorted(heard) == sorted(rooms)
             for gateway in gateways:
-                wait_for(partial(_is_left, gateway, "r3"))
+                wait_for(partial(gateway.avoids, "r3"))
         finally:
             cluster.kill_node(3)
             cluster.start()
         for gateway in gateways:
-            wait_for(partial(_is_left, gateway, "r3"), wanted=operator.not_)
-
-
-def _is_left(gateway: GatewayProcess, node: str) -> bool:
-    return f'gateway_node_available{{node="{node}"}} 0.0' in gateway.metrics()
+            wait_for(partial(gateway.avoids, "r3"), wanted=operator.not_)
 
 
 def test_what_a_killed_gateway_has_answered_the_other_publishes_in_order(

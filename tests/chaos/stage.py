@@ -1,12 +1,10 @@
 """The servers of a run, and how each fault is done to them and undone."""
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from devenv.broker_node import sbin
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 from devenv.postgres import Postgres
@@ -98,9 +96,4 @@ class Stage:
         # RabbitMQ 3.10 writes the names of a quorum queue's members to disk every three minutes;
         # when all nodes are killed before, the queue may never have a leader again.
         for node in self._cluster.nodes:
-            subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
-                [sbin() / "rabbitmqctl", "-n", node.name, "eval", _WRITE_DOWN],
-                env=node.environment(),
-                check=True,
-                capture_output=True,
-            )
+            node.control("eval", _WRITE_DOWN)

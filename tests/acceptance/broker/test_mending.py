@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
 from collections.abc import Callable
 from random import Random
 
@@ -17,7 +16,6 @@ from broker.credentials import Credentials
 from broker.node import Node
 from broker.publisher import NotConfirmed, Publication, Publisher
 from broker.topology import Audience, Stream, Topology
-from devenv.broker_node import sbin
 from devenv.cluster import Cluster
 
 pytestmark = pytest.mark.cluster
@@ -35,19 +33,8 @@ def lose_members(cluster: Cluster, room: int) -> None:
     """Two of three, with their logs: as when the nodes are killed right after the declaration."""
     server = f"{{'%2F_{TOPOLOGY.private_queue(room).name}', node()}}"
     for number in (2, 3):
-        node = cluster.node(number)
-        subprocess.run(  # noqa: S603 - our own cluster's tool
-            [
-                sbin() / "rabbitmqctl",
-                "-n",
-                node.name,
-                "eval",
-                f"ok = ra:force_delete_server(quorum_queues, {server}).",
-            ],
-            env=node.environment(),
-            check=True,
-            capture_output=True,
-        )
+        kill = f"ok = ra:force_delete_server(quorum_queues, {server})."
+        cluster.node(number).control("eval", kill)
 
 
 async def published_at_last(publisher: Publisher, message: Publication, *, within: float) -> None:

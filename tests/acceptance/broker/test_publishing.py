@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -27,7 +26,6 @@ from broker.publisher import (
     Returned,
 )
 from broker.topology import Audience, Stream, Topology
-from devenv.broker_node import sbin
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp
 
@@ -81,12 +79,34 @@ def node_of(publisher: Publisher, room: int) -> str | None:
     return publisher.node_of(publication(room, "").routing_key)
 
 
-async def number_of_its_node(publisher: Publisher, room: int) -> int:
-    await publisher.declare_private_queue(room)
-    await stands(publisher)
+def home_of(publisher: Publisher, room: int) -> int:
+    """The number of the node that the room's public stream is published through now."""
     node = node_of(publisher, room)
     assert node is not None
     return int(node[1 : node.index("@")])
+
+
+def declare_at(cluster: Cluster, number: int, *rooms: int) -> None:
+    """Private queues with their leaders on this node: that is where they are declared."""
+    with amqp(cluster, cluster.node(number)) as channel:
+        for queue in map(TOPOLOGY.private_queue, rooms):
+            channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
+            channel.queue_bind(queue.name, "amq.topic", queue.binding_key)
+
+
+async def stop_at_a_leader_that_hangs(publisher: Publisher, room: int, hanging: int) -> None:
+    """Have the room's stream move, and its new channel stop, unless there is a new leader."""
+    while home_of(publisher, room) == hanging:
+        with suppress(NotConfirmed):
+            await publisher.publish(publication(room, "a"), 0.1)
+    with suppress(NotConfirmed):
+        await publisher.publish(publication(room, "b"), 0.1)
+
+
+async def number_of_its_node(publisher: Publisher, room: int) -> int:
+    await publisher.declare_private_queue(room)
+    await stands(publisher)
+    return home_of(publisher, room)
 
 
 def test_a_confirmed_message_is_in_the_rooms_queue_with_all_it_carries(
@@ -303,27 +323,17 @@ def test_what_is_scattered_passes_a_node_that_hangs_and_channels_that_it_stops(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
     key = TOPOLOGY.gateways_key
-    private = TOPOLOGY.private_queue(room)
 
     async def run() -> None:
         async with publishing(nodes, credentials) as publisher:
             await stands(publisher)
-            number = await number_of_its_node(publisher, room)
-            await publisher.delete_private_queue(room)
-            with amqp(cluster, cluster.node(number)) as channel:
-                # Its leader is where it is declared.
-                channel.queue_declare(private.name, durable=True, arguments=dict(private.arguments))
-                channel.queue_bind(private.name, "amq.topic", private.binding_key)
+            number = home_of(publisher, room)
+            declare_at(cluster, number, room)
             with amqp(cluster, cluster.node(number % 3 + 1)) as channel:
                 queue = channel.queue_declare("", exclusive=True).method.queue
                 channel.queue_bind(queue, "amq.topic", key)
                 cluster.pause_node(number)
-                while node_of(publisher, room) == f"r{number}@localhost":
-                    with suppress(NotConfirmed):
-                        await publisher.publish(publication(room, "a"), 0.1)
-                # The channel that it comes on now stops, unless there is a new leader already.
-                with suppress(NotConfirmed):
-                    await publisher.publish(publication(room, "b"), 0.1)
+                await stop_at_a_leader_that_hangs(publisher, room, number)
                 for each in ("1", "2"):
                     hint = Publication(key, b"x", each, persistent=False)
                     publisher.scatter(lambda _, hint=hint: hint)  # type: ignore[misc]
@@ -342,31 +352,19 @@ def test_a_queue_whose_leader_hangs_stops_no_other_stream_that_has_moved(
     async def run() -> None:
         async with publishing(nodes, credentials) as publisher:
             await stands(publisher)
-            home = node_of(publisher, room)
-            assert home is not None
-            hanging = int(home[1 : home.index("@")])
+            hanging = home_of(publisher, room)
             stopped = slot(publication(room, "").routing_key, home=False)
             others = [
                 other
                 for other in range(room + 1, room + 100)
-                if node_of(publisher, other) == home
+                if home_of(publisher, other) == hanging
                 and slot(publication(other, "").routing_key, home=False) != stopped
             ][:5]
-            # A queue's leader is where it is declared.
-            for number, rooms in ((hanging, [room]), (hanging % 3 + 1, others)):
-                with amqp(cluster, cluster.node(number)) as channel:
-                    for queue in map(TOPOLOGY.private_queue, rooms):
-                        channel.queue_declare(
-                            queue.name, durable=True, arguments=dict(queue.arguments)
-                        )
-                        channel.queue_bind(queue.name, "amq.topic", queue.binding_key)
+            assert len(others) == 5
+            declare_at(cluster, hanging, room)
+            declare_at(cluster, hanging % 3 + 1, *others)
             cluster.pause_node(hanging)
-            while node_of(publisher, room) == home:
-                with suppress(NotConfirmed):
-                    await publisher.publish(publication(room, "a"), 0.1)
-            # Its channel stops here, unless there is a new leader already.
-            with suppress(NotConfirmed):
-                await publisher.publish(publication(room, "b"), 0.1)
+            await stop_at_a_leader_that_hangs(publisher, room, hanging)
             for other in others:
                 await publisher.publish(publication(other, "c"), 3)
             await asyncio.to_thread(cluster.kill_node, hanging)
@@ -427,12 +425,7 @@ def test_under_an_alarm_publications_wait_and_the_connection_stays(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
     def watermark(value: str) -> None:
-        subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
-            [sbin() / "rabbitmqctl", "-n", "r1@localhost", "set_vm_memory_high_watermark", value],
-            env=cluster.node(1).environment(),
-            check=True,
-            capture_output=True,
-        )
+        cluster.node(1).control("set_vm_memory_high_watermark", value)
 
     async def run() -> None:
         async with publishing(nodes, credentials) as publisher:

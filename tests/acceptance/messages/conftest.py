@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from broker.credentials import Credentials
 from broker.node import Node
 from broker.topology import Topology
-from devenv.broker_node import sbin
 from devenv.cluster import Cluster
 
 _LAST = b"last"
@@ -48,12 +46,7 @@ def write_down_queues(cluster: Cluster) -> Callable[[], None]:
 
     def write() -> None:
         for node in cluster.nodes:
-            subprocess.run(  # noqa: S603 - our own cluster's tool, constant arguments
-                [sbin() / "rabbitmqctl", "-n", node.name, "eval", _WRITE_DOWN],
-                env=node.environment(),
-                check=True,
-                capture_output=True,
-            )
+            node.control("eval", _WRITE_DOWN)
 
     return write
 

@@ -180,6 +180,18 @@ class Store(_Table):
         return value
 
 
+class Messages(_Table):
+    """``host_types``: types that a room's hosts alone may send."""
+
+    host_types: tuple[Name, ...] = (
+        "poll",
+        "poll-closed",
+        "answer",
+        "hand-taken",
+        "question-done",
+    )
+
+
 class History(_Table):
     keep_days: PositiveInt | None = None
 
@@ -276,6 +288,7 @@ class Config(BaseSettings):
     server: Server = Server()
     broker: Broker
     store: Store = Store()
+    messages: Messages = Messages()
     history: History = History()
     auth: Auth
     access: tuple[Access, ...] = ()

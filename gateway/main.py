@@ -326,6 +326,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         pipeline,
         permissions,
         rates=post_rate,
+        host_types=config.messages.host_types,
         clock=_now,
     )
     events = Events(clock=time.time)

@@ -88,6 +88,7 @@ class Reloadable:
             self._access: ["access"],
             self._tokens: ["auth.jwt"],
             self._limits: [f"limits.{name}" for name in _LIMITS],
+            self._host_types: ["messages.host_types"],
             self._log: ["log.format", "log.level"],
         }
 
@@ -119,6 +120,12 @@ class Reloadable:
             self.live.registry.per_user = limits.connections_per_user
             self.live.frame_bytes = limits.frame_bytes
             self.live.subscriptions = limits.subscriptions
+
+        return put_in_force
+
+    def _host_types(self, new: Config) -> PutInForce:
+        def put_in_force() -> None:
+            self.services.intake.host_types = frozenset(new.messages.host_types)
 
         return put_in_force
 

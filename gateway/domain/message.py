@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from broker.topology import Stream
+from gateway.domain.room import MemberRole
 
 #: The type of what the gateway itself says about who is in a room; nobody else may send it.
 PRESENCE: Final = "presence"
@@ -34,7 +35,10 @@ def timestamp(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message that was accepted but has no number yet. ``body`` is any JSON value."""
+    """A message that was accepted but has no number yet. ``body`` is any JSON value.
+
+    ``role`` is what the sender is in the room as it is said.
+    """
 
     id: UUID
     stream: Stream
@@ -42,14 +46,21 @@ class Draft:
     sent_at: datetime
     type: str
     body: Any
+    role: MemberRole | None = None
 
     def numbered(self, seq: int | None) -> Message:
-        return Message(self.id, self.stream, seq, self.sender, self.sent_at, self.type, self.body)
+        return Message(
+            self.id, self.stream, seq, self.sender, self.sent_at, self.type, self.body, self.role
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``seq`` is 1, 2, 3 … per stream; None for an instant message."""
+    """``seq`` is 1, 2, 3 … per stream; None for an instant message.
+
+    ``role`` is what the sender was in the room when it was said, whatever they are now. None: the
+    gateway itself said it, or it was stored before roles were.
+    """
 
     id: UUID
     stream: Stream
@@ -58,6 +69,7 @@ class Message:
     sent_at: datetime
     type: str
     body: Any
+    role: MemberRole | None = None
 
     def encode(self) -> bytes:
         """The JSON as compact UTF-8.
@@ -67,9 +79,10 @@ class Message:
         """
         # Written out, because it happens for every message: less than half of a dict's time.
         audience, seq = self.stream.audience, "null" if self.seq is None else self.seq
+        role = "null" if self.role is None else f'"{self.role}"'
         text = (
             f'{{"id":"{self.id}","room":{self.stream.room},"audience":"{audience}","seq":{seq},'
-            f'"sender":{_json(self.sender)},"sent_at":"{timestamp(self.sent_at)}",'
+            f'"sender":{_json(self.sender)},"role":{role},"sent_at":"{timestamp(self.sent_at)}",'
             f'"type":{_json(self.type)},"body":{_json(self.body)}}}'
         )
         return text.encode(errors="backslashreplace")

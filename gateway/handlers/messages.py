@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from broker.topology import Audience, Stream
 from gateway.auth.permissions import READ, Action
@@ -23,6 +23,8 @@ from gateway.store import Page
 _DEFAULT_TYPE = "message"
 #: Of a sync's messages: a few hundredths of a second for the loop, whatever is in them.
 _PAGE_BYTES: Final = 1024 * 1024
+#: Each is looked for by itself.
+_MOST_TYPES: Final = 20
 
 
 class NewMessage(body.Body):
@@ -39,6 +41,15 @@ class Sync(body.Body):
     audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
     after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
     limit: Annotated[int, Field(strict=False, ge=1)] | None = None
+    #: Separated by commas: only messages of these types.
+    types: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+
+    @field_validator("types")
+    @classmethod
+    def _not_too_many(cls, value: str | None) -> str | None:
+        if value is not None and value.count(",") >= _MOST_TYPES:
+            raise ValueError(f"must name {_MOST_TYPES} types at most")
+        return value
 
 
 class MessagesHandler(ApiHandler):
@@ -64,7 +75,11 @@ class MessagesHandler(ApiHandler):
         limit = min(query.limit or most, most)
         sender = await self._only_from(identity, query.audience, number)
         page = await self.services.store.read(
-            Stream(query.audience, number), after=query.after, limit=limit, sender=sender
+            Stream(query.audience, number),
+            after=query.after,
+            limit=limit,
+            sender=sender,
+            types=None if query.types is None else query.types.split(","),
         )
         self.set_header("Content-Type", body.MEDIA_TYPE)
         self.finish(_page_json(page, after=query.after, limit=limit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, Self
@@ -124,11 +124,20 @@ class Store:
         )
 
     async def read(
-        self, stream: Stream, *, after: int, limit: int, sender: str | None = None
+        self,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int,
+        sender: str | None = None,
+        types: Collection[str] | None = None,
     ) -> Page:
-        """Messages with ``seq > after``, at most ``limit`` (1 or more). Raises UnknownRoom."""
+        """Messages with ``seq > after``, at most ``limit`` (1 or more), of one ``sender`` and of
+        certain ``types`` if these are given. Raises UnknownRoom."""
         return await self._database.read(
-            partial(history.read, stream=stream, after=after, limit=limit, sender=sender)
+            partial(
+                history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
+            )
         )
 
     async def prune(self, before: datetime) -> int:

@@ -22,11 +22,16 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     bindparam,
+    text,
 )
 
 from gateway.store.values import TITLE_LENGTH, TYPE_LENGTH, USER_LENGTH, UtcDateTime
 
 T = TypeVar("T")
+
+#: The type that most messages have. Part of an index: a migration, should it ever change.
+SAID: Final = "message"
+NOT_SAID: Final = f"type <> '{SAID}'"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -87,10 +92,22 @@ messages: Final = Table(
     Column("sent_at", UtcDateTime, nullable=False),
     Column("type", String(TYPE_LENGTH), nullable=False),
     Column("body", Text, nullable=False),
+    # What the sender was in the room then; NULL: it was stored before this was.
+    Column("role", String(11)),
     ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
     UniqueConstraint("room", "audience", "seq"),
     # A participant's sync of the private stream: only what this sender sent.
     Index(None, "room", "audience", "sender", "seq"),
+    # A sync of certain types. What is merely said, the most, is not in it.
+    Index(
+        None,
+        "room",
+        "audience",
+        "type",
+        "seq",
+        sqlite_where=text(NOT_SAID),
+        postgresql_where=text(NOT_SAID),
+    ),
 )
 
 #: The gateways with a lease; ``expires`` is seconds since the epoch, by the database's clock.

@@ -16,6 +16,7 @@
  * @property {Audience} audience
  * @property {number | null} seq
  * @property {string} sender
+ * @property {"host" | "participant" | null} role what the sender was in the room when it was said; null: not known
  * @property {string} sent_at
  * @property {string} type
  * @property {any} body

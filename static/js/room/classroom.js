@@ -157,7 +157,8 @@ export class Classroom extends Hearing {
   #ask(type, body) {
     const id = uuid();
     this.#asked.add(id);
-    const asked = { id, room: this.info.id, audience: /** @type {const} */ ("private") };
+    const role = this.isHost ? /** @type {const} */ ("host") : /** @type {const} */ ("participant");
+    const asked = { id, room: this.info.id, audience: /** @type {const} */ ("private"), role };
     this.line.ask(body, { type, id }).then(
       ({ seq, sent_at }) => this.keep({ ...asked, seq, sender: this.me, sent_at, type, body }),
       () => {},

@@ -39,6 +39,7 @@ async def test_a_message_is_stored_published_and_answered_with_its_number(
         "audience": "public",
         "seq": 1,
         "sender": "bob",
+        "role": "participant",
         "sent_at": answer.json["sent_at"],
         "type": "message",
         "body": {"text": "안녕"},
@@ -399,3 +400,58 @@ async def test_who_posts_too_fast_is_told_when_to_come_back(
     assert limited[0].problem == (429, "rate_limited")
     assert limited[0].headers["Retry-After"] == "1"
     assert (await call("POST", f"{room}/messages", user="anna", json={"body": 1})).status == 201
+
+
+@pytest.mark.parametrize("kind", ["poll", "poll-closed", "answer", "hand-taken", "question-done"])
+@pytest.mark.parametrize("importance", ["guaranteed", "instant"])
+@pytest.mark.gen_test
+async def test_what_is_a_hosts_word_only_hosts_may_say(
+    call: Call, room: str, broker: BrokerTwin, kind: str, importance: str
+) -> None:
+    wanted = {"body": 1, "type": kind, "importance": importance}
+    refused = await call("POST", f"{room}/messages", user="bob", json=wanted)
+    assert refused.problem == (403, "access_refused")
+    assert kind in refused.json["detail"]
+    assert not broker.published
+    for who, roles in (("anna", ()), ("root", ("admin",))):
+        said = await call("POST", f"{room}/messages", user=who, roles=roles, json=wanted)
+        assert said.status == 201
+
+
+@pytest.mark.gen_test
+async def test_a_message_keeps_the_role_that_its_sender_had(call: Call, room: str) -> None:
+    """A host who is removed stays the host of what they said, and who becomes one does not become
+    the host of what they said before."""
+    await call("POST", f"{room}/messages", user="bob", json={"body": "as a participant"})
+    await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
+    await call("POST", f"{room}/messages", user="bob", json={"body": "as a host"})
+    await call("POST", f"{room}/messages", user="root", roles=("admin",), json={"body": "as admin"})
+    assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
+    sync = await call("GET", f"{room}/messages", user="anna")
+    assert [(each["body"], each["role"]) for each in sync.json["messages"]] == [
+        ("as a participant", "participant"),
+        ("as a host", "host"),
+        ("as admin", "host"),
+    ]
+
+
+@pytest.mark.gen_test
+async def test_a_sync_of_certain_types_finds_them_however_much_was_said(
+    call: Call, room: str
+) -> None:
+    for kind in ("poll", *["message"] * 8, "hand-taken", "poll-closed", "message"):
+        await call("POST", f"{room}/messages", user="anna", json={"body": 1, "type": kind})
+    path = f"{room}/messages?types=poll,poll-closed"
+    first = await call("GET", f"{path}&limit=1", user="bob")
+    assert [each["seq"] for each in first.json["messages"]] == [1]
+    assert (first.json["head"], first.json["next"]) == (12, 1)
+    rest = await call("GET", f"{path}&after=1", user="bob")
+    assert [each["seq"] for each in rest.json["messages"]] == [11]
+    assert "next" not in rest.json
+    for nothing in ("vote", "%00", ",", "pol%25"):
+        sync = await call("GET", f"{room}/messages?types={nothing}", user="bob")
+        assert (sync.json["messages"], sync.json["head"]) == ([], 12)
+    for refused, told in (("", "types: must"), ("x," * 20 + "x", "types: must name 20 types")):
+        sync = await call("GET", f"{room}/messages?types={refused}", user="bob")
+        assert sync.problem == (400, "invalid_request")
+        assert told in sync.json["detail"]

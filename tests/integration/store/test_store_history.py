@@ -1,9 +1,11 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from broker.topology import Audience, Stream
+from gateway.domain.room import MemberRole
 from gateway.errors import UnknownRoom
 from gateway.store import Page, Store
 from gateway.store.retention import ROWS
@@ -62,6 +64,27 @@ async def test_a_sender_sees_what_they_sent(store: Store) -> None:
     for stranger in ("eve", "", "a\0b", "\ud800", "%"):
         nothing = await store.read(stream, after=0, limit=3, sender=stranger)
         assert nothing == Page([], head=10, first=1)
+
+
+@pytest.mark.parametrize(
+    "types", [["vote", "hand"], ["vote", "message", "vote"], ["message"], [], ["\0"]]
+)
+@pytest.mark.gen_test
+async def test_a_page_of_certain_types_has_these_alone(store: Store, types: list[str]) -> None:
+    stream = await new_stream(store)
+    kinds = ("message", "vote", "chat", "hand")
+    messages = stored(await store.append([draft(stream, kind=kinds[n % 4]) for n in range(12)]))
+    wanted = [message for message in messages[3:] if message.type in types]
+    page = await store.read(stream, after=3, limit=2, types=types)
+    assert page == Page(wanted[:2], head=12, first=1)
+
+
+@pytest.mark.gen_test
+async def test_a_message_keeps_its_senders_role(store: Store) -> None:
+    stream = await new_stream(store)
+    roles = (None, MemberRole.HOST, MemberRole.PARTICIPANT)
+    await store.append([replace(draft(stream), role=role) for role in roles])
+    assert [message.role for message in await history(store, stream)] == list(roles)
 
 
 @pytest.mark.gen_test

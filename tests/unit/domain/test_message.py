@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ import pytest
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, timestamp
+from gateway.domain.room import MemberRole
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -23,9 +25,14 @@ def test_times_are_rfc_3339_in_utc_with_microseconds() -> None:
 def test_a_message_is_compact_json() -> None:
     assert draft({"text": "안녕"}).numbered(3).encode().decode() == (
         '{"id":"00000000-0000-0000-0000-000000000001","room":42,"audience":"public","seq":3,'
-        '"sender":"폴","sent_at":"2026-05-04T12:00:00.000000Z","type":"chat",'
+        '"sender":"폴","role":null,"sent_at":"2026-05-04T12:00:00.000000Z","type":"chat",'
         '"body":{"text":"안녕"}}'
     )
+
+
+def test_a_message_says_what_its_sender_was_when_it_was_said() -> None:
+    said = replace(draft("now"), role=MemberRole.HOST).numbered(3)
+    assert json.loads(said.encode())["role"] == "host"
 
 
 @pytest.mark.parametrize("body", ["\ud800", "a\udfffb\\", {"\udc00": ["\0", "\\ud800"]}])

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final, Protocol
 
-from cachetools import TTLCache
-
 from gateway.domain.room import Membership, Roster
+from gateway.expiring import Expiring
 
 #: Seconds. A removed member's access ends within a second (G7), also where another gateway
 #: removed them and no invalidation reaches this one.
 LIFETIME: Final = 0.5
+
+
+class _Unknown(Enum):
+    """A room that was not read lately; None is what is known of one that does not exist."""
+
+    UNKNOWN = auto()
 
 
 class RosterSource(Protocol):
@@ -37,7 +43,7 @@ class Memberships:
         self, source: RosterSource, *, clock: Callable[[], float], capacity: int = 1_000
     ) -> None:
         self._source = source
-        self._known: TTLCache[int, Roster | None] = TTLCache(capacity, LIFETIME, timer=clock)
+        self._known: Expiring[int, Roster | None] = Expiring(capacity, LIFETIME, clock=clock)
         self._reads: dict[int, _Read] = {}
 
     async def membership(self, room: int, user: str) -> Membership | None:
@@ -50,16 +56,17 @@ class Memberships:
 
         Never older than the last :meth:`invalidate`, not even for who has asked before it.
         """
-        while room not in self._known:
+        # One look each time round: an entry may end between two.
+        while (known := self._known.get(room, _Unknown.UNKNOWN)) is _Unknown.UNKNOWN:
             read = self._read(room)
             roster = await asyncio.shield(read.task)
             if not read.outdated:
                 return roster
-        return self._known[room]
+        return known
 
     def invalidate(self, room: int) -> None:
         """Whatever was read or is being read is not used any more."""
-        self._known.pop(room, None)
+        self._known.discard(room)
         if read := self._reads.pop(room, None):
             read.outdated = True
 
@@ -72,8 +79,11 @@ class Memberships:
         return read
 
     def _done(self, room: int, read: _Read) -> None:
-        if not read.outdated:
-            del self._reads[room]
-        # Looked at here too: all who asked may be gone.
-        if not read.task.cancelled() and read.task.exception() is None and not read.outdated:
-            self._known[room] = read.task.result()
+        # Looked at in any case: all who asked may be gone.
+        failed = read.task.cancelled() or read.task.exception() is not None
+        if read.outdated:
+            # A newer read of the room may be done already; what this one found is from before.
+            return
+        del self._reads[room]
+        if not failed:
+            self._known.put(room, read.task.result())

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from cachetools import TTLCache
-
 from gateway.domain.identity import Identity
+from gateway.expiring import Expiring
 
 #: Seconds. A key that is withdrawn stops counting after this; an expiry at its time.
 LIFETIME: Final = 60.0
@@ -20,7 +19,7 @@ class Verified:
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._known: TTLCache[bytes, Identity] = TTLCache(CAPACITY, LIFETIME, timer=clock)
+        self._known: Expiring[bytes, Identity] = Expiring(CAPACITY, LIFETIME, clock=clock)
 
     def get(self, proof: str) -> Identity | None:
         """Whose it is, if it was true lately and has not ended since."""
@@ -30,7 +29,7 @@ class Verified:
         return identity
 
     def add(self, proof: str, identity: Identity) -> None:
-        self._known[_key(proof)] = identity
+        self._known.put(_key(proof), identity)
 
 
 def _key(proof: str) -> bytes:

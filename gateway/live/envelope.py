@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cachetools import TTLCache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.auth.signing import derived_key
+from gateway.expiring import Expiring
 
 #: Bytes of a message on the wire.
 MAX_BYTES: Final = 256 * 1024
@@ -57,7 +57,7 @@ class Seal:
         self._cipher = AESGCM(derived_key(secret, "bus"))
         self._clock = clock
         # Twice: a message may come from a clock that is ahead, and again when it is behind.
-        self._seen: TTLCache[bytes, None] = TTLCache(MEMORY, 2 * FRESH, timer=clock)
+        self._seen: Expiring[bytes, None] = Expiring(MEMORY, 2 * FRESH, clock=clock)
 
     def close(self, envelope: Envelope) -> bytes:
         """Raises ValueError for more than :data:`MAX_BYTES`, TypeError for what is no JSON."""
@@ -94,5 +94,5 @@ class Seal:
         sent_at, *words = json.loads(text)
         if abs(self._clock() - sent_at) > FRESH:
             raise BadEnvelope("stale")
-        self._seen[nonce] = None
+        self._seen.put(nonce, None)
         return Envelope(*words)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
-from cachetools import TTLCache
+from gateway.expiring import Expiring
 
 #: Seconds and messages of memory. A feed that is further behind than that is dead, not late.
 MEMORY: Final = 30.0
@@ -29,8 +29,8 @@ class Once:
     def __init__(
         self, *, clock: Callable[[], float], memory: float = MEMORY, capacity: int = CAPACITY
     ) -> None:
-        self._ids: TTLCache[str, bool] = TTLCache(capacity, memory, timer=clock)
-        self._contents: TTLCache[bytes, _Copies] = TTLCache(capacity, memory, timer=clock)
+        self._ids: Expiring[str, bool] = Expiring(capacity, memory, clock=clock)
+        self._contents: Expiring[bytes, _Copies] = Expiring(capacity, memory, clock=clock)
 
     def passes(self, feed: int, *, id: str | None, content: bytes) -> bool:
         """Whether this is the first copy.
@@ -41,11 +41,11 @@ class Once:
         if id is not None:
             if id in self._ids:
                 return False
-            self._ids[id] = True
+            self._ids.put(id, True)
             return True
         digest = blake2b(content, digest_size=16).digest()
-        copies = self._contents.pop(digest, None) or _Copies()
-        self._contents[digest] = copies
+        copies = self._contents.get(digest) or _Copies()
+        self._contents.put(digest, copies)
         brought = copies.brought[feed] = copies.brought.get(feed, 0) + 1
         if brought <= copies.passed:
             return False

@@ -7,10 +7,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from cachetools import TTLCache
-
 from broker.publisher import QueueFailed
 from gateway.errors import StoreUnavailable
+from gateway.expiring import Expiring
 from gateway.messages.ports import Publisher, StoredOutbox
 
 #: Seconds for which a queue that was there is believed to be there. A message that another queue
@@ -31,7 +30,7 @@ class OpenRooms:
     ) -> None:
         self._store = store
         self._publisher = publisher
-        self._there: TTLCache[int, bool] = TTLCache(CAPACITY, LIFETIME, timer=clock)
+        self._there: Expiring[int, bool] = Expiring(CAPACITY, LIFETIME, clock=clock)
         self._declaring = asyncio.Semaphore(AT_ONCE)
 
     def has_queue(self, room: int) -> bool:
@@ -42,14 +41,14 @@ class OpenRooms:
         """Declare the queue of a room that is open; what hinders that hinders publishing, too."""
         async with self._declaring:
             if await self.is_closed(room):
-                self._there[room] = False
+                self._there.put(room, False)
                 return
             try:
                 await self._publisher.declare_private_queue(room)
             except QueueFailed as error:
                 _log.warning("room %d: %s", room, error)
             else:
-                self._there[room] = True
+                self._there.put(room, True)
 
     async def is_closed(self, room: int) -> bool:
         """Nothing waits there any more for what was said; open if the store does not answer."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from gateway.auth.memberships import LIFETIME, Memberships
 from gateway.domain.room import MemberRole, Membership, Roster
 from gateway.errors import StoreUnavailable
@@ -118,6 +120,66 @@ def test_nobody_is_answered_by_a_read_from_before_an_invalidation() -> None:
 
     asyncio.run(course())
     assert source.asked == [1, 1]
+
+
+def test_a_removed_host_stays_removed_when_the_read_from_before_comes_last() -> None:
+    source, clock = GatedSource(), Clock()
+    memberships = Memberships(source, clock=clock)
+
+    async def course() -> None:
+        before = asyncio.create_task(memberships.membership(1, "kim"))
+        await turns()
+        memberships.invalidate(1)
+        after = asyncio.create_task(memberships.membership(1, "kim"))
+        await turns()
+        early, late = source.reads
+        late.set_result(Roster(is_open=True, roles={}))
+        assert await after == NOBODY
+        early.set_result(Roster(is_open=True, roles={"kim": MemberRole.HOST}))
+        assert await before == NOBODY
+        await turns()
+        assert await memberships.membership(1, "kim") == NOBODY
+
+    asyncio.run(course())
+    assert len(source.reads) == 2
+
+
+class GatedSource:
+    """Each read is answered by the test, in the order that it likes."""
+
+    def __init__(self) -> None:
+        self.reads: list[asyncio.Future[Roster | None]] = []
+
+    async def roster(self, room: int) -> Roster | None:
+        self.reads.append(asyncio.get_running_loop().create_future())
+        return await self.reads[-1]
+
+
+@pytest.mark.parametrize("look", range(1, 9))
+def test_an_entry_that_ends_between_two_looks_at_the_clock_is_read_again(look: int) -> None:
+    """Seen in service: KeyError, a POST answered 500 and a socket closed with 1011."""
+
+    class Jumping(Clock):
+        looks = 0
+
+        def __call__(self) -> float:
+            self.looks -= 1
+            if self.looks == 0:
+                self.now += LIFETIME
+            return self.now
+
+    source, clock = Source(), Jumping()
+    memberships = Memberships(source, clock=clock)
+
+    async def course() -> None:
+        assert await memberships.membership(1, "kim") == HOST
+        clock.looks = look
+        assert await memberships.membership(1, "kim") == HOST
+        clock.looks = look
+        memberships.invalidate(1)
+        assert await memberships.membership(1, "kim") == HOST
+
+    asyncio.run(course())
 
 
 def test_who_goes_away_takes_the_answer_from_nobody() -> None:

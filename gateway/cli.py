@@ -10,10 +10,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from gateway import commands, config, logs
+from gateway import commands, config, log_stream, logs
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
 from gateway.domain.identity import ADMIN, HOST
 from gateway.errors import GatewayError
@@ -27,6 +28,13 @@ _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    # The other commands are talking to somebody who reads.
+    serves = options.command is commands.serve
+    with log_stream.off_the_loop() if serves else nullcontext():
+        return _carry_out(options)
+
+
+def _carry_out(options: argparse.Namespace) -> int:
     command: Command = options.command
     try:
         settings = config.load(options.config)

@@ -1,55 +1,134 @@
-"""The way of log lines out of the process: those of one turn of the event loop in one write."""
+"""Standard error for a process that must not wait for whoever reads it."""
 
 from __future__ import annotations
 
-import asyncio
+import io
 import logging
-from typing import Final, TextIO
+import os
+import select
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
-#: Lines that wait at most.
-_MOST: Final = 256
+_log = logging.getLogger(__name__)
+
+#: Bytes of lines that wait at most: some 8,000 lines.
+_WAITING_BYTES: Final = 1024 * 1024
+#: Seconds over which lines are gathered into one write. A process that is killed loses as much.
+_GATHER: Final = 0.02
+#: Seconds that the end of the process waits until what was logged has been read.
+_LAST_WORDS: Final = 1.0
+#: Seconds between two attempts to write to what takes nothing without blocking.
+_RETRY: Final = 1.0
 
 
-class TurnHandler(logging.StreamHandler[TextIO]):
-    """What the code of an event loop logs leaves when its turn is over; errors, and what is logged
-    outside of a loop, at once.
+class Outlet(io.TextIOBase):
+    """A text stream whose writers never wait: a thread of its own writes to ``descriptor``.
 
-    Lines keep their order. A process that is killed loses its last turn's, one that ends none.
+    A pipe that nobody reads would stop the event loop, and with it everybody's lesson. What finds
+    no room among ``waiting_bytes`` is dropped and counted; as soon as the reader is back, a warning
+    says how many lines are missing.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
-        self._waiting: list[str] = []
-        #: The loop that will flush at the end of its turn.
-        self._flushes: asyncio.AbstractEventLoop | None = None
+    def __init__(self, descriptor: int, *, waiting_bytes: int = _WAITING_BYTES) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._room = waiting_bytes
+        self._chunks: deque[bytes] = deque()
+        self._dropped = 0
+        self._closing = False
+        # Reentrant: the garbage collector may run anywhere, and what it ends may warn.
+        self._changed = threading.Condition(threading.RLock())
+        self._waits = False
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._waiting.append(self.format(record) + self.terminator)
-            if record.levelno >= logging.ERROR or not self._turn_ends_soon():
-                self.flush()
-        except Exception:
-            # As logging wants it: a line that cannot be written stops nothing.
-            self.handleError(record)
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, text: str) -> int:
+        data = text.encode(errors="backslashreplace")
+        with self._changed:
+            if self._closing or len(data) > self._room:
+                self._dropped += max(1, text.count("\n"))
+            else:
+                self._room -= len(data)
+                self._chunks.append(data)
+                if self._waits:
+                    self._waits = False
+                    self._changed.notify_all()
+        return len(text)
 
     def flush(self) -> None:
-        self.acquire()
-        try:
-            self._flushes = None
-            if self._waiting:
-                lines = "".join(self._waiting)
-                self._waiting.clear()
-                self.stream.write(lines)
-            super().flush()
-        finally:
-            self.release()
+        """Nothing: who flushes must not wait either."""
 
-    def _turn_ends_soon(self) -> bool:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return False
-        if self._flushes is not loop:
-            self._flushes = loop
-            loop.call_soon(self.flush)
-        return len(self._waiting) < _MOST
+    def end(self, *, within: float = _LAST_WORDS) -> None:
+        """Take nothing more; wait ``within`` seconds at most until everything has been written."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(within)
+
+    def _run(self) -> None:
+        while (data := self._next()) is not None:
+            written = self._write_out(data)
+            with self._changed:
+                self._room += len(data)
+                if not written:
+                    self._dropped += data.count(b"\n")
+                    continue
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                _log.warning("%d log lines were dropped: nobody took them", dropped)
+
+    def _next(self) -> bytes | None:
+        """All that waits, once something does; None in the end."""
+        with self._changed:
+            while not self._chunks:
+                if self._closing:
+                    return None
+                self._waits = True
+                self._changed.wait()
+            if not self._closing:
+                self._changed.wait(_GATHER)
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+            return data
+
+    def _write_out(self, data: bytes) -> bool:
+        """Wait for the reader, however long it takes. False: there is none, or a full disk."""
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(self._descriptor, left) :]
+            except BlockingIOError:
+                # Somebody who shares the descriptor has made it non-blocking.
+                select.select([], [self._descriptor], [], _RETRY)
+            except OSError:
+                return False
+        return True
+
+
+@contextmanager
+def off_the_loop() -> Iterator[None]:
+    """Let nothing in this process wait for who reads standard error: not the log, and not what
+    Python itself writes there."""
+    before = sys.stderr
+    try:
+        outlet = Outlet(before.fileno())
+    except (AttributeError, io.UnsupportedOperation):
+        # None, or only memory: nothing that could make anybody wait.
+        yield
+        return
+    sys.stderr = outlet
+    try:
+        yield
+    finally:
+        sys.stderr = before
+        outlet.end()

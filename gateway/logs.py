@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import secrets
+import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from itertools import count
 from typing import Final, TextIO
 
 from gateway.config import Log
-from gateway.log_stream import TurnHandler
+from gateway.log_repetitions import Repetitions
 
 #: The connection or request that the running task works for; "-" outside of any.
 connection: ContextVar[str] = ContextVar("connection", default="-")
@@ -176,7 +177,8 @@ def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     May be called again with something else.
     """
     redact = Redaction(known_secrets)
-    handler = TurnHandler(stream)
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(Repetitions(clock=time.monotonic))
     handler.setFormatter(JsonFormatter(redact) if log.format == "json" else PlainFormatter(redact))
     root = logging.getLogger()
     for old in tuple(root.handlers):

@@ -1,104 +1,121 @@
-"""Lines of one turn of the loop leave together, and none is lost or overtaken."""
+"""Whoever logs waits for nobody who reads, and what is lost is counted."""
 
-import asyncio
-import io
+import contextlib
+import fcntl
 import logging
-from collections.abc import Iterator
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from gateway.log_stream import TurnHandler
+from gateway import log_stream
+from gateway.log_stream import Outlet
 
-
-class Stream(io.StringIO):
-    """Keeps each write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[str] = []
-
-    def write(self, text: str) -> int:
-        self.writes.append(text)
-        return super().write(text)
+#: Of a pipe, the smallest that there is.
+_PIPE_BYTES = 4096
+_LINE = "x" * 99 + "\n"
 
 
 @pytest.fixture
-def stream() -> Stream:
-    return Stream()
+def pipe() -> Iterator[tuple[int, int]]:
+    """The reader's and the writer's end."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    yield reader, writer
+    # A thread that still writes ends by that, and before its descriptor is another's.
+    with contextlib.suppress(OSError):
+        os.close(reader)
+    for thread in threading.enumerate():
+        if thread.name == "log":
+            thread.join(10)
+    os.close(writer)
 
 
 @pytest.fixture
-def log(stream: Stream) -> Iterator[logging.Logger]:
-    handler = TurnHandler(stream)
-    logger = logging.getLogger("a logger of this test alone")
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    yield logger
-    logger.removeHandler(handler)
-    handler.close()
+def log() -> Iterator[Callable[[Outlet], logging.Logger]]:
+    """The gateway's log, sent into an outlet."""
+    logger = logging.getLogger("gateway")
+    before = logger.handlers[:], logger.propagate, logger.level
+
+    def into(outlet: Outlet) -> logging.Logger:
+        logger.handlers[:] = [logging.StreamHandler(outlet)]
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
+        return logger
+
+    yield into
+    logger.handlers[:], logger.propagate, logger.level = before
 
 
-def test_the_lines_of_a_turn_leave_in_one_write(log: logging.Logger, stream: Stream) -> None:
-    async def turns() -> None:
-        log.info("one")
-        log.warning("two")
-        assert stream.writes == []
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert stream.writes == ["one\ntwo\n"]
-        log.info("three")
-
-    asyncio.run(turns())
-    assert stream.writes == ["one\ntwo\n", "three\n"]
+def read_until(reader: int, last: bytes) -> bytes:
+    seen = b""
+    while last not in seen:
+        chunk = os.read(reader, 65_536)
+        assert chunk, f"the pipe ended after {seen[-200:]!r}"
+        seen += chunk
+    return seen
 
 
-def test_an_error_leaves_at_once_behind_what_came_before(
-    log: logging.Logger, stream: Stream
+def test_lines_leave_in_their_order_and_all_of_them_before_the_end(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    outlet = Outlet(writer)
+    for number in range(200):
+        outlet.write(f"{number}\n")
+    outlet.end(within=10)
+    assert os.read(reader, 65_536).split() == [b"%d" % number for number in range(200)]
+
+
+def test_who_logs_does_not_wait_while_nobody_reads_and_the_reader_is_told_what_is_missing(
+    pipe: tuple[int, int], log: Callable[[Outlet], logging.Logger]
 ) -> None:
-    async def turn() -> None:
-        log.info("before")
-        log.error("broken")
-        assert stream.writes == ["before\nbroken\n"]
+    reader, writer = pipe
+    outlet = Outlet(writer, waiting_bytes=20_000)
+    logger = log(outlet)
+    # Would stop at the 41st line if it waited.
+    for _ in range(1000):
+        outlet.write(_LINE)
+    seen = read_until(reader, b"log lines were dropped")
+    kept = seen.count(_LINE.encode())
+    assert 150 <= kept <= 300
+    assert b"%d log lines were dropped" % (1000 - kept) in seen
+    logger.info("and it goes on")
+    read_until(reader, b"and it goes on\n")
+    outlet.end(within=10)
 
-    asyncio.run(turn())
-    assert stream.writes == ["before\nbroken\n"]
+
+def test_the_end_does_not_wait_for_ever_for_a_reader(pipe: tuple[int, int]) -> None:
+    _, writer = pipe
+    outlet = Outlet(writer)
+    for _ in range(1000):
+        outlet.write(_LINE)
+    outlet.end(within=0.05)
+    assert any(thread.name == "log" for thread in threading.enumerate())
+    assert outlet.write("too late\n") == len("too late\n")
 
 
-def test_outside_of_a_loop_a_line_leaves_at_once(log: logging.Logger, stream: Stream) -> None:
-    log.info("starting")
-    assert stream.writes == ["starting\n"]
-
-
-def test_what_a_loop_has_left_behind_leaves_with_the_next_line(
-    log: logging.Logger, stream: Stream
+def test_a_reader_that_is_gone_stops_nothing_and_nothing_is_kept_for_it(
+    pipe: tuple[int, int],
 ) -> None:
-    loop = asyncio.new_event_loop()
-    loop.call_soon(log.info, "last")
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-    loop.close()
-    assert stream.writes == []
-    log.info("after")
-    assert stream.writes == ["last\nafter\n"]
+    reader, writer = pipe
+    outlet = Outlet(writer, waiting_bytes=1000)
+    os.close(reader)
+    for _ in range(100):
+        outlet.write(_LINE)
+    outlet.end(within=10)
+    assert not any(thread.name == "log" for thread in threading.enumerate())
 
 
-def test_a_turn_keeps_no_more_lines_than_a_few_hundred(log: logging.Logger, stream: Stream) -> None:
-    async def turn() -> None:
-        for number in range(300):
-            log.info("%d", number)
-        assert len(stream.writes) == 1
-
-    asyncio.run(turn())
-    assert stream.getvalue().split() == [str(number) for number in range(300)]
-
-
-def test_a_line_that_cannot_be_written_stops_nothing(
-    stream: Stream, capsys: pytest.CaptureFixture[str]
+def test_all_that_python_writes_there_takes_the_same_way(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ("no number",)
-    record = logging.LogRecord("a", logging.INFO, __file__, 1, "%d", arguments, None)
-    # Not by a logger: pytest's own handlers raise.
-    TurnHandler(stream).handle(record)
-    assert "no number" in capsys.readouterr().err
-    assert stream.writes == []
+    reader, writer = pipe
+    with os.fdopen(os.dup(writer), "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with log_stream.off_the_loop():
+            for _ in range(1000):
+                sys.stderr.write(_LINE)
+            sys.stderr.flush()
+            assert os.read(reader, 65_536)
+        assert sys.stderr is stderr

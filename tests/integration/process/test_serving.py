@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import signal
@@ -142,3 +143,16 @@ def test_with_a_certificate_it_speaks_tls_1_2_and_newer_only(
         old.set_ciphers("ALL:@SECLEVEL=0")
         with pytest.raises((SSLError, ConnectionError)):
             get(public, "/healthz", old)
+
+
+def test_a_log_that_nobody_reads_stops_nothing(environment: dict[str, str]) -> None:
+    with serving(environment | {"GATEWAY_LOG__LEVEL": "debug"}) as (process, public, internal):
+        assert process.stderr is not None
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        # Each of them is a line in the log; the pipe takes some forty.
+        for _ in range(300):
+            assert get(public, "/api/rooms")[0] == 401
+        assert get(internal, "/healthz") == (200, "ok")
+        process.send_signal(signal.SIGINT)
+        # Its end is not kept from it either.
+        assert process.wait(timeout=20) == 0

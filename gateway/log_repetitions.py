@@ -1,0 +1,75 @@
+"""What is logged again and again with a traceback is logged once a minute, and counted between."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+#: Seconds for which the same error at the same place is counted instead of logged.
+_MINUTE: Final = 60.0
+#: Places that are remembered; beyond it the oldest is logged afresh.
+_PLACES: Final = 256
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Place:
+    until: float
+    what: str
+    more: int = 0
+
+
+class Repetitions(logging.Filter):
+    """Of the same error at the same place one traceback a minute passes, however fast they come.
+
+    "The same": the logger, the error's class, and the line that raised it. What was held back is
+    told in a line once the minute is over and anything is logged. ``clock`` gives seconds and never
+    goes back.
+    """
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+        #: In the order in which their minutes end.
+        self._places: OrderedDict[tuple[object, ...], _Place] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = self._clock()
+        self._tell(now)
+        if not record.exc_info or record.exc_info[0] is None:
+            return True
+        kind, _, trace = record.exc_info
+        where = _raised_at(trace) or (record.pathname, record.lineno)
+        key = record.name, kind, where
+        if (known := self._places.get(key)) is not None:
+            known.more += 1
+            return False
+        if len(self._places) >= _PLACES:
+            self._places.popitem(last=False)
+        self._places[key] = _Place(
+            now + _MINUTE, f"{kind.__name__} at {where[0]}, line {where[1]} ({record.name})"
+        )
+        return True
+
+    def _tell(self, now: float) -> None:
+        while self._places:
+            key, place = next(iter(self._places.items()))
+            if place.until > now:
+                return
+            # First, because telling comes by here again.
+            del self._places[key]
+            if place.more:
+                _log.error("%d times more within a minute: %s", place.more, place.what)
+
+
+def _raised_at(trace: TracebackType | None) -> tuple[str, int] | None:
+    if trace is None:
+        return None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_filename, trace.tb_lineno

@@ -73,7 +73,7 @@ def test_no_more_is_kept_than_there_is_space_for() -> None:
 
 
 def test_no_other_module_keeps_what_expires_where_it_can_be_looked_at_twice() -> None:
-    """``TTLCache`` is a mapping: ``key in cache`` and then ``cache[key]`` is a race with the clock."""
+    """``key in cache`` and then ``cache[key]`` is a race with the clock."""
     folder = Path(gateway.__file__).parent
     users = {
         str(path.relative_to(folder))

@@ -7,12 +7,15 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 import jwt
+from cachetools import LRUCache
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
+from broker.background import background
 from gateway.auth.keys import PublicKey, algorithm_of
 from gateway.errors import TokenInvalid, Unavailable
 
@@ -21,6 +24,14 @@ logger = logging.getLogger(__name__)
 MAX_BYTES: Final = 256 * 1024
 #: Seconds for the whole fetch.
 TIMEOUT: Final = 5.0
+#: Seconds for which the token that has the keys fetched again waits for them although its key is
+#: known: so a key that is withdrawn ends with the lifetime where the issuer answers at once.
+GRACE: Final = 0.05
+#: Unknown keys that are remembered, by a hash: who makes them up may have them forgotten, which
+#: turns "invalid" into "try again" and nothing else.
+MEMORY: Final = 10_000
+#: Keys that were published once. Nobody but the issuer adds to these.
+WITHDRAWN: Final = 256
 
 
 class KeySetUnavailable(Exception):
@@ -38,8 +49,10 @@ class Jwks:
     """Keys by ``kid``. ``fetch`` gets the document or raises :class:`KeySetUnavailable`.
 
     They are fetched again after ``lifetime`` and when a token names an unknown one, but not within
-    ``cooldown`` of the last attempt. While the issuer is away, the keys known before go on working.
-    ``clock`` and both durations are in seconds.
+    ``cooldown`` of the last attempt. A token whose key is known does not wait for that, and while
+    the issuer is away the keys known before go on working. An unknown key is invalid once a fetch
+    that began after it was asked for lacks it; until then nobody can tell, because an issuer signs
+    with a new key as soon as it has published it. ``clock`` and both durations are in seconds.
     """
 
     def __init__(
@@ -60,21 +73,37 @@ class Jwks:
         self._failed = False
         self._fresh_until = self._next_attempt = clock()
         self._refresh: asyncio.Task[None] | None = None
+        #: Unknown keys: asked for since the last fetch began, and those that a fetch has lacked.
+        self._wanted: LRUCache[bytes, None] = LRUCache(MEMORY)
+        self._absent: LRUCache[bytes, None] = LRUCache(MEMORY)
+        self._withdrawn: LRUCache[bytes, None] = LRUCache(WITHDRAWN)
 
     async def key(self, algorithm: str, kid: str | None) -> PublicKey:
-        """Raises :class:`TokenInvalid` for an unknown key, :class:`Unavailable` without any."""
+        """Raises :class:`TokenInvalid` for a key that the issuer does not publish,
+        :class:`Unavailable` while it cannot be told."""
         found = self._find(algorithm, kid)
-        now = self._clock()
-        if (found is None or now >= self._fresh_until) and now >= self._next_attempt:
-            await self._refreshed()
-            found = self._find(algorithm, kid)
         if found is not None:
-            return found
+            if self._clock() < self._fresh_until or not self._may_begin():
+                return found
+            await asyncio.wait({self._begin()}, timeout=GRACE)
+            found = self._find(algorithm, kid)
+            if found is not None:
+                return found
+        if kid is None and any(k.algorithm == algorithm for k in self._keys):
+            raise TokenInvalid("the token names no key (kid), and its issuer publishes several")
+        mark = _mark(algorithm, kid)
+        if not self._lacks(mark):
+            self._wanted[mark] = None
+        if self._refresh is not None or self._may_begin():
+            # A waiter that leaves does not end it.
+            await asyncio.shield(self._refresh or self._begin())
+            found = self._find(algorithm, kid)
+            if found is not None:
+                return found
         if self._failed:
-            raise Unavailable(
-                "the keys that tokens are checked with cannot be fetched at the moment",
-                retry_after=max(0.0, self._next_attempt - self._clock()),
-            )
+            raise self._later("the keys that tokens are checked with cannot be fetched")
+        if not self._lacks(mark):
+            raise self._later("the token's key is unknown, and its issuer was asked a moment ago")
         raise TokenInvalid("the token is signed with a key that its issuer does not publish")
 
     async def close(self) -> None:
@@ -88,24 +117,59 @@ class Jwks:
         # Without a kid, only where there is no choice.
         return fitting[0] if fitting and (kid is not None or len(fitting) == 1) else None
 
-    async def _refreshed(self) -> None:
-        """Join the fetch under way, or start one; a waiter that leaves does not end it."""
-        if self._refresh is None:
-            self._refresh = asyncio.create_task(self._fetch_and_read())
-        await asyncio.shield(self._refresh)
+    def _lacks(self, mark: bytes) -> bool:
+        """Whether a fetch has shown that the key is not published. Being asked for again keeps it
+        in mind."""
+        return (
+            self._absent.get(mark, _NEVER) is not _NEVER
+            or self._withdrawn.get(mark, _NEVER) is not _NEVER
+        )
+
+    def _later(self, why: str) -> Unavailable:
+        wait = max(0.0, self._next_attempt - self._clock())
+        return Unavailable(f"{why}; try again later", retry_after=wait)
+
+    def _may_begin(self) -> bool:
+        return self._refresh is None and self._clock() >= self._next_attempt
+
+    def _begin(self) -> asyncio.Task[None]:
+        self._refresh = background(self._fetch_and_read(), "keys of the tokens' issuer")
+        return self._refresh
 
     async def _fetch_and_read(self) -> None:
+        asked_for = tuple(self._wanted)
         try:
-            self._keys = read_key_set(await self._fetch(), self.algorithms)
+            keys = read_key_set(await self._fetch(), self.algorithms)
         except KeySetUnavailable as error:
             self._failed = True
             logger.warning("the key set of the tokens' issuer: %s", error)
         else:
             self._failed = False
             self._fresh_until = self._clock() + self._lifetime
+            self._replace(keys, asked_for)
         finally:
             self._next_attempt = self._clock() + self._cooldown
             self._refresh = None
+
+    def _replace(self, keys: tuple[PublishedKey, ...], asked_for: tuple[bytes, ...]) -> None:
+        for mark in asked_for:
+            self._wanted.pop(mark, None)
+            self._absent[mark] = None
+        for key in self._keys:
+            self._withdrawn[_mark(key.algorithm, key.kid)] = None
+        self._keys = keys
+        for key in keys:
+            for gone in (self._absent, self._withdrawn):
+                gone.pop(_mark(key.algorithm, key.kid), None)
+
+
+_NEVER: Final = object()
+
+
+def _mark(algorithm: str, kid: str | None) -> bytes:
+    """A key's name in few bytes: a token may name one of kilobytes."""
+    words = (algorithm, kid)
+    return sha256(repr(words).encode(errors="surrogatepass")).digest()
 
 
 def read_key_set(document: bytes, algorithms: tuple[str, ...]) -> tuple[PublishedKey, ...]:

@@ -11,7 +11,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from gateway.auth.jwks import Jwks, KeySetUnavailable, PublishedKey, read_key_set
+from gateway.auth.jwks import (
+    GRACE,
+    MEMORY,
+    Jwks,
+    KeySetUnavailable,
+    PublishedKey,
+    read_key_set,
+)
 from gateway.errors import TokenInvalid, Unavailable
 from tests.unit.auth.clock import Clock
 
@@ -92,20 +99,108 @@ def test_a_key_that_is_no_longer_published_ends_with_the_lifetime() -> None:
     play(scene, document(rsa_key("a")))
 
 
-def test_an_unknown_kid_is_looked_for_once_per_cooldown() -> None:
+def test_an_unknown_kid_is_looked_for_once_per_cooldown_and_cannot_be_judged_before() -> None:
     async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
         await jwks.key("RS256", "a")
+        # A new key, a moment after the last fetch: its tokens are good, though nobody knows yet.
         issuer.body = document(rsa_key("a"), rsa_key("b"))
         clock.now += COOLDOWN - 1
-        with pytest.raises(TokenInvalid, match="does not publish"):
+        with pytest.raises(Unavailable) as caught:
             await jwks.key("RS256", "b")
+        assert caught.value.retry_after == 1
         assert issuer.asked == 1
         clock.now += 1
         await jwks.key("RS256", "b")
         for _ in range(100):
-            with pytest.raises(TokenInvalid):
+            with pytest.raises(Unavailable):
                 await jwks.key("RS256", "c")
         assert issuer.asked == 2
+
+    play(scene, document(rsa_key("a")))
+
+
+def test_a_key_is_invalid_once_a_fetch_that_was_made_for_it_lacks_it() -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+        for _ in range(3):
+            with pytest.raises(TokenInvalid, match="does not publish"):
+                await jwks.key("RS256", "b")
+        assert issuer.asked == 1
+        with pytest.raises(Unavailable):
+            await jwks.key("ES256", "b")
+        clock.now += COOLDOWN
+        for algorithm in BOTH:
+            with pytest.raises(TokenInvalid):
+                await jwks.key(algorithm, "b")
+        assert issuer.asked == 2
+
+    play(scene, document(rsa_key("a")))
+
+
+def test_a_key_that_is_published_at_last_is_taken() -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+        with pytest.raises(TokenInvalid):
+            await jwks.key("RS256", "b")
+        issuer.body = document(rsa_key("a"), rsa_key("b"))
+        clock.now += COOLDOWN
+        await jwks.key("RS256", "b")
+
+    play(scene, document(rsa_key("a")))
+
+
+def test_keys_that_somebody_makes_up_cost_no_fetches_and_change_no_other_answer() -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+        await jwks.key("RS256", "old")
+        issuer.body = document(rsa_key("new"))
+        clock.now += LIFETIME
+        with pytest.raises(TokenInvalid):
+            await jwks.key("RS256", "old")
+        for number in range(MEMORY + 10):
+            with pytest.raises(Unavailable):
+                await jwks.key("RS256", f"made up {number}")
+        assert issuer.asked == 2
+        await jwks.key("RS256", "new")
+        with pytest.raises(TokenInvalid):
+            await jwks.key("RS256", "old")
+        assert len(jwks._wanted) == MEMORY
+        clock.now += COOLDOWN
+        with pytest.raises(TokenInvalid):
+            await jwks.key("RS256", "made up 0")
+        assert issuer.asked == 3
+        assert len(jwks._absent) == MEMORY
+        assert not jwks._wanted
+
+    play(scene, document(rsa_key("old")))
+
+
+def test_an_issuer_that_hangs_delays_no_token_whose_key_is_known() -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+        await jwks.key("RS256", "a")
+        issuer.answering.clear()
+        clock.now += LIFETIME
+        unknown = asyncio.create_task(jwks.key("RS256", "b"))
+        async with asyncio.timeout(GRACE / 2):
+            await asyncio.sleep(0)
+            for _ in range(1000):
+                await jwks.key("RS256", "a")
+        assert not unknown.done()
+        issuer.body = document(rsa_key("a"), rsa_key("b"))
+        issuer.answering.set()
+        await unknown
+        assert issuer.asked == 2
+
+    play(scene, document(rsa_key("a")))
+
+
+def test_only_the_token_that_has_the_keys_fetched_again_waits_for_a_moment() -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+        await jwks.key("RS256", "a")
+        issuer.answering.clear()
+        clock.now += LIFETIME
+        async with asyncio.timeout(50 * GRACE):
+            await jwks.key("RS256", "a")
+        assert issuer.asked == 2
+        async with asyncio.timeout(GRACE / 2):
+            await jwks.key("RS256", "a")
 
     play(scene, document(rsa_key("a")))
 

@@ -208,8 +208,12 @@ def _url(node: Node, credentials: Credentials) -> URL:
         quote(part, safe="")
         for part in (credentials.login, credentials.passcode, credentials.vhost)
     )
+    host = parts.hostname or ""
+    if ":" in host:
+        # An IPv6 address: urlsplit has taken its brackets off.
+        host = f"[{host}]"
     return URL(
-        f"{parts.scheme}://{user}:{secret}@{parts.hostname}:{port}/{vhost}"
+        f"{parts.scheme}://{user}:{secret}@{host}:{port}/{vhost}"
         f"?heartbeat={HEARTBEAT}&name=interact-gateway",
         encoded=True,
     )

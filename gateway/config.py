@@ -1,8 +1,8 @@
 """The configuration: a TOML file, environment variables over it, read once and frozen.
 
 ``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``; lists are JSON.
-A key or a ``GATEWAY_*`` variable that does not exist is refused by its name. Durations are
-seconds, sizes bytes. ``conf/gateway.toml`` explains every key.
+A key that does not exist is refused by its name, and so is a ``GATEWAY_*`` variable that means one.
+Durations are seconds, sizes bytes. ``conf/gateway.toml`` explains every key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -36,6 +36,7 @@ from pydantic_settings import (
 
 from broker.topology import DEFAULT_PREFIX, Topology
 from gateway import config_faults
+from gateway.domain.origin import canonical
 
 ENVIRONMENT_PREFIX: Final = "GATEWAY_"
 #: Names the file itself, and is no key in it.
@@ -53,6 +54,13 @@ class StartError(Exception):
     """The machine does not give what the configuration asks for; the text names the key."""
 
 
+def _has_no_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port == 0
+    except ValueError:
+        return True
+
+
 def _url(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
         parts = urlsplit(value)
@@ -60,22 +68,15 @@ def _url(*schemes: str) -> AfterValidator:
             raise ValueError(
                 f"must be a URL that starts with {' or '.join(f'{s}://' for s in schemes)}"
             )
+        if _has_no_port(parts):
+            raise ValueError(
+                "its port must be a number up to 65535; an IPv6 address stands in brackets"
+            )
         if parts.username or parts.password:
             raise ValueError("must hold no credentials; they have keys of their own")
         return value
 
     return AfterValidator(check)
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or value != f"{parts.scheme}://{parts.netloc}"
-    ):
-        raise ValueError("must be scheme://host[:port] and nothing more, as browsers send it")
-    return value.lower()
 
 
 def _address(value: str) -> str:
@@ -121,7 +122,7 @@ class Server(_Table):
     port: Port = 8080
     internal_address: str = "127.0.0.1"
     internal_port: Port = 8081
-    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    origins: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
     drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0
@@ -310,7 +311,8 @@ class Config(BaseSettings):
 def load(path: Path) -> Config:
     """Read the file, then the environment over it. Raises :class:`ConfigError`."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows begin a file with a byte order mark.
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}"

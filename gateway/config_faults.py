@@ -6,14 +6,18 @@ No text shows a value: a refused one may be a secret.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 Location = tuple[int | str, ...]
+
+#: How Kubernetes and Docker say where a service is.
+_SERVICE: Final = re.compile(r"(tcp|udp|sctp)://")
 
 
 def of_values(model: type[BaseModel], error: ValidationError, *, prefix: str) -> Iterator[str]:
@@ -30,12 +34,24 @@ def of_values(model: type[BaseModel], error: ValidationError, *, prefix: str) ->
 
 
 def unknown_variables(model: type[BaseModel], *, prefix: str, spared: str) -> Iterator[str]:
-    """Environment variables whose first part is no key; ``spared`` is one that may be none."""
+    """Environment variables that mean a key which does not exist; ``spared`` is none of them.
+
+    Others make variables with our prefix too: Kubernetes for a Service called "gateway"
+    (``GATEWAY_PORT=tcp://…``, ``GATEWAY_SERVICE_HOST`` …), shells, CI. What has no double
+    underscore means a key only if it is one, or was written with too few underscores.
+    https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
     known = [prefix + name for name in _variables(model)]
+    too_few = {name.replace("__", "_"): name for name in known if "__" in name}
     for name in _given(prefix):
-        first = name.upper().removeprefix(prefix).lower().split("__")[0]
-        if first not in model.model_fields and name.upper() != spared:
-            yield f"{name}: unknown environment variable{_meant(name.upper(), known)}"
+        upper = name.upper()
+        first = upper.removeprefix(prefix).lower().split("__")[0]
+        if first in model.model_fields or upper == spared or _SERVICE.match(os.environ[name]):
+            continue
+        if upper in too_few:
+            yield f"{name}: unknown environment variable; did you mean {too_few[upper]}?"
+        elif "__" in upper:
+            yield f"{name}: unknown environment variable{_meant(upper, known)}"
 
 
 def unreadable_variables(model: type[BaseSettings], *, prefix: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Final
 from cryptography import x509
 
 from broker import provision
+from broker.amqp import Link, LinkFailed
 from broker.credentials import Credentials
 from broker.node import Node
 from broker.provision import Check, NodeUnreachable
@@ -210,8 +211,10 @@ async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) 
 
 async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Finding]:
     try:
+        # As the gateway itself does it, by another library than the checks.
+        await _publishing_link(config, node, context)
         checks = await _verify(config, node, context, rooms=[])
-    except NodeUnreachable as error:
+    except (LinkFailed, NodeUnreachable) as error:
         what = f"{node.name}: AMQP as {config.broker.user}"
         return [Finding(what, str(error), _mend_dial(str(error), f"see {node.amqp}"))]
     mend = "rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
@@ -219,6 +222,13 @@ async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Fin
         Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
         for check in checks
     ]
+
+
+async def _publishing_link(config: Config, node: Node, context: ssl.SSLContext) -> None:
+    link = await Link.open(
+        node, _own_account(config), ssl_context=context, timeout=config.broker.dial_timeout
+    )
+    await link.close("gateway doctor has seen it")
 
 
 async def _private_queues(

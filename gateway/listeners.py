@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from contextlib import suppress
@@ -13,6 +14,8 @@ from tornado.web import Application
 
 from gateway.config import StartError
 from gateway.handlers.api import LARGEST_BODY_READ
+
+logger = logging.getLogger(__name__)
 
 #: Connections that wait to be accepted: a school's worth that comes back at once. The kernel may
 #: allow fewer (net.core.somaxconn).
@@ -43,14 +46,20 @@ class Listener:
         )
 
     def open(self, address: str, port: int) -> None:
-        """Bind and serve; port 0 takes a free one. Raises :class:`StartError`."""
+        """Bind and serve; port 0 takes a free one. Raises :class:`StartError`.
+
+        ``::`` is every address of both families, as most servers have it.
+        """
         try:
-            self._sockets = bind_sockets(port, address, backlog=_BACKLOG)
+            every = address in ("", "::")
+            self._sockets = bind_sockets(port, None if every else address, backlog=_BACKLOG)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             where = f"{address or 'every address'}, port {port}"
             raise StartError(f"{self._what}: cannot listen on {where}: {reason}") from error
         self._server.add_sockets(self._sockets)
+        # An address may mean several, or fewer than one thinks.
+        logger.info("%s: listening on %s", self._what, " and ".join(map(_name, self._sockets)))
 
     @property
     def port(self) -> int:
@@ -61,8 +70,8 @@ class Listener:
     def url(self) -> str:
         host: str = self._sockets[0].getsockname()[0]
         if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            host = "localhost"
-        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+            return f"{self._scheme}://localhost:{self.port}"
+        return f"{self._scheme}://{_name(self._sockets[0])}"
 
     def use(self, tls: ssl.SSLContext) -> None:
         """Show this certificate to those who connect from now on; connections that stand stay."""
@@ -78,3 +87,8 @@ class Listener:
         self._server.stop()
         with suppress(ssl.SSLError):
             await self._server.close_all_connections()
+
+
+def _name(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
+from gateway.domain.origin import canonical
 from gateway.errors import OriginRefused
 
-_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _SHOWN: Final = 200
 
 
@@ -20,7 +19,7 @@ class Origins:
 
     def replace(self, allowed: Iterable[str]) -> None:
         """Let this list count from now on."""
-        self._allowed = frozenset(_as_browsers_write(origin) for origin in allowed)
+        self._allowed = frozenset(map(canonical, allowed))
 
     def check(self, origin: str | None) -> None:
         """Raises :class:`OriginRefused`. None, no ``Origin`` header, is no browser and passes."""
@@ -29,9 +28,3 @@ class Origins:
                 f"pages of the origin {origin[:_SHOWN]!r} are not allowed here;"
                 " the gateway's configuration lists those that are under server.origins"
             )
-
-
-def _as_browsers_write(origin: str) -> str:
-    """Lower case, and without the scheme's own port (RFC 6454, section 6.2)."""
-    origin = origin.lower()
-    return origin.removesuffix(_DEFAULT_PORTS[urlsplit(origin).scheme])

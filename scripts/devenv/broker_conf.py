@@ -25,8 +25,11 @@ def private(
     *,
     peers: list[str],
 ) -> dict[str, str]:
-    """`production` with `settings` over it and `peers` instead of its list of nodes."""
+    """`production` with `settings` over it and `peers` instead of its list of nodes.
+
+    A peer that is named twice is listed once: RabbitMQ 4.3 does not boot with it twice.
+    """
     nodes = "cluster_formation.classic_config.nodes."
     kept = {key: value for key, value in production.items() if not key.startswith(nodes)}
-    listed = {f"{nodes}{number}": peer for number, peer in enumerate(peers, start=1)}
+    listed = {f"{nodes}{number}": peer for number, peer in enumerate(dict.fromkeys(peers), start=1)}
     return kept | dict(settings) | listed

@@ -63,6 +63,59 @@ def test_variables_alone_can_make_a_table_two_levels_down(monkeypatch: pytest.Mo
     assert found.server.tls == config.Tls(certificate=Path("/c.pem"), key=Path("/k.pem"))
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        # Kubernetes, for a Service called "gateway" and one called "gateway-server".
+        ("GATEWAY_PORT", "tcp://10.0.0.1:8080"),
+        ("GATEWAY_SERVICE_HOST", "10.0.0.1"),
+        ("GATEWAY_SERVICE_PORT_HTTP", "8080"),
+        ("GATEWAY_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("GATEWAY_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("GATEWAY_PORT_8080_TCP_PROTO", "tcp"),
+        ("GATEWAY_SERVER_PORT", "tcp://10.0.0.1:8080"),
+        ("GATEWAY_SERVER_PORT", "udp://10.0.0.1:8080"),
+        # A CGI server, a shell.
+        ("GATEWAY_INTERFACE", "CGI/1.1"),
+        ("GATEWAY_VERSION", "1.2.3"),
+        ("gateway_port", "tcp://10.0.0.1:8080"),
+    ],
+)
+def test_what_others_put_into_the_environment_does_not_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert config.parse(table(), source="f").server.port == 8080
+
+
+def test_a_byte_order_mark_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_AUTH__SECRET", SECRET)
+    monkeypatch.setenv("GATEWAY_BROKER__PASSWORD", "p")
+    file = tmp_path / "gateway.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + EXAMPLE.read_bytes().replace(b"\n", b"\r\n"))
+    assert config.load(file) == config.load(EXAMPLE)
+
+
+@pytest.mark.parametrize("address", ["amqp://[::1]:5672", "amqp://rabbit-1", "amqp://10.0.0.1:1"])
+def test_a_node_may_be_named_by_any_address(address: str) -> None:
+    node = {"name": "r1", "web_stomp": "ws://[::1]:15674/ws", "amqp": address}
+    assert config.parse(table(broker={"nodes": [node]}), source="f").broker.nodes[0].amqp == address
+
+
+@pytest.mark.parametrize(
+    "address", ["amqp://::1:5672", "amqp://h:0", "amqp://h:x", "amqp://h:65536"]
+)
+def test_an_address_without_a_right_port_is_refused(address: str) -> None:
+    node = {"name": "r1", "web_stomp": "ws://h/ws", "amqp": address}
+    assert "broker.nodes.0.amqp: " in refused(table(broker={"nodes": [node]}))
+
+
+def test_origins_are_kept_as_browsers_send_them() -> None:
+    origins = ["https://학교.example", "https://School.example:443"]
+    found = config.parse(table(server={"origins": origins}), source="f").server.origins
+    assert found == ("https://xn--9d0b527e.example", "https://school.example")
+
+
 def test_lists_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_SERVER__ORIGINS", '["https://a.example"]')
     assert config.parse(table(), source="f").server.origins == ("https://a.example",)
@@ -110,7 +163,8 @@ def test_the_variable_that_names_the_file_is_no_key(monkeypatch: pytest.MonkeyPa
         ("GATEWAY_SERVER_PORT", "did you mean GATEWAY_SERVER__PORT?"),
         ("GATEWAY_SERVER__PORT_", "unknown key; did you mean port?"),
         ("GATEWAY_BROKER__NODES__0__NAME", "broker.nodes: must be a list"),
-        ("GATEWAY_PORT", "GATEWAY_PORT: unknown environment variable"),
+        ("GATEWAY_LOG_LEVEL", "did you mean GATEWAY_LOG__LEVEL?"),
+        ("GATEWAY_X__Y", "GATEWAY_X__Y: unknown environment variable"),
         (
             "GATEWAY_SERVER__PROT",
             "server.prot (environment variable GATEWAY_SERVER__PROT): unknown key",

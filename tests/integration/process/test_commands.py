@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
 
+from broker.amqp import Link, LinkFailed
 from tests.integration.process.conftest import JWT_SECRET, SECRET, Run
 
 
@@ -121,6 +123,16 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
     assert "WRONG  r1: AMQP as gateway: " in result.stdout
     assert "Traceback" not in result.stderr
     assert "hunter2" not in result.stdout + result.stderr
+
+
+def test_the_doctor_dials_as_the_gateway_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checks are pika's, and what pika reaches the gateway may not."""
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise LinkFailed("r1", "not for aiormq")
+
+    monkeypatch.setattr(Link, "open", refuse)
+    assert "WRONG  r1: AMQP as gateway: r1: not for aiormq" in run("doctor").stdout
 
 
 def test_a_topology_without_a_node_is_told_in_a_line(run: Run) -> None:

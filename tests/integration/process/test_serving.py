@@ -23,23 +23,27 @@ from tests.integration.process.conftest import Run, command_line
 
 
 @contextmanager
-def serving(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """The process, and its public and internal URL."""
+def serving(
+    environment: dict[str, str], *, log: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """The process, and its public and internal URL; ``log`` takes what it said until it served."""
     process = subprocess.Popen(  # noqa: S603 - our own program
         command_line("serve"), env=environment, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stderr is not None
-        yield process, *_addresses(process.stderr)
+        yield process, *_addresses(process.stderr, log)
     finally:
         process.kill()
         process.communicate()
 
 
-def _addresses(log: IO[str]) -> tuple[str, str]:
+def _addresses(lines: IO[str], log: Path | None) -> tuple[str, str]:
     seen = ""
-    for line in log:
+    for line in lines:
         seen += line
+        if log is not None:
+            log.write_text(seen)
         if found := re.search(r"serving (\S+), internal (\S+)", line):
             return found[1], found[2]
     raise AssertionError(f"the gateway ended:\n{seen}")
@@ -70,6 +74,29 @@ def test_without_its_broker_it_serves_and_is_not_ready(environment: dict[str, st
         assert "publisher" in json.loads(body)["problems"]
         assert get(public, "/metrics")[0] == 404
         assert get(internal, "/metrics")[0] == 200
+
+
+_EVERY = r"listening on (\[::\]|0\.0\.0\.0):(\d+) and (?!\1)(\[::\]|0\.0\.0\.0):\2\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "hosts", "told"),
+    [
+        ("::", ("127.0.0.1", "[::1]"), _EVERY),
+        ("", ("127.0.0.1", "[::1]"), _EVERY),
+        ("::1", ("[::1]",), r"listening on \[::1\]:\d+\n"),
+    ],
+)
+def test_it_says_on_which_addresses_it_listens(
+    environment: dict[str, str], tmp_path: Path, address: str, hosts: tuple[str, ...], told: str
+) -> None:
+    environment["GATEWAY_SERVER__ADDRESS"] = address
+    log = tmp_path / "log"
+    with serving(environment, log=log) as (_, public, _):
+        assert re.search(f"server.address and port: {told}", log.read_text())
+        for host in hosts:
+            url = f"http://{host}:{urlsplit(public).port}"
+            assert get(url, "/healthz") == (200, "ok")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -64,3 +64,19 @@ def test_a_private_node_has_its_own_settings_and_peers() -> None:
     assert merged["auth_backends.1"] == "internal"
     nodes = {key: value for key, value in merged.items() if "classic_config.nodes" in key}
     assert list(nodes.values()) == ["r1@localhost", "r2@localhost"]
+
+
+def test_the_first_node_lists_itself_once() -> None:
+    merged = broker_conf.private(PRODUCTION, {}, peers=["r1@localhost", "r1@localhost"])
+
+    assert [value for key, value in merged.items() if "classic_config.nodes" in key] == [
+        "r1@localhost"
+    ]
+
+
+def test_what_only_new_versions_know_stands_where_old_ones_pass_over_it() -> None:
+    assert "consumer_disconnected_timeout" not in PRODUCTION
+    assert re.search(
+        r"\{rabbit,\s*\[\{consumer_disconnected_timeout,\s*1000\}\]\}",
+        (CONF / "advanced.config").read_text(),
+    )

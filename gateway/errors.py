@@ -3,7 +3,9 @@
     GatewayError
     ├── NotAuthenticated          who are you?
     │   ├── TokenExpired
-    │   └── TokenInvalid          forged, malformed, wrong issuer, audience or algorithm
+    │   ├── TokenInvalid          forged, malformed, wrong issuer, audience or algorithm
+    │   ├── SessionEnded          logged out, or the account was removed or changed
+    │   └── UserChanged           somebody else has logged in in the same browser
     ├── Refused                   known, but not allowed
     │   ├── OriginRefused
     │   └── Removed               a membership was ended by somebody
@@ -59,6 +61,14 @@ class TokenExpired(NotAuthenticated):
 
 
 class TokenInvalid(NotAuthenticated):
+    pass
+
+
+class SessionEnded(NotAuthenticated):
+    pass
+
+
+class UserChanged(NotAuthenticated):
     pass
 
 
@@ -193,6 +203,12 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     TokenInvalid: Outcome(
         "token_invalid", 401, CloseCode.NOT_AUTHENTICATED, "The token is not valid here"
+    ),
+    SessionEnded: Outcome(
+        "session_ended", 401, CloseCode.NOT_AUTHENTICATED, "The session has ended"
+    ),
+    UserChanged: Outcome(
+        "user_changed", 401, CloseCode.NOT_AUTHENTICATED, "Another user is logged in now"
     ),
     Refused: Outcome("access_refused", 403, CloseCode.REFUSED, "Not allowed"),
     OriginRefused: Outcome(

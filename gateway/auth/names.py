@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.domain.identity import Identity
+from gateway.errors import UserChanged
+
 MAX_CHARACTERS: Final = 200
 #: A RabbitMQ user name travels in AMQP short strings.
 MAX_BYTES: Final = 255
+
+
+def check_user(believed: str, identity: Identity) -> None:
+    """Raises :class:`UserChanged` unless this is the name of the one whom the proof is for.
+
+    What a page has shown one user is not to be said in another one's name.
+    """
+    try:
+        same = user_name(believed) == identity.user
+    except ValueError:
+        same = False
+    if not same:
+        raise UserChanged("somebody else has logged in here meanwhile: load the page again")
 
 
 def user_name(value: object) -> str:

@@ -12,6 +12,7 @@ from gateway.errors import Invalid, OriginRefused, TooLarge, UnknownRoom
 from gateway.handlers.base import BaseHandler
 from gateway.handlers.body import BodyT, read, validate
 from gateway.handlers.caller import Caller, caller
+from gateway.handlers.credentials import USER_HEADER
 from gateway.handlers.services import Services
 
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
@@ -57,7 +58,8 @@ class ApiHandler(BaseHandler):
         self.set_header("Allow", methods)
         self.set_header("Access-Control-Allow-Methods", methods)
         self.set_header(
-            "Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key"
+            "Access-Control-Allow-Headers",
+            f"Authorization, Content-Type, Idempotency-Key, {USER_HEADER}",
         )
         self.set_header("Access-Control-Max-Age", str(_PREFLIGHT_SECONDS))
         self.set_status(204)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import unquote
 
 from tornado.httputil import HTTPServerRequest
 
+from gateway.auth.names import check_user
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
 from gateway.auth.verified import Verified
 from gateway.domain.identity import Identity
-from gateway.errors import NotAuthenticated, TokenInvalid
+from gateway.errors import Invalid, NotAuthenticated, TokenInvalid
 
 #: Cookies know no ports: other applications on the host may have a "session".
 SESSION_COOKIE: Final = "interact_session"
+
+#: The user that the caller believes to be, as percent-encoded UTF-8. All tabs share a cookie: a
+#: login in one of them changes who the others are.
+USER_HEADER: Final = "Interact-User"
 
 
 class Credentials:
@@ -40,7 +46,15 @@ class Credentials:
         return "Authorization" in request.headers or SESSION_COOKIE in request.cookies
 
     async def identify(self, request: HTTPServerRequest) -> Identity:
-        """Raises :class:`NotAuthenticated`. The header wins: it was put there on purpose."""
+        """Raises :class:`NotAuthenticated`, :class:`UserChanged` if the caller takes themselves for
+        somebody else. Of two proofs the header wins: it was put there on purpose."""
+        identity = await self._identify(request)
+        believed = request.headers.get(USER_HEADER)
+        if believed is not None:
+            check_user(_decoded(believed), identity)
+        return identity
+
+    async def _identify(self, request: HTTPServerRequest) -> Identity:
         authorization = request.headers.get("Authorization")
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")
@@ -70,3 +84,11 @@ class Credentials:
             identity = self._sessions.verify(cookie)
             self._known_sessions.add(cookie, identity)
         return identity
+
+
+def _decoded(header: str) -> str:
+    """As JavaScript's encodeURIComponent writes it. Raises :class:`Invalid`."""
+    try:
+        return unquote(header, errors="strict")
+    except UnicodeDecodeError:
+        raise Invalid(f"{USER_HEADER}: must be a user name as percent-encoded UTF-8") from None

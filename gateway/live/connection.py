@@ -16,6 +16,7 @@ from broker.stomp import Frame, HeartBeat, serialise
 from broker.ticker import Ticker
 from broker.topology import Stream, Topology
 from broker.wsframes import CloseCode
+from gateway.auth.names import check_user
 from gateway.domain.identity import Identity
 from gateway.errors import (
     BadFrame,
@@ -339,6 +340,8 @@ class Connection:
             self.identity = await self._services.tokens.verify(request.token)
             if self._ended:
                 return
+        if request.user is not None:
+            check_user(request.user, self.identity)
         self._services.registry.admit(self, self.identity.user)
         self._end_with(self.identity)
         self.session.authenticated(request.version)

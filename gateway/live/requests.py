@@ -16,11 +16,13 @@ from gateway.live.destinations import Destination, RoomTopic, TokenRenewal, pars
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """``heart_beat``: what the client sends and wants, milliseconds, 0 for none."""
+    """``heart_beat``: what the client sends and wants, milliseconds, 0 for none. ``user``: who it
+    believes to be, if it says so."""
 
     version: str
     heart_beat: tuple[int, int]
     token: str | None = field(repr=False)
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ def _connect(frame: Frame) -> Connect:
         heart_beat = parse_heart_beat(frame.get("heart-beat"))
     except MalformedFrame as error:
         raise BadFrame(str(error)) from error
-    return Connect(version, heart_beat, _bearer(frame) or frame.get("passcode"))
+    token = _bearer(frame) or frame.get("passcode")
+    return Connect(version, heart_beat, token, frame.get("interact-user"))
 
 
 def _send(frame: Frame, topology: Topology) -> Send | Post | Renew:

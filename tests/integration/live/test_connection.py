@@ -33,6 +33,48 @@ class SlowTokens:
         return WHO
 
 
+async def _said_and_closed(theirs: socket.socket) -> tuple[bytes, int]:
+    """What the gateway says first, and the code with which it closes."""
+    loop = asyncio.get_running_loop()
+    reader, heard = MessageReader(10_000, masked=False), []
+    async with asyncio.timeout(10):
+        while not any(isinstance(event, Close) for event in heard):
+            heard += reader.feed(await loop.sock_recv(theirs, 65_536))
+    said, close = heard[0], heard[-1]
+    assert isinstance(said, Data)
+    assert isinstance(close, Close)
+    return bytes(said.payload), close.code
+
+
+@pytest.mark.parametrize("proof", ["cookie", "token"])
+@pytest.mark.gen_test
+async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(proof: str) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1)
+    tokens.answer.set()
+    connection = Connection(
+        IOStream(ours),
+        services(tokens, registry),
+        id="c",
+        address="",
+        identity=WHO if proof == "cookie" else None,
+    )
+    registry.serve(connection)
+    headers = [("accept-version", "1.2"), ("passcode", "token"), ("interact-user", "a:b")]
+    connect = serialise("CONNECT", headers)
+    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
+    said, code = await _said_and_closed(theirs)
+    assert said.startswith(b"ERROR\nmessage:user_changed\n")
+    assert code == 4001
+    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
+    while await loop.sock_recv(theirs, 65_536):
+        pass
+    theirs.close()
+
+
 def services(tokens: SlowTokens, registry: Registry) -> Services:
     return Services(
         topology=Topology(),

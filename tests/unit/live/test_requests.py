@@ -51,6 +51,12 @@ def test_an_authorization_that_is_no_bearer_token_is_none() -> None:
     assert ask("CONNECT", ("Authorization", "Basic eA==")) == Connect("1.0", (0, 0), None)
 
 
+def test_connect_may_say_who_the_page_takes_its_user_for() -> None:
+    request = ask("CONNECT", ("interact-user", "김하나"))
+    assert isinstance(request, Connect)
+    assert request.user == "김하나"
+
+
 def test_a_token_stays_out_of_the_repr() -> None:
     assert "jwt" not in repr(ask("CONNECT", ("passcode", "jwt")))
     assert "jwt" not in repr(ask("SEND", ("destination", "/gateway/token"), body=b"jwt"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final, Protocol
 
 from broker.background import background
@@ -13,6 +12,7 @@ from broker.balancer import Balancer
 from broker.feed import Feed
 from broker.hearing import MISSED, Hearing
 from broker.node import APART
+from broker.numerals import natural
 from broker.publisher import Publication
 from broker.stomp import Frame
 
@@ -69,8 +69,8 @@ class Echoes:
         del key
         round, _, node = message.body.decode(errors="replace").partition(" ")
         # Only a gateway may publish with this key; what is no echo is none.
-        with suppress(ValueError):
-            self._hearing.heard(feed, node, int(round))
+        if (number := natural(round)) is not None:
+            self._hearing.heard(feed, node, number)
 
     def lost(self, feed: int) -> None:
         self._hearing.gone(feed)

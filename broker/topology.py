@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from broker.numerals import natural
+
 EXCHANGE: Final = "amq.topic"
 DEFAULT_PREFIX: Final = "acdm.mo.interact"
 
@@ -22,8 +24,6 @@ DEFAULT_PREFIX: Final = "acdm.mo.interact"
 #: https://www.rabbitmq.com/docs/ttl#queue-ttl
 PRIVATE_QUEUE_EXPIRES_MS: Final = 86_400_000
 
-#: A room number as it stands in a name: no sign, no leading zero, within a signed 64-bit integer.
-_ROOM = re.compile(r"[1-9][0-9]{0,17}")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -73,9 +73,10 @@ class Topology:
         """The stream that a routing key names, or None: a wildcard or a foreign key."""
         head, _, room = routing_key.rpartition(".")
         prefix, _, audience = head.rpartition(".")
-        if prefix != self.prefix or audience not in tuple(Audience) or not _ROOM.fullmatch(room):
+        number = natural(room)
+        if prefix != self.prefix or audience not in tuple(Audience) or not number:
             return None
-        return Stream(Audience(audience), int(room))
+        return Stream(Audience(audience), number)
 
     @property
     def gateways_key(self) -> str:

@@ -14,6 +14,7 @@ from heapq import nlargest, nsmallest
 from itertools import islice
 from typing import Any, Final, Protocol
 
+from broker.numerals import natural
 from gateway.live.state import ConnectionState
 
 #: Connections that are looked at in one turn of the loop: about a millisecond.
@@ -76,7 +77,7 @@ class Query:
             or search in state.address
             or search in state.id
             or search in (state.node or "").lower()
-            or (search.isdecimal() and int(search) in state.rooms)
+            or natural(search) in state.rooms
         )
 
 

@@ -72,7 +72,7 @@ class Message:
     role: MemberRole | None = None
 
     def encode(self) -> bytes:
-        """The JSON as compact UTF-8.
+        """The JSON as compact UTF-8. It begins with its :func:`opening`.
 
         A lone surrogate, which JSON can say and UTF-8 cannot, stays the escape that it came as.
         Raises ValueError for NaN and infinities, which are not JSON (RFC 8259, section 6).
@@ -98,3 +98,12 @@ class Message:
             draft.sender,
             draft.type,
         ) and json.dumps(self.body, sort_keys=True) == json.dumps(draft.body, sort_keys=True)
+
+
+def opening(*, id: str, stream: Stream, seq: int | None, sender: str) -> bytes:
+    """How the JSON of such a message begins: what says which message it is, and whose."""
+    text = (
+        f'{{"id":{_json(id)},"room":{stream.room},"audience":"{stream.audience}",'
+        f'"seq":{"null" if seq is None else seq},"sender":{_json(sender)},'
+    )
+    return text.encode(errors="backslashreplace")

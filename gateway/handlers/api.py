@@ -7,6 +7,7 @@ from typing import Final
 
 from tornado.web import stream_request_body
 
+from broker.numerals import natural
 from gateway.domain.identity import Identity
 from gateway.errors import Invalid, OriginRefused, TooLarge, UnknownRoom
 from gateway.handlers.base import BaseHandler
@@ -97,9 +98,10 @@ class ApiHandler(BaseHandler):
 
     def room_number(self, text: str) -> int:
         """The room that a path names. Raises :class:`UnknownRoom`: only numbers name rooms."""
-        if not (text.isascii() and text.isdigit() and len(text) <= 18 and text[0] != "0"):
+        number = natural(text)
+        if not number:
             raise UnknownRoom("a room is named by its number")
-        return int(text)
+        return number
 
     def _announced_length(self) -> int:
         length = self.request.headers.get("Content-Length", "0")

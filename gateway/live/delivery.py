@@ -6,20 +6,27 @@ tell which way a message took.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from broker.numerals import natural
 from broker.stomp import Frame, escape
 from broker.topology import Stream
 from broker.wsframes import Opcode, build
-from gateway.domain.message import Message
+from gateway.domain.message import Message, opening
 
-#: What RabbitMQ says about its own subscription; not the client's business.
+#: Headers that RabbitMQ sets about its own subscription; not the client's business.
 _OF_THE_FEED: Final = frozenset(
     {"subscription", "destination", "message-id", "redelivered", "ack", "content-length"}
 )
+#: Headers that say which message of a room this is. They are the gateway's alone: a subscriber
+#: resumes by what they say, so no other producer's may look like them.
+_OF_A_ROOM: Final = frozenset({"seq", "room", "audience", "sender"})
+#: Blanks as old clients know them, which trim the names of headers (STOMP 1.0).
+_BLANKS: Final = re.compile(r"[\s\ufeff]+")
 
 _SENT_AT: Final = b'"sent_at":"'
 
@@ -45,12 +52,27 @@ def head(subscription: str) -> bytes:
 
 def number_of(frame: Frame, stream: Stream) -> int | None:
     """The ``seq`` that the pipeline gave a feed's MESSAGE; other producers' messages have none,
-    whatever they call so."""
-    text = frame.get("seq") or ""
-    if (frame.get("room"), frame.get("audience")) != (str(stream.room), stream.audience):
-        return None
-    number = text.isascii() and text.isdigit() and len(text) < 19 and text[0] != "0"
-    return int(text) if number else None
+    whatever they call so: there the headers and the JSON must say the same."""
+    headers = _first_ones(frame)
+    seq = natural(headers.get("seq", ""))
+    return seq if seq and _is_ours(headers, frame.body, stream, seq) else None
+
+
+def _first_ones(frame: Frame) -> dict[str, str]:
+    """The headers that count: of repeated ones the first (STOMP 1.2, "Repeated Header Entries")."""
+    return dict(reversed(frame.headers))
+
+
+def _is_ours(headers: Mapping[str, str], body: bytes, stream: Stream, seq: int | None) -> bool:
+    """Whether headers and body name the same message of the stream."""
+    id, sender = headers.get("amqp-message-id"), headers.get("sender")
+    return (
+        id is not None
+        and sender is not None
+        and headers.get("room") == str(stream.room)
+        and headers.get("audience") == stream.audience
+        and body.startswith(opening(id=id, stream=stream, seq=seq, sender=sender))
+    )
 
 
 def sent_at(delivery: Delivery) -> float | None:
@@ -82,23 +104,36 @@ def from_history(message: Message, destination: str) -> Delivery:
     return _delivery(message.seq, headers, message.encode(), instant=False)
 
 
-def from_broker(frame: Frame, seq: int | None, destination: str) -> Delivery:
-    """A feed's MESSAGE. Without a ``seq`` it keeps all headers that its producer gave it; it is
-    instant unless it was published persistent."""
-    if seq is None:
-        id = frame.get("amqp-message-id") or frame.get("message-id") or ""
-        own = [("destination", destination), ("message-id", id)]
-        own += [(name, value) for name, value in frame.headers if name not in _OF_THE_FEED]
-        return _delivery(None, own, frame.body, instant=frame.get("persistent") != "true")
-    headers = _headers_of_a_room(
-        destination,
-        id=frame.get("amqp-message-id") or "",
-        seq=str(seq),
-        room=frame.get("room") or "",
-        audience=frame.get("audience") or "",
-        sender=frame.get("sender") or "",
-    )
-    return _delivery(seq, headers, frame.body, instant=False)
+def from_broker(frame: Frame, stream: Stream, seq: int | None, destination: str) -> Delivery:
+    """A feed's MESSAGE, with the ``seq`` that :func:`number_of` found.
+
+    Without one it is an instant message of a member's, or another producer's: that keeps the
+    headers it came with, but for those that are the gateway's to say. It may be dropped for a slow
+    reader unless it was published persistent.
+    """
+    if seq is not None:
+        lines = _headers_of_a_room(
+            destination,
+            id=frame.get("amqp-message-id") or "",
+            seq=str(seq),
+            room=str(stream.room),
+            audience=stream.audience,
+            sender=frame.get("sender") or "",
+        )
+        return _delivery(seq, lines, frame.body, instant=False)
+    id = frame.get("amqp-message-id") or frame.get("message-id") or ""
+    own = [("destination", destination), ("message-id", id)]
+    headers = _first_ones(frame)
+    if _is_ours(headers, frame.body, stream, None):
+        own += [(name, headers[name]) for name in ("room", "audience", "sender")]
+    own += [(name, value) for name, value in frame.headers if not _is_reserved(name)]
+    return _delivery(None, own, frame.body, instant=frame.get("persistent") != "true")
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether some client could take the header for one that only the gateway may set."""
+    plain = _BLANKS.sub("", name).lower()
+    return plain in _OF_THE_FEED or plain in _OF_A_ROOM
 
 
 def _headers_of_a_room(destination: str, *, id: str, **rest: str) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from broker.numerals import natural
 from broker.stomp import Frame, serialise
 from broker.topology import Stream, Topology
 from gateway.auth.access import Direction
@@ -130,9 +131,13 @@ class Judge:
 
 
 def _seq(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return int(text)
-    raise Invalid(f"resume-after:{text[:40]}: must be the last seq that you have, or 0")
+    seq = natural(text)
+    if seq is None:
+        raise Invalid(
+            f"resume-after:{text[:40]}: must be the last seq that you have, or 0, in plain digits"
+            " without a sign or leading zeros"
+        )
+    return seq
 
 
 def _shapes_queues(frame: Frame) -> bool:

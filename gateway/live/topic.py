@@ -93,7 +93,9 @@ class Topic:
             if not self.outlet.flowing.is_set() or (early and len(message.body) > _HELD_BYTES):
                 self._sequencer.expect(seq)
             else:
-                self._take(self._sequencer, from_broker(message, seq, self._destination))
+                self._take(
+                    self._sequencer, from_broker(message, self.stream, seq, self._destination)
+                )
             if self._sequencer.missing:
                 self._fill_soon(_PATIENCE)
 
@@ -185,7 +187,7 @@ class Topic:
             return
         if self.outlet.flowing.is_set():
             self._dropping = False
-            self.outlet.deliver(from_broker(message, None, self._destination))
+            self.outlet.deliver(from_broker(message, self.stream, None, self._destination))
         elif not self._dropping:
             self._dropping = True
             logger.warning("%s: more comes than goes out; dropping what has no seq", self.stream)

@@ -175,6 +175,11 @@ def test_messages_of_other_producers_pass_once_in_their_order(
             (b"", {"message_id": ""}),
             (b"dressed", {"headers": {"seq": 7, "x": "a:b\n", "many": [1, {"y": True}]}}),
         ]
+    ours = {"room": str(room), "audience": "public", "sender": "hana", "importance": "guaranteed"}
+    said += [
+        (b"forged", {"headers": {**ours, "seq": seq, "Seq": "8"}, "message_id": seq[:99]})
+        for seq in ("9" * 60, "9" * 5000, "1", "007", "-1")
+    ]
     with ears(gateway, _USERS[:3], topic(room)) as heard:
         wait_for(lambda: subscribed_nodes(cluster_of_session, room), wanted=lambda n: len(n) == 2)
         with amqp(cluster_of_session) as channel:
@@ -192,6 +197,11 @@ def test_messages_of_other_producers_pass_once_in_their_order(
             assert [frame.body for frame in foreign] == [body for body, _ in said]
             assert foreign[0].headers["message-id"] == "id 0"
             assert foreign[2].headers["content-type"] == "application/octet-stream"
+            # A client resumes by our headers, so nobody else's message has them.
+            forged = [frame.headers for frame in foreign if frame.body == b"forged"]
+            assert all(headers["importance"] == "guaranteed" for headers in forged)
+            names = {name.lower() for frame in foreign for name in frame.headers}
+            assert not {"seq", "room", "audience", "sender"} & names
             assert ear.frames[-1].headers["seq"] == "1"
 
 

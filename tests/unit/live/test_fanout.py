@@ -9,7 +9,7 @@ from gateway.errors import GatewayError, NotKept, TooSlow
 from gateway.live import fanout
 from gateway.live.delivery import Delivery, from_broker, from_history
 from gateway.live.fanout import PENDING, TURN, FanOut, Outlet, Subscriber
-from tests.unit.live.twins import ClientTwin, foreign, message, subscriber
+from tests.unit.live.twins import STREAM, ClientTwin, foreign, message, subscriber
 from tests.unit.messages.virtual_time import run, settle
 
 BUDGET = 1000
@@ -31,7 +31,7 @@ class Clock:
 
 def delivery(body: str, *, instant: bool = False) -> Delivery:
     headers = () if instant else (("persistent", "true"),)
-    return from_broker(foreign(body.encode(), *headers), None, "/topic/t")
+    return from_broker(foreign(body.encode(), *headers), STREAM, None, "/topic/t")
 
 
 def outlet(clock: Callable[[], float] | None = None) -> Outlet:

@@ -11,9 +11,9 @@ from gateway.auth.permissions import Permissions
 from gateway.config import Access
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
-from gateway.errors import GatewayError, Refused, RoomClosed, UnknownRoom
+from gateway.errors import GatewayError, Invalid, Refused, RoomClosed, UnknownRoom
 from gateway.live.destinations import parse
-from gateway.live.judge import ByRelay, Judge
+from gateway.live.judge import ByHub, ByRelay, Judge
 from gateway.live.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 
 TOPOLOGY = Topology("t")
@@ -30,19 +30,16 @@ class Rooms:
         }.get(room)
 
 
-JUDGE = Judge(
-    Permissions(
-        Rooms(),
-        AccessRules(
-            [
-                Access(roles=("service",), subscribe=("/queue/orders.*",), send=("/topic/news.#",)),
-                Access(roles=("all",), subscribe=("**",), send=("**",)),
-            ]
-        ),
+PERMISSIONS = Permissions(
+    Rooms(),
+    AccessRules(
+        [
+            Access(roles=("service",), subscribe=("/queue/orders.*",), send=("/topic/news.#",)),
+            Access(roles=("all",), subscribe=("**",), send=("**",)),
+        ]
     ),
-    TOPOLOGY,
-    shared=False,
 )
+JUDGE = Judge(PERMISSIONS, TOPOLOGY, shared=False)
 
 
 def who(user: str, *roles: str) -> Identity:
@@ -213,3 +210,26 @@ def test_a_rule_may_let_a_stranger_publish_to_a_topic_directly() -> None:
     received = frame("SEND", ("destination", "/topic/t.public.1"))
     assert JUDGE.opens_topic(who("a", "all"), received)
     assert not JUDGE.opens_topic(who("eve"), received)
+
+
+def resuming(after: str) -> int | None:
+    destination = "/topic/t.public.1"
+    headers = (("destination", destination), ("id", "s"), ("resume-after", after))
+    request = Subscribe("s", parse(destination, TOPOLOGY), frame("SUBSCRIBE", *headers))
+    passage = asyncio.run(Judge(PERMISSIONS, TOPOLOGY, shared=True).subscribe(who("hana"), request))
+    assert isinstance(passage, ByHub)
+    return passage.resume_after
+
+
+def test_a_client_resumes_after_a_number_in_plain_digits() -> None:
+    assert [resuming(after) for after in ("0", "7", "9" * 18)] == [0, 7, int("9" * 18)]
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["", "-1", "+1", "007", " 1", "1.0", "1_0", "１", "٣", "9" * 19, "9" * 60, "9" * 5000],
+)
+def test_any_other_place_to_resume_at_is_refused_and_told_what_would_be_right(after: str) -> None:
+    with pytest.raises(Invalid, match="must be the last seq that you have, or 0") as refusal:
+        resuming(after)
+    assert len(refusal.value.detail) < 200

@@ -25,8 +25,9 @@ def message(seq: int, body: Any = None, stream: Stream = STREAM) -> Message:
     return Message(UUID(int=seq), stream, seq, "kim", sent_at, "chat", body or f"number {seq}")
 
 
-def published(message: Message) -> Frame:
+def published(message: Message, *, instant: bool = False) -> Frame:
     """As a feed brings what the pipeline published."""
+    numbered = (("seq", str(message.seq)),)
     return Frame(
         "MESSAGE",
         (
@@ -34,13 +35,13 @@ def published(message: Message) -> Frame:
             ("destination", f"/exchange/amq.topic/t.{message.stream}"),
             ("message-id", f"T_1@@session-x@@{message.seq}"),
             ("redelivered", "false"),
-            ("persistent", "true"),
+            *(() if instant else (("persistent", "true"),)),
             ("content-type", "application/json"),
             ("amqp-message-id", str(message.id)),
             ("room", str(message.stream.room)),
             ("audience", str(message.stream.audience)),
             ("sender", message.sender),
-            ("seq", str(message.seq)),
+            *(() if instant else numbered),
         ),
         message.encode(),
     )

@@ -131,16 +131,26 @@ class Cluster:
         self._epmd.stop(5)
 
     def delete_queues(self) -> None:
-        """Delete every queue with its messages, so that the next test finds none."""
+        """Delete every queue with its messages, so that the next test finds none.
+
+        Exclusive ones stay, since nobody but their connection may delete them, and end with it.
+        """
         node = self.nodes[0]
         deadline = time.monotonic() + STOP_TIMEOUT
         # Asked again until it is so: a cluster that has just been mended may fail at first.
-        while (queues := node.management("GET", "/api/queues", self.admin)) != []:
+        while (names := self._lasting_queues(node)) != []:
             if time.monotonic() > deadline:
-                raise SetupError(f"RabbitMQ does not delete its queues: {queues}")
-            for queue in queues or []:
-                name = quote(queue["name"], safe="")
-                node.management("DELETE", f"/api/queues/%2F/{name}", self.admin)
+                told = "no answer" if names is None else ", ".join(names)
+                raise SetupError(f"RabbitMQ does not delete its queues: {told}")
+            for name in names or []:
+                node.management("DELETE", f"/api/queues/%2F/{quote(name, safe='')}", self.admin)
+
+    def _lasting_queues(self, node: Node) -> list[str] | None:
+        """The names of those that are not exclusive; None: the node does not tell."""
+        queues = node.management("GET", "/api/queues", self.admin)
+        if queues is None:
+            return None
+        return [queue["name"] for queue in queues if not queue["exclusive"]]
 
     def start_node(self, number: int) -> None:
         """Start one node and wait until it serves and sees every other running node."""

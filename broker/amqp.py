@@ -7,22 +7,26 @@ hold everybody up for that long.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import aiormq
-from aiormq.abc import AbstractChannel
 from yarl import URL
 
-from broker.amqperrors import AMQP_ERRORS, describe
+from broker.amqperrors import AMQP_ERRORS, AiormqCalls, describe
 from broker.channels import Channels
 from broker.confirming import Confirming
 from broker.credentials import Credentials
 from broker.cuttable import GOODBYE, CuttableSocket
 from broker.node import Node
+from broker.queuechannel import QueueChannel
 from broker.sending import Sending
+from broker.tasks import Tasks
 from broker.vigil import Signs
+
+log = logging.getLogger(__name__)
 
 #: Seconds between heart-beats, as agreed with RabbitMQ: it drops a silent gateway after twice that.
 HEARTBEAT: Final = 5
@@ -51,9 +55,10 @@ class Link:
         connection: aiormq.Connection,
         channel: Confirming,
         aside: Sending,
+        tasks: Tasks,
     ) -> None:
         self.node = node
-        self.channels = Channels(connection, channel)
+        self.channels = Channels(connection, channel, tasks)
         self.aside = aside
         self.lost: str | None = None
         #: Publications that wait for their answer.
@@ -63,6 +68,7 @@ class Link:
         self._connection = connection
         self._deadlines: set[asyncio.Timeout] = set()
         self._question: asyncio.Task[None] | None = None
+        self._tasks = tasks
         self._connection_closing: asyncio.Future[Any] = connection.closing
 
     @classmethod
@@ -73,6 +79,7 @@ class Link:
         *,
         ssl_context: ssl.SSLContext | None,
         timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+        tasks: Tasks,
     ) -> Link:
         """Dial and log in within ``timeout`` seconds. Raises :class:`LinkFailed`."""
         secure = urlsplit(node.amqp).scheme == "amqps"
@@ -80,19 +87,20 @@ class Link:
         connection = aiormq.Connection(_url(node, credentials), transport_factory=socket)
         try:
             async with asyncio.timeout(timeout):
-                await connection.connect()
-                channel = Confirming(await connection.channel())
-                aside = Sending(await connection.channel(publisher_confirms=False))
+                with AiormqCalls():
+                    await connection.connect()
+                    channel = Confirming(await connection.channel())
+                    aside = Sending(await connection.channel(publisher_confirms=False))
         except TimeoutError:
             socket.cut()
             raise LinkFailed(node.name, f"no AMQP session within {timeout:g} s") from None
-        except (*AMQP_ERRORS, UnicodeError) as error:
+        except AMQP_ERRORS as error:
             socket.cut()
             raise LinkFailed(node.name, describe(error)) from error
         except BaseException:
             socket.cut()
             raise
-        return cls(node, socket, connection, channel, aside)
+        return cls(node, socket, connection, channel, aside, tasks.part())
 
     @property
     def blocked(self) -> bool:
@@ -110,7 +118,8 @@ class Link:
 
     async def ready(self) -> None:
         """Wait until the connection is not blocked; at once, without a turn of the loop, if so."""
-        await self._connection.ready()
+        with AiormqCalls():
+            await self._connection.ready()
 
     async def publish(self, channel: Confirming, frames: bytes, message_id: str) -> None:
         """Publish on this channel and wait for the confirm.
@@ -129,9 +138,10 @@ class Link:
         finally:
             self.unanswered -= 1
 
-    async def new_channel(self) -> AbstractChannel:
+    async def new_channel(self) -> QueueChannel:
         """A channel that may fail without harm to publishing. Raises :data:`AMQP_ERRORS`."""
-        return await self._connection.channel(publisher_confirms=False)
+        with AiormqCalls():
+            return QueueChannel(await self._connection.channel(publisher_confirms=False))
 
     @property
     def signs(self) -> Signs:
@@ -162,7 +172,7 @@ class Link:
     def ask(self) -> None:
         """Make the node show a sign of life, if it can; one question at a time."""
         if self._question is None or self._question.done():
-            self._question = asyncio.create_task(self._ask())
+            self._question = self._tasks.spawn(self._ask(), "question to an AMQP node")
 
     async def _ask(self) -> None:
         try:
@@ -189,11 +199,18 @@ class Link:
             _expire(deadline)
 
     async def _end(self) -> None:
-        closing = asyncio.create_task(self._connection.close())
+        closing = self._tasks.spawn(self._say_goodbye(), "goodbye to an AMQP node")
         await asyncio.wait({closing}, timeout=GOODBYE)
         self._socket.cut()
-        await closing
-        await asyncio.gather(*self.channels.retiring(), *filter(None, [self._question]))
+        await asyncio.wait({closing}, timeout=GOODBYE)
+        await self._tasks.close()
+
+    async def _say_goodbye(self) -> None:
+        try:
+            with AiormqCalls():
+                await self._connection.close()
+        except AMQP_ERRORS as error:
+            log.debug("%s: closing ended with: %s", self.node.name, describe(error))
 
 
 def _expire(deadline: asyncio.Timeout) -> None:

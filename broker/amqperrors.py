@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import TracebackType
 from typing import Final
 
 import aiormq
 
 #: RuntimeError is its "channel closed".
 AMQP_ERRORS: Final = (aiormq.AMQPError, OSError, RuntimeError)
+
+
+class BrokenOff(aiormq.AMQPError):
+    """aiormq has ended a call without an error of its own: what it waited for is gone."""
+
+
+class AiormqCalls:
+    """Around every ``await`` on aiormq: such a block ends in :data:`AMQP_ERRORS` or not at all.
+
+    aiormq ends whoever waits for a connection that closes by ``CancelledError``, by a bare
+    ``Exception``, or by whatever its reader stumbled over. None of them may get out: the first
+    looks as if the caller's own task were cancelled, and would end that without a word. Only a
+    cancellation that the task was asked for passes.
+    """
+
+    __slots__ = ("_asked", "_task")
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        # Not just zero: who is being cancelled may still have a connection to close.
+        self._asked = 0 if self._task is None else self._task.cancelling()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # TimeoutError is an OSError: neither aiormq's nor a timeout's of ours is touched.
+        if error is None or isinstance(error, AMQP_ERRORS):
+            return
+        if isinstance(error, asyncio.CancelledError):
+            if self._task is None or self._task.cancelling() > self._asked:
+                return
+            raise BrokenOff("the connection was closed") from error
+        if isinstance(error, Exception):
+            raise BrokenOff(describe(error)) from error
 
 
 def describe(error: BaseException) -> str:

@@ -63,12 +63,6 @@ async def attempting(
         raise failure(links.problem or f"no answer within {seconds:g} s") from None
     except AMQP_ERRORS as error:
         raise failure(describe(error)) from error
-    except asyncio.CancelledError:
-        # aiormq ends its waiters like this; a real cancellation was asked for.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise failure("the connection was closed") from None
     finally:
         if attempt is not None:
             attempt.release()

@@ -9,15 +9,14 @@ not: they are spread over several, so that one room's queue stops few others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any, Final
 from zlib import crc32
 
 import aiormq
 
-from broker.amqperrors import AMQP_ERRORS
-from broker.background import background
+from broker.amqperrors import AMQP_ERRORS, AiormqCalls
 from broker.confirming import Confirming
+from broker.tasks import Tasks
 
 #: Channels for streams that belong to other nodes, made as they are needed.
 GUESTS: Final = 16
@@ -34,11 +33,11 @@ def slot(key: str, *, home: bool) -> int:
 class Channels:
     """``home`` is the channel of those that belong here."""
 
-    def __init__(self, connection: aiormq.Connection, home: Confirming) -> None:
+    def __init__(self, connection: aiormq.Connection, home: Confirming, tasks: Tasks) -> None:
         self._connection = connection
         self._open = {_HOME: home}
         self._renewing = asyncio.Lock()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._tasks = tasks
 
     @property
     def closing(self) -> asyncio.Future[Any]:
@@ -60,16 +59,11 @@ class Channels:
                     channel = await self._renew(place)
         return channel
 
-    def retiring(self) -> Iterable[asyncio.Task[None]]:
-        """What ends with the connection, or soon."""
-        return tuple(self._retiring)
-
     async def _renew(self, place: int) -> Confirming:
-        channel = Confirming(await self._connection.channel())
+        with AiormqCalls():
+            channel = Confirming(await self._connection.channel())
         if place in self._open:
-            task = background(_retire(self._open[place]), "a channel that retires")
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._tasks.spawn(_retire(self._open[place]), "channel that retires")
         self._open[place] = channel
         return channel
 

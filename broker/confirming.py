@@ -13,6 +13,7 @@ import aiormq
 from aiormq.abc import AbstractChannel
 from aiormq.channel import Returning
 
+from broker.amqperrors import AiormqCalls
 from broker.sending import Sending
 
 
@@ -49,7 +50,8 @@ class Confirming(Sending):
         channel.message_id_delivery_tag[message_id] = channel.delivery_tag
         self.send(frames)
         try:
-            await confirmation
+            with AiormqCalls():
+                await confirmation
         except aiormq.DeliveryError:
             self._refused = True
             raise

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from broker.background import background
 from broker.balancer import Balancer
 from broker.feed import Feed
 from broker.hearing import MISSED, Hearing
@@ -15,6 +14,7 @@ from broker.node import APART
 from broker.numerals import natural
 from broker.publisher import Publication
 from broker.stomp import Frame
+from broker.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,13 @@ class Echoes:
     through it what comes to nobody."""
 
     def __init__(
-        self, key: str, *, publisher: Publisher, balancer: Balancer, doubt: Callable[[], None]
+        self,
+        key: str,
+        *,
+        publisher: Publisher,
+        balancer: Balancer,
+        doubt: Callable[[], None],
+        tasks: Tasks,
     ) -> None:
         self.key = key
         self._publisher = publisher
@@ -45,19 +51,17 @@ class Echoes:
         self._hearing = Hearing()
         self._apart: frozenset[str] = frozenset()
         self._doubtful = 0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
 
     def attach(self, feeds: Iterable[Feed]) -> None:
         for feed in feeds:
             feed.subscribe(self.key)
 
     def start(self) -> None:
-        self._task = background(self._run(), "echoes")
+        self._tasks.forever(self._run, "echoes")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await self._tasks.close()
 
     # What the feeds tell
 

@@ -16,7 +16,6 @@ from typing import Final, Protocol
 
 from tornado.iostream import StreamClosedError
 
-from broker.background import background
 from broker.backoff import BackOff
 from broker.balancer import Lease, NoNodeAvailable
 from broker.node import Node
@@ -30,6 +29,7 @@ from broker.stomp import (
     StompError,
     serialise,
 )
+from broker.tasks import Tasks
 from broker.ticker import Ticker
 from broker.topology import EXCHANGE
 from broker.unread import has_unread
@@ -86,6 +86,7 @@ class Feed:
         ticker: Ticker,
         frame_bytes: int,
         rng: Random,
+        tasks: Tasks,
     ) -> None:
         self.number = number
         #: The name of the node that it is on.
@@ -110,15 +111,13 @@ class Feed:
         self.stood = asyncio.Event()
         self._lease: Lease | None = None
         self._reading: asyncio.Future[bytes] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
 
     def start(self) -> None:
-        self._task = background(self._run(), f"feed {self.number}")
+        self._tasks.forever(self._run, f"feed {self.number}", needed="topics")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
 
     @property
     def keys(self) -> Collection[str]:
@@ -148,6 +147,8 @@ class Feed:
     async def _run(self) -> None:
         failures = 0
         while True:
+            # Also after an error that nobody foresaw, or its node would be taken for the other's.
+            self.node = None
             try:
                 lease = self._acquire()
             except NoNodeAvailable as error:

@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from broker.background import background
 from broker.balancer import Balancer, Lease
 from broker.feed import Feed
+from broker.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,17 @@ class Feeds:
     """``make`` gives a feed of that number, which finds its node by that function."""
 
     def __init__(
-        self, count: int, *, balancer: Balancer, make: Callable[[int, Callable[[], Lease]], Feed]
+        self,
+        count: int,
+        *,
+        balancer: Balancer,
+        make: Callable[[int, Callable[[], Lease]], Feed],
+        tasks: Tasks,
     ) -> None:
         self._balancer = balancer
         self._make = make
         self._feeds = [make(number, self._acquire) for number in range(count)]
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
 
     def __iter__(self) -> Iterator[Feed]:
         """Those that bring messages now; one that moves is there twice."""
@@ -41,12 +46,10 @@ class Feeds:
     def start(self) -> None:
         for feed in self._feeds:
             feed.start()
-        self._task = background(self._tend(), "feeds")
+        self._tasks.forever(self._tend, "feeds")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await self._tasks.close()
         await asyncio.gather(*(feed.close() for feed in self._feeds))
 
     def _acquire(self) -> Lease:

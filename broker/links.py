@@ -14,6 +14,7 @@ from broker.credentials import Credentials
 from broker.node import Node
 from broker.placing import LinkState, home, place, worse
 from broker.supervisor import Supervisor
+from broker.tasks import Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,25 @@ class Links:
         rng: Random,
         best: Callable[[str], LinkState],
         ssl_context: ssl.SSLContext | None,
+        tasks: Tasks,
     ) -> None:
         if ssl_context is None and any(node.amqp.startswith("amqps:") for node in nodes):
             raise ValueError("amqps:// needs an ssl_context that verifies certificates")
         self._best = best
+        self._tasks = tasks
         self._rng = rng
         self._dial = partial(
-            Link.open, credentials=credentials, ssl_context=ssl_context, timeout=timeout
+            Link.open,
+            credentials=credentials,
+            ssl_context=ssl_context,
+            timeout=timeout,
+            tasks=tasks,
         )
         #: Whether the cluster was ever reached, now or before.
         self.have_stood = False
         self._changed = asyncio.Event()
         self._supervisors = {node.name: self._supervisor(node) for node in nodes}
         self._names = tuple(self._supervisors)
-        self._leaving: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
@@ -76,15 +82,11 @@ class Links:
             self._supervisors[node.name] = supervisor
         self._names = tuple(self._supervisors)
         for supervisor in before.values():
-            task = asyncio.create_task(supervisor.leave())
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._tasks.spawn(supervisor.leave(), "AMQP link that is left")
 
     async def close(self) -> None:
         """Close the links; what waits for an answer fails at once."""
-        for task in self._leaving:
-            task.cancel()
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        await self._tasks.close()
         await asyncio.gather(*(each.close() for each in self._supervisors.values()))
 
     def place(self, key: str) -> Link | None:
@@ -149,7 +151,9 @@ class Links:
         return worse(self._supervisors[name].state, self._best(name))
 
     def _supervisor(self, node: Node) -> Supervisor:
-        return Supervisor(node, dial=self._dial, changed=self._tell, rng=self._rng)
+        return Supervisor(
+            node, dial=self._dial, changed=self._tell, rng=self._rng, tasks=self._tasks.part()
+        )
 
     def _tell(self) -> None:
         self.have_stood = self.have_stood or any(s.link for s in self._supervisors.values())

@@ -18,15 +18,14 @@ from collections.abc import Mapping
 from typing import Final
 
 import aiormq
-from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ConnectionInternalError
 
 from broker.amqp import Link, LinkFailed
 from broker.amqperrors import AMQP_ERRORS, describe
-from broker.background import background
 from broker.links import Links
 from broker.passage import Passage
-from broker.topology import EXCHANGE, Queue, Topology
+from broker.tasks import Tasks
+from broker.topology import Queue, Topology
 from broker.vigil import PULSE
 
 log = logging.getLogger(__name__)
@@ -47,23 +46,22 @@ AT_ONCE: Final = 4
 class Mender:
     """``passages``: what is under way, by routing key."""
 
-    def __init__(self, links: Links, topology: Topology, passages: Mapping[str, Passage]) -> None:
+    def __init__(
+        self, links: Links, topology: Topology, passages: Mapping[str, Passage], *, tasks: Tasks
+    ) -> None:
         self._links = links
         self._topology = topology
         self._passages = passages
         self._stuck: dict[str, int] = {}
-        self._watch: asyncio.Task[None] | None = None
-        self._mending: dict[int, asyncio.Task[None]] = {}
+        self._tasks = tasks
+        self._mending: set[int] = set()
 
     def start(self) -> None:
         """Look in the background until :meth:`close`."""
-        self._watch = background(self._look_on(), "mender")
+        self._tasks.forever(self._look_on, "mender")
 
     async def close(self) -> None:
-        tasks = [*filter(None, [self._watch]), *self._mending.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _look_on(self) -> None:
         while True:
@@ -78,9 +76,8 @@ class Mender:
     def _look_into(self, room: int) -> None:
         if room in self._mending or len(self._mending) >= AT_ONCE:
             return
-        task = background(self._mend(room), f"mender of room {room}")
-        self._mending[room] = task
-        task.add_done_callback(lambda _: self._mending.pop(room))
+        self._mending.add(room)
+        self._tasks.spawn(self._mend(room), "mender of a queue")
 
     async def _mend(self, room: int) -> None:
         queue = self._topology.private_queue(room)
@@ -95,21 +92,22 @@ class Mender:
             log.error("%s may be dead, and could not be replaced within %g s", queue.name, MEND)
         except (LinkFailed, *AMQP_ERRORS) as error:
             log.error("%s may be dead, and could not be replaced: %s", queue.name, describe(error))
+        finally:
+            self._mending.discard(room)
 
     async def _replace_if_dead(self, queue: Queue, link: Link) -> None:
         channel = await link.new_channel()
         try:
-            # One gateway at a time: an exclusive queue is what AMQP has for a lock, and the end of
-            # the connection opens it.
-            await channel.queue_declare(f"{queue.name}.mender", exclusive=True)
+            # One gateway at a time.
+            await channel.lock(f"{queue.name}.mender")
         except aiormq.ChannelLockedResource:
             return
         if not await self._is_dead(queue) or self._links.sound_for < SETTLED:
             return
         log.error("%s has no leader and gets none: it is replaced, and begins empty", queue.name)
-        await channel.queue_delete(queue.name)
-        await _declare(channel, queue)
-        await channel.queue_bind(queue.name, EXCHANGE, routing_key=queue.binding_key)
+        await channel.delete(queue.name)
+        await channel.declare(queue)
+        await channel.bind(queue)
         log.warning("%s is replaced; the history has what it held", queue.name)
 
     async def _is_dead(self, queue: Queue) -> bool:
@@ -138,8 +136,8 @@ class Mender:
         try:
             channel = await link.new_channel()
             if declare:
-                await _declare(channel, queue)
-            await channel.basic_get(queue.name)
+                await channel.declare(queue)
+            await channel.get(queue.name)
         except ConnectionInternalError:
             return False
         except aiormq.AMQPChannelError:
@@ -148,7 +146,3 @@ class Mender:
             return True
         finally:
             await link.close("the queue was looked into")
-
-
-async def _declare(channel: AbstractChannel, queue: Queue) -> None:
-    await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))

@@ -10,11 +10,12 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from broker.background import background
 from broker.balancer import Balancer
 from broker.credentials import Credentials
 from broker.node import Node, Probe
+from broker.tasks import Job, Tasks
 from broker.upstream import DialError, open_session
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class Prober:
     ``timeout`` (seconds) bounds the dial, and again the login. ``clock`` is the balancer's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         nodes: Sequence[Node],
         balancer: Balancer,
@@ -35,6 +36,7 @@ class Prober:
         interval: float,
         timeout: float,
         clock: Callable[[], float],
+        tasks: Tasks,
         ssl_options: ssl.SSLContext | None = None,
     ) -> None:
         self._nodes = nodes
@@ -44,7 +46,8 @@ class Prober:
         self._timeout = timeout
         self._clock = clock
         self._ssl_options = ssl_options
-        self._tasks: dict[Node, asyncio.Task[None]] = {}
+        self._tasks = tasks
+        self._jobs: dict[Node, Job] = {}
 
     def start(self) -> None:
         """Probe in the background, one task a node, until :meth:`close`."""
@@ -52,18 +55,14 @@ class Prober:
 
     def replace(self, nodes: Sequence[Node]) -> None:
         """Probe these nodes from now on; the balancer has them already."""
-        for gone in self._tasks.keys() - set(nodes):
-            self._tasks.pop(gone).cancel()
-        for new in set(nodes) - self._tasks.keys():
-            self._tasks[new] = background(self._watch(new), f"prober {new.name}")
+        for gone in self._jobs.keys() - set(nodes):
+            self._jobs.pop(gone).cancel()
+        for new in set(nodes) - self._jobs.keys():
+            self._jobs[new] = self._tasks.forever(partial(self._watch, new), f"prober {new.name}")
 
     async def close(self) -> None:
         """Stop; a probe under way is dropped with its socket."""
-        tasks = self._tasks.values()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self._tasks.close()
 
     async def probe(self, node: Node) -> Probe:
         """Log in to a node and leave again."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from random import Random
 
 import aiormq
-from aiormq.abc import AbstractChannel
 
 from broker import amqpframes
 from broker.attempt import attempting
@@ -22,6 +21,8 @@ from broker.mender import Mender
 from broker.node import Node
 from broker.passage import Passage
 from broker.placing import LinkState
+from broker.queuechannel import QueueChannel
+from broker.tasks import Tasks
 from broker.topology import EXCHANGE, Topology
 
 
@@ -87,7 +88,7 @@ class Publisher:
     ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         nodes: Sequence[Node],
         credentials: Credentials,
@@ -97,6 +98,7 @@ class Publisher:
         rng: Random,
         best: Callable[[str], LinkState] = lambda _: LinkState.UP,
         ssl_context: ssl.SSLContext | None = None,
+        tasks: Tasks,
     ) -> None:
         self._links = Links(
             nodes,
@@ -105,12 +107,13 @@ class Publisher:
             rng=rng,
             best=best,
             ssl_context=ssl_context,
+            tasks=tasks,
         )
         self._topology = topology
         self._timeout = timeout
         self._passages: dict[str, Passage] = {}
         self._in_flight: set[str] = set()
-        self._mender = Mender(self._links, topology, self._passages)
+        self._mender = Mender(self._links, topology, self._passages, tasks=tasks.part())
 
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
@@ -211,9 +214,9 @@ class Publisher:
         """
         queue = self._topology.private_queue(room)
 
-        async def declare(channel: AbstractChannel) -> None:
-            await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
-            await channel.queue_bind(queue.name, EXCHANGE, routing_key=queue.binding_key)
+        async def declare(channel: QueueChannel) -> None:
+            await channel.declare(queue)
+            await channel.bind(queue)
 
         await self._apart(queue.name, declare, f"declare {queue.name}")
 
@@ -224,13 +227,13 @@ class Publisher:
         """
         name = self._topology.private_queue(room).name
 
-        async def delete(channel: AbstractChannel) -> None:
-            await channel.queue_delete(name)
+        async def delete(channel: QueueChannel) -> None:
+            await channel.delete(name)
 
         await self._apart(name, delete, f"delete {name}")
 
     async def _apart(
-        self, key: str, work: Callable[[AbstractChannel], Awaitable[None]], what: str
+        self, key: str, work: Callable[[QueueChannel], Awaitable[None]], what: str
     ) -> None:
         """Do something on a channel of its own: a refusal ends the channel it comes on."""
         try:

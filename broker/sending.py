@@ -12,6 +12,7 @@ from aiormq import Channel
 from aiormq.abc import AbstractChannel, ChannelFrame
 
 from broker import amqpframes
+from broker.amqperrors import AiormqCalls
 
 #: Seconds until another look at a full queue.
 _FULL: Final = 0.001
@@ -43,7 +44,8 @@ class Sending:
 
     async def close(self) -> None:
         """Raises :data:`broker.amqperrors.AMQP_ERRORS`."""
-        await self._channel.close()
+        with AiormqCalls():
+            await self._channel.close()
 
     def _flush(self) -> None:
         channel, loop = self._channel, asyncio.get_running_loop()

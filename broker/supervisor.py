@@ -10,10 +10,10 @@ from random import Random
 from typing import Final
 
 from broker.amqp import Link, LinkFailed
-from broker.background import background
 from broker.backoff import BackOff
 from broker.node import Node
 from broker.placing import LinkState
+from broker.tasks import Tasks
 from broker.vigil import PULSE, Verdict, Vigil
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Supervisor:
         dial: Callable[[Node], Awaitable[Link]],
         changed: Callable[[], None],
         rng: Random,
+        tasks: Tasks,
     ) -> None:
         self.node = node
         #: The link of this moment, blocked or not.
@@ -52,11 +53,13 @@ class Supervisor:
         self._lost: str | None = None
         self._stood_still = False
         self._suspect_until = -math.inf
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
+        self._started = False
 
     def start(self) -> None:
         """Connect in the background and stay connected until :meth:`close`."""
-        self._task = background(self._run(), f"AMQP link to {self.node.name}")
+        self._started = True
+        self._tasks.forever(self._run, f"AMQP link to {self.node.name}", needed="publishing")
 
     async def leave(self) -> None:
         """Close when what is on the wire is answered, :data:`FAREWELL` seconds later at most."""
@@ -73,10 +76,8 @@ class Supervisor:
 
     async def close(self) -> None:
         """Close the link; what waits for an answer fails at once."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        await self._tasks.close()
+        self._started = False
 
     @property
     def state(self) -> LinkState:
@@ -92,7 +93,7 @@ class Supervisor:
     def problem(self) -> str | None:
         """What is wrong with the link, or None."""
         match self.state:
-            case LinkState.DOWN if self._task is None:
+            case LinkState.DOWN if not self._started:
                 return "not started"
             case LinkState.DOWN:
                 return self._lost or "dialling"
@@ -131,12 +132,19 @@ class Supervisor:
         if self._stood_still:
             self._stood_still, self._suspect_until = False, now + SUSPECTED
         self._changed()
+        reason = "the gateway failed to watch it"
         try:
             reason = await self._watch(link)
         except asyncio.CancelledError:
             self._unlink()
             await link.close("the gateway is closing")
             raise
+        finally:
+            # Also after an error that nobody foresaw: nobody watches it any more.
+            if self.link is link:
+                await self._lose(link, reason)
+
+    async def _lose(self, link: Link, reason: str) -> None:
         self._lost = reason
         if reason != Verdict.STALLED:
             self.sound_since = None

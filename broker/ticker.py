@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
+from broker.tasks import Failures
+
 #: Seconds within which what is due is done.
 RESOLUTION: Final = 0.25
+#: Seconds until an entry has its turn again that has failed.
+AGAIN: Final = 1.0
 #: Parts in which the entries have their turn, one after the other, so that thousands of them do
 #: not stop the loop at once.
 _PARTS: Final = 8
@@ -24,7 +28,8 @@ class Timed(Protocol):
 class Ticker:
     """Runs while there is something to time."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures: Failures | None = None) -> None:
+        self._failures = failures or Failures()
         self._loop = asyncio.get_running_loop()
         self._parts: list[dict[Timed, None]] = [{} for _ in range(_PARTS)]
         self._next = 0
@@ -60,13 +65,17 @@ class Ticker:
         for entry in part:
             if entry.due <= now:
                 # By themselves: one that fails must not stop the time of all others.
-                self._loop.call_soon(_check, part, entry, now)
+                self._loop.call_soon(self._check, part, entry, now)
         if any(self._parts):
             self._wait()
         else:
             self._timer = None
 
-
-def _check(part: dict[Timed, None], entry: Timed, now: float) -> None:
-    if entry in part:
-        entry.check(now)
+    def _check(self, part: dict[Timed, None], entry: Timed, now: float) -> None:
+        if entry not in part:
+            return
+        try:
+            entry.check(now)
+        except Exception as error:
+            self._failures.note(f"timer of a {type(entry).__name__}", error)
+            entry.due = now + AGAIN

@@ -18,6 +18,7 @@ from broker.amqp import Link, LinkFailed
 from broker.credentials import Credentials
 from broker.node import Node
 from broker.provision import Check, NodeUnreachable
+from broker.tasks import Tasks
 from broker.topology import Topology
 from broker.upstream import DialError, LoginRefused, dial, log_in
 from gateway import app, tls
@@ -226,7 +227,11 @@ async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Fin
 
 async def _publishing_link(config: Config, node: Node, context: ssl.SSLContext) -> None:
     link = await Link.open(
-        node, _own_account(config), ssl_context=context, timeout=config.broker.dial_timeout
+        node,
+        _own_account(config),
+        ssl_context=context,
+        timeout=config.broker.dial_timeout,
+        tasks=Tasks(),
     )
     await link.close("gateway doctor has seen it")
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from random import Random, SystemRandom
 from secrets import token_hex
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from tornado.web import Application
 
@@ -28,6 +28,7 @@ from broker.feeds import Feeds
 from broker.node import Node
 from broker.prober import Prober
 from broker.publisher import Publisher
+from broker.tasks import Tasks
 from broker.ticker import Ticker
 from broker.topology import Topology
 from broker.upstream import Upstream, open_session
@@ -145,12 +146,15 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     own_account = BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
     topology = Topology(broker.prefix)
     rng = SystemRandom()
+    tasks = Tasks()
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(tasks.close)
         store = await Store.open(config.store.url.get_secret_value())
         stack.push_async_callback(store.close)
-        if config.history.keep_days is not None:
-            pruning = retention.keep(store, days=config.history.keep_days, clock=_now)
-            stack.push_async_callback(_cancel, asyncio.create_task(pruning))
+        pruning = tasks.part()
+        stack.push_async_callback(pruning.close)
+        if (days := config.history.keep_days) is not None:
+            pruning.forever(partial(retention.keep, store, days=days, clock=_now), "retention")
         accounts = Accounts(store)
         stack.callback(accounts.close)
 
@@ -163,6 +167,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             rng=rng,
             best=balancer.best_link,
             ssl_context=broker_tls,
+            tasks=tasks.part(),
         )
         publisher.start()
         stack.push_async_callback(publisher.close)
@@ -174,10 +179,11 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             timeout=broker.dial_timeout,
             clock=time.monotonic,
             ssl_options=broker_tls,
+            tasks=tasks.part(),
         )
         prober.start()
         stack.push_async_callback(prober.close)
-        outbox = Outbox(store, publisher, topology, rng=rng)
+        outbox = Outbox(store, publisher, topology, rng=rng, tasks=tasks.part())
         await outbox.start()
         stack.push_async_callback(outbox.close, within=server.stop_timeout / 2)
 
@@ -190,9 +196,10 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             balancer=balancer,
             broker_tls=broker_tls,
             drain=drain,
+            tasks=tasks,
         )
         stack.callback(gateway.hub.close)
-        feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng)
+        feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng, tasks)
         gateway.hub.attach(feeds)
         gateway.bus.attach(feeds)
         gateway.echoes.attach(feeds)
@@ -282,6 +289,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
     drain: Drain,
+    tasks: Tasks,
 ) -> Gateway:
     """Connect the parts; to be called inside the running loop. Raises :class:`ConfigError`."""
     limits, broker = config.limits, config.broker
@@ -293,16 +301,21 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     passcodes = Passcodes(secret, clock=time.time)
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time)
     credentials = Credentials(sessions=sessions, tokens=tokens_for(config, access), clock=time.time)
-    hub = Hub(topology, store, budget=limits.backlog_bytes)
+    hub = Hub(topology, store, budget=limits.backlog_bytes, tasks=tasks.part())
     bus = Bus(
         f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
         key=topology.gateways_key,
         seal=Seal(secret, clock=time.time),
         publisher=publisher,
+        tasks=tasks.part(),
     )
-    overdue = Overdue(bus, outbox, hub)
+    overdue = Overdue(bus, outbox, hub, tasks=tasks.part())
     echoes = Echoes(
-        topology.echo_key(token_hex(8)), publisher=publisher, balancer=balancer, doubt=hub.doubt
+        topology.echo_key(token_hex(8)),
+        publisher=publisher,
+        balancer=balancer,
+        doubt=hub.doubt,
+        tasks=tasks.part(),
     )
 
     def stored(messages: Sequence[Message]) -> None:
@@ -320,6 +333,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
             confirm_timeout=broker.confirm_timeout,
         ),
         stored=stored,
+        tasks=tasks.part(),
     )
     post_rate = RateLimiter(limits.posts_per_second, limits.posts_burst, clock=time.monotonic)
     intake = Intake(
@@ -340,8 +354,9 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         topology,
         told=config.presence,
         clock=time.time,
+        tasks=tasks.part(),
     )
-    removals = Removals(store, memberships, permissions, attendance, bus)
+    removals = Removals(store, memberships, permissions, attendance, bus, tasks=tasks.part())
     rooms = Rooms(
         store=store,
         queues=publisher,
@@ -349,8 +364,8 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         max_members=limits.room_members,
         clock=_now,
     )
-    ticker = Ticker()
-    rebalancer = Rebalancer(balancer, clock=time.monotonic, rng=SystemRandom())
+    ticker = Ticker(tasks.failures)
+    rebalancer = Rebalancer(balancer, clock=time.monotonic, rng=SystemRandom(), tasks=tasks.part())
     metrics = Metrics()
     metrics.observe_events(events)
     metrics.observe_posts(intake.posted)
@@ -406,6 +421,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         history,
         NodeWatch(balancer.states, lambda: publisher.links, events),
         clock=time.time,
+        tasks=tasks.part(),
     )
     services = Services(
         accounts=accounts,
@@ -497,6 +513,7 @@ def _feeds(
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
     rng: Random,
+    tasks: Tasks,
 ) -> Feeds:
     """Two feeds, each on a node of its own, as far as there are nodes."""
     key = Topology(config.broker.prefix).gateways_key
@@ -526,15 +543,11 @@ def _feeds(
             ticker=gateway.ticker,
             frame_bytes=config.limits.upstream_frame_bytes,
             rng=rng,
+            tasks=tasks.part(),
         )
 
-    return Feeds(_FEEDS, balancer=balancer, make=make)
+    return Feeds(_FEEDS, balancer=balancer, make=make, tasks=tasks.part())
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait({task})

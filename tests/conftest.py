@@ -4,6 +4,7 @@ The servers start when the first test that needs them runs, and live as long as 
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -36,6 +37,28 @@ def pytest_configure() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, into: list[str]) -> None:
+        super().__init__(logging.CRITICAL)
+        self._into = into
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._into.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def failures() -> Iterator[list[str]]:
+    """What background work of this process was logged to have failed by. A test that means it to
+    fail takes this and clears it; for all others it must stay empty."""
+    messages: list[str] = []
+    collector = _Collector(messages)
+    logger = logging.getLogger("broker.tasks")
+    logger.addHandler(collector)
+    yield messages
+    logger.removeHandler(collector)
+    assert not messages, "background work has failed; the captured log says how"
 
 
 @pytest.fixture

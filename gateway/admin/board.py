@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
-from broker.background import background
+from broker.tasks import Tasks
 from gateway.admin.cluster import Cluster
 from gateway.admin.history import History
 from gateway.admin.node_watch import NodeWatch
@@ -62,6 +62,7 @@ class Board:
         node_watch: NodeWatch,
         *,
         clock: Callable[[], float],
+        tasks: Tasks,
         tick: float = TICK,
     ) -> None:
         self._cluster = cluster
@@ -71,7 +72,7 @@ class Board:
         self._tick = tick
         self._viewers: set[Viewer] = set()
         self._told: dict[str, int] = {}
-        self._ticker: asyncio.Task[None] | None = None
+        self._tasks = tasks
 
     def __len__(self) -> int:
         """How many dashboards are open here."""
@@ -79,14 +80,12 @@ class Board:
 
     def start(self) -> None:
         """Tick in the background, until :meth:`close`."""
-        self._ticker = background(self._run(), "dashboard ticker")
+        self._tasks.forever(self._run, "dashboard")
 
     async def close(self) -> None:
         for viewer in tuple(self._viewers):
             self.leave(viewer)
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.wait({self._ticker})
+        await self._tasks.close()
 
     def watch(self, *, expires_at: float) -> Viewer:
         """A viewer from now on, to be given back by :meth:`leave`. Raises :class:`NoCapacity`."""

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from broker.background import background
+from broker.tasks import Tasks
 from gateway.auth.keys import PublicKey, algorithm_of
 from gateway.errors import TokenInvalid, Unavailable
 
@@ -72,6 +72,7 @@ class Jwks:
         self._keys: tuple[PublishedKey, ...] = ()
         self._failed = False
         self._fresh_until = self._next_attempt = clock()
+        self._tasks = Tasks()
         self._refresh: asyncio.Task[None] | None = None
         #: Unknown keys: asked for since the last fetch began, and those that a fetch has lacked.
         self._wanted: LRUCache[bytes, None] = LRUCache(MEMORY)
@@ -108,9 +109,7 @@ class Jwks:
 
     async def close(self) -> None:
         """End a fetch that is under way."""
-        if self._refresh is not None:
-            self._refresh.cancel()
-            await asyncio.wait([self._refresh])
+        await self._tasks.close()
 
     def _find(self, algorithm: str, kid: str | None) -> PublicKey | None:
         fitting = [k.key for k in self._keys if k.algorithm == algorithm and kid in (None, k.kid)]
@@ -133,7 +132,7 @@ class Jwks:
         return self._refresh is None and self._clock() >= self._next_attempt
 
     def _begin(self) -> asyncio.Task[None]:
-        self._refresh = background(self._fetch_and_read(), "keys of the tokens' issuer")
+        self._refresh = self._tasks.spawn(self._fetch_and_read(), "keys of the tokens' issuer")
         return self._refresh
 
     async def _fetch_and_read(self) -> None:

@@ -14,10 +14,10 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from broker.background import background
 from broker.feed import Feed
 from broker.publisher import NotConfirmed, Publication
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from gateway.errors import GatewayError
 from gateway.live.envelope import BadEnvelope, Envelope, Seal
 from gateway.live.peers import BEAT, Peers
@@ -115,6 +115,7 @@ class Bus:
         key: str,
         seal: Seal,
         publisher: WidePublisher,
+        tasks: Tasks,
     ) -> None:
         self.gateway = gateway
         self._key = key
@@ -126,8 +127,8 @@ class Bus:
         self._responders: dict[str, Responder] = {}
         self._questions: dict[str, _Question] = {}
         self._outgoing: asyncio.Queue[Publication] = asyncio.Queue(_WAITING)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._answering: set[asyncio.Task[None]] = set()
+        self._tasks = tasks
+        self._answering = tasks.part()
 
     @property
     def others(self) -> frozenset[str]:
@@ -139,8 +140,9 @@ class Bus:
             feed.subscribe(self._key)
 
     def start(self) -> None:
-        work = [self._beat(), *(self._publish() for _ in range(_ON_THE_WAY))]
-        self._tasks = [background(each, "bus") for each in work]
+        self._tasks.forever(self._beat, "bus: the beat")
+        for _ in range(_ON_THE_WAY):
+            self._tasks.forever(self._publish, "bus: publishing")
 
     async def close(self) -> None:
         """Say goodbye, if the broker takes it within a second."""
@@ -150,10 +152,8 @@ class Bus:
                 await self._outgoing.join()
         except TimeoutError:
             logger.info("the other gateways hear no goodbye")
-        work = [*self._tasks, *self._answering]
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await self._answering.close()
+        await self._tasks.close()
 
     # What is said
 
@@ -256,9 +256,9 @@ class Bus:
     def _handle(self, handler: Handler, envelope: Envelope) -> None:
         try:
             handler(envelope.sender, envelope.payload)
-        except Exception:
+        except Exception as error:
             # Its fault must not cost everybody the feed that has brought it.
-            logger.exception("a message %r of %s", envelope.kind, envelope.sender)
+            self._tasks.failures.note(f"bus: a message {envelope.kind!r}", error)
 
     def _asked(self, envelope: Envelope) -> None:
         question = envelope.payload
@@ -268,9 +268,7 @@ class Bus:
         if len(self._answering) >= _ANSWERING:
             self.counts["dropped"] += 1
             return
-        task = background(self._respond(responder, envelope), "bus: an answer")
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._answering.spawn(self._respond(responder, envelope), "bus: answering")
 
     async def _respond(self, responder: Responder, envelope: Envelope) -> None:
         try:
@@ -280,8 +278,8 @@ class Bus:
             self._send(_Own.ANSWER, {"is": given}, to=envelope)
         except GatewayError as error:
             self._send(_Own.FAULT, {"is": error.detail}, to=envelope)
-        except Exception:
-            logger.exception("the question %r of %s", envelope.payload["kind"], envelope.sender)
+        except Exception as error:
+            self._tasks.failures.note(f"bus: a question {envelope.payload['kind']!r}", error)
             self._send(_Own.FAULT, {"is": "the gateway failed; its log says why"}, to=envelope)
 
     def _answered(self, envelope: Envelope) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from broker.feed import Feed
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from broker.topology import Stream, Topology
 from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable
@@ -30,7 +31,13 @@ class Hub:
     """Made before its feeds, which it listens to; :meth:`attach` gives them to it."""
 
     def __init__(
-        self, topology: Topology, history: History, *, budget: int, linger: float = LINGER
+        self,
+        topology: Topology,
+        history: History,
+        *,
+        budget: int,
+        tasks: Tasks,
+        linger: float = LINGER,
     ) -> None:
         self.fan_out = FanOut(budget=budget)
         self._loop = asyncio.get_running_loop()
@@ -43,6 +50,7 @@ class Hub:
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),
             clock=self._loop.time,
+            tasks=tasks,
         )
         self._feeds: Iterable[Feed] = ()
         self._topics: dict[str, Topic] = {}

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
-from broker.background import background
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.live.bus import Bus
@@ -32,23 +32,21 @@ class Outbox(Protocol):
 class Overdue:
     """Tells the others of what was stored here, hears of what was stored there."""
 
-    def __init__(self, bus: Bus, outbox: Outbox, hub: Hub) -> None:
+    def __init__(self, bus: Bus, outbox: Outbox, hub: Hub, *, tasks: Tasks) -> None:
         self._bus = bus
         self._outbox = outbox
         self._hub = hub
         #: The last seq of each stream since the last look.
         self._stored: dict[Stream, int] = {}
         self._something = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
         bus.on(_GROWN, self._grown)
 
     def start(self) -> None:
-        self._task = background(self._run(), "overdue")
+        self._tasks.forever(self._run, "overdue")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
 
     def stored(self, messages: Iterable[Message]) -> None:
         """These were stored by this gateway just now; those of a stream come in order."""

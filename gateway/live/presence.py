@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from broker.background import background
 from broker.publisher import NotConfirmed
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import PRESENCE, Message
 from gateway.domain.room import MemberRole, Roster
@@ -65,7 +65,7 @@ class Presence:
     """``told``: what changes is said in the rooms, not only listed. ``clock`` gives seconds since
     the epoch."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         attendance: Attendance,
         rosters: Rosters,
@@ -75,6 +75,7 @@ class Presence:
         *,
         told: bool,
         clock: Callable[[], float],
+        tasks: Tasks,
     ) -> None:
         self._rosters = rosters
         self._bus = bus
@@ -94,21 +95,19 @@ class Presence:
         self._ask_at: dict[str, float] = {}
         self._position_at = 0.0
         self._learning = False
-        self._ticking: asyncio.Task[None] | None = None
-        self._speaking: set[asyncio.Task[None]] = set()
+        self._tasks = tasks
+        self._speaking = tasks.part()
         attendance.observe(self._noticed)
         bus.on(_DELTA, lambda who, json: self._replica(who).take(Delta.from_json(json)))
         bus.on(_PART, self._part)
         bus.on(_WANT, self._wanted)
 
     def start(self) -> None:
-        self._ticking = background(self._tick(), "presence")
+        self._tasks.forever(self._tick, "presence")
 
     async def close(self) -> None:
-        work = [task for task in (self._ticking, *self._speaking) if task is not None]
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await self._speaking.close()
+        await self._tasks.close()
 
     async def of(self, room: int) -> list[Attendee]:
         """The members who are there now, by name. Raises :class:`StoreUnavailable`."""
@@ -158,11 +157,7 @@ class Presence:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            try:
-                self._look(self._loop.time())
-            except Exception:
-                # It must not end before the gateway does.
-                logger.exception("presence stands still for a moment")
+            self._look(self._loop.time())
 
     def _look(self, now: float) -> None:
         for key in [key for key, at in self._leaving.items() if at <= now]:
@@ -210,9 +205,7 @@ class Presence:
         sent_at = datetime.fromtimestamp(self._clock(), UTC)
         id = message_id(room, events)
         message = Message(id, stream, None, _NOBODY, sent_at, PRESENCE, body)
-        task = background(self._publish(message), "presence message")
-        self._speaking.add(task)
-        task.add_done_callback(self._speaking.discard)
+        self._speaking.spawn(self._publish(message), "presence: a message")
 
     async def _publish(self, message: Message) -> None:
         try:

@@ -11,8 +11,8 @@ from collections.abc import Set as AbstractSet
 from random import Random
 from typing import Final, Protocol
 
-from broker.background import background
 from broker.balancer import Balancer
+from broker.tasks import Tasks
 from gateway.errors import BrokerUnavailable
 
 logger = logging.getLogger(__name__)
@@ -55,14 +55,16 @@ class Movable(Protocol):
 class Rebalancer:
     """``clock`` gives monotonic seconds. Paths are known from :meth:`add` until :meth:`remove`."""
 
-    def __init__(self, balancer: Balancer, *, clock: Callable[[], float], rng: Random) -> None:
+    def __init__(
+        self, balancer: Balancer, *, clock: Callable[[], float], rng: Random, tasks: Tasks
+    ) -> None:
         self._balancer = balancer
         self._clock = clock
         self._rng = rng
         self._paths: dict[Movable, None] = {}
         self._tried: dict[Movable, float] = {}
         self._removed: dict[Movable, float] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
 
     def add(self, path: Movable) -> None:
         self._paths[path] = None
@@ -73,12 +75,10 @@ class Rebalancer:
         self._removed.pop(path, None)
 
     def start(self) -> None:
-        self._task = background(self._run(), "rebalancer")
+        self._tasks.forever(self._run, "rebalancer")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
 
     async def _run(self) -> None:
         while True:
@@ -86,7 +86,11 @@ class Rebalancer:
             self.end_overdue()
             moved = 0
             for path, why in self.due():
-                moved += await path.relocate(why)
+                try:
+                    moved += await path.relocate(why)
+                except Exception as error:
+                    # The others are moved all the same; this one rests.
+                    self._tasks.failures.note("rebalancer: a move", error)
                 await asyncio.sleep(self._rng.uniform(0.5, 1.5) / RATE)
             if moved:
                 logger.info("%d relays were moved", moved)

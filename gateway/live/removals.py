@@ -15,7 +15,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from broker.background import background
+from broker.tasks import Tasks
 from gateway.auth.memberships import Memberships
 from gateway.auth.permissions import Permissions
 from gateway.domain.room import Membership
@@ -50,6 +50,8 @@ class Removals:
         permissions: Permissions,
         attendance: Attendance,
         bus: Bus,
+        *,
+        tasks: Tasks,
     ) -> None:
         self._store = store
         self._memberships = memberships
@@ -59,19 +61,17 @@ class Removals:
         #: The revision by which everybody who follows the room has been judged.
         self._judged: dict[int, int] = {}
         self._reading = asyncio.Semaphore(_READS)
-        self._hints: set[asyncio.Task[None]] = set()
-        self._watching: asyncio.Task[None] | None = None
+        self._tasks = tasks
+        self._hints = tasks.part()
         self._away = False
         bus.on(_KIND, self._hinted)
 
     def start(self) -> None:
-        self._watching = background(self._watch(), "removals")
+        self._tasks.forever(self._watch, "removals", needed="removals")
 
     async def close(self) -> None:
-        work = [task for task in (self._watching, *self._hints) if task is not None]
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await self._hints.close()
+        await self._tasks.close()
 
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
         """A user's membership, or (None) the room itself, has changed in the database: here what
@@ -88,9 +88,7 @@ class Removals:
         logger.debug("gateway %s has changed room %d", gateway, room)
         self._memberships.invalidate(room)
         if len(self._hints) < _HINTS:
-            task = background(self._follow(room, user, ended=ended), f"removal from room {room}")
-            self._hints.add(task)
-            task.add_done_callback(self._hints.discard)
+            self._hints.spawn(self._follow(room, user, ended=ended), "removals: a hint")
 
     async def _follow(self, room: int, user: str | None, *, ended: bool) -> None:
         if not ended or not self._attendance.of(room):
@@ -114,9 +112,6 @@ class Removals:
                 if not self._away:
                     logger.warning("memberships cannot be looked at: %s", error)
                 self._away = True
-            except Exception:
-                # It must not end before the gateway does.
-                logger.exception("memberships cannot be looked at")
             else:
                 self._away = False
 
@@ -129,7 +124,13 @@ class Removals:
             changed = [room for room in batch if self._judged.get(room) != revisions.get(room, -1)]
             for room in changed:
                 self._memberships.invalidate(room)
-            await asyncio.gather(*(self._judge(room) for room in changed))
+            judged = (self._judge(room) for room in changed)
+            for error in await asyncio.gather(*judged, return_exceptions=True):
+                if isinstance(error, StoreUnavailable):
+                    raise error
+                if error is not None:
+                    # The other rooms are judged all the same, and this one again.
+                    self._tasks.failures.note("removals: a room", error)
 
     async def _judge(self, room: int) -> None:
         """End what the room's memberships do not allow. Whoever comes in from now on was judged by

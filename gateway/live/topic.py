@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from broker.topology import Stream
 from gateway.domain.message import Message
 from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
@@ -43,6 +44,7 @@ class Shared:
     reading: asyncio.Semaphore
     resuming: asyncio.Semaphore
     clock: Callable[[], float]
+    tasks: Tasks
 
 
 class Topic:
@@ -217,7 +219,7 @@ class Topic:
 
     def _fill_soon(self, delay: float) -> None:
         if self._sequencer is not None and self._filling is None:
-            self._filling = asyncio.create_task(self._fill(delay))
+            self._filling = self._shared.tasks.spawn(self._fill(delay), "hub: filling")
 
     @property
     def _incomplete(self) -> bool:

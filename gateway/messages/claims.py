@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
-from broker.background import background
+from broker.tasks import Tasks
 from broker.topology import Stream
 from gateway.errors import StoreUnavailable
 from gateway.messages.ports import Leases
@@ -37,25 +37,27 @@ class Claims:
         lapsed: Callable[[], None],
         taken: Callable[[Stream], None],
         look: Callable[[], Awaitable[None]],
+        tasks: Tasks,
     ) -> None:
         self._leases = leases
         self._lapsed = lapsed
         self._taken = taken
         self._look = look
-        self._task: asyncio.Task[NoReturn] | None = None
+        self._tasks = tasks
+        self._started = False
 
     async def start(self) -> None:
         """Live, and take over what is left behind. Raises :class:`StoreUnavailable`."""
         await self._leases.renew_lease(LEASE)
         await self._take_over()
-        self._task = background(self._run(), "claims")
+        self._started = True
+        self._tasks.forever(self._run, "claims", needed="the lease")
 
     async def close(self) -> None:
         """Leave what is not published to the others: at once, if the database can be told."""
-        if self._task is None:
+        if not self._started:
             return
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await self._tasks.close()
         try:
             await self._leases.end_lease()
         except StoreUnavailable as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
+from broker.tasks import Job, Tasks
 from broker.topology import Stream
 from gateway.domain.message import Draft, Message
 from gateway.errors import StoreUnavailable
@@ -37,12 +38,14 @@ class GroupCommit:
         *,
         stored: Callable[[Sequence[Message]], None],
         in_doubt: Callable[[Stream], None],
+        tasks: Tasks,
     ) -> None:
         self._history = history
         self._stored = stored
         self._in_doubt = in_doubt
         self._waiting: dict[asyncio.Future[Appended], Draft] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
+        self._job: Job | None = None
 
     async def append(self, draft: Draft) -> Appended:
         """Store a draft. Cancelled before its transaction begins, it is withdrawn.
@@ -51,8 +54,8 @@ class GroupCommit:
         """
         answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         self._waiting[answer] = draft
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="group commit")
+        if self._job is None or self._job.done:
+            self._job = self._tasks.until_done(self._run, "group commit")
         try:
             return await answer
         finally:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from broker.tasks import Job, Tasks
 from gateway.errors import StoreUnavailable
 from gateway.messages.ports import StoredOutbox
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 class Marking:
     """Confirmed messages on their way out of the store's outbox, in batches, until it works."""
 
-    def __init__(self, store: StoredOutbox, *, delay: Callable[[int], float]) -> None:
+    def __init__(self, store: StoredOutbox, *, delay: Callable[[int], float], tasks: Tasks) -> None:
         """``delay``: seconds to wait after so many failures in a row."""
         self._store = store
         self._delay = delay
@@ -33,7 +34,8 @@ class Marking:
         self._ids: dict[UUID, None] = {}
         #: What the store was told while somebody reads it; None: nobody does.
         self._told: set[UUID] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
+        self._job: Job | None = None
         self._hurry = asyncio.Event()
 
     @property
@@ -57,20 +59,18 @@ class Marking:
 
     def add(self, message_id: UUID) -> None:
         self._ids[message_id] = None
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="marking")
+        if self._job is None or self._job.done:
+            self._job = self._tasks.until_done(self._run, "marking")
 
     async def flush(self) -> None:
         """Gather no longer; return when the store knows everything."""
         self._hurry.set()
-        if self._task is not None:
-            await asyncio.shield(self._task)
+        if self._job is not None:
+            await self._job.wait()
 
     async def close(self) -> None:
         """End at once. What the store was not told stays in its outbox."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await self._tasks.close()
 
     async def _run(self) -> None:
         failures = 0
@@ -91,7 +91,7 @@ class Marking:
             else:
                 failures = 0
                 for message_id in batch:
-                    del self._ids[message_id]
+                    self._ids.pop(message_id, None)
                 if self._told is not None:
                     self._told.update(batch)
 

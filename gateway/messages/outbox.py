@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from broker.backoff import BackOff
 from broker.publisher import NotConfirmed, Returned
+from broker.tasks import Tasks
 from broker.topology import Stream, Topology
 from gateway.domain.message import Message
 from gateway.errors import StoreUnavailable
@@ -82,6 +84,7 @@ class Outbox:
         *,
         rng: Random,
         limits: OutboxLimits | None = None,
+        tasks: Tasks,
     ) -> None:
         self.counts = OutboxCounts()
         self._store = store
@@ -89,14 +92,18 @@ class Outbox:
         self._topology = topology
         self._rng = rng
         self._limits = limits or OutboxLimits()
-        self._marking = Marking(store, delay=self._delay)
+        self._tasks = tasks
+        self._marking = Marking(store, delay=self._delay, tasks=tasks.part())
         self._claims = Claims(
-            store, lapsed=self._look_everywhere, taken=self.look_again, look=self._look_for_strays
+            store,
+            lapsed=self._look_everywhere,
+            taken=self.look_again,
+            look=self._look_for_strays,
+            tasks=tasks.part(),
         )
         self._rooms = OpenRooms(store, publisher, clock=_now)
         self._lanes: dict[Stream, Lane] = {}
         self._waiters = Waiters()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._one_read = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -175,10 +182,7 @@ class Outbox:
         except TimeoutError:
             _log.warning("%d streams still have messages in the outbox", len(self._lanes))
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.close()
         await self._marking.close()
         await self._claims.close()
 
@@ -201,7 +205,7 @@ class Outbox:
         lane = Lane(stream, after=after, window=self._limits.window, resting=not known)
         self._lanes[stream] = lane
         if not known:
-            self._spawn(self._prepare(lane))
+            self._tasks.until_done(partial(self._prepare, lane), "outbox: a room's queue")
         return lane
 
     async def _prepare(self, lane: Lane) -> None:
@@ -215,11 +219,12 @@ class Outbox:
         for command in lane.commands(memory=self._share):
             match command:
                 case Publish(entry):
-                    self._spawn(self._publish(lane, entry))
+                    self._tasks.spawn(self._publish(lane, entry), "outbox: publishing")
                 case Read(after, limit):
-                    self._spawn(self._read(lane, after, limit))
+                    work = partial(self._read, lane, after, limit)
+                    self._tasks.until_done(work, "outbox: reading")
                 case Rest(failures):
-                    self._spawn(self._rest(lane, failures))
+                    self._tasks.until_done(partial(self._rest, lane, failures), "outbox: resting")
         if lane.is_done and self._lanes.get(lane.stream) is lane:
             del self._lanes[lane.stream]
             self._waiters.answer_all(lane.stream)
@@ -310,8 +315,3 @@ class Outbox:
 
     def _delay(self, failures: int) -> float:
         return BACK_OFF.delay(failures) * self._rng.uniform(0.5, 1.0)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.publisher import NotConfirmed
+from broker.tasks import Tasks
 from broker.topology import Topology
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import Draining, Invalid, NoCapacity, TooLarge
@@ -63,8 +64,11 @@ class Pipeline:
         *,
         limits: PipelineLimits,
         stored: Callable[[Sequence[Message]], None],
+        tasks: Tasks,
     ) -> None:
-        self._commits = GroupCommit(history, stored=self._new, in_doubt=outbox.look_for)
+        self._commits = GroupCommit(
+            history, stored=self._new, in_doubt=outbox.look_for, tasks=tasks
+        )
         self._tell = stored
         self._outbox = outbox
         self._publisher = publisher

@@ -17,6 +17,7 @@ from broker.balancer import Balancer
 from broker.credentials import Credentials
 from broker.feed import HEART_BEAT, Feed
 from broker.node import Node
+from broker.tasks import Tasks
 from broker.ticker import Ticker
 from broker.topology import Audience, Stream, Topology
 from broker.upstream import Upstream, open_session
@@ -365,7 +366,7 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     nodes = [Node(f"r{n.number}", n.web_stomp_url, n.amqp_url) for n in cluster.nodes]
     balancer = Balancer(nodes, clock=asyncio.get_running_loop().time, rng=SystemRandom())
     account = Credentials(cluster.gateway.name, cluster.gateway.password, "/")
-    hub = Hub(Topology(PREFIX), Empty(), budget=1000, linger=0.5)
+    hub = Hub(Topology(PREFIX), Empty(), budget=1000, linger=0.5, tasks=Tasks())
 
     async def session(node: Node) -> Upstream:
         return await open_session(node, account, timeout=5, heart_beat=HEART_BEAT)
@@ -384,6 +385,7 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
             ticker=ticker,
             frame_bytes=100_000,
             rng=SystemRandom(),
+            tasks=Tasks(),
         )
         for number in (0, 1)
     ]

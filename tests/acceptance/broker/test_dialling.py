@@ -16,6 +16,7 @@ from broker.balancer import Balancer
 from broker.credentials import Credentials
 from broker.node import Health, Node, NodeState
 from broker.prober import Prober
+from broker.tasks import Tasks
 from broker.upstream import DialTimeout, LoginRefused, dial, log_in
 from devenv.cluster import Cluster
 
@@ -113,7 +114,15 @@ def test_probes_take_a_dead_and_a_hanging_node_out_and_a_recovered_one_in(
     async def run() -> None:
         rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         balancer = Balancer(nodes, clock=time.monotonic, rng=rng)
-        prober = Prober(nodes, balancer, credentials, interval=0.2, timeout=1, clock=time.monotonic)
+        prober = Prober(
+            nodes,
+            balancer,
+            credentials,
+            interval=0.2,
+            timeout=1,
+            clock=time.monotonic,
+            tasks=Tasks(),
+        )
         prober.start()
         try:
             for node in nodes:
@@ -149,7 +158,9 @@ def test_probes_with_a_wrong_password_say_so(nodes: list[Node]) -> None:
         rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         balancer = Balancer(nodes, clock=time.monotonic, rng=rng)
         wrong = Credentials("gateway", "wrong-and-secret")
-        prober = Prober(nodes, balancer, wrong, interval=60, timeout=5, clock=time.monotonic)
+        prober = Prober(
+            nodes, balancer, wrong, interval=60, timeout=5, clock=time.monotonic, tasks=Tasks()
+        )
         probe = await prober.probe(nodes[0])
         assert probe.error is not None
         assert "Access refused for user 'gateway'" in probe.error

@@ -15,6 +15,7 @@ from broker import mender
 from broker.credentials import Credentials
 from broker.node import Node
 from broker.publisher import NotConfirmed, Publication, Publisher
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
 
@@ -61,7 +62,8 @@ def test_a_dead_queue_is_replaced_and_the_queues_of_other_rooms_keep_what_they_h
     async def run() -> None:
         rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         publishers = [
-            Publisher(nodes, credentials, TOPOLOGY, timeout=10, rng=rng) for _ in range(2)
+            Publisher(nodes, credentials, TOPOLOGY, timeout=10, rng=rng, tasks=Tasks())
+            for _ in range(2)
         ]
         for publisher in publishers:
             publisher.start()
@@ -100,7 +102,7 @@ def test_a_queue_that_only_waits_for_its_members_is_left_alone(
 
     async def run() -> None:
         rng = Random(1)  # noqa: S311 - spreads load, guards nothing
-        publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=10, rng=rng)
+        publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=10, rng=rng, tasks=Tasks())
         publisher.start()
         try:
             await publisher.declare_private_queue(room)

@@ -25,6 +25,7 @@ from broker.publisher import (
     QueueFailed,
     Returned,
 )
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp
@@ -48,7 +49,7 @@ async def publishing(
     timeout: float = 10.0,  # noqa: ASYNC109 - the publisher's
 ) -> AsyncIterator[Publisher]:
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
-    publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=timeout, rng=rng)
+    publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=timeout, rng=rng, tasks=Tasks())
     publisher.start()
     try:
         yield publisher
@@ -270,6 +271,7 @@ def test_streams_leave_a_draining_node_in_order_and_nothing_fails(
             timeout=10,
             rng=rng,
             best=lambda name: LinkState.DRAINING if name in draining else LinkState.UP,
+            tasks=Tasks(),
         )
         publisher.start()
         try:

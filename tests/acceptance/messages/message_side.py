@@ -23,6 +23,7 @@ import uvloop
 from broker.credentials import Credentials
 from broker.node import Node
 from broker.publisher import Publisher
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
@@ -52,10 +53,12 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
     store = await Store.open(f"sqlite:///{database}")
-    publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=5.0, rng=rng)
-    outbox = Outbox(store, publisher, TOPOLOGY, rng=rng)
+    publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=5.0, rng=rng, tasks=Tasks())
+    outbox = Outbox(store, publisher, TOPOLOGY, rng=rng, tasks=Tasks())
     limits, told = PipelineLimits(), list[Message]()
-    pipeline = Pipeline(store, outbox, publisher, TOPOLOGY, limits=limits, stored=told.extend)
+    pipeline = Pipeline(
+        store, outbox, publisher, TOPOLOGY, limits=limits, stored=told.extend, tasks=Tasks()
+    )
     publisher.start()
     try:
         await outbox.start()

@@ -10,6 +10,7 @@ import pytest
 from broker.amqp import Link, LinkFailed
 from broker.credentials import Credentials
 from broker.node import Node
+from broker.tasks import Tasks
 from broker.upstream import DialError, dial
 
 _NOBODY = Credentials("nobody", "secret", "/")
@@ -17,7 +18,7 @@ _NOBODY = Credentials("nobody", "secret", "/")
 
 async def _by_amqp(node: Node) -> None:
     with pytest.raises(LinkFailed):
-        await Link.open(node, _NOBODY, ssl_context=None, timeout=5.0)
+        await Link.open(node, _NOBODY, ssl_context=None, timeout=5.0, tasks=Tasks())
 
 
 async def _by_web_stomp(node: Node) -> None:

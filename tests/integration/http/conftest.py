@@ -20,6 +20,7 @@ from broker.links import LinkReport
 from broker.node import Node
 from broker.placing import LinkState
 from broker.publisher import NotConfirmed, Publication, QueueFailed
+from broker.tasks import Tasks
 from broker.topology import Topology
 from gateway import config, tls
 from gateway.auth import tokens
@@ -183,7 +184,7 @@ def gateway(
     nodes = [Node(n.name, n.web_stomp, n.amqp) for n in settings.broker.nodes]
 
     async def start() -> tuple[Gateway, Outbox]:
-        outbox = Outbox(store, broker, Topology(), rng=SystemRandom())
+        outbox = Outbox(store, broker, Topology(), rng=SystemRandom(), tasks=Tasks())
         await outbox.start()
         assembled = assemble(
             settings,
@@ -194,6 +195,7 @@ def gateway(
             balancer=Balancer(nodes, clock=time.monotonic, rng=SystemRandom()),
             broker_tls=tls.for_broker(settings.broker.tls),
             drain=drain,
+            tasks=Tasks(),
         )
         return assembled, outbox
 

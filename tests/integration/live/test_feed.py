@@ -15,6 +15,7 @@ from broker.credentials import Credentials
 from broker.feed import Feed
 from broker.node import Node
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from broker.ticker import Ticker
 from broker.upstream import Upstream, open_session
 from broker.wsframes import Opcode, build
@@ -100,6 +101,7 @@ async def stage(*nodes: FakeNode, start: bool = True) -> AsyncIterator[Stage]:
             ticker=Ticker(),
             frame_bytes=65_536,
             rng=Random(1),  # noqa: S311
+            tasks=Tasks(),
         )
         if start:
             made.start()

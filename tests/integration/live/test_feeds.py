@@ -11,6 +11,7 @@ from broker.feed import Feed
 from broker.feeds import Feeds
 from broker.node import Node
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from broker.ticker import Ticker
 from broker.upstream import Upstream, open_session
 from tests.integration.live.fake_node import FakeNode, serving
@@ -78,9 +79,10 @@ async def stage(*names: str) -> AsyncIterator[Stage]:
                 ticker=ticker,
                 frame_bytes=65_536,
                 rng=rng,
+                tasks=Tasks(),
             )
 
-        feeds = Feeds(2, balancer=balancer, make=make)
+        feeds = Feeds(2, balancer=balancer, make=make, tasks=Tasks())
         for feed in feeds:
             for key in KEYS:
                 feed.subscribe(key)

@@ -10,6 +10,7 @@ import pytest
 from tornado.iostream import IOStream
 
 from broker.stomp import Frame, serialise
+from broker.tasks import Tasks
 from broker.ticker import Ticker
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError
@@ -46,7 +47,9 @@ class Stage:
             Ways(
                 dialler=self.dialler,
                 queues=Queues(),
-                rebalancer=Rebalancer(self.dialler.balancer, clock=lambda: 0.0, rng=rng),
+                rebalancer=Rebalancer(
+                    self.dialler.balancer, clock=lambda: 0.0, rng=rng, tasks=Tasks()
+                ),
                 ticker=Ticker(),
                 limits=RelayLimits(100_000, stall_timeout=1),
                 events=Events(clock=lambda: 0.0),

@@ -14,6 +14,7 @@ from broker.balancer import Balancer
 from broker.links import LinkReport
 from broker.node import APART, Node, Probe
 from broker.placing import LinkState
+from broker.tasks import Tasks
 from gateway.admin.board import Board
 from gateway.admin.cluster import Cluster
 from gateway.admin.connections import Connections, Query, Sort
@@ -79,7 +80,7 @@ class Gateway:
             events=self.events,
         )
         self.node_watch = NodeWatch(self.balancer.states, lambda: self.links, self.events)
-        self.board = Board(self.cluster, history, self.node_watch, clock=clock)
+        self.board = Board(self.cluster, history, self.node_watch, clock=clock, tasks=Tasks())
 
     def serves(self, id: str, user: str) -> LiveTwin:
         connection = LiveTwin(rooms=set(), id=id, user=user)

@@ -9,6 +9,7 @@ import aiormq
 
 from broker.channels import GUESTS, Channels, slot
 from broker.confirming import Confirming
+from broker.tasks import Tasks
 
 
 class ChannelTwin:
@@ -35,10 +36,16 @@ class ConnectionTwin:
         return self.opened[-1]
 
 
+async def retired(of: Channels) -> None:
+    """Wait until what was replaced has retired."""
+    if waiting := of._tasks._tasks:
+        await asyncio.wait(waiting, timeout=5)
+
+
 def channels() -> tuple[Channels, ConnectionTwin]:
     connection = ConnectionTwin()
     home = Confirming(cast("Any", ChannelTwin(0)))
-    return Channels(cast("Any", connection), home), connection
+    return Channels(cast("Any", connection), home, Tasks()), connection
 
 
 def test_those_at_home_share_a_channel_and_guests_have_others() -> None:
@@ -78,7 +85,7 @@ def test_one_that_is_worn_is_replaced_and_closed_when_its_last_confirm_is_there(
             await asyncio.sleep(0.01)
             assert not twin.is_closed
             waits.set_result(None)
-            await asyncio.gather(*of.retiring())
+            await retired(of)
             assert twin.is_closed
         assert len(connection.opened) == 3
 
@@ -91,7 +98,7 @@ def test_a_guests_channel_that_has_closed_is_replaced() -> None:
         closed = await of.take("a", home=False)
         closed.closing.set_result(None)
         assert await of.take("a", home=False) is not closed
-        await asyncio.gather(*of.retiring())
+        await retired(of)
         assert not of.closing.done()
 
     asyncio.run(scenario())

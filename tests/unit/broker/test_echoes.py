@@ -11,6 +11,7 @@ from broker.hearing import MISSED
 from broker.node import APART, Node
 from broker.publisher import Publication
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from tests.unit.messages.virtual_time import run
 
 KEY = "acdm.mo.interact.gateways.echo-0"
@@ -28,7 +29,9 @@ class Cluster:
         )
         self.apart = ""
         self.doubts = 0
-        self.echoes = Echoes(KEY, publisher=self, balancer=self.balancer, doubt=self.doubt)
+        self.echoes = Echoes(
+            KEY, publisher=self, balancer=self.balancer, doubt=self.doubt, tasks=Tasks()
+        )
         self.echoes.standing(0, KEY)
         self.echoes.standing(1, KEY)
 

@@ -13,7 +13,8 @@ from broker.amqp import Link
 from broker.confirming import Confirming
 from broker.node import Node
 from broker.sending import Sending
-from tests.unit.broker.test_channels import ChannelTwin, ConnectionTwin
+from broker.tasks import Tasks
+from tests.unit.broker.test_channels import ChannelTwin, ConnectionTwin, retired
 
 
 class Wire(ConnectionTwin):
@@ -25,7 +26,9 @@ class Wire(ConnectionTwin):
 def link_over(wire: Wire) -> Link:
     node = Node("r1", "ws://x/ws", "amqp://x")
     home, aside = (cast("Any", ChannelTwin(number)) for number in (1, 2))
-    return Link(node, cast("Any", None), cast("Any", wire), Confirming(home), Sending(aside))
+    return Link(
+        node, cast("Any", None), cast("Any", wire), Confirming(home), Sending(aside), Tasks()
+    )
 
 
 def test_a_channel_that_is_replaced_ends_no_link() -> None:
@@ -36,7 +39,7 @@ def test_a_channel_that_is_replaced_ends_no_link() -> None:
         worn = await link.channels.take("a", home=True)
         worn._refused = True
         assert await link.channels.take("a", home=True) is not worn
-        await asyncio.gather(*link.channels.retiring())
+        await retired(link.channels)
         assert worn.closing.done()
         assert await ended is None
         assert await link.ended(within=0.01) is None

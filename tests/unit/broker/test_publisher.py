@@ -17,6 +17,7 @@ from broker.credentials import Credentials
 from broker.node import Node
 from broker.placing import LinkState
 from broker.publisher import NotConfirmed, OnTheWay, Publication, Publisher, QueueFailed
+from broker.tasks import Tasks
 from broker.topology import Topology
 
 MESSAGE = Publication("acdm.mo.interact.public.1", b"{}", "id-1")
@@ -40,7 +41,7 @@ async def publisher_of(
     credentials = Credentials("gateway", "very secret/@:", "/")
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
     publisher = Publisher(
-        nodes, credentials, Topology(), timeout=0.2, rng=rng, ssl_context=ssl_context
+        nodes, credentials, Topology(), timeout=0.2, rng=rng, ssl_context=ssl_context, tasks=Tasks()
     )
     publisher.start()
     try:
@@ -156,7 +157,7 @@ def test_tls_needs_something_to_verify_the_certificates_with() -> None:
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
     node = Node("r1", "wss://127.0.0.1/ws", "amqps://127.0.0.1")
     with pytest.raises(ValueError, match="amqps:// needs an ssl_context"):
-        Publisher([node], Credentials("a", "b"), Topology(), timeout=1, rng=rng)
+        Publisher([node], Credentials("a", "b"), Topology(), timeout=1, rng=rng, tasks=Tasks())
 
 
 def test_a_publisher_that_was_not_started_says_so() -> None:
@@ -164,7 +165,9 @@ def test_a_publisher_that_was_not_started_says_so() -> None:
     node = Node("r1", "ws://127.0.0.1/ws", "amqp://127.0.0.1")
 
     async def run() -> None:
-        publisher = Publisher([node], Credentials("a", "b"), Topology(), timeout=1, rng=rng)
+        publisher = Publisher(
+            [node], Credentials("a", "b"), Topology(), timeout=1, rng=rng, tasks=Tasks()
+        )
         assert publisher.problem == "not connected: r1: not started"
         await publisher.close()
 
@@ -177,7 +180,9 @@ def test_what_waits_behind_a_message_that_was_never_sent_fails_with_it() -> None
     node = Node("r1", "ws://127.0.0.1/ws", "amqp://127.0.0.1")
 
     async def run() -> None:
-        publisher = Publisher([node], Credentials("a", "b"), Topology(), timeout=1, rng=rng)
+        publisher = Publisher(
+            [node], Credentials("a", "b"), Topology(), timeout=1, rng=rng, tasks=Tasks()
+        )
         impatient = asyncio.create_task(publisher.publish(Publication("k", b"", "1"), 0.05))
         behind = [
             asyncio.create_task(publisher.publish(Publication("k", b"", id), 60)) for id in "23"

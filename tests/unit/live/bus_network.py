@@ -10,6 +10,7 @@ from typing import Any, cast
 from broker.feed import Feed
 from broker.publisher import NotConfirmed, Publication
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from gateway.live.bus import Bus
 from gateway.live.envelope import Seal
 
@@ -65,6 +66,7 @@ class Network:
             key=KEY,
             seal=Seal(secret, clock=loop.time),
             publisher=self,
+            tasks=Tasks(),
         )
         self.counts[name] = made.counts
         feed = FeedTwin()

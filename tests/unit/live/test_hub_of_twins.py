@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from broker.feed import Feed
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.errors import BrokerUnavailable
 from gateway.live.hub import STAND_TIMEOUT, Hub
@@ -29,7 +30,7 @@ class FeedTwin:
 
 def hub(history: HistoryTwin | None = None, **options: Any) -> tuple[Hub, list[FeedTwin]]:
     feeds = [FeedTwin(0), FeedTwin(1)]
-    made = Hub(Topology("t"), history or HistoryTwin(), budget=1000, **options)
+    made = Hub(Topology("t"), history or HistoryTwin(), budget=1000, **options, tasks=Tasks())
     made.attach(cast("list[Feed]", feeds))
     return made, feeds
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.live.bus import Bus
@@ -39,7 +40,7 @@ class HubTwin:
 class Gateway:
     def __init__(self, bus: Bus) -> None:
         self.outbox, self.hub = OutboxTwin(), HubTwin()
-        self.overdue = Overdue(bus, self.outbox, cast("Hub", self.hub))
+        self.overdue = Overdue(bus, self.outbox, cast("Hub", self.hub), tasks=Tasks())
 
     def store(self, *seqs: int, stream: Stream = STREAM, late: bool) -> None:
         messages: list[Message] = [message(seq, stream=stream) for seq in seqs]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from broker.publisher import NotConfirmed, Publication
+from broker.tasks import Tasks
 from broker.topology import Topology
 from gateway.auth.permissions import Action
 from gateway.domain.identity import Identity
@@ -85,6 +86,7 @@ class Gateway:
             Topology("t"),
             told=school.told,
             clock=asyncio.get_running_loop().time,
+            tasks=Tasks(),
         )
         self.bus.start()
         self.presence.start()
@@ -97,8 +99,7 @@ class Gateway:
         self.network.buses.remove(self.bus)
         self.bus.tell = lambda kind, payload: None  # type: ignore[method-assign]
         await self.presence.close()
-        for task in self.bus._tasks:
-            task.cancel()
+        await self.bus._tasks.close()
 
     async def stop(self) -> None:
         await self.presence.close()

@@ -6,6 +6,7 @@ import pytest
 
 from broker.balancer import Balancer, Lease
 from broker.node import Node
+from broker.tasks import Tasks
 from gateway.errors import BrokerUnavailable
 from gateway.live.rebalance import GRACE, REST, Rebalancer
 
@@ -49,7 +50,7 @@ class Stage:
         self.rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         self.nodes = [Node(name, f"ws://{name}/ws", f"amqp://{name}") for name in names]
         self.balancer = Balancer(self.nodes, clock=self.clock, rng=self.rng)
-        self.rebalancer = Rebalancer(self.balancer, clock=self.clock, rng=self.rng)
+        self.rebalancer = Rebalancer(self.balancer, clock=self.clock, rng=self.rng, tasks=Tasks())
 
     def relays(self, node: str, count: int) -> list[PathTwin]:
         others = {each.name for each in self.nodes} - {node}

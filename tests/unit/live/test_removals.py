@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from broker.tasks import Tasks
 from gateway.auth.access import AccessRules
 from gateway.auth.memberships import Memberships
 from gateway.auth.permissions import Action, Permissions
@@ -92,7 +93,7 @@ class Gateway:
         self.memberships = Memberships(self.view, clock=clock)
         permissions = Permissions(self.memberships, AccessRules([]))
         self.removals = Removals(
-            self.view, self.memberships, permissions, self.attendance, self.bus
+            self.view, self.memberships, permissions, self.attendance, self.bus, tasks=Tasks()
         )
 
     def user(self, name: str, *roles: str) -> Follower:

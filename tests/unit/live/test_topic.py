@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.stomp import Frame
+from broker.tasks import Tasks
 from gateway.errors import Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.fanout import PENDING, FanOut, Subscriber
 from gateway.live.pages import PAGE, Pages
@@ -42,6 +43,7 @@ async def topic(
         reading=asyncio.Semaphore(8),
         resuming=asyncio.Semaphore(8),
         clock=loop.time,
+        tasks=Tasks(),
     )
     made = Topic(STREAM, DESTINATION, shared)
     for feed in standing:

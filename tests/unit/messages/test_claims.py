@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from broker.tasks import Tasks
 from broker.topology import Topology
 from gateway.messages.claims import INTERVAL, LEASE
 from gateway.messages.outbox import Outbox, OutboxLimits
@@ -20,7 +21,9 @@ from tests.unit.messages.virtual_time import run
 
 def outbox_over(store: StoreTwin, broker: BrokerTwin, *, window: int = 8) -> Outbox:
     rng = Random(1)  # noqa: S311 - jitter
-    return Outbox(store, broker, Topology(), rng=rng, limits=OutboxLimits(window=window))
+    return Outbox(
+        store, broker, Topology(), rng=rng, limits=OutboxLimits(window=window), tasks=Tasks()
+    )
 
 
 def test_what_a_living_gateway_has_in_flight_is_left_to_it() -> None:

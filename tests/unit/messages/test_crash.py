@@ -1,13 +1,16 @@
 """The gateway dies at any instant: what was answered is in the history and gets published."""
 
 import asyncio
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.publisher import NotConfirmed, Publication
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Message
 from gateway.messages.outbox import Outbox, OutboxLimits
@@ -16,6 +19,13 @@ from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft, firs
 from tests.unit.messages.virtual_time import run
 
 OTHER = Stream(Audience.PRIVATE, 7)
+
+
+@pytest.fixture(autouse=True)
+def killed(failures: list[str]) -> Iterator[None]:
+    """Whoever is killed closes nothing: all that worked for it is cancelled from outside."""
+    yield
+    failures.clear()
 
 
 class Life:
@@ -55,9 +65,13 @@ class MortalBroker(BrokerTwin):
 
 def gateway_over(store: StoreTwin, broker: BrokerTwin) -> tuple[Outbox, Pipeline]:
     rng = Random(1)  # noqa: S311 - jitter
-    outbox = Outbox(store, broker, Topology(), rng=rng, limits=OutboxLimits(window=4))
+    outbox = Outbox(
+        store, broker, Topology(), rng=rng, limits=OutboxLimits(window=4), tasks=Tasks()
+    )
     limits, told = PipelineLimits(), list[Message]()
-    return outbox, Pipeline(store, outbox, broker, Topology(), limits=limits, stored=told.extend)
+    return outbox, Pipeline(
+        store, outbox, broker, Topology(), limits=limits, stored=told.extend, tasks=Tasks()
+    )
 
 
 async def until_killed(

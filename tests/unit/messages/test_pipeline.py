@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from broker.publisher import NotConfirmed
+from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import (
@@ -39,7 +40,7 @@ class Gateway:
         self.broker = broker or BrokerTwin()
         self.told: list[Message] = []
         rng = Random(1)  # noqa: S311 - jitter
-        self.outbox = Outbox(self.store, self.broker, Topology(), rng=rng)
+        self.outbox = Outbox(self.store, self.broker, Topology(), rng=rng, tasks=Tasks())
         self.pipeline = Pipeline(
             self.store,
             self.outbox,
@@ -47,6 +48,7 @@ class Gateway:
             Topology(),
             limits=limits or PipelineLimits(),
             stored=self.told.extend,
+            tasks=Tasks(),
         )
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:

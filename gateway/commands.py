@@ -100,7 +100,7 @@ def list_users(_: argparse.Namespace, settings: Config) -> int:
 
 
 def remove_user(options: argparse.Namespace, settings: Config) -> int:
-    """Remove a local account; its memberships and messages stay."""
+    """Remove a local account; its sessions end, its memberships and messages stay."""
     if not _run(_with_store(settings, lambda store: store.remove_account(options.name))):
         raise Unusable(f"there is no account {options.name}")
     say(f"removed {options.name}")

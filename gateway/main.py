@@ -44,6 +44,7 @@ from gateway.admin.overview import Overview
 from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
 from gateway.auth.broker_auth import BrokerAuth
+from gateway.auth.ended import EndedSessions
 from gateway.auth.memberships import Memberships
 from gateway.auth.origins import Origins
 from gateway.auth.passcodes import Passcodes
@@ -65,6 +66,7 @@ from gateway.live.dialler import Dialler
 from gateway.live.envelope import Seal
 from gateway.live.hub import Hub
 from gateway.live.judge import Judge
+from gateway.live.logouts import Logouts
 from gateway.live.overdue import Overdue
 from gateway.live.path import Ways
 from gateway.live.presence import Presence
@@ -73,6 +75,7 @@ from gateway.live.registry import Registry
 from gateway.live.relay import RelayLimits
 from gateway.live.removals import Removals
 from gateway.live.switchboard import Switchboard
+from gateway.logins import Logins
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits
@@ -133,7 +136,9 @@ class Serving:
 
 
 @asynccontextmanager
-async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
+async def running(  # noqa: PLR0915 - all that is started, one after the other
+    config: Config, drain: Drain
+) -> AsyncIterator[Serving]:
     """A gateway from the database's migration to its last closed connection.
 
     Raises what :func:`serve` raises. Whatever was started is stopped, in reverse, each part within
@@ -212,8 +217,11 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.board,
             gateway.presence,
             gateway.removals,
+            gateway.logouts,
             gateway.rebalancer,
         ]
+        # What has ended is known before anybody can come with its cookie.
+        await gateway.logouts.look()
         for part in parts:
             part.start()
             stack.push_async_callback(part.close)
@@ -259,6 +267,7 @@ class Gateway:
     board: Board
     presence: Presence
     removals: Removals
+    logouts: Logouts
     rebalancer: Rebalancer
     ticker: Ticker
     events: Events
@@ -279,7 +288,7 @@ class BrokerPublisher(
     """What :class:`broker.publisher.Publisher` is to the gateway."""
 
 
-def assemble(  # noqa: PLR0913 - what is started before it, each by its name
+def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     config: Config,
     *,
     store: Store,
@@ -298,8 +307,9 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
     access = AccessRules(config.access)
     memberships = Memberships(store, clock=time.monotonic)
     permissions = Permissions(memberships, access)
-    passcodes = Passcodes(secret, clock=time.time)
-    sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time)
+    ended = EndedSessions(clock=time.time)
+    passcodes = Passcodes(secret, clock=time.time, ended=ended)
+    sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time, ended=ended)
     credentials = Credentials(sessions=sessions, tokens=tokens_for(config, access), clock=time.time)
     hub = Hub(topology, store, budget=limits.backlog_bytes, tasks=tasks.part())
     bus = Bus(
@@ -357,6 +367,10 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         tasks=tasks.part(),
     )
     removals = Removals(store, memberships, permissions, attendance, bus, tasks=tasks.part())
+    logouts = Logouts(store, ended, registry, bus, clock=time.time, tasks=tasks.part())
+    logins = Logins(
+        store=store, accounts=accounts, sessions=sessions, endings=logouts, clock=time.time
+    )
     rooms = Rooms(
         store=store,
         queues=publisher,
@@ -423,6 +437,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         clock=time.time,
         tasks=tasks.part(),
     )
+    logouts.observe(board.end_sessions)
     services = Services(
         accounts=accounts,
         admin=Admin(board, cluster),
@@ -432,6 +447,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         events=events,
         intake=intake,
         limits=limits,
+        logins=logins,
         login_rate=RateLimiter(*login_rate(limits), clock=time.monotonic),
         metrics=metrics,
         origins=Origins(config.server.origins),
@@ -492,6 +508,7 @@ def assemble(  # noqa: PLR0913 - what is started before it, each by its name
         board,
         presence,
         removals,
+        logouts,
         rebalancer,
         ticker,
         events,

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from broker.tasks import Tasks
@@ -28,10 +29,12 @@ _TRY_AGAIN: Final = 5.0
 
 
 class Viewer:
-    """One open dashboard, until ``expires_at`` (Unix time). Iterating gives server-sent events."""
+    """One open dashboard, until ``expires_at`` (Unix time) or its ``session`` ends. Iterating gives
+    server-sent events."""
 
-    def __init__(self, expires_at: float) -> None:
+    def __init__(self, expires_at: float, session: str | None) -> None:
         self.expires_at = expires_at
+        self.session = session
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_BEHIND + 1)
 
     def tell(self, message: bytes) -> bool:
@@ -87,11 +90,11 @@ class Board:
             self.leave(viewer)
         await self._tasks.close()
 
-    def watch(self, *, expires_at: float) -> Viewer:
+    def watch(self, *, expires_at: float, session: str | None = None) -> Viewer:
         """A viewer from now on, to be given back by :meth:`leave`. Raises :class:`NoCapacity`."""
         if len(self._viewers) >= _VIEWERS:
             raise NoCapacity(f"{_VIEWERS} dashboards are open here", retry_after=_TRY_AGAIN)
-        viewer = Viewer(expires_at)
+        viewer = Viewer(expires_at, session)
         self._viewers.add(viewer)
         return viewer
 
@@ -99,6 +102,12 @@ class Board:
         """Any number of times."""
         self._viewers.discard(viewer)
         viewer.close()
+
+    def end_sessions(self, sessions: AbstractSet[str]) -> None:
+        """Close the dashboards that these have opened."""
+        for viewer in tuple(self._viewers):
+            if viewer.session in sessions:
+                self.leave(viewer)
 
     async def beginning(self) -> bytes:
         """What a dashboard gets first: everything, with the past and the last events."""

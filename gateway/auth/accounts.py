@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import Field, replace
+from dataclasses import Field
 from threading import BoundedSemaphore
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
@@ -44,7 +44,8 @@ A = TypeVar("A", bound=Account)
 class AccountSource(Protocol[A]):
     async def account(self, user: str) -> A | None: ...
 
-    async def put_account(self, account: A) -> None: ...
+    async def rehash_account(self, account: A, password_hash: str) -> A | None:
+        """None: the account is not what it was any more."""
 
 
 class Accounts(Generic[A]):
@@ -68,6 +69,11 @@ class Accounts(Generic[A]):
         Raises :class:`NotAuthenticated`, for a wrong password and for an unknown user alike and
         after the same time; :class:`RateLimited` when too many wait; what the source raises.
         """
+        account = await self.prove(user, password)
+        return Identity(account.user, account.roles, math.inf)
+
+    async def prove(self, user: str, password: str) -> A:
+        """The account whose password this is, as it is stored. Raises what :meth:`check` raises."""
         try:
             account = await self._source.account(user_name(user))
         except ValueError:
@@ -79,8 +85,8 @@ class Accounts(Generic[A]):
         if not await self._off_the_loop(lambda: self._matches(account.password_hash, password)):
             raise NotAuthenticated(_WRONG)
         if self._hasher.check_needs_rehash(account.password_hash):
-            await self._rehash(account, password)
-        return Identity(account.user, account.roles, math.inf)
+            return await self._rehash(account, password)
+        return account
 
     async def hash(self, password: str) -> str:
         """For storing. Raises :class:`RateLimited` when too many wait."""
@@ -90,12 +96,11 @@ class Accounts(Generic[A]):
         """Passwords still waiting are not checked any more."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def _rehash(self, account: A, password: str) -> None:
+    async def _rehash(self, account: A, password: str) -> A:
         """Store the password with the parameters of today."""
         password_hash = await self.hash(password)
         # Hashing took its time: an account removed or changed meanwhile must not come back.
-        if await self._source.account(account.user) == account:
-            await self._source.put_account(replace(account, password_hash=password_hash))
+        return await self._source.rehash_account(account, password_hash) or account
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Final
 
+from gateway.auth.ended import session_ended
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
 from gateway.errors import TokenInvalid
@@ -17,10 +18,16 @@ LEEWAY: Final = 5.0
 
 
 class Passcodes:
-    """Passcodes are checked by any gateway with the same secret. ``clock``: Unix time, seconds."""
+    """Passcodes are checked by any gateway with the same secret. ``clock``: Unix time, seconds.
 
-    def __init__(self, secret: str, *, clock: Callable[[], float]) -> None:
+    ``ended``: the sessions whose passcodes count no more.
+    """
+
+    def __init__(
+        self, secret: str, *, clock: Callable[[], float], ended: Container[str] = ()
+    ) -> None:
         self._clock = clock
+        self._ended = ended
         self._signer = IdentitySigner(secret, "passcode", clock=clock, leeway=LEEWAY)
 
     def issue(self, identity: Identity) -> str:
@@ -32,4 +39,6 @@ class Passcodes:
         identity = self._signer.verify(passcode)
         if identity.user != user:
             raise TokenInvalid("the passcode is another user's")
+        if identity.session is not None and identity.session in self._ended:
+            raise session_ended()
         return identity.roles

@@ -1,27 +1,46 @@
-"""The session cookie's value."""
+"""The session cookie's value: who has logged in, until when, and by which login."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
+from gateway.auth.ended import EndedSessions
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
+from gateway.errors import TokenExpired
 
 
 class Sessions:
     """``lifetime`` is in seconds, ``clock`` gives seconds since the epoch."""
 
-    def __init__(self, secret: str, *, lifetime: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, secret: str, *, lifetime: float, clock: Callable[[], float], ended: EndedSessions
+    ) -> None:
         self._clock = clock
         self._lifetime = lifetime
         self._signer = IdentitySigner(secret, "session", clock=clock)
+        self._ended = ended
 
-    def issue(self, identity: Identity) -> str:
-        """A cookie that ends with the session's lifetime, or with the proof if that is sooner."""
+    def open(self, identity: Identity) -> Identity:
+        """The identity in a session of its own, which ends with the session's lifetime, or with the
+        proof if that is sooner."""
         end = min(identity.expires_at, self._clock() + self._lifetime)
-        return self._signer.sign(replace(identity, expires_at=end))
+        return replace(identity, expires_at=end, session=secrets.token_urlsafe(18))
+
+    def sign(self, identity: Identity) -> str:
+        """The cookie of an identity that has a session."""
+        return self._signer.sign(identity)
 
     def verify(self, cookie: str) -> Identity:
         """Who this is and until when. Raises :class:`NotAuthenticated`."""
-        return self._signer.verify(cookie)
+        identity = self._signer.verify(cookie)
+        if identity.session is None:
+            raise TokenExpired("this session is from before an upgrade: log in again")
+        self._ended.check(identity)
+        return identity
+
+    def check(self, identity: Identity) -> None:
+        """Raises :class:`SessionEnded` if that is so of one who was verified before."""
+        self._ended.check(identity)

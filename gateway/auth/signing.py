@@ -46,6 +46,8 @@ class IdentitySigner:
             "exp": identity.expires_at,
             "jti": secrets.token_urlsafe(12),
         }
+        if identity.session is not None:
+            claims["sid"] = identity.session
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def verify(self, signed: str) -> Identity:
@@ -65,7 +67,8 @@ class IdentitySigner:
             raise self._invalid() from error
         if claims["exp"] + self._leeway <= self._clock():
             raise TokenExpired(f"the {self._purpose} has ended")
-        return Identity(claims["sub"], frozenset(claims["roles"]), claims["exp"])
+        roles = frozenset(claims["roles"])
+        return Identity(claims["sub"], roles, claims["exp"], claims.get("sid"))
 
     def _invalid(self) -> TokenInvalid:
         return TokenInvalid(f"this is no valid {self._purpose} of this gateway")

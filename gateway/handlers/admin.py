@@ -53,8 +53,12 @@ class AdminLiveHandler(AdminHandler):
     async def get(self) -> None:
         # A page of another origin could not read it, but hold it open.
         self.services.origins.check(self.request.headers.get("Origin"))
-        self._viewer = viewer = self.services.admin.board.watch(expires_at=self.who.expires_at)
+        self._viewer = viewer = self.services.admin.board.watch(
+            expires_at=self.who.expires_at, session=self.who.session
+        )
         try:
+            # From here on an ending finds the viewer; this is for one a moment before.
+            self.services.sessions.check(self.who)
             self.set_header("Content-Type", "text/event-stream")
             # nginx gathers answers otherwise.
             self.set_header("X-Accel-Buffering", "no")

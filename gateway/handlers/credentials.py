@@ -49,10 +49,13 @@ class Credentials:
         """Raises :class:`NotAuthenticated`, :class:`UserChanged` if the caller takes themselves for
         somebody else. Of two proofs the header wins: it was put there on purpose."""
         identity = await self._identify(request)
+        self._check_user(request, identity)
+        return identity
+
+    def _check_user(self, request: HTTPServerRequest, identity: Identity) -> None:
         believed = request.headers.get(USER_HEADER)
         if believed is not None:
             check_user(_decoded(believed), identity)
-        return identity
 
     async def _identify(self, request: HTTPServerRequest) -> Identity:
         authorization = request.headers.get("Authorization")
@@ -66,6 +69,18 @@ class Credentials:
         raise NotAuthenticated(
             "log in by POST /api/session, or send the header Authorization: Bearer <token>"
         )
+
+    def session(self, request: HTTPServerRequest) -> Identity | None:
+        """Whose session the cookie is, if it is one that goes on. Raises :class:`UserChanged`."""
+        cookie = request.cookies.get(SESSION_COOKIE)
+        if cookie is None:
+            return None
+        try:
+            identity = self._session(cookie.value)
+        except NotAuthenticated:
+            return None
+        self._check_user(request, identity)
+        return identity
 
     async def verify(self, token: str) -> Identity:
         """Who a JWT is for. Raises :class:`NotAuthenticated`."""
@@ -83,6 +98,8 @@ class Credentials:
         if identity is None:
             identity = self._sessions.verify(cookie)
             self._known_sessions.add(cookie, identity)
+        else:
+            self._sessions.check(identity)
         return identity
 
 

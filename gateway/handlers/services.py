@@ -17,6 +17,7 @@ from gateway.drain import Drain
 from gateway.events import Events
 from gateway.handlers.credentials import Credentials
 from gateway.live.presence import Presence
+from gateway.logins import Logins
 from gateway.messages.intake import Intake
 from gateway.metrics import Metrics
 from gateway.rooms import Rooms
@@ -35,6 +36,7 @@ class Services:
     events: Events
     intake: Intake
     limits: Limits
+    logins: Logins
     login_rate: RateLimiter
     metrics: Metrics
     origins: Origins

@@ -43,15 +43,20 @@ class SessionHandler(ApiHandler):
         self.services.login_rate.check(self.caller.address)
         login = self.body(Login)
         if login.token is not None:
-            identity = await self.services.credentials.verify(login.token)
+            proven = await self.services.credentials.verify(login.token)
+            identity = await self.services.logins.by_token(proven)
         else:
-            identity = await self.services.accounts.check(login.user or "", login.password or "")
-        cookie = self.services.sessions.issue(identity)
-        identity = self.services.sessions.verify(cookie)
+            identity = await self.services.logins.by_password(
+                login.user or "", login.password or ""
+            )
+        cookie = self.services.sessions.sign(identity)
         self._set_session(cookie, max_age=identity.expires_at - self.services.clock())
         self.write_json(_as_json(identity))
 
-    def delete(self) -> None:
+    async def delete(self) -> None:
+        identity = self.services.credentials.session(self.request)
+        if identity is not None:
+            await self.services.logins.log_out(identity)
         self._set_session("", max_age=0)
         self.set_status(204)
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Protocol
 
@@ -444,7 +444,8 @@ class Connection:
         if identity.roles != self._who.roles:
             # What the old roles opened must end; the relay's login still carries them.
             raise TokenExpired("your roles have changed: connect again with the new token")
-        self.identity = identity
+        # A socket that a login has opened ends with it, whatever token it is renewed by.
+        self.identity = replace(identity, session=self._who.session)
         self._end_with(identity)
         self._acknowledge(request.frame)
 

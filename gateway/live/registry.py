@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Protocol
 
+from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, NoCapacity
 from gateway.live.state import ConnectionState
 
@@ -16,6 +17,10 @@ class Member(Protocol):
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whose it is, once that is known."""
 
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""

@@ -22,11 +22,10 @@ from gateway.domain.room import Membership
 from gateway.errors import GatewayError, Refused, Removed, RoomClosed, StoreUnavailable, UnknownRoom
 from gateway.live.attendance import Attendance
 from gateway.live.bus import Bus
+from gateway.live.lookout import Lookout
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks; with the look itself it stays below one second.
-INTERVAL: Final = 0.7
 #: Rooms that one statement asks about, and rosters that are read at once.
 _BATCH: Final = 1024
 _READS: Final = 4
@@ -61,17 +60,17 @@ class Removals:
         #: The revision by which everybody who follows the room has been judged.
         self._judged: dict[int, int] = {}
         self._reading = asyncio.Semaphore(_READS)
-        self._tasks = tasks
+        self._failures = tasks.failures
         self._hints = tasks.part()
-        self._away = False
+        self._lookout = Lookout(self._look, "removals", of="memberships", tasks=tasks)
         bus.on(_KIND, self._hinted)
 
     def start(self) -> None:
-        self._tasks.forever(self._watch, "removals", needed="removals")
+        self._lookout.start()
 
     async def close(self) -> None:
         await self._hints.close()
-        await self._tasks.close()
+        await self._lookout.close()
 
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
         """A user's membership, or (None) the room itself, has changed in the database: here what
@@ -103,18 +102,6 @@ class Removals:
                 elif follower.identity is not None and follower.identity.user == user:
                     follower.end(Removed(f"your membership of room {room} has changed"))
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(INTERVAL)
-            try:
-                await self._look()
-            except StoreUnavailable as error:
-                if not self._away:
-                    logger.warning("memberships cannot be looked at: %s", error)
-                self._away = True
-            else:
-                self._away = False
-
     async def _look(self) -> None:
         rooms = self._attendance.rooms
         self._judged = {room: self._judged[room] for room in rooms if room in self._judged}
@@ -130,7 +117,7 @@ class Removals:
                     raise error
                 if error is not None:
                     # The other rooms are judged all the same, and this one again.
-                    self._tasks.failures.note("removals: a room", error)
+                    self._failures.note("removals: a room", error)
 
     async def _judge(self, room: int) -> None:
         """End what the room's memberships do not allow. Whoever comes in from now on was judged by

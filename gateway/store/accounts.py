@@ -19,6 +19,24 @@ def get(connection: Connection, user: str) -> Account | None:
     return None if row is None else _account(row)
 
 
+def is_still(connection: Connection, account: Account) -> bool:
+    """Whether it has not changed; nor does it before the transaction ends."""
+    row = connection.execute(
+        select(accounts)
+        .where(accounts.c.user_id == text(account.user, "user", USER_LENGTH))
+        .with_for_update(read=True)
+    ).one_or_none()
+    return row is not None and _account(row) == account
+
+
+def rehash(connection: Connection, account: Account, password_hash: str) -> bool:
+    if not is_still(connection, account):
+        return False
+    this = accounts.c.user_id == account.user
+    connection.execute(update(accounts).where(this).values(password_hash=password_hash))
+    return True
+
+
 def put(connection: Connection, account: Account) -> None:
     values = {
         "password_hash": account.password_hash,

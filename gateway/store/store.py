@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Self
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from broker.topology import Stream
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
+from gateway.domain.session import EndedSession, LoginSession
 from gateway.errors import GatewayError, StoreUnavailable
-from gateway.store import accounts, history, leases, outbox, retention, rooms
+from gateway.store import accounts, history, leases, outbox, retention, rooms, sessions
 from gateway.store.database import Database
 from gateway.store.records import Account, Appended, Page
 from gateway.store.sqlite import SqliteDatabase
@@ -201,16 +203,70 @@ class Store:
         return await self._database.read(partial(accounts.get, user=user))
 
     async def put_account(self, account: Account) -> None:
-        """Make the account, or replace its password hash and roles. Raises Invalid."""
-        await self._database.write(partial(accounts.put, account=account))
+        """Make the account, or replace its password hash and roles, which ends its sessions.
+
+        Raises Invalid.
+        """
+
+        def put(connection: Connection) -> None:
+            accounts.put(connection, account)
+            sessions.end_of_account(connection, account.user, datetime.now(UTC))
+
+        await self._database.write(put)
+
+    async def rehash_account(self, account: Account, password_hash: str) -> Account | None:
+        """Store the same password in another form, which ends nothing. None: the account is not
+        what it was any more."""
+        if await self._database.write(
+            partial(accounts.rehash, account=account, password_hash=password_hash)
+        ):
+            return replace(account, password_hash=password_hash)
+        return None
 
     async def remove_account(self, user: str) -> bool:
-        """False: there was none."""
-        return await self._database.write(partial(accounts.remove, user=user))
+        """Its sessions end with it. False: there was none."""
+
+        def remove(connection: Connection) -> bool:
+            if not accounts.remove(connection, user):
+                return False
+            sessions.end_of_account(connection, user, datetime.now(UTC))
+            return True
+
+        return await self._database.write(remove)
 
     async def accounts(self) -> list[Account]:
         """By user."""
         return await self._database.read(accounts.listing)
+
+    # Sessions
+
+    async def add_session(self, session: LoginSession, account: Account | None = None) -> bool:
+        """Remember a login. False: the account whose password was checked has changed or gone
+        meanwhile, and nothing is remembered. Raises Invalid."""
+
+        def add(connection: Connection) -> bool:
+            if account is not None and not accounts.is_still(connection, account):
+                return False
+            sessions.add(connection, session)
+            return True
+
+        return await self._database.write(add)
+
+    async def end_session(self, session: LoginSession) -> EndedSession:
+        """End it, if that has not been done before."""
+        return await self._database.write(
+            partial(sessions.end, session=session, at=datetime.now(UTC))
+        )
+
+    async def sessions_ended_since(self, revision: int) -> list[EndedSession]:
+        """Those that ended after this revision and would go on by now, in the order of endings."""
+        return await self._database.read(
+            partial(sessions.ended_since, revision=revision, now=datetime.now(UTC))
+        )
+
+    async def forget_sessions(self, before: datetime) -> None:
+        """Delete those whose time was over before then."""
+        await self._database.write(partial(sessions.forget, before=before))
 
 
 def _database(url: str, *, timeout: float, echo: bool) -> Database:

@@ -141,6 +141,31 @@ accounts: Final = Table(
     Column("roles", Text, nullable=False),
 )
 
+#: Logins. ``revision``: the place among the endings; NULL: it goes on, or ends with its time.
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", String(USER_LENGTH), nullable=False),
+    Column("proof", String(16), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("revision", _Number),
+    Index(None, "user_id"),
+    Index(None, "until"),
+    Index(None, "revision"),
+)
+
+#: Numbers that grow in the order in which transactions are committed: the row stays locked until
+#: then. The migrations put the rows there.
+counters: Final = Table(
+    "counters",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", _Number, nullable=False),
+)
+
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """``column IN`` the values of the parameter of this name: a :func:`padded` list."""

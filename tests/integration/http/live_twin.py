@@ -18,8 +18,16 @@ from gateway.main import Gateway
 class LiveTwin:
     """Runs until it is ended; ``ended`` is the error's code then."""
 
-    def __init__(self, *, rooms: set[int], id: str = "000000000001", user: str = "paul") -> None:
+    def __init__(
+        self,
+        *,
+        rooms: set[int],
+        id: str = "000000000001",
+        user: str = "paul",
+        session: str | None = None,
+    ) -> None:
         self.id = id
+        self.identity = Identity(user, frozenset(), math.inf, session)
         self._user = user
         self.ended: str | None = None
         self._rooms = rooms
@@ -43,7 +51,6 @@ class FollowerTwin(LiveTwin):
         self, gateway: Gateway, user: str, room: int, action: Action = Action.SUBSCRIBE_PUBLIC
     ) -> None:
         super().__init__(rooms={room}, id=f"{user} in {room}", user=user)
-        self.identity = Identity(user, frozenset(), math.inf)
         self._attendance = gateway.attendance
         self._right = Right(action, room, MemberRole.PARTICIPANT)
         gateway.registry.serve(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ from tornado.ioloop import IOLoop
 from gateway import logs
 from gateway.auth.accounts import Accounts
 from gateway.config import Config, Log
+from gateway.errors import StoreUnavailable
 from gateway.handlers.credentials import SESSION_COOKIE
+from gateway.main import Gateway
 from gateway.store import Account, Store
 from tests.integration.http.conftest import Answer, Call, token
+from tests.integration.http.live_twin import LiveTwin
 
 PASSWORD = "correct horse battery"
 
@@ -129,12 +133,143 @@ async def test_a_bad_bearer_is_not_saved_by_a_good_cookie(call: Call, anna: str)
     assert answer.problem == (401, "token_invalid")
 
 
+async def logged_in(call: Call, user: str = "anna") -> dict[str, str]:
+    """The headers of somebody who has logged in by password."""
+    login = await call("POST", "/api/session", json={"user": user, "password": PASSWORD})
+    assert login.status == 200, login.body
+    return {"Cookie": cookie_of(login)}
+
+
 @pytest.mark.gen_test
-async def test_logging_out_ends_the_cookie(call: Call) -> None:
-    answer = await call("DELETE", "/api/session")
+async def test_logging_out_ends_the_cookie_for_reading_and_posting(
+    call: Call, anna: str, room: str
+) -> None:
+    headers, other = await logged_in(call), await logged_in(call)
+    assert (await call("GET", "/api/session", headers=headers)).status == 200
+    answer = await call("DELETE", "/api/session", headers=headers)
     assert answer.status == 204
     morsel = SimpleCookie(answer.headers["Set-Cookie"])[SESSION_COOKIE]
     assert (morsel.value, morsel["max-age"], morsel["path"]) == ("", "0", "/")
+    for method, path, json in (
+        ("GET", "/api/session", None),
+        ("GET", f"{room}/messages", None),
+        ("POST", f"{room}/messages", {"body": "still here"}),
+    ):
+        refused = await call(method, path, json=json, headers=headers)
+        assert refused.problem == (401, "session_ended")
+    assert (await call("GET", f"{room}/messages", user="anna")).json["head"] == 0
+    assert (await call("GET", "/api/session", headers=other)).status == 200
+
+
+@pytest.mark.parametrize("cookie", [None, "", "nonsense", "ended"])
+@pytest.mark.gen_test
+async def test_logging_out_without_a_session_is_no_error(
+    call: Call, anna: str, cookie: str | None
+) -> None:
+    headers = {} if cookie is None else {"Cookie": f"{SESSION_COOKIE}={cookie}"}
+    if cookie == "ended":
+        headers = await logged_in(call)
+        await call("DELETE", "/api/session", headers=headers)
+    answer = await call("DELETE", "/api/session", headers=headers)
+    assert answer.status == 204
+    assert SimpleCookie(answer.headers["Set-Cookie"])[SESSION_COOKIE].value == ""
+
+
+@pytest.mark.gen_test
+async def test_logging_out_of_one_tab_does_not_log_out_who_has_come_since(
+    call: Call, anna: str
+) -> None:
+    headers = await logged_in(call)
+    answer = await call("DELETE", "/api/session", headers=headers | {"Interact-User": "bob"})
+    assert answer.problem == (401, "user_changed")
+    assert "Set-Cookie" not in answer.headers
+    assert (await call("GET", "/api/session", headers=headers)).status == 200
+
+
+@pytest.mark.gen_test
+async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
+    call: Call, anna: str, gateway: Gateway, accounts: Accounts[Any], store: Store
+) -> None:
+    await store.put_account(Account("anna", await accounts.hash(PASSWORD), frozenset({"admin"})))
+    headers = await logged_in(call)
+    stream = asyncio.ensure_future(call("GET", "/api/admin/live", headers=headers))
+    while not len(gateway.board):  # noqa: ASYNC110 - it opens in its own time
+        await asyncio.sleep(0.01)
+    (viewer,) = gateway.board._viewers
+    own = LiveTwin(rooms=set(), id="own", user="anna", session=viewer.session)
+    others = [LiveTwin(rooms=set(), id=name, user="anna", session=name) for name in ("x", "y")]
+    bearer = LiveTwin(rooms=set(), id="bearer", user="anna")
+    for twin in (own, *others, bearer):
+        gateway.registry.serve(twin)
+    await call("DELETE", "/api/session", headers=headers)
+    assert own.ended == "session_ended"
+    assert [twin.ended for twin in (*others, bearer)] == [None, None, None]
+    assert (await stream).status == 200, "the stream has come to its end"
+    assert not len(gateway.board)
+    for twin in (*others, bearer):
+        twin.end(None)
+
+
+@pytest.mark.parametrize("change", ["removed", "password", "roles"])
+@pytest.mark.gen_test
+async def test_what_the_command_line_does_to_an_account_ends_its_sessions(
+    call: Call, anna: str, accounts: Accounts[Any], store: Store, gateway: Gateway, change: str
+) -> None:
+    headers = await logged_in(call)
+    if change == "removed":
+        await store.remove_account("anna")
+    else:
+        password = "another" if change == "password" else PASSWORD
+        roles = frozenset[str]() if change == "roles" else frozenset({"host"})
+        await store.put_account(Account("anna", await accounts.hash(password), roles))
+    await gateway.logouts.look()
+    answer = await call("GET", "/api/session", headers=headers)
+    assert answer.problem == (401, "session_ended")
+    # Whoever has a token of that name is another user.
+    assert (await call("GET", "/api/session", user="anna")).status == 200
+    login = await call("POST", "/api/session", json={"user": anna, "password": PASSWORD})
+    assert login.status == (200 if change == "roles" else 401)
+
+
+@pytest.mark.gen_test
+async def test_a_removed_account_does_not_end_what_a_token_of_that_name_was_traded_for(
+    call: Call, anna: str, settings: Config, store: Store, gateway: Gateway
+) -> None:
+    login = await call("POST", "/api/session", json={"token": token(settings, "anna")})
+    await store.remove_account("anna")
+    await gateway.logouts.look()
+    assert (await call("GET", "/api/session", headers={"Cookie": cookie_of(login)})).status == 200
+
+
+@pytest.mark.gen_test
+async def test_without_the_database_nobody_is_logged_out_by_half(
+    call: Call, anna: str, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    headers = await logged_in(call)
+
+    async def away(_: object) -> None:
+        raise StoreUnavailable("the database is not available", retry_after=1.0)
+
+    monkeypatch.setattr(store, "end_session", away)
+    answer = await call("DELETE", "/api/session", headers=headers)
+    assert answer.problem == (503, "store_unavailable")
+    assert answer.headers["Retry-After"] == "1"
+    assert "Set-Cookie" not in answer.headers
+    assert (await call("GET", "/api/session", headers=headers)).status == 200
+
+
+@pytest.mark.gen_test
+async def test_a_request_asks_the_database_nothing_about_its_session(
+    call: Call, anna: str, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    headers = await logged_in(call)
+
+    async def asked(*_: object) -> None:
+        raise AssertionError("a read for each request")
+
+    for name in ("read", "write"):
+        monkeypatch.setattr(store._database, name, asked)
+    assert (await call("GET", "/api/session", headers=headers)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ class SlowTokens:
 async def _said_and_closed(theirs: socket.socket) -> tuple[bytes, int]:
     """What the gateway says first, and the code with which it closes."""
     loop = asyncio.get_running_loop()
-    reader, heard = MessageReader(10_000, masked=False), []
+    reader = MessageReader(10_000, masked=False)
+    heard: list[Any] = []
     async with asyncio.timeout(10):
         while not any(isinstance(event, Close) for event in heard):
             heard += reader.feed(await loop.sock_recv(theirs, 65_536))

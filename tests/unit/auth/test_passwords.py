@@ -40,8 +40,11 @@ class Source:
         self.asked.append(user)
         return self.accounts.get(user)
 
-    async def put_account(self, account: Account) -> None:
-        self.accounts[account.user] = account
+    async def rehash_account(self, account: Account, password_hash: str) -> Account | None:
+        if self.accounts.get(account.user) != account:
+            return None
+        self.accounts[account.user] = replace(account, password_hash=password_hash)
+        return self.accounts[account.user]
 
 
 class CountingHasher(PasswordHasher):

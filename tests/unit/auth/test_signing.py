@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
 
+from gateway.auth.ended import EndedSessions
 from gateway.auth.passcodes import LEEWAY, LIFETIME, Passcodes
 from gateway.auth.sessions import Sessions
 from gateway.auth.signing import MAX_BYTES, IdentitySigner
 from gateway.domain.identity import Identity
-from gateway.errors import TokenExpired, TokenInvalid
+from gateway.errors import SessionEnded, TokenExpired, TokenInvalid
 from tests.unit.auth.clock import Clock
 
 SECRET = "s" * 32
@@ -28,7 +30,11 @@ def passcodes(clock: Clock, secret: str = SECRET) -> Passcodes:
 
 
 def sessions(clock: Clock, *, lifetime: float = 100.0) -> Sessions:
-    return Sessions(SECRET, lifetime=lifetime, clock=clock)
+    return Sessions(SECRET, lifetime=lifetime, clock=clock, ended=EndedSessions(clock=clock))
+
+
+def cookie_of(made: Sessions, who: Identity) -> str:
+    return made.sign(made.open(who))
 
 
 def test_a_passcode_gives_its_user_the_roles_back() -> None:
@@ -74,13 +80,67 @@ def test_a_passcode_of_another_secret_is_refused() -> None:
 
 def test_a_session_tells_who_it_is_and_until_when() -> None:
     clock = Clock()
-    found = sessions(clock).verify(sessions(clock).issue(identity()))
-    assert found == identity(expires_at=clock.now + 100)
+    found = sessions(clock).verify(cookie_of(sessions(clock), identity()))
+    assert found.session
+    assert replace(found, session=None) == identity(expires_at=clock.now + 100)
+
+
+def test_no_two_logins_are_the_same_session() -> None:
+    made = sessions(Clock())
+    assert made.open(identity()).session != made.open(identity()).session
+
+
+def test_a_cookie_of_a_session_that_has_ended_is_refused_also_where_it_was_verified_before() -> (
+    None
+):
+    clock = Clock()
+    ended = EndedSessions(clock=clock)
+    made = Sessions(SECRET, lifetime=100, clock=clock, ended=ended)
+    first, second = made.open(identity()), made.open(identity())
+    assert first.session
+    assert made.verify(made.sign(first)) == first
+    ended.add(first.session, until=clock.now + 100)
+    for refused in (lambda: made.verify(made.sign(first)), lambda: made.check(first)):
+        with pytest.raises(SessionEnded, match="log in again"):
+            refused()
+    assert made.verify(made.sign(second)) == second
+    made.check(identity())
+
+
+def test_a_cookie_from_before_sessions_had_names_is_refused_with_what_to_do() -> None:
+    clock = Clock()
+    old = signer(clock).sign(identity(expires_at=clock.now + 100))
+    with pytest.raises(TokenExpired, match="log in again"):
+        sessions(clock).verify(old)
+
+
+def test_a_relay_of_a_session_that_has_ended_cannot_log_in_to_the_broker() -> None:
+    clock = Clock()
+    ended = EndedSessions(clock=clock)
+    made = Passcodes(SECRET, clock=clock, ended=ended)
+    of_session = replace(identity(), session="one")
+    passcode, other = made.issue(of_session), made.issue(identity())
+    made.verify("김하나", passcode)
+    ended.add("one", until=clock.now + 100)
+    with pytest.raises(SessionEnded):
+        made.verify("김하나", passcode)
+    made.verify("김하나", other)
+
+
+def test_what_has_ended_is_known_until_it_would_have_ended_anyway_and_no_longer() -> None:
+    clock = Clock()
+    ended = EndedSessions(clock=clock)
+    for number in range(100_000):
+        clock.now += 1
+        assert ended.add(str(number), until=clock.now + 1000)
+        assert str(max(0, number - 998)) in ended
+        assert len(ended) <= 2 * 1024
+    assert not ended.add("99999", until=clock.now)
 
 
 def test_a_session_ends_with_its_lifetime() -> None:
     clock = Clock()
-    cookie = sessions(clock).issue(identity())
+    cookie = cookie_of(sessions(clock), identity())
     clock.now += 99.9
     sessions(clock).verify(cookie)
     clock.now += 0.1
@@ -90,14 +150,14 @@ def test_a_session_ends_with_its_lifetime() -> None:
 
 def test_a_session_does_not_outlive_the_token_it_was_traded_for() -> None:
     clock = Clock()
-    cookie = sessions(clock).issue(identity(expires_at=clock.now + 10))
+    cookie = cookie_of(sessions(clock), identity(expires_at=clock.now + 10))
     assert sessions(clock).verify(cookie).expires_at == clock.now + 10
 
 
 def test_a_session_is_no_passcode_and_a_passcode_no_session() -> None:
     clock = Clock()
     with pytest.raises(TokenInvalid):
-        passcodes(clock).verify("김하나", sessions(clock).issue(identity()))
+        passcodes(clock).verify("김하나", cookie_of(sessions(clock), identity()))
     with pytest.raises(TokenInvalid):
         sessions(clock).verify(passcodes(clock).issue(identity()))
 
@@ -154,18 +214,18 @@ def test_what_is_too_long_is_not_even_looked_at() -> None:
 
 def test_the_clock_that_was_passed_in_decides_and_no_other() -> None:
     long_ago = Clock(1000.0)
-    cookie = sessions(long_ago).issue(identity())
+    cookie = cookie_of(sessions(long_ago), identity())
     assert sessions(long_ago).verify(cookie).expires_at == 1100.0
 
 
 def test_a_changed_cookie_is_refused() -> None:
     clock = Clock()
-    cookie = sessions(clock).issue(identity())
-    other = sessions(clock).issue(identity(user="admin"))
+    cookie = cookie_of(sessions(clock), identity())
+    other = cookie_of(sessions(clock), identity(user="admin"))
     head, _, signature = cookie.split(".")
     with pytest.raises(TokenInvalid):
         sessions(clock).verify(f"{head}.{other.split('.')[1]}.{signature}")
 
 
 def test_the_longest_name_fits_into_a_cookie() -> None:
-    assert len(sessions(Clock()).issue(identity(user="😀" * 63))) < 4000
+    assert len(cookie_of(sessions(Clock()), identity(user="😀" * 63))) < 4000

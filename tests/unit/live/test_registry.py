@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway.domain.identity import Identity
 from gateway.errors import Draining, GatewayError, NoCapacity, Removed
 from gateway.live.registry import Registry
 from gateway.live.state import ConnectionState
@@ -15,6 +16,7 @@ GONE = Removed("gone")
 class Connection:
     def __init__(self, *, deaf: bool = False) -> None:
         self.id = f"{id(self):x}"
+        self.identity: Identity | None = None
         self.deaf = deaf
         self.reason: GatewayError | None = None
         self._over = asyncio.Event()

@@ -1,0 +1,79 @@
+"""Logins, and the order in which they ended.
+
+An ending takes the next revision and keeps the counter locked until it is committed. So whoever has
+seen a revision has seen all below it, and asks for those above it only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, update
+
+from gateway.domain.session import EndedSession, LoginSession, Proof
+from gateway.store.tables import counters, sessions
+from gateway.store.values import USER_LENGTH, text
+
+#: The counter's name.
+ENDINGS: Final = "session endings"
+
+_NEXT: Final = (
+    update(counters)
+    .where(counters.c.name == ENDINGS)
+    .values(value=counters.c.value + 1)
+    .returning(counters.c.value)
+)
+# Made once: every gateway asks it again and again.
+_ENDED_SINCE: Final = (
+    select(sessions.c.id, sessions.c.until, sessions.c.revision)
+    .where(sessions.c.revision > bindparam("revision"), sessions.c.until > bindparam("now"))
+    .order_by(sessions.c.revision)
+)
+
+
+def add(connection: Connection, session: LoginSession) -> None:
+    values: dict[str, Any] = {
+        "id": session.id,
+        "user_id": text(session.user, "user", USER_LENGTH),
+        "proof": session.proof,
+        "since": session.since,
+        "until": session.until,
+    }
+    connection.execute(insert(sessions).values(values))
+
+
+def end(connection: Connection, session: LoginSession, at: datetime) -> EndedSession:
+    this = sessions.c.id == session.id
+    if not connection.execute(select(sessions.c.id).where(this).with_for_update()).all():
+        # A database that was put back to what it was before the login.
+        add(connection, session)
+    _end(connection, this, at)
+    ended = select(sessions.c.id, sessions.c.until, sessions.c.revision).where(this)
+    return EndedSession(*connection.execute(ended).one())
+
+
+def end_of_account(connection: Connection, user: str, at: datetime) -> list[EndedSession]:
+    """Those that the account's password has opened."""
+    by_password = sessions.c.proof == Proof.PASSWORD
+    return _end(connection, and_(sessions.c.user_id == user, by_password), at)
+
+
+def ended_since(connection: Connection, revision: int, now: datetime) -> list[EndedSession]:
+    asked = {"revision": revision, "now": now}
+    return [EndedSession(*row) for row in connection.execute(_ENDED_SINCE, asked)]
+
+
+def forget(connection: Connection, before: datetime) -> None:
+    connection.execute(delete(sessions).where(sessions.c.until < before))
+
+
+def _end(connection: Connection, which: ColumnElement[bool], at: datetime) -> list[EndedSession]:
+    revision = connection.execute(_NEXT).scalar_one()
+    ending = (
+        update(sessions)
+        .where(which, sessions.c.ended_at.is_(None))
+        .values(ended_at=at, revision=revision)
+        .returning(sessions.c.id, sessions.c.until, sessions.c.revision)
+    )
+    return [EndedSession(*row) for row in connection.execute(ending)]

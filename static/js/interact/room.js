@@ -88,11 +88,13 @@ export class Room extends EventTarget {
   /**
    * Messages after a seq, oldest first. A participant gets the private ones that they sent themselves.
    *
-   * @param {{after?: number, limit?: number, audience?: Audience}} query
+   * @param {{after?: number, limit?: number, audience?: Audience, types?: string[]}} query `types`: only
+   *   messages of these
    * @returns {Promise<Page>}
    */
-  history({ after = 0, limit = 500, audience = "public" } = {}) {
+  history({ after = 0, limit = 500, audience = "public", types } = {}) {
     const query = new URLSearchParams({ audience, after: `${after}`, limit: `${limit}` });
+    if (types) query.set("types", types.join(","));
     return this.#http.call("GET", `/api/rooms/${this.number}/messages?${query}`);
   }
 

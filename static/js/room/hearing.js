@@ -1,3 +1,4 @@
+import { openPoll } from "./select.js";
 import { emptyRoom, reduce } from "./state.js";
 
 /** @typedef {import("../interact/connection.js").Connection} Connection */
@@ -6,14 +7,18 @@ import { emptyRoom, reduce } from "./state.js";
 /** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
 /** @typedef {import("./state.js").Room} Room */
 
-/** Messages to begin with: an open poll is among them, and votes for it. */
+/** Messages to begin with. What still stands from before them is read by its type. */
 const RECENT = { public: 1_000, private: 5_000 };
+/** What a public message may have opened or ended for good, for everybody and for hosts. */
+const STANDING = { all: ["poll", "poll-closed", "hand-taken"], hosts: ["answer"] };
+/** What waits for a host until it is ended, however much was said meanwhile. */
+const WAITING = ["hand", "question", "message", "question-done"];
 /** Messages at each look further back. */
 const PAGE = 200;
 /**
  * What a page hears of a room: its state, and who is there.
  *
- * Events: `change` (anything that is shown), `clap`.
+ * Events: `change` (anything that is shown), `clap`, `role` (the user's role is another one now).
  */
 export class Hearing extends EventTarget {
   /** @type {Present[]} */
@@ -26,8 +31,10 @@ export class Hearing extends EventTarget {
   refusal = null;
   /** By which this page knows its own claps. */
   page = crypto.getRandomValues(new Uint32Array(2)).join("-");
-  /** The seq of the oldest public message that is here. */
-  #first = Infinity;
+  /** The seq from which on the conversation is here without a hole. */
+  #first = { public: Infinity, private: Infinity };
+  /** The user's role, as the list of who is there told it last. @type {string | null} */
+  #toldRole = null;
   /** The seq up to which a participant's own private messages were read. */
   #ownSeq = 0;
 
@@ -35,12 +42,14 @@ export class Hearing extends EventTarget {
    * @param {object} parts
    * @param {Connection} parts.connection
    * @param {RoomInfo} parts.info
+   * @param {string} parts.me
    * @param {<T>(task: () => Promise<T>) => Promise<T>} parts.untilDone tries a task until it succeeds or
    *   fails for good
    * @param {AbortSignal} parts.signal ends it
    */
-  constructor({ connection, info, untilDone, signal }) {
+  constructor({ connection, info, me, untilDone, signal }) {
     super();
+    this.me = me;
     this.info = info;
     this.isHost = info.role === "host";
     this.isReadOnly = info.closed_at !== null;
@@ -49,6 +58,13 @@ export class Hearing extends EventTarget {
     this.line = connection.room(info.id);
     /** @type {Room} */
     this.room = emptyRoom(info.hosts ?? []);
+  }
+
+  /** What was said, from where it is here without a hole. */
+  get conversation() {
+    const { entries } = this.room;
+    const begin = entries.findIndex(({ seq }) => seq >= this.#first.public);
+    return begin === -1 ? [] : entries.slice(begin);
   }
 
   get presentParticipants() {
@@ -63,7 +79,10 @@ export class Hearing extends EventTarget {
   async open({ asDesk }) {
     if (this.isReadOnly) await this.#readClosed();
     else await this.#follow(asDesk);
-    if (!this.isHost) await this.readOwn();
+    if (this.refusal === null) {
+      if (!this.isHost) await this.readOwn();
+      await this.#readStanding();
+    }
     this.isLoaded = true;
     this.changed();
   }
@@ -80,6 +99,7 @@ export class Hearing extends EventTarget {
     }
     const presence = line.presence((present) => {
       this.present = present;
+      this.#checkRole();
       const hosts = present.filter(({ role }) => role === "host").map(({ user }) => user);
       if (hosts.some((user) => !this.room.hosts.has(user))) {
         this.room = { ...this.room, hosts: new Set([...this.room.hosts, ...hosts]) };
@@ -92,7 +112,7 @@ export class Hearing extends EventTarget {
     try {
       // The private queue may be another page's turn.
       await Promise.all(subscriptions.slice(0, this.isHost ? 2 : 1).map(({ ready }) => ready));
-      this.hasEarlier = this.#beginsLate;
+      this.hasEarlier = this.#beginsLate("public");
     } catch (problem) {
       if (signal.aborted) return;
       this.refuse(problem);
@@ -109,8 +129,53 @@ export class Hearing extends EventTarget {
   async #readClosed() {
     const { head } = await this.#history({ after: Number.MAX_SAFE_INTEGER, limit: 1 });
     await this.#readAll("public", Math.max(0, head - RECENT.public));
-    this.hasEarlier = this.#beginsLate;
+    this.hasEarlier = this.#beginsLate("public");
     if (this.isHost) await this.#readAll("private", 0);
+  }
+
+  /** What has begun before the messages that are here: polls, and for hosts votes, questions and hands. */
+  async #readStanding() {
+    if (this.#beginsLate("public")) {
+      const types = this.isHost ? [...STANDING.all, ...STANDING.hosts] : STANDING.all;
+      await this.#readBefore("public", types);
+    }
+    if (this.isHost && this.#beginsLate("private")) {
+      const types = openPoll(this.room) === null ? WAITING : [...WAITING, "vote"];
+      await this.#readBefore("private", types);
+    }
+  }
+
+  /**
+   * Messages of some types from before those that are here.
+   *
+   * @param {"public" | "private"} audience
+   * @param {string[]} types
+   */
+  async #readBefore(audience, types) {
+    const before = this.#first[audience];
+    /** @type {Message[]} */
+    const found = [];
+    for (let next = /** @type {number | undefined} */ (0); next !== undefined && next < before - 1; ) {
+      const page = await this.#history({ audience, after: next, types });
+      found.push(...page.messages.filter(({ seq }) => seq !== null && seq < before));
+      next = page.next;
+    }
+    // All at once: a poll must not seem to be open until what has ended it is read.
+    this.room = found.reduce(reduce, this.room);
+    this.changed();
+  }
+
+  /** Whether the user is told to be in another role than this page is for. */
+  #checkRole() {
+    const role = this.present.find(({ user }) => user === this.me)?.role ?? null;
+    if (role === this.#toldRole) return;
+    this.#toldRole = role;
+    if (role === null || this.info.role === null || role === this.info.role) return;
+    // The list may be older than the page.
+    this.untilDone(() => this.line.info()).then(
+      (info) => info.role !== this.info.role && this.dispatchEvent(new Event("role")),
+      (problem) => this.signal.aborted || this.refuse(problem),
+    );
   }
 
   /** The private messages of a participant are not delivered, but can be read. */
@@ -127,7 +192,7 @@ export class Hearing extends EventTarget {
     let last = after;
     for (let next = /** @type {number | undefined} */ (after); next !== undefined; ) {
       const page = await this.#history({ audience, after: next });
-      for (const message of page.messages) this.keep(message);
+      for (const message of page.messages) this.#join(message);
       last = page.messages.at(-1)?.seq ?? last;
       next = page.next;
     }
@@ -139,37 +204,44 @@ export class Hearing extends EventTarget {
     return this.untilDone(() => this.line.history(query));
   }
 
-  get #beginsLate() {
-    return this.#first > 1 && this.#first < Infinity;
+  /** @param {"public" | "private"} audience */
+  #beginsLate(audience) {
+    return this.#first[audience] > 1 && this.#first[audience] < Infinity;
   }
 
   /** Look further back. */
   async readEarlier() {
-    const before = this.#first;
+    const before = this.#first.public;
     const after = Math.max(0, before - 1 - PAGE);
     let isKept = true;
     for (let next = /** @type {number | undefined} */ (after); next !== undefined && next < before - 1; ) {
       const page = await this.#history({ after: next, limit: before - 1 - next });
-      for (const message of page.messages) this.keep(message);
+      for (const message of page.messages) this.#join(message);
       isKept &&= page.complete;
       next = page.next;
     }
     this.hasEarlier = after > 0 && isKept;
-    this.#first = after + 1;
+    this.#first.public = after + 1;
     this.changed();
   }
 
   /** @param {Message} message that is said to a topic now */
   #hear(message) {
     const { seq, type, body } = message;
-    if (seq !== null) this.keep(message);
+    if (seq !== null) this.#join(message);
     else if (type === "clap" && body?.page !== this.page) this.dispatchEvent(new Event("clap"));
+  }
+
+  /** @param {Message} message that comes right before or after those that are here, maybe once more */
+  #join(message) {
+    const { audience, seq } = message;
+    this.#first[audience] = Math.min(this.#first[audience], seq ?? Infinity);
+    this.keep(message);
   }
 
   /** @param {Message} message from anywhere, maybe once more */
   keep(message) {
     if (message.seq === null) return;
-    if (message.audience === "public") this.#first = Math.min(this.#first, message.seq);
     const room = reduce(this.room, message);
     if (room === this.room) return;
     this.room = room;

@@ -24,6 +24,8 @@ import {
  * @property {"public" | "private"} audience
  * @property {number | null} seq
  * @property {string} sender
+ * @property {"host" | "participant" | null} [role] what the sender was in the room then; null in what was
+ *   stored before messages had it
  * @property {string} sent_at
  * @property {string} type
  * @property {unknown} body
@@ -58,7 +60,7 @@ import {
  * @property {ReadonlySet<string>} finished
  */
 
-/** @param {Iterable<string>} hosts whose word opens and ends things @returns {Room} */
+/** @param {Iterable<string>} hosts known, for messages that do not say what their sender was @returns {Room} */
 export function emptyRoom(hosts) {
   return {
     hosts: new Set(hosts),
@@ -73,7 +75,7 @@ export function emptyRoom(hosts) {
 
 /** @typedef {(room: Room, from: Origin, body: any) => Room} Step */
 
-/** Who else sends one of these is not heard. */
+/** Whoever else has sent one of these is not heard. */
 const HOSTS_ONLY = new Set(["poll", "poll-closed", "answer", "hand-taken", "question-done"]);
 
 /** By audience and type. @type {Record<string, Record<string, Step>>} */
@@ -106,8 +108,13 @@ export function reduce(room, message) {
   const { id, audience, seq, sender, sent_at, type, body } = message;
   const steps = STEPS[audience];
   if (seq === null || steps === undefined || !Object.hasOwn(steps, type)) return room;
-  if (HOSTS_ONLY.has(type) && !room.hosts.has(sender)) return room;
+  if (HOSTS_ONLY.has(type) && !wasHost(room, message)) return room;
   return steps[type](room, { id, seq, sender, sentAt: sent_at }, body);
+}
+
+/** What counts is who the sender was then, not who they are now. @param {Room} room @param {Message} message */
+function wasHost({ hosts }, { role, sender }) {
+  return role ? role === "host" : hosts.has(sender);
 }
 
 /** @type {Step} */

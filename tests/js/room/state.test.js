@@ -96,6 +96,28 @@ test("only hosts open and end polls, answer, call on hands and set questions asi
   }
 });
 
+test("what counts is who the sender was when it was said", () => {
+  const asHost = { role: "host" };
+  const before = room(toHosts("mina", "question", "Why?", { id: "q" }));
+  for (const removed of [
+    toAll("once a host", "poll", POLL, asHost),
+    toAll("once a host", "poll-closed", closing, asHost),
+    toAll("once a host", "answer", { text: "so", question: "q", quote: "Why?" }, asHost),
+    toAll("once a host", "hand-taken", { hand: "h" }, asHost),
+    toHosts("once a host", "question-done", { question: "q" }, asHost),
+  ]) {
+    assert.notEqual(reduce(before, removed), before, removed.type);
+  }
+  const promoted = toAll("hana", "poll", POLL, { role: "participant" });
+  assert.equal(reduce(before, promoted), before);
+});
+
+test("of what does not say who its sender was, that of known hosts counts", () => {
+  const before = room();
+  assert.equal(reduce(before, toAll("paul", "poll", POLL, { role: null })), before);
+  assert.notEqual(reduce(before, toAll("hana", "poll", POLL, { role: null })), before);
+});
+
 test("a poll is open from its message to the first one that ends it", () => {
   assert.equal(openPoll(room()), null);
   assert.equal(openPoll(room(poll))?.question, "Why green?");

@@ -1,14 +1,18 @@
+import { elsewhere } from "./elsewhere.js";
 import { chooseLanguage, I18n } from "./i18n.js";
 import { connect, Problem } from "./interact.js";
 import { browser } from "./interact/browser.js";
 import { napping } from "./interact/nap.js";
 import { request } from "./interact/request.js";
 import { untilDone } from "./interact/retry.js";
+import { Drafts } from "./room/drafts.js";
 import { route } from "./route.js";
 import { element } from "./view/element.js";
 import { askToLogIn } from "./view/login.js";
 import { roomView } from "./view/room.js";
 import { roomsView } from "./view/rooms.js";
+import { otherUser } from "./view/session-notice.js";
+import { followKeyboard } from "./view/viewport.js";
 
 /** @typedef {import("./interact/connection.js").Connection} Connection */
 /** @typedef {import("./interact/room.js").Room} Room */
@@ -21,7 +25,9 @@ import { roomsView } from "./view/rooms.js";
  * @property {Session} me
  * @property {Connection} connection
  * @property {(number: number) => Room} room
+ * @property {Drafts} drafts
  * @property {() => Promise<void>} logOut
+ * @property {() => void} reopen shows the page anew: the user's place in a room has changed
  * @property {<T>(task: () => Promise<T>, signal: AbortSignal, failed?: (problem: Problem) => void) =>
  *   Promise<T>} untilDone tries a task until it succeeds or fails for good
  * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} nap is over when the network is
@@ -41,24 +47,62 @@ document.title = i18n.say("appName");
 const start = element("p", { class: "start", role: "status" }, i18n.say("loading"));
 const page = element("div", {}, start);
 document.body.append(page);
+followKeyboard(window, document.documentElement);
 
 /** @type {Session | null} */
 let me = null;
+let isOver = false;
+/** Ends the login form that is open. @type {AbortController | null} */
+let asking = null;
+const others = elsewhere(({ what, user }) => {
+  // Whoever has logged out does not expect to be read in another tab.
+  if (what === "out") location.reload();
+  else if (me === null) asking?.abort();
+  else if (user !== me.user) end(user);
+  else asking?.abort();
+});
+
+/** The session is somebody else's: nothing more is sent. @param {string} user */
+function end(user) {
+  if (isOver) return;
+  isOver = true;
+  leaving.abort();
+  connection.close();
+  otherUser(i18n, page, user);
+}
+
+/** Somebody else has logged in, in whatever way. @param {Connection} connection */
+function watch(connection) {
+  connection.addEventListener("state", async () => {
+    if (isOver || connection.state.reason !== "user_changed") return;
+    const { user } = await untilDone(
+      () => request(line, "GET", "/api/session", {}),
+      { wait: surroundings.wait, nap, random: Math.random, signal: leaving.signal },
+    );
+    end(user);
+  });
+  return connection;
+}
 
 async function logIn() {
+  asking = new AbortController();
   const session = await askToLogIn({
     logIn: (user, password) => request(line, "POST", "/api/session", { body: { user, password } }),
     i18n,
     page,
     again: me !== null,
+    signal: asking.signal,
   });
+  asking = null;
+  if (session === null) return;
+  others.tell("in", session.user);
   if (me === null || me.user === session.user) return;
   // What the page holds is somebody else's.
   location.reload();
   await new Promise(() => {});
 }
 
-let connection = connect({ cookie: logIn });
+let connection = watch(connect({ cookie: logIn }));
 
 /** @param {Session} me @returns {Context} */
 function contextOf(me) {
@@ -67,8 +111,11 @@ function contextOf(me) {
     me,
     connection,
     room: (number) => connection.room(number),
+    drafts: new Drafts(surroundings.storage, me.user),
+    reopen: () => show(me),
     async logOut() {
       await connection.call("DELETE", "/api/session");
+      others.tell("out", me.user);
       connection.close();
       location.hash = "";
       location.reload();
@@ -96,7 +143,7 @@ function show(me) {
   // A refusal is about the room that was left.
   if (connection.state.name === "refused") {
     connection.close();
-    connection = connect({ cookie: logIn });
+    connection = watch(connect({ cookie: logIn }));
   }
   const context = contextOf(me);
   const wanted = route(location.hash);
@@ -113,5 +160,6 @@ me = await untilDone(
   (problem) => (start.textContent = i18n.explain(problem)),
 );
 const user = me;
-addEventListener("hashchange", () => show(user));
+others.tell("in", user.user);
+addEventListener("hashchange", () => isOver || show(user));
 show(user);

@@ -22,7 +22,7 @@ export function eventsTable({ i18n, format }) {
       { label: i18n.say("events.time"), kind: "name", cell: ({ at }) => [format.clock(at)] },
       {
         label: i18n.say("events.kind"),
-        cell: ({ kind }) => [element("span", { class: `kind ${kind}` }, i18n.say(`kind.${kind}`))],
+        cell: ({ kind }) => [element("span", { class: "kind", "data-kind": kind }, i18n.say(`kind.${kind}`))],
       },
       {
         label: i18n.say("events.what"),
@@ -65,7 +65,7 @@ export function eventsTable({ i18n, format }) {
     element("h2", { id: "events-title" }, i18n.say("events.title")),
     element(
       "fieldset",
-      { class: "row wrap" },
+      { class: "row" },
       element("legend", { class: "hidden-text" }, i18n.say("events.show")),
       ...choices,
     ),

@@ -102,5 +102,5 @@ export function gatewaysTable({ i18n, format, api, ask }) {
 
 /** @param {import("../../js/i18n.js").I18n} i18n @param {string} state */
 export function stateMark(i18n, state) {
-  return element("span", { class: `state ${state}` }, i18n.say(`state.${state}`));
+  return element("span", { class: "state", "data-state": state }, i18n.say(`state.${state}`));
 }

@@ -29,6 +29,14 @@ const LINE = {
   closed: "down",
 };
 
+/** Refusals that are about the user's place in the room, which may be given back. */
+const AWAY = new Set(["removed", "access_refused"]);
+
+/** Whether the user is not in the room any more, or not in the role of before. @param {LineState} state */
+export function isSentAway({ name, why }) {
+  return name === "refused" && why !== undefined && AWAY.has(why.code);
+}
+
 /** One room as its user has it in hand: what is heard there, and what the user does. */
 export class Classroom extends Hearing {
   /** Private letters whose receipt this page gets itself. @type {Set<string>} */
@@ -38,13 +46,12 @@ export class Classroom extends Hearing {
   #clapped = 0;
 
   /**
-   * @param {ConstructorParameters<typeof Hearing>[0] & {me: string}} parts what was written is sent also
-   *   when the signal has ended the rest
+   * @param {ConstructorParameters<typeof Hearing>[0]} parts what was written is sent also when the signal
+   *   has ended the rest
    */
-  constructor({ me, ...parts }) {
+  constructor(parts) {
     super(parts);
     const { connection, signal } = parts;
-    this.me = me;
     this.connection = connection;
     connection.addEventListener("state", () => this.changed(), { signal });
     this.line.addEventListener("waiting", () => this.#lettersChanged(), { signal });
@@ -63,14 +70,14 @@ export class Classroom extends Hearing {
     return { name: LINE[name], why: { code: reason, detail } };
   }
 
-  /** @param {string} text */
-  say(text) {
-    void this.line.post(text).catch(() => {});
+  /** @param {string} text @param {() => void} [unkept] is called if it will not be sent: too much waits */
+  say(text, unkept) {
+    this.#await(this.line.post(text), unkept);
   }
 
-  /** @param {string} text */
-  ask(text) {
-    this.#ask("question", text);
+  /** @param {string} text @param {() => void} [unkept] */
+  ask(text, unkept) {
+    this.#ask("question", text, unkept);
   }
 
   /** @param {Poll} poll @param {number} option */
@@ -94,9 +101,9 @@ export class Classroom extends Hearing {
       .catch(() => {});
   }
 
-  /** @param {string} question @param {string[]} options */
-  startPoll(question, options) {
-    this.#post("poll", { question, options });
+  /** @param {string} question @param {string[]} options @param {() => void} [unkept] */
+  startPoll(question, options, unkept) {
+    this.#post("poll", { question, options }, unkept);
   }
 
   /** @param {Poll} poll @param {number[]} totals */
@@ -104,9 +111,9 @@ export class Classroom extends Hearing {
     this.#post("poll-closed", { poll: id, question, options, totals });
   }
 
-  /** @param {Question} question @param {string} text */
-  answer(question, text) {
-    this.#post("answer", { text, question: question.id, quote: question.text });
+  /** @param {Pick<Question, "id" | "text">} question @param {string} text @param {() => void} [unkept] */
+  answer(question, text, unkept) {
+    this.#post("answer", { text, question: question.id, quote: question.text }, unkept);
   }
 
   /** @param {Question} question */
@@ -147,19 +154,26 @@ export class Classroom extends Hearing {
     return letterFor(this.letters, "hand", () => true)?.body.up ?? null;
   }
 
-  /** @param {string} type @param {object} body */
-  #post(type, body) {
-    // A refusal is shown by the letter.
-    void this.line.post(body, { type }).catch(() => {});
+  /** @param {string} type @param {object} body @param {() => void} [unkept] */
+  #post(type, body, unkept) {
+    this.#await(this.line.post(body, { type }), unkept);
   }
 
-  /** @param {string} type @param {any} body */
-  #ask(type, body) {
+  /** @param {Promise<unknown>} sent @param {() => void} [unkept] */
+  #await(sent, unkept = () => this.dispatchEvent(new Event("unkept"))) {
+    // What was kept and then refused is shown by its letter.
+    sent.catch(({ code }) => code === "outbox_full" && unkept());
+  }
+
+  /** @param {string} type @param {any} body @param {() => void} [unkept] */
+  #ask(type, body, unkept) {
     const id = uuid();
     this.#asked.add(id);
     const role = this.isHost ? /** @type {const} */ ("host") : /** @type {const} */ ("participant");
     const asked = { id, room: this.info.id, audience: /** @type {const} */ ("private"), role };
-    this.line.ask(body, { type, id }).then(
+    const sent = this.line.ask(body, { type, id });
+    this.#await(sent, unkept);
+    sent.then(
       ({ seq, sent_at }) => this.keep({ ...asked, seq, sender: this.me, sent_at, type, body }),
       () => {},
     );

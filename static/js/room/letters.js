@@ -23,12 +23,17 @@ const SPOKEN = new Set(["message", "question", "answer"]);
 
 /** Those that are read like messages, and whatever was refused. @param {readonly Letter[]} letters */
 export function shownLetters(letters) {
-  return letters.filter(({ type, state }) => SPOKEN.has(type) || state === "refused");
+  return letters.filter((letter) => isSpoken(letter) || letter.state === "refused");
+}
+
+/** Whether it is a text that can be worked on and sent again. @param {Letter} letter */
+export function isSpoken({ type }) {
+  return SPOKEN.has(type);
 }
 
 /** What a letter says, for who wrote it. @param {Letter} letter @returns {string} */
 export function wordsOf({ type, body }) {
   if (type === "poll" || type === "poll-closed") return body.question;
   if (typeof body === "string") return body;
-  return body.text ?? "";
+  return body?.text ?? "";
 }

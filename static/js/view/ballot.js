@@ -31,7 +31,7 @@ export function ballot(i18n, vote) {
         element(
           "button",
           { type: "button", class: "option", click: () => vote(poll, option) },
-          element("span", { class: "letter", "aria-hidden": "true" }, letterOf(option)),
+          element("span", { class: "option-letter", "aria-hidden": "true" }, letterOf(option)),
           element("span", { class: "label" }, text),
           icon("check-circle"),
         ),

@@ -17,10 +17,10 @@ export function letterOf(option) {
 export function chart(i18n, options) {
   const percent = new Intl.NumberFormat(i18n.language, { style: "percent" });
   const rows = options.map((text, option) => {
-    const label = element("span", {}, text);
+    const label = element("span", { class: "label" }, text);
     const count = element("span", { class: "count" });
     const fill = element("div", { class: "fill" });
-    const letter = element("span", { class: "letter" }, letterOf(option));
+    const letter = element("span", { class: "option-letter" }, letterOf(option));
     const track = element("div", { class: "track", "aria-hidden": "true" }, fill);
     return { label, count, fill, item: element("li", {}, letter, label, count, track) };
   });

@@ -1,31 +1,61 @@
 import { LONGEST_TEXT } from "../room/bodies.js";
+import { isCommit } from "./commit.js";
 import { element, icon } from "./element.js";
+
+/** @typedef {import("../room/drafts.js").Draft} Draft */
 
 /**
  * A field to say something. Enter sends, Shift+Enter makes a line; on touch keyboards, which have no
- * Shift+Enter, Enter makes a line and the button sends.
+ * Shift+Enter, Enter makes a line and the button sends. What is not sent yet is kept as a draft.
  *
- * @param {{button: string, send: (text: string) => void}} parts
+ * @template To
+ * @param {object} parts
+ * @param {string} parts.button
+ * @param {Draft} parts.draft
+ * @param {() => To} parts.to to whom it goes; kept with the draft, so that nothing private becomes public
+ * @param {(to: any) => void} parts.choose goes back to what {@link parts.to} has said once, which may be
+ *   from another version of the page
+ * @param {(text: string, unkept: () => void) => void} parts.send calls `unkept` if it will not be sent,
+ *   because too much waits already
+ * @param {string} parts.full says so
  */
-export function composer({ button, send }) {
+export function composer({ button, draft, to, choose, send, full }) {
   const text = element("textarea", {
     rows: "1",
     maxlength: `${LONGEST_TEXT}`,
+    input: () => changed(),
     keydown: (event) => {
-      // While a syllable is being composed (한글), Enter only ends it.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (!isCommit(event)) return;
       if (matchMedia("(pointer: coarse)").matches) return;
       event.preventDefault();
       form.requestSubmit();
     },
   });
+  const note = element("p", { class: "problem", role: "alert" });
+  const changed = () => {
+    note.textContent = "";
+    keep();
+  };
+  const keep = () => draft.keep(text.value.trim() ? { text: text.value, to: to() } : null);
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const written = text.value.trim();
     text.focus();
     if (!written) return;
+    const addressed = to();
     text.value = "";
-    send(written);
+    changed();
+    send(written, () => {
+      if (!text.value) choose(addressed);
+      edit(written);
+      note.textContent = full;
+    });
+  };
+  /** @param {string} written */
+  const edit = (written) => {
+    text.value = [written, text.value].filter(Boolean).join("\n");
+    changed();
+    text.focus();
   };
   const form = element(
     "form",
@@ -39,16 +69,23 @@ export function composer({ button, send }) {
   );
   return {
     form,
+    note,
     /** What the field is for. @param {string} label */
     label(label) {
       text.placeholder = label;
       text.setAttribute("aria-label", label);
     },
     focus: () => text.focus(),
-    /** Put a text back to work on it. @param {string} written */
-    edit(written) {
-      text.value = [text.value, written].filter(Boolean).join("\n");
-      text.focus();
+    /** To whom it goes has changed. */
+    keep,
+    /** Put back what was written when the page was left. */
+    restore() {
+      const kept = draft.read();
+      if (typeof kept?.text !== "string") return;
+      choose(kept.to);
+      text.value = kept.text.slice(0, LONGEST_TEXT);
     },
+    /** Put a text back to work on it. */
+    edit,
   };
 }

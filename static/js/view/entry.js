@@ -1,4 +1,4 @@
-import { wordsOf } from "../room/letters.js";
+import { isSpoken, wordsOf } from "../room/letters.js";
 import { chart } from "./chart.js";
 import { element, icon } from "./element.js";
 
@@ -64,37 +64,46 @@ export function entryItems(i18n, me) {
 
     /**
      * @param {Letter} letter
-     * @param {{edit: ((text: string) => void) | null, forget: () => void}} acts
+     * @param {{edit: ((letter: Letter) => void) | null, forget: () => void}} acts
      */
     letter(letter, { edit, forget }) {
-      const { audience, state, problem, body } = letter;
+      const { audience, type, state, problem, body } = letter;
       const words = wordsOf(letter);
+      const act = i18n.words[`letter.is.${type}`];
       const isRefused = state === "refused";
-      const note = isRefused
+      const fate = isRefused
         ? i18n.say("letter.refused", { why: problem ? i18n.explain(problem) : "" })
         : i18n.say("letter.sending");
+      const by = element("p", { class: "by" }, element("strong", {}, i18n.say("talk.me")));
+      if (audience === "private" && type === "question") {
+        by.append(icon("lock-simple"), i18n.say("talk.private"));
+      }
+      if (act) by.append(act);
       const item = element(
         "li",
-        { class: `entry own letter ${audience} ${state}` },
-        element("p", { class: "by" }, element("strong", {}, i18n.say("talk.me"))),
+        {
+          class: audience === "private" ? "entry own unsent private" : "entry own unsent",
+          "data-state": isRefused ? "refused" : "sending",
+        },
+        by,
         ...(body?.quote ? [element("blockquote", {}, body.quote)] : []),
-        element("p", { class: "text" }, words),
+        ...(words ? [element("p", { class: "text" }, words)] : []),
         element(
           "p",
-          { class: "by note", role: isRefused ? "alert" : "status" },
+          { class: "by fate", role: isRefused ? "alert" : "status" },
           icon(isRefused ? "warning-circle" : "clock"),
-          note,
+          fate,
         ),
       );
       if (isRefused) {
         const change = () => {
           forget();
-          edit?.(words);
+          edit?.(letter);
         };
         const button = (/** @type {string} */ key, /** @type {() => void} */ click) =>
           element("button", { type: "button", click }, i18n.say(key));
         const row = element("div", { class: "row" }, button("letter.drop", forget));
-        if (edit && words) row.append(button("letter.edit", change));
+        if (edit && isSpoken(letter)) row.append(button("letter.edit", change));
         item.append(row);
       }
       return item;

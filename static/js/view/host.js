@@ -1,3 +1,5 @@
+import { LONGEST_TEXT } from "../room/bodies.js";
+import { wordsOf } from "../room/letters.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
 import { element, iconButton } from "./element.js";
@@ -9,50 +11,68 @@ import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("../room/drafts.js").Draft} Draft */
 /** @typedef {import("../room/state.js").Question} Question */
+/** @typedef {{id: string, text: string}} Asked the question that is answered */
 
-/** A host's desk: conversation, poll, questions, people. @param {I18n} i18n @param {Classroom} classroom */
-export function hostView(i18n, classroom) {
+/**
+ * A host's desk: conversation, poll, questions, people.
+ *
+ * @param {I18n} i18n
+ * @param {Classroom} classroom
+ * @param {{talk: Draft, poll: Draft}} drafts
+ */
+export function hostView(i18n, classroom, drafts) {
   const timeline = new Timeline(i18n, classroom);
   const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
 
-  /** @type {Question | null} */
+  /** @type {Asked | null} */
   let answering = null;
   const field = composer({
     button: i18n.say("send"),
-    send: (text) => {
-      if (answering) classroom.answer(answering, text);
-      else classroom.say(text);
-      answer(null);
+    full: i18n.say("letter.unkept"),
+    draft: drafts.talk,
+    to: () => answering && { id: answering.id, text: answering.text },
+    choose: (question) => show(readQuestion(question)),
+    send: (text, unkept) => {
+      if (answering) classroom.answer(answering, text, unkept);
+      else classroom.say(text, unkept);
+      show(null);
     },
   });
-  timeline.edit = field.edit;
+  timeline.edit = (letter) => {
+    const { question: id, quote } = letter.body ?? {};
+    show(letter.type === "answer" ? readQuestion({ id, text: quote }) : null);
+    field.edit(wordsOf(letter));
+  };
   const quoted = element("blockquote");
   const quote = element(
     "div",
     { class: "quote", hidden: true },
     element("div", { class: "grow" }, i18n.say("talk.answering"), quoted),
-    iconButton("x", i18n.say("talk.dropQuote"), { click: () => answer(null) }),
+    iconButton("x", i18n.say("talk.dropQuote"), { click: () => show(null) }),
   );
-  const answer = (/** @type {Question | null} */ question) => {
+  const show = (/** @type {Asked | null} */ question) => {
     answering = question;
     quote.hidden = question === null;
     quoted.textContent = question?.text ?? "";
     field.label(i18n.say(question ? "talk.writeAnswer" : "talk.writeToAll"));
-    if (question) {
-      parts.choose("talk");
-      field.focus();
-    }
+    field.keep();
+  };
+  const answer = (/** @type {Question} */ question) => {
+    show(question);
+    parts.choose("talk");
+    field.focus();
   };
   const clap = iconButton("hands-clapping", i18n.say("clap"), {
     class: "square act",
     click: () => classroom.clap(),
   });
   field.form.prepend(clap);
-  const writing = element("div", { class: "writing" }, timeline.newest, quote, field.form);
+  const writing = element("div", { class: "writing" }, timeline.newest, quote, field.note, field.form);
 
-  const desk = pollDesk(i18n, classroom);
+  const desk = pollDesk(i18n, classroom, drafts.poll);
   const questions = questionList(i18n, classroom, answer);
   const persons = people(i18n, classroom);
   const panel = (
@@ -84,16 +104,24 @@ export function hostView(i18n, classroom) {
     panel("people", "users", body(persons.root)),
   ];
   const parts = tabs(i18n.say("room.parts"), panels);
-  answer(null);
+  field.label(i18n.say("talk.writeToAll"));
+  if (!classroom.isReadOnly) field.restore();
 
   return {
     nav: parts.nav,
     main: element("main", { class: "host" }, ...panels.map((one) => one.section), applause.root),
     update() {
-      timeline.update(classroom.room.entries);
+      timeline.update(classroom.conversation);
       desk.update();
       parts.count("questions", questions.update());
       parts.count("people", persons.update());
     },
   };
+}
+
+/** The question of a draft. @param {any} kept @returns {Asked | null} */
+function readQuestion(kept) {
+  const { id, text } = kept ?? {};
+  const isSound = typeof id === "string" && typeof text === "string" && text.length <= LONGEST_TEXT;
+  return isSound ? { id, text } : null;
 }

@@ -1,3 +1,4 @@
+import { isSentAway } from "../room/classroom.js";
 import { element, icon } from "./element.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
@@ -14,9 +15,11 @@ export function lineSign(i18n) {
   return {
     root,
     /** @param {LineState} state */
-    update({ name, why }) {
+    update(state) {
+      const { name, why } = state;
       root.dataset.line = name;
-      const words = i18n.say(`line.${name}`, { why: why ? i18n.explain(why) : "" });
+      const told = i18n.say(`line.${name}`, { why: why ? i18n.explain(why) : "" });
+      const words = isSentAway(state) ? `${told}. ${i18n.say("room.opensItself")}` : told;
       // Said again only if it is something else.
       if (text.textContent !== words) text.textContent = words;
     },

@@ -1,4 +1,5 @@
 import { Problem } from "../interact.js";
+import { commitsOnly } from "./commit.js";
 import { element, field } from "./element.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
@@ -12,9 +13,10 @@ import { element, field } from "./element.js";
  * @param {I18n} parts.i18n
  * @param {HTMLElement} parts.page
  * @param {boolean} parts.again the session has ended in the middle of something
- * @returns {Promise<Session>}
+ * @param {AbortSignal} [parts.signal] somebody has logged in elsewhere
+ * @returns {Promise<Session | null>} null when the signal has ended it
  */
-export function askToLogIn({ logIn, i18n, page, again }) {
+export function askToLogIn({ logIn, i18n, page, again, signal }) {
   return new Promise((resolve) => {
     const user = element("input", {
       autocomplete: "username",
@@ -29,24 +31,34 @@ export function askToLogIn({ logIn, i18n, page, again }) {
     });
     const problem = element("p", { role: "alert", class: "problem" });
     const button = element("button", { class: "primary" }, i18n.say("login.submit"));
+    const done = (/** @type {Session | null} */ session) => {
+      cover.remove();
+      page.hidden = false;
+      resolve(session);
+    };
     const submit = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
       problem.textContent = "";
       button.disabled = true;
       try {
-        const session = await logIn(user.value.trim(), password.value);
-        cover.remove();
-        page.hidden = false;
-        resolve(session);
+        done(await logIn(user.value.trim(), password.value));
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        const wrong = error.status === 401;
-        problem.textContent = wrong ? i18n.say("login.wrong") : i18n.explain(error);
+        problem.textContent = explain(error);
         password.select();
+        // Asked sooner, the gateway would only say the same again.
+        if (error.status === 429) await patience(error.retryAfter ?? 0);
       } finally {
         button.disabled = false;
       }
     };
+    const explain = (/** @type {Problem} */ error) => {
+      if (error.status === 401) return i18n.say("login.wrong");
+      if (error.status !== 429 || error.retryAfter === null) return i18n.explain(error);
+      return i18n.say("login.wait", { seconds: Math.ceil(error.retryAfter / 1000) });
+    };
+    const patience = (/** @type {number} */ milliseconds) =>
+      new Promise((over) => setTimeout(over, milliseconds));
     const cover = element(
       "main",
       { class: "login" },
@@ -59,7 +71,7 @@ export function askToLogIn({ logIn, i18n, page, again }) {
       ),
       element(
         "form",
-        { submit, class: "card", "aria-label": i18n.say("login.title") },
+        { submit, keydown: commitsOnly, class: "card", "aria-label": i18n.say("login.title") },
         ...(again ? [element("p", { role: "status" }, i18n.say("login.again"))] : []),
         field(i18n.say("login.user"), user),
         field(i18n.say("login.password"), password),
@@ -67,6 +79,7 @@ export function askToLogIn({ logIn, i18n, page, again }) {
         button,
       ),
     );
+    signal?.addEventListener("abort", () => done(null));
     // An open one would keep the form out of reach, although it is hidden with the page.
     for (const dialog of page.querySelectorAll("dialog")) dialog.close();
     page.hidden = true;

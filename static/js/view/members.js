@@ -1,4 +1,5 @@
 import { Problem } from "../interact.js";
+import { commitsOnly } from "./commit.js";
 import { element, field, icon, iconButton } from "./element.js";
 
 /** @typedef {import("../main.js").Context} Context */
@@ -69,7 +70,7 @@ export function membersDialog({ connection, i18n }, room) {
     element("header", {}, heading, close),
     element(
       "form",
-      { submit: add },
+      { submit: add, keydown: commitsOnly },
       field(i18n.say("members.user"), user),
       field(i18n.say("members.role"), role),
       element("button", { class: "primary" }, icon("plus"), i18n.say("members.add")),

@@ -1,6 +1,7 @@
 import { Problem } from "../interact.js";
 import { participants } from "../participants.js";
 import { roomLink } from "../route.js";
+import { commitsOnly } from "./commit.js";
 import { element, field, iconButton } from "./element.js";
 
 /** @typedef {import("../main.js").Context} Context */
@@ -34,7 +35,7 @@ export function newRoomDialog({ connection, i18n }) {
     element("header", {}, heading, close),
     element(
       "form",
-      { submit },
+      { submit, keydown: commitsOnly },
       field(i18n.say("rooms.name"), title),
       field(i18n.say("rooms.participants"), names, i18n.say("rooms.participantsHint")),
       problem,

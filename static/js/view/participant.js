@@ -1,3 +1,4 @@
+import { wordsOf } from "../room/letters.js";
 import { choiceOf, hasHandUp, openPoll, withQuestions } from "../room/select.js";
 import { ballot } from "./ballot.js";
 import { claps } from "./claps.js";
@@ -8,8 +9,14 @@ import { Timeline } from "./timeline.js";
 /** @typedef {import("../i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 
-/** What a participant has in hand: the poll, the conversation, and a field. @param {I18n} i18n @param {Classroom} classroom */
-export function participantView(i18n, classroom) {
+/**
+ * What a participant has in hand: the poll, the conversation, and a field.
+ *
+ * @param {I18n} i18n
+ * @param {Classroom} classroom
+ * @param {import("../room/drafts.js").Draft} draft
+ */
+export function participantView(i18n, classroom, draft) {
   const poll = ballot(i18n, (poll, option) => classroom.vote(poll, option));
   const timeline = new Timeline(i18n, classroom);
   const applause = claps();
@@ -18,9 +25,16 @@ export function participantView(i18n, classroom) {
   let toHosts = false;
   const field = composer({
     button: i18n.say("send"),
-    send: (text) => (toHosts ? classroom.ask(text) : classroom.say(text)),
+    full: i18n.say("letter.unkept"),
+    draft,
+    to: () => (toHosts ? "hosts" : "all"),
+    choose: (to) => choose(to === "hosts"),
+    send: (text, unkept) => (toHosts ? classroom.ask(text, unkept) : classroom.say(text, unkept)),
   });
-  timeline.edit = field.edit;
+  timeline.edit = (letter) => {
+    choose(letter.type === "question");
+    field.edit(wordsOf(letter));
+  };
   const hand = iconButton("hand-palm", i18n.say("hand.raise"), {
     class: "square act",
     "aria-pressed": "false",
@@ -34,14 +48,15 @@ export function participantView(i18n, classroom) {
     toHosts = hosts;
     writing.classList.toggle("private", hosts);
     field.label(i18n.say(hosts ? "talk.writeToHosts" : "talk.writeToAll"));
+    field.keep();
   };
-  const audience = (/** @type {string} */ key, /** @type {boolean} */ hosts) =>
-    element(
-      "label",
-      {},
-      element("input", { type: "radio", name: "to", checked: !hosts, change: () => address(hosts) }),
-      i18n.say(key),
-    );
+  const radio = (/** @type {boolean} */ hosts) =>
+    element("input", { type: "radio", name: "to", checked: !hosts, change: () => address(hosts) });
+  const [all, hosts] = [radio(false), radio(true)];
+  const choose = (/** @type {boolean} */ isToHosts) => {
+    (isToHosts ? hosts : all).checked = true;
+    address(isToHosts);
+  };
   const writing = element(
     "div",
     { class: "writing" },
@@ -52,15 +67,18 @@ export function participantView(i18n, classroom) {
       element(
         "div",
         { class: "choice", role: "radiogroup", "aria-label": i18n.say("talk.to") },
-        audience("talk.toAll", false),
-        audience("talk.toHosts", true),
+        element("label", {}, all, i18n.say("talk.toAll")),
+        element("label", {}, hosts, i18n.say("talk.toHosts")),
       ),
       hand,
       clap,
     ),
+    field.note,
     field.form,
   );
-  address(false);
+  writing.classList.toggle("private", toHosts);
+  field.label(i18n.say("talk.writeToAll"));
+  if (!classroom.isReadOnly) field.restore();
   const talk = element(
     "section",
     { class: "talk", "aria-label": i18n.say("talk.title") },
@@ -75,7 +93,8 @@ export function participantView(i18n, classroom) {
     main,
     update() {
       const { room, me } = classroom;
-      const asked = classroom.isReadOnly ? null : openPoll(room);
+      // Until all is read, a poll that has ended may seem to be open.
+      const asked = classroom.isReadOnly || !classroom.isLoaded ? null : openPoll(room);
       poll.update(
         asked,
         asked && choiceOf(room, asked.id, me),
@@ -87,7 +106,7 @@ export function participantView(i18n, classroom) {
         told.textContent = i18n.say(isUp ? "hand.isUp" : "hand.isDown");
       }
       timeline.update(
-        withQuestions(room.entries, room.questions).map((entry) =>
+        withQuestions(classroom.conversation, room.questions).map((entry) =>
           entry.kind === "result" ? { ...entry, chosen: choiceOf(room, entry.poll, me) } : entry,
         ),
       );

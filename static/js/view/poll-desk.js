@@ -6,9 +6,17 @@ import { pollForm } from "./poll-form.js";
 /** @typedef {import("../i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 
-/** Where a host starts a poll, watches it, ends it. @param {I18n} i18n @param {Classroom} classroom */
-export function pollDesk(i18n, classroom) {
-  const form = pollForm(i18n, (question, options) => classroom.startPoll(question, options));
+/**
+ * Where a host starts a poll, watches it, ends it.
+ *
+ * @param {I18n} i18n
+ * @param {Classroom} classroom
+ * @param {import("../room/drafts.js").Draft} draft of the next poll
+ */
+export function pollDesk(i18n, classroom, draft) {
+  const form = pollForm(i18n, draft, (poll, unkept) =>
+    classroom.startPoll(poll.question, poll.options, unkept),
+  );
   const running = element("section", { class: "desk", "aria-label": i18n.say("poll.title") });
   const last = element("section", { class: "desk", "aria-label": i18n.say("poll.last") });
   const answers = element("p", { class: "soft", role: "status" });

@@ -1,8 +1,13 @@
 import { FEWEST_OPTIONS, LONGEST_LINE, MOST_OPTIONS } from "../room/bodies.js";
 import { letterOf } from "./chart.js";
+import { commitsOnly } from "./commit.js";
 import { element, field, icon, iconButton } from "./element.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../room/bodies.js").PollBody} PollBody */
+
+/** @type {PollBody} */
+const EMPTY = { question: "", options: ["", ""] };
 
 /** Choices that need no typing, as keys of the words. */
 const READY = [
@@ -14,9 +19,10 @@ const READY = [
  * A form that makes a poll.
  *
  * @param {I18n} i18n
- * @param {(question: string, options: string[]) => void} start
+ * @param {import("../room/drafts.js").Draft} draft
+ * @param {(poll: PollBody, unkept: () => void) => void} start calls `unkept` if it will not be sent
  */
-export function pollForm(i18n, start) {
+export function pollForm(i18n, draft, start) {
   const question = element("input", {
     required: true,
     maxlength: `${LONGEST_LINE}`,
@@ -36,7 +42,7 @@ export function pollForm(i18n, start) {
       const letter = letterOf(option);
       const name = i18n.say("poll.option", { letter });
       const remove = i18n.say("poll.removeOption", { letter });
-      row.querySelector(".letter")?.replaceChildren(letter);
+      row.querySelector(".option-letter")?.replaceChildren(letter);
       row.querySelector("input")?.setAttribute("aria-label", name);
       row.querySelector("input")?.setAttribute("placeholder", name);
       for (const name of ["aria-label", "title"]) {
@@ -56,12 +62,13 @@ export function pollForm(i18n, start) {
     const remove = () => {
       row.remove();
       label();
+      keep();
       inputs().at(-1)?.focus();
     };
     const row = element(
       "div",
       { class: "row" },
-      element("span", { class: "letter", "aria-hidden": "true" }),
+      element("span", { class: "option-letter", "aria-hidden": "true" }),
       input,
       iconButton("trash", "", { click: remove }),
     );
@@ -73,23 +80,34 @@ export function pollForm(i18n, start) {
     list.replaceChildren();
     for (const text of texts) addOption(text);
   };
+  const written = () => ({ question: question.value, options: inputs().map(({ value }) => value) });
+  const keep = () => {
+    const { question, options } = written();
+    draft.keep([question, ...options].some((text) => text.trim()) ? { question, options } : null);
+  };
+  const show = (/** @type {PollBody} */ poll) => {
+    question.value = poll.question;
+    fill(poll.options);
+    keep();
+  };
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    start(question.value.trim(), inputs().map(({ value }) => value.trim()));
-    question.value = "";
-    fill(["", ""]);
+    const { question, options } = written();
+    const trimmed = { question: question.trim(), options: options.map((text) => text.trim()) };
+    show(EMPTY);
+    start(trimmed, () => show(trimmed));
   };
-  fill(["", ""]);
+  show(readDraft(draft.read()) ?? EMPTY);
   return element(
     "form",
-    { class: "poll-form", submit },
+    { class: "poll-form", submit, input: keep, keydown: commitsOnly },
     field(i18n.say("poll.question"), question),
     element(
       "div",
-      { class: "row wrap ready", role: "group", "aria-label": i18n.say("poll.ready") },
+      { class: "row ready", role: "group", "aria-label": i18n.say("poll.ready") },
       ...READY.map((keys) => {
         const texts = keys.map((key) => i18n.say(key));
-        const click = () => fill(texts);
+        const click = () => show({ question: question.value, options: texts });
         return element("button", { type: "button", click }, texts.join(" / "));
       }),
     ),
@@ -97,4 +115,17 @@ export function pollForm(i18n, start) {
     element("div", { class: "row" }, add),
     element("button", { class: "primary" }, icon("chart-bar-horizontal"), i18n.say("poll.start")),
   );
+}
+
+/** @param {any} kept @returns {PollBody | null} */
+function readDraft(kept) {
+  const { question, options } = kept ?? {};
+  const isLine = (/** @type {unknown} */ text) => typeof text === "string" && text.length <= LONGEST_LINE;
+  const isSound =
+    isLine(question) &&
+    Array.isArray(options) &&
+    options.length >= FEWEST_OPTIONS &&
+    options.length <= MOST_OPTIONS &&
+    options.every(isLine);
+  return isSound ? { question, options } : null;
 }

@@ -55,7 +55,7 @@ export function projectorView(i18n, classroom, address) {
   return {
     main: element("main", {}, stage, talk, applause.root),
     update() {
-      timeline.update(classroom.room.entries);
+      timeline.update(classroom.conversation);
       const now = asked();
       join.hidden = now !== null;
       poll.hidden = now === null;

@@ -29,7 +29,7 @@ export function questionList(i18n, classroom, answer) {
       const button = (/** @type {string} */ action, /** @type {() => void} */ click, label = "") =>
         element(
           "button",
-          { type: "button", click, "aria-label": label, class: action },
+          { type: "button", click, "aria-label": label },
           i18n.say(`questions.${action}`),
         );
       return element(

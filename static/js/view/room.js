@@ -1,4 +1,5 @@
-import { Classroom } from "../room/classroom.js";
+import { Problem } from "../interact.js";
+import { Classroom, isSentAway } from "../room/classroom.js";
 import { projectorLink, roomLink } from "../route.js";
 import { element, icon, iconButton } from "./element.js";
 import { hostView } from "./host.js";
@@ -20,7 +21,7 @@ import { shareDialog } from "./share.js";
  * @returns {HTMLElement}
  */
 export function roomView(context, number, { projected, signal }) {
-  const { i18n, me } = context;
+  const { i18n, me, drafts } = context;
   const page = element("div", { class: "room" });
   const title = element("h1", {}, "…");
   const present = element("p", { class: "soft" });
@@ -35,10 +36,13 @@ export function roomView(context, number, { projected, signal }) {
   );
   const bar = element("header", { class: "bar" }, back, names);
   const line = lineSign(i18n);
-  page.append(bar, line.root);
+  const notice = element("p", { class: "notice", role: "alert" });
+  page.append(bar, line.root, notice);
 
   const open = async () => {
-    const info = await context.untilDone(() => context.room(number).info(), signal);
+    const outside = waitingPanel();
+    const info = await untilMember(context, number, signal, () => outside.show());
+    outside.root.remove();
     const { connection } = context;
     title.textContent = info.title;
     document.title = `${info.title} · ${i18n.say("appName")}`;
@@ -48,11 +52,21 @@ export function roomView(context, number, { projected, signal }) {
     });
     const address = new URL(roomLink(number), location.href).href;
     const view = choose(classroom, address);
+    let unkeptAt = 0;
+    classroom.addEventListener("unkept", () => {
+      notice.textContent = i18n.say("room.unkept");
+      unkeptAt = classroom.letters.length;
+    });
     const update = () => {
       present.textContent = classroom.present.length
         ? i18n.say("room.present", { count: classroom.present.length })
         : "";
       line.update(classroom.lineState);
+      if (classroom.letters.length < unkeptAt) notice.textContent = "";
+      if (isSentAway(classroom.lineState) && !page.classList.contains("away")) {
+        page.classList.add("away");
+        context.run(comeBack(), signal, fail);
+      }
       view.update();
     };
     let isDue = false;
@@ -64,14 +78,39 @@ export function roomView(context, number, { projected, signal }) {
         if (!signal.aborted) update();
       });
     });
+    classroom.addEventListener("role", context.reopen, { signal });
     update();
     await classroom.open({ asDesk: classroom.isHost && !projected });
+  };
+
+  /** Open the room again as soon as its user is in it, in whatever role. */
+  const comeBack = async () => {
+    await context.nap(patience(0), signal);
+    await untilMember(context, number, signal, () => {});
+    context.reopen();
+  };
+
+  /** What is seen by who is not in the room (yet). */
+  const waitingPanel = () => {
+    const root = element("main", { class: "start", tabindex: "0" });
+    return {
+      root,
+      show() {
+        if (root.isConnected) return;
+        title.textContent = i18n.say("appName");
+        root.replaceChildren(
+          element("p", { role: "alert" }, i18n.say("room.noMember", { user: me.user })),
+          element("p", {}, i18n.say("room.opensItself")),
+        );
+        page.append(root);
+      },
+    };
   };
 
   /** @param {Classroom} classroom @param {string} address */
   const choose = (classroom, address) => {
     if (!classroom.isHost) {
-      const view = participantView(i18n, classroom);
+      const view = participantView(i18n, classroom, drafts.of(`${number}`));
       page.append(view.main);
       return view;
     }
@@ -82,7 +121,10 @@ export function roomView(context, number, { projected, signal }) {
       page.append(view.main);
       return view;
     }
-    const view = hostView(i18n, classroom);
+    const view = hostView(i18n, classroom, {
+      talk: drafts.of(`${number}`),
+      poll: drafts.of(`${number}:poll`),
+    });
     const share = shareDialog(i18n, address);
     const members = membersDialog(context, number);
     const label = i18n.say("projector.open");
@@ -98,18 +140,42 @@ export function roomView(context, number, { projected, signal }) {
       iconButton("qr-code", i18n.say("share.title"), { click: share.open }),
       iconButton("users", i18n.say("members.title"), { click: members.open }),
     );
-    page.classList.add("hosting");
     page.append(view.nav, view.main, share.dialog, members.dialog);
     return view;
   };
 
-  context.run(open(), signal, (problem) => {
-    const isStranger = problem.code === "access_refused";
-    const text = isStranger
-      ? i18n.say("room.noMember", { user: me.user })
-      : i18n.explain(problem);
+  const fail = (/** @type {Problem} */ problem) => {
     title.textContent = i18n.say("appName");
-    page.append(element("main", { class: "start" }, element("p", { role: "alert" }, text)));
-  });
+    const said = element("p", { role: "alert" }, i18n.explain(problem));
+    page.querySelector(":scope > main")?.remove();
+    page.append(element("main", { class: "start" }, said));
+  };
+  context.run(open(), signal, fail);
   return page;
+}
+
+/**
+ * The room, once the user is a member: who scans the code before being added waits.
+ *
+ * @param {Context} context
+ * @param {number} number
+ * @param {AbortSignal} signal
+ * @param {() => void} waiting is called with each answer that it is not so yet
+ * @returns {Promise<RoomInfo>} rejects with a {@link Problem} of another kind
+ */
+async function untilMember(context, number, signal, waiting) {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await context.untilDone(() => context.room(number).info(), signal);
+    } catch (problem) {
+      if (!(problem instanceof Problem && problem.code === "access_refused")) throw problem;
+      waiting();
+      await context.nap(patience(attempt), signal);
+    }
+  }
+}
+
+/** Milliseconds: a class that waits for its teacher must not come all at once. @param {number} attempt */
+function patience(attempt) {
+  return Math.min(2_500 + 50 * attempt, 10_000) * (0.8 + 0.4 * Math.random());
 }

@@ -22,7 +22,7 @@ export class Timeline {
   #height = 0;
   #length = 0;
   #letters = 0;
-  /** Is given a text to work on once more. @type {((text: string) => void) | null} */
+  /** Is given a refused letter to work on once more. @type {((letter: Letter) => void) | null} */
   edit = null;
 
   /**

@@ -75,7 +75,7 @@ class Visitor:
     def reads(self, *texts: str) -> None:
         """Exactly these messages stand in the conversation, in this order, none on its way."""
         self._lists(self._log.locator(".text"), texts)
-        expect(self.page.locator("li.letter")).to_have_count(0, timeout=PATIENCE)
+        expect(self.page.locator("li.unsent")).to_have_count(0, timeout=PATIENCE)
 
     def reads_of_all(self, *texts: str) -> None:
         """Exactly this was said to everyone, in this order."""

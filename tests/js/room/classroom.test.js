@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Classroom } from "../../../static/js/room/classroom.js";
-import { openPoll, tally } from "../../../static/js/room/select.js";
+import { Classroom, isSentAway } from "../../../static/js/room/classroom.js";
+import { openPoll, openQuestions, raisedHands, tally } from "../../../static/js/room/select.js";
 import { toAll, toHosts } from "./messages.js";
 
 /** A room of the library, with its strings in the test's hand. */
@@ -15,6 +15,10 @@ class Line extends EventTarget {
   refusal = null;
   /** Handlers, by audience. @type {Record<string, any>} */
   heard = {};
+  /** What was asked of the history. @type {object[]} */
+  read = [];
+  full = false;
+  role = "participant";
 
   #subscription() {
     const ready = this.refusal ? Promise.reject(this.refusal) : Promise.resolve();
@@ -38,18 +42,27 @@ class Line extends EventTarget {
     return this.#subscription();
   }
 
-  async history({ audience = "public", after, limit = 500 }) {
-    const all = this.kept[audience].filter(({ seq }) => seq > after);
+  async history({ audience = "public", after, limit = 500, types }) {
+    this.read.push({ audience, after, types });
+    const all = this.kept[audience].filter(
+      ({ seq, type }) => seq > after && (types === undefined || types.includes(type)),
+    );
     const messages = all.slice(0, limit);
     const next = all.length > limit ? messages.at(-1).seq : undefined;
     return { messages, head: this.kept[audience].at(-1)?.seq ?? 0, complete: true, next };
   }
 
+  async info() {
+    return { id: 7, role: this.role };
+  }
+
   async post(body, options) {
+    if (this.full) throw Object.assign(new Error(), { code: "outbox_full" });
     this.posted.push({ body, ...options });
   }
 
   async ask(body, options) {
+    if (this.full) throw Object.assign(new Error(), { code: "outbox_full" });
     this.asked.push({ body, ...options });
     return { id: options.id, seq: 90 + this.asked.length, sent_at: "2026-03-02T09:00:00Z" };
   }
@@ -171,7 +184,7 @@ test("what is on its way is shown at once", async () => {
   assert.equal(room.isEnding(poll), true);
 });
 
-test("who comes in as a host is heard as one", async () => {
+test("who comes in as a host is heard as one, also in what does not say it", async () => {
   const line = new Line();
   const { room } = classroom("paul", line);
   await room.open({ asDesk: false });
@@ -180,7 +193,7 @@ test("who comes in as a host is heard as one", async () => {
     { user: "hugo", role: "host" },
     { user: "paul", role: "participant" },
   ]);
-  line.heard.public(toAll("hugo", "poll", { question: "?", options: ["a", "b"] }));
+  line.heard.public(toAll("hugo", "poll", { question: "?", options: ["a", "b"] }, { role: null }));
   assert.equal(openPoll(room.room)?.sender, "hugo");
   assert.equal(room.presentParticipants, 1);
 });
@@ -254,4 +267,122 @@ test("who leaves hears nothing more", async () => {
   await room.open({ asDesk: true });
   leaving.abort();
   assert.equal(line.closed, 4);
+});
+
+/** @param {Line} line @param {number} count */
+function chat(line, count) {
+  for (let n = 0; n < count; n += 1) {
+    line.kept.public.push(toAll("paul", "message", "so", { seq: line.kept.public.length + 1 }));
+  }
+}
+
+test("an open poll, its votes, hands and questions are found however much was said since", async () => {
+  const line = new Line();
+  const say = (audience, sender, type, body, id) => {
+    const stream = line.kept[audience];
+    const make = audience === "public" ? toAll : toHosts;
+    stream.push(make(sender, type, body, { id, seq: stream.length + 1 }));
+  };
+  const ask = { question: "?", options: ["a", "b"] };
+  say("public", "hana", "poll", ask, "ended");
+  say("public", "hana", "poll-closed", { ...ask, poll: "ended", totals: [1, 0] });
+  say("private", "paul", "vote", { poll: "ended", option: 0 });
+  say("public", "hana", "poll", ask, "open");
+  say("private", "paul", "vote", { poll: "open", option: 1 });
+  say("private", "mina", "hand", { up: true }, "mina's");
+  say("private", "paul", "hand", { up: true }, "paul's");
+  say("private", "mina", "question", "why?", "why");
+  say("private", "mina", "question", "how?", "how");
+  say("public", "hana", "hand-taken", { hand: "paul's" });
+  say("public", "hana", "answer", { text: "so", question: "how", quote: "how?" });
+  chat(line, 2_500);
+  for (let n = 0; n < 6_000; n += 1) say("private", `pupil ${n}`, "vote", { poll: "open", option: 0 });
+
+  const { room: desk } = classroom("hana", line);
+  await desk.open({ asDesk: true });
+  const poll = openPoll(desk.room);
+  assert.equal(poll.id, "open");
+  assert.deepEqual(tally(desk.room, poll), [6_000, 1]);
+  assert.deepEqual(
+    raisedHands(desk.room).map(({ sender }) => sender),
+    ["mina"],
+  );
+  assert.deepEqual(
+    openQuestions(desk.room).map(({ text }) => text),
+    ["why?"],
+  );
+
+  const { room: seat } = classroom("paul", line);
+  await seat.open({ asDesk: false });
+  assert.equal(openPoll(seat.room)?.id, "open");
+  // The conversation begins where it has no hole; the rest is looked for by hand.
+  assert.equal(seat.conversation.length, 1_000);
+  assert.equal(seat.hasEarlier, true);
+});
+
+test("what is here from the beginning is not read again", async () => {
+  const line = new Line();
+  chat(line, 10);
+  const { room } = classroom("hana", line);
+  await room.open({ asDesk: true });
+  assert.deepEqual(line.read, []);
+});
+
+test("a poll that has ended never seems to be open while the room is read", async () => {
+  const line = new Line();
+  const ask = { question: "?", options: ["a", "b"] };
+  line.kept.public.push(toAll("hana", "poll", ask, { id: "p", seq: 1 }));
+  for (let n = 0; n < 600; n += 1) {
+    line.kept.public.push(toAll("hana", "hand-taken", { hand: `${n}` }, { seq: n + 2 }));
+  }
+  line.kept.public.push(
+    toAll("hana", "poll-closed", { ...ask, poll: "p", totals: [0, 0] }, { seq: 602 }),
+  );
+  chat(line, 1_000);
+  const { room } = classroom("paul", line);
+  let wasOpen = false;
+  room.addEventListener("change", () => (wasOpen ||= openPoll(room.room) !== null));
+  await room.open({ asDesk: false });
+  assert.equal(wasOpen, false);
+  assert.equal(room.room.finished.has("p"), true);
+});
+
+test("what will not be sent is told, to who wrote it or to the page", async () => {
+  const line = new Line();
+  line.full = true;
+  const { room } = classroom("paul", line);
+  const told = [];
+  room.addEventListener("unkept", () => told.push("page"));
+  room.say("hello", () => told.push("say"));
+  room.ask("why?", () => told.push("ask"));
+  room.raiseHand(true);
+  await settled();
+  assert.deepEqual(told, ["say", "ask", "page"]);
+});
+
+test("a role that has changed is told once the room itself says so", async () => {
+  const line = new Line();
+  const { room } = classroom("paul", line);
+  let changes = 0;
+  room.addEventListener("role", () => (changes += 1));
+  await room.open({ asDesk: false });
+  const present = (role) => line.present([{ user: "paul", role }]);
+  // A list that is older than the page.
+  present("host");
+  await settled();
+  assert.equal(changes, 0);
+  present("participant");
+  line.role = "host";
+  present("host");
+  present("host");
+  await settled();
+  assert.equal(changes, 1);
+});
+
+test("who was removed may come back, who was sent away by an admin may not", () => {
+  const refused = (code) => ({ name: "refused", why: { code, detail: "" } });
+  assert.equal(isSentAway(refused("removed")), true);
+  assert.equal(isSentAway(refused("access_refused")), true);
+  assert.equal(isSentAway(refused("kicked")), false);
+  assert.equal(isSentAway({ name: "live", why: { code: "", detail: "" } }), false);
 });

@@ -1,0 +1,268 @@
+"""A gateway that is played to one browser: for states of the pages that a real one is rarely in."""
+
+import json
+import mimetypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+from playwright.sync_api import BrowserContext, Route, WebSocketRoute
+
+from devenv.vendor import PROJECT
+
+ORIGIN = "http://gateway.test"
+ROOM = 7
+_STATIC = PROJECT / "static"
+_SENT_AT = "2026-03-02T09:00:00.000000Z"
+_PAGES = {"/": "index.html", "/admin": "admin/index.html"}
+
+Json = dict[str, Any]
+
+
+@dataclass
+class StandIn:
+    """What the gateway has and answers; change it while pages are open.
+
+    `post`: what happens to what is posted: `stored`, `waits` (later), `refused`, `unreachable`.
+    `login`: the status of a login's answer. `ends`: the reason of the ERROR frame that ends the
+    next subscription. `dashboard`: what `/api/admin` says.
+    """
+
+    user: str | None = "paul"
+    roles: Sequence[str] = ()
+    role: str | None = "participant"
+    title: str = "Leaves"
+    hosts: Sequence[str] = ("hana",)
+    is_closed: bool = False
+    post: str = "stored"
+    login: int = 401
+    ends: str = ""
+    rooms: list[Json] = field(default_factory=list)
+    present: list[Json] = field(default_factory=list)
+    public: list[Json] = field(default_factory=list)
+    private: list[Json] = field(default_factory=list)
+    dashboard: Json = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    _lines: list[WebSocketRoute] = field(default_factory=list)
+    _subscriptions: dict[str, str] = field(default_factory=dict)
+
+    def serve(self, context: BrowserContext) -> None:
+        """Play to the pages of a context. They are at :data:`ORIGIN`."""
+        context.route(f"{ORIGIN}/**", self._answer)
+        context.route_web_socket(f"{ORIGIN.replace('http', 'ws')}/ws", self._connect)
+
+    def say(self, sender: str, body: object, **fields: Any) -> Json:
+        """A message of the history, and to whoever listens."""
+        stream = self.private if fields.get("audience") == "private" else self.public
+        number = len(self.public) + len(self.private) + 1
+        message = {
+            "id": str(UUID(int=number)),
+            "room": ROOM,
+            "audience": "public",
+            "seq": len(stream) + 1,
+            "sender": sender,
+            "role": "host" if sender in self.hosts else "participant",
+            "sent_at": _SENT_AT,
+            "type": "message",
+            "body": body,
+            **fields,
+        }
+        stream.append(message)
+        self._tell(message)
+        return message
+
+    def end(self, reason: str, code: int = 4003) -> None:
+        """End the connection for good."""
+        for line in self._lines:
+            line.send(f"ERROR\nmessage:{reason}\n\nyou were sent away\0")
+            line.close(code=code)
+        self._lines.clear()
+
+    def vanish(self) -> None:
+        """The network is gone, until `post` is something else than `unreachable`."""
+        self.post = "unreachable"
+        for line in self._lines:
+            line.close(code=1012)
+        self._lines.clear()
+
+    def _tell(self, message: Json) -> None:
+        text = json.dumps(message)
+        for name, destination in self._subscriptions.items():
+            if destination.endswith(f"{message['audience']}.{ROOM}") and "/topic/" in destination:
+                for line in self._lines:
+                    line.send(
+                        f"MESSAGE\nsubscription:{name}\nmessage-id:{message['id']}\n"
+                        f"destination:{destination}\n\n{text}\0"
+                    )
+
+    # STOMP
+
+    def _connect(self, line: WebSocketRoute) -> None:
+        if self.post == "unreachable":
+            line.close(code=1012)
+            return
+        self._lines.append(line)
+        line.on_message(lambda text: self._hear(line, str(text)))
+
+    def _hear(self, line: WebSocketRoute, text: str) -> None:
+        command, headers = _frame(text)
+        if command in ("CONNECT", "STOMP"):
+            line.send("CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\0")
+        elif command == "SUBSCRIBE":
+            if self.ends:
+                self.end(self.ends)
+                return
+            self._subscriptions[headers["id"]] = headers["destination"]
+        if "receipt" in headers:
+            line.send(f"RECEIPT\nreceipt-id:{headers['receipt']}\n\n\0")
+
+    # HTTP
+
+    def _answer(self, route: Route) -> None:
+        address = urlsplit(route.request.url)
+        path = address.path
+        self.asked.append(f"{route.request.method} {path}")
+        if path in _PAGES:
+            _file(route, _STATIC / _PAGES[path])
+        elif path.startswith("/static/"):
+            _file(route, _STATIC / path.removeprefix("/static/"))
+        elif self.post == "unreachable":
+            route.abort()
+        elif path == "/api/session":
+            self._session(route)
+        elif path.startswith("/api/admin/"):
+            self._admin(route, path.removeprefix("/api/admin/"))
+        else:
+            self._call(route, path, parse_qs(address.query))
+
+    def _session(self, route: Route) -> None:
+        if route.request.method == "POST":
+            self._log_in(route)
+        elif self.user is None:
+            _problem(route, 401, "unauthenticated")
+        else:
+            _json(route, 200, self._who())
+
+    def _log_in(self, route: Route) -> None:
+        if self.login == 200:
+            self.user = _body(route)["user"]
+            _json(route, 200, self._who())
+        elif self.login == 429:
+            _problem(route, 429, "rate_limited", {"Retry-After": "30"})
+        else:
+            _problem(route, self.login, "unauthenticated")
+
+    def _who(self) -> Json:
+        return {"user": self.user, "roles": [*self.roles], "expires_at": "2099-01-01T00:00:00Z"}
+
+    def _call(self, route: Route, path: str, query: dict[str, list[str]]) -> None:
+        room = f"/api/rooms/{ROOM}"
+        if path == "/api/rooms":
+            _json(route, 200, {"rooms": self.rooms})
+        elif self.role is None:
+            _problem(route, 403, "access_refused")
+        elif path == room:
+            _json(route, 200, self._info())
+        elif path == f"{room}/presence":
+            _json(route, 200, {"present": self.present})
+        elif path == f"{room}/members":
+            members = [{"user": one["user"], "role": one["role"]} for one in self.present]
+            _json(route, 200, {"members": members})
+        elif path == f"{room}/messages" and route.request.method == "GET":
+            self._history(route, query)
+        elif path == f"{room}/messages":
+            self._post(route)
+        else:
+            _problem(route, 404, "unknown_room")
+
+    def _info(self) -> Json:
+        names = ("public", "private") if self.role == "host" else ("public",)
+        destinations = {name: f"/topic/acdm.mo.interact.{name}.{ROOM}" for name in names}
+        if self.role == "host":
+            destinations["queue"] = f"/queue/acdm.mo.interact.private.{ROOM}"
+        return {
+            "id": ROOM,
+            "title": self.title,
+            "created_at": _SENT_AT,
+            "closed_at": _SENT_AT if self.is_closed else None,
+            "role": self.role,
+            "destinations": destinations,
+            "hosts": [*self.hosts],
+        }
+
+    def _history(self, route: Route, query: dict[str, list[str]]) -> None:
+        audience = query.get("audience", ["public"])[0]
+        stream = self.private if audience == "private" else self.public
+        after, limit = int(query["after"][0]), int(query["limit"][0])
+        types = query["types"][0].split(",") if "types" in query else None
+        found = [
+            message
+            for message in stream
+            if message["seq"] > after
+            and (types is None or message["type"] in types)
+            and (audience == "public" or self.role == "host" or message["sender"] == self.user)
+        ]
+        answer: Json = {"messages": found[:limit], "head": len(stream), "complete": True}
+        if len(found) > limit:
+            answer["next"] = found[limit - 1]["seq"]
+        _json(route, 200, answer)
+
+    def _post(self, route: Route) -> None:
+        if self.post == "waits":
+            _problem(route, 503, "store_unavailable", {"Retry-After": "3600"})
+        elif self.post == "refused":
+            _problem(route, 413, "too_large")
+        else:
+            wanted = _body(route)
+            fields = {key: wanted[key] for key in ("id", "audience", "type")}
+            message = self.say(str(self.user), wanted["body"], **fields)
+            receipt = {key: message[key] for key in ("id", "seq", "sent_at")}
+            _json(route, 201, {**receipt, "published": True})
+
+    def _admin(self, route: Route, path: str) -> None:
+        if self.user is None:
+            _problem(route, 401, "unauthenticated")
+        elif path == "live":
+            text = f"data: {json.dumps(self.dashboard['live'])}\n\n"
+            route.fulfill(status=200, content_type="text/event-stream", body=text)
+        else:
+            _json(route, 200, self.dashboard[path])
+
+
+def _frame(text: str) -> tuple[str, dict[str, str]]:
+    head, _, _ = text.lstrip("\n").partition("\n\n")
+    command, *lines = head.split("\n")
+    return command, dict(_header(lines))
+
+
+def _header(lines: list[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        name, _, value = line.partition(":")
+        yield name, value.replace("\\c", ":")
+
+
+def _body(route: Route) -> Json:
+    return dict(json.loads(route.request.post_data or "{}"))
+
+
+def _file(route: Route, path: Path) -> None:
+    kind = mimetypes.guess_type(path.name)[0] or "text/plain"
+    if not path.is_file():
+        route.fulfill(status=404)
+        return
+    route.fulfill(status=200, content_type=f"{kind}; charset=utf-8", body=path.read_bytes())
+
+
+def _json(route: Route, status: int, answer: Json) -> None:
+    route.fulfill(status=status, content_type="application/json", body=json.dumps(answer))
+
+
+def _problem(route: Route, status: int, code: str, headers: dict[str, str] | None = None) -> None:
+    route.fulfill(
+        status=status,
+        headers={**(headers or {}), "Content-Type": "application/problem+json"},
+        body=json.dumps({"code": code, "detail": code.replace("_", " ")}),
+    )

@@ -1,0 +1,348 @@
+"""States of the pages that a lesson rarely shows, played by a stand-in: failures and long words."""
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from screenshot_suite.stand_in import ORIGIN, ROOM, StandIn
+
+#: Thirty letters without a blank, and a name and a title as long as the gateway takes them.
+LONG_WORD = "Donaudampfschifffahrtsgesells"
+LONG_KOREAN = "가나다라마바사아자차카타파하거너더러머버서어저처커터퍼허고노"
+LONG_NAME = "n" * 120
+LONG_TITLE = "Titlewithoutanyblank" * 10
+MANY = 1_000
+#: Messages that the library keeps unsent.
+MOST_UNSENT = 100
+_SINCE = "2026-03-02T09:00:00.000000Z"
+
+#: Plays a state, and leaves the page in it.
+Play = Callable[[StandIn, Page], None]
+
+
+def member(user: str, role: str = "participant") -> dict[str, str]:
+    return {"user": user, "role": role, "since": _SINCE}
+
+
+def open_page(context: BrowserContext, play: Play) -> Page:
+    """A page of the context, in the state."""
+    stand_in = StandIn()
+    stand_in.present = [member("hana", "host"), member("paul"), member("mina")]
+    stand_in.serve(context)
+    page = context.new_page()
+    play(stand_in, page)
+    return page
+
+
+def _enter(stand_in: StandIn, page: Page, suffix: str = "") -> None:
+    page.goto(f"{ORIGIN}/#/rooms/{ROOM}{suffix}")
+    line = "closed" if stand_in.is_closed else "live"
+    expect(page.locator(f"[data-line={line}]")).to_be_attached(timeout=20_000)
+    expect(page.locator("[role=log][aria-busy=false]").first).to_be_attached(timeout=20_000)
+
+
+def _as_host(stand_in: StandIn) -> None:
+    stand_in.user, stand_in.role, stand_in.roles = "hana", "host", ("host",)
+
+
+def _write(page: Page, *texts: str) -> None:
+    """Written and sent, however many."""
+    page.evaluate(
+        """(texts) => {
+            const field = document.querySelector(".composer textarea");
+            for (const text of texts) {
+                field.value = text;
+                field.dispatchEvent(new Event("input", { bubbles: true }));
+                field.form.requestSubmit();
+            }
+        }""",
+        [*texts],
+    )
+
+
+def _poll(stand_in: StandIn) -> dict[str, Any]:
+    options = ["Chlorophyll", LONG_WORD * 3, LONG_KOREAN * 2, "Paint"]
+    return stand_in.say("hana", {"question": LONG_WORD * 4, "options": options}, type="poll")
+
+
+def empty(stand_in: StandIn, page: Page) -> None:
+    _enter(stand_in, page)
+
+
+def unsent(stand_in: StandIn, page: Page) -> None:
+    stand_in.say("hana", "Good morning!")
+    stand_in.post = "waits"
+    _enter(stand_in, page)
+    _write(page, "Is this on its way?", LONG_WORD, LONG_KOREAN)
+    expect(page.locator(".unsent")).to_have_count(3)
+
+
+def refused(stand_in: StandIn, page: Page) -> None:
+    stand_in.post = "refused"
+    _enter(stand_in, page)
+    _write(page, "Too long, they say", LONG_WORD)
+    page.locator(".act .icon-hand-palm").click()
+    expect(page.locator(".unsent[data-state=refused]")).to_have_count(3)
+
+
+def offline(stand_in: StandIn, page: Page) -> None:
+    stand_in.say("hana", "Good morning!")
+    _enter(stand_in, page)
+    stand_in.vanish()
+    _write(page, "Written without a line", LONG_WORD)
+    expect(page.locator("[data-line=down]")).to_be_attached(timeout=20_000)
+
+
+def outbox_full(stand_in: StandIn, page: Page) -> None:
+    stand_in.post = "waits"
+    _enter(stand_in, page)
+    _write(page, *(f"message {number}" for number in range(MOST_UNSENT)), LONG_WORD * 2)
+    expect(page.locator(".writing .problem")).not_to_be_empty()
+
+
+def sent_away(stand_in: StandIn, page: Page) -> None:
+    stand_in.say("hana", "Good morning!")
+    _enter(stand_in, page)
+    stand_in.role = None
+    stand_in.end("removed")
+    expect(page.locator("[data-line=refused]")).to_be_attached(timeout=20_000)
+
+
+def no_member(stand_in: StandIn, page: Page) -> None:
+    stand_in.user, stand_in.role = LONG_NAME, None
+    page.goto(f"{ORIGIN}/#/rooms/{ROOM}")
+    expect(page.locator("main.start [role=alert]")).to_be_visible()
+
+
+def other_user(stand_in: StandIn, page: Page) -> None:
+    _enter(stand_in, page)
+    stand_in.user = LONG_NAME
+    page.evaluate(
+        """(user) => new BroadcastChannel("interact.session").postMessage({ what: "in", user })""",
+        LONG_NAME,
+    )
+    expect(page.locator("main.login [role=alert]")).to_be_visible()
+
+
+def long_words(stand_in: StandIn, page: Page) -> None:
+    stand_in.title = LONG_TITLE
+    stand_in.present.append(member(LONG_NAME))
+    stand_in.say(LONG_NAME, LONG_WORD * 20)
+    stand_in.say("paul", LONG_KOREAN * 20)
+    question = stand_in.say("paul", LONG_WORD * 6, type="question", audience="private")
+    answer = {"text": LONG_WORD * 4, "question": question["id"], "quote": LONG_WORD * 6}
+    stand_in.say("hana", answer, type="answer")
+    ended = _poll(stand_in)
+    closing = {**ended["body"], "poll": ended["id"], "totals": [12, 100, 3, 0]}
+    stand_in.say("hana", closing, type="poll-closed")
+    _poll(stand_in)
+    _enter(stand_in, page)
+    page.locator(".composer textarea").fill(LONG_WORD)
+    expect(page.locator(".option")).to_have_count(4)
+
+
+def thousand(stand_in: StandIn, page: Page) -> None:
+    _poll(stand_in)
+    for number in range(MANY + 200):
+        stand_in.say(("hana", "mina", "paul")[number % 3], f"message {number}")
+    _enter(stand_in, page)
+    expect(page.locator(".option")).to_have_count(4)
+    expect(page.get_by_text(f"message {MANY + 199}", exact=True)).to_be_in_viewport()
+
+
+def closed(stand_in: StandIn, page: Page) -> None:
+    stand_in.is_closed = True
+    stand_in.say("hana", "Good morning!")
+    _enter(stand_in, page)
+
+
+def _full_host(stand_in: StandIn) -> None:
+    _as_host(stand_in)
+    stand_in.title = LONG_TITLE
+    stand_in.present.append(member(LONG_NAME, "host"))
+    stand_in.say("mina", LONG_WORD * 8)
+    for text in ("Why green?", LONG_WORD * 6):
+        stand_in.say(LONG_NAME, text, type="question", audience="private")
+    stand_in.say(LONG_NAME, {"up": True}, type="hand", audience="private")
+    poll = _poll(stand_in)
+    stand_in.say("paul", {"poll": poll["id"], "option": 1}, type="vote", audience="private")
+
+
+def host(stand_in: StandIn, page: Page) -> None:
+    _full_host(stand_in)
+    _enter(stand_in, page)
+    expect(page.locator(".poll-panel .chart")).to_be_attached()
+
+
+def _host_part(number: int, content: str) -> Play:
+    def play(stand_in: StandIn, page: Page) -> None:
+        host(stand_in, page)
+        if page.locator(".tabs").is_visible():
+            page.locator(".tabs button").nth(number).click()
+        expect(page.locator(content).first).to_be_visible()
+
+    return play
+
+
+def host_members(stand_in: StandIn, page: Page) -> None:
+    host(stand_in, page)
+    page.locator(".bar button:has(.icon-users)").click()
+    expect(page.locator(".members li")).to_have_count(len(stand_in.present))
+
+
+def host_share(stand_in: StandIn, page: Page) -> None:
+    host(stand_in, page)
+    page.locator(".bar button:has(.icon-qr-code)").click()
+    expect(page.locator("dialog[open] .code")).to_be_visible()
+
+
+def host_answers(stand_in: StandIn, page: Page) -> None:
+    _host_part(2, ".question")(stand_in, page)
+    page.locator(".question .row button").last.click()
+    expect(page.locator(".quote")).to_be_visible()
+
+
+def poll_form(stand_in: StandIn, page: Page) -> None:
+    _as_host(stand_in)
+    _enter(stand_in, page)
+    if page.locator(".tabs").is_visible():
+        page.locator(".tabs button").nth(1).click()
+    page.locator(".poll-form input").first.fill(LONG_WORD)
+    for _ in range(6):
+        page.locator(".poll-form .quiet:has(.icon-plus)").click()
+
+
+def projector(stand_in: StandIn, page: Page) -> None:
+    _full_host(stand_in)
+    _enter(stand_in, page, "/projector")
+    expect(page.locator(".stage .chart")).to_be_visible()
+
+
+def projector_join(stand_in: StandIn, page: Page) -> None:
+    _as_host(stand_in)
+    _enter(stand_in, page, "/projector")
+    expect(page.locator(".stage .code")).to_be_visible()
+
+
+def rooms(stand_in: StandIn, page: Page) -> None:
+    stand_in.user, stand_in.roles = LONG_NAME, ("host",)
+    titles = ("Leaves", LONG_TITLE, LONG_KOREAN)
+    stand_in.rooms = [
+        {"id": number, "title": title, "role": "host", "closed_at": None if number else _SINCE}
+        for number, title in enumerate(titles)
+    ]
+    page.goto(f"{ORIGIN}/")
+    expect(page.locator(".rooms a")).to_have_count(len(titles))
+
+
+def new_room(stand_in: StandIn, page: Page) -> None:
+    rooms(stand_in, page)
+    page.locator(".bar .primary").click()
+    page.locator("dialog[open] textarea").fill(LONG_NAME)
+
+
+def login(stand_in: StandIn, page: Page) -> None:
+    stand_in.user = None
+    page.goto(f"{ORIGIN}/")
+    expect(page.locator("form.card")).to_be_visible()
+
+
+def _log_in(stand_in: StandIn, page: Page, status: int) -> None:
+    login(stand_in, page)
+    stand_in.login = status
+    page.locator("input[autocomplete=username]").fill("paul")
+    page.locator("input[type=password]").fill("wrong")
+    page.locator("button.primary").click()
+    expect(page.locator(".login .problem")).not_to_be_empty()
+
+
+def login_refused(stand_in: StandIn, page: Page) -> None:
+    _log_in(stand_in, page, 401)
+
+
+def login_wait(stand_in: StandIn, page: Page) -> None:
+    _log_in(stand_in, page, 429)
+
+
+def dashboard(stand_in: StandIn, page: Page) -> None:
+    stand_in.user, stand_in.roles = "root", ("admin",)
+    stand_in.dashboard = _dashboard()
+    page.goto(f"{ORIGIN}/admin")
+    expect(page.locator(".chart canvas")).to_have_count(5)
+    expect(page.locator("[aria-labelledby=events-title] tbody tr").first).to_be_attached()
+
+
+def _dashboard() -> dict[str, Any]:
+    at = 1_772_442_000
+    node = {
+        "name": f"rabbit@{LONG_NAME}",
+        "health": "out",
+        "draining": False,
+        "apart": False,
+        "available": False,
+        "why": LONG_WORD * 5,
+        "connections": 12_345,
+        "limit": 20_000,
+        "latency": 0.012,
+    }
+    event = {"number": 1, "at": at, "kind": "close", "code": "unheard_of", "detail": LONG_WORD * 5}
+    gateway = {
+        "gateway": f"gateway-{LONG_WORD}",
+        "started_at": at - 100_000,
+        "draining": False,
+        "sample": [at, 12_345, 678_901, 123, 0.004, 0.009, 7],
+        "topics": 12,
+        "nodes": [node],
+        "feeds": [node["name"], None],
+        "problems": [LONG_WORD * 3],
+        "events": [{**event, "user": LONG_NAME, "address": "2001:db8:ffff:ffff:ffff:ffff:ffff:1"}],
+        "past": [[at - n, 12_000 + n, 1_000 * n, n, 0.004, 0.009, n] for n in range(60, 0, -1)],
+    }
+    connection = {
+        "gateway": gateway["gateway"],
+        "id": "c" * 36,
+        "user": LONG_NAME,
+        "rooms": [*range(1, 30)],
+        "address": "2001:db8:ffff:ffff:ffff:ffff:ffff:1",
+        "since": _SINCE,
+        "node": node["name"],
+        **dict.fromkeys(("frames_in", "frames_out", "bytes_in", "bytes_out", "backlog"), 123_456),
+        "heard_at": _SINCE,
+        "expires_at": "2026-03-02T10:00:00Z",
+    }
+    connections = {"at": _SINCE, "connections": [connection], "total": 1, "matching": 1}
+    live = {"own": gateway["gateway"], "gateways": [gateway], "missing": {LONG_WORD: LONG_WORD}}
+    return {"live": live, "connections": {**connections, "missing": {}}}
+
+
+#: By name, for pictures and for the tests of the layout.
+STATES: dict[str, Play] = {
+    "empty": empty,
+    "unsent": unsent,
+    "refused": refused,
+    "offline": offline,
+    "outbox-full": outbox_full,
+    "sent-away": sent_away,
+    "no-member": no_member,
+    "other-user": other_user,
+    "long-words": long_words,
+    "thousand": thousand,
+    "closed": closed,
+    "host": host,
+    "host-poll": _host_part(1, ".poll-panel .chart"),
+    "host-questions": _host_part(2, ".question"),
+    "host-people": _host_part(3, ".hands li"),
+    "host-answers": host_answers,
+    "host-members": host_members,
+    "host-share": host_share,
+    "poll-form": poll_form,
+    "projector": projector,
+    "projector-join": projector_join,
+    "rooms": rooms,
+    "rooms-new": new_room,
+    "login": login,
+    "login-refused": login_refused,
+    "login-wait": login_wait,
+    "dashboard": dashboard,
+}

@@ -18,7 +18,7 @@ from bench_suite.peers import PROXIES
 from bench_suite.run import GATEWAYS, Scale
 from bench_suite.suite import SCENARIOS, SYSTEMS, Plan, measure
 from bench_suite.system import Lab, Progress
-from devenv import packages, tls
+from devenv import packages, rabbitmq, tls
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 from devenv.session_folder import session_folder
@@ -81,6 +81,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--nodes", type=int, default=3, help="of RabbitMQ (default: 3)")
     parser.add_argument("--tls", action="store_true", help="everything with TLS as well")
     parser.add_argument("--quick", action="store_true", help="small and short: does it work?")
+    rabbitmq.add_option(parser)
     parser.add_argument("--load", type=int, default=1, help="processes of the load generator")
     parser.add_argument("--install-peers", action="store_true", help="apt-get the missing proxies")
     parser.add_argument("--json", type=Path, default=_RUN / "bench.json", metavar="FILE")
@@ -103,7 +104,9 @@ def _options() -> argparse.ArgumentParser:
 def _plan(options: argparse.Namespace) -> Plan:
     wanted = options.systems or list(SYSTEMS)
     needed = [PROXIES[name].package for name in wanted if name in PROXIES]
-    packages.ensure(["rabbitmq-server", *(needed if options.install_peers else [])], print)
+    rabbitmq.choose(options.rabbitmq)
+    rabbitmq.ensure(print)
+    packages.ensure(needed if options.install_peers else [], print)
     missing = packages.missing(needed)
     systems = [
         name for name in wanted if name not in PROXIES or PROXIES[name].package not in missing

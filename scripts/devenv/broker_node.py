@@ -10,28 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from devenv import broker_conf
+from devenv import broker_conf, rabbitmq
 from devenv.broker_users import User
 from devenv.daemon import Daemon
-from devenv.errors import SetupError
 
 TEMPLATES = Path(__file__).parents[2] / "conf" / "rabbitmq"
-
-
-def sbin() -> Path:
-    """Where the newest installed RabbitMQ keeps its scripts.
-
-    Those in /usr/sbin refuse every user but `rabbitmq` and work on the system's own broker.
-    """
-    found = sorted(
-        Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"),
-        key=lambda path: [
-            int(part) for part in path.parent.name.partition("-")[2].split(".") if part.isdigit()
-        ],
-    )
-    if not found:
-        raise SetupError("RabbitMQ is missing: apt-get install rabbitmq-server")
-    return found[-1]
 
 
 @dataclass(frozen=True)
@@ -99,7 +82,7 @@ class Node:
     def spawn(self, settings: dict[str, str], *, peers: list[str]) -> None:
         """Write its configuration and start it; returns before it is ready."""
         self._configure(settings, peers=peers)
-        self.daemon.spawn([sbin() / "rabbitmq-server"], env=self.environment())
+        self.daemon.spawn([rabbitmq.sbin() / "rabbitmq-server"], env=self.environment())
 
     def environment(self) -> dict[str, str]:
         """What its scripts and its command line tools need to reach this node and no other."""
@@ -162,14 +145,16 @@ class Node:
             return None
         return json.loads(text) if text else {}
 
-    def control(self, *arguments: str) -> None:
-        """Run ``rabbitmqctl`` on this node. Raises ``subprocess.CalledProcessError``."""
-        subprocess.run(
-            [sbin() / "rabbitmqctl", "-n", self.name, *arguments],
+    def control(self, *arguments: str) -> str:
+        """What ``rabbitmqctl`` says of this node. Raises ``subprocess.CalledProcessError``."""
+        result = subprocess.run(
+            [rabbitmq.sbin() / "rabbitmqctl", "-n", self.name, *arguments],
             env=self.environment(),
             check=True,
             capture_output=True,
+            text=True,
         )
+        return result.stdout.strip()
 
     def log_tail(self) -> str:
         """The last lines it wrote: its log, or what it said before it had one."""

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from devenv import packages, second_try, vendor
+from devenv import packages, rabbitmq, second_try, vendor
 from devenv.errors import SetupError
 
 #: pytest's exit code when tests ran and some failed.
@@ -21,12 +21,14 @@ _LINTERS = (
 _TIERS: dict[str, list[str]] = {
     "unit": [],
     "integration": ["npm", "postgresql"],
-    "acceptance": ["chromium", "npm", "postgresql", "rabbitmq-server"],
+    "acceptance": ["chromium", "npm", "postgresql"],
 }
 
-_USAGE = """usage: scripts/test [unit] [integration] [acceptance] [argument of pytest …]
+_USAGE = f"""\
+usage: scripts/test [--rabbitmq VERSION] [unit] [integration] [acceptance] [argument of pytest …]
 
-Without a tier: all checks and all tests. With tiers: only these tests, without the checks."""
+Without a tier: all checks and all tests. With tiers: only these tests, without the checks.
+VERSION of RabbitMQ: {", ".join(rabbitmq.SUITES)}; without it the distribution's own."""
 
 
 def main() -> int:
@@ -35,6 +37,9 @@ def main() -> int:
         print(_USAGE)
         return 0
     rest = sys.argv[1:]
+    if rest[:1] == ["--rabbitmq"]:
+        os.environ[rabbitmq.VARIABLE] = "".join(rest[1:2])
+        del rest[:2]
     tiers = []
     while rest and rest[0] in _TIERS:
         tiers.append(rest.pop(0))
@@ -64,6 +69,8 @@ def main() -> int:
 def _prepare(tiers: list[str]) -> None:
     needed = {package for tier in tiers for package in _TIERS[tier]}
     packages.ensure(sorted(needed), _say)
+    if "acceptance" in tiers:
+        rabbitmq.ensure(_say)
     if "npm" in needed:
         vendor.ensure(_say)
 

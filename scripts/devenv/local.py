@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from devenv import rabbitmq
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 
@@ -18,10 +19,14 @@ PORT_BASE = 21_000
 
 @dataclass(frozen=True)
 class Local:
-    """A local installation: `nodes` broker nodes and the gateway's public `port`."""
+    """A local installation: `nodes` broker nodes and the gateway's public `port`.
+
+    `rabbitmq` is the version, None the distribution's own.
+    """
 
     nodes: int
     port: int
+    rabbitmq: str | None = None
 
     @property
     def internal_port(self) -> int:
@@ -29,9 +34,12 @@ class Local:
         return self.port + 1
 
     def cluster(self, progress: Progress) -> Cluster:
-        """Its broker. A cluster cannot change its size, so each size has a folder of its own."""
+        """Its broker. A cluster cannot change its size, nor any version by any other be followed,
+        so each has a folder of its own."""
+        rabbitmq.choose(self.rabbitmq)
+        version = f"-{self.rabbitmq}" if self.rabbitmq else ""
         return Cluster(
-            FOLDER / f"broker-{self.nodes}",
+            FOLDER / f"broker-{self.nodes}{version}",
             self.nodes,
             port_base=PORT_BASE,
             auth_url=f"http://127.0.0.1:{self.internal_port}/broker/auth",

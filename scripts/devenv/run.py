@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from devenv import demo, gateway_toml, local, packages, ports, tls, vendor
+from devenv import demo, gateway_toml, local, packages, ports, rabbitmq, tls, vendor
 from devenv.cluster import Cluster
 from devenv.daemon import Daemon
 from devenv.demo import Login
@@ -35,10 +35,13 @@ def main() -> int:
     _signals_raise()
     try:
         with local.only_one():
-            packages.ensure(["rabbitmq-server", "npm"], _say)
+            rabbitmq.choose(options.rabbitmq)
+            rabbitmq.ensure(_say)
+            packages.ensure(["npm"], _say)
             vendor.ensure(_say)
             _clear_away_a_killed_run()
-            with _running(Local(options.nodes, options.port), with_tls=options.tls) as gateway:
+            here = Local(options.nodes, options.port, rabbitmq.chosen())
+            with _running(here, with_tls=options.tls) as gateway:
                 _wait_for_the_end(gateway)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
@@ -55,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nodes", type=_nodes, default=1, help="RabbitMQ nodes (default: 1)")
     parser.add_argument("--port", type=int, default=8080, help="of the gateway (default: 8080)")
     parser.add_argument("--tls", action="store_true", help="https:// with a self-signed pair")
+    rabbitmq.add_option(parser)
     return parser.parse_args()
 
 

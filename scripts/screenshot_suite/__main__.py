@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from devenv import packages, vendor
+from devenv import packages, rabbitmq, vendor
 from devenv.errors import SetupError
 from screenshot_suite import audience, shots
 from screenshot_suite.lesson import SCRIPTS, Lesson
@@ -27,7 +27,8 @@ def main() -> int:
     folder: Path = options.out
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        packages.ensure(["chromium", "npm", "rabbitmq-server"], _say)
+        packages.ensure(["chromium", "npm"], _say)
+        rabbitmq.ensure(_say)
         vendor.ensure(_say)
         with running(_RUN, _say) as stage, sync_playwright() as playwright:
             browser = playwright.chromium.launch(

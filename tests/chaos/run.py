@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from devenv import packages
+from devenv import packages, rabbitmq
 from devenv.cluster import Cluster
 from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
@@ -39,7 +39,9 @@ def main() -> int:
         print(f"{number:4} {fault}")
     if arguments.dry_run:
         return 0
-    packages.ensure(["postgresql", "rabbitmq-server"], _say)
+    rabbitmq.choose(arguments.rabbitmq)
+    rabbitmq.ensure(_say)
+    packages.ensure(["postgresql"], _say)
     # An ordinary end for whoever stops us, so that the servers end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = arguments.output or _RUN / f"chaos-{arguments.seed}-{time.time():.0f}"
@@ -127,6 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--subscribers", type=int, default=300, help="of all rooms together")
     parser.add_argument("--rate", type=float, default=20.0, help="messages a second")
     parser.add_argument("--output", type=Path, help="a new folder for what everybody saw")
+    rabbitmq.add_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the schedule only")
     return parser.parse_args()
 

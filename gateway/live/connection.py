@@ -429,6 +429,7 @@ class Connection:
                 type=request.type,
                 importance=request.importance,
                 body=request.body,
+                elsewhere=lambda: self._services.judge.opens_topic(self._who, request.frame),
             )
         except (Refused, UnknownRoom):
             if not self._services.judge.opens_topic(self._who, request.frame):

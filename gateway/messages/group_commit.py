@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
+from uuid import UUID
 
 from broker.tasks import Job, Tasks
 from broker.topology import Stream
@@ -44,6 +45,7 @@ class GroupCommit:
         self._stored = stored
         self._in_doubt = in_doubt
         self._waiting: dict[asyncio.Future[Appended], Draft] = {}
+        self._committing: dict[asyncio.Future[Appended], Draft] = {}
         self._tasks = tasks
         self._job: Job | None = None
 
@@ -61,12 +63,21 @@ class GroupCommit:
         finally:
             self._waiting.pop(answer, None)
 
+    async def passed(self, message_id: UUID) -> None:
+        """Return when no draft with this id, as of now, is still to be stored."""
+        drafts = (*self._waiting.items(), *self._committing.items())
+        under_way = [answer for answer, draft in drafts if draft.id == message_id]
+        if under_way:
+            await asyncio.wait(under_way)
+
     async def _run(self) -> None:
         while self._waiting:
             batch = dict(islice(self._waiting.items(), BATCH))
             for answer in batch:
                 del self._waiting[answer]
+            self._committing = batch
             await self._commit(batch)
+            self._committing = {}
 
     async def _commit(self, batch: dict[asyncio.Future[Appended], Draft]) -> None:
         try:

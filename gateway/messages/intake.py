@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +14,7 @@ from gateway.auth.rates import RateLimiter
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.domain.room import MemberRole
-from gateway.errors import Invalid, Refused
+from gateway.errors import Invalid, RateLimited, Refused, RoomClosed, TooLarge, UnknownRoom
 from gateway.messages.pipeline import Pipeline, Receipt
 
 MAX_TYPE_LENGTH = 100
@@ -52,10 +53,33 @@ class Intake:
         type: str,
         importance: Importance,
         body: Any,
+        elsewhere: Callable[[], bool] = lambda: False,
     ) -> Receipt:
-        """Raises what :meth:`Permissions.require` and :meth:`Pipeline.post` raise, RateLimited,
+        """The same id again gets the first answer again, whatever its sender may do by now: who has
+        not heard that it was stored cannot ask in another way.
+
+        Raises what :meth:`Permissions.require` and :meth:`Pipeline.post` raise, RateLimited,
         Refused for a type that is the hosts', and Invalid for one that is empty, too long or the
-        gateway's own; nothing is stored then."""
+        gateway's own; nothing is stored then. ``elsewhere``: asked when the room is not open to the
+        sender, whether they have another way there; then it is not looked for a first answer.
+        """
+        draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body)
+        try:
+            receipt = await self._first(who, draft, importance)
+        except (Refused, UnknownRoom, RoomClosed, TooLarge, RateLimited) as refusal:
+            if id is None or importance is Importance.INSTANT:
+                raise
+            if isinstance(refusal, Refused | UnknownRoom) and elsewhere():
+                raise
+            found = await self._repeated(draft)
+            if found is None:
+                raise
+            receipt = found
+        self.posted[receipt.published] += 1
+        return receipt
+
+    async def _first(self, who: Identity, draft: Draft, importance: Importance) -> Receipt:
+        stream, type = draft.stream, draft.type
         member = await self._permissions.require(who, POST[stream.audience], stream.room)
         # An admin may do in any room what its hosts may.
         role = MemberRole.HOST if who.has(ADMIN) else member
@@ -66,7 +90,11 @@ class Intake:
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
         self._rates.check(who.user)
-        draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body, role)
-        receipt = await self._pipeline.post(draft, importance)
-        self.posted[receipt.published] += 1
-        return receipt
+        return await self._pipeline.post(replace(draft, role=role), importance)
+
+    async def _repeated(self, draft: Draft) -> Receipt | None:
+        """The first answer, if there is one for this sender. Each question costs the database a
+        look, so they are limited as posts are, and apart from them: RateLimited is no final answer,
+        unlike what the post was refused for."""
+        self._rates.check(("repeated", draft.sender))
+        return await self._pipeline.repeated(draft)

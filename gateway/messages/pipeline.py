@@ -12,12 +12,14 @@ from broker.publisher import NotConfirmed
 from broker.tasks import Tasks
 from broker.topology import Topology
 from gateway.domain.message import Draft, Importance, Message
-from gateway.errors import Draining, Invalid, NoCapacity, TooLarge
+from gateway.errors import Draining, GatewayError, Invalid, NoCapacity, TooLarge
 from gateway.messages import nesting
 from gateway.messages.group_commit import GroupCommit
 from gateway.messages.outbox import Outbox
 from gateway.messages.ports import History, Publisher
 from gateway.messages.publication import publication
+from gateway.store.numbering import repeated
+from gateway.store.records import Appended
 
 #: What a client is told to wait when too many posts are in hand or the gateway leaves, in seconds.
 RETRY_AFTER: Final = 1.0
@@ -70,6 +72,7 @@ class Pipeline:
             history, stored=self._new, in_doubt=outbox.look_for, tasks=tasks
         )
         self._tell = stored
+        self._history = history
         self._outbox = outbox
         self._publisher = publisher
         self._topology = topology
@@ -97,11 +100,25 @@ class Pipeline:
             self._check(draft)
             if importance is Importance.INSTANT:
                 return await self._pass_on(draft.numbered(None))
-            stored = await self._commits.append(draft)
-            published = stored.published or await self._outbox.confirmed(
-                stored.message, within=self.limits.confirm_timeout
-            )
-            return Receipt(stored.message, published)
+            return await self._answered(await self._commits.append(draft))
+
+    async def repeated(self, draft: Draft) -> Receipt | None:
+        """The first answer, for a message that its sender may not post again; None: there is no
+        such message of this sender's.
+
+        Asks the history, which :meth:`post` does only to store. Raises :class:`Draining`,
+        :class:`NoCapacity`, :class:`IdReused`, :class:`StoreUnavailable`.
+        """
+        with self._admission():
+            # The first one may be on its way, and have been allowed.
+            await self._commits.passed(draft.id)
+            before = await self._history.stored(draft.id)
+            if before is None or before.message.sender != draft.sender:
+                return None
+            answer = repeated(before, draft)
+            if isinstance(answer, GatewayError):
+                raise answer
+            return await self._answered(answer)
 
     async def close(self) -> None:
         """Refuse new posts and return when those in hand are answered, which their limits bound.
@@ -110,6 +127,12 @@ class Pipeline:
         """
         self._closing = True
         await self._all_answered.wait()
+
+    async def _answered(self, stored: Appended) -> Receipt:
+        published = stored.published or await self._outbox.confirmed(
+            stored.message, within=self.limits.confirm_timeout
+        )
+        return Receipt(stored.message, published)
 
     def _new(self, messages: Sequence[Message]) -> None:
         self._outbox.add(messages)

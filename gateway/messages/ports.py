@@ -21,6 +21,10 @@ class History(Protocol):
         """Store and number the drafts in one transaction; an answer for each, in their order."""
         ...
 
+    async def stored(self, message_id: UUID) -> Appended | None:
+        """What was stored under this id, by whoever it was."""
+        ...
+
 
 class Leases(Protocol):
     """Which gateway publishes what is in the store's outbox.

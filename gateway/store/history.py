@@ -141,6 +141,10 @@ def _known(connection: Connection, ids: list[UUID]) -> dict[UUID, Appended]:
     }
 
 
+def stored(connection: Connection, message_id: UUID) -> Appended | None:
+    return _known(connection, [message_id]).get(message_id)
+
+
 def _insert(
     connection: Connection, rows: list[dict[str, Any]], heads: dict[Stream, int], owner: UUID
 ) -> None:

@@ -25,9 +25,7 @@ class Numbering:
     def take(self, draft: Draft) -> Appended | GatewayError:
         """A repeated id gets the first answer again, whatever became of the room since."""
         if before := self.known.get(draft.id):
-            if before.message.says_the_same_as(draft):
-                return Appended(before.message, repeated=True, published=before.published)
-            return IdReused(f"id {draft.id} was used for another message; choose a new one")
+            return repeated(before, draft)
         if draft.stream not in self.heads:
             return UnknownRoom(f"there is no room {draft.stream.room}")
         if draft.stream.room in self.closed_rooms:
@@ -36,3 +34,15 @@ class Numbering:
         appended = Appended(draft.numbered(self.heads[draft.stream]), repeated=False)
         self.known[draft.id] = appended
         return appended
+
+
+def repeated(before: Appended, draft: Draft) -> Appended | IdReused:
+    """The answer to a draft whose id was stored ``before``."""
+    try:
+        same = before.message.says_the_same_as(draft)
+    except (TypeError, ValueError, RecursionError):
+        # No JSON, or nested without end: nothing like it was ever stored.
+        same = False
+    if same:
+        return Appended(before.message, repeated=True, published=before.published)
+    return IdReused(f"id {draft.id} was used for another message; choose a new one")

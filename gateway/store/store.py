@@ -125,6 +125,10 @@ class Store:
             partial(history.append, drafts=drafts, owner=self.gateway)
         )
 
+    async def stored(self, message_id: UUID) -> Appended | None:
+        """The message with this id, whoever sent it, as :meth:`append` tells of a repeated one."""
+        return await self._database.read(partial(history.stored, message_id=message_id))
+
     async def read(
         self,
         stream: Stream,

@@ -220,3 +220,15 @@ async def test_nothing_is_appended_behind_the_closing_of_a_room(
         stored_later = await history(other_gateway, stream)
         assert stored_later == kept
         assert sum(isinstance(answer, Appended) for answer in answers) == len(kept)
+
+
+@pytest.mark.gen_test
+async def test_what_was_stored_under_an_id_is_found_again(
+    store: Store, other_gateway: Store
+) -> None:
+    assert await store.stored(uuid4()) is None
+    word = draft(await new_stream(store), {"a": ["\0", "\ud800", 1.0]})
+    (first,) = stored(await store.append([word]))
+    assert await other_gateway.stored(word.id) == Appended(first, repeated=True)
+    await store.mark_published([word.id])
+    assert await other_gateway.stored(word.id) == Appended(first, repeated=True, published=True)

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -421,5 +422,39 @@ def test_an_error_that_nobody_foresaw_reaches_the_client_and_ends_no_later_post(
         with pytest.raises(ZeroDivisionError):
             await gateway.pipeline.post(draft("poison"))
         assert (await gateway.pipeline.post(draft())).published
+
+    gateway.run(main())
+
+
+def test_a_first_post_that_is_still_being_stored_is_waited_for() -> None:
+    """Its client has lost the line and asks again, and may not post by now."""
+    gateway = Gateway(StoreTwin(latency=0.5))
+    committing, waiting = draft(), draft()
+
+    async def main() -> None:
+        posts = []
+        for word in (committing, waiting):
+            posts.append(asyncio.create_task(gateway.pipeline.post(word)))
+            await settle()
+        for word, post in zip((committing, waiting), posts, strict=True):
+            again = await gateway.pipeline.repeated(word)
+            assert again is not None
+            assert again.message == (await post).message
+        assert await gateway.pipeline.repeated(draft()) is None
+
+    gateway.run(main())
+    assert len(gateway.broker.wire) == 2
+
+
+def test_a_repetition_of_another_senders_message_is_none_and_of_other_content_is_told() -> None:
+    gateway = Gateway()
+    word = draft("hello")
+
+    async def main() -> None:
+        await gateway.pipeline.post(word)
+        assert await gateway.pipeline.repeated(replace(word, sender="lee")) is None
+        for body in ("other", float("nan"), nested(100_000)):
+            with pytest.raises(IdReused):
+                await gateway.pipeline.repeated(replace(word, body=body))
 
     gateway.run(main())

@@ -91,6 +91,15 @@ class StoreTwin:
     async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
         return await self._call(lambda: self._append(drafts))
 
+    async def stored(self, message_id: UUID) -> Appended | None:
+        def look() -> Appended | None:
+            found = self.messages.get(message_id)
+            if found is None:
+                return None
+            return Appended(found, repeated=True, published=message_id not in self.outbox)
+
+        return await self._call(look)
+
     async def unpublished_streams(self) -> list[Stream]:
         return await self._call(lambda: sorted({each.stream for each in self._own()}, key=str))
 

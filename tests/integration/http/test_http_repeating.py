@@ -1,0 +1,147 @@
+"""The same id again gets the first answer again, whatever has become of its sender since."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from gateway.main import Gateway
+from gateway.store import Store
+from tests.integration.http.conftest import Answer, BrokerTwin, Call
+
+ID = "0190a5a0-0000-7000-8000-000000000001"
+WORD = {"id": ID, "body": {"text": "hello"}}
+#: Why the sender may not post any more, and how that is told.
+REFUSALS = {
+    "closed": (410, "room_closed"),
+    "removed": (403, "access_refused"),
+    "host type": (403, "access_refused"),
+}
+
+
+@pytest.fixture(params=REFUSALS)
+def refused(
+    request: pytest.FixtureRequest, call: Call, room: str, gateway: Gateway
+) -> Callable[[], Awaitable[tuple[int, str]]]:
+    """Ends what bob may, and tells how he is refused."""
+
+    async def end() -> tuple[int, str]:
+        match request.param:
+            case "closed":
+                assert (await call("DELETE", room, user="anna")).status == 204
+            case "removed":
+                assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
+            case _:
+                gateway.reloadable.services.intake.host_types = frozenset({"message"})
+        return REFUSALS[request.param]
+
+    return end
+
+
+async def post(call: Call, room: str, user: str, json: dict[str, Any]) -> Answer:
+    return await call("POST", f"{room}/messages", user=user, json=json)
+
+
+@pytest.mark.gen_test
+async def test_the_first_answer_comes_again_when_the_sender_may_not_post_any_more(
+    call: Call, room: str, refused: Callable[[], Awaitable[tuple[int, str]]]
+) -> None:
+    first = await post(call, room, "bob", WORD)
+    assert first.status == 201
+    told = await refused()
+    for _ in range(2):
+        again = await post(call, room, "bob", WORD)
+        assert (again.status, again.json) == (201, first.json)
+    other = await post(call, room, "bob", WORD | {"body": "something else"})
+    assert other.problem == (422, "id_reused")
+    for unknown in (str(uuid4()), None):
+        answer = await post(call, room, "bob", {"id": unknown, "body": 1})
+        assert answer.problem == told
+    instant = await post(call, room, "bob", WORD | {"importance": "instant"})
+    assert instant.problem == told
+    assert (await call("POST", f"{room}/messages", json=WORD)).problem == (401, "not_authenticated")
+    assert (await call("GET", f"{room}/messages", user="anna")).json["head"] == 1
+
+
+@pytest.mark.gen_test
+async def test_nobody_learns_of_somebody_elses_id(
+    call: Call, room: str, refused: Callable[[], Awaitable[tuple[int, str]]]
+) -> None:
+    word = await post(call, room, "anna", WORD)
+    assert word.status == 201
+    told = await refused()
+    for user, problem in (("bob", told), ("eve", (403, "access_refused"))):
+        same, unknown = [
+            await post(call, room, user, WORD | {"id": id}) for id in (ID, str(uuid4()))
+        ]
+        assert same.problem == problem
+        assert same.json == unknown.json
+    nowhere = await post(call, "/api/rooms/999", "eve", WORD)
+    assert nowhere.problem == (404, "unknown_room")
+
+
+@pytest.mark.gen_test
+async def test_a_former_host_gets_the_answer_to_what_a_host_has_said(
+    call: Call, room: str, gateway: Gateway
+) -> None:
+    host_type = {**WORD, "type": "poll.open", "audience": "private"}
+    gateway.reloadable.services.intake.host_types = frozenset({"poll.open"})
+    assert (
+        await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
+    ).status == 200
+    first = await post(call, room, "bob", host_type)
+    assert first.status == 201
+    await call("PUT", f"{room}/members/bob", user="anna", json={"role": "participant"})
+    again = await post(call, room, "bob", host_type)
+    assert (again.status, again.json) == (201, first.json)
+    assert (await post(call, room, "bob", host_type | {"id": str(uuid4())})).status == 403
+
+
+@pytest.mark.gen_test
+async def test_what_was_confirmed_meanwhile_is_told_as_published(
+    call: Call, room: str, broker: BrokerTwin, store: Store
+) -> None:
+    broker.away = True
+    first = await post(call, room, "bob", WORD)
+    assert (first.status, first.json["published"]) == (202, False)
+    await call("DELETE", f"{room}/members/bob", user="anna")
+    waiting = await post(call, room, "bob", WORD)
+    assert (waiting.status, waiting.json) == (202, first.json)
+    await store.mark_published([UUID(ID)])
+    again = await post(call, room, "bob", WORD)
+    assert (again.status, again.json) == (201, first.json | {"published": True})
+
+
+class TestLimitedRates:
+    @pytest.fixture
+    def tables(self, tables: dict[str, Any]) -> dict[str, Any]:
+        tables["limits"] |= {"posts_per_second": 0.001, "posts_burst": 1}
+        return tables
+
+    @pytest.mark.gen_test
+    async def test_beyond_the_rate_a_repetition_gets_its_answer_until_it_is_too_often_itself(
+        self, call: Call, room: str
+    ) -> None:
+        first = await post(call, room, "bob", WORD)
+        assert first.status == 201
+        again = await post(call, room, "bob", WORD)
+        assert (again.status, again.json) == (201, first.json)
+        await call("DELETE", f"{room}/members/bob", user="anna")
+        refused = await post(call, room, "bob", WORD)
+        assert refused.problem == (429, "rate_limited"), "no final answer, and no wrong one"
+        assert int(refused.headers["Retry-After"]) > 0
+
+
+@pytest.mark.gen_test
+async def test_a_post_that_is_allowed_costs_no_look_for_a_first_one(
+    call: Call, room: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asked(_: object) -> None:
+        raise AssertionError("a read for each post")
+
+    monkeypatch.setattr(store, "stored", asked)
+    for _ in range(2):
+        assert (await post(call, room, "bob", WORD)).status == 201

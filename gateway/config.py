@@ -258,6 +258,10 @@ class Limits(_Table):
     upstream_frame_bytes: PositiveInt = 16 * 1024 * 1024
     connections: PositiveInt = 10_000
     connections_per_user: PositiveInt = 50
+    unknown_connections: PositiveInt = 2_000
+    unknown_connections_per_address: PositiveInt = 1_000
+    frames_per_second: PositiveFloat = 2_000.0
+    frames_burst: PositiveInt = 10_000
     subscriptions: PositiveInt = 100
     backlog_bytes: PositiveInt = 1024 * 1024
     stall_timeout: PositiveFloat = 20.0

@@ -12,6 +12,7 @@
     │       └── Kicked            a connection was, by an admin
     ├── Invalid                   the request makes no sense
     │   ├── BadFrame              STOMP or RFC 6455 framing
+    │   ├── ConnectFirst          more was sent before CONNECT than CONNECT needs
     │   ├── BadUtf8
     │   ├── TooLarge
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
@@ -27,6 +28,7 @@
         ├── StoreUnavailable
         ├── BrokerUnavailable
         ├── NoCapacity
+        │   └── TooManyUnknown    connections that have not said who they are
         └── Draining
 
 :data:`ERRORS` is the only place that knows statuses, close codes and public titles.
@@ -93,6 +95,10 @@ class Invalid(GatewayError):
 
 
 class BadFrame(Invalid):
+    pass
+
+
+class ConnectFirst(Invalid):
     pass
 
 
@@ -180,6 +186,10 @@ class NoCapacity(Unavailable):
     pass
 
 
+class TooManyUnknown(NoCapacity):
+    pass
+
+
 class Draining(Unavailable):
     pass
 
@@ -218,6 +228,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     Kicked: Outcome("kicked", 403, CloseCode.REFUSED, "The connection was ended"),
     Invalid: Outcome("invalid_request", 400, CloseCode.PROTOCOL_ERROR, "Invalid request"),
     BadFrame: Outcome("bad_frame", 400, CloseCode.PROTOCOL_ERROR, "Broken frame"),
+    ConnectFirst: Outcome(
+        "connect_first", 400, CloseCode.PROTOCOL_ERROR, "CONNECT must come first"
+    ),
     BadUtf8: Outcome("bad_utf8", 400, CloseCode.INVALID_DATA, "Not UTF-8"),
     TooLarge: Outcome("too_large", 413, CloseCode.TOO_LARGE, "Too large"),
     UnknownPath: Outcome("unknown_path", 404, CloseCode.REFUSED, "Nothing is here"),
@@ -247,6 +260,12 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "broker_unavailable", 503, CloseCode.SERVICE_RESTART, "The broker is not available"
     ),
     NoCapacity: Outcome("no_capacity", 503, CloseCode.TRY_AGAIN_LATER, "No capacity left"),
+    TooManyUnknown: Outcome(
+        "too_many_unknown",
+        503,
+        CloseCode.TRY_AGAIN_LATER,
+        "Too many connections have not said who they are",
+    ),
     Draining: Outcome("draining", 503, CloseCode.SERVICE_RESTART, "The gateway is draining"),
 }
 

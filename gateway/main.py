@@ -354,7 +354,12 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         clock=_now,
     )
     events = Events(clock=time.time)
-    registry = Registry(limit=limits.connections, per_user=limits.connections_per_user)
+    registry = Registry(
+        limit=limits.connections,
+        per_user=limits.connections_per_user,
+        unknown=limits.unknown_connections,
+        unknown_per_address=limits.unknown_connections_per_address,
+    )
     attendance = Attendance()
     presence = Presence(
         attendance,
@@ -479,6 +484,8 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         attendance=attendance,
         events=events,
         frame_bytes=limits.frame_bytes,
+        frames_per_second=limits.frames_per_second,
+        frames_burst=limits.frames_burst,
         subscriptions=limits.subscriptions,
         connect_timeout=config.auth.connect_timeout,
         stall_timeout=limits.stall_timeout,

@@ -28,12 +28,16 @@ _LIMITS: Final = (
     "connections",
     "connections_per_user",
     "frame_bytes",
+    "frames_burst",
+    "frames_per_second",
     "logins_per_minute",
     "page_size",
     "posts_burst",
     "posts_per_second",
     "room_members",
     "subscriptions",
+    "unknown_connections",
+    "unknown_connections_per_address",
     "waiting_posts",
 )
 
@@ -118,7 +122,11 @@ class Reloadable:
             )
             self.live.registry.limit = limits.connections
             self.live.registry.per_user = limits.connections_per_user
+            self.live.registry.unknown = limits.unknown_connections
+            self.live.registry.unknown_per_address = limits.unknown_connections_per_address
             self.live.frame_bytes = limits.frame_bytes
+            self.live.frames_per_second = limits.frames_per_second
+            self.live.frames_burst = limits.frames_burst
             self.live.subscriptions = limits.subscriptions
 
         return put_in_force

@@ -58,8 +58,9 @@ class StompHandler(BaseHandler):
         head = handshake.accept(self.request)
         identity = await self._identity()
         self._drain.check()
-        self._live.registry.check_capacity()
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address
+        user = identity.user if identity else None
+        self._live.registry.check_capacity(address=address, user=user)
         stream = self.detach()
         try:
             stream.set_nodelay(True)
@@ -74,7 +75,7 @@ class StompHandler(BaseHandler):
             )
         except StreamClosedError:
             return
-        self._live.registry.serve(connection)
+        self._live.registry.serve(connection, address=address, user=user)
 
     async def _identity(self) -> Identity | None:
         """Who the handshake says it is, if it says so. Raises :class:`NotAuthenticated`."""

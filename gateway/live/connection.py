@@ -51,7 +51,7 @@ from gateway.live.requests import (
     Unsubscribe,
 )
 from gateway.live.session import Session
-from gateway.live.socket import ClientSocket
+from gateway.live.socket import PAUSE, ClientSocket, Pause
 from gateway.live.state import ConnectionState
 from gateway.live.wire import Stalled, Wire
 from gateway.logs import connection as connection_in_logs
@@ -70,6 +70,8 @@ SPREAD: Final = (1.0, 5.0)
 
 #: What remains of a request that cannot be carried out at once.
 Work = Coroutine[None, None, None]
+#: What has come and was not taken yet.
+Incoming = Iterator[Frame | HeartBeat | Pause]
 
 
 class TokenVerifier(Protocol):
@@ -93,6 +95,8 @@ class Services:
     attendance: Attendance
     events: Events
     frame_bytes: int
+    frames_per_second: float
+    frames_burst: int
     subscriptions: int
     connect_timeout: float
     stall_timeout: float
@@ -133,6 +137,7 @@ class Connection:
         self._farewell: Disconnect | None = None
         self._ended = False
         self._working: asyncio.Task[None] | None = None
+        self._resting: asyncio.Handle | None = None
         self._over: asyncio.Future[None] = self._loop.create_future()
 
     @property
@@ -187,6 +192,8 @@ class Connection:
         finally:
             if self._working is not None:
                 self._working.cancel()
+            if self._resting is not None:
+                self._resting.cancel()
             self._ended = True
             self._release()
             self._socket.close()
@@ -259,14 +266,19 @@ class Connection:
             found = self._path.acknowledge(data)
             if found:
                 self._socket.frames_in += found
+                self._socket.allowance.spend(found)
+                self._rest(iter(()), unfinished=False)
                 return
         self._take(self._socket.frames(data))
 
-    def _take(self, frames: Iterator[Frame | HeartBeat]) -> None:
+    def _take(self, frames: Incoming) -> None:
         """Carry out what has come, one after the other. Where one has to wait, the others do, and
-        what else comes stays in the socket."""
+        what else comes stays in the socket; so it does when the turn of this client is over."""
         try:
             for frame in frames:
+                if frame is PAUSE:
+                    self._rest(frames, unfinished=True)
+                    return
                 if isinstance(frame, Frame) and not self._ended:
                     self._receipt = frame.get("receipt")
                     waiting = self._carry_out(self.session.receive(frame))
@@ -279,14 +291,37 @@ class Connection:
                 self._leave()
             elif self._socket.asks_too_much:
                 self._wait_for(self._socket.answers_taken(), iter(()))
+                return
         except Exception as error:
             self._failed(error)
+        self._rest(iter(()), unfinished=False)
 
-    def _wait_for(self, waiting: Work, frames: Iterator[Frame | HeartBeat]) -> None:
+    def _rest(self, frames: Incoming, *, unfinished: bool) -> None:
+        """The turn is over: what is unfinished goes on in the next one, and nothing more is read
+        until the rate of this client allows it."""
+        seconds = self._socket.allowance.end_turn(self._loop.time())
+        if seconds > 0:
+            self._resting = self._loop.call_later(seconds, self._go_on, frames)
+        elif unfinished:
+            self._resting = self._loop.call_soon(self._go_on, frames)
+        else:
+            return
+        self._socket.wire.hold()
+
+    def _go_on(self, frames: Incoming) -> None:
+        self._resting = None
+        self._take(frames)
+        self._listen_again()
+
+    def _listen_again(self) -> None:
+        if self._resting is None and self._working is None:
+            self._socket.wire.listen()
+
+    def _wait_for(self, waiting: Work, frames: Incoming) -> None:
         self._socket.wire.hold()
         self._working = self._loop.create_task(self._work(waiting, frames))
 
-    async def _work(self, waiting: Work, frames: Iterator[Frame | HeartBeat]) -> None:
+    async def _work(self, waiting: Work, frames: Incoming) -> None:
         try:
             await waiting
         except Exception as error:
@@ -296,7 +331,7 @@ class Connection:
             self._take(frames)
         if self._working is asyncio.current_task():
             self._working = None
-            self._socket.wire.listen()
+            self._listen_again()
 
     def _failed(self, error: Exception) -> None:
         """Whatever is wrong with what comes, or with us, ends the connection with its reason."""
@@ -345,6 +380,9 @@ class Connection:
         self._services.registry.admit(self, self.identity.user)
         self._end_with(self.identity)
         self.session.authenticated(request.version)
+        self._socket.introduced(
+            rate=self._services.frames_per_second, burst=self._services.frames_burst
+        )
         sends, wants = (
             max(_SHORTEST_HEART_BEAT, interval) if interval else 0
             for interval in request.heart_beat

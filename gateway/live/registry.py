@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.domain.identity import Identity
-from gateway.errors import GatewayError, NoCapacity
+from gateway.errors import GatewayError, NoCapacity, TooManyUnknown
 from gateway.live.state import ConnectionState
+
+#: Where those are counted who have not sent CONNECT yet.
+Place = tuple[str, str]
+_ANYWHERE: Final[Place] = ("anywhere", "")
 
 
 class Member(Protocol):
@@ -33,12 +37,20 @@ class Member(Protocol):
 
 
 class Registry:
-    """``limit`` connections in all, ``per_user`` of one user, both replaceable; who is in
-    stays in. Retry times are seconds."""
+    """``limit`` connections in all, ``per_user`` of one user; of those that have not said who they
+    are ``unknown`` in all and ``unknown_per_address``. All are replaceable; who is in stays in.
+    Retry times are seconds."""
 
-    def __init__(self, *, limit: int, per_user: int) -> None:
+    def __init__(
+        self, *, limit: int, per_user: int, unknown: int, unknown_per_address: int
+    ) -> None:
         self.limit = limit
         self.per_user = per_user
+        self.unknown = unknown
+        self.unknown_per_address = unknown_per_address
+        #: How many wait for their CONNECT: of whom, from where, and in all.
+        self._waiting: Counter[Place] = Counter()
+        self._places: dict[Member, tuple[Place, ...]] = {}
         self._users: dict[Member, str | None] = {}
         self._by_user: defaultdict[str, set[Member]] = defaultdict(set)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,14 +61,33 @@ class Registry:
     def __iter__(self) -> Iterator[Member]:
         return iter(tuple(self._users))
 
-    def check_capacity(self) -> None:
-        """Raises :class:`NoCapacity`."""
+    def check_capacity(self, *, address: str, user: str | None) -> None:
+        """Whether one more may come; ``user``: who it is, if its handshake says so. Raises
+        :class:`NoCapacity`, :class:`TooManyUnknown`."""
         if len(self._users) >= self.limit:
             raise NoCapacity(f"this gateway serves {self.limit} connections", retry_after=5.0)
+        if user is not None:
+            if self._waiting["user", user] >= self.per_user:
+                raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
+            return
+        for place, most, where in (
+            (_ANYWHERE, self.unknown, ""),
+            (("address", address), self.unknown_per_address, " from your address"),
+        ):
+            if self._waiting[place] >= most:
+                raise TooManyUnknown(
+                    f"{most} connections{where} have not sent CONNECT yet", retry_after=2.0
+                )
 
-    def serve(self, connection: Member) -> None:
-        """Run the connection, and know it until it is gone."""
+    def serve(self, connection: Member, *, address: str, user: str | None) -> None:
+        """Run the connection, and know it until it is gone. Until CONNECT is accepted it holds a
+        place of those who wait for that."""
         self._users[connection] = None
+        places: tuple[Place, ...] = (
+            (_ANYWHERE, ("address", address)) if user is None else (("user", user),)
+        )
+        self._places[connection] = places
+        self._waiting.update(places)
         task = asyncio.get_running_loop().create_task(self._run(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -68,6 +99,7 @@ class Registry:
             raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
         own.add(connection)
         self._users[connection] = user
+        self._now_known(connection)
 
     def end_user(self, user: str, error: GatewayError) -> int:
         """End all connections of the user; how many there were."""
@@ -93,10 +125,18 @@ class Registry:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    def _now_known(self, connection: Member) -> None:
+        """Or gone: it no longer counts among the unknown."""
+        for place in self._places.pop(connection, ()):
+            self._waiting[place] -= 1
+            if not self._waiting[place]:
+                del self._waiting[place]
+
     async def _run(self, connection: Member) -> None:
         try:
             await connection.run()
         finally:
+            self._now_known(connection)
             user = self._users.pop(connection)
             if user is not None:
                 self._by_user[user].discard(connection)

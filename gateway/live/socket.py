@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import Final
 
 from tornado.iostream import IOStream
@@ -24,6 +25,7 @@ from broker.wsframes import (
     Close,
     CloseCode,
     Data,
+    Event,
     MessageReader,
     Opcode,
     Ping,
@@ -31,7 +33,8 @@ from broker.wsframes import (
     build,
     close_payload,
 )
-from gateway.errors import BadFrame, BadUtf8, TooLarge
+from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
+from gateway.live.allowance import PING, Allowance, units_of
 from gateway.live.wire import Wire
 
 #: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
@@ -40,6 +43,12 @@ _ANSWER_BYTES: Final = 65_536
 _LINGER: Final = 2.0
 #: The same for one that is behind: our Close waits for its turn, too.
 _LINGER_BEHIND: Final = 15.0
+#: WebSocket frames before CONNECT is accepted: a client needs one, or a few for a long token. Their
+#: payloads in all may have the bytes of one frame.
+FRAMES_BEFORE_CONNECT: Final = 100
+#: Units (:mod:`gateway.live.allowance`) at once, and a second, until then.
+_BURST_BEFORE_CONNECT: Final = 200
+_RATE_BEFORE_CONNECT: Final = 100.0
 #: Seconds between the pings to a client that sends no heart-beats of its own.
 _PING_INTERVAL: Final = 30.0
 _HEART_BEAT_FRAME: Final = build(Opcode.TEXT, b"\n")
@@ -48,10 +57,24 @@ _PING_FRAME: Final = build(Opcode.PING, b"")
 _FAULTS: Final = {CloseCode.TOO_LARGE: TooLarge, CloseCode.INVALID_DATA: BadUtf8}
 
 
+class Pause(Enum):
+    """In between frames: it is the others' turn."""
+
+    PAUSE = "pause"
+
+
+PAUSE: Final = Pause.PAUSE
+
+
 class ClientSocket:
     """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame."""
 
     def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
+        #: What this client may make us do. Before CONNECT nobody knows who pays for it.
+        self.allowance = Allowance(rate=_RATE_BEFORE_CONNECT, burst=_BURST_BEFORE_CONNECT)
+        self._frame_bytes = frame_bytes
+        #: WebSocket frames and bytes that may still come before CONNECT; None: it is accepted.
+        self._before_connect: tuple[int, int] | None = (FRAMES_BEFORE_CONNECT, frame_bytes)
         self.wire = Wire(stream, stall_timeout=stall_timeout)
         #: Whether the client has sent Close: nothing more comes.
         self.left = False
@@ -71,27 +94,64 @@ class ClientSocket:
         """Whether what comes next begins a frame, and may be taken past :meth:`frames`."""
         return self._messages.idle and self._frames.idle and self._closing is None
 
-    def frames(self, data: bytes) -> Iterator[Frame | HeartBeat]:
-        """The frames that ``data`` completes; none once :meth:`say_goodbye` was called.
+    def introduced(self, *, rate: float, burst: float) -> None:
+        """CONNECT is accepted: ``rate`` units of work a second from now on, ``burst`` at once."""
+        self._before_connect = None
+        self.allowance.replace(rate=rate, burst=burst)
 
-        Raises :class:`BadFrame`, :class:`BadUtf8`, :class:`TooLarge`, after the good frames.
+    def frames(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
+        """The frames that ``data`` completes; none once :meth:`say_goodbye` was called. ``PAUSE``
+        stands wherever the turn of this client is over; who goes on has ended that turn.
+
+        Raises :class:`BadFrame`, :class:`BadUtf8`, :class:`TooLarge`, :class:`ConnectFirst`, after
+        the good frames.
         """
+        allowance = self.allowance
+        # However little it is, it took a turn of the loop and a system call.
+        allowance.spend(1)
         try:
             for event in self._messages.feed(data):
-                if isinstance(event, Close):
-                    self.left = True
-                elif isinstance(event, Ping):
-                    self._answer(Opcode.PONG, event.payload)
-                elif isinstance(event, Data) and self._closing is None:
-                    for frame in self._frames.feed(event.payload):
-                        self.frames_in += isinstance(frame, Frame)
-                        yield frame
+                allowance.spend(1)
+                self._count(event)
+                if isinstance(event, Data) and self._closing is None:
+                    yield from self._stomp(event.payload)
+                if allowance.turn_is_over:
+                    yield PAUSE
         except WebSocketProtocolError as error:
             raise _FAULTS.get(error.close_code, BadFrame)(str(error)) from error
         except FrameTooLarge as error:
             raise TooLarge(str(error)) from error
         except StompError as error:
             raise BadFrame(str(error)) from error
+
+    def _stomp(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
+        allowance = self.allowance
+        for frame in self._frames.feed(data):
+            if isinstance(frame, Frame):
+                self.frames_in += 1
+                allowance.spend(units_of(frame.command, len(frame.headers)))
+            yield frame
+            if allowance.turn_is_over:
+                yield PAUSE
+
+    def _count(self, event: Event) -> None:
+        """All is counted, and what is no data is dealt with."""
+        if self._before_connect is not None and self._closing is None:
+            self._count_before_connect(event, *self._before_connect)
+        if isinstance(event, Close):
+            self.left = True
+        elif isinstance(event, Ping) and self._closing is None:
+            self.allowance.spend(PING)
+            self._answer(Opcode.PONG, event.payload)
+
+    def _count_before_connect(self, event: Event, frames: int, left: int) -> None:
+        frames, left = frames - 1, left - (len(event.payload) if isinstance(event, Data) else 0)
+        self._before_connect = frames, left
+        if frames < 0 or left < 0:
+            raise ConnectFirst(
+                f"before CONNECT at most {FRAMES_BEFORE_CONNECT} WebSocket frames and"
+                f" {self._frame_bytes} bytes are taken; send CONNECT first"
+            )
 
     @property
     def asks_too_much(self) -> bool:

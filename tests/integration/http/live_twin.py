@@ -53,7 +53,7 @@ class FollowerTwin(LiveTwin):
         super().__init__(rooms={room}, id=f"{user} in {room}", user=user)
         self._attendance = gateway.attendance
         self._right = Right(action, room, MemberRole.PARTICIPANT)
-        gateway.registry.serve(self)
+        gateway.registry.serve(self, address="", user=user)
         gateway.registry.admit(self, user)
         self._attendance.begin(self, self._right)
 

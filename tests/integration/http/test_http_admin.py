@@ -47,7 +47,7 @@ def ticking(gateway: Gateway, io_loop: IOLoop) -> Iterator[Gateway]:
 async def connected(gateway: Gateway, id: str, user: str, *rooms: int) -> LiveTwin:
     """A connection of the user's."""
     connection = LiveTwin(rooms=set(rooms), id=id, user=user)
-    gateway.registry.serve(connection)
+    gateway.registry.serve(connection, address="", user=user)
     gateway.registry.admit(connection, user)
     return connection
 

@@ -200,7 +200,7 @@ async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
     others = [LiveTwin(rooms=set(), id=name, user="anna", session=name) for name in ("x", "y")]
     bearer = LiveTwin(rooms=set(), id="bearer", user="anna")
     for twin in (own, *others, bearer):
-        gateway.registry.serve(twin)
+        gateway.registry.serve(twin, address="", user="anna")
     await call("DELETE", "/api/session", headers=headers)
     assert own.ended == "session_ended"
     assert [twin.ended for twin in (*others, bearer)] == [None, None, None]

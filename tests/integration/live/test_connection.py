@@ -11,7 +11,7 @@ from tornado.iostream import IOStream
 from broker.stomp import serialise
 from broker.ticker import Ticker
 from broker.topology import Topology
-from broker.wsframes import Close, Data, MessageReader, Opcode, build
+from broker.wsframes import Close, Data, Event, MessageReader, Opcode, build
 from gateway.domain.identity import Identity
 from gateway.errors import Draining
 from gateway.events import Events
@@ -37,7 +37,7 @@ async def _said_and_closed(theirs: socket.socket) -> tuple[bytes, int]:
     """What the gateway says first, and the code with which it closes."""
     loop = asyncio.get_running_loop()
     reader = MessageReader(10_000, masked=False)
-    heard: list[Any] = []
+    heard: list[Event] = []
     async with asyncio.timeout(10):
         while not any(isinstance(event, Close) for event in heard):
             heard += reader.feed(await loop.sock_recv(theirs, 65_536))
@@ -54,7 +54,7 @@ async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(proof
     ours.setblocking(False)
     theirs.setblocking(False)
     loop = asyncio.get_running_loop()
-    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1)
+    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
     tokens.answer.set()
     connection = Connection(
         IOStream(ours),
@@ -63,7 +63,7 @@ async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(proof
         address="",
         identity=WHO if proof == "cookie" else None,
     )
-    registry.serve(connection)
+    registry.serve(connection, address="", user=None)
     headers = [("accept-version", "1.2"), ("passcode", "token"), ("interact-user", "a:b")]
     connect = serialise("CONNECT", headers)
     await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
@@ -89,6 +89,8 @@ def services(tokens: SlowTokens, registry: Registry) -> Services:
         attendance=_UNUSED,
         events=Events(clock=lambda: 0.0),
         frame_bytes=10_000,
+        frames_per_second=1000,
+        frames_burst=1000,
         subscriptions=1,
         connect_timeout=10,
         stall_timeout=10,
@@ -103,11 +105,11 @@ async def test_nothing_is_said_after_close_to_one_whose_token_was_still_looked_a
     ours.setblocking(False)
     theirs.setblocking(False)
     loop = asyncio.get_running_loop()
-    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1)
+    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
     connection = Connection(
         IOStream(ours), services(tokens, registry), id="c", address="", identity=None
     )
-    registry.serve(connection)
+    registry.serve(connection, address="", user=None)
     connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])
     await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
     await tokens.asked.wait()

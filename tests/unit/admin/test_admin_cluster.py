@@ -41,7 +41,7 @@ class Gateway:
         rng = Random(1)  # noqa: S311 - the same course every time
         self.name = bus.gateway
         self.events = Events(clock=clock)
-        self.registry = Registry(limit=100, per_user=10)
+        self.registry = Registry(limit=100, per_user=10, unknown=100, unknown_per_address=100)
         self.balancer = Balancer(
             [Node(name, "ws://x/ws", "amqp://x") for name in nodes], clock=clock, rng=rng
         )
@@ -84,7 +84,7 @@ class Gateway:
 
     def serves(self, id: str, user: str) -> LiveTwin:
         connection = LiveTwin(rooms=set(), id=id, user=user)
-        self.registry.serve(connection)
+        self.registry.serve(connection, address="", user=user)
         self.registry.admit(connection, user)
         return connection
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.domain.identity import Identity
-from gateway.errors import Draining, GatewayError, NoCapacity, Removed
+from gateway.errors import Draining, GatewayError, NoCapacity, Removed, TooManyUnknown
 from gateway.live.registry import Registry
 from gateway.live.state import ConnectionState
 
@@ -41,7 +41,7 @@ async def settled() -> None:
 
 def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
     async def run() -> None:
-        registry = Registry(limit=3, per_user=2)
+        registry = Registry(limit=3, per_user=2, unknown=2, unknown_per_address=1)
         try:
             await test(registry)
         finally:
@@ -53,7 +53,7 @@ def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
 
 def joined(registry: Registry, user: str, *, deaf: bool = False) -> Connection:
     connection = Connection(deaf=deaf)
-    registry.serve(connection)
+    registry.serve(connection, address="here", user=None)
     registry.admit(connection, user)
     return connection
 
@@ -72,10 +72,43 @@ def test_a_connection_is_known_until_it_is_gone() -> None:
 def test_a_full_gateway_takes_no_more() -> None:
     async def test(registry: Registry) -> None:
         for user in "abc":
-            registry.check_capacity()
+            registry.check_capacity(address="here", user=None)
             joined(registry, user)
         with pytest.raises(NoCapacity, match="3 connections"):
-            registry.check_capacity()
+            registry.check_capacity(address="here", user=None)
+
+    scenario(test)
+
+
+def test_those_who_have_not_sent_connect_have_places_of_their_own() -> None:
+    async def test(registry: Registry) -> None:
+        first, second = Connection(), Connection()
+        registry.serve(first, address="here", user=None)
+        with pytest.raises(TooManyUnknown, match="from your address"):
+            registry.check_capacity(address="here", user=None)
+        # Who says in the handshake who it is, and who comes from elsewhere, is not kept out.
+        registry.check_capacity(address="here", user="ann")
+        registry.check_capacity(address="there", user=None)
+        registry.serve(second, address="there", user=None)
+        with pytest.raises(TooManyUnknown, match="2 connections have not"):
+            registry.check_capacity(address="elsewhere", user=None)
+        registry.admit(first, "ann")
+        registry.check_capacity(address="here", user=None)
+        second.end(None)
+        await settled()
+        registry.check_capacity(address="there", user=None)
+        assert not registry._waiting
+
+    scenario(test)
+
+
+def test_a_user_s_sockets_without_connect_count_as_the_user_s() -> None:
+    async def test(registry: Registry) -> None:
+        for _ in range(2):
+            registry.check_capacity(address="here", user="ann")
+            registry.serve(Connection(), address="here", user="ann")
+        with pytest.raises(NoCapacity, match="2 connections per user"):
+            registry.check_capacity(address="here", user="ann")
 
     scenario(test)
 
@@ -85,7 +118,7 @@ def test_a_user_has_a_share_of_it_that_is_given_back() -> None:
         first = joined(registry, "ann")
         joined(registry, "ann")
         third = Connection()
-        registry.serve(third)
+        registry.serve(third, address="here", user="ann")
         with pytest.raises(NoCapacity, match="2 connections"):
             registry.admit(third, "ann")
         first.end(None)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from random import Random, SystemRandom
 from secrets import token_hex
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tornado.web import Application
 
@@ -28,7 +28,7 @@ from broker.feeds import Feeds
 from broker.node import Node
 from broker.prober import Prober
 from broker.publisher import Publisher
-from broker.tasks import Tasks
+from broker.tasks import Failures, Tasks
 from broker.ticker import Ticker
 from broker.topology import Topology
 from broker.upstream import Upstream, open_session
@@ -151,7 +151,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
     own_account = BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
     topology = Topology(broker.prefix)
     rng = SystemRandom()
-    tasks = Tasks()
+    tasks = _tasks()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(tasks.close)
         store = await Store.open(config.store.url.get_secret_value())
@@ -407,6 +407,12 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         hub.fan_out.latency,
     )
     metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
+    metrics.count_each(
+        "gateway_task_failures",
+        "Failures of work that nobody waits for.",
+        label="task",
+        counts=tasks.failures.counts,
+    )
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     history = History(
         Gauges(
@@ -418,6 +424,11 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         ),
         clock=time.time,
     )
+
+    def problems() -> list[str]:
+        failing = [f"{each.name}: {each}" for each in tasks.failures.now]
+        return [publisher.problem, *failing] if publisher.problem else failing
+
     cluster = Cluster(
         bus,
         overview=Overview(
@@ -429,7 +440,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             topics=lambda: len(hub),
             nodes=balancer.states,
             feeds=lambda: hub.feeds,
-            problems=lambda: [publisher.problem] if publisher.problem else [],
+            problems=problems,
         ),
         connections=Connections(registry, gateway=bus.gateway, clock=time.monotonic),
         orders=Orders(connections=registry, nodes=balancer, drain=drain, events=events),
@@ -500,7 +511,13 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             "outbox": outbox.depth,
         }
 
-    readiness = Readiness(store=store, balancer=balancer, publisher=publisher, drain=drain)
+    readiness = Readiness(
+        store=store,
+        balancer=balancer,
+        publisher=publisher,
+        drain=drain,
+        failures=tasks.failures,
+    )
     broker_auth = BrokerAuth(passcodes, permissions, access, topology=topology, vhost=broker.vhost)
     return Gateway(
         app.public(services, live, readiness),
@@ -571,6 +588,25 @@ def _feeds(
         )
 
     return Feeds(_FEEDS, balancer=balancer, make=make, tasks=tasks.part())
+
+
+def _tasks() -> Tasks:
+    """All background work; also what fails elsewhere in the event loop is kept there."""
+    tasks = Tasks()
+    asyncio.get_running_loop().set_exception_handler(partial(_unforeseen, tasks.failures))
+    return tasks
+
+
+def _unforeseen(
+    failures: Failures, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    """What no part of the gateway has caught, in a callback or in a task without an owner."""
+    fault = context.get("exception")
+    if isinstance(fault, Exception) and not isinstance(fault, OSError):
+        failures.note("event loop", fault, consequence=f": {context['message']}")
+    else:
+        # A socket that breaks is nobody's fault.
+        loop.default_exception_handler(context)
 
 
 def _now() -> datetime:

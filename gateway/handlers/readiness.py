@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from broker.balancer import Balancer
 from broker.links import LinkReport
+from broker.tasks import Failures
 from gateway.drain import Drain
 from gateway.errors import StoreUnavailable
 
@@ -43,19 +44,27 @@ class Report:
 
 
 class Readiness:
-    """Ready: it stays, the store answers, and the broker was reached once.
+    """Ready: it stays, the store answers, the broker was reached once, and what a gateway needs
+    (its lease, publishing, topics, removals) does not fail for good by a fault of its own.
 
     A broker that goes away later makes no gateway unready: messages are still accepted (202) and
     sockets stay up, and taking all gateways out at once would end both.
     """
 
     def __init__(
-        self, *, store: Pinged, balancer: Balancer, publisher: PublisherState, drain: Drain
+        self,
+        *,
+        store: Pinged,
+        balancer: Balancer,
+        publisher: PublisherState,
+        drain: Drain,
+        failures: Failures,
     ) -> None:
         self._store = store
         self._balancer = balancer
         self._publisher = publisher
         self._drain = drain
+        self._failures = failures
 
     async def report(self) -> Report:
         problems = {
@@ -68,6 +77,11 @@ class Readiness:
         for link in self._publisher.links:
             if link.problem is not None:
                 problems[f"publisher on {link.node}"] = link.problem
+        for failing in self._failures.now:
+            problems[f"task {failing.name}"] = str(failing)
+        broken = self._failures.broken
+        for what in broken:
+            problems[what] = "does not work by a fault of the gateway, which restarts it in vain"
         if self._drain.begun:
             problems["gateway"] = "draining"
         store_problem = await self._store_problem()
@@ -76,7 +90,8 @@ class Readiness:
         return Report(
             ready=store_problem is None
             and self._publisher.has_been_connected
-            and not self._drain.begun,
+            and not self._drain.begun
+            and not broken,
             problems=problems,
         )
 

@@ -172,19 +172,25 @@ def drain() -> Drain:
 
 
 @pytest.fixture
+def tasks() -> Tasks:
+    return Tasks()
+
+
+@pytest.fixture
 def gateway(
     settings: Config,
     store: Store,
     accounts: Accounts[Any],
     broker: BrokerTwin,
     drain: Drain,
+    tasks: Tasks,
     io_loop: IOLoop,
 ) -> Iterator[Gateway]:
     """Assembled as in production; the outbox has started."""
     nodes = [Node(n.name, n.web_stomp, n.amqp) for n in settings.broker.nodes]
 
     async def start() -> tuple[Gateway, Outbox]:
-        outbox = Outbox(store, broker, Topology(), rng=SystemRandom(), tasks=Tasks())
+        outbox = Outbox(store, broker, Topology(), rng=SystemRandom(), tasks=tasks.part())
         await outbox.start()
         assembled = assemble(
             settings,
@@ -195,7 +201,7 @@ def gateway(
             balancer=Balancer(nodes, clock=time.monotonic, rng=SystemRandom()),
             broker_tls=tls.for_broker(settings.broker.tls),
             drain=drain,
-            tasks=Tasks(),
+            tasks=tasks,
         )
         return assembled, outbox
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from broker.tasks import Tasks
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from tests.integration.http.conftest import BrokerTwin, Call
@@ -57,6 +59,50 @@ async def test_without_its_database_a_gateway_is_not_ready_and_only_says_why_ins
     assert (answer.status, answer.body) == (503, b"unavailable")
     inside = await call_internal("GET", "/readyz")
     assert inside.json["problems"] == {"store": "db.internal does not answer"}
+
+
+@pytest.mark.gen_test
+async def test_what_fails_again_and_again_is_shown_until_it_does_not_and_makes_unready_if_needed(
+    call: Call,
+    call_internal: Call,
+    tasks: Tasks,
+    failures: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("broker.tasks.LASTING", 0.3)
+    broken = asyncio.Event()
+    broken.set()
+
+    async def work() -> None:
+        if broken.is_set():
+            raise KeyError("a secret")
+        await asyncio.Event().wait()
+
+    async def needed() -> str:
+        return str((await call_internal("GET", "/readyz")).json["problems"].get("the lease"))
+
+    part = tasks.part()
+    part.forever(work, "dashboard")
+    await asyncio.sleep(0)
+    inside = await call_internal("GET", "/readyz")
+    assert inside.status == 200
+    assert inside.json["problems"]["task dashboard"].startswith("failed once: KeyError in test_")
+    part.forever(work, "claims", needed="the lease")
+    async with asyncio.timeout(10):
+        while (await call("GET", "/readyz")).status == 200:
+            pass
+    assert "restarts it in vain" in await needed()
+    metrics = (await call_internal("GET", "/metrics")).body.decode()
+    assert 'gateway_task_failures_total{task="claims"} ' in metrics
+    assert "a secret" not in (await call_internal("GET", "/readyz")).body.decode()
+    broken.clear()
+    monkeypatch.setattr("broker.tasks.WELL", 0.3)
+    async with asyncio.timeout(10):
+        while (await call("GET", "/readyz")).status != 200:
+            pass
+    assert (await call_internal("GET", "/readyz")).json == {"ready": True, "problems": {}}
+    await part.close()
+    failures.clear()
 
 
 @pytest.mark.gen_test

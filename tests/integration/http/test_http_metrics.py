@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker.tasks import Tasks
 from gateway.events import Kind
 from gateway.main import Gateway
 from tests.integration.http.conftest import Call
@@ -38,7 +39,12 @@ async def exposed(call: Call) -> dict[str, tuple[str, set[str]]]:
 
 @pytest.mark.gen_test
 async def test_every_metric_is_documented_and_every_documented_one_is_there(
-    call: Call, call_internal: Call, gateway: Gateway, room: str
+    call: Call,
+    call_internal: Call,
+    gateway: Gateway,
+    room: str,
+    tasks: Tasks,
+    failures: list[str],
 ) -> None:
     await call("POST", f"{room}/messages", user="bob", json={"body": 1})
     await call("GET", "/api/rooms")
@@ -46,6 +52,8 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(
     gateway.events.note(Kind.CLOSE, "left", "", status=1000)
     for kind in (Kind.FAILOVER, Kind.NODE, Kind.ACTION):
         gateway.events.note(kind, "code", "")
+    tasks.failures.note("a loop", KeyError())
+    failures.clear()
     told, written = await exposed(call_internal), documented()
     # Known once a probe has got through.
     told["gateway_node_probe_seconds"] = ("gauge", {"node"})

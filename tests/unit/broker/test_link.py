@@ -67,3 +67,40 @@ def test_the_end_of_what_every_stream_needs_ends_the_link(
         assert await ended == "gone"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("how", ["lose", "close"])
+def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
+    """This ended the task that watched the link, and nothing was published through its node until
+    a restart."""
+
+    class BreakingOff(Wire):
+        def __init__(self) -> None:
+            super().__init__()
+            self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        async def channel(self, **_: Any) -> ChannelTwin:
+            await self.answer
+            raise AssertionError("it never comes")
+
+        async def close(self) -> None:
+            self.answer.cancel()
+            await asyncio.sleep(0)
+            raise asyncio.CancelledError
+
+    class Socket:
+        def cut(self) -> None:
+            return
+
+    async def scenario() -> None:
+        link = link_over(BreakingOff())
+        link._socket = cast("Any", Socket())
+        link.ask()
+        await asyncio.sleep(0)
+        ending = asyncio.ensure_future(getattr(link, how)("it hangs"))
+        await asyncio.wait({ending}, timeout=5)
+        assert ending.done()
+        assert not ending.cancelled()
+        assert ending.exception() is None
+
+    asyncio.run(scenario())

@@ -13,7 +13,7 @@ from broker.ticker import Ticker
 from broker.topology import Topology
 from broker.wsframes import Close, Data, Event, MessageReader, Opcode, build
 from gateway.domain.identity import Identity
-from gateway.errors import Draining
+from gateway.errors import Draining, Unavailable
 from gateway.events import Events
 from gateway.live.connection import Connection, Services
 from gateway.live.registry import Registry
@@ -23,13 +23,18 @@ _UNUSED = cast("Any", None)
 
 
 class SlowTokens:
-    def __init__(self) -> None:
+    """``error``: what a token is refused for."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
 
     async def verify(self, token: str) -> Identity:
         self.asked.set()
         await self.answer.wait()
+        if self.error is not None:
+            raise self.error
         return WHO
 
 
@@ -45,6 +50,32 @@ async def _said_and_closed(theirs: socket.socket) -> tuple[bytes, int]:
     assert isinstance(said, Data)
     assert isinstance(close, Close)
     return bytes(said.payload), close.code
+
+
+@pytest.mark.gen_test
+async def test_a_token_whose_key_cannot_be_judged_now_is_told_to_come_again() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    tokens = SlowTokens(Unavailable("the key is unknown; try again later", retry_after=20.0))
+    tokens.answer.set()
+    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
+    connection = Connection(
+        IOStream(ours), services(tokens, registry), id="c", address="", identity=None
+    )
+    registry.serve(connection, address="", user=None)
+    connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])
+    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
+    said, code = await _said_and_closed(theirs)
+    headers = dict(line.split(":", 1) for line in said.decode().split("\n\n")[0].split("\n")[1:])
+    assert headers["message"] == "unavailable"
+    assert 20_000 < int(headers["retry-after"]) <= 25_000
+    assert code == 1013
+    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
+    while await loop.sock_recv(theirs, 65_536):
+        pass
+    theirs.close()
 
 
 @pytest.mark.parametrize("proof", ["cookie", "token"])

@@ -428,7 +428,13 @@ def test_an_error_that_nobody_foresaw_reaches_the_client_and_ends_no_later_post(
 
 def test_a_first_post_that_is_still_being_stored_is_waited_for() -> None:
     """Its client has lost the line and asks again, and may not post by now."""
-    gateway = Gateway(StoreTwin(latency=0.5))
+
+    class SlowToWrite(StoreTwin):
+        async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
+            await asyncio.sleep(3.0)
+            return await super().append(drafts)
+
+    gateway = Gateway(SlowToWrite())
     committing, waiting = draft(), draft()
 
     async def main() -> None:
@@ -436,8 +442,8 @@ def test_a_first_post_that_is_still_being_stored_is_waited_for() -> None:
         for word in (committing, waiting):
             posts.append(asyncio.create_task(gateway.pipeline.post(word)))
             await settle()
-        for word, post in zip((committing, waiting), posts, strict=True):
-            again = await gateway.pipeline.repeated(word)
+        asked = [gateway.pipeline.repeated(word) for word in (committing, waiting)]
+        for again, post in zip(await asyncio.gather(*asked), posts, strict=True):
             assert again is not None
             assert again.message == (await post).message
         assert await gateway.pipeline.repeated(draft()) is None

@@ -4,13 +4,14 @@ import argparse
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
 from devenv import packages, rabbitmq, vendor
 from devenv.errors import SetupError
-from screenshot_suite import audience, shots
+from screenshot_suite import audience, shots, states
 from screenshot_suite.lesson import SCRIPTS, Lesson
 from screenshot_suite.shots import Camera, Shot, View
 from screenshot_suite.stage import Stage, running
@@ -30,13 +31,17 @@ def main() -> int:
         packages.ensure(["chromium", "npm"], _say)
         rabbitmq.ensure(_say)
         vendor.ensure(_say)
-        with running(_RUN, _say) as stage, sync_playwright() as playwright:
+        with sync_playwright() as playwright, ExitStack() as stack:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=_FLAGS
             )
+            stack.callback(browser.close)
             for language in options.language:
-                _take_all(browser, stage, language, options)
-            browser.close()
+                _take_states(browser, language, options)
+            if not options.states:
+                stage = stack.enter_context(running(_RUN, _say))
+                for language in options.language:
+                    _take_all(browser, stage, language, options)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -48,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/screenshots", description="Pictures of every page, from a lively room."
     )
+    parser.add_argument("--states", action="store_true", help="only what a lesson rarely shows")
     parser.add_argument("--out", type=Path, default=_RUN / "pictures", help="where they go")
     for name, values in (
         ("language", shots.LOCALES),
@@ -70,6 +76,18 @@ def _take_all(browser: Browser, stage: Stage, language: str, options: argparse.N
             for view in views:
                 _say(view.suffix)
                 _take(Camera(browser, lesson, view, options.out), lesson, wanted)
+
+
+def _take_states(browser: Browser, language: str, options: argparse.Namespace) -> None:
+    """What a lesson rarely shows, in plain and in doubled text size."""
+    for view in (View(language, s, z) for s in options.scheme for z in options.size):
+        _say(f"{view.suffix}, unhappy")
+        for name, play in states.STATES.items():
+            with shots.context_of(browser, view) as context:
+                page = states.open_page(context, play)
+                shots.picture(page, options.out / f"state-{name}-{view.suffix}.png")
+                page.evaluate("document.documentElement.style.fontSize = '200%'")
+                shots.picture(page, options.out / f"state-{name}-large-{view.suffix}.png")
 
 
 def _take(camera: Camera, lesson: Lesson, wanted: tuple[Shot, ...]) -> None:

@@ -1,7 +1,7 @@
 """Which pictures there are, and how each is taken."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,29 @@ class View:
         return f"{SIZES[self.size][0]}-{self.scheme}-{self.language}"
 
 
+@contextmanager
+def context_of(browser: Browser, view: View) -> Iterator[BrowserContext]:
+    """A browser of somebody's own, with the view's language, colours and size."""
+    width, height = SIZES[view.size]
+    is_phone = view.size == "phone"
+    context = browser.new_context(
+        locale=LOCALES[view.language],
+        color_scheme=view.scheme,  # type: ignore[arg-type]
+        viewport={"width": width, "height": height},
+        is_mobile=is_phone,
+        has_touch=is_phone,
+        device_scale_factor=2 if is_phone else 1,
+        reduced_motion="reduce",
+    )
+    yield context
+    context.close()
+
+
+def picture(page: Page, path: Path) -> None:
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=path, animations="disabled", caret="hide")
+
+
 class Camera:
     """Takes pictures of pages as somebody sees them, into `folder`."""
 
@@ -38,30 +61,26 @@ class Camera:
         self._view = view
         self._folder = folder
         self._signed_in: dict[str, BrowserContext] = {}
+        self._contexts = ExitStack()
 
     @property
     def is_phone(self) -> bool:
         return self._view.size == "phone"
 
     def take(self, name: str, page: Page) -> None:
-        page.evaluate("document.fonts.ready")
-        page.screenshot(
-            path=self._folder / f"{name}-{self._view.suffix}.png",
-            animations="disabled",
-            caret="hide",
-        )
+        picture(page, self._folder / f"{name}-{self._view.suffix}.png")
 
     @contextmanager
     def stranger(self) -> Iterator[Page]:
         """The page of somebody who is not logged in."""
-        context = self._context()
-        yield self._open(context, "/")
-        context.close()
+        with context_of(self._browser, self._view) as context:
+            yield self._open(context, "/")
 
     def open(self, user: str, path: str) -> Page:
         """A page of somebody who is logged in."""
         if user not in self._signed_in:
-            context = self._signed_in[user] = self._context()
+            context = self._contexts.enter_context(context_of(self._browser, self._view))
+            self._signed_in[user] = context
             answer = context.request.post(
                 f"{self._lesson.stage.url}/api/session",
                 data={"user": user, "password": self._lesson.stage.password},
@@ -79,20 +98,7 @@ class Camera:
         return page
 
     def close(self) -> None:
-        for context in self._signed_in.values():
-            context.close()
-
-    def _context(self) -> BrowserContext:
-        width, height = SIZES[self._view.size]
-        return self._browser.new_context(
-            locale=LOCALES[self._view.language],
-            color_scheme=self._view.scheme,  # type: ignore[arg-type]
-            viewport={"width": width, "height": height},
-            is_mobile=self.is_phone,
-            has_touch=self.is_phone,
-            device_scale_factor=2 if self.is_phone else 1,
-            reduced_motion="reduce",
-        )
+        self._contexts.close()
 
     def _open(self, context: BrowserContext, path: str) -> Page:
         page = context.new_page()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from playwright.sync_api import BrowserContext, Route, WebSocketRoute
 
@@ -71,7 +71,7 @@ class StandIn:
             **fields,
         }
         stream.append(message)
-        self._tell(message)
+        self.tell(message)
         return message
 
     def end(self, reason: str, code: int = 4003) -> None:
@@ -88,7 +88,9 @@ class StandIn:
             line.close(code=1012)
         self._lines.clear()
 
-    def _tell(self, message: Json) -> None:
+    def tell(self, message: Json) -> None:
+        """A MESSAGE to whoever listens."""
+        message = {"id": str(uuid4()), "audience": "public", "sent_at": _SENT_AT, **message}
         text = json.dumps(message)
         for name, destination in self._subscriptions.items():
             if destination.endswith(f"{message['audience']}.{ROOM}") and "/topic/" in destination:
@@ -141,6 +143,9 @@ class StandIn:
     def _session(self, route: Route) -> None:
         if route.request.method == "POST":
             self._log_in(route)
+        elif route.request.method == "DELETE":
+            self.user = None
+            route.fulfill(status=204)
         elif self.user is None:
             _problem(route, 401, "unauthenticated")
         else:

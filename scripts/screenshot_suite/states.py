@@ -35,7 +35,8 @@ def open_page(context: BrowserContext, play: Play) -> Page:
     return page
 
 
-def _enter(stand_in: StandIn, page: Page, suffix: str = "") -> None:
+def enter(stand_in: StandIn, page: Page, suffix: str = "") -> None:
+    """The room's page, as the stand-in's user, with what was said so far."""
     page.goto(f"{ORIGIN}/#/rooms/{ROOM}{suffix}")
     line = "closed" if stand_in.is_closed else "live"
     expect(page.locator(f"[data-line={line}]")).to_be_attached(timeout=20_000)
@@ -67,20 +68,20 @@ def _poll(stand_in: StandIn) -> dict[str, Any]:
 
 
 def empty(stand_in: StandIn, page: Page) -> None:
-    _enter(stand_in, page)
+    enter(stand_in, page)
 
 
 def unsent(stand_in: StandIn, page: Page) -> None:
     stand_in.say("hana", "Good morning!")
     stand_in.post = "waits"
-    _enter(stand_in, page)
+    enter(stand_in, page)
     _write(page, "Is this on its way?", LONG_WORD, LONG_KOREAN)
     expect(page.locator(".unsent")).to_have_count(3)
 
 
 def refused(stand_in: StandIn, page: Page) -> None:
     stand_in.post = "refused"
-    _enter(stand_in, page)
+    enter(stand_in, page)
     _write(page, "Too long, they say", LONG_WORD)
     page.locator(".act .icon-hand-palm").click()
     expect(page.locator(".unsent[data-state=refused]")).to_have_count(3)
@@ -88,7 +89,7 @@ def refused(stand_in: StandIn, page: Page) -> None:
 
 def offline(stand_in: StandIn, page: Page) -> None:
     stand_in.say("hana", "Good morning!")
-    _enter(stand_in, page)
+    enter(stand_in, page)
     stand_in.vanish()
     _write(page, "Written without a line", LONG_WORD)
     expect(page.locator("[data-line=down]")).to_be_attached(timeout=20_000)
@@ -96,14 +97,14 @@ def offline(stand_in: StandIn, page: Page) -> None:
 
 def outbox_full(stand_in: StandIn, page: Page) -> None:
     stand_in.post = "waits"
-    _enter(stand_in, page)
+    enter(stand_in, page)
     _write(page, *(f"message {number}" for number in range(MOST_UNSENT)), LONG_WORD * 2)
     expect(page.locator(".writing .problem")).not_to_be_empty()
 
 
 def sent_away(stand_in: StandIn, page: Page) -> None:
     stand_in.say("hana", "Good morning!")
-    _enter(stand_in, page)
+    enter(stand_in, page)
     stand_in.role = None
     stand_in.end("removed")
     expect(page.locator("[data-line=refused]")).to_be_attached(timeout=20_000)
@@ -116,7 +117,7 @@ def no_member(stand_in: StandIn, page: Page) -> None:
 
 
 def other_user(stand_in: StandIn, page: Page) -> None:
-    _enter(stand_in, page)
+    enter(stand_in, page)
     stand_in.user = LONG_NAME
     page.evaluate(
         """(user) => new BroadcastChannel("interact.session").postMessage({ what: "in", user })""",
@@ -137,7 +138,7 @@ def long_words(stand_in: StandIn, page: Page) -> None:
     closing = {**ended["body"], "poll": ended["id"], "totals": [12, 100, 3, 0]}
     stand_in.say("hana", closing, type="poll-closed")
     _poll(stand_in)
-    _enter(stand_in, page)
+    enter(stand_in, page)
     page.locator(".composer textarea").fill(LONG_WORD)
     expect(page.locator(".option")).to_have_count(4)
 
@@ -146,7 +147,7 @@ def thousand(stand_in: StandIn, page: Page) -> None:
     _poll(stand_in)
     for number in range(MANY + 200):
         stand_in.say(("hana", "mina", "paul")[number % 3], f"message {number}")
-    _enter(stand_in, page)
+    enter(stand_in, page)
     expect(page.locator(".option")).to_have_count(4)
     expect(page.get_by_text(f"message {MANY + 199}", exact=True)).to_be_in_viewport()
 
@@ -154,7 +155,7 @@ def thousand(stand_in: StandIn, page: Page) -> None:
 def closed(stand_in: StandIn, page: Page) -> None:
     stand_in.is_closed = True
     stand_in.say("hana", "Good morning!")
-    _enter(stand_in, page)
+    enter(stand_in, page)
 
 
 def _full_host(stand_in: StandIn) -> None:
@@ -171,7 +172,7 @@ def _full_host(stand_in: StandIn) -> None:
 
 def host(stand_in: StandIn, page: Page) -> None:
     _full_host(stand_in)
-    _enter(stand_in, page)
+    enter(stand_in, page)
     expect(page.locator(".poll-panel .chart")).to_be_attached()
 
 
@@ -205,7 +206,7 @@ def host_answers(stand_in: StandIn, page: Page) -> None:
 
 def poll_form(stand_in: StandIn, page: Page) -> None:
     _as_host(stand_in)
-    _enter(stand_in, page)
+    enter(stand_in, page)
     if page.locator(".tabs").is_visible():
         page.locator(".tabs button").nth(1).click()
     page.locator(".poll-form input").first.fill(LONG_WORD)
@@ -215,13 +216,13 @@ def poll_form(stand_in: StandIn, page: Page) -> None:
 
 def projector(stand_in: StandIn, page: Page) -> None:
     _full_host(stand_in)
-    _enter(stand_in, page, "/projector")
+    enter(stand_in, page, "/projector")
     expect(page.locator(".stage .chart")).to_be_visible()
 
 
 def projector_join(stand_in: StandIn, page: Page) -> None:
     _as_host(stand_in)
-    _enter(stand_in, page, "/projector")
+    enter(stand_in, page, "/projector")
     expect(page.locator(".stage .code")).to_be_visible()
 
 

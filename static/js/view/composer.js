@@ -82,8 +82,9 @@ export function composer({ button, draft, to, choose, send, full }) {
     restore() {
       const kept = draft.read();
       if (typeof kept?.text !== "string") return;
-      choose(kept.to);
       text.value = kept.text.slice(0, LONGEST_TEXT);
+      // Only now: with the field still empty, choosing would forget the draft.
+      choose(kept.to);
     },
     /** Put a text back to work on it. */
     edit,

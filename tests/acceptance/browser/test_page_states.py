@@ -1,0 +1,206 @@
+"""What pages do when something is unusual: a full outbox, a reload, another login, a composition.
+
+The gateway is played (`screenshot_suite.stand_in`).
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from screenshot_suite import states
+from screenshot_suite.stand_in import ORIGIN, ROOM, StandIn
+
+#: Milliseconds for what a page asks for every few seconds.
+SOON = 15_000
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(locale="en-US")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def stand_in(context: BrowserContext) -> StandIn:
+    stand_in = StandIn()
+    stand_in.present = [states.member("hana", "host"), states.member("paul")]
+    stand_in.serve(context)
+    return stand_in
+
+
+@pytest.fixture
+def page(context: BrowserContext, stand_in: StandIn) -> Page:
+    page = context.new_page()
+    states.enter(stand_in, page)
+    return page
+
+
+def _field(page: Page) -> str:
+    return page.locator(".composer textarea").input_value()
+
+
+def _posts(stand_in: StandIn) -> int:
+    return stand_in.asked.count(f"POST /api/rooms/{ROOM}/messages")
+
+
+def _press(page: Page, **fields: object) -> None:
+    """Enter, as a browser would tell it; whatever is fired comes at one moment."""
+    page.locator(".composer textarea").evaluate(
+        """(field, { ends, ...fields }) => {
+            const ended = new CompositionEvent("compositionend", { bubbles: true });
+            if (ends) field.dispatchEvent(ended);
+            const key = { key: "Enter", keyCode: 13, bubbles: true, cancelable: true, ...fields };
+            field.dispatchEvent(new KeyboardEvent("keydown", key));
+            field.dispatchEvent(new KeyboardEvent("keyup", { key: "Enter", bubbles: true }));
+        }""",
+        fields,
+    )
+
+
+def test_an_enter_that_ends_a_composition_sends_nothing(page: Page, stand_in: StandIn) -> None:
+    page.locator(".composer textarea").fill("안녕하세요")
+    _press(page, isComposing=True)
+    _press(page, keyCode=229)
+    _press(page, ends=True, keyCode=229)
+    _press(page, ends=True)
+    assert _field(page) == "안녕하세요"
+    page.locator(".composer textarea").press("Enter")
+    expect(page.locator(".said .text")).to_have_text("안녕하세요")
+    assert _posts(stand_in) == 1
+
+
+def test_what_is_typed_outlives_a_reload_and_a_look_at_the_rooms(page: Page) -> None:
+    page.get_by_text("Host only", exact=True).click()
+    page.locator(".composer textarea").fill("half a sent")
+    page.get_by_role("link", name="My rooms").click()
+    expect(page.get_by_role("heading", name="My rooms")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".composer textarea")).to_have_value("half a sent")
+    page.reload()
+    expect(page.locator(".composer textarea")).to_have_value("half a sent")
+    # Nothing private becomes public.
+    expect(page.get_by_role("radio", name="Host only")).to_be_checked()
+    page.locator(".composer textarea").press("Enter")
+    expect(page.locator(".question .text")).to_have_text("half a sent")
+    page.reload()
+    expect(page.locator(".question .text")).to_have_text("half a sent")
+    assert _field(page) == ""
+
+
+def test_a_poll_that_is_being_made_outlives_a_reload(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.poll_form(stand_in, page)
+    page.get_by_label("Choice B", exact=True).fill("Paint")
+    page.reload()
+    expect(page.get_by_label("Choice B", exact=True)).to_have_value("Paint")
+    expect(page.locator(".poll-form .options input")).to_have_count(8)
+    expect(page.locator(".poll-form input").first).to_have_value(states.LONG_WORD)
+
+
+def test_the_message_that_is_one_too_many_stays_in_the_field(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.outbox_full(stand_in, page)
+    expect(page.get_by_role("alert")).to_have_text(
+        "Not kept: too much waits to be sent. Your text stays here."
+    )
+    assert _field(page) == states.LONG_WORD * 2
+    expect(page.locator(".unsent")).to_have_count(states.MOST_UNSENT)
+    page.locator(".act:has(.icon-hand-palm)").click()
+    expect(page.locator(".notice")).to_contain_text("Do it again when the line is back.")
+
+
+def test_a_refused_message_says_why_and_can_be_edited_or_discarded(
+    page: Page, stand_in: StandIn
+) -> None:
+    stand_in.post = "refused"
+    page.get_by_text("Host only", exact=True).click()
+    page.locator(".composer textarea").fill("first")
+    page.locator(".composer textarea").press("Enter")
+    expect(page.get_by_text("Not sent: this is too long")).to_be_visible()
+    page.get_by_text("Everyone", exact=True).click()
+    page.get_by_role("button", name="Edit").click()
+    assert _field(page) == "first"
+    expect(page.get_by_role("radio", name="Host only")).to_be_checked()
+    expect(page.locator(".unsent")).to_have_count(0)
+    page.locator(".composer textarea").press("Enter")
+    page.get_by_role("button", name="Discard").click()
+    expect(page.locator(".unsent")).to_have_count(0)
+    assert _field(page) == ""
+
+
+def test_who_is_added_after_opening_the_room_gets_in_by_waiting(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    stand_in.role = None
+    page.goto(f"{ORIGIN}/#/rooms/{ROOM}")
+    expect(page.get_by_text("Ask its host to add you by your name “paul”.")).to_be_visible()
+    stand_in.role = "participant"
+    expect(page.locator(".composer")).to_be_visible(timeout=SOON)
+    expect(page.locator("main")).to_have_count(1)
+
+
+def test_who_was_sent_away_sees_it_at_once_and_comes_back_when_added_again(
+    page: Page, stand_in: StandIn
+) -> None:
+    page.locator(".composer textarea").fill("half a sent")
+    stand_in.role = None
+    stand_in.end("removed")
+    expect(page.get_by_text("Access ended: you are no longer in this room")).to_be_visible()
+    expect(page.locator(".composer")).to_be_hidden()
+    stand_in.role = "participant"
+    stand_in.say("hana", "Welcome back")
+    expect(page.get_by_text("Welcome back")).to_be_visible(timeout=SOON)
+    assert _field(page) == "half a sent"
+
+
+def test_who_becomes_a_host_gets_the_desk(page: Page, stand_in: StandIn) -> None:
+    stand_in.role = "host"
+    event = {"user": "paul", "role": "host", "event": "join"}
+    for change in ({**event, "event": "leave"}, event):
+        stand_in.tell({"type": "presence", "seq": None, "body": {"events": [change]}})
+    expect(page.get_by_role("button", name="Members")).to_be_visible(timeout=SOON)
+
+
+def test_who_logs_in_as_somebody_else_in_another_tab_sends_nothing_from_the_first(
+    context: BrowserContext, page: Page, stand_in: StandIn
+) -> None:
+    page.locator(".composer textarea").fill("Paul's")
+    stand_in.user = "mina"
+    other = context.new_page()
+    states.enter(stand_in, other)
+    expect(page.get_by_role("alert")).to_contain_text("mina is logged in to this browser now.")
+    expect(page.locator(".composer")).to_be_hidden()
+    page.get_by_role("button", name="Go on as mina").click()
+    expect(page.locator(".composer textarea")).to_have_value("")
+    assert _posts(stand_in) == 0
+
+
+def test_logging_out_in_one_tab_shows_in_the_others(
+    context: BrowserContext, page: Page, stand_in: StandIn
+) -> None:
+    other = context.new_page()
+    other.goto(f"{ORIGIN}/")
+    other.get_by_role("button", name="Log out").click()
+    for tab in (other, page):
+        expect(tab.get_by_role("button", name="Log in")).to_be_visible()
+    expect(page.get_by_role("heading", name="Leaves")).to_have_count(0)
+    # And back again, in both.
+    stand_in.login = 200
+    other.get_by_label("Name").fill("paul")
+    other.get_by_label("Password").fill("secret")
+    other.get_by_role("button", name="Log in").click()
+    expect(page.locator(".composer")).to_be_visible()
+
+
+def test_a_login_that_has_to_wait_says_how_long(context: BrowserContext, stand_in: StandIn) -> None:
+    page = context.new_page()
+    states.login_wait(stand_in, page)
+    expect(page.get_by_role("alert")).to_have_text("Too many attempts. You can try again in 30 s.")
+    expect(page.get_by_role("button", name="Log in")).to_be_disabled()

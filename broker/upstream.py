@@ -314,7 +314,7 @@ async def _first_frame(websocket: WebSocketStream) -> tuple[stomp.Frame, bytes]:
             start = end
             data = buffer[payload:end]
             if opcode == Opcode.CLOSE:
-                raise StreamClosedError(ConnectionError(_close_text(data)))
+                raise StreamClosedError(ConnectionError(close_text(data)))
             if opcode == Opcode.PING:
                 websocket.pong(data)
             elif opcode != Opcode.PONG:
@@ -337,7 +337,8 @@ def _error_text(frame: stomp.Frame) -> str:
     return ": ".join(part.strip() for part in parts if part.strip())[:500]
 
 
-def _close_text(payload: bytes) -> str:
+def close_text(payload: bytes) -> str:
+    """A Close frame in words."""
     code = int.from_bytes(payload[:2]) if payload else CloseCode.NO_STATUS
     return f"closed with {code:d} {payload[2:].decode(errors='replace')}".rstrip()
 

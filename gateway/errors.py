@@ -8,6 +8,7 @@
     │   └── UserChanged           somebody else has logged in in the same browser
     ├── Refused                   known, but not allowed
     │   ├── OriginRefused
+    │   ├── BrokerRefused         RabbitMQ has ended the session for what was sent
     │   └── Removed               a membership was ended by somebody
     │       └── Kicked            a connection was, by an admin
     ├── Invalid                   the request makes no sense
@@ -79,6 +80,10 @@ class Refused(GatewayError):
 
 
 class OriginRefused(Refused):
+    pass
+
+
+class BrokerRefused(Refused):
     pass
 
 
@@ -223,6 +228,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     Refused: Outcome("access_refused", 403, CloseCode.REFUSED, "Not allowed"),
     OriginRefused: Outcome(
         "origin_refused", 403, CloseCode.REFUSED, "This web origin is not allowed"
+    ),
+    BrokerRefused: Outcome(
+        "broker_refused", 403, CloseCode.REFUSED, "The broker refused what was sent"
     ),
     Removed: Outcome("removed", 403, CloseCode.REFUSED, "Access was ended"),
     Kicked: Outcome("kicked", 403, CloseCode.REFUSED, "The connection was ended"),

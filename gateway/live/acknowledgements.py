@@ -1,4 +1,7 @@
-"""Acknowledgements as they nearly always come, known at a glance.
+"""Which messages a session has delivered, and which of them may still be acknowledged. Pure.
+
+RabbitMQ ends a whole session for one wrong acknowledgement (3.10 without a word), and what was not
+acknowledged in it comes again elsewhere. So every ACK and NACK is checked here before it passes.
 
 A consumer of a private queue sends one for each message, so most of what a client with a relay says
 is this. Nothing of it is to be judged, and nothing to be rewritten: the client's own WebSocket
@@ -8,9 +11,20 @@ frames can go on as they are, mask and all. Whatever looks any different is pars
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
+from broker.stomp import Frame
 from broker.wsframes import mask
+from gateway.errors import BadFrame
+
+#: Between the parts of the message ids of RabbitMQ's STOMP adapter:
+#: ``T_<subscription>@@<session>@@<delivery tag>``.
+MARK: Final = "@@"
+#: A delivery tag as RabbitMQ writes it; 19 digits hold its 64 bits.
+_TAG: Final = re.compile(rb"[0-9]{1,19}")
+#: Acknowledged messages above one that is not, for each session.
+KEPT: Final = 4_096
 
 #: Whole, unfragmented text or binary frames.
 _FIRST_BYTES: Final = frozenset({0x81, 0x82})
@@ -19,34 +33,191 @@ _SHORTEST: Final = 0x80
 _LONGEST: Final = 0x80 + 125
 #: One frame of STOMP 1.2 (``id``) or of an older one: printable ASCII, no escapes, no header that
 #: could mean anything else (a transaction, a receipt, a body's length), one header of each name.
-_ACKNOWLEDGEMENT: Final = re.compile(
+_NEWER: Final = re.compile(rb"N?ACK\nid:([!-\[\]-~]+)\n\n\0\n?")
+_OLDER: Final = re.compile(
     rb"N?ACK\n"
-    rb"(?:id:([!-\[\]-~]+)"
-    rb"|message-id:([!-\[\]-~]+)\nsubscription:[ -\[\]-~]+"
+    rb"(?:message-id:([!-\[\]-~]+)\nsubscription:[ -\[\]-~]+"
     rb"|subscription:[ -\[\]-~]+\nmessage-id:([!-\[\]-~]+))"
     rb"\n\n\0\n?"
 )
 
 
-def count(data: bytes, mark: bytes) -> int:
-    """How many acknowledgements ``data`` is; 0 if it is anything else, or more.
+#: The header ``ack`` of a SUBSCRIBE: whether an acknowledgement is for all messages up to it. What
+#: is not here is ``auto``, where nothing is to be acknowledged.
+CUMULATIVE: Final = {"client": True, "client-individual": False}
 
-    ``mark`` is what the message ids of the session hold: others are of a session that is gone.
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An acknowledgement that RabbitMQ takes: of the message ``tag``, or all up to it."""
+
+    tag: int
+    cumulative: bool
+
+
+def consumer(frame: Frame) -> str:
+    """What RabbitMQ calls the subscription of a SUBSCRIBE or UNSUBSCRIBE
+    (``rabbit_stomp_util:consumer_tag``)."""
+    name = frame.get("id")
+    return f"Q_{frame.get('destination')}" if name is None else f"T_{name}"
+
+
+class Deliveries:
+    """One session's; ``session`` is its name as CONNECTED gives it, ``version`` STOMP's.
+
+    Delivery tags count a session's messages, whatever their subscription. So the last tag and what
+    was acknowledged say all, without a look at every message. Above :data:`KEPT` acknowledged
+    messages the oldest ones are forgotten: of those nothing is known, see :meth:`knows`.
     """
-    found = start = 0
-    size = len(data)
-    while start < size:
-        payload = start + 6
-        if (
-            payload > size
-            or data[start] not in _FIRST_BYTES
-            or not _SHORTEST <= data[start + 1] <= _LONGEST
-            or (end := payload + data[start + 1] - _SHORTEST) > size
-        ):
-            return 0
-        matched = _ACKNOWLEDGEMENT.fullmatch(mask(data[start + 2 : payload], data[payload:end]))
-        if matched is None or mark not in matched[matched.lastindex or 0]:
-            return 0
-        found += 1
-        start = end
-    return found
+
+    __slots__ = (
+        "_floor",
+        "_forgotten",
+        "_header",
+        "_modes",
+        "_pattern",
+        "_settled",
+        "expected",
+        "last",
+        "mark",
+    )
+
+    def __init__(self, session: str, version: str) -> None:
+        #: What the ids of this session's messages hold.
+        self.mark = f"{MARK}{session}{MARK}".encode()
+        #: The tag of the last message that was delivered.
+        self.last = 0
+        #: Whether anything that comes is to be acknowledged; else no tag is noted.
+        self.expected = False
+        self._header, self._pattern = ("id", _NEWER) if version == "1.2" else ("message-id", _OLDER)
+        #: By RabbitMQ's names: whether cumulative, None for ``auto``.
+        self._modes: dict[bytes, bool | None] = {}
+        #: All up to here are settled; of those above, these.
+        self._floor = 0
+        self._settled: set[int] = set()
+        self._forgotten = 0
+
+    def subscribed(self, frame: Frame) -> None:
+        """``frame`` is the SUBSCRIBE."""
+        self._modes[consumer(frame).encode()] = CUMULATIVE.get(frame.get("ack") or "")
+        self._look()
+
+    def unsubscribed(self, frame: Frame) -> None:
+        """What it has delivered cannot be acknowledged any more: RabbitMQ looks for it."""
+        self._modes.pop(consumer(frame).encode(), None)
+        self._look()
+
+    def _look(self) -> None:
+        self.expected = any(mode is not None for mode in self._modes.values())
+
+    def delivered(self, data: bytes, start: int, end: int) -> None:
+        """Note the newest MESSAGE, which is in ``data`` there."""
+        found = data.find(self.mark, start, end)
+        if found > 0:
+            tag = _TAG.match(data, found + len(self.mark), end)
+            if tag is not None:
+                self.last = int(tag[0])
+
+    def is_stale(self, frame: Frame) -> bool:
+        """Whether an ACK or NACK is for a message of another session: the broker has delivered that
+        again, and does not know this name any more."""
+        parts = (frame.get(self._header) or "").split(MARK)
+        return len(parts) == 3 and f"{MARK}{parts[1]}{MARK}".encode() != self.mark
+
+    def read(self, frame: Frame) -> Settled:
+        """What an ACK or NACK that is not stale is for. Raises :class:`BadFrame` for one that
+        RabbitMQ would end the session for, whatever was acknowledged before."""
+        name = frame.get(self._header)
+        if not name:
+            raise BadFrame(f"{frame.command} needs the header {self._header}")
+        found = self._read(name.encode())
+        if isinstance(found, str):
+            raise BadFrame(f"{frame.command} {name[:200]!r}: {found}")
+        return found
+
+    def settle(self, settled: Settled) -> bool:
+        """Note an acknowledgement; False and nothing noted if its message has one already."""
+        return self._settle(settled.tag, settled.cumulative)
+
+    def knows(self, settled: Settled) -> bool:
+        """Whether :meth:`settle` can tell a second acknowledgement from a first one."""
+        return settled.tag > self._forgotten
+
+    def pass_by(self, data: bytes) -> tuple[int, int]:
+        """How many acknowledgements ``data`` begins with that are right, and in how many bytes.
+
+        They are noted. What does not look like one, or is wrong, is to be parsed from there on.
+        """
+        found = start = 0
+        size, pattern, mark, modes = len(data), self._pattern, self.mark, self._modes
+        while start < size:
+            payload = start + 6
+            if (
+                payload > size
+                or data[start] not in _FIRST_BYTES
+                or not _SHORTEST <= data[start + 1] <= _LONGEST
+                or (end := payload + data[start + 1] - _SHORTEST) > size
+            ):
+                break
+            matched = pattern.fullmatch(mask(data[start + 2 : payload], data[payload:end]))
+            if matched is None:
+                break
+            name, _, tag = matched[matched.lastindex or 0].partition(mark)
+            cumulative = modes.get(name)
+            if cumulative is None or not tag.isdigit() or len(tag) > 19:
+                break
+            number = int(tag)
+            if number == self._floor + 1 <= self.last and not self._settled:
+                self._floor = number
+            elif number <= self._forgotten or not self._settle(number, cumulative):
+                break
+            found += 1
+            start = end
+        return found, start
+
+    def _read(self, name: bytes) -> Settled | str:
+        """Or what is wrong with it."""
+        subscription, mark, tag = name.partition(self.mark)
+        if not mark or not _TAG.fullmatch(tag):
+            return f"no message's id; say the {self._header_of_message} of one that was delivered"
+        if subscription not in self._modes:
+            return "its subscription does not exist (any more)"
+        cumulative = self._modes[subscription]
+        if cumulative is None:
+            return "its subscription has ack:auto, there is nothing to be acknowledged"
+        number = int(tag)
+        if not 0 < number <= self.last:
+            return "no such message was delivered"
+        return Settled(number, cumulative)
+
+    @property
+    def _header_of_message(self) -> str:
+        return "header ack" if self._header == "id" else "message-id"
+
+    def _settle(self, tag: int, cumulative: bool) -> bool:
+        settled = self._settled
+        if tag <= self._floor:
+            return tag <= self._forgotten
+        if tag in settled or tag > self.last:
+            return False
+        if cumulative:
+            self._floor = tag
+            self._settled = {other for other in settled if other > tag} if settled else settled
+            settled = self._settled
+        elif tag == self._floor + 1:
+            self._floor = tag
+        else:
+            settled.add(tag)
+            if len(settled) > KEPT:
+                self._forget()
+            return True
+        while settled and self._floor + 1 in settled:
+            self._floor += 1
+            settled.remove(self._floor)
+        return True
+
+    def _forget(self) -> None:
+        """A client that leaves one message unacknowledged for thousands of others."""
+        order = sorted(self._settled)
+        self._forgotten = self._floor = order[len(order) // 2]
+        self._settled = set(order[len(order) // 2 + 1 :])

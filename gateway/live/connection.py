@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from tornado.iostream import IOStream
 
-from broker.stomp import Frame, HeartBeat, serialise
+from broker.stomp import Frame, HeartBeat
 from broker.ticker import Ticker
 from broker.topology import Stream, Topology
 from broker.wsframes import CloseCode
@@ -60,8 +60,6 @@ from gateway.messages.intake import Intake
 logger = logging.getLogger(__name__)
 
 SERVER: Final = "interact-gateway"
-#: Seconds a broker has to answer DISCONNECT.
-_LEAVE: Final = 5.0
 #: Milliseconds: heart-beats more often than this are neither promised nor expected.
 _SHORTEST_HEART_BEAT: Final = 1_000
 #: Seconds over which clients that have to come back are spread, each drawing its own.
@@ -134,7 +132,6 @@ class Connection:
         self._deadline = math.inf
         self._overdue: GatewayError | None = None
         self._receipt: str | None = None
-        self._farewell: Disconnect | None = None
         self._ended = False
         self._working: asyncio.Task[None] | None = None
         self._resting: asyncio.Handle | None = None
@@ -263,12 +260,14 @@ class Connection:
 
     def _received(self, data: bytes) -> None:
         if self._path is not None and self._socket.between_frames:
-            found = self._path.acknowledge(data)
+            found, end = self._path.acknowledge(data)
             if found:
                 self._socket.frames_in += found
                 self._socket.allowance.spend(found)
-                self._rest(iter(()), unfinished=False)
-                return
+                if end == len(data):
+                    self._rest(iter(()), unfinished=False)
+                    return
+                data = data[end:]
         self._take(self._socket.frames(data))
 
     def _take(self, frames: Incoming) -> None:
@@ -287,6 +286,10 @@ class Connection:
                         return
                     self._receipt = None
             if self._socket.left:
+                if self._path is not None and self._path.in_doubt and not self._ended:
+                    # Our Close says that all is well.
+                    self._wait_for(self._depart(self._path), iter(()))
+                    return
                 self.end(None)
                 self._leave()
             elif self._socket.asks_too_much:
@@ -360,7 +363,9 @@ class Connection:
             case Post():
                 return self._post(request)
             case Acknowledge() | Transact():
-                return self._pass(judge.transact(self._who, request))
+                frame = judge.transact(self._who, request)
+                begins = self._path is None and frame.command == "BEGIN"
+                return self._send(frame) if begins else self._pass(frame)
             case Renew():
                 return self._renew(request)
             case Disconnect():
@@ -489,16 +494,15 @@ class Connection:
         self._acknowledge(request.frame)
 
     async def _disconnect(self, request: Disconnect) -> None:
-        if self._path is None:
-            self._acknowledge(request.frame)
-            self.end(None)
-        else:
-            # The broker closes when it has done all that came before. It may do so before its
-            # RECEIPT is out, so that is ours to give.
-            self._farewell = request
-            self._set_deadline(_LEAVE, None)
-            await self._path.wait()
-            self._path.leave(Frame("DISCONNECT", raw=serialise("DISCONNECT")))
+        if self._path is not None:
+            await self._path.leave()
+        self._acknowledge(request.frame)
+        self.end(None)
+
+    async def _depart(self, path: Path) -> None:
+        """Close, as the client has done without a DISCONNECT."""
+        await path.leave()
+        self.end(None)
 
     async def _way(self) -> Path:
         """The way to the broker, made when it is needed first."""
@@ -508,7 +512,7 @@ class Connection:
                 who=lambda: self._who,
                 version=self.session.version,
                 client=self._socket.wire,
-                ended=self._path_ended,
+                ended=self.end,
             )
             if self._ended:
                 self._path.close()
@@ -517,14 +521,8 @@ class Connection:
 
     def _standing_way(self) -> Path:
         if self._path is None:
-            raise BadFrame("there is no subscription at the broker that this could mean")
+            raise BadFrame("there is nothing at the broker that this could mean")
         return self._path
-
-    def _path_ended(self, error: GatewayError | None, *, told: bool = False) -> None:
-        if self._farewell is not None:
-            self._acknowledge(self._farewell.frame)
-            error = None
-        self.end(error, told=told)
 
     def _acknowledge(self, frame: Frame) -> None:
         receipt = frame.get("receipt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -19,14 +20,21 @@ from broker.stomp import Frame, serialise
 from broker.ticker import Ticker
 from broker.upstream import Upstream
 from gateway.domain.identity import Identity
-from gateway.errors import BrokerUnavailable, GatewayError, Internal, NoCapacity
+from gateway.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    GatewayError,
+    Internal,
+    NoCapacity,
+    TooLarge,
+)
 from gateway.events import Events, Kind
-from gateway.live import acknowledgements
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.dialler import Dialler
+from gateway.live.moves import MOVES, SPAN, Moves
 from gateway.live.rebalance import Rebalancer
-from gateway.live.relay import Ended, Relay, RelayLimits
-from gateway.live.standing import Standing
+from gateway.live.relay import End, Relay, RelayLimits
+from gateway.live.standing import Ending, Standing, Verdict
 from gateway.live.wire import Wire
 from gateway.logs import connection as connection_in_logs
 
@@ -36,6 +44,15 @@ logger = logging.getLogger(__name__)
 RESCUE: Final = 10.0
 #: Seconds that a node which is left on purpose has to end the session.
 _PARTING: Final = 2.0
+#: Seconds in which RabbitMQ must have said that it has taken everything, when the client leaves.
+LEAVE: Final = 5.0
+#: Seconds after which it is asked whether it has taken what it does not answer by itself.
+_ASK: Final = 0.25
+#: Seconds between the two questions, if messages are in doubt: they go on to a channel, whose
+#: refusal comes a moment after the first answer (measured: 0 to 8 ms).
+_SETTLE: Final = 0.3
+#: Headers of a message that tell of its body.
+_OF_THE_BODY: Final = frozenset({"content-type", "content-length", "content-encoding"})
 #: Between two rounds over the nodes.
 _BACK_OFF: Final = BackOff(first=0.05, longest=1.0)
 
@@ -58,6 +75,29 @@ class Ways:
     rng: Random
 
 
+class Ended(Protocol):
+    def __call__(self, error: GatewayError, *, told: bool = False) -> None:
+        """``told``: an ERROR frame that says why has been passed to the client."""
+
+
+@dataclass(slots=True)
+class _Proof:
+    """A question to RabbitMQ whether it has taken all frames up to ``upto``: the receipts of a
+    BEGIN and an ABORT of a transaction that nothing else uses."""
+
+    name: str
+    upto: int
+    pause: float
+
+    @property
+    def begun(self) -> str:
+        return f"{self.name}-begin"
+
+    @property
+    def over(self) -> str:
+        return f"{self.name}-abort"
+
+
 class Path:
     """``who`` tells whom the relay logs in as, at any time. ``ended`` is called once, when nothing
     can be done any more; not after :meth:`close`."""
@@ -76,10 +116,19 @@ class Path:
         self._version = version
         self._client = client
         self._ended = ended
-        self._standing = Standing()
+        self._loop = asyncio.get_running_loop()
+        self._standing = Standing(version)
         self._relay: Relay | None = None
         self._moving: asyncio.Task[None] | None = None
+        self._moves = Moves()
         self._parted: asyncio.Future[None] | None = None
+        #: Nobody else can know it: RECEIPTs of this name are the gateway's own.
+        self._name = f"gateway-{ways.rng.getrandbits(64):x}"
+        self._proof: _Proof | None = None
+        self._asking: asyncio.TimerHandle | None = None
+        self._changed: asyncio.Future[None] | None = None
+        #: While DISCONNECT is on its way: whether RabbitMQ has ended the session as asked.
+        self._farewell: asyncio.Future[bool] | None = None
         #: Whose logs and events they are, whoever asks for a move.
         self._context = copy_context()
         self._leaving = False
@@ -133,27 +182,56 @@ class Path:
 
     def send(self, frame: Frame) -> bool:
         """Pass a frame on; False if it means nothing any more: it acknowledges a message of a
-        session that is gone, and which will come again."""
+        session that is gone, and which will come again. Raises :class:`BadFrame` for what RabbitMQ
+        would end the session for."""
         if self._standing.is_stale(frame):
             return False
         self._standing.sent(frame)
         self._send(frame)
         return True
 
-    def acknowledge(self, data: bytes) -> int:
-        """Pass WebSocket frames of the client's on if they are nothing but acknowledgements of this
-        session's messages; how many, or 0: they are to be read."""
+    def acknowledge(self, data: bytes) -> tuple[int, int]:
+        """Pass WebSocket frames of the client's on that ``data`` begins with, if they are nothing
+        but acknowledgements of this session's messages; how many, and in how many bytes. What is
+        behind is to be read."""
         if self._relay is None or not self.ready or self._leaving:
-            return 0
-        found = acknowledgements.count(data, self._standing.mark)
+            return 0, 0
+        found, end = self._standing.deliveries.pass_by(data)
         if found:
-            self._relay.pass_on(data)
-        return found
+            self._relay.pass_on(data if end == len(data) else data[:end])
+        return found, end
 
-    def leave(self, frame: Frame) -> None:
-        """Pass the client's DISCONNECT on; what ends now ends in good order."""
-        self._leaving = True
-        self._send(frame)
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
+        return self._standing.doubt.any or self._standing.unanswered
+
+    async def leave(self) -> None:
+        """End the session; returns when RabbitMQ has taken everything that was sent.
+
+        It closes before its RECEIPT of DISCONNECT is out (3.10, nearly always), and also when it
+        has refused something. So it is asked before, and has to have answered every receipt. Raises
+        :class:`BrokerUnavailable` if that is not known in time.
+        """
+        try:
+            async with asyncio.timeout(LEAVE):
+                await self.wait()
+                self._leaving = True
+                await self._prove()
+                while self._standing.unanswered and self._relay is not None:
+                    await self._next_answer()
+                relay = self._relay
+                if relay is not None:
+                    self._farewell = self._loop.create_future()
+                    receipt = ("receipt", self._receipt_of_farewell)
+                    relay.send(serialise("DISCONNECT", [receipt]))
+                    if await self._farewell:
+                        return
+        except TimeoutError:
+            pass
+        raise BrokerUnavailable(
+            "the broker does not say that it has taken everything; what has no receipt may be lost"
+        )
 
     async def relocate(self, why: str) -> bool:
         """Go on at another node, though this one works: dial first, so that the pause is short.
@@ -191,47 +269,191 @@ class Path:
             self._moving = None
         if self._relay is not None:
             self._relay.close()
+            self._relay = None
+        self._end_session(False)
+
+    def answered(self, receipt: str) -> bool:
+        """A RECEIPT has come; whether it is the gateway's own, and not for the client."""
+        proof = self._proof
+        ours = receipt.startswith(self._name)
+        if proof is not None and receipt == proof.begun:
+            self._asking = self._loop.call_later(proof.pause, self._ask_again, proof)
+        elif proof is not None and receipt == proof.over:
+            self._proof = None
+            self._standing.doubt.proven(proof.upto)
+            self._ask_soon()
+        elif ours and self._farewell is not None:
+            self._end_session(True)
+        elif not ours:
+            self._standing.answered(receipt)
+        self._wake()
+        return ours
+
+    def oversized(self, message: Frame, size: int) -> bytes:
+        """What the client gets instead of a message that is too large to be held."""
+        limit = self._ways.limits.frame_bytes
+        what = f"a message of {size} bytes, at most {limit} are passed on"
+        where = message.get("destination") or "?"
+        logger.warning("%s: %s (%s)", where, what, message.get("message-id"))
+        self._note(Kind.REFUSAL, "too_large", f"{where}: {what}")
+        destination = self._standing.destination_of(message)
+        if not isinstance(destination, RoomQueue):
+            # What reads there knows nothing of us, and would take a replacement for the real one.
+            raise TooLarge(
+                f"{where} holds {what}: take it out past the gateway, or raise the limit"
+            )
+        body = {"type": "too_large", "bytes": size, "limit": limit, "detail": what}
+        headers = [(n, v) for n, v in message.headers if n not in _OF_THE_BODY]
+        headers += [("content-type", "application/json"), ("too-large", str(size))]
+        return serialise("MESSAGE", headers, json.dumps(body).encode())
+
+    def ended(self, end: End) -> None:
+        """The relay has ended by itself."""
+        self._relay = None
+        asked = self._farewell is not None
+        self._end_session(end.ending is Ending.CLOSED)
+        if asked and end.ending is not None:
+            return
+        if self._parted is not None and end.ending is not None:
+            if not self._parted.done():
+                self._parted.set_result(None)
+            return
+        if end.ending is None:
+            self._ended(end.error, told=end.told)
+            return
+        match self._standing.verdict(end.ending):
+            case Verdict.REFUSED:
+                self._ended(self._refusal(end.error))
+            case Verdict.UNKNOWN:
+                obstacle = self._standing.obstacle
+                self._ended(BrokerUnavailable(f"{end.error.detail}, and {obstacle}"))
+            case Verdict.MOVE if self._leaving:
+                self._ended(BrokerUnavailable(f"{end.error.detail} while the client left"))
+            case Verdict.MOVE:
+                self._move_on(end)
+
+    def _refusal(self, error: GatewayError) -> GatewayError:
+        return BrokerRefused(
+            f"{error.detail} after {self._standing.doubt}: it refuses that, or a destination, "
+            "header or permission of it; nothing that was sent since is certain to be taken"
+        )
+
+    def _move_on(self, end: End) -> None:
+        if self._moving is not None:
+            return
+        delay = self._moves.next(self._loop.time())
+        if delay is not None:
+            move = self._move(end.error, partial(self._set_up_again, delay))
+            self._moving = asyncio.create_task(move)
+            return
+        detail = f"{end.error.detail}; {MOVES} sessions ended within {SPAN:g} s"
+        if end.ending is Ending.CLOSED:
+            self._ended(BrokerRefused(f"{detail}: something here ends them"))
+        else:
+            self._ended(BrokerUnavailable(detail))
 
     def _send(self, frame: Frame) -> None:
         if self._relay is not None:
             self._relay.send(frame.raw)
+            self._ask_soon()
+
+    def _ask_soon(self) -> None:
+        """Have RabbitMQ say that it has taken what it will not answer: that is known from then on,
+        and what ends a session later was something else."""
+        if self._standing.doubt.any and self._proof is None and self._asking is None:
+            self._asking = self._loop.call_later(_ASK, self._ask)
+
+    def _ask(self) -> None:
+        self._stop_asking()
+        if self._relay is not None and self._proof is None:
+            doubt = self._standing.doubt
+            name = f"{self._name}-{doubt.passed}"
+            self._proof = proof = _Proof(name, doubt.passed, _SETTLE if doubt.messages else 0.0)
+            self._ask_by("BEGIN", proof, proof.begun)
+
+    def _ask_again(self, proof: _Proof) -> None:
+        self._asking = None
+        if self._proof is proof:
+            self._ask_by("ABORT", proof, proof.over)
+
+    def _ask_by(self, command: str, proof: _Proof, receipt: str) -> None:
+        if self._relay is not None:
+            headers = [("transaction", proof.name), ("receipt", receipt)]
+            self._relay.send(serialise(command, headers))
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
+    async def _prove(self) -> None:
+        """Ask now, and wait until everything sent so far is known to be taken, or the session has
+        ended."""
+        relay = self._relay
+        while self._proof is not None and self._relay is relay:
+            await self._next_answer()
+        self._ask()
+        asked = self._proof
+        while asked is not None and self._proof is asked and self._relay is relay:
+            await self._next_answer()
+
+    async def _next_answer(self) -> None:
+        """Wait for an answer, or the session's end."""
+        if self._changed is None:
+            self._changed = self._loop.create_future()
+        await asyncio.wait({self._changed})
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set_result(None)
+            self._changed = None
+
+    def _end_session(self, as_asked: bool) -> None:
+        """Nothing more is heard of this session."""
+        self._stop_asking()
+        self._proof = None
+        if self._farewell is not None and not self._farewell.done():
+            self._farewell.set_result(as_asked)
+        self._wake()
+
+    @property
+    def _receipt_of_farewell(self) -> str:
+        return f"{self._name}-disconnect"
+
+    def _note(self, kind: Kind, code: str, detail: str) -> None:
+        self._ways.events.note(
+            kind,
+            code,
+            detail,
+            user=self._who().user,
+            node=self.node,
+            connection=connection_in_logs.get(),
+        )
 
     def _take_up(self, upstream: Upstream, lease: Lease) -> None:
         """Go on in this session. Raises :class:`BrokerUnavailable`."""
+        frames = self._standing.move(upstream.connected.get("session") or "")
         try:
             self._relay = relay = Relay(
                 upstream,
                 lease,
                 client=self._client,
-                answered=self._standing.answered,
-                ended=self._relay_ended,
+                deliveries=self._standing.deliveries,
+                owner=self,
                 ticker=self._ways.ticker,
                 limits=self._ways.limits,
             )
         except StreamClosedError as error:
             lease.release()
             raise BrokerUnavailable("the node closed the connection at once") from error
-        for frame in self._standing.move(upstream.connected.get("session") or ""):
+        for frame in frames:
             relay.send(frame)
+        self._ask_soon()
         if self._closed:
+            self._relay = None
             relay.close()
 
-    def _relay_ended(self, error: GatewayError | None, *, told: bool = False) -> None:
-        self._relay = None
-        if told or self._leaving or not (error is None or isinstance(error, BrokerUnavailable)):
-            self._ended(error, told=told)
-            return
-        if self._parted is not None:
-            if not self._parted.done():
-                self._parted.set_result(None)
-            return
-        lost = error or BrokerUnavailable("the broker closed the connection")
-        if obstacle := self._standing.obstacle:
-            self._ended(BrokerUnavailable(f"{lost.detail}, and {obstacle}"))
-        elif self._moving is None:
-            self._moving = asyncio.create_task(self._move(lost, self._set_up_again))
-
-    async def _move(self, lost: BrokerUnavailable, to: Callable[[], Awaitable[None]]) -> None:
+    async def _move(self, lost: GatewayError, to: Callable[[], Awaitable[None]]) -> None:
         """Go on at another node; the client sees a pause."""
         logger.info("%s: going to another node", lost.detail)
         try:
@@ -244,42 +466,38 @@ class Path:
             self._ended(Internal("the gateway failed; its log says why"))
         else:
             logger.info("going on at %s", self.node)
-            self._ways.events.note(
-                Kind.FAILOVER,
-                "relay_moved",
-                lost.detail,
-                user=self._who().user,
-                node=self.node,
-                connection=connection_in_logs.get(),
-            )
+            self._note(Kind.FAILOVER, "relay_moved", lost.detail)
         finally:
             self._moving = None
 
     async def _change(self, prepared: _Prepared) -> None:
-        """From a session that works to another one."""
+        """From a session that works to another one. What was sent in it is known to be taken."""
         await self._part()
         try:
             self._take_up(*prepared.take())
         except BrokerUnavailable:
-            await self._set_up_again()
+            await self._set_up_again(0.0)
 
     async def _part(self) -> None:
         """End the session at its node: what it has delivered until then is passed on, and only then
         are its unacknowledged messages another consumer's, in their order."""
         if self._relay is None:
             return
-        relay, self._parted = self._relay, asyncio.get_running_loop().create_future()
+        relay, self._parted = self._relay, self._loop.create_future()
+        self._stop_asking()
         relay.send(serialise("DISCONNECT"))
         try:
             async with asyncio.timeout(_PARTING):
                 await self._parted
         except TimeoutError:
             relay.close()
+            self._end_session(False)
         finally:
             self._parted = None
 
-    async def _set_up_again(self) -> None:
+    async def _set_up_again(self, delay: float) -> None:
         failures = 0
+        await asyncio.sleep(delay * self._ways.rng.uniform(0.5, 1.0))
         while True:
             try:
                 for room in self._standing.rooms:

@@ -2,7 +2,9 @@
 
 Downstream the broker's WebSocket frames go to the client as the bytes they came in: only their
 headers are walked, and the first byte of a payload tells an ERROR from what just passes, and both
-from a heart-beat, which is between the broker and the gateway (a client may want none). Upstream
+from a heart-beat, which is between the broker and the gateway (a client may want none). Of the
+messages in what was read the last one's delivery tag is noted, if they are to be acknowledged.
+Upstream
 the client's judged STOMP frames are sent as they are or as the judge rebuilt them.
 """
 
@@ -10,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Task
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
@@ -18,13 +19,26 @@ from broker.balancer import Lease
 from broker.pulse import Pulse
 from broker.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
 from broker.ticker import Ticker
-from broker.upstream import Upstream
-from broker.wsframes import CloseCode, Opcode, WebSocketError, close_payload, walk
-from gateway.errors import BrokerUnavailable, GatewayError, Refused, TooSlow
+from broker.upstream import Upstream, close_text
+from broker.wsframes import (
+    CloseCode,
+    Opcode,
+    WebSocketError,
+    WebSocketProtocolError,
+    build,
+    close_payload,
+    walk,
+)
+from gateway.errors import BrokerUnavailable, GatewayError, TooSlow
+from gateway.live import refusals
+from gateway.live.acknowledgements import Deliveries
+from gateway.live.oversized import Oversized, needed
+from gateway.live.standing import Ending
 from gateway.live.wire import Stalled, Wire
 
 #: A plain number: looking a member of an enumeration up costs as much as walking a header.
 _LAST_OF_DATA: Final = int(Opcode.BINARY)
+_MESSAGE: Final = b"M"[0]
 _ERROR: Final = b"E"[0]
 _RECEIPT: Final = b"R"[0]
 _LINE_END: Final = b"\n"[0]
@@ -32,9 +46,6 @@ _HEART_BEAT: Final = b"\n"
 #: Silence of so many heart-beats, and the node is left. RabbitMQ keeps well below the interval (it
 #: looks twice within it), and a move that was not needed costs a pause only.
 _PATIENCE: Final = 2.0
-#: RabbitMQ cancels a subscription when its queue is gone, and leaves the connection open
-#: (rabbitmq-server#2410): the client comes back, and looks at the history for what was in it.
-_CANCELLED: Final = "Server cancelled subscription"
 
 
 class _Closed(Exception):
@@ -58,17 +69,34 @@ class RelayLimits:
     stall_timeout: float
 
 
-class Ended(Protocol):
-    def __call__(self, error: GatewayError | None, *, told: bool = False) -> None:
-        """``told``: an ERROR frame that says why has been passed to the client."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a relay ended by itself. ``error`` is what it means for the client; ``told``: an ERROR
+    frame that says why has been passed to it. ``ending`` is None when no other node would help."""
+
+    ending: Ending | None
+    error: GatewayError
+    told: bool = False
+
+
+class Owner(Protocol):
+    """Whose relay it is; told nothing after :meth:`Relay.close`."""
+
+    def answered(self, receipt: str) -> bool:
+        """A RECEIPT has come; whether it is the gateway's own, and not for the client."""
+
+    def oversized(self, message: Frame, size: int) -> bytes:
+        """The frame that the client gets instead of a message whose frame of ``size`` bytes was
+        read past; ``message`` has no body. Raises :class:`GatewayError`: the client's end."""
+
+    def ended(self, end: End) -> None:
+        """Once, when the relay has ended by itself."""
 
 
 class Relay:
     """Runs from the moment it is made until :meth:`close`.
 
-    ``client`` takes the broker's frames. ``answered`` is told the id of each RECEIPT. ``ended`` is
-    called once: with None when the broker closed in good order, with the error otherwise
-    (:class:`BrokerUnavailable`: the path is lost, another node may do); not after :meth:`close`.
+    ``client`` takes the broker's frames, ``deliveries`` notes its messages.
     """
 
     def __init__(
@@ -77,8 +105,8 @@ class Relay:
         lease: Lease,
         *,
         client: Wire,
-        answered: Callable[[str], None],
-        ended: Ended,
+        deliveries: Deliveries,
+        owner: Owner,
         ticker: Ticker,
         limits: RelayLimits,
     ) -> None:
@@ -87,10 +115,13 @@ class Relay:
         self._upstream = upstream
         self._lease = lease
         self._client = client
-        self._answered = answered
-        self._ended = ended
+        self._deliveries = deliveries
+        self._owner = owner
         self._frame_bytes = limits.frame_bytes
-        self._held = upstream.leftover
+        #: A part of a frame: few bytes, or more and how many it takes to be whole.
+        self._held = bytearray(upstream.leftover)
+        self._needed = 0
+        self._oversized: Oversized | None = None
         self._waiting: Task[None] | None = None
         self._closed = False
         sends, hears = upstream.heart_beat
@@ -126,13 +157,13 @@ class Relay:
         try:
             await self._wire.drained()
         except Stalled:
-            self._end(BrokerUnavailable("the broker takes no more frames"))
+            self._lose("the broker takes no more frames")
 
     def check(self, now: float) -> None:
         """What the ticker calls: the heart-beats with the node."""
         heard_at = self._wire.silent_since(now)
         if now >= self._pulse.lost_at(heard_at):
-            self._end(BrokerUnavailable("the broker fell silent"))
+            self._lose("the broker fell silent")
             return
         if now >= self._pulse.beat_at(self._wire.sent_at):
             self.send(_HEART_BEAT)
@@ -151,38 +182,83 @@ class Relay:
             if self._waiting is not None:
                 self._waiting.cancel()
 
-    def _end(self, error: GatewayError | None, *, told: bool = False) -> None:
+    def _end(self, end: End) -> None:
         if not self._closed:
             self.close()
-            self._ended(error, told=told)
+            self._owner.ended(end)
+
+    def _lose(self, why: str) -> None:
+        self._end(End(Ending.LOST, BrokerUnavailable(why)))
 
     def _lost(self) -> None:
-        self._end(BrokerUnavailable("the connection to the broker was lost"))
+        self._lose("the connection to the broker was lost")
 
     def _received(self, data: bytes) -> None:
         if self._closed:
             return
         if self._held:
-            data = self._held + data
+            self._held += data
+            if len(self._held) < self._needed:
+                return
+            data = bytes(self._held)
+            self._held.clear()
         try:
-            end = self._forward(data)
+            self._read(data)
         except WebSocketError as error:
-            self._end(BrokerUnavailable(f"the broker sent a broken frame: {error}"))
+            self._lose(f"the broker sent a broken frame: {error}")
         except _Refusal as error:
-            self._end(error.meaning, told=True)
-        except _Closed:
-            self._end(None)
+            self._end(End(None, error.meaning, told=True))
+        except GatewayError as error:
+            self._end(End(None, error))
+        except _Closed as error:
+            self._end(self._closed_by_broker(str(error)))
         else:
-            self._held = data[end:]
             if self._client.backlog and self._wire.listening:
                 self._wire.hold()
                 self._waiting = self._loop.create_task(self._wait_for_client())
+
+    def _read(self, data: bytes) -> None:
+        while data:
+            if self._oversized is not None:
+                data = self._oversized.take(data)
+            else:
+                end = self._forward(data)
+                if self._oversized is None:
+                    self._hold(data, end)
+                    return
+                data = self._oversized.rest
+            if self._oversized.over:
+                self._replace(self._oversized)
+                self._oversized = None
+
+    def _hold(self, data: bytes, end: int) -> None:
+        """Keep the rest of it, the beginning of a frame."""
+        if end < len(data):
+            self._held += data[end:] if end else data
+            self._needed = needed(self._held)
+
+    def _replace(self, oversized: Oversized) -> None:
+        message = oversized.frame()
+        if message is None or message.command != "MESSAGE":
+            raise WebSocketProtocolError(
+                CloseCode.TOO_LARGE, f"{oversized.size} bytes that are no message"
+            )
+        self._deliveries.delivered(oversized.head, 0, len(oversized.head))
+        instead = self._owner.oversized(message, oversized.size)
+        self._client.write(build(Opcode.TEXT, instead), frames=1)
+
+    def _closed_by_broker(self, why: str) -> End:
+        # RabbitMQ also closes in good order when it has not heard our heart-beat: we stood still.
+        beat = self._pulse.outgoing
+        late = beat and self._loop.time() - self._wire.sent_at > _PATIENCE * beat
+        ending = Ending.LOST if late else Ending.CLOSED
+        return End(ending, BrokerUnavailable(f"RabbitMQ ended the session ({why})"))
 
     async def _wait_for_client(self) -> None:
         try:
             await self._client.drained()
         except Stalled:
-            self._end(TooSlow("messages were not read fast enough"))
+            self._end(End(None, TooSlow("messages were not read fast enough")))
         else:
             self._wire.listen()
 
@@ -190,48 +266,69 @@ class Relay:
         """Pass the whole frames on, so that a frame of ours may follow at any time; where the rest
         begins."""
         begin = start = frames = 0
-        for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
-            if opcode > _LAST_OF_DATA:
+        message = -1
+        try:
+            for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
+                if opcode > _LAST_OF_DATA:
+                    self._pass(data, begin, start, frames)
+                    begin, frames = end, 0
+                    self._control(opcode, data[payload:end])
+                elif opcode and payload < end:
+                    kind = data[payload]
+                    if kind == _MESSAGE:
+                        message = payload
+                    elif kind == _ERROR:
+                        self._pass(data, begin, start, frames)
+                        self._refuse(data[payload:end], data[start:end])
+                    elif self._stays(kind, data[payload:end]):
+                        self._pass(data, begin, start, frames)
+                        begin, start, frames = end, end, 0
+                        continue
+                    frames += 1
+                start = end
+        except WebSocketProtocolError as error:
+            if error.close_code != CloseCode.TOO_LARGE:
                 self._pass(data, begin, start, frames)
-                begin, frames = end, 0
-                if opcode == Opcode.CLOSE:
-                    raise _Closed
-                if opcode == Opcode.PING:
-                    self._wire.write(self._upstream.frame(data[payload:end], Opcode.PONG))
-            elif opcode and payload < end:
-                kind = data[payload]
-                if kind == _LINE_END:
-                    self._pass(data, begin, start, frames)
-                    begin, start, frames = end, end, 0
-                    continue
-                if kind == _RECEIPT:
-                    self._answered(_header(data[payload:end], "receipt-id") or "")
-                elif kind == _ERROR:
-                    self._pass(data, begin, start, frames)
-                    self._refuse(data[payload:end], data[start:end])
-                frames += 1
-            start = end
+                raise
+            self._oversized = Oversized(data[start:])
+        if message >= 0 and self._deliveries.expected:
+            # Tags only grow: the last one says all.
+            self._deliveries.delivered(data, message, start)
         self._pass(data, begin, start, frames)
         return start
 
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == Opcode.CLOSE:
+            raise _Closed(close_text(payload))
+        if opcode == Opcode.PING:
+            self._wire.write(self._upstream.frame(payload, Opcode.PONG))
+
+    def _stays(self, kind: int, payload: bytes) -> bool:
+        """Whether it is a heart-beat, or the RECEIPT of a frame of ours."""
+        if kind != _RECEIPT:
+            return kind == _LINE_END
+        frame = _parse(payload)
+        return frame is not None and self._owner.answered(frame.get("receipt-id") or "")
+
     def _refuse(self, error: bytes, frame: bytes) -> NoReturn:
-        """End with the broker's ERROR, which the client gets as it is."""
-        self._client.write(frame, frames=1)
-        message = _header(error, "message")
-        if message == _CANCELLED:
-            raise _Refusal(BrokerUnavailable("the broker cancelled a subscription"))
-        raise _Refusal(Refused(f"the broker refused: {message}"))
+        """End with the broker's ERROR, which the client gets as it is, but for what stays here."""
+        found = _parse(error)
+        if found is None:
+            raise WebSocketProtocolError(CloseCode.PROTOCOL_ERROR, "an ERROR that is no STOMP")
+        public = refusals.public(found)
+        self._client.write(frame if public is None else build(Opcode.TEXT, public), frames=1)
+        raise _Refusal(refusals.meaning(found))
 
     def _pass(self, data: bytes, begin: int, end: int, frames: int) -> None:
         if begin < end:
             self._client.write(data[begin:end], frames=frames)
 
 
-def _header(payload: bytes, name: str) -> str | None:
-    """A header of the broker's frame; None also if it is no STOMP at all."""
+def _parse(payload: bytes) -> Frame | None:
+    """The broker's frame; None if it is no STOMP at all."""
     limits = Limits(frame_bytes=len(payload), header_bytes=len(payload))
     try:
         frame = next(FrameParser(limits, SERVER_COMMANDS).feed(payload))
     except (StompError, StopIteration):
         return None
-    return frame.get(name) if isinstance(frame, Frame) else None
+    return frame if isinstance(frame, Frame) else None

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ class FakeNode:
     """`beats`: milliseconds between its heart-beats; `answers`: whether SUBSCRIBE gets a RECEIPT.
 
     `deaf`: it accepts connections and that is all. `received` are all frames of all sessions;
-    `refuses`: the ERROR to CONNECT.
+    `refuses`: the ERROR to CONNECT; `cruel`: for which frames it ends the session without a word.
     """
 
     name: str
@@ -35,6 +35,7 @@ class FakeNode:
     answers: bool = True
     refuses: str | None = None
     deaf: bool = False
+    cruel: Callable[[Frame], bool] = field(default=lambda frame: False)
     received: list[Frame] = field(default_factory=list)
     heart_beats: int = 0
     #: Who has connected and has no answer to CONNECT yet, and how many that were at most.
@@ -61,6 +62,8 @@ class FakeNode:
 class Session:
     def __init__(self, node: FakeNode, writer: asyncio.StreamWriter) -> None:
         self.keys: dict[str, str] = {}
+        self.name = ""
+        self._hangs = False
         self._node = node
         self._writer = writer
         self._parser = FrameParser(Limits(), CLIENT_COMMANDS)
@@ -78,9 +81,27 @@ class Session:
             if subscribed == key:
                 self.send("MESSAGE", ("subscription", id), ("message-id", "1"), body=body)
 
+    def deliver(self, id: str, tag: int, body: bytes = b"") -> str:
+        """A message of that subscription; its id."""
+        name = f"T_{id}@@{self.name}@@{tag}"
+        self.send(
+            "MESSAGE",
+            ("subscription", id),
+            ("destination", "/queue/x"),
+            ("message-id", name),
+            ("ack", name),
+            body=body,
+        )
+        return name
+
+    def end(self) -> None:
+        """As RabbitMQ ends a session for a frame that it refuses."""
+        self.write(build(Opcode.CLOSE, close_payload(CloseCode.NORMAL, "STOMP died")))
+
     def hang(self) -> None:
         """Keep the socket, say nothing more."""
         self._node.answers = False
+        self._hangs = True
         if self._beating is not None:
             self._beating.cancel()
 
@@ -106,6 +127,9 @@ class Session:
             self._node.heart_beats += 1
             return
         self._node.received.append(frame)
+        if self._node.cruel(frame):
+            self.end()
+            return
         match frame.command:
             case "CONNECT":
                 self._log_in()
@@ -115,6 +139,9 @@ class Session:
                 self.keys[id] = (frame.get("destination") or "").rpartition("/")[2]
                 if self._node.answers:
                     self.send("RECEIPT", ("receipt-id", frame.get("receipt") or ""))
+            case "BEGIN" | "COMMIT" | "ABORT" if not self._hangs:
+                if receipt := frame.get("receipt"):
+                    self.send("RECEIPT", ("receipt-id", receipt))
             case "DISCONNECT" if self._node.answers:
                 self.keys.clear()
                 self.write(build(Opcode.CLOSE, close_payload(CloseCode.NORMAL)))
@@ -128,11 +155,12 @@ class Session:
             self.send("ERROR", ("message", self._node.refuses))
             return
         beats = self._node.beats
+        self.name = f"session-{self._node.name}-{self._node.logins}"
         self.send(
             "CONNECTED",
             ("version", "1.2"),
             ("heart-beat", f"{beats},{beats}"),
-            ("session", f"session-{self._node.name}-{self._node.logins}"),
+            ("session", self.name),
         )
         self._beating = asyncio.create_task(self._beat())
 

@@ -12,15 +12,17 @@ from tornado.iostream import IOStream
 from broker.stomp import Frame, serialise
 from broker.tasks import Tasks
 from broker.ticker import Ticker
+from broker.wsframes import Opcode, build
 from gateway.domain.identity import Identity
-from gateway.errors import GatewayError
+from gateway.errors import BadFrame, BrokerRefused, BrokerUnavailable, GatewayError, TooLarge
 from gateway.events import Events
-from gateway.live.destinations import RoomQueue
+from gateway.live.destinations import Elsewhere, RoomQueue
+from gateway.live.moves import MOVES
 from gateway.live.path import Path, Ways
 from gateway.live.rebalance import Rebalancer
 from gateway.live.relay import RelayLimits
 from gateway.live.wire import Wire
-from tests.integration.live.fake_node import FakeNode, serving
+from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.test_dialler import WHO, connections, dialler
 
 _TIMEOUT = 10.0
@@ -38,6 +40,7 @@ class Stage:
         self.first, self.second = first, second
         self.dialler = dialler(first, second)
         self.ended: GatewayError | None = None
+        self.heard = b""
         ours, self.client = socket.socketpair()
         ours.setblocking(False)
         self.client.setblocking(False)
@@ -68,7 +71,12 @@ class Stage:
         assert self.path.node == self.first.name
 
     async def subscribe(self, *headers: tuple[str, str]) -> None:
-        sent = (("destination", "/amq/queue/acdm.mo.interact.private.7"), ("id", "s"), *headers)
+        sent = (
+            ("destination", "/amq/queue/acdm.mo.interact.private.7"),
+            ("id", "s"),
+            ("ack", "client-individual"),
+            *headers,
+        )
         await self.path.subscribe(
             "s", RoomQueue(7), Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
         )
@@ -76,10 +84,16 @@ class Stage:
     def send(self, command: str, *headers: tuple[str, str]) -> bool:
         return self.path.send(Frame(command, headers, raw=serialise(command, headers)))
 
+    async def hears(self, words: bytes) -> None:
+        """Until the client has got this."""
+        loop = asyncio.get_running_loop()
+        while words not in self.heard:
+            self.heard += await asyncio.wait_for(loop.sock_recv(self.client, 65_536), _TIMEOUT)
+
     def _who(self) -> Identity:
         return WHO
 
-    def _ended(self, error: GatewayError | None, *, told: bool = False) -> None:
+    def _ended(self, error: GatewayError, *, told: bool = False) -> None:
         self.ended = error
 
 
@@ -105,7 +119,17 @@ async def until(what: Callable[[], object]) -> None:
 
 
 def commands(node: FakeNode) -> list[str]:
-    return [frame.command for frame in node.received]
+    """What it was sent, but for the path's own questions."""
+    return [
+        frame.command
+        for frame in node.received
+        if not (frame.get("transaction") or "").startswith("gateway-")
+    ]
+
+
+async def asked(node: FakeNode) -> None:
+    """Until the path has asked whether everything was taken, and the node has said so."""
+    await until(lambda: any(frame.command == "ABORT" for frame in node.received))
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
@@ -120,7 +144,9 @@ async def test_the_session_is_ended_there_and_goes_on_here() -> None:
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
         # What the old session delivered cannot be acknowledged any more, what this one does can.
         assert not stage.send("ACK", ("id", "T_s@@session-r1-1@@1"))
-        assert stage.send("ACK", ("id", "T_s@@session-r2-1@@1"))
+        name = stage.second.session.deliver("s", 1)
+        await stage.hears(name.encode())
+        assert stage.send("ACK", ("id", name))
         await until(lambda: commands(stage.second) == ["CONNECT", "SUBSCRIBE", "ACK"])
         assert stage.ended is None
 
@@ -160,6 +186,7 @@ async def test_what_is_under_way_is_not_put_in_doubt() -> None:
         stage.send("BEGIN", ("transaction", "t"))
         assert not await stage.path.relocate("an open transaction")
         stage.send("COMMIT", ("transaction", "t"))
+        await until(lambda: stage.path.free)
         assert await stage.path.relocate("nothing stands against it")
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
 
@@ -216,3 +243,156 @@ async def test_who_waits_is_let_go_when_the_path_closes_before_its_move_has_begu
         stage.path.close()
         gone.set()
         await asyncio.wait_for(waiting, 1)
+
+
+def _send(stage: Stage, *headers: tuple[str, str]) -> None:
+    stage.send("SEND", ("destination", "/exchange/nowhere/key"), *headers)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_the_client_leaves_when_the_node_has_said_that_all_was_taken() -> None:
+    async with staged() as stage:
+        _send(stage)
+        await stage.path.leave()
+        sent = [frame.command for frame in stage.first.received]
+        assert sent == ["CONNECT", "SEND", "BEGIN", "ABORT", "DISCONNECT"]
+        assert stage.ended is None
+
+
+@pytest.mark.parametrize("loss", ["drop", "hang"])
+@pytest.mark.gen_test(timeout=2 * _TIMEOUT)
+async def test_nobody_is_told_that_all_is_well_when_the_node_goes_while_the_client_leaves(
+    loss: str,
+) -> None:
+    async with staged() as stage:
+        stage.first.session.hang()
+        _send(stage)
+        leaving = asyncio.create_task(stage.path.leave())
+        await until(lambda: "SEND" in commands(stage.first))
+        if loss == "drop":
+            stage.first.session.drop()
+        with pytest.raises(BrokerUnavailable):
+            await leaving
+        assert isinstance(stage.ended, BrokerUnavailable)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_receipt_that_never_comes_makes_leaving_doubtful() -> None:
+    async with staged() as stage:
+        _send(stage, ("receipt", "nacked"))
+        with pytest.raises(BrokerUnavailable):
+            await stage.path.leave()
+        assert "DISCONNECT" not in commands(stage.first)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_session_that_ends_between_proof_and_goodbye_is_no_good_end() -> None:
+    async with staged() as stage:
+        stage.first.cruel = lambda frame: frame.command == "ABORT"
+        _send(stage)
+        with pytest.raises(BrokerUnavailable):
+            await stage.path.leave()
+        assert isinstance(stage.ended, BrokerRefused)
+
+
+@pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE", "COMMIT"])
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_ends_the_session_is_named_and_moves_nobody(command: str) -> None:
+    async with staged() as stage:
+        stage.first.cruel = lambda frame: frame.command == command
+        match command:
+            case "SUBSCRIBE":
+                await stage.subscribe()
+            case "COMMIT":
+                stage.send("BEGIN", ("transaction", "t"))
+                stage.send("COMMIT", ("transaction", "t"))
+            case _:
+                _send(stage)
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerRefused)
+        assert command in stage.ended.detail
+        assert stage.second.logins == 0
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_messages_under_way_to_a_node_that_dies_are_told() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await asked(stage.first)
+        await until(lambda: stage.path.free)
+        stage.first.session.hang()
+        _send(stage)
+        stage.first.session.drop()
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert stage.second.logins == 0
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_message_that_was_taken_keeps_nobody_from_moving() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        _send(stage)
+        await asked(stage.first)
+        await until(lambda: stage.path.free)
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        assert stage.ended is None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_second_acknowledgement_is_the_clients_fault() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        name = stage.first.session.deliver("s", 1)
+        await stage.hears(name.encode())
+        ack = build(Opcode.TEXT, serialise("ACK", [("id", name)]), mask=b"mask")
+        assert stage.path.acknowledge(ack * 2) == (1, len(ack))
+        with pytest.raises(BadFrame, match="acknowledged before"):
+            stage.send("NACK", ("id", name))
+
+
+@pytest.mark.gen_test(timeout=3 * _TIMEOUT)
+async def test_a_session_that_ends_again_and_again_does_not_move_for_ever() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        ended: set[Session] = set()
+        while stage.ended is None:
+            for session in (*stage.first.sessions, *stage.second.sessions):
+                if session.keys and session not in ended:
+                    ended.add(session)
+                    session.drop()
+            await asyncio.sleep(0.005)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert len(ended) == 1 + MOVES
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_message_that_is_too_large_is_replaced_and_what_is_behind_comes() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        name = stage.first.session.deliver("s", 1, b"x" * 300_000)
+        stage.first.session.deliver("s", 2, b"behind")
+        await stage.hears(b"behind")
+        assert b"too-large:" in stage.heard
+        assert b"xxxx" not in stage.heard
+        assert stage.send("ACK", ("id", name))
+        assert stage.ended is None
+        await until(lambda: "ACK" in commands(stage.first))
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_is_too_large_elsewhere_ends_with_what_it_is() -> None:
+    async with staged() as stage:
+        sent = (("destination", "/queue/x"), ("id", "s"))
+        frame = Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
+        await stage.path.subscribe("s", Elsewhere(), frame)
+        await until(stage.first.subscribed)
+        stage.first.session.deliver("s", 1, b"x" * 300_000)
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, TooLarge)
+        assert "/queue/x" in stage.ended.detail
+        assert stage.second.logins == 0

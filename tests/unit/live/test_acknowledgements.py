@@ -4,9 +4,9 @@ import pytest
 
 from broker.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
 from broker.wsframes import Data, MessageReader, Opcode, build
-from gateway.live.acknowledgements import count
+from gateway.errors import BadFrame
+from gateway.live.acknowledgements import KEPT, Deliveries
 
-MARK = b"@@session-1@@"
 ID = "T_s@@session-1@@7"
 KEY = b"\x01\x80\xfe\x00"
 
@@ -19,35 +19,72 @@ def ack(*headers: tuple[str, str], command: str = "ACK") -> bytes:
     return client(serialise(command, headers))
 
 
-PASSING = [
+def subscribe(id: str, ack: str) -> Frame:
+    return Frame("SUBSCRIBE", (("id", id), ("destination", "/queue/x"), ("ack", ack)))
+
+
+def delivered(
+    last: int, *, ack: str = "client-individual", version: str = "1.2", id: str = "s"
+) -> Deliveries:
+    """A session with one subscription that has brought so many messages."""
+    deliveries = Deliveries("session-1", version)
+    deliveries.subscribed(subscribe(id, ack))
+    message = f"MESSAGE\nsubscription:{id}\nmessage-id:T_{id}@@session-1@@{last}\n\n\0".encode()
+    deliveries.delivered(message, 0, len(message))
+    return deliveries
+
+
+def frame(tag: object, command: str = "ACK", *, session: str = "session-1", id: str = "s") -> Frame:
+    return Frame(command, (("id", f"T_{id}@@{session}@@{tag}"),))
+
+
+def settles(deliveries: Deliveries, tag: int) -> bool:
+    return deliveries.settle(deliveries.read(frame(tag)))
+
+
+NEWER = [
     ack(("id", ID)),
     ack(("id", ID), command="NACK"),
+    client(b"ACK\nid:" + ID.encode() + b"\n\n\0\n", Opcode.BINARY),
+]
+OLDER = [
     ack(("message-id", ID), ("subscription", "my one")),
     ack(("subscription", "s"), ("message-id", ID)),
-    client(b"ACK\nid:" + ID.encode() + b"\n\n\0\n", Opcode.BINARY),
 ]
 
 
-@pytest.mark.parametrize("data", PASSING)
-def test_one_of_this_session_passes_and_is_what_the_parser_reads(data: bytes) -> None:
-    assert count(data, MARK) == 1
+@pytest.mark.parametrize(
+    ("version", "data"),
+    [*(("1.2", data) for data in NEWER), *(("1.1", data) for data in OLDER)],
+)
+def test_one_of_this_session_passes_and_is_what_the_parser_reads(version: str, data: bytes) -> None:
+    assert delivered(7, version=version).pass_by(data) == (1, len(data))
     (event,) = MessageReader(1000, masked=True).feed(data)
     assert isinstance(event, Data)
-    frame = next(FrameParser(Limits(), CLIENT_COMMANDS).feed(event.payload))
-    assert isinstance(frame, Frame)
-    assert (frame.get("id") or frame.get("message-id"), frame.body) == (ID, b"")
+    found = next(FrameParser(Limits(), CLIENT_COMMANDS).feed(event.payload))
+    assert isinstance(found, Frame)
+    assert (found.get("id") or found.get("message-id"), found.body) == (ID, b"")
 
 
-def test_several_pass_together_and_none_when_another_frame_is_among_them() -> None:
-    assert count(b"".join(PASSING), MARK) == len(PASSING)
+@pytest.mark.parametrize(("version", "data"), [("1.1", NEWER[0]), ("1.2", OLDER[0])])
+def test_rabbitmq_looks_for_the_versions_own_header(version: str, data: bytes) -> None:
+    assert delivered(7, version=version).pass_by(data) == (0, 0)
+
+
+def test_several_pass_together_up_to_another_frame_a_half_one_or_a_wrong_one() -> None:
+    three = b"".join(client(serialise("ACK", [("id", ID[:-1] + tag)])) for tag in "123")
+    size = len(three)
     other = client(serialise("SEND", [("destination", "/queue/x")]))
-    assert count(PASSING[0] + other + PASSING[1], MARK) == 0
-    assert count(PASSING[0] + b"\x81", MARK) == 0
+    assert delivered(7).pass_by(three) == (3, size)
+    assert delivered(7).pass_by(three + other + NEWER[0]) == (3, size)
+    assert delivered(7).pass_by(three + b"\x81") == (3, size)
+    assert delivered(7).pass_by(three + three) == (3, size)
+    assert delivered(2).pass_by(three) == (2, size // 3 * 2)
 
 
-@pytest.mark.parametrize("cut", range(len(PASSING[0])))
+@pytest.mark.parametrize("cut", range(len(NEWER[0])))
 def test_half_of_one_does_not_pass(cut: int) -> None:
-    assert count(PASSING[0][:cut], MARK) == 0
+    assert delivered(7).pass_by(NEWER[0][:cut]) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +116,71 @@ def test_half_of_one_does_not_pass(cut: int) -> None:
     ],
 )
 def test_whatever_looks_different_is_to_be_read(data: bytes) -> None:
-    assert count(data, MARK) == 0
+    assert delivered(7).pass_by(data) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("ack", "steps"),
+    [
+        # Each step: a tag that is acknowledged, and whether RabbitMQ would take it.
+        ("client-individual", [(1, True), (1, False)]),
+        ("client-individual", [(3, True), (1, True), (3, False), (2, True), (2, False), (4, True)]),
+        ("client-individual", [(4, True), (3, True), (2, True), (1, True), (4, False), (1, False)]),
+        ("client", [(3, True), (1, False), (2, False), (3, False), (4, True), (4, False)]),
+        ("client", [(4, True), (4, False), (5, True)]),
+    ],
+)
+def test_each_message_is_acknowledged_once(ack: str, steps: list[tuple[int, bool]]) -> None:
+    by_frame, by_bytes = delivered(5, ack=ack), delivered(5, ack=ack)
+    for tag, right in steps:
+        assert settles(by_frame, tag) is right
+        data = client(serialise("ACK", [("id", f"T_s@@session-1@@{tag}")]))
+        assert by_bytes.pass_by(data) == ((1, len(data)) if right else (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (frame(6), "no such message"),
+        (frame(0), "no such message"),
+        (frame("x"), "no message's id"),
+        (frame("1@@2"), "no message's id"),
+        (frame("-1"), "no message's id"),
+        (frame("9" * 20), "no message's id"),
+        (frame(1, id="other"), "subscription does not exist"),
+        (Frame("ACK", (("id", "whatever"),)), "no message's id"),
+        (Frame("NACK", (("message-id", ID),)), "NACK needs the header id"),
+    ],
+)
+def test_what_rabbitmq_would_end_the_session_for_is_named(wrong: Frame, why: str) -> None:
+    with pytest.raises(BadFrame, match=why):
+        delivered(5).read(wrong)
+
+
+def test_there_is_nothing_to_acknowledge_with_auto_or_after_unsubscribe() -> None:
+    with pytest.raises(BadFrame, match="ack:auto"):
+        delivered(5, ack="auto").read(frame(1))
+    left = delivered(5)
+    left.unsubscribed(Frame("UNSUBSCRIBE", (("id", "s"),)))
+    with pytest.raises(BadFrame, match="does not exist"):
+        left.read(frame(1))
+
+
+def test_acknowledgements_of_another_session_are_stale() -> None:
+    deliveries = delivered(5)
+    assert deliveries.is_stale(frame(1, session="session-0"))
+    assert not deliveries.is_stale(frame(1))
+    assert not deliveries.is_stale(Frame("ACK", (("id", "whatever"),)))
+
+
+def test_a_client_that_leaves_one_out_for_thousands_is_forgotten_about_that_one() -> None:
+    deliveries = delivered(3 * KEPT)
+    for tag in range(2, 2 * KEPT):
+        assert settles(deliveries, tag)
+    # Of those nobody knows; they pass, and the session's end would tell.
+    assert not deliveries.knows(deliveries.read(frame(1)))
+    assert settles(deliveries, 1)
+    newest = deliveries.read(frame(2 * KEPT - 1))
+    assert deliveries.knows(newest)
+    assert not deliveries.settle(newest)
+    assert settles(deliveries, 2 * KEPT)

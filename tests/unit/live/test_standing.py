@@ -1,11 +1,21 @@
 """What moves to another node, and what must not."""
 
+from typing import Any
+
 import pytest
 
 from broker.stomp import Frame
 from broker.topology import Audience, Stream
+from gateway.errors import BadFrame, NoCapacity
 from gateway.live.destinations import Destination, Elsewhere, RoomQueue, RoomTopic
-from gateway.live.standing import Standing
+from gateway.live.standing import (
+    ACKNOWLEDGEMENTS,
+    TRANSACTIONS,
+    VERDICTS,
+    Ending,
+    Standing,
+    Verdict,
+)
 
 
 def frame(command: str, **headers: str) -> Frame:
@@ -14,7 +24,7 @@ def frame(command: str, **headers: str) -> Frame:
 
 
 def host(*, receipt: str | None = None) -> Standing:
-    standing = Standing()
+    standing = Standing("1.2")
     assert standing.move("session-1") == []
     headers = {"id": "q", "destination": "/amq/queue/t.private.7", "ack": "client-individual"}
     if receipt is not None:
@@ -50,13 +60,23 @@ def test_what_was_unsubscribed_stays_behind() -> None:
     assert standing.move("session-2") == []
 
 
+def deliver(standing: Standing, tag: int) -> str:
+    """The id of the newest message."""
+    name = f"T_q@@session-1@@{tag}"
+    message = f"MESSAGE\nmessage-id:{name}\n\n\0".encode()
+    standing.deliveries.delivered(message, 0, len(message))
+    return name
+
+
 @pytest.mark.parametrize("command", ["SEND", "ACK", "UNSUBSCRIBE"])
 def test_nobody_knows_what_became_of_an_unanswered_frame(command: str) -> None:
     standing = host()
     if command == "UNSUBSCRIBE":
         standing.unsubscribed("other", frame(command, id="other", receipt="r"))
+    elif command == "ACK":
+        standing.sent(frame(command, id=deliver(standing, 1), receipt="r"))
     else:
-        standing.sent(frame(command, receipt="r"))
+        standing.sent(frame(command, destination="/queue/x", receipt="r"))
     assert standing.obstacle == "a receipt is not answered"
     standing.answered("r")
     assert standing.obstacle is None
@@ -69,6 +89,7 @@ def test_an_open_transaction_lived_on_the_node(end: str) -> None:
     standing.sent(frame("SEND", transaction="t", destination="/queue/x"))
     assert standing.obstacle == "a transaction is open"
     standing.sent(frame(end, transaction="t"))
+    standing.doubt.proven(standing.doubt.passed)
     assert standing.obstacle is None
 
 
@@ -79,17 +100,144 @@ def test_a_transient_subscription_would_come_back_with_a_hole(destination: Desti
     assert standing.obstacle == "a subscription lived on the node"
 
 
-@pytest.mark.parametrize("header", ["id", "message_id"])
-def test_acknowledgements_of_a_dead_session_are_stale(header: str) -> None:
+def test_a_temp_queue_lived_on_the_node() -> None:
     standing = host()
-    first = frame("ACK", **{header: "T_q@@session-1@@5"})
-    second = frame("ACK", **{header: "T_q@@session-2@@1"})
+    standing.sent(frame("SEND", destination="/queue/x", reply_to="/temp-queue/mine", receipt="r"))
+    standing.answered("r")
+    assert standing.obstacle == "a temp queue lived on the node"
+
+
+def test_acknowledgements_of_a_dead_session_are_stale() -> None:
+    standing = host()
+    first = frame("ACK", id="T_q@@session-1@@5")
+    second = frame("ACK", id="T_q@@session-2@@1")
     assert not standing.is_stale(first)
     standing.move("session-2")
     assert standing.is_stale(first)
     assert not standing.is_stale(second)
+    assert not standing.is_stale(frame("SEND", id="T_q@@session-1@@5"))
 
 
-def test_a_name_that_is_not_rabbitmqs_is_for_the_broker_to_refuse() -> None:
-    assert not host().is_stale(frame("ACK", id="whatever"))
-    assert not host().is_stale(frame("ACK"))
+def test_a_name_that_is_not_rabbitmqs_is_refused_here() -> None:
+    for wrong in (frame("ACK", id="whatever"), frame("ACK")):
+        assert not host().is_stale(wrong)
+        with pytest.raises(BadFrame):
+            host().sent(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        frame("COMMIT", transaction="t"),
+        frame("ABORT", transaction="t"),
+        frame("BEGIN"),
+        frame("SEND", destination="/queue/x", transaction="t"),
+        frame("ACK", id="T_q@@session-1@@1", transaction="t"),
+    ],
+)
+def test_a_transaction_that_is_not_open_ends_here(wrong: Frame) -> None:
+    standing = host()
+    deliver(standing, 1)
+    with pytest.raises(BadFrame, match="transaction"):
+        standing.sent(wrong)
+
+
+def test_acknowledgements_of_a_transaction_count_when_it_is_committed() -> None:
+    standing = host()
+    name = deliver(standing, 1)
+    acknowledge = frame("ACK", id=name, transaction="t")
+    for end in ("ABORT", "COMMIT"):
+        standing.sent(frame("BEGIN", transaction="t"))
+        standing.sent(acknowledge)
+        standing.sent(frame(end, transaction="t"))
+    standing.sent(frame("BEGIN", transaction="t"))
+    standing.sent(acknowledge)
+    with pytest.raises(BadFrame, match="acknowledged before"):
+        standing.sent(frame("COMMIT", transaction="t"))
+
+
+def test_what_a_transaction_may_hold_has_a_limit() -> None:
+    standing = host()
+    name = deliver(standing, 1)
+    for number in range(TRANSACTIONS):
+        standing.sent(frame("BEGIN", transaction=f"t{number}"))
+    with pytest.raises(NoCapacity):
+        standing.sent(frame("BEGIN", transaction="one more"))
+    for _ in range(ACKNOWLEDGEMENTS):
+        standing.sent(frame("ACK", id=name, transaction="t0"))
+    with pytest.raises(NoCapacity):
+        standing.sent(frame("ACK", id=name, transaction="t0"))
+
+
+#: What was sent last, and what is to be done if the session is lost then, or RabbitMQ ends it.
+_SEND = ("SEND", {"destination": "/queue/x"})
+_ENDINGS: dict[str, tuple[list[Any], Verdict, Verdict]] = {
+    "a subscription": ([], Verdict.MOVE, Verdict.REFUSED),
+    "one that was taken": (["proof"], Verdict.MOVE, Verdict.MOVE),
+    "a message": (["proof", _SEND], Verdict.UNKNOWN, Verdict.REFUSED),
+    "one with a receipt": (
+        ["proof", ("SEND", {"destination": "/queue/x", "receipt": "r"})],
+        Verdict.UNKNOWN,
+        Verdict.REFUSED,
+    ),
+    "a message that was taken": (["proof", _SEND, "proof"], Verdict.MOVE, Verdict.MOVE),
+    "one before a confirmed one": (
+        [_SEND, ("SEND", {"destination": "/queue/x", "receipt": "r"}), "answer"],
+        Verdict.MOVE,
+        Verdict.MOVE,
+    ),
+    "one before an answer that tells nothing": (
+        ["proof", _SEND, ("BEGIN", {"transaction": "t", "receipt": "r"}), "answer"],
+        Verdict.UNKNOWN,
+        Verdict.REFUSED,
+    ),
+    "a transaction": (
+        ["proof", ("BEGIN", {"transaction": "t"})],
+        Verdict.UNKNOWN,
+        Verdict.UNKNOWN,
+    ),
+    "an end of one": (
+        ["proof", ("BEGIN", {"transaction": "t"}), ("COMMIT", {"transaction": "t"})],
+        Verdict.UNKNOWN,
+        Verdict.REFUSED,
+    ),
+    "an acknowledgement": (
+        ["proof", ("ACK", {"id": "T_q@@session-1@@1"})],
+        Verdict.MOVE,
+        Verdict.MOVE,
+    ),
+    "one with a receipt of its own": (
+        ["proof", ("ACK", {"id": "T_q@@session-1@@1", "receipt": "r"})],
+        Verdict.UNKNOWN,
+        Verdict.UNKNOWN,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _ENDINGS)
+def test_what_is_done_when_a_session_ends(name: str) -> None:
+    steps, lost, closed = _ENDINGS[name]
+    standing = host()
+    deliver(standing, 1)
+    for step in steps:
+        if step == "proof":
+            standing.doubt.proven(standing.doubt.passed)
+        elif step == "answer":
+            standing.answered("r")
+        else:
+            command, headers = step
+            standing.sent(frame(command, **headers))
+    assert (standing.verdict(Ending.LOST), standing.verdict(Ending.CLOSED)) == (lost, closed)
+
+
+def test_every_end_has_a_verdict() -> None:
+    assert len(VERDICTS) == len(Ending) * 2 * 2
+
+
+def test_those_that_may_have_ended_it_are_named() -> None:
+    standing = host()
+    for number in range(7):
+        standing.sent(frame("SEND", destination=f"/queue/{number}"))
+    assert str(standing.doubt).endswith("SEND '/queue/6' (and 3 before)")
+    standing.doubt.proven(standing.doubt.passed - 1)
+    assert str(standing.doubt) == "SEND '/queue/6'"

@@ -1,0 +1,63 @@
+"""What was sent to RabbitMQ and is not known to have been taken. Pure.
+
+A session's frames are taken in their order, so the answer to one tells of those before it. What
+publishes is an exception: it goes on to a channel, whose refusal comes a moment later.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+#: Frames that are named when a session ends.
+_NAMED: Final = 5
+#: Characters of a name that a client has chosen.
+_LONGEST: Final = 120
+
+
+class Doubt:
+    """One session's. Frames are numbered from 1; only those that could end the session, or that
+    somebody could miss, are told."""
+
+    __slots__ = ("_last", "_last_message", "_names", "_proven", "passed")
+
+    def __init__(self) -> None:
+        #: The number of the last frame.
+        self.passed = 0
+        self._proven = self._last = self._last_message = 0
+        self._names: deque[tuple[int, str]] = deque(maxlen=_NAMED)
+
+    def sent(self, command: str, name: str | None, *, message: bool = False) -> int:
+        """A frame was passed on; its number. ``message``: it publishes, so that what became of it
+        matters to somebody else."""
+        self.passed = self._last = number = self.passed + 1
+        if message:
+            self._last_message = number
+        shown = f"{command} {name[:_LONGEST]!r}" if name else command
+        self._names.append((number, shown))
+        return number
+
+    def proven(self, number: int) -> None:
+        """RabbitMQ has taken all up to that frame."""
+        self._proven = max(self._proven, number)
+        while self._names and self._names[0][0] <= self._proven:
+            self._names.popleft()
+
+    def is_proven(self, number: int) -> bool:
+        return number <= self._proven
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a frame that may have ended the session."""
+        return self._last > self._proven
+
+    @property
+    def messages(self) -> bool:
+        """Whether there is a message of which nobody knows whether it was taken."""
+        return self._last_message > self._proven
+
+    def __str__(self) -> str:
+        """Those frames, for the client."""
+        more = self._last - self._proven - len(self._names)
+        names = ", ".join(name for _, name in self._names)
+        return f"{names} (and {more} before)" if more > 0 else names

@@ -75,6 +75,7 @@ from gateway.live.registry import Registry
 from gateway.live.relay import RelayLimits
 from gateway.live.removals import Removals
 from gateway.live.switchboard import Switchboard
+from gateway.live.virtual_host import VirtualHost
 from gateway.logins import Logins
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
@@ -480,6 +481,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         tokens=credentials,
         judge=Judge(permissions, topology, shared=config.fanout == "shared"),
         intake=intake,
+        virtual_host=VirtualHost(broker.vhost, services.origins),
         ways=Ways(
             dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
             queues=rooms,

@@ -20,6 +20,9 @@ class Origins:
     def replace(self, allowed: Iterable[str]) -> None:
         """Let this list count from now on."""
         self._allowed = frozenset(map(canonical, allowed))
+        authorities = (origin.partition("://")[2] for origin in self._allowed)
+        #: Under which the pages are served, with and without a port.
+        self.hosts = frozenset(name for each in authorities for name in names(each))
 
     def check(self, origin: str | None) -> None:
         """Raises :class:`OriginRefused`. None, no ``Origin`` header, is no browser and passes."""
@@ -28,3 +31,12 @@ class Origins:
                 f"pages of the origin {origin[:_SHOWN]!r} are not allowed here;"
                 " the gateway's configuration lists those that are under server.origins"
             )
+
+
+def names(authority: str) -> frozenset[str]:
+    """A host as people write it: with its port, without, and an IPv6 address without brackets."""
+    whole = authority.lower()
+    host, colon, port = whole.rpartition(":")
+    if not colon or not port.isdigit():
+        host = whole
+    return frozenset({whole, host, host.strip("[]")})

@@ -71,6 +71,7 @@ class StompHandler(BaseHandler):
                 self._live,
                 id=logs.connection.get(),
                 address=address,
+                host=self.request.host,
                 identity=identity,
             )
         except StreamClosedError:

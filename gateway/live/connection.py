@@ -53,6 +53,7 @@ from gateway.live.requests import (
 from gateway.live.session import Session
 from gateway.live.socket import PAUSE, ClientSocket, Pause
 from gateway.live.state import ConnectionState
+from gateway.live.virtual_host import VirtualHost
 from gateway.live.wire import Stalled, Wire
 from gateway.logs import connection as connection_in_logs
 from gateway.messages.intake import Intake
@@ -86,6 +87,7 @@ class Services:
     tokens: TokenVerifier
     judge: Judge
     intake: Intake
+    virtual_host: VirtualHost
     ways: Ways
     hub: Hub
     ticker: Ticker
@@ -104,7 +106,7 @@ class Services:
 
 class Connection:
     """``identity`` is known from the handshake, or comes with CONNECT. ``address`` and ``id`` are
-    for logs and the dashboard."""
+    for logs and the dashboard; ``host`` is the handshake's header."""
 
     def __init__(
         self,
@@ -113,10 +115,12 @@ class Connection:
         *,
         id: str,
         address: str,
+        host: str,
         identity: Identity | None,
     ) -> None:
         self.id = id
         self.address = address
+        self._host = host
         self.identity = identity
         self.since = services.clock()
         self.session = Session(services.topology, max_subscriptions=services.subscriptions)
@@ -372,6 +376,7 @@ class Connection:
                 return self._disconnect(request)
 
     async def _connect(self, request: Connect) -> None:
+        self._services.virtual_host.check(request.host, dialled=self._host)
         if self.identity is None:
             if not request.token:
                 raise NotAuthenticated(

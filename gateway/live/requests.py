@@ -17,12 +17,13 @@ from gateway.live.destinations import Destination, RoomTopic, TokenRenewal, pars
 @dataclass(frozen=True, slots=True)
 class Connect:
     """``heart_beat``: what the client sends and wants, milliseconds, 0 for none. ``user``: who it
-    believes to be, if it says so."""
+    believes to be, ``host``: which virtual host it wants, if it says so."""
 
     version: str
     heart_beat: tuple[int, int]
     token: str | None = field(repr=False)
     user: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _connect(frame: Frame) -> Connect:
     except MalformedFrame as error:
         raise BadFrame(str(error)) from error
     token = _bearer(frame) or frame.get("passcode")
-    return Connect(version, heart_beat, token, frame.get("interact-user"))
+    return Connect(version, heart_beat, token, frame.get("interact-user"), frame.get("host"))
 
 
 def _send(frame: Frame, topology: Topology) -> Send | Post | Renew:

@@ -79,7 +79,7 @@ class StompClient:
 
     def connect(self, token: str | None = None, **headers: str) -> Received:
         """CONNECT in STOMP 1.2; returns the answer, whatever it is."""
-        sent = {"accept-version": "1.2", "host": "any", **_dashed(headers)}
+        sent = {"accept-version": "1.2", "host": "/", **_dashed(headers)}
         if token is not None:
             sent["passcode"] = token
         self.send("CONNECT", sent)

@@ -12,11 +12,13 @@ from broker.stomp import serialise
 from broker.ticker import Ticker
 from broker.topology import Topology
 from broker.wsframes import Close, Data, Event, MessageReader, Opcode, build
+from gateway.auth.origins import Origins
 from gateway.domain.identity import Identity
 from gateway.errors import Draining, Unavailable
 from gateway.events import Events
 from gateway.live.connection import Connection, Services
 from gateway.live.registry import Registry
+from gateway.live.virtual_host import VirtualHost
 from tests.integration.live.test_dialler import WHO
 
 _UNUSED = cast("Any", None)
@@ -92,6 +94,7 @@ async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(proof
         services(tokens, registry),
         id="c",
         address="",
+        host="",
         identity=WHO if proof == "cookie" else None,
     )
     registry.serve(connection, address="", user=None)
@@ -113,6 +116,7 @@ def services(tokens: SlowTokens, registry: Registry) -> Services:
         tokens=tokens,
         judge=_UNUSED,
         intake=_UNUSED,
+        virtual_host=VirtualHost("/", Origins([])),
         ways=_UNUSED,
         hub=_UNUSED,
         ticker=Ticker(),
@@ -138,7 +142,7 @@ async def test_nothing_is_said_after_close_to_one_whose_token_was_still_looked_a
     loop = asyncio.get_running_loop()
     tokens, registry = SlowTokens(), Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
     connection = Connection(
-        IOStream(ours), services(tokens, registry), id="c", address="", identity=None
+        IOStream(ours), services(tokens, registry), id="c", address="", host="", identity=None
     )
     registry.serve(connection, address="", user=None)
     connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])

@@ -113,7 +113,7 @@ async def connected(
     given.frames_per_second, given.frames_burst = rate, burst
     loop = asyncio.get_running_loop()
     with pair() as (ours, theirs):
-        connection = Connection(IOStream(ours), given, id="c", address="", identity=WHO)
+        connection = Connection(IOStream(ours), given, id="c", address="", host="", identity=WHO)
         registry.serve(connection, address="", user=WHO.user)
         if introduced:
             await loop.sock_sendall(theirs, _CONNECT)

@@ -64,7 +64,7 @@ async def test_a_token_whose_key_cannot_be_judged_now_is_told_to_come_again() ->
     tokens.answer.set()
     registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
     connection = Connection(
-        IOStream(ours), services(tokens, registry), id="c", address="", identity=None
+        IOStream(ours), services(tokens, registry), id="c", address="", host="", identity=None
     )
     registry.serve(connection, address="", user=None)
     connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])

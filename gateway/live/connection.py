@@ -42,6 +42,7 @@ from gateway.live.requests import (
     Acknowledge,
     Connect,
     Disconnect,
+    Ping,
     Post,
     Renew,
     Request,
@@ -370,8 +371,8 @@ class Connection:
                 frame = judge.transact(self._who, request)
                 begins = self._path is None and frame.command == "BEGIN"
                 return self._send(frame) if begins else self._pass(frame)
-            case Renew():
-                return self._renew(request)
+            case Renew() | Ping():
+                return self._for_gateway(request)
             case Disconnect():
                 return self._disconnect(request)
 
@@ -485,6 +486,13 @@ class Connection:
             await self._send(request.frame)
         else:
             self._acknowledge(request.frame)
+
+    def _for_gateway(self, request: Renew | Ping) -> Work | None:
+        """What is sent to the gateway itself."""
+        if isinstance(request, Renew):
+            return self._renew(request)
+        self._acknowledge(request.frame)
+        return None
 
     async def _renew(self, request: Renew) -> None:
         identity = await self._services.tokens.verify(request.token)

@@ -10,6 +10,9 @@ from broker.topology import Stream, Topology
 #: SEND a fresh token here to extend the connection (design: STOMP over WebSocket, "Renew").
 RENEWAL: Final = "/gateway/token"
 
+#: SEND with a ``receipt`` here to hear whether the connection is alive: nothing else answers.
+PING: Final = "/gateway/ping"
+
 
 @dataclass(frozen=True, slots=True)
 class RoomTopic:
@@ -31,11 +34,16 @@ class TokenRenewal:
 
 
 @dataclass(frozen=True, slots=True)
+class SignOfLife:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Any other destination of the broker: closed unless an access rule opens it."""
 
 
-Destination = RoomTopic | RoomQueue | TokenRenewal | Elsewhere
+Destination = RoomTopic | RoomQueue | TokenRenewal | SignOfLife | Elsewhere
 
 
 def parse(destination: str, topology: Topology) -> Destination:
@@ -46,6 +54,8 @@ def parse(destination: str, topology: Topology) -> Destination:
     """
     if destination == RENEWAL:
         return TokenRenewal()
+    if destination == PING:
+        return SignOfLife()
     kind, _, name = destination.rpartition("/")
     match kind:
         case "/topic" if stream := topology.stream(name):

@@ -11,7 +11,7 @@ from broker.stomp import Frame, MalformedFrame, negotiate_version, parse_heart_b
 from broker.topology import Stream, Topology
 from gateway.domain.message import Importance
 from gateway.errors import BadFrame, Invalid
-from gateway.live.destinations import Destination, RoomTopic, TokenRenewal, parse
+from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenRenewal, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,14 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """The client asks for a sign of life: after a device has slept, no browser tells whether its
+    socket is dead."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledge:
     frame: Frame
 
@@ -83,7 +91,16 @@ class Disconnect:
 
 
 Request = (
-    Connect | Subscribe | Unsubscribe | Send | Post | Renew | Acknowledge | Transact | Disconnect
+    Connect
+    | Subscribe
+    | Unsubscribe
+    | Send
+    | Post
+    | Renew
+    | Ping
+    | Acknowledge
+    | Transact
+    | Disconnect
 )
 
 
@@ -122,12 +139,14 @@ def _connect(frame: Frame) -> Connect:
     return Connect(version, heart_beat, token, frame.get("interact-user"), frame.get("host"))
 
 
-def _send(frame: Frame, topology: Topology) -> Send | Post | Renew:
+def _send(frame: Frame, topology: Topology) -> Send | Post | Renew | Ping:
     match parse(_required(frame, "destination"), topology):
         case RoomTopic(stream):
             return _post(frame, stream)
         case TokenRenewal():
             return Renew(_text(frame).strip(), frame)
+        case SignOfLife():
+            return Ping(frame)
     return Send(frame)
 
 

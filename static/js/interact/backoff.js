@@ -7,6 +7,8 @@
 const FIRST_WINDOW = 2_000;
 const LARGEST_WINDOW = 30_000;
 const SHORTEST = 250;
+/** More than this no server asks for in earnest, and no timer can wait for ever (milliseconds). */
+const LONGEST = 24 * 3_600_000;
 
 /**
  * @param {number} attempt how many tries have failed since the last success, from 0
@@ -16,5 +18,5 @@ const SHORTEST = 250;
  */
 export function delay(attempt, random, retryAfter) {
   const window = Math.min(LARGEST_WINDOW, FIRST_WINDOW * 2 ** attempt);
-  return (retryAfter ?? SHORTEST) + random() * window;
+  return Math.min(retryAfter ?? SHORTEST, LONGEST) + random() * window;
 }

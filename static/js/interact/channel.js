@@ -1,4 +1,5 @@
 import { readMessage } from "./message.js";
+import { Place } from "./place.js";
 
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./line.js").Subscription} Subscription */
@@ -35,25 +36,26 @@ export class Channel {
     this.live = live;
     this.destination = destination;
     this.run = run;
+    this.place = new Place(live, this);
     this.id = destination.replace(/^.*\//, "");
   }
 
   /** Whether everything that is said arrives. */
   get isOpen() {
-    return this.#isOpened && this.live.isOpen;
+    return this.#isOpened && !this.place.isMissed && this.live.isOpen;
   }
 
   /** @param {Listener} listener @returns {boolean} whether it is the first one, from whose position it begins */
   join(listener) {
     this.#listeners.add(listener);
     if (this.#listeners.size > 1) return false;
-    this.live.add(this);
+    this.place.take();
     return true;
   }
 
   /** @param {Listener} listener */
   leave(listener) {
-    if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.live.remove(this);
+    if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.place.leave();
   }
 
   /** Whether somebody here has not heard a seq. @param {number} seq */
@@ -62,6 +64,7 @@ export class Channel {
   }
 
   async catchUp() {
+    if (this.place.isMissed) return;
     await Promise.all([...this.#listeners].map((listener) => listener.catchUp()));
   }
 
@@ -75,8 +78,11 @@ export class Channel {
 
   /** @param {{body: string}} frame */
   received({ body }) {
-    const message = readMessage(body);
-    if (message) for (const listener of [...this.#listeners]) listener.receive(message);
+    for (const listener of [...this.#listeners]) {
+      // A copy for each: what one does to it is no other's business.
+      const message = readMessage(body);
+      if (message) listener.receive(message);
+    }
   }
 
   opened() {

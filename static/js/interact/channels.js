@@ -1,6 +1,9 @@
 import { Channel } from "./channel.js";
+import { Place } from "./place.js";
 import { Problem } from "./problem.js";
 
+/** @typedef {import("./access.js").Access} Access */
+/** @typedef {import("./line.js").Subscription} Subscription */
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./types.js").Audience} Audience */
 /** @typedef {import("./types.js").RoomInfo} RoomInfo */
@@ -9,28 +12,39 @@ import { Problem } from "./problem.js";
 export class Channels {
   /** @type {Map<Audience, Channel>} */
   #channels = new Map();
-  /** @type {Promise<RoomInfo> | null} */
-  #described = null;
+  /** @type {Map<Audience | "queue", Place>} */
+  #places = new Map();
+  /** Whether what the room told of itself may no longer be true. */
+  #isDoubtful = true;
 
   /**
    * @param {object} parts
    * @param {Live} parts.live
-   * @param {() => Promise<RoomInfo>} parts.describe
+   * @param {Access} parts.access
    * @param {(task: Promise<void>) => void} parts.run takes care of what nobody awaits
    */
-  constructor({ live, describe, run }) {
+  constructor({ live, access, run }) {
     this.live = live;
-    this.describe = describe;
+    this.access = access;
     this.run = run;
   }
 
   /** @param {Audience} audience @returns {Promise<Channel>} */
   async channel(audience) {
-    const { live, run } = this;
     const destination = await this.destination(audience);
-    const channel = this.#channels.get(audience) ?? new Channel({ live, destination, run });
+    const found = this.#channels.get(audience);
+    if (found) return found;
+    const channel = new Channel({ live: this.live, destination, run: this.run });
     this.#channels.set(audience, channel);
+    this.#places.set(audience, channel.place);
     return channel;
+  }
+
+  /** A place for the private queue. @param {Subscription} queue @returns {Place} */
+  placeOf(queue) {
+    const place = new Place(this.live, queue);
+    this.#places.set("queue", place);
+    return place;
   }
 
   /**
@@ -40,16 +54,27 @@ export class Channels {
    * @returns {Promise<string>} rejects with a {@link Problem}
    */
   async destination(what) {
-    this.#described ??= this.describe();
-    try {
-      const destination = (await this.#described).destinations[what];
-      if (destination) return destination;
-      throw new Problem(403, "access_refused", `${what}: this is for the room's hosts`);
-    } catch (error) {
-      // The next time my role may be another one.
-      this.#described = null;
-      throw error;
+    // The next time my role may be another one.
+    const isKnown = this.access.state.name === "in" && !this.#isDoubtful;
+    const room = (isKnown && this.access.room) || (await this.access.ask());
+    this.#isDoubtful = false;
+    if ((room.closed_at ?? null) !== null) {
+      throw new Problem(410, "room_closed", "the room is closed; its history can still be read");
     }
+    const destination = room.destinations[what];
+    if (destination) return destination;
+    this.#isDoubtful = true;
+    throw new Problem(403, "access_refused", `${what}: this is for the room's hosts`);
+  }
+
+  /** Only these may be heard now. @param {Partial<RoomInfo["destinations"]>} destinations */
+  allow(destinations) {
+    for (const [what, place] of this.#places) place.allow(destinations[what] !== undefined);
+  }
+
+  /** Whether somebody wants to hear what is not allowed. */
+  get isMissed() {
+    return [...this.#places.values()].some(({ isMissed }) => isMissed);
   }
 
   /** Whether somebody listens who has not heard a seq. @param {Audience} audience @param {number} seq */

@@ -4,7 +4,7 @@
  * - `again`: dial again, spread
  * - `resume`: dial again at once
  * - `renew`: a new token or session is needed first
- * - `stop`: dialling again would be refused again
+ * - `stop`: dialling again with the same subscriptions would be refused again
  * @typedef {"again" | "resume" | "renew" | "stop"} Remedy
  */
 
@@ -23,4 +23,12 @@ const REMEDIES = /** @type {Record<number, Remedy>} */ ({
  */
 export function remedy(code) {
   return REMEDIES[code] ?? "again";
+}
+
+/** Reasons of 4003 that are about the user or the page, whatever it subscribes to. */
+const FINAL = new Set(["kicked", "origin_refused"]);
+
+/** @param {string} reason of the ERROR frame before 4003 */
+export function isFinal(reason) {
+  return FINAL.has(reason);
 }

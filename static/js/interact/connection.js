@@ -1,12 +1,15 @@
-import { CookieCredentials, TokenCredentials } from "./credentials.js";
+import { GatewayClock } from "./clock.js";
+import { CookieCredentials, sessionOf, TokenCredentials } from "./credentials.js";
 import { Http } from "./http.js";
 import { Live } from "./live.js";
 import { napping } from "./nap.js";
-import { Problem } from "./problem.js";
+import { Problem, USER_CHANGED, UserChanged } from "./problem.js";
 import { renewInTime } from "./renewal.js";
+import { expected } from "./request.js";
 import { untilDone } from "./retry.js";
 import { Room } from "./room.js";
 import { Tab } from "./tab.js";
+import { Wake } from "./wake.js";
 
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
 /** @typedef {import("./credentials.js").TokenSource} TokenSource */
@@ -22,6 +25,15 @@ import { Tab } from "./tab.js";
  *   is traded for the cookie
  */
 
+/** Milliseconds between two looks at the history, however often the device wakes. */
+const CATCH_UP_PAUSE = 10_000;
+
+/** @type {State} */
+const START = {
+  ...{ name: "connecting", code: null, reason: "", detail: "", retryAt: null },
+  ...{ user: null, other: null },
+};
+
 /**
  * A page's connection to the gateway, made again whenever it is lost.
  *
@@ -29,12 +41,19 @@ import { Tab } from "./tab.js";
  */
 export class Connection extends EventTarget {
   /** @type {State} */
-  #state = { name: "connecting", code: null, reason: "", detail: "", retryAt: null };
+  #state = Object.freeze(START);
   /** @type {Map<number, Room>} */
   #rooms = new Map();
   #closing = new AbortController();
   /** Who the user is, once that is known. @type {Promise<string>} */
   #user;
+  /** When it was last asked whether something was missed. */
+  #caughtUp = -Infinity;
+  /** Tells the browser's other pages who has logged in here; null: somebody has logged out. */
+  #announce;
+  #options;
+  #line;
+  #credentials;
   #tab;
   #http;
   #live;
@@ -42,36 +61,49 @@ export class Connection extends EventTarget {
   #patience;
 
   /** @param {Options} options @param {Surroundings} surroundings */
-  constructor({ url = location.origin, token, cookie }, surroundings) {
+  constructor(options, surroundings) {
     super();
+    const { url = location.origin, token, cookie } = options;
     if (!token && !cookie) throw new TypeError("connect() needs a token, or cookie: true");
     const base = new URL(url, globalThis.location?.href).href.replace(/\/$/, "");
     const { signal } = this.#closing;
-    const { wait, random, now } = surroundings;
-    const patience = { wait, nap: napping(surroundings), random, signal };
-    const line = { fetch: surroundings.fetch, base, cookies: Boolean(cookie) };
-    const credentials = cookie
-      ? new CookieCredentials(line, cookie, token ?? null)
-      : new TokenCredentials(token ?? "");
+    const { wait, random, now, elapsed } = surroundings;
+    const wake = new Wake(surroundings, signal);
+    const patience = { wait, nap: napping({ wait, onWake: wake.on }), random, signal };
+    const clock = new GatewayClock({ elapsed, now });
+    const line = { fetch: surroundings.fetch, base, cookies: Boolean(cookie), clock };
+    this.#options = { ...options };
     this.#surroundings = surroundings;
     this.#patience = patience;
-    this.#http = new Http(line, credentials);
+    this.#line = line;
+    const told = (/** @type {string} */ user) => this.#announce({ user });
+    this.#credentials = cookie
+      ? new CookieCredentials(line, cookie, token ?? null, told)
+      : new TokenCredentials(line, token ?? "");
+    const credentials = this.#credentials;
+    // Only pages that share a cookie are anybody's business.
+    this.#announce = cookie
+      ? surroundings.broadcast(`interact:${base}`, (data) => this.#heardOf(data), signal)
+      : () => {};
+    this.#http = new Http(line, credentials, (problem) => this.#userChanged(problem));
     this.#live = new Live({
       client: surroundings.client,
       url: `${base.replace(/^http/, "ws")}/ws`,
       credentials,
       changed: (state) => this.#changed(state),
       notKept: () => Promise.all([...this.#rooms.values()].map((room) => room.catchUp())),
-      now,
-      patience,
+      excluded: () => Promise.all([...this.#rooms.values()].map((room) => room.doubt())),
+      ...{ now, elapsed, patience },
     });
     this.#tab = new Tab(surroundings.locks);
     this.#user = this.#identify();
     this.#run(this.#user);
     this.#run(this.#live.run());
     const renewed = (/** @type {string} */ fresh) => this.#live.renew(fresh);
-    this.#run(renewInTime({ credentials, renewed, now, patience }));
-    surroundings.onWake(() => this.#woken(), signal);
+    // The gateway has told its time by then.
+    this.#run(this.#user.then(() => renewInTime({ credentials, renewed, elapsed, patience })));
+    wake.on(() => this.#woken(), signal);
+    surroundings.onPulse(() => this.#live.pulse(), signal);
   }
 
   get state() {
@@ -94,8 +126,10 @@ export class Connection extends EventTarget {
   }
 
   /** Who I am, and until when. @returns {Promise<Session>} */
-  session() {
-    return this.#http.call("GET", "/api/session");
+  async session() {
+    const session = await this.#http.call("GET", "/api/session");
+    this.#credentials.identify(expected(session, typeof session?.user === "string"));
+    return session;
   }
 
   /**
@@ -103,45 +137,107 @@ export class Connection extends EventTarget {
    *
    * @param {string} method
    * @param {string} path begins with `/api/`
-   * @param {object} [body]
+   * @param {unknown} [body] JSON, written down now
    * @returns {Promise<any>} the JSON of the answer; rejects with a {@link Problem}
    */
-  call(method, path, body) {
-    return this.#http.call(method, path, body);
+  async call(method, path, body) {
+    if (this.#state.name === "user_changed") this.#closing.signal.throwIfAborted();
+    const answer = await this.#http.call(method, path, body);
+    if (method === "DELETE" && path === "/api/session") this.#announce({ user: null });
+    return answer;
   }
 
   /** End everything. What is not sent yet is sent by the next page of this user. */
   close() {
     if (this.#closing.signal.aborted) return;
-    this.#changed({ name: "closed", code: null, reason: "", detail: "", retryAt: null });
+    this.#changed({ ...START, name: "closed" });
     this.#closing.abort(new Problem(0, "closed", "the connection was closed by the page"));
   }
 
-  async #identify() {
-    await this.#tab.live(this.#closing.signal);
-    const { user } = await untilDone(() => this.session(), this.#patience);
-    return user;
+  /**
+   * Begin anew, as whoever is logged in now: after `user_changed`, where the page is not loaded again. This
+   * connection and its rooms are over; what its user has not sent is sent when that one comes again.
+   *
+   * @returns {Connection}
+   */
+  continueAs() {
+    this.close();
+    return new Connection(this.#options, this.#surroundings);
   }
 
-  /** @param {State} state */
+  async #identify() {
+    const credentials = this.#credentials;
+    await this.#tab.live(this.#closing.signal);
+    await untilDone(async () => credentials.user ?? (await this.session()), this.#patience);
+    return credentials.user ?? "";
+  }
+
+  /** @param {Omit<State, "user" | "other">} state */
   #changed(state) {
     if (this.#closing.signal.aborted) return;
-    this.#state = Object.freeze(state);
-    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+    if (state.name === "refused" && state.reason === USER_CHANGED) {
+      this.#userChanged(new UserChanged());
+      return;
+    }
+    this.#become({ ...START, ...state });
     if (state.name === "connected") {
       for (const room of this.#rooms.values()) this.#run(room.resume());
     }
   }
 
+  /** @param {State} state */
+  #become(state) {
+    this.#state = Object.freeze(state);
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+
+  /** Nothing may go out as somebody else. @param {Problem} problem */
+  #userChanged(problem) {
+    if (this.#closing.signal.aborted) return;
+    const { user } = this.#credentials;
+    const other = problem instanceof UserChanged ? problem.other : null;
+    const why = { code: 4001, reason: USER_CHANGED, detail: problem.detail };
+    this.#become({ ...START, name: USER_CHANGED, ...why, user, other });
+    this.#closing.abort(problem);
+    if (other === null) this.#run(this.#findOther());
+  }
+
+  /** Who is logged in now: for people, so it is asked once. */
+  async #findOther() {
+    const { user } = await sessionOf(this.#line, "GET");
+    if (user !== this.#state.user) this.#become({ ...this.#state, other: user });
+  }
+
+  /** Another page of this browser says who has logged in, or that nobody is. @param {any} data */
+  #heardOf(data) {
+    if (data?.user === this.#credentials.user || this.#credentials.user === null) return;
+    this.#run(this.#checkSession());
+  }
+
+  async #checkSession() {
+    const credentials = this.#credentials;
+    try {
+      await untilDone(() => credentials.check(), this.#patience);
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 401)) throw error;
+      if (error.code === USER_CHANGED) this.#userChanged(error);
+      else this.#live.endSession({ reason: "logged_out", detail: error.detail });
+    }
+  }
+
   #woken() {
-    this.#live.verify();
-    if (!this.#live.isOpen) return;
+    this.#live.wake();
+    this.#http.hurry();
+    const now = this.#surroundings.elapsed();
+    if (!this.#live.isOpen || now - this.#caughtUp < CATCH_UP_PAUSE) return;
+    this.#caughtUp = now;
     for (const room of this.#rooms.values()) this.#run(room.catchUp());
   }
 
   /** What fails for good is told by the state, or by the room. @param {Promise<unknown>} task */
   #run(task) {
     task.catch((error) => {
+      if (error instanceof Problem && error.code === USER_CHANGED) this.#userChanged(error);
       if (!(error instanceof Problem)) this.#surroundings.report(error);
     });
   }

@@ -1,8 +1,9 @@
-import { expiry } from "./jwt.js";
-import { Problem } from "./problem.js";
-import { request } from "./request.js";
+import { Term } from "./clock.js";
+import { lifetime } from "./jwt.js";
+import { Problem, UserChanged } from "./problem.js";
+import { expected, request } from "./request.js";
 
-/** @typedef {import("./request.js").Line} Line */
+/** @typedef {import("./request.js").TimedLine} Line */
 /** @typedef {import("./types.js").Session} Session */
 
 /** @typedef {string | (() => string | Promise<string>)} TokenSource */
@@ -10,28 +11,36 @@ import { request } from "./request.js";
 /**
  * Says who the page's user is. All rejections are {@link Problem}s.
  * @typedef {object} Credentials
- * @property {() => Promise<string | null>} token for a call or a CONNECT; null where a cookie says it
+ * @property {() => Promise<string | null>} token for a call or a CONNECT; null where a cookie says it.
+ *   Rejects with status 401 where there is no session
  * @property {() => Promise<string | null>} renew gets new ones, once for all who ask at a time, and
  *   resolves with the new token, if there is one
- * @property {() => Promise<void>} check rejects with status 401 if they are known to have ended
- * @property {number | null} endsAt milliseconds since 1970; null if unknown
+ * @property {() => Promise<void>} check rejects with status 401 if they are known to have ended, or to be
+ *   somebody else's
+ * @property {(session: Session) => void} identify takes what the gateway has said; throws
+ *   {@link UserChanged}
+ * @property {string | null} user who this page is, from the first time the gateway has said it on
+ * @property {Term | null} term when they end; null if unknown
+ * @property {number} renewals how many there were
  * @property {boolean} renewsItself whether {@link renew} bothers nobody
  */
 
 /** A JWT that goes with every call. @implements {Credentials} */
 export class TokenCredentials {
   /** @type {string | null} */
+  user = null;
+  /** @type {Term | null} */
+  term = null;
+  renewals = 0;
+  /** @type {string | null} */
   #token = null;
   /** @type {Promise<string> | null} */
   #renewing = null;
 
-  /** @param {TokenSource} source */
-  constructor(source) {
+  /** @param {Pick<Line, "clock">} line @param {TokenSource} source */
+  constructor({ clock }, source) {
+    this.clock = clock;
     this.source = source;
-  }
-
-  get endsAt() {
-    return this.#token === null ? null : expiry(this.#token);
   }
 
   get renewsItself() {
@@ -49,11 +58,26 @@ export class TokenCredentials {
 
   async check() {}
 
+  /** @param {Session} session */
+  identify({ user }) {
+    this.user ??= user;
+    if (user !== this.user) throw new UserChanged(user);
+  }
+
   async #get() {
-    if (typeof this.source === "function") this.#token = await asked(this.source);
-    else if (this.#token === null) this.#token = this.source;
-    else throw new Problem(401, "token_expired", "the token has ended, and there is no other one");
-    return this.#token;
+    let token = this.source;
+    if (typeof token === "function") token = await asked(token);
+    else if (this.#token !== null) {
+      throw new Problem(401, "token_expired", "the token has ended, and there is no other one");
+    }
+    if (typeof token !== "string") {
+      throw new Problem(0, "no_credentials", "the page's function for a token gave no text");
+    }
+    this.#token = token;
+    this.renewals += 1;
+    const told = lifetime(token);
+    this.term = told && new Term(told.endsAt, told.lasts, this.clock);
+    return token;
   }
 }
 
@@ -63,23 +87,27 @@ export class TokenCredentials {
  * @implements {Credentials}
  */
 export class CookieCredentials {
-  /** @type {number | null} */
-  endsAt = null;
   /** Whose session it was first. @type {string | null} */
-  #user = null;
-  #traded = false;
+  user = null;
+  /** @type {Term | null} */
+  term = null;
+  renewals = 0;
   /** @type {Promise<string | null> | null} */
   #renewing = null;
+  /** @type {Promise<void> | null} */
+  #checking = null;
 
   /**
    * @param {Line} line
    * @param {true | (() => Promise<unknown>)} cookie
    * @param {TokenSource | null} source
+   * @param {(user: string) => void} told is told whose session it is now
    */
-  constructor(line, cookie, source) {
+  constructor(line, cookie, source, told = () => {}) {
     this.line = line;
     this.cookie = cookie;
-    this.tokens = source === null ? null : new TokenCredentials(source);
+    this.tokens = source === null ? null : new TokenCredentials(line, source);
+    this.told = told;
   }
 
   get renewsItself() {
@@ -87,7 +115,8 @@ export class CookieCredentials {
   }
 
   async token() {
-    if (this.tokens && !this.#traded) await this.renew();
+    // From here on everything goes out as this user's, or not at all.
+    if (this.user === null) await (this.tokens ? this.renew() : this.check());
     return null;
   }
 
@@ -96,31 +125,50 @@ export class CookieCredentials {
     return this.#renewing;
   }
 
-  async check() {
-    this.#note(await request(this.line, "GET", "/api/session", {}));
-  }
-
-  async #get() {
-    if (this.tokens) {
-      const token = await this.tokens.renew();
-      this.#note(await request(this.line, "POST", "/api/session", { body: { token } }));
-      this.#traded = true;
-      return token;
-    }
-    if (typeof this.cookie === "function") await asked(this.cookie);
-    // Or another tab has logged in meanwhile.
-    await this.check();
-    return null;
+  check() {
+    this.#checking ??= this.#ask().finally(() => (this.#checking = null));
+    return this.#checking;
   }
 
   /** @param {Session} session */
-  #note({ user, expires_at }) {
-    this.#user ??= user;
-    if (user !== this.#user) {
-      throw new Problem(401, "user_changed", "somebody else is logged in now: load the page again");
-    }
-    this.endsAt = Date.parse(expires_at);
+  identify({ user, expires_at }) {
+    this.user ??= user;
+    this.told(user);
+    if (user !== this.user) throw new UserChanged(user);
+    const endsAt = Date.parse(expires_at);
+    this.term = Number.isNaN(endsAt) ? null : new Term(endsAt, null, this.line.clock);
   }
+
+  async #get() {
+    let token = null;
+    if (this.tokens) {
+      token = await this.tokens.renew();
+      this.identify(await sessionOf(this.line, "POST", { token }));
+    } else {
+      if (typeof this.cookie === "function") await asked(this.cookie);
+      // Or another tab has logged in meanwhile.
+      await this.#ask();
+    }
+    this.renewals += 1;
+    return token;
+  }
+
+  async #ask() {
+    this.identify(await sessionOf(this.line, "GET"));
+  }
+}
+
+/**
+ * Whose session the browser has: asked without saying whose it should be.
+ *
+ * @param {Line} line
+ * @param {"GET" | "POST"} method
+ * @param {object} [body]
+ * @returns {Promise<Session>}
+ */
+export async function sessionOf(line, method, body) {
+  const session = await request(line, method, "/api/session", { body });
+  return expected(session, typeof session?.user === "string");
 }
 
 /**

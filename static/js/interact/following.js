@@ -87,11 +87,13 @@ export class Following {
   }
 
   async #askInSilence() {
-    const { wait, random, signal } = this.parts.patience;
+    const { run, patience } = this.parts;
+    const { wait, random, signal } = patience;
     for (;;) {
       const { position } = this;
       await wait(SILENCE * (0.5 + random()), signal);
-      if (this.channel.isOpen && this.position === position) await this.catchUp();
+      // What it fails at is told, and asked again after the next silence.
+      if (this.channel.isOpen && this.position === position) run(this.catchUp());
     }
   }
 }

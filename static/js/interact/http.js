@@ -1,15 +1,27 @@
-import { Problem } from "./problem.js";
+import { toJson } from "./json.js";
+import { Problem, USER_CHANGED } from "./problem.js";
 import { request } from "./request.js";
 
 /** @typedef {import("./credentials.js").Credentials} Credentials */
-/** @typedef {import("./request.js").Line} Line */
+/** @typedef {import("./request.js").TimedLine} Line */
+
+/** Milliseconds: a call that is not answered by then, when the device wakes, never will be. */
+const SOON = 3_000;
 
 /** The gateway's HTTP contract, as the page's user. Every call rejects with a {@link Problem}. */
 export class Http {
-  /** @param {Line} line @param {Credentials} credentials */
-  constructor(line, credentials) {
+  /** Calls that may be made again, and since when they are on their way. @type {Map<AbortController, number>} */
+  #unanswered = new Map();
+
+  /**
+   * @param {Line} line
+   * @param {Credentials} credentials
+   * @param {(problem: Problem) => void} userChanged is told that somebody else is logged in now
+   */
+  constructor(line, credentials, userChanged = () => {}) {
     this.line = line;
     this.credentials = credentials;
+    this.userChanged = userChanged;
   }
 
   /**
@@ -17,18 +29,58 @@ export class Http {
    *
    * @param {string} method
    * @param {string} path
-   * @param {object} [body]
+   * @param {unknown} [body] is written down now
    * @returns {Promise<any>}
    */
   async call(method, path, body) {
-    const token = await this.credentials.token();
+    const text = body === undefined || body === null ? null : toJson(body);
+    return this.send(method, path, text, { repeats: method === "GET" });
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {string | null} text JSON
+   * @param {{repeats: boolean}} how `repeats`: whether it may reach the gateway twice
+   * @returns {Promise<any>}
+   */
+  async send(method, path, text, { repeats }) {
+    const giving = new AbortController();
+    if (repeats) this.#unanswered.set(giving, this.line.clock.elapsed());
     try {
-      return await request(this.line, method, path, { body, token });
+      return await this.#asUser(method, path, { text, signal: giving.signal });
+    } catch (error) {
+      if (error instanceof Problem && error.code === USER_CHANGED) this.userChanged(error);
+      throw error;
+    } finally {
+      this.#unanswered.delete(giving);
+    }
+  }
+
+  /** Give up what has waited for an answer since before the device slept: it is made again. */
+  hurry() {
+    const now = this.line.clock.elapsed();
+    for (const [giving, since] of this.#unanswered) if (now - since > SOON) giving.abort();
+  }
+
+  /** @param {string} method @param {string} path @param {{text: string | null, signal: AbortSignal}} what */
+  async #asUser(method, path, what) {
+    const { line, credentials } = this;
+    const { renewals } = credentials;
+    try {
+      return await this.#once(method, path, what);
     } catch (error) {
       if (!(error instanceof Problem && error.status === 401)) throw error;
+      if (error.code === USER_CHANGED) throw error;
       // Unless another call has renewed it meanwhile.
-      if (token === (await this.credentials.token())) await this.credentials.renew();
-      return request(this.line, method, path, { body, token: await this.credentials.token() });
+      if (credentials.renewals === renewals) await credentials.renew();
+      return this.#once(method, path, what);
     }
+  }
+
+  /** @param {string} method @param {string} path @param {{text: string | null, signal: AbortSignal}} what */
+  async #once(method, path, what) {
+    const token = await this.credentials.token();
+    return request(this.line, method, path, { ...what, token, user: this.credentials.user });
   }
 }

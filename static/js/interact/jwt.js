@@ -1,15 +1,17 @@
 /**
- * When a JWT ends (RFC 7519, `exp`), or null if the text does not tell. Its signature is the gateway's
- * to check. Pure.
+ * When a JWT ends and how long it lasts (RFC 7519, `exp` and `iat`), or null if the text does not tell.
+ * Its signature is the gateway's to check. Pure.
  *
  * @param {string} token
- * @returns {number | null} milliseconds since 1970
+ * @returns {{endsAt: number, lasts: number | null} | null} milliseconds since 1970, milliseconds
  */
-export function expiry(token) {
+export function lifetime(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    const { exp } = JSON.parse(atob(payload));
-    return Number.isFinite(exp) ? exp * 1000 : null;
+    const { exp, iat } = JSON.parse(atob(payload));
+    if (!Number.isFinite(exp)) return null;
+    const lasts = Number.isFinite(iat) && exp > iat ? (exp - iat) * 1000 : null;
+    return { endsAt: exp * 1000, lasts };
   } catch {
     return null;
   }

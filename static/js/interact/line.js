@@ -23,11 +23,21 @@
  * @property {string} reason
  * @property {string} detail
  * @property {number | null} retryAfter
+ * @property {boolean} [woken] it was dead when the device woke
  */
 
 /** Milliseconds to the server's next sign of life, and to CONNECTED. */
 const HEART_BEAT = 10_000;
 const CONNECT_PATIENCE = 15_000;
+/** Milliseconds without a sign of life after which the gateway is asked for one. */
+const SILENCE = 15_000;
+/** Milliseconds that its answer may take; longer while it is busy with our subscriptions. */
+const ANSWER = 2_000;
+const BUSY_ANSWER = 10_000;
+/** Milliseconds: a dial that has come to nothing by then, when the device wakes, is made anew. */
+const STALE_DIAL = 3_000;
+/** Where a SEND is answered by nothing but its RECEIPT. */
+const PING = "/gateway/ping";
 /** The WebSocket close code for a connection that ended without a Close frame. */
 const ABNORMAL = 1006;
 
@@ -36,46 +46,57 @@ export class Line {
   /** Subscriptions that wait for their RECEIPT. @type {Map<string, Subscription>} */
   #opening = new Map();
   #receipts = 0;
-  #heard = 0;
+  #heard;
+  /** Since when an answer is awaited. @type {number | null} */
+  #asked = null;
   #isOpen = false;
+  /** The device has woken, and nothing was heard since. */
+  #woken = false;
+  /** How it ends, if we end it. @type {End | null} */
+  #verdict = null;
   #client;
 
   /**
    * @param {object} parts
    * @param {(config: StompConfig) => Client} parts.client
    * @param {string} parts.url
-   * @param {string | null} parts.token null where a cookie says who we are
+   * @param {Record<string, string>} parts.headers of CONNECT
    * @param {(line: Line) => void} parts.opened frames can be sent
    * @param {() => void} parts.settled every subscription made so far has its RECEIPT
    * @param {(end: End) => void} parts.ended
-   * @param {() => number} parts.now milliseconds since 1970
+   * @param {() => number} parts.elapsed milliseconds since some moment
    */
-  constructor({ client, url, token, opened, settled, ended, now }) {
+  constructor({ client, url, headers, opened, settled, ended, elapsed }) {
     let why = { reason: "", detail: "", retryAfter: /** @type {number | null} */ (null) };
     this.settled = settled;
-    this.now = now;
+    this.elapsed = elapsed;
+    this.#heard = elapsed();
     this.#client = client({
       brokerURL: url,
-      connectHeaders: token === null ? {} : { passcode: token },
+      connectHeaders: headers,
       connectionTimeout: CONNECT_PATIENCE,
       // None from us: timers of background tabs sleep. The gateway pings, and browsers answer.
       heartbeatOutgoing: 0,
       heartbeatIncoming: HEART_BEAT,
+      // Silence is judged here, not by the clock on the wall: that one is set while we run.
+      heartbeatToleranceMultiplier: Infinity,
       discardWebsocketOnCommFailure: true,
       reconnectDelay: 0,
       onConnect: () => {
         this.#isOpen = true;
-        this.#heard = now();
+        this.#hear();
         opened(this);
       },
-      onHeartbeatReceived: () => (this.#heard = now()),
+      onHeartbeatReceived: () => this.#hear(),
       onStompError: (frame) => {
+        this.#hear();
         why = explained(frame);
         this.#opening.get(frame.headers["receipt-id"])?.refused(why.reason);
       },
       onWebSocketClose: ({ code, wasClean }) => {
         this.#isOpen = false;
-        ended({ code: wasClean ? code : ABNORMAL, ...why });
+        const woken = this.#woken && !wasClean;
+        ended(this.#verdict ?? { code: wasClean ? code : ABNORMAL, ...why, woken });
       },
     });
   }
@@ -102,16 +123,14 @@ export class Line {
   /** @param {Subscription} subscription */
   subscribe(subscription) {
     const { id, destination } = subscription;
-    const receipt = `${id}-${(this.#receipts += 1)}`;
-    this.#opening.set(receipt, subscription);
-    this.#client.watchForReceipt(receipt, () => {
-      this.#heard = this.now();
+    const receipt = this.#receipt(id, () => {
       this.#opening.delete(receipt);
       subscription.opened();
       if (this.isSettled) this.settled();
     });
+    this.#opening.set(receipt, subscription);
     const received = (/** @type {IMessage} */ message) => {
-      this.#heard = this.now();
+      this.#hear();
       subscription.received(message);
     };
     this.#client.subscribe(destination, received, { ...subscription.headers(), id, receipt });
@@ -127,11 +146,53 @@ export class Line {
     this.#client.publish({ destination, body });
   }
 
-  /** If nothing was heard for long, end it, whatever the browser thinks. @returns {boolean} whether it did */
-  endIfSilent() {
-    if (this.now() - this.#heard < 2 * HEART_BEAT) return false;
+  /** Time has passed. Ask after a long silence; end it if there is no answer. */
+  pulse() {
+    if (!this.#isOpen) return;
+    const now = this.elapsed();
+    if (this.#asked !== null) {
+      if (now - this.#asked >= (this.isSettled ? ANSWER : BUSY_ANSWER)) this.#drop();
+    } else if (now - this.#heard >= SILENCE) this.#ask();
+  }
+
+  /** The device has woken: the line may be dead and nobody has told. A sign of life must come soon. */
+  wake() {
+    this.#woken = true;
+    if (this.#isOpen) this.#ask();
+    else if (this.elapsed() - this.#heard >= STALE_DIAL) this.#drop();
+  }
+
+  /** End it for a reason of ours. @param {End} verdict */
+  end(verdict) {
+    this.#verdict = verdict;
+    this.#drop();
+  }
+
+  #ask() {
+    this.#asked = this.elapsed();
+    const receipt = this.#receipt("ping", () => {});
+    this.#client.publish({ destination: PING, headers: { receipt }, body: "" });
+  }
+
+  #hear() {
+    this.#heard = this.elapsed();
+    this.#asked = null;
+    this.#woken = false;
+  }
+
+  /** Whatever the browser thinks of it. */
+  #drop() {
     this.#client.forceDisconnect();
-    return true;
+  }
+
+  /** @param {string} name @param {() => void} received @returns {string} what to ask a RECEIPT by */
+  #receipt(name, received) {
+    const receipt = `${name}-${(this.#receipts += 1)}`;
+    this.#client.watchForReceipt(receipt, () => {
+      this.#hear();
+      received();
+    });
+    return receipt;
   }
 }
 

@@ -1,6 +1,7 @@
-import { remedy } from "./closing.js";
+import { isFinal, remedy } from "./closing.js";
+import { Latch } from "./latch.js";
 import { Line } from "./line.js";
-import { Problem } from "./problem.js";
+import { Problem, USER_CHANGED, UserChanged } from "./problem.js";
 import { pause, untilDone } from "./retry.js";
 
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
@@ -21,29 +22,35 @@ export class Live {
   #expected = 0;
   /** @type {Line | null} */
   #line = null;
-  /** When the line was told to be connected, in milliseconds since 1970. @type {number | null} */
+  /** When the line was told to be connected, as {@link elapsed} tells. @type {number | null} */
   #since = null;
   #failures = 0;
-  #hurried = false;
+  /** Opened when there is something to hear. @type {Latch} */
+  #added = new Latch();
 
   /**
    * @param {object} parts
    * @param {Surroundings["client"]} parts.client
    * @param {string} parts.url
    * @param {Credentials} parts.credentials
-   * @param {(state: State) => void} parts.changed
+   * @param {(state: Omit<State, "user" | "other">) => void} parts.changed
    * @param {() => Promise<unknown>} parts.notKept resolves when every subscription knows where what is
    *   kept begins
-   * @param {() => number} parts.now milliseconds since 1970
+   * @param {() => Promise<unknown>} parts.excluded resolves when every subscription that the gateway does
+   *   not allow any more was removed
+   * @param {() => number} parts.now milliseconds since 1970, for people
+   * @param {() => number} parts.elapsed milliseconds since some moment
    * @param {Patience} parts.patience its signal ends everything
    */
-  constructor({ client, url, credentials, changed, notKept, now, patience }) {
+  constructor({ client, url, credentials, changed, notKept, excluded, now, elapsed, patience }) {
     this.client = client;
     this.url = url;
     this.credentials = credentials;
     this.changed = changed;
     this.notKept = notKept;
+    this.excluded = excluded;
     this.now = now;
+    this.elapsed = elapsed;
     this.patience = patience;
   }
 
@@ -55,6 +62,7 @@ export class Live {
   /** @param {Subscription} subscription */
   add(subscription) {
     this.#subscriptions.add(subscription);
+    this.#added.open();
     if (this.isOpen) this.#line?.subscribe(subscription);
   }
 
@@ -79,9 +87,19 @@ export class Live {
     if (this.isOpen) this.#line?.send("/gateway/token", token);
   }
 
-  /** If nothing was heard for long, the line is dead: dial again at once. */
-  verify() {
-    if (this.isOpen && this.#line?.endIfSilent()) this.#hurried = true;
+  /** The device has woken: a line that is dead is found so within seconds, and dialled again at once. */
+  wake() {
+    this.#line?.wake();
+  }
+
+  /** About a second has passed. */
+  pulse() {
+    this.#line?.pulse();
+  }
+
+  /** The session has ended, as somebody else has found out. @param {{reason: string, detail: string}} why */
+  endSession(why) {
+    this.#line?.end({ code: 4001, ...why, retryAfter: null });
   }
 
   /**
@@ -94,9 +112,9 @@ export class Live {
     for (;;) {
       this.#tell("connecting");
       try {
-        const end = await this.#connection(await this.#token());
+        const end = await this.#connection(await this.#headers());
         signal.throwIfAborted();
-        if (this.#since !== null && this.now() - this.#since > STABLE) this.#failures = 0;
+        if (this.#since !== null && this.elapsed() - this.#since > STABLE) this.#failures = 0;
         if (!(await this.#recover(end))) return;
       } catch (error) {
         if (signal.aborted || !(error instanceof Problem)) throw error;
@@ -106,24 +124,29 @@ export class Live {
     }
   }
 
-  #token() {
-    return untilDone(
-      () => this.credentials.token(),
-      this.patience,
-      (problem) => this.#tell("unauthenticated", { reason: problem.code, detail: problem.detail }),
-    );
+  /** What goes with CONNECT. @returns {Promise<Record<string, string>>} */
+  async #headers() {
+    const { credentials, patience } = this;
+    const failed = (/** @type {Problem} */ { code, detail }) =>
+      this.#tell(code === "no_credentials" ? "unauthenticated" : "waiting", { reason: code, detail });
+    await this.#withSession(() => untilDone(() => credentials.token(), patience, failed));
+    const token = await untilDone(() => credentials.token(), patience, failed);
+    return {
+      ...(token === null ? {} : { passcode: token }),
+      ...(credentials.user ? { "interact-user": credentials.user } : {}),
+    };
   }
 
-  /** One connection, from the dial to its end. @param {string | null} token @returns {Promise<End>} */
-  async #connection(token) {
+  /** One connection, from the dial to its end. @param {Record<string, string>} headers @returns {Promise<End>} */
+  async #connection(headers) {
     const { signal } = this.patience;
     this.#since = null;
-    const { client, url, now } = this;
+    const { client, url, elapsed } = this;
     const leave = () => this.#line?.leave();
     try {
       return await new Promise((ended) => {
         this.#line = new Line({
-          ...{ client, url, token, now, ended },
+          ...{ client, url, headers, elapsed, ended },
           opened: (line) => {
             for (const subscription of this.#subscriptions) line.subscribe(subscription);
             this.#announce();
@@ -140,42 +163,59 @@ export class Live {
   }
 
   /** Do what the end asks for, then wait. @param {End} end @returns {Promise<boolean>} whether to go on */
-  async #recover({ code, reason, detail, retryAfter }) {
+  async #recover({ code, reason, detail, retryAfter, woken }) {
     const why = { code, reason, detail };
     const failures = this.#failures;
     this.#failures += 1;
     switch (remedy(code)) {
       case "stop":
-        if (reason !== "not_kept") {
+        if (reason === "not_kept") await this.notKept();
+        else {
           this.#tell("refused", why);
-          return false;
+          if (isFinal(reason)) return false;
+          await this.excluded();
+          await this.#somethingToHear();
         }
-        await this.notKept();
         break;
       case "renew":
+        if (reason === USER_CHANGED) throw new UserChanged();
         this.#tell("unauthenticated", why);
         await untilDone(() => this.credentials.renew(), this.patience);
         break;
       case "resume":
         break;
       case "again":
-        if (!this.#hurried) await this.#pause(failures, retryAfter, why);
-        this.#hurried = false;
+        if (!woken) await this.#pause(failures, retryAfter, why);
         // A browser does not tell that a handshake was answered with 401: asking does.
-        await untilDone(() => this.#check(), this.patience);
+        await this.#withSession(() => untilDone(() => this.credentials.check(), this.patience));
         return true;
     }
     if (failures > 0) await this.#pause(failures, retryAfter, why);
     return true;
   }
 
-  async #check() {
+  /** Wait until the gateway lets us hear something again, or the page asks for something else. */
+  async #somethingToHear() {
+    const { signal } = this.patience;
+    const stop = () => this.#added.fail(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    while (this.#subscriptions.size === 0) {
+      signal.throwIfAborted();
+      this.#added = new Latch();
+      await this.#added.opened;
+    }
+    signal.removeEventListener("abort", stop);
+  }
+
+  /** Run a task; if it finds that there is no session, get one. @param {() => Promise<unknown>} task */
+  async #withSession(task) {
     try {
-      await this.credentials.check();
+      await task();
     } catch (error) {
       if (!(error instanceof Problem && error.status === 401)) throw error;
+      if (error.code === USER_CHANGED) throw error;
       this.#tell("unauthenticated", { reason: error.code, detail: error.detail });
-      await this.credentials.renew();
+      await untilDone(() => this.credentials.renew(), this.patience);
     }
   }
 
@@ -189,7 +229,7 @@ export class Live {
   /** Tell that it is connected, once it is. */
   #announce() {
     if (!this.#line?.isSettled || this.#since !== null || this.#expected > 0) return;
-    this.#since = this.now();
+    this.#since = this.elapsed();
     this.#tell("connected");
   }
 

@@ -77,7 +77,7 @@ export class Presence {
     const { wait, random, signal } = this.patience;
     for (;;) {
       await wait(REFRESH * (0.5 + random()), signal);
-      if (this.channel.isOpen) await this.catchUp();
+      if (this.channel.isOpen) this.run(this.catchUp());
     }
   }
 }

@@ -2,7 +2,7 @@
 const PASSING = new Set([0, 408, 425, 429]);
 
 /**
- * Why a call failed: refused by the gateway (RFC 9457), or never answered (status 0).
+ * Why a call failed: refused by the gateway (RFC 9457) or by the library, or never answered (status 0).
  *
  * `code` is stable and for programs, `detail` is for people, in English.
  */
@@ -26,4 +26,26 @@ export class Problem extends Error {
   get passes() {
     return PASSING.has(this.status) || this.status >= 500;
   }
+}
+
+/** Somebody else is logged in now in this browser, whose name may not be known yet. */
+export class UserChanged extends Problem {
+  /** @param {string | null} other */
+  constructor(other = null) {
+    super(401, USER_CHANGED, "somebody else is logged in now: load the page again");
+    this.other = other;
+  }
+}
+
+/** The code of the gateway's problem, and of its ERROR frame. */
+export const USER_CHANGED = "user_changed";
+
+/**
+ * Whether the gateway does not let this user in, or the room is closed.
+ *
+ * @param {unknown} error
+ * @returns {error is Problem}
+ */
+export function isRefusal(error) {
+  return error instanceof Problem && [403, 404, 410].includes(error.status);
 }

@@ -6,20 +6,24 @@ import { untilDone } from "./retry.js";
 /** How long before the end: a part of the time that is left, but not longer than this (milliseconds). */
 const PART = 0.2;
 const LONGEST_MARGIN = 120_000;
-/** Milliseconds between two renewals at least, whatever the clocks say, and of one wait at most. */
+/** Milliseconds between two renewals at least, and of one wait at most. */
 const SHORTEST = 5_000;
 const LONGEST = 24 * 3_600_000;
+/** Milliseconds between two renewals at most, where none brings anything that lasts. */
+const CALMEST = 300_000;
 
 /**
  * When to renew what ends then; spread, because a class logs in together. Pure.
  *
  * @param {number} left milliseconds to the end
  * @param {() => number} random
+ * @param {number} inVain how many renewals in a row brought what had ended already
  * @returns {number} milliseconds
  */
-export function renewalDelay(left, random) {
+export function renewalDelay(left, random, inVain = 0) {
   const margin = Math.min(left * PART, LONGEST_MARGIN) * (0.5 + random() / 2);
-  return Math.min(Math.max(left - margin, SHORTEST), LONGEST);
+  const shortest = Math.min(SHORTEST * 2 ** inVain, CALMEST);
+  return Math.min(Math.max(left - margin, shortest), LONGEST);
 }
 
 /**
@@ -29,18 +33,24 @@ export function renewalDelay(left, random) {
  * @param {object} parts
  * @param {Credentials} parts.credentials
  * @param {(token: string) => void} parts.renewed
- * @param {() => number} parts.now
+ * @param {() => number} parts.elapsed milliseconds since some moment
  * @param {Patience} parts.patience
  */
-export async function renewInTime({ credentials, renewed, now, patience }) {
-  const { wait, random, signal } = patience;
+export async function renewInTime({ credentials, renewed, elapsed, patience }) {
+  const { nap, random, signal } = patience;
   if (!credentials.renewsItself) return;
   await untilDone(() => credentials.token(), patience);
-  for (let endsAt; (endsAt = credentials.endsAt) !== null;) {
-    const delay = renewalDelay(endsAt - now(), random);
-    await wait(delay, signal);
-    if (delay === LONGEST || credentials.endsAt !== endsAt) continue;
+  let inVain = 0;
+  for (let term; (term = credentials.term) !== null;) {
+    const due = elapsed() + renewalDelay(term.left, random, inVain);
+    // A timer may have stood still while the device slept, so each time it wakes it is looked again.
+    for (let rest; credentials.term === term && (rest = due - elapsed()) > 0;) {
+      await nap(Math.min(rest, LONGEST), signal);
+    }
+    if (credentials.term !== term) continue;
+    if (term.left > LONGEST_MARGIN + SHORTEST) continue;
     const token = await untilDone(() => credentials.renew(), patience);
+    inVain = (credentials.term?.left ?? 0) > SHORTEST ? 0 : inVain + 1;
     if (token !== null) renewed(token);
   }
 }

@@ -1,4 +1,7 @@
+import { toJson } from "./json.js";
 import { Problem } from "./problem.js";
+
+/** @typedef {import("./clock.js").GatewayClock} GatewayClock */
 
 /** Milliseconds after which a call counts as unanswered. */
 const PATIENCE = 15_000;
@@ -9,7 +12,10 @@ const PATIENCE = 15_000;
  * @property {typeof globalThis.fetch} fetch
  * @property {string} base the gateway's address, without a slash at the end
  * @property {boolean} cookies
+ * @property {GatewayClock} [clock] is told the gateway's time
  */
+
+/** @typedef {Line & {clock: GatewayClock}} TimedLine */
 
 /**
  * One call of the gateway's HTTP contract. Rejects with a {@link Problem}.
@@ -17,47 +23,88 @@ const PATIENCE = 15_000;
  * @param {Line} line
  * @param {string} method
  * @param {string} path
- * @param {{body?: object, token?: string | null}} what
+ * @param {object} what
+ * @param {unknown} [what.body] is sent as JSON
+ * @param {string | null} [what.text] or this, which is JSON already
+ * @param {string | null} [what.token]
+ * @param {string | null} [what.user] who this page is: the gateway refuses the call if it comes from
+ *   somebody else
+ * @param {AbortSignal} [what.signal] gives the call up as unanswered
  * @returns {Promise<any>} the JSON of the answer, undefined if it has none
  */
-export async function request({ fetch, base, cookies }, method, path, { body, token }) {
+export async function request(line, method, path, { body, text = null, token, user, signal }) {
+  const { fetch, base, cookies, clock } = line;
+  const content = body === undefined || body === null ? text : toJson(body);
   /** @type {Record<string, string>} */
   const headers = {};
-  if (body) headers["Content-Type"] = "application/json";
+  if (content !== null) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
+  if (user) headers["Interact-User"] = encodeURIComponent(user);
+  const limits = [AbortSignal.timeout(PATIENCE), ...(signal ? [signal] : [])];
   /** @type {Response} */
   let response;
-  let text;
+  let answer;
   try {
     response = await fetch(base + path, {
       method,
       headers,
-      body: body ? JSON.stringify(body) : null,
+      body: content,
       credentials: cookies ? "include" : "omit",
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: whicheverIsFirst(limits),
     });
-    text = await response.text();
+    answer = await response.text();
   } catch (error) {
     throw new Problem(0, "unreachable", `${error}`);
   }
-  if (!response.ok) throw refusal(response, text);
+  if (!response.ok) throw refusal(response, answer);
   if (response.status === 204) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A network that wants a login first answers for everybody.
-    throw new Problem(0, "unreachable", "something else than the gateway has answered");
-  }
+  const value = jsonIn(answer);
+  expected(value, value !== undefined);
+  clock?.note(response.headers.get("Date"));
+  return value;
+}
+
+/**
+ * An answer that is what the gateway answers: a network that wants a login first answers for everybody.
+ *
+ * @template T
+ * @param {T} answer
+ * @param {boolean} isRight
+ * @returns {T}
+ */
+export function expected(answer, isRight) {
+  if (isRight) return answer;
+  throw new Problem(0, "unreachable", "something else than the gateway has answered");
 }
 
 /** @param {Response} response @param {string} text */
 function refusal({ status, statusText, headers }, text) {
   const seconds = Number(headers.get("Retry-After") ?? Number.NaN);
-  const retryAfter = Number.isFinite(seconds) ? seconds * 1000 : null;
-  if (!headers.get("Content-Type")?.startsWith("application/problem+json")) {
+  const retryAfter = Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : null;
+  const told = jsonIn(text);
+  const isOurs = headers.get("Content-Type")?.startsWith("application/problem+json");
+  if (!isOurs || typeof told?.code !== "string") {
     // Not from the gateway: a proxy before it answers for it.
     return new Problem(status, "unavailable", statusText, retryAfter);
   }
-  const { code, detail } = JSON.parse(text);
-  return new Problem(status, code, detail, retryAfter);
+  return new Problem(status, told.code, `${told.detail}`, retryAfter);
+}
+
+/** @param {string} text @returns {any} undefined if it is no JSON */
+function jsonIn(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** As `AbortSignal.any`, which is too new for the phones that we know. @param {AbortSignal[]} signals */
+function whicheverIsFirst(signals) {
+  const first = new AbortController();
+  for (const one of signals) {
+    if (one.aborted) first.abort(one.reason);
+    one.addEventListener("abort", () => first.abort(one.reason), { once: true });
+  }
+  return first.signal;
 }

@@ -1,21 +1,26 @@
+import { Access } from "./access.js";
 import { Channels } from "./channels.js";
 import { childOf } from "./child.js";
 import { Following } from "./following.js";
+import { toJson } from "./json.js";
 import { Latch } from "./latch.js";
+import { messageText, refuseWrongHead } from "./letter.js";
 import { LetterStore } from "./letter-store.js";
 import { Outbox } from "./outbox.js";
 import { isPresence, Presence } from "./presence.js";
-import { Problem } from "./problem.js";
+import { isRefusal, Problem } from "./problem.js";
 import { Queue } from "./queue.js";
-import { untilDone } from "./retry.js";
+import { expected } from "./request.js";
 import { Subscription } from "./subscription.js";
 
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
 /** @typedef {import("./http.js").Http} Http */
+/** @typedef {import("./letter.js").Spoken} Spoken */
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./retry.js").Patience} Patience */
 /** @typedef {import("./roster.js").Change} Change */
 /** @typedef {import("./tab.js").Tab} Tab */
+/** @typedef {import("./types.js").Access} AccessState */
 /** @typedef {import("./types.js").Audience} Audience */
 /** @typedef {import("./types.js").Importance} Importance */
 /** @typedef {import("./types.js").Letter} Letter */
@@ -28,16 +33,23 @@ import { Subscription } from "./subscription.js";
 /**
  * One room, as the connection's user.
  *
- * Events: `waiting` (`detail` is {@link Room.waiting}), `gap` (messages that are no longer kept were
- * missed: `detail` is `{audience, after, from}`), `problem` (a subscription was refused: `detail` is the
- * {@link Problem}).
+ * Events: `waiting` (`detail` is {@link Room.waiting}), `refused` (what was said will not be sent: `detail`
+ * is the {@link Letter}), `access` (`detail` is {@link Room.access}), `gap` (messages that are no longer
+ * kept were missed: `detail` is `{audience, after, from}`), `problem` (a subscription was refused: `detail`
+ * is the {@link Problem}), `unreadable` (the browser's storage held something that is no letter, which was
+ * set aside: `detail` is `{key, text}`).
  */
 export class Room extends EventTarget {
   #hasQueue = false;
+  /** Those who want to know when they are let in. */
+  #watchers = 0;
   #http;
   #live;
   #surroundings;
   #patience;
+  /** @type {Access} */
+  #access;
+  /** @type {Channels} */
   #channels;
   #outbox;
 
@@ -56,14 +68,21 @@ export class Room extends EventTarget {
     this.#live = live;
     this.#surroundings = surroundings;
     this.#patience = patience;
-    this.#channels = new Channels({
-      live,
-      describe: () => untilDone(() => this.info(), patience),
-      run: (task) => this.#run(task, patience.signal),
+    const run = (/** @type {Promise<any>} */ task) => this.#run(task, patience.signal);
+    this.#access = new Access({
+      info: () => this.info(),
+      allow: (destinations) => this.#channels.allow(destinations),
+      changed: (state) => this.#tell("access", state),
+      isMissed: () =>
+        this.#channels.isMissed || (this.#watchers > 0 && this.#access.state.name !== "in"),
+      run,
+      patience,
     });
+    this.#channels = new Channels({ live, access: this.#access, run });
     this.#outbox = new Outbox({
-      post: ({ id, audience, type, body }) => this.#post({ id, audience, type, body }),
+      post: (text) => this.#post(text),
       changed: () => this.#tell("waiting", this.waiting),
+      refused: (letter) => this.#tell("refused", letter),
       comes: (audience, seq) => this.#channels.awaits(audience, seq),
       now: surroundings.now,
       patience,
@@ -80,9 +99,19 @@ export class Room extends EventTarget {
     this.#outbox.forget(id);
   }
 
+  /**
+   * Whether the room lets me in, as far as that is known: see {@link Room.watchAccess}.
+   *
+   * @returns {AccessState}
+   */
+  get access() {
+    return this.#access.state;
+  }
+
   /** What the room is called, what my role is. @returns {Promise<RoomInfo>} */
-  info() {
-    return this.#http.call("GET", `/api/rooms/${this.number}`);
+  async info() {
+    const room = await this.#http.call("GET", `/api/rooms/${this.number}`);
+    return expected(room, typeof room?.destinations === "object" && room.destinations !== null);
   }
 
   /**
@@ -92,10 +121,12 @@ export class Room extends EventTarget {
    *   messages of these
    * @returns {Promise<Page>}
    */
-  history({ after = 0, limit = 500, audience = "public", types } = {}) {
+  async history({ after = 0, limit = 500, audience = "public", types } = {}) {
     const query = new URLSearchParams({ audience, after: `${after}`, limit: `${limit}` });
     if (types) query.set("types", types.join(","));
-    return this.#http.call("GET", `/api/rooms/${this.number}/messages?${query}`);
+    const path = `/api/rooms/${this.number}/messages?${query}`;
+    const page = await this.#asMember(() => this.#http.call("GET", path));
+    return expected(page, Array.isArray(page?.messages) && Number.isSafeInteger(page.head));
   }
 
   /**
@@ -118,8 +149,9 @@ export class Room extends EventTarget {
           this.history({ ...query, audience }),
         give: (/** @type {Message} */ message) => {
           if (signal.aborted || isPresence(message)) return;
+          const { id } = message;
           this.#call(() => handler(message));
-          this.#outbox.arrived(message);
+          this.#outbox.arrived({ id });
         },
         gap: (/** @type {object} */ gap) => this.#tell("gap", { audience, ...gap }),
         run,
@@ -158,11 +190,12 @@ export class Room extends EventTarget {
         signal,
       });
       signal.throwIfAborted();
+      const place = this.#channels.placeOf(queue);
       signal.addEventListener("abort", () => {
-        this.#live.remove(queue);
+        place.leave();
         line.fail(signal.reason);
       });
-      this.#live.add(queue);
+      place.take();
       await line.opened;
     });
   }
@@ -177,7 +210,7 @@ export class Room extends EventTarget {
     return this.#open(async (patience, run) => {
       const presence = new Presence({
         channel: await this.#channels.channel("public"),
-        list: () => this.#http.call("GET", `/api/rooms/${this.number}/presence`),
+        list: () => this.#list(),
         tell: (present, change) => this.#call(() => handler(present, change)),
         run,
         patience,
@@ -187,18 +220,37 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Say something to everyone. It is sent until it is answered, over breaks and reloads, and arrives once.
-   * Instant messages (a cursor, a clap) are sent once, now or not at all.
+   * Whether the room lets me in: told at once, and with every change. While it does not, it is asked
+   * again, later and later, and whenever the device wakes; who is let in again hears on where it was.
+   *
+   * @param {(access: AccessState) => void} handler
+   * @returns {Subscription}
+   */
+  watchAccess(handler) {
+    return this.#open(async (patience) => {
+      const { signal } = patience;
+      const tell = () => this.#call(() => handler(this.access));
+      signal.throwIfAborted();
+      this.#watchers += 1;
+      this.addEventListener("access", tell, { signal });
+      signal.addEventListener("abort", () => (this.#watchers -= 1), { once: true });
+      if (this.access.name === "unknown") await this.#access.doubt();
+      else tell();
+      this.#access.watch();
+    });
+  }
+
+  /**
+   * Say something to everyone. It is written down now, sent until it is answered, over breaks and reloads,
+   * and arrives once. Instant messages (a cursor, a clap) are sent once, now or not at all.
    *
    * @param {unknown} body any JSON
    * @param {{type?: string, importance?: Importance, id?: string}} [options] `id`: a UUID of your own
-   * @returns {Promise<Receipt>} rejects with a {@link Problem} if it was refused
+   * @returns {Promise<Receipt>} rejects with a {@link Problem} if it was refused, throws nothing; nobody has
+   *   to listen to it: event `refused` tells the same
    */
-  post(body, { type = "message", importance = "guaranteed", id } = {}) {
-    if (importance === "instant") {
-      return this.#post({ audience: "public", type, body, importance });
-    }
-    return this.#outbox.send({ id, audience: "public", type, body });
+  post(body, options) {
+    return this.#say("public", body, "message", options);
   }
 
   /**
@@ -208,8 +260,8 @@ export class Room extends EventTarget {
    * @param {{type?: string, id?: string}} [options]
    * @returns {Promise<Receipt>} as {@link Room.post}
    */
-  ask(body, { type = "question", id } = {}) {
-    return this.#outbox.send({ id, audience: "private", type, body });
+  ask(body, options) {
+    return this.#say("private", body, "question", options);
   }
 
   /**
@@ -223,7 +275,8 @@ export class Room extends EventTarget {
     const { storage } = this.#surroundings;
     if (storage === null) return;
     const prefix = `interact:${this.#http.line.base}:${encodeURIComponent(user)}:${this.number}:`;
-    await this.#outbox.keepIn(new LetterStore(storage, prefix, tab));
+    const unreadable = (/** @type {object} */ entry) => this.#tell("unreadable", entry);
+    await this.#outbox.keepIn(new LetterStore(storage, prefix, tab, unreadable));
   }
 
   /** The line is up again: send what waits, also what other pages have left. @package */
@@ -237,6 +290,11 @@ export class Room extends EventTarget {
     return this.#channels.catchUp();
   }
 
+  /** The gateway has refused something: find out whether it was about this room. @package */
+  async doubt() {
+    if (this.access.name !== "unknown") await this.#access.doubt();
+  }
+
   /** @param {(patience: Patience, run: (task: Promise<void>) => void) => Promise<void>} start */
   #open(start) {
     const ending = childOf(this.#patience.signal);
@@ -248,9 +306,71 @@ export class Room extends EventTarget {
     return new Subscription(ready, ending);
   }
 
-  /** @param {object} message @returns {Promise<Receipt>} */
-  #post(message) {
-    return this.#http.call("POST", `/api/rooms/${this.number}/messages`, message);
+  /**
+   * @param {Audience} audience
+   * @param {unknown} body
+   * @param {string} usual type
+   * @param {{type?: string, importance?: Importance, id?: string} | null} [options]
+   * @returns {Promise<Receipt>}
+   */
+  #say(audience, body, usual, options) {
+    let what;
+    let importance;
+    try {
+      const { type = usual, id, ...others } = options ?? {};
+      what = { audience, type, id, body };
+      importance = others.importance ?? "guaranteed";
+    } catch (error) {
+      what = { audience, type: usual, body };
+      importance = `${error}`;
+    }
+    if (importance !== "instant") return this.#outbox.send({ ...what, importance });
+    const sent = this.#sayOnce(what);
+    // Nobody has to listen: what is said now or not at all may be lost.
+    sent.catch(() => {});
+    return sent;
+  }
+
+  /** @param {Spoken} what */
+  async #sayOnce({ body, ...head }) {
+    refuseWrongHead(head);
+    const text = messageText({ ...head, importance: "instant" }, toJson(body));
+    return this.#asMember(() => this.#http.send("POST", this.#messages, text, { repeats: false }));
+  }
+
+  /** @param {string} text the JSON of a message with an id @returns {Promise<Receipt>} */
+  async #post(text) {
+    const sent = () => this.#http.send("POST", this.#messages, text, { repeats: true });
+    const receipt = await this.#asMember(sent);
+    return expected(receipt, typeof receipt?.id === "string");
+  }
+
+  async #list() {
+    const path = `/api/rooms/${this.number}/presence`;
+    const list = await this.#asMember(() => this.#http.call("GET", path));
+    return expected(list, Array.isArray(list?.present));
+  }
+
+  get #messages() {
+    return `/api/rooms/${this.number}/messages`;
+  }
+
+  /**
+   * A call that only members may make: if it is refused, I may be none any more.
+   *
+   * @template T
+   * @param {() => Promise<T>} call
+   * @returns {Promise<T>}
+   */
+  async #asMember(call) {
+    try {
+      return await call();
+    } catch (error) {
+      if (isRefusal(error) && this.access.name === "in") {
+        this.#run(this.#access.doubt(), this.#patience.signal);
+      }
+      throw error;
+    }
   }
 
   /** @param {Promise<void>} task @param {AbortSignal} signal what ends it */
@@ -262,12 +382,14 @@ export class Room extends EventTarget {
     });
   }
 
-  /** @param {() => void} handler of the page */
+  /** @param {() => unknown} handler of the page, maybe an asynchronous one */
   #call(handler) {
+    const { report } = this.#surroundings;
     try {
-      handler();
+      const handling = /** @type {any} */ (handler());
+      if (typeof handling?.then === "function") handling.then(undefined, report);
     } catch (error) {
-      this.#surroundings.report(error);
+      report(error);
     }
   }
 

@@ -9,12 +9,13 @@ export class Roster {
   #present = new Map();
 
   get present() {
-    return [...this.#present.values()].sort((a, b) => a.user.localeCompare(b.user));
+    const copies = Array.from(this.#present.values(), (one) => ({ ...one }));
+    return copies.sort((a, b) => a.user.localeCompare(b.user));
   }
 
   /** @param {Present[]} present all who are in the room */
   replace(present) {
-    this.#present = new Map(present.map((one) => [one.user, one]));
+    this.#present = new Map(present.map((one) => [one.user, { ...one }]));
   }
 
   /**
@@ -22,7 +23,8 @@ export class Roster {
    * @returns {Generator<Change>} what was not known yet, each when it is in the list
    */
   *apply({ body, sent_at }) {
-    for (const { user, role, event } of body.events) {
+    const events = Array.isArray(body?.events) ? body.events : [];
+    for (const { user, role, event } of events) {
       if ((event === "join") === this.#present.has(user)) continue;
       if (event === "join") this.#present.set(user, { user, role, since: sent_at });
       else this.#present.delete(user);

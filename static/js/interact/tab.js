@@ -39,7 +39,11 @@ export class Tab {
    */
   async ifGone(id, takeOver) {
     if (this.locks === null) takeOver();
-    else await this.locks.request(name(id), { ifAvailable: true }, (lock) => lock && takeOver());
+    else {
+      const ask = this.locks.request(name(id), { ifAvailable: true }, (lock) => lock && takeOver());
+      // A page that is being left gets no locks any more: then it is for the next one.
+      await ask.catch(() => {});
+    }
   }
 }
 

@@ -63,6 +63,8 @@
  * @property {string} type
  * @property {any} body
  * @property {number} written milliseconds since 1970
+ * @property {boolean} saved whether it would outlive a reload: not where the browser keeps nothing, or has
+ *   no room left
  * @property {"sending" | "waiting" | "confirmed" | "refused"} state
  * @property {import("./problem.js").Problem | null} problem
  */
@@ -72,16 +74,35 @@
  * - `connected`: everything that is said arrives
  * - `waiting`: the line is down, it is dialled again at `retryAt`; posts wait, nothing is lost
  * - `unauthenticated`: waiting for a new token or session
- * - `refused`: the gateway has ended it for good: `reason` and `detail` say why
+ * - `refused`: the gateway lets us hear nothing: `reason` and `detail` say why. It goes on by itself when a
+ *   room lets us in again ({@link Access}), unless `reason` is `kicked` or `origin_refused`
+ * - `user_changed`: somebody else is logged in now in this browser: nothing is sent or heard any more
  * - `closed`: by the page
  *
  * `code` is the WebSocket's close code, `reason` the code of the ERROR frame or of a problem.
  * @typedef {object} State
- * @property {"connecting" | "connected" | "waiting" | "unauthenticated" | "refused" | "closed"} name
+ * @property {"connecting" | "connected" | "waiting" | "unauthenticated" | "refused" | "user_changed" |
+ *   "closed"} name
  * @property {number | null} code
  * @property {string} reason
  * @property {string} detail
  * @property {number | null} retryAt milliseconds since 1970
+ * @property {string | null} user of `user_changed`: who this page is
+ * @property {string | null} other of `user_changed`: who is logged in now, if that is known
+ */
+
+/**
+ * Whether a room lets the user in.
+ *
+ * - `unknown`: not asked yet
+ * - `in`: as `role` (null: an admin who is no member)
+ * - `out`: not, or not any more: `problem` says why. Asked again by itself while somebody wants to know
+ * - `closed`: the room is; it can be read
+ *
+ * @typedef {object} Access
+ * @property {"unknown" | "in" | "out" | "closed"} name
+ * @property {Role | null} role
+ * @property {import("./problem.js").Problem | null} problem
  */
 
 export {};

@@ -1,3 +1,6 @@
+/** With more, `setTimeout` would not wait at all (HTML, "timers"). */
+const LONGEST = 2 ** 31 - 1;
+
 /**
  * @param {number} milliseconds
  * @param {AbortSignal} signal ends the wait; the promise is then rejected with its reason
@@ -13,7 +16,7 @@ export function wait(milliseconds, signal) {
     const timer = setTimeout(() => {
       signal.removeEventListener("abort", aborted);
       resolve();
-    }, milliseconds);
+    }, Math.min(milliseconds, LONGEST));
     signal.addEventListener("abort", aborted, { once: true });
   });
 }

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { problem } from "./gateway-line.js";
 import { Gateway } from "./gateway.js";
 import { message } from "./messages.js";
 import { turn } from "./patience.js";
 
 /** A page that hears room 42, connected, and what its handler was given. */
-async function page(gateway = new Gateway(), options = {}) {
-  const connection = gateway.connect();
+async function page(gateway = new Gateway(), options = {}, how = undefined) {
+  const connection = gateway.connect(how);
   const room = connection.room(42);
   const heard = [];
   const subscription = room.subscribe(({ seq, type }) => heard.push(seq ?? type), options);
@@ -110,9 +111,8 @@ test("after some silence the history is asked, and nothing shows of it", async (
 
 test("a line that is dead when the page is looked at again is made anew at once", async () => {
   const { gateway } = await page();
-  gateway.clock.now += 60_000;
   await gateway.wake();
-  await turn();
+  await gateway.pass(2_000);
   assert.equal(gateway.lines.length, 2);
 });
 
@@ -383,4 +383,315 @@ test("closing settles everything that waits", async () => {
   await assert.rejects(ready, { code: "closed" });
   await turn();
   assert.deepEqual([gateway.patience.waits, gateway.reported], [[], []]);
+});
+
+test("a device that slept for some seconds asks the line, without any event that says so", async () => {
+  for (const [slept, isSeen, asks] of [[1_000, true, 0], [3_000, true, 1], [15_000, true, 1], [3_000, false, 0]]) {
+    const { gateway } = await page();
+    await gateway.pass(slept, isSeen);
+    assert.equal(gateway.line.sent.length, asks, `${slept} ms`);
+  }
+});
+
+test("a page that is looked at again and again asks the history calmly", async () => {
+  const { gateway } = await page();
+  const before = gateway.asked.length;
+  for (let n = 0; n < 20; n += 1) await gateway.wake();
+  assert.equal(gateway.asked.length, before + 1);
+});
+
+test("a clock that is set forth by an hour costs the line nothing", async () => {
+  const { gateway, connection } = await page();
+  gateway.clock.wall += 3_600_000;
+  await gateway.pass(1_000);
+  await gateway.pass(1_000);
+  assert.deepEqual([gateway.lines.length, connection.state.name], [1, "connected"]);
+});
+
+test("what cannot be said is rejected and told, never thrown", async () => {
+  const { room } = await page();
+  const told = [];
+  room.addEventListener("refused", ({ detail }) => told.push(detail.problem.code));
+  const throwing = { get type() { throw new TypeError("no"); } };
+  for (const ways of [
+    [10n],
+    [],
+    ["x", { type: Symbol("x") }],
+    ["x", { id: "7" }],
+    ["x", { importance: "urgent" }],
+    [10n, { importance: "instant" }],
+    ["x", throwing],
+    [10n, { importance: "guaranteed" }],
+  ]) {
+    for (const say of [room.post, room.ask]) {
+      await assert.rejects(say.call(room, ...ways), { name: "Problem", status: 400 }, `${say.name} ${ways.length}`);
+    }
+  }
+  await room.post("x", null);
+  assert.ok(told.includes("not_json") && told.includes("invalid_request"));
+});
+
+test("an instant message is what it was when it was said", async () => {
+  const { gateway, room } = await page();
+  let sent;
+  gateway.answers.push((body) => {
+    sent = body;
+    return new Response("{}");
+  });
+  const body = { x: 1 };
+  const moved = room.post(body, { type: "cursor", importance: "instant" });
+  body.x = 2;
+  await moved;
+  assert.equal(JSON.parse(sent).body.x, 1);
+});
+
+test("what one handler does to a message is no other's business", async () => {
+  const { gateway, room, heard } = await page();
+  room.subscribe((message) => {
+    message.seq = 99;
+    message.id = "another";
+  });
+  const bodies = [];
+  room.subscribe(({ body }) => bodies.push(body.n));
+  await turn();
+  await turn();
+  const { id, seq } = await room.post({ n: 1 });
+  gateway.say(message(seq, { id, body: { n: 1 } }));
+  assert.deepEqual([heard, bodies, room.waiting], [[1], [1], []]);
+});
+
+test("an asynchronous handler that fails is reported, and stops nothing", async () => {
+  const gateway = new Gateway();
+  const room = gateway.connect().room(42);
+  room.subscribe(async () => {
+    throw new Error("a fault of the page");
+  });
+  await gateway.open();
+  for (const seq of [1, 2]) gateway.say(message(seq));
+  await turn();
+  assert.equal(gateway.reported.length, 2);
+});
+
+test("what a network answers in the gateway's place ends no subscription", async () => {
+  const gateway = new Gateway();
+  gateway.refusal = () => Response.json({ welcome: "to our WiFi" });
+  const room = gateway.connect().room(42);
+  const heard = [];
+  room.subscribe(({ seq }) => heard.push(seq));
+  await gateway.patience.next();
+  gateway.refusal = null;
+  await gateway.patience.pass();
+  await gateway.open();
+  gateway.say(message(1));
+  assert.deepEqual([heard, gateway.reported], [[1], []]);
+});
+
+/** Removed from the room, as the gateway tells it. */
+const removed = () => problem(403, "access_refused")();
+
+async function sentAway(gateway, reason = "removed") {
+  gateway.refusal = removed;
+  gateway.line.error({ message: reason }, "your membership was ended");
+  gateway.line.close(4003);
+  await turn();
+  await turn();
+}
+
+/** It is asked once more whether the room lets us in. */
+async function askedAgain({ patience }) {
+  await patience.passOne("wait", (milliseconds) => milliseconds === 1_000);
+  const pause = await patience.passOne("wait", (one) => one !== 40_000 && one !== 1_000);
+  return pause;
+}
+
+test("who is sent away learns it at once, and hears on where it was when let in again", async () => {
+  const { gateway, connection, room, heard } = await page();
+  const told = [];
+  room.addEventListener("access", ({ detail }) => told.push([detail.name, detail.role, detail.problem?.code]));
+  gateway.say(message(1));
+  await sentAway(gateway);
+  const { name, reason } = connection.state;
+  assert.deepEqual([name, reason, room.access.name, gateway.lines.length], ["refused", "removed", "out", 1]);
+  gateway.kept.push(message(2));
+  await askedAgain(gateway);
+  assert.equal(gateway.lines.length, 1);
+  gateway.refusal = null;
+  await askedAgain(gateway);
+  await gateway.open();
+  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], "1");
+  gateway.say(message(3));
+  gateway.say(message(2));
+  await turn();
+  assert.equal(connection.state.name, "connected");
+  assert.deepEqual(told, [["out", null, "access_refused"], ["in", "participant", undefined]]);
+  assert.deepEqual(heard.slice(0, 1), [1]);
+});
+
+test("who waits to be let in is let in when the device wakes", async () => {
+  const { gateway } = await page();
+  await sentAway(gateway);
+  gateway.refusal = null;
+  await gateway.patience.passOne("wait", (milliseconds) => milliseconds === 1_000);
+  await gateway.wake();
+  await turn();
+  assert.equal(gateway.lines.length, 2);
+});
+
+test("it is asked calmly whether one is let in again", async () => {
+  const { gateway } = await page();
+  await sentAway(gateway);
+  const waits = [];
+  for (let n = 0; n < 12; n += 1) waits.push(await askedAgain(gateway));
+  assert.deepEqual([waits[0], waits[1], waits.at(-1)], [3_000, 4_500, 60_000]);
+});
+
+test("a page that is not let in may wait until it is", async () => {
+  const gateway = new Gateway();
+  gateway.refusal = removed;
+  const room = gateway.connect().room(42);
+  await assert.rejects(room.subscribe(() => {}).ready, { status: 403 });
+  const told = [];
+  const watching = room.watchAccess(({ name }) => told.push(name));
+  await turn();
+  gateway.refusal = null;
+  await askedAgain(gateway);
+  assert.deepEqual(told, ["out", "in"]);
+  await room.subscribe(() => {});
+  watching.close();
+});
+
+test("nobody asks for a room that nobody wants to enter any more", async () => {
+  const gateway = new Gateway();
+  gateway.refusal = removed;
+  const room = gateway.connect().room(42);
+  const watching = room.watchAccess(() => {});
+  await turn();
+  watching.close();
+  const before = gateway.asked.length;
+  await askedAgain(gateway);
+  await turn();
+  assert.deepEqual([gateway.asked.length, gateway.patience.waits], [before, []]);
+});
+
+test("a room that was closed is told, and not asked about again", async () => {
+  const { gateway, room, connection } = await page();
+  gateway.closedAt = "2030-01-01T10:00:00Z";
+  gateway.line.error({ message: "room_closed" }, "room 42 was closed");
+  gateway.line.close(4003);
+  await turn();
+  await turn();
+  assert.deepEqual([room.access.name, connection.state.reason], ["closed", "room_closed"]);
+  const before = gateway.asked.length;
+  for (const wait of [...gateway.patience.waits]) wait.resolve();
+  await turn();
+  assert.equal(gateway.asked.length, before);
+  await assert.rejects(room.subscribe(() => {}).ready, { status: 410, code: "room_closed" });
+});
+
+test("a post that only members may make tells that one is none any more", async () => {
+  const { gateway, room } = await page();
+  gateway.refusal = removed;
+  gateway.answers.push(removed);
+  await assert.rejects(room.post("hello"), { status: 403 });
+  await turn();
+  assert.equal(room.access.name, "out");
+});
+
+test("being sent away from one room ends no other one", async () => {
+  const { gateway, connection } = await page();
+  const other = connection.room(421);
+  await other.presence(() => {}).ready;
+  gateway.refusal = removed;
+  const only = gateway.refusal;
+  gateway.refusal = (path) => (/rooms\/42(\/|$)/.test(path) ? only() : null);
+  gateway.line.error({ message: "removed" }, "");
+  gateway.line.close(4003);
+  await turn();
+  await gateway.open();
+  assert.equal(connection.state.name, "connected");
+  assert.deepEqual(gateway.line.subscriptions.length, 1);
+});
+
+test("what is posted as somebody else in the same browser is refused, and stops the page", async () => {
+  const { gateway, connection, room } = await page(new Gateway(), {}, { cookie: true });
+  const told = [];
+  connection.addEventListener("state", ({ detail }) => told.push([detail.name, detail.user, detail.other]));
+  gateway.user = "mina";
+  await assert.rejects(room.post("as paul"), { code: "user_changed" });
+  await turn();
+  assert.deepEqual(told, [["user_changed", "paul", null], ["user_changed", "paul", "mina"]]);
+  const before = gateway.asked.length;
+  await assert.rejects(room.post("later"), { code: "user_changed" });
+  await assert.rejects(connection.call("GET", "/api/rooms"), { code: "user_changed" });
+  await gateway.wake();
+  assert.equal(gateway.asked.length, before);
+  assert.deepEqual([...gateway.storage.keys()].map((key) => key.split(":")[3]), ["paul"]);
+});
+
+test("a page goes on as the other one if it wants to, and sends nothing of the first one's", async () => {
+  const { gateway, connection, room } = await page(new Gateway(), {}, { cookie: true });
+  gateway.user = "mina";
+  room.post("as paul").catch(() => {});
+  await turn();
+  const next = connection.continueAs();
+  next.room(42);
+  await gateway.open();
+  assert.equal((await next.session()).user, "mina");
+  assert.equal(gateway.asks("POST").length, 1);
+  next.close();
+  gateway.user = "paul";
+  gateway.connect({ cookie: true }).room(42);
+  await turn();
+  await turn();
+  assert.deepEqual([gateway.asks("POST").length, gateway.storage.length], [2, 0]);
+});
+
+test("a login as somebody else in another page is told at once", async () => {
+  const { gateway, connection } = await page(new Gateway(), {}, { cookie: true });
+  gateway.user = "mina";
+  gateway.connect({ cookie: true });
+  await turn();
+  await turn();
+  const { name, user, other } = connection.state;
+  assert.deepEqual([name, user, other], ["user_changed", "paul", "mina"]);
+  assert.equal(gateway.lines[0].left, true);
+});
+
+test("a login as the same user in another page changes nothing", async () => {
+  const { gateway, connection } = await page(new Gateway(), {}, { cookie: true });
+  gateway.connect({ cookie: true });
+  await turn();
+  assert.equal(connection.state.name, "connected");
+});
+
+test("a logout in another page is told at once", async () => {
+  let logIn;
+  const cookie = () => new Promise((resolve) => (logIn = resolve));
+  const { gateway, connection } = await page(new Gateway(), {}, { cookie });
+  const other = gateway.connect({ cookie: true });
+  await turn();
+  await other.call("DELETE", "/api/session");
+  await turn();
+  assert.deepEqual([connection.state.name, connection.state.reason], ["unauthenticated", "logged_out"]);
+  gateway.user = "paul";
+  logIn();
+  await turn();
+  assert.equal(gateway.lines.length, 3);
+});
+
+test("what another page claims is not believed without asking", async () => {
+  const { gateway, connection } = await page(new Gateway(), {}, { cookie: true });
+  const forged = gateway.broadcast(() => {});
+  for (const data of [null, 7, {}, { user: "mina" }, { user: null }]) forged(data);
+  await turn();
+  assert.equal(connection.state.name, "connected");
+});
+
+test("a socket that the gateway ends because of another user stops the page", async () => {
+  const { gateway, connection } = await page(new Gateway(), {}, { cookie: true });
+  assert.equal(gateway.line.config.connectHeaders["interact-user"], "paul");
+  gateway.line.error({ message: "user_changed" }, "this is mina's session");
+  gateway.line.close(4001);
+  await turn();
+  assert.equal(connection.state.name, "user_changed");
 });

@@ -2,22 +2,24 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CookieCredentials, TokenCredentials } from "../../../static/js/interact/credentials.js";
 import { Problem } from "../../../static/js/interact/problem.js";
-import { line, problem, session } from "./gateway-line.js";
+import { json, line, problem, session } from "./gateway-line.js";
 import { token } from "./tokens.js";
+
+const tokens = (source) => new TokenCredentials(line(), source);
 
 test("a token is asked for once, until it is renewed", async () => {
   let given = 0;
-  const credentials = new TokenCredentials(async () => token({ exp: (given += 1) }));
-  assert.equal(credentials.endsAt, null);
+  const credentials = tokens(async () => token({ exp: (given += 1) }));
+  assert.equal(credentials.term, null);
   const [first, again] = await Promise.all([credentials.token(), credentials.token()]);
-  assert.deepEqual([first, given, credentials.endsAt], [again, 1, 1000]);
+  assert.deepEqual([first, given, credentials.term.endsAt], [again, 1, 1000]);
   await credentials.renew();
-  assert.deepEqual([given, credentials.endsAt, credentials.renewsItself], [2, 2000, true]);
+  assert.deepEqual([given, credentials.term.endsAt, credentials.renewsItself], [2, 2000, true]);
 });
 
 test("a plain token has no successor", async () => {
-  const credentials = new TokenCredentials("a.b.c");
-  assert.deepEqual([await credentials.token(), credentials.endsAt], ["a.b.c", null]);
+  const credentials = tokens("a.b.c");
+  assert.deepEqual([await credentials.token(), credentials.term], ["a.b.c", null]);
   await assert.rejects(credentials.renew(), { status: 401, passes: false });
   assert.equal(credentials.renewsItself, false);
 });
@@ -27,10 +29,13 @@ test("that a page's function fails may pass, unless it says otherwise", async ()
     const source = async () => {
       throw error;
     };
-    return new TokenCredentials(source).token();
+    return tokens(source).token();
   };
   await assert.rejects(failing(new TypeError("Failed to fetch")), { passes: true });
   await assert.rejects(failing(new Problem(401, "logged_out", "")), { passes: false });
+  for (const nothing of [undefined, null, {}]) {
+    await assert.rejects(tokens(() => nothing).token(), { code: "no_credentials", passes: true });
+  }
 });
 
 test("a token is traded for the cookie, and again when it is renewed", async () => {
@@ -42,7 +47,7 @@ test("a token is traded for the cookie, and again when it is renewed", async () 
   const credentials = new CookieCredentials(gateway, true, () => `token ${(given += 1)}`);
   assert.equal(await credentials.token(), null);
   assert.equal(await credentials.token(), null);
-  assert.equal(credentials.endsAt, Date.parse("2030-01-01T10:00:00Z"));
+  assert.equal(credentials.term.endsAt, Date.parse("2030-01-01T10:00:00Z"));
   assert.equal(await credentials.renew(), "token 2");
   assert.deepEqual(
     requests.map(({ method, path, body }) => [method, path, JSON.parse(body).token]),
@@ -75,5 +80,19 @@ test("somebody else's session is nobody's to use", async () => {
   );
   const credentials = new CookieCredentials(gateway, true, null);
   await credentials.check();
-  await assert.rejects(credentials.check(), { status: 401, code: "user_changed" });
+  await assert.rejects(credentials.check(), { status: 401, code: "user_changed", other: "mina" });
+});
+
+test("before anything goes out, a page knows whose session it has", async () => {
+  const gateway = line(session("2030-01-01T10:00:00Z"));
+  const credentials = new CookieCredentials(gateway, true, null);
+  const both = await Promise.all([credentials.token(), credentials.token()]);
+  assert.deepEqual([both, credentials.user, gateway.requests.length], [[null, null], "paul", 1]);
+});
+
+test("something else than a session, in the gateway's place, is one to wait out", async () => {
+  for (const answer of [{}, null, 7, { user: 7 }]) {
+    const credentials = new CookieCredentials(line(json(answer)), true, null);
+    await assert.rejects(credentials.check(), { code: "unreachable", passes: true });
+  }
 });

@@ -1,3 +1,5 @@
+import { GatewayClock } from "../../../static/js/interact/clock.js";
+
 /** An HTTP answer of the gateway. */
 export const json =
   (value, status = 200) =>
@@ -21,6 +23,7 @@ export function line(...answers) {
     requests,
     base: "https://gateway.example",
     cookies: true,
+    clock: new GatewayClock({ elapsed: () => 0, now: () => 0 }),
     fetch: async (url, init) => {
       requests.push({ path: url.replace("https://gateway.example", ""), ...init });
       return answers.shift()();

@@ -1,4 +1,5 @@
 import { Connection } from "../../../static/js/interact/connection.js";
+import { problem } from "./gateway-line.js";
 import { Locks } from "./locks.js";
 import { MemoryStorage } from "./memory-storage.js";
 import { Patience, turn } from "./patience.js";
@@ -18,12 +19,20 @@ export class Gateway {
   answers = [];
   lines = [];
   patience = new Patience();
-  clock = { now: 0 };
+  /** Milliseconds; `wall`: what the device's clock shows too much. */
+  clock = { now: 0, wall: 0 };
   reported = [];
   /** What one browser keeps for all pages. */
   storage = new MemoryStorage();
   locks = new Locks();
+  /** Who is logged in, in this browser; null: nobody. */
+  user = "paul";
+  /** What is answered instead of the room, to who asks for it. @type {(() => Response) | null} */
+  refusal = null;
+  closedAt = null;
   #woken = new Set();
+  #pulsed = new Set();
+  #pages = new Set();
 
   connect(options = { token: "a.b.c" }) {
     return new Connection(
@@ -37,16 +46,31 @@ export class Gateway {
         },
         storage: this.storage,
         locks: this.locks,
-        now: () => this.clock.now,
+        now: () => this.clock.now + this.clock.wall,
+        elapsed: () => this.clock.now,
         random: () => 0.5,
         wait: this.patience.wait,
         onWake: (listener, signal) => {
           this.#woken.add(listener);
           signal.addEventListener("abort", () => this.#woken.delete(listener));
         },
+        onPulse: (listener, signal) => {
+          this.#pulsed.add(listener);
+          signal.addEventListener("abort", () => this.#pulsed.delete(listener));
+        },
+        broadcast: (_, listener, signal) => this.broadcast(listener, signal),
         report: (error) => this.reported.push(error),
       },
     );
+  }
+
+  /** What the pages of one browser tell each other. */
+  broadcast(listener, signal = new AbortController().signal) {
+    this.#pages.add(listener);
+    signal.addEventListener("abort", () => this.#pages.delete(listener));
+    return (data) => {
+      for (const other of this.#pages) if (other !== listener) other(data);
+    };
   }
 
   get line() {
@@ -57,6 +81,13 @@ export class Gateway {
   async wake() {
     await turn();
     for (const listener of [...this.#woken]) listener();
+    await turn();
+  }
+
+  /** So much time passes, with a pulse at its end. */
+  async pass(milliseconds, isSeen = true) {
+    this.clock.now += milliseconds;
+    for (const listener of [...this.#pulsed]) listener(isSeen);
     await turn();
   }
 
@@ -79,12 +110,23 @@ export class Gateway {
     return this.asked.filter((asked) => asked.startsWith(what));
   }
 
-  async #answer(path, { method, body }) {
+  async #answer(path, { method, body, headers }) {
     this.asked.push(`${method} ${path}`);
     await null;
+    const claimed = headers["Interact-User"];
+    if (this.user === null) return problem(401, "not_authenticated")();
+    if (claimed !== undefined && decodeURIComponent(claimed) !== this.user) {
+      return problem(401, "user_changed")();
+    }
+    if (method === "DELETE") {
+      this.user = null;
+      return new Response(null, { status: 204 });
+    }
+    const refusal = path.startsWith("/api/rooms/42") && this.refusal?.(path);
+    if (refusal) return refusal;
     if (method === "POST" && path.endsWith("/messages")) {
       const answer = this.answers.shift();
-      if (answer) return answer();
+      if (answer) return answer(body);
       const { id } = JSON.parse(body);
       return Response.json({ id, seq: this.kept.length + 1, sent_at: "", published: true });
     }
@@ -93,13 +135,14 @@ export class Gateway {
   }
 
   #resource(path) {
-    if (path === "/api/session") return { user: "paul", roles: [], expires_at: "2030-01-01" };
-    if (path === "/api/rooms/42") {
+    if (path === "/api/session") return { user: this.user, roles: [], expires_at: "2030-01-01" };
+    if (/^\/api\/rooms\/42\d*$/.test(path)) {
       const host = this.role === "host";
       const queue = "/queue/acdm.mo.interact.private.42";
-      return { destinations: { public: TOPIC, ...(host ? { queue } : {}) } };
+      const destinations = { public: TOPIC.replace(/42$/, path.split("/").at(-1)), ...(host ? { queue } : {}) };
+      return { destinations, role: this.role, closed_at: this.closedAt };
     }
-    if (path === "/api/rooms/42/presence") return { present: this.present };
+    if (path.endsWith("/presence")) return { present: this.present };
     const query = new URLSearchParams(path.split("?")[1]);
     const head = this.kept.at(-1)?.seq ?? 0;
     const after = Number(query.get("after"));

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Http } from "../../../static/js/interact/http.js";
 import { Problem } from "../../../static/js/interact/problem.js";
+import { GatewayClock } from "../../../static/js/interact/clock.js";
 import { json, line, problem } from "./gateway-line.js";
+import { turn } from "./patience.js";
 
 const withToken = (renew = assert.fail) => ({ token: async () => "a.b.c", renew });
 const call = (...answers) => new Http(line(...answers), withToken()).call("GET", "/api/rooms");
@@ -79,14 +81,10 @@ test("a call that meets the token's end is made again with a new one, once", asy
 
 test("calls that meet the token's end together renew it once", async () => {
   const ended = problem(401, "token_expired");
-  let token = "old";
-  let renewals = 0;
   const credentials = {
-    token: async () => token,
-    renew: async () => {
-      renewals += 1;
-      token = "new";
-    },
+    renewals: 0,
+    token: async () => null,
+    renew: async () => (credentials.renewals += 1),
   };
   let late;
   const lateEnd = () => new Promise((resolve) => (late = () => resolve(ended())));
@@ -94,5 +92,65 @@ test("calls that meet the token's end together renew it once", async () => {
   const [first, second] = [http.call("GET", "/"), http.call("GET", "/")];
   assert.equal(await first, 1);
   late();
-  assert.deepEqual([await second, renewals], [2, 1]);
+  assert.deepEqual([await second, credentials.renewals], [2, 1]);
+});
+
+test("a problem document that is broken is one of a proxy", async () => {
+  const headers = { "Content-Type": "application/problem+json" };
+  for (const text of ["{", "null", "7", '{"code":7}', ""]) {
+    await assert.rejects(
+      call(() => new Response(text, { status: 503, headers })),
+      { name: "Problem", status: 503, code: "unavailable" },
+    );
+  }
+});
+
+test("a call says who the page is, once that is known, in letters that a header can have", async () => {
+  const gateway = line(json(1), json(2));
+  const credentials = { ...withToken(), user: null };
+  const http = new Http(gateway, credentials);
+  await http.call("GET", "/");
+  credentials.user = "김 민아";
+  await http.call("GET", "/");
+  const claims = gateway.requests.map(({ headers }) => headers["Interact-User"]);
+  assert.deepEqual(claims, [undefined, "%EA%B9%80%20%EB%AF%BC%EC%95%84"]);
+});
+
+test("that somebody else is logged in is told, and nothing is made again as that one", async () => {
+  const gateway = line(problem(401, "user_changed"));
+  const told = [];
+  const http = new Http(gateway, withToken(), ({ code }) => told.push(code));
+  await assert.rejects(http.call("POST", "/", {}), { code: "user_changed" });
+  assert.deepEqual([told, gateway.requests.length], [["user_changed"], 1]);
+});
+
+test("a call's body is what it was when the call was made", async () => {
+  const gateway = line(json(1));
+  const body = { n: 1 };
+  const called = new Http(gateway, withToken()).call("POST", "/", body);
+  body.n = 2;
+  await called;
+  assert.equal(gateway.requests[0].body, '{"n":1}');
+  await assert.rejects(new Http(line(), withToken()).call("POST", "/", 10n), { code: "not_json" });
+});
+
+test("what waits since before the device slept is given up, if it may be made again", async () => {
+  const gateway = line();
+  const clock = { now: 0 };
+  gateway.clock = new GatewayClock({ elapsed: () => clock.now, now: () => 0 });
+  gateway.fetch = (_, { signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const http = new Http(gateway, withToken());
+  const old = http.call("GET", "/");
+  let isOnItsWay = true;
+  void http.call("POST", "/", {}).catch(() => (isOnItsWay = false));
+  await turn();
+  clock.now += 60_000;
+  const young = http.call("GET", "/");
+  http.hurry();
+  await assert.rejects(old, { code: "unreachable", passes: true });
+  assert.ok(isOnItsWay);
+  clock.now += 3_001;
+  http.hurry();
+  await assert.rejects(young, { code: "unreachable" });
 });

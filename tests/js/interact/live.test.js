@@ -6,7 +6,7 @@ import { StompClient } from "./stomp-client.js";
 import { Patience, turn } from "./patience.js";
 
 /** A Live that runs, its connections, and the states it told. */
-function running({ credentials = {}, subscriptions = [], notKept = async () => {} } = {}) {
+function running({ credentials = {}, subscriptions = [], notKept = async () => {}, excluded = async () => {} } = {}) {
   const patience = new Patience();
   const clock = { now: 0 };
   const lines = [];
@@ -18,10 +18,12 @@ function running({ credentials = {}, subscriptions = [], notKept = async () => {
       return line;
     },
     url: "ws://gateway/ws",
-    credentials: { token: async () => null, check: async () => {}, ...credentials },
+    credentials: { user: null, token: async () => null, check: async () => {}, ...credentials },
     changed: (state) => states.push(state),
     notKept,
+    excluded,
     now: () => clock.now,
+    elapsed: () => clock.now,
     patience,
   });
   for (const subscription of subscriptions) live.add(subscription);
@@ -162,15 +164,62 @@ for (const code of [1012, 1013]) {
   });
 }
 
-test("who is refused does not come again", async () => {
+test("who is sent away for good does not come again", async () => {
   const { lines, states, ended } = running();
   await turn();
-  lines[0].error({ message: "removed" }, "your membership was ended");
+  lines[0].error({ message: "kicked" }, "an admin has ended this connection");
   lines[0].close(4003);
   await ended;
   const { name, reason, detail } = states.at(-1);
-  assert.deepEqual([name, reason, detail], ["refused", "removed", "your membership was ended"]);
+  assert.deepEqual([name, reason, detail], ["refused", "kicked", "an admin has ended this connection"]);
   assert.equal(lines.length, 1);
+});
+
+test("who is refused goes on without what is not allowed, or waits for something that is", async () => {
+  const [lost, kept] = [topic("lost"), topic("kept")];
+  let live;
+  const excluded = async () => live.remove(lost);
+  const page = running({ subscriptions: [lost, kept], excluded });
+  live = page.live;
+  const { lines, names } = page;
+  await turn();
+  lines[0].close(4003);
+  await turn();
+  lines[1].open();
+  assert.deepEqual(lines[1].subscriptions.map(({ headers }) => headers.id), ["kept"]);
+  page.clock.now += 6_000;
+  live.remove(kept);
+  lines[1].close(4003);
+  await turn();
+  await turn();
+  assert.deepEqual([lines.length, names().at(-1)], [2, "refused"]);
+  live.add(lost);
+  await turn();
+  assert.equal(lines.length, 3);
+});
+
+test("who waits for something to hear can leave", async () => {
+  const { lines, patience, ended } = running();
+  await turn();
+  lines[0].close(4003);
+  await turn();
+  patience.leave();
+  await assert.rejects(ended, { name: "AbortError" });
+});
+
+test("CONNECT says who the page is, once that is known", async () => {
+  const { lines } = running({ credentials: { user: "김: 민아", token: async () => "a.b.c" } });
+  await turn();
+  assert.deepEqual(lines[0].config.connectHeaders, { passcode: "a.b.c", "interact-user": "김: 민아" });
+});
+
+test("where somebody else is logged in it ends, and gets no new session", async () => {
+  const { lines, states, ended } = running({ credentials: { renew: assert.fail } });
+  await turn();
+  lines[0].error({ message: "user_changed" }, "");
+  lines[0].close(4001);
+  await ended;
+  assert.deepEqual([states.at(-1).name, states.at(-1).reason], ["refused", "user_changed"]);
 });
 
 test("who was too slow resumes at once, but not again and again", async () => {
@@ -262,20 +311,98 @@ test("a subscription hears why it was refused", async () => {
   assert.deepEqual([one.told, other.told], [["opened"], ["invalid_request"]]);
 });
 
-test("a line on which nothing was heard for long is given up and dialled again at once", async () => {
+test("a line that does not answer when the device wakes is given up and dialled again at once", async () => {
   const { live, lines, clock, patience } = running();
   await turn();
   lines[0].open();
-  clock.now += 19_000;
-  live.verify();
-  lines[0].heartBeat();
-  clock.now += 19_000;
-  live.verify();
+  clock.now += 3_000;
+  live.wake();
+  const [{ destination, headers, body }] = lines[0].sent;
+  assert.deepEqual([destination, body], ["/gateway/ping", ""]);
+  assert.ok(headers.receipt);
+  clock.now += 1_000;
+  live.pulse();
+  await turn();
   assert.equal(lines.length, 1);
   clock.now += 1_000;
-  live.verify();
+  live.pulse();
   await turn();
   assert.deepEqual([lines.length, patience.waits], [2, []]);
+});
+
+for (const [name, live] of Object.entries({
+  "answers": (line) => line.pong(),
+  "sends a heart-beat": (line) => line.heartBeat(),
+  "sends a message": (line) => line.message("t", "{}"),
+})) {
+  test(`a line that ${name} when the device wakes stays, and a later loss is no reason to hurry`, async () => {
+    const page = running({ subscriptions: [topic()] });
+    await turn();
+    const [line] = page.lines;
+    line.open();
+    page.live.wake();
+    live(line);
+    for (let n = 0; n < 10; n += 1) {
+      page.clock.now += 1_000;
+      page.live.pulse();
+    }
+    line.close(1006, false);
+    assert.deepEqual(await page.patience.next(), ["nap", 1250]);
+  });
+}
+
+test("a gateway that is busy with our subscriptions has longer to answer", async () => {
+  const { live, lines, clock } = running({ subscriptions: [topic()] });
+  await turn();
+  lines[0].connected();
+  live.wake();
+  clock.now += 9_000;
+  live.pulse();
+  await turn();
+  assert.equal(lines.length, 1);
+  clock.now += 1_000;
+  live.pulse();
+  await turn();
+  assert.equal(lines.length, 2);
+});
+
+test("a dial that slept with the device is made anew, a young one is not", async () => {
+  const { live, lines, clock } = running();
+  await turn();
+  clock.now += 2_000;
+  live.wake();
+  await turn();
+  assert.equal(lines.length, 1);
+  clock.now += 1_000;
+  live.wake();
+  await turn();
+  assert.equal(lines.length, 2);
+});
+
+test("after a long silence the gateway is asked, and given up if it says nothing", async () => {
+  const { live, lines, clock, patience } = running();
+  await turn();
+  lines[0].open();
+  const pass = (seconds) => {
+    for (let n = 0; n < seconds; n += 1) {
+      clock.now += 1_000;
+      live.pulse();
+    }
+  };
+  pass(14);
+  lines[0].heartBeat();
+  pass(14);
+  assert.deepEqual(lines[0].sent, []);
+  pass(1);
+  assert.equal(lines[0].sent.length, 1);
+  pass(2);
+  assert.deepEqual(await patience.next(), ["nap", 1250]);
+});
+
+test("the clock on the wall kills no line and keeps none", async () => {
+  const { lines } = running();
+  await turn();
+  assert.equal(lines[0].config.heartbeatToleranceMultiplier, Infinity);
 });
 
 test("a line that was given up for dead counts as lost, not as logged out", async () => {

@@ -6,6 +6,10 @@ export class MemoryStorage {
     return this.#entries.size;
   }
 
+  keys() {
+    return this.#entries.keys();
+  }
+
   key(n) {
     return [...this.#entries.keys()][n] ?? null;
   }

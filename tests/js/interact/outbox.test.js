@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LetterStore } from "../../../static/js/interact/letter-store.js";
+import { messageText } from "../../../static/js/interact/letter.js";
 import { Outbox } from "../../../static/js/interact/outbox.js";
 import { Problem } from "../../../static/js/interact/problem.js";
 import { Tab } from "../../../static/js/interact/tab.js";
@@ -11,23 +12,34 @@ import { Patience, turn } from "./patience.js";
 const lost = () => new Problem(0, "unreachable", "no network");
 const said = (body, fields = {}) => ({ audience: "public", type: "message", body, ...fields });
 
+const uuidOf = (n) => `00000000-0000-4000-8000-${`${n}`.padStart(12, "0")}`;
+
+/** A letter as the store takes it. */
+function kept(body, written, id = uuidOf(written)) {
+  const message = { id, audience: "public", type: "message" };
+  return { ...message, body, written, text: messageText(message, JSON.stringify(body)) };
+}
+
 /** An outbox whose posts are answered with what stands in `answers`, then accepted. */
 function outbox({ answers = [], comes = () => false } = {}) {
   const patience = new Patience();
   const posts = [];
+  const refused = [];
   const made = new Outbox({
-    post: async ({ id, body }) => {
-      posts.push({ id, body });
+    post: async (text) => {
+      const { id, body } = JSON.parse(text);
+      posts.push({ id, body, text });
       const answer = await answers.shift();
       if (answer) throw answer;
       return { id, seq: posts.length, sent_at: "", published: true };
     },
     changed: () => {},
+    refused: ({ problem }) => refused.push(problem.code),
     comes,
     now: () => 0,
     patience,
   });
-  return { made, posts, patience };
+  return { made, posts, patience, refused };
 }
 
 test("a message is posted again with the same id until it is answered", async () => {
@@ -119,12 +131,127 @@ test("the same id again is the same message", async () => {
   assert.deepEqual([first, posts.length], [second, 1]);
 });
 
-test("what waits is bounded in number and in size", async () => {
-  const { made } = outbox({ answers: [lost()] });
-  for (let n = 0; n < 100; n += 1) void made.send(said(n));
+test("what waits is bounded in number and in size, and what finds no room is told", async () => {
+  const { made, refused } = outbox({ answers: [lost()] });
+  for (let n = 0; n < 1_000; n += 1) void made.send(said(n));
   await assert.rejects(made.send(said("one more")), { code: "outbox_full", passes: true });
-  const { made: other } = outbox();
-  await assert.rejects(other.send(said("x".repeat(250_000))), { code: "outbox_full" });
+  assert.deepEqual([made.letters.length, refused], [1_000, ["outbox_full"]]);
+  const other = outbox({ answers: [lost()] });
+  for (let n = 0; n < 9; n += 1) void other.made.send(said("x".repeat(100_000)));
+  void other.made.send(said("x".repeat(100_000)));
+  assert.deepEqual([other.made.letters.length, other.refused], [9, ["outbox_full"]]);
+  await assert.rejects(other.made.send(said("x".repeat(1_000_001))), { code: "outbox_full", status: 413 });
+});
+
+test("what was refused is not shown for ever", async () => {
+  const answers = Array.from({ length: 101 }, () => new Problem(413, "too_large", ""));
+  const { made, refused } = outbox({ answers });
+  for (let n = 0; n < 101; n += 1) void made.send(said(n));
+  await turn();
+  assert.deepEqual([made.letters.length, made.letters[0].body, refused.length], [100, 1, 101]);
+});
+
+test("a message is what it was when it was said, each time it is sent", async () => {
+  const { made, posts, patience } = outbox({ answers: [lost()] });
+  const body = { n: 1 };
+  const sent = made.send(said(body));
+  body.n = 2;
+  made.letters[0].body.n = 3;
+  await patience.pass();
+  await sent;
+  assert.equal(posts[0].text, posts[1].text);
+  assert.deepEqual(posts[1].body, { n: 1 });
+});
+
+const cyclic = {};
+cyclic.itself = cyclic;
+let deep = 0;
+for (let n = 0; n < 100_000; n += 1) deep = [deep];
+const throwing = {
+  toJSON() {
+    throw new Error("not now");
+  },
+};
+for (const [name, body] of Object.entries({
+  ...{ bigint: 10n, "bigint inside": { n: 10n }, undefined: undefined, symbol: Symbol("s") },
+  ...{ function: () => {}, "function inside": { f() {} }, NaN: NaN, "infinity inside": [-Infinity] },
+  ...{ cyclic, deep, throwing, "hole in an array": [1, , 2], promise: Promise.resolve(1) },
+  ...{ map: new Map([[1, 2]]), "bytes": new ArrayBuffer(4), "thrown symbol": { toJSON() { throw Symbol("x"); } } },
+})) {
+  test(`what JSON cannot say is refused and not bent: ${name}`, async () => {
+    const { made, posts, refused } = outbox();
+    await assert.rejects(made.send(said(body)), { name: "Problem", code: "not_json", passes: false });
+    assert.deepEqual([posts, made.letters, refused], [[], [], ["not_json"]]);
+  });
+}
+
+for (const [name, body] of Object.entries({
+  ...{ null: null, false: false, empty: "", zero: 0, "lone surrogate": "\ud83d", list: [[], {}] },
+  ...{ date: new Date(0), "without a value": { a: undefined, b: 1 }, "bare object": Object.create(null) },
+  ...{ boxed: new Number(3), "__proto__": JSON.parse('{"__proto__": 1}') },
+})) {
+  test(`what JSON can say is sent as it is: ${name}`, async () => {
+    const { made, posts } = outbox();
+    await made.send(said(body));
+    assert.equal(JSON.stringify(posts[0].body), JSON.stringify(body));
+  });
+}
+
+test("an id is one, however it is written", async () => {
+  const { made, posts } = outbox({ comes: () => true });
+  const id = "0B0F3F1C-6F5C-4A4E-9A8F-2F1D5A3C7E11";
+  const ways = [id, id.toLowerCase(), `{${id}}`, `urn:uuid:${id}`, id.replaceAll("-", "")];
+  await Promise.all(ways.map((way) => made.send(said("a", { id: way }))));
+  assert.deepEqual(posts.map((post) => post.id), [id.toLowerCase()]);
+  made.arrived({ id });
+  assert.deepEqual(made.letters, []);
+  for (const other of ["7", {}, 7, null, `${id}0`]) {
+    await assert.rejects(made.send(said("a", { id: other })), { code: "invalid_request" });
+  }
+});
+
+test("an id that stands for something else already is told, not mistaken for it", async () => {
+  const { made, refused } = outbox({ answers: [lost()] });
+  const id = "0b0f3f1c-6f5c-4a4e-9a8f-2f1d5a3c7e11";
+  void made.send(said("one", { id }));
+  await assert.rejects(made.send(said("other", { id })), { code: "id_reused" });
+  assert.deepEqual(refused, ["id_reused"]);
+});
+
+test("what was refused may be said again by its id", async () => {
+  const { made, posts } = outbox({ answers: [new Problem(403, "access_refused", "")] });
+  const id = "0b0f3f1c-6f5c-4a4e-9a8f-2f1d5a3c7e11";
+  await assert.rejects(made.send(said("a", { id })), { status: 403 });
+  await made.send(said("a", { id }));
+  assert.deepEqual([posts.length, made.letters], [2, []]);
+});
+
+test("a refusal that nobody waits for is no unhandled rejection", async () => {
+  const { made } = outbox({ answers: [new Problem(403, "access_refused", "")] });
+  const unhandled = [];
+  const note = (error) => unhandled.push(error);
+  process.on("unhandledRejection", note);
+  void made.send(said("a"));
+  void made.send(said(10n));
+  await turn();
+  await turn();
+  process.off("unhandledRejection", note);
+  assert.deepEqual(unhandled, []);
+});
+
+test("what is said when it is over is rejected, and not sent", async () => {
+  const { made, posts, patience } = outbox();
+  patience.leave(new Problem(0, "closed", ""));
+  await assert.rejects(made.send(said("late")), { code: "closed" });
+  assert.deepEqual(posts, []);
+});
+
+test("who waits for the next session is told that it is over", async () => {
+  const { made, patience } = outbox({ answers: [new Problem(401, "token_expired", "")] });
+  const sent = made.send(said("hello"));
+  await turn();
+  patience.leave(new Problem(401, "user_changed", ""));
+  await assert.rejects(sent, { code: "user_changed" });
 });
 
 test("without a session it waits for the next one, and goes on then", async () => {
@@ -211,8 +338,7 @@ test("two pages that open at once do not both send what was left", async () => {
 
 test("a page that looks around while another one takes over leaves it to that one", async () => {
   const storage = new MemoryStorage();
-  const kept = said("left", { id: "one", written: 0 });
-  new LetterStore(storage, "room:", { id: "gone" }).save(kept);
+  new LetterStore(storage, "room:", { id: "gone" }).save(kept("left", 0));
   const quick = new LetterStore(storage, "room:", new Tab(null));
   const slow = new LetterStore(storage, "room:", {
     id: "slow",
@@ -227,8 +353,8 @@ test("a page that looks around while another one takes over leaves it to that on
 test("what was left is sent in the order in which it was written", async () => {
   const storage = new MemoryStorage();
   const before = new LetterStore(storage, "room:", { id: "gone" });
-  for (const written of [3, 1, 2]) before.save(said(written, { id: `id ${written}`, written }));
-  storage.setItem("other room:id 9", JSON.stringify(said(9, { id: "id 9", written: 0 })));
+  for (const written of [3, 1, 2]) before.save(kept(written, written));
+  new LetterStore(storage, "other room:", { id: "gone" }).save(kept(9, 0));
   const adopted = await new LetterStore(storage, "room:", new Tab(null)).adopt();
   assert.deepEqual(
     adopted.map(({ body }) => body),
@@ -259,13 +385,94 @@ test("a page that may not use locks does without them", async () => {
   assert.ok(taken);
 });
 
-test("a browser that has no room left still sends", async () => {
+const exceeded = () => new DOMException("", "QuotaExceededError");
+
+for (const [name, broken] of Object.entries({
+  "has no room left": ["setItem"],
+  "forbids its storage": ["setItem", "getItem", "removeItem", "key"],
+})) {
+  test(`a browser that ${name} still sends, and it shows what a reload would lose`, async () => {
+    const storage = new MemoryStorage();
+    for (const method of broken) {
+      storage[method] = () => {
+        throw exceeded();
+      };
+    }
+    const { made, posts, patience } = outbox({ answers: [lost()] });
+    await made.keepIn(new LetterStore(storage, "room:", new Tab(null)));
+    const sent = made.send(said("hello"));
+    assert.equal(made.letters[0].saved, false);
+    await patience.pass();
+    await sent;
+    assert.equal(posts.length, 2);
+  });
+}
+
+test("without any storage it shows what a reload would lose", async () => {
+  const { made } = outbox({ answers: [lost()] });
+  void made.send(said("hello"));
+  assert.equal(made.letters[0].saved, false);
+});
+
+test("what found no room in the storage is saved when there is some", async () => {
   const storage = new MemoryStorage();
+  const { made, patience } = outbox({ answers: [undefined, lost()] });
+  await made.keepIn(new LetterStore(storage, "room:", new Tab(null)));
+  const write = storage.setItem;
+  void made.send(said("first"));
   storage.setItem = () => {
-    throw new DOMException("", "QuotaExceededError");
+    throw exceeded();
   };
+  void made.send(said("second"));
+  storage.setItem = write;
+  assert.deepEqual(made.letters.map(({ saved }) => saved), [true, false]);
+  await patience.next();
+  assert.deepEqual(made.letters.map(({ saved }) => saved), [true]);
+});
+
+const whole = JSON.stringify({ ...kept("x", 1), tab: "gone", text: undefined });
+for (const [name, key, text] of [
+  ["half written", uuidOf(7), '{"id":"0000'],
+  ["no object", uuidOf(7), "7"],
+  ["nothing", uuidOf(7), "null"],
+  ["an empty text", uuidOf(7), ""],
+  ["a foreign key", "settings", '{"dark":true}'],
+  ["another one's name", uuidOf(7), whole],
+  ["a wrong audience", uuidOf(1), whole.replace("public", "all")],
+  ["without a body", uuidOf(1), whole.replace('"body":"x"', '"no":"x"')],
+  ["without a page", uuidOf(1), whole.replace('"tab":"gone"', '"tab":7')],
+  ["without a time", uuidOf(1), whole.replace('"written":1', '"written":"yesterday"')],
+]) {
+  test(`an entry that is no letter is set aside and told once, and the others go on: ${name}`, async () => {
+    const storage = new MemoryStorage();
+    storage.setItem(`room:${key}`, text);
+    new LetterStore(storage, "room:", { id: "gone" }).save(kept("left", 2));
+    for (const wanted of [[{ key: `room:${key}`, text }], []]) {
+      const told = [];
+      const { made, posts } = outbox();
+      const note = (entry) => told.push(entry);
+      await made.keepIn(new LetterStore(storage, "room:", new Tab(null), note));
+      await turn();
+      assert.deepEqual(told, wanted);
+      if (wanted.length > 0) assert.deepEqual(posts.map(({ body }) => body), ["left"]);
+    }
+    assert.deepEqual([storage.length, storage.getItem(`interact.unreadable:room:${key}`)], [1, text]);
+  });
+}
+
+test("a letter of a version that wrote ids in capitals is sent, and gone then", async () => {
+  const storage = new MemoryStorage();
+  const id = "0B0F3F1C-6F5C-4A4E-9A8F-2F1D5A3C7E11";
+  storage.setItem(`room:${id}`, JSON.stringify({ ...said("left", { id }), written: 1, tab: "gone" }));
   const { made, posts } = outbox();
   await made.keepIn(new LetterStore(storage, "room:", new Tab(null)));
-  await made.send(said("hello"));
-  assert.equal(posts.length, 1);
+  await turn();
+  assert.deepEqual([posts[0].id, storage.length], [id.toLowerCase(), 0]);
+});
+
+test("a page that is being left takes nothing over, and fails at nothing", async () => {
+  const tab = new Tab({ request: () => Promise.reject(new DOMException("", "InvalidStateError")) });
+  const storage = new MemoryStorage();
+  new LetterStore(storage, "room:", { id: "gone" }).save(kept("left", 0));
+  assert.deepEqual(await new LetterStore(storage, "room:", tab).adopt(), []);
 });

@@ -27,6 +27,21 @@ export class Patience {
     await turn();
   }
 
+  /** Let the first wait of a kind be over, which may be still to come. */
+  async passOne(kind, isMeant = () => true) {
+    for (let n = 0; n < 10; n += 1) {
+      const found = this.waits.findIndex((one) => one.kind === kind && isMeant(one.milliseconds));
+      if (found >= 0) {
+        const [one] = this.waits.splice(found, 1);
+        one.resolve();
+        await turn();
+        return one.milliseconds;
+      }
+      await turn();
+    }
+    throw new Error(`nobody waits like that: ${JSON.stringify(this.waits)}`);
+  }
+
   leave(reason) {
     this.#leaving.abort(reason);
   }

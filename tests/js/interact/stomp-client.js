@@ -37,6 +37,13 @@ export class StompClient {
     this.sent.push(frame);
   }
 
+  /** Answers the pings. */
+  pong() {
+    for (const { headers } of this.sent.filter(({ destination }) => destination === "/gateway/ping")) {
+      this.#receipts.get(headers.receipt)?.();
+    }
+  }
+
   connected() {
     this.config.onConnect();
   }

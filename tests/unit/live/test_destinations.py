@@ -8,6 +8,7 @@ from gateway.live.destinations import (
     Elsewhere,
     RoomQueue,
     RoomTopic,
+    SignOfLife,
     TokenRenewal,
     parse,
 )
@@ -23,6 +24,7 @@ TOPOLOGY = Topology("acdm.mo.interact")
         ("/queue/acdm.mo.interact.private.42", RoomQueue(42)),
         ("/amq/queue/acdm.mo.interact.private.42", RoomQueue(42)),
         ("/gateway/token", TokenRenewal()),
+        ("/gateway/ping", SignOfLife()),
     ],
 )
 def test_a_rooms_own_destinations(text: str, meaning: Destination) -> None:
@@ -54,6 +56,7 @@ def test_a_rooms_own_destinations(text: str, meaning: Destination) -> None:
         "/amq/topic/acdm.mo.interact.public.42",
         "/temp-queue/acdm.mo.interact.private.42",
         "/gateway/token/",
+        "/gateway/ping/",
         "",
     ],
 )

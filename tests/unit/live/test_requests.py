@@ -12,6 +12,7 @@ from gateway.live.requests import (
     Acknowledge,
     Connect,
     Disconnect,
+    Ping,
     Post,
     Renew,
     Request,
@@ -144,6 +145,12 @@ def test_a_fresh_token_renews() -> None:
     request = ask("SEND", ("destination", "/gateway/token"), body=b" jwt\n")
     assert isinstance(request, Renew)
     assert request.token == "jwt"
+
+
+def test_a_ping_asks_for_nothing_but_its_receipt() -> None:
+    request = ask("SEND", ("destination", "/gateway/ping"), ("receipt", "r"))
+    assert isinstance(request, Ping)
+    assert request.frame.get("receipt") == "r"
 
 
 def test_a_message_elsewhere_stays_as_it_is() -> None:

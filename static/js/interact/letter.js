@@ -1,0 +1,41 @@
+import { toJson } from "./json.js";
+import { Problem } from "./problem.js";
+
+/** @typedef {import("./types.js").Audience} Audience */
+
+/**
+ * What a page says, as it was given.
+ * @typedef {object} Spoken
+ * @property {Audience} audience
+ * @property {string} type
+ * @property {unknown} body
+ * @property {string} [id]
+ * @property {unknown} [importance]
+ */
+
+/**
+ * The JSON of a message, as it is posted: always in the same order, so that texts can be compared. Pure.
+ *
+ * @param {Omit<Spoken, "body"> & Record<string, unknown>} head
+ * @param {string} body is JSON already
+ * @returns {string}
+ */
+export function messageText({ id, audience, type, ...more }, body) {
+  return `${toJson({ id, audience, type, ...more }).slice(0, -1)},"body":${body}}`;
+}
+
+/**
+ * A page may pass anything: what is wrong is said as the gateway would, before anything is kept. Pure.
+ *
+ * @param {Omit<Spoken, "body">} head
+ * @throws {Problem} `invalid_request`
+ */
+export function refuseWrongHead({ type, importance = "guaranteed" }) {
+  if (typeof type !== "string") refuse("type: must be a text");
+  if (importance !== "guaranteed") refuse(`importance: must be "guaranteed" or "instant"`);
+}
+
+/** @param {string} detail @returns {never} */
+function refuse(detail) {
+  throw new Problem(400, "invalid_request", detail);
+}

@@ -1,0 +1,37 @@
+/** @typedef {import("./live.js").Live} Live */
+/** @typedef {import("./line.js").Subscription} Subscription */
+
+/** A subscription's place on the line: given up while the room does not let us in, and taken again. */
+export class Place {
+  #isWanted = false;
+  #rests = false;
+
+  /** @param {Live} live @param {Subscription} subscription */
+  constructor(live, subscription) {
+    this.live = live;
+    this.subscription = subscription;
+  }
+
+  /** Whether somebody wants it and does not get it. */
+  get isMissed() {
+    return this.#isWanted && this.#rests;
+  }
+
+  take() {
+    this.#isWanted = true;
+    if (!this.#rests) this.live.add(this.subscription);
+  }
+
+  leave() {
+    this.#isWanted = false;
+    this.live.remove(this.subscription);
+  }
+
+  /** @param {boolean} isAllowed */
+  allow(isAllowed) {
+    if (this.#rests === !isAllowed) return;
+    this.#rests = !isAllowed;
+    if (!isAllowed) this.live.remove(this.subscription);
+    else if (this.#isWanted) this.live.add(this.subscription);
+  }
+}

@@ -267,7 +267,7 @@ class Limits(_Table):
     stall_timeout: PositiveFloat = 20.0
     posts_per_second: PositiveFloat = 50.0
     posts_burst: PositiveInt = 100
-    logins_per_minute: PositiveFloat = 30.0
+    logins_per_minute: PositiveFloat = 120.0
     waiting_posts: PositiveInt = 10_000
     page_size: PositiveInt = 500
     room_members: PositiveInt = 1000

@@ -23,13 +23,15 @@
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
+    │   └── TooManyGuesses        failed logins, of an address or for an account
     ├── TooSlow                   a reader that does not keep up
     ├── Internal                  a fault of the gateway; the log knows more
     └── Unavailable               try again later
         ├── StoreUnavailable
         ├── BrokerUnavailable
         ├── NoCapacity
-        │   └── TooManyUnknown    connections that have not said who they are
+        │   ├── TooManyUnknown    connections that have not said who they are
+        │   └── LoginsWait        more logins wait than can be checked soon
         └── Draining
 
 :data:`ERRORS` is the only place that knows statuses, close codes and public titles.
@@ -167,6 +169,10 @@ class RateLimited(GatewayError):
     pass
 
 
+class TooManyGuesses(RateLimited):
+    pass
+
+
 class TooSlow(GatewayError):
     pass
 
@@ -192,6 +198,10 @@ class NoCapacity(Unavailable):
 
 
 class TooManyUnknown(NoCapacity):
+    pass
+
+
+class LoginsWait(NoCapacity):
     pass
 
 
@@ -258,6 +268,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),
     IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
     RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),
+    TooManyGuesses: Outcome(
+        "too_many_guesses", 429, CloseCode.TRY_AGAIN_LATER, "Too many failed logins"
+    ),
     TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The reader does not keep up"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
@@ -273,6 +286,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         503,
         CloseCode.TRY_AGAIN_LATER,
         "Too many connections have not said who they are",
+    ),
+    LoginsWait: Outcome(
+        "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Many are logging in just now"
     ),
     Draining: Outcome("draining", 503, CloseCode.SERVICE_RESTART, "The gateway is draining"),
 }

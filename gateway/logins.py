@@ -46,11 +46,11 @@ class Logins:
         self._endings = endings
         self._clock = clock
 
-    async def by_password(self, user: str, password: str) -> Identity:
+    async def by_password(self, user: str, password: str, *, address: str) -> Identity:
         """A session of the account, unless it changes or goes while the password is checked: what
         ends its sessions then must not miss this one. Raises what :meth:`Accounts.check` raises."""
         for _ in range(_ATTEMPTS):
-            account = await self._accounts.prove(user, password)
+            account = await self._accounts.prove(user, password, address=address)
             proven = Identity(account.user, account.roles, math.inf)
             opened = self._sessions.open(proven)
             if await self._store.add_session(self._record(opened, Proof.PASSWORD), account):

@@ -83,7 +83,7 @@ from gateway.messages.pipeline import Pipeline, PipelineLimits
 from gateway.messages.ports import Publisher as Confirming
 from gateway.metrics import Metrics
 from gateway.reload import Reload
-from gateway.reloadable import OnNodes, Reloadable, login_rate, nodes_of, tokens_for
+from gateway.reloadable import OnNodes, Reloadable, nodes_of, tokens_for
 from gateway.rooms import PrivateQueues, Rooms
 from gateway.store import Account, Store
 
@@ -303,6 +303,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
 ) -> Gateway:
     """Connect the parts; to be called inside the running loop. Raises :class:`ConfigError`."""
     limits, broker = config.limits, config.broker
+    accounts.guesses.replace(per_minute=limits.logins_per_minute)
     topology = Topology(broker.prefix)
     secret = config.auth.secret.get_secret_value()
     access = AccessRules(config.access)
@@ -465,7 +466,6 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         intake=intake,
         limits=limits,
         logins=logins,
-        login_rate=RateLimiter(*login_rate(limits), clock=time.monotonic),
         metrics=metrics,
         origins=Origins(config.server.origins),
         permissions=permissions,

@@ -14,7 +14,7 @@ from gateway import logs, tls
 from gateway.auth.access import AccessRules
 from gateway.auth.rates import RateLimiter
 from gateway.auth.tokens import Tokens, key_source
-from gateway.config import Config, ConfigError, Limits, secrets_of
+from gateway.config import Config, ConfigError, secrets_of
 from gateway.domain.identity import ADMIN, HOST
 from gateway.handlers.services import Services
 from gateway.listeners import Listener
@@ -114,7 +114,7 @@ class Reloadable:
 
         def put_in_force() -> None:
             self.services.limits = limits
-            self.services.login_rate.replace(*login_rate(limits))
+            self.services.accounts.guesses.replace(per_minute=limits.logins_per_minute)
             self.services.rooms.max_members = limits.room_members
             self.post_rate.replace(limits.posts_per_second, limits.posts_burst)
             self.pipeline.limits = replace(
@@ -163,11 +163,6 @@ def tokens_for(
     else:
         keys = key_source(settings, clock=time.monotonic)
     return Tokens(settings, keys, known_roles=access.roles | {ADMIN, HOST})
-
-
-def login_rate(limits: Limits) -> tuple[float, int]:
-    """Attempts to log in: per second, and at once."""
-    return limits.logins_per_minute / 60, max(1, int(limits.logins_per_minute))
 
 
 def _nothing() -> None:

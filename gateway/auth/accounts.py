@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import Field
-from threading import BoundedSemaphore
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from gateway.auth.guesses import Guesses
 from gateway.auth.names import user_name
 from gateway.domain.identity import Identity
-from gateway.errors import NotAuthenticated, RateLimited
+from gateway.errors import LoginsWait, NotAuthenticated
 
-#: Each hash takes a processor and 64 MiB for some 50 ms.
-THREADS: Final = 2
-#: Passwords being hashed or waiting for it: about a second's work.
-MAX_WAITING: Final = 32
+#: Of a new hash: OWASP's choice for Argon2id on one processor (Password Storage Cheat Sheet), some
+#: 20 ms. What RFC 9106 names first takes four processors at once, and those are everybody's.
+TIME_COST: Final = 2
+MEMORY_KIB: Final = 19_456
+#: One at a time, whatever parallelism an older hash has: the loop needs a processor, too.
+THREADS: Final = 1
+#: And a little behind the loop, where both want the same one (``nice``).
+_NICE: Final = 5
+#: Passwords being hashed or waiting for it: a school that comes at once.
+MAX_WAITING: Final = 600
+#: Seconds that one takes, for as long as none has been measured.
+_FIRST_ESTIMATE: Final = 0.05
+#: How much a new measurement counts in the mean.
+_NEWEST: Final = 0.1
+#: Seconds: nobody is told to come back sooner or later.
+_SOONEST: Final = 1.0
+_LATEST: Final = 60.0
 
 T = TypeVar("T")
 
@@ -49,52 +67,73 @@ class AccountSource(Protocol[A]):
 
 
 class Accounts(Generic[A]):
-    """Checks passwords; at most ``waiting`` at once are accepted. Close it in the end."""
+    """Checks passwords, one after the other; at most ``waiting`` at once are accepted. ``guesses``
+    decides who may try. Close it in the end."""
 
     def __init__(
         self,
         source: AccountSource[A],
         *,
         hasher: PasswordHasher | None = None,
+        guesses: Guesses | None = None,
         waiting: int = MAX_WAITING,
     ) -> None:
+        self.guesses = guesses or Guesses(per_minute=120, clock=time.monotonic)
         self._source = source
-        self._hasher = hasher or PasswordHasher()
-        self._places = BoundedSemaphore(waiting)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
+        self._hasher = hasher or PasswordHasher(
+            time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1
+        )
+        self._most = waiting
+        self._waiting = 0
+        self._seconds = _FIRST_ESTIMATE
+        self._lane = ThreadPoolExecutor(
+            THREADS, thread_name_prefix="argon2", initializer=_step_back
+        )
 
-    async def check(self, user: str, password: str) -> Identity:
+    async def check(self, user: str, password: str, *, address: str = "") -> Identity:
         """Who this is; a password's proof has no end of its own, the session made from it has.
 
         Raises :class:`NotAuthenticated`, for a wrong password and for an unknown user alike and
-        after the same time; :class:`RateLimited` when too many wait; what the source raises.
+        after the same time; :class:`TooManyGuesses` when too many were wrong before, from the
+        ``address`` or for the user; :class:`LoginsWait` when too many wait; what the source raises.
         """
-        account = await self.prove(user, password)
+        account = await self.prove(user, password, address=address)
         return Identity(account.user, account.roles, math.inf)
 
-    async def prove(self, user: str, password: str) -> A:
+    async def prove(self, user: str, password: str, *, address: str = "") -> A:
         """The account whose password this is, as it is stored. Raises what :meth:`check` raises."""
-        try:
-            account = await self._source.account(user_name(user))
-        except ValueError:
-            account = None
-        if account is None:
-            # Hashing takes as long as verifying.
-            await self.hash(password)
+        account = None
+        # As it is stored: otherwise one account could be guessed at under many names.
+        name = _name(user)
+        self.guesses.check(address, name or user)
+        if name is not None:
+            account = await self._source.account(name)
+
+        def attempt() -> bool:
+            # Once more, as the lane has it: of those that came at once each has seen how the ones
+            # before it ended.
+            self.guesses.check(address, name or user)
+            right = self._matches(account, password)
+            if right:
+                self.guesses.right(address, name or user)
+            else:
+                self.guesses.wrong(address, name or user)
+            return right
+
+        if not await self._off_the_loop(attempt) or account is None:
             raise NotAuthenticated(_WRONG)
-        if not await self._off_the_loop(lambda: self._matches(account.password_hash, password)):
-            raise NotAuthenticated(_WRONG)
-        if self._hasher.check_needs_rehash(account.password_hash):
+        # Those who wait come first; there will be another login.
+        if self._hasher.check_needs_rehash(account.password_hash) and not self._waiting:
             return await self._rehash(account, password)
         return account
 
     async def hash(self, password: str) -> str:
-        """For storing. Raises :class:`RateLimited` when too many wait."""
+        """For storing. Raises :class:`LoginsWait` when too many wait."""
         return await self._off_the_loop(lambda: self._hasher.hash(_encoded(password)))
 
     def close(self) -> None:
         """Passwords still waiting are not checked any more."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._lane.shutdown(wait=True, cancel_futures=True)
 
     async def _rehash(self, account: A, password: str) -> A:
         """Store the password with the parameters of today."""
@@ -102,25 +141,62 @@ class Accounts(Generic[A]):
         # Hashing took its time: an account removed or changed meanwhile must not come back.
         return await self._source.rehash_account(account, password_hash) or account
 
-    def _matches(self, password_hash: str, password: str) -> bool:
+    def _matches(self, account: A | None, password: str) -> bool:
+        if account is None:
+            # Hashing takes as long as verifying.
+            self._hasher.hash(_encoded(password))
+            return False
         try:
-            return self._hasher.verify(password_hash, _encoded(password))
+            return self._hasher.verify(account.password_hash, _encoded(password))
         except VerifyMismatchError:
             return False
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
-        if not self._places.acquire(blocking=False):
-            raise RateLimited("too many logins at once; try again", retry_after=1.0)
-        future = self._threads.submit(work)
+        if self._waiting >= self._most:
+            raise LoginsWait(
+                f"{self._waiting} logins wait before yours; try again",
+                retry_after=min(max(_SOONEST, self._waiting * self._seconds), _LATEST),
+            )
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+
+        def measured() -> T:
+            begun = time.monotonic()
+            try:
+                return work()
+            finally:
+                self._seconds += _NEWEST * (time.monotonic() - begun - self._seconds)
+
+        def done(_: Future[T]) -> None:
+            # The loop is closed when a command that hashed was interrupted.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._leave)
+
+        future = self._lane.submit(measured)
         # A caller that gives up frees its place only when the thread is free as well.
-        future.add_done_callback(self._leave)
+        future.add_done_callback(done)
         return await asyncio.wrap_future(future)
 
-    def _leave(self, _: Future[Any]) -> None:
-        self._places.release()
+    def _leave(self) -> None:
+        self._waiting -= 1
+
+
+def _step_back() -> None:
+    """Let this thread, and those that an old hash starts from it, yield to the loop."""
+    if sys.platform == "linux":
+        # There a thread has a priority of its own (sched(7), "The nice value").
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 _WRONG: Final = "the user or the password is wrong"
+
+
+def _name(user: str) -> str | None:
+    """None: no account can have this name."""
+    try:
+        return user_name(user)
+    except ValueError:
+        return None
 
 
 def _encoded(password: str) -> bytes:

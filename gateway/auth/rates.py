@@ -31,12 +31,20 @@ class RateLimiter:
 
     def check(self, key: Hashable) -> None:
         """Take one token. Raises :class:`RateLimited` with the seconds until there is one."""
+        self.look(key)
+        self.take(key)
+
+    def look(self, key: Hashable) -> None:
+        """As :meth:`check`, but take none."""
         now = self._clock()
-        full_at = max(now, self._full_at.get(key, now))
-        wait = full_at - self._allowance - now
+        wait = self._full_at.get(key, now) - self._allowance - now
         if wait > 0:
             raise RateLimited("too many requests; slow down", retry_after=wait)
-        self._full_at[key] = full_at + self._interval
+
+    def take(self, key: Hashable) -> None:
+        """Take one token, whether there is one or not."""
+        now = self._clock()
+        self._full_at[key] = max(now, self._full_at.get(key, now)) + self._interval
         self._full_at.move_to_end(key)
         if len(self._full_at) > self._capacity:
             self._full_at.popitem(last=False)

@@ -10,7 +10,6 @@ from gateway.admin import Admin
 from gateway.auth.accounts import Accounts
 from gateway.auth.origins import Origins
 from gateway.auth.permissions import Permissions
-from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
 from gateway.config import Limits
 from gateway.drain import Drain
@@ -37,7 +36,6 @@ class Services:
     intake: Intake
     limits: Limits
     logins: Logins
-    login_rate: RateLimiter
     metrics: Metrics
     origins: Origins
     permissions: Permissions

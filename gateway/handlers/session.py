@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
+from gateway.errors import NotAuthenticated
 from gateway.handlers.api import ApiHandler
 from gateway.handlers.body import Body
 from gateway.handlers.credentials import SESSION_COOKIE
@@ -40,18 +41,27 @@ class SessionHandler(ApiHandler):
         self.write_json(_as_json(await self.identity()))
 
     async def post(self) -> None:
-        self.services.login_rate.check(self.caller.address)
         login = self.body(Login)
+        address = self.caller.address
         if login.token is not None:
-            proven = await self.services.credentials.verify(login.token)
+            proven = await self._by_token(login.token, address)
             identity = await self.services.logins.by_token(proven)
         else:
             identity = await self.services.logins.by_password(
-                login.user or "", login.password or ""
+                login.user or "", login.password or "", address=address
             )
         cookie = self.services.sessions.sign(identity)
         self._set_session(cookie, max_age=identity.expires_at - self.services.clock())
         self.write_json(_as_json(identity))
+
+    async def _by_token(self, token: str, address: str) -> Identity:
+        guesses = self.services.accounts.guesses
+        guesses.check(address)
+        try:
+            return await self.services.credentials.verify(token)
+        except NotAuthenticated:
+            guesses.wrong(address)
+            raise
 
     async def delete(self) -> None:
         identity = self.services.credentials.session(self.request)

@@ -41,21 +41,34 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
       problem.textContent = "";
       button.disabled = true;
       try {
-        done(await logIn(user.value.trim(), password.value));
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        problem.textContent = explain(error);
-        password.select();
-        // Asked sooner, the gateway would only say the same again.
-        if (error.status === 429) await patience(error.retryAfter ?? 0);
+        while (!signal?.aborted && (await failed()));
       } finally {
         button.disabled = false;
       }
     };
+    /** Whether to try again as it is. */
+    const failed = async () => {
+      try {
+        done(await logIn(user.value.trim(), password.value));
+        return false;
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        problem.textContent = explain(error);
+        // A school logs in at once: nothing is wrong, it is only others' turn.
+        const busy = error.status === 503 && error.retryAfter !== null;
+        if (!busy) password.select();
+        // Asked sooner, the gateway would only say the same again.
+        if (busy || error.status === 429) await patience(error.retryAfter ?? 0);
+        return busy;
+      }
+    };
     const explain = (/** @type {Problem} */ error) => {
       if (error.status === 401) return i18n.say("login.wrong");
-      if (error.status !== 429 || error.retryAfter === null) return i18n.explain(error);
-      return i18n.say("login.wait", { seconds: Math.ceil(error.retryAfter / 1000) });
+      const word = error.status === 429 ? "login.wait" : "login.busy";
+      if (![429, 503].includes(error.status) || error.retryAfter === null) {
+        return i18n.explain(error);
+      }
+      return i18n.say(word, { seconds: Math.ceil(error.retryAfter / 1000) });
     };
     const patience = (/** @type {number} */ milliseconds) =>
       new Promise((over) => setTimeout(over, milliseconds));

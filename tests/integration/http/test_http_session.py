@@ -319,15 +319,56 @@ async def test_neither_the_password_nor_the_cookie_nor_the_query_gets_into_the_l
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_logins_of_one_address_are_limited_and_others_are_not(call: Call) -> None:
-    async def try_from(address: str) -> Answer:
+async def test_failed_logins_of_one_address_are_limited_and_right_ones_and_others_are_not(
+    call: Call, anna: str, settings: Config
+) -> None:
+    async def try_from(address: str, **proof: str) -> Answer:
         return await call(
-            "POST", "/api/session", json={}, headers={"X-Forwarded-For": f"1.2.3.4, {address}"}
+            "POST", "/api/session", json=proof, headers={"X-Forwarded-For": f"1.2.3.4, {address}"}
         )
 
-    for _ in range(30):
-        assert (await try_from("203.0.113.7")).status == 400
-    limited = await try_from("203.0.113.7")
-    assert limited.problem == (429, "rate_limited")
-    assert limited.headers["Retry-After"] in ("1", "2")
-    assert (await try_from("203.0.113.8")).status == 400
+    for _ in range(15):
+        right = await try_from("203.0.113.7", user=anna, password=PASSWORD)
+        assert right.status == 200
+    # Tokens too: their failures are counted together.
+    for _ in range(120):
+        assert (await try_from("203.0.113.7", token="x.y.z")).status == 401
+    for proof in ({"token": "x.y.z"}, {"user": anna, "password": PASSWORD}):
+        limited = await try_from("203.0.113.7", **proof)
+        assert limited.problem == (429, "too_many_guesses")
+        assert limited.headers["Retry-After"] == "1"
+    assert (await try_from("203.0.113.8", user=anna, password=PASSWORD)).status == 200
+    assert (await try_from("203.0.113.8", token=token(settings, "bo"))).status == 200
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_forty_five_pupils_behind_one_address_log_in_at_once(
+    call: Call, store: Store, accounts: Accounts[Any]
+) -> None:
+    hashed = await accounts.hash(PASSWORD)
+    pupils = [f"pupil{number}" for number in range(45)]
+    for pupil in pupils:
+        await store.put_account(Account(pupil, hashed, frozenset()))
+    answers = await asyncio.gather(
+        *(call("POST", "/api/session", json={"user": p, "password": PASSWORD}) for p in pupils)
+    )
+    assert [answer.status for answer in answers] == [200] * 45
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_guesses_at_an_account_waits_and_its_owner_comes_in_from_where_it_was(
+    call: Call, anna: str
+) -> None:
+    async def try_from(address: str, password: str) -> Answer:
+        return await call(
+            "POST",
+            "/api/session",
+            json={"user": anna, "password": password},
+            headers={"X-Forwarded-For": address},
+        )
+
+    assert (await try_from("203.0.113.7", PASSWORD)).status == 200
+    guesses = [await try_from(f"198.51.100.{n}", "guess") for n in range(30)]
+    assert {answer.problem for answer in guesses[15:]} == {(429, "too_many_guesses")}
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in guesses[15:])
+    assert (await try_from("203.0.113.7", PASSWORD)).status == 200

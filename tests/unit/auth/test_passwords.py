@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,9 +15,11 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError
 
-from gateway.auth.accounts import Accounts
+from gateway.auth.accounts import MAX_WAITING, Accounts
+from gateway.auth.guesses import FREE_FROM_ALL, Guesses
 from gateway.domain.identity import Identity
-from gateway.errors import NotAuthenticated, RateLimited
+from gateway.errors import LoginsWait, NotAuthenticated, TooManyGuesses
+from tests.unit.auth.clock import Clock
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 STRONGER = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1)
@@ -67,10 +71,16 @@ Scene = Callable[[Accounts[Account]], Awaitable[None]]
 
 
 def play(
-    scene: Scene, source: Source, *, hasher: PasswordHasher = HASHER, waiting: int = 8
+    scene: Scene,
+    source: Source,
+    *,
+    hasher: PasswordHasher = HASHER,
+    waiting: int = 8,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     async def run() -> None:
-        accounts = Accounts(source, hasher=hasher, waiting=waiting)
+        guesses = Guesses(per_minute=120, clock=clock)
+        accounts = Accounts(source, hasher=hasher, guesses=guesses, waiting=waiting)
         try:
             await scene(accounts)
         finally:
@@ -196,7 +206,7 @@ def test_no_more_wait_than_there_is_room_for() -> None:
     async def scene(accounts: Accounts[Account]) -> None:
         waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(3)]
         await asyncio.sleep(0)
-        with pytest.raises(RateLimited) as caught:
+        with pytest.raises(LoginsWait) as caught:
             await accounts.hash("x")
         assert caught.value.retry_after == 1.0
         hasher.go.set()
@@ -214,7 +224,7 @@ def test_who_gives_up_does_not_make_room_while_the_thread_is_busy() -> None:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])
-        with pytest.raises(RateLimited):
+        with pytest.raises(LoginsWait):
             await accounts.hash("x")
         hasher.go.set()
 
@@ -241,10 +251,10 @@ def test_closing_leaves_no_thread_and_nothing_waiting() -> None:
         waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(4)]
         await asyncio.sleep(0)
         closing = asyncio.create_task(asyncio.to_thread(accounts.close))
-        results = await asyncio.gather(*waiting[2:], return_exceptions=True)
-        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+        results = await asyncio.gather(*waiting[1:], return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 3
         hasher.go.set()
-        await asyncio.gather(closing, *waiting[:2])
+        await asyncio.gather(closing, *waiting[:1])
 
     asyncio.run(run())
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("argon2")]
@@ -262,4 +272,81 @@ def test_the_real_parameters_are_not_weak() -> None:
     accounts = Accounts(Source())
     accounts.close()
     assert accounts._hasher.type.name == "ID"
-    assert accounts._hasher.memory_cost >= 64 * 1024
+    # https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
+    assert accounts._hasher.memory_cost * accounts._hasher.time_cost >= 2 * 19_456
+    assert accounts._hasher.parallelism == 1
+
+
+class RunningHasher(PasswordHasher):
+    """Notes how many hash at once."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=4)
+        self.running = self.most = 0
+        self.nice: set[int] = set()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self.nice.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        try:
+            return super().verify(hash, password)
+        finally:
+            self.running -= 1
+
+
+def test_a_school_behind_one_address_logs_in_at_once_one_password_after_the_other() -> None:
+    hasher = RunningHasher()
+    pupils = [Account(f"pupil{n}", HASHER.hash("비밀"), frozenset()) for n in range(500)]
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        found = await asyncio.gather(
+            *(accounts.check(pupil.user, "비밀", address="school") for pupil in pupils)
+        )
+        assert [identity.user for identity in found] == [pupil.user for pupil in pupils]
+
+    play(scene, Source(*pupils), hasher=hasher, waiting=MAX_WAITING)
+    assert hasher.most == 1
+    assert all(nice > os.getpriority(os.PRIO_PROCESS, 0) for nice in hasher.nice)
+
+
+def test_sixty_guesses_at_one_account_from_sixty_addresses_are_slowed_at_once() -> None:
+    hasher = CountingHasher()
+    clock = Clock()
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        guesses = [accounts.check("kim", f"guess {n}", address=f"at {n}") for n in range(60)]
+        results = await asyncio.gather(*guesses, return_exceptions=True)
+        refused = [result for result in results if isinstance(result, TooManyGuesses)]
+        assert len(refused) == 60 - FREE_FROM_ALL - 1
+        assert all(error.retry_after == 1.0 for error in refused)
+        # Who was kept out cost no hash.
+        assert hasher.work == FREE_FROM_ALL + 1
+        # Whoever knows it waits as told, and comes in from an address that was never seen.
+        clock.now += 1.0
+        assert (await accounts.check("kim", "비밀", address="at home")).user == "kim"
+
+    play(scene, Source(KIM), hasher=hasher, waiting=100, clock=clock)
+
+
+@pytest.mark.parametrize("user", ["nobody", "no\0body"])
+def test_guessing_at_an_account_that_is_none_looks_the_same(user: str) -> None:
+    async def scene(accounts: Accounts[Account]) -> None:
+        guesses = [accounts.check(user, "x", address=f"at {n}") for n in range(20)]
+        results = await asyncio.gather(*guesses, return_exceptions=True)
+        assert [type(result) for result in results] == (
+            [NotAuthenticated] * (FREE_FROM_ALL + 1) + [TooManyGuesses] * (20 - FREE_FROM_ALL - 1)
+        )
+
+    play(scene, Source(KIM), waiting=100, clock=Clock())
+
+
+def test_while_others_wait_nothing_is_hashed_again() -> None:
+    hasher = CountingHasher()
+    old = [Account(f"u{n}", STRONGER.hash("비밀"), frozenset()) for n in range(10)]
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        await asyncio.gather(*(accounts.check(account.user, "비밀") for account in old))
+        assert hasher.work == 11
+
+    play(scene, Source(*old), hasher=hasher, waiting=20)

@@ -1,0 +1,112 @@
+"""Guessing is slowed, owners are not locked out."""
+
+from __future__ import annotations
+
+from gateway.auth.guesses import FREE_FROM_ALL, FREE_FROM_ONE, Guesses
+from gateway.errors import TooManyGuesses
+from tests.unit.auth.clock import Clock
+
+
+def guesses_of(clock: Clock, *, per_minute: float = 1e6) -> Guesses:
+    return Guesses(per_minute=per_minute, clock=clock)
+
+
+def wait(guesses: Guesses, address: str, user: str | None = "kim") -> float:
+    """Seconds to wait, 0 if an attempt may be made."""
+    try:
+        guesses.check(address, user)
+    except TooManyGuesses as error:
+        return error.retry_after or 0.0
+    return 0.0
+
+
+def test_from_one_address_a_few_are_free_and_then_each_pause_is_twice_the_last() -> None:
+    clock = Clock()
+    guesses = guesses_of(clock)
+    waits = []
+    for _ in range(FREE_FROM_ONE + 8):
+        guesses.wrong("here", "kim")
+        waits.append(wait(guesses, "here"))
+        clock.now += waits[-1]
+    assert waits == [0] * FREE_FROM_ONE + [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_from_many_addresses_an_account_is_slowed_as_a_whole_and_never_for_long() -> None:
+    clock = Clock()
+    guesses = guesses_of(clock)
+    waits = []
+    for number in range(FREE_FROM_ALL + 100):
+        guesses.wrong(f"at {number}", "kim")
+        waits.append(wait(guesses, "somewhere else"))
+        clock.now += waits[-1]
+    assert waits[: FREE_FROM_ALL + 7] == [0] * FREE_FROM_ALL + [1, 2, 4, 8, 16, 30, 30]
+    assert waits[-1] == 30
+    assert wait(guesses, "somewhere else", "lee") == 0
+
+
+def test_an_owner_goes_on_where_the_account_has_been_logged_in_before() -> None:
+    guesses = guesses_of(Clock())
+    guesses.right("at home", "kim")
+    for number in range(100):
+        guesses.wrong(f"at {number}", "kim")
+    assert wait(guesses, "at home") == 0
+    assert wait(guesses, "elsewhere") == 30
+
+
+def test_a_right_one_forgets_the_wrong_ones_before_it() -> None:
+    guesses = guesses_of(Clock())
+    for _ in range(FREE_FROM_ONE + 3):
+        guesses.wrong("here", "kim")
+    guesses.right("here", "kim")
+    assert wait(guesses, "here") == 0
+
+
+def test_an_hour_later_all_is_forgotten() -> None:
+    clock = Clock()
+    guesses = guesses_of(clock)
+    for _ in range(FREE_FROM_ONE + 3):
+        guesses.wrong("here", "kim")
+    clock.now += 3601
+    for _ in range(FREE_FROM_ONE):
+        guesses.wrong("here", "kim")
+    assert wait(guesses, "here") == 0
+
+
+def test_an_address_that_fails_at_many_accounts_or_with_tokens_is_limited() -> None:
+    clock = Clock()
+    guesses = guesses_of(clock, per_minute=60)
+    for number in range(59):
+        guesses.wrong("here", f"user {number}")
+    guesses.wrong("here")
+    assert wait(guesses, "here", "kim") == 1
+    assert wait(guesses, "here", None) == 1
+    assert wait(guesses, "there", "kim") == 0
+    clock.now += 1
+    assert wait(guesses, "here", "kim") == 0
+    guesses.wrong("here", "kim")
+    guesses.replace(per_minute=6000)
+    assert wait(guesses, "here", "kim") < 0.1
+
+
+def test_right_ones_count_nowhere() -> None:
+    guesses = guesses_of(Clock(), per_minute=1)
+    for number in range(500):
+        guesses.check("school", f"pupil {number}")
+        guesses.right("school", f"pupil {number}")
+    assert wait(guesses, "school", "kim") == 0
+
+
+def test_memory_is_bounded() -> None:
+    guesses = guesses_of(Clock())
+    for number in range(10_100):
+        guesses.wrong(f"at {number}", f"user {number}")
+        guesses.right(f"at {number}", f"user {number}")
+    assert len(guesses._accounts._counts) == 10_000
+    assert len(guesses._trusted) == 10_000
+
+
+def test_a_wait_is_bounded_however_often_somebody_guesses() -> None:
+    guesses = guesses_of(Clock())
+    for _ in range(5000):
+        guesses.wrong("here", "kim")
+    assert wait(guesses, "here") == 60

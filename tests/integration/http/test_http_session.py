@@ -320,8 +320,10 @@ async def test_neither_the_password_nor_the_cookie_nor_the_query_gets_into_the_l
 
 @pytest.mark.gen_test(timeout=20)
 async def test_failed_logins_of_one_address_are_limited_and_right_ones_and_others_are_not(
-    call: Call, anna: str, settings: Config
+    call: Call, anna: str, settings: Config, accounts: Accounts[Any]
 ) -> None:
+    accounts.guesses.replace(per_minute=6)
+
     async def try_from(address: str, **proof: str) -> Answer:
         return await call(
             "POST", "/api/session", json=proof, headers={"X-Forwarded-For": f"1.2.3.4, {address}"}
@@ -331,12 +333,12 @@ async def test_failed_logins_of_one_address_are_limited_and_right_ones_and_other
         right = await try_from("203.0.113.7", user=anna, password=PASSWORD)
         assert right.status == 200
     # Tokens too: their failures are counted together.
-    for _ in range(120):
+    for _ in range(6):
         assert (await try_from("203.0.113.7", token="x.y.z")).status == 401
     for proof in ({"token": "x.y.z"}, {"user": anna, "password": PASSWORD}):
         limited = await try_from("203.0.113.7", **proof)
         assert limited.problem == (429, "too_many_guesses")
-        assert limited.headers["Retry-After"] == "1"
+        assert 1 <= int(limited.headers["Retry-After"]) <= 10
     assert (await try_from("203.0.113.8", user=anna, password=PASSWORD)).status == 200
     assert (await try_from("203.0.113.8", token=token(settings, "bo"))).status == 200
 

@@ -173,6 +173,11 @@ class Lease:
         more."""
         return self._state.to_be_left
 
+    @property
+    def answers(self) -> bool:
+        """Whether the node takes logins: no probe and no dial has failed since one worked."""
+        return self._state.health is Health.HEALTHY
+
     def up(self) -> None:
         """The session is established: the node works."""
         if self._phase is _Phase.DIALLING:

@@ -49,6 +49,8 @@ class Echoes:
         self._balancer = balancer
         self._doubt = doubt
         self._hearing = Hearing()
+        #: The feeds that bring the echoes, if not at once.
+        self._standing: set[int] = set()
         self._apart: frozenset[str] = frozenset()
         self._doubtful = 0
         self._tasks = tasks
@@ -67,6 +69,7 @@ class Echoes:
 
     def standing(self, feed: int, key: str) -> None:
         del key
+        self._standing.add(feed)
         self._hearing.stands(feed)
 
     def arrived(self, feed: int, key: str, message: Frame) -> None:
@@ -76,7 +79,19 @@ class Echoes:
         if (number := natural(round)) is not None:
             self._hearing.heard(feed, node, number)
 
+    def left_out(self, feed: int, key: str) -> None:
+        """Nothing: it was no echo."""
+
+    def stalled(self, feed: int) -> None:
+        """A feed that hears nothing is no judge of who says nothing."""
+        self._hearing.gone(feed)
+
+    def resumed(self, feed: int) -> None:
+        if feed in self._standing:
+            self._hearing.stands(feed)
+
     def lost(self, feed: int) -> None:
+        self._standing.discard(feed)
         self._hearing.gone(feed)
 
     async def _run(self) -> None:

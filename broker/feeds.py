@@ -19,8 +19,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks whether a feed is to move.
 _LOOK: Final = 1.0
-#: Seconds that a replacement has to stand.
-_STAND: Final = 10.0
+#: Seconds within which a replacement must have more topics standing than before. A slow broker
+#: takes long for hundreds of them, and so must not begin anew.
+_STAND: Final = 30.0
 
 
 class Feeds:
@@ -76,14 +77,26 @@ class Feeds:
             new.subscribe(key)
         self._feeds.append(new)
         new.start()
-        try:
-            async with asyncio.timeout(_STAND):
-                await new.stood.wait()
-        except TimeoutError:
-            logger.warning("feed %d stays on %s: no other node takes it", old.number, old.node)
-            gone = new
-        else:
+        if await _stands(new):
             logger.info("feed %d leaves %s to feed %d", old.number, old.node, new.number)
             gone = old
+        else:
+            logger.warning("feed %d stays on %s: no other node takes it", old.number, old.node)
+            gone = new
         self._feeds.remove(gone)
         await gone.close()
+
+
+async def _stands(feed: Feed) -> bool:
+    """Whether all of it comes to stand, however long, as long as it goes on."""
+    best = 0
+    while True:
+        try:
+            async with asyncio.timeout(_STAND):
+                await feed.stood.wait()
+        except TimeoutError:
+            if feed.standing <= best:
+                return False
+            best = feed.standing
+        else:
+            return True

@@ -68,10 +68,12 @@ class CloseCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The payload of one data frame; ``opcode`` is its message's, TEXT or BINARY."""
+    """The payload of one data frame, or a piece of it; ``opcode`` is its message's, TEXT or BINARY.
+    ``last``: its message ends with it."""
 
     payload: bytes
     opcode: int
+    last: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ def close_payload(code: int, reason: str = "") -> bytes:
 def _frame_at(
     buffer: bytes | bytearray | memoryview, start: int, masked: bool, frame_bytes: int
 ) -> tuple[int, int, int] | None:
-    """First byte, payload start and payload end of the frame at ``start``; None while incomplete.
+    """First byte, payload start and payload end of the frame at ``start``, whose payload may not
+    be there yet; None while its header is incomplete.
 
     All that a header can get wrong is refused before its payload is waited for.
     """
@@ -171,8 +174,7 @@ def _frame_at(
         raise WebSocketProtocolError(
             CloseCode.TOO_LARGE, f"a frame of {length} bytes, at most {frame_bytes} are taken"
         )
-    end = payload + length
-    return (first, payload, end) if end <= len(buffer) else None
+    return first, payload, payload + length
 
 
 def _extended_length(field: bytes | bytearray | memoryview) -> int:
@@ -205,8 +207,12 @@ def walk(
     it is. A WebSocketProtocolError comes after the good frames before it. How fragments follow each
     other is not checked.
     """
+    available = len(buffer)
     while (frame := _frame_at(buffer, start, False, frame_bytes)) is not None:
-        first, payload, start = frame
+        first, payload, end = frame
+        if end > available:
+            return
+        start = end
         yield first & 0x0F, first > 0x7F, payload, start
 
 
@@ -215,7 +221,7 @@ class MessageReader:
 
     ``frame_bytes`` bounds a frame's payload and so what is held back (one frame and a chunk).
     ``masked`` is True when reading a client. Fragments are checked, not joined: each data frame is
-    delivered as it comes.
+    delivered as it comes. See :class:`PieceReader` for frames that need not be held back.
     """
 
     def __init__(self, frame_bytes: int, *, masked: bool) -> None:
@@ -263,6 +269,8 @@ class MessageReader:
         if frame is None:
             return None
         first, start, end = frame
+        if end > len(buffer):
+            return self._unfinished(first, start, end)
         payload = bytes(buffer[start:end])
         if self._masked:
             payload = _websocket_mask(bytes(buffer[start - 4 : start]), payload)
@@ -274,6 +282,11 @@ class MessageReader:
             self._closed = True
             return _close(payload)
         return Ping(payload) if opcode == Opcode.PING else Pong(payload)
+
+    def _unfinished(self, first: int, start: int, end: int) -> Event | None:
+        """What to do about a frame that is not whole yet: wait for the rest."""
+        del first, start, end
+        return None
 
     def _data(self, opcode: int, fin: bool, payload: bytes) -> Data:
         if opcode == Opcode.CONTINUATION:
@@ -290,7 +303,40 @@ class MessageReader:
                     CloseCode.INVALID_DATA, "a text message is not UTF-8"
                 ) from None
         self._message = None if fin else opcode
-        return Data(payload, opcode)
+        return Data(payload, opcode, fin)
+
+
+class PieceReader(MessageReader):
+    """Reads a server whose data frames may have any size: each is delivered in pieces as it comes.
+
+    What is held back is a header, or a control frame. So it is the taker of the pieces who bounds
+    what a message may take.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(2**63, masked=False)
+        #: Bytes of the present frame that are still to come, and whether its message ends then.
+        self._rest = 0
+        self._fin = False
+
+    def _next(self) -> Event | None:
+        return self._piece(Opcode.CONTINUATION) if self._rest else super()._next()
+
+    def _unfinished(self, first: int, start: int, end: int) -> Event | None:
+        if first & _CONTROL_BIT:
+            return None
+        del self._buffer[:start]
+        self._rest, self._fin = end - start, first > 0x7F
+        return self._piece(first & 0x0F)
+
+    def _piece(self, opcode: int) -> Data | None:
+        """The next one, which is a fragment of the message like any other."""
+        if opcode == Opcode.CONTINUATION and not self._buffer:
+            return None
+        payload = bytes(self._buffer[: self._rest])
+        del self._buffer[: self._rest]
+        self._rest -= len(payload)
+        return self._data(opcode, self._fin and not self._rest, payload)
 
 
 def _close(payload: bytes) -> Close:

@@ -393,21 +393,11 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     metrics.observe_nodes(balancer.states)
     metrics.observe_links(lambda: publisher.links)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(registry))
-    metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
     metrics.observe("gateway_peers", "Other gateways that live.", lambda: len(bus.others))
     metrics.count_each(
         "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts
     )
-    metrics.count(
-        "gateway_deliveries",
-        "Messages handed to subscribers of topics.",
-        lambda: hub.fan_out.deliveries,
-    )
-    metrics.observe_durations(
-        "gateway_delivery_seconds",
-        "From a message's acceptance until its last subscriber here has it.",
-        hub.fan_out.latency,
-    )
+    _measure(hub, metrics)
     metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
     metrics.count_each(
         "gateway_task_failures",
@@ -428,8 +418,9 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     )
 
     def problems() -> list[str]:
-        failing = [f"{each.name}: {each}" for each in tasks.failures.now]
-        return [publisher.problem, *failing] if publisher.problem else failing
+        found = [f"{part}: {problem}" for part, problem in hub.problems.items()]
+        found += [f"{each.name}: {each}" for each in tasks.failures.now]
+        return [publisher.problem, *found] if publisher.problem else found
 
     cluster = Cluster(
         bus,
@@ -517,6 +508,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         store=store,
         balancer=balancer,
         publisher=publisher,
+        feeds=lambda: hub.problems,
         drain=drain,
         failures=tasks.failures,
     )
@@ -546,6 +538,31 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             post_rate=post_rate,
             services=services,
         ),
+    )
+
+
+def _measure(hub: Hub, metrics: Metrics) -> None:
+    metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
+    metrics.observe(
+        "gateway_topics_without_feed",
+        "Topics that no feed brings, so that they follow the history.",
+        lambda: hub.unfed,
+    )
+    metrics.count_each(
+        "gateway_feed_messages_left_out",
+        "Messages from feeds that were given to nobody as they came.",
+        label="why",
+        counts=hub.complaints.counts,
+    )
+    metrics.count(
+        "gateway_deliveries",
+        "Messages handed to subscribers of topics.",
+        lambda: hub.fan_out.deliveries,
+    )
+    metrics.observe_durations(
+        "gateway_delivery_seconds",
+        "From a message's acceptance until its last subscriber here has it.",
+        hub.fan_out.latency,
     )
 
 
@@ -585,6 +602,7 @@ def _feeds(
             witness=partial(witness, number),
             ticker=gateway.ticker,
             frame_bytes=config.limits.upstream_frame_bytes,
+            complaints=gateway.hub.complaints,
             rng=rng,
             tasks=tasks.part(),
         )

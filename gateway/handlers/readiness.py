@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -46,6 +46,8 @@ class Report:
 class Readiness:
     """Ready: it stays, the store answers, the broker was reached once, and what a gateway needs
     (its lease, publishing, topics, removals) does not fail for good by a fault of its own.
+    ``feeds`` says by part what is wrong with the way from the broker: details, for while topics
+    have no feed they follow the history.
 
     A broker that goes away later makes no gateway unready: messages are still accepted (202) and
     sockets stay up, and taking all gateways out at once would end both.
@@ -57,12 +59,14 @@ class Readiness:
         store: Pinged,
         balancer: Balancer,
         publisher: PublisherState,
+        feeds: Callable[[], Mapping[str, str]],
         drain: Drain,
         failures: Failures,
     ) -> None:
         self._store = store
         self._balancer = balancer
         self._publisher = publisher
+        self._feeds = feeds
         self._drain = drain
         self._failures = failures
 
@@ -77,6 +81,7 @@ class Readiness:
         for link in self._publisher.links:
             if link.problem is not None:
                 problems[f"publisher on {link.node}"] = link.problem
+        problems |= self._feeds()
         for failing in self._failures.now:
             problems[f"task {failing.name}"] = str(failing)
         broken = self._failures.broken

@@ -235,6 +235,15 @@ class Bus:
         self.counts["received"] += 1
         self._take(envelope)
 
+    def left_out(self, feed: int, key: str) -> None:
+        """Nothing: no gateway says as much, or says it so."""
+
+    def stalled(self, feed: int) -> None:
+        """Nothing, as when one is lost."""
+
+    def resumed(self, feed: int) -> None:
+        """Nothing: what is too old is told from its time."""
+
     def lost(self, feed: int) -> None:
         """Nothing: the other feed carries on, and who hears nothing draws no conclusions."""
 

@@ -420,8 +420,8 @@ class Connection:
                 self._attend(request.key, right)
                 subscriber = Subscriber(self, request.key)
                 self._joined[request.key] = (stream, subscriber)
-                await self._services.hub.join(stream, subscriber, resume_after=resume_after)
-                self._acknowledge(request.frame)
+                seq = await self._services.hub.join(stream, subscriber, resume_after=resume_after)
+                self._acknowledge(request.frame, ("seq", str(seq)))
             case ByRelay(frame, right):
                 if right is not None:
                     self._attend(request.key, right)
@@ -537,10 +537,10 @@ class Connection:
             raise BadFrame("there is nothing at the broker that this could mean")
         return self._path
 
-    def _acknowledge(self, frame: Frame) -> None:
+    def _acknowledge(self, frame: Frame, *more: tuple[str, str]) -> None:
         receipt = frame.get("receipt")
         if receipt is not None and not self._ended:
-            self._socket.send("RECEIPT", [("receipt-id", receipt)])
+            self._socket.send("RECEIPT", [("receipt-id", receipt), *more])
 
     @property
     def _who(self) -> Identity:

@@ -6,21 +6,21 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from broker.feed import Feed
+from broker.complaints import Complaints
+from broker.feed import LEFT_OUT, Feed
 from broker.stomp import Frame
 from broker.tasks import Tasks
 from broker.topology import Stream, Topology
 from gateway.domain.message import Message
-from gateway.errors import BrokerUnavailable
+from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.fanout import FanOut, Subscriber
+from gateway.live.following import Following
 from gateway.live.pages import History, Pages
-from gateway.live.topic import Shared, Topic
+from gateway.live.topic import SOON, Shared, Topic
 
 #: Seconds that a topic stays subscribed upstream when its last subscriber has left: a class that
 #: reloads its page comes back to a topic that stands.
 LINGER: Final = 30.0
-#: Seconds that a new topic may take to stand.
-STAND_TIMEOUT: Final = 10.0
 #: Topics that read the history at the same time, e.g. when a node is lost.
 _READERS: Final = 8
 #: Clients that get a portion of the past in one turn of the loop.
@@ -41,6 +41,8 @@ class Hub:
     ) -> None:
         self.fan_out = FanOut(budget=budget)
         self._loop = asyncio.get_running_loop()
+        #: What the feeds have brought that could be given to nobody.
+        self.complaints = Complaints(LEFT_OUT, clock=self._loop.time)
         self._topology = topology
         self._linger = linger
         self._shared = Shared(
@@ -54,6 +56,9 @@ class Hub:
         )
         self._feeds: Iterable[Feed] = ()
         self._topics: dict[str, Topic] = {}
+        self._following = Following(
+            history, self._topics.values, clock=self._loop.time, tasks=tasks
+        )
         self._lingering: dict[str, asyncio.TimerHandle] = {}
 
     def attach(self, feeds: Iterable[Feed]) -> None:
@@ -64,6 +69,22 @@ class Hub:
         """The node that each feed is on; None: it looks for one."""
         return [feed.node for feed in self._feeds]
 
+    @property
+    def unfed(self) -> int:
+        """How many topics follow the history, because no feed has brought them for a while."""
+        since = self._loop.time() - SOON
+        return sum(topic.unfed_since < since for topic in self._following.topics)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong with the way from the broker, by part."""
+        found = {
+            f"feed {feed.number}": feed.problem for feed in self._feeds if feed.problem is not None
+        }
+        if unfed := self.unfed:
+            found["topics without a feed"] = f"{unfed}, which follow the history"
+        return found
+
     def __len__(self) -> int:
         """How many topics are subscribed upstream."""
         return len(self._topics)
@@ -73,19 +94,22 @@ class Hub:
 
     async def join(
         self, stream: Stream, subscriber: Subscriber, *, resume_after: int | None
-    ) -> None:
-        """Returns when the subscriber can miss nothing any more; see :meth:`Topic.join`.
+    ) -> int:
+        """Returns when the subscriber can miss nothing any more, whether a feed brings the topic or
+        the history does: the seq after which everything comes; see :meth:`Topic.join`.
 
         Whatever comes of it, the caller leaves with :meth:`leave`. Raises
-        :class:`BrokerUnavailable` when no feed stands in time, and what :meth:`Topic.join` raises.
+        :class:`BrokerUnavailable` when neither brings it, and what :meth:`Topic.join` raises.
         """
         topic = self._enter(stream)
         try:
-            async with asyncio.timeout(STAND_TIMEOUT):
-                await topic.stood.wait()
-        except TimeoutError:
-            raise BrokerUnavailable("no broker node feeds this topic") from None
-        await topic.join(subscriber, resume_after)
+            return await topic.join(subscriber, resume_after)
+        except StoreUnavailable as error:
+            if topic.fed:
+                raise
+            raise BrokerUnavailable(
+                f"no broker node feeds this topic, and {error.detail}"
+            ) from error
 
     def leave(self, stream: Stream, subscriber: Subscriber) -> None:
         """Nothing more is delivered to the subscriber, which has called :meth:`join` before."""
@@ -99,6 +123,7 @@ class Hub:
     def close(self) -> None:
         for timer in self._lingering.values():
             timer.cancel()
+        self._following.close()
         for topic in self:
             topic.close()
         self._shared.pages.close()
@@ -129,9 +154,25 @@ class Hub:
         if topic := self._topics.get(key):
             topic.arrived(feed, message)
 
+    def left_out(self, feed: int, key: str) -> None:
+        """If it was a member's, the history has it."""
+        del feed
+        if topic := self._topics.get(key):
+            topic.doubt()
+
+    def stalled(self, feed: int) -> None:
+        for topic in self:
+            topic.feed_stalled(feed)
+        self._following.begin()
+
+    def resumed(self, feed: int) -> None:
+        for topic in self:
+            topic.feed_resumed(feed)
+
     def lost(self, feed: int) -> None:
         for topic in self:
             topic.feed_lost(feed)
+        self._following.begin()
 
     def _enter(self, stream: Stream) -> Topic:
         key = self._topology.routing_key(stream)
@@ -143,6 +184,8 @@ class Hub:
             for feed in self._feeds:
                 feed.subscribe(key)
         topic.users += 1
+        if not topic.fed:
+            self._following.begin()
         return topic
 
     def _release(self, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -24,6 +25,9 @@ CACHE: Final = 16 * 1024 * 1024
 class History(Protocol):
     async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
         """Raises :class:`StoreUnavailable`."""
+
+    async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+        """The last seq of each stream that exists. Raises :class:`StoreUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

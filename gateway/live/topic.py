@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from broker.stomp import Frame
 from broker.tasks import Tasks
@@ -22,11 +25,17 @@ from gateway.messages.sequencer import Sequencer
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: Seconds that a hole is left to the other feed, which is late by milliseconds, before the history
 #: is asked.
 _PATIENCE: Final = 0.05
-#: Seconds between two tries to read a history that is not available.
+#: Seconds between two tries to read a history that is not available, and for which it is tried for
+#: somebody who waits.
 _RETRY: Final = 1.0
+_STORE_WITHIN: Final = 10.0
+#: Seconds within which a topic without a feed has one, if the broker is well.
+SOON: Final = 2.0
 #: Beyond the end of any stream: where the history tells its head and nothing else.
 _BEYOND: Final = 2**62
 #: A larger body is not held when it comes early, but read from the history when its turn comes.
@@ -55,9 +64,14 @@ class Topic:
         self.outlet = Outlet(shared.fan_out)
         #: Those who are subscribed or about to be.
         self.users = 0
-        #: Set when a feed has stood for the first time.
-        self.stood = asyncio.Event()
         self._standing: set[int] = set()
+        self._stalled: set[int] = set()
+        #: Set while a feed brings the topic.
+        self._fed = asyncio.Event()
+        #: Since when none does, on the clock.
+        self.unfed_since = shared.clock()
+        #: When the history was last looked at because of that.
+        self.followed_at = -math.inf
         self._destination = destination
         self._shared = shared
         self._recent = Recent()
@@ -65,24 +79,52 @@ class Topic:
         self._sequencer: Sequencer[Delivery] | None = None
         self._early = 0
         self._catching_up = asyncio.Lock()
+        #: Reads of the history so far, and the last one that went up to its end.
+        self._reads = 0
+        self._complete = 0
         self._filling: asyncio.Task[None] | None = None
         self._doubt = False
         self._dropping = False
 
     # What the feeds tell
 
+    @property
+    def fed(self) -> bool:
+        """Whether a feed brings the topic now."""
+        return self._fed.is_set()
+
     def feed_standing(self, feed: int) -> None:
         self._once.joined(feed)
-        if not self._standing:
+        if not self.fed:
             self.doubt(0.0)
         self._standing.add(feed)
-        self.stood.set()
+        self._stalled.discard(feed)
+        self._judge_feeds()
+
+    def feed_stalled(self, feed: int) -> None:
+        """It will bring everything, but not soon enough."""
+        if feed in self._standing:
+            self._stalled.add(feed)
+            self._judge_feeds()
+
+    def feed_resumed(self, feed: int) -> None:
+        self._stalled.discard(feed)
+        self._judge_feeds()
 
     def feed_lost(self, feed: int) -> None:
         if feed in self._standing:
             self._standing.discard(feed)
+            self._stalled.discard(feed)
+            self._judge_feeds()
             # It may have hung, and the other may have begun only after that.
             self.doubt()
+
+    def _judge_feeds(self) -> None:
+        if self._standing - self._stalled:
+            self._fed.set()
+        elif self.fed:
+            self._fed.clear()
+            self.unfed_since = self._shared.clock()
 
     def arrived(self, feed: int, message: Frame) -> None:
         seq = number_of(message, self.stream)
@@ -121,23 +163,54 @@ class Topic:
 
     # Who wants to hear
 
-    async def join(self, subscriber: Subscriber, resume_after: int | None) -> None:
+    async def join(self, subscriber: Subscriber, resume_after: int | None) -> int:
         """Deliver to the subscriber, from now on or after a seq, whatever is in between first.
 
+        Returns the seq after which the subscriber gets everything: what was there when it was asked
+        for is handed over then. A topic that no feed brings, now or within a moment, gives what the
+        history has and goes on as that grows.
+
         Raises :class:`Invalid` for a seq beyond the end, :class:`NotKept`,
-        :class:`StoreUnavailable`, and what the client's writer raises.
+        :class:`StoreUnavailable` when the history was asked for so long in vain, and what the
+        client's writer raises.
         """
-        sequencer = await self._begun()
+        await self._await_feed()
+        sequencer = await self._from_store(self._begun)
+        if not self.fed:
+            # What lies here unseen is not live.
+            await self._from_store(partial(self._catch_up, None, asked=self._reads))
+        elif resume_after is not None and resume_after > sequencer.last:
+            await self._from_store(partial(self._catch_up, resume_after))
+        last = self._last
         if resume_after is None:
             self._attach(subscriber)
-            return
-        if resume_after > sequencer.last:
-            await self._catch_up(resume_after)
-        if resume_after > (last := self._last):
+            return last
+        if resume_after > last:
             raise Invalid(f"resume-after:{resume_after} is beyond the last seq, {last}")
         position = resume_after
         while not await self._attach_after(subscriber, position):
             position = await self._pass_page(subscriber, position)
+        return resume_after
+
+    async def _await_feed(self) -> None:
+        """A topic that has just become somebody's, or lost its feeds, mostly has one soon: then
+        nothing is missed of what has no number either."""
+        left = self.unfed_since + SOON - self._shared.clock()
+        if not self.fed and left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._fed.wait()
+
+    async def _from_store(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What it gives; a store that is away for a moment is asked again."""
+        until = self._shared.clock() + _STORE_WITHIN
+        while True:
+            try:
+                return await read()
+            except StoreUnavailable:
+                if self._shared.clock() >= until:
+                    raise
+            await asyncio.sleep(_RETRY)
 
     def _attach(self, subscriber: Subscriber) -> None:
         # One who has left meanwhile is not to come back.
@@ -158,7 +231,9 @@ class Topic:
 
     async def _pass_page(self, subscriber: Subscriber, position: int) -> int:
         """Send what follows ``position`` in the history; up to where that is."""
-        page = await self._shared.pages.after(self.stream, position, destination=self._destination)
+        page = await self._from_store(
+            partial(self._shared.pages.after, self.stream, position, destination=self._destination)
+        )
         # What is beyond the last one comes live.
         page = [each for each in page if each.seq is not None and each.seq <= self._last]
         if not page:
@@ -175,6 +250,10 @@ class Topic:
         if self._sequencer is None:
             raise StoreUnavailable("the stream was broken off, and begins anew", retry_after=1.0)
         return self._sequencer.last
+
+    def end(self, error: GatewayError) -> None:
+        """Nothing brings it any more: everybody is told why, and it begins anew."""
+        self._break(error)
 
     def close(self) -> None:
         if self._filling is not None:
@@ -247,12 +326,16 @@ class Topic:
         finally:
             self._filling = None
 
-    async def _catch_up(self, wanted: int | None) -> None:
-        """Take what the history has: all, or at least up to the ``wanted`` seq if there is one."""
+    async def _catch_up(self, wanted: int | None, *, asked: int | None = None) -> None:
+        """Take what the history has: all, or at least up to the ``wanted`` seq if there is one.
+        ``asked``: a read that began after so many will do, whoever needed it."""
         async with self._catching_up:
+            if asked is not None and self._complete > asked:
+                return
             while (sequencer := self._sequencer) and (wanted is None or sequencer.last < wanted):
                 await self.outlet.flowing.wait()
                 after, questioned = sequencer.last, sequencer.question()
+                self._reads += 1
                 page = await self._shared.history.read(self.stream, after=after, limit=PAGE)
                 if self._sequencer is not sequencer:
                     return
@@ -260,6 +343,7 @@ class Topic:
                     if message.seq is not None and message.seq > sequencer.last:
                         self._take(sequencer, from_history(message, self._destination))
                 if sequencer.last >= page.head:
+                    self._complete = self._reads
                     # A message is stored before it is published: beyond the head there was none.
                     if beyond := sequencer.distrust(page.head, questioned):
                         logger.warning("%s: %d messages with a false seq", self.stream, beyond)

@@ -208,6 +208,21 @@ def _of_types(page: Select[Any], types: Collection[str]) -> Select[Any] | Compou
     return union_all(*pages) if pages else page.where(false())
 
 
+_HEADS: Final = select(streams.c.room, streams.c.audience, streams.c.head).where(
+    among(streams.c.room, "rooms")
+)
+
+
+def heads(connection: Connection, wanted: Sequence[Stream]) -> dict[Stream, int]:
+    """The last seq of each of the streams; those that do not exist are not there."""
+    numbers = sorted({stream.room for stream in wanted if is_room(stream.room)})
+    if not numbers:
+        return {}
+    rows = connection.execute(_HEADS, {"rooms": padded(numbers)})
+    found = {Stream(Audience(row.audience), row.room): row.head for row in rows}
+    return {stream: found[stream] for stream in wanted if stream in found}
+
+
 def message(row: Row[Any]) -> Message:
     return Message(
         row.id,

@@ -146,6 +146,11 @@ class Store:
             )
         )
 
+    async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+        """The last seq of each stream (up to 512, 0: none yet), by one question; a stream of a room
+        that does not exist is left out."""
+        return await self._database.read(partial(history.heads, wanted=streams))
+
     async def prune(self, before: datetime) -> int:
         """Delete the start of each stream, up to the first message that is younger or unpublished.
 

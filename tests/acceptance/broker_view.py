@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -97,6 +98,40 @@ def forget_feeds(node: Node) -> None:
         "[ets:delete_object(T, B) || B <- ets:tab2list(T), Mine(B)].",
     )
     node.control("eval", ", ".join(lines))
+
+
+@contextmanager
+def metadata_held(node: Node) -> Iterator[None]:
+    """Meanwhile, a minute at most, the cluster makes and deletes no queue and no binding; all else
+    works."""
+    tables = "rabbit_queue, rabbit_durable_queue, rabbit_route, rabbit_semi_durable_route"
+    hold = (
+        "register(metadata_holder, self()),"
+        f" mnesia:transaction(fun() -> [mnesia:write_lock_table(T) || T <- [{tables}]],"
+        " Parent ! held, receive release -> ok after 60000 -> ok end end)"
+    )
+    node.control(
+        "eval",
+        f"Parent = self(), spawn(fun() -> {hold} end),"
+        " receive held -> ok after 10000 -> error(not_held) end.",
+    )
+    try:
+        yield
+    finally:
+        node.control("eval", "metadata_holder ! release.")
+
+
+def cut_feeds(cluster: Cluster) -> None:
+    """Close all Web-STOMP connections of the gateways' own account, as an operator may."""
+    found = _management(cluster, "/api/connections?columns=name,user,protocol")
+    own = [
+        each["name"]
+        for each in found
+        if each.get("user") == cluster.gateway.name and "STOMP" in str(each.get("protocol"))
+    ]
+    for name in own:
+        cluster.node(1).management("DELETE", f"/api/connections/{quote(name)}", cluster.admin)
+    assert len(own) >= 2, found
 
 
 def waiting(cluster: Cluster, queue: str) -> int:

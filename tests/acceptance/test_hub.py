@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
-from http.client import HTTPResponse, HTTPSConnection
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from random import SystemRandom
 from ssl import create_default_context
@@ -14,8 +16,9 @@ import pika
 import pytest
 
 from broker.balancer import Balancer
+from broker.complaints import Complaints
 from broker.credentials import Credentials
-from broker.feed import HEART_BEAT, Feed
+from broker.feed import HEART_BEAT, LEFT_OUT, Feed
 from broker.node import Node
 from broker.tasks import Tasks
 from broker.ticker import Ticker
@@ -26,7 +29,14 @@ from devenv.cluster import Cluster
 from gateway.live.fanout import Subscriber
 from gateway.live.hub import Hub
 from gateway.store.records import Page
-from tests.acceptance.broker_view import EXCHANGE, amqp, nodes_of, wait_for
+from tests.acceptance.broker_view import (
+    EXCHANGE,
+    amqp,
+    cut_feeds,
+    metadata_held,
+    nodes_of,
+    wait_for,
+)
 from tests.acceptance.conftest import Connect, connected
 from tests.acceptance.ears import Posting, assert_all_heard, ears
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
@@ -91,6 +101,18 @@ def _subscriptions(cluster: Cluster, room: int) -> list[dict[str, Any]]:
                     found.append(queue)
         break
     return sorted(found, key=lambda queue: str(queue.get("node")))
+
+
+def problems(gateway: GatewayProcess) -> dict[str, str]:
+    """What the internal listener says is wrong."""
+    connection = HTTPConnection("127.0.0.1", gateway.internal_port, timeout=10)
+    try:
+        connection.request("GET", "/readyz")
+        found = json.loads(connection.getresponse().read())["problems"]
+        assert isinstance(found, dict)
+        return found
+    finally:
+        connection.close()
 
 
 def number(cluster: Cluster, name: str) -> int:
@@ -336,6 +358,45 @@ def test_nobody_notices_that_a_feed_s_node_is_gone(
         assert_all_heard(heard, 1, len(posting.receipts))
 
 
+def test_a_broker_that_makes_no_queue_for_a_while_costs_nobody_a_message(
+    gateway: GatewayProcess, cluster: Cluster, room: int
+) -> None:
+    with (
+        # Its posts wait for queues, too: 202.
+        _beside(gateway, cluster, "", broker="confirm_timeout = 0.1") as other,
+        ears(gateway, _USERS[:3], topic(room)) as heard,
+    ):
+        fill(other, room, 91)
+        assert_all_heard(heard, 1, 91)
+        before = len(gateway.log.read_text())
+
+        def lost() -> int:
+            return len(re.findall(r"feed \d lost", gateway.log.read_text()[before:]))
+
+        with metadata_held(cluster.node(1)):
+            cut_feeds(cluster)
+            wait_for(lost, wanted=lambda count: count == 2)
+            # By a gateway that cannot tell this one of it.
+            fill(other, room, 351)
+            assert_all_heard(heard, 1, 442)
+            with connected(gateway, "user9") as late:
+                late.send(
+                    "SUBSCRIBE",
+                    {"destination": topic(room), "id": "s", "resume-after": "0", "receipt": "r"},
+                )
+                for seq in range(1, 443):
+                    assert late.message().headers["seq"] == str(seq)
+                receipt = late.receive()
+                assert (receipt.command, receipt.headers["seq"]) == ("RECEIPT", "0")
+            assert "topics without a feed" in problems(gateway)
+        # The sessions that waited stand then: none was given up for another.
+        wait_for(lambda: subscribed_nodes(cluster, room), wanted=lambda nodes: len(set(nodes)) == 2)
+        assert lost() == 2
+        gateway.post(room, "hana", "the end")
+        assert_all_heard(heard, 1, 443)
+        wait_for(lambda: "topics without a feed" not in problems(gateway))
+
+
 def test_the_whole_cluster_may_go_and_come_back(
     gateway: GatewayProcess, cluster: Cluster, room: int
 ) -> None:
@@ -356,6 +417,9 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     class Empty:
         async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
             return Page([], head=0, first=1)
+
+        async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+            return dict.fromkeys(streams, 0)
 
     class Nobody:
         writer: Any = None
@@ -382,6 +446,7 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
             session=session,
             listener=hub,
             witness=lambda *_: None,
+            complaints=Complaints(LEFT_OUT, clock=asyncio.get_running_loop().time),
             ticker=ticker,
             frame_bytes=100_000,
             rng=SystemRandom(),
@@ -437,12 +502,17 @@ class _TlsGateway(GatewayProcess):
 
 @contextlib.contextmanager
 def _beside(
-    gateway: GatewayProcess, cluster: Cluster, extra: str, *, authority: Path | None = None
+    gateway: GatewayProcess,
+    cluster: Cluster,
+    extra: str,
+    *,
+    authority: Path | None = None,
+    broker: str = "",
 ) -> Iterator[GatewayProcess]:
     """Another gateway on the same database."""
     kind = GatewayProcess if authority is None else _TlsGateway
     limits = "[limits]\nposts_per_second = 10000.0\nposts_burst = 10000\n"
-    other = kind(gateway.log.parent, cluster, number=1, extra=f"{extra}\n{limits}")
+    other = kind(gateway.log.parent, cluster, number=1, extra=f"{extra}\n{limits}", broker=broker)
     if isinstance(other, _TlsGateway) and authority is not None:
         other.authority = authority
         other.ws_url = other.ws_url.replace("ws://", "wss://")

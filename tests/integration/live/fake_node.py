@@ -26,8 +26,9 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class FakeNode:
     """`beats`: milliseconds between its heart-beats; `answers`: whether SUBSCRIBE gets a RECEIPT.
 
-    `deaf`: it accepts connections and that is all. `received` are all frames of all sessions;
-    `refuses`: the ERROR to CONNECT; `cruel`: for which frames it ends the session without a word.
+    `deaf`: it accepts connections and that is all; `mute`: it beats no heart. `received` are all
+    frames of all sessions; `refuses`: the ERROR to CONNECT; `cruel`: for which frames it ends the
+    session without a word.
     """
 
     name: str
@@ -36,6 +37,7 @@ class FakeNode:
     refuses: str | None = None
     deaf: bool = False
     cruel: Callable[[Frame], bool] = field(default=lambda frame: False)
+    mute: bool = False
     received: list[Frame] = field(default_factory=list)
     heart_beats: int = 0
     #: Who has connected and has no answer to CONNECT yet, and how many that were at most.
@@ -64,6 +66,7 @@ class Session:
         self.keys: dict[str, str] = {}
         self.name = ""
         self._hangs = False
+        self._unanswered: list[str] = []
         self._node = node
         self._writer = writer
         self._parser = FrameParser(Limits(), CLIENT_COMMANDS)
@@ -105,6 +108,17 @@ class Session:
         if self._beating is not None:
             self._beating.cancel()
 
+    def beat(self) -> None:
+        """Beat again after :meth:`hang`."""
+        if self._beating is None or self._beating.cancelled() or self._beating.cancelling():
+            self._beating = asyncio.create_task(self._beat())
+
+    def answer(self, count: int) -> None:
+        """Send the RECEIPTs of so many of the requests that wait for one, the oldest first."""
+        for receipt in self._unanswered[:count]:
+            self.send("RECEIPT", ("receipt-id", receipt))
+        del self._unanswered[:count]
+
     def drop(self) -> None:
         self._writer.transport.abort()
 
@@ -137,8 +151,7 @@ class Session:
                 id = frame.get("id") or ""
                 assert id not in self.keys, "RabbitMQ would close the connection"
                 self.keys[id] = (frame.get("destination") or "").rpartition("/")[2]
-                if self._node.answers:
-                    self.send("RECEIPT", ("receipt-id", frame.get("receipt") or ""))
+                self._answer(frame)
             case "BEGIN" | "COMMIT" | "ABORT" if not self._hangs:
                 if receipt := frame.get("receipt"):
                     self.send("RECEIPT", ("receipt-id", receipt))
@@ -147,6 +160,13 @@ class Session:
                 self.write(build(Opcode.CLOSE, close_payload(CloseCode.NORMAL)))
             case "UNSUBSCRIBE":
                 del self.keys[frame.get("id") or ""]
+                self._answer(frame)
+
+    def _answer(self, frame: Frame) -> None:
+        if receipt := frame.get("receipt"):
+            self._unanswered.append(receipt)
+            if self._node.answers:
+                self.answer(1)
 
     def _log_in(self) -> None:
         self._node.logins += 1
@@ -167,7 +187,8 @@ class Session:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._node.beats / 2000)
-            self._writer.write(build(Opcode.TEXT, b"\n"))
+            if not self._node.mute:
+                self._writer.write(build(Opcode.TEXT, b"\n"))
 
 
 @asynccontextmanager

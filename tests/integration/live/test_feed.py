@@ -11,9 +11,10 @@ import pytest
 
 from broker import feed as feed_module
 from broker.balancer import Balancer
+from broker.complaints import Complaints
 from broker.credentials import Credentials
-from broker.feed import Feed
-from broker.node import Node
+from broker.feed import LEFT_OUT, Feed
+from broker.node import Node, Probe
 from broker.stomp import Frame
 from broker.tasks import Tasks
 from broker.ticker import Ticker
@@ -40,6 +41,15 @@ class Listener:
             raise ZeroDivisionError
         self._tell("arrived", key, message.body.decode())
 
+    def left_out(self, feed: int, key: str) -> None:
+        self._tell("left out", key)
+
+    def stalled(self, feed: int) -> None:
+        self._tell("stalled")
+
+    def resumed(self, feed: int) -> None:
+        self._tell("resumed")
+
     def lost(self, feed: int) -> None:
         self._tell("lost")
 
@@ -61,10 +71,19 @@ class Listener:
 
 
 class Stage:
-    def __init__(self, nodes: list[FakeNode], feed: Feed, listener: Listener) -> None:
+    def __init__(
+        self,
+        nodes: list[FakeNode],
+        feed: Feed,
+        listener: Listener,
+        balancer: Balancer,
+        complaints: Complaints,
+    ) -> None:
         self.nodes = nodes
         self.feed = feed
         self.listener = listener
+        self.balancer = balancer
+        self.complaints = complaints
 
     @property
     def on(self) -> FakeNode:
@@ -88,25 +107,28 @@ async def stage(*nodes: FakeNode, start: bool = True) -> AsyncIterator[Stage]:
                 await stack.enter_async_context(serving(node))
         listener = Listener()
         loop = asyncio.get_running_loop()
+        balancer = Balancer(
+            [node.node for node in nodes],
+            clock=loop.time,
+            rng=Random(1),  # noqa: S311 - the same course every time
+        )
+        complaints = Complaints(LEFT_OUT, clock=loop.time)
         made = Feed(
             0,
-            acquire=Balancer(
-                [node.node for node in nodes],
-                clock=loop.time,
-                rng=Random(1),  # noqa: S311 - the same course every time
-            ).acquire,
+            acquire=balancer.acquire,
             session=_session,
             listener=listener,
             witness=listener.witness,
             ticker=Ticker(),
             frame_bytes=65_536,
+            complaints=complaints,
             rng=Random(1),  # noqa: S311
             tasks=Tasks(),
         )
         if start:
             made.start()
         try:
-            yield Stage(list(nodes), made, listener)
+            yield Stage(list(nodes), made, listener, balancer, complaints)
         finally:
             await made.close()
     assert asyncio.all_tasks() == tasks
@@ -271,6 +293,120 @@ def test_a_node_that_beats_but_answers_no_subscribe_is_left(
     asyncio.run(scenario())
 
 
+def test_a_node_that_is_silent_while_it_works_on_subscribes_is_waited_for() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", beats=100), start=False) as here:
+            (node,) = here.nodes
+            node.mute, node.answers = True, False
+            for key in ("k.1", "k.2", "k.3"):
+                here.feed.subscribe(key)
+            here.feed.start()
+            # Long after 2.5 heart-beats: nothing stands, but the session does.
+            await here.listener.hears("stalled")
+            await until(lambda: len(node.subscribed()) == 3)
+            here.feed.check(asyncio.get_running_loop().time() + 30)
+            assert here.feed.standing == 0
+            assert here.feed.problem == "a brings nothing while it works on 3 requests"
+            # What stands stands, however slowly the others follow.
+            node.session.answer(1)
+            await here.listener.hears("standing", "k.1")
+            assert here.listener.told.index(("resumed",)) < here.listener.told.index(
+                ("standing", "k.1")
+            )
+            await here.listener.hears("stalled", times=2)
+            node.session.publish("k.1", b"hello")
+            await here.listener.hears("arrived", "k.1", "hello")
+            node.mute, node.answers = False, True
+            node.session.answer(2)
+            node.session.beat()
+            await here.feed.stood.wait()
+            await here.listener.hears("standing", "k.3")
+            assert here.listener.count("lost") == 0
+            assert node.logins == 1
+            assert here.feed.problem is None
+
+    asyncio.run(scenario())
+
+
+def test_but_not_when_it_takes_no_logins_either() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a"), FakeNode("b")) as here:
+            here.feed.subscribe("k.1")
+            await here.listener.hears("standing", "k.1")
+            first = here.on
+            first.session.hang()
+            here.feed.subscribe("k.2")
+            await here.listener.hears("stalled")
+            assert here.listener.count("lost") == 0
+            now = asyncio.get_running_loop().time()
+            here.balancer.report(first.name, Probe(now, error="no CONNECTED within 5 s"))
+            await here.listener.hears("lost")
+            await here.listener.hears("standing", "k.2")
+            assert here.on is not first
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_deletes_slowly_is_waited_for_too() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k.1")
+            here.feed.subscribe("k.2")
+            await here.feed.stood.wait()
+            await here.listener.hears("standing", "k.2")
+            here.on.session.hang()
+            here.feed.unsubscribe("k.1")
+            await here.listener.hears("stalled")
+            assert here.feed.stood.is_set(), "all that is wanted stands"
+            here.on.session.answer(1)
+            await here.listener.hears("resumed")
+            here.on.session.beat()
+            here.on.session.publish("k.2", b"hello")
+            await here.listener.hears("arrived", "k.2", "hello")
+            assert here.listener.count("lost") == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_key_that_comes_back_before_its_old_receipt_stands_by_its_own() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", answers=False)) as here:
+            here.feed.subscribe("k")
+            await until(here.nodes[0].subscribed)
+            here.feed.unsubscribe("k")
+            assert here.feed.stood.is_set()
+            here.feed.subscribe("k")
+            assert not here.feed.stood.is_set()
+            await until(lambda: len(here.nodes[0].received) == 4)
+            session = here.on.session
+            session.answer(2)
+            session.publish("k", b"before the receipt")
+            await here.listener.hears("arrived", "k", "before the receipt")
+            assert here.listener.count("standing", "k") == 0
+            assert not here.feed.stood.is_set()
+            session.answer(1)
+            await here.listener.hears("standing", "k")
+            assert here.feed.stood.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_a_session_that_never_stood_is_not_followed_at_once_by_the_next() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", answers=False)) as here:
+            here.feed.subscribe("k")
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            for times in range(1, 4):
+                await until(here.nodes[0].subscribed)
+                here.nodes[0].session.drop()
+                await here.listener.hears("lost", times=times)
+            # Half of 0.5 s and of 1 s at least.
+            assert loop.time() - began > 0.75
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("fault", ["refused", "broken off"])
 def test_a_node_that_always_fails_is_asked_again_but_ever_less_often(
     fault: str,
@@ -290,7 +426,7 @@ def test_a_node_that_always_fails_is_asked_again_but_ever_less_often(
     asyncio.run(scenario())
 
 
-def test_a_message_that_nobody_can_handle_ends_the_session_and_not_the_feed(
+def test_a_message_that_nobody_can_handle_costs_neither_the_feed_nor_its_session(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:
@@ -298,15 +434,18 @@ def test_a_message_that_nobody_can_handle_ends_the_session_and_not_the_feed(
             here.feed.subscribe("k")
             await here.listener.hears("standing", "k")
             here.listener.fails = True
-            here.on.session.publish("k", b"poison")
-            await here.listener.hears("lost")
+            for _ in range(100):
+                here.on.session.publish("k", b"poison")
+            await here.listener.hears("left out", "k", times=100)
             here.listener.fails = False
-            await here.listener.hears("standing", "k", times=2)
             here.on.session.publish("k", b"food")
             await here.listener.hears("arrived", "k", "food")
+            assert here.listener.count("lost") == 0
+            assert here.complaints.counts["failed"] == 100
 
     asyncio.run(scenario())
-    assert "ZeroDivisionError" in caplog.text
+    told = [record for record in caplog.records if record.exc_info]
+    assert len(told) == 1, "told once, counted each time"
 
 
 def test_a_message_that_is_no_stomp_is_left_out_and_costs_nobody_the_session() -> None:
@@ -321,6 +460,8 @@ def test_a_message_that_is_no_stomp_is_left_out_and_costs_nobody_the_session() -
             here.on.session.publish("k", b"good")
             await here.listener.hears("arrived", "k", "good")
             assert here.listener.count("lost") == 0
+            # It may have been a member's, so that somebody should look.
+            assert here.listener.count("left out", "k") == 3
 
     asyncio.run(scenario())
 
@@ -360,5 +501,24 @@ def test_closing_in_the_middle_of_a_dial_leaves_nothing() -> None:
         async with stage(FakeNode("a", deaf=True)) as here:
             await until(lambda: here.feed.node)
             await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+
+
+def test_a_message_that_is_too_large_is_drained_and_told_and_costs_nobody_the_session() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k.1")
+            here.feed.subscribe("k.2")
+            await here.listener.hears("standing", "k.2")
+            huge = b"x" * 20_000_000
+            for _ in range(2):
+                here.on.session.publish("k.1", huge)
+            here.on.session.publish("k.2", b"good")
+            await here.listener.hears("arrived", "k.2", "good")
+            assert here.listener.count("left out", "k.1") == 2
+            assert here.listener.count("lost") == 0
+            assert here.complaints.counts["too_large"] == 2
+            assert here.nodes[0].logins == 1
 
     asyncio.run(scenario())

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
 from broker.balancer import Balancer, Lease
+from broker.complaints import Complaints
 from broker.credentials import Credentials
-from broker.feed import Feed
+from broker.feed import LEFT_OUT, Feed
 from broker.feeds import Feeds
 from broker.node import Node
 from broker.stomp import Frame
@@ -33,6 +34,15 @@ class Listener:
 
     def arrived(self, feed: int, key: str, message: Frame) -> None:
         self.heard.append((feed, message.body.decode()))
+
+    def left_out(self, feed: int, key: str) -> None:
+        raise AssertionError(key)
+
+    def stalled(self, feed: int) -> None:
+        pass
+
+    def resumed(self, feed: int) -> None:
+        pass
 
     def lost(self, feed: int) -> None:
         for feeds in self.standing_for.values():
@@ -76,6 +86,7 @@ async def stage(*names: str) -> AsyncIterator[Stage]:
                 session=_session,
                 listener=listener,
                 witness=lambda *_: None,
+                complaints=Complaints(LEFT_OUT, clock=loop.time),
                 ticker=ticker,
                 frame_bytes=65_536,
                 rng=rng,

@@ -45,6 +45,18 @@ async def test_a_stream_of_no_room_is_unknown(store: Store) -> None:
 
 
 @pytest.mark.gen_test
+async def test_many_streams_tell_at_once_where_they_end(store: Store) -> None:
+    public, quiet = await new_stream(store), await new_stream(store)
+    private = Stream(Audience.PRIVATE, public.room)
+    await store.append([draft(public, n) for n in range(3)] + [draft(private, "one")])
+    nowhere = [Stream(Audience.PUBLIC, room) for room in (-1, 0, 4711, 2**63, 10**30)]
+    wanted = [public, private, quiet, *nowhere]
+    assert await store.heads(wanted) == {public: 3, private: 1, quiet: 0}
+    assert await store.heads([private]) == {private: 1}
+    assert await store.heads(nowhere) == await store.heads([]) == {}
+
+
+@pytest.mark.gen_test
 async def test_a_stream_shows_nothing_of_another(store: Store) -> None:
     public = await new_stream(store)
     private = Stream(Audience.PRIVATE, public.room)

@@ -19,6 +19,7 @@ from broker.wsframes import (
     HandshakeError,
     MessageReader,
     Opcode,
+    PieceReader,
     Ping,
     Pong,
     WebSocketProtocolError,
@@ -228,9 +229,9 @@ def test_a_character_may_be_split_over_fragments() -> None:
     )
     assert error is None
     assert events == [
-        Data(b"\xec", Opcode.TEXT),
+        Data(b"\xec", Opcode.TEXT, last=False),
         Ping(b"\xff"),
-        Data(b"\x84", Opcode.TEXT),
+        Data(b"\x84", Opcode.TEXT, last=False),
         Data(b"\x9c", Opcode.TEXT),
         Data("울".encode(), Opcode.TEXT),
     ]
@@ -333,7 +334,7 @@ def test_messages_come_back_however_they_are_fragmented_and_cut(
             last = index == len(fragments) - 1
             kind = Opcode.CONTINUATION if index else opcode
             data += build(kind, fragment, fin=last, mask=key)
-            expected.append(Data(fragment, opcode))
+            expected.append(Data(fragment, opcode, last))
             if ping is not None:
                 data += build(Opcode.PING, ping, mask=key)
                 expected.append(Ping(ping))
@@ -500,3 +501,59 @@ def test_tornado_understands_what_we_build_and_we_what_tornado_answers() -> None
         Data(b"c" * 300, Opcode.BINARY),
         Close(CloseCode.REFUSED, ""),
     ]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(fragmented, controls), max_size=5),
+    st.lists(st.integers(min_value=0), max_size=12),
+)
+def test_pieces_put_together_are_the_messages_and_controls_keep_their_place(
+    messages: list[tuple[tuple[tuple[Opcode, bytes], list[int]], bytes | None]],
+    positions: list[int],
+) -> None:
+    data = b""
+    for ((opcode, payload), borders), ping in messages:
+        fragments = cut(payload, borders)
+        for index, fragment in enumerate(fragments):
+            kind = Opcode.CONTINUATION if index else opcode
+            data += build(kind, fragment, fin=index == len(fragments) - 1)
+            if ping is not None:
+                data += build(Opcode.PING, ping)
+    whole, _ = take(MessageReader(LIMIT, masked=False), data)
+    pieces, error = take(PieceReader(), *cut(data, positions))
+    assert error is None
+    assert joined(pieces) == joined(whole)
+
+
+def joined(events: list[Event]) -> list[tuple[int, bytes] | Event]:
+    """Data by message, each where it ends; all else where it came."""
+    found: list[tuple[int, bytes] | Event] = []
+    message = b""
+    for event in events:
+        if isinstance(event, Data):
+            message += event.payload
+            if event.last:
+                found.append((event.opcode, message))
+                message = b""
+        else:
+            found.append(event)
+    return found
+
+
+def test_a_frame_of_any_size_passes_in_pieces_and_nothing_of_it_is_held_back() -> None:
+    reader = PieceReader()
+    size = 20_000_000
+    head = build(Opcode.BINARY, b"")[:1] + b"\x7f" + struct.pack("!Q", size)
+    events, error = take(reader, head)
+    for _ in range(size // 1000):
+        came, error = take(reader, b"x" * 1000)
+        events += came
+        assert error is None
+        assert not reader._buffer
+    more, error = take(reader, build(Opcode.TEXT, b"next"))
+    assert error is None
+    assert more == [Data(b"next", Opcode.TEXT)]
+    pieces = [event for event in events if isinstance(event, Data)]
+    assert sum(len(piece.payload) for piece in pieces) == size
+    assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]

@@ -9,7 +9,9 @@ from broker.feed import Feed
 from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.errors import BrokerUnavailable
-from gateway.live.hub import STAND_TIMEOUT, Hub
+from gateway.live.following import HOPELESS, LOOK
+from gateway.live.hub import Hub
+from gateway.live.topic import SOON
 from tests.unit.live.twins import STREAM, HistoryTwin, message, published, subscriber
 from tests.unit.messages.virtual_time import run, settle
 
@@ -17,6 +19,8 @@ KEY = "t.public.42"
 
 
 class FeedTwin:
+    problem: str | None = None
+
     def __init__(self, number: int) -> None:
         self.number = number
         self.calls: list[str] = []
@@ -52,15 +56,129 @@ def test_the_first_subscriber_subscribes_both_feeds_and_waits_for_one_to_stand()
     run(scenario())
 
 
-def test_without_a_feed_that_stands_in_time_nobody_is_left_waiting() -> None:
+def test_without_a_feed_everybody_gets_everything_from_the_history() -> None:
     async def scenario() -> None:
-        made, _ = hub()
+        history = HistoryTwin()
+        made, _ = hub(history)
+        client, each = subscriber()
+        history.store(2)
+        assert await made.join(STREAM, each, resume_after=None) == 2
+        for _ in range(5):
+            history.store(3)
+            await asyncio.sleep(LOOK + 0.1)
+        assert client.seqs == list(range(3, 18))
+        assert made.problems == {"topics without a feed": "1, which follow the history"}
+        made.standing(0, KEY)
+        assert made.problems == {}
+        await asyncio.sleep(1)
+        looks = len(history.looks)
+        await asyncio.sleep(60)
+        assert len(history.looks) == looks, "a feed costs the history nothing"
+        made.lost(0)
+        history.store(1)
+        await asyncio.sleep(3 * LOOK)
+        assert client.seqs[-1] == history.head == 18
+        made.close()
+
+    run(scenario())
+
+
+def test_hundreds_of_topics_without_a_feed_are_one_question_a_second() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        made, _ = hub(history)
+        streams = [Stream(Audience.PUBLIC, room) for room in range(1, 301)]
+        await asyncio.gather(
+            *(made.join(stream, subscriber()[1], resume_after=None) for stream in streams)
+        )
+        await asyncio.sleep(3 * LOOK)
+        reads, looks = len(history.reads), len(history.looks)
+        await asyncio.sleep(10 * LOOK)
+        assert len(history.looks) - looks <= 10
+        assert len(history.looks[-1]) == 300
+        assert len(history.reads) == reads, "none of them has grown"
+        made.close()
+
+    run(scenario())
+
+
+def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        made, _ = hub(history)
+        joining = asyncio.create_task(made.join(STREAM, subscriber()[1], resume_after=None))
+        await settle()
+        made.standing(1, KEY)
+        await joining
+        made.lost(0)
+        made.stalled(0)
+        await asyncio.sleep(60)
+        assert history.looks == []
+        # Until that one says nothing, either.
+        made.stalled(1)
+        await asyncio.sleep(3 * LOOK)
+        assert history.looks
+        made.resumed(1)
+        await asyncio.sleep(2 * LOOK)
+        looks = len(history.looks)
+        await asyncio.sleep(60)
+        assert len(history.looks) == looks
+        made.close()
+
+    run(scenario())
+
+
+def test_with_neither_a_feed_nor_the_history_nobody_gets_a_receipt_nor_is_left_waiting() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(away=True)
+        made, _ = hub(history)
         _, each = subscriber()
         began = asyncio.get_running_loop().time()
         with pytest.raises(BrokerUnavailable):
             await made.join(STREAM, each, resume_after=None)
-        assert asyncio.get_running_loop().time() - began == pytest.approx(STAND_TIMEOUT)
+        assert SOON < asyncio.get_running_loop().time() - began < 15
         made.leave(STREAM, each)
+        made.close()
+
+    run(scenario())
+
+
+def test_who_is_there_when_both_are_gone_is_told_after_a_while() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        made, _ = hub(history)
+        client, each = subscriber()
+        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
+        await settle()
+        made.standing(0, KEY)
+        await joining
+        history.away = True
+        await asyncio.sleep(100)
+        assert client.ended is None, "a feed is enough"
+        made.lost(0)
+        await asyncio.sleep(HOPELESS - 5)
+        assert client.ended is None
+        await asyncio.sleep(10)
+        assert isinstance(client.ended, BrokerUnavailable)
+        made.close()
+
+    run(scenario())
+
+
+def test_what_a_feed_had_to_leave_out_comes_from_the_history_if_it_is_there() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        made, _ = hub(history)
+        client, each = subscriber()
+        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
+        await settle()
+        made.standing(0, KEY)
+        await joining
+        history.store(1)
+        made.left_out(0, KEY)
+        made.left_out(0, "t.public.43")
+        await asyncio.sleep(0.2)
+        assert client.seqs == [1]
         made.close()
 
     run(scenario())

@@ -16,7 +16,7 @@ from broker.tasks import Tasks
 from gateway.errors import Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.fanout import PENDING, FanOut, Subscriber
 from gateway.live.pages import PAGE, Pages
-from gateway.live.topic import Shared, Topic
+from gateway.live.topic import SOON, Shared, Topic
 from tests.unit.live.twins import (
     DESTINATION,
     STREAM,
@@ -58,7 +58,8 @@ async def topic(
 
 async def joined(to: Topic, resume_after: int | None = None) -> ClientTwin:
     client, each = subscriber()
-    await to.join(each, resume_after)
+    after = await to.join(each, resume_after)
+    assert after == (resume_after if resume_after is not None else to._last)
     return client
 
 
@@ -577,6 +578,145 @@ def test_what_comes_faster_than_it_goes_out_is_read_from_the_history_later() -> 
     run(scenario())
 
 
+# Without a feed
+
+
+def test_a_topic_that_no_feed_brings_waits_a_moment_for_one_and_then_begins_without() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(3)
+        clock = asyncio.get_running_loop().time
+        async with topic(history, standing=()) as live:
+            began = clock()
+            joining = asyncio.create_task(joined(live))
+            await asyncio.sleep(SOON / 2)
+            assert not joining.done()
+            client = await joining
+            assert clock() - began == pytest.approx(SOON, abs=0.1)
+            history.store(1)
+            live.grown(4)
+            await asyncio.sleep(0.1)
+            assert client.seqs == [4]
+            # Nobody else waits for what has not come yet.
+            began = clock()
+            await joined(live)
+            assert clock() - began < 0.1
+
+    run(scenario())
+
+
+def test_a_topic_that_a_feed_brings_in_a_moment_begins_then() -> None:
+    async def scenario() -> None:
+        async with topic(HistoryTwin(), standing=()) as live:
+            joining = asyncio.create_task(joined(live))
+            await asyncio.sleep(SOON / 4)
+            live.feed_standing(1)
+            client = await joining
+            assert asyncio.get_running_loop().time() < SOON / 2
+            live.arrived(1, foreign(b"without a number"))
+            await settle()
+            assert client.bodies == [b"without a number"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fate", ["lost", "stalled"])
+def test_who_resumes_at_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt(
+    fate: str,
+) -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(91)
+        async with topic(history) as live:
+            other = await joined(live)
+            for feed in (0, 1):
+                live.feed_lost(feed) if fate == "lost" else live.feed_stalled(feed)
+            await asyncio.sleep(10)
+            history.store(351)
+            client = await joined(live, 0)
+            assert client.seqs == list(range(1, 443))
+            await settle()
+            assert other.seqs == list(range(92, 443))
+            late, each = subscriber()
+            assert await live.join(each, None) == 442
+            assert late.seqs == []
+
+    run(scenario())
+
+
+def test_hundreds_who_come_to_a_topic_without_a_feed_share_the_reads() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history, standing=()) as live:
+            await joined(live)
+            history.store(20)
+            reads = len(history.reads)
+            clients = await asyncio.gather(*(joined(live, 0) for _ in range(300)))
+            assert all(client.seqs == list(range(1, 21)) for client in clients)
+            assert len(history.reads) - reads <= 3
+
+    run(scenario())
+
+
+def test_a_read_that_began_before_somebody_came_is_not_what_they_get() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(latency=0.5)
+        async with topic(history, standing=()) as live:
+            await joined(live)
+            first = asyncio.create_task(joined(live))
+            await asyncio.sleep(0.1)
+            history.store(5)
+            client, each = subscriber()
+            assert await live.join(each, 0) == 0
+            assert client.seqs == [1, 2, 3, 4, 5]
+            await first
+
+    run(scenario())
+
+
+def test_a_feed_that_resumes_after_a_stall_brings_nothing_twice() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history, standing=(0,)) as live:
+            client = await joined(live)
+            live.feed_stalled(0)
+            assert not live.fed
+            new = history.store(5)
+            live.grown(5)
+            await asyncio.sleep(0.1)
+            live.feed_resumed(0)
+            assert live.fed
+            for each in new:
+                live.arrived(0, published(each))
+            live.arrived(0, published(history.store(1)[0]))
+            await settle()
+            assert client.seqs == [1, 2, 3, 4, 5, 6]
+
+    run(scenario())
+
+
+def test_a_store_that_is_away_for_a_moment_is_waited_for_and_not_for_ever() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(300)
+        async with topic(history) as live:
+            history.away = True
+            joining = asyncio.create_task(joined(live, 0))
+            await asyncio.sleep(5)
+            assert not joining.done()
+            history.away = False
+            assert (await joining).seqs == list(range(1, 301))
+            history.away = True
+            for feed in (0, 1):
+                live.feed_lost(feed)
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(StoreUnavailable):
+                await joined(live)
+            assert asyncio.get_running_loop().time() - began < 15
+
+    run(scenario())
+
+
 # Any course of events
 
 Feed = Literal[0, 1]
@@ -609,6 +749,23 @@ class Stand:
 
 
 @dataclass(frozen=True)
+class Stall:
+    """What it brings waits for `Resume`, or is lost with it."""
+
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Resume:
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Look:
+    """The history is looked at for topics without a feed."""
+
+
+@dataclass(frozen=True)
 class Join:
     """`back`: resume from so many messages before the head; None: from now on."""
 
@@ -638,6 +795,9 @@ steps = st.one_of(
     st.builds(Die, feeds),
     st.builds(Hang, feeds),
     st.builds(Stand, feeds),
+    st.builds(Stall, feeds),
+    st.builds(Resume, feeds),
+    st.builds(Look),
     st.builds(Join, st.none() | st.integers(0, 8)),
     st.builds(Leave, st.integers(0, 9)),
     st.builds(Pause, st.integers(0, 400)),
@@ -655,19 +815,13 @@ class Course:
         self.session = [0, 0]
         self.stands = [False, False]
         self.hangs = [False, False]
+        self.stalled: list[list[Frame] | None] = [None, None]
         self.present: list[tuple[ClientTwin, Subscriber, asyncio.Task[int | None]]] = []
         self.gone: list[ClientTwin] = []
 
     async def play(self, step: object) -> None:
+        self._happen(step)
         match step:
-            case Publish(late, own):
-                self._publish(late, own=own)
-            case Die(feed):
-                self._die(feed)
-            case Hang(feed):
-                self.hangs[feed] = True
-            case Stand(feed):
-                self._stand(feed)
             case Join(back):
                 client, each = subscriber()
                 after = None if back is None else max(0, self.history.head - back)
@@ -684,9 +838,29 @@ class Course:
             case Store(away, latency):
                 self.history.away, self.history.latency = away, latency / 1000
 
+    def _happen(self, step: object) -> None:
+        """What becomes of the feeds."""
+        match step:
+            case Publish(late, own):
+                self._publish(late, own=own)
+            case Die(feed):
+                self._die(feed)
+            case Hang(feed):
+                self.hangs[feed] = True
+            case Stand(feed):
+                self._stand(feed)
+            case Stall(feed) if self.stands[feed] and self.stalled[feed] is None:
+                self.stalled[feed] = []
+                self.live.feed_stalled(feed)
+            case Resume(feed):
+                self._resume(feed)
+            case Look() if not self.live.fed and not self.history.away:
+                self.live.grown(self.history.head)
+
     async def heal(self) -> None:
         self.history.away, self.history.latency = False, 0.001
         for feed in (0, 1):
+            self._resume(feed)
             if self.hangs[feed]:
                 self._die(feed)
             self._stand(feed)
@@ -695,12 +869,9 @@ class Course:
     async def _join(self, each: Subscriber, after: int | None) -> int | None:
         """The seq after which it begins; None: it could not join."""
         try:
-            await self.live.join(each, after)
+            return await self.live.join(each, after)
         except StoreUnavailable:
             return None
-        sequencer = self.live._sequencer
-        assert sequencer is not None
-        return sequencer.last if after is None else after
 
     def _publish(self, late: tuple[int, int], *, own: bool) -> None:
         (new,) = self.history.store()
@@ -713,11 +884,22 @@ class Course:
 
     def _bring(self, feed: int, session: int, frame: Frame) -> None:
         if session == self.session[feed] and not self.hangs[feed]:
-            self.live.arrived(feed, frame)
+            if (waiting := self.stalled[feed]) is not None:
+                waiting.append(frame)
+            else:
+                self.live.arrived(feed, frame)
+
+    def _resume(self, feed: Feed) -> None:
+        waiting, self.stalled[feed] = self.stalled[feed], None
+        if waiting is not None:
+            self.live.feed_resumed(feed)
+            for frame in waiting:
+                self.live.arrived(feed, frame)
 
     def _die(self, feed: Feed) -> None:
         self.session[feed] += 1
         self.stands[feed] = self.hangs[feed] = False
+        self.stalled[feed] = None
         self.live.feed_lost(feed)
 
     def _stand(self, feed: Feed) -> None:

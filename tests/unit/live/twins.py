@@ -1,7 +1,7 @@
 """What the hub's parts work with, in memory: a history, clients, what feeds bring."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -61,6 +61,7 @@ class HistoryTwin:
     first: int = 1
     stored: list[Message] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
+    looks: list[list[Stream]] = field(default_factory=list)
 
     @property
     def head(self) -> int:
@@ -80,6 +81,14 @@ class HistoryTwin:
         if away:
             raise StoreUnavailable("the database is away")
         return page
+
+    async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+        self.looks.append(list(streams))
+        away, head = self.away, self.head
+        await asyncio.sleep(self.latency)
+        if away:
+            raise StoreUnavailable("the database is away")
+        return dict.fromkeys(streams, head)
 
 
 class WriterTwin:

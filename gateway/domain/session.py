@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -34,3 +35,12 @@ class EndedSession:
     id: str
     until: datetime
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """What has ended since some revision, in that order. ``newest`` is the revision of the last
+    ending of all; below the one that was asked for, if the database was put back meanwhile."""
+
+    newest: int
+    sessions: Sequence[EndedSession]

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from broker.tasks import Tasks
 from gateway.auth.ended import EndedSessions, session_ended
 from gateway.domain.identity import Identity
-from gateway.domain.session import EndedSession, LoginSession
+from gateway.domain.session import EndedSession, Endings, LoginSession
 from gateway.errors import GatewayError
 from gateway.live.bus import Bus
 from gateway.live.lookout import Lookout
@@ -37,7 +37,7 @@ class SessionStore(Protocol):
 
     async def end_session(self, session: LoginSession) -> EndedSession: ...
 
-    async def sessions_ended_since(self, revision: int) -> Sequence[EndedSession]: ...
+    async def sessions_ended_since(self, revision: int) -> Endings: ...
 
     async def forget_sessions(self, before: datetime) -> None: ...
 
@@ -99,8 +99,12 @@ class Logouts:
     async def look(self) -> None:
         """Learn what has ended since the last look. Raises :class:`StoreUnavailable`."""
         found = await self._store.sessions_ended_since(self._revision)
-        self._end([ended.id, ended.until.timestamp()] for ended in found)
-        self._revision = max([self._revision, *(ended.revision for ended in found)])
+        if found.newest < self._revision:
+            # The database was put back, to a backup or a copy that was behind, and gives numbers
+            # again that it has given before. What is known here to have ended stays so.
+            found = await self._store.sessions_ended_since(0)
+        self._end([ended.id, ended.until.timestamp()] for ended in found.sessions)
+        self._revision = found.newest
         now = self._clock()
         if now >= self._clean_at:
             await self._store.forget_sessions(datetime.fromtimestamp(now, UTC) - _KEPT)

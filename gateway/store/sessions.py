@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, update
 
-from gateway.domain.session import EndedSession, LoginSession, Proof
+from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.store.tables import counters, sessions
 from gateway.store.values import USER_LENGTH, text
 
@@ -26,8 +26,13 @@ _NEXT: Final = (
 )
 # Made once: every gateway asks it again and again.
 _ENDED_SINCE: Final = (
-    select(sessions.c.id, sessions.c.until, sessions.c.revision)
-    .where(sessions.c.revision > bindparam("revision"), sessions.c.until > bindparam("now"))
+    select(counters.c.value, sessions.c.id, sessions.c.until, sessions.c.revision)
+    .outerjoin_from(
+        counters,
+        sessions,
+        and_(sessions.c.revision > bindparam("revision"), sessions.c.until > bindparam("now")),
+    )
+    .where(counters.c.name == ENDINGS)
     .order_by(sessions.c.revision)
 )
 
@@ -59,9 +64,10 @@ def end_of_account(connection: Connection, user: str, at: datetime) -> list[Ende
     return _end(connection, and_(sessions.c.user_id == user, by_password), at)
 
 
-def ended_since(connection: Connection, revision: int, now: datetime) -> list[EndedSession]:
-    asked = {"revision": revision, "now": now}
-    return [EndedSession(*row) for row in connection.execute(_ENDED_SINCE, asked)]
+def ended_since(connection: Connection, revision: int, now: datetime) -> Endings:
+    rows = connection.execute(_ENDED_SINCE, {"revision": revision, "now": now}).all()
+    ended = [EndedSession(id, until, at) for _, id, until, at in rows if id is not None]
+    return Endings(rows[0].value, ended)
 
 
 def forget(connection: Connection, before: datetime) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from broker.topology import Stream
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
-from gateway.domain.session import EndedSession, LoginSession
+from gateway.domain.session import EndedSession, Endings, LoginSession
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import accounts, history, leases, outbox, retention, rooms, sessions
 from gateway.store.database import Database
@@ -267,8 +267,8 @@ class Store:
             partial(sessions.end, session=session, at=datetime.now(UTC))
         )
 
-    async def sessions_ended_since(self, revision: int) -> list[EndedSession]:
-        """Those that ended after this revision and would go on by now, in the order of endings."""
+    async def sessions_ended_since(self, revision: int) -> Endings:
+        """Those that ended after this revision and would go on by now."""
         return await self._database.read(
             partial(sessions.ended_since, revision=revision, now=datetime.now(UTC))
         )

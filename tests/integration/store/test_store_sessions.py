@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.session import EndedSession, LoginSession, Proof
+from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.errors import Invalid
 from gateway.store import Account, Store
 
@@ -22,7 +22,7 @@ def login(
 
 
 async def ended(store: Store, after: int = 0) -> set[str]:
-    return {each.id for each in await store.sessions_ended_since(after)}
+    return {each.id for each in (await store.sessions_ended_since(after)).sessions}
 
 
 @pytest.mark.gen_test
@@ -35,11 +35,13 @@ async def test_a_session_ends_once_and_all_gateways_see_it(
     assert await ended(other_gateway) == set()
     first = await other_gateway.end_session(one)
     assert first == EndedSession(one.id, one.until, first.revision)
-    assert await store.sessions_ended_since(0) == [first]
+    assert await store.sessions_ended_since(0) == Endings(first.revision, [first])
     assert await store.end_session(one) == first, "the first ending counts"
     second = await store.end_session(two)
-    assert await other_gateway.sessions_ended_since(first.revision) == [second]
-    assert await store.sessions_ended_since(second.revision) == []
+    newest = second.revision
+    assert await other_gateway.sessions_ended_since(first.revision) == Endings(newest, [second])
+    for known in (newest, newest + 10):
+        assert await store.sessions_ended_since(known) == Endings(newest, [])
 
 
 @pytest.mark.gen_test
@@ -56,10 +58,11 @@ async def test_nobody_who_looks_misses_an_ending_while_many_end(
     ]
     revision = 0
     while not all(ending.done() for ending in endings):
-        for each in await other_gateway.sessions_ended_since(revision):
-            assert each.revision > revision or each.id not in seen
+        found = await other_gateway.sessions_ended_since(revision)
+        for each in found.sessions:
+            assert revision < each.revision <= found.newest
             seen.add(each.id)
-            revision = max(revision, each.revision)
+        revision = found.newest
     seen |= await ended(store, revision)
     await asyncio.gather(*endings)
     assert seen == {session.id for session in sessions}
@@ -147,7 +150,7 @@ async def test_what_is_over_is_not_told_and_is_forgotten(store: Store) -> None:
     assert await ended(store) == {going_on.id}
     await store.forget_sessions(datetime.now(UTC))
     # The order of endings goes on.
-    newest = (await store.sessions_ended_since(0))[-1].revision
+    newest = (await store.sessions_ended_since(0)).newest
     assert (await store.end_session(over)).revision > newest
     assert (await store.end_session(going_on)).revision == newest
 

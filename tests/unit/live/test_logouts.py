@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from broker.tasks import Tasks
 from gateway.auth.ended import EndedSessions
 from gateway.domain.identity import Identity
-from gateway.domain.session import EndedSession, LoginSession, Proof
+from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.errors import GatewayError, SessionEnded, StoreUnavailable
 from gateway.live.logouts import CLEAN, Logouts
 from tests.unit.live.bus_network import Network
@@ -51,10 +51,11 @@ class View:
         await self._answer()
         return self._database.end(session)
 
-    async def sessions_ended_since(self, revision: int) -> Sequence[EndedSession]:
+    async def sessions_ended_since(self, revision: int) -> Endings:
         await self._answer()
         self.looks.append(revision)
-        return self._database.ended[revision:]
+        ended = self._database.ended
+        return Endings(len(ended), ended[revision:])
 
     async def forget_sessions(self, before: datetime) -> None:
         await self._answer()
@@ -195,6 +196,23 @@ def test_a_gateway_that_has_lost_the_database_keeps_what_it_knows_and_believes_t
 
     run(scenario())
     assert caplog.text.count("endings of sessions cannot be looked at") == 1
+
+
+def test_what_ends_after_the_database_was_put_back_is_not_missed() -> None:
+    async def scenario() -> None:
+        database = Database()
+        async with cluster(database, Network(away=True)) as (north, south):
+            for id in ("one", "two", "three"):
+                await north.logouts.end(login(id))
+            await until(lambda: "three" in south.ended, within=1)
+            del database.ended[1:]
+            socket = south.connection("four")
+            await until(lambda: south.view.looks[-1] == 1, within=2)
+            await north.logouts.end(login("four"))
+            await until(lambda: socket.reason, within=1)
+            assert "three" in south.ended
+
+    run(scenario())
 
 
 def test_what_is_over_is_deleted_now_and_then() -> None:

@@ -397,3 +397,41 @@ def test_on_a_phone_a_host_sees_one_part_at_a_time(
     hana.page.get_by_role("button", name="Answer: Why?").click()
     expect(hana.part("Talk").get_by_role("textbox")).to_be_focused()
     assert hana.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_a_poll_of_a_host_who_was_removed_stays_and_that_of_a_new_host_is_seen(
+    gateway: GatewayProcess, hana: Visitor, paul: Visitor, room: str
+) -> None:
+    members = f"/api/rooms/{_number(room)}/members/mina"
+    for number, question in enumerate(("Why green?", "And why blue?")):
+        assert gateway.call("PUT", members, {"role": "host"}, user="hana")[0] in (200, 201, 204)
+        body = {"question": question, "options": ["Chlorophyll", "Sky"]}
+        assert gateway.post(_number(room), "mina", body, type="poll")[0] == 201
+        # She was no host when the page was opened, and is none when it is opened again.
+        expect(paul.part("Poll").get_by_role("heading")).to_have_text(question)
+        assert gateway.call("DELETE", members, user="hana")[0] == 204
+        paul.page.reload()
+        paul.is_connected()
+        expect(paul.part("Poll").get_by_role("heading")).to_have_text(question)
+        hana.page.reload()
+        hana.is_connected()
+        expect(hana.part("Poll").get_by_role("heading", name=question)).to_be_visible()
+        assert paul.page.get_by_text("A poll began").count() == number + 1
+
+
+def test_who_is_added_removed_and_added_again_never_reloads_the_page(
+    gateway: GatewayProcess, visit: Visit, hana: Visitor, room: str
+) -> None:
+    members = f"/api/rooms/{_number(room)}/members/paul"
+    assert gateway.call("DELETE", members, user="hana")[0] == 204
+    paul = visit(gateway, room)
+    paul.log_in("paul")
+    expect(paul.page.get_by_text("You are not in this room.")).to_be_visible()
+    for text in ("Welcome", "Welcome back"):
+        assert gateway.call("PUT", members, {"role": "participant"}, user="hana")[0] < 300
+        hana.say(text)
+        expect(paul.page.get_by_text(text, exact=True)).to_be_visible(timeout=PATIENCE)
+        paul.say(f"{text} to you")
+        expect(hana.page.get_by_text(f"{text} to you", exact=True)).to_be_visible()
+        assert gateway.call("DELETE", members, user="hana")[0] == 204
+        expect(paul.page.get_by_text("Access ended: you are no longer")).to_be_visible()

@@ -14,7 +14,7 @@ LONG_NAME = "n" * 120
 LONG_TITLE = "Titlewithoutanyblank" * 10
 MANY = 1_000
 #: Messages that the library keeps unsent.
-MOST_UNSENT = 100
+MOST_UNSENT = 1_000
 _SINCE = "2026-03-02T09:00:00.000000Z"
 
 #: Plays a state, and leaves the page in it.

@@ -1,3 +1,4 @@
+import { elsewhere } from "../js/elsewhere.js";
 import { chooseLanguage, I18n } from "../js/i18n.js";
 import { element } from "../js/view/element.js";
 import { askToLogIn } from "../js/view/login.js";
@@ -34,6 +35,15 @@ let begun = false;
 const page = element("div", { class: "dashboard" });
 document.body.append(page);
 
+/** The other tabs of this browser, which share the session. */
+const others = elsewhere(({ what }) => what === "out" && location.reload());
+
+async function logOut() {
+  await api.logOut();
+  others.tell("out", "");
+  location.reload();
+}
+
 /** One login at a time, however many calls are refused. @type {Promise<unknown> | null} */
 let loggingIn = null;
 
@@ -44,7 +54,11 @@ const api = new AdminApi(line, ({ status }) => {
   const noAdmin = status === 403;
   const words = noAdmin ? { ...i18n.words, "login.again": i18n.say("refused") } : i18n.words;
   loggingIn ??= askToLogIn({
-    logIn: (user, password) => api.logIn(user, password),
+    async logIn(user, password) {
+      const session = await api.logIn(user, password);
+      others.tell("in", session.user);
+      return session;
+    },
     i18n: new I18n(language, words),
     page,
     again: noAdmin || begun,
@@ -60,7 +74,7 @@ const connections = connectionsTable(context);
 const status = element("p", { class: "line", role: "status" });
 const leave = element(
   "button",
-  { type: "button", click: () => api.logOut().then(() => location.reload()) },
+  { type: "button", click: () => void logOut() },
   i18n.say("logOut"),
 );
 page.append(

@@ -36,6 +36,9 @@ import { followKeyboard } from "./view/viewport.js";
  *   run lets a task go on in the background, until the signal ends it
  */
 
+/** Refusals that the library does not try to overcome. */
+const FOR_GOOD = new Set(["kicked", "origin_refused"]);
+
 const surroundings = browser();
 const nap = napping(surroundings);
 const line = { fetch: surroundings.fetch, base: location.origin, cookies: true };
@@ -62,9 +65,8 @@ const others = elsewhere(({ what, user }) => {
   else asking?.abort();
 });
 
-/** The session is somebody else's: nothing more is sent. @param {string} user */
+/** The session is somebody else's: nothing more is sent. @param {string | null} user if it is known */
 function end(user) {
-  if (isOver) return;
   isOver = true;
   leaving.abort();
   connection.close();
@@ -73,13 +75,9 @@ function end(user) {
 
 /** Somebody else has logged in, in whatever way. @param {Connection} connection */
 function watch(connection) {
-  connection.addEventListener("state", async () => {
-    if (isOver || connection.state.reason !== "user_changed") return;
-    const { user } = await untilDone(
-      () => request(line, "GET", "/api/session", {}),
-      { wait: surroundings.wait, nap, random: Math.random, signal: leaving.signal },
-    );
-    end(user);
+  connection.addEventListener("state", () => {
+    const { name, other } = connection.state;
+    if (name === "user_changed") end(other);
   });
   return connection;
 }
@@ -140,8 +138,8 @@ function show(me) {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
-  // A refusal is about the room that was left.
-  if (connection.state.name === "refused") {
+  // Other refusals are about a room that was left, and end by themselves.
+  if (connection.state.name === "refused" && FOR_GOOD.has(connection.state.reason)) {
     connection.close();
     connection = watch(connect({ cookie: logIn }));
   }

@@ -26,6 +26,7 @@ const LINE = {
   waiting: "down",
   unauthenticated: "login",
   refused: "refused",
+  user_changed: "login",
   closed: "down",
 };
 
@@ -60,6 +61,11 @@ export class Classroom extends Hearing {
   /** What the user has said and has not come back. @returns {readonly Letter[]} */
   get letters() {
     return this.line.waiting;
+  }
+
+  /** Whether the page can be left: what is not sent yet is kept for the next one. */
+  get isSafe() {
+    return this.letters.every(({ state, saved }) => saved || state === "refused" || state === "confirmed");
   }
 
   /** @returns {LineState} */

@@ -18,7 +18,8 @@ const PAGE = 200;
 /**
  * What a page hears of a room: its state, and who is there.
  *
- * Events: `change` (anything that is shown), `clap`, `role` (the user's role is another one now).
+ * Events: `change` (anything that is shown), `clap`, `moved` (the user has another role now, or the room is
+ * closed: what this page is for has ended).
  */
 export class Hearing extends EventTarget {
   /** @type {Present[]} */
@@ -56,6 +57,7 @@ export class Hearing extends EventTarget {
     this.untilDone = untilDone;
     this.signal = signal;
     this.line = connection.room(info.id);
+    this.line.addEventListener("access", () => this.#checkPlace(this.line.access), { signal });
     /** @type {Room} */
     this.room = emptyRoom(info.hosts ?? []);
   }
@@ -173,9 +175,16 @@ export class Hearing extends EventTarget {
     if (role === null || this.info.role === null || role === this.info.role) return;
     // The list may be older than the page.
     this.untilDone(() => this.line.info()).then(
-      (info) => info.role !== this.info.role && this.dispatchEvent(new Event("role")),
+      (info) => this.#checkPlace({ name: "in", role: info.role }),
       (problem) => this.signal.aborted || this.refuse(problem),
     );
+  }
+
+  /** @param {Pick<import("../interact/types.js").Access, "name" | "role">} access */
+  #checkPlace({ name, role }) {
+    const hasRole = name === "in" && role !== this.info.role;
+    const isClosed = name === "closed" && !this.isReadOnly;
+    if (hasRole || isClosed) this.dispatchEvent(new Event("moved"));
   }
 
   /** The private messages of a participant are not delivered, but can be read. */

@@ -63,10 +63,9 @@ export function roomView(context, number, { projected, signal }) {
         : "";
       line.update(classroom.lineState);
       if (classroom.letters.length < unkeptAt) notice.textContent = "";
-      if (isSentAway(classroom.lineState) && !page.classList.contains("away")) {
-        page.classList.add("away");
-        context.run(comeBack(), signal, fail);
-      }
+      const isAway = isSentAway(classroom.lineState);
+      if (isAway && !page.classList.contains("away")) context.run(comeBack(), signal, fail);
+      page.classList.toggle("away", isAway);
       view.update();
     };
     let isDue = false;
@@ -78,16 +77,17 @@ export function roomView(context, number, { projected, signal }) {
         if (!signal.aborted) update();
       });
     });
-    classroom.addEventListener("role", context.reopen, { signal });
+    classroom.addEventListener("moved", context.reopen, { signal });
+    addEventListener("beforeunload", (event) => classroom.isSafe || event.preventDefault(), { signal });
     update();
     await classroom.open({ asDesk: classroom.isHost && !projected });
   };
 
-  /** Open the room again as soon as its user is in it, in whatever role. */
+  /** Open the room again as soon as its user is in it, in whatever role: sooner than the library asks. */
   const comeBack = async () => {
     await context.nap(patience(0), signal);
     await untilMember(context, number, signal, () => {});
-    context.reopen();
+    if (page.classList.contains("away")) context.reopen();
   };
 
   /** What is seen by who is not in the room (yet). */

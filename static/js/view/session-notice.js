@@ -7,28 +7,26 @@ import { element } from "./element.js";
  *
  * @param {I18n} i18n
  * @param {HTMLElement} page
- * @param {string} user whose session it is now
+ * @param {string | null} user whose session it is now; null as long as that is not known
  */
 export function otherUser(i18n, page, user) {
+  const who = user ?? i18n.say("session.somebody");
   const goOn = element(
     "button",
     { type: "button", class: "primary", click: () => location.reload() },
-    i18n.say("session.goOn", { user }),
+    user === null ? i18n.say("session.load") : i18n.say("session.goOn", { user }),
   );
+  const words = element("p", {}, i18n.say("session.changed", { user: who }));
+  const cover = element(
+    "main",
+    { class: "login" },
+    element("div", { class: "card", role: "alert" }, words, goOn),
+  );
+  // A login form, or this notice before it was known who it is.
+  for (const other of document.querySelectorAll("main.login")) other.remove();
   // An open one would keep the notice out of reach, although it is hidden with the page.
   for (const dialog of page.querySelectorAll("dialog")) dialog.close();
   page.hidden = true;
-  document.body.append(
-    element(
-      "main",
-      { class: "login" },
-      element(
-        "div",
-        { class: "card", role: "alert" },
-        element("p", {}, i18n.say("session.changed", { user })),
-        goOn,
-      ),
-    ),
-  );
+  document.body.append(cover);
   goOn.focus();
 }

@@ -364,7 +364,7 @@ test("a role that has changed is told once the room itself says so", async () =>
   const line = new Line();
   const { room } = classroom("paul", line);
   let changes = 0;
-  room.addEventListener("role", () => (changes += 1));
+  room.addEventListener("moved", () => (changes += 1));
   await room.open({ asDesk: false });
   const present = (role) => line.present([{ user: "paul", role }]);
   // A list that is older than the page.
@@ -385,4 +385,37 @@ test("who was removed may come back, who was sent away by an admin may not", () 
   assert.equal(isSentAway(refused("access_refused")), true);
   assert.equal(isSentAway(refused("kicked")), false);
   assert.equal(isSentAway({ name: "live", why: { code: "", detail: "" } }), false);
+});
+
+test("a page that is for another place in the room is told so", () => {
+  for (const [access, expected] of [
+    [{ name: "in", role: "host" }, 1],
+    [{ name: "in", role: "participant" }, 0],
+    [{ name: "closed", role: null }, 1],
+    [{ name: "out", role: null }, 0],
+  ]) {
+    const line = new Line();
+    const { room } = classroom("paul", line);
+    let moved = 0;
+    room.addEventListener("moved", () => (moved += 1));
+    line.access = access;
+    line.dispatchEvent(new Event("access"));
+    assert.equal(moved, expected, access.name);
+  }
+});
+
+test("a page can be left unless something would be lost with it", () => {
+  const line = new Line();
+  const { room } = classroom("paul", line);
+  const letter = (state, saved) => ({ id: "l", audience: "public", type: "message", state, saved });
+  for (const [state, saved, expected] of [
+    ["sending", true, true],
+    ["sending", false, false],
+    ["waiting", false, false],
+    ["confirmed", false, true],
+    ["refused", false, true],
+  ]) {
+    line.wait(letter(state, saved));
+    assert.equal(room.isSafe, expected, `${state} ${saved}`);
+  }
 });

@@ -157,9 +157,8 @@ class Link:
         self._deadlines.discard(deadline)
 
     async def ended(self, *, within: float) -> str | None:
-        """Why aiormq gave the connection or the channel up, or None: not so in that time."""
+        """Why aiormq gave the connection up, or None: not so in that time."""
         await asyncio.wait(self._endings(), timeout=within, return_when=asyncio.FIRST_COMPLETED)
-        # Looked for anew: a channel that is replaced meanwhile is closed, and nothing has ended.
         for ending in self._endings():
             if ending.done():
                 error = None if ending.cancelled() else ending.exception()
@@ -167,7 +166,8 @@ class Link:
         return None
 
     def _endings(self) -> tuple[asyncio.Future[Any], ...]:
-        return self._connection_closing, self.channels.closing, self.aside.closing
+        # A channel that publishes is replaced when RabbitMQ ends it for what one message was.
+        return self._connection_closing, self.aside.closing
 
     def ask(self) -> None:
         """Make the node show a sign of life, if it can; one question at a time."""

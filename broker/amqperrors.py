@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from types import TracebackType
 from typing import Final
 
 import aiormq
+from aiormq.exceptions import (
+    ChannelClosed,
+    ConnectionCommandInvalid,
+    ConnectionFrameError,
+    ConnectionSyntaxError,
+    ConnectionUnexpectedFrame,
+)
 
 #: RuntimeError is its "channel closed".
 AMQP_ERRORS: Final = (aiormq.AMQPError, OSError, RuntimeError)
@@ -14,6 +22,40 @@ AMQP_ERRORS: Final = (aiormq.AMQPError, OSError, RuntimeError)
 
 class BrokenOff(aiormq.AMQPError):
     """aiormq has ended a call without an error of its own: what it waited for is gone."""
+
+
+#: Which ends of a channel or connection are about the very frames that were sent on it: 406, 501,
+#: 502, 503, 505. Others tell of the node (it stops, something in it has failed) or of permissions
+#: and exchanges, which may change.
+_FOR_GOOD: Final = (
+    aiormq.ChannelPreconditionFailed,
+    ConnectionFrameError,
+    ConnectionSyntaxError,
+    ConnectionCommandInvalid,
+    ConnectionUnexpectedFrame,
+)
+
+
+#: As in ``message size 30000 is larger than configured max size 20000``.
+_LARGEST: Final = re.compile(r"message size \d+ is larger than.* max size (\d+)")
+
+
+class ChannelEnded(aiormq.ChannelInvalidStateError):
+    """The channel has ended before the confirm came."""
+
+    def __init__(self, cause: BaseException | None) -> None:
+        told = isinstance(cause, BaseException) and any(cause.args)
+        super().__init__(describe(cause) if told and cause is not None else "the channel closed")
+        #: Whether RabbitMQ has refused something that was sent on it: this publication or another.
+        self.refused = told and isinstance(cause, (ChannelClosed, *_FOR_GOOD))
+        #: Whether that was something which it will never take.
+        self.for_good = told and isinstance(cause, _FOR_GOOD)
+
+    @property
+    def largest(self) -> int | None:
+        """Bytes of a body that RabbitMQ takes at most, if it was about that."""
+        found = _LARGEST.search(str(self))
+        return None if found is None else int(found[1])
 
 
 class AiormqCalls:

@@ -49,7 +49,8 @@ def publish(  # noqa: PLR0913 - a message's properties, each by its name
 ) -> bytes:
     """basic.publish with its content; ``frame_max``: bytes of a frame at most.
 
-    Raises ValueError for a name or property that has more than 255 bytes.
+    Raises ValueError for a name or property that has more than 255 bytes, and for headers that do
+    not fit into a frame.
     """
     flags = _CONTENT_TYPE | _HEADERS | _DELIVERY_MODE | _MESSAGE_ID
     expiration = b""
@@ -69,6 +70,8 @@ def publish(  # noqa: PLR0913 - a message's properties, each by its name
         )
     )
     most = frame_max - OVERHEAD
+    if len(content) > most:
+        raise ValueError(f"the headers have {len(content)} bytes; a frame has {most} at most")
     parts = [
         _method(channel, exchange, routing_key, mandatory=mandatory),
         *_frame(_HEADER, channel, content),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from broker.amqp import Link
+from broker.amqp import Link, LinkFailed
 from broker.amqperrors import AMQP_ERRORS, describe
 from broker.confirming import Confirming
 from broker.links import Links
@@ -61,7 +61,7 @@ async def attempting(
         if link is not None and link.lost is not None:
             raise failure(f"{link.node.name}: {link.lost}") from None
         raise failure(links.problem or f"no answer within {seconds:g} s") from None
-    except AMQP_ERRORS as error:
+    except (LinkFailed, *AMQP_ERRORS) as error:
         raise failure(describe(error)) from error
     finally:
         if attempt is not None:

@@ -9,7 +9,8 @@ not: they are spread over several, so that one room's queue stops few others.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+import logging
+from typing import Final
 from zlib import crc32
 
 import aiormq
@@ -17,6 +18,8 @@ import aiormq
 from broker.amqperrors import AMQP_ERRORS, AiormqCalls
 from broker.confirming import Confirming
 from broker.tasks import Tasks
+
+log = logging.getLogger(__name__)
 
 #: Channels for streams that belong to other nodes, made as they are needed.
 GUESTS: Final = 16
@@ -39,11 +42,6 @@ class Channels:
         self._renewing = asyncio.Lock()
         self._tasks = tasks
 
-    @property
-    def closing(self) -> asyncio.Future[Any]:
-        """Ends with the home channel of this moment."""
-        return self._open[_HOME].closing
-
     async def take(self, key: str, *, home: bool) -> Confirming:
         """The channel for what is published next; ``home``: the stream belongs to this node.
 
@@ -62,6 +60,8 @@ class Channels:
     async def _renew(self, place: int) -> Confirming:
         with AiormqCalls():
             channel = Confirming(await self._connection.channel())
+        if (worn := self._open.get(place)) is not None and worn.ended_by is not None:
+            log.warning("a channel is replaced that RabbitMQ has ended: %s", worn.ended_by)
         if place in self._open:
             self._tasks.spawn(_retire(self._open[place]), "channel that retires")
         self._open[place] = channel

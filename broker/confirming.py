@@ -13,7 +13,7 @@ import aiormq
 from aiormq.abc import AbstractChannel
 from aiormq.channel import Returning
 
-from broker.amqperrors import AiormqCalls
+from broker.amqperrors import AiormqCalls, ChannelEnded
 from broker.sending import Sending
 
 
@@ -22,7 +22,10 @@ class Confirming(Sending):
 
     def __init__(self, channel: AbstractChannel) -> None:
         super().__init__(channel)
-        self.closing.add_done_callback(self._fail)
+        #: The end of the connection comes to its channels late, and as a cancellation.
+        self._connection_closing: asyncio.Future[Any] = channel.connection.closing
+        for closing in (self._connection_closing, self.closing):
+            closing.add_done_callback(self._fail)
         self._refused = False
 
     @property
@@ -34,11 +37,19 @@ class Confirming(Sending):
         """
         return self._refused or self.closing.done()
 
+    @property
+    def ended_by(self) -> str | None:
+        """What RabbitMQ says why it has ended the channel, if it has."""
+        if not self.closing.done():
+            return None
+        ended = ChannelEnded(self._cause())
+        return str(ended) if ended.refused else None
+
     async def publish(self, frames: bytes, message_id: str) -> None:
         """Send a message, in the order of the calls, and wait for the confirm.
 
         Raises aiormq's ``PublishError`` if no queue takes it, ``DeliveryError`` for a nack,
-        ``ChannelInvalidStateError`` when the channel closes.
+        :class:`ChannelEnded` when the channel closes.
         """
         channel = self._channel
         if channel.is_closed:
@@ -64,8 +75,17 @@ class Confirming(Sending):
             await asyncio.wait(waiting, timeout=within)
 
     def _fail(self, closing: asyncio.Future[Any]) -> None:
+        cause = self._cause()
         for confirmation in self._waiting():
-            confirmation.set_exception(aiormq.ChannelInvalidStateError("the channel closed"))
+            confirmation.set_exception(ChannelEnded(cause))
+        # Nobody asks the connection about this channel any more.
+        self._connection_closing.cancel()
+
+    def _cause(self) -> BaseException | None:
+        for closing in (self._connection_closing, self.closing):
+            if closing.done() and not closing.cancelled():
+                return closing.exception()
+        return None
 
     def _waiting(self) -> list[asyncio.Future[Any]]:
         # A Returning stands for a message that came back: nobody waits for its confirm any more.

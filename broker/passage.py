@@ -47,6 +47,19 @@ class Passage:
             self.failures += 1
             raise
 
+    async def enter_alone(self) -> None:
+        """Take a place when nothing of the stream is unanswered; nothing else of it goes out until
+        :meth:`leave`."""
+        try:
+            while self._unanswered:
+                await self._free.wait()
+        except BaseException:
+            self.failures += 1
+            raise
+        self._channel = None
+        self._unanswered = 1
+        self._free.clear()
+
     def confirmed(self) -> None:
         """The broker has taken a message of this stream."""
         self._confirmed += 1

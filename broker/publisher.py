@@ -6,15 +6,20 @@ it. No confirm never means "not delivered", so publish again with the same id.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 import aiormq
 
 from broker import amqpframes
+from broker.amqp import Link
+from broker.amqperrors import ChannelEnded
 from broker.attempt import attempting
+from broker.confirming import Confirming
 from broker.credentials import Credentials
 from broker.links import LinkReport, Links
 from broker.mender import Mender
@@ -24,6 +29,10 @@ from broker.placing import LinkState
 from broker.queuechannel import QueueChannel
 from broker.tasks import Tasks
 from broker.topology import EXCHANGE, Topology
+
+#: Messages that are published alone at the same time, and ids that are remembered for it.
+ALONE: Final = 4
+SUSPECTS: Final = 10_000
 
 
 class NotConfirmed(Exception):
@@ -40,6 +49,10 @@ class Returned(NotConfirmed):
 
 class OnTheWay(NotConfirmed):
     """A publication with the same id has no answer yet; this one was not sent."""
+
+
+class Refused(NotConfirmed):
+    """RabbitMQ will never take this message as it is: it was sent alone, and ended its channel."""
 
 
 class QueueFailed(Exception):
@@ -113,6 +126,10 @@ class Publisher:
         self._timeout = timeout
         self._passages: dict[str, Passage] = {}
         self._in_flight: set[str] = set()
+        #: Messages that were on a channel when RabbitMQ ended it, and the size that it named.
+        self._suspects: dict[str, None] = {}
+        self._largest: int | None = None
+        self._alone = asyncio.Semaphore(ALONE)
         self._mender = Mender(self._links, topology, self._passages, tasks=tasks.part())
 
     def start(self) -> None:
@@ -160,6 +177,10 @@ class Publisher:
         calls, so one that fails before it was sent fails those that wait behind it. Raises
         :class:`NotConfirmed`; :class:`OnTheWay` for the same id twice at once, because RabbitMQ's
         return could not be told apart.
+
+        RabbitMQ ends a channel for one bad message, and does not say which. So each that was on it
+        goes out alone the next time, on a connection of its own, where it harms no other:
+        :class:`Refused` if it is the one.
         """
         id, key = publication.message_id, publication.routing_key
         if id in self._in_flight:
@@ -170,21 +191,25 @@ class Publisher:
         failures = passage.failures
         try:
             async with attempting(self._links, timeout, failure=NotConfirmed) as attempt:
+                alone = self._is_suspect(publication)
                 async with passage.turn:
                     if passage.failures != failures:
                         raise NotConfirmed("what was to go out before it has failed")
-                    link, channel = await passage.enter(key, attempt)
+                    if alone:
+                        await passage.enter_alone()
+                    else:
+                        link, channel = await passage.enter(key, attempt)
                 try:
-                    await link.publish(
-                        channel,
-                        publication.frames(channel.number, frame_max=channel.frame_max),
-                        id,
-                    )
+                    if alone:
+                        await self._publish_alone(publication)
+                    else:
+                        await self._confirmed(publication, link, channel)
                     passage.confirmed()
-                except aiormq.PublishError as error:
-                    raise Returned(f"no queue for {key}") from error
-                except aiormq.DeliveryError as error:
-                    raise NotConfirmed("the broker could not take it (nack)") from error
+                except ChannelEnded as error:
+                    self._suspect(publication, error)
+                    if alone and error.for_good:
+                        raise Refused(str(error)) from error
+                    raise
                 finally:
                     passage.leave()
         finally:
@@ -192,6 +217,47 @@ class Publisher:
             if not passage.users:
                 del self._passages[key]
             self._in_flight.discard(id)
+
+    async def _publish_alone(self, publication: Publication) -> None:
+        async with self._alone:
+            link = await self._links.apart(publication.routing_key)
+            try:
+                channel = await link.channels.take(publication.routing_key, home=True)
+                await self._confirmed(publication, link, channel)
+            finally:
+                await link.close("it was for one message")
+        self._suspects.pop(publication.message_id, None)
+        if self._largest is not None and len(publication.body) > self._largest:
+            # It is not so any more.
+            self._largest = None
+
+    @staticmethod
+    async def _confirmed(publication: Publication, link: Link, channel: Confirming) -> None:
+        try:
+            frames = publication.frames(channel.number, frame_max=channel.frame_max)
+        except ValueError as error:
+            raise Refused(f"AMQP cannot say it: {error}") from error
+        try:
+            await link.publish(channel, frames, publication.message_id)
+        except aiormq.PublishError as error:
+            raise Returned(f"no queue for {publication.routing_key}") from error
+        except aiormq.DeliveryError as error:
+            raise NotConfirmed("the broker could not take it (nack)") from error
+
+    def _is_suspect(self, publication: Publication) -> bool:
+        if self._largest is not None and len(publication.body) > self._largest:
+            return True
+        return publication.message_id in self._suspects
+
+    def _suspect(self, publication: Publication, ended: ChannelEnded) -> None:
+        """It was on a channel that has ended."""
+        if ended.largest is not None:
+            # This tells which it was.
+            self._largest = ended.largest
+        elif ended.refused:
+            self._suspects[publication.message_id] = None
+            if len(self._suspects) > SUSPECTS:
+                del self._suspects[next(iter(self._suspects))]
 
     def scatter(self, through: Callable[[str], Publication]) -> list[str]:
         """Publish through every node at once, whatever becomes of it; the names of the nodes.

@@ -129,6 +129,10 @@ class Server(_Table):
     tls: Tls | None = None
 
 
+#: A stored message is this much longer than what was judged by ``limits.body_bytes``: its number.
+_SEQ_BYTES: Final = 64
+
+
 class BrokerNode(_Table):
     name: Name
     web_stomp: Annotated[str, _url("ws", "wss")]
@@ -154,6 +158,7 @@ class Broker(_Table):
     dial_timeout: PositiveFloat = 5.0
     probe_interval: PositiveFloat = 2.0
     confirm_timeout: PositiveFloat = 2.0
+    max_message_bytes: PositiveInt = 16 * 1024 * 1024
 
     @field_validator("prefix")
     @classmethod
@@ -299,6 +304,17 @@ class Config(BaseSettings):
     access: tuple[Access, ...] = ()
     limits: Limits = Limits()
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _broker_takes_what_is_accepted(self) -> Self:
+        most = self.broker.max_message_bytes - _SEQ_BYTES
+        if self.limits.body_bytes > most:
+            raise ValueError(
+                f"limits.body_bytes is {self.limits.body_bytes}, and RabbitMQ takes {most} bytes at"
+                " most: lower it, or raise RabbitMQ's max_message_size on every node and then"
+                " broker.max_message_bytes"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

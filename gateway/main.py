@@ -405,6 +405,9 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         label="task",
         counts=tasks.failures.counts,
     )
+    metrics.observe(
+        "gateway_outbox_parked", "Messages that RabbitMQ refuses.", lambda: len(outbox.parking)
+    )
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     history = History(
         Gauges(
@@ -418,9 +421,9 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     )
 
     def problems() -> list[str]:
-        found = [f"{part}: {problem}" for part, problem in hub.problems.items()]
-        found += [f"{each.name}: {each}" for each in tasks.failures.now]
-        return [publisher.problem, *found] if publisher.problem else found
+        found = [*filter(None, (publisher.problem, outbox.parking.problem))]
+        found += [f"{part}: {problem}" for part, problem in hub.problems.items()]
+        return found + [f"{each.name}: {each}" for each in tasks.failures.now]
 
     cluster = Cluster(
         bus,
@@ -511,6 +514,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         feeds=lambda: hub.problems,
         drain=drain,
         failures=tasks.failures,
+        parked=outbox.parking,
     )
     broker_auth = BrokerAuth(passcodes, permissions, access, topology=topology, vhost=broker.vhost)
     return Gateway(

@@ -32,6 +32,11 @@ class PublisherState(Protocol):
     def problem(self) -> str | None: ...
 
 
+class Parked(Protocol):
+    @property
+    def problem(self) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """``problems`` says what fails, by part; a gateway can be ready and have some."""
@@ -62,6 +67,7 @@ class Readiness:
         feeds: Callable[[], Mapping[str, str]],
         drain: Drain,
         failures: Failures,
+        parked: Parked,
     ) -> None:
         self._store = store
         self._balancer = balancer
@@ -69,6 +75,7 @@ class Readiness:
         self._feeds = feeds
         self._drain = drain
         self._failures = failures
+        self._parked = parked
 
     async def report(self) -> Report:
         problems = {
@@ -82,6 +89,8 @@ class Readiness:
             if link.problem is not None:
                 problems[f"publisher on {link.node}"] = link.problem
         problems |= self._feeds()
+        if self._parked.problem is not None:
+            problems["outbox"] = self._parked.problem
         for failing in self._failures.now:
             problems[f"task {failing.name}"] = str(failing)
         broken = self._failures.broken

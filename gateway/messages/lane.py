@@ -27,7 +27,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Publish this now; then :meth:`Lane.confirmed` or :meth:`Lane.failed`."""
+    """Publish this now; then :meth:`Lane.confirmed`, :meth:`Lane.failed` or :meth:`Lane.parked`."""
 
     entry: Entry
 
@@ -135,7 +135,8 @@ class Lane:
     ) -> None:
         """The answer to :class:`Read`; ``complete``: the store had no more than this.
 
-        ``done``: the ids that are confirmed, and still in the store's outbox for a moment.
+        ``done``: the ids that are confirmed, and still in the store's outbox for a moment, or that
+        are parked there.
         """
         self._reading = False
         if self._read_is_stale:
@@ -156,6 +157,13 @@ class Lane:
         self._bytes -= self._held.pop(seq).size
         self._failures = 0
         self._alone = None
+
+    def parked(self, seq: int) -> None:
+        """The broker will not take it: what comes behind it goes on."""
+        self._bytes -= self._held.pop(seq).size
+        self._failures = 0
+        if seq == self._alone:
+            self._alone = None
 
     def failed(self, seq: int, *, unroutable: bool = False) -> None:
         """Not confirmed, whatever the reason: it may have been delivered all the same."""

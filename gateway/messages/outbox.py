@@ -18,7 +18,7 @@ from typing import Final
 from uuid import UUID
 
 from broker.backoff import BackOff
-from broker.publisher import NotConfirmed, Returned
+from broker.publisher import NotConfirmed, Refused, Returned
 from broker.tasks import Tasks
 from broker.topology import Stream, Topology
 from gateway.domain.message import Message
@@ -27,6 +27,7 @@ from gateway.messages.claims import Claims
 from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
 from gateway.messages.marking import Marking
 from gateway.messages.open_rooms import OpenRooms
+from gateway.messages.parking import Parking
 from gateway.messages.ports import Publisher, StoredOutbox
 from gateway.messages.publication import publication
 from gateway.messages.waiters import Waiters
@@ -102,6 +103,8 @@ class Outbox:
             tasks=tasks.part(),
         )
         self._rooms = OpenRooms(store, publisher, clock=_now)
+        #: What RabbitMQ will not take as it is.
+        self.parking = Parking(clock=_now)
         self._lanes: dict[Stream, Lane] = {}
         self._waiters = Waiters()
         self._one_read = asyncio.Lock()
@@ -145,7 +148,7 @@ class Outbox:
     def awaits(self, stream: Stream, seq: int) -> bool:
         """Whether the broker's confirm of this message is still to come."""
         lane = self._lanes.get(stream)
-        return lane is not None and lane.awaits(seq)
+        return (lane is not None and lane.awaits(seq)) or self.parking.awaits(stream, seq)
 
     async def confirmed(self, message: Message, *, within: float) -> bool:
         """Whether the broker has confirmed a stored message; waits for at most ``within`` seconds.
@@ -157,6 +160,8 @@ class Outbox:
             return True
         ends = _now() + within
         while True:
+            if message.id in self.parking:
+                return False
             left = max(0.0, ends - _now())
             if (lane := self._lanes.get(message.stream)) and lane.awaits(message.seq):
                 if not await self._waiters.wait(message.stream, message.seq, within=left):
@@ -187,6 +192,7 @@ class Outbox:
         await self._claims.close()
 
     def _look_everywhere(self) -> None:
+        self.parking.keep_only(())
         for stream in list(self._lanes):
             self.look_again(stream)
 
@@ -195,8 +201,10 @@ class Outbox:
 
         Where a lane is busy, the look after it has finished is early enough.
         """
-        for stream in await self._store.unpublished_streams():
-            if stream not in self._lanes:
+        streams = await self._store.unpublished_streams()
+        self.parking.keep_only(frozenset(streams))
+        for stream in streams:
+            if stream not in self._lanes and self.parking.lets_look(stream):
                 self.look_for(stream)
 
     def _open(self, stream: Stream, after: int) -> Lane:
@@ -237,6 +245,7 @@ class Outbox:
             lane.failed(entry.seq)
             return
         confirmed = unroutable = False
+        refused: str | None = None
         try:
             await self._publisher.publish(entry.publication, self._limits.patience)
             confirmed = True
@@ -245,12 +254,19 @@ class Outbox:
             # Nobody is left to deliver it to; the history has it.
             confirmed = await self._rooms.is_closed(lane.stream.room)
             unroutable = not confirmed
+        except Refused as error:
+            refused = error.reason
         except NotConfirmed as error:
             _log.debug("%s: %d goes out again: %s", lane.stream, entry.seq, error)
         finally:
             # Also after an error that nobody foresaw, or the lane would wait for ever.
             if confirmed:
                 self._confirm(lane, entry)
+            elif refused is not None:
+                self.counts.failed += 1
+                lane.parked(entry.seq)
+                self.parking.park(entry.message, entry.seq, refused)
+                self._waiters.answer(lane.stream, entry.seq)
             else:
                 self.counts.failed += 1
                 lane.failed(entry.seq, unroutable=unroutable)
@@ -260,6 +276,7 @@ class Outbox:
         self.counts.confirmed += 1
         lane.confirmed(entry.seq)
         self._marking.add(entry.message.id)
+        self.parking.forget(entry.message.id)
         self._waiters.answer(lane.stream, entry.seq)
 
     async def _read(self, lane: Lane, after: int, limit: int) -> None:
@@ -277,7 +294,7 @@ class Outbox:
     async def _page(
         self, stream: Stream, after: int, limit: int
     ) -> tuple[Sequence[Message], set[UUID]]:
-        """What the store has, and the ids of those among it that are confirmed."""
+        """What the store has, and the ids of those among it that are confirmed or parked."""
         failures = 0
         while True:
             try:
@@ -285,7 +302,11 @@ class Outbox:
                 async with self._one_read:
                     with self._marking.reading():
                         page = await self._store.unpublished_in(stream, after=after, limit=limit)
-                        return page, {each.id for each in page if each.id in self._marking}
+                        return page, {
+                            each.id
+                            for each in page
+                            if each.id in self._marking or each.id in self.parking
+                        }
             except StoreUnavailable as error:
                 failures += 1
                 _log.log(_level(failures), "%s: cannot be read on: %s", stream, error.detail)

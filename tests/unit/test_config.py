@@ -385,3 +385,16 @@ def test_every_key_of_the_example_is_explained() -> None:
         else:
             # A comment explains the keys right below it, a table's comment all of it.
             explained = line.startswith("# ") or (explained and line.strip() != "")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "taken"), [(16 * 1024 * 1024, 16 * 1024 * 1024), (65_536, 65_536)]
+)
+def test_what_rabbitmq_would_never_take_is_not_accepted(accepted: int, taken: int) -> None:
+    given = table(limits={"body_bytes": accepted}, broker={"max_message_bytes": taken})
+    told = refused(given)
+    assert f"limits.body_bytes is {accepted}" in told
+    assert "broker.max_message_bytes" in told
+    assert "max_message_size" in told
+    given["limits"]["body_bytes"] -= 64
+    assert config.parse(given, source="gateway.toml")

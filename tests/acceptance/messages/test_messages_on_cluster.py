@@ -7,7 +7,8 @@ import json
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -122,6 +123,75 @@ def test_a_private_queue_that_is_missing_is_declared_again(run: Run, take_queue:
 
     run(work)
     assert seqs(take_queue(ROOM)) == list(range(1, 51))
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.05)
+
+
+@contextmanager
+def max_message_size(cluster: Cluster, size: int) -> Iterator[None]:
+    """Of channels that are opened meanwhile."""
+    names = (1, 2, 3)
+    before = [
+        cluster.node(n).control("eval", "application:get_env(rabbit, max_message_size).")
+        for n in names
+    ]
+    assert len({*before}) == 1
+    for n in names:
+        set_to = f"application:set_env(rabbit, max_message_size, {size})."
+        cluster.node(n).control("eval", set_to)
+    yield
+    for n in names:
+        cluster.node(n).control("eval", "application:unset_env(rabbit, max_message_size).")
+        if (size_before := before[0].strip()) != "undefined":
+            value = size_before.removeprefix("{ok,").removesuffix("}")
+            cluster.node(n).control(
+                "eval", f"application:set_env(rabbit, max_message_size, {value})."
+            )
+
+
+def test_a_message_that_rabbitmq_never_takes_costs_nobody_else_anything(
+    run: Run, take_queue: Take, cluster: Cluster
+) -> None:
+    async def work(gateway: Gateway) -> None:
+        other = await gateway.open_room()
+        links = {link.node: link.state for link in gateway.publisher.links}
+        posts = [draft(ROOM), draft(ROOM, "x" * 30_000), draft(ROOM)]
+        posts += [draft(other) for _ in range(20)]
+        receipts = await asyncio.gather(*(gateway.pipeline.post(each) for each in posts))
+        assert [each.message.seq for each in receipts[:3]] == [1, 2, 3]
+        assert not receipts[1].published
+        for each in receipts[:1] + receipts[2:]:
+            assert await gateway.outbox.confirmed(each.message, within=10)
+        assert len(gateway.outbox.parking) == 1
+        problem = gateway.outbox.parking.problem
+        assert problem is not None
+        assert "larger than" in problem
+        # What comes later does not even meet a channel that ends.
+        again = await gateway.pipeline.post(draft(other, "x" * 30_000))
+        assert not again.published
+        assert (await gateway.pipeline.post(draft(ROOM))).published
+        assert {link.node: link.state for link in gateway.publisher.links} == links
+        page = await gateway.store.read(Stream(Audience.PUBLIC, ROOM), after=0, limit=100)
+        assert [message.seq for message in page.messages] == [1, 2, 3, 4]
+
+    async def restarted(gateway: Gateway) -> None:
+        assert (await gateway.pipeline.post(draft(ROOM))).published
+        await eventually(lambda: len(gateway.outbox.parking) == 2)
+
+    async def raised(gateway: Gateway) -> None:
+        await eventually(lambda: gateway.outbox.counts.confirmed == 2)
+        assert len(gateway.outbox.parking) == 0
+
+    with max_message_size(cluster, 20_000):
+        run(work)
+        run(restarted)
+    assert seqs(take_queue(ROOM)) == [1, 3, 4, 5]
+    run(raised)
+    assert seqs(take_queue(ROOM)) == [2]
 
 
 def test_posts_while_the_cluster_is_down_are_accepted_and_arrive_in_order_afterwards(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from broker.publisher import Refused
 from broker.tasks import Tasks
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
@@ -103,6 +104,27 @@ async def test_what_fails_again_and_again_is_shown_until_it_does_not_and_makes_u
     assert (await call_internal("GET", "/readyz")).json == {"ready": True, "problems": {}}
     await part.close()
     failures.clear()
+
+
+@pytest.mark.gen_test
+async def test_a_message_that_the_broker_refuses_is_202_and_named_inside(
+    call: Call, call_internal: Call, broker: BrokerTwin, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise Refused("PRECONDITION_FAILED - message size 30000 is larger than 20000")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broker, "publish", refuse)
+        answer = await call("POST", f"{room}/messages", user="bob", json={"body": "long"})
+    assert (answer.status, answer.json["published"], answer.json["seq"]) == (202, False, 1)
+    inside = await call_internal("GET", "/readyz")
+    assert inside.status == 200
+    assert "the last is 1 of public.1: PRECONDITION_FAILED" in inside.json["problems"]["outbox"]
+    assert "gateway_outbox_parked 1.0" in (await call_internal("GET", "/metrics")).body.decode()
+    again = await call("POST", f"{room}/messages", user="bob", json={"body": "short"})
+    assert (again.status, again.json["seq"]) == (201, 2)
+    synced = (await call("GET", f"{room}/messages?audience=public", user="bob")).json
+    assert [each["body"] for each in synced["messages"]] == ["long", "short"]
 
 
 @pytest.mark.gen_test

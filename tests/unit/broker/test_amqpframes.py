@@ -55,7 +55,7 @@ def test_what_does_not_persist_may_expire() -> None:
     )
 
 
-@given(content=st.binary(max_size=300), most=st.integers(min_value=9, max_value=100))
+@given(content=st.binary(max_size=600), most=st.integers(min_value=50, max_value=150))
 def test_a_body_is_cut_into_frames_that_the_node_takes(content: bytes, most: int) -> None:
     made = Publication("k", content, "m").frames(3, frame_max=most)
     (_, _), (_, head), *parts = read(made)
@@ -64,6 +64,14 @@ def test_a_body_is_cut_into_frames_that_the_node_takes(content: bytes, most: int
     assert b"".join(part.value for _, part in parts) == content
     assert all(len(part.value) <= most - 8 for _, part in parts)
     assert {channel for channel, _ in read(made)} == {3}
+
+
+def test_headers_that_fit_into_no_frame_are_refused() -> None:
+    """RabbitMQ would end the connection for them."""
+    long = Publication("k", b"", "m", headers={"sender": "s" * 4096})
+    with pytest.raises(ValueError, match=r"the headers have .* bytes; a frame has 4088 at most"):
+        long.frames(1, frame_max=4096)
+    assert long.frames(1, frame_max=8192)
 
 
 def test_a_routing_key_longer_than_amqp_can_say_is_refused() -> None:

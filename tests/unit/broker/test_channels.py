@@ -6,10 +6,16 @@ import asyncio
 from typing import Any, cast
 
 import aiormq
+import pytest
 
 from broker.channels import GUESTS, Channels, slot
 from broker.confirming import Confirming
 from broker.tasks import Tasks
+
+
+class StandingConnection:
+    def __init__(self) -> None:
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class ChannelTwin:
@@ -18,6 +24,7 @@ class ChannelTwin:
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.confirmations: dict[int, asyncio.Future[Any]] = {}
         self.is_closed = False
+        self.connection = StandingConnection()
 
     async def close(self) -> None:
         self.is_closed = True
@@ -92,16 +99,19 @@ def test_one_that_is_worn_is_replaced_and_closed_when_its_last_confirm_is_there(
     asyncio.run(scenario())
 
 
-def test_a_guests_channel_that_has_closed_is_replaced() -> None:
+@pytest.mark.parametrize("home", [True, False])
+def test_a_channel_that_has_closed_is_replaced(
+    home: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         of, _ = channels()
-        closed = await of.take("a", home=False)
-        closed.closing.set_result(None)
-        assert await of.take("a", home=False) is not closed
+        closed = await of.take("a", home=home)
+        closed.closing.set_exception(aiormq.ChannelPreconditionFailed("larger than the max size"))
+        assert await of.take("a", home=home) is not closed
         await retired(of)
-        assert not of.closing.done()
 
     asyncio.run(scenario())
+    assert "a channel is replaced that RabbitMQ has ended: larger than" in caplog.text
 
 
 def test_the_slots_are_few() -> None:

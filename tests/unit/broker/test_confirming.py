@@ -11,6 +11,11 @@ from aiormq.channel import Returning
 from broker.confirming import Confirming
 
 
+class StandingConnection:
+    def __init__(self) -> None:
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
 class TwinChannel:
     """The books of aiormq's channel, which answers nothing by itself."""
 
@@ -21,6 +26,7 @@ class TwinChannel:
         self.message_id_delivery_tag: dict[str, int] = {}
         self.write_queue: asyncio.Queue[ChannelFrame] = asyncio.Queue()
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.connection = StandingConnection()
 
     @property
     def is_closed(self) -> bool:

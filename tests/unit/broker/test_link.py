@@ -51,7 +51,6 @@ def test_a_channel_that_is_replaced_ends_no_link() -> None:
     "which",
     [
         lambda link, wire: wire.closing,
-        lambda link, wire: link.channels.closing,
         lambda link, wire: link.aside.closing,
     ],
 )

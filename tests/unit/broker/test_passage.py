@@ -56,6 +56,24 @@ def test_what_belongs_elsewhere_waits_until_all_is_answered_where_the_stream_was
     asyncio.run(scenario())
 
 
+def test_who_goes_alone_waits_for_the_others_and_they_for_them() -> None:
+    async def scenario() -> None:
+        passage, link = Passage(), TwinLink()
+        await enter(passage, link)
+        alone = asyncio.create_task(passage.enter_alone())
+        await asyncio.sleep(0)
+        assert not alone.done()
+        passage.leave()
+        await alone
+        next_one = asyncio.create_task(enter(passage, link))
+        await asyncio.sleep(0)
+        assert not next_one.done()
+        passage.leave()
+        assert await next_one is link.channel
+
+    asyncio.run(scenario())
+
+
 def test_a_stream_whose_link_is_itself_again_meanwhile_need_not_move() -> None:
     async def scenario() -> None:
         passage, old, new = Passage(), TwinLink(), TwinLink()

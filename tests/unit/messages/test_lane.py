@@ -164,6 +164,21 @@ def test_a_page_larger_than_the_memory_is_read_in_parts() -> None:
     assert commands(lane, memory=1) == [Read(after=1, limit=100)]
 
 
+def test_what_is_parked_holds_nobody_up() -> None:
+    lane = lane_with([1, 2, 3])
+    commands(lane)
+    lane.confirmed(2)
+    lane.failed(1)
+    lane.failed(3)
+    commands(lane)
+    lane.rested()
+    assert published(commands(lane)) == [1]
+    lane.parked(1)
+    assert published(commands(lane)) == [3]
+    lane.confirmed(3)
+    assert lane.is_done
+
+
 def test_it_awaits_what_it_holds_and_what_only_the_store_knows() -> None:
     lane = lane_with(range(1, 6), window=2)
     commands(lane)
@@ -228,6 +243,14 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         seq = self.on_the_way.pop(index % len(self.on_the_way))
         self.confirmed.append(seq)
         self.lane.confirmed(seq)
+        self.carry_out()
+
+    @precondition(lambda self: self.on_the_way)
+    @rule(index=st.integers(0, 4))
+    def the_broker_refuses(self, index: int) -> None:
+        seq = self.on_the_way.pop(index % len(self.on_the_way))
+        self.confirmed.append(seq)
+        self.lane.parked(seq)
         self.carry_out()
 
     @precondition(lambda self: self.on_the_way)

@@ -10,6 +10,7 @@ from broker.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Message
 from gateway.messages.outbox import Outbox, OutboxLimits
+from gateway.messages.parking import AGAIN, Parking
 from tests.unit.messages.twins import (
     STREAM,
     BrokerTwin,
@@ -433,6 +434,160 @@ def test_an_error_that_nobody_foresaw_is_heard_of_and_the_message_goes_out_again
     assert failures == ["outbox: publishing has failed"]
     failures.clear()
     assert broker.seqs() == [1, 1]
+
+
+def refusing(seq: int, of: int) -> tuple[StoreTwin, BrokerTwin, list[Message]]:
+    """A stream of which the broker refuses one message."""
+    store, new = StoreTwin(), [message(number) for number in range(1, of + 1)]
+    store.put(new)
+    return store, BrokerTwin(refuses={str(new[seq - 1].id)}), new
+
+
+def test_what_the_broker_refuses_for_good_is_parked_and_the_rest_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, broker, new = refusing(3, of=5)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        outbox.add(new)
+        began = asyncio.get_running_loop().time()
+        assert [await outbox.confirmed(each, within=2.0) for each in new] == [
+            True,
+            True,
+            False,
+            True,
+            True,
+        ]
+        # Whoever posts it does not wait for what does not come.
+        assert asyncio.get_running_loop().time() - began < 1.0
+        assert not await outbox.confirmed(new[2], within=2.0)
+        assert [outbox.awaits(STREAM, seq) for seq in (2, 3, 4)] == [False, True, False]
+        assert len(outbox.parking) == 1
+        assert outbox.depth == 0 or await settled(outbox)
+        await asyncio.sleep(1000)
+        later = message(6)
+        store.put([later])
+        outbox.add([later])
+        assert await outbox.confirmed(later, within=2.0)
+        await outbox.close(within=1.0)
+
+    async def settled(outbox: Outbox) -> bool:
+        await asyncio.sleep(1)
+        return outbox.depth == 0
+
+    run(main())
+    assert broker.seqs() == [1, 2, 3, 4, 5, 6]
+    assert set(store.outbox) == {new[2].id}
+    [told] = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert "message 3 is not published" in told
+    assert "PRECONDITION_FAILED" in told
+
+
+def test_it_is_tried_again_every_hour_and_published_when_it_is_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, broker, new = refusing(1, of=2)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        outbox.add(new)
+        await asyncio.sleep(10 * AGAIN + 100)
+        assert 10 <= broker.seqs().count(1) <= 12
+        problem = outbox.parking.problem
+        assert problem is not None
+        assert "1 messages are not published" in problem
+        assert "the last is 1 of public.42: PRECONDITION_FAILED" in problem
+        broker.refuses.clear()
+        await asyncio.sleep(AGAIN + 100)
+        assert await outbox.confirmed(new[0], within=1.0)
+        assert (len(outbox.parking), outbox.parking.problem) == (0, None)
+        assert not outbox.awaits(STREAM, 1)
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert store.outbox == {}
+    assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
+
+
+def test_a_restart_tries_it_once_and_parks_it_again() -> None:
+    store, broker, new = refusing(1, of=3)
+
+    async def live() -> None:
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        await asyncio.sleep(100)
+        assert len(outbox.parking) == 1
+        await outbox.close(within=1.0)
+
+    for _ in range(3):
+        run(live())
+    assert broker.seqs() == [1, 2, 3, 1, 1]
+    assert set(store.outbox) == {new[0].id}
+
+
+def test_what_is_parked_keeps_the_store_from_being_asked_all_the_time() -> None:
+    _, broker, new = refusing(1, of=1)
+    reads = 0
+
+    class Counting(StoreTwin):
+        async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
+            nonlocal reads
+            reads += 1
+            return await super().unpublished_in(stream, after=after, limit=limit)
+
+    counting = Counting()
+    counting.put(new)
+
+    async def main() -> None:
+        outbox = outbox_over(counting, broker)
+        await outbox.start()
+        outbox.add(new)
+        await asyncio.sleep(600)
+        # Not with every look for strays, which is every other second.
+        assert reads <= 12
+        # What a commit in doubt has stored in the same stream is found all the same.
+        stray = message(2)
+        counting.put([stray])
+        await asyncio.sleep(65)
+        assert stray.id not in counting.outbox
+        await outbox.close(within=1.0)
+
+    run(main())
+
+
+def test_what_somebody_else_has_taken_or_deleted_is_parked_no_more() -> None:
+    store, broker, new = refusing(1, of=1)
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        outbox.add(new)
+        await asyncio.sleep(1)
+        assert len(outbox.parking) == 1
+        store.outbox.clear()
+        await asyncio.sleep(5)
+        assert len(outbox.parking) == 0
+        await outbox.close(within=1.0)
+
+    run(main())
+
+
+def test_what_is_parked_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.messages.parking.CAPACITY", 5)
+
+    async def main() -> None:
+        parking = Parking(clock=asyncio.get_running_loop().time)
+        new = [message(seq) for seq in range(1, 9)]
+        for seq, each in enumerate(new, start=1):
+            parking.park(each, seq, "no")
+        assert len(parking) == 5
+        assert [each.id in parking for each in new] == [False] * 3 + [True] * 5
+        assert [parking.awaits(STREAM, seq) for seq in range(1, 9)] == [False] * 3 + [True] * 5
+
+    run(main())
 
 
 fates = st.tuples(

@@ -464,3 +464,23 @@ def test_a_repetition_of_another_senders_message_is_none_and_of_other_content_is
                 await gateway.pipeline.repeated(replace(word, body=body))
 
     gateway.run(main())
+
+
+def test_a_post_that_the_broker_refuses_is_stored_and_told_to_be_unpublished_at_once() -> None:
+    gateway = Gateway()
+    bad, good = draft("too large"), draft()
+    gateway.broker.refuses.add(str(bad.id))
+
+    async def main() -> None:
+        began = now()
+        receipt = await gateway.pipeline.post(bad)
+        assert (receipt.message.seq, receipt.published) == (1, False)
+        assert now() - began < 1.0
+        # Others see it by the history, which they are told to look into.
+        assert gateway.outbox.awaits(bad.stream, 1)
+        assert (await gateway.pipeline.post(good)).published
+        again = await gateway.pipeline.post(bad)
+        assert (again.message, again.published) == (receipt.message, False)
+
+    gateway.run(main())
+    assert [each.seq for each in gateway.told] == [1, 2]

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
-from broker.publisher import NotConfirmed, OnTheWay, Publication, QueueFailed, Returned
+from broker.publisher import (
+    NotConfirmed,
+    OnTheWay,
+    Publication,
+    QueueFailed,
+    Refused,
+    Returned,
+)
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import Room
@@ -161,13 +168,14 @@ class BrokerTwin:
     """Publications come to their fates in the order of the calls, then all are confirmed.
 
     ``away``: there is no connection. ``wire``: what was written, in that order. ``queues``: the
-    rooms whose private queue exists; None: all of them.
+    rooms whose private queue exists; None: all of them. ``refuses``: ids that it never takes.
     """
 
     fates: list[Fate] = field(default_factory=list)
     latency: float = 0.005
     away: bool = False
     queues: set[int] | None = None
+    refuses: set[str] = field(default_factory=set)
     wire: list[Publication] = field(default_factory=list)
     declared: list[int] = field(default_factory=list)
     on_the_way: list[str] = field(default_factory=list)
@@ -186,6 +194,8 @@ class BrokerTwin:
             await asyncio.sleep(min(delay, timeout))
         finally:
             self.on_the_way.remove(publication.message_id)
+        if publication.message_id in self.refuses:
+            raise Refused("PRECONDITION_FAILED - message size")
         if failure is not None or delay > timeout:
             raise (failure or NotConfirmed)("as told")
         if self.queues is not None and int(publication.headers["room"]) not in self.queues:

@@ -70,7 +70,7 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
         (r"/()", PageHandler, files | {"default_filename": "index.html"}),
         (r"/(admin)/?", PageHandler, files | {"default_filename": "index.html"}),
-        (r"/static/(.*)", PageHandler, files),
+        (r"/static/(.*)", PageHandler, files | {"origins": services.origins}),
         trusted_proxies=services.trusted_proxies,
     )
 

@@ -9,12 +9,13 @@ from tornado.web import stream_request_body
 
 from broker.numerals import natural
 from gateway.domain.identity import Identity
-from gateway.errors import Invalid, OriginRefused, TooLarge, UnknownRoom
+from gateway.errors import Invalid, TooLarge, UnknownRoom
 from gateway.handlers.base import BaseHandler
 from gateway.handlers.body import BodyT, read, validate
 from gateway.handlers.caller import Caller, caller
 from gateway.handlers.credentials import USER_HEADER
 from gateway.handlers.services import Services
+from gateway.handlers.sharing import share
 
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -37,7 +38,7 @@ class ApiHandler(BaseHandler):
     def prepare(self) -> Awaitable[None] | None:
         super().prepare()
         self.set_header("Cache-Control", "no-store")
-        self._share_with_origin()
+        share(self, self.services.origins)
         if self.request.method not in _SAFE_METHODS:
             self.services.origins.check(self.request.headers.get("Origin"))
             self.services.drain.check()
@@ -66,7 +67,7 @@ class ApiHandler(BaseHandler):
         self.set_status(204)
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
-        self._share_with_origin()
+        share(self, self.services.origins)
         super().write_error(status_code, **kwargs)
 
     @property
@@ -112,17 +113,3 @@ class ApiHandler(BaseHandler):
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body may have {self.services.limits.body_bytes} bytes at most")
-
-    def _share_with_origin(self) -> None:
-        """Let pages of an allowed origin, and no others, read the answer."""
-        self.set_header("Vary", "Origin")
-        origin = self.request.headers.get("Origin")
-        if origin is None:
-            return
-        try:
-            self.services.origins.check(origin)
-        except OriginRefused:
-            return
-        self.set_header("Access-Control-Allow-Origin", origin)
-        self.set_header("Access-Control-Allow-Credentials", "true")
-        self.set_header("Access-Control-Expose-Headers", "Location, Retry-After, X-Request-Id")

@@ -93,6 +93,8 @@ export class Connection extends EventTarget {
       changed: (state) => this.#changed(state),
       notKept: () => Promise.all([...this.#rooms.values()].map((room) => room.catchUp())),
       excluded: () => Promise.all([...this.#rooms.values()].map((room) => room.doubt())),
+      // What else is on its way goes by the same dead network.
+      dead: () => this.#http.hurry(0),
       ...{ now, elapsed, patience },
     });
     this.#tab = new Tab(surroundings.locks);

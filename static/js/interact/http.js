@@ -57,10 +57,14 @@ export class Http {
     }
   }
 
-  /** Give up what has waited for an answer since before the device slept: it is made again. */
-  hurry() {
+  /**
+   * Give up what has waited for an answer since before the device slept: it is made again.
+   *
+   * @param {number} patience milliseconds
+   */
+  hurry(patience = SOON) {
     const now = this.line.clock.elapsed();
-    for (const [giving, since] of this.#unanswered) if (now - since > SOON) giving.abort();
+    for (const [giving, since] of this.#unanswered) if (now - since > patience) giving.abort();
   }
 
   /** @param {string} method @param {string} path @param {{text: string | null, signal: AbortSignal}} what */

@@ -38,17 +38,19 @@ export class Live {
    *   kept begins
    * @param {() => Promise<unknown>} parts.excluded resolves when every subscription that the gateway does
    *   not allow any more was removed
+   * @param {() => void} parts.dead is told when the device has woken to a line that was dead
    * @param {() => number} parts.now milliseconds since 1970, for people
    * @param {() => number} parts.elapsed milliseconds since some moment
    * @param {Patience} parts.patience its signal ends everything
    */
-  constructor({ client, url, credentials, changed, notKept, excluded, now, elapsed, patience }) {
+  constructor({ client, url, credentials, changed, notKept, excluded, dead, now, elapsed, patience }) {
     this.client = client;
     this.url = url;
     this.credentials = credentials;
     this.changed = changed;
     this.notKept = notKept;
     this.excluded = excluded;
+    this.dead = dead;
     this.now = now;
     this.elapsed = elapsed;
     this.patience = patience;
@@ -185,7 +187,8 @@ export class Live {
       case "resume":
         break;
       case "again":
-        if (!woken) await this.#pause(failures, retryAfter, why);
+        if (woken) this.dead();
+        else await this.#pause(failures, retryAfter, why);
         // A browser does not tell that a handshake was answered with 401: asking does.
         await this.#withSession(() => untilDone(() => this.credentials.check(), this.patience));
         return true;

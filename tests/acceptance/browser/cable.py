@@ -19,6 +19,7 @@ class Cable:
         self._plugged_in = True
         self._passing = asyncio.Event()
         self._passing.set()
+        self._dead: list[asyncio.Event] = []
         self._removed = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self._laid = Event()
@@ -34,10 +35,15 @@ class Cable:
 
     def hold(self) -> None:
         """Connections stay open, but nothing comes through any more."""
-        self._call(self._passing.clear)
+        self._call(self._stop_passing)
+
+    def go_dead(self) -> None:
+        """As :meth:`hold`, for ever, for the connections that are there: to both ends they seem to
+        stand. New ones work, as after a sleep."""
+        self._call(self._replace_passing)
 
     def release(self) -> None:
-        self._call(self._passing.set)
+        self._call(self._go_on_passing)
 
     @contextmanager
     def laid(self) -> Iterator[None]:
@@ -58,6 +64,8 @@ class Cable:
         async with server:
             await self._removed.wait()
             self._passing.set()
+            for dead in self._dead:
+                dead.set()
             self._break()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,15 +84,28 @@ class Cable:
             self._writers -= {writer, back}
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passing = self._passing
         try:
             while data := await reader.read(65_536):
-                await self._passing.wait()
+                await passing.wait()
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:
             pass
         finally:
             writer.close()
+
+    def _stop_passing(self) -> None:
+        self._passing.clear()
+
+    def _go_on_passing(self) -> None:
+        self._passing.set()
+
+    def _replace_passing(self) -> None:
+        self._stop_passing()
+        self._dead.append(self._passing)
+        self._passing = asyncio.Event()
+        self._passing.set()
 
     def _break(self) -> None:
         for writer in self._writers:

@@ -18,10 +18,17 @@ def example() -> str:
     return found[1]
 
 
+def _from_elsewhere(gateway: str) -> str:
+    """The same for a page of another origin, as the documentation says."""
+    page = example().replace('"/static/js/interact.js"', f'"{gateway}/static/js/interact.js"')
+    return page.replace("connect({ token })", f'connect({{ url: "{gateway}", token }})')
+
+
 class ExamplePage:
     """The example in a browser, with its user's login server behind `/token`.
 
-    With a `cable`, it reaches the gateway by that one.
+    With a `cable`, it reaches the gateway by that one. With an `origin`, it stands there, and
+    imports the library from the gateway.
 
     `lifetime` of its tokens is in seconds; `tokens` counts those it has given, `sockets` the
     WebSockets that the page has opened.
@@ -36,10 +43,12 @@ class ExamplePage:
         *,
         lifetime: float = 3600.0,
         cable: Cable | None = None,
+        origin: str | None = None,
     ) -> None:
         self.context = context
         self.room = room
-        self.origin = cable.url if cable else gateway.url
+        self.origin = origin or (cable.url if cable else gateway.url)
+        content = example() if origin is None else _from_elsewhere(gateway.url)
         self.tokens = 0
         self.sockets = 0
         self.faults: list[str] = []
@@ -50,7 +59,7 @@ class ExamplePage:
 
         context.route(
             f"{self.origin}/example?*",
-            lambda route: route.fulfill(body=example(), content_type="text/html"),
+            lambda route: route.fulfill(body=content, content_type="text/html"),
         )
         context.route(f"{self.origin}/token", give_token)
         self.page = context.new_page()

@@ -152,6 +152,113 @@ def test_a_line_that_died_in_silence_is_given_up(
     far_away.reads("hana: before", "hana: said into the void")
 
 
+#: The page does not run for four seconds, and no event tells it: what a short sleep is to it.
+_SLEEP = "const end = performance.now() + 4000; while (performance.now() < end);"
+
+
+def test_a_page_that_slept_finds_its_dead_line_within_seconds(
+    far_away: ExamplePage, cable: Cable, gateway: GatewayProcess, room: int
+) -> None:
+    gateway.post(room, "hana", "before")
+    far_away.reads("hana: before")
+    cable.go_dead()
+    gateway.post(room, "hana", "while it slept")
+    far_away.page.evaluate(_SLEEP)
+    lines = far_away.page.get_by_role("listitem")
+    expect(lines).to_have_text(["hana: before", "hana: while it slept"], timeout=5_000)
+    far_away.say("awake")
+    expect(lines).to_have_count(3, timeout=5_000)
+    assert far_away.sockets == 2
+
+
+def test_a_page_that_slept_keeps_a_line_that_lives(
+    far_away: ExamplePage, gateway: GatewayProcess, room: int
+) -> None:
+    far_away.page.evaluate(_SLEEP)
+    # Longer than an answer may take.
+    far_away.page.wait_for_function(
+        "start => performance.now() > start + 4000", arg=far_away.page.evaluate("performance.now()")
+    )
+    gateway.post(room, "hana", "good morning")
+    far_away.reads("hana: good morning")
+    assert far_away.sockets == 1
+
+
+def test_a_page_of_another_origin_imports_the_library_and_takes_part(
+    gateway: GatewayProcess, open_page: Open, room: int, paul: ExamplePage
+) -> None:
+    mina = open_page(gateway, room, "mina", origin=f"http://127.0.0.1:{gateway.cable_port}")
+    mina.is_in_state("connected")
+    mina.say("from elsewhere")
+    for page in (mina, paul):
+        page.reads("mina: from elsewhere")
+    gateway.post(room, "hana", "welcome")
+    mina.reads("mina: from elsewhere", "hana: welcome")
+
+
+def test_a_page_of_an_origin_that_is_not_configured_gets_nothing(
+    gateway: GatewayProcess, chromium: Browser
+) -> None:
+    context = chromium.new_context()
+    context.route("http://elsewhere.example/", lambda route: route.fulfill(body="<p>a page"))
+    page = context.new_page()
+    page.goto("http://elsewhere.example/")
+    failed = page.evaluate(
+        "url => import(url).then(() => false, () => true)", f"{gateway.url}/static/js/interact.js"
+    )
+    assert failed
+    context.close()
+
+
+_ENTER = """async (room) => {
+  const {connect} = await import("/static/js/interact.js");
+  window.connection = connect({cookie: true});
+  window.room = window.connection.room(room);
+  await window.room.subscribe(() => {}).ready;
+}"""
+
+_STATE = "({name, user, other}) => [name, user, other].join()"
+
+
+def test_a_second_login_in_the_browser_stops_the_first_users_page(
+    gateway: GatewayProcess, chromium: Browser, room: int
+) -> None:
+    context = chromium.new_context()
+    context.route("**/example", lambda route: route.fulfill(body="<p>a page"))
+
+    def log_in(user: str) -> Page:
+        answer = context.request.post(
+            f"{gateway.url}/api/session", data={"token": gateway.token(user)}
+        )
+        assert answer.status == 200
+        page = context.new_page()
+        page.goto(f"{gateway.url}/example")
+        return page
+
+    first = log_in("paul")
+    first.evaluate(_ENTER, room)
+    second = log_in("mina")
+    # The first page has not been told anything yet, and speaks.
+    code = first.evaluate("window.room.post('as paul').catch(({code}) => code)")
+    assert code == "user_changed"
+    told = "window.connection.state.other === 'mina'"
+    first.wait_for_function(told)
+    assert first.evaluate(f"({_STATE})(window.connection.state)") == "user_changed,paul,mina"
+    assert _said(gateway, room) == []
+    second.evaluate(_ENTER, room)
+    second.evaluate("window.room.post('as mina')")
+    assert [m["sender"] for m in gateway.history(room, "hana")["messages"]] == ["mina"]
+    # The first page's user comes again: only now it is sent.
+    third = log_in("paul")
+    third.evaluate(_ENTER, room)
+    second.wait_for_function("window.connection.state.name === 'user_changed'")
+    third.wait_for_function("window.room.waiting.length === 0")
+    assert _said(gateway, room) == ["as mina", "as paul"]
+    third.evaluate("window.connection.call('DELETE', '/api/session')")
+    third.wait_for_function("window.connection.state.name !== 'connected'")
+    context.close()
+
+
 def test_a_post_whose_answer_is_lost_doubles_nothing(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
@@ -284,13 +391,23 @@ def test_what_a_closed_tab_left_unsent_is_sent_once_by_the_tab_that_stays(
     paul.reads("paul: left behind", "hana: the end")
 
 
-def test_who_is_removed_is_told_why_and_does_not_come_again(
+def test_who_is_removed_is_told_and_hears_on_when_added_again(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
-    status, _ = gateway.call("DELETE", f"/api/rooms/{room}/members/paul", user="hana")
+    gateway.post(room, "hana", "before")
+    paul.reads("hana: before")
+    path = f"/api/rooms/{room}/members/paul"
+    status, _ = gateway.call("DELETE", path, user="hana")
     assert status == 204
     paul.is_in_state("refused")
+    gateway.post(room, "hana", "without paul")
     assert paul.sockets == 1
+    status, _ = gateway.call("PUT", path, {"role": "participant"}, user="hana")
+    assert status < 300
+    paul.is_in_state("connected")
+    gateway.post(room, "hana", "after")
+    paul.reads("hana: before", "hana: without paul", "hana: after")
+    assert paul.sockets == 2
 
 
 def test_a_gateway_that_passes_topics_through_is_followed_without_a_loss(

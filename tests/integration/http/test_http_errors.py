@@ -142,6 +142,9 @@ async def test_pages_of_an_allowed_origin_may_read_answers_and_errors(call: Call
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert answer.headers["Access-Control-Allow-Credentials"] == "true"
         assert answer.headers["Vary"] == "Origin"
+        # Without these a library elsewhere knows neither when to come again, nor the time.
+        for name in ("Retry-After", "Date"):
+            assert name in answer.headers["Access-Control-Expose-Headers"]
 
 
 @pytest.mark.gen_test
@@ -173,7 +176,8 @@ async def test_a_preflight_is_answered_for_allowed_origins_only(call: Call) -> N
     answer = await call("OPTIONS", "/api/rooms", headers=headers)
     assert answer.status == 204
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST, OPTIONS"
-    assert "Idempotency-Key" in answer.headers["Access-Control-Allow-Headers"]
+    for name in ("Authorization", "Content-Type", "Idempotency-Key", "Interact-User"):
+        assert name in answer.headers["Access-Control-Allow-Headers"]
     answer = await call("OPTIONS", "/api/rooms", headers=headers | {"Origin": FOREIGN})
     assert answer.problem == (403, "origin_refused")
     assert "Access-Control-Allow-Origin" not in answer.headers

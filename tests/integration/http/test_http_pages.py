@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.listeners import Listener
-from tests.integration.http.conftest import Call
+from tests.integration.http.conftest import ORIGIN, Call
 
 
 @pytest.mark.gen_test
@@ -58,3 +58,49 @@ async def test_nothing_else_is_served(call: Call, path: str) -> None:
     answer = await call("GET", path)
     assert answer.status in (403, 404)
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+# Pages of other origins
+
+
+@pytest.mark.gen_test
+async def test_pages_of_an_allowed_origin_may_import_the_library(call: Call) -> None:
+    for path, status in (("/static/js/interact.js", 200), ("/static/js/none.js", 404)):
+        answer = await call("GET", path, headers={"Origin": ORIGIN})
+        assert answer.status == status
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert answer.headers["Vary"] == "Origin"
+
+
+@pytest.mark.gen_test
+async def test_an_import_that_has_not_changed_is_still_allowed(call: Call) -> None:
+    path, origin = "/static/js/interact.js", {"Origin": ORIGIN}
+    tag = (await call("GET", path, headers=origin)).headers["Etag"]
+    answer = await call("GET", path, headers=origin | {"If-None-Match": tag})
+    assert answer.status == 304
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert answer.headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("path", "origin"),
+    [
+        ("/static/js/interact.js", "https://elsewhere.example"),
+        ("/static/js/interact.js", "null"),
+        ("/static/js/interact.js", f"{ORIGIN}.elsewhere.example"),
+        ("/", ORIGIN),
+        ("/admin/", ORIGIN),
+    ],
+)
+@pytest.mark.gen_test
+async def test_nobody_else_may_and_nobody_a_page(call: Call, path: str, origin: str) -> None:
+    answer = await call("GET", path, headers={"Origin": origin})
+    assert answer.status == 200
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-site"
+
+
+@pytest.mark.gen_test
+async def test_a_cache_keeps_the_answers_of_origins_apart(call: Call) -> None:
+    assert (await call("GET", "/static/js/interact.js")).headers["Vary"] == "Origin"

@@ -11,6 +11,7 @@ function running({ credentials = {}, subscriptions = [], notKept = async () => {
   const clock = { now: 0 };
   const lines = [];
   const states = [];
+  const told = { dead: 0 };
   const live = new Live({
     client: (config) => {
       const line = new StompClient(config);
@@ -22,13 +23,14 @@ function running({ credentials = {}, subscriptions = [], notKept = async () => {
     changed: (state) => states.push(state),
     notKept,
     excluded,
+    dead: () => (told.dead += 1),
     now: () => clock.now,
     elapsed: () => clock.now,
     patience,
   });
   for (const subscription of subscriptions) live.add(subscription);
   const names = () => states.map(({ name }) => name);
-  return { live, clock, lines, states, names, patience, ended: live.run() };
+  return { live, clock, lines, told, states, names, patience, ended: live.run() };
 }
 
 /** A subscription, and what it was told. */
@@ -312,7 +314,7 @@ test("a subscription hears why it was refused", async () => {
 });
 
 test("a line that does not answer when the device wakes is given up and dialled again at once", async () => {
-  const { live, lines, clock, patience } = running();
+  const { live, lines, clock, patience, told } = running();
   await turn();
   lines[0].open();
   clock.now += 3_000;
@@ -327,7 +329,7 @@ test("a line that does not answer when the device wakes is given up and dialled 
   clock.now += 1_000;
   live.pulse();
   await turn();
-  assert.deepEqual([lines.length, patience.waits], [2, []]);
+  assert.deepEqual([lines.length, patience.waits, told.dead], [2, [], 1]);
 });
 
 for (const [name, live] of Object.entries({

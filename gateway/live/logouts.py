@@ -90,7 +90,7 @@ class Logouts:
 
     async def end(self, session: LoginSession) -> None:
         """End it in the database; here it has ended when this returns. Raises
-        :class:`StoreUnavailable`, and then nothing has ended."""
+        :class:`StoreUnavailable`: then it goes on, or the next look shows that it does not."""
         ended = await self._store.end_session(session)
         found = [[ended.id, ended.until.timestamp()]]
         self._bus.tell(_KIND, {"ended": found})

@@ -97,6 +97,27 @@ def test_send_and_post_of_the_same_message_are_one(
     assert len(hears.heard()) == 1
 
 
+@pytest.mark.parametrize("why", ["removed", "closed"])
+def test_a_send_is_answered_again_when_its_sender_may_not_post_any_more(
+    gateway: GatewayProcess, room: int, topic: str, hears: Witness, connect: Connect, why: str
+) -> None:
+    word = {"destination": topic, "id": str(uuid4())}
+    paul = connect("paul")
+    paul.request("SEND", word, b"hello")
+    members = "/members/paul" if why == "removed" else ""
+    assert gateway.call("DELETE", f"/api/rooms/{room}{members}", user="hana")[0] == 204
+    for _ in range(2):
+        paul.request("SEND", word, b"hello")
+    assert gateway.post(room, "paul", "hello", id=word["id"])[1]["seq"] == 1
+    refused = "access_refused" if why == "removed" else "room_closed"
+    for headers, code in ((word, "id_reused"), (word | {"id": str(uuid4())}, refused)):
+        client = connect("paul")
+        client.send("SEND", headers, b"something else")
+        assert client.error()[0].headers["message"] == code
+    assert gateway.history(room, "hana")["head"] == 1
+    assert len(hears.heard()) == 1
+
+
 def test_a_send_of_an_id_with_other_content_is_refused(
     gateway: GatewayProcess, connect: Connect, room: int, topic: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,8 @@ import pytest
 from gateway.auth.passcodes import Passcodes
 from gateway.config import Config
 from gateway.domain.identity import Identity
+from gateway.domain.session import LoginSession, Proof
+from gateway.main import Gateway
 from tests.integration.http.conftest import Answer, Call
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -39,6 +42,22 @@ async def test_a_signed_passcode_is_let_in_and_a_forged_one_is_not(
     for user, secret in (("anna", passcode), ("bob", passcode[:-2] + "xx"), ("bob", "")):
         answer = await ask(call_internal, method, "user", username=user, password=secret)
         assert (answer.status, answer.body) == (200, b"deny")
+
+
+@pytest.mark.gen_test
+async def test_a_relay_of_a_login_that_has_ended_is_not_let_in(
+    call_internal: Call, settings: Config, gateway: Gateway
+) -> None:
+    """Its passcode was signed a moment before, and would be good for a minute."""
+    passcodes = Passcodes(settings.auth.secret.get_secret_value(), clock=time.time)
+    until = time.time() + 60
+    secrets = {id: passcodes.issue(Identity("bob", frozenset(), until, id)) for id in "xy"}
+    now = datetime.now(UTC)
+    login = LoginSession("x", "bob", Proof.PASSWORD, now, now + timedelta(minutes=1))
+    await gateway.logouts.end(login)
+    for id, told in (("x", b"deny"), ("y", b"allow")):
+        answer = await ask(call_internal, "POST", "user", username="bob", password=secrets[id])
+        assert answer.body == told
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

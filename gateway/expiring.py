@@ -35,8 +35,11 @@ class Expiring(Generic[K, V]):
     def get(self, key: K, default: D) -> V | D: ...
 
     def get(self, key: K, default: D | None = None) -> V | D | None:
-        # The library stops its clock for the length of this call.
-        return self._entries.get(key, default)
+        # One look; the library's own ``get`` is safe as well, and takes three times as long.
+        try:
+            return self._entries[key]
+        except KeyError:
+            return default
 
     def put(self, key: K, value: V) -> None:
         """Replace what was there; the lifetime begins anew. Beyond the capacity the entry that was

@@ -27,8 +27,8 @@ class StandIn:
     """What the gateway has and answers; change it while pages are open.
 
     `post`: what happens to what is posted: `stored`, `waits` (later), `refused`, `unreachable`.
-    `login`: the status of a login's answer. `ends`: the reason of the ERROR frame that ends the
-    next subscription. `dashboard`: what `/api/admin` says.
+    `login`: the status of a login's answer, after `crowd` answers that others log in just now.
+    `ends`: the reason of the ERROR frame that ends the next subscription. `dashboard`: what `/api/admin` says.
     """
 
     user: str | None = "paul"
@@ -39,6 +39,7 @@ class StandIn:
     is_closed: bool = False
     post: str = "stored"
     login: int = 401
+    crowd: int = 0
     ends: str = ""
     rooms: list[Json] = field(default_factory=list)
     present: list[Json] = field(default_factory=list)
@@ -152,7 +153,10 @@ class StandIn:
             _json(route, 200, self._who())
 
     def _log_in(self, route: Route) -> None:
-        if self.login == 200:
+        if self.crowd > 0:
+            self.crowd -= 1
+            _problem(route, 503, "logins_wait", {"Retry-After": "1"})
+        elif self.login == 200:
             self.user = _body(route)["user"]
             _json(route, 200, self._who())
         elif self.login == 429:

@@ -79,11 +79,14 @@ export class Hearing extends EventTarget {
    * @param {{asDesk: boolean}} how
    */
   async open({ asDesk }) {
-    if (this.isReadOnly) await this.#readClosed();
-    else await this.#follow(asDesk);
-    if (this.refusal === null) {
+    try {
+      if (this.isReadOnly) await this.#readClosed();
+      else await this.#follow(asDesk);
       if (!this.isHost) await this.readOwn();
       await this.#readStanding();
+    } catch (problem) {
+      if (this.signal.aborted) return;
+      this.refuse(problem);
     }
     this.isLoaded = true;
     this.changed();
@@ -111,14 +114,9 @@ export class Hearing extends EventTarget {
     signal.addEventListener("abort", () => {
       for (const subscription of [...subscriptions, presence]) subscription.close();
     });
-    try {
-      // The private queue may be another page's turn.
-      await Promise.all(subscriptions.slice(0, this.isHost ? 2 : 1).map(({ ready }) => ready));
-      this.hasEarlier = this.#beginsLate("public");
-    } catch (problem) {
-      if (signal.aborted) return;
-      this.refuse(problem);
-    }
+    // The private queue may be another page's turn.
+    await Promise.all(subscriptions.slice(0, this.isHost ? 2 : 1).map(({ ready }) => ready));
+    this.hasEarlier = this.#beginsLate("public");
   }
 
   /** @param {any} problem */
@@ -173,11 +171,8 @@ export class Hearing extends EventTarget {
     if (role === this.#toldRole) return;
     this.#toldRole = role;
     if (role === null || this.info.role === null || role === this.info.role) return;
-    // The list may be older than the page.
-    this.untilDone(() => this.line.info()).then(
-      (info) => this.#checkPlace({ name: "in", role: info.role }),
-      (problem) => this.signal.aborted || this.refuse(problem),
-    );
+    // The list may be older than the page: the room itself is asked, which tells by `access`.
+    this.line.doubt().catch((problem) => this.signal.aborted || this.refuse(problem));
   }
 
   /** @param {Pick<import("../interact/types.js").Access, "name" | "role">} access */

@@ -7,11 +7,19 @@ import { element, field, iconButton } from "./element.js";
 /** @typedef {import("../main.js").Context} Context */
 
 /** A dialog in which a host makes a room. @param {Context} context */
-export function newRoomDialog({ connection, i18n }) {
+export function newRoomDialog({ connection, i18n, drafts }) {
+  const draft = drafts.of("new-room");
   const title = element("input", { required: true, maxlength: "200", autocomplete: "off" });
   const names = element("textarea", { rows: "4", autocapitalize: "none", spellcheck: "false" });
   const problem = element("p", { role: "alert", class: "problem" });
   const button = element("button", { class: "primary" }, i18n.say("rooms.submit"));
+  const keep = () => {
+    const [named, others] = [title.value, names.value];
+    draft.keep(named.trim() || others.trim() ? { title: named, names: others } : null);
+  };
+  const kept = draft.read();
+  if (typeof kept?.title === "string") title.value = kept.title;
+  if (typeof kept?.names === "string") names.value = kept.names;
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     problem.textContent = "";
@@ -19,6 +27,7 @@ export function newRoomDialog({ connection, i18n }) {
     try {
       const wanted = { title: title.value.trim(), members: participants(names.value) };
       const room = await connection.call("POST", "/api/rooms", wanted);
+      draft.keep(null);
       location.hash = roomLink(room.id);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -35,7 +44,7 @@ export function newRoomDialog({ connection, i18n }) {
     element("header", {}, heading, close),
     element(
       "form",
-      { submit, keydown: commitsOnly },
+      { submit, input: keep, keydown: commitsOnly },
       field(i18n.say("rooms.name"), title),
       field(i18n.say("rooms.participants"), names, i18n.say("rooms.participantsHint")),
       problem,

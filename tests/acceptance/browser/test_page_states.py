@@ -101,6 +101,16 @@ def test_a_poll_that_is_being_made_outlives_a_reload(
     expect(page.locator(".poll-form input").first).to_have_value(states.LONG_WORD)
 
 
+def test_a_room_that_is_being_made_outlives_a_reload(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.new_room(stand_in, page)
+    page.reload()
+    page.get_by_role("button", name="New room").click()
+    expect(page.get_by_label("Participants")).to_have_value(states.LONG_NAME)
+
+
 def test_the_message_that_is_one_too_many_stays_in_the_field(
     context: BrowserContext, stand_in: StandIn
 ) -> None:
@@ -204,3 +214,16 @@ def test_a_login_that_has_to_wait_says_how_long(context: BrowserContext, stand_i
     states.login_wait(stand_in, page)
     expect(page.get_by_role("alert")).to_have_text("Too many attempts. You can try again in 30 s.")
     expect(page.get_by_role("button", name="Log in")).to_be_disabled()
+
+
+def test_a_login_among_many_is_tried_again_by_itself(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.login(stand_in, page)
+    stand_in.login, stand_in.crowd = 200, 1
+    page.get_by_label("Name").fill("paul")
+    page.get_by_label("Password").fill("secret")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("The server is busy.")
+    expect(page.get_by_role("heading", name="My rooms")).to_be_visible()

@@ -52,8 +52,9 @@ class Line extends EventTarget {
     return { messages, head: this.kept[audience].at(-1)?.seq ?? 0, complete: true, next };
   }
 
-  async info() {
-    return { id: 7, role: this.role };
+  async doubt() {
+    this.access = { name: "in", role: this.role };
+    this.dispatchEvent(new Event("access"));
   }
 
   async post(body, options) {

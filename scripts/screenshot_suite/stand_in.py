@@ -28,7 +28,8 @@ class StandIn:
 
     `post`: what happens to what is posted: `stored`, `waits` (later), `refused`, `unreachable`.
     `login`: the status of a login's answer, after `crowd` answers that others log in just now.
-    `ends`: the reason of the ERROR frame that ends the next subscription. `dashboard`: what `/api/admin` says.
+    `ends`: the reason of the ERROR frame that ends the next subscription.
+    `dashboard`: what `/api/admin` says.
     """
 
     user: str | None = "paul"

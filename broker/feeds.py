@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _LOOK: Final = 1.0
 #: Seconds within which a replacement must have more topics standing than before. A slow broker
 #: takes long for hundreds of them, and so must not begin anew.
-_STAND: Final = 30.0
+STAND: Final = 30.0
 
 
 class Feeds:
@@ -77,7 +77,7 @@ class Feeds:
             new.subscribe(key)
         self._feeds.append(new)
         new.start()
-        if await _stands(new):
+        if await comes_to_stand(new):
             logger.info("feed %d leaves %s to feed %d", old.number, old.node, new.number)
             gone = old
         else:
@@ -87,12 +87,12 @@ class Feeds:
         await gone.close()
 
 
-async def _stands(feed: Feed) -> bool:
+async def comes_to_stand(feed: Feed) -> bool:
     """Whether all of it comes to stand, however long, as long as it goes on."""
     best = 0
     while True:
         try:
-            async with asyncio.timeout(_STAND):
+            async with asyncio.timeout(STAND):
                 await feed.stood.wait()
         except TimeoutError:
             if feed.standing <= best:

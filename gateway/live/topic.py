@@ -176,8 +176,8 @@ class Topic:
         """
         await self._await_feed()
         sequencer = await self._from_store(self._begun)
-        if not self.fed:
-            # What lies here unseen is not live.
+        if not self.fed or (resume_after is not None and self._incomplete):
+            # What lies there unseen is not live, and was asked for.
             await self._from_store(partial(self._catch_up, None, asked=self._reads))
         elif resume_after is not None and resume_after > sequencer.last:
             await self._from_store(partial(self._catch_up, resume_after))

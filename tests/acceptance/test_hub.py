@@ -228,6 +228,23 @@ def test_messages_of_other_producers_pass_once_in_their_order(
             assert ear.frames[-1].headers["seq"] == "1"
 
 
+def test_a_message_that_is_too_large_costs_no_feed(
+    gateway: GatewayProcess, cluster_of_session: Cluster, room: int
+) -> None:
+    with ears(gateway, _USERS[:3], topic(room)) as heard:
+        wait_for(lambda: subscribed_nodes(cluster_of_session, room), wanted=lambda n: len(n) == 2)
+        before = len(gateway.log.read_text())
+        left_out = 'gateway_feed_messages_left_out_total{why="too_large"}'
+        assert f"{left_out} 0.0" in gateway.metrics()
+        with amqp(cluster_of_session) as channel:
+            channel.confirm_delivery()
+            channel.basic_publish(EXCHANGE, f"{PREFIX}.public.{room}", b"x" * 20_000_000)
+        gateway.post(room, "hana", "hello")
+        assert_all_heard(heard, 1, 1)
+        wait_for(lambda: f"{left_out} 2.0" in gateway.metrics())
+        assert not re.findall(r"feed \d lost", gateway.log.read_text()[before:])
+
+
 def test_instant_messages_pass_once(gateway: GatewayProcess, room: int) -> None:
     with ears(gateway, _USERS[:3], topic(room)) as heard:
         for n in range(30):

@@ -72,9 +72,7 @@ def test_what_is_no_frame_for_us_is_told_once_and_the_next_one_is_read(
 
 def test_a_producer_cannot_end_its_message_early_and_go_on_in_another_s_name() -> None:
     other = message(b"forged", id="8")
-    smuggled = (
-        b"MESSAGE\nsubscription:7\ncontent-length:1\ncontent-length:99\n\nx\0" + other + b"\0"
-    )
+    smuggled = b"MESSAGE\nsubscription:7\ncontent-length:1\ncontent-length:99\n\nx\0" + other
     found = read(Unframing(LIMIT), smuggled)
     assert isinstance(found, LeftOut)
     assert (found.subscription, found.why) == ("7", MALFORMED)

@@ -644,6 +644,22 @@ def test_who_resumes_at_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt
     run(scenario())
 
 
+def test_who_resumes_when_a_feed_has_just_come_back_gets_all_before_the_receipt() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(latency=1.0)
+        history.store(91)
+        async with topic(history) as live:
+            await joined(live)
+            for feed in (0, 1):
+                live.feed_lost(feed)
+            await asyncio.sleep(60)
+            history.store(351)
+            live.feed_standing(0)
+            assert (await joined(live, 0)).seqs == list(range(1, 443))
+
+    run(scenario())
+
+
 def test_hundreds_who_come_to_a_topic_without_a_feed_share_the_reads() -> None:
     async def scenario() -> None:
         history = HistoryTwin()

@@ -263,6 +263,8 @@ class Limits(_Table):
     upstream_frame_bytes: PositiveInt = 16 * 1024 * 1024
     connections: PositiveInt = 10_000
     connections_per_user: PositiveInt = 50
+    http_connections: PositiveInt = 8_000
+    http_connections_per_address: PositiveInt = 4_000
     unknown_connections: PositiveInt = 2_000
     unknown_connections_per_address: PositiveInt = 1_000
     frames_per_second: PositiveFloat = 2_000.0

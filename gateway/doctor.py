@@ -27,6 +27,7 @@ from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.tokens import key_source
 from gateway.config import Config, ConfigError
+from gateway.descriptors import Descriptors
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError
 from gateway.store import Store
@@ -51,6 +52,7 @@ class Finding:
 async def examine(config: Config) -> AsyncIterator[Finding]:
     """Look at everything the gateway needs; nothing is changed but the database's schema."""
     yield _origins(config)
+    yield _open_files(config)
     yield _access(config)
     yield _certificate(config)
     yield _pages(app.STATIC)
@@ -95,6 +97,15 @@ def _origins(config: Config) -> Finding:
             "list the https:// origins in server.origins",
         )
     return Finding(f"{what}: {', '.join(origins)}")
+
+
+def _open_files(config: Config) -> Finding:
+    descriptors = Descriptors.found(config)
+    what = f"open files: {descriptors.limit}"
+    if (shortage := descriptors.shortage(config)) is None:
+        return Finding(what)
+    problem, _, mend = shortage.partition(": ")
+    return Finding(what, problem, mend)
 
 
 def _access(config: Config) -> Finding:

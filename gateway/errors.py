@@ -16,6 +16,7 @@
     │   ├── ConnectFirst          more was sent before CONNECT than CONNECT needs
     │   ├── BadUtf8
     │   ├── TooLarge
+    │   ├── HeadTooLarge, HeadTooSlow  of an HTTP request
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, UnknownAccount, RoomClosed
     │   ├── UnknownNode, UnknownGateway
@@ -31,7 +32,8 @@
         ├── BrokerUnavailable
         ├── NoCapacity
         │   ├── TooManyUnknown    connections that have not said who they are
-        │   └── LoginsWait        more logins wait than can be checked soon
+        │   ├── LoginsWait        more logins wait than can be checked soon
+        │   └── TooManyHttp       connections without a WebSocket
         └── Draining
 
 :data:`ERRORS` is the only place that knows statuses, close codes and public titles.
@@ -114,6 +116,14 @@ class BadUtf8(Invalid):
 
 
 class TooLarge(Invalid):
+    pass
+
+
+class HeadTooLarge(Invalid):
+    pass
+
+
+class HeadTooSlow(Invalid):
     pass
 
 
@@ -205,6 +215,10 @@ class LoginsWait(NoCapacity):
     pass
 
 
+class TooManyHttp(NoCapacity):
+    pass
+
+
 class Draining(Unavailable):
     pass
 
@@ -251,6 +265,10 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     BadUtf8: Outcome("bad_utf8", 400, CloseCode.INVALID_DATA, "Not UTF-8"),
     TooLarge: Outcome("too_large", 413, CloseCode.TOO_LARGE, "Too large"),
+    HeadTooLarge: Outcome(
+        "head_too_large", 431, CloseCode.TOO_LARGE, "Request Header Fields Too Large"
+    ),
+    HeadTooSlow: Outcome("head_too_slow", 408, CloseCode.POLICY_VIOLATION, "Request Timeout"),
     UnknownPath: Outcome("unknown_path", 404, CloseCode.REFUSED, "Nothing is here"),
     MethodNotAllowed: Outcome(
         "method_not_allowed", 405, CloseCode.REFUSED, "This method is not served here"
@@ -286,6 +304,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         503,
         CloseCode.TRY_AGAIN_LATER,
         "Too many connections have not said who they are",
+    ),
+    TooManyHttp: Outcome(
+        "too_many_connections", 503, CloseCode.TRY_AGAIN_LATER, "Too many HTTP connections"
     ),
     LoginsWait: Outcome(
         "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Many are logging in just now"

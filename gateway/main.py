@@ -52,13 +52,14 @@ from gateway.auth.permissions import Permissions
 from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
 from gateway.config import Config
+from gateway.descriptors import Descriptors
 from gateway.domain.message import Message
 from gateway.drain import Drain, leaving
 from gateway.events import Events, Kind
 from gateway.handlers.credentials import Credentials
 from gateway.handlers.readiness import PublisherState, Readiness
 from gateway.handlers.services import Services
-from gateway.listeners import Listener
+from gateway.listeners import Listener, Room
 from gateway.live.attendance import Attendance
 from gateway.live.bus import Bus, WidePublisher
 from gateway.live.connection import Services as LiveServices
@@ -146,6 +147,9 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
     a bound of its own.
     """
     server, broker = config.server, config.broker
+    descriptors = Descriptors.raised(config)
+    if shortage := descriptors.shortage(config):
+        logger.warning(shortage)
     broker_tls = tls.for_broker(broker.tls)
     client_tls = None if server.tls is None else tls.for_clients(server.tls)
     nodes = nodes_of(config)
@@ -226,8 +230,14 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         for part in parts:
             part.start()
             stack.push_async_callback(part.close)
-        public = Listener(gateway.public, what="server.address and port", tls=client_tls)
-        internal = Listener(gateway.internal, what="server.internal_address and internal_port")
+        room = Room.by(config, descriptors=descriptors.for_clients)
+        events = gateway.events
+        public = Listener(
+            gateway.public, what="server.address and port", events=events, tls=client_tls, room=room
+        )
+        internal = Listener(
+            gateway.internal, what="server.internal_address and internal_port", events=events
+        )
         # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
         # the last one is gone, and posts in hand are answered before their sockets are cut; till
         # then a load balancer is told that this gateway is not ready, and others to come back.

@@ -17,7 +17,7 @@ from gateway.auth.tokens import Tokens, key_source
 from gateway.config import Config, ConfigError, secrets_of
 from gateway.domain.identity import ADMIN, HOST
 from gateway.handlers.services import Services
-from gateway.listeners import Listener
+from gateway.listeners import Listener, Room
 from gateway.live.connection import Services as LiveServices
 from gateway.messages.pipeline import Pipeline
 from gateway.reload import Change, PutInForce
@@ -85,6 +85,9 @@ class Reloadable:
 
             return put_in_force
 
+        def room(new: Config) -> PutInForce:
+            return partial(public.make_room, Room.by(new))
+
         return {
             nodes: ["broker.nodes"],
             certificate: ["server.tls"],
@@ -92,6 +95,7 @@ class Reloadable:
             self._access: ["access"],
             self._tokens: ["auth.jwt"],
             self._limits: [f"limits.{name}" for name in _LIMITS],
+            room: ["limits.http_connections", "limits.http_connections_per_address"],
             self._host_types: ["messages.host_types"],
             self._log: ["log.format", "log.level"],
         }

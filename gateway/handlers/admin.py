@@ -31,7 +31,8 @@ class AdminHandler(ApiHandler):
     who: Identity
 
     async def prepare(self) -> None:
-        super().prepare()
+        if (waiting := super().prepare()) is not None:
+            await waiting
         if self.request.method != "OPTIONS":
             self.who = await self.identity()
             await self.services.permissions.require(self.who, Action.ADMINISTER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Final
+from typing import ClassVar, Final
 
 from tornado.web import stream_request_body
 
@@ -31,6 +31,9 @@ _PREFLIGHT_SECONDS: Final = 600
 class ApiHandler(BaseHandler):
     """A resource. Methods take what they need, ask permissions, and answer with JSON."""
 
+    #: Whether it takes a body from somebody whom nobody knows.
+    for_anybody: ClassVar[bool] = False
+
     def initialize(self, services: Services) -> None:
         self.services = services
         self._received = bytearray()
@@ -44,7 +47,12 @@ class ApiHandler(BaseHandler):
             self.services.drain.check()
         if self._announced_length() > LARGEST_BODY_READ:
             raise self._too_large()
-        return None
+        # Before anything is kept of its body.
+        return self._somebody() if self.request.method not in _SAFE_METHODS else None
+
+    async def _somebody(self) -> None:
+        if not self.for_anybody:
+            await self.services.credentials.identify(self.request)
 
     def compute_etag(self) -> None:
         """None: what must not be stored cannot be revalidated."""

@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Collection
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
-from tornado.web import HTTPError, RequestHandler
+from tornado.http1connection import HTTP1Connection
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from broker.numerals import natural
 from gateway import logs
-from gateway.errors import GatewayError, Unavailable, UnknownPath
+from gateway.errors import GatewayError, TooLarge, Unavailable, UnknownPath
 from gateway.events import Events, Kind
 from gateway.handlers import problem
 from gateway.handlers.caller import caller
@@ -32,6 +34,10 @@ _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 #: Not what makes no sense (400, 404, 422 …), which scanners ask for all day.
 _TURNED_AWAY: Final = frozenset({401, 403, 429, 503})
+
+#: Bytes of a body that are read and dropped where none is taken: closing while the client still
+#: sends would destroy the answer on its way.
+_DROPPED: Final = 65_536
 
 #: Characters of a path that the log shows.
 _LOGGED_PATH: Final = 300
@@ -115,6 +121,28 @@ class BaseHandler(RequestHandler):
             _log.error("%s %s failed", method, path, exc_info=value or True)
 
 
+@stream_request_body
+class BodilessHandler(BaseHandler):
+    """One that reads no body: what comes is dropped as it comes, and much of it refused at once."""
+
+    def prepare(self) -> Awaitable[None] | None:
+        waiting = super().prepare()
+        self.refuse_a_large_body()
+        return waiting
+
+    def refuse_a_large_body(self) -> None:
+        """Raises :class:`TooLarge`. Of one that announces no length no more is read either."""
+        length = natural(self.request.headers.get("Content-Length", "0"))
+        if length is None or length > _DROPPED:
+            raise TooLarge("nothing here takes a body")
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            connection.set_max_body_size(_DROPPED)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Nobody asks for it."""
+
+
 def account_for(
     handler: RequestHandler, *, metrics: Metrics, events: Events, trusted_proxies: Collection[str]
 ) -> None:
@@ -156,7 +184,7 @@ def shortened(path: str) -> str:
     return path if len(path) <= _LOGGED_PATH else path[:_LOGGED_PATH] + "…"
 
 
-class NothingHereHandler(BaseHandler):
+class NothingHereHandler(BodilessHandler):
     """Every path that no route knows."""
 
     def prepare(self) -> None:

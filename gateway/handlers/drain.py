@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 
 from gateway.drain import Drain
 from gateway.errors import OriginRefused
-from gateway.handlers.base import BaseHandler
+from gateway.handlers.base import BodilessHandler
 
 #: What is left to do, by what it is.
 Progress = Callable[[], Mapping[str, int]]
 
 
-class DrainHandler(BaseHandler):
+class DrainHandler(BodilessHandler):
     """GET shows; POST begins and answers 202, however often: the process ends when it is done."""
 
     log_level = logging.DEBUG

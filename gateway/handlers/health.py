@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from gateway.handlers.base import BaseHandler
+from gateway.handlers.base import BodilessHandler
 from gateway.handlers.readiness import Readiness
 from gateway.metrics import CONTENT_TYPE, Metrics
 
 
-class HealthHandler(BaseHandler):
+class HealthHandler(BodilessHandler):
     """200 while the process serves; it asks nobody else."""
 
     log_level = logging.DEBUG
@@ -22,7 +22,7 @@ class HealthHandler(BaseHandler):
     head = get
 
 
-class ReadyHandler(BaseHandler):
+class ReadyHandler(BodilessHandler):
     """200 or 503, with one word; ``in_detail`` with JSON that names what fails."""
 
     log_level = logging.DEBUG
@@ -44,7 +44,7 @@ class ReadyHandler(BaseHandler):
     head = get
 
 
-class MetricsHandler(BaseHandler):
+class MetricsHandler(BodilessHandler):
     """Prometheus' text format."""
 
     log_level = logging.DEBUG

@@ -10,13 +10,13 @@ from typing import Any, Final
 from tornado.web import StaticFileHandler
 
 from gateway.auth.origins import Origins
-from gateway.handlers.base import BaseHandler
+from gateway.handlers.base import BodilessHandler
 from gateway.handlers.sharing import share
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
-class PageHandler(BaseHandler, StaticFileHandler):
+class PageHandler(BodilessHandler, StaticFileHandler):
     """Pages load nothing from elsewhere and talk to nobody but the gateway.
 
     ``origins``: whose pages may import what is served here, as they do the library, which browsers

@@ -37,6 +37,8 @@ class Login(Body):
 
 
 class SessionHandler(ApiHandler):
+    for_anybody = True
+
     async def get(self) -> None:
         self.write_json(_as_json(await self.identity()))
 

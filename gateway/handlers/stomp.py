@@ -10,14 +10,14 @@ from gateway import logs
 from gateway.auth.origins import Origins
 from gateway.domain.identity import Identity
 from gateway.drain import Drain
-from gateway.handlers.base import BaseHandler
+from gateway.handlers.base import BodilessHandler
 from gateway.handlers.caller import caller
 from gateway.handlers.credentials import Credentials
 from gateway.live import handshake
 from gateway.live.connection import Connection, Services
 
 
-class StompHandler(BaseHandler):
+class StompHandler(BodilessHandler):
     """A refusal is a problem document with its status; no broker node hears of it."""
 
     def initialize(
@@ -52,6 +52,7 @@ class StompHandler(BaseHandler):
 
     async def prepare(self) -> None:
         self._take_id()
+        self.refuse_a_large_body()
 
     async def get(self) -> None:
         self._origins.check(self.request.headers.get("Origin"))

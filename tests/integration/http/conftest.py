@@ -27,7 +27,7 @@ from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
 from gateway.config import Config
 from gateway.drain import Drain
-from gateway.listeners import Listener
+from gateway.listeners import Listener, Room
 from gateway.main import Gateway, assemble
 from gateway.messages.outbox import Outbox
 from gateway.store import Store
@@ -212,8 +212,10 @@ def gateway(
 
 
 @pytest.fixture
-def public(gateway: Gateway, io_loop: IOLoop) -> Iterator[Listener]:
-    listener = Listener(gateway.public, what="server.port")
+def public(gateway: Gateway, settings: Config, io_loop: IOLoop) -> Iterator[Listener]:
+    listener = Listener(
+        gateway.public, what="server.port", events=gateway.events, room=Room.by(settings)
+    )
     io_loop.run_sync(partial(_open, listener))
     yield listener
     io_loop.run_sync(listener.close)
@@ -221,7 +223,7 @@ def public(gateway: Gateway, io_loop: IOLoop) -> Iterator[Listener]:
 
 @pytest.fixture
 def internal(gateway: Gateway, io_loop: IOLoop) -> Iterator[Listener]:
-    listener = Listener(gateway.internal, what="server.internal_port")
+    listener = Listener(gateway.internal, what="server.internal_port", events=gateway.events)
     io_loop.run_sync(partial(_open, listener))
     yield listener
     io_loop.run_sync(listener.close)

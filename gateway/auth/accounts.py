@@ -29,7 +29,7 @@ MEMORY_KIB: Final = 19_456
 #: One at a time, whatever parallelism an older hash has: the loop needs a processor, too.
 THREADS: Final = 1
 #: And a little behind the loop, where both want the same one (``nice``).
-_NICE: Final = 5
+_NICE: Final = 2
 #: Passwords being hashed or waiting for it: a school that comes at once.
 MAX_WAITING: Final = 600
 #: Seconds that one takes, for as long as none has been measured.

@@ -130,7 +130,13 @@ export class Connection extends EventTarget {
   /** Who I am, and until when. @returns {Promise<Session>} */
   async session() {
     const session = await this.#http.call("GET", "/api/session");
-    this.#credentials.identify(expected(session, typeof session?.user === "string"));
+    expected(session, typeof session?.user === "string");
+    try {
+      this.#credentials.identify(session);
+    } catch (problem) {
+      if (problem instanceof Problem) this.#userChanged(problem);
+      throw problem;
+    }
     return session;
   }
 

@@ -158,8 +158,11 @@ export class Line {
   /** The device has woken: the line may be dead and nobody has told. A sign of life must come soon. */
   wake() {
     this.#woken = true;
-    if (this.#isOpen) this.#ask();
-    else if (this.elapsed() - this.#heard >= STALE_DIAL) this.#drop();
+    const now = this.elapsed();
+    if (this.#isOpen) {
+      // Several events tell of one waking; what was asked before the sleep is asked again.
+      if (this.#asked === null || now - this.#asked >= ANSWER) this.#ask();
+    } else if (now - this.#heard >= STALE_DIAL) this.#drop();
   }
 
   /** End it for a reason of ours. @param {End} verdict */

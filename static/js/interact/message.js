@@ -14,7 +14,12 @@ export function readMessage(text) {
   } catch {
     return null;
   }
-  if (typeof value?.id !== "string" || typeof value.type !== "string") return null;
-  const seq = value.seq ?? null;
-  return seq === null || (Number.isSafeInteger(seq) && seq > 0) ? { ...value, seq } : null;
+  const message = { ...value, seq: value?.seq ?? null };
+  return isMessage(message) ? message : null;
+}
+
+/** @param {any} value @returns {value is Message} */
+export function isMessage(value) {
+  if (typeof value?.id !== "string" || typeof value.type !== "string") return false;
+  return value.seq === null || (Number.isSafeInteger(value.seq) && value.seq > 0);
 }

@@ -7,6 +7,7 @@ import { Latch } from "./latch.js";
 import { messageText, refuseWrongHead } from "./letter.js";
 import { LetterStore } from "./letter-store.js";
 import { Outbox } from "./outbox.js";
+import { isMessage } from "./message.js";
 import { isPresence, Presence } from "./presence.js";
 import { isRefusal, Problem } from "./problem.js";
 import { Queue } from "./queue.js";
@@ -126,7 +127,7 @@ export class Room extends EventTarget {
     if (types) query.set("types", types.join(","));
     const path = `/api/rooms/${this.number}/messages?${query}`;
     const page = await this.#asMember(() => this.#http.call("GET", path));
-    return expected(page, Array.isArray(page?.messages) && Number.isSafeInteger(page.head));
+    return expected(page, isPage(page, after));
   }
 
   /**
@@ -397,4 +398,16 @@ export class Room extends EventTarget {
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/**
+ * Whether that is an answer of the sync, which gets us on.
+ *
+ * @param {any} page
+ * @param {number} after
+ */
+function isPage(page, after) {
+  if (!Array.isArray(page?.messages) || !page.messages.every(isMessage)) return false;
+  if (!Number.isSafeInteger(page.head)) return false;
+  return page.next === undefined || (Number.isSafeInteger(page.next) && page.next > after);
 }

@@ -695,3 +695,47 @@ test("a socket that the gateway ends because of another user stops the page", as
   await turn();
   assert.equal(connection.state.name, "user_changed");
 });
+
+for (const [name, page] of Object.entries({
+  "no list": { messages: {}, head: 1 },
+  "no message": { messages: [{ seq: "x" }], head: 1 },
+  "nothing": { messages: [null], head: 1 },
+  "no end": { messages: [], head: 1, next: 0 },
+  "no head": { messages: [] },
+})) {
+  test(`a history that makes no sense is asked again, calmly: ${name}`, async () => {
+    const { gateway, heard } = await pageWithHistory(page);
+    const before = gateway.asked.length;
+    await turn();
+    assert.deepEqual([gateway.asked.length, heard, gateway.reported], [before, [], []]);
+    gateway.refusal = null;
+    gateway.kept = [message(1)];
+    await gateway.patience.pass();
+    await gateway.open();
+    assert.deepEqual(heard, [1]);
+  });
+}
+
+/** A page that begins with a history like that. */
+async function pageWithHistory(answer) {
+  const gateway = new Gateway();
+  gateway.refusal = (path) => (path.includes("/messages") ? Response.json(answer) : null);
+  const heard = [];
+  gateway.connect().room(42).subscribe(({ seq }) => heard.push(seq), { after: 0 });
+  await gateway.patience.next();
+  return { gateway, heard };
+}
+
+test("several events that tell of one waking ask the line once", async () => {
+  const { gateway } = await page();
+  for (let n = 0; n < 5; n += 1) await gateway.wake();
+  assert.equal(gateway.line.sent.length, 1);
+});
+
+test("a session that is somebody else's, however it is found out, stops the page", async () => {
+  const { gateway, connection } = await page(new Gateway(), {}, { token: () => "a.b.c" });
+  gateway.ignoresClaims = true;
+  gateway.user = "mina";
+  await assert.rejects(connection.session(), { code: "user_changed" });
+  assert.deepEqual([connection.state.name, connection.state.other], ["user_changed", "mina"]);
+});

@@ -30,6 +30,8 @@ export class Gateway {
   /** What is answered instead of the room, to who asks for it. @type {(() => Response) | null} */
   refusal = null;
   closedAt = null;
+  /** As a gateway of an older version. */
+  ignoresClaims = false;
   #woken = new Set();
   #pulsed = new Set();
   #pages = new Set();
@@ -115,7 +117,7 @@ export class Gateway {
     await null;
     const claimed = headers["Interact-User"];
     if (this.user === null) return problem(401, "not_authenticated")();
-    if (claimed !== undefined && decodeURIComponent(claimed) !== this.user) {
+    if (!this.ignoresClaims && claimed !== undefined && decodeURIComponent(claimed) !== this.user) {
       return problem(401, "user_changed")();
     }
     if (method === "DELETE") {

@@ -193,7 +193,7 @@ export class Outbox {
       else this.#remove(id);
       return true;
     } catch (error) {
-      if (!(error instanceof Problem) || error.passes || this.patience.signal.aborted) {
+      if (!(error instanceof Problem) || error.passes) {
         // The page has ended it; what is kept is for the next one.
         this.#abandon(error);
         return false;

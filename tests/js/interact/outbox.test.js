@@ -156,6 +156,7 @@ test("a message is what it was when it was said, each time it is sent", async ()
   const body = { n: 1 };
   const sent = made.send(said(body));
   body.n = 2;
+  assert.equal(made.letters[0].body.n, 1);
   made.letters[0].body.n = 3;
   await patience.pass();
   await sent;

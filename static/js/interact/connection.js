@@ -3,7 +3,7 @@ import { CookieCredentials, sessionOf, TokenCredentials } from "./credentials.js
 import { Http } from "./http.js";
 import { Live } from "./live.js";
 import { napping } from "./nap.js";
-import { Problem, USER_CHANGED, UserChanged } from "./problem.js";
+import { needsSession, Problem, USER_CHANGED, UserChanged } from "./problem.js";
 import { renewInTime } from "./renewal.js";
 import { expected } from "./request.js";
 import { untilDone } from "./retry.js";
@@ -176,8 +176,19 @@ export class Connection extends EventTarget {
   async #identify() {
     const credentials = this.#credentials;
     await this.#tab.live(this.#closing.signal);
-    await untilDone(async () => credentials.user ?? (await this.session()), this.#patience);
+    await untilDone(() => this.#findUser(), this.#patience);
     return credentials.user ?? "";
+  }
+
+  async #findUser() {
+    const credentials = this.#credentials;
+    try {
+      // Where a cookie says it, this has asked.
+      await credentials.token();
+    } catch (error) {
+      if (!needsSession(error)) throw error;
+    }
+    if (credentials.user === null) await this.session();
   }
 
   /** @param {Omit<State, "user" | "other">} state */

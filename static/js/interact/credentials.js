@@ -40,7 +40,7 @@ export class TokenCredentials {
   /** @param {Pick<Line, "clock">} line @param {TokenSource} source */
   constructor({ clock }, source) {
     this.clock = clock;
-    this.source = source;
+    this.source = typeof source === "function" ? asking(source) : source;
   }
 
   get renewsItself() {
@@ -66,7 +66,7 @@ export class TokenCredentials {
 
   async #get() {
     let token = this.source;
-    if (typeof token === "function") token = await asked(token);
+    if (typeof token === "function") token = await token();
     else if (this.#token !== null) {
       throw new Problem(401, "token_expired", "the token has ended, and there is no other one");
     }
@@ -105,7 +105,7 @@ export class CookieCredentials {
    */
   constructor(line, cookie, source, told = () => {}) {
     this.line = line;
-    this.cookie = cookie;
+    this.logIn = cookie === true ? null : asking(cookie);
     this.tokens = source === null ? null : new TokenCredentials(line, source);
     this.told = told;
   }
@@ -145,7 +145,7 @@ export class CookieCredentials {
       token = await this.tokens.renew();
       this.identify(await sessionOf(this.line, "POST", { token }));
     } else {
-      if (typeof this.cookie === "function") await asked(this.cookie);
+      await this.logIn?.();
       // Or another tab has logged in meanwhile.
       await this.#ask();
     }
@@ -172,17 +172,25 @@ export async function sessionOf(line, method, body) {
 }
 
 /**
- * What a function of the page's gives. That it fails may pass, unless it throws a Problem that says
- * otherwise.
+ * A function of the page's, asked as often as needed. That it fails may pass, unless it throws a Problem
+ * that says otherwise: then it is not asked again.
  *
  * @template T
  * @param {() => T | Promise<T>} source
- * @returns {Promise<T>}
+ * @returns {() => Promise<T>}
  */
-async function asked(source) {
-  try {
-    return await source();
-  } catch (error) {
-    throw error instanceof Problem ? error : new Problem(0, "no_credentials", `${error}`);
-  }
+function asking(source) {
+  /** @type {Problem | null} */
+  let last = null;
+  return async () => {
+    if (last !== null) throw last;
+    try {
+      return await source();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw new Problem(0, "no_credentials", `${error}`);
+      error.isFromPage = true;
+      if (!error.passes) last = error;
+      throw error;
+    }
+  };
 }

@@ -1,5 +1,5 @@
 import { toJson } from "./json.js";
-import { Problem, USER_CHANGED } from "./problem.js";
+import { needsSession, Problem, USER_CHANGED } from "./problem.js";
 import { request } from "./request.js";
 
 /** @typedef {import("./credentials.js").Credentials} Credentials */
@@ -74,8 +74,7 @@ export class Http {
     try {
       return await this.#once(method, path, what);
     } catch (error) {
-      if (!(error instanceof Problem && error.status === 401)) throw error;
-      if (error.code === USER_CHANGED) throw error;
+      if (!needsSession(error)) throw error;
       // Unless another call has renewed it meanwhile.
       if (credentials.renewals === renewals) await credentials.renew();
       return this.#once(method, path, what);

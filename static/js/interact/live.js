@@ -1,7 +1,7 @@
 import { isFinal, remedy } from "./closing.js";
 import { Latch } from "./latch.js";
 import { Line } from "./line.js";
-import { Problem, USER_CHANGED, UserChanged } from "./problem.js";
+import { needsSession, Problem, USER_CHANGED, UserChanged } from "./problem.js";
 import { pause, untilDone } from "./retry.js";
 
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
@@ -215,8 +215,7 @@ export class Live {
     try {
       await task();
     } catch (error) {
-      if (!(error instanceof Problem && error.status === 401)) throw error;
-      if (error.code === USER_CHANGED) throw error;
+      if (!needsSession(error)) throw error;
       this.#tell("unauthenticated", { reason: error.code, detail: error.detail });
       await untilDone(() => this.credentials.renew(), this.patience);
     }

@@ -20,6 +20,8 @@ export class Problem extends Error {
     this.code = code;
     this.detail = detail;
     this.retryAfter = retryAfter;
+    /** Whether a function of the page's has said so, which is not asked the same again. */
+    this.isFromPage = false;
   }
 
   /** Whether the same call may succeed later. */
@@ -48,4 +50,15 @@ export const USER_CHANGED = "user_changed";
  */
 export function isRefusal(error) {
   return error instanceof Problem && [403, 404, 410].includes(error.status);
+}
+
+/**
+ * Whether there is no session, and asking for one is of use.
+ *
+ * @param {unknown} error
+ * @returns {error is Problem}
+ */
+export function needsSession(error) {
+  if (!(error instanceof Problem) || error.status !== 401) return false;
+  return error.code !== USER_CHANGED && !error.isFromPage;
 }

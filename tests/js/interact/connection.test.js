@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Problem } from "../../../static/js/interact/problem.js";
 import { problem } from "./gateway-line.js";
 import { Gateway } from "./gateway.js";
 import { message } from "./messages.js";
@@ -582,8 +583,10 @@ test("a room that was closed is told, and not asked about again", async () => {
   await turn();
   assert.deepEqual([room.access.name, connection.state.reason], ["closed", "room_closed"]);
   const before = gateway.asked.length;
-  for (const wait of [...gateway.patience.waits]) wait.resolve();
-  await turn();
+  for (let n = 0; n < 3; n += 1) {
+    for (const wait of gateway.patience.waits.splice(0)) wait.resolve();
+    await turn();
+  }
   assert.equal(gateway.asked.length, before);
   await assert.rejects(room.subscribe(() => {}).ready, { status: 410, code: "room_closed" });
 });
@@ -738,4 +741,40 @@ test("a session that is somebody else's, however it is found out, stops the page
   gateway.user = "mina";
   await assert.rejects(connection.session(), { code: "user_changed" });
   assert.deepEqual([connection.state.name, connection.state.other], ["user_changed", "mina"]);
+});
+
+test("a page's function that ends it for good is asked once", async () => {
+  for (const how of ["token", "cookie"]) {
+    const gateway = new Gateway();
+    gateway.user = null;
+    let asked = 0;
+    const source = async () => {
+      asked += 1;
+      throw new Problem(401, "gave_up", "the user has closed the form");
+    };
+    const connection = gateway.connect({ [how]: source });
+    await turn();
+    await turn();
+    assert.deepEqual([connection.state.name, connection.state.reason, asked], ["refused", "gave_up", 1]);
+  }
+});
+
+test("a page that has a session enters with one question for it", async () => {
+  const { gateway } = await page(new Gateway(), {}, { cookie: true });
+  assert.equal(gateway.asks("GET /api/session").length, 1);
+});
+
+test("a refusal after some silence is told, and the next silence asks again", async () => {
+  const { gateway, room, heard } = await page();
+  const problems = [];
+  room.addEventListener("problem", ({ detail }) => problems.push(detail.status));
+  gateway.refusal = (path) => (path.includes("/messages") ? problem(403, "access_refused")() : null);
+  const silence = () => gateway.patience.passOne("wait", (milliseconds) => milliseconds === 40_000);
+  await silence();
+  await turn();
+  gateway.refusal = null;
+  gateway.kept.push(message(1));
+  await silence();
+  await turn();
+  assert.deepEqual([problems, heard], [[403], [1]]);
 });

@@ -25,6 +25,8 @@ MARK: Final = "@@"
 _TAG: Final = re.compile(rb"[0-9]{1,19}")
 #: Acknowledged messages above one that is not, for each session.
 KEPT: Final = 4_096
+#: Subscriptions of a session that have ended, whose late acknowledgements are known as such.
+ENDED: Final = 100
 
 #: Whole, unfragmented text or binary frames.
 _FIRST_BYTES: Final = frozenset({0x81, 0x82})
@@ -71,6 +73,7 @@ class Deliveries:
     """
 
     __slots__ = (
+        "_ended",
         "_floor",
         "_forgotten",
         "_header",
@@ -92,6 +95,7 @@ class Deliveries:
         self._header, self._pattern = ("id", _NEWER) if version == "1.2" else ("message-id", _OLDER)
         #: By RabbitMQ's names: whether cumulative, None for ``auto``.
         self._modes: dict[bytes, bool | None] = {}
+        self._ended: dict[bytes, None] = {}
         #: All up to here are settled; of those above, these.
         self._floor = 0
         self._settled: set[int] = set()
@@ -99,12 +103,18 @@ class Deliveries:
 
     def subscribed(self, frame: Frame) -> None:
         """``frame`` is the SUBSCRIBE."""
-        self._modes[consumer(frame).encode()] = CUMULATIVE.get(frame.get("ack") or "")
+        name = consumer(frame).encode()
+        self._modes[name] = CUMULATIVE.get(frame.get("ack") or "")
+        self._ended.pop(name, None)
         self._look()
 
     def unsubscribed(self, frame: Frame) -> None:
         """What it has delivered cannot be acknowledged any more: RabbitMQ looks for it."""
-        self._modes.pop(consumer(frame).encode(), None)
+        name = consumer(frame).encode()
+        if self._modes.pop(name, None) is not None:
+            self._ended[name] = None
+            if len(self._ended) > ENDED:
+                del self._ended[next(iter(self._ended))]
         self._look()
 
     def _look(self) -> None:
@@ -119,10 +129,15 @@ class Deliveries:
                 self.last = int(tag[0])
 
     def is_stale(self, frame: Frame) -> bool:
-        """Whether an ACK or NACK is for a message of another session: the broker has delivered that
-        again, and does not know this name any more."""
-        parts = (frame.get(self._header) or "").split(MARK)
-        return len(parts) == 3 and f"{MARK}{parts[1]}{MARK}".encode() != self.mark
+        """Whether an ACK or NACK comes too late: for a message of another session, or of a
+        subscription that has ended. The broker does not know that name any more, and delivers
+        the message again."""
+        name = frame.get(self._header) or ""
+        parts = name.split(MARK)
+        if len(parts) != 3:
+            return False
+        ours = f"{MARK}{parts[1]}{MARK}".encode() == self.mark
+        return not ours or parts[0].encode() in self._ended
 
     def read(self, frame: Frame) -> Settled:
         """What an ACK or NACK that is not stale is for. Raises :class:`BadFrame` for one that

@@ -51,6 +51,9 @@ _ASK: Final = 0.25
 #: Seconds between the two questions, if messages are in doubt: they go on to a channel, whose
 #: refusal comes a moment after the first answer (measured: 0 to 8 ms).
 _SETTLE: Final = 0.3
+#: Seconds, and twice that at most, for which a receipt may be due. RabbitMQ never answers a message
+#: that a queue has nacked, and a queue without a majority says nothing.
+RECEIPT: Final = 60.0
 #: Headers of a message that tell of its body.
 _OF_THE_BODY: Final = frozenset({"content-type", "content-length", "content-encoding"})
 #: Between two rounds over the nodes.
@@ -127,6 +130,7 @@ class Path:
         self._proof: _Proof | None = None
         self._asking: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] | None = None
+        self._due: asyncio.TimerHandle | None = None
         #: While DISCONNECT is on its way: whether RabbitMQ has ended the session as asked.
         self._farewell: asyncio.Future[bool] | None = None
         #: Whose logs and events they are, whoever asks for a move.
@@ -270,6 +274,8 @@ class Path:
         if self._relay is not None:
             self._relay.close()
             self._relay = None
+        if self._due is not None:
+            self._due.cancel()
         self._end_session(False)
 
     def answered(self, receipt: str) -> bool:
@@ -356,12 +362,32 @@ class Path:
         if self._relay is not None:
             self._relay.send(frame.raw)
             self._ask_soon()
+            if self._due is None and self._standing.unanswered:
+                self._await_receipt()
 
     def _ask_soon(self) -> None:
         """Have RabbitMQ say that it has taken what it will not answer: that is known from then on,
         and what ends a session later was something else."""
         if self._standing.doubt.any and self._proof is None and self._asking is None:
             self._asking = self._loop.call_later(_ASK, self._ask)
+
+    def _await_receipt(self) -> None:
+        oldest = self._standing.oldest
+        self._due = self._loop.call_later(RECEIPT, self._look_at_receipts, oldest)
+
+    def _look_at_receipts(self, due: tuple[str, int] | None) -> None:
+        self._due = None
+        if not self._standing.unanswered:
+            return
+        if due is None or self._relay is None or self._standing.oldest != due:
+            self._await_receipt()
+            return
+        self._ended(
+            BrokerUnavailable(
+                f"RabbitMQ has not answered receipt {due[0][:100]!r} for {RECEIPT:g} s; nobody "
+                "knows what became of it"
+            )
+        )
 
     def _ask(self) -> None:
         self._stop_asking()

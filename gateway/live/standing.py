@@ -14,6 +14,7 @@ from typing import Final
 
 from broker.stomp import Frame, serialise
 from gateway.errors import BadFrame, NoCapacity
+from gateway.live import properties
 from gateway.live.acknowledgements import MARK, Deliveries, Settled, consumer
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.doubt import Doubt
@@ -136,6 +137,15 @@ class Standing:
         return bool(self._receipts)
 
     @property
+    def oldest(self) -> tuple[str, int] | None:
+        """The receipt that has been due longest, by its id and its frame's number; None while a
+        transaction is open, whose end it may wait for."""
+        if self._transactions or not self._receipts:
+            return None
+        receipt, (number, _) = next(iter(self._receipts.items()))
+        return receipt, number
+
+    @property
     def rooms(self) -> list[int]:
         """Those whose private queues are consumed."""
         destinations = (destination for destination, _ in self._subscriptions.values())
@@ -186,6 +196,7 @@ class Standing:
             )
 
     def _published(self, frame: Frame) -> int:
+        properties.check(frame)
         transaction = frame.get("transaction")
         if transaction is not None:
             self._open(frame, transaction)

@@ -120,7 +120,6 @@ def test_a_wrong_acknowledgement_is_named_and_moves_nobody(
     ("bad", "named"),
     [
         ({"destination": "/exchange/nowhere/key"}, "/exchange/nowhere/key"),
-        ({"destination": "/queue/honesty", "expiration": "abc"}, "/queue/honesty"),
         ({"destination": "/queue/honesty", "user-id": "hana"}, "/queue/honesty"),
     ],
 )
@@ -134,6 +133,32 @@ def test_what_is_lost_behind_a_refused_message_is_told(
     assert (error.headers["message"], code) == ("broker_refused", 4003)
     assert named in error.body.decode()
     assert "retry-after" not in error.headers
+
+
+def test_a_header_that_rabbitmq_would_not_take_is_named_before_anything_is_lost(
+    robot: StompClient, queue: str, cluster_of_session: Cluster
+) -> None:
+    _send(robot, queue)
+    _send(robot, queue, expiration="abc")
+    error, code = robot.error()
+    assert (error.headers["message"], code) == ("bad_frame", 1002)
+    assert "expiration:abc" in error.body.decode()
+    assert wait_for(lambda: waiting(cluster_of_session, queue), wanted=lambda n: n == 1)
+
+
+def test_a_late_acknowledgement_ends_nobody(
+    gateway: GatewayProcess, connect: Connect, room: int, private: str
+) -> None:
+    gateway.post(room, "paul", "again, please")
+    hana = connect("hana")
+    hana.subscribe(f"/queue/{private}", ack="client-individual")
+    late = hana.message().headers["ack"]
+    hana.request("UNSUBSCRIBE", {"id": "s"})
+    hana.request("ACK", {"id": late})
+    hana.request("DISCONNECT", {})
+    again = connect("hana")
+    again.subscribe(f"/queue/{private}", ack="client-individual")
+    assert again.message().json["body"] == "again, please"
 
 
 @pytest.mark.parametrize("destination", ["/exchange/nowhere/key", "/amq/queue/nowhere"])

@@ -16,6 +16,7 @@ from broker.wsframes import Opcode, build
 from gateway.domain.identity import Identity
 from gateway.errors import BadFrame, BrokerRefused, BrokerUnavailable, GatewayError, TooLarge
 from gateway.events import Events
+from gateway.live import path
 from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.moves import MOVES
 from gateway.live.path import Path, Ways
@@ -396,3 +397,15 @@ async def test_one_that_is_too_large_elsewhere_ends_with_what_it_is() -> None:
         assert isinstance(stage.ended, TooLarge)
         assert "/queue/x" in stage.ended.detail
         assert stage.second.logins == 0
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_receipt_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "RECEIPT", 0.2)
+    async with staged() as stage:
+        _send(stage, ("receipt", "answered"))
+        stage.first.session.send("RECEIPT", ("receipt-id", "answered"))
+        _send(stage, ("receipt", "nacked"))
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert "'nacked'" in stage.ended.detail

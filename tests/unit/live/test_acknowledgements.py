@@ -5,7 +5,7 @@ import pytest
 from broker.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
 from broker.wsframes import Data, MessageReader, Opcode, build
 from gateway.errors import BadFrame
-from gateway.live.acknowledgements import KEPT, Deliveries
+from gateway.live.acknowledgements import ENDED, KEPT, Deliveries
 
 ID = "T_s@@session-1@@7"
 KEY = b"\x01\x80\xfe\x00"
@@ -160,10 +160,28 @@ def test_what_rabbitmq_would_end_the_session_for_is_named(wrong: Frame, why: str
 def test_there_is_nothing_to_acknowledge_with_auto_or_after_unsubscribe() -> None:
     with pytest.raises(BadFrame, match="ack:auto"):
         delivered(5, ack="auto").read(frame(1))
+
+
+def test_one_that_comes_when_its_subscription_has_ended_is_late_not_wrong() -> None:
     left = delivered(5)
+    assert not left.is_stale(frame(1))
     left.unsubscribed(Frame("UNSUBSCRIBE", (("id", "s"),)))
-    with pytest.raises(BadFrame, match="does not exist"):
-        left.read(frame(1))
+    assert left.is_stale(frame(1))
+    assert left.pass_by(client(serialise("ACK", [("id", ID)]))) == (0, 0)
+    assert not left.is_stale(frame(1, id="other"))
+    # RabbitMQ goes by the name alone.
+    left.subscribed(subscribe("s", "client-individual"))
+    assert not left.is_stale(frame(1))
+    assert settles(left, 1)
+
+
+def test_only_the_last_subscriptions_that_have_ended_are_kept() -> None:
+    deliveries = delivered(5)
+    for number in range(ENDED + 1):
+        deliveries.subscribed(subscribe(str(number), "client"))
+        deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", str(number)),)))
+    assert not deliveries.is_stale(frame(1, id="0"))
+    assert deliveries.is_stale(frame(1, id="1"))
 
 
 def test_acknowledgements_of_another_session_are_stale() -> None:

@@ -241,3 +241,16 @@ def test_those_that_may_have_ended_it_are_named() -> None:
     assert str(standing.doubt).endswith("SEND '/queue/6' (and 3 before)")
     standing.doubt.proven(standing.doubt.passed - 1)
     assert str(standing.doubt) == "SEND '/queue/6'"
+
+
+def test_the_receipt_that_is_due_longest_is_known_unless_a_transaction_keeps_it() -> None:
+    standing = host(receipt="first")
+    standing.sent(frame("SEND", destination="/queue/x", receipt="second"))
+    assert standing.oldest == ("first", 1)
+    standing.answered("first")
+    assert standing.oldest == ("second", 2)
+    standing.sent(frame("BEGIN", transaction="t"))
+    assert standing.oldest is None
+    standing.sent(frame("ABORT", transaction="t"))
+    standing.answered("second")
+    assert standing.oldest is None

@@ -1,0 +1,45 @@
+"""Which headers of a SEND must have a form."""
+
+import pytest
+
+from broker.stomp import Frame
+from gateway.errors import BadFrame
+from gateway.live.properties import check
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expiration", "0"),
+        ("expiration", "4294967295"),
+        ("priority", "255"),
+        ("timestamp", "1795939090"),
+        ("amqp-message-id", "any"),
+        ("x-own", "abc"),
+    ],
+)
+def test_what_rabbitmq_takes_passes(name: str, value: str) -> None:
+    check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expiration", "abc"),
+        ("expiration", ""),
+        ("expiration", "1.5"),
+        ("expiration", "-1"),
+        ("expiration", "4294967296"),
+        ("priority", "high"),
+        ("priority", "256"),
+        ("timestamp", "yesterday"),
+        ("message-id", "1"),
+    ],
+)
+def test_what_rabbitmq_would_end_the_session_for_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadFrame, match=name):
+        check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
+
+
+def test_the_first_of_a_repeated_header_counts() -> None:
+    check(Frame("SEND", (("priority", "1"), ("priority", "high"))))

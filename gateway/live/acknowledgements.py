@@ -35,11 +35,12 @@ _SHORTEST: Final = 0x80
 _LONGEST: Final = 0x80 + 125
 #: One frame of STOMP 1.2 (``id``) or of an older one: printable ASCII, no escapes, no header that
 #: could mean anything else (a transaction, a receipt, a body's length), one header of each name.
-_NEWER: Final = re.compile(rb"N?ACK\nid:([!-\[\]-~]+)\n\n\0\n?")
+_ID: Final = rb"([!-\[\]-~]+)@@([0-9]{1,19})"
+_NEWER: Final = re.compile(rb"N?ACK\nid:" + _ID + rb"\n\n\0\n?")
 _OLDER: Final = re.compile(
     rb"N?ACK\n"
-    rb"(?:message-id:([!-\[\]-~]+)\nsubscription:[ -\[\]-~]+"
-    rb"|subscription:[ -\[\]-~]+\nmessage-id:([!-\[\]-~]+))"
+    rb"(?:message-id:" + _ID + rb"\nsubscription:[ -\[\]-~]+"
+    rb"|subscription:[ -\[\]-~]+\nmessage-id:" + _ID + rb")"
     rb"\n\n\0\n?"
 )
 
@@ -67,8 +68,9 @@ def consumer(frame: Frame) -> str:
 class Deliveries:
     """One session's; ``session`` is its name as CONNECTED gives it, ``version`` STOMP's.
 
-    Delivery tags count a session's messages, whatever their subscription. So the last tag and what
-    was acknowledged say all, without a look at every message. Above :data:`KEPT` acknowledged
+    Delivery tags count a session's messages, whatever their subscription. So how many have come and
+    what was acknowledged say all, without a look into every message: only where the count would
+    make an acknowledgement wrong, the newest message is asked. Above :data:`KEPT` acknowledged
     messages the oldest ones are forgotten: of those nothing is known, see :meth:`knows`.
     """
 
@@ -83,17 +85,20 @@ class Deliveries:
         "expected",
         "last",
         "mark",
+        "newest",
     )
 
     def __init__(self, session: str, version: str) -> None:
         #: What the ids of this session's messages hold.
         self.mark = f"{MARK}{session}{MARK}".encode()
-        #: The tag of the last message that was delivered.
+        #: How many messages have come: the last one's tag, or less.
         self.last = 0
-        #: Whether anything that comes is to be acknowledged; else no tag is noted.
+        #: The newest message from its beginning, if acknowledgements are expected.
+        self.newest = b""
+        #: Whether anything that comes is to be acknowledged.
         self.expected = False
         self._header, self._pattern = ("id", _NEWER) if version == "1.2" else ("message-id", _OLDER)
-        #: By RabbitMQ's names: whether cumulative, None for ``auto``.
+        #: By what stands before the tag of its messages' ids: whether cumulative, None for ``auto``.
         self._modes: dict[bytes, bool | None] = {}
         self._ended: dict[bytes, None] = {}
         #: All up to here are settled; of those above, these.
@@ -104,14 +109,14 @@ class Deliveries:
     def subscribed(self, frame: Frame) -> None:
         """``frame`` is the SUBSCRIBE."""
         name = consumer(frame).encode()
-        self._modes[name] = CUMULATIVE.get(frame.get("ack") or "")
+        self._modes[self._before_tag(name)] = CUMULATIVE.get(frame.get("ack") or "")
         self._ended.pop(name, None)
         self._look()
 
     def unsubscribed(self, frame: Frame) -> None:
         """What it has delivered cannot be acknowledged any more: RabbitMQ looks for it."""
         name = consumer(frame).encode()
-        if self._modes.pop(name, None) is not None:
+        if self._modes.pop(self._before_tag(name), None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
                 del self._ended[next(iter(self._ended))]
@@ -119,14 +124,6 @@ class Deliveries:
 
     def _look(self) -> None:
         self.expected = any(mode is not None for mode in self._modes.values())
-
-    def delivered(self, data: bytes, start: int, end: int) -> None:
-        """Note the newest MESSAGE, which is in ``data`` there."""
-        found = data.find(self.mark, start, end)
-        if found > 0:
-            tag = _TAG.match(data, found + len(self.mark), end)
-            if tag is not None:
-                self.last = int(tag[0])
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK comes too late: for a message of another session, or of a
@@ -139,16 +136,22 @@ class Deliveries:
         ours = f"{MARK}{parts[1]}{MARK}".encode() == self.mark
         return not ours or parts[0].encode() in self._ended
 
-    def read(self, frame: Frame) -> Settled:
-        """What an ACK or NACK that is not stale is for. Raises :class:`BadFrame` for one that
-        RabbitMQ would end the session for, whatever was acknowledged before."""
-        name = frame.get(self._header)
-        if not name:
-            raise BadFrame(f"{frame.command} needs the header {self._header}")
-        found = self._read(name.encode())
-        if isinstance(found, str):
-            raise BadFrame(f"{frame.command} {name[:200]!r}: {found}")
-        return found
+    def read(self, frame: Frame) -> Settled | None:
+        """What an ACK or NACK that is not stale is for, whatever was acknowledged before; None for
+        what RabbitMQ answers with an ERROR of its own. Raises :class:`BadFrame` for what it would
+        end the session for."""
+        name = frame.get(self._header) or ""
+        before, _, tag = name.encode().rpartition(MARK.encode())
+        if before not in self._modes or not _TAG.fullmatch(tag):
+            return None
+        cumulative, number = self._modes[before], int(tag)
+        if cumulative is None:
+            raise _wrong(
+                frame, name, "its subscription has ack:auto, nothing is to be acknowledged"
+            )
+        if number == 0 or not self._has_come(number):
+            raise _wrong(frame, name, "no such message was delivered")
+        return Settled(number, cumulative)
 
     def settle(self, settled: Settled) -> bool:
         """Note an acknowledgement; False and nothing noted if its message has one already."""
@@ -164,7 +167,7 @@ class Deliveries:
         They are noted. What does not look like one, or is wrong, is to be parsed from there on.
         """
         found = start = 0
-        size, pattern, mark, modes = len(data), self._pattern, self.mark, self._modes
+        size, pattern, modes = len(data), self._pattern, self._modes
         while start < size:
             payload = start + 6
             if (
@@ -177,9 +180,11 @@ class Deliveries:
             matched = pattern.fullmatch(mask(data[start + 2 : payload], data[payload:end]))
             if matched is None:
                 break
-            name, _, tag = matched[matched.lastindex or 0].partition(mark)
+            name, tag, *others = matched.groups()
+            if name is None:
+                name, tag = others
             cumulative = modes.get(name)
-            if cumulative is None or not tag.isdigit() or len(tag) > 19:
+            if cumulative is None:
                 break
             number = int(tag)
             if number == self._floor + 1 <= self.last and not self._settled:
@@ -190,30 +195,14 @@ class Deliveries:
             start = end
         return found, start
 
-    def _read(self, name: bytes) -> Settled | str:
-        """Or what is wrong with it."""
-        subscription, mark, tag = name.partition(self.mark)
-        if not mark or not _TAG.fullmatch(tag):
-            return f"no message's id; say the {self._header_of_message} of one that was delivered"
-        if subscription not in self._modes:
-            return "its subscription does not exist (any more)"
-        cumulative = self._modes[subscription]
-        if cumulative is None:
-            return "its subscription has ack:auto, there is nothing to be acknowledged"
-        number = int(tag)
-        if not 0 < number <= self.last:
-            return "no such message was delivered"
-        return Settled(number, cumulative)
-
-    @property
-    def _header_of_message(self) -> str:
-        return "header ack" if self._header == "id" else "message-id"
+    def _before_tag(self, name: bytes) -> bytes:
+        return name + self.mark.removesuffix(MARK.encode())
 
     def _settle(self, tag: int, cumulative: bool) -> bool:
         settled = self._settled
         if tag <= self._floor:
             return tag <= self._forgotten
-        if tag in settled or tag > self.last:
+        if tag in settled or not self._has_come(tag):
             return False
         if cumulative:
             self._floor = tag
@@ -231,8 +220,20 @@ class Deliveries:
             settled.remove(self._floor)
         return True
 
+    def _has_come(self, tag: int) -> bool:
+        if tag > self.last:
+            found = self.newest.find(self.mark)
+            newest = _TAG.match(self.newest, found + len(self.mark)) if found >= 0 else None
+            if newest is not None:
+                self.last = max(self.last, int(newest[0]))
+        return tag <= self.last
+
     def _forget(self) -> None:
         """A client that leaves one message unacknowledged for thousands of others."""
         order = sorted(self._settled)
         self._forgotten = self._floor = order[len(order) // 2]
         self._settled = set(order[len(order) // 2 + 1 :])
+
+
+def _wrong(frame: Frame, name: str, why: str) -> BadFrame:
+    return BadFrame(f"{frame.command} {name[:200]!r}: {why}")

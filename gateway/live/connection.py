@@ -369,7 +369,7 @@ class Connection:
                 return self._post(request)
             case Acknowledge() | Transact():
                 frame = judge.transact(self._who, request)
-                begins = self._path is None and frame.command == "BEGIN"
+                begins = self._path is None and isinstance(request, Transact)
                 return self._send(frame) if begins else self._pass(frame)
             case Renew() | Ping():
                 return self._for_gateway(request)
@@ -534,7 +534,7 @@ class Connection:
 
     def _standing_way(self) -> Path:
         if self._path is None:
-            raise BadFrame("there is nothing at the broker that this could mean")
+            raise BadFrame("there is no subscription at the broker that this could mean")
         return self._path
 
     def _acknowledge(self, frame: Frame, *more: tuple[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""Headers of a SEND that RabbitMQ makes properties of a message, and that must have a form. Pure.
+"""The header of a SEND that must have a form, or RabbitMQ ends the session. Pure.
 
-It ends the session for a wrong one, and 3.10 does not say why: all that is sent behind it is lost.
-https://www.rabbitmq.com/docs/stomp#pear
+3.10 does not say why then, and all that is sent behind it is lost. What RabbitMQ answers with an
+ERROR (``priority:high``) is left to it. https://www.rabbitmq.com/docs/stomp#pear
 """
 
 from __future__ import annotations
@@ -13,22 +13,14 @@ from broker.stomp import Frame
 from gateway.errors import BadFrame
 
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
-#: The greatest value of each: milliseconds (``rabbit_misc:check_expiry``), an octet, seconds.
-_GREATEST: Final = {"expiration": 2**32 - 1, "priority": 255, "timestamp": 2**63 - 1}
+#: Milliseconds (``rabbit_misc:check_expiry``).
+_LONGEST: Final = 2**32 - 1
 
 
 def check(frame: Frame) -> None:
     """Raises :class:`BadFrame`, which names the header and what would be right."""
-    seen = set()
-    for name, value in frame.headers:
-        # Of a repeated header the first counts.
-        if name in seen:
-            continue
-        seen.add(name)
-        if name == "message-id":
-            raise BadFrame("message-id: RabbitMQ names messages; use amqp-message-id in a SEND")
-        greatest = _GREATEST.get(name)
-        if greatest is None:
-            continue
-        if not _DIGITS.fullmatch(value) or int(value) > greatest:
-            raise BadFrame(f"{name}:{value[:40]}: must be a whole number from 0 to {greatest}")
+    value = frame.get("expiration")
+    if value is not None and not (_DIGITS.fullmatch(value) and int(value) <= _LONGEST):
+        raise BadFrame(
+            f"expiration:{value[:40]}: must be a whole number of milliseconds, at most {_LONGEST}"
+        )

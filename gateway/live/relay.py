@@ -3,7 +3,7 @@
 Downstream the broker's WebSocket frames go to the client as the bytes they came in: only their
 headers are walked, and the first byte of a payload tells an ERROR from what just passes, and both
 from a heart-beat, which is between the broker and the gateway (a client may want none). Of the
-messages in what was read the last one's delivery tag is noted, if they are to be acknowledged.
+messages in what was read only the number is noted, and the newest one's beginning.
 Upstream
 the client's judged STOMP frames are sent as they are or as the judge rebuilt them.
 """
@@ -38,6 +38,8 @@ from gateway.live.wire import Stalled, Wire
 
 #: A plain number: looking a member of an enumeration up costs as much as walking a header.
 _LAST_OF_DATA: Final = int(Opcode.BINARY)
+#: Bytes of the newest message that are kept: its id is among the first headers.
+_HEAD: Final = 1_024
 _MESSAGE: Final = b"M"[0]
 _ERROR: Final = b"E"[0]
 _RECEIPT: Final = b"R"[0]
@@ -243,7 +245,7 @@ class Relay:
             raise WebSocketProtocolError(
                 CloseCode.TOO_LARGE, f"{oversized.size} bytes that are no message"
             )
-        self._deliveries.delivered(oversized.head, 0, len(oversized.head))
+        self._came(1, oversized.head, 0)
         instead = self._owner.oversized(message, oversized.size)
         self._client.write(build(Opcode.TEXT, instead), frames=1)
 
@@ -265,8 +267,7 @@ class Relay:
     def _forward(self, data: bytes) -> int:
         """Pass the whole frames on, so that a frame of ours may follow at any time; where the rest
         begins."""
-        begin = start = frames = 0
-        message = -1
+        begin = start = frames = messages = newest = 0
         try:
             for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
                 if opcode > _LAST_OF_DATA:
@@ -276,7 +277,8 @@ class Relay:
                 elif opcode and payload < end:
                     kind = data[payload]
                     if kind == _MESSAGE:
-                        message = payload
+                        newest = payload
+                        messages += 1
                     elif kind == _ERROR:
                         self._pass(data, begin, start, frames)
                         self._refuse(data[payload:end], data[start:end])
@@ -291,11 +293,16 @@ class Relay:
                 self._pass(data, begin, start, frames)
                 raise
             self._oversized = Oversized(data[start:])
-        if message >= 0 and self._deliveries.expected:
-            # Tags only grow: the last one says all.
-            self._deliveries.delivered(data, message, start)
+        if messages:
+            self._came(messages, data, newest)
         self._pass(data, begin, start, frames)
         return start
+
+    def _came(self, messages: int, data: bytes, newest: int) -> None:
+        deliveries = self._deliveries
+        deliveries.last += messages
+        if deliveries.expected:
+            deliveries.newest = data[newest : newest + _HEAD]
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.CLOSE:

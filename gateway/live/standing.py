@@ -85,7 +85,7 @@ class Standing:
 
     def sent(self, frame: Frame) -> None:
         """Any other frame that is to be passed on. Raises :class:`BadFrame` for what RabbitMQ would
-        end the session for, and passes no reason on: it would only be missed."""
+        end the session for without a word; what it answers with an ERROR is left to it."""
         match frame.command:
             case "ACK" | "NACK":
                 number = self._acknowledged(frame)
@@ -174,10 +174,13 @@ class Standing:
         return frames
 
     def _acknowledged(self, frame: Frame) -> int:
+        name = frame.get("id") or frame.get("message-id")
         settled = self.deliveries.read(frame)
         transaction = frame.get("transaction")
+        if settled is None or (transaction is not None and transaction not in self._transactions):
+            return self.doubt.sent(frame.command, name)
         if transaction is not None:
-            together = self._open(frame, transaction)
+            together = self._transactions[transaction]
             if len(together) >= ACKNOWLEDGEMENTS:
                 raise NoCapacity(f"at most {ACKNOWLEDGEMENTS} acknowledgements per transaction")
             together.append((frame, settled))
@@ -185,7 +188,7 @@ class Standing:
         self._settle(frame, settled)
         if self.deliveries.knows(settled):
             return self.doubt.passed
-        return self.doubt.sent(frame.command, frame.get("id") or frame.get("message-id"))
+        return self.doubt.sent(frame.command, name)
 
     def _settle(self, frame: Frame, settled: Settled) -> None:
         if not self.deliveries.settle(settled):
@@ -198,23 +201,23 @@ class Standing:
     def _published(self, frame: Frame) -> int:
         properties.check(frame)
         transaction = frame.get("transaction")
-        if transaction is not None:
-            self._open(frame, transaction)
         if (frame.get("reply-to") or "").startswith(TEMP_QUEUES):
             self._replies = True
         return self.doubt.sent("SEND", frame.get("destination"), message=transaction is None)
 
     def _transacted(self, frame: Frame) -> int:
         transaction = frame.get("transaction")
-        if not transaction:
-            raise BadFrame(f"{frame.command} needs the header transaction")
+        if transaction is None:
+            return self.doubt.sent(frame.command, None)
         if frame.command == "BEGIN":
             if transaction not in self._transactions and len(self._transactions) >= TRANSACTIONS:
                 raise NoCapacity(f"at most {TRANSACTIONS} open transactions per connection")
             # RabbitMQ begins one anew that is open, and drops what was in it.
             self._transactions[transaction] = []
             return self.doubt.passed
-        together = self._open(frame, transaction)
+        if transaction not in self._transactions:
+            return self.doubt.sent(frame.command, transaction)
+        together = self._transactions[transaction]
         if frame.command == "COMMIT":
             for acknowledgement, settled in together:
                 self._settle(acknowledgement, settled)
@@ -222,14 +225,6 @@ class Standing:
         if frame.command == "ABORT":
             return self.doubt.passed
         return self.doubt.sent("COMMIT", transaction, message=True)
-
-    def _open(self, frame: Frame, transaction: str) -> list[tuple[Frame, Settled]]:
-        try:
-            return self._transactions[transaction]
-        except KeyError:
-            raise BadFrame(
-                f"{frame.command}: transaction {transaction[:200]!r} is not open; BEGIN it first"
-            ) from None
 
     def _expect(self, frame: Frame, number: int, *, proves: bool) -> None:
         receipt = frame.get("receipt")

@@ -98,7 +98,7 @@ class Deliveries:
         #: Whether anything that comes is to be acknowledged.
         self.expected = False
         self._header, self._pattern = ("id", _NEWER) if version == "1.2" else ("message-id", _OLDER)
-        #: By what stands before the tag of its messages' ids: whether cumulative, None for ``auto``.
+        #: By what is before the tag in its messages' ids: whether cumulative, None for auto.
         self._modes: dict[bytes, bool | None] = {}
         self._ended: dict[bytes, None] = {}
         #: All up to here are settled; of those above, these.

@@ -39,6 +39,7 @@ class Following:
         self._clock = clock
         self._tasks = tasks
         self._job: Job | None = None
+        self._doubtful = False
         self._away = False
 
     @property
@@ -48,25 +49,37 @@ class Following:
 
     def begin(self) -> None:
         """There may be such a topic now."""
-        if (self._job is None or self._job.done) and self.topics:
+        if (self._job is None or self._job.done) and (self._doubtful or self.topics):
             self._job = self._tasks.until_done(self._run, "hub: topics without a feed")
+
+    def doubt(self) -> None:
+        """Every topic may have missed what was published last: look at all of them, once."""
+        self._doubtful = True
+        self.begin()
 
     def close(self) -> None:
         if self._job is not None:
             self._job.cancel()
 
     async def _run(self) -> None:
-        await asyncio.sleep(LOOK)
+        if not self._doubtful:
+            await asyncio.sleep(LOOK)
         told = False
-        while topics := self.topics:
-            if not told:
+        while topics := self._due():
+            if not told and (unfed := len(self.topics)):
                 told = True
-                logger.warning("no feed for %d topics: they follow the history", len(topics))
+                logger.warning("no feed for %d topics: they follow the history", unfed)
             for start in range(0, len(topics), _STREAMS):
                 await self._look(topics[start : start + _STREAMS])
             await asyncio.sleep(LOOK)
         if told:
             logger.info("every topic has a feed again")
+
+    def _due(self) -> list[Topic]:
+        if not self._doubtful:
+            return self.topics
+        self._doubtful = False
+        return [topic for topic in self._topics() if topic.users]
 
     async def _look(self, topics: Sequence[Topic]) -> None:
         now = self._clock()
@@ -75,8 +88,10 @@ class Following:
         except StoreUnavailable as error:
             if not self._away:
                 self._away = True
-                logger.warning("topics have neither a feed nor the history: %s", error)
+                logger.warning("topics cannot be looked up in the history: %s", error)
             self._give_up(topics)
+            # Again in a second, those with a feed too: what one has missed no hole may tell.
+            self._doubtful = True
             return
         self._away = False
         for topic in topics:

@@ -141,8 +141,7 @@ class Hub:
 
     def doubt(self) -> None:
         """The feeds may have missed what was published last."""
-        for topic in self:
-            topic.doubt()
+        self._following.doubt()
 
     # What the feeds tell
 

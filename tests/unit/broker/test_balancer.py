@@ -157,6 +157,19 @@ def test_a_failed_trial_leaves_the_node_out_for_longer() -> None:
     assert after.out_until == clock.now + 2 * DIAL_BACK_OFF.first
 
 
+def test_a_lease_knows_whether_its_node_still_takes_logins() -> None:
+    clock = Clock()
+    balanced = balancer("r1", "r2", clock=clock)
+    lease = balanced.acquire(frozenset({"r2"}))
+    lease.up()
+    assert lease.answers
+    clock.now += 1
+    balanced.report("r1", Probe(began=clock.now, error="no CONNECTED within 5 s"))
+    assert not lease.answers
+    balanced.report("r1", Probe(began=clock.now, latency=0.1))
+    assert lease.answers
+
+
 def test_a_probe_puts_a_node_out_and_in_again() -> None:
     clock = Clock()
     balanced = balancer("r1", "r2", clock=clock)

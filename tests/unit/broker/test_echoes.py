@@ -122,3 +122,20 @@ def test_without_feeds_nothing_is_known() -> None:
             assert of.left == set()
 
     run(scenario())
+
+
+def test_a_feed_that_is_stalled_is_no_judge_and_one_that_resumes_is_again() -> None:
+    async def scenario() -> None:
+        async with cluster() as of:
+            of.apart = "r2"
+            for feed in (0, 1):
+                of.echoes.stalled(feed)
+            # One that never stood does not begin to by resuming.
+            of.echoes.resumed(2)
+            await asyncio.sleep(10 * ROUND)
+            assert of.left == set()
+            of.echoes.resumed(1)
+            await asyncio.sleep((MISSED + 2) * ROUND)
+            assert of.left == {"r2"}
+
+    run(scenario())

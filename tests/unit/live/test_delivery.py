@@ -154,6 +154,7 @@ FORGED = (
     ("room", "42"),
     ("audience", "public"),
     ("sender", "the teacher"),
+    ("amqp-message-id", str(message(2).id)),
     ("persistent", "true"),
     ("importance", "guaranteed"),
 )

@@ -128,6 +128,41 @@ def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
     run(scenario())
 
 
+def test_a_doubt_about_hundreds_of_topics_is_one_question_and_read_where_something_is() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        made, _ = hub(history)
+        rooms = range(1, 301)
+        people = [subscriber() for _ in rooms]
+        joining = [
+            asyncio.create_task(made.join(Stream(Audience.PUBLIC, room), each, resume_after=None))
+            for room, (_, each) in zip(rooms, people, strict=True)
+        ]
+        await settle()
+        for room in rooms:
+            made.standing(0, f"t.public.{room}")
+        await asyncio.gather(*joining)
+        await asyncio.sleep(1)
+        reads, looks = len(history.reads), len(history.looks)
+        made.doubt()
+        await asyncio.sleep(10)
+        assert (len(history.looks) - looks, len(history.reads) - reads) == (1, 0)
+        # And where something was missed while the database was away, too.
+        history.away = True
+        history.store(2)
+        made.doubt()
+        await asyncio.sleep(3 * LOOK)
+        history.away = False
+        await asyncio.sleep(3 * LOOK)
+        assert all(client.seqs == [1, 2] for client, _ in people)
+        looks = len(history.looks)
+        await asyncio.sleep(60)
+        assert len(history.looks) == looks
+        made.close()
+
+    run(scenario())
+
+
 def test_with_neither_a_feed_nor_the_history_nobody_gets_a_receipt_nor_is_left_waiting() -> None:
     async def scenario() -> None:
         history = HistoryTwin(away=True)

@@ -246,7 +246,8 @@ export class Connection extends EventTarget {
 
   #woken() {
     this.#live.wake();
-    this.#http.hurry();
+    // Where there is a line, its answer tells whether the network is dead.
+    if (!this.#live.isOpen) this.#http.hurry();
     const now = this.#surroundings.elapsed();
     if (!this.#live.isOpen || now - this.#caughtUp < CATCH_UP_PAUSE) return;
     this.#caughtUp = now;

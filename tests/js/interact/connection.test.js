@@ -778,3 +778,21 @@ test("a refusal after some silence is told, and the next silence asks again", as
   await turn();
   assert.deepEqual([problems, heard], [[403], [1]]);
 });
+
+test("a slow answer is waited for while the line lives, and asked for again where it is dead", async () => {
+  const { gateway, connection } = await page();
+  let isGivenUp = false;
+  const slow = (_, { signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  gateway.slow = slow;
+  connection.call("GET", "/api/rooms/42/slow").catch(() => (isGivenUp = true));
+  await turn();
+  await gateway.pass(10_000);
+  gateway.line.pong();
+  await gateway.pass(1_000);
+  await gateway.pass(2_000);
+  assert.equal(isGivenUp, false);
+  await gateway.pass(10_000);
+  await gateway.pass(2_000);
+  assert.deepEqual([isGivenUp, gateway.lines.length], [true, 2]);
+});

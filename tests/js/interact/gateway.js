@@ -40,7 +40,8 @@ export class Gateway {
     return new Connection(
       { url: `${BASE}/`, ...options },
       {
-        fetch: (url, init) => this.#answer(url.replace(BASE, ""), init),
+        fetch: (url, init) =>
+          url.endsWith("/slow") ? this.slow(url, init) : this.#answer(url.replace(BASE, ""), init),
         client: (config) => {
           const line = new StompClient(config);
           this.lines.push(line);

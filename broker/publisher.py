@@ -286,6 +286,21 @@ class Publisher:
 
         await self._apart(queue.name, declare, f"declare {queue.name}")
 
+    async def has_private_queue(self, room: int) -> bool:
+        """Whether a queue of this name stands already, whoever made it.
+
+        Raises :class:`QueueFailed`: nobody knows now.
+        """
+        name = self._topology.private_queue(room).name
+        stands = True
+
+        async def look(channel: QueueChannel) -> None:
+            nonlocal stands
+            stands = await channel.stands(name)
+
+        await self._apart(name, look, f"look for {name}")
+        return stands
+
     async def delete_private_queue(self, room: int) -> None:
         """Delete the room's private queue with all it holds; fine if there is none.
 

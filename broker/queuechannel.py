@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiormq
 from aiormq.abc import AbstractChannel
 
 from broker.amqperrors import AiormqCalls
@@ -20,6 +21,20 @@ class QueueChannel:
             await self._channel.queue_declare(
                 queue.name, durable=True, arguments=dict(queue.arguments)
             )
+
+    async def stands(self, name: str) -> bool:
+        """Whether there is a queue of this name, whoever made it. If there is none the channel has
+        ended."""
+        try:
+            with AiormqCalls():
+                await self._channel.queue_declare(name, passive=True)
+        except aiormq.ChannelLockedResource:
+            return True
+        except aiormq.ChannelNotFoundEntity as error:
+            # One whose node is down, or whose process was stopped, is not found either: by another
+            # text. https://github.com/rabbitmq/rabbitmq-server, rabbit_amqqueue:not_found/2
+            return "no queue" not in str(error)
+        return True
 
     async def lock(self, name: str) -> None:
         """An exclusive queue is what AMQP has for a lock: the end of the connection opens it.

@@ -178,6 +178,8 @@ def _on_some_node(
 
 async def _with_store(settings: Config, work: Callable[[Store], Awaitable[T]]) -> T:
     store = await Store.open(settings.store.url.get_secret_value())
+    # Not on standard output: that is the command's answer.
+    sys.stderr.write(f"database {store.name}\n")
     try:
         return await work(store)
     finally:

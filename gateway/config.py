@@ -35,7 +35,7 @@ from pydantic_settings import (
 )
 
 from broker.topology import DEFAULT_PREFIX, Topology
-from gateway import config_faults
+from gateway import config_faults, database_url
 from gateway.domain.origin import canonical
 
 ENVIRONMENT_PREFIX: Final = "GATEWAY_"
@@ -44,6 +44,7 @@ CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
 ALGORITHMS = Literal["HS256", "RS256", "ES256"]
 
 T = TypeVar("T", str, SecretStr)
+TableT = TypeVar("TableT", bound=BaseModel)
 
 
 class ConfigError(Exception):
@@ -174,15 +175,17 @@ class Broker(_Table):
 
 
 class Store(_Table):
-    """``sqlite:///path`` or ``postgresql://user:password@host/database``."""
+    """``sqlite:///path`` or ``postgresql://user:password@host/database``, with libpq's parameters.
+
+    :func:`load` takes a relative path from the configuration's folder, wherever it is run.
+    """
 
     url: SecretStr = SecretStr("sqlite:///interact.db")
 
     @field_validator("url")
     @classmethod
     def _url_is_supported(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("sqlite:///", "postgresql://")):
-            raise ValueError("must start with sqlite:/// or postgresql://")
+        database_url.parse(value.get_secret_value())
         return value
 
 
@@ -277,6 +280,8 @@ class Limits(_Table):
     logins_per_minute: PositiveFloat = 120.0
     waiting_posts: PositiveInt = 10_000
     page_size: PositiveInt = 500
+    reads: PositiveInt = 1000
+    reads_per_user: PositiveInt = 8
     room_members: PositiveInt = 1000
 
 
@@ -331,7 +336,11 @@ class Config(BaseSettings):
 
 
 def load(path: Path) -> Config:
-    """Read the file, then the environment over it. Raises :class:`ConfigError`."""
+    """Read the file, then the environment over it. Raises :class:`ConfigError`.
+
+    Relative paths, those in the environment too, are taken from the file's folder: every command
+    means the same files, wherever it is run.
+    """
     try:
         # Editors on Windows begin a file with a byte order mark.
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -342,7 +351,7 @@ def load(path: Path) -> Config:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    return parse(table, source=str(path))
+    return _placed(parse(table, source=str(path)), path.absolute().parent)
 
 
 def parse(table: Mapping[str, Any], *, source: str) -> Config:
@@ -358,6 +367,35 @@ def parse(table: Mapping[str, Any], *, source: str) -> Config:
     if problems:
         raise ConfigError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
     return config
+
+
+def _placed(config: Config, folder: Path) -> Config:
+    url = config.store.url.get_secret_value()
+    placed = database_url.beside(url, folder)
+    if placed != url:
+        here, there = (Path(each.removeprefix("sqlite:///")) for each in (url, placed))
+        # Made by a version that took the path from where it was run. A second one, empty, beside
+        # it would look as if everything were lost.
+        if here.exists() and not there.exists():
+            raise ConfigError(
+                f"store.url: {here.absolute()} exists, but a relative path is taken from the"
+                f" configuration's folder: move it (with its -wal and -shm) to {there}, or give"
+                f" sqlite:///{here.absolute()}"
+            )
+    files = _with_paths_from(config, folder)
+    store = config.store.model_copy(update={"url": SecretStr(placed)})
+    return files.model_copy(update={"store": store})
+
+
+def _with_paths_from(table: TableT, folder: Path) -> TableT:
+    changed: dict[str, Any] = {}
+    for name in type(table).model_fields:
+        value = getattr(table, name)
+        if isinstance(value, Path):
+            changed[name] = folder / value
+        elif isinstance(value, BaseModel):
+            changed[name] = _with_paths_from(value, folder)
+    return table.model_copy(update=changed)
 
 
 def secrets_of(table: BaseModel) -> Iterator[str]:

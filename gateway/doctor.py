@@ -29,7 +29,7 @@ from gateway.auth.tokens import key_source
 from gateway.config import Config, ConfigError
 from gateway.descriptors import Descriptors
 from gateway.domain.identity import Identity
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import Store
 
 #: A certificate that ends sooner is told about.
@@ -57,17 +57,8 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     yield _certificate(config)
     yield _pages(app.STATIC)
     yield await _tokens(config)
-    rooms: list[int] = []
-    try:
-        store = await Store.open(config.store.url.get_secret_value())
-    except GatewayError as error:
-        yield Finding("database", error.detail, "see store.url")
-    else:
-        try:
-            rooms = await store.open_rooms()
-            yield await _logins(config, store)
-        finally:
-            await store.close()
+    rooms, finding = await _database(config)
+    yield finding
     try:
         context = tls.for_broker(config.broker.tls)
     except ConfigError as error:
@@ -160,14 +151,33 @@ async def _tokens(config: Config) -> Finding:
     return Finding(what)
 
 
-async def _logins(config: Config, store: Store) -> Finding:
-    if config.auth.jwt is None and not await store.accounts():
-        return Finding(
-            "database",
+async def _database(config: Config) -> tuple[list[int], Finding]:
+    """The rooms that are open, as far as the database tells."""
+    try:
+        store = await Store.open(config.store.url.get_secret_value())
+    except GatewayError as error:
+        return [], Finding("database", error.detail, "see store.url")
+    what = f"database {store.name}"
+    try:
+        rooms = await store.open_rooms()
+        has_accounts = bool(await store.accounts())
+        await store.prove()
+        await store.end_lease()
+    except StoreUnavailable as error:
+        return [], Finding(
+            what,
+            f"it does not take what is written: {error.reason or error.detail}",
+            "is its disk full or read-only, is it a standby, is it locked by another program?",
+        )
+    finally:
+        await store.close()
+    if config.auth.jwt is None and not has_accounts:
+        return rooms, Finding(
+            what,
             "there is no account, and no tokens are taken: nobody can log in",
             "gateway user add NAME --role host",
         )
-    return Finding("database")
+    return rooms, Finding(what)
 
 
 async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIterator[Finding]:

@@ -24,7 +24,8 @@
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
-    │   └── TooManyGuesses        failed logins, of an address or for an account
+    │   ├── TooManyGuesses        failed logins, of an address or for an account
+    │   └── TooManyReads          of the history, by one user
     ├── TooSlow                   a reader that does not keep up
     ├── Internal                  a fault of the gateway; the log knows more
     └── Unavailable               try again later
@@ -33,7 +34,8 @@
         ├── NoCapacity
         │   ├── TooManyUnknown    connections that have not said who they are
         │   ├── LoginsWait        more logins wait than can be checked soon
-        │   └── TooManyHttp       connections without a WebSocket
+        │   ├── TooManyHttp       connections without a WebSocket
+        │   └── ReadsBusy         of the history, by all together
         └── Draining
 
 :data:`ERRORS` is the only place that knows statuses, close codes and public titles.
@@ -183,6 +185,10 @@ class TooManyGuesses(RateLimited):
     pass
 
 
+class TooManyReads(RateLimited):
+    pass
+
+
 class TooSlow(GatewayError):
     pass
 
@@ -196,7 +202,13 @@ class Unavailable(GatewayError):
 
 
 class StoreUnavailable(Unavailable):
-    pass
+    """``reason``: the database's own words, for the log and for operators only."""
+
+    def __init__(
+        self, detail: str, *, retry_after: float | None = None, reason: str | None = None
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.reason = reason
 
 
 class BrokerUnavailable(Unavailable):
@@ -216,6 +228,10 @@ class LoginsWait(NoCapacity):
 
 
 class TooManyHttp(NoCapacity):
+    pass
+
+
+class ReadsBusy(NoCapacity):
     pass
 
 
@@ -289,6 +305,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooManyGuesses: Outcome(
         "too_many_guesses", 429, CloseCode.TRY_AGAIN_LATER, "Too many failed logins"
     ),
+    TooManyReads: Outcome(
+        "too_many_reads", 429, CloseCode.TRY_AGAIN_LATER, "Too many reads at once"
+    ),
     TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The reader does not keep up"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
@@ -311,6 +330,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     LoginsWait: Outcome(
         "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Many are logging in just now"
     ),
+    ReadsBusy: Outcome("reads_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many read at once"),
     Draining: Outcome("draining", 503, CloseCode.SERVICE_RESTART, "The gateway is draining"),
 }
 

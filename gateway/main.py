@@ -59,6 +59,7 @@ from gateway.events import Events, Kind
 from gateway.handlers.credentials import Credentials
 from gateway.handlers.readiness import PublisherState, Readiness
 from gateway.handlers.services import Services
+from gateway.handlers.turns import Turns
 from gateway.listeners import Listener, Room
 from gateway.live.attendance import Attendance
 from gateway.live.bus import Bus, WidePublisher
@@ -92,6 +93,9 @@ logger = logging.getLogger(__name__)
 
 #: The same messages come by so many feeds, so that a node's death is not noticed.
 _FEEDS: Final = 2
+#: Pages of the history that are read at once for requests. More would not be faster, and those who
+#: resume by STOMP read as well.
+_READS: Final = 2
 
 
 async def serve(config: Config, *, read: Callable[[], Config]) -> None:
@@ -161,6 +165,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         stack.push_async_callback(tasks.close)
         store = await Store.open(config.store.url.get_secret_value())
         stack.push_async_callback(store.close)
+        logger.info("database %s", store.name)
         pruning = tasks.part()
         stack.push_async_callback(pruning.close)
         if (days := config.history.keep_days) is not None:
@@ -474,6 +479,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         origins=Origins(config.server.origins),
         permissions=permissions,
         presence=presence,
+        reads=Turns(_READS),
         rooms=rooms,
         sessions=sessions,
         store=store,

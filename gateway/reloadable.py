@@ -34,6 +34,8 @@ _LIMITS: Final = (
     "page_size",
     "posts_burst",
     "posts_per_second",
+    "reads",
+    "reads_per_user",
     "room_members",
     "subscriptions",
     "unknown_connections",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, Protocol
@@ -18,11 +19,16 @@ from gateway.errors import (
 
 #: Seconds after which a broker that is away is worth another try.
 _RETRY_AFTER: Final = 2.0
+#: How often another number is tried where a queue stands already; each step goes twice as far, so
+#: that thousands of rooms of a database that was lost are passed in a dozen.
+_STEPS: Final = 40
+
+logger = logging.getLogger(__name__)
 
 
 class RoomStore(Protocol):
     async def create_room(
-        self, title: str, members: Mapping[str, MemberRole], at: datetime
+        self, title: str, members: Mapping[str, MemberRole], at: datetime, *, lowest: int | None
     ) -> Room: ...
 
     async def discard_room(self, room: int) -> None: ...
@@ -41,7 +47,10 @@ class RoomStore(Protocol):
 
 
 class PrivateQueues(Protocol):
-    """Both raise :class:`broker.publisher.QueueFailed`."""
+    """All raise :class:`broker.publisher.QueueFailed`."""
+
+    async def has_private_queue(self, room: int) -> bool:
+        """Whether a queue of this name stands, whoever made it."""
 
     async def declare_private_queue(self, room: int) -> None: ...
 
@@ -79,13 +88,41 @@ class Rooms:
         """
         if len(members) > self.max_members:
             raise Invalid(f"members: a room may have {self.max_members} at most")
-        room = await self._store.create_room(title, members, self._clock())
-        try:
-            await self.ensure_private_queue(room.id)
-        except BrokerUnavailable:
+        lowest = None
+        for step in range(_STEPS):
+            room = await self._store.create_room(title, members, self._clock(), lowest=lowest)
+            try:
+                if not await self._is_taken(room.id):
+                    await self.ensure_private_queue(room.id)
+                    return room
+            except BrokerUnavailable:
+                await self._store.discard_room(room.id)
+                raise
             await self._store.discard_room(room.id)
-            raise
-        return room
+            lowest = room.id + 2**step
+        raise BrokerUnavailable(
+            "RabbitMQ has a private queue for every number that a new room could have",
+            retry_after=_RETRY_AFTER,
+        )
+
+    async def _is_taken(self, number: int) -> bool:
+        """Whether another room of this number, in a database that was lost or is older now than it
+        was, has left its queue. What is in there was said to other people: it is neither handed to
+        the new room's host nor thrown away."""
+        try:
+            taken = await self._queues.has_private_queue(number)
+        except QueueFailed as error:
+            raise BrokerUnavailable(
+                f"RabbitMQ does not say whether room {number} has a queue",
+                retry_after=_RETRY_AFTER,
+            ) from error
+        if taken:
+            logger.warning(
+                "room number %d is passed over: RabbitMQ has a private queue of that number, which"
+                " this database does not know; is the database new, or an older backup?",
+                number,
+            )
+        return taken
 
     async def ensure_private_queue(self, number: int) -> None:
         """Declare the queue again unless it is there. Raises :class:`BrokerUnavailable`."""

@@ -13,7 +13,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from broker.numerals import natural
 from gateway import logs
-from gateway.errors import GatewayError, TooLarge, Unavailable, UnknownPath
+from gateway.errors import GatewayError, StoreUnavailable, TooLarge, Unavailable, UnknownPath
 from gateway.events import Events, Kind
 from gateway.handlers import problem
 from gateway.handlers.caller import caller
@@ -114,7 +114,10 @@ class BaseHandler(RequestHandler):
     ) -> None:
         # Refusals are in the access log. Tornado's own lines would show the query.
         method, path = self.request.method, shortened(self.request.path)
-        if isinstance(value, Unavailable):
+        if isinstance(value, StoreUnavailable):
+            # The store itself says why, once and not for each request.
+            _log.debug("%s %s: %s (%s)", method, path, value.detail, value.reason)
+        elif isinstance(value, Unavailable):
             cause = f" ({value.__cause__})" if value.__cause__ else ""
             _log.warning("%s %s: %s%s", method, path, value.detail, cause)
         elif not isinstance(value, GatewayError | HTTPError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -12,17 +11,15 @@ from pydantic import Field, field_validator
 from broker.topology import Audience, Stream
 from gateway.auth.permissions import READ, Action
 from gateway.domain.identity import Identity
-from gateway.domain.message import Importance, Message, timestamp
+from gateway.domain.message import Importance, timestamp
 from gateway.errors import Invalid
 from gateway.handlers import body
 from gateway.handlers.api import ApiHandler
 from gateway.messages.pipeline import Receipt
-from gateway.store import Page
+from gateway.store import JsonPage
 
 #: Where the JSON itself says nothing else.
 _DEFAULT_TYPE = "message"
-#: Of a sync's messages: a few hundredths of a second for the loop, whatever is in them.
-_PAGE_BYTES: Final = 1024 * 1024
 #: Each is looked for by itself.
 _MOST_TYPES: Final = 20
 
@@ -74,13 +71,17 @@ class MessagesHandler(ApiHandler):
         most = self.services.limits.page_size
         limit = min(query.limit or most, most)
         sender = await self._only_from(identity, query.audience, number)
-        page = await self.services.store.read(
-            Stream(query.audience, number),
-            after=query.after,
-            limit=limit,
-            sender=sender,
-            types=None if query.types is None else query.types.split(","),
-        )
+        limits = self.services.limits
+        async with self.services.reads.turn(
+            identity.user, of_user=limits.reads_per_user, in_all=limits.reads
+        ):
+            page = await self.services.store.read_json(
+                Stream(query.audience, number),
+                after=query.after,
+                limit=limit,
+                sender=sender,
+                types=None if query.types is None else query.types.split(","),
+            )
         self.set_header("Content-Type", body.MEDIA_TYPE)
         self.finish(_page_json(page, after=query.after, limit=limit))
 
@@ -118,30 +119,15 @@ def _receipt_json(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _page_json(page: Page, *, after: int, limit: int) -> bytes:
+def _page_json(page: JsonPage, *, after: int, limit: int) -> bytes:
     """``complete``: nothing after ``after`` is lost; else ``from`` is the first seq still kept.
 
     ``next``: ask again with ``after`` = this, there may be more; without it this is all.
     """
-    messages = _portion(page.messages)
     answer: dict[str, Any] = {"head": page.head, "complete": after + 1 >= page.first}
     if not answer["complete"]:
         answer["from"] = page.first
-    last = page.messages[len(messages) - 1].seq if messages else None
-    full = len(messages) == limit or len(messages) < len(page.messages)
-    if last is not None and last < page.head and full:
-        answer["next"] = last
-    return b'{"messages":[%s],%s' % (b",".join(messages), json.dumps(answer)[1:].encode())
-
-
-def _portion(messages: Sequence[Message]) -> list[bytes]:
-    """The JSON of the first ones, not of more than the loop may be kept busy with."""
-    portion: list[bytes] = []
-    size = 0
-    for message in messages:
-        encoded = message.encode()
-        size += len(encoded)
-        if portion and size > _PAGE_BYTES:
-            break
-        portion.append(encoded)
-    return portion
+    full = len(page.messages) == limit or page.cut
+    if page.last is not None and page.last < page.head and full:
+        answer["next"] = page.last
+    return b'{"messages":[%s],%s' % (b",".join(page.messages), json.dumps(answer)[1:].encode())

@@ -49,10 +49,10 @@ class Report:
 
 
 class Readiness:
-    """Ready: it stays, the store answers, the broker was reached once, and what a gateway needs
-    (its lease, publishing, topics, removals) does not fail for good by a fault of its own.
-    ``feeds`` says by part what is wrong with the way from the broker: details, for while topics
-    have no feed they follow the history.
+    """Ready: it stays, the store can be read and written, the broker was reached once, and what a
+    gateway needs (its lease, publishing, topics, removals) does not fail for good by a fault of its
+    own. ``feeds`` says by part what is wrong with the way from the broker: details, for while
+    topics have no feed they follow the history.
 
     A broker that goes away later makes no gateway unready: messages are still accepted (202) and
     sockets stay up, and taking all gateways out at once would end both.
@@ -114,7 +114,7 @@ class Readiness:
             async with asyncio.timeout(_PING_TIMEOUT):
                 await self._store.ping()
         except StoreUnavailable as error:
-            return error.detail
+            return error.reason or error.detail
         except TimeoutError:
             return f"no answer within {_PING_TIMEOUT:g} s"
         return None

@@ -15,6 +15,7 @@ from gateway.config import Limits
 from gateway.drain import Drain
 from gateway.events import Events
 from gateway.handlers.credentials import Credentials
+from gateway.handlers.turns import Turns
 from gateway.live.presence import Presence
 from gateway.logins import Logins
 from gateway.messages.intake import Intake
@@ -40,6 +41,7 @@ class Services:
     origins: Origins
     permissions: Permissions
     presence: Presence
+    reads: Turns
     rooms: Rooms
     sessions: Sessions
     store: Store

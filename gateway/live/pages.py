@@ -87,11 +87,24 @@ class Pages:
 
     async def _read(self, key: tuple[Stream, int], destination: str) -> _Page:
         stream, start = key
+        deliveries: list[Delivery] = []
         try:
             read = await self._history.read(stream, after=start, limit=PAGE)
+            first = read.first
+            while True:
+                deliveries += [from_history(each, destination) for each in read.messages]
+                if not read.cut:
+                    break
+                # Large messages come a megabyte at a time, and the loop has its turns between.
+                after = _seq(deliveries[-1])
+                left = PAGE - len(deliveries)
+                read = await self._history.read(stream, after=after, limit=left)
+                if read.first > after + 1:
+                    # Deleted meanwhile: what is there goes out, whoever wants more is told.
+                    break
         finally:
             del self._reads[key]
-        page = _Page(read.first, [from_history(each, destination) for each in read.messages])
+        page = _Page(first, deliveries)
         if page.size <= self._kept.maxsize:
             self._kept[key] = page
         return page

@@ -111,7 +111,9 @@ def _fail(answer: asyncio.Future[Appended], error: Exception) -> None:
 def _for_client(error: Exception) -> Exception:
     if isinstance(error, StoreUnavailable):
         # A new one for each, because a raised exception carries its own traceback.
-        fresh = StoreUnavailable(error.detail, retry_after=error.retry_after or RETRY_AFTER)
+        fresh = StoreUnavailable(
+            error.detail, retry_after=error.retry_after or RETRY_AFTER, reason=error.reason
+        )
         fresh.__cause__ = error
         return fresh
     return error

@@ -31,6 +31,7 @@ from gateway.messages.parking import Parking
 from gateway.messages.ports import Publisher, StoredOutbox
 from gateway.messages.publication import publication
 from gateway.messages.waiters import Waiters
+from gateway.store.records import Unpublished
 
 #: Between attempts, in seconds; each delay is drawn between half of it and all of it, so that
 #: lanes that failed together do not come back together.
@@ -282,8 +283,8 @@ class Outbox:
     async def _read(self, lane: Lane, after: int, limit: int) -> None:
         page, done = await self._page(lane.stream, after, limit)
         lane.read(
-            [self._entry(message) for message in page],
-            complete=len(page) < limit,
+            [self._entry(message) for message in page.messages],
+            complete=not page.more,
             memory=self._share,
             done=done,
         )
@@ -291,9 +292,7 @@ class Outbox:
         self._waiters.answer_those(lane.stream, lambda seq: not lane.awaits(seq))
         self._advance(lane)
 
-    async def _page(
-        self, stream: Stream, after: int, limit: int
-    ) -> tuple[Sequence[Message], set[UUID]]:
+    async def _page(self, stream: Stream, after: int, limit: int) -> tuple[Unpublished, set[UUID]]:
         """What the store has, and the ids of those among it that are confirmed or parked."""
         failures = 0
         while True:
@@ -304,7 +303,7 @@ class Outbox:
                         page = await self._store.unpublished_in(stream, after=after, limit=limit)
                         return page, {
                             each.id
-                            for each in page
+                            for each in page.messages
                             if each.id in self._marking or each.id in self.parking
                         }
             except StoreUnavailable as error:

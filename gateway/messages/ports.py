@@ -8,10 +8,10 @@ from uuid import UUID
 
 from broker.publisher import Publication
 from broker.topology import Stream
-from gateway.domain.message import Draft, Message
+from gateway.domain.message import Draft
 from gateway.domain.room import Room
 from gateway.errors import GatewayError
-from gateway.store.records import Appended
+from gateway.store.records import Appended, Unpublished
 
 
 class History(Protocol):
@@ -51,9 +51,7 @@ class StoredOutbox(Leases, Protocol):
 
     async def unpublished_streams(self) -> Sequence[Stream]: ...
 
-    async def unpublished_in(
-        self, stream: Stream, *, after: int, limit: int
-    ) -> Sequence[Message]: ...
+    async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished: ...
 
     async def mark_published(self, ids: Sequence[UUID]) -> None: ...
 

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Database(Protocol):
@@ -19,13 +20,24 @@ class Database(Protocol):
     committed.
     """
 
+    @property
+    def name(self) -> str:
+        """Which database this is, without credentials."""
+
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """For one statement, which sees what was committed before."""
+        """For one small statement, which sees what was committed before."""
+
+    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
+        """For pages of the history: whatever their number, :meth:`read` and :meth:`write` do not
+        wait for them. ``make`` makes the result of what the query found, beside the loop."""
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Durable when this returns."""
 
     async def migrate(self) -> None:
         """Bring the tables up to date, or find them newer than this code."""
+
+    async def verify(self) -> None:
+        """Whether this still is the database that was opened."""
 
     async def close(self) -> None: ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,7 +21,6 @@ from sqlalchemy import (
     false,
     insert,
     select,
-    true,
     union_all,
     update,
 )
@@ -31,8 +31,17 @@ from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, Invalid, UnknownRoom
 from gateway.store.numbering import Numbering
+from gateway.store.portions import (
+    READ_BYTES,
+    Portion,
+    of_stream,
+    one_by_one,
+    sized,
+    take,
+    whole,
+)
 from gateway.store.prepared import Prepared, PreparedList
-from gateway.store.records import Appended, Page
+from gateway.store.records import Appended, JsonPage, Page
 from gateway.store.tables import NOT_SAID, SAID, among, messages, outbox, padded, rooms, streams
 from gateway.store.values import (
     MAX_NUMBER,
@@ -68,6 +77,9 @@ _KNOWN: Final = (
     select(messages, outbox.c.seq.label("waiting"))
     .outerjoin(outbox, IN_OUTBOX)
     .where(among(messages.c.id, "ids"))
+)
+_BOUNDS: Final = select(streams.c.head, streams.c.first).where(
+    streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience")
 )
 _ADD_MESSAGES: Final = Prepared(insert(messages))
 _ADD_TO_OUTBOX: Final = Prepared(insert(outbox))
@@ -159,6 +171,15 @@ def _insert(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows of a page, and the bounds of its stream at that moment."""
+
+    portion: Portion
+    head: int
+    first: int
+
+
 def read(
     connection: Connection,
     stream: Stream,
@@ -167,10 +188,56 @@ def read(
     limit: int,
     sender: str | None,
     types: Collection[str] | None,
-) -> Page:
-    """The stream's bounds and its messages by one statement, hence from one snapshot."""
-    page = (
-        select(messages)
+) -> Found:
+    """The stream's bounds and its messages from one snapshot, up to ``READ_BYTES``."""
+    if not is_room(stream.room):
+        raise UnknownRoom(f"there is no room {stream.room}")
+    keys = _keys(stream, after=after, limit=limit, sender=sender, types=types).subquery()
+    this = of_stream(stream)
+    if connection.dialect.name == "sqlite":
+        bounds = connection.execute(_BOUNDS, this).one_or_none()
+        if bounds is None:
+            raise UnknownRoom(f"there is no room {stream.room}")
+        return Found(take(connection, one_by_one(keys, this), {}), bounds.head, bounds.first)
+    # By one statement, because it is a transaction of its own here.
+    found = sized(keys, this)
+    query = (
+        _BOUNDS.add_columns(found)
+        .outerjoin_from(streams, found, found.c.before < READ_BYTES)
+        .order_by(found.c.seq)
+    )
+    rows = connection.execute(query, this).all()
+    if not rows:
+        raise UnknownRoom(f"there is no room {stream.room}")
+    portion = whole([row for row in rows if row.seq is not None])
+    return Found(portion, rows[0].head, rows[0].first)
+
+
+def page(found: Found) -> Page:
+    return Page(
+        [message(row) for row in found.portion.rows],
+        head=found.head,
+        first=found.first,
+        cut=found.portion.cut,
+    )
+
+
+def json_page(found: Found) -> JsonPage:
+    return JsonPage(
+        [encoded(row) for row in found.portion.rows],
+        last=found.portion.rows[-1].seq if found.portion.rows else None,
+        head=found.head,
+        first=found.first,
+        cut=found.portion.cut,
+    )
+
+
+def _keys(
+    stream: Stream, *, after: int, limit: int, sender: str | None, types: Collection[str] | None
+) -> Select[Any] | CompoundSelect[Any]:
+    """The seqs of a page, which the indices alone know."""
+    keys = (
+        select(messages.c.seq)
         .where(
             messages.c.room == stream.room,
             messages.c.audience == stream.audience,
@@ -180,20 +247,8 @@ def read(
         .limit(limit)
     )
     if sender is not None:
-        page = page.where(messages.c.sender == sender if is_text(sender) else false())
-    wanted = page if types is None else _of_types(page, types).order_by("seq").limit(limit)
-    found = wanted.subquery()
-    query = (
-        select(streams.c.head, streams.c.first, found)
-        .outerjoin_from(streams, found, true())
-        .where(streams.c.room == stream.room, streams.c.audience == stream.audience)
-        .order_by(found.c.seq)
-    )
-    rows = connection.execute(query).all() if is_room(stream.room) else []
-    if not rows:
-        raise UnknownRoom(f"there is no room {stream.room}")
-    page_messages = [message(row) for row in rows if row.seq is not None]
-    return Page(page_messages, head=rows[0].head, first=rows[0].first)
+        keys = keys.where(messages.c.sender == sender if is_text(sender) else false())
+    return keys if types is None else _of_types(keys, types).order_by("seq").limit(limit)
 
 
 def _of_types(page: Select[Any], types: Collection[str]) -> Select[Any] | CompoundSelect[Any]:
@@ -224,6 +279,19 @@ def heads(connection: Connection, wanted: Sequence[Stream]) -> dict[Stream, int]
 
 
 def message(row: Row[Any]) -> Message:
+    return _message(row, json.loads(row.body))
+
+
+def encoded(row: Row[Any]) -> bytes:
+    """What :meth:`Message.encode` gives, mostly without reading the body."""
+    body: str = row.body
+    if "\\u" in body:
+        # Stored in ASCII, sent in UTF-8.
+        return message(row).encode()
+    return _message(row, None).encode_with(body)
+
+
+def _message(row: Row[Any], body: Any) -> Message:
     return Message(
         row.id,
         Stream(Audience(row.audience), row.room),
@@ -231,6 +299,6 @@ def message(row: Row[Any]) -> Message:
         row.sender,
         row.sent_at,
         row.type,
-        json.loads(row.body),
+        body,
         None if row.role is None else MemberRole(row.role),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secrets import token_bytes
 from typing import Any, Final
 from uuid import UUID
 
@@ -53,6 +54,14 @@ def renew(connection: Connection, *, gateway: UUID, seconds: float) -> bool:
     connection.execute(dead)
     connection.execute(insert(gateways).values(id=gateway, expires=_Now() + seconds))
     return False
+
+
+def probe(connection: Connection, gateway: UUID, size: int) -> None:
+    """Write ``size`` bytes that nobody reads; the lease stays as it is."""
+    written = {"probe": token_bytes(size)}
+    this = update(gateways).where(gateways.c.id == gateway)
+    if connection.execute(this.values(written)).rowcount == 0:
+        connection.execute(insert(gateways).values(written | {"id": gateway, "expires": 0.0}))
 
 
 def end(connection: Connection, *, gateway: UUID) -> None:

@@ -9,9 +9,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, tuple_, update
 
 from broker.topology import Audience, Stream
-from gateway.domain.message import Message
 from gateway.store.history import IN_OUTBOX, message
 from gateway.store.leases import LIVING
+from gateway.store.portions import READ_BYTES, of_stream, one_by_one, sized, take, whole
+from gateway.store.records import Unpublished
 from gateway.store.tables import among, messages, outbox, padded
 
 _KEY: Final = (outbox.c.room, outbox.c.audience, outbox.c.seq)
@@ -21,9 +22,8 @@ _OWN: Final = outbox.c.owner == bindparam("own")
 _STREAMS: Final = (
     select(outbox.c.audience, outbox.c.room).where(_OWN).distinct().order_by(outbox.c.room)
 )
-_PAGE: Final = (
-    select(messages)
-    .join(outbox, IN_OUTBOX)
+_KEYS: Final = (
+    select(outbox.c.seq)
     .where(
         outbox.c.room == bindparam("in_room"),
         outbox.c.audience == bindparam("in_audience"),
@@ -32,7 +32,15 @@ _PAGE: Final = (
     )
     .order_by(outbox.c.seq)
     .limit(bindparam("most"))
+    .subquery()
 )
+_THIS: Final[dict[str, Any]] = {
+    "in_room": bindparam("in_room"),
+    "in_audience": bindparam("in_audience"),
+}
+_ONE_BY_ONE: Final = one_by_one(_KEYS, _THIS)
+_SIZED: Final = sized(_KEYS, _THIS)
+_UP_TO_THE_BOUND: Final = select(_SIZED).where(_SIZED.c.before < READ_BYTES).order_by(_SIZED.c.seq)
 _LEFT_BEHIND: Final = (
     select(*_KEY)
     .where(or_(outbox.c.owner.is_(None), outbox.c.owner.not_in(LIVING)))
@@ -65,15 +73,16 @@ def unpublished_streams(connection: Connection, *, owner: UUID) -> list[Stream]:
 
 def unpublished_in(
     connection: Connection, stream: Stream, *, owner: UUID, after: int, limit: int
-) -> list[Message]:
-    asked = {
-        "in_room": stream.room,
-        "in_audience": stream.audience,
-        "after": after,
-        "own": owner,
-        "most": limit,
-    }
-    return [message(row) for row in connection.execute(_PAGE, asked)]
+) -> Unpublished:
+    """See :meth:`gateway.store.store.Store.unpublished_in`."""
+    asked = of_stream(stream) | {"after": after, "own": owner, "most": limit}
+    if connection.dialect.name == "sqlite":
+        portion = take(connection, _ONE_BY_ONE, asked)
+    else:
+        portion = whole(connection.execute(_UP_TO_THE_BOUND, asked).all())
+    return Unpublished(
+        [message(row) for row in portion.rows], more=portion.cut or len(portion.rows) == limit
+    )
 
 
 def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream]:

@@ -3,71 +3,92 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import asyncpg
 from sqlalchemy import Connection, NullPool, event, text
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    DisconnectionError,
-    IntegrityError,
-    ProgrammingError,
-)
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from gateway.database_url import PostgresServer
 from gateway.errors import StoreUnavailable
 from gateway.store import schema
+from gateway.store.failures import Consequence, consequence, reason, unavailable
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 CONNECTIONS: Final = 8
+#: For pages of the history, apart from the others.
+SCANNERS: Final = 4
 #: Seconds, waiting for another gateway that migrates included.
 MIGRATION_TIMEOUT: Final = 60.0
-#: Another gateway got in between: the transaction is run again and sees what it did.
-#: unique_violation, serialization_failure, deadlock_detected;
-#: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_CONFLICTS: Final = frozenset({"23505", "40001", "40P01"})
 _ATTEMPTS: Final = 5
 #: Any number, the same in every gateway: who holds it migrates, the others wait.
 _MIGRATION_LOCK: Final = 0x696E_7465_7261_6374
-#: A statement that is wrong is a bug; everything else is the database's state. asyncpg's own errors
-#: come from dialling.
-_AWAY: Final = (
+#: What the database, its driver and the way there raise. asyncpg's own errors come from dialling.
+_FAILURES: Final = (
     DBAPIError,
     PoolTimeout,
     OSError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
 )
-_BUGS: Final = (IntegrityError, ProgrammingError, DataError)
+#: Seconds between two times that all connections are given up: a server that stays what it is must
+#: not be dialled for every call.
+_LEAVE_INTERVAL: Final = 1.0
+#: Ends the transaction of a gateway that hangs: it must not stop the others with a stream locked.
+_IDLE: Final = "idle_in_transaction_session_timeout"
+_EPOCH: Final = "epoch"
+#: protocol_violation
+_REFUSED_PARAMETER: Final = "08P01"
 
 
 class PostgresDatabase:
     """``timeout``: seconds that a call may take, connecting and waiting for locks included."""
 
-    def __init__(self, url: str, *, timeout: float, echo: bool) -> None:
-        self._url = "postgresql" + url[url.index("://") :]
+    def __init__(self, server: PostgresServer, *, timeout: float, echo: bool) -> None:
+        self._server = server
         self._timeout = timeout
+        self._pooled = server.pooled
+        #: Connections of an earlier one are not used any more.
+        self._epoch = 0
+        self._left = -_LEAVE_INTERVAL
         self._engine = self._make(
             echo=echo, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=timeout
         )
-        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
+        self._scanning = self._make(
+            echo=echo, pool_size=SCANNERS, max_overflow=0, pool_timeout=timeout
+        )
         # A transaction of one statement needs no BEGIN and COMMIT: one round trip, not three.
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._quick = {
+            engine: engine.execution_options(isolation_level="AUTOCOMMIT")
+            for engine in (self._engine, self._scanning)
+        }
+        self._threads = ThreadPoolExecutor(1, "postgresql-rows")
+
+    @property
+    def name(self) -> str:
+        return self._server.name
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        return await self._run(self._reading, query)
+        return await self._ask(self._engine, query)
+
+    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
+        found = await self._ask(self._scanning, query)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, make, found)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
-        return await self._run(self._engine, change)
+        return await self._run(self._engine, change, writes=True)
 
     async def migrate(self) -> None:
         try:
             await asyncio.to_thread(asyncio.run, self._migrate())
-        except _AWAY as error:
+        except _FAILURES as error:
             raise StoreUnavailable(f"PostgreSQL: {_advice(error)}") from error
         except ValueError:
             # Neither quoted nor chained: a password with a bare "/" is taken for a port, say.
@@ -76,59 +97,131 @@ class PostgresDatabase:
                 " : / ? # @ % must be percent-encoded"
             ) from None
 
+    async def verify(self) -> None:
+        """A server knows by itself which it is."""
+
     async def close(self) -> None:
+        await self._scanning.dispose()
         await self._engine.dispose()
+        self._threads.shutdown(wait=False)
 
     async def _migrate(self) -> None:
         engine = self._make(poolclass=NullPool)
         async with asyncio.timeout(MIGRATION_TIMEOUT), engine.begin() as connection:
             await connection.run_sync(_upgrade_alone)
 
-    async def _run(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+    async def _ask(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
+        return await self._run(engine if self._pooled else self._quick[engine], query, writes=False)
+
+    async def _run(
+        self, engine: AsyncEngine, work: Callable[[Connection], T], *, writes: bool
+    ) -> T:
         try:
             async with asyncio.timeout(self._timeout):
                 for _ in range(_ATTEMPTS - 1):
                     try:
-                        return await _transaction(engine, work)
+                        return await self._transaction(engine, work, writes=writes)
                     except DBAPIError as error:
-                        if getattr(error.orig, "sqlstate", None) not in _CONFLICTS:
+                        if not self._may_go_on(error):
                             raise
-                return await _transaction(engine, work)
-        except _BUGS:
+                return await self._transaction(engine, work, writes=writes)
+        except _FAILURES as error:
+            if consequence(error) is Consequence.BUG:
+                raise
+            raise unavailable(error) from error
+
+    async def _transaction(
+        self, engine: AsyncEngine, work: Callable[[Connection], T], *, writes: bool
+    ) -> T:
+        epoch = self._epoch
+        try:
+            async with engine.begin() as connection:
+                epoch = connection.info[_EPOCH]
+                if writes and self._pooled:
+                    await connection.exec_driver_sql(f"SET LOCAL {_IDLE} = {self._idle}")
+                return await connection.run_sync(work)
+        except DBAPIError as error:
+            self._leave(error, epoch)
             raise
-        except _AWAY as error:
-            raise StoreUnavailable("the database is not available", retry_after=1.0) from error
+
+    def _may_go_on(self, error: DBAPIError) -> bool:
+        """Whether to run the transaction again, perhaps in another way."""
+        match consequence(error):
+            case Consequence.AGAIN:
+                return True
+            case Consequence.POOLED if not self._pooled:
+                self._pooled = True
+                self._epoch += 1
+                return True
+            case _:
+                return False
+
+    def _leave(self, error: DBAPIError, epoch: int) -> None:
+        now = time.monotonic()
+        if (
+            consequence(error) is Consequence.LEAVE
+            and epoch == self._epoch
+            and now - self._left >= _LEAVE_INTERVAL
+        ):
+            self._left = now
+            self._epoch += 1
+
+    @property
+    def _idle(self) -> str:
+        return f"{self._timeout * 1000:.0f}"
 
     def _make(self, **options: Any) -> AsyncEngine:
-        async def connect(*arguments: Any, **more: Any) -> Any:
+        def connect() -> Any:
+            try:
+                return self._dial(engine)
+            except (asyncpg.PostgresError, driver.Error) as error:
+                # PgBouncer refuses a parameter that it could not keep for the next transaction.
+                if self._pooled or getattr(error, "sqlstate", None) != _REFUSED_PARAMETER:
+                    raise
+                self._pooled = True
+                return self._dial(engine)
+
+        engine = create_async_engine(
+            "postgresql+asyncpg://", creator=connect, hide_parameters=True, **options
+        )
+        driver: Any = engine.sync_engine.dialect.dbapi
+        event.listen(engine.sync_engine, "connect", self._connected)
+        event.listen(engine.sync_engine, "checkout", self._check)
+        return engine
+
+    def _dial(self, engine: AsyncEngine) -> Any:
+        pooled = self._pooled
+        settings = self._server.settings | ({} if pooled else {_IDLE: self._idle})
+
+        async def dial(*_: Any, **__: Any) -> Any:
             return await asyncpg.connect(
-                self._url,
-                timeout=self._timeout,
-                server_settings={
-                    "application_name": "interact-gateway",
-                    # A gateway that hangs with a stream locked must not stop the others.
-                    "idle_in_transaction_session_timeout": f"{self._timeout * 1000:.0f}",
-                },
+                self._server.url,
+                timeout=min(self._timeout, self._server.connect_timeout or self._timeout),
+                server_settings=settings,
+                statement_cache_size=0 if pooled else 100,
             )
 
-        return create_async_engine(
-            "postgresql+asyncpg://", async_creator=connect, hide_parameters=True, **options
+        # A prepared statement is one connection's; without a name it is sent with every use.
+        statements: dict[str, Any] = (
+            {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+            if pooled
+            else {}
         )
+        # As create_async_engine does it for its async_creator.
+        driver: Any = engine.sync_engine.dialect.dbapi
+        return driver.connect(async_creator_fn=dial, **statements)
 
+    def _connected(self, connection: object, record: Any) -> None:
+        record.info[_EPOCH] = self._epoch
 
-async def _transaction(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
-    async with engine.begin() as connection:
-        return await connection.run_sync(work)
+    def _check(self, connection: Any, record: Any, proxy: object) -> None:
+        """Have the pool dial again after a restart of the server, or where it was left.
 
-
-def _refuse_closed(connection: Any, record: object, proxy: object) -> None:
-    """Have the pool dial again after a restart of the server.
-
-    asyncpg knows of the closed socket; asking the server (``pool_pre_ping``) takes three round
-    trips a transaction.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
+        asyncpg knows of the closed socket; asking the server (``pool_pre_ping``) takes three round
+        trips a transaction.
+        """
+        if connection.driver_connection.is_closed() or record.info[_EPOCH] != self._epoch:
+            raise DisconnectionError
 
 
 def _upgrade_alone(connection: Connection) -> None:
@@ -144,10 +237,13 @@ def _advice(error: Exception) -> str:
         return "no answer in time; is the server up, and is another gateway migrating?"
     if isinstance(cause, OSError):
         return f"cannot be reached ({cause}); is the server up, and are host and port right?"
+    told = reason(error)
     if state.startswith("28"):
-        return f"{cause}; check user and password in store.url, and the server's pg_hba.conf"
+        return f"{told}; check user and password in store.url, and the server's pg_hba.conf"
     if state == "3D000":
-        return f"{cause}; create it: createdb <name>"
+        return f"{told}; create it: createdb <name>"
     if state == "42501":
-        return f"{cause}; make the user the owner of the database, or grant CREATE on its schema"
-    return f"{cause}"
+        return f"{told}; make the user the owner of the database, or grant CREATE on its schema"
+    if state == "25006":
+        return f"{told}; store.url must lead to the primary server, and it must take writes"
+    return told

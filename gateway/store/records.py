@@ -26,12 +26,32 @@ class Page:
 
     ``head`` is the last seq of the stream (0: none yet), ``first`` the lowest that is still kept
     (``head + 1``: none is). A reader who has everything up to ``after`` misses nothing if
-    ``after + 1 >= first``.
+    ``after + 1 >= first``. ``cut``: there are fewer than asked for, because they are large.
     """
 
     messages: list[Message]
     head: int
     first: int
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPage:
+    """A :class:`Page` whose messages are encoded already; ``last`` is the seq of the last one."""
+
+    messages: list[bytes]
+    last: int | None
+    head: int
+    first: int
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """Messages of the outbox, in order. ``more``: there are others after these."""
+
+    messages: list[Message]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
@@ -14,17 +15,26 @@ from gateway.store.database import Database
 from gateway.store.history import IN_OUTBOX
 from gateway.store.tables import messages, outbox, streams
 
-#: Rows that one transaction deletes at most.
-ROWS: Final = 1000
+#: Rows that one transaction deletes at most. A hundred of the largest messages are six
+#: megabytes, for which a post waits some hundredths of a second.
+ROWS: Final = 100
+#: Seconds between two of them, in which posts have the writer.
+REST: Final = 0.02
 
 
 async def prune(database: Database, before: datetime) -> int:
     """See :meth:`gateway.store.store.Store.prune`."""
     total = 0
-    for stream in await database.read(partial(_with_old_start, before=before)):
+    # It looks at every stream: not where memberships are read.
+    for stream in await database.scan(partial(_with_old_start, before=before), _as_it_is):
         while deleted := await database.write(partial(_delete_start, stream=stream, before=before)):
             total += deleted
+            await asyncio.sleep(REST)
     return total
+
+
+def _as_it_is(found: list[Stream]) -> list[Stream]:
+    return found
 
 
 def _with_old_start(connection: Connection, before: datetime) -> list[Stream]:

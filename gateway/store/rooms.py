@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, false, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy import text as sql
 
 from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
@@ -27,11 +40,18 @@ _REVISIONS: Final = select(rooms.c.id, rooms.c.revision).where(among(rooms.c.id,
 
 
 def create(
-    connection: Connection, title: str, users: Mapping[str, MemberRole], at: datetime
+    connection: Connection,
+    title: str,
+    users: Mapping[str, MemberRole],
+    at: datetime,
+    *,
+    lowest: int | None = None,
 ) -> Room:
     if MemberRole.HOST not in users.values():
         raise LastHost("a room needs at least one member with the role host")
     values = {"title": text(title, "title", TITLE_LENGTH), "created_at": at}
+    if lowest is not None:
+        _go_on_from(connection, lowest)
     number = connection.execute(insert(rooms).values(values).returning(rooms.c.id)).scalar_one()
     connection.execute(
         insert(streams),
@@ -45,6 +65,25 @@ def create(
         ],
     )
     return Room(number, title, at)
+
+
+def _go_on_from(connection: Connection, lowest: int) -> None:
+    """Numbers go up only; another gateway may have gone further meanwhile."""
+    before = {"last": lowest - 1}
+    if connection.dialect.name == "sqlite":
+        # Its row is there once a room was made, even one that was discarded.
+        connection.execute(
+            sql("UPDATE sqlite_sequence SET seq = :last WHERE name = 'rooms' AND seq < :last"),
+            before,
+        )
+    else:
+        connection.execute(
+            sql(
+                "SELECT setval('rooms_id_seq', :last)"
+                " WHERE (SELECT last_value FROM rooms_id_seq) < :last"
+            ).bindparams(bindparam("last", type_=BigInteger())),
+            before,
+        )
 
 
 def get(connection: Connection, number: int) -> Room | None:

@@ -1,4 +1,4 @@
-"""SQLite: one file, one thread that writes, a few that read.
+"""SQLite: one file, one thread that writes, a few that read, and others that read the history.
 
 SQLAlchemy's synchronous engine runs whole transactions in these threads: one hop between threads a
 transaction, where an asynchronous driver needs one a statement.
@@ -18,21 +18,27 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import StoreUnavailable
 from gateway.store import schema
+from gateway.store.failures import Consequence, consequence, reason, unavailable
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 READERS: Final = 2
+#: Threads for pages of the history, apart from the others.
+SCANNERS: Final = 2
+#: Bytes that the write-ahead log may keep once it is empty, after a burst or a long reader.
+_LOG_BYTES: Final = 64 * 1024 * 1024
 #: https://www.sqlite.org/pragma.html; FULL: a commit survives a power cut in WAL mode, too.
 _READER: Final = ("foreign_keys = ON", "query_only = ON")
-_WRITER: Final = ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL")
-#: A statement that is wrong is a bug; everything else the driver reports is the database's state.
-_BUGS: Final = (
-    *(IntegrityError, ProgrammingError, DataError),
-    *(sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError),
+_WRITER: Final = (
+    "foreign_keys = ON",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    f"journal_size_limit = {_LOG_BYTES}",
 )
 
 
@@ -40,8 +46,6 @@ class SqliteDatabase:
     """``timeout``: seconds that a call may take, waiting for another process's lock included."""
 
     def __init__(self, path: str, *, timeout: float, echo: bool) -> None:
-        if not path or path.startswith(":"):
-            raise StoreUnavailable("store.url must name a file: sqlite:///folder/interact.db")
         self._path = Path(path).absolute()
         self._timeout = timeout
         make = partial(_engine, self._path, timeout=timeout, echo=echo)
@@ -49,11 +53,21 @@ class SqliteDatabase:
         # cannot find itself behind another writer. https://www.sqlite.org/lang_transaction.html
         self._writing = make(begin="BEGIN IMMEDIATE", size=1, pragmas=_WRITER)
         self._reading = make(begin="BEGIN", size=READERS, pragmas=_READER)
+        self._scanning = make(begin="BEGIN", size=SCANNERS, pragmas=_READER)
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._scanners = ThreadPoolExecutor(SCANNERS, "sqlite-scanner")
+        self._opened: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self._run(self._readers, self._reading, query)
+
+    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
+        return await self._run(self._scanners, self._scanning, lambda c: make(query(c)))
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         return await self._run(self._writer, self._writing, change)
@@ -71,11 +85,29 @@ class SqliteDatabase:
                 " allowed to write in it; see store.url"
             ) from error
         except (DBAPIError, sqlite3.Error) as error:
-            reason = error.orig if isinstance(error, DBAPIError) else error
-            raise StoreUnavailable(f"{self._path}: {reason}; see store.url") from error
+            raise StoreUnavailable(f"{self._path}: {reason(error)}; see store.url") from error
+        self._opened = await threads.run_in_executor(self._readers, _identity, self._path)
+
+    async def verify(self) -> None:
+        """Whoever restores a backup under a running gateway takes the file away from it: what it
+        writes from then on would be in no folder any more."""
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._readers, _identity, self._path
+        )
+        if found != self._opened:
+            raise StoreUnavailable(
+                "the database is not available",
+                retry_after=1.0,
+                reason=f"{self._path} is not the file any more that was opened; restart the"
+                " gateway",
+            )
 
     async def close(self) -> None:
-        for threads, engine in ((self._readers, self._reading), (self._writer, self._writing)):
+        for threads, engine in (
+            (self._scanners, self._scanning),
+            (self._readers, self._reading),
+            (self._writer, self._writing),
+        ):
             threads.submit(engine.dispose)
             await asyncio.to_thread(threads.shutdown)
 
@@ -91,10 +123,10 @@ class SqliteDatabase:
         try:
             async with asyncio.timeout(self._timeout):
                 return await running
-        except _BUGS:
-            raise
         except (DBAPIError, sqlite3.Error, TimeoutError) as error:
-            raise StoreUnavailable("the database is not available", retry_after=1.0) from error
+            if consequence(error) is Consequence.BUG:
+                raise
+            raise unavailable(error) from error
 
 
 def _create(path: Path) -> None:
@@ -102,13 +134,37 @@ def _create(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file is, whatever it is called; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _transaction(engine: Engine, work: Callable[[Connection], T], *, late: float) -> T:
     """``late``: the moment of the monotonic clock after which it is rolled back."""
-    with engine.begin() as connection:
-        result = work(connection)
-        if time.monotonic() > late:
-            raise TimeoutError("the transaction is late")
-        return result
+    with engine.connect() as connection:
+        try:
+            with connection.begin():
+                result = work(connection)
+                if time.monotonic() > late:
+                    raise TimeoutError("the database was busy with other calls")
+                return result
+        except (DBAPIError, sqlite3.Error) as error:
+            _settle(connection, error)
+            raise
+
+
+def _settle(connection: Connection, error: DBAPIError | sqlite3.Error) -> None:
+    """Leave no connection in the pool that is worn, or still in a transaction: a COMMIT that fails
+    does not end it, and SQLAlchemy rolls back only what it has not tried to commit."""
+    if connection.invalidated:
+        return
+    driver = connection.connection.driver_connection
+    if consequence(error) is Consequence.LEAVE or (driver is not None and driver.in_transaction):
+        connection.invalidate()
 
 
 def _engine(

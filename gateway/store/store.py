@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Self
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from broker.topology import Stream
-from gateway.domain.message import Draft, Message
+from gateway.database_url import SqliteFile, parse
+from gateway.domain.message import Draft
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.domain.session import EndedSession, Endings, LoginSession
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import accounts, history, leases, outbox, retention, rooms, sessions
 from gateway.store.database import Database
-from gateway.store.records import Account, Appended, Page
+from gateway.store.records import Account, Appended, JsonPage, Page, Unpublished
 from gateway.store.sqlite import SqliteDatabase
+from gateway.store.watched import Watched
 
 #: Seconds that any call may take before it counts as failed; hanging up may take two more.
 TIMEOUT: Final = 5.0
@@ -34,8 +37,15 @@ class Store:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self.gateway = uuid4()
+        self._database = Watched(
+            database, probe=lambda connection, size: leases.probe(connection, self.gateway, size)
+        )
+
+    @property
+    def name(self) -> str:
+        """Which database this is: a file, or a server's; without credentials."""
+        return self._database.name
 
     @classmethod
     async def open(cls, url: str, *, echo: bool = False, call_timeout: float = TIMEOUT) -> Self:
@@ -56,16 +66,32 @@ class Store:
         await self._database.close()
 
     async def ping(self) -> None:
-        """Ask the database for an answer."""
-        await self._database.read(lambda connection: connection.execute(text("SELECT 1")))
+        """Whether the database can be read and written now; asked often, it is looked at once a
+        second."""
+        await self._database.look()
+
+    async def prove(self) -> None:
+        """Write as much as a message has, whatever was written before. :meth:`end_lease` takes it
+        away again."""
+        await self._database.prove()
 
     # Rooms and members
 
     async def create_room(
-        self, title: str, members: Mapping[str, MemberRole], at: datetime
+        self,
+        title: str,
+        members: Mapping[str, MemberRole],
+        at: datetime,
+        *,
+        lowest: int | None = None,
     ) -> Room:
-        """Raises LastHost without a host among the members, Invalid for what cannot be stored."""
-        return await self._database.write(partial(rooms.create, title=title, users=members, at=at))
+        """A room with the next number; with ``lowest``, one that is not below it.
+
+        Raises LastHost without a host among the members, Invalid for what cannot be stored.
+        """
+        return await self._database.write(
+            partial(rooms.create, title=title, users=members, at=at, lowest=lowest)
+        )
 
     async def room(self, room: int) -> Room | None:
         return await self._database.read(partial(rooms.get, number=room))
@@ -138,13 +164,27 @@ class Store:
         sender: str | None = None,
         types: Collection[str] | None = None,
     ) -> Page:
-        """Messages with ``seq > after``, at most ``limit`` (1 or more), of one ``sender`` and of
-        certain ``types`` if these are given. Raises UnknownRoom."""
-        return await self._database.read(
-            partial(
-                history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
-            )
+        """Messages with ``seq > after``, at most ``limit`` (1 or more) and about a megabyte of
+        them, of one ``sender`` and of certain ``types`` if these are given. Raises UnknownRoom."""
+        query = partial(
+            history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
         )
+        return await self._database.scan(query, history.page)
+
+    async def read_json(
+        self,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int,
+        sender: str | None = None,
+        types: Collection[str] | None = None,
+    ) -> JsonPage:
+        """As :meth:`read`, with the JSON of each message. It is made beside the event loop."""
+        query = partial(
+            history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
+        )
+        return await self._database.scan(query, history.json_page)
 
     async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
         """The last seq of each stream (up to 512, 0: none yet), by one question; a stream of a room
@@ -162,8 +202,9 @@ class Store:
         """The streams of which this gateway has something in the outbox."""
         return await self._database.read(partial(outbox.unpublished_streams, owner=self.gateway))
 
-    async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
-        """What this gateway has in the outbox with ``seq > after``, in order, up to ``limit``."""
+    async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
+        """What this gateway has in the outbox with ``seq > after``, in order, up to ``limit``
+        messages and about a megabyte."""
         return await self._database.read(
             partial(
                 outbox.unpublished_in, stream=stream, owner=self.gateway, after=after, limit=limit
@@ -189,9 +230,14 @@ class Store:
 
         What a gateway without a lease has in the outbox, others may have taken over.
         """
-        return await self._database.write(
+        lived = await self._database.write(
             partial(leases.renew, gateway=self.gateway, seconds=seconds)
         )
+        # Every gateway comes by here every other second: so it is noticed, and told, when what has
+        # failed works again. The lease is renewed, whatever becomes of that.
+        with suppress(StoreUnavailable):
+            await self._database.recover()
+        return lived
 
     async def end_lease(self) -> None:
         """Leave what is in the outbox to the others at once."""
@@ -279,8 +325,12 @@ class Store:
 
 
 def _database(url: str, *, timeout: float, echo: bool) -> Database:
-    if url.startswith("sqlite:///"):
-        return SqliteDatabase(url.removeprefix("sqlite:///"), timeout=timeout, echo=echo)
+    try:
+        where = parse(url)
+    except ValueError as error:
+        raise StoreUnavailable(f"store.url {error}") from None
+    if isinstance(where, SqliteFile):
+        return SqliteDatabase(where.path, timeout=timeout, echo=echo)
     try:
         # asyncpg is an extra: who stays with SQLite need not install it.
         from gateway.store.postgresql import PostgresDatabase  # noqa: PLC0415
@@ -288,4 +338,4 @@ def _database(url: str, *, timeout: float, echo: bool) -> Database:
         raise StoreUnavailable(
             f"PostgreSQL needs {error.name}: pip install 'interact-gateway[postgres]'"
         ) from error
-    return PostgresDatabase(url, timeout=timeout, echo=echo)
+    return PostgresDatabase(where, timeout=timeout, echo=echo)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -111,11 +112,13 @@ messages: Final = Table(
 )
 
 #: The gateways with a lease; ``expires`` is seconds since the epoch, by the database's clock.
+#: ``probe``: bytes that a gateway writes to find out whether it can.
 gateways: Final = Table(
     "gateways",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("expires", Double, nullable=False),
+    Column("probe", LargeBinary),
 )
 
 #: Stored, not yet confirmed by the broker; in the order in which it goes out. The foreign key keeps

@@ -20,7 +20,7 @@ _LINTERS = (
 #: Tier -> what it needs from the distribution.
 _TIERS: dict[str, list[str]] = {
     "unit": [],
-    "integration": ["npm", "postgresql"],
+    "integration": ["npm", "pgbouncer", "postgresql"],
     "acceptance": ["chromium", "npm", "postgresql"],
 }
 

@@ -32,6 +32,8 @@ PRESENT: dict[str, Callable[[], bool]] = {
     "rabbitmq-server": _has_file("rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"),
     "npm": _has("node", "npm"),
     "postgresql": _has_file("postgresql/*/bin/initdb"),
+    # Where it may not be on the PATH of who is not root.
+    "pgbouncer": lambda: Path("/usr/sbin/pgbouncer").exists() or _has("pgbouncer")(),
     "chromium": _has("chromium"),
     "nginx": _has("nginx"),
     "haproxy": _has("haproxy"),
@@ -66,6 +68,7 @@ if command -v systemctl >/dev/null; then
         case "$package" in
         rabbitmq-server) systemctl disable rabbitmq-server.service epmd.socket || true ;;
         postgresql) systemctl disable postgresql.service || true ;;
+        pgbouncer) systemctl disable pgbouncer.service || true ;;
         nginx | haproxy) systemctl disable "$package.service" || true ;;
         esac
     done

@@ -57,7 +57,7 @@ class Postgres:
         self._memo.parent.mkdir(parents=True, exist_ok=True)
         self._memo.write_text(str(folder))
         if os.geteuid() == 0:
-            user = _unprivileged()
+            user = unprivileged()
             os.chown(folder, user.pw_uid, user.pw_gid)
         self._run("initdb", "-D", str(folder), "-U", _USER, "-A", "trust", "-E", "UTF8", "-N")
         self.port = ports.free_block()
@@ -105,7 +105,7 @@ class Postgres:
         }
         self._daemon.spawn(
             [
-                *_drop_privileges(),
+                *drop_privileges(),
                 str(self._bin / "postgres"),
                 "-D",
                 folder,
@@ -128,7 +128,7 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str) -> None:
         result = subprocess.run(
-            [*_drop_privileges(), str(self._bin / program), *arguments],
+            [*drop_privileges(), str(self._bin / program), *arguments],
             env=self._environment,
             cwd="/",
             capture_output=True,
@@ -139,15 +139,15 @@ class Postgres:
             raise SetupError(f"{program} failed:\n{result.stderr}")
 
 
-def _unprivileged() -> pwd.struct_passwd:
+def unprivileged() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam("postgres")
     except KeyError:
         return pwd.getpwnam("nobody")
 
 
-def _drop_privileges() -> list[str]:
+def drop_privileges() -> list[str]:
     if os.geteuid() != 0:
         return []
-    user = _unprivileged()
+    user = unprivileged()
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]

@@ -91,6 +91,8 @@ def test_what_others_put_into_the_environment_does_not_stop_the_start(
 def test_a_byte_order_mark_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_AUTH__SECRET", SECRET)
     monkeypatch.setenv("GATEWAY_BROKER__PASSWORD", "p")
+    # Relative ones are taken from the file's folder.
+    monkeypatch.setenv("GATEWAY_STORE__URL", "sqlite:////var/lib/interact.db")
     file = tmp_path / "gateway.toml"
     file.write_bytes(b"\xef\xbb\xbf" + EXAMPLE.read_bytes().replace(b"\n", b"\r\n"))
     assert config.load(file) == config.load(EXAMPLE)

@@ -192,6 +192,28 @@ def test_the_private_queue_is_declared_and_deleted_any_number_of_times(
     uvloop.run(run())
 
 
+def test_a_private_queue_that_stands_is_seen_and_left_as_it_is(
+    cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
+) -> None:
+    """Whoever made it, also where it is not as ours are."""
+    name = TOPOLOGY.private_queue(room).name
+    at = f"/api/queues/%2F/{name}"
+
+    async def run() -> None:
+        async with publishing(nodes, credentials) as publisher:
+            assert not await publisher.has_private_queue(room)
+            await publisher.declare_private_queue(room)
+            assert await publisher.has_private_queue(room)
+            await publisher.delete_private_queue(room)
+            assert not await publisher.has_private_queue(room)
+            cluster.node(1).management("PUT", at, cluster.admin, {"durable": True})
+            assert await publisher.has_private_queue(room)
+            assert cluster.node(1).management("GET", at, cluster.admin)["arguments"] == {}
+            await publisher.delete_private_queue(room)
+
+    uvloop.run(run())
+
+
 def test_a_queue_with_other_arguments_is_told_apart_and_harms_no_publication(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:

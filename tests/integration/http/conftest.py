@@ -65,6 +65,11 @@ class BrokerTwin:
             raise QueueFailed("nobody is there")
         self.queues.add(room)
 
+    async def has_private_queue(self, room: int) -> bool:
+        if self.away:
+            raise QueueFailed("nobody is there")
+        return room in self.queues
+
     async def delete_private_queue(self, room: int) -> None:
         if self.away:
             raise QueueFailed("nobody is there")

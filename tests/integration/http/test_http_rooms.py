@@ -40,6 +40,24 @@ async def test_a_new_room_comes_with_its_destinations_and_its_queue(
 
 
 @pytest.mark.gen_test
+async def test_a_new_room_gets_no_queue_that_stands_already(
+    call: Call, broker: BrokerTwin, store: Store
+) -> None:
+    """The queues of a database that was lost, or of rooms that an older backup does not have: what
+    is in them was said to other hosts."""
+    left = {*range(1, 235), 300}
+    broker.queues = set(left)
+    numbers = []
+    for _ in range(3):
+        answer = await call("POST", "/api/rooms", user="anna", roles=HOST, json={"title": "x"})
+        assert answer.status == 201
+        numbers.append(answer.json["id"])
+    assert numbers == [256, 257, 258]
+    assert broker.queues == left | set(numbers)
+    assert await store.open_rooms() == numbers
+
+
+@pytest.mark.gen_test
 async def test_the_creator_hosts_a_room_that_names_no_host(call: Call, room: str) -> None:
     answer = await call("GET", f"{room}/members", user="anna")
     assert answer.json == {

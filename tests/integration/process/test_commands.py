@@ -63,12 +63,13 @@ def test_accounts_are_added_listed_replaced_and_removed(run: Run) -> None:
     assert run("user", "list").stdout == "anna\tadmin\thost\n안나\n"
     again = run("user", "add", "anna")
     assert again.returncode == 1
-    assert again.stderr == "gateway: anna has an account already; --replace changes it\n"
+    assert again.stderr.endswith("\ngateway: anna has an account already; --replace changes it\n")
     assert run("user", "add", "anna", "--replace").returncode == 0
     assert run("user", "list").stdout == "anna\n안나\n"
     assert run("user", "remove", "anna").returncode == 0
     gone = run("user", "remove", "anna")
-    assert (gone.returncode, gone.stderr) == (1, "gateway: there is no account anna\n")
+    assert gone.returncode == 1
+    assert gone.stderr.endswith("\ngateway: there is no account anna\n")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,29 @@ def test_a_store_that_cannot_be_opened_is_told_in_a_line(
             assert result.stderr.startswith("gateway: ")
 
 
+def test_every_command_means_the_database_beside_the_configuration(
+    run: Run, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it is run; a path from the working folder would be a second, empty database."""
+    configuration = tmp_path / "etc" / "gateway.toml"
+    configuration.parent.mkdir()
+    configuration.write_text(Path(environment["GATEWAY_CONFIG"]).read_text())
+    environment["GATEWAY_CONFIG"] = str(configuration)
+    environment["GATEWAY_STORE__URL"] = "sqlite:///interact.db"
+    for number, folder in enumerate(("one", "two")):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        result = run("user", "add", f"user{number}")
+        assert result.returncode == 0
+        assert result.stderr == f"database {tmp_path}/etc/interact.db\n"
+    assert run("user", "list").stdout == "user0\nuser1\n"
+    assert f"store.url = 'sqlite:///{tmp_path}/etc/interact.db'" in run("check-config").stdout
+    (tmp_path / "etc" / "interact.db").rename(tmp_path / "two" / "interact.db")
+    left = run("user", "list")
+    assert left.returncode == 2
+    assert f"store.url: {tmp_path}/two/interact.db exists, but a relative path" in left.stderr
+
+
 def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
     result = run("doctor")
     assert result.returncode == 1
@@ -138,7 +162,7 @@ def test_the_doctor_dials_as_the_gateway_does(run: Run, monkeypatch: pytest.Monk
 def test_a_topology_without_a_node_is_told_in_a_line(run: Run) -> None:
     result = run("topology", "show")
     assert result.returncode == 1
-    assert result.stderr.startswith("gateway: no node of the cluster can be used:\n  r1: ")
+    assert "\ngateway: no node of the cluster can be used:\n  r1: " in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["user"], ["user", "add"], ["token"]])

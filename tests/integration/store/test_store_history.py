@@ -115,10 +115,14 @@ async def test_the_outbox_holds_what_is_not_published_yet_in_order(store: Store)
     kept = await history(store, one)
     assert await store.unpublished_streams() == [one, two]
     assert await store.outbox_depth() == 10
-    assert await store.unpublished_in(one, after=0, limit=3) == kept[:3]
-    assert await store.unpublished_in(one, after=3, limit=3) == kept[3:]
+    assert (await store.unpublished_in(one, after=0, limit=3)).messages == kept[:3]
+    assert (await store.unpublished_in(one, after=3, limit=3)).messages == kept[3:]
     await store.mark_published([kept[0].id, kept[2].id])
-    assert await store.unpublished_in(one, after=0, limit=9) == [kept[1], kept[3], kept[4]]
+    assert (await store.unpublished_in(one, after=0, limit=9)).messages == [
+        kept[1],
+        kept[3],
+        kept[4],
+    ]
     assert await store.outbox_depth() == 8
     await store.mark_published([message.id for message in kept])
     assert await store.unpublished_streams() == [two]
@@ -132,7 +136,7 @@ async def test_marking_twice_or_what_is_unknown_changes_nothing(store: Store) ->
     for _ in range(2):
         await store.mark_published([kept[0].id, draft(stream).id])
     await store.mark_published([])
-    assert await store.unpublished_in(stream, after=0, limit=9) == kept[1:]
+    assert (await store.unpublished_in(stream, after=0, limit=9)).messages == kept[1:]
 
 
 @pytest.mark.gen_test
@@ -158,7 +162,7 @@ async def test_pruning_stops_at_what_is_still_in_the_outbox(store: Store) -> Non
     await store.mark_published([kept[n].id for n in (0, 1, 3)])
     assert await store.prune(NOON + DAY) == 2
     assert await store.read(stream, after=0, limit=9) == Page(kept[2:], head=4, first=3)
-    assert await store.unpublished_in(stream, after=0, limit=9) == [kept[2]]
+    assert (await store.unpublished_in(stream, after=0, limit=9)).messages == [kept[2]]
 
 
 @pytest.mark.gen_test

@@ -25,9 +25,9 @@ async def test_what_a_living_gateway_stores_is_its_own(store: Store, other_gatew
     await store.renew_lease(LONG)
     stream = await new_stream(store)
     kept = stored(await store.append([draft(stream), draft(stream)]))
-    assert await store.unpublished_in(stream, after=0, limit=9) == kept
+    assert (await store.unpublished_in(stream, after=0, limit=9)).messages == kept
     assert await other_gateway.unpublished_streams() == []
-    assert await other_gateway.unpublished_in(stream, after=0, limit=9) == []
+    assert (await other_gateway.unpublished_in(stream, after=0, limit=9)).messages == []
     assert await other_gateway.take_over(limit=9) == []
     assert not await other_gateway.is_published(kept[0].id)
 
@@ -46,7 +46,7 @@ async def test_a_dead_gateways_messages_are_taken_over_in_order_and_in_batches(
     assert await other_gateway.take_over(limit=9) == [two] * 5
     assert await other_gateway.take_over(limit=9) == []
     for stream in (one, two):
-        page = await other_gateway.unpublished_in(stream, after=0, limit=9)
+        page = (await other_gateway.unpublished_in(stream, after=0, limit=9)).messages
         assert page == await history(store, stream)
     assert await store.unpublished_streams() == []
 
@@ -110,7 +110,7 @@ async def test_gateways_that_take_over_at_once_share_the_messages_and_none_goes_
         message.id
         for taker in takers
         for stream in streams
-        for message in await taker.unpublished_in(stream, after=0, limit=400)
+        for message in (await taker.unpublished_in(stream, after=0, limit=400)).messages
     ]
     assert sorted(owned) == sorted(message.id for message in kept)
     for gateway in gateways:
@@ -129,7 +129,7 @@ async def test_what_another_gateway_is_about_to_take_is_skipped_and_not_waited_f
         await taker.renew_lease(LONG)
     held = asyncio.Event()
     let_go = asyncio.Event()
-    engine = slow._database._engine  # type: ignore[attr-defined]
+    engine = slow._database._database._engine  # type: ignore[attr-defined]
 
     async def lock_the_first() -> None:
         async with engine.begin() as connection:
@@ -140,7 +140,7 @@ async def test_what_another_gateway_is_about_to_take_is_skipped_and_not_waited_f
     locking = asyncio.create_task(lock_the_first())
     await held.wait()
     assert await quick.take_over(limit=9) == [stream]
-    assert [m.seq for m in await quick.unpublished_in(stream, after=0, limit=9)] == [2]
+    assert [m.seq for m in (await quick.unpublished_in(stream, after=0, limit=9)).messages] == [2]
     let_go.set()
     await locking
     assert await quick.take_over(limit=9) == [stream]

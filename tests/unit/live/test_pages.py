@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from broker.topology import Stream
 from gateway.errors import NotKept, StoreUnavailable
 from gateway.live.pages import PAGE, PORTION, Pages
+from gateway.store.records import Page
 from tests.unit.live.twins import DESTINATION, STREAM, HistoryTwin
 from tests.unit.messages.virtual_time import run, settle
 
@@ -173,5 +175,36 @@ def test_closing_ends_the_reads() -> None:
         pages.close()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+
+    run(scenario())
+
+
+def test_a_page_that_the_store_gives_in_pieces_is_whole() -> None:
+    async def scenario() -> None:
+        history = stored(PAGE + 5)
+        history.portion = 100
+        pages = Pages(history)
+        assert (await after(pages, 90))[:20] == list(range(91, 111))
+        assert await after(pages, 200) == list(range(201, PAGE + 1))
+        assert history.reads == [0, 100, 200]
+        assert await after(pages, PAGE) == list(range(PAGE + 1, PAGE + 6))
+
+    run(scenario())
+
+
+def test_what_is_deleted_between_two_pieces_leaves_no_hole_unsaid() -> None:
+    class Pruned(HistoryTwin):
+        async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
+            page = await super().read(stream, after=after, limit=limit)
+            self.first = 151
+            return page
+
+    async def scenario() -> None:
+        history = Pruned(portion=100)
+        history.store(PAGE)
+        pages = Pages(history)
+        assert await after(pages, 0) == list(range(1, 101))
+        with pytest.raises(NotKept):
+            await after(pages, 100)
 
     run(scenario())

@@ -54,9 +54,13 @@ def foreign(body: bytes, *headers: tuple[str, str]) -> Frame:
 
 @dataclass
 class HistoryTwin:
-    """``latency``: seconds of each read, whose answer is what was there at its beginning."""
+    """``latency``: seconds of each read, whose answer is what was there at its beginning.
+
+    ``portion``: how many it gives at a time, as the store does with large messages.
+    """
 
     latency: float = 0.01
+    portion: int = 1_000_000
     away: bool = False
     first: int = 1
     stored: list[Message] = field(default_factory=list)
@@ -76,7 +80,9 @@ class HistoryTwin:
         self.reads.append(after)
         away = self.away
         start = max(after, self.first - 1)
-        page = Page(self.stored[start : start + limit], head=self.head, first=self.first)
+        found = self.stored[start : start + limit]
+        cut = len(found) > self.portion
+        page = Page(found[: self.portion], head=self.head, first=self.first, cut=cut)
         await asyncio.sleep(self.latency)
         if away:
             raise StoreUnavailable("the database is away")

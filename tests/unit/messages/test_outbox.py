@@ -11,6 +11,7 @@ from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Message
 from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.parking import AGAIN, Parking
+from gateway.store.records import Unpublished
 from tests.unit.messages.twins import (
     STREAM,
     BrokerTwin,
@@ -306,7 +307,7 @@ def test_a_confirm_is_not_forgotten_while_the_store_is_away() -> None:
 
 def test_what_is_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again() -> None:
     class SlowStore(StoreTwin):
-        async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
+        async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
             found = await super().unpublished_in(stream, after=after, limit=limit)
             await asyncio.sleep(2.0)
             return found
@@ -533,7 +534,7 @@ def test_what_is_parked_keeps_the_store_from_being_asked_all_the_time() -> None:
     reads = 0
 
     class Counting(StoreTwin):
-        async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
+        async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
             nonlocal reads
             reads += 1
             return await super().unpublished_in(stream, after=after, limit=limit)
@@ -635,3 +636,20 @@ def test_once_everything_has_healed_all_is_published_and_was_first_sent_in_order
     assert store.outbox == {}
     for stream in {*streams}:
         assert first_times(broker.seqs(stream)) == list(range(1, streams.count(stream) + 1))
+
+
+def test_what_the_store_gives_in_pieces_is_published_to_the_last() -> None:
+    """As it does with large messages: a short page is not the end."""
+    store, broker = StoreTwin(portion=3), BrokerTwin()
+    store.put([message(seq) for seq in range(1, 21)])
+
+    async def main() -> None:
+        outbox = outbox_over(store, broker)
+        outbox.look_for(STREAM)
+        await asyncio.sleep(5.0)
+        assert outbox.depth == 0
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == list(range(1, 21))
+    assert store.outbox == {}

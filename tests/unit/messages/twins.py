@@ -19,7 +19,7 @@ from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import Room
 from gateway.errors import GatewayError, IdReused, StoreUnavailable
-from gateway.store.records import Appended
+from gateway.store.records import Appended, Unpublished
 
 _T = TypeVar("_T")
 
@@ -40,7 +40,8 @@ class StoreTwin:
     """``latency``: seconds that each call takes. ``away``: every call fails.
 
     ``loses_answers``: a call does its work and then fails, as when the connection breaks. ``me``
-    is the gateway that it is the store of; ``living`` are those with a lease.
+    is the gateway that it is the store of; ``living`` are those with a lease. ``portion``: how
+    many messages it gives at a time, whatever is asked for, as it does with large ones.
     """
 
     latency: float = 0.001
@@ -54,6 +55,7 @@ class StoreTwin:
     closed: set[int] = field(default_factory=set)
     batches: list[int] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
+    portion: int = 1_000_000
 
     def put(self, messages: Iterable[Message]) -> None:
         """What this gateway has stored and not published."""
@@ -110,14 +112,14 @@ class StoreTwin:
     async def unpublished_streams(self) -> list[Stream]:
         return await self._call(lambda: sorted({each.stream for each in self._own()}, key=str))
 
-    async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> list[Message]:
-        return await self._call(
-            lambda: [
-                each
-                for each in sorted(self._own(), key=_seq)
-                if each.stream == stream and _seq(each) > after
-            ][:limit]
-        )
+    async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
+        def find() -> Unpublished:
+            own = sorted(self._own(), key=_seq)
+            found = [each for each in own if each.stream == stream and _seq(each) > after]
+            most = min(limit, self.portion)
+            return Unpublished(found[:most], more=len(found) > most)
+
+        return await self._call(find)
 
     async def mark_published(self, ids: Sequence[UUID]) -> None:
         def mark() -> None:

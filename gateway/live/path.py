@@ -222,10 +222,10 @@ class Path:
                 await self.wait()
                 self._leaving = True
                 await self._prove()
-                while self._standing.unanswered and self._relay is not None:
-                    await self._next_answer()
                 relay = self._relay
-                if relay is not None:
+                while self._standing.unanswered and self._lives(relay):
+                    await self._next_answer()
+                if relay is not None and self._lives(relay):
                     self._farewell = self._loop.create_future()
                     receipt = ("receipt", self._receipt_of_farewell)
                     relay.send(serialise("DISCONNECT", [receipt]))
@@ -273,7 +273,6 @@ class Path:
             self._moving = None
         if self._relay is not None:
             self._relay.close()
-            self._relay = None
         if self._due is not None:
             self._due.cancel()
         self._end_session(False)
@@ -391,7 +390,7 @@ class Path:
 
     def _ask(self) -> None:
         self._stop_asking()
-        if self._relay is not None and self._proof is None:
+        if self._relay is not None and self._proof is None and not self._closed:
             doubt = self._standing.doubt
             name = f"{self._name}-{doubt.passed}"
             self._proof = proof = _Proof(name, doubt.passed, _SETTLE if doubt.messages else 0.0)
@@ -416,12 +415,16 @@ class Path:
         """Ask now, and wait until everything sent so far is known to be taken, or the session has
         ended."""
         relay = self._relay
-        while self._proof is not None and self._relay is relay:
+        while self._proof is not None and self._lives(relay):
             await self._next_answer()
         self._ask()
         asked = self._proof
-        while asked is not None and self._proof is asked and self._relay is relay:
+        while asked is not None and self._proof is asked and self._lives(relay):
             await self._next_answer()
+
+    def _lives(self, relay: Relay | None) -> bool:
+        """Whether it is the present session's."""
+        return relay is not None and self._relay is relay and not self._closed
 
     async def _next_answer(self) -> None:
         """Wait for an answer, or the session's end."""
@@ -476,7 +479,6 @@ class Path:
             relay.send(frame)
         self._ask_soon()
         if self._closed:
-            self._relay = None
             relay.close()
 
     async def _move(self, lost: GatewayError, to: Callable[[], Awaitable[None]]) -> None:

@@ -409,3 +409,22 @@ async def test_a_receipt_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch
         await until(lambda: stage.ended)
         assert isinstance(stage.ended, BrokerUnavailable)
         assert "'nacked'" in stage.ended.detail
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_whose_path_was_closed_is_told_with_its_node() -> None:
+    async with staged() as stage:
+        stage.path.close()
+        assert stage.path.node == "r1"
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_who_waits_for_an_answer_is_let_go_when_the_path_closes() -> None:
+    async with staged() as stage:
+        stage.first.session.hang()
+        _send(stage)
+        leaving = asyncio.create_task(stage.path.leave())
+        await until(lambda: "SEND" in commands(stage.first))
+        stage.path.close()
+        with pytest.raises(BrokerUnavailable):
+            await asyncio.wait_for(leaving, 1)

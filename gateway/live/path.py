@@ -330,8 +330,8 @@ class Path:
             case Verdict.REFUSED:
                 self._ended(self._refusal(end.error))
             case Verdict.UNKNOWN:
-                obstacle = self._standing.obstacle
-                self._ended(BrokerUnavailable(f"{end.error.detail}, and {obstacle}"))
+                loss = self._standing.loss
+                self._ended(BrokerUnavailable(f"{end.error.detail}, and {loss}"))
             case Verdict.MOVE if self._leaving:
                 self._ended(BrokerUnavailable(f"{end.error.detail} while the client left"))
             case Verdict.MOVE:
@@ -489,6 +489,8 @@ class Path:
                 await to()
         except TimeoutError:
             self._ended(lost)
+        except GatewayError as error:
+            self._ended(error)
         except Exception:
             logger.exception("the move failed")
             self._ended(Internal("the gateway failed; its log says why"))
@@ -507,19 +509,28 @@ class Path:
             await self._set_up_again(0.0)
 
     async def _part(self) -> None:
-        """End the session at its node: what it has delivered until then is passed on, and only then
-        are its unacknowledged messages another consumer's, in their order."""
-        if self._relay is None:
+        """End the session at its node: what it was sent is known to be taken, what it has delivered
+        until then is passed on, and only then are its unacknowledged messages another consumer's,
+        in their order. Raises :class:`BrokerUnavailable` if messages stay in doubt."""
+        relay = self._relay
+        if relay is None:
             return
-        relay, self._parted = self._relay, self._loop.create_future()
-        self._stop_asking()
-        relay.send(serialise("DISCONNECT"))
         try:
             async with asyncio.timeout(_PARTING):
-                await self._parted
+                if self._standing.doubt.messages:
+                    await self._prove()
+                self._stop_asking()
+                if self._lives(relay):
+                    self._parted = self._loop.create_future()
+                    relay.send(serialise("DISCONNECT"))
+                    await self._parted
         except TimeoutError:
             relay.close()
             self._end_session(False)
+            if self._standing.doubt.messages:
+                raise BrokerUnavailable(
+                    "the node that was left does not say that it has taken all messages"
+                ) from None
         finally:
             self._parted = None
 

@@ -116,20 +116,25 @@ class Standing:
 
     @property
     def obstacle(self) -> str | None:
-        """Why it cannot move, or None: it can."""
+        """Why it cannot move, even if everything that was sent is taken, or None: it can."""
         if self._transactions:
             return "a transaction is open"
         if self._receipts.keys() - self._subscribing:
             return "a receipt is not answered"
-        if self.doubt.messages:
-            return "nothing tells whether all messages were taken"
         for destination, _ in self._subscriptions.values():
             if not isinstance(destination, RoomQueue):
                 return "a subscription lived on the node"
         return "a temp queue lived on the node" if self._replies else None
 
+    @property
+    def loss(self) -> str | None:
+        """Why it cannot go on elsewhere when its session has ended now, or None: it can."""
+        if self.doubt.messages:
+            return "nothing tells whether all messages were taken"
+        return self.obstacle
+
     def verdict(self, ending: Ending) -> Verdict:
-        return VERDICTS[ending, self.doubt.any, self.obstacle is not None]
+        return VERDICTS[ending, self.doubt.any, self.loss is not None]
 
     @property
     def unanswered(self) -> bool:

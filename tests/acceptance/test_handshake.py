@@ -247,3 +247,18 @@ def test_no_token_in_the_address_is_looked_at(gateway: GatewayProcess) -> None:
     with StompClient(f"{gateway.ws_url}?access_token={ISSUER}{AUDIENCE}") as client:
         client.send("CONNECT", {"accept-version": "1.2"})
         assert client.error()[1] == 4001
+
+
+@pytest.mark.parametrize("host", ["/", "127.0.0.1", "127.0.0.1:{port}"])
+def test_connect_names_the_virtual_host_or_the_server(host: str, gateway: GatewayProcess) -> None:
+    with StompClient(gateway.ws_url) as client:
+        answer = client.connect(gateway.token("paul"), host=host.format(port=gateway.port))
+    assert answer.command == "CONNECTED"
+
+
+@pytest.mark.parametrize("host", ["other", "/other", "school.example"])
+def test_connect_to_another_virtual_host_is_refused(host: str, gateway: GatewayProcess) -> None:
+    with StompClient(gateway.ws_url) as client:
+        error = client.connect(gateway.token("paul"), host=host)
+        assert (error.headers["message"], client.closed()) == ("access_refused", 4003)
+    assert repr(host) in error.body.decode()

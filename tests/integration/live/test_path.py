@@ -419,6 +419,36 @@ async def test_whose_path_was_closed_is_told_with_its_node() -> None:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_is_moved_has_its_messages_taken_before() -> None:
+    async with staged() as stage:
+        _send(stage)
+        assert stage.path.free
+        assert await stage.path.relocate("test")
+        sent = [frame.command for frame in stage.first.received]
+        assert sent == ["CONNECT", "SEND", "BEGIN", "ABORT", "DISCONNECT"]
+        assert (stage.path.node, stage.ended) == ("r2", None)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_messages_at_a_node_that_hangs_when_it_is_left_are_told() -> None:
+    async with staged() as stage:
+        stage.first.session.hang()
+        _send(stage)
+        await stage.path.relocate("test")
+        assert isinstance(stage.ended, BrokerUnavailable)
+        await until(lambda: connections(stage.dialler)["r2"] == 0)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_message_that_is_refused_when_its_node_is_left_is_told() -> None:
+    async with staged() as stage:
+        stage.first.cruel = lambda frame: frame.command == "ABORT"
+        _send(stage)
+        await stage.path.relocate("test")
+        assert isinstance(stage.ended, BrokerRefused)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_who_waits_for_an_answer_is_let_go_when_the_path_closes() -> None:
     async with staged() as stage:
         stage.first.session.hang()

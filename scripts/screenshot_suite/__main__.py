@@ -15,6 +15,7 @@ from screenshot_suite import audience, shots, states
 from screenshot_suite.lesson import SCRIPTS, Lesson
 from screenshot_suite.shots import Camera, Shot, View
 from screenshot_suite.stage import Stage, running
+from screenshot_suite.stand_in import site
 
 _RUN = Path(__file__).parents[2] / ".run" / "screenshots"
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -36,8 +37,9 @@ def main() -> int:
                 executable_path=shutil.which("chromium"), args=_FLAGS
             )
             stack.callback(browser.close)
+            url = stack.enter_context(site())
             for language in options.language:
-                _take_states(browser, language, options)
+                _take_states(browser, url, language, options)
             if not options.states:
                 stage = stack.enter_context(running(_RUN, _say))
                 for language in options.language:
@@ -78,13 +80,13 @@ def _take_all(browser: Browser, stage: Stage, language: str, options: argparse.N
                 _take(Camera(browser, lesson, view, options.out), lesson, wanted)
 
 
-def _take_states(browser: Browser, language: str, options: argparse.Namespace) -> None:
+def _take_states(browser: Browser, url: str, language: str, options: argparse.Namespace) -> None:
     """What a lesson rarely shows, in plain and in doubled text size."""
     for view in (View(language, s, z) for s in options.scheme for z in options.size):
         _say(f"{view.suffix}, unhappy")
         for name, play in states.STATES.items():
             with shots.context_of(browser, view) as context:
-                page = states.open_page(context, play)
+                page = states.open_page(context, url, play)
                 shots.picture(page, options.out / f"state-{name}-{view.suffix}.png")
                 page.evaluate("document.documentElement.style.fontSize = '200%'")
                 shots.picture(page, options.out / f"state-{name}-large-{view.suffix}.png")

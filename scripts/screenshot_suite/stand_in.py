@@ -1,10 +1,11 @@
 """A gateway that is played to one browser: for states of the pages that a real one is rarely in."""
 
 import json
-import mimetypes
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
@@ -13,7 +14,6 @@ from playwright.sync_api import BrowserContext, Route, WebSocketRoute
 
 from devenv.vendor import PROJECT
 
-ORIGIN = "http://gateway.test"
 ROOM = 7
 _STATIC = PROJECT / "static"
 _SENT_AT = "2026-03-02T09:00:00.000000Z"
@@ -22,9 +22,36 @@ _PAGES = {"/": "index.html", "/admin": "admin/index.html"}
 Json = dict[str, Any]
 
 
+class _Files(SimpleHTTPRequestHandler):
+    """The pages and their modules, which need no playing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def translate_path(self, path: str) -> str:
+        path = urlsplit(path).path
+        return str(_STATIC / _PAGES.get(path, path.removeprefix("/static/")))
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def site() -> Iterator[str]:
+    """The address of a server of the files alone, on loopback."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @dataclass
 class StandIn:
-    """What the gateway has and answers; change it while pages are open.
+    """What the gateway at `url` has and answers; change it while pages are open.
 
     `post`: what happens to what is posted: `stored`, `waits` (later), `refused`, `unreachable`.
     `login`: the status of a login's answer, after `crowd` answers that others log in just now.
@@ -32,6 +59,7 @@ class StandIn:
     `dashboard`: what `/api/admin` says.
     """
 
+    url: str
     user: str | None = "paul"
     roles: Sequence[str] = ()
     role: str | None = "participant"
@@ -52,9 +80,9 @@ class StandIn:
     _subscriptions: dict[str, str] = field(default_factory=dict)
 
     def serve(self, context: BrowserContext) -> None:
-        """Play to the pages of a context. They are at :data:`ORIGIN`."""
-        context.route(f"{ORIGIN}/**", self._answer)
-        context.route_web_socket(f"{ORIGIN.replace('http', 'ws')}/ws", self._connect)
+        """Play to the pages of a context."""
+        context.route(f"{self.url}/api/**", self._answer)
+        context.route_web_socket(f"{self.url.replace('http', 'ws')}/ws", self._connect)
 
     def say(self, sender: str, body: object, **fields: Any) -> Json:
         """A message of the history, and to whoever listens."""
@@ -129,11 +157,7 @@ class StandIn:
         address = urlsplit(route.request.url)
         path = address.path
         self.asked.append(f"{route.request.method} {path}")
-        if path in _PAGES:
-            _file(route, _STATIC / _PAGES[path])
-        elif path.startswith("/static/"):
-            _file(route, _STATIC / path.removeprefix("/static/"))
-        elif self.post == "unreachable":
+        if self.post == "unreachable":
             route.abort()
         elif path == "/api/session":
             self._session(route)
@@ -256,14 +280,6 @@ def _header(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def _body(route: Route) -> Json:
     return dict(json.loads(route.request.post_data or "{}"))
-
-
-def _file(route: Route, path: Path) -> None:
-    kind = mimetypes.guess_type(path.name)[0] or "text/plain"
-    if not path.is_file():
-        route.fulfill(status=404)
-        return
-    route.fulfill(status=200, content_type=f"{kind}; charset=utf-8", body=path.read_bytes())
 
 
 def _json(route: Route, status: int, answer: Json) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from screenshot_suite.stand_in import ORIGIN, ROOM, StandIn
+from screenshot_suite.stand_in import ROOM, StandIn
 
 #: Thirty letters without a blank, and a name and a title as long as the gateway takes them.
 LONG_WORD = "Donaudampfschifffahrtsgesells"
@@ -25,9 +25,9 @@ def member(user: str, role: str = "participant") -> dict[str, str]:
     return {"user": user, "role": role, "since": _SINCE}
 
 
-def open_page(context: BrowserContext, play: Play) -> Page:
-    """A page of the context, in the state."""
-    stand_in = StandIn()
+def open_page(context: BrowserContext, url: str, play: Play) -> Page:
+    """A page of the context, in the state; `url`: of the site."""
+    stand_in = StandIn(url)
     stand_in.present = [member("hana", "host"), member("paul"), member("mina")]
     stand_in.serve(context)
     page = context.new_page()
@@ -37,7 +37,7 @@ def open_page(context: BrowserContext, play: Play) -> Page:
 
 def enter(stand_in: StandIn, page: Page, suffix: str = "") -> None:
     """The room's page, as the stand-in's user, with what was said so far."""
-    page.goto(f"{ORIGIN}/#/rooms/{ROOM}{suffix}")
+    page.goto(f"{stand_in.url}/#/rooms/{ROOM}{suffix}")
     line = "closed" if stand_in.is_closed else "live"
     expect(page.locator(f"[data-line={line}]")).to_be_attached(timeout=20_000)
     expect(page.locator("[role=log][aria-busy=false]").first).to_be_attached(timeout=20_000)
@@ -112,7 +112,7 @@ def sent_away(stand_in: StandIn, page: Page) -> None:
 
 def no_member(stand_in: StandIn, page: Page) -> None:
     stand_in.user, stand_in.role = LONG_NAME, None
-    page.goto(f"{ORIGIN}/#/rooms/{ROOM}")
+    page.goto(f"{stand_in.url}/#/rooms/{ROOM}")
     expect(page.locator("main.start [role=alert]")).to_be_visible()
 
 
@@ -233,7 +233,7 @@ def rooms(stand_in: StandIn, page: Page) -> None:
         {"id": number, "title": title, "role": "host", "closed_at": None if number else _SINCE}
         for number, title in enumerate(titles)
     ]
-    page.goto(f"{ORIGIN}/")
+    page.goto(f"{stand_in.url}/")
     expect(page.locator(".rooms a")).to_have_count(len(titles))
 
 
@@ -245,7 +245,7 @@ def new_room(stand_in: StandIn, page: Page) -> None:
 
 def login(stand_in: StandIn, page: Page) -> None:
     stand_in.user = None
-    page.goto(f"{ORIGIN}/")
+    page.goto(f"{stand_in.url}/")
     expect(page.locator("form.card")).to_be_visible()
 
 
@@ -269,7 +269,7 @@ def login_wait(stand_in: StandIn, page: Page) -> None:
 def dashboard(stand_in: StandIn, page: Page) -> None:
     stand_in.user, stand_in.roles = "root", ("admin",)
     stand_in.dashboard = _dashboard()
-    page.goto(f"{ORIGIN}/admin")
+    page.goto(f"{stand_in.url}/admin")
     expect(page.locator(".chart canvas")).to_have_count(5)
     expect(page.locator("[aria-labelledby=events-title] tbody tr").first).to_be_attached()
 

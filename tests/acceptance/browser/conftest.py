@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from screenshot_suite import stand_in
 from tests.acceptance.browser.accounts import PASSWORD
 from tests.acceptance.browser.dashboard import SOON
 from tests.acceptance.browser.visitor import Visitor
@@ -46,6 +47,13 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """The pages without a gateway, for a stand-in to play it."""
+    with stand_in.site() as url:
+        yield url
 
 
 @pytest.fixture

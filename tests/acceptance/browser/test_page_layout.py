@@ -103,8 +103,10 @@ def _can_write(page: Page) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_nothing_is_out_of_reach_on_a_narrow_phone(context: BrowserContext, state: str) -> None:
-    page = open_page(context, STATES[state])
+def test_nothing_is_out_of_reach_on_a_narrow_phone(
+    context: BrowserContext, site: str, state: str
+) -> None:
+    page = open_page(context, site, STATES[state])
     for enlarge in (lambda page: None, _enlarge):
         enlarge(page)
         _sound(page)
@@ -117,8 +119,10 @@ def test_nothing_is_out_of_reach_on_a_narrow_phone(context: BrowserContext, stat
 
 
 @pytest.mark.parametrize("state", ["unsent", "refused", "offline"])
-def test_what_is_not_confirmed_is_as_wide_as_what_is(context: BrowserContext, state: str) -> None:
-    page = open_page(context, STATES[state])
+def test_what_is_not_confirmed_is_as_wide_as_what_is(
+    context: BrowserContext, site: str, state: str
+) -> None:
+    page = open_page(context, site, STATES[state])
     column = _box(page, ".scroller")["width"]
     letters = page.locator(".unsent:has(.text)").all()
     assert letters
@@ -133,9 +137,9 @@ def test_what_is_not_confirmed_is_as_wide_as_what_is(context: BrowserContext, st
 
 
 def test_what_cannot_be_scrolled_back_by_a_finger_is_not_scrolled_by_a_script(
-    context: BrowserContext,
+    context: BrowserContext, site: str
 ) -> None:
-    page = open_page(context, STATES["long-words"])
+    page = open_page(context, site, STATES["long-words"])
     assert (
         page.evaluate("""() => {
         const moved = [...document.querySelectorAll("html, body, body *")].filter((node) => {

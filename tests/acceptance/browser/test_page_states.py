@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from screenshot_suite import states
-from screenshot_suite.stand_in import ORIGIN, ROOM, StandIn
+from screenshot_suite.stand_in import ROOM, StandIn
 
 #: Milliseconds for what a page asks for every few seconds.
 SOON = 15_000
@@ -23,8 +23,8 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def stand_in(context: BrowserContext) -> StandIn:
-    stand_in = StandIn()
+def stand_in(context: BrowserContext, site: str) -> StandIn:
+    stand_in = StandIn(site)
     stand_in.present = [states.member("hana", "host"), states.member("paul")]
     stand_in.serve(context)
     return stand_in
@@ -149,7 +149,7 @@ def test_who_is_added_after_opening_the_room_gets_in_by_waiting(
 ) -> None:
     page = context.new_page()
     stand_in.role = None
-    page.goto(f"{ORIGIN}/#/rooms/{ROOM}")
+    page.goto(f"{stand_in.url}/#/rooms/{ROOM}")
     expect(page.get_by_text("Ask its host to add you by your name “paul”.")).to_be_visible()
     stand_in.role = "participant"
     expect(page.locator(".composer")).to_be_visible(timeout=SOON)
@@ -196,17 +196,17 @@ def test_logging_out_in_one_tab_shows_in_the_others(
     context: BrowserContext, page: Page, stand_in: StandIn
 ) -> None:
     other = context.new_page()
-    other.goto(f"{ORIGIN}/")
+    other.goto(f"{stand_in.url}/")
     other.get_by_role("button", name="Log out").click()
     for tab in (other, page):
-        expect(tab.get_by_role("button", name="Log in")).to_be_visible()
+        expect(tab.get_by_role("button", name="Log in")).to_be_visible(timeout=SOON)
     expect(page.get_by_role("heading", name="Leaves")).to_have_count(0)
     # And back again, in both.
     stand_in.login = 200
     other.get_by_label("Name").fill("paul")
     other.get_by_label("Password").fill("secret")
     other.get_by_role("button", name="Log in").click()
-    expect(page.locator(".composer")).to_be_visible()
+    expect(page.locator(".composer")).to_be_visible(timeout=SOON)
 
 
 def test_a_login_that_has_to_wait_says_how_long(context: BrowserContext, stand_in: StandIn) -> None:

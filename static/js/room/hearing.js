@@ -84,8 +84,10 @@ export class Hearing extends EventTarget {
       else await this.#follow(asDesk);
       if (!this.isHost) await this.readOwn();
       await this.#readStanding();
-    } catch (problem) {
+    } catch (/** @type {any} */ problem) {
       if (this.signal.aborted) return;
+      // An error of our own is no refusal.
+      if (typeof problem.code !== "string") throw problem;
       this.refuse(problem);
     }
     this.isLoaded = true;

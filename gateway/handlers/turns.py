@@ -29,6 +29,11 @@ class Turns:
         #: Users in the order of their next turns; nobody in here has an empty queue.
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
+    @property
+    def in_hand(self) -> int:
+        """Reads that go on or wait for their turn."""
+        return self._in_all
+
     @asynccontextmanager
     async def turn(self, user: str, *, of_user: int, in_all: int) -> AsyncIterator[None]:
         """Wait for a turn, and have it.

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from broker.publisher import Refused
 from broker.tasks import Tasks
@@ -163,3 +164,29 @@ async def test_what_is_internal_is_not_public(call: Call, path: str) -> None:
 @pytest.mark.gen_test
 async def test_what_is_public_is_not_internal(call_internal: Call, path: str) -> None:
     assert (await call_internal("GET", path)).problem == (404, "unknown_path")
+
+
+@pytest.mark.gen_test
+async def test_a_store_that_takes_nothing_is_not_ready_and_only_insiders_learn_why(
+    call: Call,
+    call_internal: Call,
+    room: str,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def be_full(connection: Connection) -> None:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+
+    await store._database.write(be_full)
+    for _ in range(3):
+        answer = await call("POST", f"{room}/messages", user="bob", json={"body": "x" * 60_000})
+        assert answer.problem == (503, "store_unavailable")
+        assert b"SQLITE" not in answer.body
+    outside = await call("GET", "/readyz")
+    assert (outside.status, outside.body) == (503, b"unavailable")
+    inside = await call_internal("GET", "/readyz")
+    assert inside.status == 503
+    assert inside.json["problems"]["store"] == "database or disk is full (SQLITE_FULL)"
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert sum("database or disk is full" in line for line in warnings) == 1

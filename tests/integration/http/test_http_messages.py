@@ -12,8 +12,10 @@ import pytest
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
+from gateway.handlers.turns import Turns
+from gateway.main import Gateway
 from gateway.store import Store
-from tests.integration.http.conftest import BrokerTwin, Call
+from tests.integration.http.conftest import Answer, BrokerTwin, Call
 
 ID = "0d6f7b9e-58a1-4a5c-9d59-6a7a5e1f0c11"
 
@@ -455,3 +457,39 @@ async def test_a_sync_of_certain_types_finds_them_however_much_was_said(
         sync = await call("GET", f"{room}/messages?types={refused}", user="bob")
         assert sync.problem == (400, "invalid_request")
         assert told in sync.json["detail"]
+
+
+@pytest.mark.gen_test
+async def test_who_reads_too_much_at_once_is_told_and_holds_up_nobody(
+    call: Call, room: str, gateway: Gateway, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = gateway.reloadable.services
+    services.limits = services.limits.model_copy(update={"reads": 3, "reads_per_user": 2})
+    read, go_on = store.read_json, asyncio.Event()
+
+    async def wait_and_read(*arguments: Any, **more: Any) -> Any:
+        await go_on.wait()
+        return await read(*arguments, **more)
+
+    monkeypatch.setattr(store, "read_json", wait_and_read)
+    path = f"{room}/messages"
+    reads = [asyncio.create_task(_get(call, path, "bob")) for _ in range(2)]
+    await _until_in_hand(services.reads, 2)
+    refused = await call("GET", path, user="bob")
+    assert refused.problem == (429, "too_many_reads")
+    assert int(refused.headers["Retry-After"]) >= 1
+    reads.append(asyncio.create_task(_get(call, path, "anna")))
+    await _until_in_hand(services.reads, 3)
+    assert (await call("GET", path, user="root", roles=("admin",))).problem == (503, "reads_busy")
+    go_on.set()
+    assert {answer.status for answer in await asyncio.gather(*reads)} == {200}
+
+
+async def _until_in_hand(reads: Turns, number: int) -> None:
+    async with asyncio.timeout(5):
+        while reads.in_hand < number:  # noqa: ASYNC110 - the handlers have no event for it
+            await asyncio.sleep(0.01)
+
+
+async def _get(call: Call, path: str, user: str) -> Answer:
+    return await call("GET", path, user=user)

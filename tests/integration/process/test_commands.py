@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import jwt
 import pytest
 
 from broker.amqp import Link, LinkFailed
+from gateway.store import Store
 from tests.integration.process.conftest import JWT_SECRET, SECRET, Run
 
 
@@ -157,6 +159,27 @@ def test_the_doctor_dials_as_the_gateway_does(run: Run, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Link, "open", refuse)
     assert "WRONG  r1: AMQP as gateway: r1: not for aiormq" in run("doctor").stdout
+
+
+def test_the_doctor_says_why_a_database_takes_nothing(
+    run: Run, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be opened and read."""
+    assert "ok     database" in run("doctor").stdout
+    path = environment["GATEWAY_STORE__URL"].removeprefix("sqlite:///")
+    prove = Store.prove
+
+    async def locked(store: Store) -> None:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            await prove(store)
+        finally:
+            other.close()
+
+    monkeypatch.setattr(Store, "prove", locked)
+    told = run("doctor").stdout
+    assert f"WRONG  database {path}: it does not take what is written: database is locked" in told
 
 
 def test_a_topology_without_a_node_is_told_in_a_line(run: Run) -> None:

@@ -76,8 +76,10 @@ class GroupCommit:
             for answer in batch:
                 del self._waiting[answer]
             self._committing = batch
-            await self._commit(batch)
-            self._committing = {}
+            try:
+                await self._commit(batch)
+            finally:
+                self._committing = {}
 
     async def _commit(self, batch: dict[asyncio.Future[Appended], Draft]) -> None:
         try:
@@ -89,11 +91,12 @@ class GroupCommit:
                     if isinstance(result, Appended) and not result.repeated
                 ]
             )
-        except Exception as error:  # each client gets the error as its own
-            for stream in {draft.stream for draft in batch.values()}:
-                self._in_doubt(stream)
-            for answer in batch:
-                _fail(answer, _for_client(error))
+        except asyncio.CancelledError:
+            # Whoever meant it, and by whatever: nobody may wait for an answer that never comes.
+            self._give_up(batch, StoreUnavailable("the commit was broken off"))
+            raise
+        except Exception as error:
+            self._give_up(batch, error)
             return
         for answer, result in zip(batch, results, strict=True):
             if isinstance(result, Appended):
@@ -101,6 +104,13 @@ class GroupCommit:
                     answer.set_result(result)
             else:
                 _fail(answer, result)
+
+    def _give_up(self, batch: dict[asyncio.Future[Appended], Draft], error: Exception) -> None:
+        """Each client gets the error as its own."""
+        for answer in batch:
+            _fail(answer, _for_client(error))
+        for stream in {draft.stream for draft in batch.values()}:
+            self._in_doubt(stream)
 
 
 def _fail(answer: asyncio.Future[Appended], error: Exception) -> None:

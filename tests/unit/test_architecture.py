@@ -1,5 +1,6 @@
 """ARCHITECTURE.md shows what the code does."""
 
+import ast
 from pathlib import Path
 
 from devenv.diagram import mermaid
@@ -10,3 +11,28 @@ def test_the_state_diagram_is_drawn_from_the_table() -> None:
     assert f"```mermaid\n{mermaid()}\n```" in text, (
         "print the new diagram with: PYTHONPATH=scripts .venv/bin/python -m devenv.diagram"
     )
+
+
+#: Where tasks are made that :class:`broker.tasks.Tasks` does not own, and who hears of their end.
+OWNERS = {
+    "broker/feed.py": "the feed awaits it in the next line",
+    "broker/mender.py": "the same function looks at its result",
+    "broker/tasks.py": "here they are owned",
+    "gateway/auth/memberships.py": "all who asked for the roster",
+    "gateway/live/connection.py": "the connection",
+    "gateway/live/pages.py": "all who asked for the page",
+    "gateway/live/path.py": "the path, and its connection",
+    "gateway/live/registry.py": "the connection ends itself; the event loop tells of the rest",
+    "gateway/live/relay.py": "the relay, and its connection",
+    "gateway/live/wire.py": "the wire",
+}
+
+
+def test_no_task_is_made_that_could_end_unseen() -> None:
+    root = Path(__file__).parents[2]
+    made = set()
+    for path in (*root.glob("broker/**/*.py"), *root.glob("gateway/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in {"create_task", "ensure_future"}:
+                made.add(str(path.relative_to(root)))
+    assert made == OWNERS.keys(), "give the task to broker.tasks.Tasks, or say here who owns it"

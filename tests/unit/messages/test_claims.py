@@ -2,6 +2,7 @@
 
 import asyncio
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -179,3 +180,37 @@ def test_taking_over_while_much_is_on_the_wire_publishes_everything(window: int)
     run(main())
     assert mine.outbox == {}
     assert sorted(first_times(broker.seqs())) == list(range(1, 41))
+
+
+@pytest.mark.parametrize("fault", [KeyError, asyncio.CancelledError])
+@pytest.mark.parametrize("call", ["renew_lease", "take_over", "unpublished_streams"])
+def test_a_lease_is_renewed_in_time_after_an_error_that_nobody_foresaw(
+    call: str, fault: type[BaseException], failures: list[str]
+) -> None:
+    store, broker = StoreTwin(), BrokerTwin()
+    renewed: list[float] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        working = {name: getattr(store, name) for name in ("renew_lease", call)}
+
+        async def renew(seconds: float) -> bool:
+            renewed.append(loop.time())
+            return bool(await working["renew_lease"](seconds))
+
+        async def fail_once(*args: Any, **kwargs: Any) -> Any:
+            setattr(store, call, renew if call == "renew_lease" else working[call])
+            raise fault
+
+        store.renew_lease = renew  # type: ignore[method-assign]
+        setattr(store, call, fail_once)
+        await asyncio.sleep(60)
+        pauses = [b - a for a, b in zip([0.0, *renewed], renewed, strict=False)]
+        assert max(pauses) < LEASE / 2
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert failures == ["claims has failed and begins anew"]
+    failures.clear()

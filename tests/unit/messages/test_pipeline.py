@@ -24,7 +24,7 @@ from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
 from gateway.store.records import Appended
 from tests.unit.messages.test_nesting import nested
-from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft
+from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft, message
 from tests.unit.messages.virtual_time import run, settle
 
 
@@ -484,3 +484,84 @@ def test_a_post_that_the_broker_refuses_is_stored_and_told_to_be_unpublished_at_
 
     gateway.run(main())
     assert [each.seq for each in gateway.told] == [1, 2]
+
+
+def test_a_commit_that_is_broken_off_is_answered_and_the_next_one_goes_on(
+    failures: list[str],
+) -> None:
+    class Breaking(StoreTwin):
+        broken = False
+
+        async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
+            if not self.broken:
+                self.broken = True
+                # As a library that ends its waiters does it.
+                raise asyncio.CancelledError
+            return await super().append(drafts)
+
+    gateway = Gateway(Breaking())
+
+    async def main() -> None:
+        first, second = draft(), draft()
+        posting = asyncio.create_task(gateway.pipeline.post(first))
+        await asyncio.sleep(0)
+        behind = asyncio.create_task(gateway.pipeline.post(second))
+        with pytest.raises(StoreUnavailable, match="broken off") as caught:
+            await posting
+        assert caught.value.retry_after
+        assert (await behind).published
+        assert (await gateway.pipeline.post(first)).published
+
+    gateway.run(main())
+    assert failures == ["group commit has failed and begins anew"]
+    failures.clear()
+
+
+@pytest.mark.parametrize("fault", [KeyError, asyncio.CancelledError])
+def test_a_lane_whose_reading_fails_reads_again(
+    fault: type[BaseException], failures: list[str]
+) -> None:
+    class Breaking(StoreTwin):
+        faults = 3
+
+        async def unpublished_in(self, *args: Any, **kwargs: Any) -> list[Message]:
+            if self.faults:
+                self.faults -= 1
+                raise fault
+            return await super().unpublished_in(*args, **kwargs)
+
+    store = Breaking()
+    store.put([message(1)])
+    gateway = Gateway(store)
+
+    async def main() -> None:
+        await gateway.outbox.start()
+        await asyncio.sleep(10)
+        assert gateway.broker.seqs() == [1]
+
+    gateway.run(main())
+    assert failures == ["outbox: reading has failed and begins anew"]
+    failures.clear()
+
+
+@pytest.mark.parametrize("fault", [KeyError, asyncio.CancelledError])
+def test_marking_goes_on_after_a_fault(fault: type[BaseException], failures: list[str]) -> None:
+    class Breaking(StoreTwin):
+        faults = 3
+
+        async def mark_published(self, *args: Any) -> None:
+            if self.faults:
+                self.faults -= 1
+                raise fault
+            await super().mark_published(*args)
+
+    gateway = Gateway(Breaking())
+
+    async def main() -> None:
+        assert (await gateway.pipeline.post(draft())).published
+        await asyncio.sleep(10)
+        assert not gateway.store.outbox
+
+    gateway.run(main())
+    assert failures == ["marking has failed and begins anew"]
+    failures.clear()

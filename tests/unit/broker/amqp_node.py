@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -163,8 +163,8 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def amqp_node(name: str = "r1", **options: Any) -> Any:
-    node = AmqpNode(name, **options)
+async def amqp_node(name: str = "r1", *, kind: type[AmqpNode] = AmqpNode) -> AsyncIterator[Any]:
+    node = kind(name)
     server = await asyncio.start_server(node.serve, "127.0.0.1", 0)
     node.port = server.sockets[0].getsockname()[1]
     try:

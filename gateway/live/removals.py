@@ -17,10 +17,10 @@ from typing import Any, Final, Protocol
 
 from broker.tasks import Tasks
 from gateway.auth.memberships import Memberships
-from gateway.auth.permissions import Permissions
-from gateway.domain.room import Membership
+from gateway.auth.permissions import Action, Permissions
+from gateway.domain.room import Membership, Roster
 from gateway.errors import GatewayError, Refused, Removed, RoomClosed, StoreUnavailable, UnknownRoom
-from gateway.live.attendance import Attendance
+from gateway.live.attendance import Attendance, Follower
 from gateway.live.bus import Bus
 from gateway.live.lookout import Lookout
 
@@ -124,17 +124,28 @@ class Removals:
         a roster that is no older than this one: the cache was emptied before it was read."""
         async with self._reading:
             roster = await self._memberships.roster(room)
+        all_judged = True
         for follower, action in self._attendance.of(room):
-            identity = follower.identity
-            if identity is None:
-                continue
-            membership = None if roster is None else roster.of(identity.user)
             try:
-                self._permissions.check(identity, action, room, membership)
-            except (Refused, RoomClosed, UnknownRoom) as error:
-                follower.end(_told(error, room, membership))
-        if roster is not None and room in self._attendance.rooms:
+                self._judge_one(follower, action, room, roster)
+            except Exception as error:
+                # The others are judged all the same, and this one again.
+                self._failures.note("removals: a follower", error)
+                all_judged = False
+        if all_judged and roster is not None and room in self._attendance.rooms:
             self._judged[room] = roster.revision
+
+    def _judge_one(
+        self, follower: Follower, action: Action, room: int, roster: Roster | None
+    ) -> None:
+        identity = follower.identity
+        if identity is None:
+            return
+        membership = None if roster is None else roster.of(identity.user)
+        try:
+            self._permissions.check(identity, action, room, membership)
+        except (Refused, RoomClosed, UnknownRoom) as error:
+            follower.end(_told(error, room, membership))
 
 
 def _told(error: GatewayError, room: int, membership: Membership | None) -> GatewayError:

@@ -1,6 +1,9 @@
 """Which relays are moved and when, with a turned clock."""
 
+import asyncio
+from collections.abc import Callable, Coroutine
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -9,6 +12,7 @@ from broker.node import Node
 from broker.tasks import Tasks
 from gateway.errors import BrokerUnavailable
 from gateway.live.rebalance import GRACE, REST, Rebalancer
+from tests.unit.messages.virtual_time import run
 
 
 class Clock:
@@ -166,3 +170,35 @@ def test_who_cannot_leave_a_draining_node_stays() -> None:
         stage.rebalancer.end_overdue()
         stage.clock.now += GRACE
     assert path.ended is None
+
+
+@pytest.mark.parametrize("fault", [KeyError, asyncio.CancelledError])
+def test_one_whose_move_fails_keeps_no_other_from_moving(
+    fault: type[BaseException], failures: list[str]
+) -> None:
+    stage = Stage("a", "b")
+    paths = stage.relays("a", 10)
+    moved: list[PathTwin] = []
+
+    def move(path: PathTwin) -> Callable[[str], Coroutine[Any, Any, bool]]:
+        async def relocate(why: str) -> bool:
+            if path is paths[0]:
+                raise fault
+            moved.append(path)
+            path.lease.release()
+            return True
+
+        return relocate
+
+    async def scenario() -> None:
+        for path in paths:
+            path.relocate = move(path)  # type: ignore[method-assign,assignment]
+        stage.balancer.drain("a")
+        stage.rebalancer.start()
+        await asyncio.sleep(30)
+        assert len(set(map(id, moved))) == 9
+        await stage.rebalancer.close()
+
+    run(scenario())
+    assert len(failures) == 1
+    failures.clear()

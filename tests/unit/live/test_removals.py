@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -315,3 +316,60 @@ def test_more_hints_than_can_be_followed_are_left_to_the_next_look() -> None:
             await until(lambda: all(paul.ended for paul in pauls), within=20)
 
     run(scenario())
+
+
+def test_one_whose_end_fails_keeps_nobody_else_in_the_room_nor_in_another(
+    failures: list[str],
+) -> None:
+    class Broken(Follower):
+        def end(self, error: GatewayError | None) -> None:
+            raise KeyError
+
+    async def scenario() -> None:
+        database, network = Database(), Network(away=True)
+        for room in (1, 2):
+            database.put(room, hana=HOST, paul=PARTICIPANT)
+        async with cluster(database, network) as (_, south):
+            broken = Broken(south.attendance, "paul").follow(1)
+            others = [south.user("paul").follow(room) for room in (1, 1, 2)]
+            await asyncio.sleep(2)
+            for room in (1, 2):
+                database.put(room, hana=HOST)
+            assert await until(lambda: all(each.ended for each in others), within=2) < 1
+            # It is judged again and again.
+            broken.__class__ = Follower
+            assert await until(lambda: broken.ended, within=2) < 1
+
+    run(scenario())
+    assert failures == ["removals: a follower has failed"]
+    failures.clear()
+
+
+def test_a_room_that_cannot_be_judged_keeps_nobody_in_another(
+    failures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        database, network = Database(), Network(away=True)
+        for room in (1, 2):
+            database.put(room, hana=HOST, paul=PARTICIPANT)
+        async with cluster(database, network) as (_, south):
+            first, second = (south.user("paul").follow(room) for room in (1, 2))
+            await asyncio.sleep(2)
+            roster = south.memberships.roster
+
+            async def read(room: int) -> Any:
+                if room == 1:
+                    raise KeyError
+                return await roster(room)
+
+            monkeypatch.setattr(south.memberships, "roster", read)
+            for room in (1, 2):
+                database.put(room, hana=HOST)
+            assert await until(lambda: second.ended, within=2) < 1
+            assert first.ended is None
+            monkeypatch.undo()
+            assert await until(lambda: first.ended, within=2) < 1
+
+    run(scenario())
+    assert failures == ["removals: a room has failed"]
+    failures.clear()

@@ -56,5 +56,6 @@ class Sending:
             # By aiormq's own requests: it holds ten frames, until its writer's next turn.
             loop.call_later(_FULL, self._flush)
         else:
-            channel.write_queue.put_nowait(ChannelFrame(b"".join(self._turn), should_close=False))
-            self._turn.clear()
+            # Emptied first: what cannot be written must not keep the next turn from beginning.
+            frames, self._turn = b"".join(self._turn), []
+            channel.write_queue.put_nowait(ChannelFrame(frames, should_close=False))

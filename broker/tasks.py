@@ -203,9 +203,9 @@ class Job:
         elif fault is None or isinstance(fault, Exception):
             lasted = self._loop.time() - self._began
             self._failed = 1 if lasted > WELL else self._failed + 1
+            self._timer = self._loop.call_later(RESTART.delay(self._failed), self._begin)
             fault = fault or Returned("a loop has ended by itself")
             self._failures.note(self.name, fault, consequence=" and begins anew")
-            self._timer = self._loop.call_later(RESTART.delay(self._failed), self._begin)
         else:
             # SystemExit and the like end the process.
             self._end()

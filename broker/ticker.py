@@ -62,14 +62,15 @@ class Ticker:
         self._late = False
         part = self._parts[self._next]
         self._next = (self._next + 1) % _PARTS
-        for entry in part:
-            if entry.due <= now:
-                # By themselves: one that fails must not stop the time of all others.
-                self._loop.call_soon(self._check, part, entry, now)
+        # Before anything can fail: time must not end for the others.
         if any(self._parts):
             self._wait()
         else:
             self._timer = None
+        for entry in part:
+            if entry.due <= now:
+                # By themselves: one that fails must not stop the time of all others.
+                self._loop.call_soon(self._check, part, entry, now)
 
     def _check(self, part: dict[Timed, None], entry: Timed, now: float) -> None:
         if entry not in part:

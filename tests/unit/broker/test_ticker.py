@@ -4,8 +4,9 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
-from broker.ticker import AGAIN, RESOLUTION, Ticker
+from broker.ticker import AGAIN, RESOLUTION, Ticker, Timed
 
 
 class Entry:
@@ -144,6 +145,29 @@ def test_one_that_fails_stops_neither_the_time_of_the_others_nor_its_own(
     scenario(test)
     assert failures == ["timer of a Failing has failed"]
     failures.clear()
+
+
+def test_one_that_cannot_even_say_when_it_is_due_does_not_end_the_time_of_the_others() -> None:
+    class Nameless:
+        @property
+        def due(self) -> float:
+            raise ZeroDivisionError
+
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        reported: list[BaseException] = []
+        loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        ticker.add(cast("Timed", Nameless()))
+        entries = [Entry(loop.time() + RESOLUTION * 2) for _ in range(20)]
+        for entry in entries:
+            ticker.add(entry)
+        # Those in other parts than its own.
+        async with asyncio.timeout(5):
+            for entry in entries[:6]:
+                await entry.called.wait()
+        assert {type(each) for each in reported} == {ZeroDivisionError}
+
+    scenario(test)
 
 
 def test_after_a_standstill_what_has_come_is_heard_before_anybody_is_called_silent() -> None:

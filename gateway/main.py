@@ -327,7 +327,9 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     ended = EndedSessions(clock=time.time)
     passcodes = Passcodes(secret, clock=time.time, ended=ended)
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time, ended=ended)
-    credentials = Credentials(sessions=sessions, tokens=tokens_for(config, access), clock=time.time)
+    credentials = Credentials(
+        sessions=sessions, tokens=tokens_for(config, access, tasks=tasks), clock=time.time
+    )
     hub = Hub(topology, store, budget=limits.backlog_bytes, tasks=tasks.part())
     bus = Bus(
         f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
@@ -557,6 +559,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             pipeline=pipeline,
             post_rate=post_rate,
             services=services,
+            tasks=tasks,
         ),
     )
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from broker.node import Node
+from broker.tasks import Tasks
 from gateway import logs, tls
 from gateway.auth.access import AccessRules
 from gateway.auth.rates import RateLimiter
@@ -62,6 +63,7 @@ class Reloadable:
     pipeline: Pipeline
     post_rate: RateLimiter
     services: Services
+    tasks: Tasks
 
     def changes(
         self, public: Listener, on_nodes: Collection[OnNodes]
@@ -112,7 +114,7 @@ class Reloadable:
         credentials = self.services.credentials
         return partial(
             credentials.accept,
-            tokens_for(new, AccessRules(new.access), before=credentials.tokens),
+            tokens_for(new, AccessRules(new.access), tasks=self.tasks, before=credentials.tokens),
         )
 
     def _limits(self, new: Config) -> PutInForce:
@@ -155,7 +157,7 @@ def nodes_of(config: Config) -> list[Node]:
 
 
 def tokens_for(
-    config: Config, access: AccessRules, *, before: Tokens | None = None
+    config: Config, access: AccessRules, *, tasks: Tasks, before: Tokens | None = None
 ) -> Tokens | None:
     """What checks tokens by this configuration. Keys that ``before`` has fetched stay known.
 
@@ -167,7 +169,7 @@ def tokens_for(
     if before is not None and before.settings == settings and settings.jwks_url is not None:
         keys = before.keys
     else:
-        keys = key_source(settings, clock=time.monotonic)
+        keys = key_source(settings, clock=time.monotonic, tasks=tasks.part())
     return Tokens(settings, keys, known_roles=access.roles | {ADMIN, HOST})
 
 

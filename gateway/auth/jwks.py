@@ -63,6 +63,7 @@ class Jwks:
         lifetime: float,
         cooldown: float,
         clock: Callable[[], float],
+        tasks: Tasks | None = None,
     ) -> None:
         self.algorithms = algorithms
         self._fetch = fetch
@@ -72,7 +73,7 @@ class Jwks:
         self._keys: tuple[PublishedKey, ...] = ()
         self._failed = False
         self._fresh_until = self._next_attempt = clock()
-        self._tasks = Tasks()
+        self._tasks = Tasks() if tasks is None else tasks
         self._refresh: asyncio.Task[None] | None = None
         #: Unknown keys: asked for since the last fetch began, and those that a fetch has lacked.
         self._wanted: LRUCache[bytes, None] = LRUCache(MEMORY)

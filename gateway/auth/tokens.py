@@ -9,6 +9,7 @@ from typing import Any, Final
 import jwt
 from cachetools import LRUCache
 
+from broker.tasks import Tasks
 from gateway.auth.jwks import HttpDocument, Jwks
 from gateway.auth.keys import KeySource, OneKey, read_key_file
 from gateway.auth.names import user_name
@@ -105,7 +106,9 @@ class Tokens:
         return Identity(user, self._known_roles.intersection(roles), expires_at)
 
 
-def key_source(settings: Settings, *, clock: Callable[[], float]) -> KeySource:
+def key_source(
+    settings: Settings, *, clock: Callable[[], float], tasks: Tasks | None = None
+) -> KeySource:
     """The configured kind of key; to be called inside the running loop.
 
     ``clock`` gives seconds and never goes back. Raises :class:`ConfigError`.
@@ -121,6 +124,7 @@ def key_source(settings: Settings, *, clock: Callable[[], float]) -> KeySource:
         lifetime=settings.jwks_lifetime,
         cooldown=settings.jwks_cooldown,
         clock=clock,
+        tasks=tasks,
     )
 
 

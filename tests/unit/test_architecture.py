@@ -19,12 +19,14 @@ OWNERS = {
     "broker/mender.py": "the same function looks at its result",
     "broker/tasks.py": "here they are owned",
     "gateway/auth/memberships.py": "all who asked for the roster",
+    "gateway/http_streams.py": "Tornado, which asked for the head",
     "gateway/live/connection.py": "the connection",
     "gateway/live/pages.py": "all who asked for the page",
     "gateway/live/path.py": "the path, and its connection",
     "gateway/live/registry.py": "the connection ends itself; the event loop tells of the rest",
     "gateway/live/relay.py": "the relay, and its connection",
     "gateway/live/wire.py": "the wire",
+    "gateway/store/watched.py": "all who asked whether the database is there",
 }
 
 

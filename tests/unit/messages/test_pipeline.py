@@ -22,7 +22,7 @@ from gateway.errors import (
 )
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
-from gateway.store.records import Appended
+from gateway.store.records import Appended, Unpublished
 from tests.unit.messages.test_nesting import nested
 from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft, message
 from tests.unit.messages.virtual_time import run, settle
@@ -524,11 +524,11 @@ def test_a_lane_whose_reading_fails_reads_again(
     class Breaking(StoreTwin):
         faults = 3
 
-        async def unpublished_in(self, *args: Any, **kwargs: Any) -> list[Message]:
+        async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
             if self.faults:
                 self.faults -= 1
                 raise fault
-            return await super().unpublished_in(*args, **kwargs)
+            return await super().unpublished_in(stream, after=after, limit=limit)
 
     store = Breaking()
     store.put([message(1)])

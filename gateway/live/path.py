@@ -32,6 +32,7 @@ from gateway.events import Events, Kind
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.dialler import Dialler
 from gateway.live.moves import MOVES, SPAN, Moves
+from gateway.live.proofs import Proofs
 from gateway.live.rebalance import Rebalancer
 from gateway.live.relay import End, Relay, RelayLimits
 from gateway.live.standing import Ending, Standing, Verdict
@@ -46,11 +47,6 @@ RESCUE: Final = 10.0
 _PARTING: Final = 2.0
 #: Seconds in which RabbitMQ must have said that it has taken everything, when the client leaves.
 LEAVE: Final = 5.0
-#: Seconds after which it is asked whether it has taken what it does not answer by itself.
-_ASK: Final = 0.25
-#: Seconds between the two questions, if messages are in doubt: they go on to a channel, whose
-#: refusal comes a moment after the first answer (measured: 0 to 8 ms).
-_SETTLE: Final = 0.3
 #: Seconds, and twice that at most, for which a receipt may be due. RabbitMQ never answers a message
 #: that a queue has nacked, and a queue without a majority says nothing.
 RECEIPT: Final = 60.0
@@ -83,24 +79,6 @@ class Ended(Protocol):
         """``told``: an ERROR frame that says why has been passed to the client."""
 
 
-@dataclass(slots=True)
-class _Proof:
-    """A question to RabbitMQ whether it has taken all frames up to ``upto``: the receipts of a
-    BEGIN and an ABORT of a transaction that nothing else uses."""
-
-    name: str
-    upto: int
-    pause: float
-
-    @property
-    def begun(self) -> str:
-        return f"{self.name}-begin"
-
-    @property
-    def over(self) -> str:
-        return f"{self.name}-abort"
-
-
 class Path:
     """``who`` tells whom the relay logs in as, at any time. ``ended`` is called once, when nothing
     can be done any more; not after :meth:`close`."""
@@ -125,11 +103,8 @@ class Path:
         self._moving: asyncio.Task[None] | None = None
         self._moves = Moves()
         self._parted: asyncio.Future[None] | None = None
-        #: Nobody else can know it: RECEIPTs of this name are the gateway's own.
         self._name = f"gateway-{ways.rng.getrandbits(64):x}"
-        self._proof: _Proof | None = None
-        self._asking: asyncio.TimerHandle | None = None
-        self._changed: asyncio.Future[None] | None = None
+        self._proofs = Proofs(self._name, doubt=lambda: self._standing.doubt, send=self._say)
         self._due: asyncio.TimerHandle | None = None
         #: While DISCONNECT is on its way: whether RabbitMQ has ended the session as asked.
         self._farewell: asyncio.Future[bool] | None = None
@@ -221,10 +196,10 @@ class Path:
             async with asyncio.timeout(LEAVE):
                 await self.wait()
                 self._leaving = True
-                await self._prove()
+                await self._proofs.now()
                 relay = self._relay
                 while self._standing.unanswered and self._lives(relay):
-                    await self._next_answer()
+                    await self._proofs.change()
                 if relay is not None and self._lives(relay):
                     self._farewell = self._loop.create_future()
                     receipt = ("receipt", self._receipt_of_farewell)
@@ -279,19 +254,12 @@ class Path:
 
     def answered(self, receipt: str) -> bool:
         """A RECEIPT has come; whether it is the gateway's own, and not for the client."""
-        proof = self._proof
-        ours = receipt.startswith(self._name)
-        if proof is not None and receipt == proof.begun:
-            self._asking = self._loop.call_later(proof.pause, self._ask_again, proof)
-        elif proof is not None and receipt == proof.over:
-            self._proof = None
-            self._standing.doubt.proven(proof.upto)
-            self._ask_soon()
-        elif ours and self._farewell is not None:
-            self._end_session(True)
-        elif not ours:
+        ours = self._proofs.answered(receipt)
+        if not ours:
             self._standing.answered(receipt)
-        self._wake()
+        elif receipt == self._receipt_of_farewell:
+            self._end_session(True)
+        self._proofs.wake()
         return ours
 
     def oversized(self, message: Frame, size: int) -> bytes:
@@ -360,15 +328,14 @@ class Path:
     def _send(self, frame: Frame) -> None:
         if self._relay is not None:
             self._relay.send(frame.raw)
-            self._ask_soon()
+            self._proofs.soon()
             if self._due is None and self._standing.unanswered:
                 self._await_receipt()
 
-    def _ask_soon(self) -> None:
-        """Have RabbitMQ say that it has taken what it will not answer: that is known from then on,
-        and what ends a session later was something else."""
-        if self._standing.doubt.any and self._proof is None and self._asking is None:
-            self._asking = self._loop.call_later(_ASK, self._ask)
+    def _say(self, frame: bytes) -> None:
+        """Send what the client knows nothing of."""
+        if self._relay is not None and not self._closed:
+            self._relay.send(frame)
 
     def _await_receipt(self) -> None:
         oldest = self._standing.oldest
@@ -388,62 +355,15 @@ class Path:
             )
         )
 
-    def _ask(self) -> None:
-        self._stop_asking()
-        if self._relay is not None and self._proof is None and not self._closed:
-            doubt = self._standing.doubt
-            name = f"{self._name}-{doubt.passed}"
-            self._proof = proof = _Proof(name, doubt.passed, _SETTLE if doubt.messages else 0.0)
-            self._ask_by("BEGIN", proof, proof.begun)
-
-    def _ask_again(self, proof: _Proof) -> None:
-        self._asking = None
-        if self._proof is proof:
-            self._ask_by("ABORT", proof, proof.over)
-
-    def _ask_by(self, command: str, proof: _Proof, receipt: str) -> None:
-        if self._relay is not None:
-            headers = [("transaction", proof.name), ("receipt", receipt)]
-            self._relay.send(serialise(command, headers))
-
-    def _stop_asking(self) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
-            self._asking = None
-
-    async def _prove(self) -> None:
-        """Ask now, and wait until everything sent so far is known to be taken, or the session has
-        ended."""
-        relay = self._relay
-        while self._proof is not None and self._lives(relay):
-            await self._next_answer()
-        self._ask()
-        asked = self._proof
-        while asked is not None and self._proof is asked and self._lives(relay):
-            await self._next_answer()
-
     def _lives(self, relay: Relay | None) -> bool:
         """Whether it is the present session's."""
         return relay is not None and self._relay is relay and not self._closed
 
-    async def _next_answer(self) -> None:
-        """Wait for an answer, or the session's end."""
-        if self._changed is None:
-            self._changed = self._loop.create_future()
-        await asyncio.wait({self._changed})
-
-    def _wake(self) -> None:
-        if self._changed is not None:
-            self._changed.set_result(None)
-            self._changed = None
-
     def _end_session(self, as_asked: bool) -> None:
         """Nothing more is heard of this session."""
-        self._stop_asking()
-        self._proof = None
+        self._proofs.end_session()
         if self._farewell is not None and not self._farewell.done():
             self._farewell.set_result(as_asked)
-        self._wake()
 
     @property
     def _receipt_of_farewell(self) -> str:
@@ -477,7 +397,7 @@ class Path:
             raise BrokerUnavailable("the node closed the connection at once") from error
         for frame in frames:
             relay.send(frame)
-        self._ask_soon()
+        self._proofs.soon()
         if self._closed:
             relay.close()
 
@@ -518,8 +438,7 @@ class Path:
         try:
             async with asyncio.timeout(_PARTING):
                 if self._standing.doubt.messages:
-                    await self._prove()
-                self._stop_asking()
+                    await self._proofs.now()
                 if self._lives(relay):
                     self._parted = self._loop.create_future()
                     relay.send(serialise("DISCONNECT"))

@@ -278,6 +278,17 @@ async def test_nobody_is_told_that_all_is_well_when_the_node_goes_while_the_clie
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_node_that_dies_with_disconnect_has_not_closed_in_good_order() -> None:
+    async with staged() as stage:
+        stage.first.answers = False
+        leaving = asyncio.create_task(stage.path.leave())
+        await until(lambda: "DISCONNECT" in commands(stage.first))
+        stage.first.session.drop()
+        with pytest.raises(BrokerUnavailable):
+            await leaving
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_receipt_that_never_comes_makes_leaving_doubtful() -> None:
     async with staged() as stage:
         _send(stage, ("receipt", "nacked"))

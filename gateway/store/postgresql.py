@@ -149,9 +149,11 @@ class PostgresDatabase:
         match consequence(error):
             case Consequence.AGAIN:
                 return True
-            case Consequence.POOLED if not self._pooled:
-                self._pooled = True
-                self._epoch += 1
+            case Consequence.POOLED:
+                # Of several transactions at once each finds out for itself.
+                if not self._pooled:
+                    self._pooled = True
+                    self._epoch += 1
                 return True
             case _:
                 return False

@@ -29,7 +29,10 @@ def tables(
         "origins": [f"{scheme}://localhost:{port}", f"{scheme}://127.0.0.1:{port}"],
     }
     if tls:
-        server["tls"] = {"certificate": str(tls.certificate), "key": str(tls.key)}
+        server["tls"] = {
+            "certificate": str(tls.certificate.absolute()),
+            "key": str(tls.key.absolute()),
+        }
     return {
         "server": server,
         "broker": {
@@ -40,7 +43,7 @@ def tables(
                 for node in cluster.nodes
             ],
         },
-        "store": {"url": f"sqlite:///{database}"},
+        "store": {"url": f"sqlite:///{database.absolute()}"},
         "auth": {"secret": secret},
     }
 

@@ -140,7 +140,7 @@ class _Server(HTTPServer):
                 len(self._open) - len(idle),
                 len(idle),
             )
-            self._events.note(Kind.REFUSAL, "accept_paused", f"{self._what}: {why}")
+            self._events.note(Kind.REFUSAL, "accept_paused", f"{self._what}: {why}", status=503)
 
     def _resume(self, listening: socket.socket) -> None:
         number = listening.fileno()

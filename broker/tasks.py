@@ -217,6 +217,22 @@ class Job:
         self._over.set()
 
 
+async def shared(work: asyncio.Future[T]) -> T:
+    """What work gives that others wait for, too.
+
+    Whoever leaves does not end it for them. And where it was cancelled, nobody who waits looks
+    cancelled: that raises :class:`Cancelled`.
+    """
+    waiter = asyncio.current_task()
+    asked = 0 if waiter is None else waiter.cancelling()
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError as error:
+        if waiter is None or waiter.cancelling() > asked:
+            raise
+        raise Cancelled("what was waited for was cancelled") from error
+
+
 def _fault(task: asyncio.Task[Any]) -> BaseException | None:
     """What has ended the task, if it is no plain return."""
     if not task.cancelled():

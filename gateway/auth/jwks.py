@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from broker.tasks import Tasks
+from broker.tasks import Tasks, shared
 from gateway.auth.keys import PublicKey, algorithm_of
 from gateway.errors import TokenInvalid, Unavailable
 
@@ -98,7 +98,7 @@ class Jwks:
             self._wanted[mark] = None
         if self._refresh is not None or self._may_begin():
             # A waiter that leaves does not end it.
-            await asyncio.shield(self._refresh or self._begin())
+            await shared(self._refresh or self._begin())
             found = self._find(algorithm, kid)
             if found is not None:
                 return found

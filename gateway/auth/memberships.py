@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
 
+from broker.tasks import shared
 from gateway.domain.room import Membership, Roster
 from gateway.expiring import Expiring
 
@@ -59,7 +60,7 @@ class Memberships:
         # One look each time round: an entry may end between two.
         while (known := self._known.get(room, _Unknown.UNKNOWN)) is _Unknown.UNKNOWN:
             read = self._read(room)
-            roster = await asyncio.shield(read.task)
+            roster = await shared(read.task)
             if not read.outdated:
                 return roster
         return known

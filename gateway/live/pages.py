@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from cachetools import LRUCache
 
+from broker.tasks import shared
 from broker.topology import Stream
 from gateway.errors import NotKept
 from gateway.live.delivery import Delivery, from_history
@@ -83,7 +84,7 @@ class Pages:
             read = self._reads[key] = asyncio.create_task(self._read(key, destination))
             read.add_done_callback(_retrieve)
         # One who leaves must not take the page from the others.
-        return await asyncio.shield(read)
+        return await shared(read)
 
     async def _read(self, key: tuple[Stream, int], destination: str) -> _Page:
         stream, start = key

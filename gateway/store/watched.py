@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, text
 
+from broker.tasks import shared
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
 
@@ -91,7 +92,7 @@ class Watched:
             self._look.add_done_callback(_retrieve)
         try:
             # Who asked first and leaves must not take the answer from the others.
-            await asyncio.shield(self._look)
+            await shared(self._look)
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 error.detail, retry_after=error.retry_after, reason=error.reason

@@ -30,11 +30,20 @@ OWNERS = {
 }
 
 
-def test_no_task_is_made_that_could_end_unseen() -> None:
+def modules_that_use(*names: str) -> set[str]:
     root = Path(__file__).parents[2]
-    made = set()
-    for path in (*root.glob("broker/**/*.py"), *root.glob("gateway/**/*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and node.attr in {"create_task", "ensure_future"}:
-                made.add(str(path.relative_to(root)))
+    return {
+        str(path.relative_to(root))
+        for path in (*root.glob("broker/**/*.py"), *root.glob("gateway/**/*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in names
+    }
+
+
+def test_no_task_is_made_that_could_end_unseen() -> None:
+    made = modules_that_use("create_task", "ensure_future")
     assert made == OWNERS.keys(), "give the task to broker.tasks.Tasks, or say here who owns it"
+
+
+def test_what_many_wait_for_cancels_none_of_them() -> None:
+    assert modules_that_use("shield") == {"broker/tasks.py"}, "use broker.tasks.shared"

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from broker.tasks import Cancelled
 from gateway.auth.jwks import (
     GRACE,
     MEMORY,
@@ -284,7 +285,8 @@ def test_a_fetch_under_way_ends_with_the_gateway() -> None:
         await issuer.reached.wait()
         await jwks.close()
         assert not issuer.busy
-        with pytest.raises(asyncio.CancelledError):
+        # Who waits is not cancelled by that.
+        with pytest.raises(Cancelled):
             await waiting
 
     play(scene, document(rsa_key("a")))

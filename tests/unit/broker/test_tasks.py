@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from broker.tasks import CLOSING, LASTING, WELL, Failures, Tasks
+from broker.tasks import CLOSING, LASTING, WELL, Cancelled, Failures, Tasks, shared
 from tests.unit.messages.virtual_time import run, settle
 
 
@@ -344,5 +344,31 @@ def test_the_names_that_are_kept_are_bounded() -> None:
             failures.note(f"room {number}", KeyError())
         assert len(failures.counts) <= 201
         assert failures.counts["others"] == 800
+
+    run(scenario())
+
+
+def test_whoever_waits_for_shared_work_that_is_cancelled_is_not_cancelled() -> None:
+    async def scenario() -> None:
+        work = asyncio.ensure_future(wait())
+        waiting = [asyncio.ensure_future(shared(work)) for _ in range(3)]
+        await settle()
+        work.cancel()
+        await asyncio.wait(waiting)
+        assert [type(each.exception()) for each in waiting] == [Cancelled] * 3
+
+    run(scenario())
+
+
+def test_whoever_leaves_shared_work_is_cancelled_and_ends_it_for_nobody() -> None:
+    async def scenario() -> None:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        leaving, staying = (asyncio.ensure_future(shared(done)) for _ in range(2))
+        await settle()
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        assert leaving.cancelled()
+        done.set_result(3)
+        assert await staying == 3
 
     run(scenario())

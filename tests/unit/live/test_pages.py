@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from broker.tasks import Cancelled
 from broker.topology import Stream
 from gateway.errors import NotKept, StoreUnavailable
 from gateway.live.pages import PAGE, PORTION, Pages
@@ -173,7 +174,8 @@ def test_closing_ends_the_reads() -> None:
         waiting = asyncio.create_task(after(pages, 0))
         await settle()
         pages.close()
-        with pytest.raises(asyncio.CancelledError):
+        # Who waits is not cancelled by that.
+        with pytest.raises(Cancelled):
             await waiting
 
     run(scenario())

@@ -377,7 +377,6 @@ class Connection:
                 return self._disconnect(request)
 
     async def _connect(self, request: Connect) -> None:
-        self._services.virtual_host.check(request.host, dialled=self._host)
         if self.identity is None:
             if not request.token:
                 raise NotAuthenticated(
@@ -388,6 +387,8 @@ class Connection:
                 return
         if request.user is not None:
             check_user(request.user, self.identity)
+        # Not before it is known who asks: the refusal names the right one.
+        self._services.virtual_host.check(request.host, dialled=self._host)
         self._services.registry.admit(self, self.identity.user)
         self._end_with(self.identity)
         self.session.authenticated(request.version)

@@ -31,6 +31,8 @@ class Guarded(IOStream):
 
     #: Whether it waits for a head of which nothing has come.
     idle = False
+    #: Whether anything has come since it was accepted.
+    _has_spoken = False
     _refused: Refused | None = None
     _awaits_head = False
     _timer: asyncio.TimerHandle | None = None
@@ -56,6 +58,7 @@ class Guarded(IOStream):
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         size = super().read_from_fd(buf)
+        self._has_spoken = self._has_spoken or bool(size)
         if size and self._awaits_head and self._timer is None:
             self._head_has_begun()
         return size
@@ -81,7 +84,9 @@ class Guarded(IOStream):
             self._timer = None
 
     def _late(self) -> None:
-        self._tell(HeadTooSlow(f"the request's head did not come within {HEAD_SECONDS:g} s"))
+        # A browser that opened it to have it at hand would show the answer to its next request.
+        if self._has_spoken:
+            self._tell(HeadTooSlow(f"the request's head did not come within {HEAD_SECONDS:g} s"))
         self.close()
 
     def _tell(self, error: GatewayError) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from gateway import http_streams
-from gateway.config import Config
+from devenv import tls as certificates
+from gateway import http_streams, tls
+from gateway.config import Config, Tls
 from gateway.events import Kind
 from gateway.handlers.base import _DROPPED
 from gateway.http_streams import HEAD_BYTES
@@ -92,8 +94,9 @@ async def test_half_a_head_is_waited_for_so_long_and_no_longer(
         assert b'"code": "head_too_slow"' in body
         assert await until_closed(reader) == b""
     async with dial() as (reader, _):
-        assert (await answer(reader))[0] == 408
-    assert gateway.events.counts[Kind.REFUSAL, "head_too_slow", 408] == 2
+        # Nothing was asked: a browser had it opened for later.
+        assert await until_closed(reader) == b""
+    assert gateway.events.counts[Kind.REFUSAL, "head_too_slow", 408] == 1
 
 
 @pytest.mark.gen_test(timeout=20)
@@ -101,9 +104,10 @@ async def test_a_connection_that_idles_between_two_requests_is_not_hurried(
     dial: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_streams, "HEAD_SECONDS", 0.2)
-    async with dial() as (idle_reader, idle_writer), dial() as (reader, _):
+    async with dial() as (idle_reader, idle_writer), dial() as (reader, writer):
         idle_writer.write(_ASK)
         assert (await answer(idle_reader))[0] == 200
+        writer.write(b"GET")
         # Its time is the same; the other one has nothing to be late with.
         assert (await answer(reader))[0] == 408
         idle_writer.write(_ASK)
@@ -202,3 +206,27 @@ async def test_the_body_of_somebody_known_is(dial: Open, settings: Config) -> No
         await writer.drain()
         writer.write(b' "It"}')
         assert (await answer(reader))[0] == 201
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00"], ids=["nothing", "half a hello"])
+@pytest.mark.gen_test(timeout=20)
+async def test_a_handshake_of_tls_counts_among_the_head_s_time(
+    said: bytes, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_streams, "HEAD_SECONDS", 0.2)
+    pair = certificates.ensure(tmp_path)
+    listener = Listener(
+        gateway.public,
+        what="server.port",
+        events=gateway.events,
+        tls=tls.for_clients(Tls(certificate=pair.certificate, key=pair.key)),
+        room=room(),
+    )
+    listener.open("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(said)
+    # Whatever is said to that is no HTTP.
+    assert not (await until_closed(reader)).startswith(b"HTTP")
+    writer.close()
+    await listener.close()
+    assert not listener._server._open

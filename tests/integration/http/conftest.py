@@ -131,7 +131,8 @@ def tables(tmp_path: Path) -> dict[str, Any]:
             ],
             "user": "gateway",
             "password": "hunter2",
-            "confirm_timeout": 0.05,
+            # Long enough for a busy machine to confirm: what is away fails by then, too.
+            "confirm_timeout": 0.5,
         },
         "store": {"url": f"sqlite:///{tmp_path}/interact.db"},
         "auth": {

@@ -307,7 +307,9 @@ def test_a_school_behind_one_address_logs_in_at_once_one_password_after_the_othe
 
     play(scene, Source(*pupils), hasher=hasher, waiting=MAX_WAITING)
     assert hasher.most == 1
-    assert all(nice > os.getpriority(os.PRIO_PROCESS, 0) for nice in hasher.nice)
+    lowest = 19
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert all(nice > ours or nice == lowest for nice in hasher.nice)
 
 
 def test_sixty_guesses_at_one_account_from_sixty_addresses_are_slowed_at_once() -> None:

@@ -359,6 +359,8 @@ def test_what_is_no_longer_kept_is_told_and_the_rest_is_heard(
         gateway.post(room, "mina", text)
     gateway.kill()
     with closing(sqlite3.connect(tmp_path / "interact.db")) as database, database:
+        # What is not kept any more was published long ago.
+        database.execute("DELETE FROM outbox WHERE seq < 4")
         database.execute("DELETE FROM messages WHERE seq < 4")
         database.execute("UPDATE streams SET first = 4 WHERE audience = 'public'")
     gateway.start()

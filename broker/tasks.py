@@ -168,7 +168,7 @@ class Job:
         """
         if self._over.is_set():
             return True
-        return not self._endless and self._task.done() and _fault(self._task) is None
+        return not self._endless and self._task.done() and fault_of(self._task) is None
 
     async def wait(self) -> None:
         """Return when it is :attr:`done`."""
@@ -193,7 +193,7 @@ class Job:
         await self._work()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        fault = _fault(task)
+        fault = fault_of(task)
         if isinstance(fault, Exception) and self._asked:
             if not isinstance(fault, Cancelled):
                 self._failures.note(self.name, fault, consequence=" while it ended")
@@ -233,8 +233,11 @@ async def shared(work: asyncio.Future[T]) -> T:
         raise Cancelled("what was waited for was cancelled") from error
 
 
-def _fault(task: asyncio.Task[Any]) -> BaseException | None:
-    """What has ended the task, if it is no plain return."""
+def fault_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """What has ended the task, if it is no plain return.
+
+    :class:`Cancelled` also where its owner has cancelled it: the owner knows whether that was so.
+    """
     if not task.cancelled():
         return task.exception()
     fault = Cancelled("cancelled by somebody who does not own it")
@@ -330,5 +333,5 @@ class Tasks:
         self._tasks.discard(task)
         if task.cancelled() and task.cancelling():
             return
-        if isinstance(fault := _fault(task), Exception):
+        if isinstance(fault := fault_of(task), Exception):
             self.failures.note(task.get_name(), fault)

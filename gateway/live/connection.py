@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from tornado.iostream import IOStream
 
 from broker.stomp import Frame, HeartBeat
+from broker.tasks import fault_of
 from broker.ticker import Ticker
 from broker.topology import Stream, Topology
 from broker.wsframes import CloseCode
@@ -264,6 +265,12 @@ class Connection:
             self._over.set_result(None)
 
     def _received(self, data: bytes) -> None:
+        try:
+            self._read(data)
+        except Exception as error:
+            self._failed(error)
+
+    def _read(self, data: bytes) -> None:
         if self._path is not None and self._socket.between_frames:
             found, end = self._path.acknowledge(data)
             if found:
@@ -328,6 +335,15 @@ class Connection:
     def _wait_for(self, waiting: Work, frames: Incoming) -> None:
         self._socket.wire.hold()
         self._working = self._loop.create_task(self._work(waiting, frames))
+        self._working.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        fault = fault_of(task)
+        if isinstance(fault, Exception) and not self._ended:
+            # Cancelled by somebody else, for one: nothing that came after would ever be read.
+            self._working = None
+            self._failed(fault)
+            self._listen_again()
 
     async def _work(self, waiting: Work, frames: Incoming) -> None:
         try:

@@ -17,6 +17,7 @@ from tornado.iostream import StreamClosedError
 from broker.backoff import BackOff
 from broker.balancer import Lease
 from broker.stomp import Frame, serialise
+from broker.tasks import fault_of
 from broker.ticker import Ticker
 from broker.upstream import Upstream
 from gateway.domain.identity import Identity
@@ -230,6 +231,7 @@ class Path:
             return False
         move = self._move(BrokerUnavailable(why), partial(self._change, prepared))
         self._moving = asyncio.create_task(move, context=self._context)
+        self._moving.add_done_callback(self._moved)
         self._moving.add_done_callback(lambda _: prepared.drop())
         await asyncio.wait({self._moving})
         return True
@@ -318,6 +320,7 @@ class Path:
         if delay is not None:
             move = self._move(end.error, partial(self._set_up_again, delay))
             self._moving = asyncio.create_task(move)
+            self._moving.add_done_callback(self._moved)
             return
         detail = f"{end.error.detail}; {MOVES} sessions ended within {SPAN:g} s"
         if end.ending is Ending.CLOSED:
@@ -419,6 +422,14 @@ class Path:
             self._note(Kind.FAILOVER, "relay_moved", lost.detail)
         finally:
             self._moving = None
+
+    def _moved(self, task: asyncio.Task[None]) -> None:
+        fault = fault_of(task)
+        if isinstance(fault, Exception) and not self._closed:
+            # Cancelled by somebody else, for one: the client would wait for ever.
+            logger.error("the move failed", exc_info=fault)
+            self._moving = None
+            self._ended(Internal("the gateway failed; its log says why"))
 
     async def _change(self, prepared: _Prepared) -> None:
         """From a session that works to another one. What was sent in it is known to be taken."""

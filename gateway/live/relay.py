@@ -11,6 +11,7 @@ the client's judged STOMP frames are sent as they are or as the judge rebuilt th
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import Task
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
@@ -18,6 +19,7 @@ from typing import Final, NoReturn, Protocol
 from broker.balancer import Lease
 from broker.pulse import Pulse
 from broker.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
+from broker.tasks import fault_of
 from broker.ticker import Ticker
 from broker.upstream import Upstream, close_text
 from broker.wsframes import (
@@ -29,12 +31,14 @@ from broker.wsframes import (
     close_payload,
     walk,
 )
-from gateway.errors import BrokerUnavailable, GatewayError, TooSlow
+from gateway.errors import BrokerUnavailable, GatewayError, Internal, TooSlow
 from gateway.live import refusals
 from gateway.live.acknowledgements import Deliveries
 from gateway.live.oversized import Oversized, needed
 from gateway.live.standing import Ending
 from gateway.live.wire import Stalled, Wire
+
+logger = logging.getLogger(__name__)
 
 #: A plain number: looking a member of an enumeration up costs as much as walking a header.
 _LAST_OF_DATA: Final = int(Opcode.BINARY)
@@ -206,18 +210,35 @@ class Relay:
             self._held.clear()
         try:
             self._read(data)
-        except WebSocketError as error:
-            self._lose(f"the broker sent a broken frame: {error}")
-        except _Refusal as error:
-            self._end(End(None, error.meaning, told=True))
-        except GatewayError as error:
-            self._end(End(None, error))
-        except _Closed as error:
-            self._end(self._closed_by_broker(str(error)))
+        except Exception as error:
+            self._end(self._end_by(error))
         else:
             if self._client.backlog and self._wire.listening:
                 self._wire.hold()
                 self._waiting = self._loop.create_task(self._wait_for_client())
+                self._waiting.add_done_callback(self._waited)
+
+    def _waited(self, task: Task[None]) -> None:
+        fault = fault_of(task)
+        if isinstance(fault, Exception) and not self._closed:
+            # Cancelled by somebody else, for one: nobody would read on.
+            self._end(self._end_by(fault))
+
+    def _end_by(self, error: Exception) -> End:
+        match error:
+            case WebSocketError():
+                detail = f"the broker sent a broken frame: {error}"
+                return End(Ending.LOST, BrokerUnavailable(detail))
+            case _Refusal():
+                return End(None, error.meaning, told=True)
+            case GatewayError():
+                return End(None, error)
+            case _Closed():
+                return self._closed_by_broker(str(error))
+            case _:
+                # What came with it is lost: the client must not go on as if nothing were missing.
+                logger.error("what the broker sent could not be handled", exc_info=error)
+                return End(None, Internal("the gateway failed; its log says why"))
 
     def _read(self, data: bytes) -> None:
         while data:

@@ -110,6 +110,38 @@ async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(proof
     theirs.close()
 
 
+class BrokenOffTokens(SlowTokens):
+    """Ends as aiormq ends who waits: by a cancellation that was meant for nobody; or by a fault."""
+
+    async def verify(self, token: str) -> Identity:
+        raise self.error or asyncio.CancelledError
+
+
+@pytest.mark.parametrize("fault", [None, KeyError("nobody foresaw it")])
+@pytest.mark.gen_test
+async def test_a_frame_whose_handling_breaks_off_ends_the_connection_with_a_reason(
+    fault: Exception | None,
+) -> None:
+    """Not even by a cancellation that was meant for nobody: what came after would wait for ever."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
+    made = services(BrokenOffTokens(fault), registry)
+    connection = Connection(IOStream(ours), made, id="c", address="", host="", identity=None)
+    registry.serve(connection, address="", user=None)
+    connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])
+    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
+    said, code = await _said_and_closed(theirs)
+    assert said.startswith(b"ERROR\nmessage:internal_error\n")
+    assert code == 1011
+    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
+    while await loop.sock_recv(theirs, 65_536):
+        pass
+    theirs.close()
+
+
 def services(tokens: SlowTokens, registry: Registry) -> Services:
     return Services(
         topology=Topology(),

@@ -14,7 +14,14 @@ from broker.tasks import Tasks
 from broker.ticker import Ticker
 from broker.wsframes import Opcode, build
 from gateway.domain.identity import Identity
-from gateway.errors import BadFrame, BrokerRefused, BrokerUnavailable, GatewayError, TooLarge
+from gateway.errors import (
+    BadFrame,
+    BrokerRefused,
+    BrokerUnavailable,
+    GatewayError,
+    Internal,
+    TooLarge,
+)
 from gateway.events import Events
 from gateway.live import path
 from gateway.live.destinations import Elsewhere, RoomQueue
@@ -469,3 +476,36 @@ async def test_who_waits_for_an_answer_is_let_go_when_the_path_closes() -> None:
         stage.path.close()
         with pytest.raises(BrokerUnavailable):
             await asyncio.wait_for(leaving, 1)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_move_that_somebody_else_cancels_is_told() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        # Nobody takes it, so the move lasts.
+        for name in ("r1", "r2"):
+            stage.dialler.balancer.drain(name)
+        stage.first.session.drop()
+        await until(lambda: stage.path._moving is not None)
+        assert stage.path._moving is not None
+        stage.path._moving.cancel()
+        await until(lambda: stage.ended is not None)
+        assert isinstance(stage.ended, Internal)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_the_node_sends_and_nobody_can_handle_is_told_not_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+
+        def fail(*_: object, **__: object) -> None:
+            raise KeyError("nobody foresaw it")
+
+        monkeypatch.setattr("gateway.live.relay.walk", fail)
+        stage.first.session.deliver("s", 1)
+        await until(lambda: stage.ended is not None)
+        assert isinstance(stage.ended, Internal)

@@ -122,12 +122,14 @@ class StandIn:
         """A MESSAGE to whoever listens."""
         message = {"id": str(uuid4()), "audience": "public", "sent_at": _SENT_AT, **message}
         text = json.dumps(message)
+        # The gateway's word; a body alone is anybody's.
+        seq = "" if message.get("seq") is None else f"seq:{message['seq']}\n"
         for name, destination in self._subscriptions.items():
             if destination.endswith(f"{message['audience']}.{ROOM}") and "/topic/" in destination:
                 for line in self._lines:
                     line.send(
                         f"MESSAGE\nsubscription:{name}\nmessage-id:{message['id']}\n"
-                        f"destination:{destination}\n\n{text}\0"
+                        f"destination:{destination}\n{seq}\n{text}\0"
                     )
 
     # STOMP

@@ -76,11 +76,11 @@ export class Channel {
     return { "resume-after": `${Math.min(...positions)}` };
   }
 
-  /** @param {{body: string}} frame */
-  received({ body }) {
+  /** @param {{body: string, headers: {seq?: string}}} frame */
+  received(frame) {
     for (const listener of [...this.#listeners]) {
       // A copy for each: what one does to it is no other's business.
-      const message = readMessage(body);
+      const message = readMessage(frame);
       if (message) listener.receive(message);
     }
   }

@@ -42,9 +42,9 @@ export class Queue {
     return { ack: "client-individual", "prefetch-count": PREFETCH };
   }
 
-  /** @param {{body: string, ack: () => void}} frame */
-  received({ body, ack }) {
-    const message = readMessage(body);
+  /** @param {{body: string, headers: {seq?: string}, ack: () => void}} frame */
+  received({ body, headers, ack }) {
+    const message = readMessage({ body, headers });
     if (message && !isPresence(message)) this.#handled(message).then(ack, () => {});
     else ack();
   }

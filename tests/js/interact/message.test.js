@@ -3,10 +3,12 @@ import { test } from "node:test";
 import { readMessage } from "../../../static/js/interact/message.js";
 import { message } from "./messages.js";
 
+const read = (text, headers) => readMessage({ body: text, headers });
+
 test("a message is read, guaranteed or instant", () => {
-  assert.deepEqual(readMessage(JSON.stringify(message(7))), message(7));
-  assert.deepEqual(readMessage(JSON.stringify(message(null))), message(null));
-  assert.equal(readMessage(JSON.stringify(message(undefined))).seq, null);
+  assert.deepEqual(read(JSON.stringify(message(7)), { seq: "7" }), message(7));
+  assert.deepEqual(read(JSON.stringify(message(null)), {}), message(null));
+  assert.equal(read(JSON.stringify(message(undefined)), {}).seq, null);
 });
 
 for (const text of [
@@ -16,6 +18,12 @@ for (const text of [
   JSON.stringify(message(1, { type: null })),
 ]) {
   test(`no message of the gateway's: ${text.slice(0, 40)}`, () => {
-    assert.equal(readMessage(text), null);
+    assert.equal(read(text, { seq: "1" }), null);
+  });
+}
+
+for (const headers of [{}, { seq: "8" }, { seq: "07" }, { seq: "" }]) {
+  test(`a number that the gateway does not vouch for: ${JSON.stringify(headers)}`, () => {
+    assert.equal(read(JSON.stringify(message(7)), headers), null);
   });
 }

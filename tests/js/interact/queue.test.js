@@ -21,7 +21,8 @@ function queue(handler = () => {}) {
   });
   const receive = (one) => {
     const body = typeof one === "string" ? one : JSON.stringify(one);
-    made.received({ body, ack: () => course.push(`ack ${one.seq}`) });
+    const headers = { seq: `${one.seq}` };
+    made.received({ body, headers, ack: () => course.push(`ack ${one.seq}`) });
   };
   return { made, course, receive, leaving };
 }

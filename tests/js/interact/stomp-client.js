@@ -66,8 +66,9 @@ export class StompClient {
     this.#receipts.get(this.#of(id).headers.receipt)();
   }
 
-  message(id, body, ack = () => {}) {
-    this.#of(id).received({ body, ack });
+  /** A MESSAGE, with the number that its body has unless `headers` says something else. */
+  message(id, body, ack = () => {}, headers = numbered(body)) {
+    this.#of(id).received({ body, headers, ack });
   }
 
   heartBeat() {
@@ -89,4 +90,9 @@ export class StompClient {
   #of(id) {
     return this.subscriptions.find(({ headers }) => headers.id === id);
   }
+}
+
+function numbered(body) {
+  const [, seq] = /"seq":(\d+)/.exec(body) ?? [];
+  return seq === undefined ? {} : { seq };
 }

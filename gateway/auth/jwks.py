@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from broker.tasks import Tasks, shared
+from broker.tasks import Cancelled, Tasks, shared
 from gateway.auth.keys import PublicKey, algorithm_of
 from gateway.errors import TokenInvalid, Unavailable
 
@@ -97,8 +97,7 @@ class Jwks:
         if not self._lacks(mark):
             self._wanted[mark] = None
         if self._refresh is not None or self._may_begin():
-            # A waiter that leaves does not end it.
-            await shared(self._refresh or self._begin())
+            await self._refreshed()
             found = self._find(algorithm, kid)
             if found is not None:
                 return found
@@ -107,6 +106,13 @@ class Jwks:
         if not self._lacks(mark):
             raise self._later("the token's key is unknown, and its issuer was asked a moment ago")
         raise TokenInvalid("the token is signed with a key that its issuer does not publish")
+
+    async def _refreshed(self) -> None:
+        """Wait for the fetch under way, or a new one; a waiter that leaves does not end it."""
+        try:
+            await shared(self._refresh or self._begin())
+        except Cancelled as error:
+            raise self._later("the fetch of the token's key was given up") from error
 
     async def close(self) -> None:
         """End a fetch that is under way."""

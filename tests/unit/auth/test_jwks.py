@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from broker.tasks import Cancelled
 from gateway.auth.jwks import (
     GRACE,
     MEMORY,
@@ -286,7 +285,7 @@ def test_a_fetch_under_way_ends_with_the_gateway() -> None:
         await jwks.close()
         assert not issuer.busy
         # Who waits is not cancelled by that.
-        with pytest.raises(Cancelled):
+        with pytest.raises(Unavailable):
             await waiting
 
     play(scene, document(rsa_key("a")))

@@ -103,6 +103,11 @@ class Link:
         return cls(node, socket, connection, channel, aside, tasks.part())
 
     @property
+    def over(self) -> bool:
+        """Whether the connection has ended, though the supervisor may not have been told yet."""
+        return self._connection_closing.done() or self.aside.closing.done()
+
+    @property
     def blocked(self) -> bool:
         """Whether RabbitMQ has stopped reading because of an alarm.
 

@@ -81,7 +81,9 @@ class Supervisor:
 
     @property
     def state(self) -> LinkState:
-        if self.link is None:
+        # Whoever publishes may hear of the link's end first: sent there again, and refused without
+        # a turn of the loop, they would keep us from ever hearing of it.
+        if self.link is None or self.link.over:
             return LinkState.DOWN
         if self.link.blocked:
             return LinkState.BLOCKED

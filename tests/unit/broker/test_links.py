@@ -157,6 +157,34 @@ def test_a_connection_that_ends_fails_what_waits_and_cancels_nobody(
     play(scenario)
 
 
+@pytest.mark.parametrize("end", [Session.close, Session.cut])
+def test_who_publishes_again_at_once_when_the_connection_ends_waits_for_the_next(
+    end: Callable[[Session], None],
+) -> None:
+    """Whoever waits for a confirm hears of the end before the supervisor does. Refused without a
+    turn of the loop, they would ask for ever, and nobody else would hear anything."""
+
+    async def insist(publisher: Publisher) -> None:
+        for _ in range(50):
+            try:
+                await publisher.publish(message("again"), 5)
+            except NotConfirmed:
+                continue
+            return
+        raise AssertionError("refused again and again without waiting for a link")
+
+    async def scenario(node: AmqpNode, publisher: Publisher) -> None:
+        answer, before = node.on_publish, node.heard.count("Basic.Publish")
+        node.on_publish = lambda session, published: None
+        waiting = asyncio.ensure_future(insist(publisher))
+        await heard(node, "Basic.Publish", before + 1)
+        node.on_publish = answer
+        end(node.sessions[0])
+        await waiting
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "method"),
     [

@@ -22,7 +22,7 @@ NODE = Node("r1", "ws://x/ws", "amqp://x")
 
 class LinkTwin:
     def __init__(self) -> None:
-        self.blocked = False
+        self.blocked = self.over = False
         self.unanswered = 0
         self.heard = 0
         self.silent = False

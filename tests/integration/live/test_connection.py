@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from random import SystemRandom
 from typing import Any, cast
 
@@ -40,108 +42,6 @@ class SlowTokens:
         return WHO
 
 
-async def _said_and_closed(theirs: socket.socket) -> tuple[bytes, int]:
-    """What the gateway says first, and the code with which it closes."""
-    loop = asyncio.get_running_loop()
-    reader = MessageReader(10_000, masked=False)
-    heard: list[Event] = []
-    async with asyncio.timeout(10):
-        while not any(isinstance(event, Close) for event in heard):
-            heard += reader.feed(await loop.sock_recv(theirs, 65_536))
-    said, close = heard[0], heard[-1]
-    assert isinstance(said, Data)
-    assert isinstance(close, Close)
-    return bytes(said.payload), close.code
-
-
-@pytest.mark.gen_test
-async def test_a_token_whose_key_cannot_be_judged_now_is_told_to_come_again() -> None:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    loop = asyncio.get_running_loop()
-    tokens = SlowTokens(Unavailable("the key is unknown; try again later", retry_after=20.0))
-    tokens.answer.set()
-    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
-    connection = Connection(
-        IOStream(ours), services(tokens, registry), id="c", address="", host="", identity=None
-    )
-    registry.serve(connection, address="", user=None)
-    connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])
-    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
-    said, code = await _said_and_closed(theirs)
-    headers = dict(line.split(":", 1) for line in said.decode().split("\n\n")[0].split("\n")[1:])
-    assert headers["message"] == "unavailable"
-    assert 20_000 < int(headers["retry-after"]) <= 25_000
-    assert code == 1013
-    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
-    while await loop.sock_recv(theirs, 65_536):
-        pass
-    theirs.close()
-
-
-@pytest.mark.parametrize("proof", ["cookie", "token"])
-@pytest.mark.gen_test
-async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(proof: str) -> None:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    loop = asyncio.get_running_loop()
-    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
-    tokens.answer.set()
-    connection = Connection(
-        IOStream(ours),
-        services(tokens, registry),
-        id="c",
-        address="",
-        host="",
-        identity=WHO if proof == "cookie" else None,
-    )
-    registry.serve(connection, address="", user=None)
-    headers = [("accept-version", "1.2"), ("passcode", "token"), ("interact-user", "a:b")]
-    connect = serialise("CONNECT", headers)
-    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
-    said, code = await _said_and_closed(theirs)
-    assert said.startswith(b"ERROR\nmessage:user_changed\n")
-    assert code == 4001
-    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
-    while await loop.sock_recv(theirs, 65_536):
-        pass
-    theirs.close()
-
-
-class BrokenOffTokens(SlowTokens):
-    """Ends as aiormq ends who waits: by a cancellation that was meant for nobody; or by a fault."""
-
-    async def verify(self, token: str) -> Identity:
-        raise self.error or asyncio.CancelledError
-
-
-@pytest.mark.parametrize("fault", [None, KeyError("nobody foresaw it")])
-@pytest.mark.gen_test
-async def test_a_frame_whose_handling_breaks_off_ends_the_connection_with_a_reason(
-    fault: Exception | None,
-) -> None:
-    """Not even by a cancellation that was meant for nobody: what came after would wait for ever."""
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    loop = asyncio.get_running_loop()
-    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
-    made = services(BrokenOffTokens(fault), registry)
-    connection = Connection(IOStream(ours), made, id="c", address="", host="", identity=None)
-    registry.serve(connection, address="", user=None)
-    connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])
-    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
-    said, code = await _said_and_closed(theirs)
-    assert said.startswith(b"ERROR\nmessage:internal_error\n")
-    assert code == 1011
-    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
-    while await loop.sock_recv(theirs, 65_536):
-        pass
-    theirs.close()
-
-
 def services(tokens: SlowTokens, registry: Registry) -> Services:
     return Services(
         topology=Topology(),
@@ -166,30 +66,118 @@ def services(tokens: SlowTokens, registry: Registry) -> Services:
     )
 
 
-@pytest.mark.gen_test
-async def test_nothing_is_said_after_close_to_one_whose_token_was_still_looked_at() -> None:
+class Client:
+    """A client of a connection over a socket pair; it has said CONNECT."""
+
+    def __init__(self, connection: Connection, registry: Registry, theirs: socket.socket) -> None:
+        self.connection, self.registry = connection, registry
+        self._socket = theirs
+        self._loop = asyncio.get_running_loop()
+
+    async def says(self, opcode: Opcode, payload: bytes) -> None:
+        await self._loop.sock_sendall(self._socket, build(opcode, payload, mask=b"mask"))
+
+    async def hears_to_the_end(self) -> bytes:
+        """What still comes once it has closed, too."""
+        await self.says(Opcode.CLOSE, b"")
+        heard = b""
+        while data := await self._loop.sock_recv(self._socket, 65_536):
+            heard += data
+        return heard
+
+    async def is_refused(self) -> tuple[str, dict[str, str], int]:
+        """The command and the headers of what is said first, and the code of the close."""
+        reader = MessageReader(10_000, masked=False)
+        heard: list[Event] = []
+        async with asyncio.timeout(10):
+            while not any(isinstance(event, Close) for event in heard):
+                heard += reader.feed(await self._loop.sock_recv(self._socket, 65_536))
+        said, close = heard[0], heard[-1]
+        assert isinstance(said, Data)
+        assert isinstance(close, Close)
+        assert await self.hears_to_the_end() == b""
+        command, *lines = bytes(said.payload).decode().split("\n\n")[0].split("\n")
+        return command, dict(line.split(":", 1) for line in lines), close.code
+
+
+@asynccontextmanager
+async def connecting(
+    tokens: SlowTokens, *headers: tuple[str, str], identity: Identity | None = None
+) -> AsyncIterator[Client]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    loop = asyncio.get_running_loop()
-    tokens, registry = SlowTokens(), Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
+    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
     connection = Connection(
-        IOStream(ours), services(tokens, registry), id="c", address="", host="", identity=None
+        IOStream(ours),
+        services(tokens, registry),
+        id="c",
+        address="",
+        host="",
+        identity=identity,
     )
     registry.serve(connection, address="", user=None)
-    connect = serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "token")])
-    await loop.sock_sendall(theirs, build(Opcode.TEXT, connect, mask=b"mask"))
-    await tokens.asked.wait()
-    connection.end(Draining("leaving"))
+    client = Client(connection, registry, theirs)
+    sent = [("accept-version", "1.2"), ("passcode", "token"), *headers]
+    await client.says(Opcode.TEXT, serialise("CONNECT", sent))
+    try:
+        yield client
+    finally:
+        theirs.close()
+
+
+@pytest.mark.gen_test
+async def test_a_token_whose_key_cannot_be_judged_now_is_told_to_come_again() -> None:
+    tokens = SlowTokens(Unavailable("the key is unknown; try again later", retry_after=20.0))
     tokens.answer.set()
-    await loop.sock_sendall(theirs, build(Opcode.CLOSE, b"", mask=b"mask"))
-    heard = b""
-    while data := await loop.sock_recv(theirs, 65_536):
-        heard += data
-    theirs.close()
+    async with connecting(tokens) as client:
+        _, headers, code = await client.is_refused()
+    assert headers["message"] == "unavailable"
+    assert 20_000 < int(headers["retry-after"]) <= 25_000
+    assert code == 1013
+
+
+@pytest.mark.parametrize("identity", [WHO, None], ids=["cookie", "token"])
+@pytest.mark.gen_test
+async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(
+    identity: Identity | None,
+) -> None:
+    tokens = SlowTokens()
+    tokens.answer.set()
+    async with connecting(tokens, ("interact-user", "a:b"), identity=identity) as client:
+        command, headers, code = await client.is_refused()
+    assert (command, headers["message"], code) == ("ERROR", "user_changed", 4001)
+
+
+class BrokenOffTokens(SlowTokens):
+    """Ends as aiormq ends who waits: by a cancellation that was meant for nobody; or by a fault."""
+
+    async def verify(self, token: str) -> Identity:
+        raise self.error or asyncio.CancelledError
+
+
+@pytest.mark.parametrize("fault", [None, KeyError("nobody foresaw it")])
+@pytest.mark.gen_test
+async def test_a_frame_whose_handling_breaks_off_ends_the_connection_with_a_reason(
+    fault: Exception | None,
+) -> None:
+    """Not even by a cancellation that was meant for nobody: what came after would wait for ever."""
+    async with connecting(BrokenOffTokens(fault)) as client:
+        command, headers, code = await client.is_refused()
+    assert (command, headers["message"], code) == ("ERROR", "internal_error", 1011)
+
+
+@pytest.mark.gen_test
+async def test_nothing_is_said_after_close_to_one_whose_token_was_still_looked_at() -> None:
+    tokens = SlowTokens()
+    async with connecting(tokens) as client:
+        await tokens.asked.wait()
+        client.connection.end(Draining("leaving"))
+        tokens.answer.set()
+        heard = await client.hears_to_the_end()
     said, close = MessageReader(10_000, masked=False).feed(heard)
     assert isinstance(said, Data)
     assert said.payload.startswith(b"ERROR\n")
     assert isinstance(close, Close)
     assert b"CONNECTED" not in heard
-    assert len(registry) == 0
+    assert len(client.registry) == 0

@@ -15,10 +15,13 @@ from dataclasses import replace
 from enum import Enum, auto
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from broker.node import Event, Health, Node, NodeState, Probe
 from broker.placing import LinkState
+
+#: Why a node is none that the caller could get.
+_EXCLUDED: Final = "tried already"
 
 
 class NoNodeAvailable(Exception):
@@ -29,6 +32,11 @@ class NoNodeAvailable(Exception):
         super().__init__("; ".join(f"{name}: {why}" for name, why in reasons.items()))
         self.reasons = dict(reasons)
         self.full = full
+
+    @property
+    def only_excluded(self) -> bool:
+        """Whether nothing is wrong with any node: the caller has all of them already."""
+        return set(self.reasons.values()) <= {_EXCLUDED}
 
 
 class UnknownNode(Exception):
@@ -52,7 +60,7 @@ class Balancer:
         reasons: dict[str, str] = {}
         candidates: list[NodeState] = []
         for name, state in self._states.items():
-            why = "tried already" if name in exclude else state.unavailable_because
+            why = _EXCLUDED if name in exclude else state.unavailable_because
             if why is None:
                 candidates.append(state)
             else:

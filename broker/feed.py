@@ -111,6 +111,8 @@ class Feed:
         #: The name of the node that it is on.
         self.node: str | None = None
         self._acquire = acquire
+        #: Why it is on no node; None: there is none that lacks a feed.
+        self._unplaced: str | None = "has no node"
         self._session = session
         self._listener = listener
         self._witness = witness
@@ -164,7 +166,7 @@ class Feed:
     def problem(self) -> str | None:
         """Why it does not bring everything now, for people; None: it does."""
         if self._upstream is None:
-            return f"not connected, dialling {self.node}" if self.node else "has no node"
+            return f"not connected, dialling {self.node}" if self.node else self._unplaced
         if self._stalled:
             return f"{self.node} brings nothing while it works on {len(self._awaited)} requests"
         silent_for = asyncio.get_running_loop().time() - self._answered_at
@@ -200,6 +202,8 @@ class Feed:
             lease = self._acquire()
         except NoNodeAvailable as error:
             logger.debug("feed %d: %s", self.number, error)
+            # Where each node has a feed there is nothing for a further one to do.
+            self._unplaced = None if error.only_excluded else f"has no node ({error})"
             return Outcome.NOT_REACHED
         with lease:
             return await self._serve(lease)

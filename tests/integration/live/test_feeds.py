@@ -68,6 +68,16 @@ class Stage:
             lambda: self.on() == set(names) and all(feed.stood.is_set() for feed in self.feeds)
         )
 
+    async def stand_on_the_only(self, name: str) -> None:
+        """One of them on this node, and the other one nowhere."""
+        await until(
+            lambda: (
+                self.on() == {name, None}
+                and any(feed.node and feed.stood.is_set() for feed in self.feeds)
+                and not any(feed.problem for feed in self.feeds)
+            )
+        )
+
 
 @asynccontextmanager
 async def stage(*names: str) -> AsyncIterator[Stage]:
@@ -167,5 +177,17 @@ def test_a_feed_without_a_node_of_its_own_finds_the_one_that_returns() -> None:
             await until(lambda: here.on() == {"a", None})
             here.balancer.resume("b")
             await here.stand_on("a", "b")
+
+    asyncio.run(scenario())
+
+
+def test_a_feed_for_which_there_is_no_further_node_lacks_nothing() -> None:
+    async def scenario() -> None:
+        async with stage("a") as here:
+            await here.stand_on_the_only("a")
+            assert [feed.problem for feed in here.feeds] == [None, None]
+            here.balancer.drain("a")
+            here.nodes["a"].session.drop()
+            await until(lambda: all(feed.problem for feed in here.feeds))
 
     asyncio.run(scenario())

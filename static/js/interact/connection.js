@@ -94,7 +94,7 @@ export class Connection extends EventTarget {
       notKept: () => Promise.all([...this.#rooms.values()].map((room) => room.catchUp())),
       excluded: () => Promise.all([...this.#rooms.values()].map((room) => room.doubt())),
       // What else is on its way goes by the same dead network.
-      dead: () => this.#http.hurry(0),
+      dead: () => this.#http.revive(),
       ...{ now, elapsed, patience },
     });
     this.#tab = new Tab(surroundings.locks);

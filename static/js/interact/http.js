@@ -1,17 +1,24 @@
 import { toJson } from "./json.js";
 import { needsSession, Problem, USER_CHANGED } from "./problem.js";
-import { request } from "./request.js";
+import { PATIENCE, request } from "./request.js";
 
 /** @typedef {import("./credentials.js").Credentials} Credentials */
 /** @typedef {import("./request.js").TimedLine} Line */
+/** @typedef {{text: string | null, signal: AbortSignal, patience: number}} What */
 
 /** Milliseconds: a call that is not answered by then, when the device wakes, never will be. */
 const SOON = 3_000;
+/** Milliseconds after the network was found dead in which a call may be given one of the connections that
+ * died with it, and how long such a call is waited for: the next try gets another one. */
+const SHAKEN = 30_000;
+const BRIEF = 2_000;
 
 /** The gateway's HTTP contract, as the page's user. Every call rejects with a {@link Problem}. */
 export class Http {
   /** Calls that may be made again, and since when they are on their way. @type {Map<AbortController, number>} */
   #unanswered = new Map();
+  /** When the network was found dead last. */
+  #deadSince = -Infinity;
 
   /**
    * @param {Line} line
@@ -46,15 +53,24 @@ export class Http {
    */
   async send(method, path, text, { repeats }) {
     const giving = new AbortController();
-    if (repeats) this.#unanswered.set(giving, this.line.clock.elapsed());
+    const now = this.line.clock.elapsed();
+    if (repeats) this.#unanswered.set(giving, now);
+    const isShaken = repeats && now - this.#deadSince < SHAKEN;
+    const patience = isShaken ? BRIEF : PATIENCE;
     try {
-      return await this.#asUser(method, path, { text, signal: giving.signal });
+      return await this.#asUser(method, path, { text, signal: giving.signal, patience });
     } catch (error) {
       if (error instanceof Problem && error.code === USER_CHANGED) this.userChanged(error);
       throw error;
     } finally {
       this.#unanswered.delete(giving);
     }
+  }
+
+  /** The network was found dead: give up all that is on its way, and wait for no dead connection. */
+  revive() {
+    this.#deadSince = this.line.clock.elapsed();
+    this.hurry(0);
   }
 
   /**
@@ -67,7 +83,7 @@ export class Http {
     for (const [giving, since] of this.#unanswered) if (now - since > patience) giving.abort();
   }
 
-  /** @param {string} method @param {string} path @param {{text: string | null, signal: AbortSignal}} what */
+  /** @param {string} method @param {string} path @param {What} what */
   async #asUser(method, path, what) {
     const { line, credentials } = this;
     const { renewals } = credentials;
@@ -81,7 +97,7 @@ export class Http {
     }
   }
 
-  /** @param {string} method @param {string} path @param {{text: string | null, signal: AbortSignal}} what */
+  /** @param {string} method @param {string} path @param {What} what */
   async #once(method, path, what) {
     const token = await this.credentials.token();
     return request(this.line, method, path, { ...what, token, user: this.credentials.user });

@@ -4,7 +4,7 @@ import { Problem } from "./problem.js";
 /** @typedef {import("./clock.js").GatewayClock} GatewayClock */
 
 /** Milliseconds after which a call counts as unanswered. */
-const PATIENCE = 15_000;
+export const PATIENCE = 15_000;
 
 /**
  * Where calls go and what carries them. `cookies`: whether the browser's go with them.
@@ -30,9 +30,11 @@ const PATIENCE = 15_000;
  * @param {string | null} [what.user] who this page is: the gateway refuses the call if it comes from
  *   somebody else
  * @param {AbortSignal} [what.signal] gives the call up as unanswered
+ * @param {number} [what.patience] milliseconds after which it counts as unanswered anyway
  * @returns {Promise<any>} the JSON of the answer, undefined if it has none
  */
-export async function request(line, method, path, { body, text = null, token, user, signal }) {
+export async function request(line, method, path, what) {
+  const { body, text = null, token, user, signal, patience = PATIENCE } = what;
   const { fetch, base, cookies, clock } = line;
   const content = body === undefined || body === null ? text : toJson(body);
   /** @type {Record<string, string>} */
@@ -40,7 +42,7 @@ export async function request(line, method, path, { body, text = null, token, us
   if (content !== null) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
   if (user) headers["Interact-User"] = encodeURIComponent(user);
-  const limits = [AbortSignal.timeout(PATIENCE), ...(signal ? [signal] : [])];
+  const limits = [AbortSignal.timeout(patience), ...(signal ? [signal] : [])];
   /** @type {Response} */
   let response;
   let answer;

@@ -154,3 +154,22 @@ test("what waits since before the device slept is given up, if it may be made ag
   http.hurry();
   await assert.rejects(young, { code: "unreachable" });
 });
+
+test("after the network was found dead no call that may be made again waits long for a connection of before", async (t) => {
+  const waits = [];
+  t.mock.method(AbortSignal, "timeout", (milliseconds) => {
+    waits.push(milliseconds);
+    return new AbortController().signal;
+  });
+  const gateway = line(json(1), json(1), json(1), json(1));
+  const clock = { now: 0 };
+  gateway.clock = new GatewayClock({ elapsed: () => clock.now, now: () => 0 });
+  const http = new Http(gateway, withToken());
+  await http.call("GET", "/");
+  http.revive();
+  await http.call("GET", "/");
+  await http.call("POST", "/", {});
+  clock.now += 30_001;
+  await http.call("GET", "/");
+  assert.deepEqual(waits, [15_000, 2_000, 15_000, 15_000]);
+});

@@ -38,6 +38,7 @@ def test_members_exchange_messages(gateway: GatewayProcess, connect: Connect) ->
             "audience": "public",
             "seq": 1,
             "sender": "paul",
+            "role": "participant",
             "sent_at": receipt["sent_at"],
             "type": "chat",
             "body": {"text": "안녕, world"},

@@ -414,9 +414,6 @@ class Path:
             self._ended(lost)
         except GatewayError as error:
             self._ended(error)
-        except Exception:
-            logger.exception("the move failed")
-            self._ended(Internal("the gateway failed; its log says why"))
         else:
             logger.info("going on at %s", self.node)
             self._note(Kind.FAILOVER, "relay_moved", lost.detail)
@@ -425,11 +422,12 @@ class Path:
 
     def _moved(self, task: asyncio.Task[None]) -> None:
         fault = fault_of(task)
-        if isinstance(fault, Exception) and not self._closed:
-            # Cancelled by somebody else, for one: the client would wait for ever.
-            logger.error("the move failed", exc_info=fault)
-            self._moving = None
-            self._ended(Internal("the gateway failed; its log says why"))
+        if not isinstance(fault, Exception) or (self._closed and task.cancelled()):
+            return
+        # Cancelled by somebody else, for one: the client would wait for ever.
+        logger.error("the move failed", exc_info=fault)
+        self._moving = None
+        self._ended(Internal("the gateway failed; its log says why"))
 
     async def _change(self, prepared: _Prepared) -> None:
         """From a session that works to another one. What was sent in it is known to be taken."""

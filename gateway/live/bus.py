@@ -230,6 +230,9 @@ class Bus:
                 for gateway in self._peers.beat():
                     logger.warning("gateway %s has fallen silent", gateway)
             return
+        if self._peers.parted(envelope.sender):
+            self.counts["stale"] += 1
+            return
         if self._peers.heard(envelope.sender):
             logger.info("gateway %s is there", envelope.sender)
         self.counts["received"] += 1

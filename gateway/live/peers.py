@@ -15,18 +15,28 @@ BEAT: Final = 2.5
 PATIENCE: Final = 4
 
 
+#: Beats of our own for which a name that has said goodbye stays gone: longer than a message that
+#: was on its way may take (:data:`gateway.live.envelope.FRESH`).
+PARTED: Final = 24
+
+
 class Peers:
-    """The other gateways, by name."""
+    """The other gateways, by name. No two processes ever have the same name."""
 
     def __init__(self) -> None:
         self._silence: dict[str, int] = {}
+        self._parted: dict[str, int] = {}
 
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._silence)
 
+    def parted(self, name: str) -> bool:
+        """Whether it has said goodbye: what comes from it now was overtaken by that."""
+        return name in self._parted
+
     def heard(self, name: str) -> bool:
-        """Whether it is new."""
+        """Whether it is new. Not for a name that has :meth:`parted`."""
         new = name not in self._silence
         self._silence[name] = 0
         return new
@@ -38,8 +48,10 @@ class Peers:
             del self._silence[name]
         for name in self._silence:
             self._silence[name] += 1
+        self._parted = {name: left - 1 for name, left in self._parted.items() if left > 1}
         return gone
 
     def left(self, name: str) -> None:
         """It has said goodbye."""
         self._silence.pop(name, None)
+        self._parted[name] = PARTED

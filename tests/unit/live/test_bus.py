@@ -73,6 +73,26 @@ def test_who_says_goodbye_is_gone_at_once() -> None:
     run(scenario())
 
 
+def test_a_word_that_the_goodbye_has_overtaken_brings_nobody_back() -> None:
+    async def scenario() -> None:
+        network = Network()
+        async with network.joined("north") as (north,):
+            diary = Diary(north)
+            south = network.bus("south")
+            south.start()
+            await asyncio.sleep(0.1)
+            network.latency = 5
+            south.urge("news", {})
+            network.latency = 0.01
+            await south.close()
+            await asyncio.sleep(10)
+            assert north.others == frozenset()
+            assert diary.heard == []
+            assert network.counts["north"]["stale"] == 1
+
+    run(scenario())
+
+
 def test_while_the_broker_is_away_nobody_is_declared_gone() -> None:
     async def scenario() -> None:
         network = Network()

@@ -1,6 +1,7 @@
 """Who is there, by the beats that come round."""
 
-from gateway.live.peers import PATIENCE, Peers
+from gateway.live.envelope import FRESH
+from gateway.live.peers import BEAT, PARTED, PATIENCE, Peers
 
 
 def test_who_speaks_is_there_and_new_only_once() -> None:
@@ -47,3 +48,15 @@ def test_who_says_goodbye_is_gone_at_once() -> None:
     peers.left("south")
     peers.left("nobody")
     assert peers.names == frozenset()
+
+
+def test_who_said_goodbye_stays_gone_longer_than_a_message_may_take() -> None:
+    peers = Peers()
+    peers.heard("south")
+    assert not peers.parted("south")
+    peers.left("south")
+    for _ in range(PARTED):
+        assert peers.parted("south")
+        peers.beat()
+    assert not peers.parted("south")
+    assert PARTED * BEAT >= 2 * FRESH

@@ -50,7 +50,8 @@ class Daemon:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == self.mark:
+                # A process that is just becoming another program shows no environment.
+                if process.pid == self._child or process.environ().get(MARK) == self.mark:
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue

@@ -27,6 +27,17 @@ def test_it_is_found_by_whoever_knows_the_mark(daemon: Daemon, tmp_path: Path) -
     assert not Daemon(str(tmp_path) + "x", tmp_path / "log").alive()
 
 
+def test_one_that_becomes_another_program_again_and_again_is_alive_all_the_time(
+    daemon: Daemon,
+) -> None:
+    turn = 'n=$(($1 - 1)); [ $n -gt 0 ] && exec sh "$0" $n; echo done; sleep 600'
+    program = daemon.log.with_name("program")
+    program.write_text(turn)
+    daemon.spawn(["sh", program, "150"], env=os.environ)
+    while not daemon.log_tail():
+        assert daemon.alive()
+
+
 def test_its_children_belong_to_it_and_come_after_it(daemon: Daemon) -> None:
     daemon.spawn(["sh", "-c", "sleep 600 & echo ready; wait"], env=os.environ)
     while not daemon.log_tail():

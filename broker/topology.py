@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from broker.numerals import natural
+from broker.protocol.numerals import natural
 
 EXCHANGE: Final = "amq.topic"
 DEFAULT_PREFIX: Final = "acdm.mo.interact"

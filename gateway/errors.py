@@ -46,7 +46,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from broker.wsframes import CloseCode
+from broker.protocol.websocket import CloseCode
 
 
 class GatewayError(Exception):

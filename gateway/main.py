@@ -19,24 +19,24 @@ from typing import Any, Final, Protocol
 
 from tornado.web import Application
 
-from broker.balancer import Balancer, Lease
-from broker.credentials import Credentials as BrokerCredentials
-from broker.echoes import Echoes
-from broker.echoes import Publisher as EchoPublisher
-from broker.feed import HEART_BEAT, Feed
-from broker.feeds import Feeds
-from broker.node import Node
-from broker.prober import Prober
-from broker.publisher import Publisher
-from broker.tasks import Failures, Tasks
-from broker.ticker import Ticker
+from broker.health.partition_probe import Echoes
+from broker.health.partition_probe import Publisher as EchoPublisher
+from broker.health.prober import Prober
+from broker.nodes.balancer import Balancer, Lease
+from broker.nodes.credentials import Credentials as BrokerCredentials
+from broker.nodes.node import Node
+from broker.publishing.publisher import Publisher
+from broker.timing.tasks import Failures, Tasks
+from broker.timing.ticker import Ticker
 from broker.topology import Topology
-from broker.upstream import Upstream, open_session
-from gateway import app, garbage, retention, tls
+from broker.webstomp.feed import HEART_BEAT, Feed
+from broker.webstomp.feeds import Feeds
+from broker.webstomp.session import Upstream, open_session
+from gateway import garbage, retention, tls
 from gateway.admin import Admin
-from gateway.admin.board import Board
-from gateway.admin.cluster import Cluster
 from gateway.admin.connections import Connections
+from gateway.admin.dashboard import Board
+from gateway.admin.gateways import Cluster
 from gateway.admin.history import Gauges, History
 from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import Orders
@@ -44,46 +44,47 @@ from gateway.admin.overview import Overview
 from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
 from gateway.auth.broker_auth import BrokerAuth
+from gateway.auth.credentials import Credentials
 from gateway.auth.ended import EndedSessions
 from gateway.auth.memberships import Memberships
 from gateway.auth.origins import Origins
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.permissions import Permissions
-from gateway.auth.rates import RateLimiter
 from gateway.auth.sessions import Sessions
+from gateway.cluster.bus import Bus, WidePublisher
+from gateway.cluster.envelope import Seal
+from gateway.cluster.history_hints import Overdue
+from gateway.cluster.logouts import Logouts
+from gateway.cluster.presence import Presence
+from gateway.cluster.revocation import Removals
 from gateway.config import Config
 from gateway.descriptors import Descriptors
 from gateway.domain.message import Message
 from gateway.drain import Drain, leaving
-from gateway.events import Events, Kind
-from gateway.handlers.credentials import Credentials
-from gateway.handlers.readiness import PublisherState, Readiness
-from gateway.handlers.services import Services
-from gateway.handlers.turns import Turns
-from gateway.listeners import Listener, Room
+from gateway.http import app
+from gateway.http.listeners import Listener, Room
+from gateway.http.services import Services
+from gateway.http.turns import Turns
 from gateway.live.attendance import Attendance
-from gateway.live.bus import Bus, WidePublisher
-from gateway.live.connection import Services as LiveServices
-from gateway.live.dialler import Dialler
-from gateway.live.envelope import Seal
-from gateway.live.hub import Hub
-from gateway.live.judge import Judge
-from gateway.live.logouts import Logouts
-from gateway.live.overdue import Overdue
-from gateway.live.path import Ways
-from gateway.live.presence import Presence
-from gateway.live.rebalance import Rebalancer
-from gateway.live.registry import Registry
-from gateway.live.relay import RelayLimits
-from gateway.live.removals import Removals
-from gateway.live.switchboard import Switchboard
-from gateway.live.virtual_host import VirtualHost
+from gateway.live.client.connection import Services as LiveServices
+from gateway.live.client.judge import Judge
+from gateway.live.client.registry import Registry
+from gateway.live.client.virtual_host import VirtualHost
+from gateway.live.hub.hub import Hub
+from gateway.live.hub.switchboard import Switchboard
+from gateway.live.relay.dialler import Dialler
+from gateway.live.relay.rebalance import Rebalancer
+from gateway.live.relay.relay import RelayLimits
+from gateway.live.relay.uplink import Ways
 from gateway.logins import Logins
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits
 from gateway.messages.ports import Publisher as Confirming
-from gateway.metrics import Metrics
+from gateway.observe.events import Events, Kind
+from gateway.observe.metrics import Metrics
+from gateway.rates import RateLimiter
+from gateway.readiness import PublisherState, Readiness
 from gateway.reload import Reload
 from gateway.reloadable import OnNodes, Reloadable, nodes_of, tokens_for
 from gateway.rooms import PrivateQueues, Rooms
@@ -301,7 +302,7 @@ class Part(Protocol):
 class BrokerPublisher(
     Confirming, PrivateQueues, PublisherState, WidePublisher, EchoPublisher, Protocol
 ):
-    """What :class:`broker.publisher.Publisher` is to the gateway."""
+    """What :class:`broker.publishing.publisher.Publisher` is to the gateway."""
 
 
 def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name

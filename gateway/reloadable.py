@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
-from broker.node import Node
-from broker.tasks import Tasks
-from gateway import logs, tls
+from broker.nodes.node import Node
+from broker.timing.tasks import Tasks
+from gateway import tls
 from gateway.auth.access import AccessRules
-from gateway.auth.rates import RateLimiter
 from gateway.auth.tokens import Tokens, key_source
 from gateway.config import Config, ConfigError, secrets_of
 from gateway.domain.identity import ADMIN, HOST
-from gateway.handlers.services import Services
-from gateway.listeners import Listener, Room
-from gateway.live.connection import Services as LiveServices
+from gateway.http.listeners import Listener, Room
+from gateway.http.services import Services
+from gateway.live.client.connection import Services as LiveServices
 from gateway.messages.pipeline import Pipeline
+from gateway.observe import logs
+from gateway.rates import RateLimiter
 from gateway.reload import Change, PutInForce
 
 #: The others are built into what stands; a restart changes them.

@@ -54,7 +54,7 @@ def failures() -> Iterator[list[str]]:
     fail takes this and clears it; for all others it must stay empty."""
     messages: list[str] = []
     collector = _Collector(messages)
-    logger = logging.getLogger("broker.tasks")
+    logger = logging.getLogger("broker.timing.tasks")
     logger.addHandler(collector)
     yield messages
     logger.removeHandler(collector)

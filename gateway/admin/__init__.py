@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.admin.board import Board
-from gateway.admin.cluster import Cluster
+from gateway.admin.dashboard import Board
+from gateway.admin.gateways import Cluster
 
 
 @dataclass(frozen=True, slots=True)

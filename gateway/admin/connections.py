@@ -14,8 +14,8 @@ from heapq import nlargest, nsmallest
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from broker.numerals import natural
-from gateway.live.state import ConnectionState
+from broker.protocol.numerals import natural
+from gateway.live.client.state import ConnectionState
 
 #: Connections that are looked at in one turn of the loop: about a millisecond.
 _SLICE: Final = 250

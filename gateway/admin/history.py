@@ -9,7 +9,7 @@ from itertools import groupby
 from statistics import fmean
 from typing import Final, NamedTuple
 
-from gateway.histogram import Histogram, quantile
+from gateway.observe.histogram import Histogram, quantile
 
 #: Seconds that are kept.
 KEPT: Final = 900

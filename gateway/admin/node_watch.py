@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from broker.links import LinkReport
-from broker.node import NodeState
-from broker.placing import LinkState
-from gateway.events import Events, Kind
+from broker.nodes.node import NodeState
+from broker.nodes.rendezvous import LinkState
+from broker.publishing.links import LinkReport
+from gateway.observe.events import Events, Kind
 
 #: A link in one of these is not published through.
 _LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT, LinkState.APART})

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, Self
 
 from gateway.drain import Drain
 from gateway.errors import GatewayError, Kicked
-from gateway.events import Events, Kind
+from gateway.observe.events import Events, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class LiveConnections(Protocol):
 
 
 class Nodes(Protocol):
-    """Both raise :class:`broker.balancer.UnknownNode`."""
+    """Both raise :class:`broker.nodes.balancer.UnknownNode`."""
 
     def drain(self, name: str) -> None: ...
 
@@ -86,7 +86,7 @@ class Orders:
     def carry_out(self, order: Order) -> int:
         """How many connections ended; 1 for a node or gateway.
 
-        Raises :class:`broker.balancer.UnknownNode`.
+        Raises :class:`broker.nodes.balancer.UnknownNode`.
         """
         target = order.target
         logger.info("asked by %s: %s", order.by, order)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from broker.node import NodeState
+from broker.nodes.node import NodeState
 from gateway.admin.history import History, Sample
-from gateway.events import Events
+from gateway.observe.events import Events
 
 #: Events in one answer, the newest: as long as they can be, the bus has room for them.
 _EVENTS: Final = 80

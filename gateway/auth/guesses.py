@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Final
 
-from gateway.auth.rates import RateLimiter
 from gateway.errors import RateLimited, TooManyGuesses
+from gateway.rates import RateLimiter
 
 #: Wrong passwords for one account before guessing is slowed: from one address, and from everywhere.
 FREE_FROM_ONE: Final = 5

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from broker.tasks import Cancelled, Tasks, shared
+from broker.timing.tasks import Cancelled, Tasks, shared
 from gateway.auth.keys import PublicKey, algorithm_of
 from gateway.errors import TokenInvalid, Unavailable
 

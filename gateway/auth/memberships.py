@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from broker.tasks import shared
+from broker.timing.tasks import shared
 from gateway.domain.room import Membership, Roster
 from gateway.expiring import Expiring
 

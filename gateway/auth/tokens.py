@@ -9,7 +9,7 @@ from typing import Any, Final
 import jwt
 from cachetools import LRUCache
 
-from broker.tasks import Tasks
+from broker.timing.tasks import Tasks
 from gateway.auth.jwks import HttpDocument, Jwks
 from gateway.auth.keys import KeySource, OneKey, read_key_file
 from gateway.auth.names import user_name

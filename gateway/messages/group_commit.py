@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from broker.tasks import Job, Tasks
+from broker.timing.tasks import Job, Tasks
 from broker.topology import Stream
 from gateway.domain.message import Draft, Message
 from gateway.errors import StoreUnavailable

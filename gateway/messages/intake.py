@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 
 from broker.topology import Stream
 from gateway.auth.permissions import POST, Permissions
-from gateway.auth.rates import RateLimiter
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.domain.room import MemberRole
 from gateway.errors import Invalid, RateLimited, Refused, RoomClosed, TooLarge, UnknownRoom
 from gateway.messages.pipeline import Pipeline, Receipt
+from gateway.rates import RateLimiter
 
 MAX_TYPE_LENGTH = 100
 

@@ -3,7 +3,7 @@
 First publishing, publishing again after a failure, and publishing what a dead gateway left are
 the same thing: a message leaves the store's outbox only after the broker's confirm. So a message
 may be published twice, with the same ``message_id`` and ``seq``, and is never lost. Each message
-in there is one living gateway's to publish: see :mod:`gateway.messages.claims`.
+in there is one living gateway's to publish: see :mod:`gateway.messages.outbox_lease`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from broker.backoff import BackOff
-from broker.publisher import NotConfirmed, Refused, Returned
-from broker.tasks import Tasks
+from broker.publishing.publisher import NotConfirmed, Refused, Returned
+from broker.timing.backoff import BackOff
+from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology
 from gateway.domain.message import Message
 from gateway.errors import StoreUnavailable
-from gateway.messages.claims import Claims
 from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
-from gateway.messages.marking import Marking
 from gateway.messages.open_rooms import OpenRooms
+from gateway.messages.outbox_lease import Claims
 from gateway.messages.parking import Parking
 from gateway.messages.ports import Publisher, StoredOutbox
 from gateway.messages.publication import publication
+from gateway.messages.published_marks import Marking
 from gateway.messages.waiters import Waiters
 from gateway.store.records import Unpublished
 

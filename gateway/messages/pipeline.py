@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from broker.publisher import NotConfirmed
-from broker.tasks import Tasks
+from broker.publishing.publisher import NotConfirmed
+from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import Draining, GatewayError, Invalid, NoCapacity, TooLarge

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from broker.publisher import Publication
+from broker.publishing.publisher import Publication
 from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.domain.room import Room
@@ -70,9 +70,10 @@ class Publisher(Protocol):
         publication: Publication,
         timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     ) -> None:
-        """Raises :class:`broker.publisher.NotConfirmed`; it may be delivered all the same."""
+        """Raises :class:`broker.publishing.publisher.NotConfirmed`; it may be delivered all
+        the same."""
         ...
 
     async def declare_private_queue(self, room: int) -> None:
-        """Raises :class:`broker.publisher.QueueFailed`."""
+        """Raises :class:`broker.publishing.publisher.QueueFailed`."""
         ...

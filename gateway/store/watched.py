@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, text
 
-from broker.tasks import shared
+from broker.timing.tasks import shared
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench_suite.journal import number
-from broker.wsframes import Opcode, walk
+from broker.protocol.websocket import Opcode, walk
 
 _FRAME_BYTES = 1 << 20
 _FAULTS_TOLD = 3

@@ -4,7 +4,7 @@ import time
 
 from bench_suite.journal import Journal, Reader
 from bench_suite.subscriber import MASK, Client, Subscriber
-from broker.wsframes import Opcode, build
+from broker.protocol.websocket import Opcode, build
 
 
 class Follower(Subscriber):

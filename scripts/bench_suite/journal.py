@@ -9,7 +9,7 @@ differs (each subscriber of RabbitMQ has message ids of its own) is parsed for e
 from bisect import bisect_right
 from collections.abc import Callable
 
-from broker.wsframes import Opcode, walk
+from broker.protocol.websocket import Opcode, walk
 
 #: Bytes; far above everything that the bench sends.
 _FRAME_BYTES = 1 << 20

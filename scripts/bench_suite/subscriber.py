@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from broker.stomp import serialise
-from broker.wsframes import (
+from broker.protocol.stomp import serialise
+from broker.protocol.websocket import (
     HandshakeError,
     Opcode,
     build,

@@ -3,7 +3,7 @@
 PYTHONPATH=scripts .venv/bin/python -m devenv.diagram
 """
 
-from gateway.live.session import TRANSITIONS, State
+from gateway.live.client.session import TRANSITIONS, State
 
 
 def mermaid() -> str:

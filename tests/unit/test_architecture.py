@@ -13,19 +13,20 @@ def test_the_state_diagram_is_drawn_from_the_table() -> None:
     )
 
 
-#: Where tasks are made that :class:`broker.tasks.Tasks` does not own, and who hears of their end.
+#: The places that make tasks without :class:`broker.timing.tasks.Tasks`, and who hears of each
+#: task's end.
 OWNERS = {
-    "broker/feed.py": "the feed awaits it in the next line",
-    "broker/mender.py": "the same function looks at its result",
-    "broker/tasks.py": "here they are owned",
+    "broker/webstomp/feed.py": "the feed awaits it in the next line",
+    "broker/quirks/dead_queues.py": "the same function looks at its result",
+    "broker/timing/tasks.py": "here they are owned",
     "gateway/auth/memberships.py": "all who asked for the roster",
-    "gateway/http_streams.py": "Tornado, which asked for the head",
-    "gateway/live/connection.py": "the connection",
-    "gateway/live/pages.py": "all who asked for the page",
-    "gateway/live/path.py": "the path, and its connection",
-    "gateway/live/registry.py": "the connection ends itself; the event loop tells of the rest",
-    "gateway/live/relay.py": "the relay, and its connection",
-    "gateway/live/wire.py": "the wire",
+    "gateway/http/streams.py": "Tornado, which asked for the head",
+    "gateway/live/client/connection.py": "the connection",
+    "gateway/live/hub/pages.py": "all who asked for the page",
+    "gateway/live/relay/uplink.py": "the path, and its connection",
+    "gateway/live/client/registry.py": "the connection ends itself; the event loop says the rest",
+    "gateway/live/relay/relay.py": "the relay, and its connection",
+    "gateway/live/transport.py": "the wire",
     "gateway/store/watched.py": "all who asked whether the database is there",
 }
 
@@ -42,8 +43,12 @@ def modules_that_use(*names: str) -> set[str]:
 
 def test_no_task_is_made_that_could_end_unseen() -> None:
     made = modules_that_use("create_task", "ensure_future")
-    assert made == OWNERS.keys(), "give the task to broker.tasks.Tasks, or say here who owns it"
+    assert made == OWNERS.keys(), (
+        "give the task to broker.timing.tasks.Tasks, or say here who owns it"
+    )
 
 
 def test_what_many_wait_for_cancels_none_of_them() -> None:
-    assert modules_that_use("shield") == {"broker/tasks.py"}, "use broker.tasks.shared"
+    assert modules_that_use("shield") == {"broker/timing/tasks.py"}, (
+        "use broker.timing.tasks.shared"
+    )

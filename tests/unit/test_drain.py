@@ -10,7 +10,7 @@ import pytest
 
 from gateway.drain import Drain
 from gateway.errors import Draining, GatewayError
-from tests.unit.messages import virtual_time
+from tests import virtual_time
 
 
 def rng() -> Random:

@@ -6,8 +6,8 @@ from itertools import count
 import pika
 import pytest
 
-from broker.credentials import Credentials
-from broker.node import Node
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
 from devenv.cluster import Cluster
 
 

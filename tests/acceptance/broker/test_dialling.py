@@ -11,13 +11,14 @@ import psutil
 import pytest
 import uvloop
 
-from broker import stomp, wsframes
-from broker.balancer import Balancer
-from broker.credentials import Credentials
-from broker.node import Health, Node, NodeState
-from broker.prober import Prober
-from broker.tasks import Tasks
-from broker.upstream import DialTimeout, LoginRefused, dial, log_in
+from broker.health.prober import Prober
+from broker.nodes.balancer import Balancer
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Health, Node, NodeState
+from broker.protocol import stomp
+from broker.protocol import websocket as wsframes
+from broker.timing.tasks import Tasks
+from broker.webstomp.session import DialTimeout, LoginRefused, dial, log_in
 from devenv.cluster import Cluster
 
 pytestmark = pytest.mark.cluster

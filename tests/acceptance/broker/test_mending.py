@@ -11,11 +11,11 @@ import pika
 import pytest
 import uvloop
 
-from broker import mender
-from broker.credentials import Credentials
-from broker.node import Node
-from broker.publisher import NotConfirmed, Publication, Publisher
-from broker.tasks import Tasks
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.publishing.publisher import NotConfirmed, Publication, Publisher
+from broker.quirks import dead_queues as mender
+from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
 
@@ -82,7 +82,7 @@ def test_a_dead_queue_is_replaced_and_the_queues_of_other_rooms_keep_what_they_h
             for publisher in publishers:
                 await publisher.close()
 
-    with caplog.at_level(logging.INFO, logger="broker.mender"):
+    with caplog.at_level(logging.INFO, logger="broker.quirks.dead_queues"):
         uvloop.run(run())
     assert caplog.text.count(f"{TOPOLOGY.private_queue(room).name} is replaced; ") == 1
     replaced, kept = (TOPOLOGY.private_queue(each).name for each in (room, other))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from broker.credentials import Credentials
-from broker.node import Node
-from broker.provision import Check, NodeUnreachable, apply, verify
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.publishing.provision import Check, NodeUnreachable, apply, verify
 from broker.topology import EXCHANGE, Topology
 from devenv.cluster import Cluster
 

@@ -13,11 +13,11 @@ import pika
 import pytest
 import uvloop
 
-from broker.channels import slot
-from broker.credentials import Credentials
-from broker.node import Node
-from broker.placing import LinkState
-from broker.publisher import (
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.nodes.rendezvous import LinkState
+from broker.publishing.channels import slot
+from broker.publishing.publisher import (
     NotConfirmed,
     Publication,
     Publisher,
@@ -25,7 +25,7 @@ from broker.publisher import (
     QueueFailed,
     Returned,
 )
-from broker.tasks import Tasks
+from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp

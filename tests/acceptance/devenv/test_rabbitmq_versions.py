@@ -7,9 +7,9 @@ import pika
 import pytest
 from pika.exceptions import ProbableAuthenticationError
 
-from broker import provision
-from broker.credentials import Credentials
-from broker.node import Node
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.publishing import provision
 from broker.topology import Topology
 from devenv import rabbitmq
 from devenv.cluster import Cluster

@@ -10,8 +10,8 @@ from typing import Any
 import pika
 import pytest
 
-from broker.credentials import Credentials
-from broker.node import Node
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
 from broker.topology import Topology
 from devenv.cluster import Cluster
 

@@ -20,10 +20,10 @@ from uuid import UUID, uuid4
 
 import uvloop
 
-from broker.credentials import Credentials
-from broker.node import Node
-from broker.publisher import Publisher
-from broker.tasks import Tasks
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.publishing.publisher import Publisher
+from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole

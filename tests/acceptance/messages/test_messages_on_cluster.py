@@ -17,8 +17,8 @@ from uuid import uuid4
 import pytest
 import uvloop
 
-from broker.credentials import Credentials
-from broker.node import Node
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
 from broker.topology import Audience, Stream
 from devenv.cluster import Cluster
 from gateway.domain.message import Importance

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from broker.amqp import Link, LinkFailed
-from broker.credentials import Credentials
-from broker.node import Node
-from broker.tasks import Tasks
-from broker.upstream import DialError, dial
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.publishing.link import Link, LinkFailed
+from broker.timing.tasks import Tasks
+from broker.webstomp.session import DialError, dial
 
 _NOBODY = Credentials("nobody", "secret", "/")
 

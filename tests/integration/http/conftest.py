@@ -15,19 +15,19 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.ioloop import IOLoop
 
-from broker.balancer import Balancer
-from broker.links import LinkReport
-from broker.node import Node
-from broker.placing import LinkState
-from broker.publisher import NotConfirmed, Publication, QueueFailed
-from broker.tasks import Tasks
+from broker.nodes.balancer import Balancer
+from broker.nodes.node import Node
+from broker.nodes.rendezvous import LinkState
+from broker.publishing.links import LinkReport
+from broker.publishing.publisher import NotConfirmed, Publication, QueueFailed
+from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway import config, tls
 from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
 from gateway.config import Config
 from gateway.drain import Drain
-from gateway.listeners import Listener, Room
+from gateway.http.listeners import Listener, Room
 from gateway.main import Gateway, assemble
 from gateway.messages.outbox import Outbox
 from gateway.store import Store

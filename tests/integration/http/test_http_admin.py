@@ -16,11 +16,11 @@ from tornado.tcpclient import TCPClient
 
 from gateway.config import Config
 from gateway.drain import Drain, leaving
-from gateway.events import Kind
-from gateway.listeners import Listener
+from gateway.http.listeners import Listener
 from gateway.main import Gateway
+from gateway.observe.events import Kind
 from tests.integration.http.conftest import ORIGIN, Call, token
-from tests.integration.http.live_twin import LiveTwin
+from tests.integration.http.live_fake import LiveTwin
 
 ORDERS = ["disconnect", "drain", "resume"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from tornado.websocket import websocket_connect
 
-from broker.stomp import Frame, serialise
+from broker.protocol.stomp import Frame, serialise
 from gateway.config import Config
-from gateway.listeners import Listener
-from gateway.live.state import ConnectionState
+from gateway.http.listeners import Listener
+from gateway.live.client.state import ConnectionState
 from gateway.main import Gateway
 from tests.integration.http.conftest import token
 

@@ -7,7 +7,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpclient import TCPClient
 
 from gateway.drain import Drain
-from gateway.listeners import Listener
+from gateway.http.listeners import Listener
 from tests.integration.http.conftest import BrokerTwin, Call
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from devenv import tls as certificates
-from gateway import http_streams, tls
+from gateway import tls
 from gateway.config import Config, Tls
-from gateway.events import Kind
-from gateway.handlers.base import _DROPPED
-from gateway.http_streams import HEAD_BYTES
-from gateway.listeners import Listener, Room
+from gateway.http import streams as http_streams
+from gateway.http.base import _DROPPED
+from gateway.http.listeners import Listener, Room
+from gateway.http.streams import HEAD_BYTES
 from gateway.main import Gateway
+from gateway.observe.events import Kind
 from tests.integration.http.conftest import token
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

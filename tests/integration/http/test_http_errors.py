@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from gateway import logs
 from gateway.config import Log
 from gateway.errors import StoreUnavailable
-from gateway.listeners import Listener
+from gateway.http.listeners import Listener
+from gateway.observe import logs
 from gateway.store import Store
 from tests.integration.http.conftest import ORIGIN, Call
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from broker.publisher import Refused
-from broker.tasks import Tasks
+from broker.publishing.publisher import Refused
+from broker.timing.tasks import Tasks
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from tests.integration.http.conftest import BrokerTwin, Call
@@ -71,7 +71,7 @@ async def test_what_fails_again_and_again_is_shown_until_it_does_not_and_makes_u
     failures: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("broker.tasks.LASTING", 0.3)
+    monkeypatch.setattr("broker.timing.tasks.LASTING", 0.3)
     broken = asyncio.Event()
     broken.set()
 
@@ -98,7 +98,7 @@ async def test_what_fails_again_and_again_is_shown_until_it_does_not_and_makes_u
     assert 'gateway_task_failures_total{task="claims"} ' in metrics
     assert "a secret" not in (await call_internal("GET", "/readyz")).body.decode()
     broken.clear()
-    monkeypatch.setattr("broker.tasks.WELL", 0.3)
+    monkeypatch.setattr("broker.timing.tasks.WELL", 0.3)
     async with asyncio.timeout(10):
         while (await call("GET", "/readyz")).status != 200:
             pass

@@ -12,7 +12,7 @@ import pytest
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
-from gateway.handlers.turns import Turns
+from gateway.http.turns import Turns
 from gateway.main import Gateway
 from gateway.store import Store
 from tests.integration.http.conftest import Answer, BrokerTwin, Call

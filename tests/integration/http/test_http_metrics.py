@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from broker.tasks import Tasks
-from gateway.events import Kind
+from broker.timing.tasks import Tasks
 from gateway.main import Gateway
+from gateway.observe.events import Kind
 from tests.integration.http.conftest import Call
 
 _CONF: Final = Path(__file__).parents[3] / "conf"

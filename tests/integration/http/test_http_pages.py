@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.listeners import Listener
+from gateway.http.listeners import Listener
 from tests.integration.http.conftest import ORIGIN, Call
 
 

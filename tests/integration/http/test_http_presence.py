@@ -6,7 +6,7 @@ import pytest
 
 from gateway.main import Gateway
 from tests.integration.http.conftest import Call
-from tests.integration.http.live_twin import FollowerTwin
+from tests.integration.http.live_fake import FollowerTwin
 
 
 @pytest.mark.gen_test

@@ -9,7 +9,7 @@ import pytest
 from gateway.main import Gateway
 from gateway.store import Store
 from tests.integration.http.conftest import BrokerTwin, Call
-from tests.integration.http.live_twin import FollowerTwin
+from tests.integration.http.live_fake import FollowerTwin
 
 HOST = ("host",)
 

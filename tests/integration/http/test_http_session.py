@@ -13,15 +13,15 @@ import pytest
 from argon2 import PasswordHasher
 from tornado.ioloop import IOLoop
 
-from gateway import logs
 from gateway.auth.accounts import Accounts
+from gateway.auth.credentials import SESSION_COOKIE
 from gateway.config import Config, Log
 from gateway.errors import StoreUnavailable
-from gateway.handlers.credentials import SESSION_COOKIE
 from gateway.main import Gateway
+from gateway.observe import logs
 from gateway.store import Account, Store
 from tests.integration.http.conftest import Answer, Call, token
-from tests.integration.http.live_twin import LiveTwin
+from tests.integration.http.live_fake import LiveTwin
 
 PASSWORD = "correct horse battery"
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from gateway.auth.credentials import SESSION_COOKIE
 from gateway.config import Config
-from gateway.handlers.credentials import SESSION_COOKIE
 from gateway.store import Store
 from tests.integration.http.conftest import ORIGIN, Answer, Call, token
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from broker.node import Node
-from broker.stomp import CLIENT_COMMANDS, Frame, FrameParser, HeartBeat, Limits, serialise
-from broker.wsframes import (
+from broker.nodes.node import Node
+from broker.protocol.stomp import CLIENT_COMMANDS, Frame, FrameParser, HeartBeat, Limits, serialise
+from broker.protocol.websocket import (
     Close,
     CloseCode,
     Data,

@@ -6,7 +6,7 @@ import socket
 import pytest
 from tornado.iostream import IOStream
 
-from gateway.live.socket import ClientSocket
+from gateway.live.client.socket import ClientSocket
 
 _LATER = 1000.0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import cli
+from gateway.cli import arguments as cli
 
 SECRET = "the gateway's own secret, long enough"
 JWT_SECRET = "the issuer's secret, long enough for HS256"

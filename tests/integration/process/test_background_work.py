@@ -1,6 +1,6 @@
 """A whole gateway, without a broker: whatever ends a loop of it, the loop begins anew and is shown.
 
-So a loop that is not given to `broker.tasks.Tasks` fails these tests.
+So a loop that is not given to `broker.timing.tasks.Tasks` fails these tests.
 """
 
 from __future__ import annotations

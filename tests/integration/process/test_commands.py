@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from broker.amqp import Link, LinkFailed
+from broker.publishing.link import Link, LinkFailed
 from gateway.store import Store
 from tests.integration.process.conftest import JWT_SECRET, SECRET, Run
 

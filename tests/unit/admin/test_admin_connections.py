@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from gateway.admin.connections import Connections, Page, Query, Sort, merge
-from gateway.live.state import ConnectionState
-from tests.integration.http.live_twin import state
+from gateway.live.client.state import ConnectionState
+from tests.integration.http.live_fake import state
 
 
 class Observed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.admin.history import Gauges, History, Sample
-from gateway.histogram import Histogram
+from gateway.observe.histogram import Histogram
 
 
 class Gateway:

@@ -4,12 +4,12 @@ from random import Random
 
 import pytest
 
-from broker.balancer import Balancer
-from broker.node import Node
+from broker.nodes.balancer import Balancer
+from broker.nodes.node import Node
 from gateway.admin.history import Gauges, History
 from gateway.admin.overview import Overview
-from gateway.events import Events
-from gateway.histogram import Histogram
+from gateway.observe.events import Events
+from gateway.observe.histogram import Histogram
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 
 from bench_suite.conversation import Listener, said
-from broker.wsframes import Opcode, build
+from broker.protocol.websocket import Opcode, build
 
 
 class _Member:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_suite.journal import Journal, Reader
-from broker.wsframes import Opcode, build
+from broker.protocol.websocket import Opcode, build
 
 _TOPIC = "/topic/acdm.mo.interact.public.7"
 

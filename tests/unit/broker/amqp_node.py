@@ -13,7 +13,7 @@ from pamqp import frame as frames
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-from broker.node import Node
+from broker.nodes.node import Node
 
 _PROTOCOL: Final = b"AMQP\x00\x00\x09\x01"
 _CAPABILITIES: Final[Any] = {"publisher_confirms": True, "basic.nack": True}

@@ -16,7 +16,7 @@ def last_failed(root: Path, *names: str) -> Path:
 
 
 def test_a_few_acceptance_tests_are_tried_again(tmp_path: Path) -> None:
-    names = ("tests/acceptance/test_hub.py::a", "tests/acceptance/broker/test_x.py::b[1]")
+    names = ("tests/acceptance/live/test_hub.py::a", "tests/acceptance/broker/test_x.py::b[1]")
     assert candidates(last_failed(tmp_path, *names)) == list(names)
 
 
@@ -24,8 +24,8 @@ def test_a_few_acceptance_tests_are_tried_again(tmp_path: Path) -> None:
     "names",
     [
         ("tests/unit/test_x.py::a",),
-        ("tests/acceptance/test_hub.py::a", "tests/integration/test_x.py::b"),
-        tuple(f"tests/acceptance/test_hub.py::t{number}" for number in range(MOST + 1)),
+        ("tests/acceptance/live/test_hub.py::a", "tests/integration/test_x.py::b"),
+        tuple(f"tests/acceptance/live/test_hub.py::t{number}" for number in range(MOST + 1)),
         (),
     ],
 )

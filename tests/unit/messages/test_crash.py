@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.publisher import NotConfirmed, Publication
-from broker.tasks import Tasks
+from broker.publishing.publisher import NotConfirmed, Publication
+from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Message
 from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
-from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft, first_times
-from tests.unit.messages.virtual_time import run
+from tests.unit.messages.fakes import STREAM, BrokerTwin, StoreTwin, draft, first_times
+from tests.virtual_time import run
 
 OTHER = Stream(Audience.PRIVATE, 7)
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import (
 from broker.topology import Topology
 from gateway.messages.lane import Command, Entry, Lane, Publish, Read, Rest
 from gateway.messages.publication import publication
-from tests.unit.messages.twins import STREAM, first_times, message
+from tests.unit.messages.fakes import STREAM, first_times, message
 
 PLENTY = 1_000_000
 

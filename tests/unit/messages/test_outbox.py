@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.publisher import NotConfirmed, Returned
-from broker.tasks import Tasks
+from broker.publishing.publisher import NotConfirmed, Returned
+from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Message
 from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.parking import AGAIN, Parking
 from gateway.store.records import Unpublished
-from tests.unit.messages.twins import (
+from tests.unit.messages.fakes import (
     STREAM,
     BrokerTwin,
     Fate,
@@ -21,7 +21,7 @@ from tests.unit.messages.twins import (
     first_times,
     message,
 )
-from tests.unit.messages.virtual_time import run, settle
+from tests.virtual_time import run, settle
 
 OTHER = Stream(Audience.PRIVATE, 7)
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from broker.publisher import NotConfirmed
-from broker.tasks import Tasks
+from broker.publishing.publisher import NotConfirmed
+from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import (
@@ -23,9 +23,9 @@ from gateway.errors import (
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
 from gateway.store.records import Appended, Unpublished
+from tests.unit.messages.fakes import STREAM, BrokerTwin, StoreTwin, draft, message
 from tests.unit.messages.test_nesting import nested
-from tests.unit.messages.twins import STREAM, BrokerTwin, StoreTwin, draft, message
-from tests.unit.messages.virtual_time import run, settle
+from tests.virtual_time import run, settle
 
 
 class Gateway:

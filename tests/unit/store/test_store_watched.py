@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.store.watched import PROBE, TOLD_AGAIN, WRITE_IS_GOOD, Watched
-from tests.unit.messages.virtual_time import run
+from tests.virtual_time import run
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -1,0 +1,223 @@
+"""Which node takes the next connection: the available one with the fewest.
+
+    available = healthy and not draining and not apart and not full
+
+Every connection holds a :class:`Lease`, from before the dial until it is closed. What happens
+before the session is up tells about the node; what happens later tells nothing (a browser that
+leaves is no failure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from enum import Enum, auto
+from random import Random
+from types import TracebackType
+from typing import Final, Self
+
+from broker.nodes.node import Event, Health, Node, NodeState, Probe
+from broker.nodes.rendezvous import LinkState
+
+#: Why a node is none that the caller could get.
+_EXCLUDED: Final = "tried already"
+
+
+class NoNodeAvailable(Exception):
+    """No node takes a connection now. ``reasons`` says why, by node name; ``full``: one works, but
+    has no place left."""
+
+    def __init__(self, reasons: Mapping[str, str], *, full: bool) -> None:
+        super().__init__("; ".join(f"{name}: {why}" for name, why in reasons.items()))
+        self.reasons = dict(reasons)
+        self.full = full
+
+    @property
+    def only_excluded(self) -> bool:
+        """Whether nothing is wrong with any node: the caller has all of them already."""
+        return set(self.reasons.values()) <= {_EXCLUDED}
+
+
+class UnknownNode(Exception):
+    """No node has this name."""
+
+
+class Balancer:
+    """``clock`` gives monotonic seconds; ``rng`` decides between equally loaded nodes."""
+
+    def __init__(self, nodes: Iterable[Node], *, clock: Callable[[], float], rng: Random) -> None:
+        self._states = {node.name: NodeState(node) for node in nodes}
+        self._clock = clock
+        self._rng = rng
+
+    def acquire(self, exclude: AbstractSet[str] = frozenset()) -> Lease:
+        """Take a place on a node; ``exclude`` names those that were tried already.
+
+        Raises :class:`NoNodeAvailable`.
+        """
+        now = self._expire()
+        reasons: dict[str, str] = {}
+        candidates: list[NodeState] = []
+        for name, state in self._states.items():
+            why = _EXCLUDED if name in exclude else state.unavailable_because
+            if why is None:
+                candidates.append(state)
+            else:
+                reasons[name] = why
+        if not candidates:
+            full = any(s.full and s.health is Health.HEALTHY for s in self._states.values())
+            raise NoNodeAvailable(reasons, full=full)
+        fewest = min(state.connections for state in candidates)
+        choice = self._rng.choice([s for s in candidates if s.connections == fewest])
+        return Lease(choice, clock=self._clock, began=now)
+
+    def report(self, name: str, probe: Probe) -> None:
+        """Take in what an active probe found. Raises :class:`UnknownNode`."""
+        now = self._expire()
+        state = self._state(name)
+        state.probe = probe
+        if probe.error is None:
+            state.worked(Event.PROBE_PASSED, now)
+        else:
+            state.failed(Event.PROBE_FAILED, now, began=probe.began, reason=probe.error)
+
+    def drain(self, name: str) -> None:
+        """Send no further connection to a node; those it has stay. Raises :class:`UnknownNode`."""
+        self._state(name).draining = True
+
+    def resume(self, name: str) -> None:
+        """End a drain. Raises :class:`UnknownNode`."""
+        self._state(name).draining = False
+
+    def split(self, apart: Collection[str]) -> None:
+        """These nodes, and no others, have lost the rest: they are to be left."""
+        for name, state in self._states.items():
+            state.apart = name in apart
+
+    def is_to_be_left(self, name: str) -> bool:
+        """No node of this name is not."""
+        state = self._states.get(name)
+        return state is not None and state.to_be_left
+
+    def best_link(self, name: str) -> LinkState:
+        """The best state that a link to the node of this name can have."""
+        state = self._states.get(name)
+        if state is None:
+            return LinkState.UP
+        if state.apart:
+            return LinkState.APART
+        return LinkState.DRAINING if state.draining else LinkState.UP
+
+    def replace(self, nodes: Iterable[Node]) -> None:
+        """Balance over these nodes from now on. A node whose addresses have changed is another one;
+        connections to one that is gone keep their leases, which tell that it is to be left."""
+        before, self._states = self._states, {}
+        for node in nodes:
+            state = before.get(node.name)
+            if state is None or not state.node.is_at(node):
+                state = NodeState(node)
+            state.node = node
+            self._states[node.name] = state
+        for state in before.values():
+            if self._states.get(state.node.name) is not state:
+                state.draining = True
+
+    def states(self) -> list[NodeState]:
+        """Copies, in the order of configuration."""
+        self._expire()
+        return [replace(state) for state in self._states.values()]
+
+    def _state(self, name: str) -> NodeState:
+        try:
+            return self._states[name]
+        except KeyError:
+            raise UnknownNode(name) from None
+
+    def _expire(self) -> float:
+        now = self._clock()
+        for state in self._states.values():
+            state.expire(now)
+        return now
+
+
+class _Phase(Enum):
+    DIALLING = auto()
+    UP = auto()
+    RELEASED = auto()
+
+
+class Lease:
+    """One connection's place on a node, given back once however often it is released.
+
+    ========  ==========  ===================  ===========
+    phase     up()        failed(reason)       release()
+    ========  ==========  ===================  ===========
+    dialling  up; works   released; a failure  released
+    up        up          released             released
+    released  released    released             released
+    ========  ==========  ===================  ===========
+
+    As a context manager it is released at the end of the block.
+    """
+
+    def __init__(self, state: NodeState, *, clock: Callable[[], float], began: float) -> None:
+        self._state = state
+        self._clock = clock
+        self._began = began
+        self._phase = _Phase.DIALLING
+        #: Set while this lease is the one that finds out whether the node works again.
+        self._trial = state.health is Health.TRIAL
+        state.connections += 1
+        state.on_trial = state.on_trial or self._trial
+
+    @property
+    def node(self) -> Node:
+        return self._state.node
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the node is to be left: it drains, has lost the others, or is not configured any
+        more."""
+        return self._state.to_be_left
+
+    @property
+    def answers(self) -> bool:
+        """Whether the node takes logins: no probe and no dial has failed since one worked."""
+        return self._state.health is Health.HEALTHY
+
+    def up(self) -> None:
+        """The session is established: the node works."""
+        if self._phase is _Phase.DIALLING:
+            self._phase = _Phase.UP
+            self._end_trial()
+            self._state.worked(Event.SESSION_UP, self._clock())
+
+    def failed(self, reason: str) -> None:
+        """The dial failed: a failure of the node, and the place is given back."""
+        if self._phase is _Phase.DIALLING:
+            self._state.failed(Event.DIAL_FAILED, self._clock(), began=self._began, reason=reason)
+        self.release()
+
+    def release(self) -> None:
+        """Give the place back."""
+        if self._phase is not _Phase.RELEASED:
+            self._phase = _Phase.RELEASED
+            self._end_trial()
+            self._state.connections -= 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _end_trial(self) -> None:
+        if self._trial:
+            self._trial = False
+            self._state.on_trial = False

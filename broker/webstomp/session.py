@@ -1,0 +1,353 @@
+"""One Web-STOMP connection to one node: dial, log in, then the caller reads the bytes itself.
+
+https://www.rabbitmq.com/docs/web-stomp. Whatever fails, the socket is closed by the time the
+exception is out. No WebSocket ping is ever sent: RabbitMQ judges STOMP heart-beats by the octets on
+the socket, and pings and pongs would count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
+
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.protocol import stomp
+from broker.protocol import websocket as wsframes
+from broker.protocol.websocket import CloseCode, Opcode
+
+#: The response head to the upgrade: RabbitMQ's has about 200 bytes.
+HEAD_BYTES: Final = 16_384
+#: A CONNECTED or ERROR frame; RabbitMQ's have a few hundred bytes.
+LOGIN_BYTES: Final = 65_536
+#: Masking keys drawn at a time.
+KEYS_DRAWN: Final = 64
+#: Bound of the IOStream's read buffer; ask it for less at a time.
+BUFFER_BYTES: Final = 1_048_576
+
+RandomBytes = Callable[[int], bytes]
+Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+
+
+class DialError(Exception):
+    """No session with this node; no text holds a secret.
+
+    DialError
+    ├── ConnectFailed      TCP or TLS
+    ├── HandshakeRefused   something answered, but not with Web-STOMP
+    ├── LoginRefused       the ERROR frame to our CONNECT
+    ├── ConnectionLost     closed, or nonsense, where CONNECTED was due
+    └── DialTimeout
+    """
+
+    def __init__(self, node: str, what: str) -> None:
+        super().__init__(f"{node}: {what}")
+        self.node = node
+        self.what = what
+
+
+class ConnectFailed(DialError):
+    pass
+
+
+class HandshakeRefused(DialError):
+    pass
+
+
+class LoginRefused(DialError):
+    """``message`` is RabbitMQ's text; it may quote its authentication back end: not for clients."""
+
+    def __init__(self, node: str, message: str) -> None:
+        super().__init__(node, f"login refused: {message}")
+        self.message = message
+
+
+class ConnectionLost(DialError):
+    pass
+
+
+class DialTimeout(DialError):
+    pass
+
+
+class WebSocketStream:
+    """An upgraded connection; :attr:`stream` is open and everything on it is WebSocket frames."""
+
+    def __init__(self, node: Node, stream: IOStream, random_bytes: RandomBytes) -> None:
+        self.node = node
+        self.stream = stream
+        self.random_bytes = random_bytes
+        self._keys = b""
+
+    def frame(self, data: bytes, opcode: int = Opcode.BINARY) -> bytes:
+        """STOMP bytes as one masked frame.
+
+        Always binary: RabbitMQ takes both, and refuses broken UTF-8 in text.
+        """
+        # RFC 6455 §5.3: a fresh key for each frame, not to be predicted. Drawn by the dozen, for
+        # asking the system costs more than all else here.
+        if not self._keys:
+            self._keys = self.random_bytes(KEYS_DRAWN * 4)
+        key, self._keys = self._keys[:4], self._keys[4:]
+        return wsframes.build(opcode, data, mask=key)
+
+    def send(self, data: bytes) -> asyncio.Future[None]:
+        """Send STOMP bytes; the future is done when the kernel has them.
+
+        Raises StreamClosedError.
+        """
+        return self._write(Opcode.BINARY, data)
+
+    def pong(self, payload: bytes) -> asyncio.Future[None]:
+        """Answer a ping (RFC 6455 §5.5.3). Raises StreamClosedError."""
+        return self._write(Opcode.PONG, payload)
+
+    def close(self, code: int = CloseCode.NORMAL) -> None:
+        """Say goodbye if the socket takes it at once, and close; any number of times."""
+        if not self.stream.closed():
+            if not self.stream.writing():
+                self._write(Opcode.CLOSE, wsframes.close_payload(code))
+            self.stream.close()
+
+    def _write(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
+        return self.stream.write(self.frame(payload, opcode))
+
+
+class Upstream(WebSocketStream):
+    """A session: CONNECTED has come.
+
+    ``connected`` is that frame. ``leftover`` is what was read beyond it: whole or partial WebSocket
+    frames that go before anything read from ``stream``. ``heart_beat`` is what was agreed, in
+    milliseconds: we send at least every, we get at least every; 0 is none (STOMP 1.2,
+    "Heart-beating").
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocketStream,
+        *,
+        connected: stomp.Frame,
+        leftover: bytes,
+        heart_beat: tuple[int, int],
+    ) -> None:
+        super().__init__(websocket.node, websocket.stream, websocket.random_bytes)
+        self.connected = connected
+        self.leftover = leftover
+        self.heart_beat = heart_beat
+
+
+async def dial(
+    node: Node,
+    *,
+    timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    ssl_options: ssl.SSLContext | None = None,
+    protocol: str = "v12.stomp",
+    random_bytes: RandomBytes = os.urandom,
+) -> WebSocketStream:
+    """TCP, TLS for ``wss://``, RFC 6455 handshake.
+
+    ``ssl_options`` verifies the certificate of a ``wss://`` node and is left alone by the others.
+    Raises :class:`DialError`, in ``timeout`` seconds at the latest.
+    """
+    url = urlsplit(node.web_stomp)
+    if url.scheme != "wss":
+        ssl_options = None
+    elif ssl_options is None:
+        raise ValueError(f"{node.name}: wss:// needs ssl_options that verify the certificate")
+    async with _deadline(node, timeout, "no WebSocket"):
+        stream = await _connect(node, url, ssl_options)
+        try:
+            await _upgrade(node, url, stream, protocol=protocol, random_bytes=random_bytes)
+        except BaseException:
+            stream.close()
+            raise
+    return WebSocketStream(node, stream, random_bytes)
+
+
+async def log_in(
+    websocket: WebSocketStream,
+    credentials: Credentials,
+    *,
+    timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    version: str = "1.2",
+    heart_beat: tuple[int, int] = (0, 0),
+) -> Upstream:
+    """Send CONNECT and wait for CONNECTED.
+
+    ``version`` is the header ``accept-version``; ``heart_beat`` is in milliseconds: what we can
+    send, what we would like to get. Raises :class:`DialError`, in ``timeout`` seconds at the
+    latest. Web-STOMP keeps the socket open after a refused CONNECT, so it is closed here.
+    """
+    headers = [
+        ("accept-version", version),
+        ("host", credentials.vhost),
+        ("login", credentials.login),
+        ("passcode", credentials.passcode),
+        ("heart-beat", f"{heart_beat[0]},{heart_beat[1]}"),
+    ]
+    try:
+        async with _deadline(websocket.node, timeout, "no CONNECTED"):
+            websocket.send(stomp.serialise("CONNECT", headers))
+            answer, leftover = await _first_frame(websocket)
+        if answer.command != "CONNECTED":
+            raise LoginRefused(websocket.node.name, _error_text(answer))
+        return Upstream(
+            websocket,
+            connected=answer,
+            leftover=leftover,
+            heart_beat=_agreed(heart_beat, stomp.parse_heart_beat(answer.get("heart-beat"))),
+        )
+    except BaseException as error:
+        websocket.close()
+        if isinstance(error, StreamClosedError):
+            raise ConnectionLost(websocket.node.name, _cause(error)) from error
+        if isinstance(error, (stomp.StompError, wsframes.WebSocketError)):
+            raise ConnectionLost(websocket.node.name, f"not STOMP: {error}") from error
+        raise
+
+
+async def open_session(
+    node: Node,
+    credentials: Credentials,
+    *,
+    timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    tls: ssl.SSLContext | None = None,
+    version: str = "1.2",
+    heart_beat: tuple[int, int] = (0, 0),
+) -> Upstream:
+    """:func:`dial` and :func:`log_in`, each within ``timeout``; ``tls`` is for ``wss://`` nodes.
+
+    ``version`` is exactly the STOMP version to be spoken. Raises :class:`DialError`.
+    """
+    protocol = f"v{version.replace('.', '')}.stomp"
+    websocket = await dial(node, timeout=timeout, ssl_options=tls, protocol=protocol)
+    return await log_in(
+        websocket, credentials, timeout=timeout, version=version, heart_beat=heart_beat
+    )
+
+
+@asynccontextmanager
+async def _deadline(node: Node, seconds: float, what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise DialTimeout(node.name, f"{what} within {seconds:g} s") from None
+
+
+async def _connect(node: Node, url: SplitResult, ssl_options: ssl.SSLContext | None) -> IOStream:
+    """The first address of the host that takes the connection.
+
+    Not tornado's TCPClient: cancelled, it leaves its socket behind.
+    """
+    host, port = url.hostname or "", url.port or (80 if ssl_options is None else 443)
+    try:
+        addresses = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )
+    except (OSError, UnicodeError) as error:
+        raise ConnectFailed(node.name, f"{host} cannot be resolved: {error}") from error
+    failures: list[str] = []
+    for family, kind, number, _, address in addresses:
+        try:
+            return await _open(socket.socket(family, kind, number), address, host, ssl_options)
+        except StreamClosedError as error:
+            failures.append(_cause(error))
+        except OSError as error:
+            failures.append(error.strerror or str(error))
+    raise ConnectFailed(node.name, "; ".join(dict.fromkeys(failures)))
+
+
+async def _open(
+    sock: socket.socket, address: Address, host: str, ssl_options: ssl.SSLContext | None
+) -> IOStream:
+    stream = (
+        IOStream(sock, max_buffer_size=BUFFER_BYTES)
+        if ssl_options is None
+        else SSLIOStream(sock, ssl_options=ssl_options, max_buffer_size=BUFFER_BYTES)
+    )
+    try:
+        await stream.connect(address, server_hostname=host)
+    except BaseException:
+        stream.close()
+        raise
+    stream.set_nodelay(True)
+    return stream
+
+
+async def _upgrade(
+    node: Node, url: SplitResult, stream: IOStream, *, protocol: str, random_bytes: RandomBytes
+) -> None:
+    key = base64.b64encode(random_bytes(16)).decode()
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    try:
+        # A write that fails closes the stream, and the read tells it.
+        stream.write(wsframes.client_handshake(url.netloc, path, key, [protocol]))
+        head = await stream.read_until(b"\r\n\r\n", max_bytes=HEAD_BYTES)
+        chosen = wsframes.check_server_handshake(head, key, [protocol])
+    except StreamClosedError as error:
+        too_long = isinstance(error.real_error, UnsatisfiableReadError)
+        what = f"a head above {HEAD_BYTES} bytes" if too_long else _cause(error)
+        raise HandshakeRefused(node.name, f"in the handshake: {what}") from error
+    except wsframes.HandshakeError as error:
+        raise HandshakeRefused(node.name, str(error)) from error
+    if chosen is None:
+        raise HandshakeRefused(node.name, f"a WebSocket, but not for {protocol}")
+
+
+async def _first_frame(websocket: WebSocketStream) -> tuple[stomp.Frame, bytes]:
+    """The first STOMP frame, and the bytes behind the WebSocket frame that ends it."""
+    parser = stomp.FrameParser(stomp.Limits(frame_bytes=LOGIN_BYTES), stomp.SERVER_COMMANDS)
+    buffer, start = b"", 0
+    while True:
+        buffer = buffer[start:] + await websocket.stream.read_bytes(LOGIN_BYTES, partial=True)
+        start = 0
+        for opcode, _, payload, end in wsframes.walk(buffer, frame_bytes=LOGIN_BYTES):
+            start = end
+            data = buffer[payload:end]
+            if opcode == Opcode.CLOSE:
+                raise StreamClosedError(ConnectionError(close_text(data)))
+            if opcode == Opcode.PING:
+                websocket.pong(data)
+            elif opcode != Opcode.PONG:
+                # RabbitMQ puts one STOMP frame, and the line end behind it, in a message.
+                for event in parser.feed(data):
+                    if isinstance(event, stomp.Frame):
+                        return event, buffer[end:]
+
+
+def _agreed(ours: tuple[int, int], theirs: tuple[int, int]) -> tuple[int, int]:
+    (can_send, want), (they_send, they_want) = ours, theirs
+    return (
+        max(can_send, they_want) if can_send and they_want else 0,
+        max(want, they_send) if want and they_send else 0,
+    )
+
+
+def _error_text(frame: stomp.Frame) -> str:
+    parts = (frame.get("message") or frame.command, frame.body.decode(errors="replace"))
+    return ": ".join(part.strip() for part in parts if part.strip())[:500]
+
+
+def close_text(payload: bytes) -> str:
+    """A Close frame in words."""
+    code = int.from_bytes(payload[:2]) if payload else CloseCode.NO_STATUS
+    return f"closed with {code:d} {payload[2:].decode(errors='replace')}".rstrip()
+
+
+def _cause(error: StreamClosedError) -> str:
+    cause = error.real_error
+    if isinstance(cause, ssl.SSLError):
+        return str(cause)
+    if isinstance(cause, OSError):
+        return cause.strerror or str(cause)
+    return "the connection was closed"

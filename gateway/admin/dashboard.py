@@ -1,0 +1,147 @@
+"""The dashboards that are open: one ticker for all of them, which does next to nothing while there
+are none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+from broker.timing.tasks import Tasks
+from gateway.admin.gateways import Cluster
+from gateway.admin.history import History
+from gateway.admin.node_watch import NodeWatch
+from gateway.errors import NoCapacity
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two samples, and two messages to the dashboards.
+TICK: Final = 1.0
+#: Dashboards at one gateway.
+_VIEWERS: Final = 50
+#: Messages that a dashboard may be behind before it is dropped; it comes back by itself and begins
+#: with what is then.
+_BEHIND: Final = 5
+_TRY_AGAIN: Final = 5.0
+
+
+class Viewer:
+    """One open dashboard, until ``expires_at`` (Unix time) or its ``session`` ends. Iterating gives
+    server-sent events."""
+
+    def __init__(self, expires_at: float, session: str | None) -> None:
+        self.expires_at = expires_at
+        self.session = session
+        self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_BEHIND + 1)
+
+    def tell(self, message: bytes) -> bool:
+        """False: it is too far behind."""
+        if self._messages.qsize() >= _BEHIND:
+            return False
+        self._messages.put_nowait(message)
+        return True
+
+    def close(self) -> None:
+        """End the iteration; what was told before is dropped."""
+        while not self._messages.empty():
+            self._messages.get_nowait()
+        self._messages.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (message := await self._messages.get()) is not None:
+            yield message
+
+
+class Board:
+    """``clock`` is Unix time."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        history: History,
+        node_watch: NodeWatch,
+        *,
+        clock: Callable[[], float],
+        tasks: Tasks,
+        tick: float = TICK,
+    ) -> None:
+        self._cluster = cluster
+        self._history = history
+        self._node_watch = node_watch
+        self._clock = clock
+        self._tick = tick
+        self._viewers: set[Viewer] = set()
+        self._told: dict[str, int] = {}
+        self._tasks = tasks
+
+    def __len__(self) -> int:
+        """How many dashboards are open here."""
+        return len(self._viewers)
+
+    def start(self) -> None:
+        """Tick in the background, until :meth:`close`."""
+        self._tasks.forever(self._run, "dashboard")
+
+    async def close(self) -> None:
+        for viewer in tuple(self._viewers):
+            self.leave(viewer)
+        await self._tasks.close()
+
+    def watch(self, *, expires_at: float, session: str | None = None) -> Viewer:
+        """A viewer from now on, to be given back by :meth:`leave`. Raises :class:`NoCapacity`."""
+        if len(self._viewers) >= _VIEWERS:
+            raise NoCapacity(f"{_VIEWERS} dashboards are open here", retry_after=_TRY_AGAIN)
+        viewer = Viewer(expires_at, session)
+        self._viewers.add(viewer)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        """Any number of times."""
+        self._viewers.discard(viewer)
+        viewer.close()
+
+    def end_sessions(self, sessions: AbstractSet[str]) -> None:
+        """Close the dashboards that these have opened."""
+        for viewer in tuple(self._viewers):
+            if viewer.session in sessions:
+                self.leave(viewer)
+
+    async def beginning(self) -> bytes:
+        """What a dashboard gets first: everything, with the past and the last events."""
+        return _server_sent(await self._cluster.states(after={}, past=True))
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._tick
+        while True:
+            await asyncio.sleep(due - loop.time())
+            # After a standstill the seconds that are lost are lost.
+            due = max(due, loop.time()) + self._tick
+            self._cluster.sampled(self._history.take())
+            self._node_watch.look()
+            await self._cluster.learn_drained()
+            if self._viewers:
+                await self._tell_all()
+            else:
+                self._told.clear()
+
+    async def _tell_all(self) -> None:
+        states = await self._cluster.states(after=self._told)
+        self._told = {state["gateway"]: state["last_event"] for state in states["gateways"]}
+        message = _server_sent(states)
+        now = self._clock()
+        for viewer in tuple(self._viewers):
+            if viewer.expires_at <= now:
+                self.leave(viewer)
+            elif not viewer.tell(message):
+                logger.warning("a dashboard does not keep up")
+                self.leave(viewer)
+
+
+def _server_sent(value: Mapping[str, Any]) -> bytes:
+    """https://html.spec.whatwg.org/multipage/server-sent-events.html; JSON has no line ends."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return f"data: {text}\n\n".encode()

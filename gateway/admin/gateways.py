@@ -1,0 +1,151 @@
+"""All gateways together: each answers for itself, one asks and puts the answers together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from broker.nodes.balancer import UnknownNode as NodeIsUnknown
+from gateway.admin.connections import Connections, Page, Query, Sort, merge
+from gateway.admin.history import Sample
+from gateway.admin.orders import Deed, Order, Orders
+from gateway.admin.overview import Overview
+from gateway.cluster.bus import Bus
+from gateway.errors import UnknownGateway, UnknownNode
+from gateway.observe.events import Events, Kind
+
+#: Seconds that the others have to answer: less than the ticker's second.
+_WITHIN: Final = 0.8
+#: The same for what an admin asked to be done, who would rather wait than not know.
+_DONE_WITHIN: Final = 3.0
+
+_STATE: Final = "admin.state"
+_PAGE: Final = "admin.connections"
+_ORDER: Final = "admin.order"
+_DRAINED: Final = "admin.drained"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What each gateway has done: so many connections ended, or 1 for a node or a gateway.
+    ``missing``: who may or may not have done it, and why that is not known."""
+
+    done: Mapping[str, int]
+    missing: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Cluster:
+    """Also answers what the other gateways' dashboards ask."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        overview: Overview,
+        connections: Connections,
+        orders: Orders,
+        events: Events,
+    ) -> None:
+        self._bus = bus
+        self._overview = overview
+        self._connections = connections
+        self._orders = orders
+        self._events = events
+        self._learned = False
+        self._sample = Sample(0, 0, 0, 0, None, None, 0)
+        bus.answer(_STATE, self._answer_state)
+        bus.answer(_PAGE, self._answer_page)
+        bus.answer(_ORDER, self._answer_order)
+        bus.answer(_DRAINED, self._answer_drained)
+
+    def sampled(self, sample: Sample) -> None:
+        """This second's sample: what is told until the next one."""
+        self._sample = sample
+
+    async def states(self, *, after: Mapping[str, int], past: bool = False) -> dict[str, Any]:
+        """Everyone's :meth:`Overview.state`, this gateway's first, and who did not answer.
+
+        ``after``: the number of the last event that is known, by gateway. ``past``: with what the
+        charts begin with.
+        """
+        asked = {"after": dict(after), "past": past}
+        answers = await self._bus.ask(_STATE, asked, within=_WITHIN)
+        others = [state for _, state in sorted(answers.items())]
+        return {
+            "own": self._bus.gateway,
+            "gateways": [self._answer_state(asked), *others],
+            "missing": answers.missing,
+        }
+
+    async def page(self, query: Query) -> tuple[Page, Mapping[str, str]]:
+        """One page of all gateways' connections, and who did not answer."""
+        asked = asdict(query)
+        answers = await self._bus.ask(_PAGE, asked, within=_WITHIN)
+        pages = [Page(**page) for _, page in answers.items()]
+        return merge([await self._connections.page(query), *pages], query), answers.missing
+
+    async def order(self, order: Order) -> Done:
+        """Have it done, and note who asked for it and what came of it.
+
+        Raises :class:`UnknownNode` if no gateway knows the node, :class:`UnknownGateway`.
+        """
+        own, only = self._bus.gateway, order.gateway
+        if only not in {None, own, *self._bus.others}:
+            raise UnknownGateway(f"no gateway {only} is up")
+        whom = self._bus.others if only is None else {only} - {own}
+        # Before the others have answered: a kick does not wait for a gateway that is dead.
+        here = self._carry_out(order) if only in (None, own) else None
+        answers = await self._bus.ask(_ORDER, order.as_json(), within=_DONE_WITHIN, whom=whom)
+        done = {name: done for name, done in sorted(answers.items()) if done is not None}
+        if here is not None:
+            done[own] = here
+        if not done and not answers.missing:
+            raise UnknownNode(f"no broker node is called {order.target}")
+        told = [f"{name} {number}" for name, number in done.items()]
+        told += [f"{name}: {why}" for name, why in answers.missing.items()]
+        self._events.note(Kind.ACTION, order.deed, f"{order}: {', '.join(told)}", user=order.by)
+        return Done(done, answers.missing)
+
+    async def learn_drained(self) -> None:
+        """Until another one has answered: drain the nodes that they have been asked to drain. A
+        drain lasts as long as one gateway lives that knows of it."""
+        if self._learned or not self._bus.others:
+            return
+        answers = await self._bus.ask(_DRAINED, {}, within=_WITHIN)
+        self._learned = bool(answers)
+        drained = {node for _, nodes in answers.items() for node in nodes}
+        for node in sorted(drained - set(self._answer_drained({}))):
+            self._carry_out(Order(deed=Deed.DRAIN_NODE, target=node, by="the other gateways"))
+
+    def _carry_out(self, order: Order) -> int | None:
+        """None: the node is not known here."""
+        try:
+            return self._orders.carry_out(order)
+        except NodeIsUnknown:
+            return None
+
+    def _answer_state(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        after = asked["after"].get(self._bus.gateway, 0)
+        state = self._overview.state(self._sample, after=after)
+        return state | {"past": self._overview.past()} if asked["past"] else state
+
+    async def _answer_page(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        after = asked["after"]
+        query = Query(
+            search=asked["search"],
+            sort=Sort(asked["sort"]),
+            descending=asked["descending"],
+            after=None if after is None else (after[0], after[1], after[2]),
+            size=asked["size"],
+        )
+        return (await self._connections.page(query)).as_json()
+
+    def _answer_order(self, asked: Mapping[str, Any]) -> int | None:
+        return self._carry_out(Order.from_json(asked))
+
+    def _answer_drained(self, _: Mapping[str, Any]) -> list[str]:
+        return [state.node.name for state in self._overview.nodes() if state.draining]

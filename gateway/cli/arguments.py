@@ -1,0 +1,130 @@
+"""The command line: ``gateway [--config FILE] COMMAND``.
+
+Exit codes: 0 fine; 1 it did not work; 2 the command or the configuration is wrong. What goes wrong
+is told in a line on standard error, without a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Final
+
+from gateway import config
+from gateway.cli import commands
+from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
+from gateway.domain.identity import ADMIN, HOST
+from gateway.errors import GatewayError
+from gateway.observe import log_stream, logs
+
+DEFAULT_CONFIG: Final = "conf/gateway.toml"
+
+Command = Callable[[argparse.Namespace, Config], int]
+_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type no public name
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    # The other commands are talking to somebody who reads.
+    serves = options.command is commands.serve
+    with log_stream.off_the_loop() if serves else nullcontext():
+        return _carry_out(options)
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    command: Command = options.command
+    try:
+        settings = config.load(options.config)
+        logs.set_up(settings.log, known_secrets=config.secrets_of(settings), stream=sys.stderr)
+        return command(options, settings)
+    except ConfigError as error:
+        return _complain(str(error), code=2)
+    except (commands.Unusable, StartError) as error:
+        return _complain(str(error), code=1)
+    except GatewayError as error:
+        return _complain(error.detail, code=1)
+    except BrokenPipeError:
+        # The reader has enough (| head). Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gateway", description="Real-time web messaging in front of RabbitMQ."
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
+        help=f"the configuration (default: ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
+    )
+    top = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add(top, "serve", commands.serve)
+    _add(top, "check-config", commands.check_config)
+    _add(top, "doctor", commands.diagnose)
+
+    users = _group(top, "user", "Local accounts.")
+    adding = _add(users, "add", commands.add_user)
+    adding.add_argument("name", metavar="NAME")
+    _add_roles(adding)
+    adding.add_argument(
+        "--password-stdin", action="store_true", help="read the password from standard input"
+    )
+    adding.add_argument(
+        "--replace", action="store_true", help="give an existing account this password and roles"
+    )
+    _add(users, "list", commands.list_users)
+    _add(users, "remove", commands.remove_user).add_argument("name", metavar="NAME")
+
+    issuing = _add(top, "token", commands.issue_token)
+    issuing.add_argument("name", metavar="NAME")
+    _add_roles(issuing)
+    issuing.add_argument(
+        "--lifetime", type=float, default=3600.0, metavar="SECONDS", help="(default: an hour)"
+    )
+
+    topology = _group(top, "topology", "What the gateway needs in RabbitMQ.")
+    for name, command in (("apply", commands.apply_topology), ("show", commands.show_topology)):
+        _add(topology, name, command).add_argument(
+            "--room", type=int, action="append", metavar="NUMBER", help="only this room's queue"
+        )
+    return parser
+
+
+def _group(
+    parent: _Commands[argparse.ArgumentParser], name: str, text: str
+) -> _Commands[argparse.ArgumentParser]:
+    return parent.add_parser(name, help=text, description=text).add_subparsers(
+        metavar="COMMAND", required=True
+    )
+
+
+def _add(
+    parent: _Commands[argparse.ArgumentParser], name: str, command: Command
+) -> argparse.ArgumentParser:
+    parser = parent.add_parser(name, help=command.__doc__, description=command.__doc__)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_roles(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        help=f"a system role, e.g. {HOST} (may create rooms) or {ADMIN}; may be given again",
+    )
+
+
+def _complain(text: str, *, code: int) -> int:
+    sys.stderr.write(f"gateway: {text}\n")
+    return code

@@ -1,0 +1,306 @@
+"""``gateway doctor``: what is wrong with an installation, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.publishing import provision
+from broker.publishing.link import Link, LinkFailed
+from broker.publishing.provision import Check, NodeUnreachable
+from broker.timing.tasks import Tasks
+from broker.topology import Topology
+from broker.webstomp.session import DialError, LoginRefused, dial, log_in
+from gateway import tls
+from gateway.auth.access import AccessRules
+from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
+from gateway.auth.passcodes import Passcodes
+from gateway.auth.tokens import key_source
+from gateway.config import Config, ConfigError
+from gateway.descriptors import Descriptors
+from gateway.domain.identity import Identity
+from gateway.errors import GatewayError, StoreUnavailable
+from gateway.http import app
+from gateway.store import Store
+
+#: A certificate that ends sooner is told about.
+_RENEW_WITHIN: Final = timedelta(days=14)
+#: Whom RabbitMQ has never heard of, so that it must ask the gateway.
+_NOBODY: Final = "gateway-doctor"
+#: RabbitMQ's account with a password that everyone knows.
+_GUEST: Final = "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``problem`` is None if it is as it should be."""
+
+    what: str
+    problem: str | None = None
+    mend: str | None = None
+
+
+async def examine(config: Config) -> AsyncIterator[Finding]:
+    """Look at everything the gateway needs; nothing is changed but the database's schema."""
+    yield _origins(config)
+    yield _open_files(config)
+    yield _access(config)
+    yield _certificate(config)
+    yield _pages(app.STATIC)
+    yield await _tokens(config)
+    rooms, finding = await _database(config)
+    yield finding
+    try:
+        context = tls.for_broker(config.broker.tls)
+    except ConfigError as error:
+        yield Finding("TLS towards RabbitMQ", str(error), "see broker.tls")
+        return
+    nodes = [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in config.broker.nodes]
+    for node in nodes:
+        async for finding in _node(config, node, context):
+            yield finding
+    yield await _private_queues(config, nodes, context, rooms=rooms)
+
+
+def _origins(config: Config) -> Finding:
+    what = "origins of pages"
+    origins = config.server.origins
+    if not origins:
+        return Finding(
+            what,
+            "server.origins is empty: no page in a browser may use the gateway",
+            "list the addresses that browsers show, e.g. https://school.example",
+        )
+    insecure = [origin for origin in origins if origin.startswith("http://")]
+    if config.server.tls is not None and insecure:
+        return Finding(
+            what,
+            f"{', '.join(insecure)}: not https, while the gateway speaks TLS",
+            "list the https:// origins in server.origins",
+        )
+    return Finding(f"{what}: {', '.join(origins)}")
+
+
+def _open_files(config: Config) -> Finding:
+    descriptors = Descriptors.found(config)
+    what = f"open files: {descriptors.limit}"
+    if (shortage := descriptors.shortage(config)) is None:
+        return Finding(what)
+    problem, _, mend = shortage.partition(": ")
+    return Finding(what, problem, mend)
+
+
+def _access(config: Config) -> Finding:
+    what = "access rules"
+    try:
+        AccessRules(config.access)
+    except ConfigError as error:
+        return Finding(what, str(error), "see access in the configuration")
+    return Finding(f"{what}: {len(config.access)}")
+
+
+def _certificate(config: Config) -> Finding:
+    what = "TLS towards clients"
+    if config.server.tls is None:
+        return Finding(f"{what}: none here (a proxy in front must bring it)")
+    try:
+        tls.for_clients(config.server.tls)
+        certificate = x509.load_pem_x509_certificate(config.server.tls.certificate.read_bytes())
+    except ConfigError as error:
+        return Finding(what, str(error), "see server.tls")
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    if left < _RENEW_WITHIN:
+        ends = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+        return Finding(what, f"the certificate ends on {ends}", "renew it and restart the gateway")
+    return Finding(what)
+
+
+def _pages(static: Path) -> Finding:
+    library = static / "vendor" / "stompjs" / "index.js"
+    if library.exists():
+        return Finding("pages")
+    return Finding(
+        "pages",
+        f"they lack the browser libraries: there is no {library}",
+        "in the checkout: PYTHONPATH=scripts python3 -m devenv.vendor; then install it again",
+    )
+
+
+async def _tokens(config: Config) -> Finding:
+    what = "tokens (auth.jwt)"
+    jwt = config.auth.jwt
+    if jwt is None:
+        return Finding(f"{what}: none are taken, only local accounts")
+    try:
+        key_source(jwt, clock=time.monotonic)
+        if jwt.jwks_url is not None:
+            read_key_set(await HttpDocument(jwt.jwks_url)(), jwt.algorithms)
+    except ConfigError as error:
+        return Finding(what, str(error), "see auth.jwt")
+    except KeySetUnavailable as error:
+        return Finding(what, str(error), "see auth.jwt.jwks_url; tokens are refused meanwhile")
+    return Finding(what)
+
+
+async def _database(config: Config) -> tuple[list[int], Finding]:
+    """The rooms that are open, as far as the database tells."""
+    try:
+        store = await Store.open(config.store.url.get_secret_value())
+    except GatewayError as error:
+        return [], Finding("database", error.detail, "see store.url")
+    what = f"database {store.name}"
+    try:
+        rooms = await store.open_rooms()
+        has_accounts = bool(await store.accounts())
+        await store.prove()
+        await store.end_lease()
+    except StoreUnavailable as error:
+        return [], Finding(
+            what,
+            f"it does not take what is written: {error.reason or error.detail}",
+            "is its disk full or read-only, is it a standby, is it locked by another program?",
+        )
+    finally:
+        await store.close()
+    if config.auth.jwt is None and not has_accounts:
+        return rooms, Finding(
+            what,
+            "there is no account, and no tokens are taken: nobody can log in",
+            "gateway user add NAME --role host",
+        )
+    return rooms, Finding(what)
+
+
+async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIterator[Finding]:
+    broker = config.broker
+    own = _own_account(config)
+
+    async def web_stomp(credentials: Credentials) -> None:
+        secure = context if node.web_stomp.startswith("wss:") else None
+        stream = await dial(node, timeout=broker.dial_timeout, ssl_options=secure)
+        (await log_in(stream, credentials, timeout=broker.dial_timeout)).close()
+
+    mend = f"is the node up, is web_stomp right, and do user and password fit: {node.web_stomp}"
+    reached = await _tried(f"{node.name}: Web-STOMP as {own.login}", lambda: web_stomp(own), mend)
+    yield reached
+    for finding in await _amqp(config, node, context):
+        yield finding
+    if reached.problem is None:
+        yield await _no_guest(node, lambda: web_stomp(Credentials(_GUEST, _GUEST, own.vhost)))
+        yield await _tried(
+            f"{node.name}: asks a gateway about users",
+            lambda: web_stomp(Credentials(_NOBODY, _passcode(config), own.vhost)),
+            "a gateway with the same auth.secret must serve where auth_http.user_path in"
+            " rabbitmq.conf points: its internal listener, path /broker/auth/user",
+        )
+
+
+async def _tried(what: str, look: Callable[[], Awaitable[None]], mend: str) -> Finding:
+    try:
+        await look()
+    except DialError as error:
+        return Finding(what, error.what, _mend_dial(error.what, mend))
+    return Finding(what)
+
+
+def _mend_dial(problem: str, mend: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in problem:
+        return "broker.tls.ca_file must name the authority of RabbitMQ's certificate (PEM)"
+    return mend
+
+
+async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) -> Finding:
+    what = f"{node.name}: {_GUEST} is gone"
+    try:
+        await log_in_as_guest()
+    except LoginRefused:
+        return Finding(what)
+    except DialError as error:
+        return Finding(what, error.what)
+    return Finding(
+        what, "everyone who reaches the node can log in", f"rabbitmqctl delete_user {_GUEST}"
+    )
+
+
+async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Finding]:
+    try:
+        # As the gateway itself does it, by another library than the checks.
+        await _publishing_link(config, node, context)
+        checks = await _verify(config, node, context, rooms=[])
+    except (LinkFailed, NodeUnreachable) as error:
+        what = f"{node.name}: AMQP as {config.broker.user}"
+        return [Finding(what, str(error), _mend_dial(str(error), f"see {node.amqp}"))]
+    mend = "rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
+    return [
+        Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
+        for check in checks
+    ]
+
+
+async def _publishing_link(config: Config, node: Node, context: ssl.SSLContext) -> None:
+    link = await Link.open(
+        node,
+        _own_account(config),
+        ssl_context=context,
+        timeout=config.broker.dial_timeout,
+        tasks=Tasks(),
+    )
+    await link.close("gateway doctor has seen it")
+
+
+async def _private_queues(
+    config: Config, nodes: list[Node], context: ssl.SSLContext, *, rooms: list[int]
+) -> Finding:
+    """The nodes share the queues: the first one that answers will do."""
+    what = f"private queues of {len(rooms)} open rooms"
+    for node in nodes:
+        try:
+            checks = await _verify(config, node, context, rooms=rooms)
+        except NodeUnreachable:
+            continue
+        wrong = [check for check in checks if check.problem not in (None, provision.MISSING)]
+        if wrong:
+            return Finding(
+                what,
+                f"{len(wrong)} cannot be used, e.g. {wrong[0].what}: {wrong[0].problem}",
+                "delete it in RabbitMQ and run gateway topology apply; what it holds is in the"
+                " history too",
+            )
+        # Not wrong: a queue expires when its host stays away, and is made again when one comes.
+        absent = sum(check.problem is not None for check in checks)
+        return Finding(f"{what}; {absent} will be made when their hosts come")
+    return Finding(what, "no node answers", "see the nodes above")
+
+
+async def _verify(
+    config: Config, node: Node, context: ssl.SSLContext, *, rooms: list[int]
+) -> list[Check]:
+    return await asyncio.to_thread(
+        provision.verify,
+        node,
+        _own_account(config),
+        Topology(config.broker.prefix),
+        rooms=rooms,
+        timeout=config.broker.dial_timeout,
+        ssl_context=context if node.amqp.startswith("amqps:") else None,
+    )
+
+
+def _own_account(config: Config) -> Credentials:
+    broker = config.broker
+    return Credentials(broker.user, broker.password.get_secret_value(), broker.vhost)
+
+
+def _passcode(config: Config) -> str:
+    passcodes = Passcodes(config.auth.secret.get_secret_value(), clock=time.time)
+    return passcodes.issue(Identity(_NOBODY, frozenset(), time.time() + 60))

@@ -1,0 +1,348 @@
+"""Messages among the gateways of one cluster, over RabbitMQ: at most once, in any order, bounded.
+
+Nothing may depend on a message's arrival: what must not be missed is looked up elsewhere too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+from broker.protocol.stomp import Frame
+from broker.publishing.publisher import NotConfirmed, Publication
+from broker.timing.tasks import Tasks
+from broker.webstomp.feed import Feed
+from gateway.cluster.envelope import BadEnvelope, Envelope, Seal
+from gateway.cluster.peers import BEAT, Peers
+from gateway.errors import GatewayError
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[str, Mapping[str, Any]], None]
+Responder = Callable[[Mapping[str, Any]], Awaitable[Any] | Any]
+
+#: Messages that wait to be published, and that are on their way to the broker at once.
+_WAITING: Final = 256
+_ON_THE_WAY: Final = 4
+#: Questions of others that are being answered at once.
+_ANSWERING: Final = 32
+#: Seconds for one message to reach the broker; it is of no use much later.
+_PUBLISH_WITHIN: Final = 2.0
+#: Seconds for the last messages when the gateway stops.
+_FAREWELL: Final = 1.0
+#: Milliseconds for which the broker keeps what nobody takes.
+_EXPIRES_MS: Final = 10_000
+
+
+#: What can become of a message.
+OUTCOMES: Final = (
+    "sent",
+    "not_confirmed",
+    "received",
+    "repeated",
+    "stale",
+    "forged",
+    "dropped",
+)
+
+
+class _Own(StrEnum):
+    """Kinds that the bus itself understands; all others have handlers."""
+
+    BEAT = "beat"
+    HELLO = "hello"
+    HERE = "here"
+    BYE = "bye"
+    ASK = "ask"
+    ANSWER = "answer"
+    FAULT = "fault"
+
+
+class Publisher(Protocol):
+    async def publish(
+        self,
+        publication: Publication,
+        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    ) -> None:
+        """Raises :class:`broker.publishing.publisher.NotConfirmed`; it may be delivered all
+        the same."""
+        ...
+
+
+class WidePublisher(Publisher, Protocol):
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
+        """Through every node at once, whatever becomes of it."""
+        ...
+
+
+class Answers(dict[str, Any]):
+    """By gateway; ``missing`` says of those who gave none why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missing: dict[str, str] = {}
+
+
+class _Question:
+    def __init__(self, asked: Iterable[str]) -> None:
+        self.waiting = set(asked)
+        self.answers = Answers()
+        self.complete = asyncio.Event()
+
+    def settled(self, gateway: str) -> None:
+        self.waiting.discard(gateway)
+        if not self.waiting:
+            self.complete.set()
+
+
+class Bus:
+    """Kinds are told apart by name; a payload is a JSON object. Made before the feeds that bring
+    the others' messages; :meth:`attach` gives them to it.
+
+    ``gateway`` is this one's name, which no other process has ever had. ``counts``: how many
+    messages met each of :data:`OUTCOMES`.
+    """
+
+    def __init__(
+        self,
+        gateway: str,
+        *,
+        key: str,
+        seal: Seal,
+        publisher: WidePublisher,
+        tasks: Tasks,
+    ) -> None:
+        self.gateway = gateway
+        self._key = key
+        self._seal = seal
+        self._publisher = publisher
+        self.counts = Counter(dict.fromkeys(OUTCOMES, 0))
+        self._peers = Peers()
+        self._handlers: dict[str, list[Handler]] = {}
+        self._responders: dict[str, Responder] = {}
+        self._questions: dict[str, _Question] = {}
+        self._outgoing: asyncio.Queue[Publication] = asyncio.Queue(_WAITING)
+        self._tasks = tasks
+        self._answering = tasks.part()
+
+    @property
+    def others(self) -> frozenset[str]:
+        """The names of the other gateways that live."""
+        return self._peers.names
+
+    def attach(self, feeds: Iterable[Feed]) -> None:
+        for feed in feeds:
+            feed.subscribe(self._key)
+
+    def start(self) -> None:
+        self._tasks.forever(self._beat, "bus: the beat")
+        for _ in range(_ON_THE_WAY):
+            self._tasks.forever(self._publish, "bus: publishing")
+
+    async def close(self) -> None:
+        """Say goodbye, if the broker takes it within a second."""
+        self._send(_Own.BYE, {})
+        try:
+            async with asyncio.timeout(_FAREWELL):
+                await self._outgoing.join()
+        except TimeoutError:
+            logger.info("the other gateways hear no goodbye")
+        await self._answering.close()
+        await self._tasks.close()
+
+    # What is said
+
+    def tell(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """To all other gateways. Raises ValueError for what is too large."""
+        self._send(kind, payload)
+
+    def urge(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """As :meth:`tell`, past all that waits and past nodes that hang; dear, so for what is of
+        use in the next moment only."""
+        sealed = self._sealed(uuid4().hex, kind, payload)
+        self._publisher.scatter(lambda _: sealed)
+        self.counts["sent"] += 1
+
+    def on(self, kind: str, handler: Handler) -> None:
+        """Call ``handler(gateway, payload)`` for what others tell, from the event loop."""
+        self._handlers.setdefault(kind, []).append(handler)
+
+    async def ask(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        within: float,
+        whom: Collection[str] | None = None,
+    ) -> Answers:
+        """The answers of the others, or of some of them, that come ``within`` seconds.
+
+        Returns as soon as all are there; raises what :meth:`tell` raises.
+        """
+        others = self.others
+        wanted = others if whom is None else set(whom)
+        question = _Question(wanted & others)
+        for gateway in wanted - others:
+            question.answers.missing[gateway] = "there is no such gateway now"
+        if question.waiting:
+            id = self._send(
+                _Own.ASK, {"kind": kind, "payload": dict(payload), "whom": sorted(wanted)}
+            )
+            self._questions[id] = question
+            try:
+                async with asyncio.timeout(within):
+                    await question.complete.wait()
+            except TimeoutError:
+                for gateway in question.waiting:
+                    question.answers.missing[gateway] = f"no answer within {within:g} s"
+            finally:
+                del self._questions[id]
+        return question.answers
+
+    def answer(self, kind: str, responder: Responder) -> None:
+        """Answer the others' questions of this kind with what the responder gives for the payload:
+        JSON. A :class:`GatewayError` of its is told to who asks."""
+        self._responders[kind] = responder
+
+    # What the feeds tell
+
+    def standing(self, feed: int, key: str) -> None:
+        """A newcomer need not wait for the next beat to be known, nor to know the others."""
+        logger.debug("feed %d brings %s", feed, key)
+        self._send(_Own.HELLO, {})
+
+    def arrived(self, feed: int, key: str, message: Frame) -> None:
+        try:
+            envelope = self._seal.open(message.body)
+        except BadEnvelope as error:
+            self.counts[error.why] += 1
+            # All are counted, and one line tells where to look.
+            if error.why != "repeated" and self.counts[error.why] == 1:
+                logger.warning("feed %d brought a %s message of %s", feed, error.why, key)
+            return
+        if envelope.sender == self.gateway:
+            if envelope.kind == _Own.BEAT:
+                for gateway in self._peers.beat():
+                    logger.warning("gateway %s has fallen silent", gateway)
+            return
+        if self._peers.parted(envelope.sender):
+            self.counts["stale"] += 1
+            return
+        if self._peers.heard(envelope.sender):
+            logger.info("gateway %s is there", envelope.sender)
+        self.counts["received"] += 1
+        self._take(envelope)
+
+    def left_out(self, feed: int, key: str) -> None:
+        """Nothing: no gateway says as much, or says it so."""
+
+    def stalled(self, feed: int) -> None:
+        """Nothing, as when one is lost."""
+
+    def resumed(self, feed: int) -> None:
+        """Nothing: what is too old is told from its time."""
+
+    def lost(self, feed: int) -> None:
+        """Nothing: the other feed carries on, and who hears nothing draws no conclusions."""
+
+    def _take(self, envelope: Envelope) -> None:
+        match envelope.kind:
+            case _Own.BYE:
+                self._peers.left(envelope.sender)
+                logger.info("gateway %s has left", envelope.sender)
+            case _Own.HELLO:
+                self._send(_Own.HERE, {})
+            case _Own.ASK:
+                self._asked(envelope)
+            case _Own.ANSWER | _Own.FAULT:
+                self._answered(envelope)
+            case kind:
+                for handler in self._handlers.get(kind, ()):
+                    self._handle(handler, envelope)
+
+    def _handle(self, handler: Handler, envelope: Envelope) -> None:
+        try:
+            handler(envelope.sender, envelope.payload)
+        except Exception as error:
+            # Its fault must not cost everybody the feed that has brought it.
+            self._tasks.failures.note(f"bus: a message {envelope.kind!r}", error)
+
+    def _asked(self, envelope: Envelope) -> None:
+        question = envelope.payload
+        responder = self._responders.get(question["kind"])
+        if self.gateway not in question["whom"] or responder is None:
+            return
+        if len(self._answering) >= _ANSWERING:
+            self.counts["dropped"] += 1
+            return
+        self._answering.spawn(self._respond(responder, envelope), "bus: answering")
+
+    async def _respond(self, responder: Responder, envelope: Envelope) -> None:
+        try:
+            given = responder(envelope.payload["payload"])
+            if inspect.isawaitable(given):
+                given = await given
+            self._send(_Own.ANSWER, {"is": given}, to=envelope)
+        except GatewayError as error:
+            self._send(_Own.FAULT, {"is": error.detail}, to=envelope)
+        except Exception as error:
+            self._tasks.failures.note(f"bus: a question {envelope.payload['kind']!r}", error)
+            self._send(_Own.FAULT, {"is": "the gateway failed; its log says why"}, to=envelope)
+
+    def _answered(self, envelope: Envelope) -> None:
+        question = self._questions.get(envelope.reply_to or "")
+        if question is None or envelope.sender not in question.waiting:
+            return
+        found = envelope.payload["is"]
+        if envelope.kind == _Own.ANSWER:
+            question.answers[envelope.sender] = found
+        else:
+            question.answers.missing[envelope.sender] = found
+        question.settled(envelope.sender)
+
+    # On the wire
+
+    def _send(self, kind: str, payload: Mapping[str, Any], *, to: Envelope | None = None) -> str:
+        id = uuid4().hex
+        publication = self._sealed(id, kind, payload, to=to)
+        try:
+            self._outgoing.put_nowait(publication)
+        except asyncio.QueueFull:
+            self.counts["dropped"] += 1
+        return id
+
+    def _sealed(
+        self, id: str, kind: str, payload: Mapping[str, Any], *, to: Envelope | None = None
+    ) -> Publication:
+        envelope = Envelope(id, self.gateway, kind, dict(payload), to.id if to else None)
+        return Publication(
+            self._key,
+            self._seal.close(envelope),
+            message_id=id,
+            persistent=False,
+            expiration_ms=_EXPIRES_MS,
+            content_type="text/plain",
+        )
+
+    async def _beat(self) -> None:
+        while True:
+            self._send(_Own.BEAT, {})
+            await asyncio.sleep(BEAT)
+
+    async def _publish(self) -> None:
+        while True:
+            publication = await self._outgoing.get()
+            try:
+                await self._publisher.publish(publication, _PUBLISH_WITHIN)
+                self.counts["sent"] += 1
+            except NotConfirmed:
+                # Also where no gateway's feed stands. Whatever it was, the next one tells it too.
+                self.counts["not_confirmed"] += 1
+            finally:
+                self._outgoing.task_done()

@@ -1,0 +1,215 @@
+"""Who is in a room now, over all gateways: counted here, told to the others, said in the room."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from broker.publishing.publisher import NotConfirmed
+from broker.timing.tasks import Tasks
+from broker.topology import Audience, Stream, Topology
+from gateway.cluster.bus import Bus, Publisher
+from gateway.cluster.presence_table import Event, Present, message_id
+from gateway.cluster.replica import Claim, Delta, Key, Origin, Part, Replica
+from gateway.domain.message import PRESENCE, Message
+from gateway.domain.room import MemberRole, Roster
+from gateway.live.attendance import Attendance
+from gateway.messages.publication import publication
+
+logger = logging.getLogger(__name__)
+
+#: Seconds; what happens within is told together.
+TICK: Final = 0.5
+#: Seconds in which who has left may come back unnoticed: a page that reloads, a line that breaks, a
+#: gateway that leaves, whose clients are spread over the most of it.
+GRACE: Final = 9.0
+#: Seconds that the users of a gateway that is gone have to come back by another one.
+HOLD: Final = 9.0
+#: Seconds between two words about where we stand, for those who have missed the last change.
+_POSITION: Final = 3.0
+#: Seconds between two questions for everything that a gateway claims.
+_ASK: Final = 1.0
+#: Seconds after the start in which what others claim is old news.
+_SETTLING: Final = 5.0
+#: Events in one message, and messages on their way at once.
+_EVENTS: Final = 200
+_MESSAGES: Final = 64
+#: Seconds for one of them to reach the broker.
+_PUBLISH_WITHIN: Final = 2.0
+#: No user can be called so.
+_NOBODY: Final = ""
+
+_DELTA, _PART, _WANT = "presence", "presence part", "presence want"
+
+
+class Rosters(Protocol):
+    async def roster(self, room: int) -> Roster | None:
+        """None: there is no such room. Raises :class:`StoreUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attendee:
+    """``since``: Unix time, seconds."""
+
+    user: str
+    role: MemberRole
+    since: float
+
+
+class Presence:
+    """``told``: what changes is said in the rooms, not only listed. ``clock`` gives seconds since
+    the epoch."""
+
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
+        self,
+        attendance: Attendance,
+        rosters: Rosters,
+        bus: Bus,
+        publisher: Publisher,
+        topology: Topology,
+        *,
+        told: bool,
+        clock: Callable[[], float],
+        tasks: Tasks,
+    ) -> None:
+        self._rosters = rosters
+        self._bus = bus
+        self._publisher = publisher
+        self._topology = topology
+        self._told = told
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self._origin = Origin()
+        self._present = Present(bus.gateway)
+        self._replicas: dict[str, Replica] = {}
+        #: When to give up: our own claims, others' gateways; when to speak of our position again,
+        #: to ask others for theirs.
+        self._leaving: dict[Key, float] = {}
+        self._gone: dict[str, float] = {}
+        self._ask_at: dict[str, float] = {}
+        self._position_at = 0.0
+        self._learning = False
+        self._tasks = tasks
+        self._speaking = tasks.part()
+        attendance.observe(self._noticed)
+        bus.on(_DELTA, lambda who, json: self._replica(who).take(Delta.from_json(json)))
+        bus.on(_PART, self._part)
+        bus.on(_WANT, self._wanted)
+
+    def start(self) -> None:
+        self._tasks.forever(self._tick, "presence")
+
+    async def close(self) -> None:
+        await self._speaking.close()
+        await self._tasks.close()
+
+    async def of(self, room: int) -> list[Attendee]:
+        """The members who are there now, by name. Raises :class:`StoreUnavailable`."""
+        roster = await self._rosters.roster(room)
+        roles = {} if roster is None else roster.roles
+        return [
+            Attendee(user, roles[user], claim.since)
+            for user, claim in sorted(self._present.of(room).items())
+            if user in roles
+        ]
+
+    def _noticed(self, room: int, user: str, role: MemberRole | None) -> None:
+        key = (room, user)
+        if role is None:
+            self._leaving[key] = self._loop.time() + GRACE
+            return
+        self._leaving.pop(key, None)
+        before = self._origin.claims.get(key)
+        if before is None or before.role is not role:
+            self._claim(key, Claim(before.since if before else self._clock(), role))
+
+    def _claim(self, key: Key, claim: Claim | None) -> None:
+        self._origin.put(key, claim)
+        self._present.put(self._bus.gateway, key, claim)
+
+    # What the others say
+
+    def _replica(self, gateway: str) -> Replica:
+        if gateway not in self._replicas:
+            self._replicas[gateway] = Replica(
+                lambda key, claim: self._present.put(gateway, key, claim, said=self._learning)
+            )
+        return self._replicas[gateway]
+
+    def _part(self, gateway: str, json: Mapping[str, Any]) -> None:
+        self._learning = self._loop.time() - self._started < _SETTLING
+        self._replica(gateway).take_part(Part.from_json(json))
+        self._learning = False
+
+    def _wanted(self, _: str, json: Mapping[str, Any]) -> None:
+        if json["of"] == self._bus.gateway:
+            for part in self._origin.parts():
+                self._bus.tell(_PART, part.as_json())
+
+    # What happens from time to time
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self._look(self._loop.time())
+
+    def _look(self, now: float) -> None:
+        for key in [key for key, at in self._leaving.items() if at <= now]:
+            del self._leaving[key]
+            self._claim(key, None)
+        for delta in self._origin.deltas():
+            self._bus.tell(_DELTA, delta.as_json())
+        if now >= self._position_at and self._bus.others:
+            self._position_at = now + _POSITION
+            self._bus.tell(_DELTA, self._origin.position().as_json())
+        for gateway, replica in tuple(self._replicas.items()):
+            self._look_after(gateway, replica, now)
+        news = self._present.news()
+        if self._told:
+            for room, events in news:
+                for start in range(0, len(events), _EVENTS):
+                    self._say(room, events[start : start + _EVENTS])
+
+    def _look_after(self, gateway: str, replica: Replica, now: float) -> None:
+        if gateway in self._bus.others:
+            self._gone.pop(gateway, None)
+            if replica.behind and now >= self._ask_at.get(gateway, now):
+                self._ask_at[gateway] = now + _ASK
+                self._bus.tell(_WANT, {"of": gateway})
+        elif now >= self._gone.setdefault(gateway, now + HOLD):
+            self._present.drop(gateway)
+            for known in (self._replicas, self._gone, self._ask_at):
+                known.pop(gateway, None)
+
+    def _say(self, room: int, events: list[Event]) -> None:
+        if len(self._speaking) >= _MESSAGES:
+            logger.warning("room %d: %d comings and goings are not told", room, len(events))
+            return
+        body = {
+            "events": [
+                {
+                    "user": event.user,
+                    "event": "join" if event.joined else "leave",
+                    "role": event.role,
+                }
+                for event in events
+            ]
+        }
+        stream = Stream(Audience.PUBLIC, room)
+        sent_at = datetime.fromtimestamp(self._clock(), UTC)
+        id = message_id(room, events)
+        message = Message(id, stream, None, _NOBODY, sent_at, PRESENCE, body)
+        self._speaking.spawn(self._publish(message), "presence: a message")
+
+    async def _publish(self, message: Message) -> None:
+        try:
+            await self._publisher.publish(publication(message, self._topology), _PUBLISH_WITHIN)
+        except NotConfirmed as error:
+            # It is instant: who has missed it sees it in the list.
+            logger.debug("%s: %s", message.stream, error)

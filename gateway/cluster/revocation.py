@@ -1,0 +1,156 @@
+"""Access ends when it ends, on every gateway within a second (G7).
+
+Twice over. Who changes a membership tells the other gateways, and each looks into the database at
+once. And each looks there by itself, again and again, at one number per room that grows with every
+change; so nothing depends on a message.
+
+While the database is away nobody's membership changes, and what is live goes on. Where only this
+gateway has lost it, the other's word ends what it says has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from broker.timing.tasks import Tasks
+from gateway.auth.memberships import Memberships
+from gateway.auth.permissions import Action, Permissions
+from gateway.cluster.bus import Bus
+from gateway.cluster.lookout import Lookout
+from gateway.domain.room import Membership, Roster
+from gateway.errors import GatewayError, Refused, Removed, RoomClosed, StoreUnavailable, UnknownRoom
+from gateway.live.attendance import Attendance, Follower
+
+logger = logging.getLogger(__name__)
+
+#: Rooms that one statement asks about, and rosters that are read at once.
+_BATCH: Final = 1024
+_READS: Final = 4
+#: Hints that are followed at once; beyond that the next look finds it.
+_HINTS: Final = 32
+
+_KIND: Final = "membership"
+
+
+class Revisions(Protocol):
+    async def revisions(self, numbers: Sequence[int]) -> dict[int, int]:
+        """By room: a number that grows with every change of its memberships, and its closing."""
+        ...
+
+
+class Removals:
+    def __init__(
+        self,
+        store: Revisions,
+        memberships: Memberships,
+        permissions: Permissions,
+        attendance: Attendance,
+        bus: Bus,
+        *,
+        tasks: Tasks,
+    ) -> None:
+        self._store = store
+        self._memberships = memberships
+        self._permissions = permissions
+        self._attendance = attendance
+        self._bus = bus
+        #: The revision by which everybody who follows the room has been judged.
+        self._judged: dict[int, int] = {}
+        self._reading = asyncio.Semaphore(_READS)
+        self._failures = tasks.failures
+        self._hints = tasks.part()
+        self._lookout = Lookout(self._look, "removals", of="memberships", tasks=tasks)
+        bus.on(_KIND, self._hinted)
+
+    def start(self) -> None:
+        self._lookout.start()
+
+    async def close(self) -> None:
+        await self._hints.close()
+        await self._lookout.close()
+
+    async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
+        """A user's membership, or (None) the room itself, has changed in the database: here what
+        it no longer allows has ended when this returns.
+
+        ``ended``: it allows less than before. Raises nothing.
+        """
+        self._memberships.invalidate(room)
+        self._bus.tell(_KIND, {"room": room, "user": user, "ended": ended})
+        await self._follow(room, user, ended=ended)
+
+    def _hinted(self, gateway: str, payload: Mapping[str, Any]) -> None:
+        room, user, ended = payload["room"], payload["user"], payload["ended"]
+        logger.debug("gateway %s has changed room %d", gateway, room)
+        self._memberships.invalidate(room)
+        if len(self._hints) < _HINTS:
+            self._hints.spawn(self._follow(room, user, ended=ended), "removals: a hint")
+
+    async def _follow(self, room: int, user: str | None, *, ended: bool) -> None:
+        if not ended or not self._attendance.of(room):
+            return
+        try:
+            await self._judge(room)
+        except StoreUnavailable:
+            # Who says so has seen it in the database.
+            for follower, _ in self._attendance.of(room):
+                if user is None:
+                    follower.end(RoomClosed(f"room {room} was closed"))
+                elif follower.identity is not None and follower.identity.user == user:
+                    follower.end(Removed(f"your membership of room {room} has changed"))
+
+    async def _look(self) -> None:
+        rooms = self._attendance.rooms
+        self._judged = {room: self._judged[room] for room in rooms if room in self._judged}
+        for start in range(0, len(rooms), _BATCH):
+            batch = rooms[start : start + _BATCH]
+            revisions = await self._store.revisions(batch)
+            changed = [room for room in batch if self._judged.get(room) != revisions.get(room, -1)]
+            for room in changed:
+                self._memberships.invalidate(room)
+            judged = (self._judge(room) for room in changed)
+            for error in await asyncio.gather(*judged, return_exceptions=True):
+                if isinstance(error, StoreUnavailable):
+                    raise error
+                if error is not None:
+                    # The other rooms are judged all the same, and this one again.
+                    self._failures.note("removals: a room", error)
+
+    async def _judge(self, room: int) -> None:
+        """End what the room's memberships do not allow. Whoever comes in from now on was judged by
+        a roster that is no older than this one: the cache was emptied before it was read."""
+        async with self._reading:
+            roster = await self._memberships.roster(room)
+        all_judged = True
+        for follower, action in self._attendance.of(room):
+            try:
+                self._judge_one(follower, action, room, roster)
+            except Exception as error:
+                # The others are judged all the same, and this one again.
+                self._failures.note("removals: a follower", error)
+                all_judged = False
+        if all_judged and roster is not None and room in self._attendance.rooms:
+            self._judged[room] = roster.revision
+
+    def _judge_one(
+        self, follower: Follower, action: Action, room: int, roster: Roster | None
+    ) -> None:
+        identity = follower.identity
+        if identity is None:
+            return
+        membership = None if roster is None else roster.of(identity.user)
+        try:
+            self._permissions.check(identity, action, room, membership)
+        except (Refused, RoomClosed, UnknownRoom) as error:
+            follower.end(_told(error, room, membership))
+
+
+def _told(error: GatewayError, room: int, membership: Membership | None) -> GatewayError:
+    if isinstance(error, RoomClosed):
+        return RoomClosed(f"room {room} was closed")
+    if membership is not None and membership.role is not None:
+        return Removed(f"you are no host of room {room} any more")
+    return Removed(f"your membership of room {room} was ended")

@@ -1,0 +1,123 @@
+"""The base of the HTTP API: who asks, from which origin, and with what body."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import ClassVar, Final
+
+from tornado.web import stream_request_body
+
+from broker.protocol.numerals import natural
+from gateway.auth.credentials import USER_HEADER
+from gateway.domain.identity import Identity
+from gateway.errors import Invalid, TooLarge, UnknownRoom
+from gateway.http.base import BaseHandler
+from gateway.http.body import BodyT, read, validate
+from gateway.http.caller import Caller, caller
+from gateway.http.services import Services
+from gateway.http.sharing import share
+
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+#: A body that is too large is read up to here (bytes) before it is refused: closing while the
+#: client still sends would destroy the answer on its way.
+LARGEST_BODY_READ: Final = 4 * 1024 * 1024
+
+#: How long a browser remembers a preflight's answer.
+_PREFLIGHT_SECONDS: Final = 600
+
+
+@stream_request_body
+class ApiHandler(BaseHandler):
+    """A resource. Methods take what they need, ask permissions, and answer with JSON."""
+
+    #: Whether it takes a body from somebody whom nobody knows.
+    for_anybody: ClassVar[bool] = False
+
+    def initialize(self, services: Services) -> None:
+        self.services = services
+        self._received = bytearray()
+
+    def prepare(self) -> Awaitable[None] | None:
+        super().prepare()
+        self.set_header("Cache-Control", "no-store")
+        share(self, self.services.origins)
+        if self.request.method not in _SAFE_METHODS:
+            self.services.origins.check(self.request.headers.get("Origin"))
+            self.services.drain.check()
+        if self._announced_length() > LARGEST_BODY_READ:
+            raise self._too_large()
+        # Before anything is kept of its body.
+        return self._somebody() if self.request.method not in _SAFE_METHODS else None
+
+    async def _somebody(self) -> None:
+        if not self.for_anybody:
+            await self.services.credentials.identify(self.request)
+
+    def compute_etag(self) -> None:
+        """None: what must not be stored cannot be revalidated."""
+
+    def data_received(self, chunk: bytes) -> None:
+        if len(self._received) <= self.services.limits.body_bytes:
+            self._received += chunk
+
+    def options(self, *_: str) -> None:
+        """The preflight of a browser at another origin (Fetch standard, CORS protocol)."""
+        self.services.origins.check(self.request.headers.get("Origin"))
+        methods = ", ".join(self.served_methods())
+        self.set_header("Allow", methods)
+        self.set_header("Access-Control-Allow-Methods", methods)
+        self.set_header(
+            "Access-Control-Allow-Headers",
+            f"Authorization, Content-Type, Idempotency-Key, {USER_HEADER}",
+        )
+        self.set_header("Access-Control-Max-Age", str(_PREFLIGHT_SECONDS))
+        self.set_status(204)
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        share(self, self.services.origins)
+        super().write_error(status_code, **kwargs)
+
+    @property
+    def caller(self) -> Caller:
+        return caller(self.request, trusted_proxies=self.services.trusted_proxies)
+
+    async def identity(self) -> Identity:
+        """Who asks. Raises :class:`NotAuthenticated`."""
+        identity = await self.services.credentials.identify(self.request)
+        self.user = identity.user
+        return identity
+
+    def body(self, model: type[BodyT]) -> BodyT:
+        """The request's body. Raises :class:`Invalid`, :class:`TooLarge`."""
+        if len(self._received) > self.services.limits.body_bytes:
+            raise self._too_large()
+        return read(
+            model, bytes(self._received), content_type=self.request.headers.get("Content-Type")
+        )
+
+    def query(self, model: type[BodyT]) -> BodyT:
+        """The query of the URL. Raises :class:`Invalid`."""
+        values: dict[str, str] = {}
+        for name, given in self.request.query_arguments.items():
+            if len(given) > 1:
+                raise Invalid(f"{name}: stands twice in the query")
+            values[name] = self.decode_argument(given[0], name)
+        return validate(model, values)
+
+    def room_number(self, text: str) -> int:
+        """The room that a path names. Raises :class:`UnknownRoom`: only numbers name rooms."""
+        number = natural(text)
+        if not number:
+            raise UnknownRoom("a room is named by its number")
+        return number
+
+    def _announced_length(self) -> int:
+        length = self.request.headers.get("Content-Length", "0")
+        # RFC 9110, section 8.6: digits and nothing else.
+        if not (length.isascii() and length.isdigit() and len(length) < 20):
+            raise Invalid("Content-Length must be a number of bytes")
+        return int(length)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body may have {self.services.limits.body_bytes} bytes at most")

@@ -1,0 +1,111 @@
+"""Every route of the gateway, on the public and on the internal listener."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tornado.web import Application
+
+from gateway.auth.broker_auth import BrokerAuth
+from gateway.drain import Drain
+from gateway.http.base import NothingHereHandler, account_for
+from gateway.http.handlers.admin import (
+    AdminConnectionsHandler,
+    AdminDisconnectHandler,
+    AdminDrainHandler,
+    AdminLiveHandler,
+    AdminResumeHandler,
+)
+from gateway.http.handlers.broker_auth import BrokerAuthHandler
+from gateway.http.handlers.drain import DrainHandler, Progress
+from gateway.http.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
+from gateway.http.handlers.members import MemberHandler, MembersHandler
+from gateway.http.handlers.messages import MessagesHandler
+from gateway.http.handlers.pages import PageHandler
+from gateway.http.handlers.presence import PresenceHandler
+from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
+from gateway.http.handlers.session import SessionHandler
+from gateway.http.handlers.stomp import StompHandler
+from gateway.http.services import Services
+from gateway.live.client.connection import Services as LiveServices
+from gateway.observe.events import Events
+from gateway.observe.metrics import Metrics
+from gateway.readiness import Readiness
+
+STATIC: Final = Path(__file__).parent.parent / "static"
+
+
+def public(services: Services, live: LiveServices, readiness: Readiness) -> Application:
+    """What browsers and load balancers see."""
+    own = {"services": services}
+    socket = {
+        "live": live,
+        "credentials": services.credentials,
+        "drain": services.drain,
+        "origins": services.origins,
+        "trusted_proxies": services.trusted_proxies,
+    }
+    files = {"path": str(STATIC)}
+    return _application(
+        services.metrics,
+        services.events,
+        # Asked for by everybody at once; the routes are tried in this order.
+        (r"/ws", StompHandler, socket),
+        (r"/api/session", SessionHandler, own),
+        (r"/api/rooms", RoomsHandler, own),
+        (r"/api/rooms/([^/]+)", RoomHandler, own),
+        (r"/api/rooms/([^/]+)/members", MembersHandler, own),
+        (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
+        (r"/api/rooms/([^/]+)/presence", PresenceHandler, own),
+        (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
+        (r"/api/admin/live", AdminLiveHandler, own),
+        (r"/api/admin/connections", AdminConnectionsHandler, own),
+        (r"/api/admin/disconnect", AdminDisconnectHandler, own),
+        (r"/api/admin/drain", AdminDrainHandler, own),
+        (r"/api/admin/resume", AdminResumeHandler, own),
+        (r"/healthz", HealthHandler, {}),
+        (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
+        (r"/()", PageHandler, files | {"default_filename": "index.html"}),
+        (r"/(admin)/?", PageHandler, files | {"default_filename": "index.html"}),
+        (r"/static/(.*)", PageHandler, files | {"origins": services.origins}),
+        trusted_proxies=services.trusted_proxies,
+    )
+
+
+def internal(
+    readiness: Readiness,
+    metrics: Metrics,
+    events: Events,
+    broker_auth: BrokerAuth,
+    *,
+    drain: Drain,
+    progress: Progress,
+) -> Application:
+    """What operators, Prometheus and RabbitMQ see; never reachable from outside."""
+    return _application(
+        metrics,
+        events,
+        (r"/healthz", HealthHandler, {}),
+        (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
+        (r"/metrics", MetricsHandler, {"metrics": metrics}),
+        (r"/drain", DrainHandler, {"drain": drain, "progress": progress}),
+        (r"/broker/auth/([a-z]+)", BrokerAuthHandler, {"broker_auth": broker_auth}),
+    )
+
+
+def _application(
+    metrics: Metrics,
+    events: Events,
+    *routes: tuple[str, type, Mapping[str, object]],
+    trusted_proxies: Collection[str] = (),
+) -> Application:
+    return Application(
+        [(path, handler, dict(made_with)) for path, handler, made_with in routes],
+        default_handler_class=NothingHereHandler,
+        log_function=partial(
+            account_for, metrics=metrics, events=events, trusted_proxies=trusted_proxies
+        ),
+    )

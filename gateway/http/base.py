@@ -1,0 +1,195 @@
+"""What every handler shares: an id, security headers, problem details, a quiet log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Collection
+from types import TracebackType
+from typing import Any, ClassVar, Final
+
+from tornado.http1connection import HTTP1Connection
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from broker.protocol.numerals import natural
+from gateway.errors import GatewayError, StoreUnavailable, TooLarge, Unavailable, UnknownPath
+from gateway.http import problem
+from gateway.http.caller import caller
+from gateway.observe import logs
+from gateway.observe.events import Events, Kind
+from gateway.observe.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+_access_log = logging.getLogger("gateway.access")
+
+#: https://owasp.org/www-project-secure-headers/
+_SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-site",
+}
+
+#: Made once: with other than its own options ``json.dumps`` makes one for each call.
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+#: Not what makes no sense (400, 404, 422 …), which scanners ask for all day.
+_TURNED_AWAY: Final = frozenset({401, 403, 429, 503})
+
+#: Bytes of a body that are read and dropped where none is taken: closing while the client still
+#: sends would destroy the answer on its way.
+_DROPPED: Final = 65_536
+
+#: Characters of a path that the log shows.
+_LOGGED_PATH: Final = 300
+
+
+class BaseHandler(RequestHandler):
+    """Errors leave as problem details, whoever raised them."""
+
+    #: What a browser may do with an answer of this handler that it shows as a page.
+    content_security_policy: ClassVar[str] = "default-src 'none'; frame-ancestors 'none'"
+
+    #: Of the line in the access log; what machines ask all the time is for debugging.
+    log_level: ClassVar[int] = logging.INFO
+
+    #: The ``code`` of the problem that was answered.
+    refused_as: str | None = None
+    refused_because: str = ""
+
+    #: Who asks, once that is known.
+    user: str | None = None
+
+    _id: str | None = None
+
+    def set_default_headers(self) -> None:
+        # Called again before an error is written, which also drops what a handler had set.
+        self.clear_header("Server")
+        for name, value in _SECURITY_HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Content-Security-Policy", self.content_security_policy)
+
+    def prepare(self) -> Awaitable[None] | None:
+        self.set_header("X-Request-Id", self._take_id())
+        return None
+
+    def write_json(self, value: Any, *, status: int = 200) -> None:
+        """Answer with ``value``, whatever JSON it is."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        # A lone surrogate, which a message by STOMP may hold, stays the escape that it came as.
+        self.finish(_JSON.encode(value).encode(errors="backslashreplace"))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)
+        document = problem.document(error)
+        self.refused_as, self.refused_because = document["code"], error.detail
+        for name, value in problem.headers(error).items():
+            self.set_header(name, value)
+        if document["status"] == 405:
+            self.set_header("Allow", ", ".join(self.served_methods()))
+        # None yet: the path could not even be decoded.
+        self.set_header("X-Request-Id", self._id or self._take_id())
+        self.set_header("Cache-Control", "no-store")
+        self.set_status(document["status"])
+        self.finish(json.dumps(document, ensure_ascii=False))
+
+    def _take_id(self) -> str:
+        self._id = logs.new_connection_id()
+        logs.connection.set(self._id)
+        return self._id
+
+    def served_methods(self) -> list[str]:
+        """The methods that this handler implements."""
+        return [
+            method
+            for method in self.SUPPORTED_METHODS
+            if getattr(type(self), method.lower()) is not getattr(RequestHandler, method.lower())
+        ]
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        # Refusals are in the access log. Tornado's own lines would show the query.
+        method, path = self.request.method, shortened(self.request.path)
+        if isinstance(value, StoreUnavailable):
+            # The store itself says why, once and not for each request.
+            _log.debug("%s %s: %s (%s)", method, path, value.detail, value.reason)
+        elif isinstance(value, Unavailable):
+            cause = f" ({value.__cause__})" if value.__cause__ else ""
+            _log.warning("%s %s: %s%s", method, path, value.detail, cause)
+        elif not isinstance(value, GatewayError | HTTPError):
+            _log.error("%s %s failed", method, path, exc_info=value or True)
+
+
+@stream_request_body
+class BodilessHandler(BaseHandler):
+    """One that reads no body: what comes is dropped as it comes, and much of it refused at once."""
+
+    def prepare(self) -> Awaitable[None] | None:
+        waiting = super().prepare()
+        self.refuse_a_large_body()
+        return waiting
+
+    def refuse_a_large_body(self) -> None:
+        """Raises :class:`TooLarge`. Of one that announces no length no more is read either."""
+        length = natural(self.request.headers.get("Content-Length", "0"))
+        if length is None or length > _DROPPED:
+            raise TooLarge("nothing here takes a body")
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            connection.set_max_body_size(_DROPPED)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Nobody asks for it."""
+
+
+def account_for(
+    handler: RequestHandler, *, metrics: Metrics, events: Events, trusted_proxies: Collection[str]
+) -> None:
+    """Count an answered request, and log it in a line without the query; who is turned away is an
+    event."""
+    request, status = handler.request, handler.get_status()
+    route = type(handler).__name__.removesuffix("Handler").lower()
+    # A method that does not exist must not grow the metrics.
+    method = request.method or "" if request.method in handler.SUPPORTED_METHODS else "other"
+    metrics.answered(method, route, status, seconds=request.request_time())
+    address = caller(request, trusted_proxies=trusted_proxies).address
+    level, answer = logging.INFO, str(status)
+    if isinstance(handler, BaseHandler):
+        level = handler.log_level
+        if handler.refused_as is not None:
+            answer = f"{status} {handler.refused_as}"
+            if status in _TURNED_AWAY:
+                events.note(
+                    Kind.REFUSAL,
+                    handler.refused_as,
+                    f"{request.method} {shortened(request.path)}: {handler.refused_because}",
+                    status=status,
+                    user=handler.user,
+                    address=address,
+                )
+    _access_log.log(
+        logging.ERROR if status == 500 else level,
+        "%s %s %s %.1f ms from %s",
+        request.method,
+        shortened(request.path),
+        answer,
+        1000 * request.request_time(),
+        address,
+    )
+
+
+def shortened(path: str) -> str:
+    """As much of a path as a log line shows."""
+    return path if len(path) <= _LOGGED_PATH else path[:_LOGGED_PATH] + "…"
+
+
+class NothingHereHandler(BodilessHandler):
+    """Every path that no route knows."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        raise UnknownPath(f"there is nothing at {self.request.path[:200]}")

@@ -1,0 +1,202 @@
+"""``/api/admin/…``: what the dashboard shows and does, for the role admin."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+from tornado.iostream import StreamClosedError
+
+from gateway.admin.connections import Key, Query, Row, Sort
+from gateway.admin.dashboard import Viewer
+from gateway.admin.orders import Deed, Order
+from gateway.auth.permissions import Action
+from gateway.domain.identity import Identity
+from gateway.domain.message import timestamp
+from gateway.errors import Invalid
+from gateway.http.api import ApiHandler
+from gateway.http.body import Body, parse
+from gateway.http.names import UserName
+
+_Id = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class AdminHandler(ApiHandler):
+    """Nothing is read or done before it is known that an admin asks."""
+
+    who: Identity
+
+    async def prepare(self) -> None:
+        if (waiting := super().prepare()) is not None:
+            await waiting
+        if self.request.method != "OPTIONS":
+            self.who = await self.identity()
+            await self.services.permissions.require(self.who, Action.ADMINISTER)
+
+    async def have_done(self, deed: Deed, target: str, *, gateway: str | None = None) -> None:
+        """Answer with what each gateway has done."""
+        order = Order(deed=deed, target=target, by=self.who.user, gateway=gateway)
+        self.write_json((await self.services.admin.cluster.order(order)).as_json())
+
+
+class AdminLiveHandler(AdminHandler):
+    """Server-sent events: first everything with its past, then each second what is new.
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html
+    """
+
+    _viewer: Viewer | None = None
+
+    async def get(self) -> None:
+        # A page of another origin could not read it, but hold it open.
+        self.services.origins.check(self.request.headers.get("Origin"))
+        self._viewer = viewer = self.services.admin.board.watch(
+            expires_at=self.who.expires_at, session=self.who.session
+        )
+        try:
+            # From here on an ending finds the viewer; this is for one a moment before.
+            self.services.sessions.check(self.who)
+            self.set_header("Content-Type", "text/event-stream")
+            # nginx gathers answers otherwise.
+            self.set_header("X-Accel-Buffering", "no")
+            self.write(await self.services.admin.board.beginning())
+            await self.flush()
+            async for message in viewer:
+                self.write(message)
+                await self.flush()
+        except StreamClosedError:
+            pass
+        finally:
+            self.services.admin.board.leave(viewer)
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._viewer is not None:
+            self.services.admin.board.leave(self._viewer)
+
+
+class ConnectionsQuery(Body):
+    """The query of a page; its values come as text. ``after``: the ``next`` of the page before."""
+
+    search: Annotated[str, Field(max_length=200)] = ""
+    sort: Annotated[Sort, Field(strict=False)] = Sort.SINCE
+    order: Literal["ascending", "descending"] = "ascending"
+    after: Annotated[str, Field(max_length=1000)] | None = None
+    size: Annotated[int, Field(strict=False, ge=1, le=100)] = 50
+
+    def as_query(self) -> Query:
+        """Raises :class:`Invalid`."""
+        return Query(
+            search=self.search.strip().lower(),
+            sort=self.sort,
+            descending=self.order == "descending",
+            after=None if self.after is None else _key(self.after, self.sort),
+            size=self.size,
+        )
+
+
+class AdminConnectionsHandler(AdminHandler):
+    async def get(self) -> None:
+        query = self.query(ConnectionsQuery).as_query()
+        page, missing = await self.services.admin.cluster.page(query)
+        answer = {
+            "at": _moment(self.services.clock()),
+            "connections": [_as_json(row) for row in page.rows],
+            "total": page.total,
+            "matching": page.matching,
+            "missing": missing,
+        }
+        if page.more:
+            answer["next"] = _cursor(query.key(page.rows[-1]))
+        self.write_json(answer)
+
+
+class Disconnect(Body):
+    """A user everywhere, or one connection of a gateway."""
+
+    user: UserName | None = None
+    gateway: _Id | None = None
+    connection: _Id | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        given = (self.user is not None, self.gateway is not None, self.connection is not None)
+        if given not in ((True, False, False), (False, True, True)):
+            raise ValueError("give either user, or gateway and connection")
+        return self
+
+
+class AdminDisconnectHandler(AdminHandler):
+    async def post(self) -> None:
+        wanted = self.body(Disconnect)
+        if wanted.user is not None:
+            await self.have_done(Deed.END_USER, wanted.user)
+        else:
+            await self.have_done(
+                Deed.END_CONNECTION, wanted.connection or "", gateway=wanted.gateway
+            )
+
+
+class DrainOrder(Body):
+    """A broker node, for all gateways; or a gateway, which ends when it is empty."""
+
+    node: _Id | None = None
+    gateway: _Id | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.node is None) == (self.gateway is None):
+            raise ValueError("give either node or gateway")
+        return self
+
+
+class AdminDrainHandler(AdminHandler):
+    async def post(self) -> None:
+        wanted = self.body(DrainOrder)
+        if wanted.node is not None:
+            await self.have_done(Deed.DRAIN_NODE, wanted.node)
+        else:
+            gateway = wanted.gateway or ""
+            await self.have_done(Deed.DRAIN_GATEWAY, gateway, gateway=gateway)
+
+
+class ResumeOrder(Body):
+    node: _Id
+
+
+class AdminResumeHandler(AdminHandler):
+    async def post(self) -> None:
+        await self.have_done(Deed.RESUME_NODE, self.body(ResumeOrder).node)
+
+
+def _as_json(row: Row) -> dict[str, Any]:
+    return row | {
+        name: None if row[name] is None else _moment(row[name])
+        for name in ("since", "heard_at", "expires_at")
+    }
+
+
+def _moment(seconds: float) -> str:
+    return timestamp(datetime.fromtimestamp(seconds, UTC))
+
+
+def _cursor(key: Key) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+def _key(cursor: str, sort: Sort) -> Key:
+    """Raises :class:`Invalid`."""
+    of_text = sort in (Sort.USER, Sort.ADDRESS, Sort.NODE)
+    try:
+        match parse(base64.urlsafe_b64decode(cursor)):
+            case [str() as value, str(gateway), str(id)] if of_text:
+                return value, gateway, id
+            case [int() | float() as value, str(gateway), str(id)] if not of_text:
+                return value, gateway, id
+    except (binascii.Error, ValueError, Invalid):
+        pass
+    raise Invalid("after: must be the next of a page with the same sort")

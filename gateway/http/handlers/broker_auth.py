@@ -1,0 +1,36 @@
+"""``/broker/auth/{user,vhost,resource,topic}``: the questions of RabbitMQ's HTTP back end.
+
+https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_auth_backend_http
+"""
+
+from __future__ import annotations
+
+import logging
+
+from gateway.auth.broker_auth import DENY, BrokerAuth
+from gateway.http.base import BaseHandler
+
+
+class BrokerAuthHandler(BaseHandler):
+    """Answers by GET and POST alike, in plain text and always with 200.
+
+    RabbitMQ passes the body of anything else on to the client.
+    """
+
+    log_level = logging.DEBUG
+
+    def initialize(self, broker_auth: BrokerAuth) -> None:
+        self._broker_auth = broker_auth
+
+    async def get(self, question: str) -> None:
+        self._answer(await self._broker_auth.answer(question, self.request.arguments))
+
+    post = get
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        self._answer(DENY)
+
+    def _answer(self, text: str) -> None:
+        self.set_status(200)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(text)

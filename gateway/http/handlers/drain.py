@@ -1,0 +1,38 @@
+"""``/drain`` on the internal listener: begin to leave, and see how far it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from gateway.drain import Drain
+from gateway.errors import OriginRefused
+from gateway.http.base import BodilessHandler
+
+#: What is left to do, by what it is.
+Progress = Callable[[], Mapping[str, int]]
+
+
+class DrainHandler(BodilessHandler):
+    """GET shows; POST begins and answers 202, however often: the process ends when it is done."""
+
+    log_level = logging.DEBUG
+
+    def initialize(self, drain: Drain, progress: Progress) -> None:
+        self._drain = drain
+        self._progress = progress
+
+    def get(self) -> None:
+        self._show(status=200)
+
+    def post(self) -> None:
+        # A page in a browser on the gateway's own machine could send this (RFC 6454).
+        if "Origin" in self.request.headers:
+            raise OriginRefused("no page may drain the gateway")
+        self._drain.begin("POST /drain")
+        self._show(status=202)
+
+    def _show(self, *, status: int) -> None:
+        self.set_header("Cache-Control", "no-store")
+        state = "draining" if self._drain.begun else "serving"
+        self.write_json({"state": state, **self._progress()}, status=status)

@@ -1,0 +1,57 @@
+"""Probes for load balancers and people: ``/healthz``, ``/readyz``, ``/metrics``."""
+
+from __future__ import annotations
+
+import logging
+
+from gateway.http.base import BodilessHandler
+from gateway.observe.metrics import CONTENT_TYPE, Metrics
+from gateway.readiness import Readiness
+
+
+class HealthHandler(BodilessHandler):
+    """200 while the process serves; it asks nobody else."""
+
+    log_level = logging.DEBUG
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "text/plain")
+        self.set_header("Cache-Control", "no-store")
+        self.write("ok")
+
+    head = get
+
+
+class ReadyHandler(BodilessHandler):
+    """200 or 503, with one word; ``in_detail`` with JSON that names what fails."""
+
+    log_level = logging.DEBUG
+
+    def initialize(self, readiness: Readiness, in_detail: bool) -> None:
+        self._readiness = readiness
+        self._in_detail = in_detail
+
+    async def get(self) -> None:
+        report = await self._readiness.report()
+        self.set_header("Cache-Control", "no-store")
+        if self._in_detail:
+            self.write_json(report.as_json(), status=200 if report.ready else 503)
+            return
+        self.set_header("Content-Type", "text/plain")
+        self.set_status(200 if report.ready else 503)
+        self.write("ready" if report.ready else "unavailable")
+
+    head = get
+
+
+class MetricsHandler(BodilessHandler):
+    """Prometheus' text format."""
+
+    log_level = logging.DEBUG
+
+    def initialize(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.write(self._metrics.exposition())

@@ -1,0 +1,44 @@
+"""``/api/rooms/{room}/members``: who is in a room, for its hosts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from gateway.auth.permissions import Action
+from gateway.domain.room import Member, MemberRole
+from gateway.http.api import ApiHandler
+from gateway.http.body import Body
+from gateway.http.names import user_in_path
+
+
+class Role(Body):
+    role: Annotated[MemberRole, Field(strict=False)]
+
+
+class MembersHandler(ApiHandler):
+    async def get(self, room: str) -> None:
+        number = self.room_number(room)
+        await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)
+        members = await self.services.store.members(number)
+        self.write_json({"members": [_as_json(member) for member in members]})
+
+
+class MemberHandler(ApiHandler):
+    async def put(self, room: str, user: str) -> None:
+        number = self.room_number(room)
+        await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)
+        member = Member(user_in_path(user), self.body(Role).role)
+        await self.services.rooms.set_member(number, member)
+        self.write_json(_as_json(member))
+
+    async def delete(self, room: str, user: str) -> None:
+        number = self.room_number(room)
+        await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)
+        await self.services.rooms.remove_member(number, user)
+        self.set_status(204)
+
+
+def _as_json(member: Member) -> dict[str, Any]:
+    return {"user": member.user, "role": member.role}

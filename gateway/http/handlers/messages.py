@@ -1,0 +1,133 @@
+"""``/api/rooms/{room}/messages``: the message pipeline and the sync."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import Field, field_validator
+
+from broker.topology import Audience, Stream
+from gateway.auth.permissions import READ, Action
+from gateway.domain.identity import Identity
+from gateway.domain.message import Importance, timestamp
+from gateway.errors import Invalid
+from gateway.http import body
+from gateway.http.api import ApiHandler
+from gateway.messages.pipeline import Receipt
+from gateway.store import JsonPage
+
+#: Where the JSON itself says nothing else.
+_DEFAULT_TYPE = "message"
+#: Each is looked for by itself.
+_MOST_TYPES: Final = 20
+
+
+class NewMessage(body.Body):
+    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
+    importance: Annotated[Importance, Field(strict=False)] = Importance.GUARANTEED
+    type: str = _DEFAULT_TYPE
+    body: Any
+    id: Annotated[UUID, Field(strict=False)] | None = None
+
+
+class Sync(body.Body):
+    """The query of a sync; its values come as text."""
+
+    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
+    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
+    limit: Annotated[int, Field(strict=False, ge=1)] | None = None
+    #: Separated by commas: only messages of these types.
+    types: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+
+    @field_validator("types")
+    @classmethod
+    def _not_too_many(cls, value: str | None) -> str | None:
+        if value is not None and value.count(",") >= _MOST_TYPES:
+            raise ValueError(f"must name {_MOST_TYPES} types at most")
+        return value
+
+
+class MessagesHandler(ApiHandler):
+    async def post(self, room: str) -> None:
+        number = self.room_number(room)
+        identity = await self.identity()
+        wanted = self.body(NewMessage)
+        receipt = await self.services.intake.post(
+            identity,
+            Stream(wanted.audience, number),
+            id=self._message_id(wanted.id),
+            type=wanted.type,
+            importance=wanted.importance,
+            body=wanted.body,
+        )
+        self.write_json(_receipt_json(receipt), status=201 if receipt.published else 202)
+
+    async def get(self, room: str) -> None:
+        number = self.room_number(room)
+        identity = await self.identity()
+        query = self.query(Sync)
+        most = self.services.limits.page_size
+        limit = min(query.limit or most, most)
+        sender = await self._only_from(identity, query.audience, number)
+        limits = self.services.limits
+        async with self.services.reads.turn(
+            identity.user, of_user=limits.reads_per_user, in_all=limits.reads
+        ):
+            page = await self.services.store.read_json(
+                Stream(query.audience, number),
+                after=query.after,
+                limit=limit,
+                sender=sender,
+                types=None if query.types is None else query.types.split(","),
+            )
+        self.set_header("Content-Type", body.MEDIA_TYPE)
+        self.finish(_page_json(page, after=query.after, limit=limit))
+
+    async def _only_from(self, identity: Identity, audience: Audience, room: int) -> str | None:
+        """Whose messages the identity may read: None for everyone's, else their own.
+
+        Participants see the private messages that they sent themselves. Raises :class:`Refused`.
+        """
+        if await self.services.permissions.may(identity, READ[audience], room):
+            return None
+        await self.services.permissions.require(identity, Action.SEE_ROOM, room)
+        return identity.user
+
+    def _message_id(self, in_body: UUID | None) -> UUID | None:
+        """The id that the client chose, if it did. Raises :class:`Invalid`."""
+        header = self.request.headers.get("Idempotency-Key")
+        if header is None:
+            return in_body
+        try:
+            # The draft of the standard writes the key as a quoted string; most clients do not.
+            in_header = UUID(header.strip().strip('"'))
+        except ValueError:
+            raise Invalid("Idempotency-Key: must be a UUID") from None
+        if in_body not in (None, in_header):
+            raise Invalid("id and Idempotency-Key name different ids; give one of them")
+        return in_header
+
+
+def _receipt_json(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "id": str(receipt.message.id),
+        "seq": receipt.message.seq,
+        "sent_at": timestamp(receipt.message.sent_at),
+        "published": receipt.published,
+    }
+
+
+def _page_json(page: JsonPage, *, after: int, limit: int) -> bytes:
+    """``complete``: nothing after ``after`` is lost; else ``from`` is the first seq still kept.
+
+    ``next``: ask again with ``after`` = this, there may be more; without it this is all.
+    """
+    answer: dict[str, Any] = {"head": page.head, "complete": after + 1 >= page.first}
+    if not answer["complete"]:
+        answer["from"] = page.first
+    full = len(page.messages) == limit or page.cut
+    if page.last is not None and page.last < page.head and full:
+        answer["next"] = page.last
+    return b'{"messages":[%s],%s' % (b",".join(page.messages), json.dumps(answer)[1:].encode())

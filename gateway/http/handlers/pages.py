@@ -1,0 +1,59 @@
+"""The pages and their scripts, from the folder ``static``."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from tornado.web import StaticFileHandler
+
+from gateway.auth.origins import Origins
+from gateway.http.base import BodilessHandler
+from gateway.http.sharing import share
+
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+
+
+class PageHandler(BodilessHandler, StaticFileHandler):
+    """Pages load nothing from elsewhere and talk to nobody but the gateway.
+
+    ``origins``: whose pages may import what is served here, as they do the library, which browsers
+    ask for by CORS (HTML standard, "fetch a single module script"). None: nobody's.
+    """
+
+    # One page is three dozen modules.
+    log_level = logging.DEBUG
+
+    def initialize(self, *, origins: Origins | None = None, **files: Any) -> None:  # type: ignore[override]
+        super().initialize(**files)
+        self._origins = origins
+
+    def prepare(self) -> Awaitable[None] | None:
+        super().prepare()
+        self._share()
+        return None
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self._share()
+        super().write_error(status_code, **kwargs)
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        # CSP's 'self' does not cover ws:// in every browser (w3c/webappsec-csp issue 7).
+        host = self.request.headers.get("Host", "")
+        sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+        self.set_header(
+            "Content-Security-Policy",
+            f"default-src 'self'; connect-src 'self'{sockets}; base-uri 'none'; "
+            "form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+        )
+
+    def set_extra_headers(self, path: str) -> None:
+        # Asked for every time, answered by 304: a new version is seen at once.
+        self.set_header("Cache-Control", "no-cache")
+
+    def _share(self) -> None:
+        if self._origins is not None:
+            share(self, self._origins)

@@ -1,0 +1,27 @@
+"""``/api/rooms/{room}/presence``: who is in a room now, for its members."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from gateway.auth.permissions import Action
+from gateway.domain.message import timestamp
+from gateway.http.api import ApiHandler
+
+
+class PresenceHandler(ApiHandler):
+    async def get(self, room: str) -> None:
+        number = self.room_number(room)
+        await self.services.permissions.require(await self.identity(), Action.SEE_ROOM, number)
+        self.write_json(
+            {
+                "present": [
+                    {
+                        "user": attendee.user,
+                        "role": attendee.role,
+                        "since": timestamp(datetime.fromtimestamp(attendee.since, UTC)),
+                    }
+                    for attendee in await self.services.presence.of(number)
+                ]
+            }
+        )

@@ -1,0 +1,90 @@
+"""``/api/session``: log in, who am I, log out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http.cookies import Morsel
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from gateway.auth.credentials import SESSION_COOKIE
+from gateway.domain.identity import Identity
+from gateway.domain.message import timestamp
+from gateway.errors import NotAuthenticated
+from gateway.http.api import ApiHandler
+from gateway.http.body import Body
+
+#: Longer ones only cost time to check (characters).
+_Password = Annotated[str, Field(min_length=1, max_length=1024)]
+_Token = Annotated[str, Field(min_length=1, max_length=16_384)]
+_User = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Login(Body):
+    """A local account's name and password, or a JWT of the surrounding system."""
+
+    user: _User | None = None
+    password: _Password | None = Field(default=None, repr=False)
+    token: _Token | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        given = (self.user is not None, self.password is not None, self.token is not None)
+        if given not in ((True, True, False), (False, False, True)):
+            raise ValueError("give either user and password, or token")
+        return self
+
+
+class SessionHandler(ApiHandler):
+    for_anybody = True
+
+    async def get(self) -> None:
+        self.write_json(_as_json(await self.identity()))
+
+    async def post(self) -> None:
+        login = self.body(Login)
+        address = self.caller.address
+        if login.token is not None:
+            proven = await self._by_token(login.token, address)
+            identity = await self.services.logins.by_token(proven)
+        else:
+            identity = await self.services.logins.by_password(
+                login.user or "", login.password or "", address=address
+            )
+        cookie = self.services.sessions.sign(identity)
+        self._set_session(cookie, max_age=identity.expires_at - self.services.clock())
+        self.write_json(_as_json(identity))
+
+    async def _by_token(self, token: str, address: str) -> Identity:
+        guesses = self.services.accounts.guesses
+        guesses.check(address)
+        try:
+            return await self.services.credentials.verify(token)
+        except NotAuthenticated:
+            guesses.wrong(address)
+            raise
+
+    async def delete(self) -> None:
+        identity = self.services.credentials.session(self.request)
+        if identity is not None:
+            await self.services.logins.log_out(identity)
+        self._set_session("", max_age=0)
+        self.set_status(204)
+
+    def _set_session(self, value: str, *, max_age: float) -> None:
+        cookie: Morsel[str] = Morsel()
+        cookie.set(SESSION_COOKIE, value, value)
+        cookie.update({"path": "/", "httponly": "yes", "samesite": "Strict"})
+        cookie["max-age"] = str(max(0, int(max_age)))
+        if self.caller.secure:
+            cookie["secure"] = "yes"
+        self.add_header("Set-Cookie", cookie.OutputString())
+
+
+def _as_json(identity: Identity) -> dict[str, Any]:
+    return {
+        "user": identity.user,
+        "roles": sorted(identity.roles),
+        "expires_at": timestamp(datetime.fromtimestamp(identity.expires_at, UTC)),
+    }

@@ -1,0 +1,86 @@
+"""``/ws``: everything that is decided before a connection becomes a WebSocket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.iostream import StreamClosedError
+
+from gateway.auth.credentials import Credentials
+from gateway.auth.origins import Origins
+from gateway.domain.identity import Identity
+from gateway.drain import Drain
+from gateway.http import handshake
+from gateway.http.base import BodilessHandler
+from gateway.http.caller import caller
+from gateway.live.client.connection import Connection, Services
+from gateway.observe import logs
+
+
+class StompHandler(BodilessHandler):
+    """A refusal is a problem document with its status; no broker node hears of it."""
+
+    def initialize(
+        self,
+        live: Services,
+        credentials: Credentials,
+        drain: Drain,
+        origins: Origins,
+        trusted_proxies: frozenset[str],
+    ) -> None:
+        self._live = live
+        self._credentials = credentials
+        self._drain = drain
+        self._origins = origins
+        self._trusted_proxies = trusted_proxies
+
+    _refuses = False
+
+    def set_default_headers(self) -> None:
+        # A good handshake is answered by a head of its own.
+        if not self._refuses:
+            return
+        super().set_default_headers()
+        # RFC 9110, section 15.5.22, and RFC 6455, section 4.4: what a 426 must name.
+        self.set_header("Upgrade", "websocket")
+        self.set_header("Connection", "Upgrade")
+        self.set_header("Sec-WebSocket-Version", handshake.VERSION)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        self._refuses = True
+        super().send_error(status_code, **kwargs)
+
+    async def prepare(self) -> None:
+        self._take_id()
+        self.refuse_a_large_body()
+
+    async def get(self) -> None:
+        self._origins.check(self.request.headers.get("Origin"))
+        head = handshake.accept(self.request)
+        identity = await self._identity()
+        self._drain.check()
+        address = caller(self.request, trusted_proxies=self._trusted_proxies).address
+        user = identity.user if identity else None
+        self._live.registry.check_capacity(address=address, user=user)
+        stream = self.detach()
+        try:
+            stream.set_nodelay(True)
+            # A write that fails closes the stream, and the connection is told so.
+            stream.write(head)
+            connection = Connection(
+                stream,
+                self._live,
+                id=logs.connection.get(),
+                address=address,
+                host=self.request.host,
+                identity=identity,
+            )
+        except StreamClosedError:
+            return
+        self._live.registry.serve(connection, address=address, user=user)
+
+    async def _identity(self) -> Identity | None:
+        """Who the handshake says it is, if it says so. Raises :class:`NotAuthenticated`."""
+        if not self._credentials.given(self.request):
+            return None
+        return await self._credentials.identify(self.request)

@@ -1,0 +1,157 @@
+"""Which of a client's frames may pass, and in which form they reach the broker.
+
+A room's own destinations are judged by membership and rebuilt from the headers that mean something
+here; what an access rule opens passes byte for byte. Everything else is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from broker.protocol.numerals import natural
+from broker.protocol.stomp import Frame, serialise
+from broker.topology import Stream, Topology
+from gateway.auth.access import Direction
+from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
+from gateway.domain.identity import Identity
+from gateway.errors import GatewayError, Invalid, Refused
+from gateway.live.attendance import Right
+from gateway.live.client.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
+from gateway.live.destinations import Destination, RoomQueue, RoomTopic
+
+#: What a SUBSCRIBE to a room may say; nothing else of it reaches the broker.
+ROOM_HEADERS: Final = ("destination", "id", "ack", "prefetch-count", "receipt")
+
+#: Headers by which RabbitMQ lets a client shape or name queues
+#: (https://www.rabbitmq.com/docs/stomp#queue-parameters); a few more begin with ``x-``.
+QUEUE_HEADERS: Final = frozenset({"durable", "persistent", "auto-delete", "exclusive"})
+
+
+@dataclass(frozen=True, slots=True)
+class ByHub:
+    """A topic that the hub serves, from now on or after a seq."""
+
+    stream: Stream
+    resume_after: int | None
+    right: Right
+
+
+@dataclass(frozen=True, slots=True)
+class ByRelay:
+    """A SUBSCRIBE for the broker; what is sent is its ``raw``. Without a ``right`` it was opened by
+    an access rule, not by a membership."""
+
+    frame: Frame
+    right: Right | None = None
+
+
+class Judge:
+    """Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for what may not pass.
+
+    ``shared``: topics are served by the hub, unless the client wants to acknowledge.
+    """
+
+    def __init__(self, permissions: Permissions, topology: Topology, *, shared: bool) -> None:
+        self._permissions = permissions
+        self._topology = topology
+        self._shared = shared
+
+    async def subscribe(self, who: Identity, request: Subscribe) -> ByHub | ByRelay:
+        frame = request.frame
+        try:
+            right = await self._may_join(who, request.destination)
+            _refuse_queue_headers(frame)
+        except GatewayError:
+            if self._opened(who, Direction.SUBSCRIBE, frame):
+                return ByRelay(frame)
+            raise
+        resume_after = frame.get("resume-after")
+        match request.destination:
+            case RoomTopic(stream) if self._shared and frame.get("ack") in (None, "auto"):
+                return ByHub(stream, None if resume_after is None else _seq(resume_after), right)
+        if resume_after is not None:
+            raise Invalid("resume-after is for topics that the gateway fans out, with ack:auto")
+        return ByRelay(self._for_room(request.destination, frame), right)
+
+    def unsubscribe(self, who: Identity, request: Unsubscribe) -> Frame:
+        """The UNSUBSCRIBE for the broker; ``durable:true`` on it would delete a queue."""
+        if not self._permissions.opens_everything(who, Direction.SUBSCRIBE):
+            _refuse_queue_headers(request.frame)
+        if isinstance(request.destination, RoomQueue):
+            return self._for_room(request.destination, request.frame)
+        return request.frame
+
+    def send(self, who: Identity, request: Send) -> Frame:
+        if not self._opened(who, Direction.SEND, request.frame):
+            raise Refused(
+                f"no access rule opens {request.frame.get('destination')!r} for sending to you"
+            )
+        return request.frame
+
+    def opens_topic(self, who: Identity, frame: Frame) -> bool:
+        """Whether a rule lets somebody who may not post to a room publish to its topic directly."""
+        return self._opened(who, Direction.SEND, frame)
+
+    def transact(self, who: Identity, request: Acknowledge | Transact) -> Frame:
+        """Acknowledgements pass; transactions are part of what the rule ``**`` opens."""
+        frame = request.frame
+        if (isinstance(request, Transact) or frame.get("transaction") is not None) and not any(
+            self._permissions.opens_everything(who, direction) for direction in Direction
+        ):
+            raise Refused("transactions are open only to roles with the access rule '**'")
+        return frame
+
+    async def _may_join(self, who: Identity, destination: Destination) -> Right:
+        match destination:
+            case RoomTopic(stream):
+                action, room = SUBSCRIBE[stream.audience], stream.room
+            case RoomQueue(room):
+                action = Action.CONSUME_PRIVATE
+            case _:
+                raise Refused("this destination is no room's, and no access rule opens it to you")
+        return Right(action, room, await self._permissions.require(who, action, room))
+
+    def _opened(self, who: Identity, direction: Direction, frame: Frame) -> bool:
+        if self._permissions.opens_everything(who, direction):
+            return True
+        plain = not _shapes_queues(frame) and frame.get("transaction") is None
+        destination = frame.get("destination") or ""
+        return plain and self._permissions.opens(who, direction, destination)
+
+    def _for_room(self, destination: Destination, frame: Frame) -> Frame:
+        given = ((name, frame.get(name)) for name in ROOM_HEADERS)
+        headers = {name: value for name, value in given if value is not None}
+        if isinstance(destination, RoomQueue) and "destination" in headers:
+            # /queue/… would declare it again with other arguments, which kills the connection.
+            name = self._topology.private_queue(destination.room).name
+            headers["destination"] = f"/amq/queue/{name}"
+        raw = serialise(frame.command, headers.items())
+        return Frame(frame.command, tuple(headers.items()), raw=raw)
+
+
+def _seq(text: str) -> int:
+    seq = natural(text)
+    if seq is None:
+        raise Invalid(
+            f"resume-after:{text[:40]}: must be the last seq that you have, or 0, in plain digits"
+            " without a sign or leading zeros"
+        )
+    return seq
+
+
+def _shapes_queues(frame: Frame) -> bool:
+    return any(
+        name in QUEUE_HEADERS
+        or name.startswith("x-")
+        or (name == "reply-to" and value.startswith("/temp-queue/"))
+        for name, value in frame.headers
+    )
+
+
+def _refuse_queue_headers(frame: Frame) -> None:
+    if _shapes_queues(frame):
+        raise Refused(
+            "queue headers (durable, auto-delete, exclusive, x-…) are open only to roles with the "
+            "access rule '**'"
+        )

@@ -1,0 +1,144 @@
+"""All the clients' connections of this gateway, and how they are ended from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from gateway.domain.identity import Identity
+from gateway.errors import GatewayError, NoCapacity, TooManyUnknown
+from gateway.live.client.state import ConnectionState
+
+#: Where those are counted who have not sent CONNECT yet.
+Place = tuple[str, str]
+_ANYWHERE: Final[Place] = ("anywhere", "")
+
+
+class Member(Protocol):
+    """What the registry needs to know of a connection."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whose it is, once that is known."""
+
+    def end(self, error: GatewayError | None) -> None:
+        """Tell the client why, and close; at once and only once."""
+
+    async def run(self) -> None:
+        """Serve the client until it is gone."""
+
+    def snapshot(self) -> ConnectionState:
+        """How it stands now."""
+
+
+class Registry:
+    """``limit`` connections in all, ``per_user`` of one user; of those that have not said who they
+    are ``unknown`` in all and ``unknown_per_address``. All are replaceable; who is in stays in.
+    Retry times are seconds."""
+
+    def __init__(
+        self, *, limit: int, per_user: int, unknown: int, unknown_per_address: int
+    ) -> None:
+        self.limit = limit
+        self.per_user = per_user
+        self.unknown = unknown
+        self.unknown_per_address = unknown_per_address
+        #: How many wait for their CONNECT: of whom, from where, and in all.
+        self._waiting: Counter[Place] = Counter()
+        self._places: dict[Member, tuple[Place, ...]] = {}
+        self._users: dict[Member, str | None] = {}
+        self._by_user: defaultdict[str, set[Member]] = defaultdict(set)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(tuple(self._users))
+
+    def check_capacity(self, *, address: str, user: str | None) -> None:
+        """Whether one more may come; ``user``: who it is, if its handshake says so. Raises
+        :class:`NoCapacity`, :class:`TooManyUnknown`."""
+        if len(self._users) >= self.limit:
+            raise NoCapacity(f"this gateway serves {self.limit} connections", retry_after=5.0)
+        if user is not None:
+            if self._waiting["user", user] >= self.per_user:
+                raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
+            return
+        for place, most, where in (
+            (_ANYWHERE, self.unknown, ""),
+            (("address", address), self.unknown_per_address, " from your address"),
+        ):
+            if self._waiting[place] >= most:
+                raise TooManyUnknown(
+                    f"{most} connections{where} have not sent CONNECT yet", retry_after=2.0
+                )
+
+    def serve(self, connection: Member, *, address: str, user: str | None) -> None:
+        """Run the connection, and know it until it is gone. Until CONNECT is accepted it holds a
+        place of those who wait for that."""
+        self._users[connection] = None
+        places: tuple[Place, ...] = (
+            (_ANYWHERE, ("address", address)) if user is None else (("user", user),)
+        )
+        self._places[connection] = places
+        self._waiting.update(places)
+        task = asyncio.get_running_loop().create_task(self._run(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def admit(self, connection: Member, user: str) -> None:
+        """The connection is known to be this user's. Raises :class:`NoCapacity`."""
+        own = self._by_user[user]
+        if len(own) >= self.per_user:
+            raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
+        own.add(connection)
+        self._users[connection] = user
+        self._now_known(connection)
+
+    def end_user(self, user: str, error: GatewayError) -> int:
+        """End all connections of the user; how many there were."""
+        own = tuple(self._by_user.get(user, ()))
+        for connection in own:
+            connection.end(error)
+        return len(own)
+
+    def end_connection(self, id: str, error: GatewayError) -> int:
+        """End one connection; 0: there is none with this id."""
+        found = [connection for connection in self if connection.id == id]
+        for connection in found:
+            connection.end(error)
+        return len(found)
+
+    async def close(self, error: GatewayError, *, within: float) -> None:
+        """End all; those that are not gone ``within`` seconds are cut off."""
+        for connection in self:
+            connection.end(error)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=within)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _now_known(self, connection: Member) -> None:
+        """Or gone: it no longer counts among the unknown."""
+        for place in self._places.pop(connection, ()):
+            self._waiting[place] -= 1
+            if not self._waiting[place]:
+                del self._waiting[place]
+
+    async def _run(self, connection: Member) -> None:
+        try:
+            await connection.run()
+        finally:
+            self._now_known(connection)
+            user = self._users.pop(connection)
+            if user is not None:
+                self._by_user[user].discard(connection)
+                if not self._by_user[user]:
+                    del self._by_user[user]

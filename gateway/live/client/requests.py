@@ -1,0 +1,220 @@
+"""What a client asks for with a frame, as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from broker.protocol.stomp import Frame, MalformedFrame, negotiate_version, parse_heart_beat
+from broker.topology import Stream, Topology
+from gateway.domain.message import Importance
+from gateway.errors import BadFrame, Invalid
+from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenRenewal, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """``heart_beat``: what the client sends and wants, milliseconds, 0 for none. ``user``: who it
+    believes to be, ``host``: which virtual host it wants, if it says so."""
+
+    version: str
+    heart_beat: tuple[int, int]
+    token: str | None = field(repr=False)
+    user: str | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """``key`` names the subscription: its id, or in STOMP 1.0 without one the destination."""
+
+    key: str
+    destination: Destination
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    key: str
+    destination: Destination | None
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message to somewhere else than a room; it may pass to the broker as it is."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message to a room, for the pipeline. ``frame`` is kept for an access rule's direct way."""
+
+    stream: Stream
+    id: UUID | None
+    type: str
+    importance: Importance
+    body: Any
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    token: str = field(repr=False)
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The client asks for a sign of life: after a device has slept, no browser tells whether its
+    socket is dead."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Transact:
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    frame: Frame
+
+
+Request = (
+    Connect
+    | Subscribe
+    | Unsubscribe
+    | Send
+    | Post
+    | Renew
+    | Ping
+    | Acknowledge
+    | Transact
+    | Disconnect
+)
+
+
+def read(frame: Frame, *, version: str, topology: Topology) -> Request:
+    """The request in a client's frame, in the STOMP version agreed on.
+
+    Raises :class:`BadFrame` for a header that STOMP demands, :class:`Invalid` for one of ours.
+    """
+    match frame.command:
+        case "CONNECT" | "STOMP":
+            return _connect(frame)
+        case "SUBSCRIBE":
+            destination = _required(frame, "destination")
+            return Subscribe(_key(frame, version), parse(destination, topology), frame)
+        case "UNSUBSCRIBE":
+            return Unsubscribe(_key(frame, version), None, frame)
+        case "SEND":
+            return _send(frame, topology)
+        case "ACK" | "NACK":
+            return Acknowledge(frame)
+        case "DISCONNECT":
+            return Disconnect(frame)
+        case _:
+            return Transact(frame)
+
+
+def _connect(frame: Frame) -> Connect:
+    version = negotiate_version(frame.get("accept-version"))
+    if version is None:
+        raise BadFrame("accept-version names none of 1.0, 1.1 and 1.2")
+    try:
+        heart_beat = parse_heart_beat(frame.get("heart-beat"))
+    except MalformedFrame as error:
+        raise BadFrame(str(error)) from error
+    token = _bearer(frame) or frame.get("passcode")
+    return Connect(version, heart_beat, token, frame.get("interact-user"), frame.get("host"))
+
+
+def _send(frame: Frame, topology: Topology) -> Send | Post | Renew | Ping:
+    match parse(_required(frame, "destination"), topology):
+        case RoomTopic(stream):
+            return _post(frame, stream)
+        case TokenRenewal():
+            return Renew(_text(frame).strip(), frame)
+        case SignOfLife():
+            return Ping(frame)
+    return Send(frame)
+
+
+def _key(frame: Frame, version: str) -> str:
+    """What names a subscription here and at the broker: only STOMP 1.0 does without an id, and an
+    empty one would be no name here and one there."""
+    if version == "1.0" and frame.get("id") is None:
+        return _required(frame, "destination")
+    return _required(frame, "id")
+
+
+def _required(frame: Frame, name: str) -> str:
+    value = frame.get(name)
+    if not value:
+        raise BadFrame(f"{frame.command} needs the header {name}")
+    return value
+
+
+def _bearer(frame: Frame) -> str | None:
+    """The token of an ``Authorization: Bearer`` header; header names are case-sensitive in STOMP,
+    but people write this one as in HTTP."""
+    value = frame.get("Authorization") or frame.get("authorization") or ""
+    scheme, _, token = value.partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _post(frame: Frame, stream: Stream) -> Post:
+    if frame.get("transaction"):
+        raise Invalid("a message to a room takes part in no transaction; leave the header out")
+    importance = frame.get("importance") or Importance.GUARANTEED
+    if importance not in tuple(Importance):
+        raise Invalid(f"importance {importance!r}: must be one of {', '.join(Importance)}")
+    return Post(
+        stream=stream,
+        id=_uuid(frame.get("id")),
+        type=frame.get("type") or "message",
+        importance=Importance(importance),
+        body=_body(frame),
+        frame=frame,
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid(f"id {text!r}: must be a UUID") from error
+
+
+def _body(frame: Frame) -> Any:
+    """A JSON body where the content type says so, else the text itself."""
+    media_type, _, _ = (frame.get("content-type") or "").partition(";")
+    if media_type.strip().lower() != "application/json":
+        return _text(frame)
+    try:
+        return json.loads(frame.body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON as its content-type says: {error}") from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _text(frame: Frame) -> str:
+    try:
+        return frame.body.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid("the body of a message to the gateway must be UTF-8 text") from error

@@ -1,0 +1,108 @@
+"""The conversation with one client: STOMP frames in, requests out.
+
+Sans-I/O. :data:`TRANSITIONS` says which command is legal in which state; the requests are plain
+data, which the connection has judged and then carries out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final
+
+from broker.protocol.stomp import Frame
+from broker.topology import Topology
+from gateway.errors import BadFrame, NoCapacity
+from gateway.live.client.requests import Request, Subscribe, Unsubscribe, read
+from gateway.live.destinations import Destination
+
+
+class State(StrEnum):
+    OPENING = "opening"
+    AUTHENTICATING = "authenticating"
+    CONNECTED = "connected"
+    LEAVING = "leaving"
+
+
+class Input(StrEnum):
+    """A client's commands, and what the connection reports back (lower case)."""
+
+    CONNECT = "CONNECT"
+    STOMP = "STOMP"
+    SUBSCRIBE = "SUBSCRIBE"
+    UNSUBSCRIBE = "UNSUBSCRIBE"
+    SEND = "SEND"
+    ACK = "ACK"
+    NACK = "NACK"
+    BEGIN = "BEGIN"
+    COMMIT = "COMMIT"
+    ABORT = "ABORT"
+    DISCONNECT = "DISCONNECT"
+    AUTHENTICATED = "authenticated"
+
+
+class Session:
+    """One client's state. Raises :class:`BadFrame` for what STOMP does not allow here and now."""
+
+    def __init__(self, topology: Topology, *, max_subscriptions: int) -> None:
+        self.state = State.OPENING
+        self.version = "1.0"
+        self.subscriptions: dict[str, Destination] = {}
+        self._topology = topology
+        self._max_subscriptions = max_subscriptions
+
+    def receive(self, frame: Frame) -> Request:
+        """Read one frame of the client and move to the next state."""
+        next_state = self._next(Input(frame.command))
+        request = read(frame, version=self.version, topology=self._topology)
+        match request:
+            case Subscribe():
+                self._subscribe(request)
+            case Unsubscribe(key):
+                request = replace(request, destination=self.subscriptions.pop(key, None))
+        self.state = next_state
+        return request
+
+    def authenticated(self, version: str) -> None:
+        """The client's CONNECT was accepted in this STOMP version."""
+        self.state = self._next(Input.AUTHENTICATED)
+        self.version = version
+
+    def _subscribe(self, request: Subscribe) -> None:
+        # Noted before it is judged: a membership that ends meanwhile must find it.
+        if request.key in self.subscriptions:
+            raise BadFrame(f"subscription {request.key!r} exists; give each SUBSCRIBE its own id")
+        if len(self.subscriptions) >= self._max_subscriptions:
+            raise NoCapacity(f"at most {self._max_subscriptions} subscriptions per connection")
+        self.subscriptions[request.key] = request.destination
+
+    def _next(self, received: Input) -> State:
+        try:
+            return TRANSITIONS[self.state, received]
+        except KeyError:
+            raise BadFrame(f"{received} {_ILLEGAL[self.state]}") from None
+
+
+#: (state, input) -> next state. What is not here is an error of the client's.
+TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
+    (State.OPENING, Input.CONNECT): State.AUTHENTICATING,
+    (State.OPENING, Input.STOMP): State.AUTHENTICATING,
+    (State.AUTHENTICATING, Input.AUTHENTICATED): State.CONNECTED,
+    (State.CONNECTED, Input.SUBSCRIBE): State.CONNECTED,
+    (State.CONNECTED, Input.UNSUBSCRIBE): State.CONNECTED,
+    (State.CONNECTED, Input.SEND): State.CONNECTED,
+    (State.CONNECTED, Input.ACK): State.CONNECTED,
+    (State.CONNECTED, Input.NACK): State.CONNECTED,
+    (State.CONNECTED, Input.BEGIN): State.CONNECTED,
+    (State.CONNECTED, Input.COMMIT): State.CONNECTED,
+    (State.CONNECTED, Input.ABORT): State.CONNECTED,
+    (State.CONNECTED, Input.DISCONNECT): State.LEAVING,
+}
+
+_ILLEGAL: Final = {
+    State.OPENING: "before CONNECT; send CONNECT first",
+    State.AUTHENTICATING: "while CONNECT is not answered yet; wait for CONNECTED",
+    State.CONNECTED: "on a connection that is open already; it is sent once, at the beginning",
+    State.LEAVING: "after DISCONNECT; DISCONNECT is the last frame",
+}

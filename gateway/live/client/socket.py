@@ -1,0 +1,210 @@
+"""A client's WebSocket carrying STOMP: bytes to frames, frames to bytes, heart-beats, goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Final
+
+from tornado.iostream import IOStream
+
+from broker.protocol.heartbeat import STILL, Pulse
+from broker.protocol.stomp import (
+    CLIENT_COMMANDS,
+    Frame,
+    FrameParser,
+    FrameTooLarge,
+    HeartBeat,
+    Limits,
+    StompError,
+    serialise,
+)
+from broker.protocol.websocket import (
+    Close,
+    CloseCode,
+    Data,
+    Event,
+    MessageReader,
+    Opcode,
+    Ping,
+    WebSocketProtocolError,
+    build,
+    close_payload,
+)
+from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
+from gateway.live.client.allowance import PING, Allowance, units_of
+from gateway.live.transport import Wire
+
+#: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
+_ANSWER_BYTES: Final = 65_536
+#: Seconds that a client has to answer our Close.
+_LINGER: Final = 2.0
+#: The same for one that is behind: our Close waits for its turn, too.
+_LINGER_BEHIND: Final = 15.0
+#: WebSocket frames before CONNECT is accepted: a client needs one, or a few for a long token. Their
+#: payloads in all may have the bytes of one frame.
+FRAMES_BEFORE_CONNECT: Final = 100
+#: Units (:mod:`gateway.live.client.allowance`) at once, and a second, until then.
+_BURST_BEFORE_CONNECT: Final = 200
+_RATE_BEFORE_CONNECT: Final = 100.0
+#: Seconds between the pings to a client that sends no heart-beats of its own.
+_PING_INTERVAL: Final = 30.0
+_HEART_BEAT_FRAME: Final = build(Opcode.TEXT, b"\n")
+_PING_FRAME: Final = build(Opcode.PING, b"")
+#: What a fault of the framing is called; all others are broken frames.
+_FAULTS: Final = {CloseCode.TOO_LARGE: TooLarge, CloseCode.INVALID_DATA: BadUtf8}
+
+
+class Pause(Enum):
+    """In between frames: it is the others' turn."""
+
+    PAUSE = "pause"
+
+
+PAUSE: Final = Pause.PAUSE
+
+
+class ClientSocket:
+    """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame."""
+
+    def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
+        #: What this client may make us do. Before CONNECT nobody knows who pays for it.
+        self.allowance = Allowance(rate=_RATE_BEFORE_CONNECT, burst=_BURST_BEFORE_CONNECT)
+        self._frame_bytes = frame_bytes
+        #: WebSocket frames and bytes that may still come before CONNECT; None: it is accepted.
+        self._before_connect: tuple[int, int] | None = (FRAMES_BEFORE_CONNECT, frame_bytes)
+        self.wire = Wire(stream, stall_timeout=stall_timeout)
+        #: Whether the client has sent Close: nothing more comes.
+        self.left = False
+        #: STOMP frames that have come.
+        self.frames_in = 0
+        self._loop = asyncio.get_running_loop()
+        self._messages = MessageReader(frame_bytes, masked=True)
+        self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
+        self._closing: asyncio.TimerHandle | None = None
+        self._pinged_at = self.wire.received_at
+        self._pulse = STILL
+        self._pings = False
+        self._answers = 0
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether what comes next begins a frame, and may be taken past :meth:`frames`."""
+        return self._messages.idle and self._frames.idle and self._closing is None
+
+    def introduced(self, *, rate: float, burst: float) -> None:
+        """CONNECT is accepted: ``rate`` units of work a second from now on, ``burst`` at once."""
+        self._before_connect = None
+        self.allowance.replace(rate=rate, burst=burst)
+
+    def frames(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
+        """The frames that ``data`` completes; none once :meth:`say_goodbye` was called. ``PAUSE``
+        stands wherever the turn of this client is over; who goes on has ended that turn.
+
+        Raises :class:`BadFrame`, :class:`BadUtf8`, :class:`TooLarge`, :class:`ConnectFirst`, after
+        the good frames.
+        """
+        allowance = self.allowance
+        # However little it is, it took a turn of the loop and a system call.
+        allowance.spend(1)
+        try:
+            for event in self._messages.feed(data):
+                allowance.spend(1)
+                self._count(event)
+                if isinstance(event, Data) and self._closing is None:
+                    yield from self._stomp(event.payload)
+                if allowance.turn_is_over:
+                    yield PAUSE
+        except WebSocketProtocolError as error:
+            raise _FAULTS.get(error.close_code, BadFrame)(str(error)) from error
+        except FrameTooLarge as error:
+            raise TooLarge(str(error)) from error
+        except StompError as error:
+            raise BadFrame(str(error)) from error
+
+    def _stomp(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
+        allowance = self.allowance
+        for frame in self._frames.feed(data):
+            if isinstance(frame, Frame):
+                self.frames_in += 1
+                allowance.spend(units_of(frame.command, len(frame.headers)))
+            yield frame
+            if allowance.turn_is_over:
+                yield PAUSE
+
+    def _count(self, event: Event) -> None:
+        """All is counted, and what is no data is dealt with."""
+        if self._before_connect is not None and self._closing is None:
+            self._count_before_connect(event, *self._before_connect)
+        if isinstance(event, Close):
+            self.left = True
+        elif isinstance(event, Ping) and self._closing is None:
+            self.allowance.spend(PING)
+            self._answer(Opcode.PONG, event.payload)
+
+    def _count_before_connect(self, event: Event, frames: int, left: int) -> None:
+        frames, left = frames - 1, left - (len(event.payload) if isinstance(event, Data) else 0)
+        self._before_connect = frames, left
+        if frames < 0 or left < 0:
+            raise ConnectFirst(
+                f"before CONNECT at most {FRAMES_BEFORE_CONNECT} WebSocket frames and"
+                f" {self._frame_bytes} bytes are taken; send CONNECT first"
+            )
+
+    @property
+    def asks_too_much(self) -> bool:
+        """Whether it leaves so many answers unread that it should not be read either, until
+        :meth:`answers_taken`."""
+        if not self.wire.backlog:
+            self._answers = 0
+        return self._answers > _ANSWER_BYTES
+
+    async def answers_taken(self) -> None:
+        """Raises :class:`Stalled`."""
+        await self.wire.drained()
+        self._answers = 0
+
+    def send(self, command: str, headers: list[tuple[str, str]], body: bytes = b"") -> None:
+        self._answer(Opcode.TEXT, serialise(command, headers, body), frames=1)
+
+    def keep_alive(self, *, sends: float, wants: float) -> None:
+        """Keep the agreed heart-beats, in seconds: what the client sends and what it wants, 0 for
+        none. A client that sends none is pinged instead."""
+        self._pings = not sends
+        self._pulse = Pulse(outgoing=wants, incoming=sends or _PING_INTERVAL)
+
+    def check(self, now: float) -> float | None:
+        """Beat and ping if it is time to; when to check again, None: the client is dead."""
+        wire = self.wire
+        heard_at = wire.silent_since(now)
+        if now >= self._pulse.lost_at(heard_at):
+            return None
+        if now >= self._pulse.beat_at(wire.sent_at):
+            wire.write(_HEART_BEAT_FRAME)
+        if self._pings and now >= self._pinged_at + _PING_INTERVAL:
+            self._pinged_at = now
+            wire.write(_PING_FRAME)
+        return min(
+            self._pulse.beat_at(wire.sent_at),
+            self._pulse.lost_at(heard_at),
+            self._pinged_at + _PING_INTERVAL if self._pings else math.inf,
+        )
+
+    def say_goodbye(self, code: CloseCode, gone: Callable[[], None]) -> None:
+        """Send Close; ``gone`` is called if the client does not answer soon."""
+        self.wire.write(build(Opcode.CLOSE, close_payload(code)))
+        linger = _LINGER_BEHIND if self.wire.backlog else _LINGER
+        self._closing = self._loop.call_later(linger, gone)
+
+    def close(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+        self.wire.close()
+
+    def _answer(self, opcode: Opcode, payload: bytes, *, frames: int = 0) -> None:
+        frame = build(opcode, payload)
+        # All of it: the payload of a ping may be empty.
+        self._answers += len(frame)
+        self.wire.write(frame, frames=frames)

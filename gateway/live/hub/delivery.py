@@ -1,0 +1,163 @@
+"""A message as the hub delivers it: everything of the MESSAGE frame but the subscription's id.
+
+What comes from a feed and what is read from the history gives the same bytes, so that nobody can
+tell which way a message took.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from broker.protocol.numerals import natural
+from broker.protocol.stomp import Frame, escape
+from broker.protocol.websocket import Opcode, build
+from broker.topology import Stream
+from gateway.domain.message import Message, opening
+
+#: Headers that RabbitMQ sets about its own subscription; not the client's business.
+_OF_THE_FEED: Final = frozenset(
+    {"subscription", "destination", "message-id", "redelivered", "ack", "content-length"}
+)
+#: Headers that say which message of a room this is. They are the gateway's alone: a subscriber
+#: resumes by what they say, so no other producer's may look like them.
+_OF_A_ROOM: Final = frozenset({"seq", "room", "audience", "sender"})
+#: Blanks as old clients know them, which trim the names of headers (STOMP 1.0).
+_BLANKS: Final = re.compile(r"[\s\ufeff]+")
+
+_SENT_AT: Final = b'"sent_at":"'
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """``seq`` is None for what is not numbered; ``instant`` may be dropped for a slow reader."""
+
+    seq: int | None
+    instant: bool
+    opcode: int
+    tail: bytes
+
+    def frame(self, head: bytes) -> bytes:
+        """The WebSocket frame for the subscription whose :func:`head` this is."""
+        return build(self.opcode, head + self.tail)
+
+
+def head(subscription: str) -> bytes:
+    """The beginning of every MESSAGE of a subscription."""
+    return f"MESSAGE\nsubscription:{escape(subscription)}\n".encode()
+
+
+def number_of(frame: Frame, stream: Stream) -> int | None:
+    """The ``seq`` that the pipeline gave a feed's MESSAGE; other producers' messages have none,
+    whatever they call so: there the headers and the JSON must say the same."""
+    headers = _first_ones(frame)
+    seq = natural(headers.get("seq", ""))
+    return seq if seq and _is_ours(headers, frame.body, stream, seq) else None
+
+
+def _first_ones(frame: Frame) -> dict[str, str]:
+    """The headers that count: of repeated ones the first (STOMP 1.2, "Repeated Header Entries")."""
+    return dict(reversed(frame.headers))
+
+
+def _is_ours(headers: Mapping[str, str], body: bytes, stream: Stream, seq: int | None) -> bool:
+    """Whether headers and body name the same message of the stream."""
+    id, sender = headers.get("amqp-message-id"), headers.get("sender")
+    return (
+        id is not None
+        and sender is not None
+        and headers.get("room") == str(stream.room)
+        and headers.get("audience") == stream.audience
+        and body.startswith(opening(id=id, stream=stream, seq=seq, sender=sender))
+    )
+
+
+def sent_at(delivery: Delivery) -> float | None:
+    """When a numbered message was accepted, in Unix seconds; None if it does not say.
+
+    Read from the JSON's text, where nothing before it can look the same: quotes in a sender's name
+    are escaped.
+    """
+    begin = delivery.tail.find(_SENT_AT)
+    if delivery.seq is None or begin < 0:
+        return None
+    begin += len(_SENT_AT)
+    text = delivery.tail[begin : delivery.tail.find(b'"', begin)]
+    try:
+        return datetime.fromisoformat(text.decode()).timestamp()
+    except ValueError:
+        return None
+
+
+def from_history(message: Message, destination: str) -> Delivery:
+    headers = _headers_of_a_room(
+        destination,
+        id=str(message.id),
+        seq=str(message.seq),
+        room=str(message.stream.room),
+        audience=message.stream.audience,
+        sender=message.sender,
+    )
+    return _delivery(message.seq, headers, message.encode(), instant=False)
+
+
+def from_broker(frame: Frame, stream: Stream, seq: int | None, destination: str) -> Delivery:
+    """A feed's MESSAGE, with the ``seq`` that :func:`number_of` found.
+
+    Without one it is an instant message of a member's, or another producer's: that keeps the
+    headers it came with, but for those that are the gateway's to say. It may be dropped for a slow
+    reader unless it was published persistent.
+    """
+    if seq is not None:
+        lines = _headers_of_a_room(
+            destination,
+            id=frame.get("amqp-message-id") or "",
+            seq=str(seq),
+            room=str(stream.room),
+            audience=stream.audience,
+            sender=frame.get("sender") or "",
+        )
+        return _delivery(seq, lines, frame.body, instant=False)
+    id = frame.get("amqp-message-id") or frame.get("message-id") or ""
+    own = [("destination", destination), ("message-id", id)]
+    headers = _first_ones(frame)
+    if _is_ours(headers, frame.body, stream, None):
+        own += [(name, headers[name]) for name in ("room", "audience", "sender")]
+    own += [(name, value) for name, value in frame.headers if not _is_reserved(name)]
+    return _delivery(None, own, frame.body, instant=frame.get("persistent") != "true")
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether some client could take the header for one that only the gateway may set."""
+    plain = _BLANKS.sub("", name).lower()
+    return plain in _OF_THE_FEED or plain in _OF_A_ROOM
+
+
+def _headers_of_a_room(destination: str, *, id: str, **rest: str) -> list[tuple[str, str]]:
+    return [
+        ("destination", destination),
+        ("message-id", id),
+        ("content-type", "application/json"),
+        *rest.items(),
+    ]
+
+
+def _delivery(
+    seq: int | None, headers: Iterable[tuple[str, str]], body: bytes, *, instant: bool
+) -> Delivery:
+    lines = [f"{escape(name)}:{escape(value)}" for name, value in headers]
+    lines.append(f"content-length:{len(body)}")
+    tail = "\n".join(lines).encode() + b"\n\n" + body + b"\0"
+    return Delivery(seq, instant, _opcode(tail), tail)
+
+
+def _opcode(tail: bytes) -> int:
+    """Text where it is text: what browsers' tools show, and every client can read."""
+    try:
+        tail.decode()
+    except UnicodeDecodeError:
+        return Opcode.BINARY
+    return Opcode.TEXT

@@ -1,0 +1,106 @@
+"""Topics that no feed brings follow the history, as long as that lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from broker.timing.tasks import Job, Tasks
+from gateway.errors import BrokerUnavailable, StoreUnavailable
+from gateway.live.hub.pages import History
+from gateway.live.hub.topic import Topic
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+LOOK: Final = 1.0
+#: Streams that are asked for at once.
+_STREAMS: Final = 512
+#: Seconds after which a topic is given up that has neither a feed nor the history.
+HOPELESS: Final = 30.0
+
+
+class Following:
+    """One question a second tells where all of these streams end; only those that have grown are
+    read. ``clock``: seconds, never back."""
+
+    def __init__(
+        self,
+        history: History,
+        topics: Callable[[], Iterable[Topic]],
+        *,
+        clock: Callable[[], float],
+        tasks: Tasks,
+    ) -> None:
+        self._history = history
+        self._topics = topics
+        self._clock = clock
+        self._tasks = tasks
+        self._job: Job | None = None
+        self._doubtful = False
+        self._away = False
+
+    @property
+    def topics(self) -> list[Topic]:
+        """Those that somebody follows and no feed brings."""
+        return [topic for topic in self._topics() if topic.users and not topic.fed]
+
+    def begin(self) -> None:
+        """There may be such a topic now."""
+        if (self._job is None or self._job.done) and (self._doubtful or self.topics):
+            self._job = self._tasks.until_done(self._run, "hub: topics without a feed")
+
+    def doubt(self) -> None:
+        """Every topic may have missed what was published last: look at all of them, once."""
+        self._doubtful = True
+        self.begin()
+
+    def close(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+
+    async def _run(self) -> None:
+        if not self._doubtful:
+            await asyncio.sleep(LOOK)
+        told = False
+        while topics := self._due():
+            if not told and (unfed := len(self.topics)):
+                told = True
+                logger.warning("no feed for %d topics: they follow the history", unfed)
+            for start in range(0, len(topics), _STREAMS):
+                await self._look(topics[start : start + _STREAMS])
+            await asyncio.sleep(LOOK)
+        if told:
+            logger.info("every topic has a feed again")
+
+    def _due(self) -> list[Topic]:
+        if not self._doubtful:
+            return self.topics
+        self._doubtful = False
+        return [topic for topic in self._topics() if topic.users]
+
+    async def _look(self, topics: Sequence[Topic]) -> None:
+        now = self._clock()
+        try:
+            heads = await self._history.heads([topic.stream for topic in topics])
+        except StoreUnavailable as error:
+            if not self._away:
+                self._away = True
+                logger.warning("topics cannot be looked up in the history: %s", error)
+            self._give_up(topics)
+            # Again in a second, those with a feed too: what one has missed no hole may tell.
+            self._doubtful = True
+            return
+        self._away = False
+        for topic in topics:
+            topic.followed_at = now
+            if head := heads.get(topic.stream):
+                topic.grown(head)
+
+    def _give_up(self, topics: Iterable[Topic]) -> None:
+        for topic in topics:
+            since = max(topic.unfed_since, topic.followed_at)
+            if not topic.fed and self._clock() - since > HOPELESS:
+                topic.end(BrokerUnavailable("neither the broker nor the history brings this topic"))

@@ -1,0 +1,135 @@
+"""Reading the history for those who resume: one read serves all who need the same page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from cachetools import LRUCache
+
+from broker.timing.tasks import shared
+from broker.topology import Stream
+from gateway.errors import NotKept
+from gateway.live.hub.delivery import Delivery, from_history
+from gateway.store.records import Page
+
+#: Messages of a page. Pages begin at multiples of it, so that many readers want the same one.
+PAGE: Final = 250
+#: Bytes given at a time, so that a slow reader's share is a small one.
+PORTION: Final = 64 * 1024
+#: Bytes of pages that are kept for the next reader.
+CACHE: Final = 16 * 1024 * 1024
+
+
+class History(Protocol):
+    async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
+        """Raises :class:`StoreUnavailable`."""
+
+    async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+        """The last seq of each stream that exists. Raises :class:`StoreUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """``first``: the lowest seq that was kept when it was read."""
+
+    first: int
+    deliveries: list[Delivery]
+
+    @property
+    def size(self) -> int:
+        return sum(len(delivery.tail) for delivery in self.deliveries)
+
+    def reaches_beyond(self, seq: int) -> bool:
+        return bool(self.deliveries) and _seq(self.deliveries[-1]) > seq
+
+
+class Pages:
+    """All streams' history as deliveries. What is stored never changes, so that a page that was
+    read is good for ever as far as it goes."""
+
+    def __init__(self, history: History, *, cache: int = CACHE) -> None:
+        self._history = history
+        self._reads: dict[tuple[Stream, int], asyncio.Task[_Page]] = {}
+        self._kept: LRUCache[tuple[Stream, int], _Page] = LRUCache(
+            cache, getsizeof=lambda page: page.size
+        )
+
+    async def after(self, stream: Stream, seq: int, *, destination: str) -> list[Delivery]:
+        """Some of what follows ``seq``, without a hole; at the stream's end nothing.
+
+        Raises :class:`NotKept` where the history does not reach back so far, and what the
+        history raises.
+        """
+        key = (stream, seq - seq % PAGE)
+        page = self._kept.get(key)
+        if page is None or not page.reaches_beyond(seq):
+            page = await self._shared(key, destination)
+        if not page.reaches_beyond(seq):
+            # A read that was under way may be older than the question.
+            page = await self._shared(key, destination)
+        if seq + 1 < page.first:
+            raise NotKept(f"the history is kept from seq {page.first} on")
+        return _portion(page.deliveries, seq)
+
+    def close(self) -> None:
+        for read in self._reads.values():
+            read.cancel()
+
+    async def _shared(self, key: tuple[Stream, int], destination: str) -> _Page:
+        read = self._reads.get(key)
+        if read is None:
+            read = self._reads[key] = asyncio.create_task(self._read(key, destination))
+            read.add_done_callback(_retrieve)
+        # One who leaves must not take the page from the others.
+        return await shared(read)
+
+    async def _read(self, key: tuple[Stream, int], destination: str) -> _Page:
+        stream, start = key
+        deliveries: list[Delivery] = []
+        try:
+            read = await self._history.read(stream, after=start, limit=PAGE)
+            first = read.first
+            while True:
+                deliveries += [from_history(each, destination) for each in read.messages]
+                if not read.cut:
+                    break
+                # Large messages come a megabyte at a time, and the loop has its turns between.
+                after = _seq(deliveries[-1])
+                left = PAGE - len(deliveries)
+                read = await self._history.read(stream, after=after, limit=left)
+                if read.first > after + 1:
+                    # Deleted meanwhile: what is there goes out, whoever wants more is told.
+                    break
+        finally:
+            del self._reads[key]
+        page = _Page(first, deliveries)
+        if page.size <= self._kept.maxsize:
+            self._kept[key] = page
+        return page
+
+
+def _portion(deliveries: list[Delivery], seq: int) -> list[Delivery]:
+    portion: list[Delivery] = []
+    size = 0
+    for delivery in deliveries:
+        if _seq(delivery) > seq:
+            size += len(delivery.tail)
+            if portion and size > PORTION:
+                break
+            portion.append(delivery)
+    return portion
+
+
+def _seq(delivery: Delivery) -> int:
+    if delivery.seq is None:
+        raise ValueError("the history holds numbered messages only")
+    return delivery.seq
+
+
+def _retrieve(read: asyncio.Task[Any]) -> None:
+    """All who wanted the page may be gone; its failure is then nobody's."""
+    if not read.cancelled():
+        read.exception()

@@ -1,0 +1,360 @@
+"""One stream live: numbered messages in order and without a hole, all others once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+from broker.protocol.stomp import Frame
+from broker.timing.tasks import Tasks
+from broker.topology import Stream
+from gateway.domain.message import Message
+from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
+from gateway.live.hub.deduplicator import Once
+from gateway.live.hub.delivery import Delivery, from_broker, from_history, number_of
+from gateway.live.hub.fanout import Batch, FanOut, Outlet, Subscriber
+from gateway.live.hub.pages import PAGE, History, Pages
+from gateway.live.hub.recent import Recent
+from gateway.live.hub.sequencer import Sequencer
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Seconds that a hole is left to the other feed, which is late by milliseconds, before the history
+#: is asked.
+_PATIENCE: Final = 0.05
+#: Seconds between two tries to read a history that is not available, and for which it is tried for
+#: somebody who waits.
+_RETRY: Final = 1.0
+_STORE_WITHIN: Final = 10.0
+#: Seconds within which a topic without a feed has one, if the broker is well.
+SOON: Final = 2.0
+#: Beyond the end of any stream: where the history tells its head and nothing else.
+_BEYOND: Final = 2**62
+#: A larger body is not held when it comes early, but read from the history when its turn comes.
+_HELD_BYTES: Final = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all topics use. ``reading`` bounds how many fill holes at once, ``resuming`` how many
+    clients are served from the past in one turn of the loop. ``clock``: seconds, never back."""
+
+    history: History
+    pages: Pages
+    fan_out: FanOut
+    reading: asyncio.Semaphore
+    resuming: asyncio.Semaphore
+    clock: Callable[[], float]
+    tasks: Tasks
+
+
+class Topic:
+    """Delivers to its :attr:`outlet`."""
+
+    def __init__(self, stream: Stream, destination: str, shared: Shared) -> None:
+        self.stream = stream
+        self.outlet = Outlet(shared.fan_out)
+        #: Those who are subscribed or about to be.
+        self.users = 0
+        self._standing: set[int] = set()
+        self._stalled: set[int] = set()
+        #: Set while a feed brings the topic.
+        self._fed = asyncio.Event()
+        #: Since when none does, on the clock.
+        self.unfed_since = shared.clock()
+        #: When the history was last looked at because of that.
+        self.followed_at = -math.inf
+        self._destination = destination
+        self._shared = shared
+        self._recent = Recent()
+        self._once = Once(clock=shared.clock)
+        self._sequencer: Sequencer[Delivery] | None = None
+        self._early = 0
+        self._catching_up = asyncio.Lock()
+        #: Reads of the history so far, and the last one that went up to its end.
+        self._reads = 0
+        self._complete = 0
+        self._filling: asyncio.Task[None] | None = None
+        self._doubt = False
+        self._dropping = False
+
+    # What the feeds tell
+
+    @property
+    def fed(self) -> bool:
+        """Whether a feed brings the topic now."""
+        return self._fed.is_set()
+
+    def feed_standing(self, feed: int) -> None:
+        self._once.joined(feed)
+        if not self.fed:
+            self.doubt(0.0)
+        self._standing.add(feed)
+        self._stalled.discard(feed)
+        self._judge_feeds()
+
+    def feed_stalled(self, feed: int) -> None:
+        """It will bring everything, but not soon enough."""
+        if feed in self._standing:
+            self._stalled.add(feed)
+            self._judge_feeds()
+
+    def feed_resumed(self, feed: int) -> None:
+        self._stalled.discard(feed)
+        self._judge_feeds()
+
+    def feed_lost(self, feed: int) -> None:
+        if feed in self._standing:
+            self._standing.discard(feed)
+            self._stalled.discard(feed)
+            self._judge_feeds()
+            # It may have hung, and the other may have begun only after that.
+            self.doubt()
+
+    def _judge_feeds(self) -> None:
+        if self._standing - self._stalled:
+            self._fed.set()
+        elif self.fed:
+            self._fed.clear()
+            self.unfed_since = self._shared.clock()
+
+    def arrived(self, feed: int, message: Frame) -> None:
+        seq = number_of(message, self.stream)
+        if seq is None:
+            self._pass_once(feed, message)
+        elif self._sequencer is None:
+            self._early = max(self._early, seq)
+        elif seq > self._sequencer.last:
+            early = seq > self._sequencer.last + 1
+            if not self.outlet.flowing.is_set() or (early and len(message.body) > _HELD_BYTES):
+                self._sequencer.expect(seq)
+            else:
+                self._take(
+                    self._sequencer, from_broker(message, self.stream, seq, self._destination)
+                )
+            if self._sequencer.missing:
+                self._fill_soon(_PATIENCE)
+
+    def stored(self, message: Message) -> None:
+        """It was posted here: if its turn has come, nobody needs to wait until it has been to the
+        broker and back. If not, the feeds bring it like all others."""
+        sequencer = self._sequencer
+        if sequencer and message.seq == sequencer.last + 1 and self.outlet.flowing.is_set():
+            self._take(sequencer, from_history(message, self._destination))
+
+    def grown(self, seq: int) -> None:
+        """It stands in the history up to this seq, and the feeds are late with it."""
+        if self._sequencer is not None and seq > self._sequencer.last:
+            self._sequencer.expect(seq)
+            self._fill_soon(0.0)
+
+    def doubt(self, delay: float = _PATIENCE) -> None:
+        """Something may have been missed at the stream's end, where no hole tells of it."""
+        self._doubt = True
+        self._fill_soon(delay)
+
+    # Who wants to hear
+
+    async def join(self, subscriber: Subscriber, resume_after: int | None) -> int:
+        """Deliver to the subscriber, from now on or after a seq, whatever is in between first.
+
+        Returns the seq after which the subscriber gets everything: what was there when it was asked
+        for is handed over then. A topic that no feed brings, now or within a moment, gives what the
+        history has and goes on as that grows.
+
+        Raises :class:`Invalid` for a seq beyond the end, :class:`NotKept`,
+        :class:`StoreUnavailable` when the history was asked for so long in vain, and what the
+        client's writer raises.
+        """
+        await self._await_feed()
+        sequencer = await self._from_store(self._begun)
+        if not self.fed or (resume_after is not None and self._incomplete):
+            # What lies there unseen is not live, and was asked for.
+            await self._from_store(partial(self._catch_up, None, asked=self._reads))
+        elif resume_after is not None and resume_after > sequencer.last:
+            await self._from_store(partial(self._catch_up, resume_after))
+        last = self._last
+        if resume_after is None:
+            self._attach(subscriber)
+            return last
+        if resume_after > last:
+            raise Invalid(f"resume-after:{resume_after} is beyond the last seq, {last}")
+        position = resume_after
+        while not await self._attach_after(subscriber, position):
+            position = await self._pass_page(subscriber, position)
+        return resume_after
+
+    async def _await_feed(self) -> None:
+        """A topic that has just become somebody's, or lost its feeds, mostly has one soon: then
+        nothing is missed of what has no number either."""
+        left = self.unfed_since + SOON - self._shared.clock()
+        if not self.fed and left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._fed.wait()
+
+    async def _from_store(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What it gives; a store that is away for a moment is asked again."""
+        until = self._shared.clock() + _STORE_WITHIN
+        while True:
+            try:
+                return await read()
+            except StoreUnavailable:
+                if self._shared.clock() >= until:
+                    raise
+            await asyncio.sleep(_RETRY)
+
+    def _attach(self, subscriber: Subscriber) -> None:
+        # One who has left meanwhile is not to come back.
+        if subscriber.active:
+            self.outlet.add(subscriber)
+
+    async def _attach_after(self, subscriber: Subscriber, position: int) -> bool:
+        """False while more is missed than the recent messages."""
+        async with self._shared.resuming:
+            missed = self._recent.after(position, last=self._last)
+            if missed is None:
+                return not subscriber.active
+            if missed and subscriber.active:
+                subscriber.send(Batch(missed))
+            self._attach(subscriber)
+            await asyncio.sleep(0)
+        return True
+
+    async def _pass_page(self, subscriber: Subscriber, position: int) -> int:
+        """Send what follows ``position`` in the history; up to where that is."""
+        page = await self._from_store(
+            partial(self._shared.pages.after, self.stream, position, destination=self._destination)
+        )
+        # What is beyond the last one comes live.
+        page = [each for each in page if each.seq is not None and each.seq <= self._last]
+        if not page:
+            raise StoreUnavailable("the history ends before the live stream", retry_after=1.0)
+        async with self._shared.resuming:
+            if subscriber.active:
+                subscriber.send(Batch(page))
+            await asyncio.sleep(0)
+        await subscriber.client.writer.drained()
+        return page[-1].seq or position
+
+    @property
+    def _last(self) -> int:
+        if self._sequencer is None:
+            raise StoreUnavailable("the stream was broken off, and begins anew", retry_after=1.0)
+        return self._sequencer.last
+
+    def end(self, error: GatewayError) -> None:
+        """Nothing brings it any more: everybody is told why, and it begins anew."""
+        self._break(error)
+
+    def close(self) -> None:
+        if self._filling is not None:
+            self._filling.cancel()
+
+    # What comes
+
+    def _pass_once(self, feed: int, message: Frame) -> None:
+        # An empty id is no id.
+        id = message.get("amqp-message-id") or None
+        if not self._once.passes(feed, id=id, content=message.body):
+            return
+        if self.outlet.flowing.is_set():
+            self._dropping = False
+            self.outlet.deliver(from_broker(message, self.stream, None, self._destination))
+        elif not self._dropping:
+            self._dropping = True
+            logger.warning("%s: more comes than goes out; dropping what has no seq", self.stream)
+
+    def _take(self, sequencer: Sequencer[Delivery], delivery: Delivery) -> None:
+        if delivery.seq is not None:
+            for given in sequencer.offer(delivery.seq, delivery):
+                self._recent.add(given)
+                self.outlet.deliver(given)
+
+    # Filling holes
+
+    async def _begun(self) -> Sequencer[Delivery]:
+        """Where the stream stands once a feed does is where it begins here."""
+        if self._sequencer is not None:
+            return self._sequencer
+        async with self._catching_up:
+            if self._sequencer is None:
+                self._doubt = False
+                page = await self._shared.history.read(self.stream, after=_BEYOND, limit=1)
+                self._sequencer = Sequencer(page.head)
+                self._sequencer.expect(self._early)
+                self._early = 0
+                if self._doubt or self._sequencer.missing:
+                    self._fill_soon(0.0)
+            return self._sequencer
+
+    def _fill_soon(self, delay: float) -> None:
+        if self._sequencer is not None and self._filling is None:
+            self._filling = self._shared.tasks.spawn(self._fill(delay), "hub: filling")
+
+    @property
+    def _incomplete(self) -> bool:
+        return self._sequencer is not None and (self._doubt or bool(self._sequencer.missing))
+
+    async def _fill(self, delay: float) -> None:
+        try:
+            await asyncio.sleep(delay)
+            while self._incomplete:
+                self._doubt = False
+                try:
+                    async with self._shared.reading:
+                        await self._catch_up(None)
+                    delay = _PATIENCE
+                except StoreUnavailable as error:
+                    logger.warning("%s: a hole is left open: %s", self.stream, error)
+                    self._doubt, delay = True, _RETRY
+                if self._incomplete:
+                    await asyncio.sleep(delay)
+        except GatewayError as error:
+            self._break(error)
+        except Exception:
+            logger.exception("%s: a hole could not be filled", self.stream)
+            self._break(Internal("the gateway failed; its log says why"))
+        finally:
+            self._filling = None
+
+    async def _catch_up(self, wanted: int | None, *, asked: int | None = None) -> None:
+        """Take what the history has: all, or at least up to the ``wanted`` seq if there is one.
+        ``asked``: a read that began after so many will do, whoever needed it."""
+        async with self._catching_up:
+            if asked is not None and self._complete > asked:
+                return
+            while (sequencer := self._sequencer) and (wanted is None or sequencer.last < wanted):
+                await self.outlet.flowing.wait()
+                after, questioned = sequencer.last, sequencer.question()
+                self._reads += 1
+                page = await self._shared.history.read(self.stream, after=after, limit=PAGE)
+                if self._sequencer is not sequencer:
+                    return
+                for message in page.messages:
+                    if message.seq is not None and message.seq > sequencer.last:
+                        self._take(sequencer, from_history(message, self._destination))
+                if sequencer.last >= page.head:
+                    self._complete = self._reads
+                    # A message is stored before it is published: beyond the head there was none.
+                    if beyond := sequencer.distrust(page.head, questioned):
+                        logger.warning("%s: %d messages with a false seq", self.stream, beyond)
+                    return
+                if sequencer.last == after:
+                    error = NotKept(f"{self.stream}: the history is kept from {page.first} on")
+                    self._break(error)
+                    raise error
+
+    def _break(self, error: GatewayError) -> None:
+        """A hole that nothing can fill: nobody is left with it unknowing."""
+        self.outlet.end(error)
+        self._sequencer = None
+        self._recent = Recent()

@@ -1,0 +1,239 @@
+"""Which messages a session has delivered, and which of them may still be acknowledged. Pure.
+
+RabbitMQ ends a whole session for one wrong acknowledgement (3.10 without a word), and what was not
+acknowledged in it comes again elsewhere. So every ACK and NACK is checked here before it passes.
+
+A consumer of a private queue sends one for each message, so most of what a client with a relay says
+is this. Nothing of it is to be judged, and nothing to be rewritten: the client's own WebSocket
+frames can go on as they are, mask and all. Whatever looks any different is parsed and judged.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from broker.protocol.stomp import Frame
+from broker.protocol.websocket import mask
+from gateway.errors import BadFrame
+
+#: Between the parts of the message ids of RabbitMQ's STOMP adapter:
+#: ``T_<subscription>@@<session>@@<delivery tag>``.
+MARK: Final = "@@"
+#: A delivery tag as RabbitMQ writes it; 19 digits hold its 64 bits.
+_TAG: Final = re.compile(rb"[0-9]{1,19}")
+#: Acknowledged messages above one that is not, for each session.
+KEPT: Final = 4_096
+#: Subscriptions of a session that have ended, whose late acknowledgements are known as such.
+ENDED: Final = 100
+
+#: Whole, unfragmented text or binary frames.
+_FIRST_BYTES: Final = frozenset({0x81, 0x82})
+#: Length and mask bit of what is masked and needs no further length (RFC 6455, section 5.2).
+_SHORTEST: Final = 0x80
+_LONGEST: Final = 0x80 + 125
+#: One frame of STOMP 1.2 (``id``) or of an older one: printable ASCII, no escapes, no header that
+#: could mean anything else (a transaction, a receipt, a body's length), one header of each name.
+_ID: Final = rb"([!-\[\]-~]+)@@([0-9]{1,19})"
+_NEWER: Final = re.compile(rb"N?ACK\nid:" + _ID + rb"\n\n\0\n?")
+_OLDER: Final = re.compile(
+    rb"N?ACK\n"
+    rb"(?:message-id:" + _ID + rb"\nsubscription:[ -\[\]-~]+"
+    rb"|subscription:[ -\[\]-~]+\nmessage-id:" + _ID + rb")"
+    rb"\n\n\0\n?"
+)
+
+
+#: The header ``ack`` of a SUBSCRIBE: whether an acknowledgement is for all messages up to it. What
+#: is not here is ``auto``, where nothing is to be acknowledged.
+CUMULATIVE: Final = {"client": True, "client-individual": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An acknowledgement that RabbitMQ takes: of the message ``tag``, or all up to it."""
+
+    tag: int
+    cumulative: bool
+
+
+def consumer(frame: Frame) -> str:
+    """What RabbitMQ calls the subscription of a SUBSCRIBE or UNSUBSCRIBE
+    (``rabbit_stomp_util:consumer_tag``)."""
+    name = frame.get("id")
+    return f"Q_{frame.get('destination')}" if name is None else f"T_{name}"
+
+
+class Deliveries:
+    """One session's; ``session`` is its name as CONNECTED gives it, ``version`` STOMP's.
+
+    Delivery tags count a session's messages, whatever their subscription. So how many have come and
+    what was acknowledged say all, without a look into every message: only where the count would
+    make an acknowledgement wrong, the newest message is asked. Above :data:`KEPT` acknowledged
+    messages the oldest ones are forgotten: of those nothing is known, see :meth:`knows`.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_floor",
+        "_forgotten",
+        "_header",
+        "_modes",
+        "_pattern",
+        "_settled",
+        "expected",
+        "last",
+        "mark",
+        "newest",
+    )
+
+    def __init__(self, session: str, version: str) -> None:
+        #: What the ids of this session's messages hold.
+        self.mark = f"{MARK}{session}{MARK}".encode()
+        #: How many messages have come: the last one's tag, or less.
+        self.last = 0
+        #: The newest message from its beginning, if acknowledgements are expected.
+        self.newest = b""
+        #: Whether anything that comes is to be acknowledged.
+        self.expected = False
+        self._header, self._pattern = ("id", _NEWER) if version == "1.2" else ("message-id", _OLDER)
+        #: By what is before the tag in its messages' ids: whether cumulative, None for auto.
+        self._modes: dict[bytes, bool | None] = {}
+        self._ended: dict[bytes, None] = {}
+        #: All up to here are settled; of those above, these.
+        self._floor = 0
+        self._settled: set[int] = set()
+        self._forgotten = 0
+
+    def subscribed(self, frame: Frame) -> None:
+        """``frame`` is the SUBSCRIBE."""
+        name = consumer(frame).encode()
+        self._modes[self._before_tag(name)] = CUMULATIVE.get(frame.get("ack") or "")
+        self._ended.pop(name, None)
+        self._look()
+
+    def unsubscribed(self, frame: Frame) -> None:
+        """What it has delivered cannot be acknowledged any more: RabbitMQ looks for it."""
+        name = consumer(frame).encode()
+        if self._modes.pop(self._before_tag(name), None) is not None:
+            self._ended[name] = None
+            if len(self._ended) > ENDED:
+                del self._ended[next(iter(self._ended))]
+        self._look()
+
+    def _look(self) -> None:
+        self.expected = any(mode is not None for mode in self._modes.values())
+
+    def is_stale(self, frame: Frame) -> bool:
+        """Whether an ACK or NACK comes too late: for a message of another session, or of a
+        subscription that has ended. The broker does not know that name any more, and delivers
+        the message again."""
+        name = frame.get(self._header) or ""
+        parts = name.split(MARK)
+        if len(parts) != 3:
+            return False
+        ours = f"{MARK}{parts[1]}{MARK}".encode() == self.mark
+        return not ours or parts[0].encode() in self._ended
+
+    def read(self, frame: Frame) -> Settled | None:
+        """What an ACK or NACK that is not stale is for, whatever was acknowledged before; None for
+        what RabbitMQ answers with an ERROR of its own. Raises :class:`BadFrame` for what it would
+        end the session for."""
+        name = frame.get(self._header) or ""
+        before, _, tag = name.encode().rpartition(MARK.encode())
+        if before not in self._modes or not _TAG.fullmatch(tag):
+            return None
+        cumulative, number = self._modes[before], int(tag)
+        if cumulative is None:
+            raise _wrong(
+                frame, name, "its subscription has ack:auto, nothing is to be acknowledged"
+            )
+        if number == 0 or not self._has_come(number):
+            raise _wrong(frame, name, "no such message was delivered")
+        return Settled(number, cumulative)
+
+    def settle(self, settled: Settled) -> bool:
+        """Note an acknowledgement; False and nothing noted if its message has one already."""
+        return self._settle(settled.tag, settled.cumulative)
+
+    def knows(self, settled: Settled) -> bool:
+        """Whether :meth:`settle` can tell a second acknowledgement from a first one."""
+        return settled.tag > self._forgotten
+
+    def pass_by(self, data: bytes) -> tuple[int, int]:
+        """How many acknowledgements ``data`` begins with that are right, and in how many bytes.
+
+        They are noted. What does not look like one, or is wrong, is to be parsed from there on.
+        """
+        found = start = 0
+        size, pattern, modes = len(data), self._pattern, self._modes
+        while start < size:
+            payload = start + 6
+            if (
+                payload > size
+                or data[start] not in _FIRST_BYTES
+                or not _SHORTEST <= data[start + 1] <= _LONGEST
+                or (end := payload + data[start + 1] - _SHORTEST) > size
+            ):
+                break
+            matched = pattern.fullmatch(mask(data[start + 2 : payload], data[payload:end]))
+            if matched is None:
+                break
+            name, tag, *others = matched.groups()
+            if name is None:
+                name, tag = others
+            cumulative = modes.get(name)
+            if cumulative is None:
+                break
+            number = int(tag)
+            if number == self._floor + 1 <= self.last and not self._settled:
+                self._floor = number
+            elif number <= self._forgotten or not self._settle(number, cumulative):
+                break
+            found += 1
+            start = end
+        return found, start
+
+    def _before_tag(self, name: bytes) -> bytes:
+        return name + self.mark.removesuffix(MARK.encode())
+
+    def _settle(self, tag: int, cumulative: bool) -> bool:
+        settled = self._settled
+        if tag <= self._floor:
+            return tag <= self._forgotten
+        if tag in settled or not self._has_come(tag):
+            return False
+        if cumulative:
+            self._floor = tag
+            self._settled = {other for other in settled if other > tag} if settled else settled
+            settled = self._settled
+        elif tag == self._floor + 1:
+            self._floor = tag
+        else:
+            settled.add(tag)
+            if len(settled) > KEPT:
+                self._forget()
+            return True
+        while settled and self._floor + 1 in settled:
+            self._floor += 1
+            settled.remove(self._floor)
+        return True
+
+    def _has_come(self, tag: int) -> bool:
+        if tag > self.last:
+            found = self.newest.find(self.mark)
+            newest = _TAG.match(self.newest, found + len(self.mark)) if found >= 0 else None
+            if newest is not None:
+                self.last = max(self.last, int(newest[0]))
+        return tag <= self.last
+
+    def _forget(self) -> None:
+        """A client that leaves one message unacknowledged for thousands of others."""
+        order = sorted(self._settled)
+        self._forgotten = self._floor = order[len(order) // 2]
+        self._settled = set(order[len(order) // 2 + 1 :])
+
+
+def _wrong(frame: Frame, name: str, why: str) -> BadFrame:
+    return BadFrame(f"{frame.command} {name[:200]!r}: {why}")

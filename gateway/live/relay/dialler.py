@@ -1,0 +1,104 @@
+"""Finding a broker node for a client's relay: the least loaded, and the next where that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from broker.nodes.balancer import Balancer, Lease, NoNodeAvailable
+from broker.nodes.credentials import Credentials
+from broker.webstomp.session import DialError, LoginRefused, Upstream, open_session
+from gateway.auth.passcodes import Passcodes
+from gateway.domain.identity import Identity
+from gateway.errors import BrokerUnavailable, NoCapacity
+
+logger = logging.getLogger(__name__)
+
+#: Milliseconds: what the gateway sends and wants on a relay, whatever its client agreed to. A node
+#: that hangs is left within 4.5 s (a host's pause is to be 5 s at most), and Web-STOMP's idle
+#: timeout (60 s without a byte from us) never strikes.
+HEART_BEAT: Final = (10_000, 2_000)
+#: Relays that are opened at the same time. A login costs a node milliseconds and us its questions:
+#: a class that comes in at once would make nodes time out that are well.
+AT_ONCE: Final = 32
+#: Seconds that one waits for its turn.
+LONGEST_WAIT: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialler:
+    """``timeout``: seconds for a node to accept the WebSocket, and again for its CONNECTED."""
+
+    balancer: Balancer
+    passcodes: Passcodes
+    vhost: str
+    timeout: float
+    tls: ssl.SSLContext | None
+    _turns: asyncio.Semaphore = field(
+        default_factory=partial(asyncio.Semaphore, AT_ONCE), init=False, repr=False
+    )
+
+    async def dial(
+        self, who: Identity, version: str, *, exclude: AbstractSet[str] = frozenset()
+    ) -> tuple[Upstream, Lease]:
+        """A session at the broker as this user, in exactly this STOMP version.
+
+        Each available node but those to ``exclude`` is tried once. Raises
+        :class:`BrokerUnavailable`, :class:`NoCapacity`.
+        """
+        tried = set(exclude)
+        while True:
+            try:
+                lease = self.balancer.acquire(tried)
+            except NoNodeAvailable as error:
+                logger.warning("no broker node for a relay: %s", error)
+                if error.full:
+                    raise NoCapacity("the broker's nodes take no more connections") from error
+                raise BrokerUnavailable("no broker node is available") from error
+            try:
+                upstream = await self._session(lease, who, version)
+            except LoginRefused as error:
+                # The node works; the gateway that it asks may not, and another node asks another.
+                lease.release()
+                logger.warning("relay login: %s", error)
+                tried.add(lease.node.name)
+            except DialError as error:
+                lease.failed(error.what)
+                logger.warning("relay dial: %s", error)
+                tried.add(lease.node.name)
+            except BaseException:
+                lease.release()
+                raise
+            else:
+                lease.up()
+                return upstream, lease
+
+    async def _session(self, lease: Lease, who: Identity, version: str) -> Upstream:
+        async with self._turn():
+            return await open_session(
+                lease.node,
+                Credentials(who.user, self.passcodes.issue(who), self.vhost),
+                timeout=self.timeout,
+                tls=self.tls,
+                version=version,
+                heart_beat=HEART_BEAT,
+            )
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise NoCapacity("too many relays are being opened", retry_after=5.0) from None
+        try:
+            yield
+        finally:
+            self._turns.release()

@@ -1,0 +1,135 @@
+"""Relays moved on purpose: off a node that is to be left, and off a crowded one when another one
+has come back. At a bounded rate, so that neither clients nor nodes notice more than they must."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from random import Random
+from typing import Final, Protocol
+
+from broker.nodes.balancer import Balancer
+from broker.timing.tasks import Tasks
+from gateway.errors import BrokerUnavailable
+
+logger = logging.getLogger(__name__)
+
+#: Moves a second, at most.
+RATE: Final = 20.0
+#: Seconds between two looks at the nodes.
+LOOK: Final = 1.0
+#: Seconds for which a relay is let alone after an attempt.
+REST: Final = 60.0
+#: Seconds after which a relay that cannot move ends with its node's removal.
+GRACE: Final = 30.0
+#: A node is crowded when it has so many connections more than its share, and that part of it:
+#: a move costs its client a pause, so a slight imbalance is left alone.
+_MORE: Final = 5
+_PART: Final = 0.25
+
+
+class Movable(Protocol):
+    """A path, as far as it is moved."""
+
+    @property
+    def node(self) -> str | None: ...
+
+    @property
+    def to_be_left(self) -> bool:
+        """Whether its node drains, or is not configured any more."""
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is under way that a move would leave in doubt."""
+
+    async def relocate(self, why: str) -> bool:
+        """Go on at another node; False if nothing has changed."""
+
+    def give_up(self, error: BrokerUnavailable) -> None:
+        """End, with the reason for the client."""
+
+
+class Rebalancer:
+    """``clock`` gives monotonic seconds. Paths are known from :meth:`add` until :meth:`remove`."""
+
+    def __init__(
+        self, balancer: Balancer, *, clock: Callable[[], float], rng: Random, tasks: Tasks
+    ) -> None:
+        self._balancer = balancer
+        self._clock = clock
+        self._rng = rng
+        self._paths: dict[Movable, None] = {}
+        self._tried: dict[Movable, float] = {}
+        self._removed: dict[Movable, float] = {}
+        self._tasks = tasks
+
+    def add(self, path: Movable) -> None:
+        self._paths[path] = None
+
+    def remove(self, path: Movable) -> None:
+        self._paths.pop(path, None)
+        self._tried.pop(path, None)
+        self._removed.pop(path, None)
+
+    def start(self) -> None:
+        self._tasks.forever(self._run, "rebalancer")
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK * self._rng.uniform(0.5, 1.5))
+            self.end_overdue()
+            moved = 0
+            for path, why in self.due():
+                try:
+                    moved += await path.relocate(why)
+                except Exception as error:
+                    # The others are moved all the same; this one rests.
+                    self._tasks.failures.note("rebalancer: a move", error)
+                await asyncio.sleep(self._rng.uniform(0.5, 1.5) / RATE)
+            if moved:
+                logger.info("%d relays were moved", moved)
+
+    def due(self) -> Iterator[tuple[Movable, str]]:
+        """Who is to move now and why, one after the other: each is looked at when its turn comes,
+        and counts as tried."""
+        paths = list(self._paths)
+        self._rng.shuffle(paths)
+        crowded = self._crowded()
+        for path in paths:
+            why = self._reason(path, crowded)
+            if why is not None:
+                self._tried[path] = self._clock()
+                yield path, why
+                crowded = self._crowded()
+
+    def end_overdue(self) -> None:
+        """A node that is not configured any more is not waited for without end."""
+        now = self._clock()
+        for path in tuple(self._paths):
+            if not path.to_be_left or self._balancer.is_to_be_left(path.node or ""):
+                self._removed.pop(path, None)
+            elif now - self._removed.setdefault(path, now) >= GRACE:
+                path.give_up(BrokerUnavailable("the broker node was taken out of service"))
+
+    def _reason(self, path: Movable, crowded: AbstractSet[str]) -> str | None:
+        # One that has gone meanwhile must not come back into the books.
+        if path not in self._paths or not path.free:
+            return None
+        if self._clock() - self._tried.get(path, -math.inf) < REST:
+            return None
+        if path.to_be_left:
+            return "the node is to be left"
+        return "another node has room" if path.node in crowded else None
+
+    def _crowded(self) -> AbstractSet[str]:
+        """Nodes with too many connections, while others could take them."""
+        states = [state for state in self._balancer.states() if state.available]
+        share = sum(state.connections for state in states) / max(1, len(states))
+        limit = share + max(_MORE, _PART * share)
+        return {state.node.name for state in states if state.connections > limit}

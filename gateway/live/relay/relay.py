@@ -1,0 +1,362 @@
+"""A client's own connection to one broker node, STOMP passed through.
+
+Downstream the broker's WebSocket frames go to the client as the bytes they came in: only their
+headers are walked, and the first byte of a payload tells an ERROR from what just passes, and both
+from a heart-beat, which is between the broker and the gateway (a client may want none). Of the
+messages in what was read only the number is noted, and the newest one's beginning.
+Upstream
+the client's judged STOMP frames are sent as they are or as the judge rebuilt them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio import Task
+from dataclasses import dataclass
+from typing import Final, NoReturn, Protocol
+
+from broker.nodes.balancer import Lease
+from broker.protocol.heartbeat import Pulse
+from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
+from broker.protocol.websocket import (
+    CloseCode,
+    Opcode,
+    WebSocketError,
+    WebSocketProtocolError,
+    build,
+    close_payload,
+    walk,
+)
+from broker.timing.tasks import fault_of
+from broker.timing.ticker import Ticker
+from broker.webstomp.session import Upstream, close_text
+from gateway.errors import BrokerUnavailable, GatewayError, Internal, TooSlow
+from gateway.live.relay import refusals
+from gateway.live.relay.acknowledgements import Deliveries
+from gateway.live.relay.oversized import Oversized, needed
+from gateway.live.relay.state import Ending
+from gateway.live.transport import Stalled, Wire
+
+logger = logging.getLogger(__name__)
+
+#: A plain number: looking a member of an enumeration up costs as much as walking a header.
+_LAST_OF_DATA: Final = int(Opcode.BINARY)
+#: Bytes of the newest message that are kept: its id is among the first headers.
+_HEAD: Final = 1_024
+_MESSAGE: Final = b"M"[0]
+_ERROR: Final = b"E"[0]
+_RECEIPT: Final = b"R"[0]
+_LINE_END: Final = b"\n"[0]
+_HEART_BEAT: Final = b"\n"
+#: Silence of so many heart-beats, and the node is left. RabbitMQ keeps well below the interval (it
+#: looks twice within it), and a move that was not needed costs a pause only.
+_PATIENCE: Final = 2.0
+
+
+class _Closed(Exception):
+    """The broker has closed in good order."""
+
+
+class _Refusal(Exception):
+    """The client has got the broker's ERROR; ``meaning`` is what remains to be done."""
+
+    def __init__(self, meaning: GatewayError) -> None:
+        super().__init__(str(meaning))
+        self.meaning = meaning
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """``frame_bytes`` of the broker's, which are held until they are whole; ``stall_timeout``:
+    seconds that a node may take no bytes."""
+
+    frame_bytes: int
+    stall_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a relay ended by itself. ``error`` is what it means for the client; ``told``: an ERROR
+    frame that says why has been passed to it. ``ending`` is None when no other node would help."""
+
+    ending: Ending | None
+    error: GatewayError
+    told: bool = False
+
+
+class Owner(Protocol):
+    """Whose relay it is; told nothing after :meth:`Relay.close`."""
+
+    def answered(self, receipt: str) -> bool:
+        """A RECEIPT has come; whether it is the gateway's own, and not for the client."""
+
+    def oversized(self, message: Frame, size: int) -> bytes:
+        """The frame that the client gets instead of a message whose frame of ``size`` bytes was
+        read past; ``message`` has no body. Raises :class:`GatewayError`: the client's end."""
+
+    def ended(self, end: End) -> None:
+        """Once, when the relay has ended by itself."""
+
+
+class Relay:
+    """Runs from the moment it is made until :meth:`close`.
+
+    ``client`` takes the broker's frames, ``deliveries`` notes its messages.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        lease: Lease,
+        *,
+        client: Wire,
+        deliveries: Deliveries,
+        owner: Owner,
+        ticker: Ticker,
+        limits: RelayLimits,
+    ) -> None:
+        self.node = lease.node.name
+        self._loop = asyncio.get_running_loop()
+        self._upstream = upstream
+        self._lease = lease
+        self._client = client
+        self._deliveries = deliveries
+        self._owner = owner
+        self._frame_bytes = limits.frame_bytes
+        #: A part of a frame: few bytes, or more and how many it takes to be whole.
+        self._held = bytearray(upstream.leftover)
+        self._needed = 0
+        self._oversized: Oversized | None = None
+        self._waiting: Task[None] | None = None
+        self._closed = False
+        sends, hears = upstream.heart_beat
+        self._pulse = Pulse(sends / 1000, hears / 1000, patience=_PATIENCE)
+        self.due = 0.0
+        self._ticker = ticker
+        self._wire = Wire(upstream.stream, stall_timeout=limits.stall_timeout)
+        self._wire.attach(received=self._received, lost=self._lost)
+        ticker.add(self)
+        if self._held:
+            self._loop.call_soon(self._received, b"")
+
+    @property
+    def to_be_left(self) -> bool:
+        """Whether the node drains, or is not configured any more."""
+        return self._lease.leaving
+
+    @property
+    def flowing(self) -> bool:
+        """Whether the broker has taken all that was sent."""
+        return not self._wire.backlog
+
+    def send(self, frame: bytes) -> None:
+        """Pass STOMP bytes on. Who does not wait for :meth:`drained` makes the backlog grow."""
+        self._wire.write(self._upstream.frame(frame))
+
+    def pass_on(self, frames: bytes) -> None:
+        """Pass the client's own WebSocket frames on, as they are."""
+        self._wire.write(frames)
+
+    async def drained(self) -> None:
+        """Wait until the broker has taken all, or the relay has ended for that it does not."""
+        try:
+            await self._wire.drained()
+        except Stalled:
+            self._lose("the broker takes no more frames")
+
+    def check(self, now: float) -> None:
+        """What the ticker calls: the heart-beats with the node."""
+        heard_at = self._wire.silent_since(now)
+        if now >= self._pulse.lost_at(heard_at):
+            self._lose("the broker fell silent")
+            return
+        if now >= self._pulse.beat_at(self._wire.sent_at):
+            self.send(_HEART_BEAT)
+        self.due = min(self._pulse.beat_at(self._wire.sent_at), self._pulse.lost_at(heard_at))
+
+    def close(self) -> None:
+        """Give everything back; whatever is on its way is dropped."""
+        if not self._closed:
+            self._closed = True
+            self._ticker.remove(self)
+            if not self._wire.backlog:
+                farewell = close_payload(CloseCode.NORMAL)
+                self._wire.write(self._upstream.frame(farewell, Opcode.CLOSE))
+            self._wire.close()
+            self._lease.release()
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    def _end(self, end: End) -> None:
+        if not self._closed:
+            self.close()
+            self._owner.ended(end)
+
+    def _lose(self, why: str) -> None:
+        self._end(End(Ending.LOST, BrokerUnavailable(why)))
+
+    def _lost(self) -> None:
+        self._lose("the connection to the broker was lost")
+
+    def _received(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if self._held:
+            self._held += data
+            if len(self._held) < self._needed:
+                return
+            data = bytes(self._held)
+            self._held.clear()
+        try:
+            self._read(data)
+        except Exception as error:
+            self._end(self._end_by(error))
+        else:
+            if self._client.backlog and self._wire.listening:
+                self._wire.hold()
+                self._waiting = self._loop.create_task(self._wait_for_client())
+                self._waiting.add_done_callback(self._waited)
+
+    def _waited(self, task: Task[None]) -> None:
+        fault = fault_of(task)
+        if isinstance(fault, Exception) and not self._closed:
+            # Cancelled by somebody else, for one: nobody would read on.
+            self._end(self._end_by(fault))
+
+    def _end_by(self, error: Exception) -> End:
+        match error:
+            case WebSocketError():
+                detail = f"the broker sent a broken frame: {error}"
+                return End(Ending.LOST, BrokerUnavailable(detail))
+            case _Refusal():
+                return End(None, error.meaning, told=True)
+            case GatewayError():
+                return End(None, error)
+            case _Closed():
+                return self._closed_by_broker(str(error))
+            case _:
+                # What came with it is lost: the client must not go on as if nothing were missing.
+                logger.error("what the broker sent could not be handled", exc_info=error)
+                return End(None, Internal("the gateway failed; its log says why"))
+
+    def _read(self, data: bytes) -> None:
+        while data:
+            if self._oversized is not None:
+                data = self._oversized.take(data)
+            else:
+                end = self._forward(data)
+                if self._oversized is None:
+                    self._hold(data, end)
+                    return
+                data = self._oversized.rest
+            if self._oversized.over:
+                self._replace(self._oversized)
+                self._oversized = None
+
+    def _hold(self, data: bytes, end: int) -> None:
+        """Keep the rest of it, the beginning of a frame."""
+        if end < len(data):
+            self._held += data[end:] if end else data
+            self._needed = needed(self._held)
+
+    def _replace(self, oversized: Oversized) -> None:
+        message = oversized.frame()
+        if message is None or message.command != "MESSAGE":
+            raise WebSocketProtocolError(
+                CloseCode.TOO_LARGE, f"{oversized.size} bytes that are no message"
+            )
+        self._came(1, oversized.head, 0)
+        instead = self._owner.oversized(message, oversized.size)
+        self._client.write(build(Opcode.TEXT, instead), frames=1)
+
+    def _closed_by_broker(self, why: str) -> End:
+        # RabbitMQ also closes in good order when it has not heard our heart-beat: we stood still.
+        beat = self._pulse.outgoing
+        late = beat and self._loop.time() - self._wire.sent_at > _PATIENCE * beat
+        ending = Ending.LOST if late else Ending.CLOSED
+        return End(ending, BrokerUnavailable(f"RabbitMQ ended the session ({why})"))
+
+    async def _wait_for_client(self) -> None:
+        try:
+            await self._client.drained()
+        except Stalled:
+            self._end(End(None, TooSlow("messages were not read fast enough")))
+        else:
+            self._wire.listen()
+
+    def _forward(self, data: bytes) -> int:
+        """Pass the whole frames on, so that a frame of ours may follow at any time; where the rest
+        begins."""
+        begin = start = frames = messages = newest = 0
+        try:
+            for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
+                if opcode > _LAST_OF_DATA:
+                    self._pass(data, begin, start, frames)
+                    begin, frames = end, 0
+                    self._control(opcode, data[payload:end])
+                elif opcode and payload < end:
+                    kind = data[payload]
+                    if kind == _MESSAGE:
+                        newest = payload
+                        messages += 1
+                    elif kind == _ERROR:
+                        self._pass(data, begin, start, frames)
+                        self._refuse(data[payload:end], data[start:end])
+                    elif self._stays(kind, data[payload:end]):
+                        self._pass(data, begin, start, frames)
+                        begin, start, frames = end, end, 0
+                        continue
+                    frames += 1
+                start = end
+        except WebSocketProtocolError as error:
+            if error.close_code != CloseCode.TOO_LARGE:
+                self._pass(data, begin, start, frames)
+                raise
+            self._oversized = Oversized(data[start:])
+        if messages:
+            self._came(messages, data, newest)
+        self._pass(data, begin, start, frames)
+        return start
+
+    def _came(self, messages: int, data: bytes, newest: int) -> None:
+        deliveries = self._deliveries
+        deliveries.last += messages
+        if deliveries.expected:
+            deliveries.newest = data[newest : newest + _HEAD]
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == Opcode.CLOSE:
+            raise _Closed(close_text(payload))
+        if opcode == Opcode.PING:
+            self._wire.write(self._upstream.frame(payload, Opcode.PONG))
+
+    def _stays(self, kind: int, payload: bytes) -> bool:
+        """Whether it is a heart-beat, or the RECEIPT of a frame of ours."""
+        if kind != _RECEIPT:
+            return kind == _LINE_END
+        frame = _parse(payload)
+        return frame is not None and self._owner.answered(frame.get("receipt-id") or "")
+
+    def _refuse(self, error: bytes, frame: bytes) -> NoReturn:
+        """End with the broker's ERROR, which the client gets as it is, but for what stays here."""
+        found = _parse(error)
+        if found is None:
+            raise WebSocketProtocolError(CloseCode.PROTOCOL_ERROR, "an ERROR that is no STOMP")
+        public = refusals.public(found)
+        self._client.write(frame if public is None else build(Opcode.TEXT, public), frames=1)
+        raise _Refusal(refusals.meaning(found))
+
+    def _pass(self, data: bytes, begin: int, end: int, frames: int) -> None:
+        if begin < end:
+            self._client.write(data[begin:end], frames=frames)
+
+
+def _parse(payload: bytes) -> Frame | None:
+    """The broker's frame; None if it is no STOMP at all."""
+    limits = Limits(frame_bytes=len(payload), header_bytes=len(payload))
+    try:
+        frame = next(FrameParser(limits, SERVER_COMMANDS).feed(payload))
+    except (StompError, StopIteration):
+        return None
+    return frame if isinstance(frame, Frame) else None

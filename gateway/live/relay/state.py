@@ -1,0 +1,239 @@
+"""What a client has at the broker through its relay: enough to set it up again on another node, and
+to know whether that would be honest.
+
+Pure. Only what survives a node without a gap may move: subscriptions of queues that the broker
+keeps whoever listens. A transient subscription would come back with a hole that nobody sees, and
+what was sent and never answered may be lost, so its client is told instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from broker.protocol.stomp import Frame, serialise
+from gateway.errors import BadFrame, NoCapacity
+from gateway.live.destinations import Destination, RoomQueue
+from gateway.live.relay import properties
+from gateway.live.relay.acknowledgements import MARK, Deliveries, Settled, consumer
+from gateway.live.relay.doubt import Doubt
+
+#: Transactions that are open at a time, acknowledgements in one, and receipts not yet answered.
+TRANSACTIONS: Final = 100
+ACKNOWLEDGEMENTS: Final = 10_000
+RECEIPTS: Final = 65_536
+#: A SEND with such a ``reply-to`` subscribes to a queue that goes with the session.
+TEMP_QUEUES: Final = "/temp-queue/"
+
+
+class Ending(StrEnum):
+    """How a session can end without a reason: with its node (reset, silence), or RabbitMQ, alive,
+    has closed it in good order."""
+
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+class Verdict(StrEnum):
+    """What is to be done then: go on at another node, or tell the client that nobody knows what
+    became of something (1012), or that RabbitMQ has refused what it sent (permanent)."""
+
+    MOVE = "move"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+
+
+#: (ending, whether a frame of the client's is in doubt, whether something stands against a move).
+VERDICTS: Final[Mapping[tuple[Ending, bool, bool], Verdict]] = {
+    (Ending.LOST, False, False): Verdict.MOVE,
+    # A subscription, which is asked for again.
+    (Ending.LOST, True, False): Verdict.MOVE,
+    (Ending.LOST, False, True): Verdict.UNKNOWN,
+    (Ending.LOST, True, True): Verdict.UNKNOWN,
+    (Ending.CLOSED, False, False): Verdict.MOVE,
+    (Ending.CLOSED, False, True): Verdict.UNKNOWN,
+    # RabbitMQ ends a session for a frame that it refuses; 3.10 keeps the reason to itself.
+    (Ending.CLOSED, True, False): Verdict.REFUSED,
+    (Ending.CLOSED, True, True): Verdict.REFUSED,
+}
+
+
+class Standing:
+    """Empty, and in no session, until :meth:`move` names one. ``version`` is STOMP's."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self.deliveries = Deliveries("", version)
+        self.doubt = Doubt()
+        self._subscriptions: dict[str, tuple[Destination, Frame]] = {}
+        #: Not answered yet: which frame each is of, and whether its answer tells of those before.
+        self._receipts: dict[str, tuple[int, bool]] = {}
+        self._transactions: dict[str, list[tuple[Frame, Settled]]] = {}
+        self._replies = False
+
+    def subscribed(self, key: str, destination: Destination, frame: Frame) -> None:
+        """``frame`` is the SUBSCRIBE as the broker got it."""
+        self._subscriptions[key] = (destination, frame)
+        self.deliveries.subscribed(frame)
+        self._expect(frame, self.doubt.sent("SUBSCRIBE", frame.get("destination")), proves=True)
+
+    def unsubscribed(self, key: str, frame: Frame) -> None:
+        self._subscriptions.pop(key, None)
+        self.deliveries.unsubscribed(frame)
+        self._expect(frame, self.doubt.sent("UNSUBSCRIBE", key), proves=True)
+
+    def sent(self, frame: Frame) -> None:
+        """Any other frame that is to be passed on. Raises :class:`BadFrame` for what RabbitMQ would
+        end the session for without a word; what it answers with an ERROR is left to it."""
+        match frame.command:
+            case "ACK" | "NACK":
+                number = self._acknowledged(frame)
+            case "SEND":
+                number = self._published(frame)
+            case _:
+                number = self._transacted(frame)
+        proves = frame.command == "SEND" and frame.get("transaction") is None
+        self._expect(frame, number, proves=proves)
+
+    def answered(self, receipt: str) -> None:
+        """The broker's RECEIPT has come."""
+        number, proves = self._receipts.pop(receipt, (0, False))
+        if proves:
+            self.doubt.proven(number)
+
+    def is_stale(self, frame: Frame) -> bool:
+        """Whether an ACK or NACK is for a message of a session that is gone."""
+        return frame.command in ("ACK", "NACK") and self.deliveries.is_stale(frame)
+
+    def destination_of(self, message: Frame) -> Destination | None:
+        """What the subscription is for that brought a MESSAGE."""
+        name, _, _ = (message.get("message-id") or "").partition(MARK)
+        for destination, frame in self._subscriptions.values():
+            if consumer(frame) == name:
+                return destination
+        return None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why it cannot move, even if everything that was sent is taken, or None: it can."""
+        if self._transactions:
+            return "a transaction is open"
+        if self._receipts.keys() - self._subscribing:
+            return "a receipt is not answered"
+        for destination, _ in self._subscriptions.values():
+            if not isinstance(destination, RoomQueue):
+                return "a subscription lived on the node"
+        return "a temp queue lived on the node" if self._replies else None
+
+    @property
+    def loss(self) -> str | None:
+        """Why it cannot go on elsewhere when its session has ended now, or None: it can."""
+        if self.doubt.messages:
+            return "nothing tells whether all messages were taken"
+        return self.obstacle
+
+    def verdict(self, ending: Ending) -> Verdict:
+        return VERDICTS[ending, self.doubt.any, self.loss is not None]
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a receipt is still to come."""
+        return bool(self._receipts)
+
+    @property
+    def oldest(self) -> tuple[str, int] | None:
+        """The receipt that has been due longest, by its id and its frame's number; None while a
+        transaction is open, whose end it may wait for."""
+        if self._transactions or not self._receipts:
+            return None
+        receipt, (number, _) = next(iter(self._receipts.items()))
+        return receipt, number
+
+    @property
+    def rooms(self) -> list[int]:
+        """Those whose private queues are consumed."""
+        destinations = (destination for destination, _ in self._subscriptions.values())
+        return [d.room for d in destinations if isinstance(d, RoomQueue)]
+
+    @property
+    def _subscribing(self) -> set[str]:
+        frames = (frame for _, frame in self._subscriptions.values())
+        return {receipt for frame in frames if (receipt := frame.get("receipt")) is not None}
+
+    def move(self, session: str) -> list[bytes]:
+        """Go on in a new session, named as in its CONNECTED; the frames that set it up.
+
+        A SUBSCRIBE asks for its RECEIPT only if the client has not got it yet.
+        """
+        self.deliveries = Deliveries(session, self._version)
+        self.doubt = Doubt()
+        open_receipts, self._receipts = self._receipts.keys(), {}
+        frames = []
+        for _, frame in self._subscriptions.values():
+            headers = [(n, v) for n, v in frame.headers if n != "receipt" or v in open_receipts]
+            again = Frame(frame.command, tuple(headers))
+            self.deliveries.subscribed(again)
+            self._expect(again, self.doubt.sent("SUBSCRIBE", again.get("destination")), proves=True)
+            frames.append(serialise(frame.command, headers))
+        return frames
+
+    def _acknowledged(self, frame: Frame) -> int:
+        name = frame.get("id") or frame.get("message-id")
+        settled = self.deliveries.read(frame)
+        transaction = frame.get("transaction")
+        if settled is None or (transaction is not None and transaction not in self._transactions):
+            return self.doubt.sent(frame.command, name)
+        if transaction is not None:
+            together = self._transactions[transaction]
+            if len(together) >= ACKNOWLEDGEMENTS:
+                raise NoCapacity(f"at most {ACKNOWLEDGEMENTS} acknowledgements per transaction")
+            together.append((frame, settled))
+            return self.doubt.passed
+        self._settle(frame, settled)
+        if self.deliveries.knows(settled):
+            return self.doubt.passed
+        return self.doubt.sent(frame.command, name)
+
+    def _settle(self, frame: Frame, settled: Settled) -> None:
+        if not self.deliveries.settle(settled):
+            name = frame.get("id") or frame.get("message-id") or ""
+            raise BadFrame(
+                f"{frame.command} {name[:200]!r}: this message was acknowledged before; "
+                "acknowledge each one once"
+            )
+
+    def _published(self, frame: Frame) -> int:
+        properties.check(frame)
+        transaction = frame.get("transaction")
+        if (frame.get("reply-to") or "").startswith(TEMP_QUEUES):
+            self._replies = True
+        return self.doubt.sent("SEND", frame.get("destination"), message=transaction is None)
+
+    def _transacted(self, frame: Frame) -> int:
+        transaction = frame.get("transaction")
+        if transaction is None:
+            return self.doubt.sent(frame.command, None)
+        if frame.command == "BEGIN":
+            if transaction not in self._transactions and len(self._transactions) >= TRANSACTIONS:
+                raise NoCapacity(f"at most {TRANSACTIONS} open transactions per connection")
+            # RabbitMQ begins one anew that is open, and drops what was in it.
+            self._transactions[transaction] = []
+            return self.doubt.passed
+        if transaction not in self._transactions:
+            return self.doubt.sent(frame.command, transaction)
+        together = self._transactions[transaction]
+        if frame.command == "COMMIT":
+            for acknowledgement, settled in together:
+                self._settle(acknowledgement, settled)
+        del self._transactions[transaction]
+        if frame.command == "ABORT":
+            return self.doubt.passed
+        return self.doubt.sent("COMMIT", transaction, message=True)
+
+    def _expect(self, frame: Frame, number: int, *, proves: bool) -> None:
+        receipt = frame.get("receipt")
+        if receipt is not None:
+            if len(self._receipts) >= RECEIPTS:
+                raise NoCapacity(f"{RECEIPTS} receipts are not answered yet")
+            self._receipts[receipt] = (number, proves)

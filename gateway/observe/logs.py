@@ -1,0 +1,191 @@
+"""Log lines: plain or JSON on standard error, with a connection id, and with no secret.
+
+Code that handles a secret does not log it. :class:`Redaction` is the last line of defence for
+what libraries write (URLs with passwords, frames, headers); it works on the finished line, so
+that arguments and tracebacks are covered too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from itertools import count
+from typing import Final, TextIO
+
+from gateway.config import Log
+from gateway.observe.log_repetitions import Repetitions
+
+#: The connection or request that the running task works for; "-" outside of any.
+connection: ContextVar[str] = ContextVar("connection", default="-")
+
+#: Shorter secrets would blank out ordinary words.
+_SHORTEST_SECRET = 4
+
+_HIDDEN: Final = "***"
+#: Repetitions are bounded: no line, whoever made it, takes time that grows with its square.
+_PATTERNS: Final = (
+    # RFC 6750, and RFC 7617 beside it
+    (re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]+", re.I), rf"\1\2{_HIDDEN}"),
+    # RFC 7519: a JWT's header is a JSON object, and base64url of '{"' is 'eyJ'
+    (re.compile(r"\beyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){1,4}"), _HIDDEN),
+    # RFC 3986, section 3.2.1: user:password@host
+    (re.compile(r"(://[^\s/:@]{0,200}):[^\s'\"]{0,500}@"), rf"\1:{_HIDDEN}@"),
+    # a header line of STOMP or HTTP: everything up to its end. No \\b before the names: in a repr
+    # the letter of "\\n" comes first.
+    (
+        re.compile(r"(passcode|authorization|cookie)(\s*:\s*)[^\s'\"][^\r\n]*", re.I),
+        rf"\1\2{_HIDDEN}",
+    ),
+    # a key in JSON, in a repr, in a query or in a form
+    (
+        re.compile(
+            r"(passcode|password|passwd|secret|token|authorization|cookie)"
+            r"(['\"]?\s*[:=]\s*)"
+            r"(\"(?:[^\"\\]|\\.){0,2000}\"|'(?:[^'\\]|\\.){0,2000}'|[^\s,;&'\"{}\[\]()]+)",
+            re.I,
+        ),
+        rf"\1\2{_HIDDEN}",
+    ),
+)
+
+
+class ConnectionIds:
+    """Twelve hex digits each, to find a connection's lines by; no secret.
+
+    Drawn once and then counted on: the system's randomness costs as much as the rest of a request.
+    """
+
+    def __init__(self, start: int) -> None:
+        self._numbers = count(start)
+
+    def __call__(self) -> str:
+        return f"{next(self._numbers) % 16**12:012x}"
+
+
+new_connection_id: Final = ConnectionIds(secrets.randbits(48))
+
+#: What every one of the patterns needs, in small letters. Most lines have nothing of it.
+_SUSPICIOUS: Final = (
+    *("bearer", "basic", "eyj", "://", "passcode", "password", "passwd", "secret", "token"),
+    *("authorization", "cookie"),
+)
+
+
+class Redaction:
+    """Replaces what looks like a secret, and every secret that is known, by ``***``."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        found = {secret for secret in known if len(secret) >= _SHORTEST_SECRET}
+        # The longest first: one secret may be a part of another.
+        self._known = (
+            re.compile("|".join(re.escape(secret) for secret in sorted(found, key=len)[::-1]))
+            if found
+            else None
+        )
+
+    def __call__(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(_HIDDEN, text)
+        small = text.lower()
+        if any(word in small for word in _SUSPICIOUS):
+            for pattern, replacement in _PATTERNS:
+                text = pattern.sub(replacement, text)
+        return text
+
+
+class _LineFormatter(logging.Formatter):
+    def __init__(self, redact: Redaction) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """RFC 3339, UTC, milliseconds."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _text(self, record: logging.LogRecord) -> str:
+        return self._redact(record.getMessage())
+
+    def _trace(self, record: logging.LogRecord) -> str:
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        stack = self.formatStack(record.stack_info) if record.stack_info else ""
+        return self._redact("\n".join(part for part in (trace, stack) if part))
+
+
+class PlainFormatter(_LineFormatter):
+    """``<time> <level> <logger> [<connection>] <message>``; a traceback follows, indented.
+
+    Control characters in the message are escaped: nobody outside can start a line.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = (
+            f"{self.formatTime(record)} {record.levelname:<7} {record.name} "
+            f"[{connection.get()}] {_on_one_line(self._text(record))}"
+        )
+        if trace := self._trace(record):
+            line += "\n    " + trace.replace("\n", "\n    ")
+        return line
+
+
+class JsonFormatter(_LineFormatter):
+    """One JSON object a line: time, level, logger, connection, message and maybe exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "connection": connection.get(),
+            "message": self._text(record),
+        }
+        if trace := self._trace(record):
+            line["exception"] = trace
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _on_one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+#: From which level on others' lines are shown to whoever did not ask for all of them.
+_QUIET: Final = {
+    # Every connection and every statement.
+    "aiosqlite": logging.WARNING,
+    "alembic": logging.WARNING,
+    "asyncio": logging.WARNING,
+    # A line for every scanner that breaks off a handshake or talks no HTTP.
+    "tornado.general": logging.ERROR,
+    # Whoever calls them says what fails; they say it once more, with tracebacks.
+    "aiormq": logging.CRITICAL,
+    "pamqp": logging.CRITICAL,
+    "pika": logging.CRITICAL,
+}
+
+
+def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
+    """Send the root logger's lines to ``stream`` in the configured form, and only there.
+
+    May be called again with something else.
+    """
+    redact = Redaction(known_secrets)
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(Repetitions(clock=time.monotonic))
+    handler.setFormatter(JsonFormatter(redact) if log.format == "json" else PlainFormatter(redact))
+    root = logging.getLogger()
+    for old in tuple(root.handlers):
+        root.removeHandler(old)
+        old.flush()
+    root.addHandler(handler)
+    root.setLevel(log.level.upper())
+    logging.captureWarnings(capture=True)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(logging.NOTSET if log.level == "debug" else level)

@@ -1,0 +1,524 @@
+"""A feed and nodes that fail in every way: it finds another, and says what stands."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+
+import psutil
+import pytest
+
+from broker.nodes.balancer import Balancer
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node, Probe
+from broker.protocol.stomp import Frame
+from broker.protocol.websocket import Opcode, build
+from broker.timing.complaints import Complaints
+from broker.timing.tasks import Tasks
+from broker.timing.ticker import Ticker
+from broker.webstomp import feed as feed_module
+from broker.webstomp.feed import LEFT_OUT, Feed
+from broker.webstomp.session import Upstream, open_session
+from tests.integration.live.fake_node import FakeNode, serving
+
+_TIMEOUT = 20
+
+
+class Listener:
+    """Remembers what it is told; what it waits for comes in time or the test fails."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+        self.fails = False
+        self._changed = asyncio.Event()
+
+    def standing(self, feed: int, key: str) -> None:
+        self._tell("standing", key)
+
+    def arrived(self, feed: int, key: str, message: Frame) -> None:
+        if self.fails:
+            raise ZeroDivisionError
+        self._tell("arrived", key, message.body.decode())
+
+    def left_out(self, feed: int, key: str) -> None:
+        self._tell("left out", key)
+
+    def stalled(self, feed: int) -> None:
+        self._tell("stalled")
+
+    def resumed(self, feed: int) -> None:
+        self._tell("resumed")
+
+    def lost(self, feed: int) -> None:
+        self._tell("lost")
+
+    def witness(self, node: str, why_lost: str | None) -> None:
+        self._tell("is on", node) if why_lost is None else self._tell("left", node, why_lost)
+
+    def count(self, *what: str) -> int:
+        return self.told.count(what)
+
+    async def hears(self, *what: str, times: int = 1) -> None:
+        async with asyncio.timeout(_TIMEOUT):
+            while self.count(*what) < times:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _tell(self, *what: str) -> None:
+        self.told.append(what)
+        self._changed.set()
+
+
+class Stage:
+    def __init__(
+        self,
+        nodes: list[FakeNode],
+        feed: Feed,
+        listener: Listener,
+        balancer: Balancer,
+        complaints: Complaints,
+    ) -> None:
+        self.nodes = nodes
+        self.feed = feed
+        self.listener = listener
+        self.balancer = balancer
+        self.complaints = complaints
+
+    @property
+    def on(self) -> FakeNode:
+        """The node where the feed is."""
+        (found,) = (node for node in self.nodes if node.name == self.feed.node)
+        return found
+
+    @property
+    def idle(self) -> FakeNode:
+        (found,) = (node for node in self.nodes if node.name != self.feed.node)
+        return found
+
+
+@asynccontextmanager
+async def stage(*nodes: FakeNode, start: bool = True) -> AsyncIterator[Stage]:
+    """A feed before these nodes; afterwards nothing of it is left."""
+    tasks, sockets = asyncio.all_tasks(), open_sockets()
+    async with AsyncExitStack() as stack:
+        for node in nodes:
+            if not node.port:
+                await stack.enter_async_context(serving(node))
+        listener = Listener()
+        loop = asyncio.get_running_loop()
+        balancer = Balancer(
+            [node.node for node in nodes],
+            clock=loop.time,
+            rng=Random(1),  # noqa: S311 - the same course every time
+        )
+        complaints = Complaints(LEFT_OUT, clock=loop.time)
+        made = Feed(
+            0,
+            acquire=balancer.acquire,
+            session=_session,
+            listener=listener,
+            witness=listener.witness,
+            ticker=Ticker(),
+            frame_bytes=65_536,
+            complaints=complaints,
+            rng=Random(1),  # noqa: S311
+            tasks=Tasks(),
+        )
+        if start:
+            made.start()
+        try:
+            yield Stage(list(nodes), made, listener, balancer, complaints)
+        finally:
+            await made.close()
+    assert asyncio.all_tasks() == tasks
+    assert open_sockets() <= sockets
+
+
+async def _session(node: Node) -> Upstream:
+    account = Credentials("gateway", "secret", "/")
+    return await open_session(node, account, timeout=2, heart_beat=(200, 100))
+
+
+def open_sockets() -> Counter[int]:
+    """Listening ports and those at the far end of connections."""
+    return Counter(
+        each.raddr.port if each.raddr else 0
+        for each in psutil.Process().net_connections("tcp")
+        if each.status in ("ESTABLISHED", "LISTEN")
+    )
+
+
+async def until(what: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _TIMEOUT
+    while not what():
+        assert loop.time() < end
+        await asyncio.sleep(0.01)
+
+
+def test_a_subscription_stands_when_the_node_says_so_and_brings_what_is_published() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k.1")
+            here.feed.subscribe("k.1")
+            await here.listener.hears("standing", "k.1")
+            here.on.session.publish("k.1", b"hello")
+            here.on.session.publish("k.2", b"nobody's")
+            await here.listener.hears("arrived", "k.1", "hello")
+            subscribes = [f for f in here.on.received if f.command == "SUBSCRIBE"]
+            assert [f.get("destination") for f in subscribes] == ["/exchange/amq.topic/k.1"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_unsubscribed_is_given_up_and_may_come_back_under_another_id() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            (old,) = here.on.subscribed()
+            here.feed.unsubscribe("k")
+            here.feed.unsubscribe("k")
+            await until(lambda: here.on.subscribed() == {})
+            # Still on its way from the node.
+            here.on.session.send("MESSAGE", ("subscription", old), ("message-id", "1"), body=b"x")
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k", times=2)
+            assert old not in here.on.subscribed()
+            assert here.listener.count("arrived", "k", "x") == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_cannot_be_dialled_leads_to_the_other() -> None:
+    async def scenario() -> None:
+        dead, alive = FakeNode("a", port=1), FakeNode("b")
+        async with stage(dead, alive) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            assert here.feed.node == "b"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("fate", ["dropped", "error", "silent", "nonsense"])
+def test_whatever_ends_a_session_everything_is_subscribed_anew_elsewhere(fate: str) -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a"), FakeNode("b")) as here:
+            for key in ("k.1", "k.2"):
+                here.feed.subscribe(key)
+                await here.listener.hears("standing", key)
+            first = here.on
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            match fate:
+                case "dropped":
+                    first.session.drop()
+                case "error":
+                    first.session.send("ERROR", ("message", "no more"))
+                case "silent":
+                    first.session.hang()
+                case "nonsense":
+                    first.session.write(b"\xff\xff")
+            await here.listener.hears("lost")
+            assert here.listener.count("is on", first.node.name) == 1
+            left = [told for told in here.listener.told if told[0] == "left"]
+            assert [(node, bool(why)) for _, node, why in left] == [(first.node.name, True)]
+            assert loop.time() - began < 2, "silence of 2.5 heart-beats of 100 ms"
+            first.answers = True
+            for key in ("k.1", "k.2"):
+                await here.listener.hears("standing", key, times=2)
+            here.on.session.publish("k.2", b"again")
+            await here.listener.hears("arrived", "k.2", "again")
+            # What was subscribed or given up while there was no node counts, too.
+            assert sorted(here.on.subscribed().values()) == ["k.1", "k.2"]
+            await until(lambda: not first.subscribed() or first is here.on)
+
+    asyncio.run(scenario())
+
+
+def test_what_changes_while_there_is_no_node_counts_on_the_next() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a"), start=False) as here:
+            here.feed.subscribe("gone")
+            here.feed.subscribe("stays")
+            here.feed.unsubscribe("gone")
+            here.feed.start()
+            await here.listener.hears("standing", "stays")
+            assert list(here.on.subscribed().values()) == ["stays"]
+
+    asyncio.run(scenario())
+
+
+def test_a_node_is_not_silent_while_what_it_said_waits_to_be_read() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", beats=1000)) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            # As after a standstill of the loop: long ago by the clock, but it lies in the socket.
+            long_after = asyncio.get_running_loop().time() + 100
+            here.on.session.publish("k", b"unread")
+            here.feed.check(long_after)
+            await here.listener.hears("arrived", "k", "unread")
+            assert here.listener.count("lost") == 0
+            while not here.listener.count("lost"):
+                here.feed.check(long_after + 100)
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scenario())
+
+
+def test_it_beats_so_that_the_node_knows_it_is_there() -> None:
+    async def scenario() -> None:
+        node = FakeNode("a")
+        async with stage(node):
+            await until(lambda: node.heart_beats >= 3)
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_beats_but_answers_no_subscribe_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed_module, "_ANSWER_WITHIN", 0.3)
+
+    async def scenario() -> None:
+        async with stage(FakeNode("a", answers=False)) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("lost")
+            here.nodes[0].answers = True
+            await here.listener.hears("standing", "k")
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_is_silent_while_it_works_on_subscribes_is_waited_for() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", beats=100), start=False) as here:
+            (node,) = here.nodes
+            node.mute, node.answers = True, False
+            for key in ("k.1", "k.2", "k.3"):
+                here.feed.subscribe(key)
+            here.feed.start()
+            # Long after 2.5 heart-beats: nothing stands, but the session does.
+            await here.listener.hears("stalled")
+            await until(lambda: len(node.subscribed()) == 3)
+            here.feed.check(asyncio.get_running_loop().time() + 30)
+            assert here.feed.standing == 0
+            assert here.feed.problem == "a brings nothing while it works on 3 requests"
+            # What stands stands, however slowly the others follow.
+            node.session.answer(1)
+            await here.listener.hears("standing", "k.1")
+            assert here.listener.told.index(("resumed",)) < here.listener.told.index(
+                ("standing", "k.1")
+            )
+            await here.listener.hears("stalled", times=2)
+            node.session.publish("k.1", b"hello")
+            await here.listener.hears("arrived", "k.1", "hello")
+            node.mute, node.answers = False, True
+            node.session.answer(2)
+            node.session.beat()
+            await here.feed.stood.wait()
+            await here.listener.hears("standing", "k.3")
+            assert here.listener.count("lost") == 0
+            assert node.logins == 1
+            assert here.feed.problem is None
+
+    asyncio.run(scenario())
+
+
+def test_but_not_when_it_takes_no_logins_either() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a"), FakeNode("b")) as here:
+            here.feed.subscribe("k.1")
+            await here.listener.hears("standing", "k.1")
+            first = here.on
+            first.session.hang()
+            here.feed.subscribe("k.2")
+            await here.listener.hears("stalled")
+            assert here.listener.count("lost") == 0
+            now = asyncio.get_running_loop().time()
+            here.balancer.report(first.name, Probe(now, error="no CONNECTED within 5 s"))
+            await here.listener.hears("lost")
+            await here.listener.hears("standing", "k.2")
+            assert here.on is not first
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_deletes_slowly_is_waited_for_too() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k.1")
+            here.feed.subscribe("k.2")
+            await here.feed.stood.wait()
+            await here.listener.hears("standing", "k.2")
+            here.on.session.hang()
+            here.feed.unsubscribe("k.1")
+            await here.listener.hears("stalled")
+            assert here.feed.stood.is_set(), "all that is wanted stands"
+            here.on.session.answer(1)
+            await here.listener.hears("resumed")
+            here.on.session.beat()
+            here.on.session.publish("k.2", b"hello")
+            await here.listener.hears("arrived", "k.2", "hello")
+            assert here.listener.count("lost") == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_key_that_comes_back_before_its_old_receipt_stands_by_its_own() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", answers=False)) as here:
+            here.feed.subscribe("k")
+            await until(here.nodes[0].subscribed)
+            here.feed.unsubscribe("k")
+            assert here.feed.stood.is_set()
+            here.feed.subscribe("k")
+            assert not here.feed.stood.is_set()
+            await until(lambda: len(here.nodes[0].received) == 4)
+            session = here.on.session
+            session.answer(2)
+            session.publish("k", b"before the receipt")
+            await here.listener.hears("arrived", "k", "before the receipt")
+            assert here.listener.count("standing", "k") == 0
+            assert not here.feed.stood.is_set()
+            session.answer(1)
+            await here.listener.hears("standing", "k")
+            assert here.feed.stood.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_a_session_that_never_stood_is_not_followed_at_once_by_the_next() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", answers=False)) as here:
+            here.feed.subscribe("k")
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            for times in range(1, 4):
+                await until(here.nodes[0].subscribed)
+                here.nodes[0].session.drop()
+                await here.listener.hears("lost", times=times)
+            # Half of 0.5 s and of 1 s at least.
+            assert loop.time() - began > 0.75
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["refused", "broken off"])
+def test_a_node_that_always_fails_is_asked_again_but_ever_less_often(
+    fault: str,
+) -> None:
+    async def scenario() -> None:
+        node = FakeNode("a", refuses="Bad CONNECT" if fault == "refused" else None)
+        async with stage(node) as here:
+            here.feed.subscribe("k")
+            loop = asyncio.get_running_loop()
+            end = loop.time() + 2
+            while loop.time() < end:
+                if node.refuses is None and node.sessions:
+                    node.session.drop()
+                await asyncio.sleep(0.005)
+            assert 2 <= node.logins <= 9
+
+    asyncio.run(scenario())
+
+
+def test_a_message_that_nobody_can_handle_costs_neither_the_feed_nor_its_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            here.listener.fails = True
+            for _ in range(100):
+                here.on.session.publish("k", b"poison")
+            await here.listener.hears("left out", "k", times=100)
+            here.listener.fails = False
+            here.on.session.publish("k", b"food")
+            await here.listener.hears("arrived", "k", "food")
+            assert here.listener.count("lost") == 0
+            assert here.complaints.counts["failed"] == 100
+
+    asyncio.run(scenario())
+    told = [record for record in caplog.records if record.exc_info]
+    assert len(told) == 1, "told once, counted each time"
+
+
+def test_a_message_that_is_no_stomp_is_left_out_and_costs_nobody_the_session() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            (id,) = here.on.subscribed()
+            for evil in (b"\xff", b"\0", b"no colon\nx"):
+                frame = b"MESSAGE\nsubscription:%b\nevil:%b\n\nbody\0\n" % (id.encode(), evil)
+                here.on.session.write(build(Opcode.BINARY, frame))
+            here.on.session.publish("k", b"good")
+            await here.listener.hears("arrived", "k", "good")
+            assert here.listener.count("lost") == 0
+            # It may have been a member's, so that somebody should look.
+            assert here.listener.count("left out", "k") == 3
+
+    asyncio.run(scenario())
+
+
+def test_many_headers_of_a_producer_do_not_end_the_session() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            (id,) = here.on.subscribed()
+            many = [(f"h{n}", "x" * 100) for n in range(300)]
+            here.on.session.send("MESSAGE", ("subscription", id), *many, body=b"well dressed")
+            await here.listener.hears("arrived", "k", "well dressed")
+            assert here.listener.count("lost") == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_flood_leaves_the_loop_to_others() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k")
+            await here.listener.hears("standing", "k")
+            for _ in range(20_000):
+                here.on.session.publish("k", b"x" * 200)
+            turns = 0
+            while here.listener.count("arrived", "k", "x" * 200) < 20_000:
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns > 20
+
+    asyncio.run(scenario())
+
+
+def test_closing_in_the_middle_of_a_dial_leaves_nothing() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a", deaf=True)) as here:
+            await until(lambda: here.feed.node)
+            await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+
+
+def test_a_message_that_is_too_large_is_drained_and_told_and_costs_nobody_the_session() -> None:
+    async def scenario() -> None:
+        async with stage(FakeNode("a")) as here:
+            here.feed.subscribe("k.1")
+            here.feed.subscribe("k.2")
+            await here.listener.hears("standing", "k.2")
+            huge = b"x" * 20_000_000
+            for _ in range(2):
+                here.on.session.publish("k.1", huge)
+            here.on.session.publish("k.2", b"good")
+            await here.listener.hears("arrived", "k.2", "good")
+            assert here.listener.count("left out", "k.1") == 2
+            assert here.listener.count("lost") == 0
+            assert here.complaints.counts["too_large"] == 2
+            assert here.nodes[0].logins == 1
+
+    asyncio.run(scenario())

@@ -1,0 +1,193 @@
+"""Feeds together: each on a node of its own, and moved off a node that drains, without a gap."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+
+from broker.nodes.balancer import Balancer, Lease
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
+from broker.protocol.stomp import Frame
+from broker.timing.complaints import Complaints
+from broker.timing.tasks import Tasks
+from broker.timing.ticker import Ticker
+from broker.webstomp.feed import LEFT_OUT, Feed
+from broker.webstomp.feeds import Feeds
+from broker.webstomp.session import Upstream, open_session
+from tests.integration.live.fake_node import FakeNode, serving
+
+_TIMEOUT = 20
+KEYS = ("k.1", "k.2")
+
+
+class Listener:
+    """Which feeds stand for what; at no moment none."""
+
+    def __init__(self) -> None:
+        self.standing_for: dict[str, set[int]] = {}
+        self.fewest = 99
+        self.heard: list[tuple[int, str]] = []
+
+    def standing(self, feed: int, key: str) -> None:
+        self.standing_for.setdefault(key, set()).add(feed)
+
+    def arrived(self, feed: int, key: str, message: Frame) -> None:
+        self.heard.append((feed, message.body.decode()))
+
+    def left_out(self, feed: int, key: str) -> None:
+        raise AssertionError(key)
+
+    def stalled(self, feed: int) -> None:
+        pass
+
+    def resumed(self, feed: int) -> None:
+        pass
+
+    def lost(self, feed: int) -> None:
+        for feeds in self.standing_for.values():
+            feeds.discard(feed)
+            self.fewest = min(self.fewest, len(feeds))
+
+
+class Stage:
+    def __init__(
+        self, nodes: list[FakeNode], balancer: Balancer, feeds: Feeds, listener: Listener
+    ) -> None:
+        self.nodes = {node.name: node for node in nodes}
+        self.balancer = balancer
+        self.feeds = feeds
+        self.listener = listener
+
+    def on(self) -> set[str | None]:
+        return {feed.node for feed in self.feeds}
+
+    async def stand_on(self, *names: str) -> None:
+        """Feeds on these nodes, with everything subscribed."""
+        await until(
+            lambda: self.on() == set(names) and all(feed.stood.is_set() for feed in self.feeds)
+        )
+
+    async def stand_on_the_only(self, name: str) -> None:
+        """One of them on this node, and the other one nowhere."""
+        await until(
+            lambda: (
+                self.on() == {name, None}
+                and any(feed.node and feed.stood.is_set() for feed in self.feeds)
+                and not any(feed.problem for feed in self.feeds)
+            )
+        )
+
+
+@asynccontextmanager
+async def stage(*names: str) -> AsyncIterator[Stage]:
+    tasks = asyncio.all_tasks()
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(serving(FakeNode(name))) for name in names]
+        loop = asyncio.get_running_loop()
+        rng = Random(1)  # noqa: S311 - the same course every time
+        balancer = Balancer([node.node for node in nodes], clock=loop.time, rng=rng)
+        listener, ticker = Listener(), Ticker()
+
+        def make(number: int, acquire: Callable[[], Lease]) -> Feed:
+            return Feed(
+                number,
+                acquire=acquire,
+                session=_session,
+                listener=listener,
+                witness=lambda *_: None,
+                complaints=Complaints(LEFT_OUT, clock=loop.time),
+                ticker=ticker,
+                frame_bytes=65_536,
+                rng=rng,
+                tasks=Tasks(),
+            )
+
+        feeds = Feeds(2, balancer=balancer, make=make, tasks=Tasks())
+        for feed in feeds:
+            for key in KEYS:
+                feed.subscribe(key)
+        feeds.start()
+        try:
+            yield Stage(nodes, balancer, feeds, listener)
+        finally:
+            await feeds.close()
+    assert asyncio.all_tasks() == tasks
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_TIMEOUT):
+        while True:
+            if what():
+                return
+            await asyncio.sleep(0.01)
+
+
+async def _session(node: Node) -> Upstream:
+    account = Credentials("gateway", "secret", "/")
+    return await open_session(node, account, timeout=2, heart_beat=(200, 100))
+
+
+def test_a_feed_leaves_a_draining_node_only_when_its_replacement_stands() -> None:
+    async def scenario() -> None:
+        async with stage("a", "b", "c") as here:
+            await until(lambda: len(here.on() - {None}) == 2)
+            first, second = sorted(name for name in here.on() if name)
+            (other,) = here.nodes.keys() - {first, second}
+            await here.stand_on(first, second)
+            # New nodes answer late: until then nothing may be given up.
+            here.nodes[other].answers = False
+            here.balancer.drain(first)
+            await until(lambda: len(here.nodes[other].subscribed()) == len(KEYS))
+            assert here.on() == {first, second, other}
+            session = here.nodes[other].session
+            for id in here.nodes[other].subscribed():
+                session.send("RECEIPT", ("receipt-id", id))
+            await here.stand_on(second, other)
+            assert here.listener.fewest == 2
+            assert not here.nodes[first].subscribed()
+            # What is subscribed later reaches the feeds that are there now.
+            for feed in here.feeds:
+                feed.subscribe("k.3")
+            assert {len(feed.keys) for feed in here.feeds} == {3}
+
+    asyncio.run(scenario())
+
+
+def test_without_another_node_a_feed_stays_and_moves_when_there_is_one() -> None:
+    async def scenario() -> None:
+        async with stage("a", "b") as here:
+            await here.stand_on("a", "b")
+            here.balancer.drain("a")
+            async with serving(FakeNode("c")) as third:
+                here.balancer.replace([here.nodes["b"].node, third.node])
+                await here.stand_on("b", "c")
+                assert here.listener.fewest == 2
+                await here.feeds.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_feed_without_a_node_of_its_own_finds_the_one_that_returns() -> None:
+    async def scenario() -> None:
+        async with stage("a", "b") as here:
+            await here.stand_on("a", "b")
+            here.balancer.drain("b")
+            here.nodes["b"].session.drop()
+            await until(lambda: here.on() == {"a", None})
+            here.balancer.resume("b")
+            await here.stand_on("a", "b")
+
+    asyncio.run(scenario())
+
+
+def test_a_feed_for_which_there_is_no_further_node_lacks_nothing() -> None:
+    async def scenario() -> None:
+        async with stage("a") as here:
+            await here.stand_on_the_only("a")
+            assert [feed.problem for feed in here.feeds] == [None, None]
+            here.balancer.drain("a")
+            here.nodes["a"].session.drop()
+            await until(lambda: all(feed.problem for feed in here.feeds))
+
+    asyncio.run(scenario())

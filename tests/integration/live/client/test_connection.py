@@ -1,0 +1,183 @@
+"""A connection that is ended while something is being found out."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import SystemRandom
+from typing import Any, cast
+
+import pytest
+from tornado.iostream import IOStream
+
+from broker.protocol.stomp import serialise
+from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode, build
+from broker.timing.ticker import Ticker
+from broker.topology import Topology
+from gateway.auth.origins import Origins
+from gateway.domain.identity import Identity
+from gateway.errors import Draining, Unavailable
+from gateway.live.client.connection import Connection, Services
+from gateway.live.client.registry import Registry
+from gateway.live.client.virtual_host import VirtualHost
+from gateway.observe.events import Events
+from tests.integration.live.relay.test_dialler import WHO
+
+_UNUSED = cast("Any", None)
+
+
+class SlowTokens:
+    """``error``: what a token is refused for."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    async def verify(self, token: str) -> Identity:
+        self.asked.set()
+        await self.answer.wait()
+        if self.error is not None:
+            raise self.error
+        return WHO
+
+
+def services(tokens: SlowTokens, registry: Registry) -> Services:
+    return Services(
+        topology=Topology(),
+        tokens=tokens,
+        judge=_UNUSED,
+        intake=_UNUSED,
+        virtual_host=VirtualHost("/", Origins([])),
+        ways=_UNUSED,
+        hub=_UNUSED,
+        ticker=Ticker(),
+        registry=registry,
+        attendance=_UNUSED,
+        events=Events(clock=lambda: 0.0),
+        frame_bytes=10_000,
+        frames_per_second=1000,
+        frames_burst=1000,
+        subscriptions=1,
+        connect_timeout=10,
+        stall_timeout=10,
+        clock=lambda: 0.0,
+        rng=SystemRandom(),
+    )
+
+
+class Client:
+    """A client of a connection over a socket pair; it has said CONNECT."""
+
+    def __init__(self, connection: Connection, registry: Registry, theirs: socket.socket) -> None:
+        self.connection, self.registry = connection, registry
+        self._socket = theirs
+        self._loop = asyncio.get_running_loop()
+
+    async def says(self, opcode: Opcode, payload: bytes) -> None:
+        await self._loop.sock_sendall(self._socket, build(opcode, payload, mask=b"mask"))
+
+    async def hears_to_the_end(self) -> bytes:
+        """What still comes once it has closed, too."""
+        await self.says(Opcode.CLOSE, b"")
+        heard = b""
+        while data := await self._loop.sock_recv(self._socket, 65_536):
+            heard += data
+        return heard
+
+    async def is_refused(self) -> tuple[str, dict[str, str], int]:
+        """The command and the headers of what is said first, and the code of the close."""
+        reader = MessageReader(10_000, masked=False)
+        heard: list[Event] = []
+        async with asyncio.timeout(10):
+            while not any(isinstance(event, Close) for event in heard):
+                heard += reader.feed(await self._loop.sock_recv(self._socket, 65_536))
+        said, close = heard[0], heard[-1]
+        assert isinstance(said, Data)
+        assert isinstance(close, Close)
+        assert await self.hears_to_the_end() == b""
+        command, *lines = bytes(said.payload).decode().split("\n\n")[0].split("\n")
+        return command, dict(line.split(":", 1) for line in lines), close.code
+
+
+@asynccontextmanager
+async def connecting(
+    tokens: SlowTokens, *headers: tuple[str, str], identity: Identity | None = None
+) -> AsyncIterator[Client]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
+    connection = Connection(
+        IOStream(ours),
+        services(tokens, registry),
+        id="c",
+        address="",
+        host="",
+        identity=identity,
+    )
+    registry.serve(connection, address="", user=None)
+    client = Client(connection, registry, theirs)
+    sent = [("accept-version", "1.2"), ("passcode", "token"), *headers]
+    await client.says(Opcode.TEXT, serialise("CONNECT", sent))
+    try:
+        yield client
+    finally:
+        theirs.close()
+
+
+@pytest.mark.gen_test
+async def test_a_token_whose_key_cannot_be_judged_now_is_told_to_come_again() -> None:
+    tokens = SlowTokens(Unavailable("the key is unknown; try again later", retry_after=20.0))
+    tokens.answer.set()
+    async with connecting(tokens) as client:
+        _, headers, code = await client.is_refused()
+    assert headers["message"] == "unavailable"
+    assert 20_000 < int(headers["retry-after"]) <= 25_000
+    assert code == 1013
+
+
+@pytest.mark.parametrize("identity", [WHO, None], ids=["cookie", "token"])
+@pytest.mark.gen_test
+async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(
+    identity: Identity | None,
+) -> None:
+    tokens = SlowTokens()
+    tokens.answer.set()
+    async with connecting(tokens, ("interact-user", "a:b"), identity=identity) as client:
+        command, headers, code = await client.is_refused()
+    assert (command, headers["message"], code) == ("ERROR", "user_changed", 4001)
+
+
+class BrokenOffTokens(SlowTokens):
+    """Ends as aiormq ends who waits: by a cancellation that was meant for nobody; or by a fault."""
+
+    async def verify(self, token: str) -> Identity:
+        raise self.error or asyncio.CancelledError
+
+
+@pytest.mark.parametrize("fault", [None, KeyError("nobody foresaw it")])
+@pytest.mark.gen_test
+async def test_a_frame_whose_handling_breaks_off_ends_the_connection_with_a_reason(
+    fault: Exception | None,
+) -> None:
+    """Not even by a cancellation that was meant for nobody: what came after would wait for ever."""
+    async with connecting(BrokenOffTokens(fault)) as client:
+        command, headers, code = await client.is_refused()
+    assert (command, headers["message"], code) == ("ERROR", "internal_error", 1011)
+
+
+@pytest.mark.gen_test
+async def test_nothing_is_said_after_close_to_one_whose_token_was_still_looked_at() -> None:
+    tokens = SlowTokens()
+    async with connecting(tokens) as client:
+        await tokens.asked.wait()
+        client.connection.end(Draining("leaving"))
+        tokens.answer.set()
+        heard = await client.hears_to_the_end()
+    said, close = MessageReader(10_000, masked=False).feed(heard)
+    assert isinstance(said, Data)
+    assert said.payload.startswith(b"ERROR\n")
+    assert isinstance(close, Close)
+    assert b"CONNECTED" not in heard
+    assert len(client.registry) == 0

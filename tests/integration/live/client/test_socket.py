@@ -1,0 +1,28 @@
+"""A client's socket, as far as the client could misuse it."""
+
+import socket
+
+import pytest
+from tornado.iostream import IOStream
+
+from broker.protocol.websocket import Opcode, build
+from gateway.live.client.socket import PAUSE, ClientSocket
+
+_PING = build(Opcode.PING, b"", mask=b"mask")
+
+
+@pytest.mark.gen_test
+async def test_who_pings_without_a_word_and_reads_nothing_asks_too_much_some_time() -> None:
+    ours, theirs = socket.socketpair()
+    client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1)
+    client.introduced(rate=1000, burst=1000)
+    try:
+        for _ in range(1000):
+            assert set(client.frames(_PING * 1000)) == {PAUSE}
+            if client.asks_too_much:
+                break
+        assert 0 < client.wire.backlog < 1_000_000
+        assert client.asks_too_much
+    finally:
+        client.close()
+        theirs.close()

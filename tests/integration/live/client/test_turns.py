@@ -1,0 +1,242 @@
+"""What one client may cost the others: so much in a turn of the loop, so much a second."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import pytest
+from tornado.iostream import IOStream
+
+from broker.protocol.stomp import Frame, serialise
+from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode, build
+from gateway.errors import Draining
+from gateway.live.client.allowance import TURN, Allowance
+from gateway.live.client.connection import Connection
+from gateway.live.client.registry import Registry
+from gateway.live.client.socket import FRAMES_BEFORE_CONNECT, PAUSE, ClientSocket
+from tests.integration.live.client.test_connection import SlowTokens, services
+from tests.integration.live.relay.test_dialler import WHO
+
+_MASK = b"mask"
+_CONNECT = build(
+    Opcode.TEXT, serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "t")]), mask=_MASK
+)
+
+
+def message(payload: bytes) -> bytes:
+    return build(Opcode.TEXT, payload, mask=_MASK)
+
+
+def repeated(frame: bytes, size: int = 60_000) -> bytes:
+    return frame * (size // len(frame))
+
+
+def many_in_one(stomp: bytes, size: int = 60_000) -> bytes:
+    return message(repeated(stomp, size))
+
+
+#: What costs the gateway more than it costs its sender.
+FLOODS = {
+    "empty text": repeated(message(b"")),
+    "empty binary": repeated(build(Opcode.BINARY, b"", mask=_MASK)),
+    "fragments of nothing": build(Opcode.TEXT, b"", fin=False, mask=_MASK)
+    + repeated(build(Opcode.CONTINUATION, b"", fin=False, mask=_MASK)),
+    "fragments of a byte": build(Opcode.TEXT, b"", fin=False, mask=_MASK)
+    + repeated(build(Opcode.CONTINUATION, b"\n", fin=False, mask=_MASK)),
+    "pings": repeated(build(Opcode.PING, b"", mask=_MASK)),
+    "pongs": repeated(build(Opcode.PONG, b"", mask=_MASK)),
+    "heart-beats": repeated(message(b"\n")),
+}
+#: The same, of STOMP; the gateway reads them only from those it knows.
+STOMP_FLOODS = {
+    "tiny frames in one message": many_in_one(b"ACK\nid:1\n\n\0"),
+    "frames between line feeds": many_in_one(b"\nACK\nid:1\n\n\0\r\n"),
+    "many headers": many_in_one(b"SEND\n" + b"a:b\n" * 99 + b"\n\0"),
+    "subscribing and leaving": many_in_one(
+        b"SUBSCRIBE\nid:1\ndestination:/topic/x\n\n\0UNSUBSCRIBE\nid:1\n\n\0"
+    ),
+}
+
+
+@contextmanager
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.mark.parametrize("flood", (FLOODS | STOMP_FLOODS).values(), ids=(FLOODS | STOMP_FLOODS))
+@pytest.mark.gen_test
+async def test_a_turn_of_one_client_is_short_whatever_it_sends(
+    flood: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = Counter[str]()
+    feed = MessageReader.feed
+
+    def counted(self: MessageReader, data: bytes) -> Iterator[Event]:
+        for event in feed(self, data):
+            taken["events"] += 1
+            yield event
+
+    monkeypatch.setattr(MessageReader, "feed", counted)
+    with pair() as (ours, _):
+        client = ClientSocket(IOStream(ours), frame_bytes=65_536, stall_timeout=1)
+        client.introduced(rate=1e9, burst=1_000_000_000)
+        turns = 0
+        for frame in client.frames(flood):
+            if isinstance(frame, Frame):
+                taken["frames"] += 1
+                taken["headers"] += len(frame.headers)
+            assert taken["events"] <= TURN
+            assert taken["frames"] <= TURN
+            assert taken["headers"] <= TURN * 8 + 100
+            if frame is PAUSE:
+                client.allowance.end_turn(0.0)
+                taken.clear()
+                turns += 1
+        assert turns >= 20
+        client.close()
+
+
+@asynccontextmanager
+async def connected(
+    registry: Registry, *, rate: float, burst: int, introduced: bool = True
+) -> AsyncIterator[tuple[Connection, socket.socket]]:
+    """A client that has sent CONNECT, if it is ``introduced``, and read the answer."""
+    given = services(SlowTokens(), registry)
+    given.frames_per_second, given.frames_burst = rate, burst
+    loop = asyncio.get_running_loop()
+    with pair() as (ours, theirs):
+        connection = Connection(IOStream(ours), given, id="c", address="", host="", identity=WHO)
+        registry.serve(connection, address="", user=WHO.user)
+        if introduced:
+            await loop.sock_sendall(theirs, _CONNECT)
+            assert b"CONNECTED" in await loop.sock_recv(theirs, 65_536)
+        yield connection, theirs
+        await registry.close(Draining("the test is over"), within=0.01)
+
+
+def fill(client: socket.socket, flood: bytes) -> int:
+    """Send until nothing more is taken; the bytes that were."""
+    sent = 0
+    with suppress(BlockingIOError):
+        while True:
+            sent += client.send(flood)
+    return sent
+
+
+def roomy() -> Registry:
+    return Registry(limit=100, per_user=100, unknown=100, unknown_per_address=100)
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+@pytest.mark.gen_test
+async def test_whoever_floods_has_no_more_of_each_turn_than_its_share_and_others_are_answered(
+    flood: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = Counter[Allowance]()
+    most = Counter[Allowance]()
+    spend = Allowance.spend
+
+    def counted(self: Allowance, units: int) -> None:
+        spent[self] += units
+        spend(self, units)
+
+    loop = asyncio.get_running_loop()
+    watching = True
+
+    def turn() -> None:
+        for allowance, units in spent.items():
+            most[allowance] = max(most[allowance], units)
+        spent.clear()
+        if watching:
+            loop.call_soon(turn)
+
+    registry = roomy()
+    async with (
+        connected(registry, rate=1.0, burst=1000) as (_, flooder),
+        connected(registry, rate=1.0, burst=1000) as (_, neighbour),
+    ):
+        monkeypatch.setattr(Allowance, "spend", counted)
+        turn()
+        await loop.sock_sendall(flooder, flood)
+        # What TCP takes beyond it stays where it is.
+        fill(flooder, flood)
+        for _ in range(20):
+            await loop.sock_sendall(neighbour, build(Opcode.PING, b"here", mask=_MASK))
+            async with asyncio.timeout(10):
+                assert await loop.sock_recv(neighbour, 100) == build(Opcode.PONG, b"here")
+        watching = False
+        flooding = max(most, key=lambda allowance: most[allowance])
+        # A turn, and what its last frame may take beyond it; a reader and a timer may meet in one.
+        assert most[flooding] <= 2 * (TURN + 4)
+
+
+@pytest.mark.gen_test
+async def test_beyond_its_rate_a_client_is_not_read_and_not_closed() -> None:
+    registry = roomy()
+    loop = asyncio.get_running_loop()
+    async with connected(registry, rate=0.001, burst=500) as (connection, client):
+        sent = 0
+        # Whatever has been read since would make room for more.
+        while more := fill(client, FLOODS["pings"]):
+            sent += more
+            for _ in range(50):
+                await asyncio.sleep(0)
+        # What was taken into the process is one read, and of that 500 units were carried out.
+        assert connection.snapshot().bytes_in <= len(_CONNECT) + 65_536 < sent
+        assert not connection.writer.listening
+        answered = await loop.sock_recv(client, 65_536)
+        assert len(answered) // len(build(Opcode.PONG, b"")) <= (500 + TURN) // 3
+        assert connection in registry
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+@pytest.mark.gen_test
+async def test_before_connect_a_client_has_a_small_budget_and_is_told_so(flood: bytes) -> None:
+    registry = roomy()
+    loop = asyncio.get_running_loop()
+    async with connected(registry, rate=1.0, burst=1, introduced=False) as (_, client):
+        await loop.sock_sendall(client, flood)
+        heard = b""
+        async with asyncio.timeout(10):
+            while b"connect_first" not in heard or not heard.endswith(b"\x03\xea"):
+                heard += await loop.sock_recv(client, 65_536)
+        *pongs, error, close = MessageReader(65_536, masked=False).feed(heard)
+        assert len(pongs) <= FRAMES_BEFORE_CONNECT
+        assert isinstance(error, Data)
+        assert error.payload.startswith(b"ERROR\nmessage:connect_first\n")
+        assert close == Close(1002, "")
+
+
+@pytest.mark.gen_test
+async def test_a_connect_in_many_pieces_is_taken_all_the_same() -> None:
+    registry = roomy()
+    loop = asyncio.get_running_loop()
+    connect = serialise("CONNECT", [("accept-version", "1.2")])
+    pieces = [connect[at : at + 1] for at in range(len(connect))]
+    async with connected(registry, rate=1.0, burst=1, introduced=False) as (_, client):
+        for number, piece in enumerate(pieces):
+            opcode = Opcode.CONTINUATION if number else Opcode.TEXT
+            last = number == len(pieces) - 1
+            await loop.sock_sendall(client, build(opcode, piece, fin=last, mask=_MASK))
+        async with asyncio.timeout(10):
+            assert b"CONNECTED" in await loop.sock_recv(client, 65_536)
+
+
+@pytest.mark.gen_test
+async def test_more_bytes_than_a_frame_may_have_do_not_pass_before_connect() -> None:
+    registry = roomy()
+    loop = asyncio.get_running_loop()
+    async with connected(registry, rate=1.0, burst=1, introduced=False) as (_, client):
+        # services() allows 10,000 bytes a frame.
+        for _ in range(2):
+            await loop.sock_sendall(client, message(b"\n" * 6_000))
+        async with asyncio.timeout(10):
+            assert b"connect_first" in await loop.sock_recv(client, 65_536)

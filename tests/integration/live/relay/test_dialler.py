@@ -1,0 +1,89 @@
+"""Which node a relay gets, on scripted nodes."""
+
+import asyncio
+import time
+from random import SystemRandom
+
+import pytest
+
+from broker.nodes.balancer import Balancer
+from gateway.auth.passcodes import Passcodes
+from gateway.domain.identity import Identity
+from gateway.errors import BrokerUnavailable
+from gateway.live.relay.dialler import AT_ONCE, Dialler
+from tests.integration.live.fake_node import FakeNode, serving
+
+WHO = Identity("ann", frozenset({"host"}), 2e9)
+REFUSED = "Bad CONNECT"
+
+
+def dialler(*nodes: FakeNode) -> Dialler:
+    balancer = Balancer((node.node for node in nodes), clock=time.monotonic, rng=SystemRandom())
+    passcodes = Passcodes("s" * 32, clock=time.time)
+    return Dialler(balancer, passcodes, "/", timeout=5.0, tls=None)
+
+
+def connections(found: Dialler) -> dict[str, int]:
+    return {state.node.name: state.connections for state in found.balancer.states()}
+
+
+def test_a_relay_logs_in_as_the_user_in_exactly_the_clients_version() -> None:
+    async def course() -> None:
+        async with serving(FakeNode("r1")) as node:
+            found = dialler(node)
+            upstream, lease = await found.dial(WHO, "1.2")
+            (connect,) = node.received
+            assert connect.command in ("CONNECT", "STOMP")
+            assert connect.get("login") == "ann"
+            assert connect.get("accept-version") == "1.2"
+            assert found.passcodes.verify("ann", connect.get("passcode") or "") == {"host"}
+            assert connections(found) == {"r1": 1}
+            upstream.close()
+            lease.release()
+            assert connections(found) == {"r1": 0}
+
+    asyncio.run(course())
+
+
+def test_a_node_whose_gateway_does_not_answer_is_passed_over_but_not_blamed() -> None:
+    async def course() -> None:
+        refusing = serving(FakeNode("r1", refuses=REFUSED))
+        async with refusing as first, serving(FakeNode("r2")) as second:
+            found = dialler(first, second)
+            for _ in range(4):
+                upstream, lease = await found.dial(WHO, "1.2")
+                assert lease.node.name == "r2"
+                upstream.close()
+            assert first.logins
+            assert all(state.available for state in found.balancer.states())
+            assert connections(found) == {"r1": 0, "r2": 4}
+
+    asyncio.run(course())
+
+
+def test_when_all_refuse_the_client_is_told_without_the_brokers_words() -> None:
+    async def course() -> None:
+        async with serving(FakeNode("r1", refuses=REFUSED)) as node:
+            found = dialler(node)
+            with pytest.raises(BrokerUnavailable) as error:
+                await found.dial(WHO, "1.2")
+            assert REFUSED not in error.value.detail
+            assert connections(found) == {"r1": 0}
+
+    asyncio.run(course())
+
+
+def test_when_many_come_at_once_so_many_are_opened_at_a_time_and_all_have_their_turn() -> None:
+    async def course() -> None:
+        async with serving(FakeNode("r1")) as node:
+            found = dialler(node)
+            count = 2 * AT_ONCE
+            for upstream, lease in await asyncio.gather(
+                *(found.dial(WHO, "1.2") for _ in range(count))
+            ):
+                upstream.close()
+                lease.release()
+            assert 1 < node.most_opening <= AT_ONCE
+            assert node.logins == count
+
+    asyncio.run(course())

@@ -1,0 +1,511 @@
+"""A path that moves on purpose, between scripted nodes."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import SystemRandom
+
+import pytest
+from tornado.iostream import IOStream
+
+from broker.protocol.stomp import Frame, serialise
+from broker.protocol.websocket import Opcode, build
+from broker.timing.tasks import Tasks
+from broker.timing.ticker import Ticker
+from gateway.domain.identity import Identity
+from gateway.errors import (
+    BadFrame,
+    BrokerRefused,
+    BrokerUnavailable,
+    GatewayError,
+    Internal,
+    TooLarge,
+)
+from gateway.live.destinations import Elsewhere, RoomQueue
+from gateway.live.relay import uplink as path
+from gateway.live.relay.moves import MOVES
+from gateway.live.relay.rebalance import Rebalancer
+from gateway.live.relay.relay import RelayLimits
+from gateway.live.relay.uplink import Path, Ways
+from gateway.live.transport import Wire
+from gateway.observe.events import Events
+from tests.integration.live.fake_node import FakeNode, Session, serving
+from tests.integration.live.relay.test_dialler import WHO, connections, dialler
+
+_TIMEOUT = 10.0
+
+
+class Queues:
+    async def ensure_private_queue(self, room: int) -> None:
+        """It is there."""
+
+
+class Stage:
+    """A client's path, on the first of two nodes."""
+
+    def __init__(self, first: FakeNode, second: FakeNode) -> None:
+        self.first, self.second = first, second
+        self.dialler = dialler(first, second)
+        self.ended: GatewayError | None = None
+        self.heard = b""
+        ours, self.client = socket.socketpair()
+        ours.setblocking(False)
+        self.client.setblocking(False)
+        self.wire = Wire(IOStream(ours), stall_timeout=1)
+        rng = SystemRandom()
+        self.path = Path(
+            Ways(
+                dialler=self.dialler,
+                queues=Queues(),
+                rebalancer=Rebalancer(
+                    self.dialler.balancer, clock=lambda: 0.0, rng=rng, tasks=Tasks()
+                ),
+                ticker=Ticker(),
+                limits=RelayLimits(100_000, stall_timeout=1),
+                events=Events(clock=lambda: 0.0),
+                rng=rng,
+            ),
+            who=self._who,
+            version="1.2",
+            client=self.wire,
+            ended=self._ended,
+        )
+
+    async def open(self) -> None:
+        self.dialler.balancer.drain(self.second.name)
+        await self.path.open()
+        self.dialler.balancer.resume(self.second.name)
+        assert self.path.node == self.first.name
+
+    async def subscribe(self, *headers: tuple[str, str]) -> None:
+        sent = (
+            ("destination", "/amq/queue/acdm.mo.interact.private.7"),
+            ("id", "s"),
+            ("ack", "client-individual"),
+            *headers,
+        )
+        await self.path.subscribe(
+            "s", RoomQueue(7), Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
+        )
+
+    def send(self, command: str, *headers: tuple[str, str]) -> bool:
+        return self.path.send(Frame(command, headers, raw=serialise(command, headers)))
+
+    async def hears(self, words: bytes) -> None:
+        """Until the client has got this."""
+        loop = asyncio.get_running_loop()
+        while words not in self.heard:
+            self.heard += await asyncio.wait_for(loop.sock_recv(self.client, 65_536), _TIMEOUT)
+
+    def _who(self) -> Identity:
+        return WHO
+
+    def _ended(self, error: GatewayError, *, told: bool = False) -> None:
+        self.ended = error
+
+
+@asynccontextmanager
+async def staged() -> AsyncIterator[Stage]:
+    async with serving(FakeNode("r1")) as first, serving(FakeNode("r2")) as second:
+        stage = Stage(first, second)
+        await stage.open()
+        try:
+            yield stage
+        finally:
+            stage.path.close()
+            stage.wire.close()
+            stage.client.close()
+
+
+async def until(what: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _TIMEOUT
+    while not what():
+        assert loop.time() < end
+        await asyncio.sleep(0.005)
+
+
+def commands(node: FakeNode) -> list[str]:
+    """What it was sent, but for the path's own questions."""
+    return [
+        frame.command
+        for frame in node.received
+        if not (frame.get("transaction") or "").startswith("gateway-")
+    ]
+
+
+async def asked(node: FakeNode) -> None:
+    """Until the path has asked whether everything was taken, and the node has said so."""
+    await until(lambda: any(frame.command == "ABORT" for frame in node.received))
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_the_session_is_ended_there_and_goes_on_here() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        assert await stage.path.relocate("test")
+        assert stage.path.node == "r2"
+        assert commands(stage.first) == ["CONNECT", "SUBSCRIBE", "DISCONNECT"]
+        await until(stage.second.subscribed)
+        assert connections(stage.dialler) == {"r1": 0, "r2": 1}
+        # What the old session delivered cannot be acknowledged any more, what this one does can.
+        assert not stage.send("ACK", ("id", "T_s@@session-r1-1@@1"))
+        name = stage.second.session.deliver("s", 1)
+        await stage.hears(name.encode())
+        assert stage.send("ACK", ("id", name))
+        await until(lambda: commands(stage.second) == ["CONNECT", "SUBSCRIBE", "ACK"])
+        assert stage.ended is None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_the_old_node_delivers_until_it_closes_reaches_the_client() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.first.session.publish("acdm.mo.interact.private.7", b"last words")
+        assert await stage.path.relocate("test")
+        assert b"last words" in stage.client.recv(65_536)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_node_that_does_not_say_goodbye_is_left_all_the_same() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.first.session.hang()
+        assert await stage.path.relocate("test")
+        assert (stage.path.node, stage.ended) == ("r2", None)
+        await until(stage.second.subscribed)
+        assert connections(stage.dialler) == {"r1": 0, "r2": 1}
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_is_under_way_is_not_put_in_doubt() -> None:
+    async with staged() as stage:
+        stage.first.answers = False
+        await stage.subscribe(("receipt", "r"))
+        assert not await stage.path.relocate("an unanswered receipt")
+        await until(lambda: "SUBSCRIBE" in commands(stage.first))
+        stage.first.session.send("RECEIPT", ("receipt-id", "r"))
+        await until(lambda: stage.path.free)
+        stage.first.answers = True
+        stage.send("BEGIN", ("transaction", "t"))
+        assert not await stage.path.relocate("an open transaction")
+        stage.send("COMMIT", ("transaction", "t"))
+        await until(lambda: stage.path.free)
+        assert await stage.path.relocate("nothing stands against it")
+        assert connections(stage.dialler) == {"r1": 0, "r2": 1}
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_where_no_other_node_takes_it_nothing_changes() -> None:
+    async with staged() as stage:
+        stage.dialler.balancer.drain("r2")
+        assert not await stage.path.relocate("test")
+        assert stage.path.node == "r1"
+        assert commands(stage.first) == ["CONNECT"]
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_client_that_goes_in_the_middle_gives_both_places_back() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.first.session.hang()
+        moving = asyncio.create_task(stage.path.relocate("test"))
+        await until(lambda: "DISCONNECT" in commands(stage.first))
+        assert connections(stage.dialler) == {"r1": 1, "r2": 1}
+        stage.path.close()
+        await moving
+        await until(lambda: connections(stage.dialler) == {"r1": 0, "r2": 0})
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_lost_node_is_replaced() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        await stage.path.wait()
+        assert (stage.path.node, stage.ended) == ("r2", None)
+        assert connections(stage.dialler) == {"r1": 0, "r2": 1}
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_who_waits_is_let_go_when_the_path_closes_before_its_move_has_begun() -> None:
+    async with staged() as stage:
+        gone = asyncio.Event()
+
+        async def wait() -> None:
+            await gone.wait()
+            await stage.path.wait()
+
+        waiting = asyncio.create_task(wait())
+        stage.first.session.drop()
+        while stage.path.ready:  # noqa: ASYNC110 - the very turn counts
+            await asyncio.sleep(0)
+        stage.path.close()
+        gone.set()
+        await asyncio.wait_for(waiting, 1)
+
+
+def _send(stage: Stage, *headers: tuple[str, str]) -> None:
+    stage.send("SEND", ("destination", "/exchange/nowhere/key"), *headers)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_the_client_leaves_when_the_node_has_said_that_all_was_taken() -> None:
+    async with staged() as stage:
+        _send(stage)
+        await stage.path.leave()
+        sent = [frame.command for frame in stage.first.received]
+        assert sent == ["CONNECT", "SEND", "BEGIN", "ABORT", "DISCONNECT"]
+        assert stage.ended is None
+
+
+@pytest.mark.parametrize("loss", ["drop", "hang"])
+@pytest.mark.gen_test(timeout=2 * _TIMEOUT)
+async def test_nobody_is_told_that_all_is_well_when_the_node_goes_while_the_client_leaves(
+    loss: str,
+) -> None:
+    async with staged() as stage:
+        stage.first.session.hang()
+        _send(stage)
+        leaving = asyncio.create_task(stage.path.leave())
+        await until(lambda: "SEND" in commands(stage.first))
+        if loss == "drop":
+            stage.first.session.drop()
+        with pytest.raises(BrokerUnavailable):
+            await leaving
+        assert isinstance(stage.ended, BrokerUnavailable)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_node_that_dies_with_disconnect_has_not_closed_in_good_order() -> None:
+    async with staged() as stage:
+        stage.first.answers = False
+        leaving = asyncio.create_task(stage.path.leave())
+        await until(lambda: "DISCONNECT" in commands(stage.first))
+        stage.first.session.drop()
+        with pytest.raises(BrokerUnavailable):
+            await leaving
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_receipt_that_never_comes_makes_leaving_doubtful() -> None:
+    async with staged() as stage:
+        _send(stage, ("receipt", "nacked"))
+        with pytest.raises(BrokerUnavailable):
+            await stage.path.leave()
+        assert "DISCONNECT" not in commands(stage.first)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_session_that_ends_between_proof_and_goodbye_is_no_good_end() -> None:
+    async with staged() as stage:
+        stage.first.cruel = lambda frame: frame.command == "ABORT"
+        _send(stage)
+        with pytest.raises(BrokerUnavailable):
+            await stage.path.leave()
+        assert isinstance(stage.ended, BrokerRefused)
+
+
+@pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE", "COMMIT"])
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_ends_the_session_is_named_and_moves_nobody(command: str) -> None:
+    async with staged() as stage:
+        stage.first.cruel = lambda frame: frame.command == command
+        match command:
+            case "SUBSCRIBE":
+                await stage.subscribe()
+            case "COMMIT":
+                stage.send("BEGIN", ("transaction", "t"))
+                stage.send("COMMIT", ("transaction", "t"))
+            case _:
+                _send(stage)
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerRefused)
+        assert command in stage.ended.detail
+        assert stage.second.logins == 0
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_messages_under_way_to_a_node_that_dies_are_told() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await asked(stage.first)
+        await until(lambda: stage.path.free)
+        stage.first.session.hang()
+        _send(stage)
+        stage.first.session.drop()
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert stage.second.logins == 0
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_message_that_was_taken_keeps_nobody_from_moving() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        _send(stage)
+        await asked(stage.first)
+        await until(lambda: stage.path.free)
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        assert stage.ended is None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_second_acknowledgement_is_the_clients_fault() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        name = stage.first.session.deliver("s", 1)
+        await stage.hears(name.encode())
+        ack = build(Opcode.TEXT, serialise("ACK", [("id", name)]), mask=b"mask")
+        assert stage.path.acknowledge(ack * 2) == (1, len(ack))
+        with pytest.raises(BadFrame, match="acknowledged before"):
+            stage.send("NACK", ("id", name))
+
+
+@pytest.mark.gen_test(timeout=3 * _TIMEOUT)
+async def test_a_session_that_ends_again_and_again_does_not_move_for_ever() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        ended: set[Session] = set()
+        while stage.ended is None:
+            for session in (*stage.first.sessions, *stage.second.sessions):
+                if session.keys and session not in ended:
+                    ended.add(session)
+                    session.drop()
+            await asyncio.sleep(0.005)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert len(ended) == 1 + MOVES
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_message_that_is_too_large_is_replaced_and_what_is_behind_comes() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        name = stage.first.session.deliver("s", 1, b"x" * 300_000)
+        stage.first.session.deliver("s", 2, b"behind")
+        await stage.hears(b"behind")
+        assert b"too-large:" in stage.heard
+        assert b"xxxx" not in stage.heard
+        assert stage.send("ACK", ("id", name))
+        assert stage.ended is None
+        await until(lambda: "ACK" in commands(stage.first))
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_is_too_large_elsewhere_ends_with_what_it_is() -> None:
+    async with staged() as stage:
+        sent = (("destination", "/queue/x"), ("id", "s"))
+        frame = Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
+        await stage.path.subscribe("s", Elsewhere(), frame)
+        await until(stage.first.subscribed)
+        stage.first.session.deliver("s", 1, b"x" * 300_000)
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, TooLarge)
+        assert "/queue/x" in stage.ended.detail
+        assert stage.second.logins == 0
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_receipt_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "RECEIPT", 0.2)
+    async with staged() as stage:
+        _send(stage, ("receipt", "answered"))
+        stage.first.session.send("RECEIPT", ("receipt-id", "answered"))
+        _send(stage, ("receipt", "nacked"))
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert "'nacked'" in stage.ended.detail
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_whose_path_was_closed_is_told_with_its_node() -> None:
+    async with staged() as stage:
+        stage.path.close()
+        assert stage.path.node == "r1"
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_is_moved_has_its_messages_taken_before() -> None:
+    async with staged() as stage:
+        _send(stage)
+        assert stage.path.free
+        assert await stage.path.relocate("test")
+        sent = [frame.command for frame in stage.first.received]
+        assert sent == ["CONNECT", "SEND", "BEGIN", "ABORT", "DISCONNECT"]
+        assert (stage.path.node, stage.ended) == ("r2", None)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_messages_at_a_node_that_hangs_when_it_is_left_are_told() -> None:
+    async with staged() as stage:
+        stage.first.session.hang()
+        _send(stage)
+        await stage.path.relocate("test")
+        assert isinstance(stage.ended, BrokerUnavailable)
+        await until(lambda: connections(stage.dialler)["r2"] == 0)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_message_that_is_refused_when_its_node_is_left_is_told() -> None:
+    async with staged() as stage:
+        stage.first.cruel = lambda frame: frame.command == "ABORT"
+        _send(stage)
+        await stage.path.relocate("test")
+        assert isinstance(stage.ended, BrokerRefused)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_who_waits_for_an_answer_is_let_go_when_the_path_closes() -> None:
+    async with staged() as stage:
+        stage.first.session.hang()
+        _send(stage)
+        leaving = asyncio.create_task(stage.path.leave())
+        await until(lambda: "SEND" in commands(stage.first))
+        stage.path.close()
+        with pytest.raises(BrokerUnavailable):
+            await asyncio.wait_for(leaving, 1)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_move_that_somebody_else_cancels_is_told() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        # Nobody takes it, so the move lasts.
+        for name in ("r1", "r2"):
+            stage.dialler.balancer.drain(name)
+        stage.first.session.drop()
+        await until(lambda: stage.path._moving is not None)
+        assert stage.path._moving is not None
+        stage.path._moving.cancel()
+        await until(lambda: stage.ended is not None)
+        assert isinstance(stage.ended, Internal)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_the_node_sends_and_nobody_can_handle_is_told_not_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+
+        def fail(*_: object, **__: object) -> None:
+            raise KeyError("nobody foresaw it")
+
+        monkeypatch.setattr("gateway.live.relay.relay.walk", fail)
+        stage.first.session.deliver("s", 1)
+        await until(lambda: stage.ended is not None)
+        assert isinstance(stage.ended, Internal)

@@ -1,0 +1,240 @@
+"""A peer's socket, for real: all is sent and heard, in order, and counted."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+import pytest
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+
+from devenv import tls
+from gateway.live.transport import Stalled, Wire
+
+_BUFFER = 16_384
+#: More than any socket buffer of the kernel takes.
+_MUCH = 8 * 1024 * 1024
+_TIMEOUT = 20
+
+Pair = tuple[IOStream, IOStream]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tls.Pair:
+    return tls.ensure(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(params=["plain", "tls"])
+def pair(
+    request: pytest.FixtureRequest, certificates: tls.Pair, io_loop: IOLoop
+) -> Callable[[], Pair]:
+    """Two ends of a connection with small buffers, ours and the peer's."""
+
+    def plain() -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        return ours, theirs
+
+    def make() -> Pair:
+        ours, theirs = plain()
+        if request.param == "plain":
+            return IOStream(ours), IOStream(theirs)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(certificates.certificate, certificates.key)
+        client = ssl.create_default_context(cafile=str(certificates.authority))
+        return (
+            SSLIOStream(server.wrap_socket(ours, server_side=True, do_handshake_on_connect=False)),
+            SSLIOStream(
+                client.wrap_socket(
+                    theirs, server_hostname="localhost", do_handshake_on_connect=False
+                )
+            ),
+        )
+
+    return make
+
+
+async def shaken(ends: Pair) -> Pair:
+    await asyncio.gather(*(e.wait_for_handshake() for e in ends if isinstance(e, SSLIOStream)))
+    return ends
+
+
+def numbered(count: int, size: int) -> list[bytes]:
+    return [b"%08d" % n * (size // 8) for n in range(count)]
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_the_socket_takes_leaves_at_once(pair: Callable[[], Pair]) -> None:
+    ours, theirs = await shaken(pair())
+    wire = Wire(ours, stall_timeout=1)
+    wire.write(b"hello")
+    assert (wire.bytes_out, wire.backlog) == (5, 0)
+    assert await theirs.read_bytes(5) == b"hello"
+    await wire.drained()
+    wire.close()
+    theirs.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_it_does_not_take_follows_in_order_and_the_backlog_returns_to_nothing(
+    pair: Callable[[], Pair],
+) -> None:
+    ours, theirs = await shaken(pair())
+    wire = Wire(ours, stall_timeout=_TIMEOUT)
+    chunks = [*numbered(40, 100_000), *numbered(500, 80), *numbered(3, 1_000_000)]
+    for chunk in chunks:
+        wire.write(chunk)
+    everything = b"".join(chunks)
+    assert wire.bytes_out == len(everything)
+    assert 0 < wire.backlog <= len(everything)
+    received = await theirs.read_bytes(len(everything))
+    await wire.drained()
+    assert received == everything
+    assert wire.backlog == 0
+    wire.close()
+    theirs.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_order_is_kept_while_the_peer_reads_now_and_then(pair: Callable[[], Pair]) -> None:
+    ours, theirs = await shaken(pair())
+    wire = Wire(ours, stall_timeout=_TIMEOUT)
+    sent, received, direct = bytearray(), bytearray(), 0
+    for n in range(300):
+        chunk = b"%05d;" % n * (1 + n * 37 % 9_000)
+        direct += not wire.backlog
+        wire.write(chunk)
+        sent += chunk
+        if n % 7 == 0:
+            while len(received) < len(sent) - 40_000:
+                received += await theirs.read_bytes(65_536, partial=True)
+        if n % 31 == 0:
+            received += await theirs.read_bytes(len(sent) - len(received))
+            await wire.drained()
+    received += await theirs.read_bytes(len(sent) - len(received))
+    assert received == sent
+    assert 0 < direct < 300, "both ways are taken"
+    wire.close()
+    theirs.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_peer_that_does_not_read_is_stalled_and_its_close_frees_the_backlog(
+    pair: Callable[[], Pair],
+) -> None:
+    ours, theirs = await shaken(pair())
+    wire = Wire(ours, stall_timeout=0.05)
+    wire.write(bytes(_MUCH))
+    with pytest.raises(Stalled):
+        await wire.drained()
+    assert wire.backlog > _MUCH // 2
+    wire.close()
+    assert wire.backlog == 0
+    await wire.drained()
+    theirs.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_closed_one_swallows_what_is_written(pair: Callable[[], Pair]) -> None:
+    ours, theirs = await shaken(pair())
+    wire = Wire(ours, stall_timeout=1)
+    wire.close()
+    wire.close()
+    wire.write(b"x")
+    await wire.drained()
+    assert (wire.bytes_out, wire.backlog) == (0, 0)
+    theirs.close()
+
+
+@pytest.mark.parametrize("listens", [True, False])
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_peer_that_is_gone_is_told_once_and_raises_nothing(
+    pair: Callable[[], Pair], listens: bool
+) -> None:
+    ours, theirs = await shaken(pair())
+    wire = Wire(ours, stall_timeout=1)
+    lost = Ears(wire)
+    if not listens:
+        wire.hold()
+    theirs.close()
+    while not lost.times:
+        wire.write(bytes(10_000))
+        await asyncio.sleep(0)
+    wire.write(b"x")
+    await wire.drained()
+    await asyncio.sleep(0.01)
+    assert (wire.backlog, wire.closed, lost.times) == (0, True, 1)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_was_read_before_it_was_taken_over_comes_first(pair: Callable[[], Pair]) -> None:
+    ours, theirs = await shaken(pair())
+    theirs.write(b"head;early")
+    assert await ours.read_until(b";") == b"head;"
+    wire = Wire(ours, stall_timeout=1)
+    ears = Ears(wire)
+    theirs.write(b", then more")
+    await ears.heard(b"early, then more")
+    assert wire.bytes_in == 16
+    assert wire.received_at >= wire.sent_at
+    wire.close()
+    theirs.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_much_is_heard_whole_and_what_comes_while_held_waits(
+    pair: Callable[[], Pair],
+) -> None:
+    ours, theirs = await shaken(pair())
+    wire = Wire(ours, stall_timeout=1)
+    ears = Ears(wire)
+    everything = b"".join(numbered(30, 100_000))
+    theirs.write(everything)
+    await ears.heard(everything[: _BUFFER // 2])
+    wire.hold()
+    size = len(ears.data)
+    await asyncio.sleep(0.05)
+    assert len(ears.data) == size
+    wire.listen()
+    await ears.heard(everything)
+    assert bytes(ears.data) == everything
+    wire.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_stream_that_has_ended_is_not_taken_over(
+    pair: Callable[[], Pair], known: bool
+) -> None:
+    ours, theirs = await shaken(pair())
+    theirs.close()
+    if known:
+        await ours.read_until_close()
+    with pytest.raises(StreamClosedError):
+        Wire(ours, stall_timeout=1)
+
+
+class Ears:
+    """What a wire tells."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.data = bytearray()
+        self.times = 0
+        self._wire = wire
+        wire.attach(received=self._received, lost=self._lost)
+
+    def _received(self, data: bytes) -> None:
+        self.data += data
+
+    def _lost(self) -> None:
+        self.times += 1
+
+    async def heard(self, data: bytes) -> None:
+        while not self.data.startswith(data):
+            assert not self._wire.closed
+            await asyncio.sleep(0)

@@ -1,0 +1,125 @@
+"""Which nodes have lost the others, as the echoes tell."""
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from broker.health.partition import MISSED, Hearing
+
+NODES = ("r1", "r2", "r3")
+#: The echoes that each feed brings, where all is well.
+WHOLE = {0: NODES, 1: NODES}
+
+
+def go_on(
+    hearing: Hearing,
+    rounds: int,
+    brings: Mapping[int, Iterable[str]] = WHOLE,
+    through: Iterable[str] = NODES,
+) -> None:
+    for _ in range(rounds):
+        number = hearing.begin()
+        hearing.sent(through)
+        for feed, nodes in brings.items():
+            for node in nodes:
+                hearing.heard(feed, node, number)
+
+
+def hearing(*feeds: int) -> Hearing:
+    made = Hearing()
+    for feed in feeds:
+        made.stands(feed)
+    return made
+
+
+def test_a_cluster_that_hears_itself_is_whole() -> None:
+    of = hearing(0, 1)
+    go_on(of, 50)
+    assert of.apart(3) == set()
+
+
+@pytest.mark.parametrize(
+    "brings",
+    [
+        # No feed stands on it; one does, which hears it and nothing else.
+        {0: ("r1", "r3"), 1: ("r1", "r3")},
+        {0: ("r1", "r3"), 1: ("r2",)},
+    ],
+)
+def test_a_node_that_most_do_not_hear_is_apart(brings: Mapping[int, Iterable[str]]) -> None:
+    of = hearing(0, 1)
+    go_on(of, 10)
+    go_on(of, MISSED - 1, brings)
+    assert of.apart(3) == set()
+    go_on(of, 1, brings)
+    assert of.apart(3) == {"r2"}
+
+
+def test_one_that_is_heard_again_is_not_apart_any_more() -> None:
+    of = hearing(0, 1)
+    go_on(of, 10, {0: ("r1", "r3")})
+    assert of.apart(3) == {"r2"}
+    go_on(of, 1)
+    assert of.apart(3) == set()
+
+
+def test_one_that_is_not_published_through_is_not_judged() -> None:
+    of = hearing(0, 1)
+    go_on(of, 10, {0: ("r1", "r3")})
+    go_on(of, 1, {0: ("r1", "r3")}, through=("r1", "r3"))
+    assert of.apart(3) == set()
+    # When it is back it has as long as any other.
+    go_on(of, MISSED, {0: ("r1", "r3")})
+    assert of.apart(3) == set()
+    go_on(of, 1, {0: ("r1", "r3")})
+    assert of.apart(3) == {"r2"}
+
+
+def test_a_feed_that_has_just_come_judges_nobody() -> None:
+    of = hearing(0)
+    go_on(of, 10)
+    of.gone(0)
+    of.stands(1)
+    go_on(of, MISSED - 1, {1: ("r1", "r3")})
+    assert of.apart(3) == set()
+
+
+def test_where_one_feed_brings_it_the_node_is_heard() -> None:
+    of = hearing(0, 1)
+    go_on(of, 10, {0: ("r1", "r3"), 1: NODES})
+    assert of.apart(3) == set()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "brings"),
+    [
+        # Everything is late, every node is alone, and of two neither is a majority.
+        (NODES, {0: ()}),
+        (NODES, {0: ("r1",), 1: ("r2",)}),
+        (("r1", "r2"), {0: ("r1",), 1: ("r2",)}),
+        (("r1",), {0: ()}),
+    ],
+)
+def test_without_a_majority_nothing_is_known(
+    nodes: tuple[str, ...], brings: Mapping[int, Iterable[str]]
+) -> None:
+    of = hearing(0, 1)
+    go_on(of, 20, brings, through=nodes)
+    assert of.apart(len(nodes)) == set()
+
+
+def test_without_a_feed_nothing_is_known() -> None:
+    of = hearing()
+    go_on(of, 20)
+    assert of.apart(3) == set()
+
+
+def test_echoes_count_late_twice_and_out_of_order() -> None:
+    of = hearing(0)
+    for _ in range(20):
+        of.begin()
+        of.sent(NODES)
+    for node in NODES:
+        for number in (19, 3, 19):
+            of.heard(0, node, number)
+    assert of.apart(3) == set()

@@ -1,0 +1,327 @@
+"""Leases and the choice of a node."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+)
+
+from broker.nodes.balancer import Balancer, Lease, NoNodeAvailable, UnknownNode
+from broker.nodes.node import DIAL_BACK_OFF, Health, Node, NodeState, Probe
+from broker.nodes.rendezvous import LinkState
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def nodes(*names: str, max_connections: int = 100) -> list[Node]:
+    return [Node(n, f"ws://{n}/ws", f"amqp://{n}", max_connections) for n in names]
+
+
+def balancer(
+    *names: str, clock: Clock | None = None, max_connections: int = 100, seed: int = 1
+) -> Balancer:
+    rng = Random(seed)  # noqa: S311 - spreads load, guards nothing
+    return Balancer(nodes(*names, max_connections=max_connections), clock=clock or Clock(), rng=rng)
+
+
+def state(of: Balancer, name: str) -> NodeState:
+    return next(s for s in of.states() if s.node.name == name)
+
+
+def connections(of: Balancer) -> dict[str, int]:
+    return {s.node.name: s.connections for s in of.states()}
+
+
+def test_connections_spread_evenly() -> None:
+    balanced = balancer("r1", "r2", "r3")
+    for _ in range(30):
+        balanced.acquire()
+    assert connections(balanced) == {"r1": 10, "r2": 10, "r3": 10}
+
+
+def test_equally_loaded_nodes_are_chosen_by_the_rng() -> None:
+    first = {balancer("r1", "r2", "r3", seed=s).acquire().node.name for s in range(30)}
+    assert first == {"r1", "r2", "r3"}
+
+
+def test_a_node_that_lost_its_connections_gets_the_next_ones() -> None:
+    balanced = balancer("r1", "r2")
+    leases = [balanced.acquire() for _ in range(10)]
+    for lease in leases:
+        if lease.node.name == "r1":
+            lease.release()
+    assert [balanced.acquire().node.name for _ in range(5)] == ["r1"] * 5
+
+
+def test_excluded_nodes_are_not_tried_again() -> None:
+    balanced = balancer("r1", "r2")
+    assert {balanced.acquire(frozenset({"r1"})).node.name for _ in range(5)} == {"r2"}
+    with pytest.raises(NoNodeAvailable, match="r1: tried already; r2: tried already"):
+        balanced.acquire({"r1", "r2"})
+
+
+def test_when_nothing_is_available_the_error_says_why_for_each_node() -> None:
+    balanced = balancer("r1", "r2", "r3", max_connections=1)
+    by_name = {lease.node.name: lease for lease in [balanced.acquire() for _ in range(3)]}
+    by_name["r1"].failed("connection refused")
+    balanced.drain("r2")
+    with pytest.raises(NoNodeAvailable) as caught:
+        balanced.acquire()
+    assert caught.value.reasons == {
+        "r1": "out: connection refused",
+        "r2": "draining",
+        "r3": "full: 1 connections",
+    }
+
+
+def test_a_released_place_is_given_back_once() -> None:
+    balanced = balancer("r1")
+    other = balanced.acquire()
+    lease = balanced.acquire()
+    lease.release()
+    lease.release()
+    lease.failed("too late")
+    lease.up()
+    assert connections(balanced) == {"r1": 1}
+    assert state(balanced, "r1").health is Health.HEALTHY
+    other.release()
+    assert connections(balanced) == {"r1": 0}
+
+
+def test_a_lease_is_released_at_the_end_of_its_block_also_by_an_exception() -> None:
+    balanced = balancer("r1")
+    with pytest.raises(ZeroDivisionError), balanced.acquire():
+        raise ZeroDivisionError
+    assert connections(balanced) == {"r1": 0}
+
+
+def test_a_failed_dial_puts_the_node_out_and_gives_the_place_back() -> None:
+    balanced = balancer("r1", "r2")
+    lease = balanced.acquire(frozenset({"r2"}))
+    lease.failed("connection refused")
+    assert connections(balanced) == {"r1": 0, "r2": 0}
+    assert {balanced.acquire().node.name for _ in range(5)} == {"r2"}
+
+
+def test_what_happens_after_the_session_is_up_is_no_failure() -> None:
+    balanced = balancer("r1")
+    lease = balanced.acquire()
+    lease.up()
+    lease.failed("closed 1006")
+    assert connections(balanced) == {"r1": 0}
+    assert state(balanced, "r1").health is Health.HEALTHY
+
+
+def test_after_the_back_off_one_connection_at_a_time_is_let_through() -> None:
+    clock = Clock()
+    balanced = balancer("r1", clock=clock)
+    balanced.acquire().failed("refused")
+    with pytest.raises(NoNodeAvailable):
+        balanced.acquire()
+    clock.now += DIAL_BACK_OFF.first
+    trial = balanced.acquire()
+    with pytest.raises(NoNodeAvailable, match="on trial"):
+        balanced.acquire()
+    trial.release()
+    second = balanced.acquire()
+    second.up()
+    assert state(balanced, "r1").health is Health.HEALTHY
+    balanced.acquire()
+    assert connections(balanced) == {"r1": 2}
+
+
+def test_a_failed_trial_leaves_the_node_out_for_longer() -> None:
+    clock = Clock()
+    balanced = balancer("r1", clock=clock)
+    balanced.acquire().failed("refused")
+    clock.now += DIAL_BACK_OFF.first
+    balanced.acquire().failed("refused again")
+    after = state(balanced, "r1")
+    assert (after.health, after.failures, after.on_trial) == (Health.OUT, 2, False)
+    assert after.out_until == clock.now + 2 * DIAL_BACK_OFF.first
+
+
+def test_a_lease_knows_whether_its_node_still_takes_logins() -> None:
+    clock = Clock()
+    balanced = balancer("r1", "r2", clock=clock)
+    lease = balanced.acquire(frozenset({"r2"}))
+    lease.up()
+    assert lease.answers
+    clock.now += 1
+    balanced.report("r1", Probe(began=clock.now, error="no CONNECTED within 5 s"))
+    assert not lease.answers
+    balanced.report("r1", Probe(began=clock.now, latency=0.1))
+    assert lease.answers
+
+
+def test_a_probe_puts_a_node_out_and_in_again() -> None:
+    clock = Clock()
+    balanced = balancer("r1", "r2", clock=clock)
+    balanced.report("r1", Probe(began=clock.now, error="no answer within 2 s"))
+    assert {balanced.acquire().node.name for _ in range(4)} == {"r2"}
+    clock.now += 2
+    balanced.report("r1", Probe(began=clock.now, latency=0.01))
+    assert balanced.acquire().node.name == "r1"
+    assert state(balanced, "r1").probe == Probe(began=clock.now, latency=0.01)
+
+
+def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
+    balanced = balancer("r1", "r2")
+    held = [balanced.acquire() for _ in range(4)]
+    balanced.drain("r1")
+    assert {balanced.acquire().node.name for _ in range(4)} == {"r2"}
+    assert connections(balanced)["r1"] == 2
+    balanced.resume("r1")
+    assert balanced.acquire().node.name == "r1"
+    assert len(held) == 4
+
+
+def test_a_node_apart_is_left_until_it_has_found_the_others() -> None:
+    of = balancer("r1", "r2")
+    leases = {lease.node.name: lease for lease in (of.acquire(), of.acquire())}
+    of.split({"r1", "unknown"})
+    assert {name: lease.leaving for name, lease in leases.items()} == {"r1": True, "r2": False}
+    assert {of.acquire().node.name for _ in range(4)} == {"r2"}
+    assert of.is_to_be_left("r1")
+    assert not of.is_to_be_left("unknown")
+    of.drain("r1")
+    of.drain("r2")
+    assert [of.best_link(name) for name in ("r1", "r2", "unknown")] == [
+        LinkState.APART,
+        LinkState.DRAINING,
+        LinkState.UP,
+    ]
+    of.resume("r1")
+    of.resume("r2")
+    of.split(())
+    assert not leases["r1"].leaving
+    assert of.acquire().node.name == "r1"
+
+
+def test_a_replaced_list_keeps_what_stays_adds_what_is_new_and_leaves_what_is_gone() -> None:
+    of = balancer("r1", "r2")
+    leases = {lease.node.name: lease for lease in (of.acquire(), of.acquire())}
+    of.drain("r2")
+    of.replace(nodes("r2", "r3"))
+    assert connections(of) == {"r2": 1, "r3": 0}
+    assert of.is_to_be_left("r2")
+    assert not of.is_to_be_left("r1")
+    assert {name: lease.leaving for name, lease in leases.items()} == {"r1": True, "r2": True}
+    of.resume("r2")
+    assert not leases["r2"].leaving
+    leases["r1"].release()
+    leases["r2"].release()
+    assert connections(of) == {"r2": 0, "r3": 0}
+
+
+def test_a_node_that_moves_is_another_one_and_a_new_limit_makes_no_other_node() -> None:
+    of = balancer("r1")
+    lease = of.acquire()
+    of.replace(nodes("r1", max_connections=1))
+    assert not lease.leaving
+    assert state(of, "r1").full
+    of.replace([Node("r1", "ws://elsewhere/ws", "amqp://r1")])
+    assert lease.leaving
+    assert connections(of) == {"r1": 0}
+
+
+def test_an_unknown_name_is_refused() -> None:
+    balanced = balancer("r1")
+    for act in (balanced.drain, balanced.resume):
+        with pytest.raises(UnknownNode, match="r9"):
+            act("r9")
+    with pytest.raises(UnknownNode, match="r9"):
+        balanced.report("r9", Probe(began=0.0))
+
+
+def test_states_are_copies() -> None:
+    balanced = balancer("r1")
+    state(balanced, "r1").connections = 99
+    assert connections(balanced) == {"r1": 0}
+
+
+class Leases(RuleBasedStateMachine):
+    """Any order of leases, failures, probes, drains and time, against plain bookkeeping."""
+
+    leases: Bundle[Lease] = Bundle("leases")
+    NAMES = ("r1", "r2", "r3")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.balancer = balancer(*self.NAMES, clock=self.clock, max_connections=3)
+        self.held: list[Lease] = []
+
+    @rule(target=leases, exclude=st.frozensets(st.sampled_from(NAMES)))
+    def acquire(self, exclude: frozenset[str]) -> Lease | MultipleResults[Lease]:
+        before = {s.node.name: s for s in self.balancer.states()}
+        open_to_us = [s for n, s in before.items() if s.available and n not in exclude]
+        if not open_to_us:
+            with pytest.raises(NoNodeAvailable) as caught:
+                self.balancer.acquire(exclude)
+            assert set(caught.value.reasons) == set(self.NAMES)
+            return multiple()
+        lease = self.balancer.acquire(exclude)
+        chosen = before[lease.node.name]
+        assert chosen in open_to_us
+        assert chosen.connections == min(s.connections for s in open_to_us)
+        self.held.append(lease)
+        return lease
+
+    @rule(lease=leases)
+    def up(self, lease: Lease) -> None:
+        lease.up()
+
+    @rule(lease=leases)
+    def release(self, lease: Lease) -> None:
+        lease.release()
+        self.held = [other for other in self.held if other is not lease]
+
+    @rule(lease=consumes(leases))
+    def fail(self, lease: Lease) -> None:
+        lease.failed("refused")
+        self.held = [other for other in self.held if other is not lease]
+
+    @rule(name=st.sampled_from(NAMES), error=st.none() | st.just("no answer"))
+    def probe(self, name: str, error: str | None) -> None:
+        self.balancer.report(name, Probe(began=self.clock.now, error=error))
+
+    @rule(name=st.sampled_from(NAMES), draining=st.booleans())
+    def drain(self, name: str, *, draining: bool) -> None:
+        (self.balancer.drain if draining else self.balancer.resume)(name)
+
+    @rule(seconds=st.floats(0, 40))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @invariant()
+    def counts_are_the_leases_held(self) -> None:
+        for name, count in connections(self.balancer).items():
+            assert count == sum(lease.node.name == name for lease in self.held)
+            assert 0 <= count <= 3
+
+    @invariant()
+    def an_out_node_has_a_reason_and_an_end(self) -> None:
+        for s in self.balancer.states():
+            assert (s.health is Health.OUT) == (s.out_until is not None)
+            assert (s.health is Health.HEALTHY) == (s.why_out is None)
+            assert not (s.on_trial and not any(x.node.name == s.node.name for x in self.held))
+
+
+TestLeases = Leases.TestCase

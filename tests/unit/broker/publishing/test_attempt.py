@@ -1,0 +1,165 @@
+"""Whatever goes wrong in an attempt has a name, and only a real cancellation cancels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import aiormq
+import pytest
+
+from broker.nodes.node import Node
+from broker.publishing.amqp_errors import AiormqCalls
+from broker.publishing.attempt import Attempt, attempting
+from broker.publishing.link import LinkFailed
+from broker.publishing.links import Links
+
+
+class Failed(Exception):
+    pass
+
+
+class LinkTwin:
+    def __init__(self) -> None:
+        self.node = Node("r1", "ws://x/ws", "amqp://x")
+        self.lost: str | None = None
+        self.deadlines: set[asyncio.Timeout] = set()
+
+    def ends(self, deadline: asyncio.Timeout) -> None:
+        self.deadlines.add(deadline)
+
+    def spares(self, deadline: asyncio.Timeout) -> None:
+        self.deadlines.discard(deadline)
+
+    def lose(self, reason: str) -> None:
+        self.lost = reason
+        for deadline in self.deadlines:
+            deadline.reschedule(asyncio.get_running_loop().time())
+
+    async def ready(self) -> None:
+        return
+
+
+class LinksTwin:
+    """``link`` is the one that stands."""
+
+    def __init__(self, link: LinkTwin | None) -> None:
+        self.link = link
+        self.problem: str | None = None
+        self.change = asyncio.Event()
+
+    def place(self, key: str) -> Any:
+        return self.link
+
+    async def changed(self) -> None:
+        await self.change.wait()
+
+
+def attempt_at(links: LinksTwin, *, seconds: float = 5.0) -> Any:
+    return attempting(cast("Links", links), seconds, failure=Failed)
+
+
+async def break_off(_: Attempt) -> None:
+    """As aiormq does, where its calls are not guarded, it would cancel the caller."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    with AiormqCalls():
+        await future
+
+
+async def no_link(_: Attempt) -> None:
+    raise LinkFailed("r1", "refused")
+
+
+async def amqp_error(_: Attempt) -> None:
+    raise aiormq.AMQPError("not today")
+
+
+async def no_text(_: Attempt) -> None:
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (break_off, "the connection was closed"),
+        (no_link, "r1: refused"),
+        (amqp_error, "not today"),
+        (no_text, "ConnectionResetError"),
+    ],
+)
+def test_what_the_broker_does_to_it_has_a_name(
+    fault: Callable[[Attempt], Awaitable[None]], why: str
+) -> None:
+    async def scenario() -> None:
+        with pytest.raises(Failed, match=why):
+            async with attempt_at(LinksTwin(LinkTwin())) as attempt:
+                await fault(attempt)
+
+    asyncio.run(scenario())
+
+
+def test_the_end_of_its_time_says_what_kept_it() -> None:
+    async def scenario() -> None:
+        links = LinksTwin(None)
+        with pytest.raises(Failed, match="no answer within"):
+            async with attempt_at(links, seconds=0.01) as attempt:
+                await attempt.find("key")
+        links.problem = "not connected: r1: refused"
+        with pytest.raises(Failed, match="not connected"):
+            async with attempt_at(links, seconds=0.01) as attempt:
+                await attempt.find("key")
+
+    asyncio.run(scenario())
+
+
+def test_a_link_that_comes_in_time_is_found_and_one_that_is_lost_ends_it_at_once() -> None:
+    async def scenario() -> None:
+        links, link = LinksTwin(None), LinkTwin()
+
+        async def use() -> None:
+            async with attempt_at(links) as attempt:
+                assert await attempt.find("key") is link
+                await asyncio.Event().wait()
+
+        using = asyncio.create_task(use())
+        await asyncio.sleep(0)
+        links.link = link
+        links.change.set()
+        await asyncio.sleep(0.01)
+        link.lose("reset by peer")
+        with pytest.raises(Failed, match="r1: reset by peer"):
+            await asyncio.wait_for(using, 1)
+        assert not link.deadlines
+
+    asyncio.run(scenario())
+
+
+def test_who_is_cancelled_is_cancelled_and_gives_the_link_back() -> None:
+    async def scenario() -> None:
+        link = LinkTwin()
+
+        async def use() -> None:
+            async with attempt_at(LinksTwin(link)) as attempt:
+                await attempt.find("key")
+                await asyncio.Event().wait()
+
+        using = asyncio.create_task(use())
+        await asyncio.sleep(0.01)
+        assert link.deadlines
+        using.cancel()
+        await asyncio.wait({using})
+        assert using.cancelled()
+        assert not link.deadlines
+
+    asyncio.run(scenario())
+
+
+def test_an_error_of_ours_is_not_taken_for_the_broker_s() -> None:
+    async def scenario() -> None:
+        with pytest.raises(KeyError):
+            async with attempt_at(LinksTwin(LinkTwin())):
+                raise KeyError
+
+    asyncio.run(scenario())

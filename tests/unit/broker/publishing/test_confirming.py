@@ -1,0 +1,120 @@
+"""A channel in confirm mode: its frames leave together, and nobody waits for a dead one."""
+
+import asyncio
+from typing import Any, cast
+
+import aiormq
+import pytest
+from aiormq.abc import AbstractChannel, ChannelFrame
+from aiormq.channel import Returning
+
+from broker.publishing.confirming import Confirming
+
+
+class StandingConnection:
+    def __init__(self) -> None:
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class TwinChannel:
+    """The books of aiormq's channel, which answers nothing by itself."""
+
+    number, max_content_size, delivery_tag = 1, 1000, 0
+
+    def __init__(self) -> None:
+        self.confirmations: dict[int, asyncio.Future[Any]] = {}
+        self.message_id_delivery_tag: dict[str, int] = {}
+        self.write_queue: asyncio.Queue[ChannelFrame] = asyncio.Queue()
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.connection = StandingConnection()
+
+    @property
+    def is_closed(self) -> bool:
+        return self.closing.done()
+
+
+def publishing(channel: Confirming, *ids: str) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(channel.publish(f"<{id}>".encode(), id)) for id in ids]
+
+
+def test_what_is_published_in_a_turn_leaves_in_one_write_in_order() -> None:
+    async def scenario() -> None:
+        twin = TwinChannel()
+        tasks = publishing(Confirming(cast("AbstractChannel", twin)), "a", "b", "c")
+        frame = await twin.write_queue.get()
+        assert (frame.payload, frame.should_close) == (b"<a><b><c>", False)
+        assert twin.write_queue.empty()
+        assert twin.message_id_delivery_tag == {"a": 1, "b": 2, "c": 3}
+        for confirmation in twin.confirmations.values():
+            confirmation.set_result(None)
+        await asyncio.gather(*tasks)
+        assert twin.message_id_delivery_tag == {}
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_lost_or_overtaken_while_aiormq_has_no_room() -> None:
+    async def scenario() -> None:
+        twin = TwinChannel()
+        twin.write_queue = asyncio.Queue(maxsize=1)
+        twin.write_queue.put_nowait(ChannelFrame(b"its own", should_close=False))
+        channel = Confirming(cast("AbstractChannel", twin))
+        tasks = publishing(channel, "a")
+        await asyncio.sleep(0.01)
+        tasks += publishing(channel, "b")
+        await asyncio.sleep(0.01)
+        assert (await twin.write_queue.get()).payload == b"its own"
+        assert (await twin.write_queue.get()).payload == b"<a><b>"
+        for confirmation in twin.confirmations.values():
+            confirmation.set_result(None)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_not_sent_when_the_channel_closed_is_not_sent_any_more() -> None:
+    async def scenario() -> None:
+        twin = TwinChannel()
+        (task,) = publishing(Confirming(cast("AbstractChannel", twin)), "a")
+        twin.closing.set_result(None)
+        with pytest.raises(aiormq.ChannelInvalidStateError):
+            await task
+        await asyncio.sleep(0)
+        assert twin.write_queue.empty()
+
+    asyncio.run(scenario())
+
+
+def test_whoever_waits_when_the_channel_closes_fails_at_once() -> None:
+    async def scenario() -> None:
+        twin = TwinChannel()
+        channel = Confirming(cast("AbstractChannel", twin))
+        confirmed, waiting, too_late = (*publishing(channel, "a", "b"), "c")
+        await twin.write_queue.get()
+        twin.confirmations[1].set_result(None)
+        twin.closing.set_result(None)
+        await confirmed
+        for attempt in (waiting, *publishing(channel, too_late)):
+            with pytest.raises(aiormq.ChannelInvalidStateError):
+                await attempt
+
+    asyncio.run(scenario())
+
+
+def test_a_channel_has_settled_when_nothing_waits_for_its_confirm() -> None:
+    async def scenario() -> None:
+        twin = TwinChannel()
+        channel = Confirming(cast("AbstractChannel", twin))
+        await channel.settled(within=60)
+        (task,) = publishing(channel, "a")
+        await twin.write_queue.get()
+        # What came back is answered already.
+        twin.confirmations[2] = Returning()
+        settling = asyncio.create_task(channel.settled(within=60))
+        await asyncio.sleep(0)
+        assert not settling.done()
+        twin.confirmations[1].set_result(None)
+        await asyncio.wait_for(settling, 1)
+        await task
+
+    asyncio.run(scenario())

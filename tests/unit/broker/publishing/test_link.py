@@ -1,0 +1,105 @@
+"""When a link has ended, and when only one of its channels has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import aiormq
+import pytest
+
+from broker.nodes.node import Node
+from broker.publishing.confirming import Confirming
+from broker.publishing.link import Link
+from broker.publishing.sending import Sending
+from broker.timing.tasks import Tasks
+from tests.unit.broker.publishing.test_channels import ChannelTwin, ConnectionTwin, retired
+
+
+class Wire(ConnectionTwin):
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+def link_over(wire: Wire) -> Link:
+    node = Node("r1", "ws://x/ws", "amqp://x")
+    home, aside = (cast("Any", ChannelTwin(number)) for number in (1, 2))
+    return Link(
+        node, cast("Any", None), cast("Any", wire), Confirming(home), Sending(aside), Tasks()
+    )
+
+
+def test_a_channel_that_is_replaced_ends_no_link() -> None:
+    async def scenario() -> None:
+        link = link_over(Wire())
+        ended = asyncio.create_task(link.ended(within=0.1))
+        await asyncio.sleep(0)
+        worn = await link.channels.take("a", home=True)
+        worn._refused = True
+        assert await link.channels.take("a", home=True) is not worn
+        await retired(link.channels)
+        assert worn.closing.done()
+        assert await ended is None
+        assert await link.ended(within=0.01) is None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        lambda link, wire: wire.closing,
+        lambda link, wire: link.aside.closing,
+    ],
+)
+def test_the_end_of_what_every_stream_needs_ends_the_link(
+    which: Callable[[Link, Wire], asyncio.Future[None]],
+) -> None:
+    async def scenario() -> None:
+        wire = Wire()
+        link = link_over(wire)
+        ended = asyncio.create_task(link.ended(within=5.0))
+        await asyncio.sleep(0)
+        which(link, wire).set_exception(aiormq.AMQPError("gone"))
+        assert await ended == "gone"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("how", ["lose", "close"])
+def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
+    """This ended the task that watched the link, and nothing was published through its node until
+    a restart."""
+
+    class BreakingOff(Wire):
+        def __init__(self) -> None:
+            super().__init__()
+            self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        async def channel(self, **_: Any) -> ChannelTwin:
+            await self.answer
+            raise AssertionError("it never comes")
+
+        async def close(self) -> None:
+            self.answer.cancel()
+            await asyncio.sleep(0)
+            raise asyncio.CancelledError
+
+    class Socket:
+        def cut(self) -> None:
+            return
+
+    async def scenario() -> None:
+        link = link_over(BreakingOff())
+        link._socket = cast("Any", Socket())
+        link.ask()
+        await asyncio.sleep(0)
+        ending = asyncio.ensure_future(getattr(link, how)("it hangs"))
+        await asyncio.wait({ending}, timeout=5)
+        assert ending.done()
+        assert not ending.cancelled()
+        assert ending.exception() is None
+
+    asyncio.run(scenario())

@@ -1,0 +1,239 @@
+"""A node's link is watched, and dialled again whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, cast
+
+import pytest
+
+from broker.nodes.node import Node
+from broker.nodes.rendezvous import LinkState
+from broker.publishing.link import Link, LinkFailed
+from broker.publishing.liveness import Signs
+from broker.publishing.supervisor import FAREWELL, Supervisor
+from broker.timing.tasks import Tasks
+from tests.virtual_time import run
+
+NODE = Node("r1", "ws://x/ws", "amqp://x")
+
+
+class LinkTwin:
+    def __init__(self) -> None:
+        self.blocked = self.over = False
+        self.unanswered = 0
+        self.heard = 0
+        self.silent = False
+        self.gone: str | None = None
+        self.broken: BaseException | None = None
+        self.asked = 0
+        self.ended_by = ""
+        self.closing_fails: BaseException | None = None
+
+    @property
+    def signs(self) -> Signs:
+        self.heard += not self.silent
+        return Signs(self.heard, 0, 0, self.blocked)
+
+    async def ended(self, *, within: float) -> str | None:
+        await asyncio.sleep(within)
+        if self.broken:
+            raise self.broken
+        return self.gone
+
+    def ask(self) -> None:
+        self.asked += 1
+
+    async def lose(self, reason: str) -> None:
+        self.ended_by = reason
+        if self.closing_fails:
+            raise self.closing_fails
+
+    async def close(self, reason: str) -> None:
+        self.ended_by = reason
+
+
+class Scene:
+    """``dials``: what each dial gives, the last for all that follow."""
+
+    def __init__(self, *dials: LinkTwin | BaseException) -> None:
+        self.dials = list(dials)
+        self.dialled = 0
+        self.tasks = Tasks()
+        self.supervisor = Supervisor(
+            NODE,
+            dial=self.dial,
+            changed=lambda: None,
+            rng=Random(1),  # noqa: S311 - spreads the dials
+            tasks=self.tasks,
+        )
+
+    @property
+    def standing(self) -> Any:
+        return self.supervisor.link
+
+    @property
+    def state(self) -> Any:
+        return self.supervisor.state
+
+    async def dial(self, node: Node) -> Link:
+        assert node is NODE
+        self.dialled += 1
+        await asyncio.sleep(0.01)
+        given = self.dials.pop(0) if len(self.dials) > 1 else self.dials[0]
+        if isinstance(given, BaseException):
+            raise given
+        return cast("Link", given)
+
+
+def scene(
+    *dials: Callable[[], LinkTwin | BaseException],
+) -> tuple[list[Any], Callable[[Callable[[Scene], Coroutine[Any, Any, None]]], None]]:
+    given = [each() for each in dials]
+
+    def play(scenario: Callable[[Scene], Coroutine[Any, Any, None]]) -> None:
+        async def whole() -> None:
+            made = Scene(*given)
+            made.supervisor.start()
+            try:
+                await scenario(made)
+            finally:
+                await made.supervisor.close()
+
+        run(whole())
+
+    return given, play
+
+
+def test_a_link_that_ends_is_replaced() -> None:
+    (first, second), play = scene(LinkTwin, LinkTwin)
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(1)
+        assert on.standing is first
+        assert on.supervisor.state is LinkState.UP
+        first.gone = "the node said goodbye"
+        await asyncio.sleep(2)
+        assert first.ended_by == "the node said goodbye"
+        assert on.standing is second
+        assert on.supervisor.problem is None
+
+    play(scenario)
+    assert second.ended_by == "the gateway is closing"
+
+
+def test_a_node_that_takes_no_login_is_dialled_on_and_its_reason_shown() -> None:
+    given, play = scene(lambda: LinkFailed("r1", "refused"), lambda: LinkFailed("r1", "refused"))
+    del given
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(20)
+        assert on.supervisor.problem == "refused"
+        assert on.supervisor.state is LinkState.DOWN
+        assert 15 < on.dialled < 50
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("fault", [KeyError("nobody foresaw it"), asyncio.CancelledError()])
+def test_a_dial_that_ends_by_what_nobody_foresaw_is_repeated(
+    fault: BaseException, failures: list[str]
+) -> None:
+    (_, link), play = scene(lambda: fault, LinkTwin)
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(2)
+        assert on.standing is link
+
+    play(scenario)
+    assert failures == ["AMQP link to r1 has failed and begins anew"]
+    failures.clear()
+
+
+@pytest.mark.parametrize("fault", [KeyError("nobody foresaw it"), asyncio.CancelledError()])
+def test_a_link_that_nobody_watches_any_more_is_given_up_and_replaced(
+    fault: BaseException, failures: list[str]
+) -> None:
+    (first, second), play = scene(LinkTwin, LinkTwin)
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(1)
+        first.broken = fault
+        await asyncio.sleep(2)
+        assert first.ended_by
+        assert on.standing is second
+
+    play(scenario)
+    assert failures == ["AMQP link to r1 has failed and begins anew"]
+    failures.clear()
+
+
+@pytest.mark.parametrize("fault", [KeyError("nobody foresaw it"), asyncio.CancelledError()])
+def test_a_link_that_cannot_be_taken_down_is_replaced_all_the_same(
+    fault: BaseException, failures: list[str]
+) -> None:
+    (first, second), play = scene(LinkTwin, LinkTwin)
+    first.closing_fails = fault
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(1)
+        first.gone = "reset"
+        await asyncio.sleep(2)
+        assert on.standing is second
+
+    play(scenario)
+    assert failures == ["AMQP link to r1 has failed and begins anew"]
+    failures.clear()
+
+
+def test_a_node_that_says_nothing_is_asked_and_then_given_up() -> None:
+    (silent, second), play = scene(LinkTwin, LinkTwin)
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(1)
+        silent.silent = True
+        await asyncio.sleep(4)
+        assert silent.asked
+        assert silent.ended_by == "no sign of life for 2 s"
+        assert on.standing is second
+        states = [on.state]
+        await asyncio.sleep(30)
+        assert [*states, on.state] == [LinkState.SUSPECT, LinkState.UP]
+
+    play(scenario)
+
+
+def test_one_that_is_left_has_time_for_what_is_unanswered() -> None:
+    (link, _), play = scene(LinkTwin, LinkTwin)
+    link.unanswered = 1
+
+    async def scenario(on: Scene) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(1)
+        leaving = asyncio.create_task(on.supervisor.leave())
+        await asyncio.sleep(FAREWELL / 2)
+        assert not leaving.done()
+        link.unanswered = 0
+        began = loop.time()
+        await leaving
+        assert loop.time() - began < 1
+        assert link.ended_by == "the gateway is closing"
+        assert on.supervisor.problem == "not started"
+
+    play(scenario)
+
+
+def test_one_that_is_left_waits_no_longer_than_its_bound() -> None:
+    (link, _), play = scene(LinkTwin, LinkTwin)
+    link.unanswered = 1
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(1)
+        began = asyncio.get_running_loop().time()
+        await on.supervisor.leave()
+        assert asyncio.get_running_loop().time() - began == pytest.approx(FAREWELL, abs=0.2)
+        assert link.ended_by
+
+    play(scenario)

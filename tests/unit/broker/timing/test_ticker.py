@@ -1,0 +1,200 @@
+"""One timer for many entries."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from broker.timing.ticker import AGAIN, RESOLUTION, Ticker, Timed
+
+
+class Entry:
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.checked: list[float] = []
+        self.called = asyncio.Event()
+
+    def check(self, now: float) -> None:
+        self.checked.append(now)
+        self.due = now + 1000
+        self.called.set()
+
+
+def scenario(test: Callable[[Ticker], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(10):
+            await test(Ticker())
+
+    asyncio.run(run())
+
+
+def test_what_is_due_is_checked_and_what_is_not_is_left() -> None:
+    async def test(ticker: Ticker) -> None:
+        now = asyncio.get_running_loop().time()
+        due, later = Entry(now), Entry(now + 1000)
+        ticker.add(later)
+        ticker.add(due)
+        await due.called.wait()
+        assert later.checked == []
+        assert due.checked[0] >= now
+
+    scenario(test)
+
+
+def test_many_entries_are_all_checked_in_one_round() -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        entries = [Entry(loop.time()) for _ in range(100)]
+        for entry in entries:
+            ticker.add(entry)
+        for entry in entries:
+            await entry.called.wait()
+        turns = {entry.checked[0] for entry in entries}
+        assert len(turns) > 1, "they have their turns one part after the other"
+        assert all(len(entry.checked) == 1 for entry in entries)
+
+    scenario(test)
+
+
+def test_a_removed_entry_is_not_checked_any_more() -> None:
+    async def test(ticker: Ticker) -> None:
+        now = asyncio.get_running_loop().time()
+        gone, stays = Entry(now), Entry(now)
+        ticker.add(gone)
+        ticker.remove(gone)
+        ticker.remove(gone)
+        ticker.add(stays)
+        await stays.called.wait()
+        assert gone.checked == []
+
+    scenario(test)
+
+
+def test_a_check_may_remove_entries_and_an_empty_ticker_rests_until_it_is_used() -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+
+        class Last(Entry):
+            def check(self, now: float) -> None:
+                super().check(now)
+                ticker.remove(self)
+
+        first, second = Last(loop.time()), Last(loop.time())
+        ticker.add(first)
+        await first.called.wait()
+        await asyncio.wait_for(_quiet(), RESOLUTION * 4)
+        ticker.add(second)
+        await second.called.wait()
+
+    async def _quiet() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    scenario(test)
+
+
+def test_an_entry_that_is_removed_by_another_ones_check_is_not_checked_any_more() -> None:
+    async def test(ticker: Ticker) -> None:
+        now = asyncio.get_running_loop().time()
+        entries: list[Entry] = []
+
+        class Only(Entry):
+            def check(self, now: float) -> None:
+                super().check(now)
+                for other in entries:
+                    if other is not self:
+                        ticker.remove(other)
+
+        # So many that some have their turn together.
+        entries += [Only(now) for _ in range(100)]
+        for entry in entries:
+            ticker.add(entry)
+        ticker.add(end := Entry(now + RESOLUTION * 2))
+        await end.called.wait()
+        assert [len(entry.checked) for entry in entries if entry.checked] == [1]
+
+    scenario(test)
+
+
+def test_one_that_fails_stops_neither_the_time_of_the_others_nor_its_own(
+    failures: list[str],
+) -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        again = asyncio.Event()
+
+        class Failing(Entry):
+            def check(self, now: float) -> None:
+                self.checked.append(now)
+                self.called.set()
+                if len(self.checked) > 1:
+                    again.set()
+                raise ZeroDivisionError
+
+        # So many that some have their turn together.
+        entries = [Failing(loop.time()) if n % 2 else Entry(loop.time()) for n in range(100)]
+        for entry in entries:
+            ticker.add(entry)
+        for entry in entries:
+            await entry.called.wait()
+        await again.wait()
+        twice = next(entry for entry in entries if len(entry.checked) > 1)
+        assert twice.checked[1] - twice.checked[0] >= AGAIN
+
+    scenario(test)
+    assert failures == ["timer of a Failing has failed"]
+    failures.clear()
+
+
+def test_one_that_cannot_even_say_when_it_is_due_does_not_end_the_time_of_the_others() -> None:
+    class Nameless:
+        @property
+        def due(self) -> float:
+            raise ZeroDivisionError
+
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        reported: list[BaseException] = []
+        loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        ticker.add(cast("Timed", Nameless()))
+        entries = [Entry(loop.time() + RESOLUTION * 2) for _ in range(20)]
+        for entry in entries:
+            ticker.add(entry)
+        # Those in other parts than its own.
+        async with asyncio.timeout(5):
+            for entry in entries[:6]:
+                await entry.called.wait()
+        assert {type(each) for each in reported} == {ZeroDivisionError}
+
+    scenario(test)
+
+
+def test_after_a_standstill_what_has_come_is_heard_before_anybody_is_called_silent() -> None:
+    async def test(ticker: Ticker) -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        heard: list[bytes] = []
+        known: list[bytes] = []
+
+        class Silent(Entry):
+            def check(self, now: float) -> None:
+                super().check(now)
+                known.extend(heard)
+
+        async def listen() -> None:
+            heard.append(await loop.sock_recv(ours, 10))
+
+        with ours, theirs:
+            listening = asyncio.create_task(listen())
+            entry = Silent(loop.time() + RESOLUTION)
+            ticker.add(entry)
+            await asyncio.sleep(0)
+            theirs.send(b"I am here")
+            time.sleep(RESOLUTION * 2)  # noqa: ASYNC251 - the standstill
+            await entry.called.wait()
+            await listening
+            assert known == [b"I am here"]
+
+    scenario(test)

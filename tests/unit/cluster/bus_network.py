@@ -1,0 +1,90 @@
+"""Several buses over a broker in memory, which brings each message by two feeds."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from broker.protocol.stomp import Frame
+from broker.publishing.publisher import NotConfirmed, Publication
+from broker.timing.tasks import Tasks
+from broker.webstomp.feed import Feed
+from gateway.cluster.bus import Bus
+from gateway.cluster.envelope import Seal
+
+KEY = "t.gateways"
+
+
+class FeedTwin:
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def subscribe(self, key: str) -> None:
+        self.keys.append(key)
+
+
+@dataclass
+class Network:
+    """``loses`` tells which of the deliveries never arrive; ``away``: nothing is confirmed."""
+
+    buses: list[Bus] = field(default_factory=list)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    deaf: set[str] = field(default_factory=set)
+    away: bool = False
+    latency: float = 0.01
+    feeds: int = 2
+    scattered: int = 0
+    loses: Callable[[], bool] = bool
+
+    async def publish(self, publication: Publication, _: float) -> None:
+        await asyncio.sleep(self.latency)
+        if self.away:
+            raise NotConfirmed("the broker is away")
+        assert not publication.persistent
+        self._bring(publication)
+
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
+        self.scattered += 1
+        if self.away:
+            return []
+        asyncio.get_running_loop().call_later(self.latency, self._bring, through("r1"))
+        return ["r1"]
+
+    def _bring(self, publication: Publication) -> None:
+        message = Frame("MESSAGE", (("subscription", "1"),), publication.body)
+        for bus in tuple(self.buses):
+            if bus.gateway not in self.deaf and not self.loses():
+                for feed in range(self.feeds):
+                    bus.arrived(feed, publication.routing_key, message)
+
+    def bus(self, name: str, secret: str = "s" * 32) -> Bus:
+        loop = asyncio.get_running_loop()
+        made = Bus(
+            name,
+            key=KEY,
+            seal=Seal(secret, clock=loop.time),
+            publisher=self,
+            tasks=Tasks(),
+        )
+        self.counts[name] = made.counts
+        feed = FeedTwin()
+        made.attach([cast("Feed", feed)])
+        assert feed.keys == [KEY]
+        self.buses.append(made)
+        return made
+
+    @asynccontextmanager
+    async def joined(self, *names: str) -> AsyncIterator[Any]:
+        """Buses that have come to know each other."""
+        made = [self.bus(name) for name in names]
+        for bus in made:
+            bus.start()
+            bus.standing(0, KEY)
+        await asyncio.sleep(0.1)
+        try:
+            yield made
+        finally:
+            for bus in made:
+                await bus.close()

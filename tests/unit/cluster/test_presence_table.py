@@ -1,0 +1,168 @@
+"""Who is there by what all claim; one of the gateways says what has changed."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.cluster.presence_table import Event, Present, message_id
+from gateway.cluster.replica import Claim
+from gateway.domain.room import MemberRole
+
+EARLY, LATE = Claim(1.0, MemberRole.PARTICIPANT), Claim(2.0, MemberRole.PARTICIPANT)
+GATEWAYS = ("north", "south", "east")
+
+
+def news(present: Present) -> list[tuple[int, list[Event]]]:
+    """What is said once the others know, too."""
+    assert present.news() == []
+    return present.news()
+
+
+def said(present: Present) -> list[tuple[int, list[tuple[str, bool]]]]:
+    return [(room, [(e.user, e.joined) for e in events]) for room, events in news(present)]
+
+
+def test_a_user_on_two_gateways_comes_once_and_leaves_once() -> None:
+    present = Present("north")
+    present.put("north", (1, "hana"), EARLY)
+    present.put("north", (1, "paul"), LATE)
+    assert said(present) == [(1, [("hana", True), ("paul", True)])]
+    present.put("elsewhere", (1, "paul"), EARLY)
+    assert present.of(1) == {"hana": EARLY, "paul": EARLY}
+    present.put("north", (1, "paul"), None)
+    present.put("north", (1, "paul"), None)
+    assert news(present) == []
+    present.put("elsewhere", (1, "paul"), None)
+    assert said(present) == [(1, [("paul", False)])]
+    assert present.of(1) == {"hana": EARLY}
+
+
+def test_who_comes_and_goes_in_one_moment_was_never_there() -> None:
+    present = Present("north")
+    present.put("north", (1, "hana"), EARLY)
+    present.put("north", (1, "paul"), EARLY)
+    present.put("north", (1, "paul"), None)
+    assert said(present) == [(1, [("hana", True)])]
+
+
+def test_the_last_one_leaves_in_silence() -> None:
+    present = Present("north")
+    present.put("north", (1, "hana"), EARLY)
+    news(present)
+    present.put("north", (1, "hana"), None)
+    assert news(present) == []
+    assert present.of(1) == {}
+    present.put("north", (1, "hana"), LATE)
+    assert said(present) == [(1, [("hana", True)])]
+
+
+def test_what_was_said_before_this_gateway_came_is_no_news() -> None:
+    present = Present("north")
+    present.put("south", (1, "hana"), EARLY, said=True)
+    present.put("north", (1, "paul"), LATE)
+    news = {user for _, events in said(present) for user, _ in events}
+    assert "hana" not in news
+    present.put("south", (1, "hana"), None)
+    assert said(present) == [(1, [("hana", False)])]
+
+
+def test_who_was_learnt_of_and_left_comes_as_news_again() -> None:
+    present = Present("north")
+    present.put("north", (1, "paul"), LATE)
+    present.put("south", (1, "hana"), EARLY, said=True)
+    present.put("south", (1, "hana"), None, said=True)
+    assert said(present) == [(1, [("hana", False), ("paul", True)])]
+    present.put("north", (1, "hana"), LATE)
+    assert said(present) == [(1, [("hana", True)])]
+
+
+def test_a_claim_that_is_withdrawn_before_it_was_news_is_none() -> None:
+    present = Present("north")
+    present.put("south", (1, "hana"), None, said=True)
+    assert (present.of(1), news(present)) == ({}, [])
+
+
+def test_with_a_gateway_go_those_who_were_only_there() -> None:
+    present = Present("north")
+    for gateway, room, user in (
+        ("north", 1, "hana"),
+        ("south", 1, "hana"),
+        ("south", 1, "paul"),
+        ("south", 2, "paul"),
+        ("east", 3, "olga"),
+    ):
+        present.put(gateway, (room, user), EARLY)
+    news(present)
+    present.drop("south")
+    assert said(present) == [(1, [("paul", False)])]
+    assert [list(present.of(room)) for room in (1, 2, 3)] == [["hana"], [], ["olga"]]
+
+
+def test_one_of_those_who_have_somebody_in_the_room_speaks() -> None:
+    tables = [Present(name) for name in GATEWAYS]
+    for room in range(50):
+        for table in tables:
+            for name in GATEWAYS[:2]:
+                table.put(name, (room, f"{name}'s"), EARLY)
+    spoken = [{room for room, _ in news(table)} for table in tables]
+    assert spoken[0] | spoken[1] == set(range(50))
+    assert not spoken[0] & spoken[1]
+    assert all(spoken[:2]), "the rooms are shared among them"
+    assert spoken[2] == set()
+
+
+def test_the_same_events_have_the_same_id_and_others_another() -> None:
+    events = [Event("ann", joined=True, claim=EARLY), Event("bob", joined=False, claim=LATE)]
+    again = [Event("ann", joined=True, claim=EARLY), Event("bob", joined=False, claim=LATE)]
+    assert message_id(1, events) == message_id(1, again)
+    others = [
+        message_id(2, events),
+        message_id(1, events[:1]),
+        message_id(1, events[::-1]),
+        message_id(1, [Event("ann", joined=True, claim=LATE), events[1]]),
+        message_id(1, [Event("ann", joined=False, claim=EARLY), events[1]]),
+    ]
+    assert len({message_id(1, events), *others}) == 6
+
+
+claims = st.lists(
+    st.tuples(
+        st.sampled_from(GATEWAYS),
+        st.integers(1, 2),
+        st.sampled_from(["ann", "bob"]),
+        st.sampled_from([EARLY, LATE, None]),
+        st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+@given(claims)
+def test_who_believes_what_is_said_knows_who_is_there(
+    steps: list[tuple[str, int, str, Claim | None, bool]],
+) -> None:
+    tables = [Present(name) for name in GATEWAYS]
+    rooms: dict[int, set[str]] = {1: set(), 2: set()}
+    for gateway, room, user, claim, pause in steps:
+        for table in tables:
+            table.put(gateway, (room, user), claim)
+        if pause:
+            _hear(tables, rooms)
+    _hear(tables, rooms)
+    for room, users in rooms.items():
+        there = set(tables[0].of(room))
+        # The last one leaves in silence: nobody is there to hear it.
+        assert there in (users, set())
+        assert all(set(table.of(room)) == there for table in tables)
+
+
+def _hear(tables: list[Present], rooms: dict[int, set[str]]) -> None:
+    for table in tables:
+        for room, events in news(table):
+            for event in events:
+                if event.joined:
+                    rooms[room].add(event.user)
+                else:
+                    rooms[room].remove(event.user)
+    for room, users in rooms.items():
+        if not tables[0].of(room):
+            users.clear()

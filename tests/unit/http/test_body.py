@@ -1,0 +1,21 @@
+"""What a request's body costs before anybody knows whether it is any good."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from gateway.errors import Invalid
+from gateway.http import body
+
+
+def test_a_name_that_stands_twice_among_thousands_is_found_at_once() -> None:
+    """The event loop, and with it everybody, waits for this; a body needs no login."""
+    names = [f"{number:05d}" for number in range(50_000)]
+    raw = ("{" + ",".join(f'"{name}":1' for name in [*names, names[-1]]) + "}").encode()
+    begun = time.process_time()
+    with pytest.raises(Invalid, match="'49999' stands twice"):
+        body.parse(raw)
+    # Per name less than a 7,000th of 0.1 s; comparing each with each would take over ten seconds.
+    assert time.process_time() - begun < 0.5

@@ -1,0 +1,122 @@
+"""Who reads the history next."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.errors import ReadsBusy, TooManyReads
+from gateway.http.turns import PATIENCE, Turns
+from tests.virtual_time import run, settle
+
+
+class Readers:
+    """Reads that last until they are told to end; ``begun`` is in the order of their turns."""
+
+    def __init__(self, at_once: int, *, of_user: int = 100, in_all: int = 100) -> None:
+        self._turns = Turns(at_once)
+        self._most = {"of_user": of_user, "in_all": in_all}
+        self.begun: list[str] = []
+        self._ends: list[asyncio.Event] = []
+
+    def read(self, user: str) -> asyncio.Task[None]:
+        async def read() -> None:
+            async with self._turns.turn(user, **self._most):
+                self.begun.append(user)
+                self._ends.append(end := asyncio.Event())
+                await end.wait()
+
+        return asyncio.create_task(read())
+
+    async def end_one(self) -> None:
+        self._ends.pop(0).set()
+        await settle()
+
+
+def test_a_user_with_many_reads_holds_up_only_their_own() -> None:
+    async def main() -> None:
+        readers = Readers(2)
+        reads = [readers.read("greedy") for _ in range(8)]
+        await settle()
+        reads += [readers.read("anna"), readers.read("bob")]
+        await settle()
+        assert readers.begun == ["greedy", "greedy"]
+        for _ in range(10):
+            await readers.end_one()
+        assert readers.begun[2:6] == ["greedy", "anna", "bob", "greedy"]
+        assert len(readers.begun) == 10
+        await asyncio.gather(*reads)
+
+    run(main())
+
+
+def test_one_user_and_all_together_have_a_limit() -> None:
+    async def main() -> None:
+        readers = Readers(1, of_user=2, in_all=3)
+        reads = [readers.read(user) for user in ("anna", "anna", "bob")]
+        await settle()
+        with pytest.raises(TooManyReads):
+            await readers.read("anna")
+        with pytest.raises(ReadsBusy):
+            await readers.read("carol")
+        for _ in range(3):
+            await readers.end_one()
+        await asyncio.gather(*reads)
+        again = readers.read("carol")
+        await settle()
+        await readers.end_one()
+        await again
+
+    run(main())
+
+
+def test_a_turn_that_does_not_come_is_not_waited_for_for_ever() -> None:
+    async def main() -> None:
+        readers = Readers(1)
+        first, second = readers.read("anna"), readers.read("bob")
+        await asyncio.sleep(PATIENCE + 0.1)
+        with pytest.raises(ReadsBusy):
+            await second
+        await readers.end_one()
+        await first
+        third = readers.read("carol")
+        await settle()
+        assert readers.begun == ["anna", "carol"]
+        await readers.end_one()
+        await third
+
+    run(main())
+
+
+def test_who_goes_away_takes_no_turn() -> None:
+    async def main() -> None:
+        readers = Readers(1)
+        first, second, third = (readers.read(user) for user in ("anna", "bob", "carol"))
+        await settle()
+        second.cancel()
+        await settle()
+        await readers.end_one()
+        assert readers.begun == ["anna", "carol"]
+        await readers.end_one()
+        await asyncio.gather(first, third)
+
+    run(main())
+
+
+def test_a_turn_that_comes_as_its_owner_goes_is_given_on() -> None:
+    async def main() -> None:
+        readers = Readers(1)
+        first, second, third = (readers.read(user) for user in ("anna", "bob", "carol"))
+        await settle()
+        readers._ends[0].set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        second.cancel()
+        await settle()
+        assert readers.begun[-1] == "carol"
+        for end in readers._ends:
+            end.set()
+        await asyncio.gather(first, third)
+
+    run(main())

@@ -1,0 +1,235 @@
+"""What may pass to the broker, and in which form."""
+
+import asyncio
+
+import pytest
+
+from broker.protocol.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
+from broker.topology import Topology
+from gateway.auth.access import AccessRules
+from gateway.auth.permissions import Permissions
+from gateway.config import Access
+from gateway.domain.identity import Identity
+from gateway.domain.room import MemberRole, Membership
+from gateway.errors import GatewayError, Invalid, Refused, RoomClosed, UnknownRoom
+from gateway.live.client.judge import ByHub, ByRelay, Judge
+from gateway.live.client.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
+from gateway.live.destinations import parse
+
+TOPOLOGY = Topology("t")
+
+
+class Rooms:
+    """Room 1 is open and has a host and a participant; room 2 is closed; no other exists."""
+
+    async def membership(self, room: int, user: str) -> Membership | None:
+        roles = {"hana": MemberRole.HOST, "paul": MemberRole.PARTICIPANT}
+        return {
+            1: Membership(is_open=True, role=roles.get(user)),
+            2: Membership(is_open=False, role=roles.get(user)),
+        }.get(room)
+
+
+PERMISSIONS = Permissions(
+    Rooms(),
+    AccessRules(
+        [
+            Access(roles=("service",), subscribe=("/queue/orders.*",), send=("/topic/news.#",)),
+            Access(roles=("all",), subscribe=("**",), send=("**",)),
+        ]
+    ),
+)
+JUDGE = Judge(PERMISSIONS, TOPOLOGY, shared=False)
+
+
+def who(user: str, *roles: str) -> Identity:
+    return Identity(user, frozenset(roles), 2e9)
+
+
+def frame(command: str, *headers: tuple[str, str]) -> Frame:
+    """As a client would have sent it, `raw` included."""
+    parser = FrameParser(Limits(), CLIENT_COMMANDS)
+    for event in parser.feed(serialise(command, headers)):
+        if isinstance(event, Frame):
+            return event
+    raise AssertionError(command)
+
+
+def subscribe(identity: Identity, destination: str, *headers: tuple[str, str]) -> bytes:
+    received = frame("SUBSCRIBE", ("destination", destination), ("id", "s"), *headers)
+    request = Subscribe("s", parse(destination, TOPOLOGY), received)
+    passage = asyncio.run(JUDGE.subscribe(identity, request))
+    assert isinstance(passage, ByRelay)
+    return passage.frame.raw
+
+
+@pytest.mark.parametrize(
+    ("user", "destination"),
+    [
+        ("paul", "/topic/t.public.1"),
+        ("hana", "/topic/t.public.1"),
+        ("hana", "/topic/t.private.1"),
+    ],
+)
+def test_a_room_topic_passes_for_who_may_follow_it(user: str, destination: str) -> None:
+    assert (
+        subscribe(who(user), destination, ("ack", "client"), ("receipt", "r"))
+        == f"SUBSCRIBE\ndestination:{destination}\nid:s\nack:client\nreceipt:r\n\n\0".encode()
+    )
+
+
+@pytest.mark.parametrize("kind", ["/queue/", "/amq/queue/"])
+def test_the_private_queue_is_never_declared_by_a_client(kind: str) -> None:
+    passed = subscribe(who("hana"), f"{kind}t.private.1", ("prefetch-count", "10"))
+    assert passed == b"SUBSCRIBE\ndestination:/amq/queue/t.private.1\nid:s\nprefetch-count:10\n\n\0"
+
+
+@pytest.mark.parametrize(
+    ("user", "destination", "error"),
+    [
+        ("paul", "/topic/t.private.1", Refused),
+        ("paul", "/queue/t.private.1", Refused),
+        ("eve", "/topic/t.public.1", Refused),
+        ("hana", "/topic/t.public.3", UnknownRoom),
+        ("hana", "/topic/t.public.2", RoomClosed),
+        ("hana", "/topic/t.public.*", Refused),
+        ("hana", "/topic/#", Refused),
+        ("hana", "/exchange/amq.topic/t.public.1", Refused),
+        ("hana", "/temp-queue/x", Refused),
+        ("hana", "/queue/orders.1", Refused),
+    ],
+)
+def test_nobody_else_gets_in(user: str, destination: str, error: type[GatewayError]) -> None:
+    with pytest.raises(error):
+        subscribe(who(user), destination)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("durable", "true"),
+        ("persistent", "true"),
+        ("auto-delete", "false"),
+        ("exclusive", "false"),
+        ("x-queue-name", "t.private.1"),
+        ("x-queue-type", "stream"),
+        ("X-queue-name".lower(), "q"),
+        ("reply-to", "/temp-queue/x"),
+    ],
+)
+def test_queue_headers_are_refused(header: tuple[str, str]) -> None:
+    with pytest.raises(Refused, match="queue headers"):
+        subscribe(who("hana"), "/topic/t.public.1", header)
+    with pytest.raises(Refused):
+        subscribe(who("s", "service"), "/queue/orders.1", header)
+    with pytest.raises(Refused):
+        unsubscribe(who("hana"), header)
+
+
+def test_of_a_room_subscription_only_known_headers_pass_and_each_once() -> None:
+    passed = subscribe(who("paul"), "/topic/t.public.1", ("selector", "x"), ("id", "second"))
+    assert passed == b"SUBSCRIBE\ndestination:/topic/t.public.1\nid:s\n\n\0"
+
+
+def test_what_a_rule_opens_passes_byte_for_byte() -> None:
+    received = frame("SUBSCRIBE", ("destination", "/queue/orders.1"), ("id", "s"), ("odd", "a:b"))
+    request = Subscribe("s", parse("/queue/orders.1", TOPOLOGY), received)
+    assert asyncio.run(JUDGE.subscribe(who("s", "service"), request)) == ByRelay(received)
+
+
+@pytest.mark.parametrize(
+    "destination",
+    ["/topic/t.public.1", "/topic/t.*.1", "/temp-queue/x", "/exchange/e/#", "/queue/t.private.1"],
+)
+def test_everything_means_everything(destination: str) -> None:
+    assert b"x-queue-name:q" in subscribe(who("a", "all"), destination, ("x-queue-name", "q"))
+
+
+def unsubscribe(identity: Identity, *headers: tuple[str, str], key: str = "/topic/x") -> bytes:
+    received = frame("UNSUBSCRIBE", ("id", "s"), *headers)
+    return JUDGE.unsubscribe(identity, Unsubscribe("s", parse(key, TOPOLOGY), received)).raw
+
+
+def test_an_unsubscribe_passes_with_the_name_that_the_broker_knows() -> None:
+    assert unsubscribe(who("paul")) == b"UNSUBSCRIBE\nid:s\n\n\0"
+    headers = (("destination", "/queue/t.private.1"),)
+    request = Unsubscribe(
+        "/queue/t.private.1",
+        parse("/queue/t.private.1", TOPOLOGY),
+        frame("UNSUBSCRIBE", *headers),
+    )
+    assert (
+        JUDGE.unsubscribe(who("hana"), request).raw
+        == b"UNSUBSCRIBE\ndestination:/amq/queue/t.private.1\n\n\0"
+    )
+
+
+def test_who_may_do_everything_may_delete_a_durable_subscription() -> None:
+    assert b"durable:true" in unsubscribe(who("a", "all"), ("durable", "true"))
+
+
+def send(identity: Identity, destination: str, *headers: tuple[str, str]) -> bytes:
+    return JUDGE.send(identity, Send(frame("SEND", ("destination", destination), *headers))).raw
+
+
+def test_a_send_passes_where_a_rule_opens_it() -> None:
+    assert send(who("s", "service"), "/topic/news.kr.seoul", ("odd", "1")).endswith(b"odd:1\n\n\0")
+    assert send(who("a", "all"), "/queue/any", ("reply-to", "/temp-queue/x"))
+
+
+@pytest.mark.parametrize(
+    ("roles", "destination", "header"),
+    [
+        ((), "/topic/news.kr", ("odd", "1")),
+        (("admin", "host"), "/topic/news.kr", ("odd", "1")),
+        (("service",), "/topic/other", ("odd", "1")),
+        (("service",), "/queue/orders.1", ("odd", "1")),
+        (("service",), "/topic/news.kr", ("reply-to", "/temp-queue/x")),
+        (("service",), "/topic/news.kr", ("transaction", "t")),
+    ],
+)
+def test_a_send_elsewhere_is_refused(
+    roles: tuple[str, ...], destination: str, header: tuple[str, str]
+) -> None:
+    with pytest.raises(Refused, match=destination):
+        send(who("s", *roles), destination, header)
+
+
+def test_acknowledgements_pass_and_transactions_only_with_everything() -> None:
+    ack = frame("ACK", ("id", "1"))
+    begin = frame("BEGIN", ("transaction", "t"))
+    ack_in_transaction = frame("ACK", ("id", "1"), ("transaction", "t"))
+    assert JUDGE.transact(who("hana"), Acknowledge(ack)) == ack
+    assert JUDGE.transact(who("a", "all"), Transact(begin)) == begin
+    for request in (Transact(begin), Acknowledge(ack_in_transaction)):
+        with pytest.raises(Refused, match="transactions"):
+            JUDGE.transact(who("s", "service"), request)
+
+
+def test_a_rule_may_let_a_stranger_publish_to_a_topic_directly() -> None:
+    received = frame("SEND", ("destination", "/topic/t.public.1"))
+    assert JUDGE.opens_topic(who("a", "all"), received)
+    assert not JUDGE.opens_topic(who("eve"), received)
+
+
+def resuming(after: str) -> int | None:
+    destination = "/topic/t.public.1"
+    headers = (("destination", destination), ("id", "s"), ("resume-after", after))
+    request = Subscribe("s", parse(destination, TOPOLOGY), frame("SUBSCRIBE", *headers))
+    passage = asyncio.run(Judge(PERMISSIONS, TOPOLOGY, shared=True).subscribe(who("hana"), request))
+    assert isinstance(passage, ByHub)
+    return passage.resume_after
+
+
+def test_a_client_resumes_after_a_number_in_plain_digits() -> None:
+    assert [resuming(after) for after in ("0", "7", "9" * 18)] == [0, 7, int("9" * 18)]
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["", "-1", "+1", "007", " 1", "1.0", "1_0", "１", "٣", "9" * 19, "9" * 60, "9" * 5000],
+)
+def test_any_other_place_to_resume_at_is_refused_and_told_what_would_be_right(after: str) -> None:
+    with pytest.raises(Invalid, match="must be the last seq that you have, or 0") as refusal:
+        resuming(after)
+    assert len(refusal.value.detail) < 200

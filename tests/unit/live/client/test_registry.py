@@ -1,0 +1,159 @@
+"""Knowing all connections, and ending the right ones."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.domain.identity import Identity
+from gateway.errors import Draining, GatewayError, NoCapacity, Removed, TooManyUnknown
+from gateway.live.client.registry import Registry
+from gateway.live.client.state import ConnectionState
+
+GONE = Removed("gone")
+
+
+class Connection:
+    def __init__(self, *, deaf: bool = False) -> None:
+        self.id = f"{id(self):x}"
+        self.identity: Identity | None = None
+        self.deaf = deaf
+        self.reason: GatewayError | None = None
+        self._over = asyncio.Event()
+
+    def end(self, error: GatewayError | None) -> None:
+        self.reason = error
+        if not self.deaf:
+            self._over.set()
+
+    async def run(self) -> None:
+        await self._over.wait()
+
+    def snapshot(self) -> ConnectionState:
+        raise AssertionError("nobody asks here how it stands")
+
+
+async def settled() -> None:
+    """The tasks whose wait is over have run to their end."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
+    async def run() -> None:
+        registry = Registry(limit=3, per_user=2, unknown=2, unknown_per_address=1)
+        try:
+            await test(registry)
+        finally:
+            await registry.close(Draining("the test is over"), within=0.01)
+        assert not len(registry)
+
+    asyncio.run(run())
+
+
+def joined(registry: Registry, user: str, *, deaf: bool = False) -> Connection:
+    connection = Connection(deaf=deaf)
+    registry.serve(connection, address="here", user=None)
+    registry.admit(connection, user)
+    return connection
+
+
+def test_a_connection_is_known_until_it_is_gone() -> None:
+    async def test(registry: Registry) -> None:
+        connection = joined(registry, "ann")
+        assert list(registry) == [connection]
+        connection.end(None)
+        await settled()
+        assert list(registry) == []
+
+    scenario(test)
+
+
+def test_a_full_gateway_takes_no_more() -> None:
+    async def test(registry: Registry) -> None:
+        for user in "abc":
+            registry.check_capacity(address="here", user=None)
+            joined(registry, user)
+        with pytest.raises(NoCapacity, match="3 connections"):
+            registry.check_capacity(address="here", user=None)
+
+    scenario(test)
+
+
+def test_those_who_have_not_sent_connect_have_places_of_their_own() -> None:
+    async def test(registry: Registry) -> None:
+        first, second = Connection(), Connection()
+        registry.serve(first, address="here", user=None)
+        with pytest.raises(TooManyUnknown, match="from your address"):
+            registry.check_capacity(address="here", user=None)
+        # Who says in the handshake who it is, and who comes from elsewhere, is not kept out.
+        registry.check_capacity(address="here", user="ann")
+        registry.check_capacity(address="there", user=None)
+        registry.serve(second, address="there", user=None)
+        with pytest.raises(TooManyUnknown, match="2 connections have not"):
+            registry.check_capacity(address="elsewhere", user=None)
+        registry.admit(first, "ann")
+        registry.check_capacity(address="here", user=None)
+        second.end(None)
+        await settled()
+        registry.check_capacity(address="there", user=None)
+        assert not registry._waiting
+
+    scenario(test)
+
+
+def test_a_user_s_sockets_without_connect_count_as_the_user_s() -> None:
+    async def test(registry: Registry) -> None:
+        for _ in range(2):
+            registry.check_capacity(address="here", user="ann")
+            registry.serve(Connection(), address="here", user="ann")
+        with pytest.raises(NoCapacity, match="2 connections per user"):
+            registry.check_capacity(address="here", user="ann")
+
+    scenario(test)
+
+
+def test_a_user_has_a_share_of_it_that_is_given_back() -> None:
+    async def test(registry: Registry) -> None:
+        first = joined(registry, "ann")
+        joined(registry, "ann")
+        third = Connection()
+        registry.serve(third, address="here", user="ann")
+        with pytest.raises(NoCapacity, match="2 connections"):
+            registry.admit(third, "ann")
+        first.end(None)
+        await settled()
+        registry.admit(third, "ann")
+
+    scenario(test)
+
+
+def test_a_user_s_connections_end_and_are_counted() -> None:
+    async def test(registry: Registry) -> None:
+        first, second = joined(registry, "ann"), joined(registry, "ann")
+        other = joined(registry, "bob")
+        assert registry.end_user("ann", GONE) == 2
+        assert registry.end_user("nobody", GONE) == 0
+        assert [c.reason for c in (first, second, other)] == [GONE, GONE, None]
+
+    scenario(test)
+
+
+def test_one_connection_ends_by_its_id() -> None:
+    async def test(registry: Registry) -> None:
+        first, second = joined(registry, "ann"), joined(registry, "ann")
+        assert registry.end_connection(second.id, GONE) == 1
+        assert registry.end_connection("nothing", GONE) == 0
+        assert [c.reason for c in (first, second)] == [None, GONE]
+
+    scenario(test)
+
+
+def test_who_does_not_leave_in_time_is_cut_off() -> None:
+    async def test(registry: Registry) -> None:
+        deaf = joined(registry, "ann", deaf=True)
+        await registry.close(Draining("bye"), within=0.01)
+        assert isinstance(deaf.reason, Draining)
+        assert list(registry) == []
+
+    scenario(test)

@@ -1,0 +1,158 @@
+"""What the hub's parts work with, in memory: a history, clients, what feeds bring."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits
+from broker.protocol.websocket import Data, MessageReader
+from broker.topology import Audience, Stream
+from gateway.domain.message import Message
+from gateway.errors import GatewayError, StoreUnavailable
+from gateway.live.hub.fanout import Subscriber
+from gateway.live.transport import Wire
+from gateway.store.records import Page
+
+STREAM = Stream(Audience.PUBLIC, 42)
+DESTINATION = "/topic/t.public.42"
+
+
+def message(seq: int, body: Any = None, stream: Stream = STREAM) -> Message:
+    sent_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return Message(UUID(int=seq), stream, seq, "kim", sent_at, "chat", body or f"number {seq}")
+
+
+def published(message: Message, *, instant: bool = False) -> Frame:
+    """As a feed brings what the pipeline published."""
+    numbered = (("seq", str(message.seq)),)
+    return Frame(
+        "MESSAGE",
+        (
+            ("subscription", "1"),
+            ("destination", f"/exchange/amq.topic/t.{message.stream}"),
+            ("message-id", f"T_1@@session-x@@{message.seq}"),
+            ("redelivered", "false"),
+            *(() if instant else (("persistent", "true"),)),
+            ("content-type", "application/json"),
+            ("amqp-message-id", str(message.id)),
+            ("room", str(message.stream.room)),
+            ("audience", str(message.stream.audience)),
+            ("sender", message.sender),
+            *(() if instant else numbered),
+        ),
+        message.encode(),
+    )
+
+
+def foreign(body: bytes, *headers: tuple[str, str]) -> Frame:
+    """What another producer published, as a feed brings it."""
+    return Frame("MESSAGE", (("subscription", "1"), ("message-id", "T_1@@s@@1"), *headers), body)
+
+
+@dataclass
+class HistoryTwin:
+    """``latency``: seconds of each read, whose answer is what was there at its beginning.
+
+    ``portion``: how many it gives at a time, as the store does with large messages.
+    """
+
+    latency: float = 0.01
+    portion: int = 1_000_000
+    away: bool = False
+    first: int = 1
+    stored: list[Message] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+    looks: list[list[Stream]] = field(default_factory=list)
+
+    @property
+    def head(self) -> int:
+        return len(self.stored)
+
+    def store(self, count: int = 1, body: Any = None) -> list[Message]:
+        new = [message(self.head + 1 + n, body) for n in range(count)]
+        self.stored += new
+        return new
+
+    async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
+        self.reads.append(after)
+        away = self.away
+        start = max(after, self.first - 1)
+        found = self.stored[start : start + limit]
+        cut = len(found) > self.portion
+        page = Page(found[: self.portion], head=self.head, first=self.first, cut=cut)
+        await asyncio.sleep(self.latency)
+        if away:
+            raise StoreUnavailable("the database is away")
+        return page
+
+    async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+        self.looks.append(list(streams))
+        away, head = self.away, self.head
+        await asyncio.sleep(self.latency)
+        if away:
+            raise StoreUnavailable("the database is away")
+        return dict.fromkeys(streams, head)
+
+
+class WriterTwin:
+    """Keeps what is written; ``backlog`` is what the test says, ``pace`` the seconds to drain."""
+
+    def __init__(self) -> None:
+        self.backlog = 0
+        self.pace = 0.0
+        self.chunks: list[bytes] = []
+        self.drains = 0
+
+    def write(self, data: bytes, *, frames: int) -> None:
+        assert len(list(frames_in(data))) == frames > 0
+        self.chunks.append(data)
+
+    async def drained(self) -> None:
+        self.drains += 1
+        await asyncio.sleep(self.pace)
+
+
+class ClientTwin:
+    """A client that reads the frames it is sent."""
+
+    def __init__(self) -> None:
+        self.sink = WriterTwin()
+        self.ended: GatewayError | None = None
+
+    @property
+    def writer(self) -> Wire:
+        return cast("Wire", self.sink)
+
+    def end(self, error: GatewayError | None) -> None:
+        assert self.ended is None, "ended twice"
+        self.ended = error
+
+    @property
+    def frames(self) -> list[Frame]:
+        return list(frames_in(b"".join(self.sink.chunks)))
+
+    @property
+    def seqs(self) -> list[int]:
+        return [int(seq) for frame in self.frames if (seq := frame.get("seq")) is not None]
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [frame.body for frame in self.frames]
+
+
+def subscriber(id: str = "s") -> tuple[ClientTwin, Subscriber]:
+    client = ClientTwin()
+    return client, Subscriber(client, id)
+
+
+def frames_in(data: bytes) -> Iterator[Frame]:
+    messages = MessageReader(2**24, masked=False)
+    for event in messages.feed(data):
+        assert isinstance(event, Data)
+        parser = FrameParser(Limits(frame_bytes=2**24), SERVER_COMMANDS)
+        for frame in parser.feed(event.payload):
+            assert isinstance(frame, Frame)
+            yield frame

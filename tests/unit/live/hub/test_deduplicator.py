@@ -1,0 +1,75 @@
+"""Two feeds, one copy of everything."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.live.hub.deduplicator import Once
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30), st.randoms())
+def test_both_feeds_bring_all_and_each_passes_once_in_order(
+    contents: list[str], rng: object
+) -> None:
+    once = Once(clock=Clock())
+    behind = {0: 0, 1: 0}
+    passed: list[str] = []
+    while any(position < len(contents) for position in behind.values()):
+        feed = rng.choice([f for f, at in behind.items() if at < len(contents)])  # type: ignore[attr-defined]
+        content = contents[behind[feed]]
+        behind[feed] += 1
+        if once.passes(feed, id=None, content=content.encode()):
+            passed.append(content)
+    assert sorted(passed) == sorted(contents)
+
+
+def test_the_same_words_said_twice_pass_twice() -> None:
+    once = Once(clock=Clock())
+    assert [once.passes(feed, id=None, content=b"yes") for feed in (0, 0, 1, 1, 1)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_an_id_passes_once_whatever_comes_with_it() -> None:
+    once = Once(clock=Clock())
+    assert once.passes(0, id="a", content=b"1")
+    assert not once.passes(0, id="a", content=b"1")
+    assert not once.passes(1, id="a", content=b"2")
+    assert once.passes(1, id="b", content=b"1")
+
+
+def test_a_feed_that_begins_anew_brings_nothing_of_before() -> None:
+    once = Once(clock=Clock())
+    assert once.passes(0, id=None, content=b"tick")
+    assert once.passes(0, id=None, content=b"tick")
+    once.joined(1)
+    assert once.passes(1, id=None, content=b"tick")
+    assert not once.passes(0, id=None, content=b"tick")
+
+
+def test_what_is_long_ago_is_forgotten() -> None:
+    clock = Clock()
+    once = Once(clock=clock, memory=30.0)
+    assert once.passes(0, id="a", content=b"")
+    assert once.passes(0, id=None, content=b"tick")
+    clock.now = 31.0
+    assert once.passes(1, id="a", content=b"")
+    assert once.passes(1, id=None, content=b"tick")
+
+
+def test_the_memory_is_bounded() -> None:
+    once = Once(clock=Clock(), capacity=2)
+    for id in "abc":
+        assert once.passes(0, id=id, content=b"")
+    assert once.passes(1, id="a", content=b"")
+    assert not once.passes(1, id="c", content=b"")

@@ -1,0 +1,212 @@
+"""One read of the history for all who need the same page."""
+
+import asyncio
+
+import pytest
+
+from broker.timing.tasks import Cancelled
+from broker.topology import Stream
+from gateway.errors import NotKept, StoreUnavailable
+from gateway.live.hub.pages import PAGE, PORTION, Pages
+from gateway.store.records import Page
+from tests.unit.live.fakes import DESTINATION, STREAM, HistoryTwin
+from tests.virtual_time import run, settle
+
+
+async def after(pages: Pages, seq: int) -> list[int | None]:
+    return [each.seq for each in await pages.after(STREAM, seq, destination=DESTINATION)]
+
+
+def stored(count: int, body: str | None = None) -> HistoryTwin:
+    history = HistoryTwin()
+    history.store(count, body)
+    return history
+
+
+def test_all_who_want_the_same_page_at_once_share_its_read() -> None:
+    async def scenario() -> None:
+        history = stored(PAGE + 5)
+        pages = Pages(history)
+        found = await asyncio.gather(*(after(pages, seq % PAGE) for seq in range(500)))
+        assert history.reads == [0]
+        assert all(page[0] == seq % PAGE + 1 for seq, page in enumerate(found))
+
+    run(scenario())
+
+
+def test_a_page_that_was_read_is_kept_for_the_next_reader() -> None:
+    async def scenario() -> None:
+        history = stored(PAGE)
+        pages = Pages(history)
+        await after(pages, 0)
+        await after(pages, 100)
+        assert history.reads == [0]
+
+    run(scenario())
+
+
+def test_what_was_stored_since_is_read() -> None:
+    async def scenario() -> None:
+        history = stored(3)
+        pages = Pages(history)
+        assert await after(pages, 0) == [1, 2, 3]
+        history.store(1)
+        assert await after(pages, 3) == [4]
+
+    run(scenario())
+
+
+def test_a_read_that_is_older_than_the_question_is_repeated() -> None:
+    async def scenario() -> None:
+        history = stored(3)
+        pages = Pages(history)
+        first = asyncio.create_task(after(pages, 0))
+        await settle()
+        history.store(1)
+        assert await after(pages, 3) == [4]
+        assert await first == [1, 2, 3]
+
+    run(scenario())
+
+
+def test_at_the_end_there_is_nothing() -> None:
+    async def scenario() -> None:
+        assert await after(Pages(stored(3)), 3) == []
+        assert await after(Pages(HistoryTwin()), 0) == []
+
+    run(scenario())
+
+
+def test_what_is_not_kept_is_said_and_what_is_kept_is_given() -> None:
+    async def scenario() -> None:
+        history = stored(300)
+        history.first = 100
+        pages = Pages(history)
+        with pytest.raises(NotKept, match="from seq 100 on"):
+            await after(pages, 98)
+        assert (await after(pages, 99))[0] == 100
+
+    run(scenario())
+
+
+def test_a_store_that_is_away_is_told_to_all_who_wait_and_asked_again_by_the_next() -> None:
+    async def scenario() -> None:
+        history = stored(3)
+        history.away = True
+        pages = Pages(history)
+        found = await asyncio.gather(*(after(pages, 0) for _ in range(5)), return_exceptions=True)
+        assert [type(each) for each in found] == [StoreUnavailable] * 5
+        assert history.reads == [0]
+        history.away = False
+        assert await after(pages, 0) == [1, 2, 3]
+
+    run(scenario())
+
+
+def test_one_who_leaves_does_not_take_the_page_from_the_others() -> None:
+    async def scenario() -> None:
+        history = stored(3)
+        pages = Pages(history)
+        leaving, staying = (asyncio.create_task(after(pages, 0)) for _ in range(2))
+        await settle()
+        leaving.cancel()
+        assert await staying == [1, 2, 3]
+        assert history.reads == [0]
+
+    run(scenario())
+
+
+def test_a_failure_that_nobody_waits_for_any_more_disturbs_nobody() -> None:
+    async def scenario() -> None:
+        history = stored(3)
+        history.away = True
+        waiting = asyncio.create_task(after(Pages(history), 0))
+        await settle()
+        waiting.cancel()
+        await asyncio.sleep(1)
+
+    run(scenario())
+
+
+def test_large_messages_come_in_portions_without_a_hole_and_without_another_read() -> None:
+    async def scenario() -> None:
+        history = stored(20, "x" * (PORTION // 4))
+        pages = Pages(history)
+        seq, portions = 0, []
+        while portion := await pages.after(STREAM, seq, destination=DESTINATION):
+            assert sum(len(each.tail) for each in portion) <= PORTION
+            portions.append([each.seq for each in portion])
+            seq = portion[-1].seq or 0
+            if seq == 20:
+                break
+        assert [seq for portion in portions for seq in portion] == list(range(1, 21))
+        assert len(portions) > 4
+        assert history.reads == [0]
+
+    run(scenario())
+
+
+def test_a_message_larger_than_a_portion_comes_alone() -> None:
+    async def scenario() -> None:
+        assert await after(Pages(stored(2, "x" * (2 * PORTION))), 0) == [1]
+
+    run(scenario())
+
+
+def test_what_is_kept_is_bounded() -> None:
+    async def scenario() -> None:
+        history = stored(3 * PAGE, "x" * 100)
+        pages = Pages(history, cache=2 * PAGE * 500)
+        for seq in (0, PAGE, 2 * PAGE, 0):
+            await after(pages, seq)
+        assert history.reads == [0, PAGE, 2 * PAGE, 0]
+        tiny = Pages(history, cache=10)
+        assert (await after(tiny, 0))[0] == 1
+
+    run(scenario())
+
+
+def test_closing_ends_the_reads() -> None:
+    async def scenario() -> None:
+        history = stored(1)
+        history.latency = 1e6
+        pages = Pages(history)
+        waiting = asyncio.create_task(after(pages, 0))
+        await settle()
+        pages.close()
+        # Who waits is not cancelled by that.
+        with pytest.raises(Cancelled):
+            await waiting
+
+    run(scenario())
+
+
+def test_a_page_that_the_store_gives_in_pieces_is_whole() -> None:
+    async def scenario() -> None:
+        history = stored(PAGE + 5)
+        history.portion = 100
+        pages = Pages(history)
+        assert (await after(pages, 90))[:20] == list(range(91, 111))
+        assert await after(pages, 200) == list(range(201, PAGE + 1))
+        assert history.reads == [0, 100, 200]
+        assert await after(pages, PAGE) == list(range(PAGE + 1, PAGE + 6))
+
+    run(scenario())
+
+
+def test_what_is_deleted_between_two_pieces_leaves_no_hole_unsaid() -> None:
+    class Pruned(HistoryTwin):
+        async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
+            page = await super().read(stream, after=after, limit=limit)
+            self.first = 151
+            return page
+
+    async def scenario() -> None:
+        history = Pruned(portion=100)
+        history.store(PAGE)
+        pages = Pages(history)
+        assert await after(pages, 0) == list(range(1, 101))
+        with pytest.raises(NotKept):
+            await after(pages, 100)
+
+    run(scenario())

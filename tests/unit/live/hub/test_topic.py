@@ -1,0 +1,952 @@
+"""Whatever feeds, store and subscribers do: `seq` is +1 from a subscriber's start to the head."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.protocol.stomp import Frame
+from broker.timing.tasks import Tasks
+from gateway.errors import Internal, Invalid, NotKept, StoreUnavailable
+from gateway.live.hub.fanout import PENDING, FanOut, Subscriber
+from gateway.live.hub.pages import PAGE, Pages
+from gateway.live.hub.topic import SOON, Shared, Topic
+from tests.unit.live.fakes import (
+    DESTINATION,
+    STREAM,
+    ClientTwin,
+    HistoryTwin,
+    foreign,
+    message,
+    published,
+    subscriber,
+)
+from tests.virtual_time import run, settle
+
+
+@asynccontextmanager
+async def topic(
+    history: HistoryTwin, *, standing: tuple[int, ...] = (0, 1)
+) -> AsyncIterator[Topic]:
+    loop = asyncio.get_running_loop()
+    pages = Pages(history)
+    shared = Shared(
+        history=history,
+        pages=pages,
+        fan_out=FanOut(budget=1_000_000, clock=loop.time),
+        reading=asyncio.Semaphore(8),
+        resuming=asyncio.Semaphore(8),
+        clock=loop.time,
+        tasks=Tasks(),
+    )
+    made = Topic(STREAM, DESTINATION, shared)
+    for feed in standing:
+        made.feed_standing(feed)
+    try:
+        yield made
+    finally:
+        made.close()
+        pages.close()
+        await settle()
+
+
+async def joined(to: Topic, resume_after: int | None = None) -> ClientTwin:
+    client, each = subscriber()
+    after = await to.join(each, resume_after)
+    assert after == (resume_after if resume_after is not None else to._last)
+    return client
+
+
+def test_who_joins_hears_everything_from_then_on() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(3)
+        async with topic(history) as live:
+            client = await joined(live)
+            for each in history.store(5):
+                live.arrived(0, published(each))
+                live.arrived(1, published(each))
+            await settle()
+            assert client.seqs == [4, 5, 6, 7, 8]
+            assert len(history.reads) == 1
+
+    run(scenario())
+
+
+def test_what_arrives_while_the_head_is_read_is_not_missed() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            joining = asyncio.create_task(joined(live))
+            await settle()
+            (new,) = history.store()
+            live.arrived(0, published(new))
+            client = await joining
+            await asyncio.sleep(1)
+            assert client.seqs == [1]
+
+    run(scenario())
+
+
+def test_what_the_broker_is_late_with_comes_from_the_history_at_once_and_once() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            live.grown(7)
+            client = await joined(live)
+            late = history.store(2)
+            live.grown(2)
+            await asyncio.sleep(0.02)
+            assert client.seqs == [1, 2]
+            late += history.store(1)
+            live.grown(3)
+            await asyncio.sleep(0.02)
+            assert client.seqs == [1, 2, 3]
+            reads = len(history.reads)
+            live.grown(2)
+            for each in late:
+                live.arrived(0, published(each))
+            await asyncio.sleep(1)
+            assert client.seqs == [1, 2, 3]
+            assert len(history.reads) == reads
+
+    run(scenario())
+
+
+def test_what_was_posted_here_waits_for_no_feed_and_comes_once() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            for feed in (0, 1):
+                live.feed_lost(feed)
+            (own,) = history.store()
+            live.stored(own)
+            await settle()
+            assert client.seqs == [1]
+            for feed in (0, 1):
+                live.feed_standing(feed)
+                live.arrived(feed, published(own))
+            await asyncio.sleep(1)
+            assert client.seqs == [1]
+
+    run(scenario())
+
+
+def test_what_was_posted_here_after_another_gateway_s_message_waits_for_that() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            reads = len(history.reads)
+            others, own = history.store(2)
+            live.stored(own)
+            await asyncio.sleep(1)
+            assert client.seqs == []
+            live.arrived(0, published(others))
+            live.arrived(0, published(own))
+            await settle()
+            assert client.seqs == [1, 2]
+            assert len(history.reads) == reads
+
+    run(scenario())
+
+
+def test_a_hole_is_left_to_the_other_feed_and_costs_no_read_when_that_fills_it() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            reads = len(history.reads)
+            first, second = history.store(2)
+            live.arrived(0, published(second))
+            await asyncio.sleep(0.03)
+            assert client.seqs == []
+            live.arrived(1, published(first))
+            await asyncio.sleep(1)
+            assert client.seqs == [1, 2]
+            assert len(history.reads) == reads
+
+    run(scenario())
+
+
+def test_a_hole_that_no_feed_fills_is_filled_from_the_history_within_100_ms() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            history.store(2)
+            live.arrived(0, published(history.stored[1]))
+            await asyncio.sleep(0.1)
+            assert client.seqs == [1, 2]
+
+    run(scenario())
+
+
+def test_what_both_feeds_missed_on_an_idle_stream_is_found_when_one_stands_again() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            live.feed_lost(0)
+            live.feed_lost(1)
+            await asyncio.sleep(1)
+            history.store(1)
+            await asyncio.sleep(60)
+            assert client.seqs == []
+            live.feed_standing(1)
+            await asyncio.sleep(0.1)
+            assert client.seqs == [1]
+
+    run(scenario())
+
+
+def test_what_a_hanging_feed_missed_before_the_other_stood_is_found_when_it_is_given_up() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history, standing=(0,)) as live:
+            client = await joined(live)
+            history.store(1)
+            live.feed_standing(1)
+            await asyncio.sleep(2)
+            assert client.seqs == []
+            live.feed_lost(0)
+            await asyncio.sleep(0.1)
+            assert client.seqs == [1]
+
+    run(scenario())
+
+
+def test_a_hole_waits_for_a_store_that_is_away_while_those_without_one_go_on() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            history.away = True
+            first, _, third = history.store(3)
+            live.arrived(0, published(first))
+            live.arrived(0, published(third))
+            await asyncio.sleep(5)
+            assert client.seqs == [1]
+            late = await joined(live)
+            history.away = False
+            await asyncio.sleep(2)
+            assert client.seqs == [1, 2, 3]
+            assert late.seqs == [2, 3]
+
+    run(scenario())
+
+
+def test_a_store_that_hangs_keeps_nobody_from_joining_a_topic_that_has_begun() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            await joined(live)
+            history.latency = 100.0
+            history.store(2)
+            live.arrived(0, published(history.stored[1]))
+            await asyncio.sleep(1)
+            async with asyncio.timeout(0.001):
+                await joined(live)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("false", [900, 999999999999999999])
+def test_a_false_number_beyond_the_head_is_forgotten(false: int) -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            for feed in (0, 1):
+                live.arrived(feed, forged(false))
+            await asyncio.sleep(1)
+            reads = len(history.reads)
+            for each in history.store(2):
+                live.arrived(0, published(each))
+            await asyncio.sleep(10)
+            assert client.seqs == [1, 2]
+            assert len(history.reads) == reads, "nobody looks for it any more"
+
+    run(scenario())
+
+
+def test_what_comes_while_the_history_answers_is_not_taken_for_a_false_number() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(latency=0.5)
+        async with topic(history) as live:
+            client = await joined(live)
+            history.store(1)
+            live.feed_lost(0)
+            await asyncio.sleep(0.1)
+            # The read is under way, and knows 1 only; 2 and 3 come, 2 by no feed.
+            live.arrived(1, published(history.store(2)[1]))
+            await asyncio.sleep(5)
+            assert client.seqs == [1, 2, 3]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("seq", ["x", "", "0", "007", "-1", "1.0", "１", "9" * 19])
+def test_what_is_no_number_passes_without_it(seq: str) -> None:
+    async def scenario() -> None:
+        async with topic(HistoryTwin()) as live:
+            client = await joined(live)
+            for feed in (0, 1):
+                live.arrived(
+                    feed,
+                    foreign(b"said", ("seq", seq), ("room", "42"), ("audience", "public")),
+                )
+            await settle()
+            (frame,) = client.frames
+            assert (frame.body, frame.get("seq"), frame.get("room")) == (b"said", None, None)
+
+    run(scenario())
+
+
+def test_a_producer_that_counts_for_itself_is_not_taken_for_the_pipeline() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(10)
+        async with topic(history) as live:
+            client = await joined(live)
+            for number in ("3", "11"):
+                live.arrived(0, foreign(number.encode(), ("seq", number)))
+            await settle()
+            assert client.bodies == [b"3", b"11"]
+            live.arrived(0, published(history.store()[0]))
+            await settle()
+            assert client.seqs == [11]
+
+    run(scenario())
+
+
+def test_messages_without_a_number_pass_once_by_id_or_by_content() -> None:
+    async def scenario() -> None:
+        async with topic(HistoryTwin()) as live:
+            client = await joined(live)
+            said = [
+                foreign(b"same", ("amqp-message-id", "a")),
+                foreign(b"same", ("amqp-message-id", "b")),
+                foreign(b"plain"),
+                foreign(b"plain"),
+                foreign(b"empty", ("amqp-message-id", "")),
+                foreign(b"empty too", ("amqp-message-id", "")),
+                foreign(b"\xff\0"),
+            ]
+            for feed in (0, 1):
+                for each in said:
+                    live.arrived(feed, each)
+            await settle()
+            assert client.bodies == [each.body for each in said]
+
+    run(scenario())
+
+
+def test_resuming_gives_the_past_then_what_is_live() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(3 * PAGE + 7)
+        async with topic(history) as live:
+            client = await joined(live, 2)
+            live.arrived(0, published(history.store()[0]))
+            await settle()
+            assert client.seqs == list(range(3, history.head + 1))
+
+    run(scenario())
+
+
+def test_resuming_at_the_start_of_an_empty_stream_is_joining() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live, 0)
+            live.arrived(0, published(history.store()[0]))
+            await settle()
+            assert client.seqs == [1]
+
+    run(scenario())
+
+
+def test_who_resumes_while_the_history_is_ahead_of_the_feeds_hears_nothing_twice() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(5)
+        async with topic(history) as live:
+            await joined(live)
+            ahead = history.store(5)
+            client = await joined(live, 1)
+            for each in ahead:
+                live.arrived(0, published(each))
+            await settle()
+            assert client.seqs == list(range(2, 11))
+
+    run(scenario())
+
+
+def test_who_knows_more_than_the_feeds_have_brought_starts_there() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            other = await joined(live)
+            history.store(5)
+            client = await joined(live, 4)
+            await settle()
+            assert client.seqs == [5]
+            assert other.seqs == [1, 2, 3, 4, 5]
+
+    run(scenario())
+
+
+def test_resuming_beyond_the_head_is_refused() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(5)
+        async with topic(history) as live:
+            with pytest.raises(Invalid, match="beyond the last seq, 5"):
+                await joined(live, 6)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("after", [0, 8])
+def test_resuming_before_what_is_kept_is_refused_and_says_from_where_it_can(after: int) -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(first=10)
+        history.store(20)
+        async with topic(history) as live:
+            with pytest.raises(NotKept, match="from seq 10 on"):
+                await joined(live, after)
+            assert (await joined(live, 9)).seqs == list(range(10, 21))
+
+    run(scenario())
+
+
+def test_hundreds_who_resume_at_once_share_the_reads() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(2 * PAGE + 20)
+        async with topic(history) as live:
+            clients = await asyncio.gather(*(joined(live, n % 40) for n in range(200)))
+            for n, client in enumerate(clients):
+                assert client.seqs == list(range(n % 40 + 1, history.head + 1))
+            assert len(history.reads) < 8
+
+    run(scenario())
+
+
+def test_a_removed_member_is_sent_nothing_more_in_the_middle_of_resuming() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(latency=0.1)
+        history.store(2 * PAGE)
+        async with topic(history) as live:
+            await joined(live)
+            client, each = subscriber()
+            joining = asyncio.create_task(live.join(each, 0))
+            await asyncio.sleep(0.05)
+            live.outlet.remove(each)
+            await joining
+            live.arrived(0, published(history.store()[0]))
+            await settle()
+            assert client.sink.chunks == []
+
+    run(scenario())
+
+
+def test_a_removed_member_is_sent_nothing_more_while_waiting_for_its_turn_to_resume() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            await joined(live)
+            for each in history.store(3):
+                live.arrived(0, published(each))
+            many = [subscriber() for _ in range(50)]
+            joining = [asyncio.create_task(live.join(each, 0)) for _, each in many]
+            await asyncio.sleep(0)
+            client, last = many[-1]
+            assert not joining[-1].done()
+            live.outlet.remove(last)
+            await asyncio.gather(*joining)
+            assert client.sink.chunks == []
+            assert many[0][0].seqs == [1, 2, 3]
+
+    run(scenario())
+
+
+def test_a_resuming_client_that_reads_slowly_is_given_a_portion_at_a_time() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(PAGE, body="x" * 5_000)
+        history.store(300)
+        async with topic(history) as live:
+            client, each = subscriber()
+            client.sink.pace = 1.0
+            joining = asyncio.create_task(live.join(each, 0))
+            await asyncio.sleep(2.5)
+            assert len(b"".join(client.sink.chunks)) < 4 * 70_000
+            fast = await joined(live, 0)
+            assert fast.seqs == list(range(1, history.head + 1))
+            await joining
+            assert client.seqs == list(range(1, history.head + 1))
+
+    run(scenario())
+
+
+def test_a_hole_that_the_history_lost_is_told_to_everyone_and_the_topic_begins_anew() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            clients = [await joined(live) for _ in range(3)]
+            resuming = asyncio.create_task(joined(live, 0))
+            await resuming
+            history.store(5)
+            history.first = 4
+            live.arrived(0, published(history.stored[-1]))
+            await asyncio.sleep(1)
+            for client in (*clients, resuming.result()):
+                assert isinstance(client.ended, NotKept)
+                assert client.seqs == []
+            anew = await joined(live)
+            live.arrived(0, published(history.store()[0]))
+            await settle()
+            assert anew.seqs == [6]
+
+    run(scenario())
+
+
+def test_who_was_resuming_when_the_stream_broke_is_told_too() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(600)
+        async with topic(history) as live:
+            await joined(live)
+            client, each = subscriber()
+            client.sink.pace = 10.0
+            joining = asyncio.create_task(live.join(each, 0))
+            await asyncio.sleep(5)
+            history.store(5)
+            history.first = 604
+            live.arrived(0, published(history.stored[-1]))
+            with pytest.raises((StoreUnavailable, NotKept)):
+                await joining
+
+    run(scenario())
+
+
+def test_a_bug_in_filling_leaves_nobody_half_alive(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(HistoryTwin):
+        async def read(self, *args: Any, **more: Any) -> Any:
+            if self.head:
+                raise ZeroDivisionError
+            return await super().read(*args, **more)
+
+    async def scenario() -> None:
+        history = Broken()
+        async with topic(history) as live:
+            client = await joined(live)
+            history.store(2)
+            live.arrived(0, published(history.stored[-1]))
+            await asyncio.sleep(1)
+            assert isinstance(client.ended, Internal)
+
+    run(scenario())
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_comes_faster_than_it_goes_out_is_read_from_the_history_later() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            size = 60_000
+            many = history.store(3 * PENDING // size, body="x" * size)
+            for each in many:
+                live.arrived(0, published(each))
+                live.arrived(0, foreign(each.encode()))
+            assert sum(len(d.tail) for d in live.outlet._pending) < PENDING + 2 * size
+            await asyncio.sleep(5)
+            assert [seq for f in client.frames if f.get("room") and (seq := f.get("seq"))] == [
+                str(each.seq) for each in many
+            ]
+
+    run(scenario())
+
+
+# Without a feed
+
+
+def test_a_topic_that_no_feed_brings_waits_a_moment_for_one_and_then_begins_without() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(3)
+        clock = asyncio.get_running_loop().time
+        async with topic(history, standing=()) as live:
+            began = clock()
+            joining = asyncio.create_task(joined(live))
+            await asyncio.sleep(SOON / 2)
+            assert not joining.done()
+            client = await joining
+            assert clock() - began == pytest.approx(SOON, abs=0.1)
+            history.store(1)
+            live.grown(4)
+            await asyncio.sleep(0.1)
+            assert client.seqs == [4]
+            # Nobody else waits for what has not come yet.
+            began = clock()
+            await joined(live)
+            assert clock() - began < 0.1
+
+    run(scenario())
+
+
+def test_a_topic_that_a_feed_brings_in_a_moment_begins_then() -> None:
+    async def scenario() -> None:
+        async with topic(HistoryTwin(), standing=()) as live:
+            joining = asyncio.create_task(joined(live))
+            await asyncio.sleep(SOON / 4)
+            live.feed_standing(1)
+            client = await joining
+            assert asyncio.get_running_loop().time() < SOON / 2
+            live.arrived(1, foreign(b"without a number"))
+            await settle()
+            assert client.bodies == [b"without a number"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fate", ["lost", "stalled"])
+def test_who_resumes_at_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt(
+    fate: str,
+) -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(91)
+        async with topic(history) as live:
+            other = await joined(live)
+            for feed in (0, 1):
+                live.feed_lost(feed) if fate == "lost" else live.feed_stalled(feed)
+            await asyncio.sleep(10)
+            history.store(351)
+            client = await joined(live, 0)
+            assert client.seqs == list(range(1, 443))
+            await settle()
+            assert other.seqs == list(range(92, 443))
+            late, each = subscriber()
+            assert await live.join(each, None) == 442
+            assert late.seqs == []
+
+    run(scenario())
+
+
+def test_who_resumes_when_a_feed_has_just_come_back_gets_all_before_the_receipt() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(latency=1.0)
+        history.store(91)
+        async with topic(history) as live:
+            await joined(live)
+            for feed in (0, 1):
+                live.feed_lost(feed)
+            await asyncio.sleep(60)
+            history.store(351)
+            live.feed_standing(0)
+            assert (await joined(live, 0)).seqs == list(range(1, 443))
+
+    run(scenario())
+
+
+def test_hundreds_who_come_to_a_topic_without_a_feed_share_the_reads() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history, standing=()) as live:
+            await joined(live)
+            history.store(20)
+            reads = len(history.reads)
+            clients = await asyncio.gather(*(joined(live, 0) for _ in range(300)))
+            assert all(client.seqs == list(range(1, 21)) for client in clients)
+            assert len(history.reads) - reads <= 3
+
+    run(scenario())
+
+
+def test_a_read_that_began_before_somebody_came_is_not_what_they_get() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin(latency=0.5)
+        async with topic(history, standing=()) as live:
+            await joined(live)
+            first = asyncio.create_task(joined(live))
+            await asyncio.sleep(0.1)
+            history.store(5)
+            client, each = subscriber()
+            assert await live.join(each, 0) == 0
+            assert client.seqs == [1, 2, 3, 4, 5]
+            await first
+
+    run(scenario())
+
+
+def test_a_feed_that_resumes_after_a_stall_brings_nothing_twice() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history, standing=(0,)) as live:
+            client = await joined(live)
+            live.feed_stalled(0)
+            assert not live.fed
+            new = history.store(5)
+            live.grown(5)
+            await asyncio.sleep(0.1)
+            live.feed_resumed(0)
+            assert live.fed
+            for each in new:
+                live.arrived(0, published(each))
+            live.arrived(0, published(history.store(1)[0]))
+            await settle()
+            assert client.seqs == [1, 2, 3, 4, 5, 6]
+
+    run(scenario())
+
+
+def test_a_store_that_is_away_for_a_moment_is_waited_for_and_not_for_ever() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(300)
+        async with topic(history) as live:
+            history.away = True
+            joining = asyncio.create_task(joined(live, 0))
+            await asyncio.sleep(5)
+            assert not joining.done()
+            history.away = False
+            assert (await joining).seqs == list(range(1, 301))
+            history.away = True
+            for feed in (0, 1):
+                live.feed_lost(feed)
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(StoreUnavailable):
+                await joined(live)
+            assert asyncio.get_running_loop().time() - began < 15
+
+    run(scenario())
+
+
+# Any course of events
+
+Feed = Literal[0, 1]
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Store a message, perhaps of this gateway's own; each feed that stands brings it after so many
+    ms, if it still does then."""
+
+    delays: tuple[int, int]
+    own: bool
+
+
+@dataclass(frozen=True)
+class Die:
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Nothing comes any more, and nobody knows before `Die`."""
+
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Stand:
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Stall:
+    """What it brings waits for `Resume`, or is lost with it."""
+
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Resume:
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Look:
+    """The history is looked at for topics without a feed."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """`back`: resume from so many messages before the head; None: from now on."""
+
+    back: int | None
+
+
+@dataclass(frozen=True)
+class Leave:
+    which: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    ms: int
+
+
+@dataclass(frozen=True)
+class Store:
+    away: bool
+    latency_ms: int
+
+
+feeds: st.SearchStrategy[Feed] = st.sampled_from((0, 1))
+steps = st.one_of(
+    st.builds(Publish, st.tuples(st.integers(0, 200), st.integers(0, 20)), st.booleans()),
+    st.builds(Publish, st.tuples(st.integers(0, 20), st.integers(0, 200)), st.booleans()),
+    st.builds(Die, feeds),
+    st.builds(Hang, feeds),
+    st.builds(Stand, feeds),
+    st.builds(Stall, feeds),
+    st.builds(Resume, feeds),
+    st.builds(Look),
+    st.builds(Join, st.none() | st.integers(0, 8)),
+    st.builds(Leave, st.integers(0, 9)),
+    st.builds(Pause, st.integers(0, 400)),
+    st.builds(Store, st.booleans(), st.sampled_from((0, 1, 30, 300))),
+)
+
+
+class Course:
+    """Plays the steps. What hangs or dies loses what was on its way."""
+
+    def __init__(self, live: Topic, history: HistoryTwin) -> None:
+        self.live = live
+        self.history = history
+        self.loop = asyncio.get_running_loop()
+        self.session = [0, 0]
+        self.stands = [False, False]
+        self.hangs = [False, False]
+        self.stalled: list[list[Frame] | None] = [None, None]
+        self.present: list[tuple[ClientTwin, Subscriber, asyncio.Task[int | None]]] = []
+        self.gone: list[ClientTwin] = []
+
+    async def play(self, step: object) -> None:
+        self._happen(step)
+        match step:
+            case Join(back):
+                client, each = subscriber()
+                after = None if back is None else max(0, self.history.head - back)
+                task = asyncio.create_task(self._join(each, after))
+                self.present.append((client, each, task))
+                await asyncio.sleep(0)
+            case Leave(which) if self.present:
+                client, each, task = self.present.pop(which % len(self.present))
+                self.live.outlet.remove(each)
+                await task
+                self.gone.append(client)
+            case Pause(ms):
+                await asyncio.sleep(ms / 1000)
+            case Store(away, latency):
+                self.history.away, self.history.latency = away, latency / 1000
+
+    def _happen(self, step: object) -> None:
+        """What becomes of the feeds."""
+        match step:
+            case Publish(late, own):
+                self._publish(late, own=own)
+            case Die(feed):
+                self._die(feed)
+            case Hang(feed):
+                self.hangs[feed] = True
+            case Stand(feed):
+                self._stand(feed)
+            case Stall(feed) if self.stands[feed] and self.stalled[feed] is None:
+                self.stalled[feed] = []
+                self.live.feed_stalled(feed)
+            case Resume(feed):
+                self._resume(feed)
+            case Look() if not self.live.fed and not self.history.away:
+                self.live.grown(self.history.head)
+
+    async def heal(self) -> None:
+        self.history.away, self.history.latency = False, 0.001
+        for feed in (0, 1):
+            self._resume(feed)
+            if self.hangs[feed]:
+                self._die(feed)
+            self._stand(feed)
+        await asyncio.sleep(10)
+
+    async def _join(self, each: Subscriber, after: int | None) -> int | None:
+        """The seq after which it begins; None: it could not join."""
+        try:
+            return await self.live.join(each, after)
+        except StoreUnavailable:
+            return None
+
+    def _publish(self, late: tuple[int, int], *, own: bool) -> None:
+        (new,) = self.history.store()
+        if own:
+            self.live.stored(new)
+        for feed in (0, 1):
+            if self.stands[feed] and not self.hangs[feed]:
+                bring = (feed, self.session[feed], published(new))
+                self.loop.call_later(late[feed] / 1000, self._bring, *bring)
+
+    def _bring(self, feed: int, session: int, frame: Frame) -> None:
+        if session == self.session[feed] and not self.hangs[feed]:
+            if (waiting := self.stalled[feed]) is not None:
+                waiting.append(frame)
+            else:
+                self.live.arrived(feed, frame)
+
+    def _resume(self, feed: Feed) -> None:
+        waiting, self.stalled[feed] = self.stalled[feed], None
+        if waiting is not None:
+            self.live.feed_resumed(feed)
+            for frame in waiting:
+                self.live.arrived(feed, frame)
+
+    def _die(self, feed: Feed) -> None:
+        self.session[feed] += 1
+        self.stands[feed] = self.hangs[feed] = False
+        self.stalled[feed] = None
+        self.live.feed_lost(feed)
+
+    def _stand(self, feed: Feed) -> None:
+        if not self.stands[feed]:
+            self.stands[feed] = True
+            self.live.feed_standing(feed)
+
+
+@given(st.lists(steps, min_size=5, max_size=60))
+@settings(max_examples=500, deadline=None)
+def test_any_course_of_events_ends_with_every_subscriber_at_the_head_without_a_hole(
+    course: list[object],
+) -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history, standing=()) as live:
+            played = Course(live, history)
+            for step in course:
+                await played.play(step)
+            await played.heal()
+            for client in played.gone:
+                assert all(second == first + 1 for first, second in pairwise(client.seqs))
+            for client, _, task in played.present:
+                start = await task
+                assert client.ended is None
+                if start is not None:
+                    assert client.seqs == list(range(start + 1, history.head + 1))
+
+    run(scenario())
+
+
+def forged(seq: int) -> Frame:
+    """Like the pipeline's in everything, but that it never was in the history."""
+    return published(message(seq, "forged"))

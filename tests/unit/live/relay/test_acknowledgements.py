@@ -1,0 +1,230 @@
+"""What passes as an acknowledgement unread, and all that must be read."""
+
+import pytest
+
+from broker.protocol.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
+from broker.protocol.websocket import Data, MessageReader, Opcode, build
+from gateway.errors import BadFrame
+from gateway.live.relay.acknowledgements import ENDED, KEPT, Deliveries
+
+ID = "T_s@@session-1@@7"
+KEY = b"\x01\x80\xfe\x00"
+
+
+def client(payload: bytes, opcode: int = Opcode.TEXT) -> bytes:
+    return build(opcode, payload, mask=KEY)
+
+
+def ack(*headers: tuple[str, str], command: str = "ACK") -> bytes:
+    return client(serialise(command, headers))
+
+
+def subscribe(id: str, ack: str) -> Frame:
+    return Frame("SUBSCRIBE", (("id", id), ("destination", "/queue/x"), ("ack", ack)))
+
+
+def delivered(
+    last: int, *, ack: str = "client-individual", version: str = "1.2", id: str = "s"
+) -> Deliveries:
+    """A session with one subscription that has brought so many messages."""
+    deliveries = Deliveries("session-1", version)
+    deliveries.subscribed(subscribe(id, ack))
+    deliveries.last = last
+    return deliveries
+
+
+def frame(tag: object, command: str = "ACK", *, session: str = "session-1", id: str = "s") -> Frame:
+    return Frame(command, (("id", f"T_{id}@@{session}@@{tag}"),))
+
+
+def settles(deliveries: Deliveries, tag: int) -> bool:
+    settled = deliveries.read(frame(tag))
+    assert settled is not None
+    return deliveries.settle(settled)
+
+
+NEWER = [
+    ack(("id", ID)),
+    ack(("id", ID), command="NACK"),
+    client(b"ACK\nid:" + ID.encode() + b"\n\n\0\n", Opcode.BINARY),
+]
+OLDER = [
+    ack(("message-id", ID), ("subscription", "my one")),
+    ack(("subscription", "s"), ("message-id", ID)),
+]
+
+
+@pytest.mark.parametrize(
+    ("version", "data"),
+    [*(("1.2", data) for data in NEWER), *(("1.1", data) for data in OLDER)],
+)
+def test_one_of_this_session_passes_and_is_what_the_parser_reads(version: str, data: bytes) -> None:
+    assert delivered(7, version=version).pass_by(data) == (1, len(data))
+    (event,) = MessageReader(1000, masked=True).feed(data)
+    assert isinstance(event, Data)
+    found = next(FrameParser(Limits(), CLIENT_COMMANDS).feed(event.payload))
+    assert isinstance(found, Frame)
+    assert (found.get("id") or found.get("message-id"), found.body) == (ID, b"")
+
+
+@pytest.mark.parametrize(("version", "data"), [("1.1", NEWER[0]), ("1.2", OLDER[0])])
+def test_rabbitmq_looks_for_the_versions_own_header(version: str, data: bytes) -> None:
+    assert delivered(7, version=version).pass_by(data) == (0, 0)
+
+
+def test_several_pass_together_up_to_another_frame_a_half_one_or_a_wrong_one() -> None:
+    three = b"".join(client(serialise("ACK", [("id", ID[:-1] + tag)])) for tag in "123")
+    size = len(three)
+    other = client(serialise("SEND", [("destination", "/queue/x")]))
+    assert delivered(7).pass_by(three) == (3, size)
+    assert delivered(7).pass_by(three + other + NEWER[0]) == (3, size)
+    assert delivered(7).pass_by(three + b"\x81") == (3, size)
+    assert delivered(7).pass_by(three + three) == (3, size)
+    assert delivered(2).pass_by(three) == (2, size // 3 * 2)
+
+
+@pytest.mark.parametrize("cut", range(len(NEWER[0])))
+def test_half_of_one_does_not_pass(cut: int) -> None:
+    assert delivered(7).pass_by(NEWER[0][:cut]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ack(("id", ID.replace("session-1", "session-2"))),
+        ack(("id", "7")),
+        ack(("id", ID), ("transaction", "t")),
+        ack(("id", ID), ("receipt", "r")),
+        client(b"ACK\nid:" + ID.encode() + b"\ncontent-length:0\n\n\0"),
+        ack(("id", ID), ("id", "T_s@@session-2@@1")),
+        ack(("id", "T_s@@session-2@@1"), ("message-id", ID), ("subscription", ID)),
+        ack(("subscription", ID)),
+        ack(("message-id", ID)),
+        ack(("id", "T_a:b@@session-1@@7")),
+        ack(),
+        ack(("id", ID), command="BEGIN"),
+        client(b"ACK\r\nid:" + ID.encode() + b"\r\n\r\n\0"),
+        client(b"ACK\nid:" + ID.encode() + b"\xff\n\n\0"),
+        client(b"ACK\nid:" + ID.encode() + b"\n\nbody\0"),
+        client(b"ACK\nid:" + ID.encode() + b"\n\n\0ACK\nid:x\n\n\0"),
+        client(b"\nACK\nid:" + ID.encode() + b"\n\n\0"),
+        client(serialise("ACK", [("id", ID)]), Opcode.PING),
+        client(serialise("ACK", [("id", ID)]), Opcode.CONTINUATION),
+        build(Opcode.TEXT, serialise("ACK", [("id", ID)]), fin=False, mask=KEY),
+        build(Opcode.TEXT, serialise("ACK", [("id", ID)])),
+        ack(("id", ID + "0" * 100)),
+        b"",
+    ],
+)
+def test_whatever_looks_different_is_to_be_read(data: bytes) -> None:
+    assert delivered(7).pass_by(data) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("ack", "steps"),
+    [
+        # Each step: a tag that is acknowledged, and whether RabbitMQ would take it.
+        ("client-individual", [(1, True), (1, False)]),
+        ("client-individual", [(3, True), (1, True), (3, False), (2, True), (2, False), (4, True)]),
+        ("client-individual", [(4, True), (3, True), (2, True), (1, True), (4, False), (1, False)]),
+        ("client", [(3, True), (1, False), (2, False), (3, False), (4, True), (4, False)]),
+        ("client", [(4, True), (4, False), (5, True)]),
+    ],
+)
+def test_each_message_is_acknowledged_once(ack: str, steps: list[tuple[int, bool]]) -> None:
+    by_frame, by_bytes = delivered(5, ack=ack), delivered(5, ack=ack)
+    for tag, right in steps:
+        assert settles(by_frame, tag) is right
+        data = client(serialise("ACK", [("id", f"T_s@@session-1@@{tag}")]))
+        assert by_bytes.pass_by(data) == ((1, len(data)) if right else (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (frame(6), "no such message"),
+        (frame(0), "no such message"),
+        (frame("6", "NACK"), "NACK 'T_s@@session-1@@6'"),
+    ],
+)
+def test_what_rabbitmq_would_end_the_session_for_is_named(wrong: Frame, why: str) -> None:
+    with pytest.raises(BadFrame, match=why):
+        delivered(5).read(wrong)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        frame("x"),
+        frame("1@@2"),
+        frame("-1"),
+        frame("9" * 20),
+        frame(1, id="other"),
+        Frame("ACK", (("id", "whatever"),)),
+        Frame("NACK", (("message-id", ID),)),
+    ],
+)
+def test_what_rabbitmq_answers_itself_is_left_to_it(left: Frame) -> None:
+    assert delivered(5).read(left) is None
+
+
+def test_where_the_count_falls_behind_the_newest_message_is_believed() -> None:
+    deliveries = delivered(3)
+    deliveries.newest = b"MESSAGE\nsubscription:s\nmessage-id:T_s@@session-1@@9\n\n\0"
+    assert settles(deliveries, 9)
+    assert settles(deliveries, 8)
+    with pytest.raises(BadFrame, match="no such message"):
+        deliveries.read(frame(10))
+    unreadable = delivered(3)
+    unreadable.newest = b"MESSAGE\nsubscription:s\n\n\0"
+    with pytest.raises(BadFrame, match="no such message"):
+        unreadable.read(frame(4))
+
+
+def test_there_is_nothing_to_acknowledge_with_auto_or_after_unsubscribe() -> None:
+    with pytest.raises(BadFrame, match="ack:auto"):
+        delivered(5, ack="auto").read(frame(1))
+
+
+def test_one_that_comes_when_its_subscription_has_ended_is_late_not_wrong() -> None:
+    left = delivered(5)
+    assert not left.is_stale(frame(1))
+    left.unsubscribed(Frame("UNSUBSCRIBE", (("id", "s"),)))
+    assert left.is_stale(frame(1))
+    assert left.pass_by(client(serialise("ACK", [("id", ID)]))) == (0, 0)
+    assert not left.is_stale(frame(1, id="other"))
+    # RabbitMQ goes by the name alone.
+    left.subscribed(subscribe("s", "client-individual"))
+    assert not left.is_stale(frame(1))
+    assert settles(left, 1)
+
+
+def test_only_the_last_subscriptions_that_have_ended_are_kept() -> None:
+    deliveries = delivered(5)
+    for number in range(ENDED + 1):
+        deliveries.subscribed(subscribe(str(number), "client"))
+        deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", str(number)),)))
+    assert not deliveries.is_stale(frame(1, id="0"))
+    assert deliveries.is_stale(frame(1, id="1"))
+
+
+def test_acknowledgements_of_another_session_are_stale() -> None:
+    deliveries = delivered(5)
+    assert deliveries.is_stale(frame(1, session="session-0"))
+    assert not deliveries.is_stale(frame(1))
+    assert not deliveries.is_stale(Frame("ACK", (("id", "whatever"),)))
+
+
+def test_a_client_that_leaves_one_out_for_thousands_is_forgotten_about_that_one() -> None:
+    deliveries = delivered(3 * KEPT)
+    for tag in range(2, 2 * KEPT):
+        assert settles(deliveries, tag)
+    # Of those nobody knows; they pass, and the session's end would tell.
+    oldest, newest = deliveries.read(frame(1)), deliveries.read(frame(2 * KEPT - 1))
+    assert oldest is not None
+    assert newest is not None
+    assert not deliveries.knows(oldest)
+    assert settles(deliveries, 1)
+    assert deliveries.knows(newest)
+    assert not deliveries.settle(newest)
+    assert settles(deliveries, 2 * KEPT)

@@ -1,0 +1,23 @@
+"""How often a session goes on elsewhere by itself."""
+
+import itertools
+
+from gateway.live.relay.moves import MOVES, SPAN, Moves
+
+
+def test_the_first_is_at_once_the_next_ones_wait_longer_and_then_it_ends() -> None:
+    moves = Moves()
+    delays = [moves.next(0.0) for _ in range(MOVES)]
+    assert delays[0] == 0.0
+    assert all(
+        earlier is not None and later is not None and earlier < later
+        for earlier, later in itertools.pairwise(delays)
+    )
+    assert moves.next(SPAN - 1) is None
+
+
+def test_what_is_long_ago_does_not_count() -> None:
+    moves = Moves()
+    for _ in range(MOVES):
+        moves.next(0.0)
+    assert moves.next(SPAN) == 0.0

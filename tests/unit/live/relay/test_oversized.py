@@ -1,0 +1,44 @@
+"""A frame that is larger than may be held is read past, however it is cut."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.protocol.stomp import serialise
+from broker.protocol.websocket import Opcode, build
+from gateway.live.relay.oversized import HEAD_BYTES, Oversized, frame_bytes, needed
+
+_HEADERS = [("subscription", "s"), ("message-id", "T_s@@x@@1"), ("x", "ü")]
+_FRAME = build(Opcode.TEXT, serialise("MESSAGE", _HEADERS, b"b" * 200_000) + b"\n")
+
+
+@given(st.lists(st.integers(min_value=10, max_value=len(_FRAME) + 5), max_size=5).map(sorted))
+def test_however_it_is_cut_the_rest_is_what_is_behind(cuts: list[int]) -> None:
+    data = _FRAME + b"REST!"
+    bounds = [0, *cuts, len(data)]
+    pieces = [data[a:b] for a, b in itertools.pairwise(bounds) if a < b]
+    oversized = Oversized(pieces[0])
+    rest = oversized.rest
+    for piece in pieces[1:]:
+        rest += piece if oversized.over else oversized.take(piece)
+    assert oversized.over
+    assert rest == b"REST!"
+    assert len(oversized.head) == HEAD_BYTES
+    found = oversized.frame()
+    assert found is not None
+    assert (found.command, list(found.headers), found.body) == ("MESSAGE", _HEADERS, b"")
+
+
+def test_what_is_no_stomp_frame_is_none() -> None:
+    for payload in (b"x" * 70_000, b"NONSENSE\n\n" + b"x" * 70_000):
+        assert Oversized(build(Opcode.BINARY, payload)).frame() is None
+
+
+def test_a_header_says_how_many_bytes_follow() -> None:
+    for size in (0, 125, 126, 65_535, 65_536):
+        frame = build(Opcode.TEXT, b"x" * size)
+        start, found = frame_bytes(frame)
+        assert (start + found, found) == (len(frame), size)
+        assert needed(frame[:start]) == len(frame)
+        assert needed(frame[: start - 1]) == 0

@@ -1,0 +1,39 @@
+"""Which headers of a SEND must have a form."""
+
+import pytest
+
+from broker.protocol.stomp import Frame
+from gateway.errors import BadFrame
+from gateway.live.relay.properties import check
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expiration", "0"),
+        ("expiration", "4294967295"),
+        ("priority", "high"),
+        ("x-own", "abc"),
+    ],
+)
+def test_what_rabbitmq_takes_passes(name: str, value: str) -> None:
+    check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expiration", "abc"),
+        ("expiration", ""),
+        ("expiration", "1.5"),
+        ("expiration", "-1"),
+        ("expiration", "4294967296"),
+    ],
+)
+def test_what_rabbitmq_would_end_the_session_for_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadFrame, match=name):
+        check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
+
+
+def test_the_first_of_a_repeated_header_counts() -> None:
+    check(Frame("SEND", (("expiration", "1"), ("expiration", "abc"))))

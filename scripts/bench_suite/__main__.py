@@ -14,11 +14,12 @@ from types import FrameType
 from typing import NoReturn
 
 from bench_suite import markdown, report
+from bench_suite.names import GATEWAYS, SCENARIOS, SYSTEMS
 from bench_suite.peers import PROXIES
-from bench_suite.run import GATEWAYS, Scale
-from bench_suite.suite import SCENARIOS, SYSTEMS, Plan, measure
+from bench_suite.run import Scale
+from bench_suite.suite import Plan, measure
 from bench_suite.system import Lab, Progress
-from devenv import packages, rabbitmq, tls
+from devenv import command_lines, packages, rabbitmq, tls
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 from devenv.session_folder import session_folder
@@ -30,7 +31,7 @@ _QUICK = Scale(clients=20, seconds=2.0, many=100, quick=True)
 def main() -> int:
     """0: everything measured and nothing lost; 1: a gateway lost, repeated or mixed up something,
     or could not be measured; 2: nothing could be set up."""
-    options = _options().parse_args()
+    options = command_lines.bench().parse_args()
     if options.markdown:
         print(markdown.comparison(json.loads(options.markdown.read_text())))
         return 0
@@ -59,46 +60,6 @@ def main() -> int:
         draw(rows, options.plot)
         print(f"picture: {options.plot}")
     return int(any(row.failed for row in rows if row.system in GATEWAYS))
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/bench",
-        description="Measure the gateway beside RabbitMQ itself and the proxies in front of it.",
-        epilog="Everything runs on this machine's loopback: the ratios count, not the numbers. "
-        "All of it takes about a quarter of an hour on two idle cores and 2 GB, with --tls half "
-        "an hour, --quick a few minutes.",
-    )
-    parser.add_argument(
-        "--scenario", action="append", choices=SCENARIOS, help="may be repeated (default: all)"
-    )
-    parser.add_argument(
-        "--systems", action="append", choices=SYSTEMS, help="may be repeated (default: all)"
-    )
-    parser.add_argument("--clients", type=int, help="subscribers (default: 500)")
-    parser.add_argument("--many", type=int, help="of idle and storm-many (default: 5000)")
-    parser.add_argument("--seconds", type=float, help="each measurement lasts (default: 8)")
-    parser.add_argument("--nodes", type=int, default=3, help="of RabbitMQ (default: 3)")
-    parser.add_argument("--tls", action="store_true", help="everything with TLS as well")
-    parser.add_argument("--quick", action="store_true", help="small and short: does it work?")
-    rabbitmq.add_option(parser)
-    parser.add_argument("--load", type=int, default=1, help="processes of the load generator")
-    parser.add_argument("--install-peers", action="store_true", help="apt-get the missing proxies")
-    parser.add_argument("--json", type=Path, default=_RUN / "bench.json", metavar="FILE")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png")
-    parser.add_argument(
-        "--markdown",
-        type=Path,
-        metavar="FILE.json",
-        help="measure nothing: print the comparison of an earlier run as the README has it",
-    )
-    parser.add_argument(
-        "--cluster",
-        type=Path,
-        metavar="FOLDER",
-        help="keep the brokers running there for next time",
-    )
-    return parser
 
 
 def _plan(options: argparse.Namespace) -> Plan:

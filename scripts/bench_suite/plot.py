@@ -5,8 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
 
+from bench_suite.names import PEERS
 from bench_suite.result import Row
-from bench_suite.suite import PEERS, SCENARIOS
+from bench_suite.suite import SCENARIOS
 
 _PEER, _OURS = "#9aa5b1", "#1f6feb"
 #: Systems that are so many times apart need a logarithmic scale.

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from bench_suite.names import PEERS
 from bench_suite.result import Figure, Row
-from bench_suite.suite import PEERS, SCENARIOS, Plan
+from bench_suite.suite import SCENARIOS, Plan
 
 NOTES = (
     "CPU: user and system time of the processes, from /proc; RabbitMQ: all nodes together, less "

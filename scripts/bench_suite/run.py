@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench_suite import peers
 from bench_suite.gateways import Gateway, gateway
 from bench_suite.load import Load, LoadFailed, Verdict, load
+from bench_suite.names import GATEWAYS
 from bench_suite.proc import cpu_seconds
 from bench_suite.result import Row
 from bench_suite.system import Door, Lab, Progress
@@ -21,7 +22,6 @@ _IDLE = 0.25
 _IDLE_LOOK = 2.0
 #: What posting is compared with.
 TORNADO, AIORMQ = "empty Tornado", "bare aiormq"
-GATEWAYS = ("shared", "passthrough")
 
 
 @dataclass(frozen=True)

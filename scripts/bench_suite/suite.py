@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from bench_suite.flood import FloodFailed
 from bench_suite.load import LoadFailed
+from bench_suite.names import SYSTEMS
 from bench_suite.result import Figure, Row
 from bench_suite.run import AIORMQ, TORNADO, Run, Scale, surroundings
 from bench_suite.scenarios import fanout, idle, post, relay, rooms, storm
 from bench_suite.system import Lab
 from devenv.errors import SetupError
 
-PEERS = ("direct", "haproxy", "nginx", "apache")
-SYSTEMS = (*PEERS, "shared", "passthrough")
 #: RabbitMQ itself could, but nobody lets browsers connect to it.
 _SPEAK_TLS = SYSTEMS[1:]
 

@@ -1,10 +1,9 @@
 """`scripts/broker`: single nodes of the cluster that `scripts/run` started, from any terminal."""
 
-import argparse
 import sys
 from collections.abc import Callable
 
-from devenv import local
+from devenv import command_lines, local
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 
@@ -19,13 +18,7 @@ _ACTIONS: dict[str, Callable[[Cluster, int], None]] = {
 
 def main() -> int:
     """Do one action to one node, then say how all of them are."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/broker",
-        description="Handle single RabbitMQ nodes of the cluster that scripts/run started.",
-        epilog="stop is orderly, kill is SIGKILL, pause makes the node hang (SIGSTOP).",
-    )
-    parser.add_argument("action", choices=[*_ACTIONS, "status"])
-    parser.add_argument("node", type=int, nargs="?", help="1, 2, …")
+    parser = command_lines.broker()
     arguments = parser.parse_args()
     last = local.remembered()
     if last is None:

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from devenv import packages, rabbitmq, second_try, vendor
+from devenv import command_lines, packages, rabbitmq, second_try, vendor
 from devenv.errors import SetupError
 
 #: pytest's exit code when tests ran and some failed.
@@ -24,17 +24,11 @@ _TIERS: dict[str, list[str]] = {
     "acceptance": ["chromium", "npm", "postgresql"],
 }
 
-_USAGE = f"""\
-usage: scripts/test [--rabbitmq VERSION] [unit] [integration] [acceptance] [argument of pytest …]
-
-Without a tier: all checks and all tests. With tiers: only these tests, without the checks.
-VERSION of RabbitMQ: {", ".join(rabbitmq.SUITES)}; without it the distribution's own."""
-
 
 def main() -> int:
     """Everything, or the tiers named first on the command line; the rest goes to pytest."""
     if sys.argv[1:] in (["-h"], ["--help"]):
-        print(_USAGE)
+        print(command_lines.TEST_USAGE)
         return 0
     rest = sys.argv[1:]
     if rest[:1] == ["--rabbitmq"]:

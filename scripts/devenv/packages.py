@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
+from devenv import long_command
 from devenv.errors import SetupError
-
-Progress = Callable[[str], None]
+from devenv.long_command import Progress
 
 VENV = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
 
@@ -90,19 +90,12 @@ def ensure(names: Iterable[str], progress: Progress) -> None:
     if shutil.which("apt-get") is None:
         raise SetupError(f"missing: {', '.join(lacking)}; there is no apt-get here, so {by_hand}")
     progress(f"installing {', '.join(lacking)} (apt)")
-    result = subprocess.run(
-        [*_privilege(by_hand), "sh", "-c", _INSTALL, "sh", *lacking],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    ended = long_command.run([*_privilege(by_hand), "sh", "-c", _INSTALL, "sh", *lacking], progress)
     still = missing(lacking)
-    if result.returncode or still:
-        tail = "\n".join(result.stdout.splitlines()[-15:])
-        raise SetupError(f"apt could not install {', '.join(still or lacking)}; {by_hand}\n{tail}")
+    if ended.code or still:
+        raise SetupError(
+            f"apt could not install {', '.join(still or lacking)}; {by_hand}\n{ended.tail()}"
+        )
 
 
 def _privilege(by_hand: str) -> list[str]:
@@ -114,7 +107,8 @@ def _privilege(by_hand: str) -> list[str]:
     allowed = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
     if allowed.returncode == 0:
         return ["sudo", "-n"]
-    if sys.stdin.isatty():
+    # Asked for now: later the line that moves would run over the question.
+    if sys.stdin.isatty() and subprocess.run(["sudo", "-v"], check=False).returncode == 0:
         return ["sudo"]
     raise SetupError(f"not root and sudo asks for a password; {by_hand}")
 

@@ -5,19 +5,15 @@ its programs run in a root of their own (``unshare``, ``chroot``), where this ma
 be found under their usual names.
 """
 
-import argparse
 import fcntl
 import os
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from devenv import packages
+from devenv import long_command, packages
 from devenv.errors import SetupError
-
-Progress = Callable[[str], None]
+from devenv.long_command import Progress
 
 #: Names the version; without it, or empty, the distribution's package is used.
 VARIABLE: Final = "INTERACT_RABBITMQ"
@@ -57,16 +53,6 @@ exec unshare {options} sh -ec '
 """
 
 
-def add_option(parser: argparse.ArgumentParser) -> None:
-    """``--rabbitmq``; hand what it gives to :func:`choose`."""
-    parser.add_argument(
-        "--rabbitmq",
-        metavar="VERSION",
-        default=chosen(),
-        help=f"{', '.join(SUITES)}; without it the distribution's own, or what ${VARIABLE} names",
-    )
-
-
 def choose(version: str | None) -> None:
     """Let this process and its children run that one. Raises `SetupError` for an unknown one."""
     if version and version not in SUITES:
@@ -92,7 +78,7 @@ def ensure(progress: Progress) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
             progress(f"fetching RabbitMQ {version} from Debian's {SUITES[version]} (apt)")
-            _fetch(folder, version)
+            _fetch(folder, version, progress)
             (folder / "complete").touch()
         # Each time: the checkout may have been moved.
         _write_wrappers(folder)
@@ -122,7 +108,7 @@ def _servers(root: Path) -> list[Path]:
     )
 
 
-def _fetch(folder: Path, version: str) -> None:
+def _fetch(folder: Path, version: str, progress: Progress) -> None:
     root, own = folder / "root", folder / "apt"
     for stale in (root, own):
         shutil.rmtree(stale, ignore_errors=True)
@@ -130,7 +116,7 @@ def _fetch(folder: Path, version: str) -> None:
         path.mkdir(parents=True)
     (own / "status").touch()
     sources = own / "sources.list"
-    sources.write_text(f"deb [signed-by={_KEYRING}] {_archive()} {SUITES[version]} main\n")
+    sources.write_text(f"deb [signed-by={_KEYRING}] {_archive(progress)} {SUITES[version]} main\n")
     apt = [
         "apt-get",
         *("-o", f"Dir::State={own}/state", "-o", f"Dir::State::status={own}/status"),
@@ -143,11 +129,13 @@ def _fetch(folder: Path, version: str) -> None:
         ),
         *("-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"),
     ]
-    _run([*apt, "update"])
+    _run([*apt, "update"], progress)
     # Nothing is installed: apt only works out what belongs together, and fetches it.
-    _run([*apt, "-y", "--download-only", "--no-install-recommends", "install", *_PACKAGES])
+    _run(
+        [*apt, "-y", "--download-only", "--no-install-recommends", "install", *_PACKAGES], progress
+    )
     for package in sorted((own / "cache/archives").glob("*.deb")):
-        _run(["dpkg-deb", "-x", str(package), str(root)])
+        _run(["dpkg-deb", "-x", str(package), str(root)], progress)
     shutil.rmtree(own)
     servers = _servers(root)
     got = servers[-1].parent.name.partition("-")[2] if servers else "none"
@@ -172,14 +160,16 @@ def _write_wrappers(folder: Path) -> None:
         wrapper.chmod(0o755)
 
 
-def _archive() -> str:
+def _archive(progress: Progress) -> str:
     """The address of Debian's archive that this machine uses already."""
     for asked_before in (False, True):
         if asked_before:
             # On a new machine apt does not know yet whose its sources are.
-            _run(["apt-get", "update"])
-        listed = _run(["apt-get", "indextargets", "--format", "$(LABEL)|$(COMPONENT)|$(REPO_URI)"])
-        for line in listed.splitlines():
+            _run(["apt-get", "update"], progress)
+        listed = _run(
+            ["apt-get", "indextargets", "--format", "$(LABEL)|$(COMPONENT)|$(REPO_URI)"], progress
+        )
+        for line in listed:
             label, component, address = line.split("|", 2)
             if (label, component) == ("Debian", "main"):
                 return address
@@ -188,19 +178,8 @@ def _archive() -> str:
     )
 
 
-def _run(command: list[str]) -> str:
-    result = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if result.returncode:
-        tail = "\n".join(result.stdout.splitlines()[-10:])
-        raise SetupError(
-            f"{' '.join(command[:1])} failed; without it there is no RabbitMQ:\n{tail}"
-        )
-    return result.stdout
+def _run(command: list[str], progress: Progress) -> list[str]:
+    ended = long_command.run(command, progress)
+    if ended.code:
+        raise SetupError(f"{command[0]} failed; without it there is no RabbitMQ:\n{ended.tail(10)}")
+    return ended.lines

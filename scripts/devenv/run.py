@@ -1,6 +1,5 @@
 """`scripts/run`: broker cluster, demo accounts and gateway, until Ctrl-C stops all of them."""
 
-import argparse
 import http.client
 import os
 import secrets
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from devenv import demo, gateway_toml, local, packages, ports, rabbitmq, tls, vendor
+from devenv import command_lines, demo, gateway_toml, local, packages, ports, rabbitmq, tls, vendor
 from devenv.cluster import Cluster
 from devenv.daemon import Daemon
 from devenv.demo import Login
@@ -31,7 +30,7 @@ _GATEWAY = [f"{sys.prefix}/bin/gateway", "--config", str(_CONFIG)]
 
 def main() -> int:
     """Run until a signal or the gateway's end; 0 after a signal."""
-    options = _options()
+    options = command_lines.run().parse_args()
     _signals_raise()
     try:
         with local.only_one():
@@ -49,24 +48,6 @@ def main() -> int:
     except KeyboardInterrupt:
         _say("stopped")
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/run", description="Run RabbitMQ and the gateway here; Ctrl-C stops them."
-    )
-    parser.add_argument("--nodes", type=_nodes, default=1, help="RabbitMQ nodes (default: 1)")
-    parser.add_argument("--port", type=int, default=8080, help="of the gateway (default: 8080)")
-    parser.add_argument("--tls", action="store_true", help="https:// with a self-signed pair")
-    rabbitmq.add_option(parser)
-    return parser.parse_args()
-
-
-def _nodes(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 9:
-        raise argparse.ArgumentTypeError("between 1 and 9")
-    return number
 
 
 @contextmanager

@@ -7,14 +7,12 @@ A page imports `/static/vendor/stompjs/index.js`, `/static/vendor/uplot/index.js
 
 import hashlib
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+from devenv import long_command
 from devenv.errors import SetupError
-
-Progress = Callable[[str], None]
+from devenv.long_command import Progress
 
 PROJECT = Path(__file__).parents[2]
 
@@ -70,7 +68,7 @@ def ensure(progress: Progress, project: Path = PROJECT) -> None:
     if stamp.exists() and stamp.read_text() == wanted and modules.exists():
         return
     progress("fetching the browser libraries (npm)")
-    _npm_ci(project)
+    _npm_ci(project, progress)
     fresh = target.with_name("vendor.new")
     shutil.rmtree(fresh, ignore_errors=True)
     lay_out(modules, fresh)
@@ -105,19 +103,12 @@ def _wanted(project: Path) -> str:
     return hashlib.sha256(lock + repr(_LAYOUT).encode()).hexdigest()
 
 
-def _npm_ci(project: Path) -> None:
-    result = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+def _npm_ci(project: Path, progress: Progress) -> None:
+    ended = long_command.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], progress, cwd=project
     )
-    if result.returncode:
-        tail = "\n".join(result.stdout.splitlines()[-15:])
-        raise SetupError(f"npm could not fetch the browser libraries:\n{tail}")
+    if ended.code:
+        raise SetupError(f"npm could not fetch the browser libraries:\n{ended.tail()}")
 
 
 def main() -> int:

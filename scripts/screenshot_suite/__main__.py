@@ -9,13 +9,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from devenv import packages, rabbitmq, vendor
+from devenv import command_lines, packages, rabbitmq, vendor
 from devenv.errors import SetupError
 from screenshot_suite import audience, shots, states
 from screenshot_suite.lesson import SCRIPTS, Lesson
-from screenshot_suite.shots import Camera, Shot, View
+from screenshot_suite.shots import Camera, Shot
 from screenshot_suite.stage import Stage, running
 from screenshot_suite.stand_in import site
+from screenshot_suite.view import View
 
 _RUN = Path(__file__).parents[2] / ".run" / "screenshots"
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -23,7 +24,7 @@ _FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgrou
 
 def main() -> int:
     """Take all pictures, or those of the languages, schemes and sizes named."""
-    options = _options()
+    options = command_lines.screenshots().parse_args()
     # As Ctrl-C, so that broker and gateway end with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder: Path = options.out
@@ -49,21 +50,6 @@ def main() -> int:
         return 1
     _say(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/screenshots", description="Pictures of every page, from a lively room."
-    )
-    parser.add_argument("--states", action="store_true", help="only what a lesson rarely shows")
-    parser.add_argument("--out", type=Path, default=_RUN / "pictures", help="where they go")
-    for name, values in (
-        ("language", shots.LOCALES),
-        ("scheme", shots.SCHEMES),
-        ("size", shots.SIZES),
-    ):
-        parser.add_argument(f"--{name}", nargs="+", choices=[*values], default=[*values])
-    return parser.parse_args()
 
 
 def _take_all(browser: Browser, stage: Stage, language: str, options: argparse.Namespace) -> None:

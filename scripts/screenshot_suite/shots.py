@@ -2,31 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from devenv.errors import SetupError
 from screenshot_suite.lesson import Lesson
-
-LOCALES = {"en": "en-GB", "ko": "ko-KR"}
-SCHEMES = ("light", "dark")
-#: By name: width and height in CSS pixels.
-SIZES = {"phone": (360, 740), "wide": (1280, 800)}
-
-
-@dataclass(frozen=True)
-class View:
-    """Language, colour scheme and size of a picture."""
-
-    language: str
-    scheme: str
-    size: str
-
-    @property
-    def suffix(self) -> str:
-        return f"{SIZES[self.size][0]}-{self.scheme}-{self.language}"
+from screenshot_suite.view import LOCALES, SIZES, View
 
 
 @contextmanager

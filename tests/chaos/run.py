@@ -1,6 +1,5 @@
 """`scripts/chaos`: break everything for a while, and judge what everybody saw."""
 
-import argparse
 import json
 import shutil
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from devenv import packages, rabbitmq
+from devenv import command_lines, packages, rabbitmq
 from devenv.cluster import Cluster
 from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
@@ -31,7 +30,7 @@ _SERVER = "drain_time = 3.0"
 
 def main() -> int:
     """0 when no rule was broken."""
-    arguments = _arguments()
+    arguments = command_lines.chaos().parse_args()
     breakable = Breakable(_NODES, arguments.gateways)
     faults = schedule(arguments.seed, 60 * arguments.minutes, breakable)
     print(f"seed {arguments.seed}:")
@@ -118,20 +117,6 @@ def _keep_logs(cluster: Cluster, folder: Path) -> None:
     for node in cluster.nodes:
         if node.log.exists():
             shutil.copy(node.log, folder / f"r{node.number}.log")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--gateways", type=int, choices=(1, 2), default=2)
-    parser.add_argument("--rooms", type=int, default=10)
-    parser.add_argument("--subscribers", type=int, default=300, help="of all rooms together")
-    parser.add_argument("--rate", type=float, default=20.0, help="messages a second")
-    parser.add_argument("--output", type=Path, help="a new folder for what everybody saw")
-    rabbitmq.add_option(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print the schedule only")
-    return parser.parse_args()
 
 
 def _say(text: str) -> None:

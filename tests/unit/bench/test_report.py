@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from bench_suite import report
+from bench_suite import names, report
 from bench_suite.result import Row, percentile
 from bench_suite.run import TORNADO, Scale
 from bench_suite.suite import SCENARIOS, Plan, unmeasured
@@ -79,3 +79,7 @@ def test_a_figure_that_is_nothing_is_a_failure() -> None:
     row.values["rate"] = 0.0
     del row.values["p99"]
     assert unmeasured(row, figures) == "nothing was measured: deliveries/s, p99 ms"
+
+
+def test_the_command_line_knows_every_scenario() -> None:
+    assert tuple(SCENARIOS) == names.SCENARIOS

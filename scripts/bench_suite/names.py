@@ -1,0 +1,10 @@
+"""The names that `scripts/bench` knows. Only the standard library is imported: its --help shows
+them before anything is installed."""
+
+from typing import Final
+
+#: What people put in front of RabbitMQ today, and RabbitMQ alone.
+PEERS: Final = ("direct", "haproxy", "nginx", "apache")
+GATEWAYS: Final = ("shared", "passthrough")
+SYSTEMS: Final = (*PEERS, *GATEWAYS)
+SCENARIOS: Final = ("fanout", "rooms", "storm", "storm-many", "idle", "relay", "post")

@@ -1,0 +1,167 @@
+"""The command line of every script of `scripts/`.
+
+Only the standard library is imported, so that `--help` answers before anything is installed:
+`python3 -m devenv.command_lines run` prints the help of `scripts/run`.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from bench_suite import names as bench_names
+from devenv import rabbitmq
+from screenshot_suite.view import LOCALES, SCHEMES, SIZES
+
+_RUN: Final = Path(__file__).parents[2] / ".run"
+
+NODE_ACTIONS: Final = ("start", "stop", "kill", "pause", "resume")
+
+#: Its further arguments are pytest's, so that it has no parser.
+TEST_USAGE: Final = f"""\
+usage: scripts/test [--rabbitmq VERSION] [unit] [integration] [acceptance] [argument of pytest …]
+
+Without a tier: all checks and all tests. With tiers: only these tests, without the checks.
+VERSION of RabbitMQ: {", ".join(rabbitmq.SUITES)}; without it the distribution's own."""
+
+
+def run() -> argparse.ArgumentParser:
+    """`scripts/run`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/run", description="Run RabbitMQ and the gateway here; Ctrl-C stops them."
+    )
+    parser.add_argument("--nodes", type=_nodes, default=1, help="RabbitMQ nodes (default: 1)")
+    parser.add_argument("--port", type=int, default=8080, help="of the gateway (default: 8080)")
+    parser.add_argument("--tls", action="store_true", help="https:// with a self-signed pair")
+    _add_rabbitmq(parser)
+    return parser
+
+
+def broker() -> argparse.ArgumentParser:
+    """`scripts/broker`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/broker",
+        description="Handle single RabbitMQ nodes of the cluster that scripts/run started.",
+        epilog="stop is orderly, kill is SIGKILL, pause makes the node hang (SIGSTOP).",
+    )
+    parser.add_argument("action", choices=[*NODE_ACTIONS, "status"])
+    parser.add_argument("node", type=int, nargs="?", help="1, 2, …")
+    return parser
+
+
+def chaos() -> argparse.ArgumentParser:
+    """`scripts/chaos`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/chaos",
+        description="Break everything for a while, and judge what everybody saw.",
+    )
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--gateways", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--rooms", type=int, default=10)
+    parser.add_argument("--subscribers", type=int, default=300, help="of all rooms together")
+    parser.add_argument("--rate", type=float, default=20.0, help="messages a second")
+    parser.add_argument("--output", type=Path, help="a new folder for what everybody saw")
+    _add_rabbitmq(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the schedule only")
+    return parser
+
+
+def bench() -> argparse.ArgumentParser:
+    """`scripts/bench`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measure the gateway beside RabbitMQ itself and the proxies in front of it.",
+        epilog="Everything runs on this machine's loopback: the ratios count, not the numbers. "
+        "All of it takes about a quarter of an hour on two idle cores and 2 GB, with --tls half "
+        "an hour, --quick a few minutes.",
+    )
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=bench_names.SCENARIOS,
+        help="may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--systems",
+        action="append",
+        choices=bench_names.SYSTEMS,
+        help="may be repeated (default: all)",
+    )
+    parser.add_argument("--clients", type=int, help="subscribers (default: 500)")
+    parser.add_argument("--many", type=int, help="of idle and storm-many (default: 5000)")
+    parser.add_argument("--seconds", type=float, help="each measurement lasts (default: 8)")
+    parser.add_argument("--nodes", type=int, default=3, help="of RabbitMQ (default: 3)")
+    parser.add_argument("--tls", action="store_true", help="everything with TLS as well")
+    parser.add_argument("--quick", action="store_true", help="small and short: does it work?")
+    _add_rabbitmq(parser)
+    parser.add_argument("--load", type=int, default=1, help="processes of the load generator")
+    parser.add_argument("--install-peers", action="store_true", help="apt-get the missing proxies")
+    parser.add_argument("--json", type=Path, default=_RUN / "bench.json", metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE.json",
+        help="measure nothing: print the comparison of an earlier run as the README has it",
+    )
+    parser.add_argument(
+        "--cluster",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the brokers running there for next time",
+    )
+    return parser
+
+
+def screenshots() -> argparse.ArgumentParser:
+    """`scripts/screenshots`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/screenshots", description="Pictures of every page, from a lively room."
+    )
+    parser.add_argument("--states", action="store_true", help="only what a lesson rarely shows")
+    parser.add_argument(
+        "--out", type=Path, default=_RUN / "screenshots" / "pictures", help="where they go"
+    )
+    for name, values in (("language", LOCALES), ("scheme", SCHEMES), ("size", SIZES)):
+        parser.add_argument(f"--{name}", nargs="+", choices=[*values], default=[*values])
+    return parser
+
+
+def _nodes(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 9:
+        raise argparse.ArgumentTypeError("between 1 and 9")
+    return number
+
+
+def _add_rabbitmq(parser: argparse.ArgumentParser) -> None:
+    """``--rabbitmq``; hand its value to `rabbitmq.choose`."""
+    parser.add_argument(
+        "--rabbitmq",
+        metavar="VERSION",
+        default=rabbitmq.chosen(),
+        help=f"{', '.join(rabbitmq.SUITES)}; without it the distribution's own, or what "
+        f"${rabbitmq.VARIABLE} names",
+    )
+
+
+PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
+    "run": run,
+    "broker": broker,
+    "chaos": chaos,
+    "bench": bench,
+    "screenshots": screenshots,
+}
+
+
+def main() -> int:
+    """Print the help of the script that the only argument names."""
+    (name,) = sys.argv[1:]
+    print(TEST_USAGE if name == "test" else PARSERS[name]().format_help().rstrip())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

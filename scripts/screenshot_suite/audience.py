@@ -6,7 +6,7 @@ from screenshot_suite.lesson import Lesson
 
 _ARRIVE = """
 async ({room, tokens}) => {
-  const { connect } = await import("/static/js/interact.js");
+  const { connect } = await import("/static/interact/index.js");
   globalThis.seats = tokens.map((token) => connect({ token }));
   await Promise.all(seats.map((seat) => seat.room(room).subscribe(() => {}).ready));
 }

@@ -1,5 +1,5 @@
-import { Problem } from "../js/interact/problem.js";
-import { request } from "../js/interact/request.js";
+import { Problem } from "../interact/problem.js";
+import { request } from "../interact/request.js";
 
 /** @typedef {import("./picture.js").State} State */
 
@@ -37,7 +37,7 @@ import { request } from "../js/interact/request.js";
 /** `/api/admin`. Every call rejects with a {@link Problem}. */
 export class AdminApi {
   /**
-   * @param {import("../js/interact/request.js").Line} line
+   * @param {import("../interact/request.js").Line} line
    * @param {(refusal: Problem) => Promise<unknown>} authenticate resolves once somebody else has
    *   logged in, or the same user again
    */

@@ -1,10 +1,10 @@
 import { elsewhere } from "./elsewhere.js";
 import { chooseLanguage, I18n } from "./i18n.js";
-import { connect, Problem } from "./interact.js";
-import { browser } from "./interact/browser.js";
-import { napping } from "./interact/nap.js";
-import { request } from "./interact/request.js";
-import { untilDone } from "./interact/retry.js";
+import { connect, Problem } from "../interact/index.js";
+import { browser } from "../interact/browser.js";
+import { napping } from "../interact/nap.js";
+import { request } from "../interact/request.js";
+import { untilDone } from "../interact/retry.js";
 import { Drafts } from "./room/drafts.js";
 import { route } from "./route.js";
 import { element } from "./view/element.js";
@@ -14,9 +14,9 @@ import { roomsView } from "./view/rooms.js";
 import { otherUser } from "./view/session-notice.js";
 import { followKeyboard } from "./view/viewport.js";
 
-/** @typedef {import("./interact/connection.js").Connection} Connection */
-/** @typedef {import("./interact/room.js").Room} Room */
-/** @typedef {import("./interact/types.js").Session} Session */
+/** @typedef {import("../interact/connection.js").Connection} Connection */
+/** @typedef {import("../interact/room.js").Room} Room */
+/** @typedef {import("../interact/types.js").Session} Session */
 
 /**
  * What the views work with.

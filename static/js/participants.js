@@ -1,4 +1,4 @@
-/** @typedef {import("./interact/types.js").Role} Role */
+/** @typedef {import("../interact/types.js").Role} Role */
 
 /**
  * The participants that a text names, one a line or with commas between; each once. Pure.

@@ -1,4 +1,4 @@
-import { Problem } from "../../js/interact/problem.js";
+import { Problem } from "../../interact/problem.js";
 import { element } from "../../js/view/element.js";
 
 /** @typedef {import("../api.js").Done} Done */

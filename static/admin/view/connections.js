@@ -1,4 +1,4 @@
-import { Problem } from "../../js/interact/problem.js";
+import { Problem } from "../../interact/problem.js";
 import { element, field } from "../../js/view/element.js";
 import { NARROW, table } from "./rows.js";
 

@@ -3,7 +3,7 @@ import { chart } from "./chart.js";
 import { element, icon } from "./element.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
-/** @typedef {import("../interact/types.js").Letter} Letter */
+/** @typedef {import("../../interact/types.js").Letter} Letter */
 /** @typedef {import("../room/state.js").Entry} Entry */
 /** @typedef {import("../room/state.js").Question} Question */
 /** @typedef {(Entry & {chosen?: number | null}) | (Question & {kind: "question"})} Shown */

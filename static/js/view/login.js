@@ -1,9 +1,9 @@
-import { Problem } from "../interact.js";
+import { Problem } from "../../interact/index.js";
 import { commitsOnly } from "./commit.js";
 import { element, field } from "./element.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
-/** @typedef {import("../interact/types.js").Session} Session */
+/** @typedef {import("../../interact/types.js").Session} Session */
 
 /**
  * Cover the page with a login form until somebody has logged in. What is under it stays as it is.

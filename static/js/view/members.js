@@ -1,9 +1,9 @@
-import { Problem } from "../interact.js";
+import { Problem } from "../../interact/index.js";
 import { commitsOnly } from "./commit.js";
 import { element, field, icon, iconButton } from "./element.js";
 
 /** @typedef {import("../main.js").Context} Context */
-/** @typedef {import("../interact/types.js").Role} Role */
+/** @typedef {import("../../interact/types.js").Role} Role */
 /** @typedef {{user: string, role: Role}} Member */
 
 const ROLES = /** @type {Role[]} */ (["participant", "host"]);

@@ -1,4 +1,4 @@
-import { Problem } from "../interact.js";
+import { Problem } from "../../interact/index.js";
 import { participants } from "../participants.js";
 import { roomLink } from "../route.js";
 import { commitsOnly } from "./commit.js";

@@ -1,4 +1,4 @@
-import { Problem } from "../interact.js";
+import { Problem } from "../../interact/index.js";
 import { Classroom, isSentAway } from "../room/classroom.js";
 import { projectorLink, roomLink } from "../route.js";
 import { element, icon, iconButton } from "./element.js";
@@ -10,7 +10,7 @@ import { projectorView } from "./projector.js";
 import { shareDialog } from "./share.js";
 
 /** @typedef {import("../main.js").Context} Context */
-/** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
+/** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
 
 /**
  * A room, as its participant, its host, or the class sees it.

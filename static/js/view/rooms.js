@@ -3,9 +3,9 @@ import { element, icon, iconButton } from "./element.js";
 import { newRoomDialog } from "./new-room.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
-/** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
+/** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
 /** @typedef {import("../main.js").Context} Context */
-/** @typedef {import("../interact.js").Problem} Problem */
+/** @typedef {import("../../interact/index.js").Problem} Problem */
 
 const MAY_CREATE = ["host", "admin"];
 /** Milliseconds until the list is read again: others may have added the user to a room. */

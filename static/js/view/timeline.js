@@ -4,7 +4,7 @@ import { entryItems } from "./entry.js";
 import { keyed } from "./keyed.js";
 
 /** @typedef {import("../i18n.js").I18n} I18n */
-/** @typedef {import("../interact/types.js").Letter} Letter */
+/** @typedef {import("../../interact/types.js").Letter} Letter */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 /** @typedef {import("./entry.js").Shown} Shown */
 

@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Route, WebSocket, expect
 from tests.acceptance.browser.cable import Cable
 from tests.acceptance.gateway_process import GatewayProcess
 
-_DOCUMENTATION = Path(__file__).parents[3] / "static" / "js" / "interact.md"
+_DOCUMENTATION = Path(__file__).parents[3] / "static" / "interact" / "README.md"
 
 
 def example() -> str:
@@ -20,7 +20,7 @@ def example() -> str:
 
 def _from_elsewhere(gateway: str) -> str:
     """The same for a page of another origin, as the documentation says."""
-    page = example().replace('"/static/js/interact.js"', f'"{gateway}/static/js/interact.js"')
+    page = example().replace('"/static/interact/index.js"', f'"{gateway}/static/interact/index.js"')
     return page.replace("connect({ token })", f'connect({{ url: "{gateway}", token }})')
 
 

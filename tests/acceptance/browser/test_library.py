@@ -204,14 +204,15 @@ def test_a_page_of_an_origin_that_is_not_configured_gets_nothing(
     page = context.new_page()
     page.goto("http://elsewhere.example/")
     failed = page.evaluate(
-        "url => import(url).then(() => false, () => true)", f"{gateway.url}/static/js/interact.js"
+        "url => import(url).then(() => false, () => true)",
+        f"{gateway.url}/static/interact/index.js",
     )
     assert failed
     context.close()
 
 
 _ENTER = """async (room) => {
-  const {connect} = await import("/static/js/interact.js");
+  const {connect} = await import("/static/interact/index.js");
   window.connection = connect({cookie: true});
   window.room = window.connection.room(room);
   await window.room.subscribe(() => {}).ready;
@@ -424,6 +425,7 @@ def test_a_gateway_that_passes_topics_through_is_followed_without_a_loss(
     paul.reads("hana: before", "paul: hello")
 
 
+# Imports the library by its old address, as pages do that were written for it.
 _COOKIE = """async (room) => {
   const {connect} = await import("/static/js/interact.js");
   const token = async () => (await fetch("/token")).text();
@@ -457,7 +459,7 @@ def test_a_token_can_be_traded_for_the_session_cookie(
 
 
 _HOST = """async ({token, room, refuse}) => {
-  const {connect} = await import("/static/js/interact.js");
+  const {connect} = await import("/static/interact/index.js");
   window.heard = [];
   window.hostRoom = connect({token}).room(room);
   const subscription = window.hostRoom.private(async ({sender, body}) => {

@@ -65,7 +65,11 @@ async def test_nothing_else_is_served(call: Call, path: str) -> None:
 
 @pytest.mark.gen_test
 async def test_pages_of_an_allowed_origin_may_import_the_library(call: Call) -> None:
-    for path, status in (("/static/js/interact.js", 200), ("/static/js/none.js", 404)):
+    for path, status in (
+        ("/static/interact/index.js", 200),
+        ("/static/js/interact.js", 200),
+        ("/static/interact/none.js", 404),
+    ):
         answer = await call("GET", path, headers={"Origin": ORIGIN})
         assert answer.status == status
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
@@ -75,7 +79,7 @@ async def test_pages_of_an_allowed_origin_may_import_the_library(call: Call) -> 
 
 @pytest.mark.gen_test
 async def test_an_import_that_has_not_changed_is_still_allowed(call: Call) -> None:
-    path, origin = "/static/js/interact.js", {"Origin": ORIGIN}
+    path, origin = "/static/interact/index.js", {"Origin": ORIGIN}
     tag = (await call("GET", path, headers=origin)).headers["Etag"]
     answer = await call("GET", path, headers=origin | {"If-None-Match": tag})
     assert answer.status == 304
@@ -86,9 +90,9 @@ async def test_an_import_that_has_not_changed_is_still_allowed(call: Call) -> No
 @pytest.mark.parametrize(
     ("path", "origin"),
     [
-        ("/static/js/interact.js", "https://elsewhere.example"),
-        ("/static/js/interact.js", "null"),
-        ("/static/js/interact.js", f"{ORIGIN}.elsewhere.example"),
+        ("/static/interact/index.js", "https://elsewhere.example"),
+        ("/static/interact/index.js", "null"),
+        ("/static/interact/index.js", f"{ORIGIN}.elsewhere.example"),
         ("/", ORIGIN),
         ("/admin/", ORIGIN),
     ],
@@ -103,4 +107,4 @@ async def test_nobody_else_may_and_nobody_a_page(call: Call, path: str, origin: 
 
 @pytest.mark.gen_test
 async def test_a_cache_keeps_the_answers_of_origins_apart(call: Call) -> None:
-    assert (await call("GET", "/static/js/interact.js")).headers["Vary"] == "Origin"
+    assert (await call("GET", "/static/interact/index.js")).headers["Vary"] == "Origin"

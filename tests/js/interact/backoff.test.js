@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { delay } from "../../../static/js/interact/backoff.js";
+import { delay } from "../../../static/interact/backoff.js";
 
 const almostOne = () => 0.999999;
 

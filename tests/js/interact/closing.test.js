@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { remedy } from "../../../static/js/interact/closing.js";
+import { remedy } from "../../../static/interact/closing.js";
 
 for (const [code, wanted] of [
   [1000, "again"],

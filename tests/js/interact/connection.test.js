@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Problem } from "../../../static/js/interact/problem.js";
+import { Problem } from "../../../static/interact/problem.js";
 import { problem } from "./gateway-line.js";
 import { Gateway } from "./gateway.js";
 import { message } from "./messages.js";

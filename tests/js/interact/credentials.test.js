@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CookieCredentials, TokenCredentials } from "../../../static/js/interact/credentials.js";
-import { Problem } from "../../../static/js/interact/problem.js";
+import { CookieCredentials, TokenCredentials } from "../../../static/interact/credentials.js";
+import { Problem } from "../../../static/interact/problem.js";
 import { json, line, problem, session } from "./gateway-line.js";
 import { token } from "./tokens.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Follower } from "../../../static/js/interact/follower.js";
-import { Problem } from "../../../static/js/interact/problem.js";
+import { Follower } from "../../../static/interact/follower.js";
+import { Problem } from "../../../static/interact/problem.js";
 import { history, message } from "./messages.js";
 import { Patience } from "./patience.js";
 

@@ -1,4 +1,4 @@
-import { GatewayClock } from "../../../static/js/interact/clock.js";
+import { GatewayClock } from "../../../static/interact/clock.js";
 
 /** An HTTP answer of the gateway. */
 export const json =

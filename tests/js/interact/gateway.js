@@ -1,4 +1,4 @@
-import { Connection } from "../../../static/js/interact/connection.js";
+import { Connection } from "../../../static/interact/connection.js";
 import { problem } from "./gateway-line.js";
 import { Locks } from "./locks.js";
 import { MemoryStorage } from "./memory-storage.js";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Http } from "../../../static/js/interact/http.js";
-import { Problem } from "../../../static/js/interact/problem.js";
-import { GatewayClock } from "../../../static/js/interact/clock.js";
+import { Http } from "../../../static/interact/http.js";
+import { Problem } from "../../../static/interact/problem.js";
+import { GatewayClock } from "../../../static/interact/clock.js";
 import { json, line, problem } from "./gateway-line.js";
 import { turn } from "./patience.js";
 

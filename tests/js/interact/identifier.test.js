@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { uuid } from "../../../static/js/interact/identifier.js";
+import { uuid } from "../../../static/interact/identifier.js";
 
 test("identifiers are random UUIDs of version 4, each another", () => {
   const made = Array.from({ length: 200 }, uuid);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Live } from "../../../static/js/interact/live.js";
-import { Problem } from "../../../static/js/interact/problem.js";
+import { Live } from "../../../static/interact/live.js";
+import { Problem } from "../../../static/interact/problem.js";
 import { StompClient } from "./stomp-client.js";
 import { Patience, turn } from "./patience.js";
 

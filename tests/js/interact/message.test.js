@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readMessage } from "../../../static/js/interact/message.js";
+import { readMessage } from "../../../static/interact/message.js";
 import { message } from "./messages.js";
 
 const read = (text, headers) => readMessage({ body: text, headers });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { napping } from "../../../static/js/interact/nap.js";
+import { napping } from "../../../static/interact/nap.js";
 import { Patience, turn } from "./patience.js";
 
 function napper() {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LetterStore } from "../../../static/js/interact/letter-store.js";
-import { messageText } from "../../../static/js/interact/letter.js";
-import { Outbox } from "../../../static/js/interact/outbox.js";
-import { Problem } from "../../../static/js/interact/problem.js";
-import { Tab } from "../../../static/js/interact/tab.js";
+import { LetterStore } from "../../../static/interact/letter-store.js";
+import { messageText } from "../../../static/interact/letter.js";
+import { Outbox } from "../../../static/interact/outbox.js";
+import { Problem } from "../../../static/interact/problem.js";
+import { Tab } from "../../../static/interact/tab.js";
 import { Locks } from "./locks.js";
 import { MemoryStorage } from "./memory-storage.js";
 import { Patience, turn } from "./patience.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Queue } from "../../../static/js/interact/queue.js";
+import { Queue } from "../../../static/interact/queue.js";
 import { message } from "./messages.js";
 import { turn } from "./patience.js";
 

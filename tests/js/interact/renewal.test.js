@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GatewayClock, passing } from "../../../static/js/interact/clock.js";
-import { TokenCredentials } from "../../../static/js/interact/credentials.js";
-import { lifetime } from "../../../static/js/interact/jwt.js";
-import { renewalDelay, renewInTime } from "../../../static/js/interact/renewal.js";
+import { GatewayClock, passing } from "../../../static/interact/clock.js";
+import { TokenCredentials } from "../../../static/interact/credentials.js";
+import { lifetime } from "../../../static/interact/jwt.js";
+import { renewalDelay, renewInTime } from "../../../static/interact/renewal.js";
 import { Patience, turn } from "./patience.js";
 import { token } from "./tokens.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Roster } from "../../../static/js/interact/roster.js";
+import { Roster } from "../../../static/interact/roster.js";
 
 const ann = { user: "ann", role: "participant", since: "2026-01-02T03:04:05.000000Z" };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Sequence } from "../../../static/js/interact/sequence.js";
+import { Sequence } from "../../../static/interact/sequence.js";
 import { message } from "./messages.js";
 
 const seqs = (messages) => messages.map(({ seq }) => seq);

@@ -1,8 +1,8 @@
-import { Client } from "../../vendor/stompjs/index.js";
+import { Client } from "../vendor/stompjs/index.js";
 import { passing } from "./clock.js";
 import { wait } from "./wait.js";
 
-/** @typedef {import("../../vendor/stompjs/index.js").StompConfig} StompConfig */
+/** @typedef {import("../vendor/stompjs/index.js").StompConfig} StompConfig */
 
 /**
  * What the library needs of its surroundings; tests give their own.

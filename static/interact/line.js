@@ -1,7 +1,7 @@
-/** @typedef {import("../../vendor/stompjs/index.js").Client} Client */
-/** @typedef {import("../../vendor/stompjs/index.js").StompConfig} StompConfig */
-/** @typedef {import("../../vendor/stompjs/index.js").IFrame} IFrame */
-/** @typedef {import("../../vendor/stompjs/index.js").IMessage} IMessage */
+/** @typedef {import("../vendor/stompjs/index.js").Client} Client */
+/** @typedef {import("../vendor/stompjs/index.js").StompConfig} StompConfig */
+/** @typedef {import("../vendor/stompjs/index.js").IFrame} IFrame */
+/** @typedef {import("../vendor/stompjs/index.js").IMessage} IMessage */
 
 /**
  * What is subscribed again whenever the line was lost. `headers` are asked for each time; `opened`: from

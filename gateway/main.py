@@ -75,7 +75,7 @@ from gateway.live.hub.switchboard import Switchboard
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayLimits
-from gateway.live.relay.uplink import Ways
+from gateway.live.relay.uplink import UplinkContext
 from gateway.logins import Logins
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
@@ -495,7 +495,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         judge=Judge(permissions, topology, shared=config.fanout == "shared"),
         intake=intake,
         virtual_host=VirtualHost(broker.vhost, services.origins),
-        ways=Ways(
+        uplinks=UplinkContext(
             dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
             queues=rooms,
             rebalancer=rebalancer,

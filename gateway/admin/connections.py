@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 from broker.protocol.numerals import natural
-from gateway.live.client.state import ConnectionState
+from gateway.live.client.registry import ConnectionState
 
 #: Connections that are looked at in one turn of the loop: about a millisecond.
 _SLICE: Final = 250

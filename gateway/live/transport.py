@@ -31,7 +31,7 @@ class Stalled(Exception):
     """The peer has not taken what was written within the time allowed."""
 
 
-class Wire:
+class Transport:
     """Takes the socket of an open ``stream`` over, and is deaf until :meth:`listen`.
 
     Only whole frames are written, so that any frame may follow any other. ``stall_timeout``:

@@ -23,10 +23,10 @@ OWNERS = {
     "gateway/http/streams.py": "Tornado, which asked for the head",
     "gateway/live/client/connection.py": "the connection",
     "gateway/live/hub/pages.py": "all who asked for the page",
-    "gateway/live/relay/uplink.py": "the path, and its connection",
+    "gateway/live/relay/uplink.py": "the uplink, and its connection",
     "gateway/live/client/registry.py": "the connection ends itself; the event loop says the rest",
     "gateway/live/relay/relay.py": "the relay, and its connection",
-    "gateway/live/transport.py": "the wire",
+    "gateway/live/transport.py": "the transport",
     "gateway/store/watched.py": "all who asked whether the database is there",
 }
 

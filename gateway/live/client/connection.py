@@ -33,7 +33,7 @@ from gateway.errors import (
 )
 from gateway.live.attendance import Attendance, Right
 from gateway.live.client.judge import ByHub, ByRelay, Judge
-from gateway.live.client.registry import Registry
+from gateway.live.client.registry import ConnectionState, Registry
 from gateway.live.client.requests import (
     Acknowledge,
     Connect,
@@ -49,13 +49,12 @@ from gateway.live.client.requests import (
 )
 from gateway.live.client.session import Session
 from gateway.live.client.socket import PAUSE, ClientSocket, Pause
-from gateway.live.client.state import ConnectionState
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.live.destinations import RoomQueue, RoomTopic
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.hub.hub import Hub
-from gateway.live.relay.uplink import Path, Ways
-from gateway.live.transport import Stalled, Wire
+from gateway.live.relay.uplink import Uplink, UplinkContext
+from gateway.live.transport import Stalled, Transport
 from gateway.messages.intake import Intake
 from gateway.observe.events import Events, Kind
 from gateway.observe.logs import connection as connection_in_logs
@@ -90,7 +89,7 @@ class Services:
     judge: Judge
     intake: Intake
     virtual_host: VirtualHost
-    ways: Ways
+    uplinks: UplinkContext
     hub: Hub
     ticker: Ticker
     registry: Registry
@@ -131,7 +130,7 @@ class Connection:
         self._socket = ClientSocket(
             stream, frame_bytes=services.frame_bytes, stall_timeout=services.stall_timeout
         )
-        self._path: Path | None = None
+        self._uplink: Uplink | None = None
         self._joined: dict[str, tuple[Stream, Subscriber]] = {}
         self._rights: dict[str, Right] = {}
         self.due = math.inf
@@ -144,18 +143,18 @@ class Connection:
         self._over: asyncio.Future[None] = self._loop.create_future()
 
     @property
-    def writer(self) -> Wire:
+    def writer(self) -> Transport:
         """Where the hub delivers to."""
-        return self._socket.wire
+        return self._socket.transport
 
     @property
     def node(self) -> str | None:
         """The broker node of the relay, if there is one."""
-        return self._path.node if self._path else None
+        return self._uplink.node if self._uplink else None
 
     def snapshot(self) -> ConnectionState:
         """How it stands now."""
-        identity, socket, wire = self.identity, self._socket, self._socket.wire
+        identity, socket, transport = self.identity, self._socket, self._socket.transport
         return ConnectionState(
             id=self.id,
             user=identity.user if identity else None,
@@ -164,11 +163,11 @@ class Connection:
             since=self.since,
             node=self.node,
             frames_in=socket.frames_in,
-            frames_out=wire.frames_out,
-            bytes_in=wire.bytes_in,
-            bytes_out=wire.bytes_out,
-            backlog=wire.backlog,
-            heard_at=self._services.clock() - (self._loop.time() - wire.received_at),
+            frames_out=transport.frames_out,
+            bytes_in=transport.bytes_in,
+            bytes_out=transport.bytes_out,
+            backlog=transport.backlog,
+            heard_at=self._services.clock() - (self._loop.time() - transport.received_at),
             expires_at=identity.expires_at if identity else None,
         )
 
@@ -187,7 +186,7 @@ class Connection:
             self._services.connect_timeout, NotAuthenticated("no CONNECT came in time")
         )
         self._services.ticker.add(self)
-        self._socket.wire.attach(received=self._received, lost=self._lost)
+        self._socket.transport.attach(received=self._received, lost=self._lost)
         try:
             await self._over
             while self._working is not None:
@@ -201,9 +200,9 @@ class Connection:
             self._release()
             self._socket.close()
 
-    def end(self, error: GatewayError | None, *, told: bool = False) -> None:
-        """Tell the client why in an ERROR frame (unless it has been ``told``), close, and give
-        everything back: at once, once, from anywhere. None: the client asked for it."""
+    def end(self, error: GatewayError | None, *, error_sent: bool = False) -> None:
+        """Tell the client why in an ERROR frame, unless one has been sent (``error_sent``), close,
+        and give everything back: at once, once, from anywhere. None: the client asked for it."""
         if self._ended:
             return
         self._ended = True
@@ -213,7 +212,7 @@ class Connection:
             logger.info("closing with %d: the client has asked for it", code)
             self._note_end("left", "the client has asked for it", code)
         else:
-            if not told:
+            if not error_sent:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
             logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)
             self._note_end(outcome(error).code, error.detail, code)
@@ -244,8 +243,8 @@ class Connection:
 
     def _release(self) -> None:
         self._services.ticker.remove(self)
-        if self._path is not None:
-            self._path.close()
+        if self._uplink is not None:
+            self._uplink.close()
         for joined in self._joined.values():
             self._services.hub.leave(*joined)
         self._joined.clear()
@@ -271,8 +270,8 @@ class Connection:
             self._failed(error)
 
     def _read(self, data: bytes) -> None:
-        if self._path is not None and self._socket.between_frames:
-            found, end = self._path.acknowledge(data)
+        if self._uplink is not None and self._socket.between_frames:
+            found, end = self._uplink.acknowledge(data)
             if found:
                 self._socket.frames_in += found
                 self._socket.allowance.spend(found)
@@ -298,9 +297,9 @@ class Connection:
                         return
                     self._receipt = None
             if self._socket.left:
-                if self._path is not None and self._path.in_doubt and not self._ended:
+                if self._uplink is not None and self._uplink.in_doubt and not self._ended:
                     # Our Close says that all is well.
-                    self._wait_for(self._depart(self._path), iter(()))
+                    self._wait_for(self._depart(self._uplink), iter(()))
                     return
                 self.end(None)
                 self._leave()
@@ -321,7 +320,7 @@ class Connection:
             self._resting = self._loop.call_soon(self._go_on, frames)
         else:
             return
-        self._socket.wire.hold()
+        self._socket.transport.hold()
 
     def _go_on(self, frames: Incoming) -> None:
         self._resting = None
@@ -330,10 +329,10 @@ class Connection:
 
     def _listen_again(self) -> None:
         if self._resting is None and self._working is None:
-            self._socket.wire.listen()
+            self._socket.transport.listen()
 
     def _wait_for(self, waiting: Work, frames: Incoming) -> None:
-        self._socket.wire.hold()
+        self._socket.transport.hold()
         self._working = self._loop.create_task(self._work(waiting, frames))
         self._working.add_done_callback(self._worked)
 
@@ -380,12 +379,12 @@ class Connection:
                 return self._unsubscribe(request)
             case Send():
                 frame = judge.send(self._who, request)
-                return self._send(frame) if self._path is None else self._pass(frame)
+                return self._send(frame) if self._uplink is None else self._pass(frame)
             case Post():
                 return self._post(request)
             case Acknowledge() | Transact():
                 frame = judge.transact(self._who, request)
-                begins = self._path is None and isinstance(request, Transact)
+                begins = self._uplink is None and isinstance(request, Transact)
                 return self._send(frame) if begins else self._pass(frame)
             case Renew() | Ping():
                 return self._for_gateway(request)
@@ -442,7 +441,7 @@ class Connection:
             case ByRelay(frame, right):
                 if right is not None:
                     self._attend(request.key, right)
-                await (await self._way()).subscribe(request.key, request.destination, frame)
+                await (await self._open_uplink()).subscribe(request.key, request.destination, frame)
 
     def _attend(self, key: str, right: Right) -> None:
         """In the turn of the loop in which the membership was found: nothing can end it between."""
@@ -455,36 +454,36 @@ class Connection:
         joined = self._joined.pop(request.key, None)
         if joined is None:
             frame = self._services.judge.unsubscribe(self._who, request)
-            path = self._standing_way()
-            return self._by(path, lambda: path.unsubscribe(request.key, frame))
+            uplink = self._existing_uplink()
+            return self._by(uplink, lambda: uplink.unsubscribe(request.key, frame))
         self._services.hub.leave(*joined)
         self._acknowledge(request.frame)
         return None
 
     def _pass(self, frame: Frame) -> Work | None:
-        path = self._standing_way()
+        uplink = self._existing_uplink()
 
         def send() -> None:
-            if not path.send(frame):
+            if not uplink.send(frame):
                 self._acknowledge(frame)
 
-        return self._by(path, send)
+        return self._by(uplink, send)
 
-    def _by(self, path: Path, act: Callable[[], None]) -> Work | None:
-        """Now if the path is ready, or when it is."""
-        if not path.ready:
-            return self._when_ready(path, act)
+    def _by(self, uplink: Uplink, act: Callable[[], None]) -> Work | None:
+        """Now if the uplink is ready, or when it is."""
+        if not uplink.ready:
+            return self._when_ready(uplink, act)
         act()
         return None
 
-    async def _when_ready(self, path: Path, act: Callable[[], None]) -> None:
-        await path.wait()
+    async def _when_ready(self, uplink: Uplink, act: Callable[[], None]) -> None:
+        await uplink.wait()
         act()
 
     async def _send(self, frame: Frame) -> None:
-        path = await self._way()
-        await path.wait()
-        path.send(frame)
+        uplink = await self._open_uplink()
+        await uplink.wait()
+        uplink.send(frame)
 
     async def _post(self, request: Post) -> None:
         try:
@@ -524,35 +523,35 @@ class Connection:
         self._acknowledge(request.frame)
 
     async def _disconnect(self, request: Disconnect) -> None:
-        if self._path is not None:
-            await self._path.leave()
+        if self._uplink is not None:
+            await self._uplink.leave()
         self._acknowledge(request.frame)
         self.end(None)
 
-    async def _depart(self, path: Path) -> None:
+    async def _depart(self, uplink: Uplink) -> None:
         """Close, as the client has done without a DISCONNECT."""
-        await path.leave()
+        await uplink.leave()
         self.end(None)
 
-    async def _way(self) -> Path:
+    async def _open_uplink(self) -> Uplink:
         """The way to the broker, made when it is needed first."""
-        if self._path is None:
-            self._path = Path(
-                self._services.ways,
+        if self._uplink is None:
+            self._uplink = Uplink(
+                self._services.uplinks,
                 who=lambda: self._who,
                 version=self.session.version,
-                client=self._socket.wire,
+                client=self._socket.transport,
                 ended=self.end,
             )
             if self._ended:
-                self._path.close()
-            await self._path.open()
-        return self._path
+                self._uplink.close()
+            await self._uplink.open()
+        return self._uplink
 
-    def _standing_way(self) -> Path:
-        if self._path is None:
+    def _existing_uplink(self) -> Uplink:
+        if self._uplink is None:
             raise BadFrame("there is no subscription at the broker that this could mean")
-        return self._path
+        return self._uplink
 
     def _acknowledge(self, frame: Frame, *more: tuple[str, str]) -> None:
         receipt = frame.get("receipt")

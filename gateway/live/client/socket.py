@@ -35,7 +35,7 @@ from broker.protocol.websocket import (
 )
 from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
 from gateway.live.client.allowance import PING, Allowance, units_of
-from gateway.live.transport import Wire
+from gateway.live.transport import Transport
 
 #: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
 _ANSWER_BYTES: Final = 65_536
@@ -75,7 +75,7 @@ class ClientSocket:
         self._frame_bytes = frame_bytes
         #: WebSocket frames and bytes that may still come before CONNECT; None: it is accepted.
         self._before_connect: tuple[int, int] | None = (FRAMES_BEFORE_CONNECT, frame_bytes)
-        self.wire = Wire(stream, stall_timeout=stall_timeout)
+        self.transport = Transport(stream, stall_timeout=stall_timeout)
         #: Whether the client has sent Close: nothing more comes.
         self.left = False
         #: STOMP frames that have come.
@@ -84,7 +84,7 @@ class ClientSocket:
         self._messages = MessageReader(frame_bytes, masked=True)
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
         self._closing: asyncio.TimerHandle | None = None
-        self._pinged_at = self.wire.received_at
+        self._pinged_at = self.transport.received_at
         self._pulse = STILL
         self._pings = False
         self._answers = 0
@@ -157,13 +157,13 @@ class ClientSocket:
     def asks_too_much(self) -> bool:
         """Whether it leaves so many answers unread that it should not be read either, until
         :meth:`answers_taken`."""
-        if not self.wire.backlog:
+        if not self.transport.backlog:
             self._answers = 0
         return self._answers > _ANSWER_BYTES
 
     async def answers_taken(self) -> None:
         """Raises :class:`Stalled`."""
-        await self.wire.drained()
+        await self.transport.drained()
         self._answers = 0
 
     def send(self, command: str, headers: list[tuple[str, str]], body: bytes = b"") -> None:
@@ -177,34 +177,34 @@ class ClientSocket:
 
     def check(self, now: float) -> float | None:
         """Beat and ping if it is time to; when to check again, None: the client is dead."""
-        wire = self.wire
-        heard_at = wire.silent_since(now)
+        transport = self.transport
+        heard_at = transport.silent_since(now)
         if now >= self._pulse.lost_at(heard_at):
             return None
-        if now >= self._pulse.beat_at(wire.sent_at):
-            wire.write(_HEART_BEAT_FRAME)
+        if now >= self._pulse.beat_at(transport.sent_at):
+            transport.write(_HEART_BEAT_FRAME)
         if self._pings and now >= self._pinged_at + _PING_INTERVAL:
             self._pinged_at = now
-            wire.write(_PING_FRAME)
+            transport.write(_PING_FRAME)
         return min(
-            self._pulse.beat_at(wire.sent_at),
+            self._pulse.beat_at(transport.sent_at),
             self._pulse.lost_at(heard_at),
             self._pinged_at + _PING_INTERVAL if self._pings else math.inf,
         )
 
     def say_goodbye(self, code: CloseCode, gone: Callable[[], None]) -> None:
         """Send Close; ``gone`` is called if the client does not answer soon."""
-        self.wire.write(build(Opcode.CLOSE, close_payload(code)))
-        linger = _LINGER_BEHIND if self.wire.backlog else _LINGER
+        self.transport.write(build(Opcode.CLOSE, close_payload(code)))
+        linger = _LINGER_BEHIND if self.transport.backlog else _LINGER
         self._closing = self._loop.call_later(linger, gone)
 
     def close(self) -> None:
         if self._closing is not None:
             self._closing.cancel()
-        self.wire.close()
+        self.transport.close()
 
     def _answer(self, opcode: Opcode, payload: bytes, *, frames: int = 0) -> None:
         frame = build(opcode, payload)
         # All of it: the payload of a ping may be empty.
         self._answers += len(frame)
-        self.wire.write(frame, frames=frames)
+        self.transport.write(frame, frames=frames)

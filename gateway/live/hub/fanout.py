@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from gateway.errors import GatewayError, TooSlow
 from gateway.live.hub.delivery import Delivery, head, sent_at
-from gateway.live.transport import Wire
+from gateway.live.transport import Transport
 from gateway.observe.histogram import Histogram
 
 #: Seconds of work in one turn of the loop, then everybody else has a turn.
@@ -28,7 +28,7 @@ class Client(Protocol):
     """What a subscriber belongs to."""
 
     @property
-    def writer(self) -> Wire: ...
+    def writer(self) -> Transport: ...
 
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""

@@ -32,7 +32,7 @@ _PART: Final = 0.25
 
 
 class Movable(Protocol):
-    """A path, as far as it is moved."""
+    """An uplink, as far as it is moved."""
 
     @property
     def node(self) -> str | None: ...
@@ -61,18 +61,18 @@ class Rebalancer:
         self._balancer = balancer
         self._clock = clock
         self._rng = rng
-        self._paths: dict[Movable, None] = {}
+        self._uplinks: dict[Movable, None] = {}
         self._tried: dict[Movable, float] = {}
         self._removed: dict[Movable, float] = {}
         self._tasks = tasks
 
-    def add(self, path: Movable) -> None:
-        self._paths[path] = None
+    def add(self, uplink: Movable) -> None:
+        self._uplinks[uplink] = None
 
-    def remove(self, path: Movable) -> None:
-        self._paths.pop(path, None)
-        self._tried.pop(path, None)
-        self._removed.pop(path, None)
+    def remove(self, uplink: Movable) -> None:
+        self._uplinks.pop(uplink, None)
+        self._tried.pop(uplink, None)
+        self._removed.pop(uplink, None)
 
     def start(self) -> None:
         self._tasks.forever(self._run, "rebalancer")
@@ -85,9 +85,9 @@ class Rebalancer:
             await asyncio.sleep(LOOK * self._rng.uniform(0.5, 1.5))
             self.end_overdue()
             moved = 0
-            for path, why in self.due():
+            for uplink, why in self.due():
                 try:
-                    moved += await path.relocate(why)
+                    moved += await uplink.relocate(why)
                 except Exception as error:
                     # The others are moved all the same; this one rests.
                     self._tasks.failures.note("rebalancer: a move", error)
@@ -98,34 +98,34 @@ class Rebalancer:
     def due(self) -> Iterator[tuple[Movable, str]]:
         """Who is to move now and why, one after the other: each is looked at when its turn comes,
         and counts as tried."""
-        paths = list(self._paths)
-        self._rng.shuffle(paths)
+        uplinks = list(self._uplinks)
+        self._rng.shuffle(uplinks)
         crowded = self._crowded()
-        for path in paths:
-            why = self._reason(path, crowded)
+        for uplink in uplinks:
+            why = self._reason(uplink, crowded)
             if why is not None:
-                self._tried[path] = self._clock()
-                yield path, why
+                self._tried[uplink] = self._clock()
+                yield uplink, why
                 crowded = self._crowded()
 
     def end_overdue(self) -> None:
         """A node that is not configured any more is not waited for without end."""
         now = self._clock()
-        for path in tuple(self._paths):
-            if not path.to_be_left or self._balancer.is_to_be_left(path.node or ""):
-                self._removed.pop(path, None)
-            elif now - self._removed.setdefault(path, now) >= GRACE:
-                path.give_up(BrokerUnavailable("the broker node was taken out of service"))
+        for uplink in tuple(self._uplinks):
+            if not uplink.to_be_left or self._balancer.is_to_be_left(uplink.node or ""):
+                self._removed.pop(uplink, None)
+            elif now - self._removed.setdefault(uplink, now) >= GRACE:
+                uplink.give_up(BrokerUnavailable("the broker node was taken out of service"))
 
-    def _reason(self, path: Movable, crowded: AbstractSet[str]) -> str | None:
+    def _reason(self, uplink: Movable, crowded: AbstractSet[str]) -> str | None:
         # One that has gone meanwhile must not come back into the books.
-        if path not in self._paths or not path.free:
+        if uplink not in self._uplinks or not uplink.free:
             return None
-        if self._clock() - self._tried.get(path, -math.inf) < REST:
+        if self._clock() - self._tried.get(uplink, -math.inf) < REST:
             return None
-        if path.to_be_left:
+        if uplink.to_be_left:
             return "the node is to be left"
-        return "another node has room" if path.node in crowded else None
+        return "another node has room" if uplink.node in crowded else None
 
     def _crowded(self) -> AbstractSet[str]:
         """Nodes with too many connections, while others could take them."""

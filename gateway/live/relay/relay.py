@@ -36,7 +36,7 @@ from gateway.live.relay import refusals
 from gateway.live.relay.acknowledgements import Deliveries
 from gateway.live.relay.oversized import Oversized, needed
 from gateway.live.relay.state import Ending
-from gateway.live.transport import Stalled, Wire
+from gateway.live.transport import Stalled, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +77,15 @@ class RelayLimits:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a relay ended by itself. ``error`` is what it means for the client; ``told``: an ERROR
-    frame that says why has been passed to it. ``ending`` is None when no other node would help."""
+    """How a relay ended by itself.
+
+    ``error`` is what it means for the client; ``error_sent``: an ERROR frame that says why has been
+    passed to the client. ``ending`` is None when no other node would help.
+    """
 
     ending: Ending | None
     error: GatewayError
-    told: bool = False
+    error_sent: bool = False
 
 
 class Owner(Protocol):
@@ -110,7 +113,7 @@ class Relay:
         upstream: Upstream,
         lease: Lease,
         *,
-        client: Wire,
+        client: Transport,
         deliveries: Deliveries,
         owner: Owner,
         ticker: Ticker,
@@ -134,8 +137,8 @@ class Relay:
         self._pulse = Pulse(sends / 1000, hears / 1000, patience=_PATIENCE)
         self.due = 0.0
         self._ticker = ticker
-        self._wire = Wire(upstream.stream, stall_timeout=limits.stall_timeout)
-        self._wire.attach(received=self._received, lost=self._lost)
+        self._transport = Transport(upstream.stream, stall_timeout=limits.stall_timeout)
+        self._transport.attach(received=self._received, lost=self._lost)
         ticker.add(self)
         if self._held:
             self._loop.call_soon(self._received, b"")
@@ -148,42 +151,42 @@ class Relay:
     @property
     def flowing(self) -> bool:
         """Whether the broker has taken all that was sent."""
-        return not self._wire.backlog
+        return not self._transport.backlog
 
     def send(self, frame: bytes) -> None:
         """Pass STOMP bytes on. Who does not wait for :meth:`drained` makes the backlog grow."""
-        self._wire.write(self._upstream.frame(frame))
+        self._transport.write(self._upstream.frame(frame))
 
     def pass_on(self, frames: bytes) -> None:
         """Pass the client's own WebSocket frames on, as they are."""
-        self._wire.write(frames)
+        self._transport.write(frames)
 
     async def drained(self) -> None:
         """Wait until the broker has taken all, or the relay has ended for that it does not."""
         try:
-            await self._wire.drained()
+            await self._transport.drained()
         except Stalled:
             self._lose("the broker takes no more frames")
 
     def check(self, now: float) -> None:
         """What the ticker calls: the heart-beats with the node."""
-        heard_at = self._wire.silent_since(now)
+        heard_at = self._transport.silent_since(now)
         if now >= self._pulse.lost_at(heard_at):
             self._lose("the broker fell silent")
             return
-        if now >= self._pulse.beat_at(self._wire.sent_at):
+        if now >= self._pulse.beat_at(self._transport.sent_at):
             self.send(_HEART_BEAT)
-        self.due = min(self._pulse.beat_at(self._wire.sent_at), self._pulse.lost_at(heard_at))
+        self.due = min(self._pulse.beat_at(self._transport.sent_at), self._pulse.lost_at(heard_at))
 
     def close(self) -> None:
         """Give everything back; whatever is on its way is dropped."""
         if not self._closed:
             self._closed = True
             self._ticker.remove(self)
-            if not self._wire.backlog:
+            if not self._transport.backlog:
                 farewell = close_payload(CloseCode.NORMAL)
-                self._wire.write(self._upstream.frame(farewell, Opcode.CLOSE))
-            self._wire.close()
+                self._transport.write(self._upstream.frame(farewell, Opcode.CLOSE))
+            self._transport.close()
             self._lease.release()
             if self._waiting is not None:
                 self._waiting.cancel()
@@ -213,8 +216,8 @@ class Relay:
         except Exception as error:
             self._end(self._end_by(error))
         else:
-            if self._client.backlog and self._wire.listening:
-                self._wire.hold()
+            if self._client.backlog and self._transport.listening:
+                self._transport.hold()
                 self._waiting = self._loop.create_task(self._wait_for_client())
                 self._waiting.add_done_callback(self._waited)
 
@@ -230,7 +233,7 @@ class Relay:
                 detail = f"the broker sent a broken frame: {error}"
                 return End(Ending.LOST, BrokerUnavailable(detail))
             case _Refusal():
-                return End(None, error.meaning, told=True)
+                return End(None, error.meaning, error_sent=True)
             case GatewayError():
                 return End(None, error)
             case _Closed():
@@ -273,7 +276,7 @@ class Relay:
     def _closed_by_broker(self, why: str) -> End:
         # RabbitMQ also closes in good order when it has not heard our heart-beat: we stood still.
         beat = self._pulse.outgoing
-        late = beat and self._loop.time() - self._wire.sent_at > _PATIENCE * beat
+        late = beat and self._loop.time() - self._transport.sent_at > _PATIENCE * beat
         ending = Ending.LOST if late else Ending.CLOSED
         return End(ending, BrokerUnavailable(f"RabbitMQ ended the session ({why})"))
 
@@ -283,7 +286,7 @@ class Relay:
         except Stalled:
             self._end(End(None, TooSlow("messages were not read fast enough")))
         else:
-            self._wire.listen()
+            self._transport.listen()
 
     def _forward(self, data: bytes) -> int:
         """Pass the whole frames on, so that a frame of ours may follow at any time; where the rest
@@ -329,7 +332,7 @@ class Relay:
         if opcode == Opcode.CLOSE:
             raise _Closed(close_text(payload))
         if opcode == Opcode.PING:
-            self._wire.write(self._upstream.frame(payload, Opcode.PONG))
+            self._transport.write(self._upstream.frame(payload, Opcode.PONG))
 
     def _stays(self, kind: int, payload: bytes) -> bool:
         """Whether it is a heart-beat, or the RECEIPT of a frame of ours."""

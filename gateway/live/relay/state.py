@@ -59,7 +59,7 @@ VERDICTS: Final[Mapping[tuple[Ending, bool, bool], Verdict]] = {
 }
 
 
-class Standing:
+class RelayState:
     """Empty, and in no session, until :meth:`move` names one. ``version`` is STOMP's."""
 
     def __init__(self, version: str) -> None:

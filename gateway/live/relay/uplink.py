@@ -35,8 +35,8 @@ from gateway.live.relay.moves import MOVES, SPAN, Moves
 from gateway.live.relay.proofs import Proofs
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import End, Relay, RelayLimits
-from gateway.live.relay.state import Ending, Standing, Verdict
-from gateway.live.transport import Wire
+from gateway.live.relay.state import Ending, RelayState, Verdict
+from gateway.live.transport import Transport
 from gateway.observe.events import Events, Kind
 from gateway.observe.logs import connection as connection_in_logs
 
@@ -63,8 +63,8 @@ class PrivateQueues(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
-    """What every path works with."""
+class UplinkContext:
+    """What every uplink works with."""
 
     dialler: Dialler
     queues: PrivateQueues
@@ -76,41 +76,41 @@ class Ways:
 
 
 class Ended(Protocol):
-    def __call__(self, error: GatewayError, *, told: bool = False) -> None:
-        """``told``: an ERROR frame that says why has been passed to the client."""
+    def __call__(self, error: GatewayError, *, error_sent: bool = False) -> None:
+        """``error_sent``: an ERROR frame that says why has been passed to the client."""
 
 
-class Path:
+class Uplink:
     """``who`` tells whom the relay logs in as, at any time. ``ended`` is called once, when nothing
     can be done any more; not after :meth:`close`."""
 
     def __init__(
         self,
-        ways: Ways,
+        context: UplinkContext,
         *,
         who: Callable[[], Identity],
         version: str,
-        client: Wire,
+        client: Transport,
         ended: Ended,
     ) -> None:
-        self._ways = ways
+        self._context = context
         self._who = who
         self._version = version
         self._client = client
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        self._standing = Standing(version)
+        self._state = RelayState(version)
         self._relay: Relay | None = None
         self._moving: asyncio.Task[None] | None = None
         self._moves = Moves()
         self._parted: asyncio.Future[None] | None = None
-        self._name = f"gateway-{ways.rng.getrandbits(64):x}"
-        self._proofs = Proofs(self._name, doubt=lambda: self._standing.doubt, send=self._say)
+        self._name = f"gateway-{context.rng.getrandbits(64):x}"
+        self._proofs = Proofs(self._name, doubt=lambda: self._state.doubt, send=self._say)
         self._due: asyncio.TimerHandle | None = None
         #: While DISCONNECT is on its way: whether RabbitMQ has ended the session as asked.
         self._farewell: asyncio.Future[bool] | None = None
         #: Whose logs and events they are, whoever asks for a move.
-        self._context = copy_context()
+        self._log_context = copy_context()
         self._leaving = False
         self._closed = False
 
@@ -128,7 +128,7 @@ class Path:
     def free(self) -> bool:
         """Whether nothing is under way that :meth:`relocate` would leave in doubt."""
         busy = self._moving is not None or self._leaving or self._closed
-        return not (busy or self._standing.unanswered or self._standing.obstacle)
+        return not (busy or self._state.unanswered or self._state.obstacle)
 
     @property
     def ready(self) -> bool:
@@ -136,7 +136,7 @@ class Path:
         return self._moving is None and self._relay is not None and self._relay.flowing
 
     async def wait(self) -> None:
-        """Wait while the path moves or the broker is behind; or has ended."""
+        """Wait while the uplink moves or the broker is behind; or has ended."""
         while self._moving is not None or not (self._relay is None or self._relay.flowing):
             if self._moving is not None:
                 await asyncio.wait({self._moving})
@@ -145,28 +145,28 @@ class Path:
 
     async def open(self) -> None:
         """Dial. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`."""
-        self._take_up(*await self._ways.dialler.dial(self._who(), self._version))
+        self._take_up(*await self._context.dialler.dial(self._who(), self._version))
         if not self._closed:
-            self._ways.rebalancer.add(self)
+            self._context.rebalancer.add(self)
 
     async def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
         if isinstance(destination, RoomQueue):
-            await self._ways.queues.ensure_private_queue(destination.room)
+            await self._context.queues.ensure_private_queue(destination.room)
         await self.wait()
-        self._standing.subscribed(key, destination, frame)
+        self._state.subscribed(key, destination, frame)
         self._send(frame)
 
     def unsubscribe(self, key: str, frame: Frame) -> None:
-        self._standing.unsubscribed(key, frame)
+        self._state.unsubscribed(key, frame)
         self._send(frame)
 
     def send(self, frame: Frame) -> bool:
         """Pass a frame on; False if it means nothing any more: it acknowledges a message of a
         session that is gone, and which will come again. Raises :class:`BadFrame` for what RabbitMQ
         would end the session for."""
-        if self._standing.is_stale(frame):
+        if self._state.is_stale(frame):
             return False
-        self._standing.sent(frame)
+        self._state.sent(frame)
         self._send(frame)
         return True
 
@@ -176,7 +176,7 @@ class Path:
         behind is to be read."""
         if self._relay is None or not self.ready or self._leaving:
             return 0, 0
-        found, end = self._standing.deliveries.pass_by(data)
+        found, end = self._state.deliveries.pass_by(data)
         if found:
             self._relay.pass_on(data if end == len(data) else data[:end])
         return found, end
@@ -184,7 +184,7 @@ class Path:
     @property
     def in_doubt(self) -> bool:
         """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
-        return self._standing.doubt.any or self._standing.unanswered
+        return self._state.doubt.any or self._state.unanswered
 
     async def leave(self) -> None:
         """End the session; returns when RabbitMQ has taken everything that was sent.
@@ -199,7 +199,7 @@ class Path:
                 self._leaving = True
                 await self._proofs.now()
                 relay = self._relay
-                while self._standing.unanswered and self._lives(relay):
+                while self._state.unanswered and self._lives(relay):
                     await self._proofs.change()
                 if relay is not None and self._lives(relay):
                     self._farewell = self._loop.create_future()
@@ -220,7 +220,7 @@ class Path:
         if left is None or not self.free:
             return False
         try:
-            upstream, lease = await self._ways.dialler.dial(
+            upstream, lease = await self._context.dialler.dial(
                 self._who(), self._version, exclude={left.node}
             )
         except (BrokerUnavailable, NoCapacity):
@@ -230,7 +230,7 @@ class Path:
             prepared.drop()
             return False
         move = self._move(BrokerUnavailable(why), partial(self._change, prepared))
-        self._moving = asyncio.create_task(move, context=self._context)
+        self._moving = asyncio.create_task(move, context=self._log_context)
         self._moving.add_done_callback(self._moved)
         self._moving.add_done_callback(lambda _: prepared.drop())
         await asyncio.wait({self._moving})
@@ -242,7 +242,7 @@ class Path:
 
     def close(self) -> None:
         self._closed = True
-        self._ways.rebalancer.remove(self)
+        self._context.rebalancer.remove(self)
         if self._moving is not None:
             self._moving.cancel()
             # Cancelled before it has begun, it would not do so itself, and whoever waits would go
@@ -258,7 +258,7 @@ class Path:
         """A RECEIPT has come; whether it is the gateway's own, and not for the client."""
         ours = self._proofs.answered(receipt)
         if not ours:
-            self._standing.answered(receipt)
+            self._state.answered(receipt)
         elif receipt == self._receipt_of_farewell:
             self._end_session(True)
         self._proofs.wake()
@@ -266,12 +266,12 @@ class Path:
 
     def oversized(self, message: Frame, size: int) -> bytes:
         """What the client gets instead of a message that is too large to be held."""
-        limit = self._ways.limits.frame_bytes
+        limit = self._context.limits.frame_bytes
         what = f"a message of {size} bytes, at most {limit} are passed on"
         where = message.get("destination") or "?"
         logger.warning("%s: %s (%s)", where, what, message.get("message-id"))
         self._note(Kind.REFUSAL, "too_large", f"{where}: {what}")
-        destination = self._standing.destination_of(message)
+        destination = self._state.destination_of(message)
         if not isinstance(destination, RoomQueue):
             # What reads there knows nothing of us, and would take a replacement for the real one.
             raise TooLarge(
@@ -294,13 +294,13 @@ class Path:
                 self._parted.set_result(None)
             return
         if end.ending is None:
-            self._ended(end.error, told=end.told)
+            self._ended(end.error, error_sent=end.error_sent)
             return
-        match self._standing.verdict(end.ending):
+        match self._state.verdict(end.ending):
             case Verdict.REFUSED:
                 self._ended(self._refusal(end.error))
             case Verdict.UNKNOWN:
-                loss = self._standing.loss
+                loss = self._state.loss
                 self._ended(BrokerUnavailable(f"{end.error.detail}, and {loss}"))
             case Verdict.MOVE if self._leaving:
                 self._ended(BrokerUnavailable(f"{end.error.detail} while the client left"))
@@ -309,7 +309,7 @@ class Path:
 
     def _refusal(self, error: GatewayError) -> GatewayError:
         return BrokerRefused(
-            f"{error.detail} after {self._standing.doubt}: it refuses that, or a destination, "
+            f"{error.detail} after {self._state.doubt}: it refuses that, or a destination, "
             "header or permission of it; nothing that was sent since is certain to be taken"
         )
 
@@ -332,7 +332,7 @@ class Path:
         if self._relay is not None:
             self._relay.send(frame.raw)
             self._proofs.soon()
-            if self._due is None and self._standing.unanswered:
+            if self._due is None and self._state.unanswered:
                 self._await_receipt()
 
     def _say(self, frame: bytes) -> None:
@@ -341,14 +341,14 @@ class Path:
             self._relay.send(frame)
 
     def _await_receipt(self) -> None:
-        oldest = self._standing.oldest
+        oldest = self._state.oldest
         self._due = self._loop.call_later(RECEIPT, self._look_at_receipts, oldest)
 
     def _look_at_receipts(self, due: tuple[str, int] | None) -> None:
         self._due = None
-        if not self._standing.unanswered:
+        if not self._state.unanswered:
             return
-        if due is None or self._relay is None or self._standing.oldest != due:
+        if due is None or self._relay is None or self._state.oldest != due:
             self._await_receipt()
             return
         self._ended(
@@ -373,7 +373,7 @@ class Path:
         return f"{self._name}-disconnect"
 
     def _note(self, kind: Kind, code: str, detail: str) -> None:
-        self._ways.events.note(
+        self._context.events.note(
             kind,
             code,
             detail,
@@ -384,16 +384,16 @@ class Path:
 
     def _take_up(self, upstream: Upstream, lease: Lease) -> None:
         """Go on in this session. Raises :class:`BrokerUnavailable`."""
-        frames = self._standing.move(upstream.connected.get("session") or "")
+        frames = self._state.move(upstream.connected.get("session") or "")
         try:
             self._relay = relay = Relay(
                 upstream,
                 lease,
                 client=self._client,
-                deliveries=self._standing.deliveries,
+                deliveries=self._state.deliveries,
                 owner=self,
-                ticker=self._ways.ticker,
-                limits=self._ways.limits,
+                ticker=self._context.ticker,
+                limits=self._context.limits,
             )
         except StreamClosedError as error:
             lease.release()
@@ -446,7 +446,7 @@ class Path:
             return
         try:
             async with asyncio.timeout(_PARTING):
-                if self._standing.doubt.messages:
+                if self._state.doubt.messages:
                     await self._proofs.now()
                 if self._lives(relay):
                     self._parted = self._loop.create_future()
@@ -455,7 +455,7 @@ class Path:
         except TimeoutError:
             relay.close()
             self._end_session(False)
-            if self._standing.doubt.messages:
+            if self._state.doubt.messages:
                 raise BrokerUnavailable(
                     "the node that was left does not say that it has taken all messages"
                 ) from None
@@ -464,17 +464,17 @@ class Path:
 
     async def _set_up_again(self, delay: float) -> None:
         failures = 0
-        await asyncio.sleep(delay * self._ways.rng.uniform(0.5, 1.0))
+        await asyncio.sleep(delay * self._context.rng.uniform(0.5, 1.0))
         while True:
             try:
-                for room in self._standing.rooms:
-                    await self._ways.queues.ensure_private_queue(room)
-                self._take_up(*await self._ways.dialler.dial(self._who(), self._version))
+                for room in self._state.rooms:
+                    await self._context.queues.ensure_private_queue(room)
+                self._take_up(*await self._context.dialler.dial(self._who(), self._version))
                 return
             except (BrokerUnavailable, NoCapacity) as error:
                 logger.debug("not yet: %s", error.detail)
             failures += 1
-            await asyncio.sleep(_BACK_OFF.delay(failures) * self._ways.rng.uniform(0.5, 1.0))
+            await asyncio.sleep(_BACK_OFF.delay(failures) * self._context.rng.uniform(0.5, 1.0))
 
 
 class _Prepared:

@@ -11,7 +11,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, outcome
 from gateway.live.attendance import Right
-from gateway.live.client.state import ConnectionState
+from gateway.live.client.registry import ConnectionState
 from gateway.main import Gateway
 
 

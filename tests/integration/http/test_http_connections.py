@@ -10,7 +10,7 @@ from tornado.websocket import websocket_connect
 from broker.protocol.stomp import Frame, serialise
 from gateway.config import Config
 from gateway.http.listeners import Listener
-from gateway.live.client.state import ConnectionState
+from gateway.live.client.registry import ConnectionState
 from gateway.main import Gateway
 from tests.integration.http.conftest import token
 

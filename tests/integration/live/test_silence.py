@@ -21,13 +21,13 @@ async def test_a_client_is_dead_when_we_listen_and_nothing_comes_and_not_before(
         loop = asyncio.get_running_loop()
         assert client.check(loop.time() + _LATER) is not None, "nobody listens yet"
         received: asyncio.Queue[bytes] = asyncio.Queue()
-        client.wire.attach(received=received.put_nowait, lost=lambda: None)
+        client.transport.attach(received=received.put_nowait, lost=lambda: None)
         assert client.check(loop.time()) is not None
         assert client.check(loop.time() + _LATER) is None
-        client.wire.hold()
+        client.transport.hold()
         assert client.check(loop.time() + _LATER) is not None, "a frame is being carried out"
         theirs.send(b"x")
-        client.wire.listen()
+        client.transport.listen()
         assert await received.get() == b"x"
         assert client.check(loop.time()) is not None
         client.close()

@@ -10,7 +10,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from devenv import tls
-from gateway.live.transport import Stalled, Wire
+from gateway.live.transport import Stalled, Transport
 
 _BUFFER = 16_384
 #: More than any socket buffer of the kernel takes.
@@ -70,12 +70,12 @@ def numbered(count: int, size: int) -> list[bytes]:
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_what_the_socket_takes_leaves_at_once(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
-    wire = Wire(ours, stall_timeout=1)
-    wire.write(b"hello")
-    assert (wire.bytes_out, wire.backlog) == (5, 0)
+    transport = Transport(ours, stall_timeout=1)
+    transport.write(b"hello")
+    assert (transport.bytes_out, transport.backlog) == (5, 0)
     assert await theirs.read_bytes(5) == b"hello"
-    await wire.drained()
-    wire.close()
+    await transport.drained()
+    transport.close()
     theirs.close()
 
 
@@ -84,41 +84,41 @@ async def test_what_it_does_not_take_follows_in_order_and_the_backlog_returns_to
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    wire = Wire(ours, stall_timeout=_TIMEOUT)
+    transport = Transport(ours, stall_timeout=_TIMEOUT)
     chunks = [*numbered(40, 100_000), *numbered(500, 80), *numbered(3, 1_000_000)]
     for chunk in chunks:
-        wire.write(chunk)
+        transport.write(chunk)
     everything = b"".join(chunks)
-    assert wire.bytes_out == len(everything)
-    assert 0 < wire.backlog <= len(everything)
+    assert transport.bytes_out == len(everything)
+    assert 0 < transport.backlog <= len(everything)
     received = await theirs.read_bytes(len(everything))
-    await wire.drained()
+    await transport.drained()
     assert received == everything
-    assert wire.backlog == 0
-    wire.close()
+    assert transport.backlog == 0
+    transport.close()
     theirs.close()
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_order_is_kept_while_the_peer_reads_now_and_then(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
-    wire = Wire(ours, stall_timeout=_TIMEOUT)
+    transport = Transport(ours, stall_timeout=_TIMEOUT)
     sent, received, direct = bytearray(), bytearray(), 0
     for n in range(300):
         chunk = b"%05d;" % n * (1 + n * 37 % 9_000)
-        direct += not wire.backlog
-        wire.write(chunk)
+        direct += not transport.backlog
+        transport.write(chunk)
         sent += chunk
         if n % 7 == 0:
             while len(received) < len(sent) - 40_000:
                 received += await theirs.read_bytes(65_536, partial=True)
         if n % 31 == 0:
             received += await theirs.read_bytes(len(sent) - len(received))
-            await wire.drained()
+            await transport.drained()
     received += await theirs.read_bytes(len(sent) - len(received))
     assert received == sent
     assert 0 < direct < 300, "both ways are taken"
-    wire.close()
+    transport.close()
     theirs.close()
 
 
@@ -127,26 +127,26 @@ async def test_a_peer_that_does_not_read_is_stalled_and_its_close_frees_the_back
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    wire = Wire(ours, stall_timeout=0.05)
-    wire.write(bytes(_MUCH))
+    transport = Transport(ours, stall_timeout=0.05)
+    transport.write(bytes(_MUCH))
     with pytest.raises(Stalled):
-        await wire.drained()
-    assert wire.backlog > _MUCH // 2
-    wire.close()
-    assert wire.backlog == 0
-    await wire.drained()
+        await transport.drained()
+    assert transport.backlog > _MUCH // 2
+    transport.close()
+    assert transport.backlog == 0
+    await transport.drained()
     theirs.close()
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_closed_one_swallows_what_is_written(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
-    wire = Wire(ours, stall_timeout=1)
-    wire.close()
-    wire.close()
-    wire.write(b"x")
-    await wire.drained()
-    assert (wire.bytes_out, wire.backlog) == (0, 0)
+    transport = Transport(ours, stall_timeout=1)
+    transport.close()
+    transport.close()
+    transport.write(b"x")
+    await transport.drained()
+    assert (transport.bytes_out, transport.backlog) == (0, 0)
     theirs.close()
 
 
@@ -156,18 +156,18 @@ async def test_a_peer_that_is_gone_is_told_once_and_raises_nothing(
     pair: Callable[[], Pair], listens: bool
 ) -> None:
     ours, theirs = await shaken(pair())
-    wire = Wire(ours, stall_timeout=1)
-    lost = Ears(wire)
+    transport = Transport(ours, stall_timeout=1)
+    lost = Ears(transport)
     if not listens:
-        wire.hold()
+        transport.hold()
     theirs.close()
     while not lost.times:
-        wire.write(bytes(10_000))
+        transport.write(bytes(10_000))
         await asyncio.sleep(0)
-    wire.write(b"x")
-    await wire.drained()
+    transport.write(b"x")
+    await transport.drained()
     await asyncio.sleep(0.01)
-    assert (wire.backlog, wire.closed, lost.times) == (0, True, 1)
+    assert (transport.backlog, transport.closed, lost.times) == (0, True, 1)
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
@@ -175,13 +175,13 @@ async def test_what_was_read_before_it_was_taken_over_comes_first(pair: Callable
     ours, theirs = await shaken(pair())
     theirs.write(b"head;early")
     assert await ours.read_until(b";") == b"head;"
-    wire = Wire(ours, stall_timeout=1)
-    ears = Ears(wire)
+    transport = Transport(ours, stall_timeout=1)
+    ears = Ears(transport)
     theirs.write(b", then more")
     await ears.heard(b"early, then more")
-    assert wire.bytes_in == 16
-    assert wire.received_at >= wire.sent_at
-    wire.close()
+    assert transport.bytes_in == 16
+    assert transport.received_at >= transport.sent_at
+    transport.close()
     theirs.close()
 
 
@@ -190,19 +190,19 @@ async def test_much_is_heard_whole_and_what_comes_while_held_waits(
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    wire = Wire(ours, stall_timeout=1)
-    ears = Ears(wire)
+    transport = Transport(ours, stall_timeout=1)
+    ears = Ears(transport)
     everything = b"".join(numbered(30, 100_000))
     theirs.write(everything)
     await ears.heard(everything[: _BUFFER // 2])
-    wire.hold()
+    transport.hold()
     size = len(ears.data)
     await asyncio.sleep(0.05)
     assert len(ears.data) == size
-    wire.listen()
+    transport.listen()
     await ears.heard(everything)
     assert bytes(ears.data) == everything
-    wire.close()
+    transport.close()
     theirs.close()
 
 
@@ -216,17 +216,17 @@ async def test_a_stream_that_has_ended_is_not_taken_over(
     if known:
         await ours.read_until_close()
     with pytest.raises(StreamClosedError):
-        Wire(ours, stall_timeout=1)
+        Transport(ours, stall_timeout=1)
 
 
 class Ears:
-    """What a wire tells."""
+    """What a transport tells."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, transport: Transport) -> None:
         self.data = bytearray()
         self.times = 0
-        self._wire = wire
-        wire.attach(received=self._received, lost=self._lost)
+        self._transport = transport
+        transport.attach(received=self._received, lost=self._lost)
 
     def _received(self, data: bytes) -> None:
         self.data += data
@@ -236,5 +236,5 @@ class Ears:
 
     async def heard(self, data: bytes) -> None:
         while not self.data.startswith(data):
-            assert not self._wire.closed
+            assert not self._transport.closed
             await asyncio.sleep(0)

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from gateway.admin.connections import Connections, Page, Query, Sort, merge
-from gateway.live.client.state import ConnectionState
+from gateway.live.client.registry import ConnectionState
 from tests.integration.http.live_fake import state
 
 

@@ -13,7 +13,7 @@ from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.live.hub.fanout import Subscriber
-from gateway.live.transport import Wire
+from gateway.live.transport import Transport
 from gateway.store.records import Page
 
 STREAM = Stream(Audience.PUBLIC, 42)
@@ -123,8 +123,8 @@ class ClientTwin:
         self.ended: GatewayError | None = None
 
     @property
-    def writer(self) -> Wire:
-        return cast("Wire", self.sink)
+    def writer(self) -> Transport:
+        return cast("Transport", self.sink)
 
     def end(self, error: GatewayError | None) -> None:
         assert self.ended is None, "ended twice"

@@ -49,7 +49,7 @@ def services(tokens: SlowTokens, registry: Registry) -> Services:
         judge=_UNUSED,
         intake=_UNUSED,
         virtual_host=VirtualHost("/", Origins([])),
-        ways=_UNUSED,
+        uplinks=_UNUSED,
         hub=_UNUSED,
         ticker=Ticker(),
         registry=registry,

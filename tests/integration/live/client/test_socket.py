@@ -21,7 +21,7 @@ async def test_who_pings_without_a_word_and_reads_nothing_asks_too_much_some_tim
             assert set(client.frames(_PING * 1000)) == {PAUSE}
             if client.asks_too_much:
                 break
-        assert 0 < client.wire.backlog < 1_000_000
+        assert 0 < client.transport.backlog < 1_000_000
         assert client.asks_too_much
     finally:
         client.close()

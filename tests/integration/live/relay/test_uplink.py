@@ -1,4 +1,4 @@
-"""A path that moves on purpose, between scripted nodes."""
+"""An uplink that moves on purpose, between scripted nodes."""
 
 import asyncio
 import socket
@@ -23,12 +23,12 @@ from gateway.errors import (
     TooLarge,
 )
 from gateway.live.destinations import Elsewhere, RoomQueue
-from gateway.live.relay import uplink as path
+from gateway.live.relay import uplink
 from gateway.live.relay.moves import MOVES
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayLimits
-from gateway.live.relay.uplink import Path, Ways
-from gateway.live.transport import Wire
+from gateway.live.relay.uplink import Uplink, UplinkContext
+from gateway.live.transport import Transport
 from gateway.observe.events import Events
 from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.relay.test_dialler import WHO, connections, dialler
@@ -42,7 +42,7 @@ class Queues:
 
 
 class Stage:
-    """A client's path, on the first of two nodes."""
+    """A client's uplink, on the first of two nodes."""
 
     def __init__(self, first: FakeNode, second: FakeNode) -> None:
         self.first, self.second = first, second
@@ -52,10 +52,10 @@ class Stage:
         ours, self.client = socket.socketpair()
         ours.setblocking(False)
         self.client.setblocking(False)
-        self.wire = Wire(IOStream(ours), stall_timeout=1)
+        self.transport = Transport(IOStream(ours), stall_timeout=1)
         rng = SystemRandom()
-        self.path = Path(
-            Ways(
+        self.uplink = Uplink(
+            UplinkContext(
                 dialler=self.dialler,
                 queues=Queues(),
                 rebalancer=Rebalancer(
@@ -68,15 +68,15 @@ class Stage:
             ),
             who=self._who,
             version="1.2",
-            client=self.wire,
+            client=self.transport,
             ended=self._ended,
         )
 
     async def open(self) -> None:
         self.dialler.balancer.drain(self.second.name)
-        await self.path.open()
+        await self.uplink.open()
         self.dialler.balancer.resume(self.second.name)
-        assert self.path.node == self.first.name
+        assert self.uplink.node == self.first.name
 
     async def subscribe(self, *headers: tuple[str, str]) -> None:
         sent = (
@@ -85,12 +85,12 @@ class Stage:
             ("ack", "client-individual"),
             *headers,
         )
-        await self.path.subscribe(
+        await self.uplink.subscribe(
             "s", RoomQueue(7), Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
         )
 
     def send(self, command: str, *headers: tuple[str, str]) -> bool:
-        return self.path.send(Frame(command, headers, raw=serialise(command, headers)))
+        return self.uplink.send(Frame(command, headers, raw=serialise(command, headers)))
 
     async def hears(self, words: bytes) -> None:
         """Until the client has got this."""
@@ -101,7 +101,7 @@ class Stage:
     def _who(self) -> Identity:
         return WHO
 
-    def _ended(self, error: GatewayError, *, told: bool = False) -> None:
+    def _ended(self, error: GatewayError, *, error_sent: bool = False) -> None:
         self.ended = error
 
 
@@ -113,8 +113,8 @@ async def staged() -> AsyncIterator[Stage]:
         try:
             yield stage
         finally:
-            stage.path.close()
-            stage.wire.close()
+            stage.uplink.close()
+            stage.transport.close()
             stage.client.close()
 
 
@@ -127,7 +127,7 @@ async def until(what: Callable[[], object]) -> None:
 
 
 def commands(node: FakeNode) -> list[str]:
-    """What it was sent, but for the path's own questions."""
+    """What it was sent, but for the uplink's own questions."""
     return [
         frame.command
         for frame in node.received
@@ -136,7 +136,7 @@ def commands(node: FakeNode) -> list[str]:
 
 
 async def asked(node: FakeNode) -> None:
-    """Until the path has asked whether everything was taken, and the node has said so."""
+    """Until the uplink has asked whether everything was taken, and the node has said so."""
     await until(lambda: any(frame.command == "ABORT" for frame in node.received))
 
 
@@ -145,8 +145,8 @@ async def test_the_session_is_ended_there_and_goes_on_here() -> None:
     async with staged() as stage:
         await stage.subscribe()
         await until(stage.first.subscribed)
-        assert await stage.path.relocate("test")
-        assert stage.path.node == "r2"
+        assert await stage.uplink.relocate("test")
+        assert stage.uplink.node == "r2"
         assert commands(stage.first) == ["CONNECT", "SUBSCRIBE", "DISCONNECT"]
         await until(stage.second.subscribed)
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
@@ -165,7 +165,7 @@ async def test_what_the_old_node_delivers_until_it_closes_reaches_the_client() -
         await stage.subscribe()
         await until(stage.first.subscribed)
         stage.first.session.publish("acdm.mo.interact.private.7", b"last words")
-        assert await stage.path.relocate("test")
+        assert await stage.uplink.relocate("test")
         assert b"last words" in stage.client.recv(65_536)
 
 
@@ -175,8 +175,8 @@ async def test_a_node_that_does_not_say_goodbye_is_left_all_the_same() -> None:
         await stage.subscribe()
         await until(stage.first.subscribed)
         stage.first.session.hang()
-        assert await stage.path.relocate("test")
-        assert (stage.path.node, stage.ended) == ("r2", None)
+        assert await stage.uplink.relocate("test")
+        assert (stage.uplink.node, stage.ended) == ("r2", None)
         await until(stage.second.subscribed)
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
 
@@ -186,16 +186,16 @@ async def test_what_is_under_way_is_not_put_in_doubt() -> None:
     async with staged() as stage:
         stage.first.answers = False
         await stage.subscribe(("receipt", "r"))
-        assert not await stage.path.relocate("an unanswered receipt")
+        assert not await stage.uplink.relocate("an unanswered receipt")
         await until(lambda: "SUBSCRIBE" in commands(stage.first))
         stage.first.session.send("RECEIPT", ("receipt-id", "r"))
-        await until(lambda: stage.path.free)
+        await until(lambda: stage.uplink.free)
         stage.first.answers = True
         stage.send("BEGIN", ("transaction", "t"))
-        assert not await stage.path.relocate("an open transaction")
+        assert not await stage.uplink.relocate("an open transaction")
         stage.send("COMMIT", ("transaction", "t"))
-        await until(lambda: stage.path.free)
-        assert await stage.path.relocate("nothing stands against it")
+        await until(lambda: stage.uplink.free)
+        assert await stage.uplink.relocate("nothing stands against it")
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
 
 
@@ -203,8 +203,8 @@ async def test_what_is_under_way_is_not_put_in_doubt() -> None:
 async def test_where_no_other_node_takes_it_nothing_changes() -> None:
     async with staged() as stage:
         stage.dialler.balancer.drain("r2")
-        assert not await stage.path.relocate("test")
-        assert stage.path.node == "r1"
+        assert not await stage.uplink.relocate("test")
+        assert stage.uplink.node == "r1"
         assert commands(stage.first) == ["CONNECT"]
 
 
@@ -214,10 +214,10 @@ async def test_a_client_that_goes_in_the_middle_gives_both_places_back() -> None
         await stage.subscribe()
         await until(stage.first.subscribed)
         stage.first.session.hang()
-        moving = asyncio.create_task(stage.path.relocate("test"))
+        moving = asyncio.create_task(stage.uplink.relocate("test"))
         await until(lambda: "DISCONNECT" in commands(stage.first))
         assert connections(stage.dialler) == {"r1": 1, "r2": 1}
-        stage.path.close()
+        stage.uplink.close()
         await moving
         await until(lambda: connections(stage.dialler) == {"r1": 0, "r2": 0})
 
@@ -230,8 +230,8 @@ async def test_a_lost_node_is_replaced() -> None:
         stage.dialler.balancer.drain("r1")
         stage.first.session.drop()
         await until(stage.second.subscribed)
-        await stage.path.wait()
-        assert (stage.path.node, stage.ended) == ("r2", None)
+        await stage.uplink.wait()
+        assert (stage.uplink.node, stage.ended) == ("r2", None)
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
 
 
@@ -242,13 +242,13 @@ async def test_who_waits_is_let_go_when_the_path_closes_before_its_move_has_begu
 
         async def wait() -> None:
             await gone.wait()
-            await stage.path.wait()
+            await stage.uplink.wait()
 
         waiting = asyncio.create_task(wait())
         stage.first.session.drop()
-        while stage.path.ready:  # noqa: ASYNC110 - the very turn counts
+        while stage.uplink.ready:  # noqa: ASYNC110 - the very turn counts
             await asyncio.sleep(0)
-        stage.path.close()
+        stage.uplink.close()
         gone.set()
         await asyncio.wait_for(waiting, 1)
 
@@ -261,7 +261,7 @@ def _send(stage: Stage, *headers: tuple[str, str]) -> None:
 async def test_the_client_leaves_when_the_node_has_said_that_all_was_taken() -> None:
     async with staged() as stage:
         _send(stage)
-        await stage.path.leave()
+        await stage.uplink.leave()
         sent = [frame.command for frame in stage.first.received]
         assert sent == ["CONNECT", "SEND", "BEGIN", "ABORT", "DISCONNECT"]
         assert stage.ended is None
@@ -275,7 +275,7 @@ async def test_nobody_is_told_that_all_is_well_when_the_node_goes_while_the_clie
     async with staged() as stage:
         stage.first.session.hang()
         _send(stage)
-        leaving = asyncio.create_task(stage.path.leave())
+        leaving = asyncio.create_task(stage.uplink.leave())
         await until(lambda: "SEND" in commands(stage.first))
         if loss == "drop":
             stage.first.session.drop()
@@ -288,7 +288,7 @@ async def test_nobody_is_told_that_all_is_well_when_the_node_goes_while_the_clie
 async def test_a_node_that_dies_with_disconnect_has_not_closed_in_good_order() -> None:
     async with staged() as stage:
         stage.first.answers = False
-        leaving = asyncio.create_task(stage.path.leave())
+        leaving = asyncio.create_task(stage.uplink.leave())
         await until(lambda: "DISCONNECT" in commands(stage.first))
         stage.first.session.drop()
         with pytest.raises(BrokerUnavailable):
@@ -300,7 +300,7 @@ async def test_a_receipt_that_never_comes_makes_leaving_doubtful() -> None:
     async with staged() as stage:
         _send(stage, ("receipt", "nacked"))
         with pytest.raises(BrokerUnavailable):
-            await stage.path.leave()
+            await stage.uplink.leave()
         assert "DISCONNECT" not in commands(stage.first)
 
 
@@ -310,7 +310,7 @@ async def test_a_session_that_ends_between_proof_and_goodbye_is_no_good_end() ->
         stage.first.cruel = lambda frame: frame.command == "ABORT"
         _send(stage)
         with pytest.raises(BrokerUnavailable):
-            await stage.path.leave()
+            await stage.uplink.leave()
         assert isinstance(stage.ended, BrokerRefused)
 
 
@@ -338,7 +338,7 @@ async def test_messages_under_way_to_a_node_that_dies_are_told() -> None:
     async with staged() as stage:
         await stage.subscribe()
         await asked(stage.first)
-        await until(lambda: stage.path.free)
+        await until(lambda: stage.uplink.free)
         stage.first.session.hang()
         _send(stage)
         stage.first.session.drop()
@@ -353,7 +353,7 @@ async def test_a_message_that_was_taken_keeps_nobody_from_moving() -> None:
         await stage.subscribe()
         _send(stage)
         await asked(stage.first)
-        await until(lambda: stage.path.free)
+        await until(lambda: stage.uplink.free)
         stage.dialler.balancer.drain("r1")
         stage.first.session.drop()
         await until(stage.second.subscribed)
@@ -368,7 +368,7 @@ async def test_a_second_acknowledgement_is_the_clients_fault() -> None:
         name = stage.first.session.deliver("s", 1)
         await stage.hears(name.encode())
         ack = build(Opcode.TEXT, serialise("ACK", [("id", name)]), mask=b"mask")
-        assert stage.path.acknowledge(ack * 2) == (1, len(ack))
+        assert stage.uplink.acknowledge(ack * 2) == (1, len(ack))
         with pytest.raises(BadFrame, match="acknowledged before"):
             stage.send("NACK", ("id", name))
 
@@ -408,7 +408,7 @@ async def test_one_that_is_too_large_elsewhere_ends_with_what_it_is() -> None:
     async with staged() as stage:
         sent = (("destination", "/queue/x"), ("id", "s"))
         frame = Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
-        await stage.path.subscribe("s", Elsewhere(), frame)
+        await stage.uplink.subscribe("s", Elsewhere(), frame)
         await until(stage.first.subscribed)
         stage.first.session.deliver("s", 1, b"x" * 300_000)
         await until(lambda: stage.ended)
@@ -419,7 +419,7 @@ async def test_one_that_is_too_large_elsewhere_ends_with_what_it_is() -> None:
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_receipt_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path, "RECEIPT", 0.2)
+    monkeypatch.setattr(uplink, "RECEIPT", 0.2)
     async with staged() as stage:
         _send(stage, ("receipt", "answered"))
         stage.first.session.send("RECEIPT", ("receipt-id", "answered"))
@@ -432,19 +432,19 @@ async def test_a_receipt_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_whose_path_was_closed_is_told_with_its_node() -> None:
     async with staged() as stage:
-        stage.path.close()
-        assert stage.path.node == "r1"
+        stage.uplink.close()
+        assert stage.uplink.node == "r1"
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_one_that_is_moved_has_its_messages_taken_before() -> None:
     async with staged() as stage:
         _send(stage)
-        assert stage.path.free
-        assert await stage.path.relocate("test")
+        assert stage.uplink.free
+        assert await stage.uplink.relocate("test")
         sent = [frame.command for frame in stage.first.received]
         assert sent == ["CONNECT", "SEND", "BEGIN", "ABORT", "DISCONNECT"]
-        assert (stage.path.node, stage.ended) == ("r2", None)
+        assert (stage.uplink.node, stage.ended) == ("r2", None)
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
@@ -452,7 +452,7 @@ async def test_messages_at_a_node_that_hangs_when_it_is_left_are_told() -> None:
     async with staged() as stage:
         stage.first.session.hang()
         _send(stage)
-        await stage.path.relocate("test")
+        await stage.uplink.relocate("test")
         assert isinstance(stage.ended, BrokerUnavailable)
         await until(lambda: connections(stage.dialler)["r2"] == 0)
 
@@ -462,7 +462,7 @@ async def test_a_message_that_is_refused_when_its_node_is_left_is_told() -> None
     async with staged() as stage:
         stage.first.cruel = lambda frame: frame.command == "ABORT"
         _send(stage)
-        await stage.path.relocate("test")
+        await stage.uplink.relocate("test")
         assert isinstance(stage.ended, BrokerRefused)
 
 
@@ -471,9 +471,9 @@ async def test_who_waits_for_an_answer_is_let_go_when_the_path_closes() -> None:
     async with staged() as stage:
         stage.first.session.hang()
         _send(stage)
-        leaving = asyncio.create_task(stage.path.leave())
+        leaving = asyncio.create_task(stage.uplink.leave())
         await until(lambda: "SEND" in commands(stage.first))
-        stage.path.close()
+        stage.uplink.close()
         with pytest.raises(BrokerUnavailable):
             await asyncio.wait_for(leaving, 1)
 
@@ -487,9 +487,9 @@ async def test_a_move_that_somebody_else_cancels_is_told() -> None:
         for name in ("r1", "r2"):
             stage.dialler.balancer.drain(name)
         stage.first.session.drop()
-        await until(lambda: stage.path._moving is not None)
-        assert stage.path._moving is not None
-        stage.path._moving.cancel()
+        await until(lambda: stage.uplink._moving is not None)
+        assert stage.uplink._moving is not None
+        stage.uplink._moving.cancel()
         await until(lambda: stage.ended is not None)
         assert isinstance(stage.ended, Internal)
 

@@ -7,8 +7,7 @@ import pytest
 
 from gateway.domain.identity import Identity
 from gateway.errors import Draining, GatewayError, NoCapacity, Removed, TooManyUnknown
-from gateway.live.client.registry import Registry
-from gateway.live.client.state import ConnectionState
+from gateway.live.client.registry import ConnectionState, Registry
 
 GONE = Removed("gone")
 

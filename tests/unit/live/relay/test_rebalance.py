@@ -23,7 +23,7 @@ class Clock:
         return self.now
 
 
-class PathTwin:
+class UplinkTwin:
     """A relay on the node of its lease."""
 
     def __init__(self, lease: Lease) -> None:
@@ -56,21 +56,21 @@ class Stage:
         self.balancer = Balancer(self.nodes, clock=self.clock, rng=self.rng)
         self.rebalancer = Rebalancer(self.balancer, clock=self.clock, rng=self.rng, tasks=Tasks())
 
-    def relays(self, node: str, count: int) -> list[PathTwin]:
+    def relays(self, node: str, count: int) -> list[UplinkTwin]:
         others = {each.name for each in self.nodes} - {node}
-        paths = [PathTwin(self.balancer.acquire(others)) for _ in range(count)]
-        for path in paths:
-            path.lease.up()
-            self.rebalancer.add(path)
-        return paths
+        uplinks = [UplinkTwin(self.balancer.acquire(others)) for _ in range(count)]
+        for uplink in uplinks:
+            uplink.lease.up()
+            self.rebalancer.add(uplink)
+        return uplinks
 
     def move_all(self) -> list[tuple[str, str]]:
         """Move those whose turn it is; from where, and why."""
         moved = []
-        for path, why in self.rebalancer.due():
-            assert isinstance(path, PathTwin)
-            left = path.lease
-            path.lease = self.balancer.acquire({left.node.name})
+        for uplink, why in self.rebalancer.due():
+            assert isinstance(uplink, UplinkTwin)
+            left = uplink.lease
+            uplink.lease = self.balancer.acquire({left.node.name})
             left.release()
             moved.append((left.node.name, why))
         return moved
@@ -126,21 +126,21 @@ def test_who_has_been_tried_is_let_alone_for_a_while() -> None:
 
 def test_who_is_not_free_waits_for_its_turn() -> None:
     stage = Stage("a", "b")
-    (path,) = stage.relays("a", 1)
+    (uplink,) = stage.relays("a", 1)
     stage.balancer.drain("a")
-    path.free = False
+    uplink.free = False
     assert stage.move_all() == []
-    path.free = True
+    uplink.free = True
     assert len(stage.move_all()) == 1
 
 
 def test_who_goes_while_others_are_moved_is_forgotten() -> None:
     stage = Stage("a", "b")
-    paths = stage.relays("a", 2)
+    uplinks = stage.relays("a", 2)
     stage.balancer.drain("a")
-    for path, _ in stage.rebalancer.due():
-        for other in paths:
-            if other is not path:
+    for uplink, _ in stage.rebalancer.due():
+        for other in uplinks:
+            if other is not uplink:
                 stage.rebalancer.remove(other)
         break
     stage.clock.now += REST
@@ -149,27 +149,27 @@ def test_who_goes_while_others_are_moved_is_forgotten() -> None:
 
 def test_who_cannot_leave_a_removed_node_ends_at_the_deadline() -> None:
     stage = Stage("a", "b")
-    (path,) = stage.relays("a", 1)
-    path.free = False
+    (uplink,) = stage.relays("a", 1)
+    uplink.free = False
     stage.balancer.replace(stage.nodes[1:])
     stage.rebalancer.end_overdue()
     stage.clock.now += GRACE - 1
     stage.rebalancer.end_overdue()
-    assert path.ended is None
+    assert uplink.ended is None
     stage.clock.now += 1
     stage.rebalancer.end_overdue()
-    assert path.ended is not None
+    assert uplink.ended is not None
 
 
 def test_who_cannot_leave_a_draining_node_stays() -> None:
     stage = Stage("a", "b")
-    (path,) = stage.relays("a", 1)
-    path.free = False
+    (uplink,) = stage.relays("a", 1)
+    uplink.free = False
     stage.balancer.drain("a")
     for _ in range(3):
         stage.rebalancer.end_overdue()
         stage.clock.now += GRACE
-    assert path.ended is None
+    assert uplink.ended is None
 
 
 @pytest.mark.parametrize("fault", [KeyError, asyncio.CancelledError])
@@ -177,22 +177,22 @@ def test_one_whose_move_fails_keeps_no_other_from_moving(
     fault: type[BaseException], failures: list[str]
 ) -> None:
     stage = Stage("a", "b")
-    paths = stage.relays("a", 10)
-    moved: list[PathTwin] = []
+    uplinks = stage.relays("a", 10)
+    moved: list[UplinkTwin] = []
 
-    def move(path: PathTwin) -> Callable[[str], Coroutine[Any, Any, bool]]:
+    def move(uplink: UplinkTwin) -> Callable[[str], Coroutine[Any, Any, bool]]:
         async def relocate(why: str) -> bool:
-            if path is paths[0]:
+            if uplink is uplinks[0]:
                 raise fault
-            moved.append(path)
-            path.lease.release()
+            moved.append(uplink)
+            uplink.lease.release()
             return True
 
         return relocate
 
     async def scenario() -> None:
-        for path in paths:
-            path.relocate = move(path)  # type: ignore[method-assign,assignment]
+        for uplink in uplinks:
+            uplink.relocate = move(uplink)  # type: ignore[method-assign,assignment]
         stage.balancer.drain("a")
         stage.rebalancer.start()
         await asyncio.sleep(30)

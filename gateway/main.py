@@ -35,8 +35,8 @@ from broker.webstomp.session import Upstream, open_session
 from gateway import garbage, retention, tls
 from gateway.admin import Admin
 from gateway.admin.connections import Connections
-from gateway.admin.dashboard import Board
-from gateway.admin.gateways import Cluster
+from gateway.admin.dashboard import Dashboard
+from gateway.admin.gateways import Gateways
 from gateway.admin.history import Gauges, History
 from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import Orders
@@ -53,10 +53,10 @@ from gateway.auth.permissions import Permissions
 from gateway.auth.sessions import Sessions
 from gateway.cluster.bus import Bus, WidePublisher
 from gateway.cluster.envelope import Seal
-from gateway.cluster.history_hints import Overdue
-from gateway.cluster.logouts import Logouts
+from gateway.cluster.history_hints import HistoryHints
 from gateway.cluster.presence import Presence
-from gateway.cluster.revocation import Removals
+from gateway.cluster.revocation import Revocation
+from gateway.cluster.session_revocation import SessionRevocation
 from gateway.config import Config
 from gateway.descriptors import Descriptors
 from gateway.domain.message import Message
@@ -223,16 +223,16 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         stack.push_async_callback(feeds.close)
         parts: list[Part] = [
             gateway.bus,
-            gateway.overdue,
+            gateway.history_hints,
             gateway.echoes,
-            gateway.board,
+            gateway.dashboard,
             gateway.presence,
-            gateway.removals,
-            gateway.logouts,
+            gateway.revocation,
+            gateway.session_revocation,
             gateway.rebalancer,
         ]
         # What has ended is known before anybody can come with its cookie.
-        await gateway.logouts.look()
+        await gateway.session_revocation.poll()
         for part in parts:
             part.start()
             stack.push_async_callback(part.close)
@@ -279,12 +279,12 @@ class Gateway:
     attendance: Attendance
     hub: Hub
     bus: Bus
-    overdue: Overdue
+    history_hints: HistoryHints
     echoes: Echoes
-    board: Board
+    dashboard: Dashboard
     presence: Presence
-    removals: Removals
-    logouts: Logouts
+    revocation: Revocation
+    session_revocation: SessionRevocation
     rebalancer: Rebalancer
     ticker: Ticker
     events: Events
@@ -339,7 +339,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         publisher=publisher,
         tasks=tasks.part(),
     )
-    overdue = Overdue(bus, outbox, hub, tasks=tasks.part())
+    history_hints = HistoryHints(bus, outbox, hub, tasks=tasks.part())
     echoes = Echoes(
         topology.echo_key(token_hex(8)),
         publisher=publisher,
@@ -350,7 +350,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
 
     def stored(messages: Sequence[Message]) -> None:
         hub.stored(messages)
-        overdue.stored(messages)
+        history_hints.stored(messages)
 
     pipeline = Pipeline(
         store,
@@ -391,15 +391,21 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         clock=time.time,
         tasks=tasks.part(),
     )
-    removals = Removals(store, memberships, permissions, attendance, bus, tasks=tasks.part())
-    logouts = Logouts(store, ended, registry, bus, clock=time.time, tasks=tasks.part())
+    revocation = Revocation(store, memberships, permissions, attendance, bus, tasks=tasks.part())
+    session_revocation = SessionRevocation(
+        store, ended, registry, bus, clock=time.time, tasks=tasks.part()
+    )
     logins = Logins(
-        store=store, accounts=accounts, sessions=sessions, endings=logouts, clock=time.time
+        store=store,
+        accounts=accounts,
+        sessions=sessions,
+        endings=session_revocation,
+        clock=time.time,
     )
     rooms = Rooms(
         store=store,
         queues=publisher,
-        changes=removals,
+        changes=revocation,
         max_members=limits.room_members,
         clock=_now,
     )
@@ -443,7 +449,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         found += [f"{part}: {problem}" for part, problem in hub.problems.items()]
         return found + [f"{each.name}: {each}" for each in tasks.failures.now]
 
-    cluster = Cluster(
+    gateways = Gateways(
         bus,
         overview=Overview(
             gateway=bus.gateway,
@@ -460,17 +466,17 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         orders=Orders(connections=registry, nodes=balancer, drain=drain, events=events),
         events=events,
     )
-    board = Board(
-        cluster,
+    dashboard = Dashboard(
+        gateways,
         history,
         NodeWatch(balancer.states, lambda: publisher.links, events),
         clock=time.time,
         tasks=tasks.part(),
     )
-    logouts.observe(board.end_sessions)
+    session_revocation.observe(dashboard.end_sessions)
     services = Services(
         accounts=accounts,
-        admin=Admin(board, cluster),
+        admin=Admin(dashboard, gateways),
         clock=time.time,
         credentials=credentials,
         drain=drain,
@@ -544,12 +550,12 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         attendance,
         hub,
         bus,
-        overdue,
+        history_hints,
         echoes,
-        board,
+        dashboard,
         presence,
-        removals,
-        logouts,
+        revocation,
+        session_revocation,
         rebalancer,
         ticker,
         events,

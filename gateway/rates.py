@@ -31,10 +31,10 @@ class RateLimiter:
 
     def check(self, key: Hashable) -> None:
         """Take one token. Raises :class:`RateLimited` with the seconds until there is one."""
-        self.look(key)
+        self.peek(key)
         self.take(key)
 
-    def look(self, key: Hashable) -> None:
+    def peek(self, key: Hashable) -> None:
         """As :meth:`check`, but take none."""
         now = self._clock()
         wait = self._full_at.get(key, now) - self._allowance - now

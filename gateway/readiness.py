@@ -50,8 +50,8 @@ class Report:
 
 class Readiness:
     """Ready: it stays, the store can be read and written, the broker was reached once, and what a
-    gateway needs (its lease, publishing, topics, removals) does not fail for good by a fault of its
-    own. ``feeds`` says by part what is wrong with the way from the broker: details, for while
+    gateway needs (its lease, publishing, topics, revocation) does not fail for good by a fault of
+    its own. ``feeds`` says by part what is wrong with the way from the broker: details, for while
     topics have no feed they follow the history.
 
     A broker that goes away later makes no gateway unready: messages are still accepted (202) and

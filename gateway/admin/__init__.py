@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.admin.dashboard import Board
-from gateway.admin.gateways import Cluster
+from gateway.admin.dashboard import Dashboard
+from gateway.admin.gateways import Gateways
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
     """What the handlers work with."""
 
-    board: Board
-    cluster: Cluster
+    dashboard: Dashboard
+    gateways: Gateways

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from broker.timing.tasks import Tasks
-from gateway.admin.gateways import Cluster
+from gateway.admin.gateways import Gateways
 from gateway.admin.history import History
 from gateway.admin.node_watch import NodeWatch
 from gateway.errors import NoCapacity
@@ -55,12 +55,12 @@ class Viewer:
             yield message
 
 
-class Board:
+class Dashboard:
     """``clock`` is Unix time."""
 
     def __init__(
         self,
-        cluster: Cluster,
+        gateways: Gateways,
         history: History,
         node_watch: NodeWatch,
         *,
@@ -68,7 +68,7 @@ class Board:
         tasks: Tasks,
         tick: float = TICK,
     ) -> None:
-        self._cluster = cluster
+        self._gateways = gateways
         self._history = history
         self._node_watch = node_watch
         self._clock = clock
@@ -111,7 +111,7 @@ class Board:
 
     async def beginning(self) -> bytes:
         """What a dashboard gets first: everything, with the past and the last events."""
-        return _server_sent(await self._cluster.states(after={}, past=True))
+        return _server_sent(await self._gateways.states(after={}, past=True))
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -120,16 +120,16 @@ class Board:
             await asyncio.sleep(due - loop.time())
             # After a standstill the seconds that are lost are lost.
             due = max(due, loop.time()) + self._tick
-            self._cluster.sampled(self._history.take())
-            self._node_watch.look()
-            await self._cluster.learn_drained()
+            self._gateways.sampled(self._history.take())
+            self._node_watch.poll()
+            await self._gateways.learn_drained()
             if self._viewers:
                 await self._tell_all()
             else:
                 self._told.clear()
 
     async def _tell_all(self) -> None:
-        states = await self._cluster.states(after=self._told)
+        states = await self._gateways.states(after=self._told)
         self._told = {state["gateway"]: state["last_event"] for state in states["gateways"]}
         message = _server_sent(states)
         now = self._clock()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from broker.nodes.balancer import UnknownNode as NodeIsUnknown
 from gateway.admin.connections import Connections, Page, Query, Sort, merge
 from gateway.admin.history import Sample
-from gateway.admin.orders import Deed, Order, Orders
+from gateway.admin.orders import AdminAction, Order, Orders
 from gateway.admin.overview import Overview
 from gateway.cluster.bus import Bus
 from gateway.errors import UnknownGateway, UnknownNode
@@ -38,7 +38,7 @@ class Done:
         return asdict(self)
 
 
-class Cluster:
+class Gateways:
     """Also answers what the other gateways' dashboards ask."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Cluster:
             raise UnknownNode(f"no broker node is called {order.target}")
         told = [f"{name} {number}" for name, number in done.items()]
         told += [f"{name}: {why}" for name, why in answers.missing.items()]
-        self._events.note(Kind.ACTION, order.deed, f"{order}: {', '.join(told)}", user=order.by)
+        self._events.note(Kind.ACTION, order.action, f"{order}: {', '.join(told)}", user=order.by)
         return Done(done, answers.missing)
 
     async def learn_drained(self) -> None:
@@ -119,7 +119,9 @@ class Cluster:
         self._learned = bool(answers)
         drained = {node for _, nodes in answers.items() for node in nodes}
         for node in sorted(drained - set(self._answer_drained({}))):
-            self._carry_out(Order(deed=Deed.DRAIN_NODE, target=node, by="the other gateways"))
+            self._carry_out(
+                Order(action=AdminAction.DRAIN_NODE, target=node, by="the other gateways")
+            )
 
     def _carry_out(self, order: Order) -> int | None:
         """None: the node is not known here."""

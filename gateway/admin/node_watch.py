@@ -29,7 +29,7 @@ class NodeWatch:
         self._out: dict[str, bool] = {}
         self._lost: dict[str, bool] = {}
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """A node is out until it is healthy again, however often it is tried in between."""
         nodes = [
             (state.node.name, state.problem is not None, state.problem) for state in self._nodes()

@@ -15,7 +15,7 @@ from gateway.observe.events import Events, Kind
 logger = logging.getLogger(__name__)
 
 
-class Deed(StrEnum):
+class AdminAction(StrEnum):
     """What is done to the order's target: a connection's id, a user, a node, a gateway."""
 
     END_CONNECTION = "end_connection"
@@ -25,12 +25,12 @@ class Deed(StrEnum):
     DRAIN_GATEWAY = "drain_gateway"
 
 
-_SAID: Final[Mapping[Deed, str]] = {
-    Deed.END_CONNECTION: "end connection {target}",
-    Deed.END_USER: "end all connections of {target}",
-    Deed.DRAIN_NODE: "drain the broker node {target}",
-    Deed.RESUME_NODE: "resume the broker node {target}",
-    Deed.DRAIN_GATEWAY: "drain the gateway {target}",
+_SAID: Final[Mapping[AdminAction, str]] = {
+    AdminAction.END_CONNECTION: "end connection {target}",
+    AdminAction.END_USER: "end all connections of {target}",
+    AdminAction.DRAIN_NODE: "drain the broker node {target}",
+    AdminAction.RESUME_NODE: "resume the broker node {target}",
+    AdminAction.DRAIN_GATEWAY: "drain the gateway {target}",
 }
 
 
@@ -38,21 +38,24 @@ _SAID: Final[Mapping[Deed, str]] = {
 class Order:
     """``by``: the admin's user name. ``gateway``: the only one that is meant, None: each."""
 
-    deed: Deed
+    action: AdminAction
     target: str
     by: str
     gateway: str | None = None
 
     def __str__(self) -> str:
-        return _SAID[self.deed].format(target=self.target)
+        return _SAID[self.action].format(target=self.target)
 
     def as_json(self) -> dict[str, Any]:
-        return {"deed": self.deed, "target": self.target, "by": self.by, "gateway": self.gateway}
+        return {"deed": self.action, "target": self.target, "by": self.by, "gateway": self.gateway}
 
     @classmethod
     def from_json(cls, json: Mapping[str, Any]) -> Self:
         return cls(
-            deed=Deed(json["deed"]), target=json["target"], by=json["by"], gateway=json["gateway"]
+            action=AdminAction(json["deed"]),
+            target=json["target"],
+            by=json["by"],
+            gateway=json["gateway"],
         )
 
 
@@ -90,18 +93,18 @@ class Orders:
         """
         target = order.target
         logger.info("asked by %s: %s", order.by, order)
-        match order.deed:
-            case Deed.END_CONNECTION:
+        match order.action:
+            case AdminAction.END_CONNECTION:
                 return self._connections.end_connection(target, _kicked())
-            case Deed.END_USER:
+            case AdminAction.END_USER:
                 return self._connections.end_user(target, _kicked())
-            case Deed.DRAIN_NODE:
+            case AdminAction.DRAIN_NODE:
                 self._nodes.drain(target)
                 self._events.note(Kind.NODE, "draining", f"asked by {order.by}", node=target)
-            case Deed.RESUME_NODE:
+            case AdminAction.RESUME_NODE:
                 self._nodes.resume(target)
                 self._events.note(Kind.NODE, "resumed", f"asked by {order.by}", node=target)
-            case Deed.DRAIN_GATEWAY:
+            case AdminAction.DRAIN_GATEWAY:
                 self._drain.begin(f"asked by {order.by}")
         return 1
 

@@ -91,7 +91,7 @@ class Guesses:
         :class:`TooManyGuesses` with the seconds to wait."""
         with self._lock:
             try:
-                self._addresses.look(address)
+                self._addresses.peek(address)
             except RateLimited as error:
                 raise TooManyGuesses(
                     "too many failed logins from your address", retry_after=error.retry_after

@@ -29,7 +29,7 @@ class Outbox(Protocol):
         """Whether the broker's confirm of this message is still to come."""
 
 
-class Overdue:
+class HistoryHints:
     """Tells the others of what was stored here, hears of what was stored there."""
 
     def __init__(self, bus: Bus, outbox: Outbox, hub: Hub, *, tasks: Tasks) -> None:
@@ -43,7 +43,7 @@ class Overdue:
         bus.on(_GROWN, self._grown)
 
     def start(self) -> None:
-        self._tasks.forever(self._run, "overdue")
+        self._tasks.forever(self._run, "history hints")
 
     async def close(self) -> None:
         await self._tasks.close()

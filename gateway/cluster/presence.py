@@ -13,7 +13,7 @@ from broker.publishing.publisher import NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.cluster.bus import Bus, Publisher
-from gateway.cluster.presence_table import Event, Present, message_id
+from gateway.cluster.presence_table import Event, PresenceTable, message_id
 from gateway.cluster.replica import Claim, Delta, Key, Origin, Part, Replica
 from gateway.domain.message import PRESENCE, Message
 from gateway.domain.room import MemberRole, Roster
@@ -86,7 +86,7 @@ class Presence:
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._origin = Origin()
-        self._present = Present(bus.gateway)
+        self._present = PresenceTable(bus.gateway)
         self._replicas: dict[str, Replica] = {}
         #: When to give up: our own claims, others' gateways; when to speak of our position again,
         #: to ask others for theirs.

@@ -31,7 +31,7 @@ class Event:
         return self.claim.role
 
 
-class Present:
+class PresenceTable:
     """``gateway`` is this one's name."""
 
     def __init__(self, gateway: str) -> None:

@@ -19,7 +19,7 @@ from broker.timing.tasks import Tasks
 from gateway.auth.memberships import Memberships
 from gateway.auth.permissions import Action, Permissions
 from gateway.cluster.bus import Bus
-from gateway.cluster.lookout import Lookout
+from gateway.cluster.database_poll import DatabasePoll
 from gateway.domain.room import Membership, Roster
 from gateway.errors import GatewayError, Refused, Removed, RoomClosed, StoreUnavailable, UnknownRoom
 from gateway.live.attendance import Attendance, Follower
@@ -41,7 +41,7 @@ class Revisions(Protocol):
         ...
 
 
-class Removals:
+class Revocation:
     def __init__(
         self,
         store: Revisions,
@@ -62,15 +62,17 @@ class Removals:
         self._reading = asyncio.Semaphore(_READS)
         self._failures = tasks.failures
         self._hints = tasks.part()
-        self._lookout = Lookout(self._look, "removals", of="memberships", tasks=tasks)
+        self._polling = DatabasePoll(
+            self._poll, "membership revocation", of="memberships", tasks=tasks
+        )
         bus.on(_KIND, self._hinted)
 
     def start(self) -> None:
-        self._lookout.start()
+        self._polling.start()
 
     async def close(self) -> None:
         await self._hints.close()
-        await self._lookout.close()
+        await self._polling.close()
 
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
         """A user's membership, or (None) the room itself, has changed in the database: here what
@@ -87,7 +89,9 @@ class Removals:
         logger.debug("gateway %s has changed room %d", gateway, room)
         self._memberships.invalidate(room)
         if len(self._hints) < _HINTS:
-            self._hints.spawn(self._follow(room, user, ended=ended), "removals: a hint")
+            self._hints.spawn(
+                self._follow(room, user, ended=ended), "membership revocation: a hint"
+            )
 
     async def _follow(self, room: int, user: str | None, *, ended: bool) -> None:
         if not ended or not self._attendance.of(room):
@@ -102,7 +106,7 @@ class Removals:
                 elif follower.identity is not None and follower.identity.user == user:
                     follower.end(Removed(f"your membership of room {room} has changed"))
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         rooms = self._attendance.rooms
         self._judged = {room: self._judged[room] for room in rooms if room in self._judged}
         for start in range(0, len(rooms), _BATCH):
@@ -117,7 +121,7 @@ class Removals:
                     raise error
                 if error is not None:
                     # The other rooms are judged all the same, and this one again.
-                    self._failures.note("removals: a room", error)
+                    self._failures.note("membership revocation: a room", error)
 
     async def _judge(self, room: int) -> None:
         """End what the room's memberships do not allow. Whoever comes in from now on was judged by
@@ -130,7 +134,7 @@ class Removals:
                 self._judge_one(follower, action, room, roster)
             except Exception as error:
                 # The others are judged all the same, and this one again.
-                self._failures.note("removals: a follower", error)
+                self._failures.note("membership revocation: a follower", error)
                 all_judged = False
         if all_judged and roster is not None and room in self._attendance.rooms:
             self._judged[room] = roster.revision

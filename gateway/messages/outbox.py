@@ -25,11 +25,11 @@ from gateway.domain.message import Message
 from gateway.errors import StoreUnavailable
 from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
 from gateway.messages.open_rooms import OpenRooms
-from gateway.messages.outbox_lease import Claims
+from gateway.messages.outbox_lease import OutboxLease
 from gateway.messages.parking import Parking
 from gateway.messages.ports import Publisher, StoredOutbox
 from gateway.messages.publication import publication
-from gateway.messages.published_marks import Marking
+from gateway.messages.published_marks import PublishedMarks
 from gateway.messages.waiters import Waiters
 from gateway.store.records import Unpublished
 
@@ -95,8 +95,8 @@ class Outbox:
         self._rng = rng
         self._limits = limits or OutboxLimits()
         self._tasks = tasks
-        self._marking = Marking(store, delay=self._delay, tasks=tasks.part())
-        self._claims = Claims(
+        self._marks = PublishedMarks(store, delay=self._delay, tasks=tasks.part())
+        self._lease = OutboxLease(
             store,
             lapsed=self._look_everywhere,
             taken=self.look_again,
@@ -116,14 +116,14 @@ class Outbox:
     @property
     def depth(self) -> int:
         """How many messages are held in memory, unconfirmed or not yet marked in the store."""
-        return sum(lane.depth for lane in self._lanes.values()) + self._marking.depth
+        return sum(lane.depth for lane in self._lanes.values()) + self._marks.depth
 
     async def start(self) -> None:
         """Live, and take on what dead gateways left; what is added now lines up behind it.
 
         Raises :class:`StoreUnavailable`.
         """
-        await self._claims.start()
+        await self._lease.start()
 
     def add(self, messages: Sequence[Message]) -> None:
         """Publish messages that have just been stored; those of a stream come in ``seq`` order."""
@@ -157,7 +157,7 @@ class Outbox:
         A message that this outbox does not hold is asked for in the store's: it may have been
         confirmed before, or be another gateway's.
         """
-        if message.id in self._marking or message.seq is None:
+        if message.id in self._marks or message.seq is None:
             return True
         ends = _now() + within
         while True:
@@ -167,7 +167,7 @@ class Outbox:
             if (lane := self._lanes.get(message.stream)) and lane.awaits(message.seq):
                 if not await self._waiters.wait(message.stream, message.seq, within=left):
                     return False
-                if message.id in self._marking:
+                if message.id in self._marks:
                     return True
             elif await self._is_published(message):
                 return True
@@ -184,13 +184,13 @@ class Outbox:
         try:
             async with asyncio.timeout(within):
                 await self._idle.wait()
-                await self._marking.flush()
+                await self._marks.flush()
         except TimeoutError:
             _log.warning("%d streams still have messages in the outbox", len(self._lanes))
         self._closed = True
         await self._tasks.close()
-        await self._marking.close()
-        await self._claims.close()
+        await self._marks.close()
+        await self._lease.close()
 
     def _look_everywhere(self) -> None:
         self.parking.keep_only(())
@@ -276,7 +276,7 @@ class Outbox:
     def _confirm(self, lane: Lane, entry: Entry) -> None:
         self.counts.confirmed += 1
         lane.confirmed(entry.seq)
-        self._marking.add(entry.message.id)
+        self._marks.add(entry.message.id)
         self.parking.forget(entry.message.id)
         self._waiters.answer(lane.stream, entry.seq)
 
@@ -299,12 +299,12 @@ class Outbox:
             try:
                 # One at a time: a restart with thousands of streams must not hold a page of each.
                 async with self._one_read:
-                    with self._marking.reading():
+                    with self._marks.reading():
                         page = await self._store.unpublished_in(stream, after=after, limit=limit)
                         return page, {
                             each.id
                             for each in page.messages
-                            if each.id in self._marking or each.id in self.parking
+                            if each.id in self._marks or each.id in self.parking
                         }
             except StoreUnavailable as error:
                 failures += 1

@@ -22,7 +22,7 @@ BATCH: Final = 5000
 _log = logging.getLogger(__name__)
 
 
-class Claims:
+class OutboxLease:
     """Keeps the gateway's lease, and takes over from those whose lease has ended.
 
     ``lapsed`` is told that others may have taken what was this gateway's, ``taken`` which streams
@@ -51,7 +51,7 @@ class Claims:
         await self._leases.renew_lease(LEASE)
         await self._take_over()
         self._started = True
-        self._tasks.forever(self._run, "claims", needed="the lease")
+        self._tasks.forever(self._run, "outbox lease", needed="the lease")
 
     async def close(self) -> None:
         """Leave what is not published to the others: at once, if the database can be told."""

@@ -23,7 +23,7 @@ INTERVAL: Final = 0.5
 _log = logging.getLogger(__name__)
 
 
-class Marking:
+class PublishedMarks:
     """Confirmed messages on their way out of the store's outbox, in batches, until it works."""
 
     def __init__(self, store: StoredOutbox, *, delay: Callable[[int], float], tasks: Tasks) -> None:
@@ -60,7 +60,7 @@ class Marking:
     def add(self, message_id: UUID) -> None:
         self._ids[message_id] = None
         if self._job is None or self._job.done:
-            self._job = self._tasks.until_done(self._run, "marking")
+            self._job = self._tasks.until_done(self._run, "published marks")
 
     async def flush(self) -> None:
         """Gather no longer; return when the store knows everything."""

@@ -68,7 +68,7 @@ class Store:
     async def ping(self) -> None:
         """Whether the database can be read and written now; asked often, it is looked at once a
         second."""
-        await self._database.look()
+        await self._database.check()
 
     async def prove(self) -> None:
         """Write as much as a message has, whatever was written before. :meth:`end_lease` takes it

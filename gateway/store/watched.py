@@ -20,7 +20,7 @@ R = TypeVar("R")
 #: Seconds after which a reason that goes on is told again.
 TOLD_AGAIN: Final = 60.0
 #: Seconds for which a look is good: load balancers ask all the time, several at once.
-LOOK_IS_GOOD: Final = 1.0
+CHECK_IS_GOOD: Final = 1.0
 #: Seconds for which a commit proves that the next one works. The lease is renewed more often.
 WRITE_IS_GOOD: Final = 5.0
 #: Bytes that are written to find out whether a message would be, once something has failed: on a
@@ -51,7 +51,7 @@ class Watched:
         self._told: dict[str, float] = {}
         self._told_now = False
         self._written = -WRITE_IS_GOOD
-        self._look: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._looked: float | None = None
 
     @property
@@ -76,23 +76,23 @@ class Watched:
         await self._database.verify()
 
     async def close(self) -> None:
-        if self._look is not None:
-            self._look.cancel()
-            await asyncio.wait({self._look})
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.wait({self._checking})
         await self._database.close()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Read, and write unless that was done a moment ago. Raises :class:`StoreUnavailable`.
 
         However many ask, and how often: there is one look at a time, and one a second.
         """
-        fresh = self._looked is not None and self._clock() - self._looked < LOOK_IS_GOOD
-        if self._look is None or (self._look.done() and not fresh):
-            self._look = asyncio.create_task(self._look_now(), name="database")
-            self._look.add_done_callback(_retrieve)
+        fresh = self._looked is not None and self._clock() - self._looked < CHECK_IS_GOOD
+        if self._checking is None or (self._checking.done() and not fresh):
+            self._checking = asyncio.create_task(self._check_now(), name="database")
+            self._checking.add_done_callback(_retrieve)
         try:
             # Who asked first and leaves must not take the answer from the others.
-            await shared(self._look)
+            await shared(self._checking)
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 error.detail, retry_after=error.retry_after, reason=error.reason
@@ -112,7 +112,7 @@ class Watched:
             self._told_now = False
             _log.warning("the database works again (%s)", self.name)
 
-    async def _look_now(self) -> None:
+    async def _check_now(self) -> None:
         try:
             await self._watch(self.verify())
             await self.read(lambda connection: connection.execute(text("SELECT 1")))
@@ -143,7 +143,7 @@ class Watched:
             )
 
 
-def _retrieve(look: asyncio.Task[None]) -> None:
+def _retrieve(check: asyncio.Task[None]) -> None:
     """All who asked may be gone; the failure stands in the log."""
-    if not look.cancelled():
-        look.exception()
+    if not check.cancelled():
+        check.exception()

@@ -13,7 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from gateway.admin.connections import Key, Query, Row, Sort
 from gateway.admin.dashboard import Viewer
-from gateway.admin.orders import Deed, Order
+from gateway.admin.orders import AdminAction, Order
 from gateway.auth.permissions import Action
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
@@ -37,10 +37,12 @@ class AdminHandler(ApiHandler):
             self.who = await self.identity()
             await self.services.permissions.require(self.who, Action.ADMINISTER)
 
-    async def have_done(self, deed: Deed, target: str, *, gateway: str | None = None) -> None:
+    async def have_done(
+        self, action: AdminAction, target: str, *, gateway: str | None = None
+    ) -> None:
         """Answer with what each gateway has done."""
-        order = Order(deed=deed, target=target, by=self.who.user, gateway=gateway)
-        self.write_json((await self.services.admin.cluster.order(order)).as_json())
+        order = Order(action=action, target=target, by=self.who.user, gateway=gateway)
+        self.write_json((await self.services.admin.gateways.order(order)).as_json())
 
 
 class AdminLiveHandler(AdminHandler):
@@ -54,7 +56,7 @@ class AdminLiveHandler(AdminHandler):
     async def get(self) -> None:
         # A page of another origin could not read it, but hold it open.
         self.services.origins.check(self.request.headers.get("Origin"))
-        self._viewer = viewer = self.services.admin.board.watch(
+        self._viewer = viewer = self.services.admin.dashboard.watch(
             expires_at=self.who.expires_at, session=self.who.session
         )
         try:
@@ -63,7 +65,7 @@ class AdminLiveHandler(AdminHandler):
             self.set_header("Content-Type", "text/event-stream")
             # nginx gathers answers otherwise.
             self.set_header("X-Accel-Buffering", "no")
-            self.write(await self.services.admin.board.beginning())
+            self.write(await self.services.admin.dashboard.beginning())
             await self.flush()
             async for message in viewer:
                 self.write(message)
@@ -71,12 +73,12 @@ class AdminLiveHandler(AdminHandler):
         except StreamClosedError:
             pass
         finally:
-            self.services.admin.board.leave(viewer)
+            self.services.admin.dashboard.leave(viewer)
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
         if self._viewer is not None:
-            self.services.admin.board.leave(self._viewer)
+            self.services.admin.dashboard.leave(self._viewer)
 
 
 class ConnectionsQuery(Body):
@@ -102,7 +104,7 @@ class ConnectionsQuery(Body):
 class AdminConnectionsHandler(AdminHandler):
     async def get(self) -> None:
         query = self.query(ConnectionsQuery).as_query()
-        page, missing = await self.services.admin.cluster.page(query)
+        page, missing = await self.services.admin.gateways.page(query)
         answer = {
             "at": _moment(self.services.clock()),
             "connections": [_as_json(row) for row in page.rows],
@@ -134,10 +136,10 @@ class AdminDisconnectHandler(AdminHandler):
     async def post(self) -> None:
         wanted = self.body(Disconnect)
         if wanted.user is not None:
-            await self.have_done(Deed.END_USER, wanted.user)
+            await self.have_done(AdminAction.END_USER, wanted.user)
         else:
             await self.have_done(
-                Deed.END_CONNECTION, wanted.connection or "", gateway=wanted.gateway
+                AdminAction.END_CONNECTION, wanted.connection or "", gateway=wanted.gateway
             )
 
 
@@ -158,10 +160,10 @@ class AdminDrainHandler(AdminHandler):
     async def post(self) -> None:
         wanted = self.body(DrainOrder)
         if wanted.node is not None:
-            await self.have_done(Deed.DRAIN_NODE, wanted.node)
+            await self.have_done(AdminAction.DRAIN_NODE, wanted.node)
         else:
             gateway = wanted.gateway or ""
-            await self.have_done(Deed.DRAIN_GATEWAY, gateway, gateway=gateway)
+            await self.have_done(AdminAction.DRAIN_GATEWAY, gateway, gateway=gateway)
 
 
 class ResumeOrder(Body):
@@ -170,7 +172,7 @@ class ResumeOrder(Body):
 
 class AdminResumeHandler(AdminHandler):
     async def post(self) -> None:
-        await self.have_done(Deed.RESUME_NODE, self.body(ResumeOrder).node)
+        await self.have_done(AdminAction.RESUME_NODE, self.body(ResumeOrder).node)
 
 
 def _as_json(row: Row) -> dict[str, Any]:

@@ -36,12 +36,12 @@ def ticking(gateway: Gateway, io_loop: IOLoop) -> Iterator[Gateway]:
     """With a ticker that is in a hurry."""
 
     async def start() -> None:
-        gateway.board._tick = 0.02
-        gateway.board.start()
+        gateway.dashboard._tick = 0.02
+        gateway.dashboard.start()
 
     io_loop.run_sync(start)
     yield gateway
-    io_loop.run_sync(gateway.board.close)
+    io_loop.run_sync(gateway.dashboard.close)
 
 
 async def connected(gateway: Gateway, id: str, user: str, *rooms: int) -> LiveTwin:
@@ -258,10 +258,10 @@ async def test_a_dashboard_ends_with_its_token(
 ) -> None:
     async with following(public, settings) as stream:
         await told(stream)
-        ticking.board._clock = lambda: 2e10
+        ticking.dashboard._clock = lambda: 2e10
         # RFC 9112, section 7.1: the last chunk.
         assert await stream.read_until(b"\r\n0\r\n\r\n")
-        assert len(ticking.board) == 0
+        assert len(ticking.dashboard) == 0
 
 
 @pytest.mark.gen_test
@@ -270,9 +270,9 @@ async def test_a_dashboard_that_is_closed_is_forgotten(
 ) -> None:
     async with following(public, settings) as stream:
         await told(stream)
-        assert len(ticking.board) == 1
+        assert len(ticking.dashboard) == 1
     for _ in range(400):
-        if not len(ticking.board):
+        if not len(ticking.dashboard):
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it is still there")
@@ -280,10 +280,10 @@ async def test_a_dashboard_that_is_closed_is_forgotten(
 
 @pytest.mark.gen_test
 async def test_there_is_room_for_so_many_dashboards(admin: Call, gateway: Gateway) -> None:
-    viewers = [gateway.board.watch(expires_at=2e9) for _ in range(50)]
+    viewers = [gateway.dashboard.watch(expires_at=2e9) for _ in range(50)]
     assert (await admin("GET", "/api/admin/live")).problem == (503, "no_capacity")
     for viewer in viewers:
-        gateway.board.leave(viewer)
+        gateway.dashboard.leave(viewer)
 
 
 @pytest.mark.gen_test

@@ -54,7 +54,7 @@ async def test_a_relay_of_a_login_that_has_ended_is_not_let_in(
     secrets = {id: passcodes.issue(Identity("bob", frozenset(), until, id)) for id in "xy"}
     now = datetime.now(UTC)
     login = LoginSession("x", "bob", Proof.PASSWORD, now, now + timedelta(minutes=1))
-    await gateway.logouts.end(login)
+    await gateway.session_revocation.end(login)
     for id, told in (("x", b"deny"), ("y", b"allow")):
         answer = await ask(call_internal, "POST", "user", username="bob", password=secrets[id])
         assert answer.body == told

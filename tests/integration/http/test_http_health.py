@@ -89,13 +89,13 @@ async def test_what_fails_again_and_again_is_shown_until_it_does_not_and_makes_u
     inside = await call_internal("GET", "/readyz")
     assert inside.status == 200
     assert inside.json["problems"]["task dashboard"].startswith("failed once: KeyError in test_")
-    part.forever(work, "claims", needed="the lease")
+    part.forever(work, "outbox lease", needed="the lease")
     async with asyncio.timeout(10):
         while (await call("GET", "/readyz")).status == 200:
             pass
     assert "restarts it in vain" in await needed()
     metrics = (await call_internal("GET", "/metrics")).body.decode()
-    assert 'gateway_task_failures_total{task="claims"} ' in metrics
+    assert 'gateway_task_failures_total{task="outbox lease"} ' in metrics
     assert "a secret" not in (await call_internal("GET", "/readyz")).body.decode()
     broken.clear()
     monkeypatch.setattr("broker.timing.tasks.WELL", 0.3)

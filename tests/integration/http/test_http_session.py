@@ -194,9 +194,9 @@ async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
     await store.put_account(Account("anna", await accounts.hash(PASSWORD), frozenset({"admin"})))
     headers = await logged_in(call)
     stream = asyncio.ensure_future(call("GET", "/api/admin/live", headers=headers))
-    while not len(gateway.board):  # noqa: ASYNC110 - it opens in its own time
+    while not len(gateway.dashboard):  # noqa: ASYNC110 - it opens in its own time
         await asyncio.sleep(0.01)
-    (viewer,) = gateway.board._viewers
+    (viewer,) = gateway.dashboard._viewers
     own = LiveTwin(rooms=set(), id="own", user="anna", session=viewer.session)
     others = [LiveTwin(rooms=set(), id=name, user="anna", session=name) for name in ("x", "y")]
     bearer = LiveTwin(rooms=set(), id="bearer", user="anna")
@@ -206,7 +206,7 @@ async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
     assert own.ended == "session_ended"
     assert [twin.ended for twin in (*others, bearer)] == [None, None, None]
     assert (await stream).status == 200, "the stream has come to its end"
-    assert not len(gateway.board)
+    assert not len(gateway.dashboard)
     for twin in (*others, bearer):
         twin.end(None)
 
@@ -223,7 +223,7 @@ async def test_what_the_command_line_does_to_an_account_ends_its_sessions(
         password = "another" if change == "password" else PASSWORD
         roles = frozenset[str]() if change == "roles" else frozenset({"host"})
         await store.put_account(Account("anna", await accounts.hash(password), roles))
-    await gateway.logouts.look()
+    await gateway.session_revocation.poll()
     answer = await call("GET", "/api/session", headers=headers)
     assert answer.problem == (401, "session_ended")
     # Whoever has a token of that name is another user.
@@ -238,7 +238,7 @@ async def test_a_removed_account_does_not_end_what_a_token_of_that_name_was_trad
 ) -> None:
     login = await call("POST", "/api/session", json={"token": token(settings, "anna")})
     await store.remove_account("anna")
-    await gateway.logouts.look()
+    await gateway.session_revocation.poll()
     assert (await call("GET", "/api/session", headers={"Cookie": cookie_of(login)})).status == 200
 
 

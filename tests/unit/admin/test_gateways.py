@@ -16,11 +16,11 @@ from broker.nodes.rendezvous import LinkState
 from broker.publishing.links import LinkReport
 from broker.timing.tasks import Tasks
 from gateway.admin.connections import Connections, Query, Sort
-from gateway.admin.dashboard import Board
-from gateway.admin.gateways import Cluster
+from gateway.admin.dashboard import Dashboard
+from gateway.admin.gateways import Gateways
 from gateway.admin.history import Gauges, History
 from gateway.admin.node_watch import NodeWatch
-from gateway.admin.orders import Deed, Order, Orders
+from gateway.admin.orders import AdminAction, Order, Orders
 from gateway.admin.overview import Overview
 from gateway.cluster.bus import Bus
 from gateway.drain import Drain
@@ -57,7 +57,7 @@ class Gateway:
             ),
             clock=clock,
         )
-        self.cluster = Cluster(
+        self.gateways = Gateways(
             bus,
             overview=Overview(
                 gateway=bus.gateway,
@@ -80,7 +80,9 @@ class Gateway:
             events=self.events,
         )
         self.node_watch = NodeWatch(self.balancer.states, lambda: self.links, self.events)
-        self.board = Board(self.cluster, history, self.node_watch, clock=clock, tasks=Tasks())
+        self.dashboard = Dashboard(
+            self.gateways, history, self.node_watch, clock=clock, tasks=Tasks()
+        )
 
     def serves(self, id: str, user: str) -> LiveTwin:
         connection = LiveTwin(rooms=set(), id=id, user=user)
@@ -104,14 +106,14 @@ async def two(*nodes: str) -> AsyncIterator[tuple[Network, Gateway, Gateway]]:
         first, second = (Gateway(bus, *(nodes or ("r1", "r2"))) for bus in buses)
         yield network, first, second
         for gateway in (first, second):
-            await gateway.board.close()
+            await gateway.dashboard.close()
             for connection in gateway.registry:
                 connection.end(None)
         await asyncio.sleep(0)
 
 
-def order(deed: Deed, target: str, gateway: str | None = None) -> Order:
-    return Order(deed=deed, target=target, by="root", gateway=gateway)
+def order(action: AdminAction, target: str, gateway: str | None = None) -> Order:
+    return Order(action=action, target=target, by="root", gateway=gateway)
 
 
 def test_everyone_s_state_is_told_and_who_is_silent_is_named() -> None:
@@ -119,15 +121,15 @@ def test_everyone_s_state_is_told_and_who_is_silent_is_named() -> None:
         async with two() as (network, a, b):
             b.serves("1", "paul")
             b.events.note(Kind.CLOSE, "left", "")
-            states = await a.cluster.states(after={"b": 0}, past=True)
+            states = await a.gateways.states(after={"b": 0}, past=True)
             assert states["own"] == "a"
             assert [state["gateway"] for state in states["gateways"]] == ["a", "b"]
             assert [event["code"] for event in states["gateways"][1]["events"]] == ["left"]
             assert states["missing"] == {}
-            known = await a.cluster.states(after={"b": 1})
+            known = await a.gateways.states(after={"b": 1})
             assert known["gateways"][1]["events"] == []
             network.deaf.add("b")
-            alone = await a.cluster.states(after={})
+            alone = await a.gateways.states(after={})
             assert [state["gateway"] for state in alone["gateways"]] == ["a"]
             assert list(alone["missing"]) == ["b"]
 
@@ -142,14 +144,14 @@ def test_pages_of_all_gateways_are_one() -> None:
             for number, user in enumerate("ce"):
                 b.serves(f"b{number}", user)
             query = Query(sort=Sort.USER, size=4)
-            page, missing = await a.cluster.page(query)
+            page, missing = await a.gateways.page(query)
             assert [row["user"] for row in page.rows] == ["a", "b", "c", "d"]
             assert (page.total, page.matching, page.more, missing) == (6, 6, 2, {})
             following = Query(sort=Sort.USER, size=4, after=query.key(page.rows[-1]))
-            page, _ = await b.cluster.page(following)
+            page, _ = await b.gateways.page(following)
             assert [row["user"] for row in page.rows] == ["e", "f"]
             network.deaf.add("b")
-            page, missing = await a.cluster.page(query)
+            page, missing = await a.gateways.page(query)
             assert (page.total, list(missing)) == (4, ["b"])
 
     run(scenario())
@@ -160,10 +162,10 @@ def test_a_user_is_disconnected_everywhere_and_a_connection_where_it_is() -> Non
         async with two() as (_, a, b):
             here, there = a.serves("1", "paul"), b.serves("2", "paul")
             mina = b.serves("3", "mina")
-            done = await a.cluster.order(order(Deed.END_USER, "paul"))
+            done = await a.gateways.order(order(AdminAction.END_USER, "paul"))
             assert done.done == {"a": 1, "b": 1}
             assert (here.ended, there.ended, mina.ended) == ("kicked", "kicked", None)
-            done = await a.cluster.order(order(Deed.END_CONNECTION, "3", "b"))
+            done = await a.gateways.order(order(AdminAction.END_CONNECTION, "3", "b"))
             assert (done.done, mina.ended) == ({"b": 1}, "kicked")
             assert a.told == [(Kind.ACTION, "end_user"), (Kind.ACTION, "end_connection")]
 
@@ -175,7 +177,7 @@ def test_a_kick_does_not_wait_for_a_gateway_that_is_dead() -> None:
         async with two() as (network, a, _b):
             network.deaf.add("b")
             paul = a.serves("1", "paul")
-            kick = asyncio.create_task(a.cluster.order(order(Deed.END_USER, "paul")))
+            kick = asyncio.create_task(a.gateways.order(order(AdminAction.END_USER, "paul")))
             await asyncio.sleep(0.1)
             assert paul.ended == "kicked"
             assert list((await kick).missing) == ["b"]
@@ -192,7 +194,7 @@ def test_no_event_is_too_long_to_be_told_to_other_gateways() -> None:
                 b.events.note(
                     Kind.CLOSE, "access_refused", "\U0001f600" * 300, user="\U0001f600" * 63
                 )
-            states = await a.cluster.states(after={}, past=True)
+            states = await a.gateways.states(after={}, past=True)
             assert states["missing"] == {}
             assert states["gateways"][1]["last_event"] == 200
 
@@ -202,12 +204,12 @@ def test_no_event_is_too_long_to_be_told_to_other_gateways() -> None:
 def test_a_node_is_drained_and_resumed_on_all_gateways() -> None:
     async def scenario() -> None:
         async with two() as (network, a, b):
-            done = await a.cluster.order(order(Deed.DRAIN_NODE, "r2"))
+            done = await a.gateways.order(order(AdminAction.DRAIN_NODE, "r2"))
             assert done.done == {"a": 1, "b": 1}
             assert (a.drained, b.drained) == (["r2"], ["r2"])
             assert (Kind.NODE, "draining") in b.told
             network.deaf.add("b")
-            done = await a.cluster.order(order(Deed.RESUME_NODE, "r2"))
+            done = await a.gateways.order(order(AdminAction.RESUME_NODE, "r2"))
             assert (done.done, list(done.missing)) == ({"a": 1}, ["b"])
             assert (a.drained, b.drained) == ([], ["r2"])
 
@@ -219,12 +221,12 @@ def test_a_gateway_that_comes_later_learns_what_is_drained() -> None:
         async with two() as (network, a, b):
             a.balancer.drain("r2")
             network.deaf.add("a")
-            await b.cluster.learn_drained()
+            await b.gateways.learn_drained()
             network.deaf.clear()
-            await b.cluster.learn_drained()
+            await b.gateways.learn_drained()
             assert b.drained == ["r2"], "also if the first question was lost"
             b.balancer.resume("r2")
-            await b.cluster.learn_drained()
+            await b.gateways.learn_drained()
             assert b.drained == [], "once"
 
     run(scenario())
@@ -233,9 +235,9 @@ def test_a_gateway_that_comes_later_learns_what_is_drained() -> None:
 def test_a_gateway_is_drained_from_another_one() -> None:
     async def scenario() -> None:
         async with two() as (_, a, b):
-            done = await a.cluster.order(order(Deed.DRAIN_GATEWAY, "b", "b"))
+            done = await a.gateways.order(order(AdminAction.DRAIN_GATEWAY, "b", "b"))
             assert (done.done, a.drain.begun, b.drain.begun) == ({"b": 1}, False, True)
-            done = await a.cluster.order(order(Deed.DRAIN_GATEWAY, "a", "a"))
+            done = await a.gateways.order(order(AdminAction.DRAIN_GATEWAY, "a", "a"))
             assert (done.done, a.drain.begun) == ({"a": 1}, True)
 
     run(scenario())
@@ -245,9 +247,9 @@ def test_what_nobody_knows_cannot_be_ordered() -> None:
     async def scenario() -> None:
         async with two() as (_, a, _b):
             with pytest.raises(UnknownNode):
-                await a.cluster.order(order(Deed.DRAIN_NODE, "r9"))
+                await a.gateways.order(order(AdminAction.DRAIN_NODE, "r9"))
             with pytest.raises(UnknownGateway):
-                await a.cluster.order(order(Deed.DRAIN_GATEWAY, "c", "c"))
+                await a.gateways.order(order(AdminAction.DRAIN_GATEWAY, "c", "c"))
             assert a.told == []
 
     run(scenario())
@@ -258,9 +260,9 @@ def test_a_node_that_goes_out_and_comes_back_is_an_event_each() -> None:
         async with two("r1") as (_, a, _b):
             for probe in (Probe(0.0, error="refused"), Probe(0.0, error="refused")):
                 a.balancer.report("r1", probe)
-                a.node_watch.look()
+                a.node_watch.poll()
             a.balancer.report("r1", Probe(0.0, latency=0.01))
-            a.node_watch.look()
+            a.node_watch.poll()
             told = [(e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
             assert told == [("out", "refused", "r1"), ("healthy", "it works again", "r1")]
 
@@ -272,7 +274,7 @@ def test_a_node_that_loses_the_others_is_out_though_it_is_healthy() -> None:
         async with two("r1", "r2") as (_, a, _b):
             for apart in (["r2"], ["r2"], []):
                 a.balancer.split(apart)
-                a.node_watch.look()
+                a.node_watch.poll()
             told = [(e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
             assert told == [("out", APART, "r2"), ("healthy", "it works again", "r2")]
 
@@ -289,7 +291,7 @@ def test_a_link_that_is_lost_and_comes_back_is_an_event_each() -> None:
                 (LinkState.DRAINING, None),
             ):
                 a.links = [LinkReport("r1", state, 0, problem)]
-                a.node_watch.look()
+                a.node_watch.poll()
             told = [(e.kind, e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
             assert told == [
                 (Kind.FAILOVER, "publisher_lost", "blocked by an alarm", "r1"),
@@ -300,17 +302,17 @@ def test_a_link_that_is_lost_and_comes_back_is_an_event_each() -> None:
 
 
 class Asked:
-    """Counts what the board asks the cluster for."""
+    """Counts what the dashboard asks the gateways for."""
 
-    def __init__(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, gateways: Gateways, monkeypatch: pytest.MonkeyPatch) -> None:
         self.states = 0
-        real = cluster.states
+        real = gateways.states
 
         async def counted(**asked: Any) -> Any:
             self.states += 1
             return await real(**asked)
 
-        monkeypatch.setattr(cluster, "states", counted)
+        monkeypatch.setattr(gateways, "states", counted)
 
 
 def test_one_ticker_serves_all_dashboards_and_rests_without_them(
@@ -318,19 +320,19 @@ def test_one_ticker_serves_all_dashboards_and_rests_without_them(
 ) -> None:
     async def scenario() -> None:
         async with two() as (_, a, _b):
-            asked = Asked(a.cluster, monkeypatch)
-            a.board.start()
+            asked = Asked(a.gateways, monkeypatch)
+            a.dashboard.start()
             await asyncio.sleep(5.5)
             assert asked.states == 0
-            viewers = [a.board.watch(expires_at=1e9) for _ in range(20)]
+            viewers = [a.dashboard.watch(expires_at=1e9) for _ in range(20)]
             await asyncio.sleep(3)
             assert asked.states == 3
             for viewer in viewers:
                 messages = aiter(viewer)
                 assert (await anext(messages)).startswith(b'data: {"own":"a"')
-                a.board.leave(viewer)
+                a.dashboard.leave(viewer)
             await asyncio.sleep(3)
-            assert (asked.states, len(a.board)) == (3, 0)
+            assert (asked.states, len(a.dashboard)) == (3, 0)
 
     run(scenario())
 
@@ -338,15 +340,15 @@ def test_one_ticker_serves_all_dashboards_and_rests_without_them(
 def test_a_dashboard_that_does_not_read_is_dropped_and_the_others_are_not() -> None:
     async def scenario() -> None:
         async with two() as (_, a, _b):
-            a.board.start()
-            deaf, reading = (a.board.watch(expires_at=1e9) for _ in range(2))
+            a.dashboard.start()
+            deaf, reading = (a.dashboard.watch(expires_at=1e9) for _ in range(2))
             heard = 0
             async with asyncio.timeout(10.5):
                 async for _message in reading:
                     heard += 1
                     if heard == 9:
                         break
-            assert len(a.board) == 1
+            assert len(a.dashboard) == 1
             assert [message async for message in deaf] == []
 
     run(scenario())
@@ -356,8 +358,8 @@ def test_dashboards_are_bounded() -> None:
     async def scenario() -> None:
         async with two() as (_, a, _b):
             for _number in range(50):
-                a.board.watch(expires_at=1e9)
+                a.dashboard.watch(expires_at=1e9)
             with pytest.raises(NoCapacity):
-                a.board.watch(expires_at=1e9)
+                a.dashboard.watch(expires_at=1e9)
 
     run(scenario())

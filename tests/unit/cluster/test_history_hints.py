@@ -9,7 +9,7 @@ from typing import Any, cast
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream
 from gateway.cluster.bus import Bus
-from gateway.cluster.history_hints import LATE, Overdue
+from gateway.cluster.history_hints import LATE, HistoryHints
 from gateway.domain.message import Message
 from gateway.live.hub.hub import Hub
 from tests.unit.cluster.bus_network import Network
@@ -40,13 +40,13 @@ class HubTwin:
 class Gateway:
     def __init__(self, bus: Bus) -> None:
         self.outbox, self.hub = OutboxTwin(), HubTwin()
-        self.overdue = Overdue(bus, self.outbox, cast("Hub", self.hub), tasks=Tasks())
+        self.history_hints = HistoryHints(bus, self.outbox, cast("Hub", self.hub), tasks=Tasks())
 
     def store(self, *seqs: int, stream: Stream = STREAM, late: bool) -> None:
         messages: list[Message] = [message(seq, stream=stream) for seq in seqs]
         if late:
             self.outbox.waiting.update((stream, seq) for seq in seqs)
-        self.overdue.stored(messages)
+        self.history_hints.stored(messages)
 
 
 @asynccontextmanager
@@ -54,12 +54,12 @@ async def gateways(network: Network, *names: str) -> AsyncIterator[Any]:
     async with network.joined(*names) as buses:
         made = [Gateway(bus) for bus in buses]
         for each in made:
-            each.overdue.start()
+            each.history_hints.start()
         try:
             yield made
         finally:
             for each in made:
-                await each.overdue.close()
+                await each.history_hints.close()
 
 
 def test_the_others_hear_how_far_a_stream_has_grown() -> None:

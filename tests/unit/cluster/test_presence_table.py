@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cluster.presence_table import Event, Present, message_id
+from gateway.cluster.presence_table import Event, PresenceTable, message_id
 from gateway.cluster.replica import Claim
 from gateway.domain.room import MemberRole
 
@@ -11,18 +11,18 @@ EARLY, LATE = Claim(1.0, MemberRole.PARTICIPANT), Claim(2.0, MemberRole.PARTICIP
 GATEWAYS = ("north", "south", "east")
 
 
-def news(present: Present) -> list[tuple[int, list[Event]]]:
+def news(present: PresenceTable) -> list[tuple[int, list[Event]]]:
     """What is said once the others know, too."""
     assert present.news() == []
     return present.news()
 
 
-def said(present: Present) -> list[tuple[int, list[tuple[str, bool]]]]:
+def said(present: PresenceTable) -> list[tuple[int, list[tuple[str, bool]]]]:
     return [(room, [(e.user, e.joined) for e in events]) for room, events in news(present)]
 
 
 def test_a_user_on_two_gateways_comes_once_and_leaves_once() -> None:
-    present = Present("north")
+    present = PresenceTable("north")
     present.put("north", (1, "hana"), EARLY)
     present.put("north", (1, "paul"), LATE)
     assert said(present) == [(1, [("hana", True), ("paul", True)])]
@@ -37,7 +37,7 @@ def test_a_user_on_two_gateways_comes_once_and_leaves_once() -> None:
 
 
 def test_who_comes_and_goes_in_one_moment_was_never_there() -> None:
-    present = Present("north")
+    present = PresenceTable("north")
     present.put("north", (1, "hana"), EARLY)
     present.put("north", (1, "paul"), EARLY)
     present.put("north", (1, "paul"), None)
@@ -45,7 +45,7 @@ def test_who_comes_and_goes_in_one_moment_was_never_there() -> None:
 
 
 def test_the_last_one_leaves_in_silence() -> None:
-    present = Present("north")
+    present = PresenceTable("north")
     present.put("north", (1, "hana"), EARLY)
     news(present)
     present.put("north", (1, "hana"), None)
@@ -56,7 +56,7 @@ def test_the_last_one_leaves_in_silence() -> None:
 
 
 def test_what_was_said_before_this_gateway_came_is_no_news() -> None:
-    present = Present("north")
+    present = PresenceTable("north")
     present.put("south", (1, "hana"), EARLY, said=True)
     present.put("north", (1, "paul"), LATE)
     news = {user for _, events in said(present) for user, _ in events}
@@ -66,7 +66,7 @@ def test_what_was_said_before_this_gateway_came_is_no_news() -> None:
 
 
 def test_who_was_learnt_of_and_left_comes_as_news_again() -> None:
-    present = Present("north")
+    present = PresenceTable("north")
     present.put("north", (1, "paul"), LATE)
     present.put("south", (1, "hana"), EARLY, said=True)
     present.put("south", (1, "hana"), None, said=True)
@@ -76,13 +76,13 @@ def test_who_was_learnt_of_and_left_comes_as_news_again() -> None:
 
 
 def test_a_claim_that_is_withdrawn_before_it_was_news_is_none() -> None:
-    present = Present("north")
+    present = PresenceTable("north")
     present.put("south", (1, "hana"), None, said=True)
     assert (present.of(1), news(present)) == ({}, [])
 
 
 def test_with_a_gateway_go_those_who_were_only_there() -> None:
-    present = Present("north")
+    present = PresenceTable("north")
     for gateway, room, user in (
         ("north", 1, "hana"),
         ("south", 1, "hana"),
@@ -98,7 +98,7 @@ def test_with_a_gateway_go_those_who_were_only_there() -> None:
 
 
 def test_one_of_those_who_have_somebody_in_the_room_speaks() -> None:
-    tables = [Present(name) for name in GATEWAYS]
+    tables = [PresenceTable(name) for name in GATEWAYS]
     for room in range(50):
         for table in tables:
             for name in GATEWAYS[:2]:
@@ -140,7 +140,7 @@ claims = st.lists(
 def test_who_believes_what_is_said_knows_who_is_there(
     steps: list[tuple[str, int, str, Claim | None, bool]],
 ) -> None:
-    tables = [Present(name) for name in GATEWAYS]
+    tables = [PresenceTable(name) for name in GATEWAYS]
     rooms: dict[int, set[str]] = {1: set(), 2: set()}
     for gateway, room, user, claim, pause in steps:
         for table in tables:
@@ -155,7 +155,7 @@ def test_who_believes_what_is_said_knows_who_is_there(
         assert all(set(table.of(room)) == there for table in tables)
 
 
-def _hear(tables: list[Present], rooms: dict[int, set[str]]) -> None:
+def _hear(tables: list[PresenceTable], rooms: dict[int, set[str]]) -> None:
     for table in tables:
         for room, events in news(table):
             for event in events:

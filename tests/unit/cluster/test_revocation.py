@@ -13,7 +13,7 @@ from broker.timing.tasks import Tasks
 from gateway.auth.access import AccessRules
 from gateway.auth.memberships import Memberships
 from gateway.auth.permissions import Action, Permissions
-from gateway.cluster.revocation import Removals
+from gateway.cluster.revocation import Revocation
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Roster
 from gateway.errors import GatewayError, Removed, RoomClosed, StoreUnavailable
@@ -93,7 +93,7 @@ class Gateway:
         clock = asyncio.get_running_loop().time
         self.memberships = Memberships(self.view, clock=clock)
         permissions = Permissions(self.memberships, AccessRules([]))
-        self.removals = Removals(
+        self.revocation = Revocation(
             self.view, self.memberships, permissions, self.attendance, self.bus, tasks=Tasks()
         )
 
@@ -109,11 +109,11 @@ async def cluster(
     made = [Gateway(network, database, name) for name in ("north", "south")]
     for gateway in made:
         gateway.bus.start()
-        gateway.removals.start()
+        gateway.revocation.start()
     await asyncio.sleep(2)
     yield made[0], made[1]
     for gateway in made:
-        await gateway.removals.close()
+        await gateway.revocation.close()
         await gateway.bus.close()
 
 
@@ -136,7 +136,7 @@ def test_a_removed_member_is_ended_on_all_gateways_at_once() -> None:
             hana = south.user("hana").follow(1)
             await asyncio.sleep(2)
             database.put(1, hana=HOST)
-            await north.removals.changed(1, "paul", ended=True)
+            await north.revocation.changed(1, "paul", ended=True)
             assert isinstance(here.ended, Removed)
             assert await until(lambda: there.ended, within=1) < 0.1
             assert isinstance(there.ended, Removed)
@@ -154,7 +154,7 @@ def test_without_any_message_a_removed_member_is_ended_within_a_second(moment: f
             there = south.user("paul").follow(1)
             await asyncio.sleep(2 + moment)
             database.put(1, hana=HOST)
-            await north.removals.changed(1, "paul", ended=True)
+            await north.revocation.changed(1, "paul", ended=True)
             assert await until(lambda: there.ended, within=2) < 1
 
     run(scenario())
@@ -191,7 +191,7 @@ def test_a_former_host_loses_what_is_the_hosts_and_nothing_else() -> None:
         async with cluster(database) as (north, south):
             queue, topic = south.user("hugo").follow(1, QUEUE), south.user("hugo").follow(1)
             database.put(1, hana=HOST, hugo=PARTICIPANT)
-            await north.removals.changed(1, "hugo", ended=True)
+            await north.revocation.changed(1, "hugo", ended=True)
             await until(lambda: queue.ended, within=1)
             assert "no host" in str(queue.ended)
             assert topic.ended is None
@@ -208,7 +208,7 @@ def test_a_closed_room_ends_for_everybody_an_admin_included() -> None:
             await asyncio.sleep(2)
             assert admin.ended is None
             database.put(1, is_open=False, hana=HOST)
-            await north.removals.changed(1, ended=True)
+            await north.revocation.changed(1, ended=True)
             await until(lambda: admin.ended and hana.ended, within=1)
             assert isinstance(admin.ended, RoomClosed)
             assert isinstance(hana.ended, RoomClosed)
@@ -239,7 +239,7 @@ def test_a_new_member_is_known_to_all_gateways_at_once() -> None:
             assert unknown is not None
             assert unknown.role is None
             database.put(1, hana=HOST, paul=PARTICIPANT)
-            await north.removals.changed(1, "paul", ended=False)
+            await north.revocation.changed(1, "paul", ended=False)
             await asyncio.sleep(0.1)
             known = await south.memberships.membership(1, "paul")
             assert known is not None
@@ -277,7 +277,7 @@ def test_a_gateway_that_alone_has_lost_the_database_believes_the_other_one(
             hana, paul = south.user("hana").follow(1), south.user("paul").follow(1)
             await asyncio.sleep(2)
             database.away = {"south"}
-            await north.removals.changed(1, user, ended=True)
+            await north.revocation.changed(1, user, ended=True)
             await until(lambda: paul.ended, within=1)
             assert isinstance(hana.ended, RoomClosed if user is None else type(None))
 
@@ -341,7 +341,7 @@ def test_one_whose_end_fails_keeps_nobody_else_in_the_room_nor_in_another(
             assert await until(lambda: broken.ended, within=2) < 1
 
     run(scenario())
-    assert failures == ["removals: a follower has failed"]
+    assert failures == ["membership revocation: a follower has failed"]
     failures.clear()
 
 
@@ -371,5 +371,5 @@ def test_a_room_that_cannot_be_judged_keeps_nobody_in_another(
             assert await until(lambda: first.ended, within=2) < 1
 
     run(scenario())
-    assert failures == ["removals: a room has failed"]
+    assert failures == ["membership revocation: a room has failed"]
     failures.clear()

@@ -212,5 +212,5 @@ def test_a_lease_is_renewed_in_time_after_an_error_that_nobody_foresaw(
         await outbox.close(within=1.0)
 
     run(main())
-    assert failures == ["claims has failed and begins anew"]
+    assert failures == ["outbox lease has failed and begins anew"]
     failures.clear()

@@ -563,5 +563,5 @@ def test_marking_goes_on_after_a_fault(fault: type[BaseException], failures: lis
         assert not gateway.store.outbox
 
     gateway.run(main())
-    assert failures == ["marking has failed and begins anew"]
+    assert failures == ["published marks has failed and begins anew"]
     failures.clear()

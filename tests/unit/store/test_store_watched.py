@@ -64,15 +64,15 @@ def test_however_many_ask_the_database_is_looked_at_once_a_second() -> None:
         database = DatabaseTwin()
         watched = _watched(database)
         for _ in range(5):
-            await asyncio.gather(*(watched.look() for _ in range(20)))
+            await asyncio.gather(*(watched.check() for _ in range(20)))
         assert database.reads == 1
         await asyncio.sleep(1.1)
-        await asyncio.gather(*(watched.look() for _ in range(20)))
+        await asyncio.gather(*(watched.check() for _ in range(20)))
         assert database.reads == 2
         # The first one wrote; the second came so soon after that it need not.
         assert database.written == [1]
         await asyncio.sleep(WRITE_IS_GOOD)
-        await watched.look()
+        await watched.check()
         assert database.written == [1, 1]
         await watched.close()
 
@@ -88,11 +88,11 @@ def test_once_it_has_failed_a_little_that_fits_proves_nothing() -> None:
             await watched.write(lambda connection: _write(connection, 60_000))
         await watched.write(lambda connection: _write(connection, 50))
         with pytest.raises(StoreUnavailable) as unready:
-            await watched.look()
+            await watched.check()
         assert unready.value.reason == "full"
         database.problem = None
         await asyncio.sleep(1.1)
-        await watched.look()
+        await watched.check()
         assert database.written == [50, PROBE]
         await watched.close()
 

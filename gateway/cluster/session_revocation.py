@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from broker.timing.tasks import Tasks
 from gateway.auth.ended import EndedSessions, session_ended
 from gateway.cluster.bus import Bus
-from gateway.cluster.lookout import Lookout
+from gateway.cluster.database_poll import DatabasePoll
 from gateway.domain.identity import Identity
 from gateway.domain.session import EndedSession, Endings, LoginSession
 from gateway.errors import GatewayError
@@ -52,7 +52,7 @@ class Connection(Protocol):
         """Tell the client why, and close; at once and only once."""
 
 
-class Logouts:
+class SessionRevocation:
     """Fills ``ended`` and ends what the sessions have opened: ``connections``, which are all that
     there are at any time, and what :meth:`observe` was told of. ``clock`` is Unix time."""
 
@@ -74,7 +74,9 @@ class Logouts:
         self._revision = 0
         self._clean_at = 0.0
         self._observers: list[Callable[[AbstractSet[str]], None]] = []
-        self._lookout = Lookout(self.look, "logouts", of="endings of sessions", tasks=tasks)
+        self._polling = DatabasePoll(
+            self.poll, "session revocation", of="endings of sessions", tasks=tasks
+        )
         bus.on(_KIND, self._told)
 
     def observe(self, ended: Callable[[AbstractSet[str]], None]) -> None:
@@ -83,10 +85,10 @@ class Logouts:
 
     def start(self) -> None:
         """Look in the background. Whoever serves has called :meth:`look` before."""
-        self._lookout.start()
+        self._polling.start()
 
     async def close(self) -> None:
-        await self._lookout.close()
+        await self._polling.close()
 
     async def end(self, session: LoginSession) -> None:
         """End it in the database; here it has ended when this returns. Raises
@@ -96,7 +98,7 @@ class Logouts:
         self._bus.tell(_KIND, {"ended": found})
         self._end(found)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Learn what has ended since the last look. Raises :class:`StoreUnavailable`."""
         found = await self._store.sessions_ended_since(self._revision)
         if found.newest < self._revision:

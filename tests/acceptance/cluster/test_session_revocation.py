@@ -19,8 +19,8 @@ from tests.acceptance.stomp_client import StompClient
 pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
 
 PASSWORD = secrets.token_urlsafe(12)
-#: Seconds. One is promised, and measured by a clock of the tests' own (test_logouts.py in the unit
-#: tier); here many processes share few cores.
+#: Seconds. One is promised, and measured by a virtual clock in the unit tier; here many processes
+#: share few cores.
 SOON = 3.0
 
 Cookie = dict[str, str]

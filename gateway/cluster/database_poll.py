@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 INTERVAL: Final = 0.7
 
 
-class Lookout:
+class DatabasePoll:
     """Calls ``look`` until it is closed. A look may raise :class:`StoreUnavailable`: the next one
     may have more luck. ``name`` is that of the loop, ``of`` tells the log what is looked at."""
 

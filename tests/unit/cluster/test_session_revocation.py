@@ -11,7 +11,7 @@ import pytest
 
 from broker.timing.tasks import Tasks
 from gateway.auth.ended import EndedSessions
-from gateway.cluster.logouts import CLEAN, Logouts
+from gateway.cluster.session_revocation import CLEAN, SessionRevocation
 from gateway.domain.identity import Identity
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.errors import GatewayError, SessionEnded, StoreUnavailable
@@ -84,7 +84,7 @@ class Gateway:
         self.ended = EndedSessions(clock=lambda: START.timestamp() + loop.time())
         self.connections: list[Connection] = []
         self.told: list[Any] = []
-        self.logouts = Logouts(
+        self.session_revocation = SessionRevocation(
             self.view,
             self.ended,
             self.connections,
@@ -92,7 +92,7 @@ class Gateway:
             clock=lambda: START.timestamp() + loop.time(),
             tasks=Tasks(),
         )
-        self.logouts.observe(self.told.append)
+        self.session_revocation.observe(self.told.append)
 
     def connection(self, session: str | None, *, known: bool = True) -> Connection:
         self.connections.append(Connection(session, known=known))
@@ -106,13 +106,13 @@ async def cluster(
     network = network or Network()
     made = [Gateway(network, database, name) for name in ("north", "south")]
     for gateway in made:
-        await gateway.logouts.look()
+        await gateway.session_revocation.poll()
         gateway.bus.start()
-        gateway.logouts.start()
+        gateway.session_revocation.start()
     await asyncio.sleep(2)
     yield made[0], made[1]
     for gateway in made:
-        await gateway.logouts.close()
+        await gateway.session_revocation.close()
         await gateway.bus.close()
 
 
@@ -125,7 +125,7 @@ def test_a_session_ends_on_all_gateways_at_once_and_no_other_does() -> None:
                 south.connection(None),
                 south.connection("one", known=False),
             ]
-            await north.logouts.end(login("one"))
+            await north.session_revocation.end(login("one"))
             assert isinstance(here.reason, SessionEnded)
             await until(lambda: all(each.reason for each in there), within=0.1)
             assert not any(each.reason for each in spared)
@@ -155,10 +155,10 @@ def test_a_gateway_that_starts_knows_what_has_ended_before_it_serves() -> None:
         database.end(login("one"))
         database.end(login("two"))
         gateway = Gateway(Network(), database, "north")
-        await gateway.logouts.look()
+        await gateway.session_revocation.poll()
         assert "one" in gateway.ended
         assert "two" in gateway.ended
-        await gateway.logouts.look()
+        await gateway.session_revocation.poll()
         assert gateway.view.looks == [0, 2], "what is known is not read again"
 
     run(scenario())
@@ -169,7 +169,7 @@ def test_a_gateway_that_cannot_learn_what_has_ended_does_not_start() -> None:
         database = Database()
         database.away = {"north"}
         with pytest.raises(StoreUnavailable):
-            await Gateway(Network(), database, "north").logouts.look()
+            await Gateway(Network(), database, "north").session_revocation.poll()
 
     run(scenario())
 
@@ -180,15 +180,15 @@ def test_a_gateway_that_has_lost_the_database_keeps_what_it_knows_and_believes_t
     async def scenario() -> None:
         database = Database()
         async with cluster(database) as (north, south):
-            await south.logouts.end(login("one"))
+            await south.session_revocation.end(login("one"))
             database.away = {"south"}
             await asyncio.sleep(60)
             assert "one" in south.ended
             socket = south.connection("two")
-            await north.logouts.end(login("two"))
+            await north.session_revocation.end(login("two"))
             await until(lambda: socket.reason, within=0.1)
             with pytest.raises(StoreUnavailable):
-                await south.logouts.end(login("three"))
+                await south.session_revocation.end(login("three"))
             assert "three" not in south.ended, "it would end here alone"
             database.end(login("four"))
             database.away = set()
@@ -203,12 +203,12 @@ def test_what_ends_after_the_database_was_put_back_is_not_missed() -> None:
         database = Database()
         async with cluster(database, Network(away=True)) as (north, south):
             for id in ("one", "two", "three"):
-                await north.logouts.end(login(id))
+                await north.session_revocation.end(login(id))
             await until(lambda: "three" in south.ended, within=1)
             del database.ended[1:]
             socket = south.connection("four")
             await until(lambda: south.view.looks[-1] == 1, within=2)
-            await north.logouts.end(login("four"))
+            await north.session_revocation.end(login("four"))
             await until(lambda: socket.reason, within=1)
             assert "three" in south.ended
 

@@ -1,7 +1,7 @@
-import { elsewhere } from "../js/elsewhere.js";
-import { chooseLanguage, I18n } from "../js/i18n.js";
-import { element } from "../js/view/element.js";
-import { askToLogIn } from "../js/view/login.js";
+import { elsewhere } from "../shared/elsewhere.js";
+import { chooseLanguage, I18n } from "../shared/i18n.js";
+import { element } from "../shared/element.js";
+import { askToLogIn } from "../shared/login.js";
 import { AdminApi } from "./api.js";
 import { Format } from "./format.js";
 import { Picture } from "./picture.js";

@@ -1,5 +1,5 @@
-import { elsewhere } from "./elsewhere.js";
-import { chooseLanguage, I18n } from "./i18n.js";
+import { elsewhere } from "../shared/elsewhere.js";
+import { chooseLanguage, I18n } from "../shared/i18n.js";
 import { connect, Problem } from "../interact/index.js";
 import { browser } from "../interact/browser.js";
 import { napping } from "../interact/nap.js";
@@ -7,8 +7,8 @@ import { request } from "../interact/request.js";
 import { untilDone } from "../interact/retry.js";
 import { Drafts } from "./room/drafts.js";
 import { route } from "./route.js";
-import { element } from "./view/element.js";
-import { askToLogIn } from "./view/login.js";
+import { element } from "../shared/element.js";
+import { askToLogIn } from "../shared/login.js";
 import { roomView } from "./view/room.js";
 import { roomsView } from "./view/rooms.js";
 import { otherUser } from "./view/session-notice.js";

@@ -1,8 +1,8 @@
 import { Problem } from "../../interact/problem.js";
-import { element } from "../../js/view/element.js";
+import { element } from "../../shared/element.js";
 
 /** @typedef {import("../api.js").Done} Done */
-/** @typedef {import("../../js/i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /**
  * One thing to be done.

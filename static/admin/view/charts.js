@@ -1,11 +1,11 @@
 import uPlot from "../../vendor/uplot/index.js";
-import { element } from "../../js/view/element.js";
+import { element } from "../../shared/element.js";
 import { AT } from "../picture.js";
 import { HEIGHT, options } from "./plot.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
 /** @typedef {import("../format.js").Format} Format */
-/** @typedef {import("../../js/i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /**
  * A chart for each number that tells how the gateways do: a line a gateway.

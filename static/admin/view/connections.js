@@ -1,5 +1,5 @@
 import { Problem } from "../../interact/problem.js";
-import { element, field } from "../../js/view/element.js";
+import { element, field } from "../../shared/element.js";
 import { NARROW, table } from "./rows.js";
 
 /** @typedef {import("../api.js").Connection} Connection */

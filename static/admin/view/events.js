@@ -1,4 +1,4 @@
-import { element } from "../../js/view/element.js";
+import { element } from "../../shared/element.js";
 import { NARROW, table } from "./rows.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */

@@ -1,4 +1,4 @@
-import { element } from "../../js/view/element.js";
+import { element } from "../../shared/element.js";
 import { COLOURS } from "./plot.js";
 import { table } from "./rows.js";
 
@@ -100,7 +100,7 @@ export function gatewaysTable({ i18n, format, api, ask }) {
   return { section, show };
 }
 
-/** @param {import("../../js/i18n.js").I18n} i18n @param {string} state */
+/** @param {import("../../shared/i18n.js").I18n} i18n @param {string} state */
 export function stateMark(i18n, state) {
   return element("span", { class: "state", "data-state": state }, i18n.say(`state.${state}`));
 }

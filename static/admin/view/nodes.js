@@ -1,4 +1,4 @@
-import { element } from "../../js/view/element.js";
+import { element } from "../../shared/element.js";
 import { condition } from "../picture.js";
 import { stateMark } from "./gateways.js";
 import { table } from "./rows.js";

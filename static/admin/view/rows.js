@@ -1,4 +1,4 @@
-import { element } from "../../js/view/element.js";
+import { element } from "../../shared/element.js";
 
 /** Where a row is a card; as in `dashboard.css`. */
 export const NARROW = matchMedia("(max-width: 60rem)");

@@ -1,7 +1,7 @@
 import { letterOf } from "./chart.js";
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shared/element.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/state.js").Poll} Poll */
 
 /**

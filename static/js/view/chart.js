@@ -1,7 +1,7 @@
 import { shares } from "../room/select.js";
-import { element } from "./element.js";
+import { element } from "../../shared/element.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /** @param {number} option from 0 */
 export function letterOf(option) {

@@ -1,4 +1,4 @@
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shared/element.js";
 
 /** At a time. */
 const MOST = 24;

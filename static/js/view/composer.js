@@ -1,6 +1,6 @@
 import { LONGEST_TEXT } from "../room/bodies.js";
-import { isCommit } from "./commit.js";
-import { element, icon } from "./element.js";
+import { isCommit } from "../../shared/commit.js";
+import { element, icon } from "../../shared/element.js";
 
 /** @typedef {import("../room/drafts.js").Draft} Draft */
 

@@ -1,8 +1,8 @@
 import { isSpoken, wordsOf } from "../room/letters.js";
 import { chart } from "./chart.js";
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shared/element.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").Letter} Letter */
 /** @typedef {import("../room/state.js").Entry} Entry */
 /** @typedef {import("../room/state.js").Question} Question */

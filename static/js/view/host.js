@@ -2,14 +2,14 @@ import { LONGEST_TEXT } from "../room/bodies.js";
 import { wordsOf } from "../room/letters.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
-import { element, iconButton } from "./element.js";
+import { element, iconButton } from "../../shared/element.js";
 import { people } from "./people.js";
 import { pollDesk } from "./poll-desk.js";
 import { questionList } from "./questions.js";
 import { tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 /** @typedef {import("../room/drafts.js").Draft} Draft */
 /** @typedef {import("../room/state.js").Question} Question */

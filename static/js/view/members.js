@@ -1,6 +1,6 @@
 import { Problem } from "../../interact/index.js";
-import { commitsOnly } from "./commit.js";
-import { element, field, icon, iconButton } from "./element.js";
+import { commitsOnly } from "../../shared/commit.js";
+import { element, field, icon, iconButton } from "../../shared/element.js";
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../../interact/types.js").Role} Role */

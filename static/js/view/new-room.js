@@ -1,8 +1,8 @@
 import { Problem } from "../../interact/index.js";
 import { participants } from "../participants.js";
 import { roomLink } from "../route.js";
-import { commitsOnly } from "./commit.js";
-import { element, field, iconButton } from "./element.js";
+import { commitsOnly } from "../../shared/commit.js";
+import { element, field, iconButton } from "../../shared/element.js";
 
 /** @typedef {import("../main.js").Context} Context */
 

@@ -3,10 +3,10 @@ import { choiceOf, hasHandUp, openPoll, withQuestions } from "../room/select.js"
 import { ballot } from "./ballot.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
-import { element, iconButton } from "./element.js";
+import { element, iconButton } from "../../shared/element.js";
 import { Timeline } from "./timeline.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 
 /**

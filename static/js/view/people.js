@@ -1,8 +1,8 @@
 import { raisedHands } from "../room/select.js";
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 /** @typedef {import("../room/classroom.js").Present} Present */
 /** @typedef {import("../room/state.js").Hand} Hand */

@@ -1,9 +1,9 @@
 import { openPoll, tally } from "../room/select.js";
 import { chart } from "./chart.js";
-import { element } from "./element.js";
+import { element } from "../../shared/element.js";
 import { pollForm } from "./poll-form.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 
 /**

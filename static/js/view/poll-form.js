@@ -1,9 +1,9 @@
 import { FEWEST_OPTIONS, LONGEST_LINE, MOST_OPTIONS } from "../room/bodies.js";
 import { letterOf } from "./chart.js";
-import { commitsOnly } from "./commit.js";
-import { element, field, icon, iconButton } from "./element.js";
+import { commitsOnly } from "../../shared/commit.js";
+import { element, field, icon, iconButton } from "../../shared/element.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/bodies.js").PollBody} PollBody */
 
 /** @type {PollBody} */

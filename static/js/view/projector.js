@@ -1,11 +1,11 @@
 import { openPoll, tally } from "../room/select.js";
 import { chart } from "./chart.js";
 import { claps } from "./claps.js";
-import { element } from "./element.js";
+import { element } from "../../shared/element.js";
 import { qrCode } from "./qr.js";
 import { Timeline } from "./timeline.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 
 /** Choices that have room in full size. */

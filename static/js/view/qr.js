@@ -1,5 +1,5 @@
 import encodeQR from "../../vendor/qr/index.js";
-import { element } from "./element.js";
+import { element } from "../../shared/element.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Modules of light around the code (ISO/IEC 18004 asks for four; its frame has the others). */

@@ -1,8 +1,8 @@
 import { openQuestions } from "../room/select.js";
-import { element } from "./element.js";
+import { element } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 /** @typedef {import("../room/state.js").Question} Question */
 

@@ -1,7 +1,7 @@
 import { Problem } from "../../interact/index.js";
 import { Classroom, isSentAway } from "../room/classroom.js";
 import { projectorLink, roomLink } from "../route.js";
-import { element, icon, iconButton } from "./element.js";
+import { element, icon, iconButton } from "../../shared/element.js";
 import { hostView } from "./host.js";
 import { lineSign } from "./line.js";
 import { membersDialog } from "./members.js";

@@ -1,8 +1,8 @@
 import { roomLink } from "../route.js";
-import { element, icon, iconButton } from "./element.js";
+import { element, icon, iconButton } from "../../shared/element.js";
 import { newRoomDialog } from "./new-room.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../../interact/index.js").Problem} Problem */

@@ -1,6 +1,6 @@
-import { element } from "./element.js";
+import { element } from "../../shared/element.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /**
  * Covers a page whose session has become somebody else's, until it is loaded again as theirs.

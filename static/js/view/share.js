@@ -1,7 +1,7 @@
-import { element, field, icon, iconButton } from "./element.js";
+import { element, field, icon, iconButton } from "../../shared/element.js";
 import { qrCode } from "./qr.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /** A dialog that shows how to get into a room. @param {I18n} i18n @param {string} address */
 export function shareDialog(i18n, address) {

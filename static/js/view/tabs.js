@@ -1,4 +1,4 @@
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shared/element.js";
 
 /** @typedef {{name: string, title: string, icon: string, section: HTMLElement}} Panel */
 

@@ -1,9 +1,9 @@
 import { shownLetters } from "../room/letters.js";
-import { element, icon } from "./element.js";
+import { element, icon } from "../../shared/element.js";
 import { entryItems } from "./entry.js";
 import { keyed } from "./keyed.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").Letter} Letter */
 /** @typedef {import("../room/classroom.js").Classroom} Classroom */
 /** @typedef {import("./entry.js").Shown} Shown */

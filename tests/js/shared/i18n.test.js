@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chooseLanguage, I18n } from "../../static/js/i18n.js";
-import { WORDS } from "../../static/js/words.js";
+import { chooseLanguage, I18n } from "../../../static/shared/i18n.js";
+import { WORDS } from "../../../static/shared/words.js";
 
 test("every language says the same things with the same values", () => {
   const values = (text) => (text.match(/\{\w+\}/g) ?? []).sort();

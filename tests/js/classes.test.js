@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const STATIC = new URL("../../../static/", import.meta.url);
+const STATIC = new URL("../../static/", import.meta.url);
 const read = (path) => readFileSync(new URL(path, STATIC), "utf8");
 
 /** The selectors of a style sheet, those within media queries too. @param {string} css */
@@ -15,7 +15,7 @@ function selectors(css) {
 
 /** Classes that mean something wherever they stand, by style sheet. @param {string} page */
 function meanings(page) {
-  const sheets = [...read(page).matchAll(/href="\/static\/((?:css|admin)\/[\w-]+\.css)"/g)];
+  const sheets = [...read(page).matchAll(/href="\/static\/((?:css|shared\/css|admin)\/[\w-]+\.css)"/g)];
   assert.ok(sheets.length > 4, page);
   const found = new Map();
   for (const [, sheet] of sheets) {
@@ -38,8 +38,9 @@ for (const page of ["index.html", "admin/index.html"]) {
 
 test("no value becomes a class as it is: it might be one that means something else", () => {
   let count = 0;
-  for (const folder of ["js/view/", "admin/view/"]) {
+  for (const folder of ["js/view/", "shared/", "admin/view/"]) {
     for (const file of readdirSync(new URL(folder, STATIC))) {
+      if (!file.endsWith(".js")) continue;
       const source = read(folder + file);
       for (const [found] of source.matchAll(/class: `[^`]*`/g)) {
         count += 1;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { isCommit, watchCompositions } from "../../../static/js/view/commit.js";
+import { isCommit, watchCompositions } from "../../../static/shared/commit.js";
 
 const page = new EventTarget();
 watchCompositions(page);

@@ -1,9 +1,9 @@
-import { Problem } from "../../interact/index.js";
+import { Problem } from "../interact/index.js";
 import { commitsOnly } from "./commit.js";
 import { element, field } from "./element.js";
 
-/** @typedef {import("../i18n.js").I18n} I18n */
-/** @typedef {import("../../interact/types.js").Session} Session */
+/** @typedef {import("./i18n.js").I18n} I18n */
+/** @typedef {import("../interact/types.js").Session} Session */
 
 /**
  * Cover the page with a login form until somebody has logged in. What is under it stays as it is.
@@ -78,7 +78,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
       element(
         "header",
         {},
-        element("img", { src: "/static/icon.svg", alt: "" }),
+        element("img", { src: "/static/shared/icon.svg", alt: "" }),
         element("h1", {}, i18n.say("appName")),
         element("p", { class: "soft" }, i18n.say("tagline")),
       ),

@@ -48,7 +48,6 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         "origins": services.origins,
         "trusted_proxies": services.trusted_proxies,
     }
-    files = {"path": str(STATIC)}
     return _application(
         services.metrics,
         services.events,
@@ -68,9 +67,13 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
         (r"/api/admin/resume", AdminResumeHandler, own),
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
-        (r"/()", PageHandler, files | {"default_filename": "index.html"}),
-        (r"/(admin)/?", PageHandler, files | {"default_filename": "index.html"}),
-        (r"/static/(.*)", PageHandler, files | {"origins": services.origins}),
+        (r"/()", PageHandler, {"path": str(STATIC / "room"), "default_filename": "index.html"}),
+        (
+            r"/admin/?()",
+            PageHandler,
+            {"path": str(STATIC / "admin"), "default_filename": "index.html"},
+        ),
+        (r"/static/(.*)", PageHandler, {"path": str(STATIC), "origins": services.origins}),
         trusted_proxies=services.trusted_proxies,
     )
 

@@ -15,7 +15,7 @@ function selectors(css) {
 
 /** Classes that mean something wherever they stand, by style sheet. @param {string} page */
 function meanings(page) {
-  const sheets = [...read(page).matchAll(/href="\/static\/((?:css|shared\/css|admin)\/[\w-]+\.css)"/g)];
+  const sheets = [...read(page).matchAll(/href="\/static\/([\w/-]+\.css)"/g)];
   assert.ok(sheets.length > 4, page);
   const found = new Map();
   for (const [, sheet] of sheets) {
@@ -27,7 +27,7 @@ function meanings(page) {
   return found;
 }
 
-for (const page of ["index.html", "admin/index.html"]) {
+for (const page of ["room/index.html", "admin/index.html"]) {
   test(`a class means one thing wherever it stands: ${page}`, () => {
     const found = meanings(page);
     assert.ok(found.size > 20);
@@ -38,7 +38,7 @@ for (const page of ["index.html", "admin/index.html"]) {
 
 test("no value becomes a class as it is: it might be one that means something else", () => {
   let count = 0;
-  for (const folder of ["js/view/", "shared/", "admin/view/"]) {
+  for (const folder of ["room/view/", "shared/", "admin/view/"]) {
     for (const file of readdirSync(new URL(folder, STATIC))) {
       if (!file.endsWith(".js")) continue;
       const source = read(folder + file);

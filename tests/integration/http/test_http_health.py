@@ -160,7 +160,7 @@ async def test_what_is_internal_is_not_public(call: Call, path: str) -> None:
     assert (await call("GET", path)).problem == (404, "unknown_path")
 
 
-@pytest.mark.parametrize("path", ["/", "/static/index.html", "/api/rooms", "/ws"])
+@pytest.mark.parametrize("path", ["/", "/static/room/index.html", "/api/rooms", "/ws"])
 @pytest.mark.gen_test
 async def test_what_is_public_is_not_internal(call_internal: Call, path: str) -> None:
     assert (await call_internal("GET", path)).problem == (404, "unknown_path")

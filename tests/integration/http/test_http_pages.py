@@ -13,7 +13,7 @@ async def test_the_root_is_the_page(call: Call) -> None:
     answer = await call("GET", "/")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/html")
-    assert answer.body == (await call("GET", "/static/index.html")).body
+    assert answer.body == (await call("GET", "/static/room/index.html")).body
 
 
 @pytest.mark.gen_test
@@ -35,10 +35,10 @@ async def test_a_host_header_cannot_widen_the_policy(call: Call) -> None:
 
 @pytest.mark.gen_test
 async def test_a_file_is_sent_again_only_when_it_has_changed(call: Call) -> None:
-    first = await call("GET", "/static/index.html")
+    first = await call("GET", "/static/room/index.html")
     assert first.headers["Cache-Control"] == "no-cache"
     again = await call(
-        "GET", "/static/index.html", headers={"If-None-Match": first.headers["Etag"]}
+        "GET", "/static/room/index.html", headers={"If-None-Match": first.headers["Etag"]}
     )
     assert (again.status, again.body) == (304, b"")
 

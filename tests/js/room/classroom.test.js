@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Classroom, isSentAway } from "../../../static/js/room/classroom.js";
-import { openPoll, openQuestions, raisedHands, tally } from "../../../static/js/room/select.js";
+import { Classroom, isSentAway } from "../../../static/room/classroom.js";
+import { openPoll, openQuestions, raisedHands, tally } from "../../../static/room/select.js";
 import { toAll, toHosts } from "./messages.js";
 
 /** A room of the library, with its strings in the test's hand. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Drafts, LONGEST_DRAFT, MOST_DRAFTS } from "../../../static/js/room/drafts.js";
+import { Drafts, LONGEST_DRAFT, MOST_DRAFTS } from "../../../static/room/drafts.js";
 import { MemoryStorage } from "../interact/memory-storage.js";
 
 /** A storage whose every use fails, as where the user has forbidden it. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { letterFor, shownLetters, wordsOf } from "../../../static/js/room/letters.js";
+import { letterFor, shownLetters, wordsOf } from "../../../static/room/letters.js";
 
 /** @param {string} type @param {unknown} body @param {string} state */
 const letter = (type, body, state = "sending") => ({ id: `${type} ${state}`, type, body, state });

@@ -9,8 +9,8 @@ import {
   shares,
   tally,
   withQuestions,
-} from "../../../static/js/room/select.js";
-import { emptyRoom, reduce } from "../../../static/js/room/state.js";
+} from "../../../static/room/select.js";
+import { emptyRoom, reduce } from "../../../static/room/state.js";
 import { toAll, toHosts } from "./messages.js";
 
 /** @param {...any} messages */

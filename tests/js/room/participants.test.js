@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { participants } from "../../static/js/participants.js";
+import { participants } from "../../../static/room/participants.js";
 
 test("names stand one a line or with commas between, and count once", () => {
   const members = participants(" paul, 김 미나\n\n,paul\r\nhana ");

@@ -1,4 +1,4 @@
-import { openPoll, tally } from "../room/select.js";
+import { openPoll, tally } from "../select.js";
 import { chart } from "./chart.js";
 import { claps } from "./claps.js";
 import { element } from "../../shared/element.js";
@@ -6,7 +6,7 @@ import { qrCode } from "./qr.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("../classroom.js").Classroom} Classroom */
 
 /** Choices that have room in full size. */
 const FEW = 5;

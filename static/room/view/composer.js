@@ -1,8 +1,8 @@
-import { LONGEST_TEXT } from "../room/bodies.js";
+import { LONGEST_TEXT } from "../bodies.js";
 import { isCommit } from "../../shared/commit.js";
 import { element, icon } from "../../shared/element.js";
 
-/** @typedef {import("../room/drafts.js").Draft} Draft */
+/** @typedef {import("../drafts.js").Draft} Draft */
 
 /**
  * A field to say something. Enter sends, Shift+Enter makes a line; on touch keyboards, which have no

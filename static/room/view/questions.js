@@ -1,10 +1,10 @@
-import { openQuestions } from "../room/select.js";
+import { openQuestions } from "../select.js";
 import { element } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/classroom.js").Classroom} Classroom */
-/** @typedef {import("../room/state.js").Question} Question */
+/** @typedef {import("../classroom.js").Classroom} Classroom */
+/** @typedef {import("../state.js").Question} Question */
 
 /**
  * The questions that wait for a host.

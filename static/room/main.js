@@ -5,7 +5,7 @@ import { browser } from "../interact/browser.js";
 import { napping } from "../interact/nap.js";
 import { request } from "../interact/request.js";
 import { untilDone } from "../interact/retry.js";
-import { Drafts } from "./room/drafts.js";
+import { Drafts } from "./drafts.js";
 import { route } from "./route.js";
 import { element } from "../shared/element.js";
 import { askToLogIn } from "../shared/login.js";

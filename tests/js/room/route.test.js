@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { projectorLink, roomLink, route } from "../../static/js/route.js";
+import { projectorLink, roomLink, route } from "../../../static/room/route.js";
 
 test("a room's link leads to the room", () => {
   assert.equal(roomLink(42), "#/rooms/42");

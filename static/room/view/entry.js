@@ -1,11 +1,11 @@
-import { isSpoken, wordsOf } from "../room/letters.js";
+import { isSpoken, wordsOf } from "../letters.js";
 import { chart } from "./chart.js";
 import { element, icon } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").Letter} Letter */
-/** @typedef {import("../room/state.js").Entry} Entry */
-/** @typedef {import("../room/state.js").Question} Question */
+/** @typedef {import("../state.js").Entry} Entry */
+/** @typedef {import("../state.js").Question} Question */
 /** @typedef {(Entry & {chosen?: number | null}) | (Question & {kind: "question"})} Shown */
 
 /**

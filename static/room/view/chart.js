@@ -1,4 +1,4 @@
-import { shares } from "../room/select.js";
+import { shares } from "../select.js";
 import { element } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */

@@ -1,5 +1,5 @@
-import { LONGEST_TEXT } from "../room/bodies.js";
-import { wordsOf } from "../room/letters.js";
+import { LONGEST_TEXT } from "../bodies.js";
+import { wordsOf } from "../letters.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
 import { element, iconButton } from "../../shared/element.js";
@@ -10,9 +10,9 @@ import { tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/classroom.js").Classroom} Classroom */
-/** @typedef {import("../room/drafts.js").Draft} Draft */
-/** @typedef {import("../room/state.js").Question} Question */
+/** @typedef {import("../classroom.js").Classroom} Classroom */
+/** @typedef {import("../drafts.js").Draft} Draft */
+/** @typedef {import("../state.js").Question} Question */
 /** @typedef {{id: string, text: string}} Asked the question that is answered */
 
 /**

@@ -1,6 +1,6 @@
 /** What the letters that are on their way mean. Pure. */
 
-/** @typedef {import("../../interact/types.js").Letter} Letter */
+/** @typedef {import("../interact/types.js").Letter} Letter */
 
 /**
  * The newest letter of a type that may still arrive.

@@ -1,8 +1,8 @@
-import { isSentAway } from "../room/classroom.js";
+import { isSentAway } from "../classroom.js";
 import { element, icon } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/classroom.js").LineState} LineState */
+/** @typedef {import("../classroom.js").LineState} LineState */
 
 /** A quiet sign when the line is down; CSS shows it only after a moment. @param {I18n} i18n */
 export function lineSign(i18n) {

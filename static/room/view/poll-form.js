@@ -1,10 +1,10 @@
-import { FEWEST_OPTIONS, LONGEST_LINE, MOST_OPTIONS } from "../room/bodies.js";
+import { FEWEST_OPTIONS, LONGEST_LINE, MOST_OPTIONS } from "../bodies.js";
 import { letterOf } from "./chart.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/bodies.js").PollBody} PollBody */
+/** @typedef {import("../bodies.js").PollBody} PollBody */
 
 /** @type {PollBody} */
 const EMPTY = { question: "", options: ["", ""] };
@@ -19,7 +19,7 @@ const READY = [
  * A form that makes a poll.
  *
  * @param {I18n} i18n
- * @param {import("../room/drafts.js").Draft} draft
+ * @param {import("../drafts.js").Draft} draft
  * @param {(poll: PollBody, unkept: () => void) => void} start calls `unkept` if it will not be sent
  */
 export function pollForm(i18n, draft, start) {

@@ -1,11 +1,11 @@
-import { shownLetters } from "../room/letters.js";
+import { shownLetters } from "../letters.js";
 import { element, icon } from "../../shared/element.js";
 import { entryItems } from "./entry.js";
 import { keyed } from "./keyed.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").Letter} Letter */
-/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("../classroom.js").Classroom} Classroom */
 /** @typedef {import("./entry.js").Shown} Shown */
 
 /** Pixels from the end at which the reader still follows what comes. */

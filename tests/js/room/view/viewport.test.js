@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { followKeyboard } from "../../../static/js/view/viewport.js";
+import { followKeyboard } from "../../../../static/room/view/viewport.js";
 
 /** A page of 640 pixels. */
 function page() {

@@ -1,5 +1,5 @@
-import { wordsOf } from "../room/letters.js";
-import { choiceOf, hasHandUp, openPoll, withQuestions } from "../room/select.js";
+import { wordsOf } from "../letters.js";
+import { choiceOf, hasHandUp, openPoll, withQuestions } from "../select.js";
 import { ballot } from "./ballot.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
@@ -7,14 +7,14 @@ import { element, iconButton } from "../../shared/element.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("../classroom.js").Classroom} Classroom */
 
 /**
  * What a participant has in hand: the poll, the conversation, and a field.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom
- * @param {import("../room/drafts.js").Draft} draft
+ * @param {import("../drafts.js").Draft} draft
  */
 export function participantView(i18n, classroom, draft) {
   const poll = ballot(i18n, (poll, option) => classroom.vote(poll, option));

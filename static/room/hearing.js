@@ -1,10 +1,10 @@
 import { openPoll } from "./select.js";
 import { emptyRoom, reduce } from "./state.js";
 
-/** @typedef {import("../../interact/connection.js").Connection} Connection */
-/** @typedef {import("../../interact/types.js").Message} Message */
-/** @typedef {import("../../interact/types.js").Present} Present */
-/** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
+/** @typedef {import("../interact/connection.js").Connection} Connection */
+/** @typedef {import("../interact/types.js").Message} Message */
+/** @typedef {import("../interact/types.js").Present} Present */
+/** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
 /** @typedef {import("./state.js").Room} Room */
 
 /** Messages to begin with. What still stands from before them is read by its type. */
@@ -177,7 +177,7 @@ export class Hearing extends EventTarget {
     this.line.doubt().catch((problem) => this.signal.aborted || this.refuse(problem));
   }
 
-  /** @param {Pick<import("../../interact/types.js").Access, "name" | "role">} access */
+  /** @param {Pick<import("../interact/types.js").Access, "name" | "role">} access */
   #checkPlace({ name, role }) {
     const hasRole = name === "in" && role !== this.info.role;
     const isClosed = name === "closed" && !this.isReadOnly;
@@ -205,7 +205,7 @@ export class Hearing extends EventTarget {
     return last;
   }
 
-  /** @param {Parameters<import("../../interact/room.js").Room["history"]>[0]} query */
+  /** @param {Parameters<import("../interact/room.js").Room["history"]>[0]} query */
   #history(query) {
     return this.untilDone(() => this.line.history(query));
   }

@@ -1,9 +1,9 @@
-import { uuid } from "../../interact/identifier.js";
+import { uuid } from "../interact/identifier.js";
 import { Hearing } from "./hearing.js";
 import { letterFor } from "./letters.js";
 
-/** @typedef {import("../../interact/types.js").Letter} Letter */
-/** @typedef {import("../../interact/types.js").Present} Present */
+/** @typedef {import("../interact/types.js").Letter} Letter */
+/** @typedef {import("../interact/types.js").Present} Present */
 /** @typedef {import("./state.js").Hand} Hand */
 /** @typedef {import("./state.js").Poll} Poll */
 /** @typedef {import("./state.js").Question} Question */

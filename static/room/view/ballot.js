@@ -2,7 +2,7 @@ import { letterOf } from "./chart.js";
 import { element, icon } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/state.js").Poll} Poll */
+/** @typedef {import("../state.js").Poll} Poll */
 
 /**
  * An open poll to answer: one tap, and another one to change it.

@@ -1,17 +1,17 @@
-import { openPoll, tally } from "../room/select.js";
+import { openPoll, tally } from "../select.js";
 import { chart } from "./chart.js";
 import { element } from "../../shared/element.js";
 import { pollForm } from "./poll-form.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/classroom.js").Classroom} Classroom */
+/** @typedef {import("../classroom.js").Classroom} Classroom */
 
 /**
  * Where a host starts a poll, watches it, ends it.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom
- * @param {import("../room/drafts.js").Draft} draft of the next poll
+ * @param {import("../drafts.js").Draft} draft of the next poll
  */
 export function pollDesk(i18n, classroom, draft) {
   const form = pollForm(i18n, draft, (poll, unkept) =>

@@ -1,11 +1,11 @@
-import { raisedHands } from "../room/select.js";
+import { raisedHands } from "../select.js";
 import { element, icon } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../room/classroom.js").Classroom} Classroom */
-/** @typedef {import("../room/classroom.js").Present} Present */
-/** @typedef {import("../room/state.js").Hand} Hand */
+/** @typedef {import("../classroom.js").Classroom} Classroom */
+/** @typedef {import("../classroom.js").Present} Present */
+/** @typedef {import("../state.js").Hand} Hand */
 
 /** Who has a hand up, and who is there. @param {I18n} i18n @param {Classroom} classroom */
 export function people(i18n, classroom) {

@@ -1,5 +1,5 @@
 import { Problem } from "../../interact/index.js";
-import { Classroom, isSentAway } from "../room/classroom.js";
+import { Classroom, isSentAway } from "../classroom.js";
 import { projectorLink, roomLink } from "../route.js";
 import { element, icon, iconButton } from "../../shared/element.js";
 import { hostView } from "./host.js";

@@ -1,7 +1,7 @@
 """Installs the project with its Python packages into the running interpreter's environment.
 
 `scripts/bootstrap` calls this with a `.venv` that is still empty: only the standard library is
-imported.
+imported. `scripts/mutants` calls it again for the extra that it alone needs.
 """
 
 import re
@@ -16,17 +16,27 @@ _PROJECT = Path(__file__).parents[2]
 #: What pip says of each package that a local index or a folder of wheels does not have. It looks
 #: in the other places then, so that this tells nobody anything.
 _LOCAL_INDEX = re.compile(r"WARNING: (Location|Url) '?file:.* is ignored")
+#: Those that `scripts/test` needs.
+_EXTRAS = "test,postgres"
 _INSTALL = (
     *("install", "--disable-pip-version-check", "--root-user-action=ignore", "--no-color"),
-    *("--progress-bar=off", "--editable", ".[test,postgres]"),
+    *("--progress-bar=off"),
 )
 
 
-def ensure(progress: Progress, command: tuple[str, ...] = (sys.executable, "-m", "pip")) -> None:
+def ensure(
+    progress: Progress,
+    command: tuple[str, ...] = (sys.executable, "-m", "pip"),
+    *,
+    extras: str = _EXTRAS,
+) -> None:
     """Install everything that is missing. Raises `SetupError` with the end of what pip said."""
     progress("installing the Python packages (pip)")
     ended = long_command.run(
-        [*command, *_INSTALL], progress, cwd=_PROJECT, is_noise=_is_about_a_local_index
+        [*command, *_INSTALL, "--editable", f".[{extras}]"],
+        progress,
+        cwd=_PROJECT,
+        is_noise=_is_about_a_local_index,
     )
     if ended.code:
         raise SetupError(f"pip could not install the Python packages:\n{ended.tail()}")
@@ -44,9 +54,9 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    """`python -m devenv.python_packages`."""
+    """`python -m devenv.python_packages [EXTRA …]`; without an extra those of `scripts/test`."""
     try:
-        ensure(_say)
+        ensure(_say, extras=",".join(sys.argv[1:]) or _EXTRAS)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -248,6 +248,44 @@ def test_a_new_member_is_known_to_all_gateways_at_once() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("user", ["paul", None])
+def test_a_change_that_ends_nothing_ends_nobody_where_the_database_is_away(
+    user: str | None,
+) -> None:
+    async def scenario() -> None:
+        database = Database()
+        database.put(1, hana=HOST, paul=PARTICIPANT)
+        async with cluster(database) as (north, south):
+            here, there = north.user("paul").follow(1), south.user("paul").follow(1)
+            await asyncio.sleep(2)
+            rosters = south.view.rosters
+            database.away = {"north", "south"}
+            await north.removals.changed(1, user, ended=False)
+            await asyncio.sleep(5)
+            assert here.ended is None
+            assert there.ended is None
+            assert south.view.rosters == rosters, "only a look would find something"
+
+    run(scenario())
+
+
+def test_after_a_change_nobody_here_is_judged_by_what_was_known_before() -> None:
+    async def scenario() -> None:
+        database, network = Database(), Network(away=True)
+        database.put(1, hana=HOST)
+        async with cluster(database, network) as (north, _):
+            unknown = await north.memberships.membership(1, "paul")
+            assert unknown is not None
+            assert unknown.role is None
+            database.put(1, hana=HOST, paul=PARTICIPANT)
+            await north.removals.changed(1, "paul", ended=False)
+            known = await north.memberships.membership(1, "paul")
+            assert known is not None
+            assert known.role is PARTICIPANT
+
+    run(scenario())
+
+
 def test_while_the_database_is_away_what_is_live_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         database = Database()

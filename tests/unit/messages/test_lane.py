@@ -186,6 +186,32 @@ def test_it_awaits_what_it_holds_and_what_only_the_store_knows() -> None:
     assert [lane.awaits(seq) for seq in range(1, 6)] == [False, True, True, True, True]
 
 
+def test_a_page_from_before_the_store_was_to_be_read_anew_is_not_used() -> None:
+    lane = Lane(STREAM, after=5, window=8)
+    lane.look_further()
+    assert commands(lane) == [Read(after=5, limit=8)]
+    lane.look_again()
+    assert commands(lane) == [], "one read at a time"
+    lane.read([entry(6)], complete=True, memory=PLENTY)
+    assert commands(lane) == [Read(after=0, limit=8)]
+    lane.read([entry(4), entry(6)], complete=True, memory=PLENTY)
+    assert published(commands(lane)) == [4, 6]
+
+
+def test_a_page_that_is_asked_for_after_that_is_used() -> None:
+    lane = lane_with([5, 6])
+    assert published(commands(lane)) == [5, 6]
+    lane.add(entry(7), memory=PLENTY)
+    lane.look_again()
+    assert lane.depth == 2, "what is on the wire stays there, the rest is forgotten"
+    assert commands(lane) == [Read(after=0, limit=6)]
+    lane.read([entry(seq) for seq in range(4, 8)], complete=True, memory=PLENTY)
+    assert published(commands(lane)) == [4, 7]
+    for seq in range(4, 8):
+        lane.confirmed(seq)
+    assert lane.is_done
+
+
 class AnyOrderOfEvents(RuleBasedStateMachine):
     """Carries out the commands of a lane in every order that may happen."""
 

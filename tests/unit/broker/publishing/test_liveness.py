@@ -50,3 +50,23 @@ def test_an_alarm_excuses_everything() -> None:
     alarm = [signs(heard=1, unanswered=1, blocked=True)] * 100
     afterwards = [signs(heard=1, unanswered=1)] * (SILENT - 1)
     assert [vigil.look(each) for each in alarm + afterwards] == [None] * (99 + SILENT)
+
+
+def test_after_an_alarm_both_counts_begin_anew() -> None:
+    vigil = Vigil()
+    waiting = [signs(heard=n, unanswered=1) for n in range(1, STALLED)]
+    alarm = [signs(heard=100, unanswered=1, blocked=True)]
+    assert [vigil.look(each) for each in waiting + alarm] == [None] * STALLED
+    assert vigil.silent == 0
+    afterwards = [signs(heard=100 + n, unanswered=1) for n in range(1, STALLED + 1)]
+    verdicts = [vigil.look(each) for each in afterwards]
+    assert verdicts == [None] * (STALLED - 1) + ["nothing confirmed for 12 s"]
+
+
+def test_the_silence_before_an_alarm_does_not_count_after_it() -> None:
+    vigil = Vigil()
+    looks = [signs(heard=1)] * SILENT + [signs(heard=1, blocked=True)]
+    assert [vigil.look(each) for each in looks] == [None] * (SILENT + 1)
+    assert vigil.silent == 0
+    assert vigil.look(signs(heard=1)) is None
+    assert vigil.silent == 1

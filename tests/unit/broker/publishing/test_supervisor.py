@@ -12,8 +12,8 @@ import pytest
 from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.link import Link, LinkFailed
-from broker.publishing.liveness import Signs
-from broker.publishing.supervisor import FAREWELL, Supervisor
+from broker.publishing.liveness import PULSE, STALLED, Signs
+from broker.publishing.supervisor import FAREWELL, SUSPECTED, Supervisor
 from broker.timing.tasks import Tasks
 from tests.virtual_time import run
 
@@ -23,7 +23,7 @@ NODE = Node("r1", "ws://x/ws", "amqp://x")
 class LinkTwin:
     def __init__(self) -> None:
         self.blocked = self.over = False
-        self.unanswered = 0
+        self.unanswered = self.unconfirmed = 0
         self.heard = 0
         self.silent = False
         self.gone: str | None = None
@@ -35,7 +35,7 @@ class LinkTwin:
     @property
     def signs(self) -> Signs:
         self.heard += not self.silent
-        return Signs(self.heard, 0, 0, self.blocked)
+        return Signs(self.heard, 0, self.unconfirmed, self.blocked)
 
     async def ended(self, *, within: float) -> str | None:
         await asyncio.sleep(within)
@@ -235,5 +235,48 @@ def test_one_that_is_left_waits_no_longer_than_its_bound() -> None:
         await on.supervisor.leave()
         assert asyncio.get_running_loop().time() - began == pytest.approx(FAREWELL, abs=0.2)
         assert link.ended_by
+
+    play(scenario)
+
+
+def test_one_that_stood_still_and_kept_its_connection_is_a_suspect_once() -> None:
+    (silent, second, _), play = scene(LinkTwin, LinkTwin, LinkTwin)
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(1)
+        states = [on.state]
+        silent.silent = True
+        await asyncio.sleep(4)
+        assert [*states, on.state] == [LinkState.UP, LinkState.SUSPECT]
+        assert on.supervisor.problem == "no sign of life for 2 s"
+        await asyncio.sleep(SUSPECTED)
+        assert on.state is LinkState.UP
+        assert on.supervisor.problem is None
+        # It ends in good order: the next link is no suspect.
+        second.gone = "the node said goodbye"
+        await asyncio.sleep(2)
+        assert on.state is LinkState.UP
+
+    play(scenario)
+
+
+def test_a_node_that_answers_what_is_asked_is_sound_from_its_first_link_on() -> None:
+    (stalls, silent, _), play = scene(LinkTwin, LinkTwin, LinkTwin)
+
+    async def scenario(on: Scene) -> None:
+        assert on.supervisor.sound_since is None
+        await asyncio.sleep(1)
+        sound_since = on.supervisor.sound_since or 0.0
+        assert sound_since == pytest.approx(0.01)
+        # Only publications are not confirmed: the node itself answers.
+        stalls.unconfirmed = 1
+        await asyncio.sleep(STALLED * PULSE + 2)
+        assert on.standing is silent
+        assert stalls.ended_by == "nothing confirmed for 12 s"
+        assert on.supervisor.sound_since == sound_since
+        silent.silent = True
+        await asyncio.sleep(4)
+        assert silent.ended_by == "no sign of life for 2 s"
+        assert (on.supervisor.sound_since or 0.0) > sound_since
 
     play(scenario)

@@ -6,7 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+import pytest
+
 from broker.timing.ticker import AGAIN, RESOLUTION, Ticker, Timed
+from tests.virtual_time import VirtualTimeLoop, run
 
 
 class Entry:
@@ -198,3 +201,73 @@ def test_after_a_standstill_what_has_come_is_heard_before_anybody_is_called_sile
             assert known == [b"I am here"]
 
     scenario(test)
+
+
+# A standstill of the loop, on a clock that the test turns
+
+
+def checks(meanwhile: Callable[[VirtualTimeLoop], Awaitable[None]]) -> list[float]:
+    """The times of all checks while and after this happens: every tick checks somebody."""
+    times: list[float] = []
+
+    class Always(Entry):
+        def check(self, now: float) -> None:
+            times.append(now)
+
+    async def scenario() -> None:
+        loop = cast("VirtualTimeLoop", asyncio.get_running_loop())
+        ticker = Ticker()
+        entries = [Always(0.0) for _ in range(8)]
+        for entry in entries:
+            ticker.add(entry)
+        await asyncio.sleep(RESOLUTION / 64)
+        await meanwhile(loop)
+        await asyncio.sleep(RESOLUTION)
+        for entry in entries:
+            ticker.remove(entry)
+        await asyncio.sleep(RESOLUTION)
+
+    run(scenario())
+    return times
+
+
+@pytest.mark.parametrize(
+    ("standstill", "guarded"),
+    [(RESOLUTION * 0.9, False), (RESOLUTION * 1.2, True), (100.0, True)],
+)
+def test_the_tick_that_finds_a_standstill_checks_nobody_and_the_next_one_does(
+    standstill: float, guarded: bool
+) -> None:
+    ends = 0.0
+
+    async def stand_still(loop: VirtualTimeLoop) -> None:
+        nonlocal ends
+        loop.jump(standstill)
+        ends = loop.time()
+
+    first = checks(stand_still)[0]
+    assert first == pytest.approx(ends + (RESOLUTION / 8 if guarded else 0))
+
+
+def test_every_standstill_is_found_not_only_the_first() -> None:
+    ends: list[float] = []
+
+    async def stand_still_twice(loop: VirtualTimeLoop) -> None:
+        for _ in range(2):
+            loop.jump(10.0)
+            ends.append(loop.time())
+            await asyncio.sleep(RESOLUTION / 2)
+
+    times = checks(stand_still_twice)
+    assert [at for at in times if ends[0] < at < ends[1]], "time goes on in between"
+    assert not [at for at in times if at in ends]
+
+
+def test_a_loop_that_always_stands_still_does_not_end_the_time() -> None:
+    async def always_stand_still(loop: VirtualTimeLoop) -> None:
+        for _ in range(20):
+            loop.jump(10.0)
+            await asyncio.sleep(RESOLUTION / 64)
+
+    began_within = 20 * 10.0
+    assert len([at for at in checks(always_stand_still) if at < began_within]) >= 8

@@ -479,6 +479,48 @@ def test_a_removed_member_is_sent_nothing_more_while_waiting_for_its_turn_to_res
     run(scenario())
 
 
+@pytest.mark.parametrize("resume_after", [None, 3])
+def test_who_has_left_before_the_topic_began_is_not_attached(resume_after: int | None) -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(3)
+        async with topic(history) as live:
+            client, each = subscriber()
+            joining = asyncio.create_task(live.join(each, resume_after))
+            await settle()
+            assert not joining.done()
+            live.outlet.remove(each)
+            await joining
+            assert len(live.outlet) == 0
+            stays = await joined(live)
+            live.arrived(0, published(history.store()[0]))
+            await settle()
+            assert stays.seqs == [4]
+            assert client.sink.chunks == []
+
+    run(scenario())
+
+
+def test_for_a_member_who_is_removed_while_resuming_no_further_page_is_read() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        history.store(5 * PAGE)
+        async with topic(history) as live:
+            client, each = subscriber()
+            client.sink.pace = 1.0
+            joining = asyncio.create_task(live.join(each, 0))
+            await asyncio.sleep(0.5)
+            sent, reads = len(client.seqs), len(history.reads)
+            assert 0 < sent < history.head
+            live.outlet.remove(each)
+            await joining
+            assert len(client.seqs) == sent
+            assert len(history.reads) == reads
+            assert len(live.outlet) == 0
+
+    run(scenario())
+
+
 def test_a_resuming_client_that_reads_slowly_is_given_a_portion_at_a_time() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
@@ -574,6 +616,87 @@ def test_what_comes_faster_than_it_goes_out_is_read_from_the_history_later() -> 
             assert [seq for f in client.frames if f.get("room") and (seq := f.get("seq"))] == [
                 str(each.seq) for each in many
             ]
+
+    run(scenario())
+
+
+def test_what_was_posted_here_while_more_comes_than_goes_out_is_left_to_the_history() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            # Once as much is pending as may be, in one turn of the loop.
+            (first,) = history.store(1, body="x" * PENDING)
+            live.stored(first)
+            (second,) = history.store(1)
+            live.stored(second)
+            assert [each.seq for each in live.outlet._pending] == [1]
+            live.arrived(0, published(second))
+            await asyncio.sleep(1)
+            assert client.seqs == [1, 2]
+            assert history.reads[-1] == 1
+
+    run(scenario())
+
+
+def test_the_history_is_not_read_while_more_comes_than_goes_out() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            reads = len(history.reads)
+            live.outlet.flowing.clear()
+            history.store(1)
+            live.grown(1)
+            await asyncio.sleep(5)
+            assert len(history.reads) == reads
+            live.outlet.flowing.set()
+            await asyncio.sleep(0.1)
+            assert client.seqs == [1]
+
+    run(scenario())
+
+
+def of_bytes(size: int) -> str:
+    """A body that makes a message of so many bytes."""
+    return "x" * (size - len(message(2, "x").encode()) + 1)
+
+
+@pytest.mark.parametrize(("size", "held"), [(128 * 1024, True), (128 * 1024 + 1, False)])
+def test_a_large_message_that_comes_early_is_not_held_but_read_when_its_turn_comes(
+    size: int, held: bool
+) -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            reads = len(history.reads)
+            (first,) = history.store(1)
+            (large,) = history.store(1, body=of_bytes(size))
+            frame = published(large)
+            assert len(frame.body) == size
+            live.arrived(0, frame)
+            live.arrived(0, published(first))
+            await settle()
+            assert client.seqs == ([1, 2] if held else [1])
+            await asyncio.sleep(0.1)
+            assert client.seqs == [1, 2]
+            assert len(history.reads) == reads + (0 if held else 1)
+
+    run(scenario())
+
+
+def test_a_large_message_whose_turn_it_is_costs_no_read() -> None:
+    async def scenario() -> None:
+        history = HistoryTwin()
+        async with topic(history) as live:
+            client = await joined(live)
+            reads = len(history.reads)
+            (large,) = history.store(1, body="x" * 200_000)
+            live.arrived(0, published(large))
+            await asyncio.sleep(1)
+            assert client.seqs == [1]
+            assert len(history.reads) == reads
 
     run(scenario())
 

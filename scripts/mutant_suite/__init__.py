@@ -1,0 +1,1 @@
+"""Mutation testing of the pure modules: of every small change a test must take notice."""

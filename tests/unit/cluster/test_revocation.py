@@ -260,7 +260,7 @@ def test_a_change_that_ends_nothing_ends_nobody_where_the_database_is_away(
             await asyncio.sleep(2)
             rosters = south.view.rosters
             database.away = {"north", "south"}
-            await north.removals.changed(1, user, ended=False)
+            await north.revocation.changed(1, user, ended=False)
             await asyncio.sleep(5)
             assert here.ended is None
             assert there.ended is None
@@ -278,7 +278,7 @@ def test_after_a_change_nobody_here_is_judged_by_what_was_known_before() -> None
             assert unknown is not None
             assert unknown.role is None
             database.put(1, hana=HOST, paul=PARTICIPANT)
-            await north.removals.changed(1, "paul", ended=False)
+            await north.revocation.changed(1, "paul", ended=False)
             known = await north.memberships.membership(1, "paul")
             assert known is not None
             assert known.role is PARTICIPANT

@@ -1,5 +1,5 @@
 import { uuid } from "../interact/identifier.js";
-import { Hearing } from "./hearing.js";
+import { LiveRoom } from "./live-room.js";
 import { letterFor } from "./letters.js";
 
 /** @typedef {import("../interact/types.js").Letter} Letter */
@@ -39,7 +39,7 @@ export function isSentAway({ name, why }) {
 }
 
 /** One room as its user has it in hand: what is heard there, and what the user does. */
-export class Classroom extends Hearing {
+export class Classroom extends LiveRoom {
   /** Private letters whose receipt this page gets itself. @type {Set<string>} */
   #asked = new Set();
   /** @type {Set<string>} */
@@ -47,7 +47,7 @@ export class Classroom extends Hearing {
   #clapped = 0;
 
   /**
-   * @param {ConstructorParameters<typeof Hearing>[0]} parts what was written is sent also when the signal
+   * @param {ConstructorParameters<typeof LiveRoom>[0]} parts what was written is sent also when the signal
    *   has ended the rest
    */
   constructor(parts) {

@@ -21,7 +21,7 @@ const PAGE = 200;
  * Events: `change` (anything that is shown), `clap`, `moved` (the user has another role now, or the room is
  * closed: what this page is for has ended).
  */
-export class Hearing extends EventTarget {
+export class LiveRoom extends EventTarget {
   /** @type {Present[]} */
   present = [];
   /** Whether what was said so far is here. */

@@ -1,4 +1,4 @@
-"""Local logins."""
+"""Accounts of local logins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def get(connection: Connection, user: str) -> Account | None:
 
 
 def is_still(connection: Connection, account: Account) -> bool:
-    """Whether it has not changed; nor does it before the transaction ends."""
+    """Whether the account is unchanged; it stays so until the transaction ends."""
     row = connection.execute(
         select(accounts)
         .where(accounts.c.user_id == text(account.user, "user", USER_LENGTH))

@@ -1,4 +1,4 @@
-"""How a transaction is run: the seam between the queries and the two back ends."""
+"""The interface that runs a transaction: the seam between the queries and the two back ends."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ R = TypeVar("R")
 
 
 class Database(Protocol):
-    """Runs functions of a plain :class:`sqlalchemy.Connection`, each in one transaction.
+    """A database that runs functions of a plain :class:`sqlalchemy.Connection`, each in one
+    transaction.
 
-    A function may be run again after a conflict with another writer, so it does nothing but SQL.
-    What it raises rolls back and comes out as it is; a database that is away, or does not answer in
-    time, is :class:`gateway.errors.StoreUnavailable`. A write that failed so may still have been
-    committed.
+    A function may be run again after a conflict with another writer, so it must do nothing but SQL.
+    An exception that it raises rolls the transaction back and is passed on unchanged. A database
+    that is away or does not answer in time raises :class:`gateway.errors.StoreUnavailable`; a write
+    that failed this way may still have been committed.
     """
 
     @property
     def name(self) -> str:
-        """Which database this is, without credentials."""
+        """The database's file or server, without credentials."""
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """For one small statement, which sees what was committed before."""
+        """Run one small statement. It sees everything that was committed before."""
 
     async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
-        """For pages of the history: whatever their number, :meth:`read` and :meth:`write` do not
-        wait for them. ``make`` makes the result of what the query found, beside the loop."""
+        """Read a page of the history. However many pages are being read, :meth:`read` and
+        :meth:`write` do not wait for them. ``make`` turns the rows into the result, off the event
+        loop.
+        """
 
     async def write(self, change: Callable[[Connection], T]) -> T:
-        """Durable when this returns."""
+        """Run a transaction that writes. It is durable when this returns."""
 
     async def migrate(self) -> None:
-        """Bring the tables up to date, or find them newer than this code."""
+        """Bring the tables up to date. Raises if they are newer than this code."""
 
     async def verify(self) -> None:
-        """Whether this still is the database that was opened."""
+        """Check that this is still the database that was opened."""
 
     async def close(self) -> None: ...

@@ -1,6 +1,6 @@
-"""What an error of a database means for the call, the connection and the server.
+"""The meaning of a database's errors for the call, the connection and the server.
 
-The one table of it, for both back ends; everything else only asks :func:`consequence`.
+This is the only table of these errors, for both back ends; all other code asks :func:`consequence`.
 https://www.postgresql.org/docs/current/errcodes-appendix.html, https://www.sqlite.org/rescode.html
 """
 
@@ -20,38 +20,38 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import StoreUnavailable
 
-#: Characters of a driver's text that are passed on.
+#: The longest part of a driver's text that is passed on, in characters.
 _LONGEST: Final = 300
 
 
 class Consequence(Enum):
-    """What follows from an error."""
+    """What the gateway does after an error."""
 
-    #: Another transaction got in between: run this one again, and it sees what that one did.
+    #: Another transaction interfered: run this one again, so that it sees the other's result.
     AGAIN = "again"
-    #: The database cannot do it now; its connections are good.
+    #: The database cannot do it now, but its connections are good.
     REFUSED = "refused"
-    #: The connections are of no use any more: the server goes, has gone, or may only be read.
-    #: A new one may lead to another server, or see that this one is itself again.
+    #: The connections are useless: the server is stopping, is gone, or has become read-only. A new
+    #: connection may lead to another server, or find this one recovered.
     LEAVE = "leave"
-    #: A pooler gives each transaction another connection: live without what belongs to one.
+    #: A pooler gives each transaction another connection: go on without per-connection state.
     POOLED = "pooled"
-    #: The statement is wrong: a fault of the gateway, which the log shall show.
+    #: The statement is wrong. This is a bug of the gateway and belongs in the log.
     BUG = "bug"
 
 
 #: By SQLSTATE, or its class (the first two characters).
 _SQLSTATES: Final = {
     "08": Consequence.LEAVE,  # connection exception
-    "0A000": Consequence.AGAIN,  # a cached plan that another gateway's migration made invalid
+    "0A000": Consequence.AGAIN,  # a plan cached before another gateway's migration
     "0A": Consequence.BUG,
     "22": Consequence.BUG,  # data exception
     "23": Consequence.BUG,  # constraint violation …
     "23505": Consequence.AGAIN,  # … except unique_violation: another transaction was faster
-    "25006": Consequence.LEAVE,  # read_only_sql_transaction: a standby, or a server set so
+    "25006": Consequence.LEAVE,  # read_only_sql_transaction: a standby, or a read-only server
     "26": Consequence.POOLED,  # invalid_sql_statement_name
     "42": Consequence.BUG,  # syntax error …
-    "42501": Consequence.REFUSED,  # … except insufficient_privilege: a grant may come
+    "42501": Consequence.REFUSED,  # … except insufficient_privilege: it may be granted later
     "42P05": Consequence.POOLED,  # duplicate_prepared_statement
     "40": Consequence.AGAIN,  # serialization_failure, deadlock_detected
     "53": Consequence.REFUSED,  # disk full, out of memory, too many connections
@@ -73,7 +73,7 @@ _SQLITE: Final = {
     sqlite3.SQLITE_RANGE: Consequence.BUG,
     sqlite3.SQLITE_TOOBIG: Consequence.BUG,
 }
-#: Without a code of the database: what the drivers refuse by themselves.
+#: Errors without a database's code, which the drivers raise themselves.
 _WRONG: Final = (
     *(IntegrityError, ProgrammingError, DataError),
     *(sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError),
@@ -81,14 +81,14 @@ _WRONG: Final = (
 
 
 def consequence(error: BaseException) -> Consequence:
-    """For an error of SQLAlchemy, of a driver, or of the network."""
+    """The consequence of an error of SQLAlchemy, of a driver, or of the network."""
     cause = _driver_s_own(error)
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         return _SQLSTATES.get(state) or _SQLSTATES.get(state[:2]) or Consequence.REFUSED
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None:
-        # The upper bits say more than what follows depends on.
+        # The upper bits hold details that do not matter here.
         return _SQLITE.get(code & 0xFF, Consequence.REFUSED)
     if isinstance(error, _WRONG):
         return Consequence.BUG
@@ -98,7 +98,8 @@ def consequence(error: BaseException) -> Consequence:
 
 
 def reason(error: BaseException) -> str:
-    """The driver's own words in a line, with the database's code. May name hosts and users."""
+    """The driver's message in one line, with the database's error code. It may name hosts and
+    users."""
     cause = _driver_s_own(error)
     words = str(cause).strip().partition("\n")[0][:_LONGEST]
     if isinstance(cause, TimeoutError | PoolTimeout):
@@ -109,12 +110,13 @@ def reason(error: BaseException) -> str:
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:
-    """What a call fails with; the cause is for the log and for operators, not for clients."""
+    """The error that a call fails with. Its cause is for the log and for operators, not for
+    clients."""
     return StoreUnavailable("the database is not available", retry_after=1.0, reason=reason(error))
 
 
 def _driver_s_own(error: BaseException) -> BaseException:
-    """SQLAlchemy wraps what the driver raised, that of asyncpg twice."""
+    """The driver's own error: SQLAlchemy wraps it once, and that of asyncpg twice."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
         if not isinstance(error, sqlite3.Error) and error.__cause__ is not None:

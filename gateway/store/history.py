@@ -1,6 +1,6 @@
-"""Messages and their numbers: functions that run inside one transaction, on any back end.
+"""Messages and their numbers: functions that run inside one transaction, on either back end.
 
-Locks are taken in one order everywhere: rooms ascending, then their streams.
+Locks are taken in the same order everywhere: rooms in ascending order, then their streams.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ IN_OUTBOX: Final = and_(
     outbox.c.seq == messages.c.seq,
 )
 
-# Joined, so that one statement locks both; PostgreSQL then reads the newest version of both.
+# A join, so that one statement locks both; PostgreSQL then reads the newest version of both.
 _LOCK: Final = PreparedList(
     rooms.c.id,
     lambda condition: (
@@ -93,7 +93,7 @@ _SET_HEAD: Final = Prepared(
 def append(
     connection: Connection, drafts: Sequence[Draft], *, owner: UUID
 ) -> list[Appended | GatewayError]:
-    """Number the drafts and store them, in the history and in the outbox as the owner's."""
+    """Number the drafts and store them in the history, and in the owner's outbox."""
     prepared = [(draft, _prepare(draft)) for draft in drafts]
     storable = [draft for draft, row in prepared if isinstance(row, dict)]
     numbering = _numbering(connection, storable)
@@ -113,7 +113,8 @@ def append(
 
 
 def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
-    """The row without its number. A draft that cannot be stored fails alone, not its batch."""
+    """The draft's row without its number. A draft that cannot be stored fails alone, not with its
+    batch."""
     if not is_room(draft.stream.room):
         return UnknownRoom(f"there is no room {draft.stream.room}")
     try:
@@ -132,7 +133,8 @@ def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
 
 
 def _numbering(connection: Connection, drafts: Sequence[Draft]) -> Numbering:
-    """Lock the streams, then look: what another gateway committed before is seen from here on."""
+    """Lock the streams, then read them: from here on, all earlier commits of other gateways are
+    visible."""
     heads: dict[Stream, int] = {}
     closed: set[int] = set()
     numbers = sorted({draft.stream.room for draft in drafts})
@@ -160,7 +162,8 @@ def stored(connection: Connection, message_id: UUID) -> Appended | None:
 def _insert(
     connection: Connection, rows: list[dict[str, Any]], heads: dict[Stream, int], owner: UUID
 ) -> None:
-    # In the order of ids: two gateways that insert the same ids wait for each other, no deadlock.
+    # In the order of their ids: two gateways that insert the same ids then wait for each other
+    # instead of running into a deadlock.
     rows.sort(key=lambda row: UUID.__int__(row["id"]))
     _ADD_MESSAGES.run(connection, rows)
     _ADD_TO_OUTBOX.run(connection, [row | {"owner": owner} for row in rows])
@@ -173,7 +176,7 @@ def _insert(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rows of a page, and the bounds of its stream at that moment."""
+    """The rows of a page, and the bounds of its stream at the same moment."""
 
     portion: Portion
     head: int
@@ -199,7 +202,7 @@ def read(
         if bounds is None:
             raise UnknownRoom(f"there is no room {stream.room}")
         return Found(take(connection, one_by_one(keys, this), {}), bounds.head, bounds.first)
-    # By one statement, because it is a transaction of its own here.
+    # In one statement, because it is a transaction of its own here.
     found = sized(keys, this)
     query = (
         _BOUNDS.add_columns(found)
@@ -235,7 +238,7 @@ def json_page(found: Found) -> JsonPage:
 def _keys(
     stream: Stream, *, after: int, limit: int, sender: str | None, types: Collection[str] | None
 ) -> Select[Any] | CompoundSelect[Any]:
-    """The seqs of a page, which the indices alone know."""
+    """A query for the seqs of a page, answered from the indices alone."""
     keys = (
         select(messages.c.seq)
         .where(
@@ -252,12 +255,13 @@ def _keys(
 
 
 def _of_types(page: Select[Any], types: Collection[str]) -> Select[Any] | CompoundSelect[Any]:
-    """Type by type, because SQLite reads the whole stream for an IN with an order."""
+    """One query per type, because SQLite reads the whole stream for an IN with an order."""
     pages = []
     for each in dict.fromkeys(types):
         one = page.where(messages.c.type == each if is_text(each) else false())
         if each != SAID:
-            # In the index's own words: SQLite cannot tell from a parameter that it serves.
+            # Written exactly as in the index: SQLite cannot tell from a parameter that the index
+            # applies.
             one = one.where(sql(NOT_SAID))
         pages.append(select(one.subquery()))
     return union_all(*pages) if pages else page.where(false())
@@ -269,7 +273,7 @@ _HEADS: Final = select(streams.c.room, streams.c.audience, streams.c.head).where
 
 
 def heads(connection: Connection, wanted: Sequence[Stream]) -> dict[Stream, int]:
-    """The last seq of each of the streams; those that do not exist are not there."""
+    """The last seq of each of the streams; streams that do not exist are left out."""
     numbers = sorted({stream.room for stream in wanted if is_room(stream.room)})
     if not numbers:
         return {}
@@ -283,10 +287,10 @@ def message(row: Row[Any]) -> Message:
 
 
 def encoded(row: Row[Any]) -> bytes:
-    """What :meth:`Message.encode` gives, mostly without reading the body."""
+    """The message's JSON, as :meth:`Message.encode` gives it, mostly without parsing the body."""
     body: str = row.body
     if "\\u" in body:
-        # Stored in ASCII, sent in UTF-8.
+        # The body is stored in ASCII and sent in UTF-8.
         return message(row).encode()
     return _message(row, None).encode_with(body)
 

@@ -1,4 +1,4 @@
-"""Which gateways live: each has a lease that ends by the database's clock unless it is renewed."""
+"""Leases of the gateways: each ends by the database's clock unless it is renewed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.store.tables import gateways
 
 
 class _Now(ColumnElement[float]):
-    """Seconds since the epoch; within a transaction, too, it goes on."""
+    """The database's time in seconds since the epoch. It goes on within a transaction."""
 
     type = Double()
     inherit_cache = True
@@ -32,7 +32,7 @@ def _on_sqlite(now: _Now, compiler: SQLCompiler, **_: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-#: The gateways that live.
+#: The gateways whose lease has not ended.
 LIVING: Final = select(gateways.c.id).where(gateways.c.expires > _Now())
 
 
@@ -50,14 +50,14 @@ def renew(connection: Connection, *, gateway: UUID, seconds: float) -> bool:
     dead = delete(gateways)
     if connection.dialect.name != "sqlite":
         dead = dead.where(gateways.c.expires <= _Now())
-    # A file of SQLite has one gateway: who comes does not wait until the one before is dead.
+    # A SQLite file has one gateway, so a new one need not wait until its predecessor's lease ends.
     connection.execute(dead)
     connection.execute(insert(gateways).values(id=gateway, expires=_Now() + seconds))
     return False
 
 
 def probe(connection: Connection, gateway: UUID, size: int) -> None:
-    """Write ``size`` bytes that nobody reads; the lease stays as it is."""
+    """Write ``size`` random bytes that nobody reads; the lease stays as it is."""
     written = {"probe": token_bytes(size)}
     this = update(gateways).where(gateways.c.id == gateway)
     if connection.execute(this.values(written)).rowcount == 0:

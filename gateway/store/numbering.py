@@ -1,4 +1,4 @@
-"""Which draft of a batch gets which number: the decision of ``Store.append``, without I/O."""
+"""The numbering of a batch of drafts: the decision of ``Store.append``, without I/O."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from gateway.store.records import Appended
 
 @dataclass(slots=True)
 class Numbering:
-    """``heads``: the last seq of each stream there is; ``known``: stored messages by their id.
+    """The state by which the drafts of one batch are numbered.
 
-    What :meth:`take` accepts moves the head of its stream on and is known from then on.
+    ``heads`` has the last seq of each existing stream, ``known`` the stored messages by their id. A
+    draft that :meth:`take` accepts advances its stream's head and is known from then on.
     """
 
     heads: dict[Stream, int]
@@ -23,7 +24,8 @@ class Numbering:
     known: dict[UUID, Appended]
 
     def take(self, draft: Draft) -> Appended | GatewayError:
-        """A repeated id gets the first answer again, whatever became of the room since."""
+        """Number a draft. A repeated id gets the first answer again, even if the room has changed
+        since."""
         if before := self.known.get(draft.id):
             return repeated(before, draft)
         if draft.stream not in self.heads:
@@ -41,7 +43,7 @@ def repeated(before: Appended, draft: Draft) -> Appended | IdReused:
     try:
         same = before.message.says_the_same_as(draft)
     except (TypeError, ValueError, RecursionError):
-        # No JSON, or nested without end: nothing like it was ever stored.
+        # The body is not JSON or is nested too deeply: nothing like it was ever stored.
         same = False
     if same:
         return Appended(before.message, repeated=True, published=before.published)

@@ -1,4 +1,5 @@
-"""What is stored and not yet confirmed by the broker, and which gateway publishes it."""
+"""The outbox: stored messages that the broker has not confirmed yet, and the gateway that owns
+each."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from gateway.store.tables import among, messages, outbox, padded
 _KEY: Final = (outbox.c.room, outbox.c.audience, outbox.c.seq)
 _OWN: Final = outbox.c.owner == bindparam("own")
 
-# Made once: to put one of these together costs more than to run it.
+# Made once: building one of these statements costs more than running it.
 _STREAMS: Final = (
     select(outbox.c.audience, outbox.c.room).where(_OWN).distinct().order_by(outbox.c.room)
 )
@@ -86,7 +87,8 @@ def unpublished_in(
 
 
 def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream]:
-    """Of two gateways that look at once, each row goes to one (PostgreSQL; SQLite has one writer).
+    """Take over the messages of gateways without a lease. Of two gateways that try at once, each
+    row goes to only one (PostgreSQL; SQLite has a single writer).
 
     https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
     """

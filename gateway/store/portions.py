@@ -1,7 +1,8 @@
-"""Reading messages up to a bound of bytes: no more leaves the database than is given on.
+"""Reading messages up to a bound of bytes, without loading more from the database.
 
-Only the keys of a page are limited by their number. Of the bodies SQLite reads one after the other
-and is stopped; PostgreSQL adds up their sizes, which it knows without reading them.
+The number of a page's keys is limited in advance. Their bodies are limited by size: SQLite reads
+them one by one and is stopped at the bound; PostgreSQL adds up their sizes, which it knows without
+reading the bodies.
 """
 
 from __future__ import annotations
@@ -15,26 +16,28 @@ from sqlalchemy import Connection, Row, Select, Subquery, and_, func, select
 from broker.topology import Stream
 from gateway.store.tables import messages
 
-#: Bytes of bodies that one read gives, and at most one message more.
+#: Bytes of bodies that one read returns; the message that crosses the bound is included.
 READ_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Rows of :data:`messages`. ``cut``: the bound was reached before the last key."""
+    """The rows of :data:`messages` that a bounded read found. ``cut``: the bound was reached before
+    the last key."""
 
     rows: Sequence[Row[Any]]
     cut: bool
 
 
 def one_by_one(keys: Subquery, stream: Mapping[str, Any]) -> Select[Any]:
-    """For SQLite: a LEFT JOIN goes through its left side in order, so nothing is sorted, and a row
-    is read when it is asked for."""
+    """The query for SQLite: a LEFT JOIN walks its left side in order, so nothing is sorted, and
+    each row is read only when it is fetched."""
     return select(messages).select_from(keys.outerjoin(messages, _of(keys, stream)))
 
 
 def sized(keys: Subquery, stream: Mapping[str, Any]) -> Subquery:
-    """For PostgreSQL: with the bytes ``before`` each row, and how many keys were ``found``."""
+    """The query for PostgreSQL, with the bytes ``before`` each row and the number of keys
+    ``found``."""
     size = func.octet_length(messages.c.body)
     before = func.sum(size).over(order_by=messages.c.seq) - size
     return (
@@ -45,13 +48,13 @@ def sized(keys: Subquery, stream: Mapping[str, Any]) -> Subquery:
 
 
 def take(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> Portion:
-    """Run :func:`one_by_one` as far as the bound."""
+    """Run a :func:`one_by_one` query up to the bound."""
     rows: list[Row[Any]] = []
     size = 0
     with connection.execute(query, values) as found:
         for row in found:
             if rows and row.seq <= rows[-1].seq:
-                raise AssertionError("SQLite gave the rows of a page in another order")
+                raise AssertionError("SQLite returned the rows of a page out of order")
             if size >= READ_BYTES:
                 return Portion(rows, cut=True)
             rows.append(row)
@@ -60,12 +63,12 @@ def take(connection: Connection, query: Select[Any], values: Mapping[str, Any]) 
 
 
 def whole(rows: Sequence[Row[Any]]) -> Portion:
-    """What a query over :func:`sized` has found."""
+    """The portion in the rows of a query over :func:`sized`."""
     return Portion(rows, cut=bool(rows) and len(rows) < rows[0].found)
 
 
 def of_stream(stream: Stream) -> dict[str, Any]:
-    """The parameters by which these queries name a stream."""
+    """The parameters that name a stream in these queries."""
     return {"in_room": stream.room, "in_audience": stream.audience}
 
 

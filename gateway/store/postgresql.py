@@ -23,14 +23,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CONNECTIONS: Final = 8
-#: For pages of the history, apart from the others.
+#: Separate connections for pages of the history.
 SCANNERS: Final = 4
-#: Seconds, waiting for another gateway that migrates included.
+#: Seconds, including the wait for another gateway that is migrating.
 MIGRATION_TIMEOUT: Final = 60.0
 _ATTEMPTS: Final = 5
-#: Any number, the same in every gateway: who holds it migrates, the others wait.
+#: An arbitrary number, the same in every gateway. The gateway that holds this lock migrates; the
+#: others wait.
 _MIGRATION_LOCK: Final = 0x696E_7465_7261_6374
-#: What the database, its driver and the way there raise. asyncpg's own errors come from dialling.
+#: Errors of the database, its driver and the network. asyncpg's own errors come from dialling.
 _FAILURES: Final = (
     DBAPIError,
     PoolTimeout,
@@ -38,10 +39,11 @@ _FAILURES: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
 )
-#: Seconds between two times that all connections are given up: a server that stays what it is must
-#: not be dialled for every call.
+#: Seconds between two times that all connections are given up, so that a server that does not
+#: recover is not dialled anew for every call.
 _LEAVE_INTERVAL: Final = 1.0
-#: Ends the transaction of a gateway that hangs: it must not stop the others with a stream locked.
+#: Ends the transaction of a gateway that hangs, so that it does not keep a stream locked for the
+#: others.
 _IDLE: Final = "idle_in_transaction_session_timeout"
 _EPOCH: Final = "epoch"
 #: protocol_violation
@@ -49,13 +51,16 @@ _REFUSED_PARAMETER: Final = "08P01"
 
 
 class PostgresDatabase:
-    """``timeout``: seconds that a call may take, connecting and waiting for locks included."""
+    """A PostgreSQL server and this gateway's connections to it.
+
+    ``timeout``: seconds that a call may take, including connecting and waiting for locks.
+    """
 
     def __init__(self, server: PostgresServer, *, timeout: float, echo: bool) -> None:
         self._server = server
         self._timeout = timeout
         self._pooled = server.pooled
-        #: Connections of an earlier one are not used any more.
+        #: The current generation of connections; those of an earlier one are not used any more.
         self._epoch = 0
         self._left = -_LEAVE_INTERVAL
         self._engine = self._make(
@@ -91,14 +96,15 @@ class PostgresDatabase:
         except _FAILURES as error:
             raise StoreUnavailable(f"PostgreSQL: {_advice(error)}") from error
         except ValueError:
-            # Neither quoted nor chained: a password with a bare "/" is taken for a port, say.
+            # Neither quoted nor chained: asyncpg takes a password with a bare "/" for a port and
+            # quotes it.
             raise StoreUnavailable(
                 "store.url is not a URL of PostgreSQL; in a user name or password the characters"
                 " : / ? # @ % must be percent-encoded"
             ) from None
 
     async def verify(self) -> None:
-        """A server knows by itself which it is."""
+        """Nothing to check: unlike a file, a server cannot be swapped under its connections."""
 
     async def close(self) -> None:
         await self._scanning.dispose()
@@ -145,12 +151,12 @@ class PostgresDatabase:
             raise
 
     def _may_go_on(self, error: DBAPIError) -> bool:
-        """Whether to run the transaction again, perhaps in another way."""
+        """Whether to run the transaction again, possibly in another way."""
         match consequence(error):
             case Consequence.AGAIN:
                 return True
             case Consequence.POOLED:
-                # Of several transactions at once each finds out for itself.
+                # Of several concurrent transactions each finds this out for itself.
                 if not self._pooled:
                     self._pooled = True
                     self._epoch += 1
@@ -203,13 +209,13 @@ class PostgresDatabase:
                 statement_cache_size=0 if pooled else 100,
             )
 
-        # A prepared statement is one connection's; without a name it is sent with every use.
+        # A prepared statement belongs to one connection; an unnamed one is sent with every use.
         statements: dict[str, Any] = (
             {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
             if pooled
             else {}
         )
-        # As create_async_engine does it for its async_creator.
+        # The same that create_async_engine does for its async_creator.
         driver: Any = engine.sync_engine.dialect.dbapi
         return driver.connect(async_creator_fn=dial, **statements)
 
@@ -217,10 +223,11 @@ class PostgresDatabase:
         record.info[_EPOCH] = self._epoch
 
     def _check(self, connection: Any, record: Any, proxy: object) -> None:
-        """Have the pool dial again after a restart of the server, or where it was left.
+        """Make the pool dial again after a restart of the server, or after its connections were
+        given up.
 
-        asyncpg knows of the closed socket; asking the server (``pool_pre_ping``) takes three round
-        trips a transaction.
+        asyncpg notices a closed socket itself; asking the server instead (``pool_pre_ping``) costs
+        three round trips per transaction.
         """
         if connection.driver_connection.is_closed() or record.info[_EPOCH] != self._epoch:
             raise DisconnectionError
@@ -232,20 +239,20 @@ def _upgrade_alone(connection: Connection) -> None:
 
 
 def _advice(error: Exception) -> str:
-    """What is wrong and what would mend it; what the server says holds no password."""
+    """The error and its remedy, for the operator; the server's messages contain no password."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None) or ""
     if isinstance(cause, TimeoutError):
         return "no answer in time; is the server up, and is another gateway migrating?"
     if isinstance(cause, OSError):
         return f"cannot be reached ({cause}); is the server up, and are host and port right?"
-    told = reason(error)
+    said = reason(error)
     if state.startswith("28"):
-        return f"{told}; check user and password in store.url, and the server's pg_hba.conf"
+        return f"{said}; check user and password in store.url, and the server's pg_hba.conf"
     if state == "3D000":
-        return f"{told}; create it: createdb <name>"
+        return f"{said}; create it: createdb <name>"
     if state == "42501":
-        return f"{told}; make the user the owner of the database, or grant CREATE on its schema"
+        return f"{said}; make the user the owner of the database, or grant CREATE on its schema"
     if state == "25006":
-        return f"{told}; store.url must lead to the primary server, and it must take writes"
-    return told
+        return f"{said}; store.url must lead to the primary server, and it must take writes"
+    return said

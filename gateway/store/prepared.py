@@ -1,7 +1,7 @@
-"""Statements of the hot path: on SQLite they run straight on its driver.
+"""Statements of the hot path: on SQLite they run directly on its driver.
 
-There SQLAlchemy takes five times as long as SQLite itself, mostly to find out anew how the same
-statement is put together and what its values look like.
+SQLAlchemy takes five times as long as SQLite itself, mostly to work out again and again how the
+same statement is composed and how its values are converted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _SQLITE: Final = sqlite.dialect()
 
 
 class Prepared:
-    """Made once. Rows come as tuples of what the driver has, without SQLAlchemy's types."""
+    """A statement that is compiled once. Its rows are tuples of the driver's values, without
+    SQLAlchemy's types."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
@@ -29,20 +30,20 @@ class Prepared:
         compiled = statement.compile(dialect=_SQLITE)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - no DDL
         self._sql = str(compiled)
-        #: The parameters in their order, and how each is written for SQLite.
+        #: The parameters in their order, and the function that converts each for SQLite.
         self._writers = [
             (name, compiled.binds[name].type.dialect_impl(_SQLITE).bind_processor(_SQLITE))
             for name in compiled.positiontup or ()
         ]
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """What a query finds."""
+        """Run a query and return its rows."""
         if (driver := _driver(connection)) is None:
             return connection.execute(self._statement, values).all()
         return driver.execute(self._sql, self._written(values)).fetchall()
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Change something, once for each of the rows."""
+        """Run a change once for each of the rows."""
         if (driver := _driver(connection)) is None:
             connection.execute(self._statement, rows)
         else:
@@ -55,7 +56,7 @@ class Prepared:
 
 
 class PreparedList:
-    """A query for any number of values: ``query`` makes it for a condition ``column IN (…)``."""
+    """A query for any number of values. ``query`` makes it for a condition ``column IN (…)``."""
 
     def __init__(
         self, column: ColumnElement[Any], query: Callable[[ColumnElement[bool]], Executable]
@@ -65,7 +66,8 @@ class PreparedList:
         self._by_size: dict[int, Prepared] = {}
 
     def rows(self, connection: Connection, values: list[Any]) -> Sequence[Sequence[Any]]:
-        """What it finds for the values; they are padded, so that there are few queries."""
+        """The rows for the values. They are padded to a power of two, so that there are few
+        statements."""
         if not values:
             return []
         named = {f"v{index}": value for index, value in enumerate(padded(values))}

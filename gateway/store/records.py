@@ -1,4 +1,4 @@
-"""What the store gives back."""
+"""Values that the store returns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gateway.domain.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """A draft that is in the history now.
+    """A draft that is stored in the history.
 
-    ``repeated``: its id was there before; ``message`` is what was stored then. ``published``: it
-    has left the outbox, i.e. the broker has confirmed it (never so for a new one).
+    ``repeated``: its id was stored before, and ``message`` is the one stored then. ``published``:
+    it has left the outbox, i.e. the broker has confirmed it (never true for a new one).
     """
 
     message: Message
@@ -25,8 +25,8 @@ class Page:
     """Consecutive messages of a stream.
 
     ``head`` is the last seq of the stream (0: none yet), ``first`` the lowest that is still kept
-    (``head + 1``: none is). A reader who has everything up to ``after`` misses nothing if
-    ``after + 1 >= first``. ``cut``: there are fewer than asked for, because they are large.
+    (``head + 1``: none is). A reader that has everything up to ``after`` misses nothing if ``after
+    + 1 >= first``. ``cut``: there are fewer messages than asked for, because they are large.
     """
 
     messages: list[Message]
@@ -48,7 +48,7 @@ class JsonPage:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """Messages of the outbox, in order. ``more``: there are others after these."""
+    """Messages of the outbox, in order. ``more``: others follow these."""
 
     messages: list[Message]
     more: bool

@@ -1,4 +1,4 @@
-"""Deleting old history, in small transactions: posting goes on between them."""
+"""Deletion of old history, in small transactions, so that posting goes on between them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gateway.store.database import Database
 from gateway.store.history import IN_OUTBOX
 from gateway.store.tables import messages, outbox, streams
 
-#: Rows that one transaction deletes at most. A hundred of the largest messages are six
-#: megabytes, for which a post waits some hundredths of a second.
+#: The most rows that one transaction deletes. A hundred of the largest messages are six megabytes,
+#: which delay a post by some hundredths of a second.
 ROWS: Final = 100
-#: Seconds between two of them, in which posts have the writer.
+#: Seconds between two deletions, in which posts have the writer.
 REST: Final = 0.02
 
 
 async def prune(database: Database, before: datetime) -> int:
     """See :meth:`gateway.store.store.Store.prune`."""
     total = 0
-    # It looks at every stream: not where memberships are read.
+    # As a scan, because it reads every stream: memberships must not wait for it.
     for stream in await database.scan(partial(_with_old_start, before=before), _as_it_is):
         while deleted := await database.write(partial(_delete_start, stream=stream, before=before)):
             total += deleted
@@ -54,7 +54,8 @@ def _with_old_start(connection: Connection, before: datetime) -> list[Stream]:
 
 
 def _delete_start(connection: Connection, stream: Stream, before: datetime) -> int:
-    """Only a start is deleted, even where clocks of two gateways disagree: never a hole."""
+    """Delete from the start of the stream only, even if the clocks of two gateways disagree: never
+    a hole."""
     this = and_(streams.c.room == stream.room, streams.c.audience == stream.audience)
     first = connection.execute(select(streams.c.first).where(this).with_for_update()).scalar_one()
     of_stream = and_(messages.c.room == stream.room, messages.c.audience == stream.audience)

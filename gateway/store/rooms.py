@@ -1,4 +1,5 @@
-"""Rooms and members. A change of members locks its room first, so that changes queue up."""
+"""Rooms and members. A change of members locks its room first, so that changes happen one at a
+time."""
 
 from __future__ import annotations
 
@@ -27,10 +28,10 @@ from gateway.errors import LastHost, UnknownRoom
 from gateway.store.tables import among, members, padded, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
 
-#: Calling an enumeration takes four times as long as looking up what it has.
+#: Calling an enumeration takes four times as long as a dictionary lookup.
 _ROLES: Final = {role.value: role for role in MemberRole}
 
-#: Made once: it is the one query that every subscription and post may ask.
+#: Made once: this is the only query that every subscription and post may need.
 _ROSTER: Final = (
     select(rooms.c.closed_at.is_(None), rooms.c.revision, members.c.user_id, members.c.role)
     .outerjoin(members)
@@ -68,10 +69,11 @@ def create(
 
 
 def _go_on_from(connection: Connection, lowest: int) -> None:
-    """Numbers go up only; another gateway may have gone further meanwhile."""
+    """Raise the next room number to ``lowest``. It only rises: another gateway may have raised it
+    further."""
     before = {"last": lowest - 1}
     if connection.dialect.name == "sqlite":
-        # Its row is there once a room was made, even one that was discarded.
+        # This row exists as soon as any room was made, even one that was discarded.
         connection.execute(
             sql("UPDATE sqlite_sequence SET seq = :last WHERE name = 'rooms' AND seq < :last"),
             before,

@@ -1,4 +1,4 @@
-"""Alembic without its command line: the migrations are applied when a gateway starts."""
+"""The schema's migrations, applied by Alembic (without its command line) when a gateway starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def upgrade(connection: Connection) -> None:
-    """Apply what is missing, in the caller's transaction: all of it or nothing.
+    """Apply the missing migrations, in the caller's transaction: all of them or none.
 
     Raises :class:`StoreUnavailable` for a database that a newer gateway has migrated.
     """

@@ -1,7 +1,7 @@
 """Logins, and the order in which they ended.
 
-An ending takes the next revision and keeps the counter locked until it is committed. So whoever has
-seen a revision has seen all below it, and asks for those above it only.
+An ending takes the next revision and keeps the counter locked until it is committed. So a reader
+that has seen a revision has seen all lower ones, and asks only for the later ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NEXT: Final = (
     .values(value=counters.c.value + 1)
     .returning(counters.c.value)
 )
-# Made once: every gateway asks it again and again.
+# Made once: every gateway asks this again and again.
 _ENDED_SINCE: Final = (
     select(counters.c.value, sessions.c.id, sessions.c.until, sessions.c.revision)
     .outerjoin_from(
@@ -51,7 +51,7 @@ def add(connection: Connection, session: LoginSession) -> None:
 def end(connection: Connection, session: LoginSession, at: datetime) -> EndedSession:
     this = sessions.c.id == session.id
     if not connection.execute(select(sessions.c.id).where(this).with_for_update()).all():
-        # A database that was put back to what it was before the login.
+        # The database was restored to a state before the login.
         add(connection, session)
     _end(connection, this, at)
     ended = select(sessions.c.id, sessions.c.until, sessions.c.revision).where(this)
@@ -59,7 +59,7 @@ def end(connection: Connection, session: LoginSession, at: datetime) -> EndedSes
 
 
 def end_of_account(connection: Connection, user: str, at: datetime) -> list[EndedSession]:
-    """Those that the account's password has opened."""
+    """End the sessions that were opened with the account's password."""
     by_password = sessions.c.proof == Proof.PASSWORD
     return _end(connection, and_(sessions.c.user_id == user, by_password), at)
 

@@ -1,7 +1,7 @@
-"""SQLite: one file, one thread that writes, a few that read, and others that read the history.
+"""SQLite: one file, one thread that writes, a few that read, and others for pages of the history.
 
-SQLAlchemy's synchronous engine runs whole transactions in these threads: one hop between threads a
-transaction, where an asynchronous driver needs one a statement.
+SQLAlchemy's synchronous engine runs whole transactions in these threads: one hop between threads
+per transaction, where an asynchronous driver needs one per statement.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 READERS: Final = 2
-#: Threads for pages of the history, apart from the others.
+#: Separate threads for pages of the history.
 SCANNERS: Final = 2
-#: Bytes that the write-ahead log may keep once it is empty, after a burst or a long reader.
+#: Bytes that the write-ahead log may keep when it is empty, after a burst or a long read.
 _LOG_BYTES: Final = 64 * 1024 * 1024
 #: https://www.sqlite.org/pragma.html; FULL: a commit survives a power cut in WAL mode, too.
 _READER: Final = ("foreign_keys = ON", "query_only = ON")
@@ -43,14 +43,18 @@ _WRITER: Final = (
 
 
 class SqliteDatabase:
-    """``timeout``: seconds that a call may take, waiting for another process's lock included."""
+    """A SQLite file and the threads that work on it.
+
+    ``timeout``: seconds that a call may take, including the wait for another process's lock.
+    """
 
     def __init__(self, path: str, *, timeout: float, echo: bool) -> None:
         self._path = Path(path).absolute()
         self._timeout = timeout
         make = partial(_engine, self._path, timeout=timeout, echo=echo)
-        # IMMEDIATE takes the write lock at once: a transaction that reads first and writes then
-        # cannot find itself behind another writer. https://www.sqlite.org/lang_transaction.html
+        # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
+        # then cannot find that another writer got in between.
+        # https://www.sqlite.org/lang_transaction.html
         self._writing = make(begin="BEGIN IMMEDIATE", size=1, pragmas=_WRITER)
         self._reading = make(begin="BEGIN", size=READERS, pragmas=_READER)
         self._scanning = make(begin="BEGIN", size=SCANNERS, pragmas=_READER)
@@ -89,8 +93,8 @@ class SqliteDatabase:
         self._opened = await threads.run_in_executor(self._readers, _identity, self._path)
 
     async def verify(self) -> None:
-        """Whoever restores a backup under a running gateway takes the file away from it: what it
-        writes from then on would be in no folder any more."""
+        """Check that the path still leads to the file that is open. Restoring a backup under a
+        running gateway replaces the file, and everything written after that would be lost."""
         found = await asyncio.get_running_loop().run_in_executor(
             self._readers, _identity, self._path
         )
@@ -98,8 +102,7 @@ class SqliteDatabase:
             raise StoreUnavailable(
                 "the database is not available",
                 retry_after=1.0,
-                reason=f"{self._path} is not the file any more that was opened; restart the"
-                " gateway",
+                reason=f"the file {self._path} was replaced while it was open; restart the gateway",
             )
 
     async def close(self) -> None:
@@ -114,8 +117,8 @@ class SqliteDatabase:
     async def _run(
         self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]
     ) -> T:
-        # A commit is not begun after half of the time: whoever was told that a call failed finds it
-        # done afterwards only if the commit itself took the other half.
+        # After half of the time no commit is begun any more: a call that was reported as failed is
+        # then stored all the same only if the commit itself took the other half.
         late = time.monotonic() + self._timeout / 2
         running = asyncio.get_running_loop().run_in_executor(
             threads, partial(_transaction, engine, work, late=late)
@@ -130,12 +133,12 @@ class SqliteDatabase:
 
 
 def _create(path: Path) -> None:
-    """Make the file for its owner only; SQLite gives its companions (WAL) the same mode."""
+    """Create the file for its owner only; SQLite gives its companions (WAL) the same mode."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What a file is, whatever it is called; None: there is none."""
+    """The identity of a file, whatever its name; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -144,7 +147,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _transaction(engine: Engine, work: Callable[[Connection], T], *, late: float) -> T:
-    """``late``: the moment of the monotonic clock after which it is rolled back."""
+    """Run one transaction; it is rolled back after ``late``, a time of the monotonic clock."""
     with engine.connect() as connection:
         try:
             with connection.begin():
@@ -158,8 +161,8 @@ def _transaction(engine: Engine, work: Callable[[Connection], T], *, late: float
 
 
 def _settle(connection: Connection, error: DBAPIError | sqlite3.Error) -> None:
-    """Leave no connection in the pool that is worn, or still in a transaction: a COMMIT that fails
-    does not end it, and SQLAlchemy rolls back only what it has not tried to commit."""
+    """Leave no broken connection in the pool, nor one that is still in a transaction: a COMMIT that
+    fails does not end it, and SQLAlchemy rolls back only what it has not tried to commit."""
     if connection.invalidated:
         return
     driver = connection.connection.driver_connection
@@ -177,7 +180,7 @@ def _engine(
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,
-        # Every transaction has ended by then; the pool's own rollback is work for nothing.
+        # Every transaction has ended by then, so the pool's own rollback would be wasted work.
         pool_reset_on_return=None,
         connect_args={"timeout": timeout / 2, "check_same_thread": False},
     )
@@ -198,8 +201,10 @@ def _engine(
 
 
 def _set(connection: sqlite3.Connection, pragma: str, *, within: float) -> None:
-    """Changing to WAL fails at once, whatever the busy timeout, while another process changes to it
-    too. https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode"""
+    """Set a pragma, again and again for a while: changing to WAL fails at once, whatever the busy
+    timeout, while another process is changing to it too.
+    https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode
+    """
     deadline = time.monotonic() + within
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The store: everything that outlives a gateway."""
+"""The store: all data that outlives a gateway."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from gateway.store.records import Account, Appended, JsonPage, Page, Unpublished
 from gateway.store.sqlite import SqliteDatabase
 from gateway.store.watched import Watched
 
-#: Seconds that any call may take before it counts as failed; hanging up may take two more.
+#: Seconds that any call may take before it counts as failed; disconnecting may take two more.
 TIMEOUT: Final = 5.0
 
 
 class Store:
-    """Rooms, members, messages, outbox and accounts. Make it with :meth:`open`.
+    """Rooms, members, messages, outbox and accounts of all gateways. Make one with :meth:`open`.
 
     Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away. Times
-    are aware datetimes; they come back in UTC with their microseconds. Each store is one gateway's:
-    ``gateway`` is its identity, drawn anew each time, under which it owns what is in the outbox.
+    are aware datetimes; they come back in UTC with their microseconds. Each store belongs to one
+    gateway: ``gateway`` is its identity, drawn anew at each start, under which it owns entries of
+    the outbox.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +45,7 @@ class Store:
 
     @property
     def name(self) -> str:
-        """Which database this is: a file, or a server's; without credentials."""
+        """The database's file or server, without credentials."""
         return self._database.name
 
     @classmethod
@@ -66,13 +67,13 @@ class Store:
         await self._database.close()
 
     async def ping(self) -> None:
-        """Whether the database can be read and written now; asked often, it is looked at once a
-        second."""
+        """Check that the database can be read and written now. However often this is called, the
+        database is asked at most once a second."""
         await self._database.check()
 
     async def prove(self) -> None:
-        """Write as much as a message has, whatever was written before. :meth:`end_lease` takes it
-        away again."""
+        """Write as much as a message has, even after a recent write. :meth:`end_lease` deletes it
+        again."""
         await self._database.prove()
 
     # Rooms and members
@@ -85,9 +86,9 @@ class Store:
         *,
         lowest: int | None = None,
     ) -> Room:
-        """A room with the next number; with ``lowest``, one that is not below it.
+        """Make a room with the next number; with ``lowest``, a number that is not below it.
 
-        Raises LastHost without a host among the members, Invalid for what cannot be stored.
+        Raises LastHost without a host among the members, Invalid for values that cannot be stored.
         """
         return await self._database.write(
             partial(rooms.create, title=title, users=members, at=at, lowest=lowest)
@@ -97,34 +98,36 @@ class Store:
         return await self._database.read(partial(rooms.get, number=room))
 
     async def rooms_of(self, user: str) -> list[tuple[Room, MemberRole]]:
-        """The rooms whose member the user is, closed ones too, oldest first."""
+        """The rooms that have the user as a member, closed ones too, oldest first."""
         return await self._database.read(partial(rooms.of_user, user=user))
 
     async def close_room(self, room: int, at: datetime) -> bool:
-        """False: there is no such room, or it is closed already. The history stays."""
+        """Close a room; its history stays. False: there is no such room, or it is closed
+        already."""
         return await self._database.write(partial(rooms.close, number=room, at=at))
 
     async def discard_room(self, room: int) -> None:
-        """Undo :meth:`create_room`, for a room that nobody has heard of: it has no messages."""
+        """Undo :meth:`create_room` for a room that nobody has heard of: it has no messages."""
         await self._database.write(partial(rooms.discard, number=room))
 
     async def open_rooms(self) -> list[int]:
         return await self._database.read(rooms.still_open)
 
     async def membership(self, room: int, user: str) -> Membership | None:
-        """None: there is no such room."""
+        """The user's membership of the room. None: there is no such room."""
         return await self._database.read(partial(rooms.membership, number=room, user=user))
 
     async def roster(self, room: int) -> Roster | None:
-        """None: there is no such room."""
+        """All members of the room. None: there is no such room."""
         return await self._database.read(partial(rooms.roster, number=room))
 
     async def revisions(self, numbers: Sequence[int]) -> dict[int, int]:
-        """By room: a number that grows with every change of its memberships, and its closing."""
+        """By room: a number that grows with every change of its memberships and with its
+        closing."""
         return await self._database.read(partial(rooms.revisions, numbers=numbers))
 
     async def members(self, room: int) -> list[Member]:
-        """By user; empty for a room that does not exist."""
+        """The roles by user; empty for a room that does not exist."""
         return await self._database.read(partial(rooms.list_members, number=room))
 
     async def set_member(self, room: int, user: str, role: MemberRole) -> None:
@@ -132,7 +135,7 @@ class Store:
         await self._database.write(partial(rooms.set_member, number=room, user=user, role=role))
 
     async def remove_member(self, room: int, user: str) -> bool:
-        """False: was no member. Raises LastHost."""
+        """Remove a member. False: the user was none. Raises LastHost."""
         return await self._database.write(partial(rooms.remove_member, number=room, user=user))
 
     # Messages
@@ -152,7 +155,8 @@ class Store:
         )
 
     async def stored(self, message_id: UUID) -> Appended | None:
-        """The message with this id, whoever sent it, as :meth:`append` tells of a repeated one."""
+        """The message with this id, whoever sent it, in the form of :meth:`append`'s answer to a
+        repeated one."""
         return await self._database.read(partial(history.stored, message_id=message_id))
 
     async def read(
@@ -164,8 +168,8 @@ class Store:
         sender: str | None = None,
         types: Collection[str] | None = None,
     ) -> Page:
-        """Messages with ``seq > after``, at most ``limit`` (1 or more) and about a megabyte of
-        them, of one ``sender`` and of certain ``types`` if these are given. Raises UnknownRoom."""
+        """Messages with ``seq > after``: at most ``limit`` (1 or more) and about a megabyte of
+        them; only those of ``sender`` and of certain ``types`` where given. Raises UnknownRoom."""
         query = partial(
             history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
         )
@@ -180,30 +184,30 @@ class Store:
         sender: str | None = None,
         types: Collection[str] | None = None,
     ) -> JsonPage:
-        """As :meth:`read`, with the JSON of each message. It is made beside the event loop."""
+        """As :meth:`read`, with the JSON of each message, which is made off the event loop."""
         query = partial(
             history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
         )
         return await self._database.scan(query, history.json_page)
 
     async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
-        """The last seq of each stream (up to 512, 0: none yet), by one question; a stream of a room
+        """The last seq of each stream (up to 512; 0: none yet), by one query; a stream of a room
         that does not exist is left out."""
         return await self._database.read(partial(history.heads, wanted=streams))
 
     async def prune(self, before: datetime) -> int:
         """Delete the start of each stream, up to the first message that is younger or unpublished.
 
-        Returns how many messages went. Numbers are never given again.
+        Returns how many messages were deleted. Their numbers are never given again.
         """
         return await retention.prune(self._database, before)
 
     async def unpublished_streams(self) -> list[Stream]:
-        """The streams of which this gateway has something in the outbox."""
+        """The streams that have entries of this gateway in the outbox."""
         return await self._database.read(partial(outbox.unpublished_streams, owner=self.gateway))
 
     async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
-        """What this gateway has in the outbox with ``seq > after``, in order, up to ``limit``
+        """This gateway's entries in the outbox with ``seq > after``, in order: up to ``limit``
         messages and about a megabyte."""
         return await self._database.read(
             partial(
@@ -212,39 +216,39 @@ class Store:
         )
 
     async def is_published(self, message_id: UUID) -> bool:
-        """Whether a stored message has left the outbox, whichever gateway's it was."""
+        """Whether a stored message has left the outbox, whichever gateway owned it."""
         return await self._database.read(partial(outbox.is_published, message_id=message_id))
 
     async def mark_published(self, ids: Sequence[UUID]) -> None:
-        """Take confirmed messages out of the outbox; unknown ids are ignored."""
+        """Remove confirmed messages from the outbox; unknown ids are ignored."""
         await self._database.write(partial(outbox.mark_published, ids=ids))
 
     async def outbox_depth(self) -> int:
-        """How many messages all gateways together have in the outbox."""
+        """The number of messages that all gateways together have in the outbox."""
         return await self._database.read(outbox.depth)
 
-    # The gateways, by the database's clock
+    # Leases of the gateways, by the database's clock
 
     async def renew_lease(self, seconds: float) -> bool:
-        """Be alive for so long from now on. False: it was not, until now.
+        """Renew this gateway's lease for so many seconds. False: it had none, or it had ended.
 
-        What a gateway without a lease has in the outbox, others may have taken over.
+        Without a lease, others may have taken over this gateway's entries in the outbox.
         """
         lived = await self._database.write(
             partial(leases.renew, gateway=self.gateway, seconds=seconds)
         )
-        # Every gateway comes by here every other second: so it is noticed, and told, when what has
-        # failed works again. The lease is renewed, whatever becomes of that.
+        # Every gateway comes here every two seconds, so this is where a recovery is noticed and
+        # logged. The lease is renewed in any case.
         with suppress(StoreUnavailable):
             await self._database.recover()
         return lived
 
     async def end_lease(self) -> None:
-        """Leave what is in the outbox to the others at once."""
+        """End this gateway's lease, so that others take over its entries in the outbox at once."""
         await self._database.write(partial(leases.end, gateway=self.gateway))
 
     async def take_over(self, *, limit: int) -> list[Stream]:
-        """Own what gateways without a lease have in the outbox, at most ``limit`` messages.
+        """Own the outbox entries of gateways without a lease, at most ``limit`` messages.
 
         Returns the stream of each of them.
         """
@@ -258,7 +262,7 @@ class Store:
         return await self._database.read(partial(accounts.get, user=user))
 
     async def put_account(self, account: Account) -> None:
-        """Make the account, or replace its password hash and roles, which ends its sessions.
+        """Create the account, or replace its password hash and roles, which ends its sessions.
 
         Raises Invalid.
         """
@@ -270,8 +274,8 @@ class Store:
         await self._database.write(put)
 
     async def rehash_account(self, account: Account, password_hash: str) -> Account | None:
-        """Store the same password in another form, which ends nothing. None: the account is not
-        what it was any more."""
+        """Replace the hash of the same password, which ends no session. None: the account has
+        changed meanwhile."""
         if await self._database.write(
             partial(accounts.rehash, account=account, password_hash=password_hash)
         ):
@@ -279,7 +283,7 @@ class Store:
         return None
 
     async def remove_account(self, user: str) -> bool:
-        """Its sessions end with it. False: there was none."""
+        """Remove the account and end its sessions. False: there was none."""
 
         def remove(connection: Connection) -> bool:
             if not accounts.remove(connection, user):
@@ -290,14 +294,14 @@ class Store:
         return await self._database.write(remove)
 
     async def accounts(self) -> list[Account]:
-        """By user."""
+        """All accounts, by user."""
         return await self._database.read(accounts.listing)
 
     # Sessions
 
     async def add_session(self, session: LoginSession, account: Account | None = None) -> bool:
-        """Remember a login. False: the account whose password was checked has changed or gone
-        meanwhile, and nothing is remembered. Raises Invalid."""
+        """Store a login. False, and nothing is stored: the account whose password was checked has
+        changed or gone meanwhile. Raises Invalid."""
 
         def add(connection: Connection) -> bool:
             if account is not None and not accounts.is_still(connection, account):
@@ -308,19 +312,19 @@ class Store:
         return await self._database.write(add)
 
     async def end_session(self, session: LoginSession) -> EndedSession:
-        """End it, if that has not been done before."""
+        """End the session, if that has not been done before."""
         return await self._database.write(
             partial(sessions.end, session=session, at=datetime.now(UTC))
         )
 
     async def sessions_ended_since(self, revision: int) -> Endings:
-        """Those that ended after this revision and would go on by now."""
+        """The sessions that ended after this revision and would otherwise still go on."""
         return await self._database.read(
             partial(sessions.ended_since, revision=revision, now=datetime.now(UTC))
         )
 
     async def forget_sessions(self, before: datetime) -> None:
-        """Delete those whose time was over before then."""
+        """Delete the sessions whose time was over before then."""
         await self._database.write(partial(sessions.forget, before=before))
 
 
@@ -332,7 +336,7 @@ def _database(url: str, *, timeout: float, echo: bool) -> Database:
     if isinstance(where, SqliteFile):
         return SqliteDatabase(where.path, timeout=timeout, echo=echo)
     try:
-        # asyncpg is an extra: who stays with SQLite need not install it.
+        # asyncpg is an extra: an installation on SQLite does not need it.
         from gateway.store.postgresql import PostgresDatabase  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise StoreUnavailable(

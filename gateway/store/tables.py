@@ -30,7 +30,7 @@ from gateway.store.values import TITLE_LENGTH, TYPE_LENGTH, USER_LENGTH, UtcDate
 
 T = TypeVar("T")
 
-#: The type that most messages have. Part of an index: a migration, should it ever change.
+#: The type that most messages have. It is part of an index: changing it takes a migration.
 SAID: Final = "message"
 NOT_SAID: Final = f"type <> '{SAID}'"
 
@@ -55,7 +55,7 @@ rooms: Final = Table(
     Column("title", String(TITLE_LENGTH), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime),
-    # Grows whenever somebody's membership changes: what gateways look at again and again.
+    # Grows with every change of a membership: the gateways poll it.
     Column("revision", _Number, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
@@ -70,7 +70,7 @@ members: Final = Table(
     Index(None, "user_id", "room"),
 )
 
-#: ``head``: the last seq given; it never goes back. ``first``: the lowest seq still kept.
+#: ``head``: the last seq given; it never decreases. ``first``: the lowest seq still kept.
 streams: Final = Table(
     "streams",
     metadata,
@@ -93,13 +93,13 @@ messages: Final = Table(
     Column("sent_at", UtcDateTime, nullable=False),
     Column("type", String(TYPE_LENGTH), nullable=False),
     Column("body", Text, nullable=False),
-    # What the sender was in the room then; NULL: it was stored before this was.
+    # The sender's role in the room at that time. NULL: the message is older than this column.
     Column("role", String(11)),
     ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
     UniqueConstraint("room", "audience", "seq"),
-    # A participant's sync of the private stream: only what this sender sent.
+    # For a participant's sync of the private stream: only messages of this sender.
     Index(None, "room", "audience", "sender", "seq"),
-    # A sync of certain types. What is merely said, the most, is not in it.
+    # For a sync of certain types. The type of most messages is left out.
     Index(
         None,
         "room",
@@ -111,7 +111,7 @@ messages: Final = Table(
     ),
 )
 
-#: The gateways with a lease; ``expires`` is seconds since the epoch, by the database's clock.
+#: The gateways with a lease; ``expires`` is in seconds since the epoch, by the database's clock.
 #: ``probe``: bytes that a gateway writes to find out whether it can.
 gateways: Final = Table(
     "gateways",
@@ -121,9 +121,10 @@ gateways: Final = Table(
     Column("probe", LargeBinary),
 )
 
-#: Stored, not yet confirmed by the broker; in the order in which it goes out. The foreign key keeps
-#: every message that is still in here. ``owner`` is the gateway that publishes it: no foreign key,
-#: because one without a lease is as good as none, and then another gateway takes it over.
+#: Messages that are stored and not yet confirmed by the broker, in the order of publication. The
+#: foreign key keeps every message that is still in here. ``owner`` is the gateway that publishes
+#: it. It is no foreign key, because an owner without a lease counts as none, and then another
+#: gateway takes the entry over.
 outbox: Final = Table(
     "outbox",
     metadata,
@@ -144,7 +145,8 @@ accounts: Final = Table(
     Column("roles", Text, nullable=False),
 )
 
-#: Logins. ``revision``: the place among the endings; NULL: it goes on, or ends with its time.
+#: Logins. ``revision``: its place in the order of endings. NULL: it goes on, or ends by its own
+#: time.
 sessions: Final = Table(
     "sessions",
     metadata,
@@ -160,8 +162,8 @@ sessions: Final = Table(
     Index(None, "revision"),
 )
 
-#: Numbers that grow in the order in which transactions are committed: the row stays locked until
-#: then. The migrations put the rows there.
+#: Numbers that grow in the order in which transactions are committed, because the row stays locked
+#: until the commit. The migrations insert the rows.
 counters: Final = Table(
     "counters",
     metadata,
@@ -171,7 +173,7 @@ counters: Final = Table(
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """``column IN`` the values of the parameter of this name: a :func:`padded` list."""
+    """``column IN`` the values of the named parameter, which is a :func:`padded` list."""
     return column.in_(bindparam(name, expanding=True))
 
 

@@ -1,7 +1,7 @@
-"""What a database can hold: checks and conversions, before anything reaches a statement.
+"""Values that a database can hold: checks and conversions before they reach a statement.
 
-PostgreSQL refuses U+0000 in text and lone surrogates are not UTF-8; one such value would fail the
-whole batch it came in. https://www.postgresql.org/docs/current/datatype-character.html
+PostgreSQL refuses U+0000 in text, and lone surrogates are not UTF-8; one such value would fail its
+whole batch. https://www.postgresql.org/docs/current/datatype-character.html
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_room(number: int) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Whether a text column can hold the value; what it cannot hold is in no row."""
+    """Whether a text column can hold the value; a value that it cannot hold is in no row."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -40,7 +40,7 @@ def is_text(value: str) -> bool:
 
 
 def text(value: str, name: str, limit: int) -> str:
-    """The value itself, to be stored. Raises :class:`Invalid`, which calls it ``name``."""
+    """The value itself, if it can be stored. Raises :class:`Invalid`, which calls it ``name``."""
     if not 0 < len(value) <= limit:
         raise Invalid(f"{name} must have 1 to {limit} characters")
     if not is_text(value):
@@ -51,7 +51,7 @@ def text(value: str, name: str, limit: int) -> str:
 def json_text(value: Any) -> str:
     """Compact JSON in ASCII, so that every JSON value (U+0000, lone surrogates) can be stored.
 
-    Raises :class:`Invalid` for what is not JSON (RFC 8259): NaN, infinities, other types.
+    Raises :class:`Invalid` for a value that is not JSON (RFC 8259): NaN, infinities, other types.
     """
     try:
         return _JSON.encode(value)
@@ -62,7 +62,8 @@ def json_text(value: Any) -> str:
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes, microseconds, UTC in and out; SQLite itself knows no time zone."""
+    """A column type for aware datetimes, with microseconds, in UTC; SQLite itself knows no time
+    zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,4 +1,5 @@
-"""A database under watch: why it fails stands in the log, once; what has failed is tried again."""
+"""A watched database: the reason of a failure is logged once, and a failed database is tried
+again."""
 
 from __future__ import annotations
 
@@ -17,23 +18,24 @@ from gateway.store.database import Database
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Seconds after which a reason that goes on is told again.
-TOLD_AGAIN: Final = 60.0
-#: Seconds for which a look is good: load balancers ask all the time, several at once.
+#: Seconds after which a reason that persists is logged again.
+LOGGED_AGAIN: Final = 60.0
+#: Seconds for which a check counts: load balancers ask all the time, several at once.
 CHECK_IS_GOOD: Final = 1.0
 #: Seconds for which a commit proves that the next one works. The lease is renewed more often.
 WRITE_IS_GOOD: Final = 5.0
-#: Bytes that are written to find out whether a message would be, once something has failed: on a
-#: full disk there is still room for a little.
+#: Bytes that are written after a failure, to find out whether a message could be: a full disk still
+#: has room for a little.
 PROBE: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
 
 
 class Watched:
-    """Runs everything on ``database``. ``probe`` writes as many bytes as it is told, and commits.
+    """A database that runs everything on ``database`` and remembers how that went.
 
-    ``clock`` gives seconds and never goes back.
+    ``probe`` writes the given number of bytes, and commits. ``clock`` gives seconds and never goes
+    back.
     """
 
     def __init__(
@@ -48,8 +50,8 @@ class Watched:
         self._clock = clock
         #: Why the last call failed, until a probe has worked.
         self.problem: str | None = None
-        self._told: dict[str, float] = {}
-        self._told_now = False
+        self._logged: dict[str, float] = {}
+        self._failing = False
         self._written = -WRITE_IS_GOOD
         self._checking: asyncio.Task[None] | None = None
         self._looked: float | None = None
@@ -82,16 +84,16 @@ class Watched:
         await self._database.close()
 
     async def check(self) -> None:
-        """Read, and write unless that was done a moment ago. Raises :class:`StoreUnavailable`.
+        """Read, and write unless a write succeeded a moment ago. Raises :class:`StoreUnavailable`.
 
-        However many ask, and how often: there is one look at a time, and one a second.
+        However often this is called, there is one check at a time, and one a second.
         """
         fresh = self._looked is not None and self._clock() - self._looked < CHECK_IS_GOOD
         if self._checking is None or (self._checking.done() and not fresh):
             self._checking = asyncio.create_task(self._check_now(), name="database")
             self._checking.add_done_callback(_retrieve)
         try:
-            # Who asked first and leaves must not take the answer from the others.
+            # The first caller may leave without taking the answer from the others.
             await shared(self._checking)
         except StoreUnavailable as error:
             raise StoreUnavailable(
@@ -99,18 +101,18 @@ class Watched:
             ) from error.__cause__
 
     async def recover(self) -> None:
-        """Find out whether what has failed works again. Raises :class:`StoreUnavailable`."""
+        """Find out whether a failed database works again. Raises :class:`StoreUnavailable`."""
         if self.problem is not None:
             await self.prove()
 
     async def prove(self) -> None:
-        """Write as much as a message has. Raises :class:`StoreUnavailable`."""
+        """Write as many bytes as a message has. Raises :class:`StoreUnavailable`."""
         await self._watch(self.verify())
         await self.write(lambda connection: self._probe(connection, PROBE))
         self.problem = None
-        if self._told_now:
-            self._told_now = False
-            _log.warning("the database works again (%s)", self.name)
+        if self._failing:
+            self._failing = False
+            _log.warning("the database %s works again", self.name)
 
     async def _check_now(self) -> None:
         try:
@@ -132,18 +134,18 @@ class Watched:
     def _failed(self, reason: str) -> None:
         self.problem = reason
         now = self._clock()
-        self._told = {r: t for r, t in self._told.items() if now - t < TOLD_AGAIN}
-        if reason not in self._told:
-            self._told[reason] = now
-            self._told_now = True
+        self._logged = {r: t for r, t in self._logged.items() if now - t < LOGGED_AGAIN}
+        if reason not in self._logged:
+            self._logged[reason] = now
+            self._failing = True
             _log.warning(
-                "the database fails: %s (%s); what needs it is answered 503 meanwhile",
-                reason,
+                "the database %s fails: %s; requests that need it are answered 503 until it works",
                 self.name,
+                reason,
             )
 
 
 def _retrieve(check: asyncio.Task[None]) -> None:
-    """All who asked may be gone; the failure stands in the log."""
+    """Take the task's exception even if every caller has left; the failure has been logged."""
     if not check.cancelled():
         check.exception()

@@ -172,7 +172,7 @@ async def test_a_file_that_was_replaced_is_no_longer_served(tmp_path: Path) -> N
     with pytest.raises(StoreUnavailable) as unready:
         await store.prove()
     assert unready.value.reason is not None
-    assert "is not the file any more that was opened" in unready.value.reason
+    assert "was replaced while it was open" in unready.value.reason
     (tmp_path / "old.db").rename(path)
     await _until_ready(store)
     await store.close()

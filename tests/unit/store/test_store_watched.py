@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
-from gateway.store.watched import PROBE, TOLD_AGAIN, WRITE_IS_GOOD, Watched
+from gateway.store.watched import LOGGED_AGAIN, PROBE, WRITE_IS_GOOD, Watched
 from tests.virtual_time import run
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ def test_a_reason_is_told_once_a_minute_and_so_is_the_end_of_it(
         database.problem = "read-only"
         await fail(watched)
         assert len(caplog.records) == 2
-        await asyncio.sleep(TOLD_AGAIN)
+        await asyncio.sleep(LOGGED_AGAIN)
         await fail(watched)
         assert len(caplog.records) == 3
         database.problem = None

@@ -1,4 +1,4 @@
-"""The gateways that live, and which of them publishes what is in the outbox."""
+"""The gateways with their leases, and the owner of each entry in the outbox."""
 
 import sqlalchemy as sa
 from alembic import op

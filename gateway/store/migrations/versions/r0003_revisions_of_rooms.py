@@ -1,4 +1,5 @@
-"""How often a room's memberships have changed, so that one look tells whether they have."""
+"""The number of changes of a room's memberships, so that one query tells whether they have
+changed."""
 
 import sqlalchemy as sa
 from alembic import op

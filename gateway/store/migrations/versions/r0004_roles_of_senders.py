@@ -1,4 +1,5 @@
-"""What senders were in the room when they spoke, and an index for a sync of certain types."""
+"""The sender's role in the room at the time of sending, and an index for a sync of certain
+types."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A row for each login, so that it can be ended from anywhere; a counter for the endings' order."""
+"""A row for each login, so that any gateway can end it; a counter for the order of the endings."""
 
 import sqlalchemy as sa
 from alembic import op

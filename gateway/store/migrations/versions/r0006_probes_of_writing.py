@@ -1,4 +1,4 @@
-"""What a gateway writes to find out whether the database takes it."""
+"""Bytes that a gateway writes to find out whether the database can be written."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,20 +1,22 @@
-"""Who somebody is: what a checked token, cookie or password has established."""
+"""The user whom a checked token, cookie or password has identified."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-#: System roles with a meaning of their own; others only open access rules.
+#: System roles that the gateway itself knows; all others only open access rules.
 ADMIN: Final = "admin"
 HOST: Final = "host"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user, the system roles, and when the proof of it ends (seconds since the epoch).
+    """An authenticated user with the system roles, and the end of the proof (seconds since the
+    epoch).
 
-    ``session``: the login that ends everything that was opened by it; None: a token was shown.
+    ``session`` is the login that was used. When it ends, everything that it opened ends too. None:
+    the user showed a token.
     """
 
     user: str

@@ -1,4 +1,4 @@
-"""A message: the same JSON in the history, the POST's answer, the MESSAGE frame and AMQP."""
+"""Messages, with the same JSON in the history, the POST's answer, the MESSAGE frame and AMQP."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from uuid import UUID
 from broker.topology import Stream
 from gateway.domain.room import MemberRole
 
-#: The type of what the gateway itself says about who is in a room; nobody else may send it.
+#: The type of the gateway's own messages about presence in a room; nobody else may send it.
 PRESENCE: Final = "presence"
 
-#: Made once: with other than its own options ``json.dumps`` makes one for each call.
+#: Made once: ``json.dumps`` makes a new encoder at each call that has options.
 _json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class Importance(StrEnum):
-    """``guaranteed``: stored, numbered, delivered. ``instant``: may be dropped, never stored."""
+    """The two ways in which a message is delivered.
+
+    ``guaranteed``: stored, numbered, delivered. ``instant``: never stored, and may be dropped.
+    """
 
     GUARANTEED = "guaranteed"
     INSTANT = "instant"
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339, UTC, microseconds, ``Z``."""
+    """A moment as RFC 3339 text: UTC, microseconds, ``Z``."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
@@ -37,7 +40,7 @@ def timestamp(moment: datetime) -> str:
 class Draft:
     """A message that was accepted but has no number yet. ``body`` is any JSON value.
 
-    ``role`` is what the sender is in the room as it is said.
+    ``role`` is the sender's role in the room at the time of sending.
     """
 
     id: UUID
@@ -56,10 +59,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``seq`` is 1, 2, 3 … per stream; None for an instant message.
+    """A message of a room, numbered if it is stored.
 
-    ``role`` is what the sender was in the room when it was said, whatever they are now. None: the
-    gateway itself said it, or it was stored before roles were.
+    ``seq`` is 1, 2, 3 … per stream; None for an instant message. ``role`` is the sender's role in
+    the room at the time of sending, whatever it is now. None: the gateway itself sent the message,
+    or it was stored before roles were.
     """
 
     id: UUID
@@ -72,16 +76,16 @@ class Message:
     role: MemberRole | None = None
 
     def encode(self) -> bytes:
-        """The JSON as compact UTF-8. It begins with its :func:`opening`.
+        """The message's JSON as compact UTF-8. It begins with its :func:`opening`.
 
-        A lone surrogate, which JSON can say and UTF-8 cannot, stays the escape that it came as.
+        A lone surrogate, which JSON can express and UTF-8 cannot, stays the escape that it came as.
         Raises ValueError for NaN and infinities, which are not JSON (RFC 8259, section 6).
         """
         return self.encode_with(_json(self.body))
 
     def encode_with(self, body: str) -> bytes:
-        """As :meth:`encode`, where the body's JSON is there already."""
-        # Written out, because it happens for every message: less than half of a dict's time.
+        """As :meth:`encode`, with the body's JSON given."""
+        # Written by hand, because every message needs it: half of the time that a dict takes.
         audience, seq = self.stream.audience, "null" if self.seq is None else self.seq
         role = "null" if self.role is None else f'"{self.role}"'
         text = (
@@ -94,8 +98,8 @@ class Message:
     def says_the_same_as(self, draft: Draft) -> bool:
         """Whether a repeated id carries the same content; the time of sending may differ.
 
-        Bodies are the same if their JSON is, whatever the order of the keys; 1, 1.0 and true differ
-        there, though not in Python.
+        Bodies are the same if their JSON is, whatever the order of the keys. Unlike in Python, 1,
+        1.0 and true differ.
         """
         return (self.stream, self.sender, self.type) == (
             draft.stream,
@@ -105,7 +109,7 @@ class Message:
 
 
 def opening(*, id: str, stream: Stream, seq: int | None, sender: str) -> bytes:
-    """How the JSON of such a message begins: what says which message it is, and whose."""
+    """The beginning of such a message's JSON, which identifies the message and its sender."""
     text = (
         f'{{"id":{_json(id)},"room":{stream.room},"audience":"{stream.audience}",'
         f'"seq":{"null" if seq is None else seq},"sender":{_json(sender)},'

@@ -1,4 +1,4 @@
-"""A web origin in the one form in which browsers send it."""
+"""A web origin in its canonical form, which is the one that browsers send."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _EXPECTED: Final = "must be scheme://host[:port] and nothing more, as browsers s
 
 
 def canonical(origin: str) -> str:
-    """``scheme://host[:port]`` in ASCII and lower case, without the scheme's own port.
+    """The origin as ``scheme://host[:port]`` in ASCII and lower case, without the scheme's default
+    port.
 
-    A host of other letters becomes its punycode (RFC 6454, section 6.2; UTS #46, as browsers do
-    it). Raises ValueError, which says what an origin looks like.
+    An international host name becomes its punycode (RFC 6454, section 6.2; UTS #46, as in
+    browsers). Raises ValueError, whose text says what an origin looks like.
     """
     parts = urlsplit(origin)
     host, port = parts.hostname, parts.port
@@ -37,11 +38,11 @@ def canonical(origin: str) -> str:
 
 
 def _in_ascii(host: str) -> str:
-    """By UTS #46 alone, as browsers do it: IDNA 2008 would refuse names that they open."""
+    """The host by UTS #46 alone, as in browsers: IDNA 2008 would refuse names that they open."""
     try:
         labels = idna.uts46_remap(host, std3_rules=False).split(".")
     except idna.IDNAError as error:
-        raise ValueError(f"the host is no domain name: {error}") from error
+        raise ValueError(f"the host is not a domain name: {error}") from error
     return ".".join(
         label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
     )

@@ -9,12 +9,16 @@ from enum import StrEnum
 
 
 class MemberRole(StrEnum):
+    """A member's role in one room."""
+
     HOST = "host"
     PARTICIPANT = "participant"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """A member of a room and the member's role there."""
+
     user: str
     role: MemberRole
 
@@ -31,7 +35,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What decides whether a user may act in a room: is it open, and which role, if any."""
+    """A user's standing in a room: whether the room is open, and the user's role, if any."""
 
     is_open: bool
     role: MemberRole | None
@@ -39,7 +43,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Everybody's membership of a room. ``revision`` grows with every change of it."""
+    """The memberships of all members of a room. ``revision`` grows with every change of them."""
 
     is_open: bool
     roles: Mapping[str, MemberRole]

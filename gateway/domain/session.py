@@ -1,4 +1,4 @@
-"""A login, from the proof of who it is until it ends, as the database keeps it."""
+"""A login, from the proof of the user's identity until its end, as the database keeps it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from enum import StrEnum
 
 
 class Proof(StrEnum):
-    """What the user has shown. A session by password ends with its account; one that a token was
-    traded for is another user's, whatever the name."""
+    """The proof that a login was opened with. A password's session ends with its account. A session
+    that a token was traded for belongs to another user, even if a local account has the same name.
+    """
 
     PASSWORD = "password"  # noqa: S105 - the kind, not one
     TOKEN = "token"  # noqa: S105
@@ -18,7 +19,8 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoginSession:
-    """``id`` is random, and what the cookie names; ``until``: the session ends then by itself."""
+    """One login. ``id`` is random, and the cookie holds it. ``until`` is when the session ends by
+    itself."""
 
     id: str
     user: str
@@ -29,7 +31,7 @@ class LoginSession:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A session that ended before its time. ``revision`` grows from ending to ending; those that
+    """A session that ended before its time. ``revision`` grows from ending to ending; sessions that
     ended together share one."""
 
     id: str
@@ -39,8 +41,10 @@ class EndedSession:
 
 @dataclass(frozen=True, slots=True)
 class Endings:
-    """What has ended since some revision, in that order. ``newest`` is the revision of the last
-    ending of all; below the one that was asked for, if the database was put back meanwhile."""
+    """The endings after some revision, in their order. ``newest`` is the revision of the last
+    ending of all. It is below the revision that was asked for if the database was restored
+    meanwhile.
+    """
 
     newest: int
     sessions: Sequence[EndedSession]

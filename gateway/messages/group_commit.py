@@ -1,7 +1,6 @@
 """Group commit: drafts that arrive while one transaction runs share the next one.
 
-Nobody waits for a timer: a lone draft is stored at once, and the busier it gets the larger the
-batches become.
+There is no timer: a lone draft is stored at once, and batches grow with the load.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from gateway.errors import StoreUnavailable
 from gateway.messages.ports import History
 from gateway.store.records import Appended
 
-#: How many drafts one transaction takes at most.
+#: The most drafts that one transaction takes.
 BATCH: Final = 512
-#: What a client is told to wait while the database is away, in seconds.
+#: The ``retry_after`` for clients while the database is away, in seconds.
 RETRY_AFTER: Final = 1.0
 
 
 class GroupCommit:
-    """Stores drafts in batches, one transaction at a time.
+    """A queue of drafts that stores them in batches, one transaction at a time.
 
-    ``stored`` is told every new message in ``seq`` order per stream, whether or not its client
-    still waits. ``in_doubt`` is told the streams of a batch that failed: a database that went away
-    during the commit may have stored it all the same.
+    ``stored`` is called with every new message in ``seq`` order per stream, even if its client no
+    longer waits. ``in_doubt`` is called with the streams of a batch that failed: if the database
+    went away during the commit, the batch may be stored all the same.
     """
 
     def __init__(
@@ -50,9 +49,10 @@ class GroupCommit:
         self._job: Job | None = None
 
     async def append(self, draft: Draft) -> Appended:
-        """Store a draft. Cancelled before its transaction begins, it is withdrawn.
+        """Store a draft. If the call is cancelled before its transaction begins, the draft is
+        withdrawn.
 
-        Raises :class:`StoreUnavailable`, or what the history answers for this draft.
+        Raises :class:`StoreUnavailable`, or the history's error for this draft.
         """
         answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         self._waiting[answer] = draft
@@ -64,7 +64,7 @@ class GroupCommit:
             self._waiting.pop(answer, None)
 
     async def passed(self, message_id: UUID) -> None:
-        """Return when no draft with this id, as of now, is still to be stored."""
+        """Return when no draft with this id that is here now is still to be stored."""
         drafts = (*self._waiting.items(), *self._committing.items())
         under_way = [answer for answer, draft in drafts if draft.id == message_id]
         if under_way:
@@ -92,8 +92,8 @@ class GroupCommit:
                 ]
             )
         except asyncio.CancelledError:
-            # Whoever meant it, and by whatever: nobody may wait for an answer that never comes.
-            self._give_up(batch, StoreUnavailable("the commit was broken off"))
+            # Whatever has cancelled this: nobody may wait for an answer that never comes.
+            self._give_up(batch, StoreUnavailable("the commit was cancelled"))
             raise
         except Exception as error:
             self._give_up(batch, error)
@@ -106,7 +106,7 @@ class GroupCommit:
                 _fail(answer, result)
 
     def _give_up(self, batch: dict[asyncio.Future[Appended], Draft], error: Exception) -> None:
-        """Each client gets the error as its own."""
+        """Fail every draft of the batch."""
         for answer in batch:
             _fail(answer, _for_client(error))
         for stream in {draft.stream for draft in batch.values()}:
@@ -120,7 +120,7 @@ def _fail(answer: asyncio.Future[Appended], error: Exception) -> None:
 
 def _for_client(error: Exception) -> Exception:
     if isinstance(error, StoreUnavailable):
-        # A new one for each, because a raised exception carries its own traceback.
+        # A new exception for each client, because a raised one carries its own traceback.
         fresh = StoreUnavailable(
             error.detail, retry_after=error.retry_after or RETRY_AFTER, reason=error.reason
         )

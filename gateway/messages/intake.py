@@ -1,4 +1,4 @@
-"""Who may post what: the door to the pipeline that HTTP and STOMP share."""
+"""The intake of messages, common to HTTP and STOMP: it decides who may post what."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ MAX_TYPE_LENGTH = 100
 
 
 class Intake:
-    """``rates`` bounds each user's posts; ``clock`` gives the time of sending, in UTC.
+    """The way from a POST or SEND into the pipeline: permissions, rates and types are checked here.
 
-    ``host_types``, which may be replaced at any time, are the types of message that a room's hosts
-    alone may send: what such a message says is so for everybody who reads it.
+    ``rates`` limits each user's posts; ``clock`` gives the time of sending, in UTC. ``host_types``
+    (replaceable at any time) are the message types that only a room's hosts may send, because
+    readers take such messages for the room's state.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Intake:
         clock: Callable[[], datetime],
     ) -> None:
         self.host_types = frozenset(host_types)
-        #: Accepted since the start, by whether the broker had confirmed when it was answered.
+        #: Accepted posts since the start, by whether the broker had confirmed before the answer.
         self.posted = {True: 0, False: 0}
         self._pipeline = pipeline
         self._permissions = permissions
@@ -55,13 +56,14 @@ class Intake:
         body: Any,
         elsewhere: Callable[[], bool] = lambda: False,
     ) -> Receipt:
-        """The same id again gets the first answer again, whatever its sender may do by now: who has
-        not heard that it was stored cannot ask in another way.
+        """Accept a message, or repeat the first answer for a repeated id, whatever its sender may
+        do by now: a sender that has not heard of the first answer has no other way to ask.
 
-        Raises what :meth:`Permissions.require` and :meth:`Pipeline.post` raise, RateLimited,
-        Refused for a type that is the hosts', and Invalid for one that is empty, too long or the
-        gateway's own; nothing is stored then. ``elsewhere``: asked when the room is not open to the
-        sender, whether they have another way there; then it is not looked for a first answer.
+        Raises the errors of :meth:`Permissions.require` and :meth:`Pipeline.post`, RateLimited,
+        Refused for a type reserved to hosts, and Invalid for a type that is empty, too long or the
+        gateway's own; nothing is stored then. ``elsewhere`` is called when the room is not open to
+        the sender. If it returns true, the sender has another way to send this, and no first answer
+        is searched for.
         """
         draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body)
         try:
@@ -81,20 +83,21 @@ class Intake:
     async def _first(self, who: Identity, draft: Draft, importance: Importance) -> Receipt:
         stream, type = draft.stream, draft.type
         member = await self._permissions.require(who, POST[stream.audience], stream.room)
-        # An admin may do in any room what its hosts may.
+        # An admin may do in any room what its hosts may do.
         role = MemberRole.HOST if who.has(ADMIN) else member
         if not 0 < len(type) <= MAX_TYPE_LENGTH:
             raise Invalid(f"type: must have 1 to {MAX_TYPE_LENGTH} characters")
         if type == PRESENCE:
-            raise Invalid(f"type: {PRESENCE!r} is what the gateway says itself; choose another")
+            raise Invalid(f"type: {PRESENCE!r} is reserved for the gateway; choose another")
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
         self._rates.check(who.user)
         return await self._pipeline.post(replace(draft, role=role), importance)
 
     async def _repeated(self, draft: Draft) -> Receipt | None:
-        """The first answer, if there is one for this sender. Each question costs the database a
-        look, so they are limited as posts are, and apart from them: RateLimited is no final answer,
-        unlike what the post was refused for."""
+        """The first answer, if this sender had one. Each question costs a database query, so they
+        are limited as posts are, with a limiter of their own: RateLimited is no final answer,
+        unlike the refusal of the post.
+        """
         self._rates.check(("repeated", draft.sender))
         return await self._pipeline.repeated(draft)

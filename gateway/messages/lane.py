@@ -1,4 +1,4 @@
-"""One stream's way to the broker: what may be published now, and in which order. No I/O."""
+"""A lane: one stream's way to the broker, which decides what is published next. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.domain.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored message that the broker has not confirmed, ready for the wire."""
+    """A stored message that the broker has not confirmed, ready to be sent."""
 
     seq: int
     message: Message
@@ -27,14 +27,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Publish this now; then :meth:`Lane.confirmed`, :meth:`Lane.failed` or :meth:`Lane.parked`."""
+    """The command to publish a message. Answer it with :meth:`Lane.confirmed`, :meth:`Lane.failed`
+    or :meth:`Lane.parked`."""
 
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read on in the store; then :meth:`Lane.read`."""
+    """The command to read on in the store. Answer it with :meth:`Lane.read`."""
 
     after: int
     limit: int
@@ -42,7 +43,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Wait: so many failures in a row; then :meth:`Lane.rested`."""
+    """The command to wait after so many failures in a row. Answer it with :meth:`Lane.rested`."""
 
     failures: int
 
@@ -53,17 +54,18 @@ Command = Publish | Read | Rest
 class Lane:
     """The unconfirmed messages of one stream, in ``seq`` order.
 
-    Up to ``window`` of them are held in memory and may be on the wire at once. What failed goes
-    out again, after a rest, before anything that has not been out yet: no message overtakes
-    another on its first way. Of what is not held the lane only knows that the store has it.
+    Up to ``window`` of them are held in memory and may be on the wire at once. A message that
+    failed goes out again, after a rest, before any message that has not been out yet, so no message
+    overtakes another on its first way. Of messages beyond the window the lane only knows that the
+    store has them.
 
-    Report what happens by the methods, then carry out :meth:`commands`.
+    Report events by the methods, then carry out :meth:`commands`.
     """
 
     def __init__(self, stream: Stream, *, after: int, window: int, resting: bool = False) -> None:
-        """``after``: the seq up to which nothing is left to publish.
+        """``after``: everything up to this seq is published.
 
-        ``resting``: nothing goes out before the first :meth:`rested`.
+        ``resting``: nothing is published before the first :meth:`rested`.
         """
         self.stream = stream
         #: A publication came back because no queue takes it.
@@ -78,19 +80,19 @@ class Lane:
         self._reading = False
         self._read_is_stale = False
         self._failures = 0
-        #: After a failure: the one message on trial, until the broker confirms something.
+        #: After a failure: the one message that is tried alone until the broker confirms something.
         self._alone: int | None = None
         self._rest_is_due = False
         self._resting = resting
 
     @property
     def depth(self) -> int:
-        """How many messages are held in memory."""
+        """The number of messages in memory."""
         return len(self._held)
 
     @property
     def is_done(self) -> bool:
-        """Nothing of the stream is known to wait for the broker."""
+        """Whether no message of the stream is known to wait for the broker."""
         return not (self._held or self._store_has_more or self._reading)
 
     @property
@@ -98,30 +100,30 @@ class Lane:
         return self._resting
 
     def awaits(self, seq: int) -> bool:
-        """Whether the broker's confirm of this message is still to come."""
+        """Whether the broker's confirm of this message is still missing."""
         more = self._store_has_more or self._reading
         return seq in self._held or (more and seq > self._reached)
 
     def add(self, entry: Entry, *, memory: int) -> None:
-        """Line up a message that has just been stored.
+        """Append a message that has just been stored.
 
         ``memory``: the bytes of bodies that the lane may hold; it always holds one message.
         """
         if entry.seq <= self._reached:
-            return  # read from the store a moment before
+            return  # a moment ago it was read from the store
         if self._store_has_more or self._reading or not self._fits(memory):
             self._store_has_more = True
         else:
             self._hold(entry)
 
-    def look_further(self) -> None:
-        """The store may have messages behind those that were added."""
+    def read_on(self) -> None:
+        """Read on after the messages that were added: the store may have more."""
         self._store_has_more = True
 
-    def look_again(self) -> None:
-        """The store alone knows what is to be published, from the first seq on.
+    def read_anew(self) -> None:
+        """Read everything anew, from the first seq on: what is held here may no longer be right.
 
-        What is on the wire stays there; the rest is forgotten and read again.
+        Messages on the wire stay there; the rest is forgotten and read again.
         """
         for seq in self._to_send:
             self._bytes -= self._held.pop(seq).size
@@ -133,10 +135,10 @@ class Lane:
     def read(
         self, page: Sequence[Entry], *, complete: bool, memory: int, done: Container[UUID] = ()
     ) -> None:
-        """The answer to :class:`Read`; ``complete``: the store had no more than this.
+        """Take the answer to :class:`Read`. ``complete``: the store had no more than this.
 
-        ``done``: the ids that are confirmed, and still in the store's outbox for a moment, or that
-        are parked there.
+        ``done``: ids that are in the store's outbox but need not be published, because they are
+        confirmed and just not removed yet, or parked.
         """
         self._reading = False
         if self._read_is_stale:
@@ -159,14 +161,15 @@ class Lane:
         self._alone = None
 
     def parked(self, seq: int) -> None:
-        """The broker will not take it: what comes behind it goes on."""
+        """Skip a message that the broker refuses: the messages behind it go on."""
         self._bytes -= self._held.pop(seq).size
         self._failures = 0
         if seq == self._alone:
             self._alone = None
 
     def failed(self, seq: int, *, unroutable: bool = False) -> None:
-        """Not confirmed, whatever the reason: it may have been delivered all the same."""
+        """Note that a message was not confirmed, for any reason: it may have been delivered all the
+        same."""
         heappush(self._to_send, seq)
         if seq == self._alone:
             self._alone = None
@@ -180,7 +183,7 @@ class Lane:
         self.unroutable = False
 
     def commands(self, *, memory: int) -> Iterator[Command]:
-        """What is to be done now; each command is given once."""
+        """The commands to carry out now; each is returned once."""
         if self._store_has_more and not self._reading and self._has_space(memory):
             self._reading, self._store_has_more = True, False
             yield Read(self._reached, self._window - len(self._held))
@@ -190,7 +193,8 @@ class Lane:
         while self._to_send and not self._resting and self._alone is None:
             seq = heappop(self._to_send)
             if self._failures:
-                # One by one refused while the broker comes back, they would arrive out of order.
+                # If the broker, coming back, refused some of them one by one, they would arrive out
+                # of order.
                 self._alone = seq
             yield Publish(self._held[seq])
 
@@ -204,5 +208,5 @@ class Lane:
         return not self._held or (len(self._held) < self._window and self._bytes < memory)
 
     def _has_space(self, memory: int) -> bool:
-        # Half, so that a page is worth its query.
+        # At half of the window, so that a page is worth its query.
         return 2 * len(self._held) <= self._window and 2 * self._bytes <= memory

@@ -1,4 +1,4 @@
-"""The private queues of open rooms, looked after before messages go out to them."""
+"""The private queues of open rooms, declared before messages are published to them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from gateway.errors import StoreUnavailable
 from gateway.expiring import Expiring
 from gateway.messages.ports import Publisher, StoredOutbox
 
-#: Seconds for which a queue that was there is believed to be there. A message that another queue
-#: takes comes back to nobody, so this is how long an expired or deleted one goes unnoticed.
+#: Seconds for which a queue that was seen is assumed to exist. A message that another queue takes
+#: is not returned, so this is how long the loss of an expired or deleted queue goes unnoticed.
 LIFETIME: Final = 60.0
 CAPACITY: Final = 10_000
-#: How many are declared at the same time, each on a channel of its own.
+#: The number of queues that are declared at the same time, each on a channel of its own.
 AT_ONCE: Final = 8
 
 _log = logging.getLogger(__name__)
 
 
 class OpenRooms:
-    """``clock`` gives seconds and never goes back."""
+    """The rooms that are open, and which of their private queues are known to exist.
+
+    ``clock`` gives seconds and never goes back.
+    """
 
     def __init__(
         self, store: StoredOutbox, publisher: Publisher, *, clock: Callable[[], float]
@@ -34,11 +37,12 @@ class OpenRooms:
         self._declaring = asyncio.Semaphore(AT_ONCE)
 
     def has_queue(self, room: int) -> bool:
-        """As far as is known; a closed room needs none."""
+        """Whether the room's queue is known to exist; a closed room needs none."""
         return room in self._there
 
     async def ensure_queue(self, room: int) -> None:
-        """Declare the queue of a room that is open; what hinders that hinders publishing, too."""
+        """Declare the queue of an open room. An error that prevents this prevents publishing,
+        too."""
         async with self._declaring:
             if await self.is_closed(room):
                 self._there.put(room, False)
@@ -51,7 +55,8 @@ class OpenRooms:
                 self._there.put(room, True)
 
     async def is_closed(self, room: int) -> bool:
-        """Nothing waits there any more for what was said; open if the store does not answer."""
+        """Whether the room is closed, so that nobody waits for its messages. False if the store
+        does not answer."""
         try:
             found = await self._store.room(room)
         except StoreUnavailable:

@@ -1,9 +1,9 @@
-"""The outbox: everything stored is published until the broker confirms it, in order.
+"""The outbox: every stored message is published until the broker confirms it, in order.
 
-First publishing, publishing again after a failure, and publishing what a dead gateway left are
-the same thing: a message leaves the store's outbox only after the broker's confirm. So a message
-may be published twice, with the same ``message_id`` and ``seq``, and is never lost. Each message
-in there is one living gateway's to publish: see :mod:`gateway.messages.outbox_lease`.
+There is one mechanism for the first publication, its repetition after a failure, and the messages
+of a dead gateway: a message leaves the store's outbox only after the broker's confirm. So a message
+may be published twice, with the same ``message_id`` and ``seq``, and is never lost. Each message in
+the outbox belongs to one living gateway: see :mod:`gateway.messages.outbox_lease`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from gateway.messages.published_marks import PublishedMarks
 from gateway.messages.waiters import Waiters
 from gateway.store.records import Unpublished
 
-#: Between attempts, in seconds; each delay is drawn between half of it and all of it, so that
-#: lanes that failed together do not come back together.
+#: Seconds between attempts. Each delay is drawn between half of it and all of it, so that lanes
+#: that failed together do not come back together.
 BACK_OFF: Final = BackOff(first=0.05, longest=2.0)
-#: Seconds between two looks whether another gateway's message is published by now.
-LOOK: Final = 0.2
+#: Seconds between two questions whether another gateway's message has been published.
+QUESTION_INTERVAL: Final = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -47,18 +47,18 @@ def _now() -> float:
 
 
 def _level(failures: int) -> int:
-    """What fails again and again is worth one warning."""
+    """The log level of a failure: one warning a row, the rest for debugging."""
     return logging.WARNING if failures == 1 else logging.DEBUG
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxLimits:
-    """What the outbox may hold in memory; the rest waits in the store.
+    """The limits of what the outbox holds in memory; the rest stays in the store.
 
-    ``window``: messages of one stream that may be unconfirmed at once. ``memory``: bytes of
-    bodies, shared evenly by the streams that have something to publish.
-    ``patience``: seconds until a publication without an answer counts as failed; longer than
-    RabbitMQ needs to notice a dead node (``net_ticktime``) and to answer by itself.
+    ``window``: messages of one stream that may be unconfirmed at once. ``memory``: bytes of bodies,
+    shared evenly by the streams that have something to publish. ``patience``: seconds until a
+    publication without an answer counts as failed; longer than RabbitMQ needs to notice a dead node
+    (``net_ticktime``) and to answer by itself.
     """
 
     window: int = 256
@@ -68,7 +68,7 @@ class OutboxLimits:
 
 @dataclass(slots=True)
 class OutboxCounts:
-    """Since the start: ``confirmed`` messages; ``failed`` and ``returned`` publications."""
+    """Counts since the start: ``confirmed`` messages; ``failed`` and ``returned`` publications."""
 
     confirmed: int = 0
     failed: int = 0
@@ -76,7 +76,8 @@ class OutboxCounts:
 
 
 class Outbox:
-    """A lane per stream with something to publish, made on demand and dropped when done."""
+    """The lanes of all streams with something to publish; each is made on demand and dropped when
+    done."""
 
     def __init__(
         self,
@@ -98,13 +99,13 @@ class Outbox:
         self._marks = PublishedMarks(store, delay=self._delay, tasks=tasks.part())
         self._lease = OutboxLease(
             store,
-            lapsed=self._look_everywhere,
-            taken=self.look_again,
-            look=self._look_for_strays,
+            lapsed=self._read_everything_anew,
+            taken=self.read_anew,
+            find_strays=self._find_strays,
             tasks=tasks.part(),
         )
         self._rooms = OpenRooms(store, publisher, clock=_now)
-        #: What RabbitMQ will not take as it is.
+        #: Messages that RabbitMQ refuses as they are.
         self.parking = Parking(clock=_now)
         self._lanes: dict[Stream, Lane] = {}
         self._waiters = Waiters()
@@ -115,11 +116,12 @@ class Outbox:
 
     @property
     def depth(self) -> int:
-        """How many messages are held in memory, unconfirmed or not yet marked in the store."""
+        """The number of messages in memory that are unconfirmed or not yet marked in the store."""
         return sum(lane.depth for lane in self._lanes.values()) + self._marks.depth
 
     async def start(self) -> None:
-        """Live, and take on what dead gateways left; what is added now lines up behind it.
+        """Take a lease and the messages that dead gateways left; messages added now line up behind
+        them.
 
         Raises :class:`StoreUnavailable`.
         """
@@ -133,29 +135,30 @@ class Outbox:
             lane.add(entry, memory=self._share)
             self._advance(lane)
 
-    def look_for(self, stream: Stream) -> None:
-        """The store may have messages of this stream that were not added: publish them too."""
+    def read_on(self, stream: Stream) -> None:
+        """Read on in this stream: the store may have messages that were not added. Publish them
+        too."""
         lane = self._lanes.get(stream) or self._open(stream, 0)
-        lane.look_further()
+        lane.read_on()
         self._advance(lane)
 
-    def look_again(self, stream: Stream) -> None:
-        """As :meth:`look_for`, where also what was added may be another gateway's by now, and
-        what is missing may come before it."""
+    def read_anew(self, stream: Stream) -> None:
+        """Read this stream anew: messages that were added may be another gateway's by now, and
+        missing ones may come before them."""
         lane = self._lanes.get(stream) or self._open(stream, 0)
-        lane.look_again()
+        lane.read_anew()
         self._advance(lane)
 
     def awaits(self, stream: Stream, seq: int) -> bool:
-        """Whether the broker's confirm of this message is still to come."""
+        """Whether the broker's confirm of this message is still missing."""
         lane = self._lanes.get(stream)
         return (lane is not None and lane.awaits(seq)) or self.parking.awaits(stream, seq)
 
     async def confirmed(self, message: Message, *, within: float) -> bool:
         """Whether the broker has confirmed a stored message; waits for at most ``within`` seconds.
 
-        A message that this outbox does not hold is asked for in the store's: it may have been
-        confirmed before, or be another gateway's.
+        If this outbox does not hold the message, the store is asked: the message may have been
+        confirmed before, or belong to another gateway.
         """
         if message.id in self._marks or message.seq is None:
             return True
@@ -172,41 +175,47 @@ class Outbox:
             elif await self._is_published(message):
                 return True
             elif lane is None:
-                # Without waiting for the next look for strays.
-                self.look_for(message.stream)
+                # Without waiting for the next search for strays.
+                self.read_on(message.stream)
             elif not left:
                 return False
             else:
-                await asyncio.sleep(min(left, LOOK))
+                await asyncio.sleep(min(left, QUESTION_INTERVAL))
 
     async def close(self, *, within: float) -> None:
-        """Publish what is left, for at most ``within`` seconds; the rest is left to others."""
+        """Publish what is left, for at most ``within`` seconds; the rest is left to the other
+        gateways."""
         try:
             async with asyncio.timeout(within):
                 await self._idle.wait()
                 await self._marks.flush()
         except TimeoutError:
-            _log.warning("%d streams still have messages in the outbox", len(self._lanes))
+            _log.warning(
+                "the outbox still has messages of %d streams; another gateway or the next start "
+                "publishes them",
+                len(self._lanes),
+            )
         self._closed = True
         await self._tasks.close()
         await self._marks.close()
         await self._lease.close()
 
-    def _look_everywhere(self) -> None:
+    def _read_everything_anew(self) -> None:
         self.parking.keep_only(())
         for stream in list(self._lanes):
-            self.look_again(stream)
+            self.read_anew(stream)
 
-    async def _look_for_strays(self) -> None:
-        """A commit that was given up and succeeded all the same has stored what nobody added.
+    async def _find_strays(self) -> None:
+        """Find messages that were stored without being added: their commit was given up and
+        succeeded all the same.
 
-        Where a lane is busy, the look after it has finished is early enough.
+        Where a lane is busy, the search after it has finished is early enough.
         """
         streams = await self._store.unpublished_streams()
         self.parking.keep_only(frozenset(streams))
         for stream in streams:
-            if stream not in self._lanes and self.parking.lets_look(stream):
-                self.look_for(stream)
+            if stream not in self._lanes and self.parking.may_read(stream):
+                self.read_on(stream)
 
     def _open(self, stream: Stream, after: int) -> Lane:
         self._idle.clear()
@@ -242,7 +251,7 @@ class Outbox:
 
     async def _publish(self, lane: Lane, entry: Entry) -> None:
         if lane.is_resting:
-            # Something before it failed after this task was made.
+            # A message before it failed after this task was made.
             lane.failed(entry.seq)
             return
         confirmed = unroutable = False
@@ -252,15 +261,17 @@ class Outbox:
             confirmed = True
         except Returned:
             self.counts.returned += 1
-            # Nobody is left to deliver it to; the history has it.
+            # The room is closed: nobody is left to receive it, and the history has it.
             confirmed = await self._rooms.is_closed(lane.stream.room)
             unroutable = not confirmed
         except Refused as error:
             refused = error.reason
         except NotConfirmed as error:
-            _log.debug("%s: %d goes out again: %s", lane.stream, entry.seq, error)
+            _log.debug(
+                "%s: publishing message %d again, because: %s", lane.stream, entry.seq, error
+            )
         finally:
-            # Also after an error that nobody foresaw, or the lane would wait for ever.
+            # Also after an unforeseen error, or the lane would wait for ever.
             if confirmed:
                 self._confirm(lane, entry)
             elif refused is not None:
@@ -288,16 +299,16 @@ class Outbox:
             memory=self._share,
             done=done,
         )
-        # Who waits for what turned out not to be there looks in the store.
+        # The waiters for messages that turned out not to be there ask the store.
         self._waiters.answer_those(lane.stream, lambda seq: not lane.awaits(seq))
         self._advance(lane)
 
     async def _page(self, stream: Stream, after: int, limit: int) -> tuple[Unpublished, set[UUID]]:
-        """What the store has, and the ids of those among it that are confirmed or parked."""
+        """A page of the store's messages, and the ids of those that are confirmed or parked."""
         failures = 0
         while True:
             try:
-                # One at a time: a restart with thousands of streams must not hold a page of each.
+                # One at a time: after a restart, thousands of streams must not hold a page each.
                 async with self._one_read:
                     with self._marks.reading():
                         page = await self._store.unpublished_in(stream, after=after, limit=limit)
@@ -308,7 +319,12 @@ class Outbox:
                         }
             except StoreUnavailable as error:
                 failures += 1
-                _log.log(_level(failures), "%s: cannot be read on: %s", stream, error.detail)
+                _log.log(
+                    _level(failures),
+                    "%s: the outbox cannot be read, trying again: %s",
+                    stream,
+                    error.detail,
+                )
                 await asyncio.sleep(self._delay(failures))
 
     async def _rest(self, lane: Lane, failures: int) -> None:
@@ -330,7 +346,7 @@ class Outbox:
 
     def _entry(self, message: Message) -> Entry:
         if message.seq is None:
-            raise ValueError("an instant message has no place in the outbox")
+            raise ValueError("an instant message was added to the outbox")
         return Entry(message.seq, message, publication(message, self._topology))
 
     def _delay(self, failures: int) -> float:

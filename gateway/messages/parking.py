@@ -1,7 +1,7 @@
-"""Messages that RabbitMQ refuses by what they are: stored, numbered, and not published for now.
+"""Parked messages: stored and numbered, but not published for now because RabbitMQ refuses them.
 
-They stay in the history, from which whoever follows the topic gets them, and in the store's outbox;
-the messages behind them go on. Each is tried again now and then, for what RabbitMQ takes can be
+They stay in the history, from which subscribers of the topic get them, and in the store's outbox;
+the messages behind them go on. Each is tried again now and then, because RabbitMQ's limits can be
 configured.
 """
 
@@ -18,9 +18,9 @@ from gateway.domain.message import Message
 
 #: Seconds until a message is tried again.
 AGAIN: Final = 3600.0
-#: Seconds between two looks for what else a stream with such a message may have in the store.
-LOOK: Final = 60.0
-#: Messages that are known at once; beyond that the oldest is tried again.
+#: Seconds between two reads of what else the store has of a stream with such a message.
+READ_INTERVAL: Final = 60.0
+#: The most messages that are remembered; beyond that the oldest is tried again.
 CAPACITY: Final = 10_000
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Parked:
+    """A parked message's stream, number and reason."""
+
     stream: Stream
     seq: int
     reason: str
@@ -36,14 +38,17 @@ class _Parked:
 
 @dataclass(slots=True)
 class _Seqs:
-    """Of one stream; ``look_at``: when the store may be asked for the rest."""
+    """The parked messages of one stream; ``read_at``: when the store may be asked for the rest."""
 
-    look_at: float
+    read_at: float
     seqs: set[int] = field(default_factory=set)
 
 
 class Parking:
-    """``clock`` gives seconds and never goes back."""
+    """The parked messages of all streams.
+
+    ``clock`` gives seconds and never goes back.
+    """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -54,7 +59,7 @@ class Parking:
         return len(self._parked)
 
     def __contains__(self, message_id: object) -> bool:
-        """Whether it is not to be published now."""
+        """Whether the message is not to be published now."""
         if not isinstance(message_id, UUID):
             return False
         parked = self._parked.get(message_id)
@@ -65,25 +70,27 @@ class Parking:
         of = self._streams.get(stream)
         return of is not None and seq in of.seqs
 
-    def lets_look(self, stream: Stream) -> bool:
-        """Whether it is time to look for more of this stream. What is parked is found there each
-        time, so not as often as elsewhere."""
+    def may_read(self, stream: Stream) -> bool:
+        """Whether it is time to read more of this stream. Each read finds the parked messages
+        again, so it is done less often than elsewhere."""
         of = self._streams.get(stream)
         now = self._clock()
         if of is None:
             return True
-        if now < of.look_at:
+        if now < of.read_at:
             return False
-        of.look_at = now + LOOK
+        of.read_at = now + READ_INTERVAL
         return True
 
     def park(self, message: Message, seq: int, reason: str) -> None:
-        """RabbitMQ has refused it when it was alone; ``seq`` is its number."""
+        """Park a message that RabbitMQ has refused when it was alone on its channel; ``seq`` is its
+        number."""
         now = self._clock()
         level = logging.DEBUG if message.id in self._parked else logging.ERROR
         _log.log(
             level,
-            "%s: message %d is not published, RabbitMQ refuses it: %s. It is in the history, and "
+            "%s: message %d is not published, because RabbitMQ refuses it: %s. It is in the "
+            "history, and "
             "is tried again every hour",
             message.stream,
             seq,
@@ -92,11 +99,12 @@ class Parking:
         if len(self._parked) >= CAPACITY:
             self.forget(next(iter(self._parked)))
         self._parked[message.id] = _Parked(message.stream, seq, reason, now + AGAIN)
-        of = self._streams.setdefault(message.stream, _Seqs(now + LOOK))
+        of = self._streams.setdefault(message.stream, _Seqs(now + READ_INTERVAL))
         of.seqs.add(seq)
 
     def forget(self, message_id: UUID) -> None:
-        """It was taken, or somebody else has it; one that is not there is no error."""
+        """Forget a message that was taken or belongs to another gateway. An unknown one is no
+        error."""
         parked = self._parked.pop(message_id, None)
         if parked is None:
             return
@@ -106,18 +114,18 @@ class Parking:
             del self._streams[parked.stream]
 
     def keep_only(self, streams: Container[Stream]) -> None:
-        """These are all that the store's outbox still has something of."""
+        """Forget all other streams: these are the only ones with entries in the store's outbox."""
         gone = [id for id, parked in self._parked.items() if parked.stream not in streams]
         for id in gone:
             self.forget(id)
 
     @property
     def problem(self) -> str | None:
-        """What people are to know of it."""
+        """The problem in a sentence, for the operator."""
         if not self._parked:
             return None
         last = next(reversed(self._parked.values()))
         return (
-            f"{len(self._parked)} messages are not published because RabbitMQ refuses them, the "
+            f"{len(self._parked)} messages are not published, because RabbitMQ refuses them; the "
             f"last is {last.seq} of {last.stream}: {last.reason}"
         )

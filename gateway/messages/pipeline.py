@@ -21,13 +21,13 @@ from gateway.messages.publication import publication
 from gateway.store.numbering import repeated
 from gateway.store.records import Appended
 
-#: What a client is told to wait when too many posts are in hand or the gateway leaves, in seconds.
+#: The ``retry_after`` when too many posts are in hand or the gateway is draining, in seconds.
 RETRY_AFTER: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """``published``: the broker has confirmed it.
+    """The answer to a post. ``published``: the broker has confirmed the message.
 
     A guaranteed message that is not published yet will be; an instant one (``seq`` is None) was
     dropped.
@@ -39,10 +39,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class PipelineLimits:
-    """``posts``: how many may be in hand at once, from the arrival to the answer.
+    """The limits of the pipeline. ``posts``: how many may be in hand at once, from arrival to
+    answer.
 
-    ``message_bytes``: of a message's JSON, envelope included. ``confirm_timeout``: how many
-    seconds a post waits for the broker once its message is stored.
+    ``message_bytes``: the size of a message's JSON, envelope included. ``confirm_timeout``: how
+    many seconds a post waits for the broker once its message is stored.
     """
 
     posts: int = 10_000
@@ -51,10 +52,10 @@ class PipelineLimits:
 
 
 class Pipeline:
-    """What every message of a member goes through. Whether the member may is asked before.
+    """The way of every member's message: into the history, the outbox and to the broker.
 
-    ``limits`` may be replaced at any time. ``stored`` is told every message that is new in the
-    history, in order per stream.
+    Permissions are checked before. ``limits`` may be replaced at any time. ``stored`` is called
+    with every message that is new in the history, in order per stream.
     """
 
     def __init__(
@@ -68,9 +69,7 @@ class Pipeline:
         stored: Callable[[Sequence[Message]], None],
         tasks: Tasks,
     ) -> None:
-        self._commits = GroupCommit(
-            history, stored=self._new, in_doubt=outbox.look_for, tasks=tasks
-        )
+        self._commits = GroupCommit(history, stored=self._new, in_doubt=outbox.read_on, tasks=tasks)
         self._tell = stored
         self._history = history
         self._outbox = outbox
@@ -84,17 +83,17 @@ class Pipeline:
 
     @property
     def in_hand(self) -> int:
-        """Posts that have no answer yet."""
+        """The number of posts that have no answer yet."""
         return self._in_hand
 
     async def post(self, draft: Draft, importance: Importance = Importance.GUARANTEED) -> Receipt:
         """Store and publish a message; a repeated id gets the first one's answer again.
 
-        When it raises nothing was published: :class:`Draining`, :class:`NoCapacity`,
+        When it raises, nothing was published: :class:`Draining`, :class:`NoCapacity`,
         :class:`TooLarge`, :class:`Invalid`, :class:`IdReused`, :class:`RoomClosed`,
         :class:`UnknownRoom` — nor stored, except perhaps with :class:`StoreUnavailable`: then
-        posting the same id again settles it. Once stored, a message is published even if the
-        caller goes away.
+        posting the same id again settles it. Once stored, a message is published even if the caller
+        goes away.
         """
         with self._admission():
             self._check(draft)
@@ -103,14 +102,14 @@ class Pipeline:
             return await self._answered(await self._commits.append(draft))
 
     async def repeated(self, draft: Draft) -> Receipt | None:
-        """The first answer, for a message that its sender may not post again; None: there is no
-        such message of this sender's.
+        """The first answer, for a message that its sender may not post again. None: this sender has
+        sent no such message.
 
         Asks the history, which :meth:`post` does only to store. Raises :class:`Draining`,
         :class:`NoCapacity`, :class:`IdReused`, :class:`StoreUnavailable`.
         """
         with self._admission():
-            # The first one may be on its way, and have been allowed.
+            # The first post, which was allowed, may still be on its way.
             await self._commits.passed(draft.id)
             before = await self._history.stored(draft.id)
             if before is None or before.message.sender != draft.sender:
@@ -121,7 +120,7 @@ class Pipeline:
             return await self._answered(answer)
 
     async def close(self) -> None:
-        """Refuse new posts and return when those in hand are answered, which their limits bound.
+        """Refuse new posts and return when those in hand are answered; their limits bound the wait.
 
         The outbox is closed after this.
         """
@@ -141,9 +140,11 @@ class Pipeline:
     @contextmanager
     def _admission(self) -> Iterator[None]:
         if self._closing:
-            raise Draining("this gateway is leaving", retry_after=RETRY_AFTER)
+            raise Draining("this gateway is draining; try another one", retry_after=RETRY_AFTER)
         if self._in_hand >= self.limits.posts:
-            raise NoCapacity("too many messages at once", retry_after=RETRY_AFTER)
+            raise NoCapacity(
+                "too many messages are being handled; try again", retry_after=RETRY_AFTER
+            )
         self._in_hand += 1
         self._all_answered.clear()
         try:
@@ -164,7 +165,7 @@ class Pipeline:
                 f"the message has {size} bytes as JSON; the limit is {self.limits.message_bytes}"
             )
         if nesting.is_too_deep(draft.body, encoded):
-            raise Invalid(f"body: nested too deeply, {nesting.MOST} levels at most")
+            raise Invalid(f"body: nested too deeply; at most {nesting.MOST} levels are allowed")
 
     async def _pass_on(self, message: Message) -> Receipt:
         try:

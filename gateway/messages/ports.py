@@ -1,4 +1,4 @@
-"""What the pipeline needs from the history and from the broker."""
+"""The interfaces of the history and of the broker, as the pipeline needs them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from gateway.store.records import Appended, Unpublished
 
 
 class History(Protocol):
-    """Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away."""
+    """The stored messages. Every method raises :class:`gateway.errors.StoreUnavailable` when the
+    database is away."""
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Appended | GatewayError]:
         """Store and number the drafts in one transaction; an answer for each, in their order."""
         ...
 
     async def stored(self, message_id: UUID) -> Appended | None:
-        """What was stored under this id, by whoever it was."""
+        """The message that was stored under this id, whoever sent it."""
         ...
 
 
 class Leases(Protocol):
-    """Which gateway publishes what is in the store's outbox.
+    """The lease that decides which gateway publishes what is in the store's outbox.
 
     Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away.
     """
 
     async def renew_lease(self, seconds: float) -> bool:
-        """False: there was none, so others may have taken over what was this gateway's."""
+        """Renew the lease. False: there was none, so others may have taken over this gateway's
+        messages."""
         ...
 
     async def end_lease(self) -> None: ...
@@ -44,7 +46,7 @@ class Leases(Protocol):
 
 
 class StoredOutbox(Leases, Protocol):
-    """The store's outbox: messages that the broker has not confirmed yet, this gateway's own.
+    """The store's outbox: this gateway's messages that the broker has not confirmed yet.
 
     Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away.
     """
@@ -56,24 +58,26 @@ class StoredOutbox(Leases, Protocol):
     async def mark_published(self, ids: Sequence[UUID]) -> None: ...
 
     async def is_published(self, message_id: UUID) -> bool:
-        """Whether a stored message has left the outbox, whichever gateway's it was."""
+        """Whether a stored message has left the outbox, whichever gateway owned it."""
         ...
 
     async def room(self, room: int) -> Room | None: ...
 
 
 class Publisher(Protocol):
-    """The order of the calls is the order on the wire."""
+    """The broker, which messages are sent to in the order of the calls."""
 
     async def publish(
         self,
         publication: Publication,
         timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     ) -> None:
-        """Raises :class:`broker.publishing.publisher.NotConfirmed`; it may be delivered all
-        the same."""
+        """Publish and wait for the confirm. Raises
+        :class:`broker.publishing.publisher.NotConfirmed`; the message may be delivered all the
+        same.
+        """
         ...
 
     async def declare_private_queue(self, room: int) -> None:
-        """Raises :class:`broker.publishing.publisher.QueueFailed`."""
+        """Declare a room's queue. Raises :class:`broker.publishing.publisher.QueueFailed`."""
         ...

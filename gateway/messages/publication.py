@@ -1,4 +1,4 @@
-"""A message as it goes to the broker: the same JSON, persistent or short-lived."""
+"""A message as it is published: the same JSON, persistent or short-lived."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from broker.publishing.publisher import Publication
 from broker.topology import Topology
 from gateway.domain.message import Message
 
-#: An instant message is worth nothing when it is old; expired ones do not pile up in the room's
-#: private queue while the host is away. https://www.rabbitmq.com/docs/ttl#per-message-ttl-in-publishers
+#: An old instant message is worth nothing; expired ones do not pile up in the room's private queue
+#: while the host is away. https://www.rabbitmq.com/docs/ttl#per-message-ttl-in-publishers
 INSTANT_EXPIRES_MS: Final = 10_000
 
 
 def publication(message: Message, topology: Topology) -> Publication:
-    """Persistent if the message has a number; else (instant) it expires.
+    """The AMQP publication of a message: persistent if it has a number, expiring if not (instant).
 
     Header values are strings, because RabbitMQ's STOMP adapter drops small integers.
     """

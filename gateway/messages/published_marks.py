@@ -1,4 +1,4 @@
-"""Tells the store which messages the broker has confirmed."""
+"""The marking of messages as published: those that the broker has confirmed leave the outbox."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from broker.timing.tasks import Job, Tasks
 from gateway.errors import StoreUnavailable
 from gateway.messages.ports import StoredOutbox
 
-#: How many messages one transaction takes out of the outbox at most.
+#: The most messages that one transaction removes from the outbox.
 BATCH: Final = 512
-#: Confirms gather for so long (seconds). A message confirmed and not yet marked is published again
-#: if the gateway dies now, which subscribers do not notice.
+#: Seconds for which confirms gather. If the gateway dies now, a message that is confirmed and not
+#: yet marked is published again, which subscribers do not notice.
 INTERVAL: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
 
 class PublishedMarks:
-    """Confirmed messages on their way out of the store's outbox, in batches, until it works."""
+    """Confirmed messages that the store's outbox still has; they are removed in batches, until it
+    works."""
 
     def __init__(self, store: StoredOutbox, *, delay: Callable[[int], float], tasks: Tasks) -> None:
         """``delay``: seconds to wait after so many failures in a row."""
@@ -32,7 +33,7 @@ class PublishedMarks:
         self._delay = delay
         # A dict, because a set has no order.
         self._ids: dict[UUID, None] = {}
-        #: What the store was told while somebody reads it; None: nobody does.
+        #: The marks written while somebody reads the store; None: nobody does.
         self._told: set[UUID] | None = None
         self._tasks = tasks
         self._job: Job | None = None
@@ -40,17 +41,18 @@ class PublishedMarks:
 
     @property
     def depth(self) -> int:
-        """How many confirmed messages the store does not know of."""
+        """The number of confirmed messages that the store still has in its outbox."""
         return len(self._ids)
 
     def __contains__(self, message_id: object) -> bool:
-        """Confirmed, and the store does not know it yet, or who reads it may not yet see it."""
+        """Whether the message is confirmed, but the store does not know it yet or its current
+        reader may not see it yet."""
         return message_id in self._ids or (self._told is not None and message_id in self._told)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Somebody reads the store's outbox, one at a time: what it is told meanwhile may stand in
-        the answer all the same."""
+        """Keep the marks while somebody reads the store's outbox (one reader at a time): messages
+        that are marked meanwhile may still be in the answer."""
         self._told = set()
         try:
             yield
@@ -63,13 +65,13 @@ class PublishedMarks:
             self._job = self._tasks.until_done(self._run, "published marks")
 
     async def flush(self) -> None:
-        """Gather no longer; return when the store knows everything."""
+        """Stop gathering; return when the store knows everything."""
         self._hurry.set()
         if self._job is not None:
             await self._job.wait()
 
     async def close(self) -> None:
-        """End at once. What the store was not told stays in its outbox."""
+        """End at once. Messages that are not marked yet stay in the store's outbox."""
         await self._tasks.close()
 
     async def _run(self) -> None:
@@ -83,7 +85,7 @@ class PublishedMarks:
                 failures += 1
                 _log.log(
                     logging.WARNING if failures == 1 else logging.DEBUG,
-                    "%d published messages stay in the outbox for now: %s",
+                    "%d published messages could not be removed from the outbox, trying again: %s",
                     len(self._ids),
                     error.detail,
                 )

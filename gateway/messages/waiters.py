@@ -1,4 +1,4 @@
-"""Those who wait for the broker's confirm of a message."""
+"""The callers that wait for the broker's confirm of a message."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from broker.topology import Stream
 
 
 class Waiters:
-    """Any number may wait for one message; nothing is kept of those who gave up."""
+    """Waiting callers by stream and seq. Any number may wait for one message; those that gave up
+    are forgotten."""
 
     def __init__(self) -> None:
         self._waiting: dict[Stream, dict[int, set[asyncio.Future[bool]]]] = {}
 
     async def wait(self, stream: Stream, seq: int, *, within: float) -> bool:
-        """Whether :meth:`answer` was called within so many seconds."""
+        """Wait for the confirm. Returns whether it came within so many seconds."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
         self._waiting.setdefault(stream, {}).setdefault(seq, set()).add(answer)
@@ -32,13 +33,13 @@ class Waiters:
                 answer.set_result(True)
 
     def answer_those(self, stream: Stream, condition: Callable[[int], bool]) -> None:
-        """Answer who waits for a seq of which the condition is true."""
+        """Answer the callers that wait for a seq of which the condition is true."""
         for seq in self._waiting.get(stream, {}):
             if condition(seq):
                 self.answer(stream, seq)
 
     def answer_all(self, stream: Stream) -> None:
-        """Answer all who wait for a seq of this stream."""
+        """Answer all callers that wait for a seq of this stream."""
         self.answer_those(stream, lambda seq: True)
 
     def _forget(self, stream: Stream, seq: int, answer: asyncio.Future[bool]) -> None:

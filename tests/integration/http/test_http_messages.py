@@ -135,7 +135,7 @@ async def test_an_instant_message_has_no_number_and_no_history(
         ({"body": 1, "type": 5}, "type: must be a valid string"),
         ({"body": 1, "type": ""}, "type: must have 1 to 100 characters"),
         ({"body": 1, "type": "x" * 101}, "type: must have 1 to 100 characters"),
-        ({"body": 1, "type": "presence"}, "type: 'presence' is what the gateway says itself"),
+        ({"body": 1, "type": "presence"}, "type: 'presence' is reserved for the gateway"),
         ({"body": 1, "seq": 5}, "seq: no such field"),
         ({"body": 1, "sender": "anna"}, "sender: no such field"),
     ],
@@ -165,7 +165,10 @@ async def test_a_message_that_makes_no_sense_is_refused_and_goes_nowhere(
         (b'{"body":"\xff"}', "the body must be UTF-8"),
         (b'{"body":"\\ud800"}', "the body must be UTF-8"),
         (b'{"body":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "the body is nested too deeply"),
-        (b'{"body":' + b"[" * 500 + b"]" * 500 + b"}", "nested too deeply, 100 levels at most"),
+        (
+            b'{"body":' + b"[" * 500 + b"]" * 500 + b"}",
+            "nested too deeply; at most 100 levels are allowed",
+        ),
         (b'{"body":' + b"9" * 5_000 + b"}", "the body must be JSON"),
     ],
 )

@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_read_from_the_store_when_half_the_window_is_free()
 
 def test_messages_that_come_while_a_page_is_read_stay_behind_it() -> None:
     lane = Lane(STREAM, after=0, window=4)
-    lane.look_further()
+    lane.read_on()
     assert commands(lane) == [Read(after=0, limit=4)]
     lane.add(entry(3), memory=PLENTY)
     lane.read([entry(1), entry(2)], complete=True, memory=PLENTY)
@@ -134,7 +134,7 @@ def test_messages_that_come_while_a_page_is_read_stay_behind_it() -> None:
 
 def test_a_message_that_the_page_brought_already_is_not_held_twice() -> None:
     lane = Lane(STREAM, after=0, window=4)
-    lane.look_further()
+    lane.read_on()
     commands(lane)
     lane.read([entry(1), entry(2)], complete=True, memory=PLENTY)
     lane.add(entry(2), memory=PLENTY)
@@ -156,7 +156,7 @@ def test_the_memory_bounds_what_is_held_but_never_stops_the_lane() -> None:
 
 def test_a_page_larger_than_the_memory_is_read_in_parts() -> None:
     lane = Lane(STREAM, after=0, window=100)
-    lane.look_further()
+    lane.read_on()
     assert commands(lane, memory=1) == [Read(after=0, limit=100)]
     lane.read([entry(1), entry(2), entry(3)], complete=True, memory=1)
     assert published(commands(lane, memory=1)) == [1]
@@ -225,7 +225,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         self.reads: list[Read] = []
         self.rests = 0
         if left:
-            self.lane.look_further()
+            self.lane.read_on()
         self.carry_out()
 
     def carry_out(self) -> None:

@@ -320,8 +320,8 @@ def test_what_is_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again(
         outbox = outbox_over(store, broker)
         outbox.add([new])
         assert await outbox.confirmed(new, within=1.0)
-        # Before it is marked: the look for strays does the same.
-        outbox.look_for(new.stream)
+        # Before it is marked: the search for strays does the same.
+        outbox.read_on(new.stream)
         await asyncio.sleep(5.0)
         await outbox.close(within=1.0)
 
@@ -547,7 +547,7 @@ def test_what_is_parked_keeps_the_store_from_being_asked_all_the_time() -> None:
         await outbox.start()
         outbox.add(new)
         await asyncio.sleep(600)
-        # Not with every look for strays, which is every other second.
+        # Not with every search for strays, which is every other second.
         assert reads <= 12
         # What a commit in doubt has stored in the same stream is found all the same.
         stray = message(2)
@@ -645,7 +645,7 @@ def test_what_the_store_gives_in_pieces_is_published_to_the_last() -> None:
 
     async def main() -> None:
         outbox = outbox_over(store, broker)
-        outbox.look_for(STREAM)
+        outbox.read_on(STREAM)
         await asyncio.sleep(5.0)
         assert outbox.depth == 0
         await outbox.close(within=1.0)

@@ -133,7 +133,7 @@ def test_a_commit_that_succeeds_after_it_was_given_up_is_found_and_published() -
     async def main() -> None:
         outbox = outbox_over(store, broker)
         await outbox.start()
-        outbox.look_for(STREAM)
+        outbox.read_on(STREAM)
         await asyncio.sleep(1.0)
         store.put([message(1)])
         await asyncio.sleep(2 * INTERVAL)

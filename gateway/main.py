@@ -509,6 +509,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
             events=events,
             rng=SystemRandom(),
+            tasks=tasks.part(),
         ),
         hub=hub,
         ticker=ticker,

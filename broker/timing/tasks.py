@@ -13,6 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePath
 from typing import Any, Final, TypeVar
 
@@ -270,11 +271,21 @@ class Tasks:
         self._jobs = {job for job in self._jobs if not job.done}
         return len(self._jobs) + len(self._tasks)
 
-    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Begin what ends by itself, or by the task's ``cancel``; any other end is a failure."""
+    def spawn(
+        self,
+        work: Coroutine[Any, Any, T],
+        name: str,
+        *,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> asyncio.Task[T]:
+        """Begin what ends by itself, or by the task's ``cancel``; any other end is a failure.
+
+        ``failed`` is called with the fault in place of noting it, and also for a cancellation
+        (:class:`Cancelled`), because only the owner of the work knows whether that was its own.
+        """
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._ended if failed is None else partial(self._report, failed))
         if self._closed:
             task.cancel()
         return task
@@ -328,6 +339,11 @@ class Tasks:
         if self._closed:
             job.cancel()
         return job
+
+    def _report(self, failed: Callable[[Exception], None], task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if isinstance(fault := fault_of(task), Exception):
+            failed(fault)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

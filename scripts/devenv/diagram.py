@@ -1,23 +1,40 @@
-"""ARCHITECTURE's state diagram, drawn from the session's table; a test compares the two.
+"""ARCHITECTURE's state diagrams, drawn from the tables in the code; a test compares the two.
 
 PYTHONPATH=scripts .venv/bin/python -m devenv.diagram
 """
 
-from gateway.live.client.session import TRANSITIONS, State
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from gateway.live.client import session
+from gateway.live.relay import uplink_states
+
+S = TypeVar("S", bound=StrEnum)
+I = TypeVar("I", bound=StrEnum)  # noqa: E741 - an input
 
 
-def mermaid() -> str:
-    """The session's states as a Mermaid state diagram."""
-    arrows: dict[tuple[State, State], list[str]] = {}
-    for (state, received), following in TRANSITIONS.items():
+def mermaid(transitions: Mapping[tuple[S, I], S], *, last: Collection[S]) -> str:
+    """A table as a Mermaid state diagram. The first state is the enumeration's first member."""
+    arrows: dict[tuple[S, S], list[str]] = {}
+    for (state, received), following in transitions.items():
         arrows.setdefault((state, following), []).append(received)
-    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(State))}"]
+    first = next(iter(type(next(iter(transitions))[0])))
+    lines = ["stateDiagram-v2", f"    [*] --> {first}"]
     lines += [
         f"    {state} --> {following}: {', '.join(inputs)}"
         for (state, following), inputs in arrows.items()
     ]
-    return "\n".join([*lines, f"    {State.LEAVING} --> [*]"])
+    return "\n".join([*lines, *(f"    {state} --> [*]" for state in last)])
+
+
+#: By the module whose table it is.
+DIAGRAMS: Final = {
+    session.__name__: mermaid(session.TRANSITIONS, last=[session.State.LEAVING]),
+    uplink_states.__name__: mermaid(uplink_states.TRANSITIONS, last=[uplink_states.State.CLOSED]),
+}
 
 
 if __name__ == "__main__":
-    print(mermaid())
+    for name, diagram in DIAGRAMS.items():
+        print(f"{name}\n\n```mermaid\n{diagram}\n```\n")

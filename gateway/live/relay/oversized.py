@@ -1,21 +1,31 @@
-"""A WebSocket frame of the broker's that is larger than may be held: read past, but for its head.
+"""A WebSocket frame of the broker that is too large to be held: only its head is read. Pure.
 
-Pure. What it is can be told from there: RabbitMQ puts one STOMP frame in a WebSocket frame.
+The head tells what the frame is, because RabbitMQ puts one STOMP frame in a WebSocket frame.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
-from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
+from broker.protocol.stomp import (
+    SERVER_COMMANDS,
+    Frame,
+    FrameParser,
+    Limits,
+    StompError,
+    serialise,
+)
 
-#: Bytes of it that are looked at: RabbitMQ's own headers, and those of a producer.
+#: Bytes of the frame that are kept: RabbitMQ's own headers, and those of a producer.
 HEAD_BYTES: Final = 131_072
+#: Headers of a message that describe its body.
+_OF_THE_BODY: Final = frozenset({"content-type", "content-length", "content-encoding"})
 
 
 def frame_bytes(data: bytes) -> tuple[int, int]:
-    """Where the payload of the server's frame begins that ``data`` begins with, and its size; RFC
-    6455, section 5.2. The header must be whole."""
+    """The offset and the size of the payload of the server's frame at the beginning of ``data``
+    (RFC 6455, section 5.2). The frame's header must be whole."""
     match data[1]:
         case 126:
             return 4, int.from_bytes(data[2:4])
@@ -26,7 +36,7 @@ def frame_bytes(data: bytes) -> tuple[int, int]:
 
 
 def needed(data: bytes | bytearray) -> int:
-    """How many bytes the frame has that ``data`` begins with, 0 while that is not known."""
+    """The size in bytes of the frame at the beginning of ``data``; 0 while it is not known."""
     head = bytes(data[:10])
     if len(head) < 2 or len(head) < {126: 4, 127: 10}.get(head[1], 2):
         return 0
@@ -35,7 +45,7 @@ def needed(data: bytes | bytearray) -> int:
 
 
 class Oversized:
-    """``data`` begins with the frame's header, which is whole."""
+    """A frame that is being read past. ``data`` begins with its header, which must be whole."""
 
     def __init__(self, data: bytes) -> None:
         start, self.size = frame_bytes(data)
@@ -45,11 +55,11 @@ class Oversized:
 
     @property
     def over(self) -> bool:
-        """Whether all of it has come by; :attr:`rest` is what was behind it."""
+        """Whether the whole frame has been read; :attr:`rest` is what followed it."""
         return not self._left
 
     def take(self, data: bytes) -> bytes:
-        """Read on; what does not belong to it."""
+        """Read on, and return what does not belong to the frame."""
         mine = data[: self._left]
         self._left -= len(mine)
         self._head += mine[: HEAD_BYTES - len(self._head)]
@@ -61,7 +71,7 @@ class Oversized:
         return bytes(self._head)
 
     def frame(self) -> Frame | None:
-        """The STOMP frame without its body; None if it is none."""
+        """The STOMP frame without its body; None if it is not STOMP."""
         head, blank, _ = bytes(self._head).partition(b"\n\n")
         lines = [line for line in head.split(b"\n") if not line.startswith(b"content-length:")]
         if not blank:
@@ -75,3 +85,15 @@ class Oversized:
         except (StompError, StopIteration):
             return None
         return found if isinstance(found, Frame) else None
+
+
+def replacement(message: Frame, size: int, *, limit: int, detail: str) -> bytes:
+    """The MESSAGE that a client gets in place of one that is too large.
+
+    It has the headers of the original, so that the client can acknowledge it, and says why. Sizes
+    are in bytes.
+    """
+    body = {"type": "too_large", "bytes": size, "limit": limit, "detail": detail}
+    headers = [(n, v) for n, v in message.headers if n not in _OF_THE_BODY]
+    headers += [("content-type", "application/json"), ("too-large", str(size))]
+    return serialise("MESSAGE", headers, json.dumps(body).encode())

@@ -23,7 +23,7 @@ from gateway.errors import (
     TooLarge,
 )
 from gateway.live.destinations import Elsewhere, RoomQueue
-from gateway.live.relay import uplink
+from gateway.live.relay import receipts
 from gateway.live.relay.moves import MOVES
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayLimits
@@ -65,6 +65,7 @@ class Stage:
                 limits=RelayLimits(100_000, stall_timeout=1),
                 events=Events(clock=lambda: 0.0),
                 rng=rng,
+                tasks=Tasks(),
             ),
             who=self._who,
             version="1.2",
@@ -419,7 +420,7 @@ async def test_one_that_is_too_large_elsewhere_ends_with_what_it_is() -> None:
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_receipt_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uplink, "RECEIPT", 0.2)
+    monkeypatch.setattr(receipts, "LONGEST", 0.2)
     async with staged() as stage:
         _send(stage, ("receipt", "answered"))
         stage.first.session.send("RECEIPT", ("receipt-id", "answered"))

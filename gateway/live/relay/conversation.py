@@ -1,0 +1,202 @@
+"""What passes between one client and the broker, through whichever session stands."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from tornado.iostream import StreamClosedError
+
+from broker.nodes.balancer import Lease
+from broker.protocol.stomp import Frame, serialise
+from broker.timing.ticker import Ticker
+from broker.webstomp.session import Upstream
+from gateway.errors import BrokerUnavailable, TooLarge
+from gateway.live.destinations import Destination, RoomQueue
+from gateway.live.relay import oversized
+from gateway.live.relay.proofs import Proofs
+from gateway.live.relay.receipts import ReceiptWatch
+from gateway.live.relay.relay import End, Relay, RelayLimits
+from gateway.live.relay.state import RelayState
+from gateway.live.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """The uplink, as far as the conversation reports to it."""
+
+    def ended(self, end: End) -> None:
+        """The session has ended by itself."""
+
+    def disconnected(self) -> None:
+        """RabbitMQ has answered our DISCONNECT."""
+
+    def receipt_overdue(self, receipt: str) -> None:
+        """RabbitMQ owes the client a RECEIPT for too long."""
+
+    def refused(self, code: str, detail: str) -> None:
+        """Something was kept from the client, for the list of events."""
+
+
+class Conversation:
+    """Frames of one client, and what is known of them; it has no session until :meth:`take_up`.
+
+    ``name`` begins the gateway's own receipts and transactions; nobody else can know it. ``client``
+    takes the broker's frames.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        *,
+        client: Transport,
+        owner: Owner,
+        ticker: Ticker,
+        limits: RelayLimits,
+    ) -> None:
+        self.state = RelayState(version)
+        self.relay: Relay | None = None
+        self._client = client
+        self._owner = owner
+        self._ticker = ticker
+        self._limits = limits
+        self._farewell = f"{name}-disconnect"
+        self.proofs = Proofs(name, doubt=lambda: self.state.doubt, send=self._ask)
+        self._receipts = ReceiptWatch(self.state, overdue=self._overdue)
+
+    @property
+    def flowing(self) -> bool:
+        """Whether there is a session and its node has taken all that was sent."""
+        return self.relay is not None and self.relay.flowing
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
+        return self.state.doubt.any or self.state.unanswered
+
+    def take_up(self, upstream: Upstream, lease: Lease) -> Relay:
+        """Go on in this session. Raises :class:`BrokerUnavailable`."""
+        frames = self.state.move(upstream.connected.get("session") or "")
+        try:
+            self.relay = relay = Relay(
+                upstream,
+                lease,
+                client=self._client,
+                deliveries=self.state.deliveries,
+                owner=self,
+                ticker=self._ticker,
+                limits=self._limits,
+            )
+        except StreamClosedError as error:
+            lease.release()
+            raise BrokerUnavailable("the node closed the connection at once") from error
+        for frame in frames:
+            relay.send(frame)
+        self.proofs.soon()
+        return relay
+
+    def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
+        self.state.subscribed(key, destination, frame)
+        self._send(frame)
+
+    def unsubscribe(self, key: str, frame: Frame) -> None:
+        self.state.unsubscribed(key, frame)
+        self._send(frame)
+
+    def send(self, frame: Frame) -> bool:
+        """Pass a frame on. False: it means nothing any more, because it acknowledges a message of a
+        session that is gone, which will come again. Raises :class:`BadFrame` for what RabbitMQ
+        would end the session for."""
+        if self.state.is_stale(frame):
+            return False
+        self.state.sent(frame)
+        self._send(frame)
+        return True
+
+    def acknowledge(self, data: bytes) -> tuple[int, int]:
+        """Pass on the client's WebSocket frames at the beginning of ``data`` that are nothing but
+        acknowledgements of this session's messages. Returns how many frames and how many bytes were
+        passed; the rest is to be parsed."""
+        relay = self.relay
+        if relay is None or not relay.flowing:
+            return 0, 0
+        found, end = self.state.deliveries.pass_by(data)
+        if found:
+            relay.pass_on(data if end == len(data) else data[:end])
+        return found, end
+
+    def disconnect(self, *, receipt: bool) -> None:
+        """Send DISCONNECT; with a ``receipt``, :meth:`Owner.disconnected` tells of its answer."""
+        if self.relay is not None:
+            headers = [("receipt", self._farewell)] if receipt else []
+            self.relay.send(serialise("DISCONNECT", headers))
+
+    def drop(self) -> None:
+        """End the session without a word to its owner; another one may follow."""
+        if self.relay is not None:
+            self.relay.close()
+        self.proofs.end_session()
+
+    def close(self) -> None:
+        """Give everything back; any number of times."""
+        self.drop()
+        self._receipts.close()
+
+    def answered(self, receipt: str) -> bool:
+        """A RECEIPT has come. Returns whether it is the gateway's own, and not for the client."""
+        ours = self.proofs.answered(receipt)
+        if not ours:
+            self.state.answered(receipt)
+        elif receipt == self._farewell:
+            self._owner.disconnected()
+        self.proofs.wake()
+        return ours
+
+    def oversized(self, message: Frame, size: int) -> bytes:
+        """What the client gets in place of a message that is too large to be held. Raises
+        :class:`TooLarge` for one that does not come from a private queue."""
+        limit = self._limits.frame_bytes
+        what = f"a message of {size} bytes, at most {limit} are passed on"
+        where = message.get("destination") or "?"
+        logger.warning(
+            "the message %s in %s has %d bytes and was left out: at most %d are passed on; raise "
+            "limits.upstream_frame_bytes if such messages are meant to come",
+            message.get("message-id"),
+            where,
+            size,
+            limit,
+        )
+        self._owner.refused("too_large", f"{where}: {what}")
+        if not isinstance(self.state.destination_of(message), RoomQueue):
+            # A consumer elsewhere knows nothing of the gateway, and would take the replacement for
+            # the real message.
+            raise TooLarge(
+                f"{where} holds {what}: take it out past the gateway, or raise the limit"
+            )
+        return oversized.replacement(message, size, limit=limit, detail=what)
+
+    def ended(self, end: End) -> None:
+        """The relay has ended by itself."""
+        self.relay = None
+        self._owner.ended(end)
+        self.proofs.end_session()
+
+    def _send(self, frame: Frame) -> None:
+        if self.relay is not None:
+            self.relay.send(frame.raw)
+            self.proofs.soon()
+            self._receipts.begin()
+
+    def _ask(self, frame: bytes) -> None:
+        """Send a question of the gateway's own, of which the client knows nothing."""
+        if self.relay is not None:
+            self.relay.send(frame)
+
+    def _overdue(self, receipt: str) -> None:
+        if self.relay is None:
+            # The next session is asked again.
+            self._receipts.begin()
+        else:
+            self._owner.receipt_overdue(receipt)

@@ -50,7 +50,7 @@ class Hearing:
         """The feed has brought the echo of a round; in any order, any number of times. What was not
         sent is not heard."""
         if feed in self._since and node in self._through and 0 < round <= self._round:
-            self._heard[feed, node] = max(round, self._heard.get((feed, node), 0))
+            self._heard[feed, node] = max(round, self._heard.get((feed, node), round))
 
     def apart(self, nodes: int) -> frozenset[str]:
         """Those that do not reach the cluster, which has so many ``nodes``.

@@ -7,12 +7,14 @@ which is broken off leaves the checkout as it was.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import resource
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
@@ -25,8 +27,14 @@ from typing import Final
 
 #: Imported before the first fork. None of them may import the modules that are changed.
 _LIBRARIES: Final = (
+    "_hypothesis_pytestplugin",
+    "devenv.cluster",
+    "devenv.postgres",
+    "devenv.session_folder",
     "hypothesis",
     "pytest",
+    "pytest_timeout",
+    "pytest_tornado.plugin",
     "tornado.httpserver",
     "tornado.ioloop",
     "tornado.websocket",
@@ -53,8 +61,13 @@ class Outcome(Enum):
 
 def import_libraries() -> None:
     """Once, before the first :func:`run`."""
-    for name in _LIBRARIES:
-        importlib.import_module(name)
+    with warnings.catch_warnings():
+        # pytest-tornado needs pkg_resources.
+        warnings.simplefilter("ignore")
+        for name in _LIBRARIES:
+            importlib.import_module(name)
+    # What is here already is no garbage, and is not looked through again in every child.
+    gc.freeze()
 
 
 def run(
@@ -100,7 +113,6 @@ def _run_tests(tests: Sequence[str], root: Path, change: Change | None) -> int:
         os.dup2(nothing, stream)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     os.chdir(root)
-    sys.dont_write_bytecode = True
     if change is not None:
         sys.meta_path.insert(0, change)
     import pytest  # noqa: PLC0415 - after the fork it costs nothing
@@ -109,7 +121,8 @@ def _run_tests(tests: Sequence[str], root: Path, change: Change | None) -> int:
     return pytest.main(
         [
             *("--exitfirst", "--quiet", "--no-header", "--no-summary"),
-            *("-p", "no:cacheprovider", "-p", "mutant_suite.few_examples"),
+            *("-p", "no:cacheprovider", "-p", "no:unraisableexception"),
+            *("-p", "mutant_suite.few_examples"),
             *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
             *tests,
         ]

@@ -29,7 +29,7 @@ class Once:
     def __init__(
         self, *, clock: Callable[[], float], memory: float = MEMORY, capacity: int = CAPACITY
     ) -> None:
-        self._ids: Expiring[str, bool] = Expiring(capacity, memory, clock=clock)
+        self._ids: Expiring[str, None] = Expiring(capacity, memory, clock=clock)
         self._contents: Expiring[bytes, _Copies] = Expiring(capacity, memory, clock=clock)
 
     def passes(self, feed: int, *, id: str | None, content: bytes) -> bool:
@@ -41,7 +41,7 @@ class Once:
         if id is not None:
             if id in self._ids:
                 return False
-            self._ids.put(id, True)
+            self._ids.put(id, None)
             return True
         digest = blake2b(content, digest_size=16).digest()
         copies = self._contents.get(digest) or _Copies()

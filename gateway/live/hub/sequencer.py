@@ -32,7 +32,7 @@ class Sequencer(Generic[T]):
             self.expect(seq)
             self._keep(seq, item)
             return []
-        self._held.pop(seq, None)
+        # It is not held: what is comes with the one before it.
         given = [item]
         self.last = seq
         while self.last + 1 in self._held:

@@ -38,7 +38,7 @@ def test_the_outcome_is_that_of_the_tests_and_no_file_changes(tmp_path: Path) ->
     ]
     assert _outcomes(tmp_path, courses) == [outcome for *_, outcome in courses]
     assert (tmp_path / "sums.py").read_text() == _MODULE
-    assert {path.name for path in tmp_path.iterdir()} == {"sums.py", "test_sums.py"}
+    assert {path.name for path in tmp_path.glob("*.*")} == {"sums.py", "test_sums.py"}
 
 
 def _outcomes(folder: Path, courses: list[tuple[str, str, str, str]]) -> object:

@@ -48,6 +48,25 @@ def test_each_command_is_given_once() -> None:
     assert commands(lane) == []
 
 
+def test_a_new_lane_has_nothing_to_do_and_no_complaint() -> None:
+    lane = Lane(STREAM, after=0, window=8)
+    assert lane.stream == STREAM
+    assert lane.is_done
+    assert not lane.is_resting
+    assert not lane.unroutable
+    assert commands(lane) == []
+
+
+def test_a_lane_whose_store_may_have_more_is_not_done_until_that_is_read() -> None:
+    lane = Lane(STREAM, after=0, window=8)
+    lane.look_further()
+    assert not lane.is_done
+    commands(lane)
+    assert not lane.is_done
+    lane.read([], complete=True, memory=PLENTY)
+    assert lane.is_done
+
+
 def test_a_lane_is_done_when_all_is_confirmed() -> None:
     lane = lane_with([1, 2])
     commands(lane)
@@ -87,6 +106,16 @@ def test_after_a_failure_one_goes_alone_until_the_broker_confirms() -> None:
     assert published(commands(lane)) == [1]
     lane.confirmed(1)
     assert published(commands(lane)) == [2, 3]
+
+
+def test_a_lane_rests_from_a_failure_until_it_has_rested() -> None:
+    lane = lane_with([1])
+    commands(lane)
+    lane.failed(1)
+    assert lane.is_resting
+    assert not lane.unroutable, "a failure is no returned message"
+    lane.rested()
+    assert not lane.is_resting
 
 
 def test_failures_in_a_row_are_counted_and_a_confirm_ends_the_row() -> None:
@@ -179,11 +208,64 @@ def test_what_is_parked_holds_nobody_up() -> None:
     assert lane.is_done
 
 
+def test_after_what_is_parked_nothing_is_on_trial() -> None:
+    lane = lane_with([1, 2, 3])
+    commands(lane)
+    for seq in (1, 2, 3):
+        lane.failed(seq)
+    commands(lane)
+    lane.rested()
+    assert published(commands(lane)) == [1]
+    lane.parked(1)
+    assert published(commands(lane)) == [2, 3]
+    lane.failed(3)
+    assert commands(lane) == [Rest(1)]
+
+
+def test_the_store_is_read_when_half_the_memory_is_free() -> None:
+    memory = 4 * entry(1).size
+    lane = Lane(STREAM, after=0, window=100)
+    for seq in range(1, 6):
+        lane.add(entry(seq), memory=memory)
+    assert published(commands(lane, memory)) == [1, 2, 3, 4]
+    lane.confirmed(1)
+    assert commands(lane, memory) == []
+    lane.confirmed(2)
+    assert commands(lane, memory) == [Read(after=4, limit=98)]
+
+
+def test_of_a_page_what_is_done_is_passed_over_and_not_read_again() -> None:
+    lane = Lane(STREAM, after=0, window=8)
+    lane.look_further()
+    commands(lane)
+    page = [entry(1), entry(2), entry(3)]
+    done = {page[0].message.id, page[2].message.id}
+    lane.read(page, complete=False, memory=PLENTY, done=done)
+    assert [*commands(lane)] == [Read(after=3, limit=7), Publish(page[1])]
+
+
+def test_nothing_of_a_page_that_does_not_fit_is_passed_over() -> None:
+    lane = lane_with([2])
+    commands(lane)
+    lane.look_again()
+    assert commands(lane) == [Read(after=0, limit=7)]
+    lane.read([entry(1), entry(2), entry(3)], complete=True, memory=1)
+    lane.confirmed(2)
+    assert commands(lane) == [Read(after=0, limit=8)]
+
+
 def test_it_awaits_what_it_holds_and_what_only_the_store_knows() -> None:
     lane = lane_with(range(1, 6), window=2)
     commands(lane)
     lane.confirmed(1)
     assert [lane.awaits(seq) for seq in range(1, 6)] == [False, True, True, True, True]
+
+
+def test_it_awaits_no_message_that_was_the_last_to_be_read_and_is_confirmed() -> None:
+    lane = lane_with(range(1, 6), window=2)
+    commands(lane)
+    lane.confirmed(2)
+    assert [lane.awaits(seq) for seq in (1, 2, 3)] == [True, False, True]
 
 
 def test_a_page_from_before_the_store_was_to_be_read_anew_is_not_used() -> None:

@@ -125,3 +125,23 @@ def test_echoes_count_late_twice_and_out_of_order() -> None:
         for number in (19, 3, 19):
             of.heard(0, node, number)
     assert of.apart(3) == set()
+
+
+def test_of_a_feed_that_is_gone_nothing_counts_and_nothing_is_kept() -> None:
+    of = hearing(0, 1)
+    go_on(of, 10, {0: NODES, 1: ("r1", "r3")})
+    assert of.apart(3) == set(), "one feed hears r2"
+    of.gone(0)
+    assert of.apart(3) == {"r2"}
+    assert {feed for feed, _ in of._heard} == {1}
+
+
+def test_only_the_echo_of_a_round_that_went_out_there_counts_by_a_feed_that_stands() -> None:
+    of = hearing(0)
+    assert of.begin() == 1
+    of.sent(NODES)
+    for feed, node, number in ((1, "r1", 1), (0, "r9", 1), (0, "r1", 0), (0, "r1", 2)):
+        of.heard(feed, node, number)
+    assert of._heard == {}
+    of.heard(0, "r1", 1)
+    assert of._heard == {(0, "r1"): 1}

@@ -62,3 +62,28 @@ def test_the_links_that_serve_best_take_all(
 
 def test_without_nodes_there_is_no_place() -> None:
     assert place("key", {}) is None
+
+
+def test_a_stream_is_at_home_where_it_is_placed_while_every_link_is_up() -> None:
+    for key in KEYS:
+        assert placing.home(key, NODES) == place(key, all_up(*NODES))
+
+
+def test_where_the_first_link_is_up_no_other_is_looked_at() -> None:
+    looked_at: list[str] = []
+
+    def state(name: str) -> LinkState:
+        looked_at.append(name)
+        return UP
+
+    assert [placing.place("key", NODES, state)] == looked_at
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [(UP, DOWN, DOWN), (DOWN, UP, DOWN), (SUSPECT, DRAINING, SUSPECT), (APART, BLOCKED, BLOCKED)],
+)
+def test_of_two_states_the_worse_one_counts(
+    one: LinkState, other: LinkState, both: LinkState
+) -> None:
+    assert placing.worse(one, other) is both

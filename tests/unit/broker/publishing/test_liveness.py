@@ -70,3 +70,9 @@ def test_the_silence_before_an_alarm_does_not_count_after_it() -> None:
     assert vigil.silent == 0
     assert vigil.look(signs(heard=1)) is None
     assert vigil.silent == 1
+
+
+def test_a_link_of_which_nothing_was_ever_heard_is_silent_from_the_first_look_on() -> None:
+    vigil = Vigil()
+    assert vigil.look(signs()) is None
+    assert vigil.silent == 1

@@ -124,3 +124,18 @@ def test_what_is_too_early_to_be_held_while_the_history_is_read_stays_missing() 
     assert sequencer.offer(2, 2) == [2, 3]
     sequencer.distrust(3, questioned)
     assert sequencer.missing == range(4, 6)
+
+
+def test_where_the_history_ends_with_what_came_early_that_is_kept() -> None:
+    sequencer = Sequencer[int](1)
+    sequencer.offer(3, 3)
+    assert sequencer.distrust(3, sequencer.question()) == 0
+    assert sequencer.missing == range(2, 3)
+    assert sequencer.offer(2, 2) == [2, 3]
+
+
+def test_an_empty_stream_is_whole_once_a_false_number_is_forgotten() -> None:
+    sequencer = Sequencer[int](0)
+    sequencer.offer(900, 900)
+    assert sequencer.distrust(0, sequencer.question()) == 1
+    assert sequencer.missing is None

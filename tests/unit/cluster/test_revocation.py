@@ -248,6 +248,24 @@ def test_a_new_member_is_known_to_all_gateways_at_once() -> None:
     run(scenario())
 
 
+def test_where_nobody_follows_the_room_a_new_member_is_known_by_the_word_of_another() -> None:
+    async def scenario() -> None:
+        database = Database()
+        database.put(1, hana=HOST)
+        async with cluster(database) as (north, south):
+            unknown = await south.memberships.membership(1, "paul")
+            database.put(1, hana=HOST, paul=PARTICIPANT)
+            await north.revocation.changed(1, "paul", ended=False)
+            await asyncio.sleep(0.1)
+            known = await south.memberships.membership(1, "paul")
+            assert unknown is not None
+            assert known is not None
+            assert (unknown.role, known.role) == (None, PARTICIPANT)
+            assert south.view.looks == 0, "no look has found it"
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("user", ["paul", None])
 def test_a_change_that_ends_nothing_ends_nobody_where_the_database_is_away(
     user: str | None,

@@ -59,7 +59,7 @@ def test_a_new_lane_has_nothing_to_do_and_no_complaint() -> None:
 
 def test_a_lane_whose_store_may_have_more_is_not_done_until_that_is_read() -> None:
     lane = Lane(STREAM, after=0, window=8)
-    lane.look_further()
+    lane.read_on()
     assert not lane.is_done
     commands(lane)
     assert not lane.is_done
@@ -236,7 +236,7 @@ def test_the_store_is_read_when_half_the_memory_is_free() -> None:
 
 def test_of_a_page_what_is_done_is_passed_over_and_not_read_again() -> None:
     lane = Lane(STREAM, after=0, window=8)
-    lane.look_further()
+    lane.read_on()
     commands(lane)
     page = [entry(1), entry(2), entry(3)]
     done = {page[0].message.id, page[2].message.id}
@@ -247,7 +247,7 @@ def test_of_a_page_what_is_done_is_passed_over_and_not_read_again() -> None:
 def test_nothing_of_a_page_that_does_not_fit_is_passed_over() -> None:
     lane = lane_with([2])
     commands(lane)
-    lane.look_again()
+    lane.read_anew()
     assert commands(lane) == [Read(after=0, limit=7)]
     lane.read([entry(1), entry(2), entry(3)], complete=True, memory=1)
     lane.confirmed(2)
@@ -270,9 +270,9 @@ def test_it_awaits_no_message_that_was_the_last_to_be_read_and_is_confirmed() ->
 
 def test_a_page_from_before_the_store_was_to_be_read_anew_is_not_used() -> None:
     lane = Lane(STREAM, after=5, window=8)
-    lane.look_further()
+    lane.read_on()
     assert commands(lane) == [Read(after=5, limit=8)]
-    lane.look_again()
+    lane.read_anew()
     assert commands(lane) == [], "one read at a time"
     lane.read([entry(6)], complete=True, memory=PLENTY)
     assert commands(lane) == [Read(after=0, limit=8)]
@@ -284,7 +284,7 @@ def test_a_page_that_is_asked_for_after_that_is_used() -> None:
     lane = lane_with([5, 6])
     assert published(commands(lane)) == [5, 6]
     lane.add(entry(7), memory=PLENTY)
-    lane.look_again()
+    lane.read_anew()
     assert lane.depth == 2, "what is on the wire stays there, the rest is forgotten"
     assert commands(lane) == [Read(after=0, limit=6)]
     lane.read([entry(seq) for seq in range(4, 8)], complete=True, memory=PLENTY)

@@ -35,8 +35,8 @@ def mutants(module: str, source: str, changed: Iterable[str]) -> Iterator[Mutant
     """The mutants that these changed sources are, in the order of their lines.
 
     Left out: what is no Python, what is there already, and what changes only annotations,
-    decorators, docstrings or the number that a constant of the module names (a decision, which a
-    test could only repeat).
+    decorators, docstrings, a ``return None`` at a function's end or the number that a constant of
+    the module names (a decision, which a test could only repeat).
     """
     seen = {_essence(source), None}
     scopes = _scopes(source)
@@ -78,10 +78,17 @@ def _forget_what_changes_nothing(node: ast.AST) -> None:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             node.returns = None
             node.decorator_list = []
+            _forget_last_return(node)
         case ast.ClassDef():
             node.decorator_list = []
         case ast.Expr(ast.Constant()):
             node.value = _NOTHING
+
+
+def _forget_last_return(function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    match function.body[-1]:
+        case ast.Return(None | ast.Constant(None)):
+            function.body[-1] = ast.Pass()
 
 
 def _forget_number(constant: ast.Assign | ast.AnnAssign) -> None:

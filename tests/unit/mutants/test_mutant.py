@@ -16,6 +16,10 @@ class Box:
     def full(self) -> bool:
         size: int = len(self.items)
         return size > LIMIT
+
+    def empty(self) -> None:
+        self.items.clear()
+        return None
 '''
 
 
@@ -60,6 +64,7 @@ def test_a_statement_that_is_gone_shows_what_was_there() -> None:
         ("A box.", "No box."),
         ("128 * 1024", "128 + 1024"),
         ("128 * 1024", "129 * 1024"),
+        ("return None", "pass"),
     ],
 )
 def test_what_is_no_python_or_decides_nothing_is_none(of: str, to: str) -> None:

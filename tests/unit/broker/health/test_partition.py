@@ -133,6 +133,8 @@ def test_of_a_feed_that_is_gone_nothing_counts_and_nothing_is_kept() -> None:
     assert of.apart(3) == set(), "one feed hears r2"
     of.gone(0)
     assert of.apart(3) == {"r2"}
+    of.heard(0, "r2", 10)
+    assert of.apart(3) == {"r2"}
     assert {feed for feed, _ in of._heard} == {1}
 
 

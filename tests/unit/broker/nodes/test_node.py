@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from broker.nodes.node import (
+    APART,
     DIAL_BACK_OFF,
     PROBE_OUT,
     TRANSITIONS,
@@ -116,3 +117,12 @@ def test_available_means_healthy_and_not_draining_and_not_full() -> None:
 
 def test_a_back_off_of_very_many_failures_does_not_overflow() -> None:
     assert BackOff(first=0.5, longest=10.0).delay(100_000) == 10.0
+
+
+def test_a_node_s_problem_is_that_it_is_apart_or_else_why_it_is_out() -> None:
+    assert NodeState(NODE).problem is None
+    out = out_state()
+    assert out.problem == "connection refused"
+    out.apart = True
+    assert out.problem == APART
+    assert NodeState(NODE, draining=True).problem is None

@@ -1,7 +1,8 @@
 """The small changes that a source allows.
 
 Cosmic Ray's operators make most of them. It has none that leaves a statement out, which is what a
-test suite overlooks most easily: :class:`StatementRemover` does.
+test suite overlooks most easily: :class:`StatementRemover` does. Of ``except`` it knows single
+names only: :class:`HandlerRemover` knows them all.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from cosmic_ray.plugins import get_operator
 #: others put every operator in the place of every other one, which finds nothing more.
 _OPERATORS: Final = (
     "AddNot",
-    "ExceptionReplacer",
     "NumberReplacer",
     "ReplaceAndWithOr",
     "ReplaceOrWithAnd",
@@ -83,6 +83,22 @@ class StatementRemover(Operator):  # type: ignore[misc]
         return ()
 
 
+class HandlerRemover(Operator):  # type: ignore[misc]
+    """Lets an ``except`` catch nothing."""
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+        if node.type == "except_clause":
+            yield node.start_pos, node.end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        node.children[1] = parso.parse(" ()")
+        return node
+
+    @classmethod
+    def examples(cls) -> tuple[()]:
+        return ()
+
+
 def changes(source: str) -> Iterator[str]:
     """The source with one change each, by every operator at every place."""
     for operator in _operators():
@@ -96,6 +112,7 @@ def _operators() -> Iterator[Operator]:
     for name in _OPERATORS:
         yield get_operator(f"core/{name}")()
     yield StatementRemover()
+    yield HandlerRemover()
 
 
 def _places(operator: Operator, source: str) -> int:

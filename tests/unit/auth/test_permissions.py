@@ -112,6 +112,15 @@ def test_in_no_room(action: Action) -> None:
             require(who, action, UNKNOWN)
 
 
+def test_who_may_act_in_a_room_is_told_the_role_there() -> None:
+    def role(who: Identity) -> MemberRole | None:
+        return asyncio.run(PERMISSIONS.require(who, Action.POST_PUBLIC, OPEN))
+
+    assert role(identity("host")) is MemberRole.HOST
+    assert role(identity("participant", "admin")) is MemberRole.PARTICIPANT
+    assert role(identity("outsider", "admin")) is None
+
+
 def test_the_reason_is_the_nearest_one() -> None:
     with pytest.raises(Refused, match="you are not a member of room 2"):
         require(identity("outsider"), Action.POST_PUBLIC, CLOSED)

@@ -90,6 +90,37 @@ def test_when_nothing_is_available_the_error_says_why_for_each_node() -> None:
     }
 
 
+def test_full_is_only_what_would_take_a_connection_if_it_had_a_place() -> None:
+    def full(of: Balancer) -> bool:
+        with pytest.raises(NoNodeAvailable) as caught:
+            of.acquire()
+        return caught.value.full
+
+    of = balancer("r1", "r2", max_connections=1)
+    leases = {lease.node.name: lease for lease in (of.acquire(), of.acquire())}
+    assert full(of)
+    of.report("r1", Probe(began=2000.0, error="no answer"))
+    assert full(of), "r2 still is"
+    of.report("r2", Probe(began=2000.0, error="no answer"))
+    assert not full(of), "what is out has no place to give"
+    for lease in leases.values():
+        lease.release()
+    of.report("r2", Probe(began=2000.0, latency=0.1))
+    of.drain("r2")
+    assert not full(of), "it drains, and is empty"
+
+
+def test_that_all_nodes_are_excluded_is_nothing_wrong_with_any() -> None:
+    of = balancer("r1", "r2")
+    with pytest.raises(NoNodeAvailable) as caught:
+        of.acquire({"r1", "r2"})
+    assert caught.value.only_excluded
+    of.drain("r2")
+    with pytest.raises(NoNodeAvailable) as caught:
+        of.acquire({"r1"})
+    assert not caught.value.only_excluded
+
+
 def test_a_released_place_is_given_back_once() -> None:
     balanced = balancer("r1")
     other = balanced.acquire()
@@ -144,6 +175,33 @@ def test_after_the_back_off_one_connection_at_a_time_is_let_through() -> None:
     assert state(balanced, "r1").health is Health.HEALTHY
     balanced.acquire()
     assert connections(balanced) == {"r1": 2}
+
+
+def test_the_states_tell_of_a_back_off_that_is_over() -> None:
+    clock = Clock()
+    balanced = balancer("r1", clock=clock)
+    balanced.acquire().failed("refused")
+    assert state(balanced, "r1").health is Health.OUT
+    clock.now += DIAL_BACK_OFF.first
+    assert state(balanced, "r1").health is Health.TRIAL
+
+
+def test_a_lease_that_was_on_trial_once_ends_no_other_one_s_trial() -> None:
+    clock = Clock()
+    balanced = balancer("r1", clock=clock)
+    balanced.acquire().failed("refused")
+    clock.now += DIAL_BACK_OFF.first
+    with balanced.acquire() as first:
+        assert state(balanced, "r1").on_trial
+        first.up()
+        assert not state(balanced, "r1").on_trial
+        clock.now += 1
+        balanced.acquire().failed("refused")
+        clock.now += DIAL_BACK_OFF.first
+        second = balanced.acquire()
+    assert state(balanced, "r1").on_trial
+    second.release()
+    assert not state(balanced, "r1").on_trial
 
 
 def test_a_failed_trial_leaves_the_node_out_for_longer() -> None:

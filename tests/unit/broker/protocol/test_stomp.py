@@ -345,7 +345,7 @@ tokens = [
 soup = st.lists(st.sampled_from(tokens), max_size=25).map(b"".join)
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 @given(soup, st.lists(st.integers(min_value=0), max_size=5))
 @example(b"ACK\ncontent-length:3\n\n\0\n\0\0", [])
 def test_what_is_accepted_the_broker_reads_the_same(data: bytes, positions: list[int]) -> None:

@@ -19,8 +19,11 @@ _LOCAL_INDEX = re.compile(r"WARNING: (Location|Url) '?file:.* is ignored")
 #: Those that `scripts/test` needs.
 _EXTRAS = "test,postgres"
 _INSTALL = (
-    *("install", "--disable-pip-version-check", "--root-user-action=ignore", "--no-color"),
-    *("--progress-bar=off"),
+    "install",
+    "--disable-pip-version-check",
+    "--root-user-action=ignore",
+    "--no-color",
+    "--progress-bar=off",
 )
 
 

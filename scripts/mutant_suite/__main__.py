@@ -23,6 +23,8 @@ _ROOT = Path(__file__).parents[2]
 #: Seconds that the tests may take with a mutant: so many, and so many times what they need.
 _PATIENCE = 10.0
 _TIMES = 10.0
+#: Seconds that they may take without one.
+_WITHOUT_CHANGE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +114,25 @@ def _examine(module: str, *, entries: bool) -> Row:
     # Only here, so that all else works without Cosmic Ray.
     from mutant_suite.changes import changes  # noqa: PLC0415
 
-    path = _ROOT / module
+    trial.import_libraries()
+    path, tests = _ROOT / module, MODULES[module]
     name = module.removesuffix(".py").replace("/", ".")
     source = path.read_text()
-    tests = MODULES[module]
-    trial.import_libraries()
+
+    def outcomes(sources: list[str], within: float) -> Iterator[trial.Outcome]:
+        changed = [trial.Change(path, name, each) for each in sources]
+        return trial.outcomes(changed, tests, within=within, root=_ROOT)
+
     began = time.monotonic()
     # The change that is none shows that the machinery works, and how long the tests take.
-    same = trial.Change(path, name, source)
-    if trial.run(tests, within=600, root=_ROOT, change=same) is not trial.Outcome.SURVIVED:
+    if [*outcomes([source], _WITHOUT_CHANGE)] != [trial.Outcome.SURVIVED]:
         raise TestsFail(f"{' '.join(tests)}: fail without any change")
     within = _PATIENCE + _TIMES * (time.monotonic() - began)
+    made = list(mutants(module, source, changes(source)))
     survivors = []
     counts: Counter[trial.Outcome] = Counter()
-    for mutant in _shown(list(mutants(module, source, changes(source))), module):
-        change = trial.Change(path, name, mutant.source)
-        outcome = trial.run(tests, within=within, root=_ROOT, change=change)
+    found = outcomes([mutant.source for mutant in made], within)
+    for mutant, outcome in zip(_shown(made, module), found, strict=True):
         if outcome is trial.Outcome.UNTESTED:
             raise TestsFail(f"pytest could not run {' '.join(tests)} with\n{mutant}")
         counts[outcome] += 1
@@ -135,7 +140,7 @@ def _examine(module: str, *, entries: bool) -> Row:
             survivors.append(mutant)
     judged = accepted.judge(module, survivors, accepted.FILE.read_text())
     for mutant in judged.unknown:
-        print(accepted.entry(mutant) if entries else mutant, end="\n\n")
+        print(accepted.entry(mutant) if entries else f"{mutant}\n")
     for _, scope, before, after in judged.unneeded:
         print(f"accepted.toml: {module} {scope}: no survivor any more: {before} -> {after}")
     return Row(

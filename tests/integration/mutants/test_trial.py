@@ -17,9 +17,10 @@ from mutant_suite import trial
 root = Path(sys.argv[1])
 trial.import_libraries()
 outcomes = []
-for source, tests, within in json.loads(sys.argv[2]):
-    change = trial.Change(root / "sums.py", "sums", source)
-    outcomes.append(trial.run([tests], within=within, root=root, change=change).name)
+for sources, tests, within in json.loads(sys.argv[2]):
+    changes = [trial.Change(root / "sums.py", "sums", source) for source in sources]
+    found = trial.outcomes(changes, [tests], within=within, root=root)
+    outcomes.append([outcome.name for outcome in found])
 print(json.dumps(outcomes))
 """
 
@@ -27,25 +28,25 @@ print(json.dumps(outcomes))
 def test_the_outcome_is_that_of_the_tests_and_no_file_changes(tmp_path: Path) -> None:
     (tmp_path / "sums.py").write_text(_MODULE)
     (tmp_path / "test_sums.py").write_text(_TEST)
-    courses = [
-        ("+", "+", "test_sums.py", "SURVIVED"),
-        ("one + other", "other + one", "test_sums.py", "SURVIVED"),
-        ("+", "-", "test_sums.py", "KILLED"),
-        ("return", "import nothing; return", "test_sums.py", "KILLED"),
-        ("def", "import nothing\ndef", "test_sums.py", "KILLED"),
-        ("return", "while one: pass\n    return", "test_sums.py", "TIMEOUT"),
-        ("+", "-", "test_products.py", "UNTESTED"),
+    changed = [
+        ("+", "+", "SURVIVED"),
+        ("+", "-", "KILLED"),
+        ("return", "import nothing; return", "KILLED"),
+        ("def", "import nothing\ndef", "KILLED"),
+        ("one + other", "other + one", "SURVIVED"),
     ]
-    assert _outcomes(tmp_path, courses) == [outcome for *_, outcome in courses]
+    endless = _MODULE.replace("return", "while one: pass\n    return")
+    assert _outcomes(
+        tmp_path,
+        ([_MODULE.replace(of, to, 1) for of, to, _ in changed], "test_sums.py", 60),
+        ([endless], "test_sums.py", 5),
+        ([_MODULE], "test_products.py", 60),
+    ) == [[outcome for *_, outcome in changed], ["TIMEOUT"], ["UNTESTED"]]
     assert (tmp_path / "sums.py").read_text() == _MODULE
     assert {path.name for path in tmp_path.glob("*.*")} == {"sums.py", "test_sums.py"}
 
 
-def _outcomes(folder: Path, courses: list[tuple[str, str, str, str]]) -> object:
-    trials = [
-        (_MODULE.replace(of, to, 1), tests, 5 if outcome == "TIMEOUT" else 60)
-        for of, to, tests, outcome in courses
-    ]
+def _outcomes(folder: Path, *trials: tuple[list[str], str, float]) -> object:
     ended = subprocess.run(  # noqa: S603 - our own files
         [sys.executable, "-c", _TRIALS, folder, json.dumps(trials)],
         env={**os.environ, "PYTHONPATH": f"{_PROJECT / 'scripts'}{os.pathsep}{folder}"},

@@ -26,6 +26,7 @@ from broker.nodes.balancer import Balancer, Lease
 from broker.nodes.credentials import Credentials as BrokerCredentials
 from broker.nodes.node import Node
 from broker.publishing.publisher import Publisher
+from broker.quirks.dead_queues import DeadQueues
 from broker.timing.tasks import Failures, Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
@@ -187,6 +188,9 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         )
         publisher.start()
         stack.push_async_callback(publisher.close)
+        dead_queues = DeadQueues(publisher, topology, tasks=tasks.part())
+        dead_queues.start()
+        stack.push_async_callback(dead_queues.close)
         prober = Prober(
             nodes,
             balancer,

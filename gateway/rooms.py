@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, Protocol
 
-from broker.publishing.publisher import QueueFailed
+from broker.publishing.provision import QueueFailed
 from gateway.domain.room import Member, MemberRole, Membership, Room
 from gateway.errors import (
     BrokerUnavailable,
@@ -47,7 +47,7 @@ class RoomStore(Protocol):
 
 
 class PrivateQueues(Protocol):
-    """All raise :class:`broker.publishing.publisher.QueueFailed`."""
+    """All raise :class:`broker.publishing.provision.QueueFailed`."""
 
     async def has_private_queue(self, room: int) -> bool:
         """Whether a queue of this name stands, whoever made it."""

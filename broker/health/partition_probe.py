@@ -9,10 +9,10 @@ from typing import Final, Protocol
 
 from broker.health.partition import MISSED, Hearing
 from broker.nodes.balancer import Balancer
-from broker.nodes.node import APART
+from broker.nodes.node import PARTITIONED
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame
-from broker.publishing.publisher import Publication
+from broker.publishing.publication import Publication
 from broker.timing.tasks import Tasks
 from broker.webstomp.feed import Feed
 
@@ -103,13 +103,13 @@ class Echoes:
     def _judge(self) -> None:
         apart = self._hearing.apart(len(self._balancer.states()))
         for node in apart - self._apart:
-            log.warning("%s is left, and to be restarted if it stays so: %s", node, APART)
+            log.warning("%s is left, and to be restarted if it stays so: %s", node, PARTITIONED)
         for node in self._apart - apart:
             log.info("%s is not apart from the others any more", node)
         if apart - self._apart:
             self._doubtful = MISSED + 1
         self._apart = apart
-        self._balancer.split(apart)
+        self._balancer.mark_partitioned(apart)
         if self._doubtful:
             self._doubtful -= 1
             self._doubt()

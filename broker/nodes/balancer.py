@@ -1,10 +1,9 @@
-"""Which node takes the next connection: the available one with the fewest.
+"""Which node takes the next connection: the available one with the fewest connections.
 
-    available = healthy and not draining and not apart and not full
+    available = healthy and not draining and not partitioned and not full
 
-Every connection holds a :class:`Lease`, from before the dial until it is closed. What happens
-before the session is up tells about the node; what happens later tells nothing (a browser that
-leaves is no failure).
+Every connection holds a :class:`Lease`, from before the dial until it is closed. Failures before
+the session is up count against the node; later ones do not (a browser that leaves is no failure).
 """
 
 from __future__ import annotations
@@ -20,13 +19,15 @@ from typing import Final, Self
 from broker.nodes.node import Event, Health, Node, NodeState, Probe
 from broker.nodes.rendezvous import LinkState
 
-#: Why a node is none that the caller could get.
+#: The reason of a node that the caller has excluded.
 _EXCLUDED: Final = "tried already"
 
 
 class NoNodeAvailable(Exception):
-    """No node takes a connection now. ``reasons`` says why, by node name; ``full``: one works, but
-    has no place left."""
+    """No node takes a connection now.
+
+    ``reasons`` says why, by node name. ``full``: a healthy node has no place left.
+    """
 
     def __init__(self, reasons: Mapping[str, str], *, full: bool) -> None:
         super().__init__("; ".join(f"{name}: {why}" for name, why in reasons.items()))
@@ -35,7 +36,7 @@ class NoNodeAvailable(Exception):
 
     @property
     def only_excluded(self) -> bool:
-        """Whether nothing is wrong with any node: the caller has all of them already."""
+        """Whether nothing is wrong with any node: the caller has excluded all of them."""
         return set(self.reasons.values()) <= {_EXCLUDED}
 
 
@@ -44,7 +45,10 @@ class UnknownNode(Exception):
 
 
 class Balancer:
-    """``clock`` gives monotonic seconds; ``rng`` decides between equally loaded nodes."""
+    """The nodes of the cluster, and which of them takes the next connection.
+
+    ``clock`` gives monotonic seconds; ``rng`` decides between equally loaded nodes.
+    """
 
     def __init__(self, nodes: Iterable[Node], *, clock: Callable[[], float], rng: Random) -> None:
         self._states = {node.name: NodeState(node) for node in nodes}
@@ -52,7 +56,7 @@ class Balancer:
         self._rng = rng
 
     def acquire(self, exclude: AbstractSet[str] = frozenset()) -> Lease:
-        """Take a place on a node; ``exclude`` names those that were tried already.
+        """Take a place on a node; ``exclude`` names the nodes that were tried already.
 
         Raises :class:`NoNodeAvailable`.
         """
@@ -73,7 +77,7 @@ class Balancer:
         return Lease(choice, clock=self._clock, began=now)
 
     def report(self, name: str, probe: Probe) -> None:
-        """Take in what an active probe found. Raises :class:`UnknownNode`."""
+        """Take note of what an active probe found. Raises :class:`UnknownNode`."""
         now = self._expire()
         state = self._state(name)
         state.probe = probe
@@ -90,13 +94,13 @@ class Balancer:
         """End a drain. Raises :class:`UnknownNode`."""
         self._state(name).draining = False
 
-    def split(self, apart: Collection[str]) -> None:
-        """These nodes, and no others, have lost the rest: they are to be left."""
+    def mark_partitioned(self, names: Collection[str]) -> None:
+        """Exactly these nodes have lost the rest of the cluster: connections leave them."""
         for name, state in self._states.items():
-            state.apart = name in apart
+            state.partitioned = name in names
 
     def is_to_be_left(self, name: str) -> bool:
-        """No node of this name is not."""
+        """Whether connections have to leave the node of this name; False for an unknown name."""
         state = self._states.get(name)
         return state is not None and state.to_be_left
 
@@ -105,13 +109,16 @@ class Balancer:
         state = self._states.get(name)
         if state is None:
             return LinkState.UP
-        if state.apart:
-            return LinkState.APART
+        if state.partitioned:
+            return LinkState.PARTITIONED
         return LinkState.DRAINING if state.draining else LinkState.UP
 
     def replace(self, nodes: Iterable[Node]) -> None:
-        """Balance over these nodes from now on. A node whose addresses have changed is another one;
-        connections to one that is gone keep their leases, which tell that it is to be left."""
+        """Balance over these nodes from now on.
+
+        A node whose addresses have changed counts as another node. Connections to a node that is
+        gone keep their leases, whose :attr:`Lease.leaving` becomes true.
+        """
         before, self._states = self._states, {}
         for node in nodes:
             state = before.get(node.name)
@@ -124,7 +131,7 @@ class Balancer:
                 state.draining = True
 
     def states(self) -> list[NodeState]:
-        """Copies, in the order of configuration."""
+        """Copies of the nodes' states, in the order of configuration."""
         self._expire()
         return [replace(state) for state in self._states.values()]
 
@@ -148,7 +155,7 @@ class _Phase(Enum):
 
 
 class Lease:
-    """One connection's place on a node, given back once however often it is released.
+    """One connection's place on a node, given back once, however often it is released.
 
     ========  ==========  ===================  ===========
     phase     up()        failed(reason)       release()
@@ -166,7 +173,7 @@ class Lease:
         self._clock = clock
         self._began = began
         self._phase = _Phase.DIALLING
-        #: Set while this lease is the one that finds out whether the node works again.
+        #: Whether this lease is the one that finds out whether the node works again.
         self._trial = state.health is Health.TRIAL
         state.connections += 1
         state.on_trial = state.on_trial or self._trial
@@ -177,8 +184,8 @@ class Lease:
 
     @property
     def leaving(self) -> bool:
-        """Whether the node is to be left: it drains, has lost the others, or is not configured any
-        more."""
+        """Whether the connection has to leave: the node drains, has lost the others, or is not
+        configured any more."""
         return self._state.to_be_left
 
     @property

@@ -1,4 +1,4 @@
-"""Whom to log in to RabbitMQ."""
+"""Credentials for logging in to RabbitMQ."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user, the secret, and the virtual host to enter."""
+    """A user's name and secret, and the virtual host to enter."""
 
     login: str
     passcode: str = field(repr=False)

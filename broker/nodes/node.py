@@ -1,4 +1,4 @@
-"""One RabbitMQ server: where it is (:class:`Node`) and how it does (:class:`NodeState`)."""
+"""One RabbitMQ server: its addresses (:class:`Node`) and its condition (:class:`NodeState`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from broker.timing.backoff import BackOff
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Addresses hold no credentials: ``ws[s]://host:port/path`` and ``amqp[s]://host[:port]``."""
+    """A node as it is configured.
+
+    ``web_stomp`` is ``ws[s]://host:port/path``, ``amqp`` is ``amqp[s]://host[:port]``; neither has
+    credentials.
+    """
 
     name: str
     web_stomp: str
@@ -22,12 +26,13 @@ class Node:
     max_connections: int = 10_000
 
     def is_at(self, other: Node) -> bool:
-        """Whether both stand for the same server."""
+        """Whether both are the same server."""
         return (self.name, self.web_stomp, self.amqp) == (other.name, other.web_stomp, other.amqp)
 
 
 class Health(StrEnum):
-    """``trial``: the back-off is over and one connection at a time finds out whether it works."""
+    """A node's health. ``trial``: its back-off is over, and one connection at a time finds out
+    whether it works."""
 
     HEALTHY = "healthy"
     OUT = "out"
@@ -35,6 +40,8 @@ class Health(StrEnum):
 
 
 class Event(StrEnum):
+    """What can happen to a node's health."""
+
     SESSION_UP = "session up"
     PROBE_PASSED = "probe passed"
     DIAL_FAILED = "dial failed"
@@ -42,7 +49,7 @@ class Event(StrEnum):
     BACK_OFF_OVER = "back-off over"
 
 
-#: What each event makes of a node's health.
+#: The health that follows from each health and event.
 TRANSITIONS: Final[Mapping[tuple[Health, Event], Health]] = MappingProxyType(
     {
         (Health.HEALTHY, Event.SESSION_UP): Health.HEALTHY,
@@ -63,16 +70,20 @@ TRANSITIONS: Final[Mapping[tuple[Health, Event], Health]] = MappingProxyType(
 #: A node that refuses dials is tried again soon: the failure may have been the network's.
 DIAL_BACK_OFF: Final = BackOff(first=0.5, longest=10.0)
 
-APART: Final = "apart: what is published there does not reach the others"
+PARTITIONED: Final = "partitioned: messages published there do not reach the other nodes"
 
-#: A failed probe keeps a node out until the prober, which never stops asking, says otherwise;
-#: this bound (seconds) only matters when no prober runs.
+#: Seconds that a failed probe keeps a node out. It matters only when no prober runs: the prober
+#: never stops asking, and ends it earlier.
 PROBE_OUT: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What an active probe found: when it began, and the seconds to CONNECTED or what failed."""
+    """What an active probe found.
+
+    ``began``: when, on the balancer's clock. ``latency``: seconds to CONNECTED. ``error``: what
+    failed, or None.
+    """
 
     began: float
     latency: float | None = None
@@ -83,14 +94,15 @@ class Probe:
 class NodeState:
     """A node's health and load. All times are seconds of the balancer's clock.
 
-    ``apart``: it works, but what is published through it does not reach the other nodes.
-    ``failures`` counts since the node last worked; ``why_out`` is told while it is not healthy.
+    ``partitioned``: it works, but messages published through it do not reach the other nodes.
+    ``failures`` counts since the node last worked; ``why_out`` is the reason while it is not
+    healthy.
     """
 
     node: Node
     health: Health = Health.HEALTHY
     draining: bool = False
-    apart: bool = False
+    partitioned: bool = False
     connections: int = 0
     on_trial: bool = False
     failures: int = 0
@@ -101,13 +113,13 @@ class NodeState:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the node, or None. A drain is nothing wrong."""
-        return APART if self.apart else self.why_out
+        """What is wrong with the node, or None. A drain is no fault."""
+        return PARTITIONED if self.partitioned else self.why_out
 
     @property
     def to_be_left(self) -> bool:
-        """Whether the connections it has are to go elsewhere, one after the other."""
-        return self.draining or self.apart
+        """Whether its connections have to go elsewhere, one after the other."""
+        return self.draining or self.partitioned
 
     @property
     def full(self) -> bool:
@@ -115,11 +127,11 @@ class NodeState:
 
     @property
     def unavailable_because(self) -> str | None:
-        """Why the node takes no further connection, or None: it does."""
+        """Why the node takes no further connection, or None: it takes one."""
         if self.draining:
             return "draining"
-        if self.apart:
-            return APART
+        if self.partitioned:
+            return PARTITIONED
         if self.health is Health.OUT:
             return f"out: {self.why_out}"
         if self.health is Health.TRIAL and self.on_trial:
@@ -133,22 +145,22 @@ class NodeState:
         return self.unavailable_because is None
 
     def expire(self, now: float) -> None:
-        """Let a back-off that is over by ``now`` end."""
+        """End a back-off whose time is over by ``now``."""
         if self.out_until is not None and now >= self.out_until:
             self._change(Event.BACK_OFF_OVER, now)
             self.out_until = None
 
     def worked(self, event: Event, now: float) -> None:
-        """A session or a probe got through: every earlier failure is history."""
+        """A session or a probe got through: earlier failures count no more."""
         self._change(event, now)
         self.failures = 0
         self.out_until = self.why_out = None
 
     def failed(self, event: Event, now: float, *, began: float, reason: str) -> None:
-        """A dial or probe that ``began`` then has failed now.
+        """A dial or probe that began at ``began`` has failed now.
 
-        An attempt older than the node's present health says nothing about it: hundreds of dials
-        that one crash fails are one failure.
+        An attempt that began before the node's health last changed says nothing about it: hundreds
+        of dials that one crash fails are one failure.
         """
         if began < self.changed_at or (self.health, event) not in TRANSITIONS:
             return

@@ -1,4 +1,4 @@
-"""Which link takes a stream: a stable choice among the links that serve best. Pure.
+"""Which link takes a stream: a stable choice among the links that work best. Pure.
 
 Rendezvous hashing (https://en.wikipedia.org/wiki/Rendezvous_hashing): when a node goes, only its
 own streams move, spread over the others; when it is back, the same streams return.
@@ -14,17 +14,17 @@ from typing import Final
 
 
 class LinkState(StrEnum):
-    """How a node's AMQP link serves, the best first.
+    """How well a node's AMQP link works, the best first.
 
-    ``draining``: works, but is to be left. ``suspect``: stood still lately while it looked alive.
-    ``apart``: has lost the other nodes.
-    ``blocked``: RabbitMQ reads nothing because of an alarm. ``down``: there is no link.
+    ``draining``: works, but is to be left. ``suspect``: its node hung lately while it looked alive.
+    ``partitioned``: its node has lost the others. ``blocked``: RabbitMQ reads nothing because of an
+    alarm. ``down``: there is no link.
     """
 
     UP = "up"
     DRAINING = "draining"
     SUSPECT = "suspect"
-    APART = "apart"
+    PARTITIONED = "partitioned"
     BLOCKED = "blocked"
     DOWN = "down"
 
@@ -33,22 +33,26 @@ _PREFERENCE: Final = {state: rank for rank, state in enumerate(LinkState)}
 
 
 def worse(one: LinkState, other: LinkState) -> LinkState:
+    """The worse of two states."""
     return max(one, other, key=_PREFERENCE.__getitem__)
 
 
-def place(key: str, nodes: tuple[str, ...], state: Callable[[str], LinkState]) -> str | None:
-    """The node for a routing key, or None: every link is down."""
+def place(
+    key: str, nodes: tuple[str, ...], state: Callable[[str], LinkState]
+) -> tuple[str, LinkState] | None:
+    """The node for a routing key and its link's state, or None: every link is down."""
     best, chosen = LinkState.DOWN, None
     for name in _ranked(key, nodes):
         now = state(name)
         if now is LinkState.UP:
-            # Nearly always the first one: no other is looked at.
-            return name
+            # Nearly always the first node: no other is looked at.
+            return name, now
         if _PREFERENCE[now] < _PREFERENCE[best]:
             best, chosen = now, name
-    return chosen
+    return None if chosen is None else (chosen, best)
 
 
+@lru_cache(maxsize=4096)
 def home(key: str, nodes: tuple[str, ...]) -> str:
     """The node for a routing key while every link is up."""
     return _ranked(key, nodes)[0]

@@ -1,78 +1,343 @@
-"""The channels on which a link's publications wait for their confirms.
+"""Channels that publish and wait for confirms: the one module that works on aiormq's internals.
 
-RabbitMQ 3.10 stops a whole channel when the first publication on it for a quorum queue goes to a
-leader whose node hangs (``rabbit_fifo_client`` calls it). Streams that belong to a link's node have
-published there before, so they share a channel. Those that come because their own node is away have
-not: they are spread over several, so that one room's queue stops few others.
+aiormq's own ``basic_publish`` takes several turns of the event loop and one write for each message.
+So a channel here writes its frames itself, and enters each message into the records that aiormq
+keeps of unconfirmed messages, where aiormq finds it when RabbitMQ answers. setup.cfg pins aiormq's
+minor version for that. ``tests/unit/broker/publishing/test_aiormq.py`` names every attribute that
+is used here and shows what it has to do.
+
+https://www.rabbitmq.com/docs/confirms: RabbitMQ confirms a message once every queue that it was
+routed to has it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, cast
 from zlib import crc32
 
 import aiormq
+from aiormq.abc import AbstractChannel, ChannelFrame
+from aiormq.channel import Returning
+from aiormq.exceptions import (
+    ChannelClosed,
+    ConnectionCommandInvalid,
+    ConnectionFrameError,
+    ConnectionSyntaxError,
+    ConnectionUnexpectedFrame,
+)
 
-from broker.publishing.amqp_errors import AMQP_ERRORS, AiormqCalls
-from broker.publishing.confirming import Confirming
+from broker.protocol import amqp
+from broker.publishing.publication import NotConfirmed, Publication, Refused, Returned
 from broker.timing.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-#: Channels for streams that belong to other nodes, made as they are needed.
-GUESTS: Final = 16
-#: Seconds in which a channel that is replaced has its publications answered.
+#: Channels for the streams of other nodes, opened when they are needed.
+GUEST_CHANNELS: Final = 16
+#: Seconds that the publications on a replaced channel have to be answered.
 RETIREMENT: Final = 10.0
 _HOME: Final = 0
+#: Seconds until the next attempt to write while aiormq's queue of frames is full.
+_QUEUE_FULL: Final = 0.001
+
+#: What aiormq raises when a connection or a channel fails. RuntimeError is its "channel closed".
+AMQP_ERRORS: Final = (aiormq.AMQPError, OSError, RuntimeError)
+
+#: Errors that end a channel or connection because of the very frames that were sent on it: 406,
+#: 501, 502, 503, 505. The others are about the node (it stops, something in it has failed) or about
+#: permissions and exchanges, which may change.
+_CAUSED_BY_A_MESSAGE: Final = (
+    aiormq.ChannelPreconditionFailed,
+    ConnectionFrameError,
+    ConnectionSyntaxError,
+    ConnectionCommandInvalid,
+    ConnectionUnexpectedFrame,
+)
+
+#: As in ``message size 30000 is larger than configured max size 20000``.
+_MAX_SIZE: Final = re.compile(r"message size \d+ is larger than.* max size (\d+)")
+
+
+class BrokenOff(aiormq.AMQPError):
+    """aiormq ended a call without an error of its own: the connection that it used is gone."""
+
+
+class LinkLost(aiormq.AMQPError):
+    """The gateway gave up the connection; the text says which node's and why."""
+
+
+class ChannelEnded(aiormq.ChannelInvalidStateError):
+    """The channel ended before the confirm came."""
+
+    def __init__(self, cause: BaseException | None) -> None:
+        explained = isinstance(cause, BaseException) and any(cause.args)
+        super().__init__(describe(cause) if explained and cause is not None else "channel closed")
+        #: Whether RabbitMQ refused something that was sent on it: this publication or another.
+        self.refused = explained and isinstance(cause, (ChannelClosed, *_CAUSED_BY_A_MESSAGE))
+        #: Whether RabbitMQ will never take what it refused.
+        self.for_good = explained and isinstance(cause, _CAUSED_BY_A_MESSAGE)
+
+    @property
+    def max_size(self) -> int | None:
+        """Bytes of a body that RabbitMQ takes at most, if the body's size was the reason."""
+        found = _MAX_SIZE.search(str(self))
+        return None if found is None else int(found[1])
+
+
+class AiormqCalls:
+    """A guard around every ``await`` on aiormq: it ends in :data:`AMQP_ERRORS` or not at all.
+
+    When a connection closes, aiormq ends its waiters by ``CancelledError``, by a bare
+    ``Exception``, or by whatever its reader failed with. None of them may get out: the first looks
+    as if the caller's own task were cancelled, and would end that without a word. A cancellation
+    that the task was asked for passes.
+    """
+
+    __slots__ = ("_asked", "_task")
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        # Not just zero: a task that is being cancelled may still have a connection to close.
+        self._asked = 0 if self._task is None else self._task.cancelling()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # TimeoutError is an OSError: neither aiormq's nor one of our own timeouts is touched.
+        if error is None or isinstance(error, AMQP_ERRORS):
+            return
+        if isinstance(error, asyncio.CancelledError):
+            if self._task is None or self._task.cancelling() > self._asked:
+                return
+            raise BrokenOff("the connection was closed") from error
+        if isinstance(error, Exception):
+            raise BrokenOff(describe(error)) from error
+
+
+def describe(error: BaseException) -> str:
+    """The text of an exception of aiormq's, some of which have none."""
+    return str(error) or type(error).__name__
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The publications on one link: ``unanswered`` now, and ``answered`` since it was opened."""
+
+    unanswered: int = 0
+    answered: int = 0
+
+
+class SendChannel:
+    """A channel without confirms: what it sends may be lost.
+
+    Everything that is sent in one turn of the event loop leaves in one write.
+    """
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = cast("aiormq.Channel", channel)
+        self._turn: list[bytes] = []
+        self.number: int = self._channel.number
+        #: Bytes of a frame at most, as agreed with the node.
+        self.frame_max: int = self._channel.max_content_size + amqp.OVERHEAD
+        #: Done when the channel has ended.
+        self.closing: asyncio.Future[Any] = self._channel.closing
+
+    def send(self, frames: bytes) -> None:
+        """Send frames in the order of the calls; they are dropped if the channel is closed."""
+        if not self._turn:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._turn.append(frames)
+
+    async def close(self) -> None:
+        """Close the channel. Raises :data:`AMQP_ERRORS`."""
+        with AiormqCalls():
+            await self._channel.close()
+
+    def _flush(self) -> None:
+        channel = self._channel
+        if channel.is_closed:
+            # RabbitMQ would take frames on a closed channel for another mistake.
+            self._turn.clear()
+        elif channel.write_queue.full():
+            # With aiormq's own requests: it holds ten frames until its writer's next turn.
+            asyncio.get_running_loop().call_later(_QUEUE_FULL, self._flush)
+        else:
+            # Emptied first: what cannot be written must not keep the next turn from beginning.
+            frames, self._turn = b"".join(self._turn), []
+            channel.write_queue.put_nowait(ChannelFrame(frames, should_close=False))
+
+
+class ConfirmChannel(SendChannel):
+    """A channel in confirm mode. A publication that waits when the channel closes fails at once."""
+
+    def __init__(self, channel: AbstractChannel, traffic: Traffic) -> None:
+        super().__init__(channel)
+        self._traffic = traffic
+        #: aiormq tells its channels of a connection's end late, and as a cancellation.
+        self._connection_closing: asyncio.Future[Any] = self._channel.connection.closing
+        for closing in (self._connection_closing, self.closing):
+            closing.add_done_callback(self._ended)
+        self._nacked = False
+
+    @property
+    def worn_out(self) -> bool:
+        """Whether it has to be replaced.
+
+        RabbitMQ 3.10.8: a channel that meets a quorum queue without a leader refuses everything for
+        that queue from then on, also when there is a leader again; a new channel works.
+        """
+        return self._nacked or self.closing.done()
+
+    @property
+    def ended_by(self) -> str | None:
+        """RabbitMQ's reason for ending the channel, or None: RabbitMQ has not ended it."""
+        if not self.closing.done():
+            return None
+        ended = ChannelEnded(self._cause())
+        return str(ended) if ended.refused else None
+
+    async def publish(self, publication: Publication) -> None:
+        """Send a message, in the order of the calls, and wait for its confirm.
+
+        Raises :class:`NotConfirmed` for RabbitMQ's answer: :class:`Returned`, :class:`Refused` if
+        AMQP cannot express the message, itself for a nack, which wears the channel out. Raises
+        :class:`ChannelEnded` when the channel closes, and :data:`AMQP_ERRORS`.
+        """
+        channel, traffic = self._channel, self._traffic
+        if channel.is_closed:
+            raise aiormq.ChannelInvalidStateError("the channel is closed")
+        try:
+            frames = publication.frames(self.number, frame_max=self.frame_max)
+        except ValueError as error:
+            raise Refused(f"AMQP cannot express it: {error}") from error
+        channel.delivery_tag += 1
+        confirmation = asyncio.get_running_loop().create_future()
+        channel.confirmations[channel.delivery_tag] = confirmation
+        # A message that comes back names no delivery tag; aiormq finds it by its id.
+        channel.message_id_delivery_tag[publication.message_id] = channel.delivery_tag
+        traffic.unanswered += 1
+        self.send(frames)
+        try:
+            with AiormqCalls():
+                await confirmation
+            traffic.answered += 1
+        except aiormq.PublishError as error:
+            traffic.answered += 1
+            raise Returned(f"no queue for {publication.routing_key}") from error
+        except aiormq.DeliveryError as error:
+            traffic.answered += 1
+            self._nacked = True
+            raise NotConfirmed("the broker could not take it (nack)") from error
+        finally:
+            traffic.unanswered -= 1
+            channel.message_id_delivery_tag.pop(publication.message_id, None)
+
+    def fail(self, error: Callable[[], Exception]) -> None:
+        """Fail every publication that waits; an answer that still comes is ignored."""
+        confirmations = self._channel.confirmations
+        for tag, confirmation in confirmations.items():
+            if not confirmation.done() and not isinstance(confirmation, Returning):
+                confirmation.set_exception(error())
+                confirmations[tag] = Returning()
+
+    async def settled(self, *, within: float) -> None:
+        """Return when no publication waits any more, or after ``within`` seconds."""
+        waiting = [
+            each
+            for each in self._channel.confirmations.values()
+            # A Returning stands for a message that came back: nobody waits for its confirm.
+            if not each.done() and not isinstance(each, Returning)
+        ]
+        if waiting:
+            await asyncio.wait(waiting, timeout=within)
+
+    def _ended(self, closing: asyncio.Future[Any]) -> None:
+        self.fail(partial(ChannelEnded, self._cause()))
+        # Nobody asks the connection about this channel any more.
+        self._connection_closing.cancel()
+
+    def _cause(self) -> BaseException | None:
+        for closing in (self._connection_closing, self.closing):
+            if closing.done() and not closing.cancelled():
+                return closing.exception()
+        return None
 
 
 def slot(key: str, *, home: bool) -> int:
-    """Which of a link's channels a routing key has."""
-    return _HOME if home else 1 + crc32(key.encode()) % GUESTS
+    """The number of the channel that a routing key has on a link."""
+    return _HOME if home else 1 + crc32(key.encode()) % GUEST_CHANNELS
 
 
 class Channels:
-    """``home`` is the channel of those that belong here."""
+    """The channels of one link that publish.
 
-    def __init__(self, connection: aiormq.Connection, home: Confirming, tasks: Tasks) -> None:
+    RabbitMQ 3.10 stops a whole channel when the first publication on it for a quorum queue goes to
+    a leader whose node hangs (``rabbit_fifo_client`` calls it). The streams that belong to a link's
+    node have published there before, so they share the channel ``home``. Streams that come because
+    their own node is away have not: they are spread over several channels, so that one room's queue
+    stops few others.
+    """
+
+    def __init__(
+        self, connection: aiormq.Connection, home: ConfirmChannel, traffic: Traffic, tasks: Tasks
+    ) -> None:
+        self.traffic = traffic
         self._connection = connection
         self._open = {_HOME: home}
         self._renewing = asyncio.Lock()
+        self._retiring: set[ConfirmChannel] = set()
         self._tasks = tasks
 
-    async def take(self, key: str, *, home: bool) -> Confirming:
-        """The channel for what is published next; ``home``: the stream belongs to this node.
+    def at_hand(self, key: str, *, home: bool) -> ConfirmChannel | None:
+        """The channel for a routing key's next publication, or None: :meth:`take` opens one.
 
-        At once, without a turn of the loop, if there is one that no nack has worn. Raises
-        :data:`broker.publishing.amqp_errors.AMQP_ERRORS`.
+        ``home``: the stream belongs to this node.
         """
-        place = slot(key, home=home)
-        channel = self._open.get(place)
-        if channel is None or channel.worn:
-            async with self._renewing:
-                channel = self._open.get(place)
-                if channel is None or channel.worn:
-                    channel = await self._renew(place)
-        return channel
+        channel = self._open.get(slot(key, home=home))
+        return None if channel is None or channel.worn_out else channel
 
-    async def _renew(self, place: int) -> Confirming:
+    async def take(self, key: str, *, home: bool) -> ConfirmChannel:
+        """:meth:`at_hand`, opened if there is none. Raises :data:`AMQP_ERRORS`."""
+        async with self._renewing:
+            channel = self.at_hand(key, home=home)
+            return channel or await self._renew(slot(key, home=home))
+
+    def fail(self, error: Callable[[], Exception]) -> None:
+        """Fail every publication that waits on any of the channels."""
+        for channel in (*self._open.values(), *self._retiring):
+            channel.fail(error)
+
+    async def _renew(self, number: int) -> ConfirmChannel:
         with AiormqCalls():
-            channel = Confirming(await self._connection.channel())
-        if (worn := self._open.get(place)) is not None and worn.ended_by is not None:
-            log.warning("a channel is replaced that RabbitMQ has ended: %s", worn.ended_by)
-        if place in self._open:
-            self._tasks.spawn(_retire(self._open[place]), "channel that retires")
-        self._open[place] = channel
+            channel = ConfirmChannel(await self._connection.channel(), self.traffic)
+        worn_out = self._open.get(number)
+        if worn_out is not None:
+            if worn_out.ended_by is not None:
+                log.warning(
+                    "RabbitMQ ended an AMQP channel, which is replaced: %s", worn_out.ended_by
+                )
+            self._tasks.spawn(self._retire(worn_out), "channel that retires")
+        self._open[number] = channel
         return channel
 
-
-async def _retire(channel: Confirming) -> None:
-    """Close a channel when the rest of its messages are confirmed."""
-    await channel.settled(within=RETIREMENT)
-    try:
-        await channel.close()
-    except AMQP_ERRORS:
-        # It has ended already, or the connection has.
-        return
+    async def _retire(self, channel: ConfirmChannel) -> None:
+        """Close a channel when the rest of its messages are confirmed."""
+        self._retiring.add(channel)
+        try:
+            await channel.settled(within=RETIREMENT)
+            await channel.close()
+        except AMQP_ERRORS:
+            # It has ended already, or the connection has.
+            return
+        finally:
+            self._retiring.discard(channel)

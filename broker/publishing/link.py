@@ -1,7 +1,7 @@
 """One AMQP connection by aiormq, with what aiormq lacks: a bounded dial, a sign of life, a cut.
 
 aiormq closes politely and believes in a silent peer for three heart-beats; a node that hangs would
-hold everybody up for that long.
+hold up everybody for that long.
 """
 
 from __future__ import annotations
@@ -9,42 +9,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, SupportsIndex
 from urllib.parse import quote, urlsplit
 
 import aiormq
+from aiormq.abc import AbstractChannel
 from yarl import URL
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
-from broker.publishing.amqp_errors import AMQP_ERRORS, AiormqCalls, describe
-from broker.publishing.channels import Channels
-from broker.publishing.confirming import Confirming
-from broker.publishing.cuttable import GOODBYE, CuttableSocket
-from broker.publishing.liveness import Signs
-from broker.publishing.queue_channel import QueueChannel
-from broker.publishing.sending import Sending
+from broker.nodes.rendezvous import LinkState
+from broker.publishing.channels import (
+    AMQP_ERRORS,
+    AiormqCalls,
+    Channels,
+    ConfirmChannel,
+    LinkLost,
+    SendChannel,
+    Traffic,
+    describe,
+)
+from broker.publishing.liveness import Activity
 from broker.timing.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-#: Seconds between heart-beats, as agreed with RabbitMQ: it drops a silent gateway after twice that.
+#: Seconds between heart-beats, as agreed with RabbitMQ, which drops a silent gateway after twice
+#: that.
 HEARTBEAT: Final = 5
+#: Seconds for an orderly close before the socket is cut.
+CLOSING: Final = 1.0
 
 
 class LinkFailed(Exception):
     """No AMQP connection to a node; the text holds no secret."""
 
-    def __init__(self, node: str, what: str) -> None:
-        super().__init__(f"{node}: {what}")
-        self.what = what
+    def __init__(self, node: str, reason: str) -> None:
+        super().__init__(f"{node}: {reason}")
+        self.reason = reason
 
 
 class Link:
-    """A connection with its channels. Make it with :meth:`open`.
+    """A connection to one node with its channels. Made by :meth:`open`.
 
     ``channels`` are for publishing only: an error on a channel ends it, so everything else goes
-    through channels of its own. ``aside`` is for what must not wait, and needs no confirm.
+    through channels of its own. ``aside`` is a channel for what must not wait and needs no confirm.
     ``lost`` is the reason, once the link is gone.
     """
 
@@ -53,17 +65,14 @@ class Link:
         node: Node,
         socket: CuttableSocket,
         connection: aiormq.Connection,
-        channel: Confirming,
-        aside: Sending,
+        channels: Channels,
+        aside: SendChannel,
         tasks: Tasks,
     ) -> None:
         self.node = node
-        self.channels = Channels(connection, channel, tasks)
+        self.channels = channels
         self.aside = aside
         self.lost: str | None = None
-        #: Publications that wait for their answer.
-        self.unanswered = 0
-        self._answered = 0
         self._socket = socket
         self._connection = connection
         self._deadlines: set[asyncio.Timeout] = set()
@@ -85,27 +94,35 @@ class Link:
         secure = urlsplit(node.amqp).scheme == "amqps"
         socket = CuttableSocket(ssl_context if secure else None)
         connection = aiormq.Connection(_url(node, credentials), transport_factory=socket)
+        traffic, part = Traffic(), tasks.part()
         try:
             async with asyncio.timeout(timeout):
                 with AiormqCalls():
                     await connection.connect()
-                    channel = Confirming(await connection.channel())
-                    aside = Sending(await connection.channel(publisher_confirms=False))
+                    home = ConfirmChannel(await connection.channel(), traffic)
+                    aside = SendChannel(await connection.channel(publisher_confirms=False))
         except TimeoutError:
             socket.cut()
             raise LinkFailed(node.name, f"no AMQP session within {timeout:g} s") from None
         except AMQP_ERRORS as error:
             socket.cut()
-            raise LinkFailed(node.name, describe(error)) from error
+            raise LinkFailed(node.name, _refusal(error, credentials)) from error
         except BaseException:
             socket.cut()
             raise
-        return cls(node, socket, connection, channel, aside, tasks.part())
+        channels = Channels(connection, home, traffic, part)
+        return cls(node, socket, connection, channels, aside, part)
 
     @property
-    def over(self) -> bool:
-        """Whether the connection has ended, though the supervisor may not have been told yet."""
-        return self._connection_closing.done() or self.aside.closing.done()
+    def state(self) -> LinkState:
+        """Up, blocked by an alarm, or down: the connection has ended.
+
+        Publications hear of the connection's end before the supervisor does: sent here again, and
+        refused without a turn of the event loop, they would keep it from ever hearing of it.
+        """
+        if self._connection_closing.done() or self.aside.closing.done():
+            return LinkState.DOWN
+        return LinkState.BLOCKED if self.blocked else LinkState.UP
 
     @property
     def blocked(self) -> bool:
@@ -113,6 +130,7 @@ class Link:
 
         https://www.rabbitmq.com/docs/connection-blocked
         """
+        # aiormq keeps it in a private event; waiting for that ends at once if it is set.
         unblocked = self._connection.ready()
         try:
             unblocked.send(None)
@@ -121,48 +139,42 @@ class Link:
         unblocked.close()
         return True
 
-    async def ready(self) -> None:
-        """Wait until the connection is not blocked; at once, without a turn of the loop, if so."""
+    @property
+    def unanswered(self) -> int:
+        """Publications that wait for their confirm."""
+        return self.channels.traffic.unanswered
+
+    @property
+    def activity(self) -> Activity:
+        traffic = self.channels.traffic
+        return Activity(self._socket.heard, traffic.answered, traffic.unanswered, self.blocked)
+
+    async def unblocked(self) -> None:
+        """Wait until no alarm blocks the connection; bound it by :meth:`ends`."""
         with AiormqCalls():
             await self._connection.ready()
 
-    async def publish(self, channel: Confirming, frames: bytes, message_id: str) -> None:
-        """Publish on this channel and wait for the confirm.
+    async def new_channel(self) -> AbstractChannel:
+        """An aiormq channel that may fail without harm to publishing.
 
-        Raises :data:`AMQP_ERRORS`: ``PublishError`` if no queue takes it, ``DeliveryError`` for a
-        nack, which wears the channel out.
+        Raises :data:`AMQP_ERRORS`.
         """
-        self.unanswered += 1
-        try:
-            await channel.publish(frames, message_id)
-        except (aiormq.PublishError, aiormq.DeliveryError):
-            self._answered += 1
-            raise
-        else:
-            self._answered += 1
-        finally:
-            self.unanswered -= 1
-
-    async def new_channel(self) -> QueueChannel:
-        """A channel that may fail without harm to publishing. Raises :data:`AMQP_ERRORS`."""
         with AiormqCalls():
-            return QueueChannel(await self._connection.channel(publisher_confirms=False))
+            return await self._connection.channel(publisher_confirms=False)
 
-    @property
-    def signs(self) -> Signs:
-        return Signs(self._socket.heard, self._answered, self.unanswered, self.blocked)
-
-    def ends(self, deadline: asyncio.Timeout) -> None:
-        """Let a deadline expire at once when the link is lost."""
+    @contextmanager
+    def ends(self, deadline: asyncio.Timeout) -> Iterator[None]:
+        """A block whose deadline expires at once when the link is lost."""
         self._deadlines.add(deadline)
         if self.lost is not None:
             _expire(deadline)
-
-    def spares(self, deadline: asyncio.Timeout) -> None:
-        self._deadlines.discard(deadline)
+        try:
+            yield
+        finally:
+            self._deadlines.discard(deadline)
 
     async def ended(self, *, within: float) -> str | None:
-        """Why aiormq gave the connection up, or None: not so in that time."""
+        """Why aiormq gave up the connection, or None: it has not, within so many seconds."""
         await asyncio.wait(self._endings(), timeout=within, return_when=asyncio.FIRST_COMPLETED)
         for ending in self._endings():
             if ending.done():
@@ -171,56 +183,112 @@ class Link:
         return None
 
     def _endings(self) -> tuple[asyncio.Future[Any], ...]:
-        # A channel that publishes is replaced when RabbitMQ ends it for what one message was.
+        # A channel that publishes is replaced when RabbitMQ ends it because of one message.
         return self._connection_closing, self.aside.closing
 
     def ask(self) -> None:
-        """Make the node show a sign of life, if it can; one question at a time."""
+        """Ask the node for a sign of life; one question at a time."""
         if self._question is None or self._question.done():
             self._question = self._tasks.spawn(self._ask(), "question to an AMQP node")
 
     async def _ask(self) -> None:
         try:
-            channel = await self.new_channel()
-            await channel.close()
+            await SendChannel(await self.new_channel()).close()
         except AMQP_ERRORS:
-            # The connection has ended: ended() tells why.
+            # The connection has ended: ended() says why.
             return
 
     async def lose(self, reason: str) -> None:
-        """Whoever waits fails now, and the socket is cut."""
+        """Fail everything that waits, and cut the socket."""
         self._fail(reason)
         self._socket.cut()
         await self._end()
 
     async def close(self, reason: str) -> None:
-        """Whoever waits fails now; then close as AMQP wants it, if the node lets us."""
+        """Fail everything that waits, then close as AMQP demands, if the node lets us."""
         self._fail(reason)
         await self._end()
 
     def _fail(self, reason: str) -> None:
         self.lost = reason
+        self.channels.fail(partial(LinkLost, f"{self.node.name}: {reason}"))
         for deadline in self._deadlines:
             _expire(deadline)
 
     async def _end(self) -> None:
-        closing = self._tasks.spawn(self._say_goodbye(), "goodbye to an AMQP node")
-        await asyncio.wait({closing}, timeout=GOODBYE)
+        closing = self._tasks.spawn(self._close_connection(), "closing an AMQP connection")
+        await asyncio.wait({closing}, timeout=CLOSING)
         self._socket.cut()
-        await asyncio.wait({closing}, timeout=GOODBYE)
+        await asyncio.wait({closing}, timeout=CLOSING)
         await self._tasks.close()
 
-    async def _say_goodbye(self) -> None:
+    async def _close_connection(self) -> None:
         try:
             with AiormqCalls():
                 await self._connection.close()
         except AMQP_ERRORS as error:
-            log.debug("%s: closing ended with: %s", self.node.name, describe(error))
+            log.debug(
+                "AMQP connection to %s: closing it ended with: %s", self.node.name, describe(error)
+            )
+
+
+class _Reader(asyncio.StreamReader):
+    """Counts how often data came, which aiormq does not tell."""
+
+    heard = 0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        self.heard += 1
+        super().feed_data(data)
+
+
+class CuttableSocket(aiormq.TransportFactory):
+    """Opens the socket for aiormq, and can cut it, which aiormq cannot."""
+
+    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
+        self._ssl_context = ssl_context
+        self._transport: asyncio.WriteTransport | None = None
+        self._reader = _Reader()
+
+    @property
+    def heard(self) -> int:
+        """How often data came on the socket."""
+        return self._reader.heard
+
+    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        # As asyncio.open_connection does it, with a reader of our own.
+        loop, reader = asyncio.get_running_loop(), self._reader
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _protocol = await loop.create_connection(
+            lambda: protocol,
+            url.host or "",
+            url.port or 0,
+            ssl=self._ssl_context,
+            ssl_shutdown_timeout=None if self._ssl_context is None else CLOSING,
+        )
+        self._transport = transport
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    def cut(self) -> None:
+        """Close the socket at once, without a farewell."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _expire(deadline: asyncio.Timeout) -> None:
     if not deadline.expired():
         deadline.reschedule(asyncio.get_running_loop().time())
+
+
+def _refusal(error: BaseException, credentials: Credentials) -> str:
+    """Why a node takes no login. RabbitMQ's own text for a wrong password points to its log."""
+    match error:
+        case aiormq.exceptions.ProbableAuthenticationError():
+            return f"user {credentials.login!r} is unknown, or the password is wrong"
+        case aiormq.exceptions.ConnectionNotAllowed():
+            return f"user {credentials.login!r} may not enter vhost {credentials.vhost!r}"
+        case _:
+            return describe(error)
 
 
 def _url(node: Node, credentials: Credentials) -> URL:

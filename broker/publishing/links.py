@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import NamedTuple
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
@@ -19,8 +20,10 @@ from broker.timing.tasks import Tasks
 
 @dataclass(frozen=True, slots=True)
 class LinkReport:
-    """A node's link: ``unanswered`` publications wait for their confirm, ``problem`` says what is
-    wrong."""
+    """The state of one node's link, for people.
+
+    ``unanswered``: publications that wait for their confirm. ``problem``: what is wrong, or None.
+    """
 
     node: str
     state: LinkState
@@ -28,11 +31,23 @@ class LinkReport:
     problem: str | None
 
 
-class Links:
-    """``timeout`` bounds a dial, in seconds; ``best`` tells the best state that a node's link can
-    have.
+class Place(NamedTuple):
+    """Where a stream is published now.
 
-    ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
+    ``home``: on the node that takes it while all work. ``blocked``: there only once an alarm has
+    ended.
+    """
+
+    link: Link
+    home: bool
+    blocked: bool
+
+
+class Links:
+    """The links to all nodes; each is kept up by a :class:`Supervisor`.
+
+    ``timeout`` bounds a dial, in seconds. ``best`` gives the best state that a node's link can
+    have, by its name. ``ssl_context`` verifies the certificates of ``amqps://`` nodes.
     """
 
     def __init__(
@@ -51,7 +66,7 @@ class Links:
         self._best = best
         self._tasks = tasks
         self._rng = rng
-        self._dial = partial(
+        self._open = partial(
             Link.open,
             credentials=credentials,
             ssl_context=ssl_context,
@@ -70,7 +85,7 @@ class Links:
             supervisor.start()
 
     def replace(self, nodes: Sequence[Node]) -> None:
-        """Link to these nodes from now on; a link that is not wanted any more is left calmly."""
+        """Link to these nodes from now on; other links close when their answers have come."""
         before, self._supervisors = self._supervisors, {}
         for node in nodes:
             supervisor = before.get(node.name)
@@ -85,22 +100,24 @@ class Links:
             self._tasks.spawn(supervisor.leave(), "AMQP link that is left")
 
     async def close(self) -> None:
-        """Close the links; what waits for an answer fails at once."""
+        """Close the links; everything that waits for an answer fails at once."""
         await self._tasks.close()
         await asyncio.gather(*(each.close() for each in self._supervisors.values()))
 
-    def place(self, key: str) -> Link | None:
-        """The link for this routing key now; None: there is no link at all."""
-        name = place(key, self._names, self._state)
-        return None if name is None else self._supervisors[name].link
-
-    def home(self, key: str) -> str:
-        """The name of the node that takes this routing key while all work."""
-        return home(key, self._names)
+    def place(self, key: str) -> Place | None:
+        """The link for this routing key now, or None: there is no link at all."""
+        found = place(key, self._names, self._state)
+        if found is None:
+            return None
+        name, state = found
+        link = self._supervisors[name].link
+        if link is None:
+            return None
+        return Place(link, home(key, self._names) == name, state is LinkState.BLOCKED)
 
     @property
     def standing(self) -> dict[str, Link]:
-        """All that can be published on now, by their nodes' names."""
+        """All links that can be published on now, by their nodes' names."""
         links = ((name, supervisor.link) for name, supervisor in self._supervisors.items())
         return {name: link for name, link in links if link is not None and not link.blocked}
 
@@ -111,32 +128,32 @@ class Links:
         since = [each.sound_since for each in self._supervisors.values()]
         return min((0.0 if each is None else now - each for each in since), default=0.0)
 
-    async def apart(self, key: str) -> Link:
-        """A further link to this key's node, for what may cost the connection.
+    async def dial(self, key: str) -> Link:
+        """A further link to this routing key's node, for what may cost the connection.
 
         The caller closes it. Raises :class:`LinkFailed`.
         """
-        name = place(key, self._names, self._state)
-        if name is None:
+        found = place(key, self._names, self._state)
+        if found is None:
             raise LinkFailed("no node", "no link stands")
-        return await self._dial(self._supervisors[name].node)
+        return await self._open(self._supervisors[found[0]].node)
 
     @property
     def problem(self) -> str | None:
-        """Why nothing can be published, or None: a link serves."""
+        """Why nothing can be published, or None: a link works."""
         reports = self.reports()
         states = {each.state for each in reports}
         if states - {LinkState.DOWN, LinkState.BLOCKED}:
             return None
-        told = "; ".join(f"{each.node}: {each.problem}" for each in reports)
-        return told if LinkState.BLOCKED in states else f"not connected: {told}"
+        problems = "; ".join(f"{each.node}: {each.problem}" for each in reports)
+        return problems if LinkState.BLOCKED in states else f"not connected: {problems}"
 
     async def changed(self) -> None:
         """Wait until a link has come or gone."""
         await self._changed.wait()
 
     def reports(self) -> list[LinkReport]:
-        """In the order of configuration."""
+        """One report a node, in the order of configuration."""
         return [
             LinkReport(
                 name,
@@ -148,14 +165,19 @@ class Links:
         ]
 
     def _state(self, name: str) -> LinkState:
-        return worse(self._supervisors[name].state, self._best(name))
+        state, best = self._supervisors[name].state, self._best(name)
+        return state if best is LinkState.UP else worse(state, best)
 
     def _supervisor(self, node: Node) -> Supervisor:
         return Supervisor(
-            node, dial=self._dial, changed=self._tell, rng=self._rng, tasks=self._tasks.part()
+            node,
+            dial=self._open,
+            changed=self._link_changed,
+            rng=self._rng,
+            tasks=self._tasks.part(),
         )
 
-    def _tell(self) -> None:
+    def _link_changed(self) -> None:
         self.have_stood = self.have_stood or any(s.link for s in self._supervisors.values())
         self._changed.set()
         self._changed = asyncio.Event()

@@ -1,7 +1,7 @@
-"""When a node that keeps its connection open is given up all the same. Pure.
+"""When a link to a node that keeps its connection open is given up all the same. Pure.
 
-Looks are counted, not seconds: while the gateway's own loop stood still nobody could have heard
-anything, and however long that was, it is one look.
+Checks are counted, not seconds: nothing can be heard while the gateway's own event loop stands
+still, and however long that was, it is one check.
 """
 
 from __future__ import annotations
@@ -10,27 +10,29 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-#: Seconds between two looks.
-PULSE: Final = 0.5
-#: A node of which nothing is heard in so many looks, asked for a sign of life, hangs.
+#: Seconds between two checks.
+INTERVAL: Final = 0.5
+#: Checks without a byte from a node, which was asked for a sign of life, after which it hangs.
 SILENT: Final = 4
-#: One that confirms nothing in so many looks, though it is alive, may sit in a minority. More than
-#: it takes RabbitMQ to give up a node that hangs (``net_ticktime``): until then it confirms nothing
-#: that goes to a queue there too, and a new link would be no better.
+#: Checks without a confirm from a node that is alive, after which it may be in a minority. They
+#: take longer than RabbitMQ needs to give up a node that hangs (``net_ticktime``): until then it
+#: confirms nothing that goes to a queue there too, and a new link would be no better.
 STALLED: Final = 24
 
 
 class Verdict(StrEnum):
-    """Why a link is to be given up."""
+    """Why a link has to be given up."""
 
-    SILENT = f"no sign of life for {SILENT * PULSE:g} s"
-    STALLED = f"nothing confirmed for {STALLED * PULSE:g} s"
+    SILENT = f"no sign of life for {SILENT * INTERVAL:g} s"
+    STALLED = f"nothing confirmed for {STALLED * INTERVAL:g} s"
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
-    """What a link shows: how often something was ``heard`` on its socket, and publications
-    ``answered``, both ever; publications ``unanswered`` now; whether an alarm has ``blocked`` it.
+class Activity:
+    """What can be seen of a link.
+
+    ``heard``: how often data came on its socket since it was opened. ``answered``: publications
+    since then. ``unanswered``: publications now. ``blocked``: whether an alarm blocks it.
     """
 
     heard: int
@@ -39,27 +41,28 @@ class Signs:
     blocked: bool
 
 
-class Vigil:
-    """Wants a look every :data:`PULSE` seconds."""
+class Liveness:
+    """The judgement of one link; wants a check every :data:`INTERVAL` seconds."""
 
     def __init__(self) -> None:
-        self._last = Signs(heard=0, answered=0, unanswered=0, blocked=False)
-        #: How many looks ago something was heard.
+        self._last = Activity(heard=0, answered=0, unanswered=0, blocked=False)
+        #: Checks in a row in which nothing was heard.
         self.silent = 0
         self._stalled = 0
 
-    def look(self, signs: Signs) -> Verdict | None:
-        """None: the link is kept.
+    def check(self, activity: Activity) -> Verdict | None:
+        """The reason to give up the link, or None: it is kept.
 
-        RabbitMQ says when it reads nothing because of an alarm: then no answer tells nothing.
+        RabbitMQ says when it reads nothing because of an alarm: then a missing answer means
+        nothing.
         """
-        last, self._last = self._last, signs
-        if signs.blocked:
+        last, self._last = self._last, activity
+        if activity.blocked:
             self.silent = self._stalled = 0
             return None
-        self.silent = self.silent + 1 if signs.heard == last.heard else 0
-        waits = bool(last.unanswered and signs.unanswered)
-        self._stalled = self._stalled + 1 if waits and signs.answered == last.answered else 0
+        self.silent = self.silent + 1 if activity.heard == last.heard else 0
+        waits = bool(last.unanswered and activity.unanswered)
+        self._stalled = self._stalled + 1 if waits and activity.answered == last.answered else 0
         if self.silent >= SILENT:
             return Verdict.SILENT
         if self._stalled >= STALLED:

@@ -1,41 +1,167 @@
-"""Declare and verify the topology from the command line, by pika; blocks.
+"""The rooms' private queues: the one place that declares, checks and deletes queues.
 
-The gateway declares a room's queue itself when it is missing. This is for operators: before the
-first start, after a restore, and to see what is wrong.
+The gateway declares a room's queue when the room is made, and whenever it finds the queue missing.
+:func:`apply` and :func:`verify` are for operators: before the first start, after a restore, and to
+see what is wrong.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, Self
 
-import pika
-from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import (
-    AMQPConnectionError,
-    ChannelClosedByBroker,
-    ProbableAccessDeniedError,
-    ProbableAuthenticationError,
-)
+import aiormq
+from aiormq.abc import AbstractChannel
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
+from broker.publishing.channels import AMQP_ERRORS, AiormqCalls, ChannelEnded, describe
+from broker.publishing.link import Link, LinkFailed
+from broker.publishing.links import Links
+from broker.publishing.publication import Publication, Returned
+from broker.publishing.stream import Attempt
+from broker.timing.tasks import Tasks
 from broker.topology import EXCHANGE, Queue, Topology
 
-#: https://www.rabbitmq.com/amqp-0-9-1-reference#constants
-NOT_FOUND: Final = 404
 #: The problem of a :class:`Check` whose object does not exist.
 MISSING: Final = "missing"
-PORTS: Final = {"amqp": 5672, "amqps": 5671}
 
 
-class NodeUnreachable(Exception):
-    """No AMQP session with a node; the text says why and holds no secret."""
+class QueueFailed(Exception):
+    """A queue could not be declared or deleted now; trying again is safe."""
+
+
+class QueueDiffers(QueueFailed):
+    """The queue exists with other arguments; only deleting it by hand mends that."""
+
+
+class QueueChannel:
+    """A channel for declaring and asking about queues, apart from those that publish.
+
+    Every method raises :data:`broker.publishing.channels.AMQP_ERRORS`; a refusal ends the channel.
+    """
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+
+    @classmethod
+    async def open(cls, link: Link) -> Self:
+        """A new channel on this link."""
+        return cls(await link.new_channel())
+
+    async def declare(self, queue: Queue) -> None:
+        """Declare a durable queue with its arguments; fine if it is there already."""
+        with AiormqCalls():
+            await self._channel.queue_declare(
+                queue.name, durable=True, arguments=dict(queue.arguments)
+            )
+
+    async def bind(self, queue: Queue) -> None:
+        """Bind a queue to the exchange; fine if it is bound already."""
+        with AiormqCalls():
+            await self._channel.queue_bind(queue.name, EXCHANGE, routing_key=queue.binding_key)
+
+    async def find(self, name: str) -> None:
+        """Raise ``ChannelNotFoundEntity`` if there is no queue of this name."""
+        with AiormqCalls():
+            await self._channel.queue_declare(name, passive=True)
+
+    async def exists(self, name: str) -> bool:
+        """Whether there is a queue of this name, whoever made it. If not, the channel has ended."""
+        try:
+            await self.find(name)
+        except aiormq.ChannelLockedResource:
+            return True
+        except aiormq.ChannelNotFoundEntity as error:
+            # A queue whose node is down, or whose process was stopped, is not found either: by
+            # another text. https://github.com/rabbitmq/rabbitmq-server, rabbit_amqqueue:not_found/2
+            return "no queue" not in str(error)
+        return True
+
+    async def find_exchange(self) -> None:
+        """Raise ``ChannelNotFoundEntity`` if the exchange does not exist."""
+        with AiormqCalls():
+            await self._channel.exchange_declare(EXCHANGE, passive=True)
+
+    async def lock(self, name: str) -> None:
+        """Declare an exclusive queue, AMQP's only lock: the end of the connection releases it.
+
+        Raises ``ChannelLockedResource`` while another connection has it.
+        """
+        with AiormqCalls():
+            await self._channel.queue_declare(name, exclusive=True)
+
+    async def delete(self, name: str) -> None:
+        """Delete a queue with all it holds; fine if there is none."""
+        with AiormqCalls():
+            await self._channel.queue_delete(name)
+
+    async def get(self, name: str) -> None:
+        """Take a message, which returns to the queue when the channel ends; fine if there is
+        none."""
+        with AiormqCalls():
+            await self._channel.basic_get(name)
+
+    async def close(self) -> None:
+        """Close the channel; what was taken returns to its queue."""
+        with AiormqCalls():
+            await self._channel.close()
+
+
+class PrivateQueues:
+    """The rooms' private queues over a publisher's links.
+
+    ``timeout``: seconds for each operation. Every method raises :class:`QueueFailed`.
+    """
+
+    def __init__(self, links: Links, topology: Topology, *, timeout: float) -> None:
+        self._links = links
+        self._topology = topology
+        self._timeout = timeout
+
+    async def declare(self, room: int) -> None:
+        """Make sure that the room's queue exists and is bound; any number of times.
+
+        Raises :class:`QueueDiffers`.
+        """
+        queue = self._topology.private_queue(room)
+        async with self._channel(queue.name, f"declare {queue.name}") as channel:
+            await channel.declare(queue)
+            await channel.bind(queue)
+
+    async def exists(self, room: int) -> bool:
+        """Whether there is a queue of the room's name already, whoever made it."""
+        name = self._topology.private_queue(room).name
+        async with self._channel(name, f"look for {name}") as channel:
+            return await channel.exists(name)
+
+    async def delete(self, room: int) -> None:
+        """Delete the room's queue with all it holds; fine if there is none."""
+        name = self._topology.private_queue(room).name
+        async with self._channel(name, f"delete {name}") as channel:
+            await channel.delete(name)
+
+    @asynccontextmanager
+    async def _channel(self, key: str, what: str) -> AsyncIterator[QueueChannel]:
+        """A channel of the block's own, because a refusal ends the channel."""
+        try:
+            async with Attempt(self._links, self._timeout, failure=QueueFailed) as attempt:
+                link, _ = await attempt.find(key)
+                with link.ends(attempt.deadline):
+                    channel = await QueueChannel.open(link)
+                    try:
+                        yield channel
+                        await channel.close()
+                    except aiormq.ChannelPreconditionFailed as error:
+                        raise QueueDiffers(f"cannot {what}: {error}") from error
+        except QueueDiffers:
+            raise
+        except QueueFailed as error:
+            raise QueueFailed(f"cannot {what}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,128 +172,106 @@ class Check:
     problem: str | None = None
 
 
-def apply(
+Look = Callable[[Link], Awaitable[None]]
+
+
+async def apply(
     node: Node,
     credentials: Credentials,
     topology: Topology,
     *,
     rooms: Iterable[int],
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109 - of the login
     ssl_context: ssl.SSLContext | None = None,
 ) -> list[Check]:
-    """Declare and bind the private queues of these rooms; what exists as it should stays.
+    """Declare and bind the private queues of these rooms; a queue that exists as it should stays.
 
-    ``timeout`` (seconds) bounds the connecting. Raises :class:`NodeUnreachable`.
+    ``timeout``: seconds for the login. Raises :class:`LinkFailed`.
     """
-    with _session(node, credentials, timeout=timeout, ssl_context=ssl_context) as session:
-        return [
-            _check(session, f"queue {q.name}", partial(_declare, q))
-            for q in _queues(topology, rooms)
-        ]
+    looks: dict[str, Look] = {
+        f"queue {queue.name}": partial(_declare, queue)
+        for queue in map(topology.private_queue, rooms)
+    }
+    return await _checks(node, credentials, looks, timeout=timeout, ssl_context=ssl_context)
 
 
-def verify(
+async def verify(
     node: Node,
     credentials: Credentials,
     topology: Topology,
     *,
     rooms: Iterable[int],
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109 - of the login
     ssl_context: ssl.SSLContext | None = None,
 ) -> list[Check]:
-    """Look whether the user may publish and the rooms' queues are as they should; change nothing.
+    """Check whether the user may publish and the rooms' queues are as they should be.
 
-    ``timeout`` (seconds) bounds the connecting. Raises :class:`NodeUnreachable`.
+    Changes nothing. ``timeout``: seconds for the login. Raises :class:`LinkFailed`.
     """
-    with _session(node, credentials, timeout=timeout, ssl_context=ssl_context) as session:
-        return [
-            _check(session, f"exchange {EXCHANGE}", _exchange_exists),
-            _check(session, f"publishing to {EXCHANGE}", partial(_may_publish, topology)),
-            *(
-                _check(session, f"queue {q.name}", partial(_is_as_declared, q))
-                for q in _queues(topology, rooms)
-            ),
-        ]
+    looks: dict[str, Look] = {
+        f"exchange {EXCHANGE}": _exchange_exists,
+        f"publishing to {EXCHANGE}": partial(_may_publish, topology),
+    }
+    for queue in map(topology.private_queue, rooms):
+        looks[f"queue {queue.name}"] = partial(_is_as_declared, queue)
+    return await _checks(node, credentials, looks, timeout=timeout, ssl_context=ssl_context)
 
 
-def _queues(topology: Topology, rooms: Iterable[int]) -> Iterator[Queue]:
-    return map(topology.private_queue, rooms)
-
-
-@contextmanager
-def _session(
-    node: Node, credentials: Credentials, *, timeout: float, ssl_context: ssl.SSLContext | None
-) -> Iterator[pika.BlockingConnection]:
-    url = urlsplit(node.amqp)
-    host = url.hostname or ""
-    parameters = pika.ConnectionParameters(
-        host,
-        url.port or PORTS[url.scheme],
-        credentials.vhost,
-        pika.PlainCredentials(credentials.login, credentials.passcode),
-        ssl_options=None if ssl_context is None else pika.SSLOptions(ssl_context, host),
-        socket_timeout=timeout,
-        stack_timeout=timeout,
-        client_properties={"connection_name": "interact-gateway topology"},
-    )
+async def _checks(
+    node: Node,
+    credentials: Credentials,
+    looks: dict[str, Look],
+    *,
+    timeout: float,  # noqa: ASYNC109 - of the login
+    ssl_context: ssl.SSLContext | None,
+) -> list[Check]:
+    tasks = Tasks()
+    link = await Link.open(node, credentials, ssl_context=ssl_context, timeout=timeout, tasks=tasks)
     try:
-        connection = pika.BlockingConnection(parameters)
-    except ProbableAuthenticationError as error:
-        raise NodeUnreachable(
-            f"{node.name}: user {credentials.login!r} is unknown, or the password is wrong"
-        ) from error
-    except ProbableAccessDeniedError as error:
-        raise NodeUnreachable(
-            f"{node.name}: user {credentials.login!r} may not enter vhost {credentials.vhost!r}"
-        ) from error
-    except (AMQPConnectionError, OSError) as error:
-        raise NodeUnreachable(f"{node.name}: {_cause(error)}") from error
-    try:
-        yield connection
-    except AMQPConnectionError as error:
-        raise NodeUnreachable(f"{node.name}: {_cause(error)}") from error
+        return [await _check(link, what, look) for what, look in looks.items()]
+    except AMQP_ERRORS as error:
+        raise LinkFailed(node.name, describe(error)) from error
     finally:
-        if connection.is_open:
-            connection.close()
+        await link.close("everything was checked")
 
 
-def _check(
-    session: pika.BlockingConnection, what: str, look: Callable[[BlockingChannel], None]
-) -> Check:
-    """On a channel of its own: a refusal ends the channel it comes on."""
-    channel = session.channel()
+async def _check(link: Link, what: str, look: Look) -> Check:
     try:
-        look(channel)
-    except ChannelClosedByBroker as error:
-        return Check(what, MISSING if error.reply_code == NOT_FOUND else error.reply_text)
-    channel.close()
+        await look(link)
+    except aiormq.ChannelNotFoundEntity:
+        return Check(what, MISSING)
+    except (aiormq.AMQPChannelError, ChannelEnded) as error:
+        return Check(what, describe(error))
     return Check(what)
 
 
-def _exchange_exists(channel: BlockingChannel) -> None:
-    channel.exchange_declare(EXCHANGE, passive=True)
+async def _exchange_exists(link: Link) -> None:
+    channel = await QueueChannel.open(link)
+    await channel.find_exchange()
+    await channel.close()
 
 
-def _may_publish(topology: Topology, channel: BlockingChannel) -> None:
+async def _may_publish(topology: Topology, link: Link) -> None:
     """Publish to a key that names no stream: nobody gets it, but RabbitMQ judges it."""
-    channel.confirm_delivery()
-    channel.basic_publish(EXCHANGE, f"{topology.prefix}.check", b"")
+    key = f"{topology.prefix}.check"
+    channel = await link.channels.take(key, home=True)
+    try:
+        await channel.publish(Publication(key, b"", key))
+    except Returned:
+        # It was allowed.
+        return
 
 
-def _declare(queue: Queue, channel: BlockingChannel) -> None:
-    channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
-    channel.queue_bind(queue.name, EXCHANGE, queue.binding_key)
+async def _declare(queue: Queue, link: Link) -> None:
+    channel = await QueueChannel.open(link)
+    await channel.declare(queue)
+    await channel.bind(queue)
+    await channel.close()
 
 
-def _is_as_declared(queue: Queue, channel: BlockingChannel) -> None:
-    """Declaring what exists changes nothing, but compares the arguments."""
-    channel.queue_declare(queue.name, passive=True)
-    channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
-
-
-def _cause(error: BaseException) -> str:
-    """pika wraps the reason into exceptions without a text, in two ways."""
-    inner = getattr(error, "exception", None) or next(iter(error.args), None)
-    if isinstance(inner, BaseException):
-        return _cause(inner)
-    return str(error) or type(error).__name__
+async def _is_as_declared(queue: Queue, link: Link) -> None:
+    """Declaring a queue that exists changes nothing, but compares the arguments."""
+    channel = await QueueChannel.open(link)
+    await channel.find(queue.name)
+    await channel.declare(queue)
+    await channel.close()

@@ -12,7 +12,7 @@ from typing import Final
 from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.link import Link, LinkFailed
-from broker.publishing.liveness import PULSE, Verdict, Vigil
+from broker.publishing.liveness import INTERVAL, Liveness, Verdict
 from broker.timing.backoff import BackOff
 from broker.timing.tasks import Tasks
 
@@ -22,16 +22,20 @@ log = logging.getLogger(__name__)
 RECONNECT: Final = BackOff(first=0.1, longest=1.0)
 #: A link that lasted less (seconds) counts as one more failure, so that it is not redialled hotly.
 LASTING: Final = 5.0
-#: Seconds that a node is avoided, once it is back, if it stood still and kept its connection all
-#: the same: it may have lost the others meanwhile.
+#: Seconds that a node is avoided once it is back, if it hung and kept its connection all the same:
+#: it may have lost the others meanwhile.
 SUSPECTED: Final = 30.0
 #: Seconds that publications have to be answered on a link that is not wanted any more.
 FAREWELL: Final = 15.0
-_LOOK: Final = 0.1
+_POLL: Final = 0.1
 
 
 class Supervisor:
-    """``dial`` raises :class:`LinkFailed`; ``changed`` is called when a link comes or goes."""
+    """Keeps one node's link.
+
+    ``dial`` opens a link and raises :class:`LinkFailed`; ``changed`` is called when a link comes or
+    goes.
+    """
 
     def __init__(
         self,
@@ -45,13 +49,14 @@ class Supervisor:
         self.node = node
         #: The link of this moment, blocked or not.
         self.link: Link | None = None
-        #: Since when the node has answered whatever was asked, on the loop's clock; None: not now.
+        #: Since when the node has answered whatever was asked, on the loop's clock; None: it does
+        #: not now.
         self.sound_since: float | None = None
         self._dial = dial
         self._changed = changed
         self._rng = rng
         self._lost: str | None = None
-        self._stood_still = False
+        self._hung = False
         self._suspect_until = -math.inf
         self._tasks = tasks
         self._started = False
@@ -62,34 +67,38 @@ class Supervisor:
         self._tasks.forever(self._run, f"AMQP link to {self.node.name}", needed="publishing")
 
     async def leave(self) -> None:
-        """Close when what is on the wire is answered, :data:`FAREWELL` seconds later at most."""
+        """Close when everything sent is answered, :data:`FAREWELL` seconds later at most."""
         try:
             async with asyncio.timeout(FAREWELL):
                 while True:
                     if self.link is None or not self.link.unanswered:
                         break
-                    await asyncio.sleep(_LOOK)
+                    await asyncio.sleep(_POLL)
         except TimeoutError:
-            log.warning("%s has not answered everything", self.node.name)
+            log.warning(
+                "AMQP link to %s: closed though publications are unanswered after %g s; they are"
+                " published again through other nodes",
+                self.node.name,
+                FAREWELL,
+            )
         finally:
             await self.close()
 
     async def close(self) -> None:
-        """Close the link; what waits for an answer fails at once."""
+        """Close the link; everything that waits for an answer fails at once."""
         await self._tasks.close()
         self._started = False
 
     @property
     def state(self) -> LinkState:
-        # Whoever publishes may hear of the link's end first: sent there again, and refused without
-        # a turn of the loop, they would keep us from ever hearing of it.
-        if self.link is None or self.link.over:
+        """How the link can be used now."""
+        if self.link is None:
             return LinkState.DOWN
-        if self.link.blocked:
-            return LinkState.BLOCKED
-        if asyncio.get_running_loop().time() < self._suspect_until:
-            return LinkState.SUSPECT
-        return LinkState.UP
+        state = self.link.state
+        if state is not LinkState.UP:
+            return state
+        suspect = asyncio.get_running_loop().time() < self._suspect_until
+        return LinkState.SUSPECT if suspect else LinkState.UP
 
     @property
     def problem(self) -> str | None:
@@ -114,25 +123,25 @@ class Supervisor:
             except LinkFailed as error:
                 failures += 1
                 self.sound_since = None
-                if self._lost != error.what:
-                    log.warning("cannot publish through %s", error)
-                self._lost = error.what
+                if self._lost != error.reason:
+                    log.warning("cannot publish through %s, and dial on", error)
+                self._lost = error.reason
             else:
                 began = asyncio.get_running_loop().time()
-                await self._serve(link)
+                await self._use(link)
                 lasted = asyncio.get_running_loop().time() - began
                 failures = failures + 1 if lasted < LASTING else 1
             await asyncio.sleep(RECONNECT.delay(failures) * self._rng.uniform(0.5, 1.0))
 
-    async def _serve(self, link: Link) -> None:
-        """Let a link be used until it is lost."""
-        log.info("publishing through %s", self.node.name)
+    async def _use(self, link: Link) -> None:
+        """Offer a link until it is lost."""
+        log.info("AMQP link to %s: connected, messages are published through it", self.node.name)
         self.link = link
         now = asyncio.get_running_loop().time()
         if self.sound_since is None:
             self.sound_since = now
-        if self._stood_still:
-            self._stood_still, self._suspect_until = False, now + SUSPECTED
+        if self._hung:
+            self._hung, self._suspect_until = False, now + SUSPECTED
         self._changed()
         reason = "the gateway failed to watch it"
         try:
@@ -142,7 +151,7 @@ class Supervisor:
             await link.close("the gateway is closing")
             raise
         finally:
-            # Also after an error that nobody foresaw: nobody watches it any more.
+            # Also after an unforeseen error: nobody watches the link any more.
             if self.link is link:
                 await self._lose(link, reason)
 
@@ -151,7 +160,7 @@ class Supervisor:
         if reason != Verdict.STALLED:
             self.sound_since = None
         self._unlink()
-        log.warning("lost %s: %s", self.node.name, reason)
+        log.warning("AMQP link to %s: lost, and dialled again: %s", self.node.name, reason)
         await link.lose(reason)
 
     def _unlink(self) -> None:
@@ -159,13 +168,13 @@ class Supervisor:
         self._changed()
 
     async def _watch(self, link: Link) -> str:
-        """Why the link is of no more use."""
-        vigil = Vigil()
+        """The reason why the link is of no more use."""
+        liveness = Liveness()
         while True:
-            if ended := await link.ended(within=PULSE):
+            if ended := await link.ended(within=INTERVAL):
                 return ended
-            if verdict := vigil.look(link.signs):
-                self._stood_still = True
+            if verdict := liveness.check(link.activity):
+                self._hung = True
                 return verdict
-            if vigil.silent:
+            if liveness.silent:
                 link.ask()

@@ -10,7 +10,7 @@ from broker.publishing.links import LinkReport
 from gateway.observe.events import Events, Kind
 
 #: A link in one of these is not published through.
-_LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT, LinkState.APART})
+_LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT, LinkState.PARTITIONED})
 
 
 class NodeWatch:

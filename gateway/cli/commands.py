@@ -18,7 +18,8 @@ from pydantic import BaseModel, SecretStr
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing import provision
-from broker.publishing.provision import Check, NodeUnreachable
+from broker.publishing.link import LinkFailed
+from broker.publishing.provision import Check
 from broker.topology import Topology
 from gateway import main, tls
 from gateway.auth import tokens
@@ -149,7 +150,7 @@ def show_topology(options: argparse.Namespace, settings: Config) -> int:
 
 
 def _on_some_node(
-    settings: Config, rooms: list[int] | None, work: Callable[..., list[Check]]
+    settings: Config, rooms: list[int] | None, work: Callable[..., Coroutine[Any, Any, list[Check]]]
 ) -> int:
     """The cluster's nodes share the topology: the first one that answers will do."""
     broker = settings.broker
@@ -159,15 +160,17 @@ def _on_some_node(
     failures = []
     for n in broker.nodes:
         try:
-            checks = work(
-                Node(n.name, n.web_stomp, n.amqp),
-                Credentials(broker.user, broker.password.get_secret_value(), broker.vhost),
-                Topology(broker.prefix),
-                rooms=rooms,
-                timeout=broker.dial_timeout,
-                ssl_context=context if n.amqp.startswith("amqps:") else None,
+            checks = _run(
+                work(
+                    Node(n.name, n.web_stomp, n.amqp),
+                    Credentials(broker.user, broker.password.get_secret_value(), broker.vhost),
+                    Topology(broker.prefix),
+                    rooms=rooms,
+                    timeout=broker.dial_timeout,
+                    ssl_context=context,
+                )
             )
-        except NodeUnreachable as error:
+        except LinkFailed as error:
             failures.append(str(error))
         else:
             say(f"{n.name}: {len(rooms)} rooms")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,9 +15,8 @@ from cryptography import x509
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing import provision
-from broker.publishing.link import Link, LinkFailed
-from broker.publishing.provision import Check, NodeUnreachable
-from broker.timing.tasks import Tasks
+from broker.publishing.link import LinkFailed
+from broker.publishing.provision import Check
 from broker.topology import Topology
 from broker.webstomp.session import DialError, LoginRefused, dial, log_in
 from gateway import tls
@@ -234,10 +232,8 @@ async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) 
 
 async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Finding]:
     try:
-        # As the gateway itself does it, by another library than the checks.
-        await _publishing_link(config, node, context)
         checks = await _verify(config, node, context, rooms=[])
-    except (LinkFailed, NodeUnreachable) as error:
+    except LinkFailed as error:
         what = f"{node.name}: AMQP as {config.broker.user}"
         return [Finding(what, str(error), _mend_dial(str(error), f"see {node.amqp}"))]
     mend = "rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
@@ -245,17 +241,6 @@ async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Fin
         Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
         for check in checks
     ]
-
-
-async def _publishing_link(config: Config, node: Node, context: ssl.SSLContext) -> None:
-    link = await Link.open(
-        node,
-        _own_account(config),
-        ssl_context=context,
-        timeout=config.broker.dial_timeout,
-        tasks=Tasks(),
-    )
-    await link.close("gateway doctor has seen it")
 
 
 async def _private_queues(
@@ -266,7 +251,7 @@ async def _private_queues(
     for node in nodes:
         try:
             checks = await _verify(config, node, context, rooms=rooms)
-        except NodeUnreachable:
+        except LinkFailed:
             continue
         wrong = [check for check in checks if check.problem not in (None, provision.MISSING)]
         if wrong:
@@ -285,14 +270,13 @@ async def _private_queues(
 async def _verify(
     config: Config, node: Node, context: ssl.SSLContext, *, rooms: list[int]
 ) -> list[Check]:
-    return await asyncio.to_thread(
-        provision.verify,
+    return await provision.verify(
         node,
         _own_account(config),
         Topology(config.broker.prefix),
         rooms=rooms,
         timeout=config.broker.dial_timeout,
-        ssl_context=context if node.amqp.startswith("amqps:") else None,
+        ssl_context=context,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from broker.protocol.stomp import Frame
-from broker.publishing.publisher import NotConfirmed, Publication
+from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.webstomp.feed import Feed
 from gateway.cluster.envelope import BadEnvelope, Envelope, Seal
@@ -70,7 +70,7 @@ class Publisher(Protocol):
         publication: Publication,
         timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     ) -> None:
-        """Raises :class:`broker.publishing.publisher.NotConfirmed`; it may be delivered all
+        """Raises :class:`broker.publishing.publication.NotConfirmed`; it may be delivered all
         the same."""
         ...
 

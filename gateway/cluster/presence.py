@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from broker.publishing.publisher import NotConfirmed
+from broker.publishing.publication import NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.cluster.bus import Bus, Publisher

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from uuid import UUID
 
-from broker.publishing.publisher import Publication
+from broker.publishing.publication import Publication
 from broker.topology import Stream
 from gateway.domain.message import Message
 

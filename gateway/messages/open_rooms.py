@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from broker.publishing.publisher import QueueFailed
+from broker.publishing.provision import QueueFailed
 from gateway.errors import StoreUnavailable
 from gateway.expiring import Expiring
 from gateway.messages.ports import Publisher, StoredOutbox

@@ -17,7 +17,7 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from broker.publishing.publisher import NotConfirmed, Refused, Returned
+from broker.publishing.publication import NotConfirmed, Refused, Returned
 from broker.timing.backoff import BackOff
 from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology

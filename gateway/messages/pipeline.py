@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from broker.publishing.publisher import NotConfirmed
+from broker.publishing.publication import NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.domain.message import Draft, Importance, Message

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from broker.publishing.publisher import Publication
+from broker.publishing.publication import Publication
 from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.domain.room import Room
@@ -73,11 +73,11 @@ class Publisher(Protocol):
         timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     ) -> None:
         """Publish and wait for the confirm. Raises
-        :class:`broker.publishing.publisher.NotConfirmed`; the message may be delivered all the
+        :class:`broker.publishing.publication.NotConfirmed`; the message may be delivered all the
         same.
         """
         ...
 
     async def declare_private_queue(self, room: int) -> None:
-        """Declare a room's queue. Raises :class:`broker.publishing.publisher.QueueFailed`."""
+        """Declare a room's queue. Raises :class:`broker.publishing.provision.QueueFailed`."""
         ...

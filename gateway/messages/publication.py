@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from broker.publishing.publisher import Publication
+from broker.publishing.publication import Publication
 from broker.topology import Topology
 from gateway.domain.message import Message
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pamqp import commands, frame, header
 
-from broker.publishing.publisher import Publication
+from broker.publishing.publication import Publication
 from devenv.broker_node import Node
 from devenv.broker_users import User
 

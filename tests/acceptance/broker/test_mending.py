@@ -13,8 +13,10 @@ import uvloop
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
-from broker.publishing.publisher import NotConfirmed, Publication, Publisher
-from broker.quirks import dead_queues as mender
+from broker.publishing.publication import NotConfirmed, Publication
+from broker.publishing.publisher import Publisher
+from broker.quirks import dead_queues
+from broker.quirks.dead_queues import DeadQueues
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
@@ -56,7 +58,7 @@ def test_a_dead_queue_is_replaced_and_the_queues_of_other_rooms_keep_what_they_h
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(mender, "SETTLED", 2.0)
+    monkeypatch.setattr(dead_queues, "SETTLED", 2.0)
     other = room + 1
 
     async def run() -> None:
@@ -65,8 +67,10 @@ def test_a_dead_queue_is_replaced_and_the_queues_of_other_rooms_keep_what_they_h
             Publisher(nodes, credentials, TOPOLOGY, timeout=10, rng=rng, tasks=Tasks())
             for _ in range(2)
         ]
-        for publisher in publishers:
+        examining = [DeadQueues(each, TOPOLOGY, tasks=Tasks()) for each in publishers]
+        for publisher, part in zip(publishers, examining, strict=True):
             publisher.start()
+            part.start()
         first, second = publishers
         try:
             for each in (room, other):
@@ -79,7 +83,8 @@ def test_a_dead_queue_is_replaced_and_the_queues_of_other_rooms_keep_what_they_h
                 stuck.create_task(published_at_last(second, publication(room, "b"), within=90))
                 await published_at_last(first, publication(other, "meanwhile"), within=30)
         finally:
-            for publisher in publishers:
+            for publisher, part in zip(publishers, examining, strict=True):
+                await part.close()
                 await publisher.close()
 
     with caplog.at_level(logging.INFO, logger="broker.quirks.dead_queues"):
@@ -98,12 +103,14 @@ def test_a_queue_that_only_waits_for_its_members_is_left_alone(
     room: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mender, "SETTLED", 2.0)
+    monkeypatch.setattr(dead_queues, "SETTLED", 2.0)
 
     async def run() -> None:
         rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=10, rng=rng, tasks=Tasks())
+        examining = DeadQueues(publisher, TOPOLOGY, tasks=Tasks())
         publisher.start()
+        examining.start()
         try:
             await publisher.declare_private_queue(room)
             await published_at_last(publisher, publication(room, "before"), within=30)
@@ -116,6 +123,7 @@ def test_a_queue_that_only_waits_for_its_members_is_left_alone(
             await asyncio.to_thread(cluster.start)
             await published_at_last(publisher, publication(room, "waits"), within=60)
         finally:
+            await examining.close()
             await publisher.close()
 
     uvloop.run(run())

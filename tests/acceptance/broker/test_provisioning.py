@@ -1,10 +1,13 @@
 """What an operator sees and mends from the command line, against real nodes."""
 
+import asyncio
+
 import pytest
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
-from broker.publishing.provision import Check, NodeUnreachable, apply, verify
+from broker.publishing.link import LinkFailed
+from broker.publishing.provision import Check, apply, verify
 from broker.topology import EXCHANGE, Topology
 from devenv.cluster import Cluster
 
@@ -13,18 +16,26 @@ pytestmark = pytest.mark.cluster
 TOPOLOGY = Topology()
 
 
+def verified(node: Node, credentials: Credentials, *rooms: int) -> list[Check]:
+    return asyncio.run(verify(node, credentials, TOPOLOGY, rooms=rooms, timeout=5))
+
+
+def applied(node: Node, credentials: Credentials, room: int) -> list[Check]:
+    return asyncio.run(apply(node, credentials, TOPOLOGY, rooms=[room], timeout=5))
+
+
 def test_what_is_missing_is_named_and_applying_mends_it(
     nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
     name = f"queue {TOPOLOGY.private_queue(room).name}"
     fine = [Check(f"exchange {EXCHANGE}"), Check(f"publishing to {EXCHANGE}")]
-    assert verify(nodes[0], credentials, TOPOLOGY, rooms=[room], timeout=5) == [
+    assert verified(nodes[0], credentials, room) == [
         *fine,
         Check(name, "missing"),
     ]
     for node in nodes:
-        assert apply(node, credentials, TOPOLOGY, rooms=[room], timeout=5) == [Check(name)]
-        assert verify(node, credentials, TOPOLOGY, rooms=[room], timeout=5) == [*fine, Check(name)]
+        assert applied(node, credentials, room) == [Check(name)]
+        assert verified(node, credentials, room) == [*fine, Check(name)]
 
 
 def test_a_queue_with_other_arguments_is_described_and_not_touched(
@@ -32,10 +43,10 @@ def test_a_queue_with_other_arguments_is_described_and_not_touched(
 ) -> None:
     queue = TOPOLOGY.private_queue(room).name
     cluster.node(1).management("PUT", f"/api/queues/%2F/{queue}", cluster.admin, {"durable": True})
-    [check] = apply(nodes[0], credentials, TOPOLOGY, rooms=[room], timeout=5)
+    [check] = applied(nodes[0], credentials, room)
     assert check.problem is not None
     assert "inequivalent arg" in check.problem
-    assert verify(nodes[0], credentials, TOPOLOGY, rooms=[room], timeout=5)[-1] == check
+    assert verified(nodes[0], credentials, room)[-1] == check
 
 
 def test_a_user_who_may_not_publish_is_told(cluster: Cluster, nodes: list[Node], room: int) -> None:
@@ -48,9 +59,7 @@ def test_a_user_who_may_not_publish_is_told(cluster: Cluster, nodes: list[Node],
         {"configure": "", "write": "", "read": ".*"},
     )
     try:
-        checks = verify(
-            nodes[0], Credentials("reader", "pw-of-reader"), TOPOLOGY, rooms=[], timeout=5
-        )
+        checks = verified(nodes[0], Credentials("reader", "pw-of-reader"))
     finally:
         node.management("DELETE", "/api/users/reader", admin)
     assert [check.problem is None for check in checks] == [True, False]
@@ -66,12 +75,12 @@ def test_a_login_that_fails_says_why_and_keeps_the_secret(
 ) -> None:
     passcode = "wrong-secret" if login else credentials.passcode
     who = Credentials(login or credentials.login, passcode, vhost)
-    with pytest.raises(NodeUnreachable, match=match) as caught:
-        verify(nodes[0], who, TOPOLOGY, rooms=[], timeout=5)
+    with pytest.raises(LinkFailed, match=match) as caught:
+        verified(nodes[0], who)
     assert passcode not in repr(caught.value)
 
 
 def test_a_node_that_is_away_is_unreachable(credentials: Credentials) -> None:
     away = Node("r9", "ws://127.0.0.1:1/ws", "amqp://127.0.0.1:1")
-    with pytest.raises(NodeUnreachable, match=r"r9: .*refused"):
-        verify(away, credentials, TOPOLOGY, rooms=[], timeout=5)
+    with pytest.raises(LinkFailed, match=r"r9: .*refused"):
+        verified(away, credentials)

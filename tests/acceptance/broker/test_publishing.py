@@ -17,14 +17,9 @@ from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.channels import slot
-from broker.publishing.publisher import (
-    NotConfirmed,
-    Publication,
-    Publisher,
-    QueueDiffers,
-    QueueFailed,
-    Returned,
-)
+from broker.publishing.provision import QueueDiffers, QueueFailed
+from broker.publishing.publication import NotConfirmed, Publication, Returned
+from broker.publishing.publisher import Publisher
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
@@ -77,7 +72,8 @@ async def stands(publisher: Publisher) -> None:
 
 
 def node_of(publisher: Publisher, room: int) -> str | None:
-    return publisher.node_of(publication(room, "").routing_key)
+    place = publisher._links.place(publication(room, "").routing_key)
+    return None if place is None else place.link.node.name
 
 
 def home_of(publisher: Publisher, room: int) -> int:

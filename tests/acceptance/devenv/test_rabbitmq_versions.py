@@ -1,5 +1,6 @@
 """The newest RabbitMQ boots with the configuration that the gateway wants, and heeds it."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_the_newest_version_boots_with_our_configuration_and_heeds_it(newest: Cl
 
     own = Credentials(newest.gateway.name, newest.gateway.password, "/")
     address = Node(node.name, node.web_stomp_url, node.amqp_url)
-    applied = provision.apply(address, own, Topology(), rooms=[1], timeout=10.0)
+    applied = asyncio.run(provision.apply(address, own, Topology(), rooms=[1], timeout=10.0))
     assert [check.problem for check in applied] == [None]
     with pytest.raises(ProbableAuthenticationError):
         pika.BlockingConnection(pika.URLParameters(f"amqp://guest:guest@{node.amqp_url[7:]}/"))

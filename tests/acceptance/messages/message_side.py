@@ -23,6 +23,7 @@ import uvloop
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing.publisher import Publisher
+from broker.quirks.dead_queues import DeadQueues
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Message
@@ -59,13 +60,16 @@ async def running(
     pipeline = Pipeline(
         store, outbox, publisher, TOPOLOGY, limits=limits, stored=told.extend, tasks=Tasks()
     )
+    dead_queues = DeadQueues(publisher, TOPOLOGY, tasks=Tasks())
     publisher.start()
+    dead_queues.start()
     try:
         await outbox.start()
         yield Gateway(store, publisher, outbox, pipeline)
     finally:
         await pipeline.close()
         await outbox.close(within=30.0)
+        await dead_queues.close()
         await publisher.close()
         await store.close()
 

@@ -19,7 +19,8 @@ from broker.nodes.balancer import Balancer
 from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.links import LinkReport
-from broker.publishing.publisher import NotConfirmed, Publication, QueueFailed
+from broker.publishing.provision import QueueFailed
+from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway import config, tls

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from broker.publishing.publisher import Refused
+from broker.publishing.publication import Refused
 from broker.timing.tasks import Tasks
 from gateway.errors import StoreUnavailable
 from gateway.store import Store

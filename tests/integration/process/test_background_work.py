@@ -33,7 +33,7 @@ LOOPS = {
     "feed 1",
     "feeds",
     "session revocation",
-    "mender",
+    "dead queues",
     "history hints",
     "presence",
     "prober r1",

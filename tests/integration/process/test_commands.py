@@ -152,7 +152,7 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
 
 
 def test_the_doctor_dials_as_the_gateway_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its checks are pika's, and what pika reaches the gateway may not."""
+    """What another library reaches the gateway may not."""
 
     async def refuse(*_: Any, **__: Any) -> None:
         raise LinkFailed("r1", "not for aiormq")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from broker.nodes.balancer import Balancer
-from broker.nodes.node import APART, Node, Probe
+from broker.nodes.node import PARTITIONED, Node, Probe
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.links import LinkReport
 from broker.timing.tasks import Tasks
@@ -272,11 +272,11 @@ def test_a_node_that_goes_out_and_comes_back_is_an_event_each() -> None:
 def test_a_node_that_loses_the_others_is_out_though_it_is_healthy() -> None:
     async def scenario() -> None:
         async with two("r1", "r2") as (_, a, _b):
-            for apart in (["r2"], ["r2"], []):
-                a.balancer.split(apart)
+            for partitioned in (["r2"], ["r2"], []):
+                a.balancer.mark_partitioned(partitioned)
                 a.node_watch.poll()
             told = [(e.code, e.detail, e.node) for e in a.events.after(0, limit=9)]
-            assert told == [("out", APART, "r2"), ("healthy", "it works again", "r2")]
+            assert told == [("out", PARTITIONED, "r2"), ("healthy", "it works again", "r2")]
 
     run(scenario())
 

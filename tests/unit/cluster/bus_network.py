@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from broker.protocol.stomp import Frame
-from broker.publishing.publisher import NotConfirmed, Publication
+from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.webstomp.feed import Feed
 from gateway.cluster.bus import Bus

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker.publishing.publisher import NotConfirmed, Publication
+from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.auth.permissions import Action

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
-from broker.publishing.publisher import (
+from broker.publishing.provision import QueueFailed
+from broker.publishing.publication import (
+    AlreadyInFlight,
     NotConfirmed,
-    OnTheWay,
     Publication,
-    QueueFailed,
     Refused,
     Returned,
 )
@@ -187,7 +187,7 @@ class BrokerTwin:
         if self.away:
             raise NotConfirmed("no connection")
         if publication.message_id in self.on_the_way:
-            raise OnTheWay("the same id twice")
+            raise AlreadyInFlight("the same id twice")
         self.wire.append(publication)
         self.on_the_way.append(publication.message_id)
         self.most_on_the_way = max(self.most_on_the_way, len(self.on_the_way))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.publishing.publisher import NotConfirmed, Publication
+from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Message

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.publishing.publisher import NotConfirmed, Returned
+from broker.publishing.publication import NotConfirmed, Returned
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Message

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from broker.publishing.publisher import NotConfirmed
+from broker.publishing.publication import NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft, Importance, Message

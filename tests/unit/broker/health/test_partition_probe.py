@@ -8,9 +8,9 @@ from random import Random
 from broker.health.partition import MISSED
 from broker.health.partition_probe import ROUND, Echoes
 from broker.nodes.balancer import Balancer
-from broker.nodes.node import APART, Node
+from broker.nodes.node import PARTITIONED, Node
 from broker.protocol.stomp import Frame
-from broker.publishing.publisher import Publication
+from broker.publishing.publication import Publication
 from broker.timing.tasks import Tasks
 from tests.virtual_time import run
 
@@ -76,7 +76,7 @@ def test_a_node_apart_is_left_and_what_came_last_is_doubted() -> None:
             assert of.left == {"r2"}
             assert [state.unavailable_because for state in of.balancer.states()] == [
                 None,
-                APART,
+                PARTITIONED,
                 None,
             ]
             assert of.doubts >= 1

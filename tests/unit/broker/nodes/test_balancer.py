@@ -250,10 +250,10 @@ def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
     assert len(held) == 4
 
 
-def test_a_node_apart_is_left_until_it_has_found_the_others() -> None:
+def test_a_partitioned_node_is_left_until_it_has_found_the_others() -> None:
     of = balancer("r1", "r2")
     leases = {lease.node.name: lease for lease in (of.acquire(), of.acquire())}
-    of.split({"r1", "unknown"})
+    of.mark_partitioned({"r1", "unknown"})
     assert {name: lease.leaving for name, lease in leases.items()} == {"r1": True, "r2": False}
     assert {of.acquire().node.name for _ in range(4)} == {"r2"}
     assert of.is_to_be_left("r1")
@@ -261,13 +261,13 @@ def test_a_node_apart_is_left_until_it_has_found_the_others() -> None:
     of.drain("r1")
     of.drain("r2")
     assert [of.best_link(name) for name in ("r1", "r2", "unknown")] == [
-        LinkState.APART,
+        LinkState.PARTITIONED,
         LinkState.DRAINING,
         LinkState.UP,
     ]
     of.resume("r1")
     of.resume("r2")
-    of.split(())
+    of.mark_partitioned(())
     assert not leases["r1"].leaving
     assert of.acquire().node.name == "r1"
 

@@ -6,16 +6,21 @@ from collections import Counter
 
 import pytest
 
-from broker.nodes import rendezvous as placing
+from broker.nodes import rendezvous
 from broker.nodes.rendezvous import LinkState
 
 KEYS = [f"acdm.mo.interact.public.{room}" for room in range(1, 601)]
-UP, DRAINING, SUSPECT, APART, BLOCKED, DOWN = LinkState
+UP, DRAINING, SUSPECT, PARTITIONED, BLOCKED, DOWN = LinkState
 NODES = ("r1", "r2", "r3")
 
 
 def place(key: str, states: dict[str, LinkState]) -> str | None:
-    return placing.place(key, tuple(states), states.__getitem__)
+    found = rendezvous.place(key, tuple(states), states.__getitem__)
+    if found is None:
+        return None
+    name, state = found
+    assert state is states[name]
+    return name
 
 
 def all_up(*names: str) -> dict[str, LinkState]:
@@ -46,8 +51,8 @@ def test_when_a_node_goes_only_its_streams_move_and_both_others_take_them() -> N
     [
         ((UP, DRAINING, SUSPECT), {"r1"}),
         ((DOWN, DRAINING, SUSPECT), {"r2"}),
-        ((APART, SUSPECT, DOWN), {"r2"}),
-        ((APART, BLOCKED, DOWN), {"r1"}),
+        ((PARTITIONED, SUSPECT, DOWN), {"r2"}),
+        ((PARTITIONED, BLOCKED, DOWN), {"r1"}),
         ((BLOCKED, SUSPECT, SUSPECT), {"r2", "r3"}),
         ((BLOCKED, DOWN, BLOCKED), {"r1", "r3"}),
         ((DOWN, DOWN, DOWN), {None}),
@@ -66,7 +71,7 @@ def test_without_nodes_there_is_no_place() -> None:
 
 def test_a_stream_is_at_home_where_it_is_placed_while_every_link_is_up() -> None:
     for key in KEYS:
-        assert placing.home(key, NODES) == place(key, all_up(*NODES))
+        assert rendezvous.home(key, NODES) == place(key, all_up(*NODES))
 
 
 def test_where_the_first_link_is_up_no_other_is_looked_at() -> None:
@@ -76,14 +81,20 @@ def test_where_the_first_link_is_up_no_other_is_looked_at() -> None:
         looked_at.append(name)
         return UP
 
-    assert [placing.place("key", NODES, state)] == looked_at
+    assert rendezvous.place("key", NODES, state) == (looked_at[0], UP)
+    assert len(looked_at) == 1
 
 
 @pytest.mark.parametrize(
     ("one", "other", "both"),
-    [(UP, DOWN, DOWN), (DOWN, UP, DOWN), (SUSPECT, DRAINING, SUSPECT), (APART, BLOCKED, BLOCKED)],
+    [
+        (UP, DOWN, DOWN),
+        (DOWN, UP, DOWN),
+        (SUSPECT, DRAINING, SUSPECT),
+        (PARTITIONED, BLOCKED, BLOCKED),
+    ],
 )
 def test_of_two_states_the_worse_one_counts(
     one: LinkState, other: LinkState, both: LinkState
 ) -> None:
-    assert placing.worse(one, other) is both
+    assert rendezvous.worse(one, other) is both

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import body, commands, frame, header
 
-from broker.publishing.publisher import Publication
+from broker.publishing.publication import Publication
 
 PUBLICATION = Publication("a.b.42", b"{}", "an id", {"seq": "1", "sender": "한나"})
 

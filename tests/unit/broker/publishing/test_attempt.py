@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import aiormq
 import pytest
 
 from broker.nodes.node import Node
-from broker.publishing.amqp_errors import AiormqCalls
-from broker.publishing.attempt import Attempt, attempting
+from broker.publishing.channels import AiormqCalls
 from broker.publishing.link import LinkFailed
-from broker.publishing.links import Links
+from broker.publishing.links import Links, Place
+from broker.publishing.stream import Attempt
 
 
 class Failed(Exception):
@@ -25,20 +26,23 @@ class LinkTwin:
         self.node = Node("r1", "ws://x/ws", "amqp://x")
         self.lost: str | None = None
         self.deadlines: set[asyncio.Timeout] = set()
+        self.alarm_ended = asyncio.Event()
 
-    def ends(self, deadline: asyncio.Timeout) -> None:
+    @contextmanager
+    def ends(self, deadline: asyncio.Timeout) -> Iterator[None]:
         self.deadlines.add(deadline)
-
-    def spares(self, deadline: asyncio.Timeout) -> None:
-        self.deadlines.discard(deadline)
+        try:
+            yield
+        finally:
+            self.deadlines.discard(deadline)
 
     def lose(self, reason: str) -> None:
         self.lost = reason
         for deadline in self.deadlines:
             deadline.reschedule(asyncio.get_running_loop().time())
 
-    async def ready(self) -> None:
-        return
+    async def unblocked(self) -> None:
+        await self.alarm_ended.wait()
 
 
 class LinksTwin:
@@ -48,16 +52,19 @@ class LinksTwin:
         self.link = link
         self.problem: str | None = None
         self.change = asyncio.Event()
+        self.blocked = False
 
-    def place(self, key: str) -> Any:
-        return self.link
+    def place(self, key: str) -> Place | None:
+        if self.link is None:
+            return None
+        return Place(cast("Any", self.link), home=True, blocked=self.blocked)
 
     async def changed(self) -> None:
         await self.change.wait()
 
 
-def attempt_at(links: LinksTwin, *, seconds: float = 5.0) -> Any:
-    return attempting(cast("Links", links), seconds, failure=Failed)
+def attempt_at(links: LinksTwin, *, seconds: float = 5.0) -> Attempt:
+    return Attempt(cast("Links", links), seconds, failure=Failed)
 
 
 async def break_off(_: Attempt) -> None:
@@ -120,8 +127,11 @@ def test_a_link_that_comes_in_time_is_found_and_one_that_is_lost_ends_it_at_once
 
         async def use() -> None:
             async with attempt_at(links) as attempt:
-                assert await attempt.find("key") is link
-                await asyncio.Event().wait()
+                found, home = await attempt.find("key")
+                assert home
+                assert cast("Any", found) is link
+                with found.ends(attempt.deadline):
+                    await asyncio.Event().wait()
 
         using = asyncio.create_task(use())
         await asyncio.sleep(0)
@@ -136,14 +146,15 @@ def test_a_link_that_comes_in_time_is_found_and_one_that_is_lost_ends_it_at_once
     asyncio.run(scenario())
 
 
-def test_who_is_cancelled_is_cancelled_and_gives_the_link_back() -> None:
+def test_a_cancelled_attempt_is_cancelled_and_gives_the_link_back() -> None:
     async def scenario() -> None:
         link = LinkTwin()
 
         async def use() -> None:
             async with attempt_at(LinksTwin(link)) as attempt:
-                await attempt.find("key")
-                await asyncio.Event().wait()
+                found, _ = await attempt.find("key")
+                with found.ends(attempt.deadline):
+                    await asyncio.Event().wait()
 
         using = asyncio.create_task(use())
         await asyncio.sleep(0.01)
@@ -151,6 +162,35 @@ def test_who_is_cancelled_is_cancelled_and_gives_the_link_back() -> None:
         using.cancel()
         await asyncio.wait({using})
         assert using.cancelled()
+        assert not link.deadlines
+
+    asyncio.run(scenario())
+
+
+def test_a_link_that_an_alarm_blocks_is_waited_for_and_its_loss_ends_that_at_once() -> None:
+    async def scenario() -> None:
+        links = LinksTwin(LinkTwin())
+        links.blocked = True
+        link = cast("LinkTwin", links.link)
+
+        async def use() -> None:
+            async with attempt_at(links) as attempt:
+                await attempt.find("key")
+
+        using = asyncio.create_task(use())
+        await asyncio.sleep(0.01)
+        assert not using.done()
+        links.blocked = False
+        link.alarm_ended.set()
+        await asyncio.wait_for(using, 1)
+
+        link.alarm_ended.clear()
+        links.blocked = True
+        using = asyncio.create_task(use())
+        await asyncio.sleep(0.01)
+        link.lose("reset by peer")
+        with pytest.raises(Failed, match="r1: reset by peer"):
+            await asyncio.wait_for(using, 1)
         assert not link.deadlines
 
     asyncio.run(scenario())

@@ -8,8 +8,7 @@ from typing import Any, cast
 import aiormq
 import pytest
 
-from broker.publishing.channels import GUESTS, Channels, slot
-from broker.publishing.confirming import Confirming
+from broker.publishing.channels import GUEST_CHANNELS, Channels, ConfirmChannel, Traffic, slot
 from broker.timing.tasks import Tasks
 
 
@@ -19,6 +18,8 @@ class StandingConnection:
 
 
 class ChannelTwin:
+    max_content_size = 1000
+
     def __init__(self, number: int) -> None:
         self.number = number
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -51,8 +52,9 @@ async def retired(of: Channels) -> None:
 
 def channels() -> tuple[Channels, ConnectionTwin]:
     connection = ConnectionTwin()
-    home = Confirming(cast("Any", ChannelTwin(0)))
-    return Channels(cast("Any", connection), home, Tasks()), connection
+    traffic = Traffic()
+    home = ConfirmChannel(cast("Any", ChannelTwin(0)), traffic)
+    return Channels(cast("Any", connection), home, traffic, Tasks()), connection
 
 
 def test_those_at_home_share_a_channel_and_guests_have_others() -> None:
@@ -60,10 +62,13 @@ def test_those_at_home_share_a_channel_and_guests_have_others() -> None:
         of, connection = channels()
         assert [(await of.take(key, home=True)).number for key in "abc"] == [0, 0, 0]
         assert not connection.opened
-        guests = {(await of.take(f"room {n}", home=False)).number for n in range(10 * GUESTS)}
-        assert guests == set(range(1, GUESTS + 1))
+        guests = {
+            (await of.take(f"room {n}", home=False)).number for n in range(10 * GUEST_CHANNELS)
+        }
+        assert guests == set(range(1, GUEST_CHANNELS + 1))
         first = await of.take("room 0", home=False)
         assert await of.take("room 0", home=False) is first
+        assert of.at_hand("room 0", home=False) is first
 
     asyncio.run(scenario())
 
@@ -71,6 +76,7 @@ def test_those_at_home_share_a_channel_and_guests_have_others() -> None:
 def test_many_at_once_open_a_guests_channel_once() -> None:
     async def scenario() -> None:
         of, connection = channels()
+        assert of.at_hand("a", home=False) is None
         taken = await asyncio.gather(*(of.take("a", home=False) for _ in range(9)))
         assert len(set(map(id, taken))) == 1
         assert len(connection.opened) == 1
@@ -78,14 +84,14 @@ def test_many_at_once_open_a_guests_channel_once() -> None:
     asyncio.run(scenario())
 
 
-def test_one_that_is_worn_is_replaced_and_closed_when_its_last_confirm_is_there() -> None:
+def test_a_channel_that_is_worn_out_is_replaced_and_closed_after_its_last_confirm() -> None:
     async def scenario() -> None:
         of, connection = channels()
         for home in (True, False):
             worn = await of.take("a", home=home)
             twin = cast("ChannelTwin", worn._channel)
             waits = twin.confirmations[1] = asyncio.get_running_loop().create_future()
-            worn._refused = True
+            worn._nacked = True
             fresh = await of.take("a", home=home)
             assert fresh is not worn
             assert await of.take("a", home=home) is fresh
@@ -111,9 +117,28 @@ def test_a_channel_that_has_closed_is_replaced(
         await retired(of)
 
     asyncio.run(scenario())
-    assert "a channel is replaced that RabbitMQ has ended: larger than" in caplog.text
+    assert "RabbitMQ ended an AMQP channel, which is replaced: larger than" in caplog.text
+
+
+def test_a_link_that_is_lost_fails_what_waits_also_on_a_channel_that_retires() -> None:
+    async def scenario() -> None:
+        of, _ = channels()
+        worn = await of.take("a", home=True)
+        loop = asyncio.get_running_loop()
+        on_worn = cast("ChannelTwin", worn._channel).confirmations[1] = loop.create_future()
+        worn._nacked = True
+        fresh = await of.take("a", home=True)
+        on_fresh = cast("ChannelTwin", fresh._channel).confirmations[1] = loop.create_future()
+        await asyncio.sleep(0)
+        of.fail(lambda: aiormq.AMQPError("lost"))
+        for waiting in (on_worn, on_fresh):
+            with pytest.raises(aiormq.AMQPError, match="lost"):
+                await waiting
+        await retired(of)
+
+    asyncio.run(scenario())
 
 
 def test_the_slots_are_few() -> None:
-    assert {slot(str(n), home=False) for n in range(1000)} == set(range(1, GUESTS + 1))
+    assert {slot(str(n), home=False) for n in range(1000)} == set(range(1, GUEST_CHANNELS + 1))
     assert slot("a", home=True) == 0

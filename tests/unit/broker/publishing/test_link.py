@@ -10,9 +10,8 @@ import aiormq
 import pytest
 
 from broker.nodes.node import Node
-from broker.publishing.confirming import Confirming
+from broker.publishing.channels import Channels, ConfirmChannel, SendChannel, Traffic
 from broker.publishing.link import Link
-from broker.publishing.sending import Sending
 from broker.timing.tasks import Tasks
 from tests.unit.broker.publishing.test_channels import ChannelTwin, ConnectionTwin, retired
 
@@ -26,9 +25,9 @@ class Wire(ConnectionTwin):
 def link_over(wire: Wire) -> Link:
     node = Node("r1", "ws://x/ws", "amqp://x")
     home, aside = (cast("Any", ChannelTwin(number)) for number in (1, 2))
-    return Link(
-        node, cast("Any", None), cast("Any", wire), Confirming(home), Sending(aside), Tasks()
-    )
+    traffic, tasks, connection = Traffic(), Tasks(), cast("Any", wire)
+    channels = Channels(connection, ConfirmChannel(home, traffic), traffic, tasks)
+    return Link(node, cast("Any", None), connection, channels, SendChannel(aside), tasks)
 
 
 def test_a_channel_that_is_replaced_ends_no_link() -> None:
@@ -37,7 +36,7 @@ def test_a_channel_that_is_replaced_ends_no_link() -> None:
         ended = asyncio.create_task(link.ended(within=0.1))
         await asyncio.sleep(0)
         worn = await link.channels.take("a", home=True)
-        worn._refused = True
+        worn._nacked = True
         assert await link.channels.take("a", home=True) is not worn
         await retired(link.channels)
         assert worn.closing.done()

@@ -15,7 +15,9 @@ from pamqp import commands as spec
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing import channels, supervisor
-from broker.publishing.publisher import NotConfirmed, Publication, Publisher, QueueFailed
+from broker.publishing.provision import QueueFailed
+from broker.publishing.publication import NotConfirmed, Publication
+from broker.publishing.publisher import Publisher
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from tests.unit.broker.amqp_node import AmqpNode, Published, Session, amqp_node, eventually
@@ -87,7 +89,7 @@ def test_a_connection_that_ends_while_the_node_is_asked_for_a_sign_of_life_is_re
     end: Callable[[Session], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The question's waiter is ended by aiormq as if the watch itself were cancelled."""
-    monkeypatch.setattr(supervisor, "PULSE", 0.02)
+    monkeypatch.setattr(supervisor, "INTERVAL", 0.02)
 
     async def scenario(node: AmqpNode, publisher: Publisher) -> None:
         opened = node.heard.count("Channel.Open")
@@ -137,7 +139,7 @@ def test_a_connection_that_ends_fails_what_waits_and_cancels_nobody(
     end: Callable[[Session], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "PULSE", 0.02)
+    monkeypatch.setattr(supervisor, "INTERVAL", 0.02)
     monkeypatch.setattr(
         "broker.publishing.links.home", lambda key, names: "r1" if key == KEY else "r2"
     )

@@ -16,7 +16,9 @@ import pytest
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
-from broker.publishing.publisher import NotConfirmed, OnTheWay, Publication, Publisher, QueueFailed
+from broker.publishing.provision import QueueFailed
+from broker.publishing.publication import AlreadyInFlight, NotConfirmed, Publication
+from broker.publishing.publisher import Publisher
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
 
@@ -62,7 +64,7 @@ def test_with_every_node_away_a_publication_fails_in_its_time_and_says_why(
             with pytest.raises(QueueFailed, match=r"cannot declare acdm.*\.private\.1: not conn"):
                 await publisher.declare_private_queue(1)
             assert [link.state for link in publisher.links] == [LinkState.DOWN] * 2
-            assert publisher.node_of(MESSAGE.routing_key) is None
+            assert publisher._links.place(MESSAGE.routing_key) is None
             assert not publisher.has_been_connected
             assert "secret" not in repr(caught.value)
 
@@ -107,7 +109,7 @@ def test_the_same_id_twice_at_once_is_sent_once() -> None:
         async with publisher_of(unused_port()) as publisher:
             first = asyncio.create_task(publisher.publish(MESSAGE, 0.1))
             await asyncio.sleep(0)
-            with pytest.raises(OnTheWay, match="id-1 is being published already"):
+            with pytest.raises(AlreadyInFlight, match="id-1 is being published already"):
                 await publisher.publish(MESSAGE, 0.1)
             with pytest.raises(NotConfirmed):
                 await first

@@ -11,9 +11,10 @@ import aiormq
 import pytest
 from pamqp import commands as spec
 
-from broker.publishing import publisher as publishing
-from broker.publishing.amqp_errors import ChannelEnded
-from broker.publishing.publisher import NotConfirmed, Publication, Publisher, Refused
+from broker.publishing import suspects
+from broker.publishing.channels import ChannelEnded
+from broker.publishing.publication import NotConfirmed, Publication, Refused
+from broker.publishing.publisher import Publisher
 from tests.unit.broker.amqp_node import AmqpNode, Published, Session, amqp_node
 from tests.unit.broker.publishing.test_links import KEY, publisher_to
 
@@ -154,7 +155,7 @@ def test_what_is_not_allowed_now_is_no_fault_of_the_message() -> None:
                 await publisher.publish(message("bad"), 5)
             assert not isinstance(caught.value, Refused)
         [link] = publisher._links.standing.values()
-        assert not (await link.channels.take(KEY, home=True)).worn
+        assert not (await link.channels.take(KEY, home=True)).worn_out
         node.on_publish = confirm
         assert await outcome(publisher, message("bad")) == (None, 1)
         assert not publisher._suspects
@@ -165,7 +166,7 @@ def test_what_is_not_allowed_now_is_no_fault_of_the_message() -> None:
 def test_what_amqp_cannot_say_is_refused_without_asking_rabbitmq() -> None:
     async def scenario(node: AmqpNode, publisher: Publisher) -> None:
         long = Publication(KEY, b"", "id", headers={"sender": "s" * 200_000})
-        with pytest.raises(Refused, match="AMQP cannot say it"):
+        with pytest.raises(Refused, match="AMQP cannot express it"):
             await publisher.publish(long, 5)
         assert await outcome(publisher, message("later")) == (None, 1)
         assert len(node.published) == 2
@@ -179,13 +180,13 @@ def test_a_node_that_goes_away_makes_nobody_suspect() -> None:
         with pytest.raises(NotConfirmed):
             await publisher.publish(message("1"), 5)
         assert not publisher._suspects
-        assert publisher._largest is None
+        assert publisher._suspects._max_size is None
 
     play(confirm, scenario)
 
 
 def test_few_go_alone_at_a_time_and_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "SUSPECTS", 20)
+    monkeypatch.setattr(suspects, "CAPACITY", 20)
     most = 0
 
     async def scenario(node: AmqpNode, publisher: Publisher) -> None:
@@ -205,12 +206,12 @@ def test_few_go_alone_at_a_time_and_few_are_remembered(monkeypatch: pytest.Monke
             )
         )
         assert all(isinstance(error, Refused) for error, _ in found)
-        assert most <= 1 + publishing.ALONE
+        assert most <= 1 + suspects.AT_ONCE
 
         node.on_publish = refuse("none", end_channel)
         for n in range(100):
             ended = ChannelEnded(aiormq.ChannelAccessRefused("x"))
-            publisher._suspect(message(f"{n}"), ended)
+            publisher._suspects.note(message(f"{n}"), ended)
         assert len(publisher._suspects) == 20
 
     play(confirm, scenario)

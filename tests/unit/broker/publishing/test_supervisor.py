@@ -12,7 +12,7 @@ import pytest
 from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.link import Link, LinkFailed
-from broker.publishing.liveness import PULSE, STALLED, Signs
+from broker.publishing.liveness import INTERVAL, STALLED, Activity
 from broker.publishing.supervisor import FAREWELL, SUSPECTED, Supervisor
 from broker.timing.tasks import Tasks
 from tests.virtual_time import run
@@ -22,7 +22,7 @@ NODE = Node("r1", "ws://x/ws", "amqp://x")
 
 class LinkTwin:
     def __init__(self) -> None:
-        self.blocked = self.over = False
+        self.blocked = False
         self.unanswered = self.unconfirmed = 0
         self.heard = 0
         self.silent = False
@@ -33,9 +33,13 @@ class LinkTwin:
         self.closing_fails: BaseException | None = None
 
     @property
-    def signs(self) -> Signs:
+    def state(self) -> LinkState:
+        return LinkState.BLOCKED if self.blocked else LinkState.UP
+
+    @property
+    def activity(self) -> Activity:
         self.heard += not self.silent
-        return Signs(self.heard, 0, self.unconfirmed, self.blocked)
+        return Activity(self.heard, 0, self.unconfirmed, self.blocked)
 
     async def ended(self, *, within: float) -> str | None:
         await asyncio.sleep(within)
@@ -270,7 +274,7 @@ def test_a_node_that_answers_what_is_asked_is_sound_from_its_first_link_on() -> 
         assert sound_since == pytest.approx(0.01)
         # Only publications are not confirmed: the node itself answers.
         stalls.unconfirmed = 1
-        await asyncio.sleep(STALLED * PULSE + 2)
+        await asyncio.sleep(STALLED * INTERVAL + 2)
         assert on.standing is silent
         assert stalls.ended_by == "nothing confirmed for 12 s"
         assert on.supervisor.sound_since == sound_since

@@ -11,8 +11,11 @@ import aiormq
 import pytest
 from pamqp import commands as spec
 
-from broker.publishing.publisher import Publication, Publisher
-from broker.quirks import dead_queues as mender
+from broker.publishing.publication import Publication
+from broker.publishing.publisher import Publisher
+from broker.quirks import dead_queues
+from broker.quirks.dead_queues import DeadQueues
+from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from tests.unit.broker.amqp_node import AmqpNode, Published, Session, amqp_node, eventually
 from tests.unit.broker.publishing.test_links import KEY, publisher_to
@@ -22,10 +25,10 @@ QUEUE = Topology().private_queue(1).name
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mender, "PULSE", 0.01)
-    monkeypatch.setattr(mender, "STUCK", 2)
-    monkeypatch.setattr(mender, "SETTLED", 0.05)
-    monkeypatch.setattr(mender, "ANSWER", 0.1)
+    monkeypatch.setattr(dead_queues, "INTERVAL", 0.01)
+    monkeypatch.setattr(dead_queues, "STUCK", 0.02)
+    monkeypatch.setattr(dead_queues, "SETTLED", 0.05)
+    monkeypatch.setattr(dead_queues, "ANSWER", 0.1)
 
 
 class Cluster(AmqpNode):
@@ -61,8 +64,13 @@ def play(scenario: Callable[[Cluster, Publisher], Coroutine[Any, Any, None]]) ->
             node.dead, node.asked, node.deleted = set(), [], []
             node.on_publish = node.answer
             async with publisher_to(node.node) as publisher:
-                await publisher.publish(Publication(KEY, b"", "first"), 5)
-                await scenario(node, publisher)
+                examining = DeadQueues(publisher, Topology(), tasks=Tasks())
+                examining.start()
+                try:
+                    await publisher.publish(Publication(KEY, b"", "first"), 5)
+                    await scenario(node, publisher)
+                finally:
+                    await examining.close()
 
     asyncio.run(whole())
 
@@ -90,7 +98,7 @@ def test_a_queue_without_a_leader_is_replaced(caplog: pytest.LogCaptureFixture) 
 
 
 def test_one_whose_leader_answers_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mender, "ANSWER", 5.0)
+    monkeypatch.setattr(dead_queues, "ANSWER", 5.0)
 
     async def scenario(node: Cluster, publisher: Publisher) -> None:
         node.on_publish = lambda session, published: None
@@ -104,7 +112,7 @@ def test_one_whose_leader_answers_is_left_alone(monkeypatch: pytest.MonkeyPatch)
 def test_a_cluster_that_stands_still_as_a_whole_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mender, "MEND", 0.5)
+    monkeypatch.setattr(dead_queues, "REPLACEMENT", 0.5)
 
     async def scenario(node: Cluster, publisher: Publisher) -> None:
         node.dead.update({QUEUE, "everything"})

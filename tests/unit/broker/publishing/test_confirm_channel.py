@@ -8,7 +8,8 @@ import pytest
 from aiormq.abc import AbstractChannel, ChannelFrame
 from aiormq.channel import Returning
 
-from broker.publishing.confirming import Confirming
+from broker.publishing.channels import ConfirmChannel, LinkLost, Traffic
+from broker.publishing.publication import Publication
 
 
 class StandingConnection:
@@ -33,14 +34,25 @@ class TwinChannel:
         return self.closing.done()
 
 
-def publishing(channel: Confirming, *ids: str) -> list[asyncio.Task[None]]:
-    return [asyncio.create_task(channel.publish(f"<{id}>".encode(), id)) for id in ids]
+class Short(Publication):
+    """Its frames are its id, in brackets."""
+
+    def frames(self, channel: int, *, frame_max: int, mandatory: bool = True) -> bytes:
+        return f"<{self.message_id}>".encode()
+
+
+def confirming(twin: TwinChannel, traffic: Traffic | None = None) -> ConfirmChannel:
+    return ConfirmChannel(cast("AbstractChannel", twin), traffic or Traffic())
+
+
+def publishing(channel: ConfirmChannel, *ids: str) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(channel.publish(Short("key", b"", id))) for id in ids]
 
 
 def test_what_is_published_in_a_turn_leaves_in_one_write_in_order() -> None:
     async def scenario() -> None:
         twin = TwinChannel()
-        tasks = publishing(Confirming(cast("AbstractChannel", twin)), "a", "b", "c")
+        tasks = publishing(confirming(twin), "a", "b", "c")
         frame = await twin.write_queue.get()
         assert (frame.payload, frame.should_close) == (b"<a><b><c>", False)
         assert twin.write_queue.empty()
@@ -58,7 +70,7 @@ def test_nothing_is_lost_or_overtaken_while_aiormq_has_no_room() -> None:
         twin = TwinChannel()
         twin.write_queue = asyncio.Queue(maxsize=1)
         twin.write_queue.put_nowait(ChannelFrame(b"its own", should_close=False))
-        channel = Confirming(cast("AbstractChannel", twin))
+        channel = confirming(twin)
         tasks = publishing(channel, "a")
         await asyncio.sleep(0.01)
         tasks += publishing(channel, "b")
@@ -75,7 +87,7 @@ def test_nothing_is_lost_or_overtaken_while_aiormq_has_no_room() -> None:
 def test_what_was_not_sent_when_the_channel_closed_is_not_sent_any_more() -> None:
     async def scenario() -> None:
         twin = TwinChannel()
-        (task,) = publishing(Confirming(cast("AbstractChannel", twin)), "a")
+        (task,) = publishing(confirming(twin), "a")
         twin.closing.set_result(None)
         with pytest.raises(aiormq.ChannelInvalidStateError):
             await task
@@ -88,7 +100,7 @@ def test_what_was_not_sent_when_the_channel_closed_is_not_sent_any_more() -> Non
 def test_whoever_waits_when_the_channel_closes_fails_at_once() -> None:
     async def scenario() -> None:
         twin = TwinChannel()
-        channel = Confirming(cast("AbstractChannel", twin))
+        channel = confirming(twin)
         confirmed, waiting, too_late = (*publishing(channel, "a", "b"), "c")
         await twin.write_queue.get()
         twin.confirmations[1].set_result(None)
@@ -104,7 +116,7 @@ def test_whoever_waits_when_the_channel_closes_fails_at_once() -> None:
 def test_a_channel_has_settled_when_nothing_waits_for_its_confirm() -> None:
     async def scenario() -> None:
         twin = TwinChannel()
-        channel = Confirming(cast("AbstractChannel", twin))
+        channel = confirming(twin)
         await channel.settled(within=60)
         (task,) = publishing(channel, "a")
         await twin.write_queue.get()
@@ -116,5 +128,24 @@ def test_a_channel_has_settled_when_nothing_waits_for_its_confirm() -> None:
         twin.confirmations[1].set_result(None)
         await asyncio.wait_for(settling, 1)
         await task
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_when_the_link_is_given_up_fails_and_a_late_answer_is_no_error() -> None:
+    async def scenario() -> None:
+        twin, traffic = TwinChannel(), Traffic()
+        channel = confirming(twin, traffic)
+        confirmed, waiting = publishing(channel, "a", "b")
+        await twin.write_queue.get()
+        assert traffic == Traffic(unanswered=2)
+        twin.confirmations.pop(1).set_result(None)
+        await confirmed
+        channel.fail(lambda: LinkLost("r1: it hangs"))
+        with pytest.raises(LinkLost, match="r1: it hangs"):
+            await waiting
+        assert traffic == Traffic(unanswered=0, answered=1)
+        # aiormq takes an answer to this for nothing that anybody waits for.
+        assert isinstance(twin.confirmations[2], Returning)
 
     asyncio.run(scenario())

@@ -1,0 +1,66 @@
+"""A message for RabbitMQ, and the ways in which publishing it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from broker.protocol import amqp
+from broker.topology import EXCHANGE
+
+
+class NotConfirmed(Exception):
+    """The message may or may not have been delivered; publish it again with the same id."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Returned(NotConfirmed):
+    """No queue is bound for this routing key: the room's private queue is missing."""
+
+
+class AlreadyInFlight(NotConfirmed):
+    """A publication with the same id has no answer yet; this one was not sent."""
+
+
+class Refused(NotConfirmed):
+    """RabbitMQ will never take this message as it is: it was sent alone, and ended its channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A message for :data:`EXCHANGE`.
+
+    ``headers`` are strings because RabbitMQ's STOMP adapter drops small integers.
+    ``expiration_ms``: milliseconds after which a queue drops it; None: never.
+    """
+
+    routing_key: str
+    body: bytes
+    message_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    persistent: bool = True
+    expiration_ms: int | None = None
+    content_type: str = "application/json"
+
+    def frames(self, channel: int, *, frame_max: int, mandatory: bool = True) -> bytes:
+        """The AMQP frames that publish it on the channel of this number.
+
+        ``frame_max``: bytes of a frame at most. ``mandatory``: RabbitMQ returns the message if no
+        queue takes it. Raises ValueError for what AMQP cannot express.
+        """
+        return amqp.publish(
+            channel,
+            EXCHANGE,
+            self.routing_key,
+            self.body,
+            message_id=self.message_id,
+            content_type=self.content_type,
+            headers=self.headers,
+            persistent=self.persistent,
+            expiration_ms=self.expiration_ms,
+            frame_max=frame_max,
+            mandatory=mandatory,
+        )

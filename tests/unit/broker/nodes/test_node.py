@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from broker.nodes.node import (
-    APART,
+    PARTITIONED,
     DIAL_BACK_OFF,
     PROBE_OUT,
     TRANSITIONS,
@@ -123,6 +123,6 @@ def test_a_node_s_problem_is_that_it_is_apart_or_else_why_it_is_out() -> None:
     assert NodeState(NODE).problem is None
     out = out_state()
     assert out.problem == "connection refused"
-    out.apart = True
-    assert out.problem == APART
+    out.partitioned = True
+    assert out.problem == PARTITIONED
     assert NodeState(NODE, draining=True).problem is None

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from broker.nodes.node import (
-    PARTITIONED,
     DIAL_BACK_OFF,
+    PARTITIONED,
     PROBE_OUT,
     TRANSITIONS,
     Event,

@@ -28,15 +28,26 @@ settings.load_profile("unhurried")
 _RUN = Path(__file__).parents[1] / ".run"
 _NODES = 3
 _LINGER = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def pytest_configure() -> None:
-    """End a session that is told to stop (a time limit) as by Ctrl-C, so that servers end too."""
+    """End a session that is told to stop (a time limit) as by Ctrl-C, so that servers end too.
+
+    Once: a second signal must not stop half-way what ends them. `scripts/test` sends one to
+    sessions that have been given Ctrl-C by the terminal.
+    """
+
+    def disregard(number: int, frame: FrameType | None) -> None:
+        pass
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        for each in _SIGNALS:
+            signal.signal(each, disregard)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for each in _SIGNALS:
+        signal.signal(each, interrupt)
 
 
 class _Collector(logging.Handler):

@@ -1,28 +1,57 @@
 """`scripts/test`: linters, type checker, import rules and every tier of tests, with coverage."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
 
-from devenv import command_lines, packages, rabbitmq, second_try, vendor
-from devenv.errors import SetupError
-
-#: pytest's exit code when tests ran and some failed.
-_TESTS_FAILED = 1
-_LINTERS = (
-    ("ruff check", ["ruff", "check", "."]),
-    ("ruff format", ["ruff", "format", "--check", "."]),
-    ("mypy", ["mypy"]),
-    ("import rules", ["lint-imports"]),
+from devenv import (
+    command_lines,
+    packages,
+    pytest_output,
+    rabbitmq,
+    second_try,
+    side_by_side,
+    vendor,
 )
+from devenv.errors import SetupError
+from devenv.side_by_side import Job, Outcome
+
+#: pytest's exit codes: some tests failed; there were none to run.
+_TESTS_FAILED, _NO_TESTS = 1, 5
+_INTERRUPTED: Final = 130
+_LINTERS: Final = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy"],
+    "import rules": ["lint-imports"],
+}
 #: Tier -> what it needs from the distribution.
-_TIERS: dict[str, list[str]] = {
+_TIERS: Final[dict[str, list[str]]] = {
     "unit": [],
     "integration": ["npm", "pgbouncer", "postgresql"],
     "acceptance": ["chromium", "npm", "postgresql"],
 }
+#: The acceptance tier in parts that take about equally long, each on a cluster of its own. What
+#: none of them names belongs to the first.
+_PARTS: Final = (
+    ["bench", "broker", "chaos", "devenv"],
+    ["live"],
+    ["cluster", "http", "messages"],
+    ["browser"],
+)
+#: On a large machine more would only wait for the longest of them.
+_MOST_AT_ONCE: Final = 4
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_WORK: Final = Path(".run") / "checks"
+_CACHE: Final = Path(".pytest_cache")
 
 
 def main() -> int:
@@ -45,19 +74,12 @@ def main() -> int:
         return 1
     if tiers:
         return _run([_program("python"), "-m", "pytest", *map(_folder, tiers), *rest])
-    failed = [name for name, command in _LINTERS if not _passes(name, command)]
-    code, closing_line = _tests_with_coverage(rest)
-    if code == _TESTS_FAILED and (names := second_try.candidates(Path.cwd())):
-        _say("a second try for " + ", ".join(names))
-        code, closing_line = _watched([_program("python"), "-m", "pytest", *names])
-        if code == 0:
-            _say("PASSED ONLY AT THE SECOND TRY: " + ", ".join(names))
-    print(f"· {time.monotonic() - started:.0f} s")
-    if failed:
-        print(f"FAILED: {', '.join(failed)}")
-    # Last, where everybody looks for it.
-    print(closing_line, flush=True)
-    return code or int(bool(failed))
+    _signals_raise()
+    try:
+        return _everything(rest, started)
+    except KeyboardInterrupt:
+        _say("stopped")
+        return _INTERRUPTED
 
 
 def _prepare(tiers: list[str]) -> None:
@@ -69,45 +91,86 @@ def _prepare(tiers: list[str]) -> None:
         vendor.ensure(_say)
 
 
-def _passes(name: str, command: list[str]) -> bool:
-    _say(name)
-    program, *arguments = command
-    return _run([_program(program), *arguments]) == 0
-
-
-def _tests_with_coverage(arguments: list[str]) -> tuple[int, str]:
-    """Run every tier in one session and report; pytest's exit code and its closing line."""
-    _say("tests: " + ", ".join(_TIERS))
-    coverage = [_program("coverage")]
-    _run([*coverage, "erase"])
-    command = [*coverage, "run", "-m", "pytest", *map(_folder, _TIERS), *arguments]
-    if sys.stdout.isatty():
-        command.append("--color=yes")
-    result = _watched(command)
+def _everything(arguments: list[str], started: float) -> int:
+    """All checks and all tests, side by side; the exit code."""
+    shutil.rmtree(_WORK, ignore_errors=True)
+    _run([_program("coverage"), "erase"])
+    linters = [Job(name, [_program(program), *rest]) for name, (program, *rest) in _LINTERS.items()]
+    # Arguments of pytest are about one session (-x, --last-failed, --durations).
+    tests = [_session("tests", [*_paths(), *arguments])] if arguments else _sessions()
+    outcomes = side_by_side.run(
+        # What takes longest, and beside it what is soon known.
+        [*tests[:2], *linters, *tests[2:]],
+        # One more than there are cores: most of the time a session waits for RabbitMQ.
+        at_once=min(len(os.sched_getaffinity(0)) + 1, _MOST_AT_ONCE),
+        folder=_WORK,
+        say=_say,
+    )
+    sessions = [outcome for outcome in outcomes if outcome.job in tests]
+    red = [outcome.job.name for outcome in outcomes if outcome.code and outcome.job in linters]
     _say("coverage")
-    _run([*coverage, "combine", "--quiet"])
-    _run([*coverage, "report"])
-    return result
+    _run([_program("coverage"), "combine", "--quiet"])
+    _run([_program("coverage"), "report"])
+    code, counts = _verdict(sessions)
+    print(f"· {time.monotonic() - started:.0f} s")
+    if red:
+        print(f"FAILED: {', '.join(red)}")
+    # Last, where everybody looks for it.
+    print(pytest_output.closing_line(counts, time.monotonic() - started), flush=True)
+    return code or int(bool(red))
 
 
-def _watched(command: list[str]) -> tuple[int, str]:
-    """Run pytest, showing what it prints; its exit code and its closing line."""
-    reader, writer = os.pipe()
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=writer,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as tests:
-        os.close(writer)
-        # Passed on as it comes, not line by line: a dot is progress as well.
-        written = b""
-        while chunk := os.read(reader, 65_536):
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-            written = (written + chunk)[-4096:]
-    os.close(reader)
-    return tests.returncode, written.decode(errors="replace").rstrip().rpartition("\n")[2]
+def _paths() -> list[str]:
+    return [_folder(tier) for tier in _TIERS]
+
+
+def _sessions() -> list[Job]:
+    """The sessions of pytest; the shortest come last, when there is room for them."""
+    acceptance = Path(_folder("acceptance"))
+    named = {name for part in _PARTS for name in part}
+    others = {path.relative_to(acceptance).parts[0] for path in acceptance.rglob("test_*.py")}
+    parts = [[*_PARTS[0], *sorted(others - named)], *_PARTS[1:]]
+    return [
+        *(
+            _session(f"acceptance {'+'.join(part)}", [str(acceptance / name) for name in part])
+            for part in parts
+        ),
+        *(_session(tier, [_folder(tier)]) for tier in ("integration", "unit")),
+    ]
+
+
+def _session(name: str, arguments: list[str]) -> Job:
+    command = [_program("coverage"), "run", "-m", "pytest", "-o", f"cache_dir={_cache(name)}"]
+    color = ["--color=yes"] if sys.stdout.isatty() else []
+    return Job(name, [*command, *color, *arguments], pytest_output.progress)
+
+
+def _cache(session: str) -> Path:
+    """Where a session keeps which tests failed: side by side each needs a folder of its own."""
+    return _WORK.absolute() / f"{session.replace(' ', '-')}.cache"
+
+
+def _verdict(sessions: list[Outcome]) -> tuple[int, Counter[str]]:
+    """Exit code and counts of all sessions, once those that deserve it had their second try."""
+    counts = sum((pytest_output.counts(each.printed) for each in sessions), Counter[str]())
+    codes = [abs(each.code) for each in sessions if each.code != _NO_TESTS]
+    code = max(codes, default=_NO_TESTS)
+    failed = [name for each in sessions for name in second_try.failed(_cache(each.job.name))]
+    # For the second try, and for whoever asks pytest for --last-failed afterwards.
+    second_try.remember(_CACHE, failed)
+    if code == _TESTS_FAILED and (names := second_try.candidates(failed)):
+        _say("a second try for " + ", ".join(names))
+        _run([_program("python"), "-m", "pytest", *names])
+        left = second_try.failed(_CACHE)
+        if passed := [name for name in names if name not in left]:
+            _say("PASSED ONLY AT THE SECOND TRY: " + ", ".join(passed))
+        counts["passed"] += len(passed)
+        counts["failed"], counts["error"] = len(left), 0
+        code = _TESTS_FAILED if left else 0
+        failed = left
+    for name in failed:
+        print(f"FAILED: {name}")
+    return code, counts
 
 
 def _program(name: str) -> str:
@@ -120,6 +183,18 @@ def _folder(tier: str) -> str:
 
 def _run(command: list[str]) -> int:
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def _signals_raise() -> None:
+    """Let a signal end what runs side by side, and a second one not disturb that."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for each in _SIGNALS:
+        signal.signal(each, interrupt)
 
 
 def _say(text: str) -> None:

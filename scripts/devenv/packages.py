@@ -13,7 +13,7 @@ from pathlib import Path
 
 from devenv import long_command
 from devenv.errors import SetupError
-from devenv.long_command import Progress
+from devenv.moving_line import Progress
 
 VENV = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
 

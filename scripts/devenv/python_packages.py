@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devenv import long_command
 from devenv.errors import SetupError
-from devenv.long_command import Progress
+from devenv.moving_line import Progress
 
 _PROJECT = Path(__file__).parents[2]
 #: What pip says of each package that a local index or a folder of wheels does not have. It looks

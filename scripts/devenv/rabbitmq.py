@@ -13,7 +13,7 @@ from typing import Final
 
 from devenv import long_command, packages
 from devenv.errors import SetupError
-from devenv.long_command import Progress
+from devenv.moving_line import Progress
 
 #: Names the version; without it, or empty, the distribution's package is used.
 VARIABLE: Final = "INTERACT_RABBITMQ"

@@ -1,4 +1,4 @@
-"""Which failed tests are tried once more.
+"""Which failed tests are tried once more, and where pytest keeps which ones failed.
 
 Only those that work with real processes, and only a few: the acceptance tier kills and hangs
 RabbitMQ nodes, and RabbitMQ 3.10 does not always put itself together again (partitions that stay,
@@ -7,19 +7,34 @@ that nobody overlooks it.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 #: More than this is no bad luck.
 MOST = 5
 _PROCESSES = ("tests/acceptance/", "tests/integration/process/")
+_LAST_FAILED = Path("v/cache/lastfailed")
 
 
-def candidates(root: Path) -> list[str]:
-    """The tests that failed in the last session in `root`, if all of them deserve a second try."""
+def failed(cache: Path) -> list[str]:
+    """The tests that failed in the session that had `cache` as its cache_dir."""
     try:
-        failed = list(json.loads((root / ".pytest_cache/v/cache/lastfailed").read_text()))
+        return list(json.loads((cache / _LAST_FAILED).read_text()))
     except FileNotFoundError:
         return []
-    if len(failed) > MOST or not all(name.startswith(_PROCESSES) for name in failed):
-        return []
-    return failed
+
+
+def remember(cache: Path, names: Iterable[str]) -> None:
+    """Let a later session with `cache` take `names` for those that failed (`--last-failed`)."""
+    file = cache / _LAST_FAILED
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(dict.fromkeys(names, True), indent=2))
+
+
+def candidates(names: list[str]) -> list[str]:
+    """Those of the failed tests `names` that deserve a second try.
+
+    Others that failed do not stand in the way: the run stays red for them, and with the second try
+    it is known what is left.
+    """
+    return [name for name in names if name.startswith(_PROCESSES)] if len(names) <= MOST else []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from devenv import long_command
 from devenv.errors import SetupError
-from devenv.long_command import Progress
+from devenv.moving_line import Progress
 
 PROJECT = Path(__file__).parents[2]
 

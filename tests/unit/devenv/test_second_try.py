@@ -1,37 +1,34 @@
 """Which failures may have been RabbitMQ's."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from devenv.second_try import MOST, candidates
+from devenv.second_try import MOST, candidates, failed, remember
 
-
-def last_failed(root: Path, *names: str) -> Path:
-    folder = root / ".pytest_cache/v/cache"
-    folder.mkdir(parents=True)
-    (folder / "lastfailed").write_text(json.dumps(dict.fromkeys(names, True)))
-    return root
-
-
-def test_a_few_acceptance_tests_are_tried_again(tmp_path: Path) -> None:
-    names = ("tests/acceptance/live/test_hub.py::a", "tests/acceptance/broker/test_x.py::b[1]")
-    assert candidates(last_failed(tmp_path, *names)) == list(names)
+_HUB = "tests/acceptance/live/test_hub.py"
 
 
 @pytest.mark.parametrize(
-    "names",
+    ("names", "again"),
     [
-        ("tests/unit/test_x.py::a",),
-        ("tests/acceptance/live/test_hub.py::a", "tests/integration/test_x.py::b"),
-        tuple(f"tests/acceptance/live/test_hub.py::t{number}" for number in range(MOST + 1)),
-        (),
+        ([f"{_HUB}::a", "tests/integration/process/test_x.py::b[1]"], [0, 1]),
+        (["tests/unit/test_x.py::a"], []),
+        (["tests/unit/test_x.py::a", f"{_HUB}::b", "tests/integration/test_x.py::c"], [1]),
+        ([f"{_HUB}::t{number}" for number in range(MOST)], range(MOST)),
+        ([f"{_HUB}::t{number}" for number in range(MOST + 1)], []),
+        ([], []),
     ],
 )
-def test_nothing_else_is(tmp_path: Path, names: tuple[str, ...]) -> None:
-    assert candidates(last_failed(tmp_path, *names)) == []
+def test_a_few_that_work_with_processes_are_tried_again(names: list[str], again: list[int]) -> None:
+    assert candidates(names) == [names[number] for number in again]
 
 
-def test_without_a_session_there_is_nothing_to_try(tmp_path: Path) -> None:
-    assert candidates(tmp_path) == []
+def test_what_failed_in_several_sessions_is_kept_in_one_place(tmp_path: Path) -> None:
+    remember(tmp_path / "cache", [f"{_HUB}::a", "tests/unit/test_x.py::b"])
+
+    assert failed(tmp_path / "cache") == [f"{_HUB}::a", "tests/unit/test_x.py::b"]
+
+
+def test_without_a_session_nothing_has_failed(tmp_path: Path) -> None:
+    assert failed(tmp_path) == []

@@ -1,0 +1,45 @@
+"""One line that shows that work goes on. Only the standard library is imported."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+
+Progress = Callable[[str], None]
+
+#: Seconds between two changes on a terminal.
+TICK = 0.25
+_CLEAR = "\r\x1b[K"
+
+
+class MovingLine:
+    """How long something has been going on, and what it is doing.
+
+    On a terminal the line is rewritten in place. Elsewhere, in a log of CI, `progress` is given a
+    line every `quiet` seconds.
+    """
+
+    def __init__(self, progress: Progress, *, quiet: float) -> None:
+        self._progress = progress
+        self._is_terminal = sys.stdout.isatty()
+        self._interval = TICK if self._is_terminal else quiet
+        self._started = time.monotonic()
+        self._due = self._started + self._interval
+
+    def show(self, text: str) -> None:
+        """Say `text`, unless something was said a moment ago."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._interval
+        line = f"  … {now - self._started:.0f} s  {text}".rstrip()
+        line = line[: shutil.get_terminal_size().columns - 3]
+        if self._is_terminal:
+            print(_CLEAR + line, end="", flush=True)
+        else:
+            self._progress(line.strip())
+
+    def clear(self) -> None:
+        """Take the line away, so that something lasting can be printed."""
+        if self._is_terminal:
+            print(_CLEAR, end="", flush=True)

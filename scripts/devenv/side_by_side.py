@@ -1,0 +1,109 @@
+"""Commands that run side by side; what each has printed is shown as a whole when it ends."""
+
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devenv.moving_line import TICK, MovingLine, Progress
+
+#: Seconds between two lines where there is no terminal.
+_QUIET = 30.0
+#: Seconds that an interrupted command has to end what it started.
+_STOP_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command with a name; `progress` makes a few words of what it has printed so far."""
+
+    name: str
+    command: Sequence[str]
+    progress: Callable[[str], str] = lambda printed: ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its exit code, and all that it printed."""
+
+    job: Job
+    code: int
+    printed: str
+
+
+def run(
+    jobs: Iterable[Job], *, at_once: int, folder: Path, say: Progress, show: Progress = print
+) -> list[Outcome]:
+    """Run the jobs in their order, so many at a time; the outcomes in the order of their ends.
+
+    `folder` takes the output while they run. `say` is given headings and progress, `show` the
+    output of a job that has ended. An exception, such as that of Ctrl-C, ends them all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting, running, outcomes = deque(jobs), list[_Running](), list[Outcome]()
+    moving = MovingLine(say, quiet=_QUIET)
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                running.append(_Running(waiting.popleft(), folder))
+            for one in [one for one in running if one.has_ended()]:
+                running.remove(one)
+                outcomes.append(one.outcome())
+                moving.clear()
+                say(f"{one.job.name}: {time.monotonic() - one.started:.0f} s")
+                show(outcomes[-1].printed.rstrip())
+            moving.show(" · ".join(one.words() for one in running))
+            time.sleep(TICK)
+    finally:
+        moving.clear()
+        _stop(running)
+        for one in running:
+            say(f"{one.job.name}: stopped after {time.monotonic() - one.started:.0f} s")
+            show(one.outcome().printed.rstrip())
+    return outcomes
+
+
+class _Running:
+    """A job that has been started."""
+
+    def __init__(self, job: Job, folder: Path) -> None:
+        self.job = job
+        self.started = time.monotonic()
+        self._output = folder / f"{job.name.replace(' ', '-')}.log"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                job.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # What has been printed shows how far it is.
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def outcome(self) -> Outcome:
+        return Outcome(self.job, self.process.wait(), self._printed())
+
+    def words(self) -> str:
+        return f"{self.job.name} {self.job.progress(self._printed())}".rstrip()
+
+    def _printed(self) -> str:
+        return self._output.read_text(errors="replace")
+
+
+def _stop(running: Sequence[_Running]) -> None:
+    for one in running:
+        one.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    for one in running:
+        try:
+            one.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+            one.process.wait()

@@ -100,3 +100,14 @@ def test_what_pip_says_of_local_indexes_buries_nothing(monkeypatch: pytest.Monke
 def test_what_pip_failed_by_is_shown_without_them() -> None:
     with pytest.raises(SetupError, match=r"packages:\nERROR: no uvloop$"):
         python_packages.ensure(lambda text: None, _pip("echo 'ERROR: no uvloop'; exit 1"))
+
+
+def test_pip_is_asked_for_this_project_with_what_its_tests_need() -> None:
+    said: list[str] = []
+
+    python_packages.ensure(said.append, _pip('echo "WARNING: $*"'), extras="test,postgres")
+
+    asked = said[-1].removeprefix("pip: WARNING: ").split()
+    assert asked[0] == "install"
+    assert asked[-2:] == ["--editable", ".[test,postgres]"]
+    assert all(argument.startswith("--") for argument in asked[1:-1])

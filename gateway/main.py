@@ -67,15 +67,16 @@ from gateway.http.listeners import Listener, Room
 from gateway.http.services import Services
 from gateway.http.turns import Turns
 from gateway.live.attendance import Attendance
-from gateway.live.client.connection import Services as LiveServices
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
+from gateway.live.client.services import Admission, ConnectionLimits, Routes
+from gateway.live.client.services import Services as LiveServices
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.switchboard import Switchboard
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.rebalance import Rebalancer
-from gateway.live.relay.relay import RelayLimits
+from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import UplinkContext
 from gateway.logins import Logins
 from gateway.messages.intake import Intake
@@ -383,6 +384,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         per_user=limits.connections_per_user,
         unknown=limits.unknown_connections,
         unknown_per_address=limits.unknown_connections_per_address,
+        tasks=tasks.part(),
     )
     attendance = Attendance()
     presence = Presence(
@@ -500,34 +502,43 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         trusted_proxies=frozenset(config.server.trusted_proxies),
     )
     live = LiveServices(
-        topology=topology,
-        tokens=credentials,
-        judge=Judge(permissions, topology, shared=config.fanout == "shared"),
-        intake=intake,
-        virtual_host=VirtualHost(broker.vhost, services.origins),
-        uplinks=UplinkContext(
-            dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
-            queues=rooms,
-            rebalancer=rebalancer,
-            ticker=ticker,
-            limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
-            events=events,
-            rng=SystemRandom(),
-            tasks=tasks.part(),
+        admission=Admission(
+            tokens=credentials,
+            virtual_host=VirtualHost(broker.vhost, services.origins),
+            registry=registry,
         ),
-        hub=hub,
+        routes=Routes(
+            topology=topology,
+            judge=Judge(permissions, topology, shared=config.fanout == "shared"),
+            intake=intake,
+            hub=hub,
+            attendance=attendance,
+            uplinks=UplinkContext(
+                dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
+                queues=rooms,
+                rebalancer=rebalancer,
+                relays=RelayContext(
+                    limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
+                    ticker=ticker,
+                    tasks=tasks.part(),
+                ),
+                events=events,
+                rng=SystemRandom(),
+            ),
+        ),
+        limits=ConnectionLimits(
+            frame_bytes=limits.frame_bytes,
+            frames_per_second=limits.frames_per_second,
+            frames_burst=limits.frames_burst,
+            subscriptions=limits.subscriptions,
+            connect_timeout=config.auth.connect_timeout,
+            stall_timeout=limits.stall_timeout,
+        ),
         ticker=ticker,
-        registry=registry,
-        attendance=attendance,
         events=events,
-        frame_bytes=limits.frame_bytes,
-        frames_per_second=limits.frames_per_second,
-        frames_burst=limits.frames_burst,
-        subscriptions=limits.subscriptions,
-        connect_timeout=config.auth.connect_timeout,
-        stall_timeout=limits.stall_timeout,
         clock=time.time,
         rng=SystemRandom(),
+        tasks=tasks.part(),
     )
 
     def progress() -> dict[str, int]:

@@ -18,7 +18,7 @@ from gateway.config import Config, ConfigError, secrets_of
 from gateway.domain.identity import ADMIN, HOST
 from gateway.http.listeners import Listener, Room
 from gateway.http.services import Services
-from gateway.live.client.connection import Services as LiveServices
+from gateway.live.client.services import Services as LiveServices
 from gateway.messages.pipeline import Pipeline
 from gateway.observe import logs
 from gateway.rates import RateLimiter
@@ -129,14 +129,15 @@ class Reloadable:
             self.pipeline.limits = replace(
                 self.pipeline.limits, posts=limits.waiting_posts, message_bytes=limits.body_bytes
             )
-            self.live.registry.limit = limits.connections
-            self.live.registry.per_user = limits.connections_per_user
-            self.live.registry.unknown = limits.unknown_connections
-            self.live.registry.unknown_per_address = limits.unknown_connections_per_address
-            self.live.frame_bytes = limits.frame_bytes
-            self.live.frames_per_second = limits.frames_per_second
-            self.live.frames_burst = limits.frames_burst
-            self.live.subscriptions = limits.subscriptions
+            registry, live = self.live.admission.registry, self.live.limits
+            registry.limit = limits.connections
+            registry.per_user = limits.connections_per_user
+            registry.unknown = limits.unknown_connections
+            registry.unknown_per_address = limits.unknown_connections_per_address
+            live.frame_bytes = limits.frame_bytes
+            live.frames_per_second = limits.frames_per_second
+            live.frames_burst = limits.frames_burst
+            live.subscriptions = limits.subscriptions
 
         return put_in_force
 

@@ -30,7 +30,7 @@ from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
 from gateway.http.handlers.session import SessionHandler
 from gateway.http.handlers.stomp import StompHandler
 from gateway.http.services import Services
-from gateway.live.client.connection import Services as LiveServices
+from gateway.live.client.services import Services as LiveServices
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
 from gateway.readiness import Readiness

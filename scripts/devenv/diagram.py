@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from gateway.live.client import session
+from gateway.live.client import connection_states, session, socket_states
 from gateway.live.relay import uplink_states
 
 S = TypeVar("S", bound=StrEnum)
@@ -31,6 +31,10 @@ def mermaid(transitions: Mapping[tuple[S, I], S], *, last: Collection[S]) -> str
 #: By the module whose table it is.
 DIAGRAMS: Final = {
     session.__name__: mermaid(session.TRANSITIONS, last=[session.State.LEAVING]),
+    socket_states.__name__: mermaid(socket_states.TRANSITIONS, last=[socket_states.State.CLOSED]),
+    connection_states.__name__: mermaid(
+        connection_states.TRANSITIONS, last=[connection_states.State.GONE]
+    ),
     uplink_states.__name__: mermaid(uplink_states.TRANSITIONS, last=[uplink_states.State.CLOSED]),
 }
 

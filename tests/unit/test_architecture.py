@@ -24,10 +24,7 @@ OWNERS = {
     "broker/timing/tasks.py": "here they are owned",
     "gateway/auth/memberships.py": "all who asked for the roster",
     "gateway/http/streams.py": "Tornado, which asked for the head",
-    "gateway/live/client/connection.py": "the connection",
     "gateway/live/hub/pages.py": "all who asked for the page",
-    "gateway/live/client/registry.py": "the connection ends itself; the event loop says the rest",
-    "gateway/live/relay/relay.py": "the relay, and its connection",
     "gateway/live/transport.py": "the transport",
     "gateway/store/watched.py": "all who asked whether the database is there",
 }

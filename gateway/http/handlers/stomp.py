@@ -13,7 +13,8 @@ from gateway.drain import Drain
 from gateway.http import handshake
 from gateway.http.base import BodilessHandler
 from gateway.http.caller import caller
-from gateway.live.client.connection import Connection, Services
+from gateway.live.client.connection import Connection
+from gateway.live.client.services import Services
 from gateway.observe import logs
 
 
@@ -61,7 +62,7 @@ class StompHandler(BodilessHandler):
         self._drain.check()
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address
         user = identity.user if identity else None
-        self._live.registry.check_capacity(address=address, user=user)
+        self._live.admission.registry.check_capacity(address=address, user=user)
         stream = self.detach()
         try:
             stream.set_nodelay(True)
@@ -77,7 +78,7 @@ class StompHandler(BodilessHandler):
             )
         except StreamClosedError:
             return
-        self._live.registry.serve(connection, address=address, user=user)
+        self._live.admission.registry.serve(connection, address=address, user=user)
 
     async def _identity(self) -> Identity | None:
         """Who the handshake says it is, if it says so. Raises :class:`NotAuthenticated`."""

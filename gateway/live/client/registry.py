@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from broker.timing.tasks import Tasks
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, NoCapacity, TooManyUnknown
 
@@ -67,7 +69,13 @@ class Registry:
     Retry times are seconds."""
 
     def __init__(
-        self, *, limit: int, per_user: int, unknown: int, unknown_per_address: int
+        self,
+        *,
+        limit: int,
+        per_user: int,
+        unknown: int,
+        unknown_per_address: int,
+        tasks: Tasks,
     ) -> None:
         self.limit = limit
         self.per_user = per_user
@@ -78,7 +86,8 @@ class Registry:
         self._places: dict[Member, tuple[Place, ...]] = {}
         self._users: dict[Member, str | None] = {}
         self._by_user: defaultdict[str, set[Member]] = defaultdict(set)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = tasks
+        self._emptied = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._users)
@@ -113,9 +122,8 @@ class Registry:
         )
         self._places[connection] = places
         self._waiting.update(places)
-        task = asyncio.get_running_loop().create_task(self._run(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._emptied.clear()
+        self._tasks.spawn(self._run(connection), "a client's connection")
 
     def admit(self, connection: Member, user: str) -> None:
         """The connection is known to be this user's. Raises :class:`NoCapacity`."""
@@ -144,11 +152,11 @@ class Registry:
         """End all; those that are not gone ``within`` seconds are cut off."""
         for connection in self:
             connection.end(error)
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=within)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._users:
+                    await self._emptied.wait()
+        await self._tasks.close()
 
     def _now_known(self, connection: Member) -> None:
         """Or gone: it no longer counts among the unknown."""
@@ -167,3 +175,5 @@ class Registry:
                 self._by_user[user].discard(connection)
                 if not self._by_user[user]:
                     del self._by_user[user]
+            if not self._users:
+                self._emptied.set()

@@ -1,4 +1,4 @@
-"""A client's WebSocket carrying STOMP: bytes to frames, frames to bytes, heart-beats, goodbye."""
+"""A client's WebSocket: STOMP frames in and out, heart-beats, the closing handshake."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ from broker.protocol.websocket import (
     MessageReader,
     Opcode,
     Ping,
+    Pong,
     WebSocketProtocolError,
     build,
     close_payload,
 )
 from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
 from gateway.live.client.allowance import PING, Allowance, units_of
+from gateway.live.client.socket_states import TRANSITIONS, Input, State
 from gateway.live.transport import Transport
 
 #: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
@@ -55,10 +57,16 @@ _HEART_BEAT_FRAME: Final = build(Opcode.TEXT, b"\n")
 _PING_FRAME: Final = build(Opcode.PING, b"")
 #: What a fault of the framing is called; all others are broken frames.
 _FAULTS: Final = {CloseCode.TOO_LARGE: TooLarge, CloseCode.INVALID_DATA: BadUtf8}
+_INPUTS: Final[dict[type[Event], Input]] = {
+    Data: Input.DATA,
+    Ping: Input.PING,
+    Pong: Input.PONG,
+    Close: Input.CLOSE,
+}
 
 
 class Pause(Enum):
-    """In between frames: it is the others' turn."""
+    """A mark between frames: it is the turn of other clients."""
 
     PAUSE = "pause"
 
@@ -67,41 +75,49 @@ PAUSE: Final = Pause.PAUSE
 
 
 class ClientSocket:
-    """``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame."""
+    """A client's WebSocket; :data:`TRANSITIONS` says what is taken when.
+
+    ``stream`` is upgraded already. ``frame_bytes`` bounds a WebSocket and a STOMP frame;
+    ``stall_timeout``: seconds that the client may take no bytes while something waits for it.
+    """
 
     def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
         #: What this client may make us do. Before CONNECT nobody knows who pays for it.
         self.allowance = Allowance(rate=_RATE_BEFORE_CONNECT, burst=_BURST_BEFORE_CONNECT)
-        self._frame_bytes = frame_bytes
-        #: WebSocket frames and bytes that may still come before CONNECT; None: it is accepted.
-        self._before_connect: tuple[int, int] | None = (FRAMES_BEFORE_CONNECT, frame_bytes)
         self.transport = Transport(stream, stall_timeout=stall_timeout)
-        #: Whether the client has sent Close: nothing more comes.
-        self.left = False
         #: STOMP frames that have come.
         self.frames_in = 0
+        self._state = State.UNKNOWN
+        self._frame_bytes = frame_bytes
+        #: WebSocket frames and bytes that may still come before CONNECT is accepted.
+        self._frames_left, self._bytes_left = FRAMES_BEFORE_CONNECT, frame_bytes
         self._loop = asyncio.get_running_loop()
         self._messages = MessageReader(frame_bytes, masked=True)
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
-        self._closing: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         self._pinged_at = self.transport.received_at
         self._pulse = STILL
         self._pings = False
         self._answers = 0
 
     @property
+    def left(self) -> bool:
+        """Whether the client has sent Close: nothing more comes."""
+        return self._state in (State.LEFT, State.CLOSED)
+
+    @property
     def between_frames(self) -> bool:
         """Whether what comes next begins a frame, and may be taken past :meth:`frames`."""
-        return self._messages.idle and self._frames.idle and self._closing is None
+        return self._messages.idle and self._frames.idle and self._state is State.KNOWN
 
     def introduced(self, *, rate: float, burst: float) -> None:
         """CONNECT is accepted: ``rate`` units of work a second from now on, ``burst`` at once."""
-        self._before_connect = None
+        self._receive(Input.INTRODUCED)
         self.allowance.replace(rate=rate, burst=burst)
 
     def frames(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
         """The frames that ``data`` completes; none once :meth:`say_goodbye` was called. ``PAUSE``
-        stands wherever the turn of this client is over; who goes on has ended that turn.
+        stands wherever the turn of this client is over; the caller ends the turn before going on.
 
         Raises :class:`BadFrame`, :class:`BadUtf8`, :class:`TooLarge`, :class:`ConnectFirst`, after
         the good frames.
@@ -112,9 +128,13 @@ class ClientSocket:
         try:
             for event in self._messages.feed(data):
                 allowance.spend(1)
-                self._count(event)
-                if isinstance(event, Data) and self._closing is None:
-                    yield from self._stomp(event.payload)
+                if (self._state, _INPUTS[type(event)]) in TRANSITIONS:
+                    if self._state is State.UNKNOWN:
+                        self._count(event)
+                    if isinstance(event, Data):
+                        yield from self._stomp(event.payload)
+                    else:
+                        self._control(event)
                 if allowance.turn_is_over:
                     yield PAUSE
         except WebSocketProtocolError as error:
@@ -134,35 +154,35 @@ class ClientSocket:
             if allowance.turn_is_over:
                 yield PAUSE
 
-    def _count(self, event: Event) -> None:
-        """All is counted, and what is no data is dealt with."""
-        if self._before_connect is not None and self._closing is None:
-            self._count_before_connect(event, *self._before_connect)
-        if isinstance(event, Close):
-            self.left = True
-        elif isinstance(event, Ping) and self._closing is None:
+    def _control(self, event: Ping | Pong | Close) -> None:
+        if isinstance(event, Ping):
             self.allowance.spend(PING)
             self._answer(Opcode.PONG, event.payload)
+        elif isinstance(event, Close):
+            self._receive(Input.CLOSE)
 
-    def _count_before_connect(self, event: Event, frames: int, left: int) -> None:
-        frames, left = frames - 1, left - (len(event.payload) if isinstance(event, Data) else 0)
-        self._before_connect = frames, left
-        if frames < 0 or left < 0:
+    def _count(self, event: Event) -> None:
+        self._frames_left -= 1
+        self._bytes_left -= len(event.payload) if isinstance(event, Data) else 0
+        if self._frames_left < 0 or self._bytes_left < 0:
             raise ConnectFirst(
                 f"before CONNECT at most {FRAMES_BEFORE_CONNECT} WebSocket frames and"
                 f" {self._frame_bytes} bytes are taken; send CONNECT first"
             )
 
+    def _receive(self, received: Input) -> None:
+        self._state = TRANSITIONS.get((self._state, received), self._state)
+
     @property
     def asks_too_much(self) -> bool:
-        """Whether it leaves so many answers unread that it should not be read either, until
-        :meth:`answers_taken`."""
+        """Whether the client leaves so many answers unread that it should not be read either,
+        until :meth:`answers_taken` returns."""
         if not self.transport.backlog:
             self._answers = 0
         return self._answers > _ANSWER_BYTES
 
     async def answers_taken(self) -> None:
-        """Raises :class:`Stalled`."""
+        """Wait until the client has taken its answers. Raises :class:`Stalled`."""
         await self.transport.drained()
         self._answers = 0
 
@@ -176,7 +196,8 @@ class ClientSocket:
         self._pulse = Pulse(outgoing=wants, incoming=sends or _PING_INTERVAL)
 
     def check(self, now: float) -> float | None:
-        """Beat and ping if it is time to; when to check again, None: the client is dead."""
+        """Send what is due of heart-beats and pings. Returns when to check again on the loop's
+        clock; None: the client is dead."""
         transport = self.transport
         heard_at = transport.silent_since(now)
         if now >= self._pulse.lost_at(heard_at):
@@ -194,13 +215,14 @@ class ClientSocket:
 
     def say_goodbye(self, code: CloseCode, gone: Callable[[], None]) -> None:
         """Send Close; ``gone`` is called if the client does not answer soon."""
+        self._receive(Input.GOODBYE)
         self.transport.write(build(Opcode.CLOSE, close_payload(code)))
         linger = _LINGER_BEHIND if self.transport.backlog else _LINGER
-        self._closing = self._loop.call_later(linger, gone)
+        self._lingering = self._loop.call_later(linger, gone)
 
     def close(self) -> None:
-        if self._closing is not None:
-            self._closing.cancel()
+        if self._lingering is not None:
+            self._lingering.cancel()
         self.transport.close()
 
     def _answer(self, opcode: Opcode, payload: bytes, *, frames: int = 0) -> None:

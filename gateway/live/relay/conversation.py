@@ -9,14 +9,13 @@ from tornado.iostream import StreamClosedError
 
 from broker.nodes.balancer import Lease
 from broker.protocol.stomp import Frame, serialise
-from broker.timing.ticker import Ticker
 from broker.webstomp.session import Upstream
 from gateway.errors import BrokerUnavailable, TooLarge
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import oversized
 from gateway.live.relay.proofs import Proofs
 from gateway.live.relay.receipts import ReceiptWatch
-from gateway.live.relay.relay import End, Relay, RelayLimits
+from gateway.live.relay.relay import End, Relay, RelayContext
 from gateway.live.relay.state import RelayState
 from gateway.live.transport import Transport
 
@@ -53,15 +52,13 @@ class Conversation:
         *,
         client: Transport,
         owner: Owner,
-        ticker: Ticker,
-        limits: RelayLimits,
+        context: RelayContext,
     ) -> None:
         self.state = RelayState(version)
         self.relay: Relay | None = None
         self._client = client
         self._owner = owner
-        self._ticker = ticker
-        self._limits = limits
+        self._context = context
         self._farewell = f"{name}-disconnect"
         self.proofs = Proofs(name, doubt=lambda: self.state.doubt, send=self._ask)
         self._receipts = ReceiptWatch(self.state, overdue=self._overdue)
@@ -86,8 +83,7 @@ class Conversation:
                 client=self._client,
                 deliveries=self.state.deliveries,
                 owner=self,
-                ticker=self._ticker,
-                limits=self._limits,
+                context=self._context,
             )
         except StreamClosedError as error:
             lease.release()
@@ -157,7 +153,7 @@ class Conversation:
     def oversized(self, message: Frame, size: int) -> bytes:
         """What the client gets in place of a message that is too large to be held. Raises
         :class:`TooLarge` for one that does not come from a private queue."""
-        limit = self._limits.frame_bytes
+        limit = self._context.limits.frame_bytes
         what = f"a message of {size} bytes, at most {limit} are passed on"
         where = message.get("destination") or "?"
         logger.warning(

@@ -28,7 +28,7 @@ from broker.protocol.websocket import (
     close_payload,
     walk,
 )
-from broker.timing.tasks import fault_of
+from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.webstomp.session import Upstream, close_text
 from gateway.errors import BrokerUnavailable, GatewayError, Internal, TooSlow
@@ -75,6 +75,15 @@ class RelayLimits:
     stall_timeout: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayContext:
+    """What all relays share."""
+
+    limits: RelayLimits
+    ticker: Ticker
+    tasks: Tasks
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """How a relay ended by itself.
@@ -116,8 +125,7 @@ class Relay:
         client: Transport,
         deliveries: Deliveries,
         owner: Owner,
-        ticker: Ticker,
-        limits: RelayLimits,
+        context: RelayContext,
     ) -> None:
         self.node = lease.node.name
         self._loop = asyncio.get_running_loop()
@@ -126,7 +134,7 @@ class Relay:
         self._client = client
         self._deliveries = deliveries
         self._owner = owner
-        self._frame_bytes = limits.frame_bytes
+        self._frame_bytes = context.limits.frame_bytes
         #: A part of a frame: few bytes, or more and how many it takes to be whole.
         self._held = bytearray(upstream.leftover)
         self._needed = 0
@@ -136,10 +144,11 @@ class Relay:
         sends, hears = upstream.heart_beat
         self._pulse = Pulse(sends / 1000, hears / 1000, patience=_PATIENCE)
         self.due = 0.0
-        self._ticker = ticker
-        self._transport = Transport(upstream.stream, stall_timeout=limits.stall_timeout)
+        self._ticker = context.ticker
+        self._tasks = context.tasks
+        self._transport = Transport(upstream.stream, stall_timeout=context.limits.stall_timeout)
         self._transport.attach(received=self._received, lost=self._lost)
-        ticker.add(self)
+        context.ticker.add(self)
         if self._held:
             self._loop.call_soon(self._received, b"")
 
@@ -218,12 +227,12 @@ class Relay:
         else:
             if self._client.backlog and self._transport.listening:
                 self._transport.hold()
-                self._waiting = self._loop.create_task(self._wait_for_client())
-                self._waiting.add_done_callback(self._waited)
+                self._waiting = self._tasks.spawn(
+                    self._wait_for_client(), "relay: a client's backlog", failed=self._wait_failed
+                )
 
-    def _waited(self, task: Task[None]) -> None:
-        fault = fault_of(task)
-        if isinstance(fault, Exception) and not self._closed:
+    def _wait_failed(self, fault: Exception) -> None:
+        if not self._closed:
             # Cancelled by somebody else, for one: nobody would read on.
             self._end(self._end_by(fault))
 

@@ -14,8 +14,6 @@ from typing import Final, Protocol
 from broker.nodes.balancer import Lease
 from broker.protocol.stomp import Frame
 from broker.timing.backoff import BackOff
-from broker.timing.tasks import Tasks
-from broker.timing.ticker import Ticker
 from broker.webstomp.session import Upstream
 from gateway.domain.identity import Identity
 from gateway.errors import (
@@ -31,7 +29,7 @@ from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.moves import MOVES, SPAN, Moves
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.receipts import LONGEST
-from gateway.live.relay.relay import End, RelayLimits
+from gateway.live.relay.relay import End, RelayContext
 from gateway.live.relay.state import RelayState
 from gateway.live.relay.uplink_states import FINAL, INPUTS, PAUSED, TRANSITIONS, Input, State
 from gateway.live.transport import Transport
@@ -62,11 +60,9 @@ class UplinkContext:
     dialler: Dialler
     queues: PrivateQueues
     rebalancer: Rebalancer
-    ticker: Ticker
-    limits: RelayLimits
+    relays: RelayContext
     events: Events
     rng: Random
-    tasks: Tasks
 
 
 class Ended(Protocol):
@@ -101,8 +97,7 @@ class Uplink:
             version,
             client=client,
             owner=self,
-            ticker=context.ticker,
-            limits=context.limits,
+            context=context.relays,
         )
         #: The next session of a planned move.
         self._next: tuple[Upstream, Lease] | None = None
@@ -318,7 +313,7 @@ class Uplink:
     def _move(self, lost: GatewayError, to: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Go on at another node; the client sees a pause."""
         self._moving = self._log_context.run(
-            self._context.tasks.spawn,
+            self._context.relays.tasks.spawn,
             self._moved_by(lost, to),
             "relay: a move",
             failed=self._move_failed,

@@ -41,7 +41,9 @@ class Gateway:
         rng = Random(1)  # noqa: S311 - the same course every time
         self.name = bus.gateway
         self.events = Events(clock=clock)
-        self.registry = Registry(limit=100, per_user=10, unknown=100, unknown_per_address=100)
+        self.registry = Registry(
+            limit=100, per_user=10, unknown=100, unknown_per_address=100, tasks=Tasks()
+        )
         self.balancer = Balancer(
             [Node(name, "ws://x/ws", "amqp://x") for name in nodes], clock=clock, rng=rng
         )

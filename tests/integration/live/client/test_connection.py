@@ -12,13 +12,15 @@ from tornado.iostream import IOStream
 
 from broker.protocol.stomp import serialise
 from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode, build
+from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.auth.origins import Origins
 from gateway.domain.identity import Identity
 from gateway.errors import Draining, Unavailable
-from gateway.live.client.connection import Connection, Services
+from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
+from gateway.live.client.services import Admission, ConnectionLimits, Routes, Services
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.observe.events import Events
 from tests.integration.live.relay.test_dialler import WHO
@@ -44,25 +46,30 @@ class SlowTokens:
 
 def services(tokens: SlowTokens, registry: Registry) -> Services:
     return Services(
-        topology=Topology(),
-        tokens=tokens,
-        judge=_UNUSED,
-        intake=_UNUSED,
-        virtual_host=VirtualHost("/", Origins([])),
-        uplinks=_UNUSED,
-        hub=_UNUSED,
+        admission=Admission(
+            tokens=tokens, virtual_host=VirtualHost("/", Origins([])), registry=registry
+        ),
+        routes=Routes(
+            topology=Topology(),
+            judge=_UNUSED,
+            intake=_UNUSED,
+            hub=_UNUSED,
+            attendance=_UNUSED,
+            uplinks=_UNUSED,
+        ),
+        limits=ConnectionLimits(
+            frame_bytes=10_000,
+            frames_per_second=1000,
+            frames_burst=1000,
+            subscriptions=1,
+            connect_timeout=10,
+            stall_timeout=10,
+        ),
         ticker=Ticker(),
-        registry=registry,
-        attendance=_UNUSED,
         events=Events(clock=lambda: 0.0),
-        frame_bytes=10_000,
-        frames_per_second=1000,
-        frames_burst=1000,
-        subscriptions=1,
-        connect_timeout=10,
-        stall_timeout=10,
         clock=lambda: 0.0,
         rng=SystemRandom(),
+        tasks=Tasks(),
     )
 
 
@@ -107,7 +114,7 @@ async def connecting(
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1)
+    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1, tasks=Tasks())
     connection = Connection(
         IOStream(ours),
         services(tokens, registry),

@@ -13,6 +13,7 @@ from tornado.iostream import IOStream
 
 from broker.protocol.stomp import Frame, serialise
 from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode, build
+from broker.timing.tasks import Tasks
 from gateway.errors import Draining
 from gateway.live.client.allowance import TURN, Allowance
 from gateway.live.client.connection import Connection
@@ -110,7 +111,7 @@ async def connected(
 ) -> AsyncIterator[tuple[Connection, socket.socket]]:
     """A client that has sent CONNECT, if it is ``introduced``, and read the answer."""
     given = services(SlowTokens(), registry)
-    given.frames_per_second, given.frames_burst = rate, burst
+    given.limits.frames_per_second, given.limits.frames_burst = rate, burst
     loop = asyncio.get_running_loop()
     with pair() as (ours, theirs):
         connection = Connection(IOStream(ours), given, id="c", address="", host="", identity=WHO)
@@ -132,7 +133,7 @@ def fill(client: socket.socket, flood: bytes) -> int:
 
 
 def roomy() -> Registry:
-    return Registry(limit=100, per_user=100, unknown=100, unknown_per_address=100)
+    return Registry(limit=100, per_user=100, unknown=100, unknown_per_address=100, tasks=Tasks())
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)

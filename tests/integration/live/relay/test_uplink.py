@@ -26,7 +26,7 @@ from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.relay import receipts
 from gateway.live.relay.moves import MOVES
 from gateway.live.relay.rebalance import Rebalancer
-from gateway.live.relay.relay import RelayLimits
+from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import Uplink, UplinkContext
 from gateway.live.transport import Transport
 from gateway.observe.events import Events
@@ -61,11 +61,11 @@ class Stage:
                 rebalancer=Rebalancer(
                     self.dialler.balancer, clock=lambda: 0.0, rng=rng, tasks=Tasks()
                 ),
-                ticker=Ticker(),
-                limits=RelayLimits(100_000, stall_timeout=1),
+                relays=RelayContext(
+                    limits=RelayLimits(100_000, stall_timeout=1), ticker=Ticker(), tasks=Tasks()
+                ),
                 events=Events(clock=lambda: 0.0),
                 rng=rng,
-                tasks=Tasks(),
             ),
             who=self._who,
             version="1.2",

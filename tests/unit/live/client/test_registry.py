@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from broker.timing.tasks import Tasks
 from gateway.domain.identity import Identity
 from gateway.errors import Draining, GatewayError, NoCapacity, Removed, TooManyUnknown
 from gateway.live.client.registry import ConnectionState, Registry
@@ -40,7 +41,7 @@ async def settled() -> None:
 
 def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
     async def run() -> None:
-        registry = Registry(limit=3, per_user=2, unknown=2, unknown_per_address=1)
+        registry = Registry(limit=3, per_user=2, unknown=2, unknown_per_address=1, tasks=Tasks())
         try:
             await test(registry)
         finally:

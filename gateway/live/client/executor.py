@@ -1,0 +1,333 @@
+"""Carrying out what one client asks for: each request is judged, and goes where it belongs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from broker.protocol.stomp import Frame
+from broker.topology import Stream
+from gateway.auth.names import check_user
+from gateway.domain.identity import Identity
+from gateway.errors import (
+    BadFrame,
+    GatewayError,
+    NotAuthenticated,
+    Refused,
+    TokenExpired,
+    UnknownRoom,
+)
+from gateway.live.attendance import Follower, Right
+from gateway.live.client.judge import ByHub, ByRelay
+from gateway.live.client.reader import Reader, Work
+from gateway.live.client.registry import Member
+from gateway.live.client.requests import (
+    Acknowledge,
+    Connect,
+    Disconnect,
+    Ping,
+    Post,
+    Renew,
+    Send,
+    Subscribe,
+    Transact,
+    Unsubscribe,
+)
+from gateway.live.client.services import Services
+from gateway.live.client.session import Session
+from gateway.live.client.socket import ClientSocket
+from gateway.live.hub import fanout
+from gateway.live.hub.fanout import Subscriber
+from gateway.live.relay.uplink import Uplink
+
+logger = logging.getLogger(__name__)
+
+SERVER: Final = "interact-gateway"
+#: Milliseconds: heart-beats more often than this are neither promised nor expected.
+_SHORTEST_HEART_BEAT: Final = 1_000
+
+
+class Client(Member, Follower, fanout.Client, Protocol):
+    """The connection whose requests are carried out."""
+
+    identity: Identity | None
+    address: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether everything has been given back, and nothing more may be said."""
+
+    def end(self, error: GatewayError | None, *, error_sent: bool = False) -> None: ...
+
+    def end_with(self, identity: Identity) -> None:
+        """End when the identity's time is over."""
+
+    def check(self, now: float) -> None:
+        """Look at deadline and heart-beats."""
+
+
+class Executor:
+    """One client's requests, and what they have opened: subscriptions, rights, the uplink.
+
+    ``host`` is the header of the handshake.
+    """
+
+    __slots__ = (
+        "_client",
+        "_host",
+        "_joined",
+        "_reader",
+        "_rights",
+        "_routes",
+        "_services",
+        "_session",
+        "_socket",
+        "uplink",
+    )
+
+    def __init__(
+        self,
+        client: Client,
+        services: Services,
+        *,
+        session: Session,
+        socket: ClientSocket,
+        reader: Reader,
+        host: str,
+    ) -> None:
+        #: Made when the first frame needs it.
+        self.uplink: Uplink | None = None
+        self._client = client
+        self._services = services
+        self._routes = services.routes
+        self._session = session
+        self._socket = socket
+        self._reader = reader
+        self._host = host
+        self._joined: dict[str, tuple[Stream, Subscriber]] = {}
+        self._rights: dict[str, Right] = {}
+
+    def carry_out(self, frame: Frame) -> Work | None:
+        """Carry a frame out, at once or with the work that is returned. Raises the reason why not,
+        a :class:`GatewayError`."""
+        judge = self._routes.judge
+        match request := self._session.receive(frame):
+            case Connect():
+                return self._connect(request)
+            case Subscribe():
+                return self._subscribe(request)
+            case Unsubscribe():
+                return self._unsubscribe(request)
+            case Send():
+                frame = judge.send(self._who, request)
+                return self._send(frame) if self.uplink is None else self._pass(frame)
+            case Post():
+                return self._post(request)
+            case Acknowledge() | Transact():
+                frame = judge.transact(self._who, request)
+                begins = self.uplink is None and isinstance(request, Transact)
+                return self._send(frame) if begins else self._pass(frame)
+            case Renew() | Ping():
+                return self._for_gateway(request)
+            case Disconnect():
+                return self._disconnect(request)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
+        return self.uplink is not None and self.uplink.in_doubt
+
+    async def leave(self) -> None:
+        """Return when RabbitMQ has taken everything. Raises :class:`BrokerUnavailable`."""
+        if self.uplink is not None:
+            await self.uplink.leave()
+
+    def release(self) -> None:
+        """Give back everything that the requests have opened; any number of times."""
+        if self.uplink is not None:
+            self.uplink.close()
+        for joined in self._joined.values():
+            self._routes.hub.leave(*joined)
+        self._joined.clear()
+        for right in self._rights.values():
+            self._routes.attendance.end(self._client, right)
+        self._rights.clear()
+
+    async def _connect(self, request: Connect) -> None:
+        client, admission, limits = self._client, self._services.admission, self._services.limits
+        if client.identity is None:
+            if not request.token:
+                raise NotAuthenticated(
+                    "CONNECT needs a token as passcode, or the handshake a cookie or bearer token"
+                )
+            client.identity = await admission.tokens.verify(request.token)
+            if client.ended:
+                return
+        if request.user is not None:
+            check_user(request.user, client.identity)
+        # Not before it is known who asks: the refusal names the right host.
+        admission.virtual_host.check(request.host, dialled=self._host)
+        admission.registry.admit(client, client.identity.user)
+        client.end_with(client.identity)
+        self._session.authenticated(request.version)
+        self._socket.introduced(rate=limits.frames_per_second, burst=limits.frames_burst)
+        sends, wants = (
+            max(_SHORTEST_HEART_BEAT, interval) if interval else 0
+            for interval in request.heart_beat
+        )
+        self._socket.send(
+            "CONNECTED",
+            [
+                ("version", request.version),
+                ("heart-beat", f"{wants},{sends}"),
+                ("server", SERVER),
+                ("session", client.id),
+            ],
+        )
+        self._socket.keep_alive(sends=sends / 1000, wants=wants / 1000)
+        client.check(asyncio.get_running_loop().time())
+        logger.info(
+            "%s has connected from %s with STOMP %s",
+            client.identity.user,
+            client.address,
+            request.version,
+        )
+
+    async def _subscribe(self, request: Subscribe) -> None:
+        match await self._routes.judge.subscribe(self._who, request):
+            case _ if self._client.ended:
+                # Meanwhile, from outside: everything has been given back already.
+                return
+            case ByHub(stream, resume_after, right):
+                self._attend(request.key, right)
+                subscriber = Subscriber(self._client, request.key)
+                self._joined[request.key] = (stream, subscriber)
+                seq = await self._routes.hub.join(stream, subscriber, resume_after=resume_after)
+                self._acknowledge(request.frame, ("seq", str(seq)))
+            case ByRelay(frame, right):
+                if right is not None:
+                    self._attend(request.key, right)
+                uplink = await self._open_uplink()
+                await uplink.subscribe(request.key, request.destination, frame)
+
+    def _attend(self, key: str, right: Right) -> None:
+        """In the turn of the loop in which the membership was found: nothing can end it between."""
+        self._rights[key] = right
+        self._routes.attendance.begin(self._client, right)
+
+    def _unsubscribe(self, request: Unsubscribe) -> Work | None:
+        if right := self._rights.pop(request.key, None):
+            self._routes.attendance.end(self._client, right)
+        joined = self._joined.pop(request.key, None)
+        if joined is None:
+            frame = self._routes.judge.unsubscribe(self._who, request)
+            uplink = self._existing_uplink()
+            return _when_ready(uplink, lambda: uplink.unsubscribe(request.key, frame))
+        self._routes.hub.leave(*joined)
+        self._acknowledge(request.frame)
+        return None
+
+    def _pass(self, frame: Frame) -> Work | None:
+        uplink = self._existing_uplink()
+
+        def send() -> None:
+            if not uplink.send(frame):
+                self._acknowledge(frame)
+
+        return _when_ready(uplink, send)
+
+    async def _send(self, frame: Frame) -> None:
+        uplink = await self._open_uplink()
+        await uplink.wait()
+        uplink.send(frame)
+
+    async def _post(self, request: Post) -> None:
+        judge = self._routes.judge
+        try:
+            await self._routes.intake.post(
+                self._who,
+                request.stream,
+                id=request.id,
+                type=request.type,
+                importance=request.importance,
+                body=request.body,
+                elsewhere=lambda: judge.opens_topic(self._who, request.frame),
+            )
+        except (Refused, UnknownRoom):
+            if not judge.opens_topic(self._who, request.frame):
+                raise
+            await self._send(request.frame)
+        else:
+            self._acknowledge(request.frame)
+
+    def _for_gateway(self, request: Renew | Ping) -> Work | None:
+        """A message to the gateway itself."""
+        if isinstance(request, Renew):
+            return self._renew(request)
+        self._acknowledge(request.frame)
+        return None
+
+    async def _renew(self, request: Renew) -> None:
+        identity = await self._services.admission.tokens.verify(request.token)
+        if identity.user != self._who.user:
+            raise Refused("the token is another user's; renew with one of the same subject")
+        if identity.roles != self._who.roles:
+            # What the old roles opened must end; the relay's login still carries them.
+            raise TokenExpired("your roles have changed: connect again with the new token")
+        # A socket that a login has opened ends with that login, whatever token renews it.
+        self._client.identity = replace(identity, session=self._who.session)
+        self._client.end_with(identity)
+        self._acknowledge(request.frame)
+
+    async def _disconnect(self, request: Disconnect) -> None:
+        await self.leave()
+        self._acknowledge(request.frame)
+        self._client.end(None)
+
+    async def _open_uplink(self) -> Uplink:
+        if self.uplink is None:
+            self.uplink = Uplink(
+                self._routes.uplinks,
+                who=lambda: self._who,
+                version=self._session.version,
+                client=self._socket.transport,
+                ended=self._client.end,
+            )
+            self._reader.fast_path = self.uplink.acknowledge
+            if self._client.ended:
+                self.uplink.close()
+            await self.uplink.open()
+        return self.uplink
+
+    def _existing_uplink(self) -> Uplink:
+        if self.uplink is None:
+            raise BadFrame("there is no subscription at the broker that this could mean")
+        return self.uplink
+
+    def _acknowledge(self, frame: Frame, *more: tuple[str, str]) -> None:
+        receipt = frame.get("receipt")
+        if receipt is not None and not self._client.ended:
+            self._socket.send("RECEIPT", [("receipt-id", receipt), *more])
+
+    @property
+    def _who(self) -> Identity:
+        identity = self._client.identity
+        if identity is None:
+            raise NotAuthenticated("CONNECT first")
+        return identity
+
+
+def _when_ready(uplink: Uplink, act: Callable[[], None]) -> Work | None:
+    """Do it now if the uplink is ready, otherwise with the work that is returned."""
+    if not uplink.ready:
+        return _after(uplink, act)
+    act()
+    return None
+
+
+async def _after(uplink: Uplink, act: Callable[[], None]) -> None:
+    await uplink.wait()
+    act()

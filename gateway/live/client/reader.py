@@ -1,0 +1,172 @@
+"""Reading one client: its frames are carried out one after the other, a turn at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Protocol
+
+from broker.protocol.stomp import Frame, HeartBeat
+from broker.timing.tasks import Tasks
+from gateway.live.client.socket import PAUSE, ClientSocket, Pause
+
+#: The rest of a request that cannot be carried out at once.
+Work = Coroutine[None, None, None]
+#: What has come and was not taken yet.
+Incoming = Iterator[Frame | HeartBeat | Pause]
+#: Passes on acknowledgements at the beginning of what has come: how many, in how many bytes.
+FastPath = Callable[[bytes], tuple[int, int]]
+
+
+class Consumer(Protocol):
+    """The connection, as far as it is given what the client sends."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no frame is to be carried out any more."""
+
+    def carry_out(self, frame: Frame) -> Work | None:
+        """Carry out what the client asks for, at once or with the work that is returned."""
+
+    def left(self) -> Work | None:
+        """The client has sent Close. To be called until it returns None."""
+
+    def failed(self, error: Exception) -> None:
+        """A frame was wrong, or could not be carried out."""
+
+    def lost(self) -> None:
+        """The socket broke off."""
+
+
+class Reader:
+    """One client's. While a frame is carried out, or when the client's turn or its rate is used up,
+    nothing more is read: the rest stays in the socket, and TCP tells the client so."""
+
+    __slots__ = (
+        "_consumer",
+        "_loop",
+        "_resting",
+        "_socket",
+        "_tasks",
+        "_working",
+        "fast_path",
+        "receipt",
+    )
+
+    def __init__(self, socket: ClientSocket, consumer: Consumer, *, tasks: Tasks) -> None:
+        #: The receipt that the frame asks for which is being carried out.
+        self.receipt: str | None = None
+        #: Set as soon as there is an uplink.
+        self.fast_path: FastPath | None = None
+        self._socket = socket
+        self._consumer = consumer
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+        self._working: asyncio.Task[None] | None = None
+        self._resting: asyncio.Handle | None = None
+
+    def begin(self) -> None:
+        self._socket.transport.attach(received=self._received, lost=self._consumer.lost)
+
+    async def finished(self) -> None:
+        """Wait for the work that has begun."""
+        while self._working is not None:
+            await asyncio.wait({self._working})
+
+    def close(self) -> None:
+        """Carry nothing out any more."""
+        if self._working is not None:
+            self._working.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
+
+    def _received(self, data: bytes) -> None:
+        try:
+            self._read(data)
+        except Exception as error:
+            self._consumer.failed(error)
+
+    def _read(self, data: bytes) -> None:
+        socket = self._socket
+        if self.fast_path is not None and socket.between_frames:
+            found, end = self.fast_path(data)
+            if found:
+                socket.frames_in += found
+                socket.allowance.spend(found)
+                if end == len(data):
+                    self._rest(iter(()), unfinished=False)
+                    return
+                data = data[end:]
+        self._take(socket.frames(data))
+
+    def _take(self, frames: Incoming) -> None:
+        """Carry out what has come. Where one frame has to wait, the others do."""
+        consumer = self._consumer
+        try:
+            for frame in frames:
+                if frame is PAUSE:
+                    self._rest(frames, unfinished=True)
+                    return
+                if isinstance(frame, Frame) and not consumer.ended:
+                    self.receipt = frame.get("receipt")
+                    waiting = consumer.carry_out(frame)
+                    if waiting is not None:
+                        self._wait_for(waiting, frames)
+                        return
+                    self.receipt = None
+            if self._socket.left:
+                if (waiting := consumer.left()) is not None:
+                    self._wait_for(waiting, iter(()))
+                    return
+            elif self._socket.asks_too_much:
+                self._wait_for(self._socket.answers_taken(), iter(()))
+                return
+        except Exception as error:
+            consumer.failed(error)
+        self._rest(iter(()), unfinished=False)
+
+    def _rest(self, frames: Incoming, *, unfinished: bool) -> None:
+        """The turn is over: unfinished frames go on in the next one, and nothing more is read until
+        the client's rate allows it."""
+        seconds = self._socket.allowance.end_turn(self._loop.time())
+        if seconds > 0:
+            self._resting = self._loop.call_later(seconds, self._go_on, frames)
+        elif unfinished:
+            self._resting = self._loop.call_soon(self._go_on, frames)
+        else:
+            return
+        self._socket.transport.hold()
+
+    def _go_on(self, frames: Incoming) -> None:
+        self._resting = None
+        self._take(frames)
+        self._listen_again()
+
+    def _listen_again(self) -> None:
+        if self._resting is None and self._working is None:
+            self._socket.transport.listen()
+
+    def _wait_for(self, waiting: Work, frames: Incoming) -> None:
+        self._socket.transport.hold()
+        self._working = self._tasks.spawn(
+            self._work(waiting, frames), "a client's request", failed=self._broken_off
+        )
+
+    async def _work(self, waiting: Work, frames: Incoming) -> None:
+        try:
+            await waiting
+        except Exception as error:
+            self._consumer.failed(error)
+        else:
+            self.receipt = None
+            self._take(frames)
+        if self._working is asyncio.current_task():
+            self._working = None
+            self._listen_again()
+
+    def _broken_off(self, fault: Exception) -> None:
+        """Work was cancelled, perhaps by somebody else: nothing that came after would be read."""
+        self._working = None
+        if not self._consumer.ended:
+            self._consumer.failed(fault)
+            self._listen_again()

@@ -110,6 +110,32 @@ def test_one_of_those_who_have_somebody_in_the_room_speaks() -> None:
     assert spoken[2] == set()
 
 
+def test_a_gateway_whose_last_user_has_left_the_room_does_not_speak_there() -> None:
+    table = PresenceTable("north")
+    for room in range(50):
+        table.put("south", (room, "paul"), EARLY)
+        table.put("south", (room, "olga"), EARLY)
+        table.put("north", (room, "hana"), EARLY)
+        table.put("south", (room, "paul"), None)
+        table.put("south", (room, "olga"), None)
+    assert [room for room, _ in news(table)] == [*range(50)]
+
+
+def test_of_a_room_that_everybody_has_left_nothing_is_kept() -> None:
+    table = PresenceTable("north")
+    table.put("north", (1, "hana"), EARLY)
+    news(table)
+    table.put("north", (1, "hana"), None)
+    news(table)
+    assert [len(kept) for kept in (table._rooms, table._gateways, table._said)] == [0, 0, 0]
+
+
+def test_an_event_has_the_role_that_was_claimed() -> None:
+    host = Claim(1.0, MemberRole.HOST)
+    assert Event("ann", joined=True, claim=host).role is MemberRole.HOST
+    assert Event("ann", joined=False, claim=EARLY).role is MemberRole.PARTICIPANT
+
+
 def test_the_same_events_have_the_same_id_and_others_another() -> None:
     events = [Event("ann", joined=True, claim=EARLY), Event("bob", joined=False, claim=LATE)]
     again = [Event("ann", joined=True, claim=EARLY), Event("bob", joined=False, claim=LATE)]

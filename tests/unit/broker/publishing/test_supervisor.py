@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from random import Random
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.link import Link, LinkFailed
 from broker.publishing.liveness import INTERVAL, STALLED, Activity
-from broker.publishing.supervisor import FAREWELL, SUSPECTED, Supervisor
+from broker.publishing.supervisor import FAREWELL, LASTING, SUSPECTED, Supervisor
 from broker.timing.tasks import Tasks
 from tests.virtual_time import run
 
@@ -64,15 +65,21 @@ class Scene:
 
     def __init__(self, *dials: LinkTwin | BaseException) -> None:
         self.dials = list(dials)
-        self.dialled = 0
+        self.dialled_at: list[float] = []
+        #: What the supervisor's state was when it told of a change.
+        self.changes: list[LinkState] = []
         self.tasks = Tasks()
         self.supervisor = Supervisor(
             NODE,
             dial=self.dial,
-            changed=lambda: None,
+            changed=lambda: self.changes.append(self.supervisor.state),
             rng=Random(1),  # noqa: S311 - spreads the dials
             tasks=self.tasks,
         )
+
+    @property
+    def dialled(self) -> int:
+        return len(self.dialled_at)
 
     @property
     def standing(self) -> Any:
@@ -84,7 +91,7 @@ class Scene:
 
     async def dial(self, node: Node) -> Link:
         assert node is NODE
-        self.dialled += 1
+        self.dialled_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0.01)
         given = self.dials.pop(0) if len(self.dials) > 1 else self.dials[0]
         if isinstance(given, BaseException):
@@ -284,3 +291,125 @@ def test_a_node_that_answers_what_is_asked_is_sound_from_its_first_link_on() -> 
         assert (on.supervisor.sound_since or 0.0) > sound_since
 
     play(scenario)
+
+
+def test_it_tells_whenever_the_link_comes_or_goes_and_nobody_finds_one_that_is_being_lost() -> None:
+    found: list[object] = []
+
+    class Losing(LinkTwin):
+        async def lose(self, reason: str) -> None:
+            await super().lose(reason)
+            found.append(made.standing)
+
+    first, second = Losing(), LinkTwin()
+    made: Scene
+
+    async def scenario() -> None:
+        nonlocal made
+        made = Scene(first, second)
+        assert made.supervisor.problem == "not started"
+        made.supervisor.start()
+        await asyncio.sleep(1)
+        first.gone = "reset"
+        await asyncio.sleep(2)
+        assert found == [None]
+        assert made.standing is second
+        await made.supervisor.close()
+        assert made.changes == [LinkState.UP, LinkState.DOWN, LinkState.UP, LinkState.DOWN]
+
+    run(scenario())
+
+
+def test_a_link_that_an_alarm_has_blocked_is_kept_and_says_so() -> None:
+    (link,), play = scene(LinkTwin)
+    link.blocked = True
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(60)
+        assert on.standing is link
+        assert on.state is LinkState.BLOCKED
+        assert on.supervisor.problem == "blocked by an alarm"
+
+    play(scenario)
+
+
+def test_a_link_of_which_something_is_heard_is_asked_nothing() -> None:
+    (link,), play = scene(LinkTwin)
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(60)
+        assert on.standing is link
+        assert link.asked == 0
+
+    play(scenario)
+
+
+#: Seconds of back-off after so many failures in a row.
+BACK_OFF = [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("fails", [lambda: LinkFailed("r1", "refused"), LinkTwin])
+def test_a_node_that_takes_no_link_or_ends_it_at_once_is_dialled_ever_more_slowly(
+    fails: Callable[[], Any],
+) -> None:
+    (given,), play = scene(fails)
+    lasts = 0.0
+    if isinstance(given, LinkTwin):
+        given.gone, lasts = "the node said goodbye", INTERVAL
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(10)
+        waits = [b - a - 0.01 - lasts for a, b in pairwise(on.dialled_at)]
+        for wait, longest in zip(waits, BACK_OFF, strict=False):
+            assert longest / 2 - 1e-6 <= wait <= longest + 1e-6
+
+    play(scenario)
+
+
+def test_after_a_link_that_has_lasted_the_next_dial_is_soon() -> None:
+    (failure, link, _), play = scene(
+        lambda: LinkFailed("r1", "refused"), LinkTwin, lambda: LinkFailed("r1", "refused")
+    )
+    del failure
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(LASTING + 1)
+        assert on.standing is link
+        link.gone = "reset"
+        await asyncio.sleep(2)
+        third, fourth, fifth = on.dialled_at[2:5]
+        ended = third - BACK_OFF[0]
+        assert ended - INTERVAL <= LASTING + 1 <= third
+        assert BACK_OFF[1] / 2 <= fourth - third - 0.01 <= BACK_OFF[1]
+        assert BACK_OFF[2] / 2 <= fifth - fourth - 0.01 <= BACK_OFF[2]
+
+    play(scenario)
+
+
+def test_a_node_that_takes_no_login_any_more_is_not_sound() -> None:
+    (stalls, _), play = scene(LinkTwin, lambda: LinkFailed("r1", "refused"))
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(1)
+        stalls.unconfirmed = 1
+        await asyncio.sleep(STALLED * INTERVAL + 2)
+        assert stalls.ended_by
+        assert on.supervisor.sound_since is None
+
+    play(scenario)
+
+
+def test_a_reason_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixture) -> None:
+    _, play = scene(
+        *(3 * [lambda: LinkFailed("r1", "refused")]), lambda: LinkFailed("r1", "no route")
+    )
+
+    async def scenario(on: Scene) -> None:
+        await asyncio.sleep(20)
+        assert on.dialled > 5
+
+    play(scenario)
+    reasons = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len(reasons) == 2
+    assert "refused" in reasons[0]
+    assert "no route" in reasons[1]

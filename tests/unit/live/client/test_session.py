@@ -32,6 +32,11 @@ def frame(command: str, *headers: tuple[str, str]) -> Frame:
     return Frame(command, headers or HEADERS.get(command, ()))
 
 
+def test_a_session_opens_in_the_version_of_clients_that_name_none() -> None:
+    session = Session(TOPOLOGY, max_subscriptions=2)
+    assert (session.state, session.version) == (State.OPENING, "1.0")
+
+
 def test_every_input_is_a_command_or_an_event() -> None:
     assert {str(i) for i in Input} - CLIENT_COMMANDS == {"authenticated"}
 

@@ -6,15 +6,16 @@ import { untilDone } from "./retry.js";
 /** @typedef {import("./types.js").Access} AccessState */
 /** @typedef {import("./types.js").RoomInfo} RoomInfo */
 
-/** Milliseconds, about, until it is asked again; each time longer, up to the last. */
+/** Rough milliseconds until the room is asked again; each time longer, up to the last. */
 const FIRST = 3_000;
 const GROWTH = 1.5;
 const LONGEST = 60_000;
-/** Milliseconds between two asks at least, however often the device wakes. */
+/** The least milliseconds between two requests, however often the device wakes. */
 const SHORTEST = 1_000;
 
 /**
- * When to ask again whether we are let in: calm, and spread, because a class is sent away together. Pure.
+ * The wait before asking again whether the room admits us; slow and spread, because a whole class is
+ * refused together. Pure.
  *
  * @param {number} attempt
  * @param {() => number} random
@@ -25,13 +26,13 @@ export function askAgain(attempt, random) {
 }
 
 /**
- * Whether a room lets its user in. Asked when somebody doubts it; while it does not, asked again and
- * again, as long as somebody wants to get in.
+ * Whether a room admits its user. The room is asked when there is doubt; while it refuses, it is asked again and
+ * again, as long as the page wants to get in.
  */
 export class Access {
   /** @type {AccessState} */
   state = Object.freeze({ name: "unknown", role: null, problem: null });
-  /** What the room last told of itself. @type {RoomInfo | null} */
+  /** The room's last description of itself. @type {RoomInfo | null} */
   room = null;
   /** @type {Promise<RoomInfo> | null} */
   #asking = null;
@@ -40,9 +41,10 @@ export class Access {
   /**
    * @param {object} parts
    * @param {() => Promise<RoomInfo>} parts.info
-   * @param {(destinations: Partial<RoomInfo["destinations"]>) => void} parts.allow what may be heard now
+   * @param {(destinations: Partial<RoomInfo["destinations"]>) => void} parts.allow is
+   *   called with the destinations that are open now
    * @param {(state: AccessState) => void} parts.changed
-   * @param {() => boolean} parts.isMissed whether somebody wants what is not allowed
+   * @param {() => boolean} parts.isMissed whether the page wants a destination that is not open
    * @param {(task: Promise<unknown>) => void} parts.run takes care of what nobody awaits
    * @param {Patience} parts.patience
    */
@@ -55,7 +57,7 @@ export class Access {
     this.patience = patience;
   }
 
-  /** Ask, once for all who do so at a time. @returns {Promise<RoomInfo>} rejects if it does not let us in */
+  /** Ask the room; concurrent callers share one request. @returns {Promise<RoomInfo>} rejects if the room refuses */
   ask() {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = null;
@@ -64,7 +66,7 @@ export class Access {
     return this.#asking;
   }
 
-  /** Something was refused: see whether that is about the room. Resolves when it is known. */
+  /** After a refusal: find out whether the room refuses us. Resolves when that is known. */
   async doubt() {
     try {
       await this.ask();
@@ -73,7 +75,7 @@ export class Access {
     }
   }
 
-  /** Ask again and again, while that is of use. */
+  /** Ask again and again, as long as the answer matters. */
   watch() {
     if (this.#watching || !this.#isOfUse) return;
     this.#watching = true;

@@ -1,5 +1,5 @@
 /**
- * How long to wait before trying again. Pure.
+ * The wait before the next try. Pure.
  *
  * Full jitter over a window that doubles: clients that failed together do not come back together.
  */
@@ -7,7 +7,7 @@
 const FIRST_WINDOW = 2_000;
 const LARGEST_WINDOW = 30_000;
 const SHORTEST = 250;
-/** More than this no server asks for in earnest, and no timer can wait for ever (milliseconds). */
+/** The longest wait that is believed when a server asks for one; timers have a limit, too (milliseconds). */
 const LONGEST = 24 * 3_600_000;
 
 /**

@@ -5,7 +5,7 @@ import { wait } from "./wait.js";
 /** @typedef {import("../vendor/stompjs/index.js").StompConfig} StompConfig */
 
 /**
- * What the library needs of its surroundings; tests give their own.
+ * Everything that the library needs from the browser; tests provide their own.
  * @typedef {object} Surroundings
  * @property {typeof globalThis.fetch} fetch
  * @property {(config: StompConfig) => Client} client makes a STOMP client for one connection
@@ -21,8 +21,8 @@ import { wait } from "./wait.js";
  * @property {(listener: (isSeen: boolean) => void, signal: AbortSignal) => void} onPulse calls the listener
  *   every second, or as often as the browser lets a page run; `isSeen`: whether the page is visible
  * @property {(name: string, listener: (data: unknown) => void, signal: AbortSignal) => (data: unknown) => void}
- *   broadcast what is given to the function that it returns is heard by the browser's other pages
- * @property {(error: unknown) => void} report tells of an error in a page's own function
+ *   broadcast returns a function whose argument is received by the browser's other pages
+ * @property {(error: unknown) => void} report reports an error in a page's own function
  */
 
 /** @returns {Surroundings} */
@@ -47,7 +47,7 @@ function storage() {
   try {
     return localStorage;
   } catch {
-    // The user has forbidden it: reading the property throws (HTML, "Web storage").
+    // The user has forbidden storage: reading the property throws (HTML, "Web storage").
     return null;
   }
 }
@@ -62,7 +62,7 @@ function onWake(listener, signal) {
   const network = /** @type {any} */ (navigator).connection;
   let type = network?.type;
   const changed = () => {
-    // It also tells of every change of speed.
+    // The event also comes with every change of speed.
     if (network.type === type) return;
     type = network.type;
     listener();

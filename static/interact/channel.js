@@ -6,8 +6,8 @@ import { Place } from "./place.js";
 /** @typedef {import("./types.js").Message} Message */
 
 /**
- * Somebody who listens to a channel. `position`: the seq up to which it has everything, null if it does
- * not care. `opened`: from here on everything arrives; again after every break. `catchUp`: ask whether
+ * A listener of a channel. `position`: the seq up to which it has everything, null if it does
+ * not care. `opened` is called when everything arrives from now on, also after every break. `catchUp`: ask whether
  * something was missed.
  * @typedef {object} Listener
  * @property {number | null} position
@@ -17,7 +17,7 @@ import { Place } from "./place.js";
  */
 
 /**
- * One room's topic for one audience: one subscription on the line, whoever listens.
+ * One room's topic for one audience: one subscription on the line, for all its listeners.
  * @implements {Subscription}
  */
 export class Channel {
@@ -30,7 +30,7 @@ export class Channel {
    * @param {object} parts
    * @param {Live} parts.live
    * @param {string} parts.destination
-   * @param {(task: Promise<void>) => void} parts.run takes care of what nobody awaits
+   * @param {(task: Promise<void>) => void} parts.run reports the errors of a promise that nobody awaits
    */
   constructor({ live, destination, run }) {
     this.live = live;
@@ -40,7 +40,7 @@ export class Channel {
     this.id = destination.replace(/^.*\//, "");
   }
 
-  /** Whether everything that is said arrives. */
+  /** Whether every message arrives now. */
   get isOpen() {
     return this.#isOpened && !this.place.isMissed && this.live.isOpen;
   }
@@ -58,7 +58,7 @@ export class Channel {
     if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.place.leave();
   }
 
-  /** Whether somebody here has not heard a seq. @param {number} seq */
+  /** Whether a listener has not got this seq yet. @param {number} seq */
   awaits(seq) {
     return this.#positions.some((position) => position < seq);
   }
@@ -79,7 +79,7 @@ export class Channel {
   /** @param {{body: string, headers: {seq?: string}}} frame */
   received(frame) {
     for (const listener of [...this.#listeners]) {
-      // A copy for each: what one does to it is no other's business.
+      // A copy for each, so that no listener sees another one's changes.
       const message = readMessage(frame);
       if (message) listener.receive(message);
     }
@@ -91,7 +91,7 @@ export class Channel {
     for (const listener of [...this.#listeners]) listener.opened();
   }
 
-  /** A gateway that passes topics through cannot resume: then the history tells what was missed. */
+  /** A gateway that passes topics through cannot resume them; then the history has what was missed. */
   refused(/** @type {string} */ reason) {
     if (reason === "invalid_request") this.#resumes = false;
   }

@@ -8,20 +8,20 @@ import { Problem } from "./problem.js";
 /** @typedef {import("./types.js").Audience} Audience */
 /** @typedef {import("./types.js").RoomInfo} RoomInfo */
 
-/** What can be heard in one room, and by which channels it is. */
+/** The channels and destinations of one room, opened and closed as the room admits the user. */
 export class Channels {
   /** @type {Map<Audience, Channel>} */
   #channels = new Map();
   /** @type {Map<Audience | "queue", Place>} */
   #places = new Map();
-  /** Whether what the room told of itself may no longer be true. */
+  /** Whether the room's description of itself may be outdated. */
   #isDoubtful = true;
 
   /**
    * @param {object} parts
    * @param {Live} parts.live
    * @param {Access} parts.access
-   * @param {(task: Promise<void>) => void} parts.run takes care of what nobody awaits
+   * @param {(task: Promise<void>) => void} parts.run reports the errors of a promise that nobody awaits
    */
   constructor({ live, access, run }) {
     this.live = live;
@@ -48,13 +48,13 @@ export class Channels {
   }
 
   /**
-   * Where something is heard; asked for once, because a page enters with several subscriptions.
+   * The destination of an audience; requested once, because a page begins with several subscriptions.
    *
    * @param {Audience | "queue"} what
    * @returns {Promise<string>} rejects with a {@link Problem}
    */
   async destination(what) {
-    // The next time my role may be another one.
+    // The user may have another role next time.
     const isKnown = this.access.state.name === "in" && !this.#isDoubtful;
     const room = (isKnown && this.access.room) || (await this.access.ask());
     this.#isDoubtful = false;
@@ -67,17 +67,17 @@ export class Channels {
     throw new Problem(403, "access_refused", `${what}: this is for the room's hosts`);
   }
 
-  /** Only these may be heard now. @param {Partial<RoomInfo["destinations"]>} destinations */
+  /** Keep only the subscriptions to these. @param {Partial<RoomInfo["destinations"]>} destinations */
   allow(destinations) {
     for (const [what, place] of this.#places) place.allow(destinations[what] !== undefined);
   }
 
-  /** Whether somebody wants to hear what is not allowed. */
+  /** Whether a subscription waits for a destination that is not open. */
   get isMissed() {
     return [...this.#places.values()].some(({ isMissed }) => isMissed);
   }
 
-  /** Whether somebody listens who has not heard a seq. @param {Audience} audience @param {number} seq */
+  /** Whether a listener has not got this seq yet. @param {Audience} audience @param {number} seq */
   awaits(audience, seq) {
     return this.#channels.get(audience)?.awaits(seq) ?? false;
   }

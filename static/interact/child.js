@@ -1,5 +1,5 @@
 /**
- * A controller that is also aborted with its parent. Abort it in the end: until then the parent knows it.
+ * A controller that is aborted with its parent, too. Abort it when done: until then the parent holds on to it.
  *
  * @param {AbortSignal} parent
  * @returns {AbortController}

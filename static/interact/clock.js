@@ -1,5 +1,5 @@
 /**
- * Time as it passes, whatever is done to the device's clocks: the wall clock is set, forth and back, and
+ * Elapsed time, independent of changes to the device's clocks: the wall clock is set forward and back, and
  * the monotonic one stands still on some devices while they sleep (W3C High Resolution Time, section 7).
  *
  * @param {{wall: () => number, monotonic: () => number}} clocks in milliseconds
@@ -11,8 +11,8 @@ export function passing({ wall, monotonic }) {
   return () => {
     const [now, shown] = [monotonic(), wall()];
     const ahead = shown - seen - (now - at);
-    // What the wall clock is ahead was a sleep, or somebody has put it forward: that only makes us ask
-    // earlier than needed. Less is a clock being adjusted.
+    // The wall clock is ahead after a sleep, or because somebody has set it forward: that only makes us ask
+    // earlier than needed. A small difference is a clock being adjusted.
     if (ahead > NOTICEABLE) slept += ahead;
     [at, seen] = [now, shown];
     return now + slept;
@@ -22,7 +22,7 @@ export function passing({ wall, monotonic }) {
 /** Milliseconds. */
 const NOTICEABLE = 1_000;
 
-/** The gateway's time, as its answers tell it: its word counts when a token or a session ends. */
+/** The gateway's time, from the `Date` of its answers: it decides when a token or a session ends. */
 export class GatewayClock {
   /** The gateway's time less {@link elapsed}. @type {number | null} */
   #ahead = null;
@@ -45,10 +45,10 @@ export class GatewayClock {
   }
 }
 
-/** When something ends, however little is known of the time. Milliseconds. */
+/** When a token or session ends, with as much as is known of the time. Milliseconds. */
 export class Term {
   /**
-   * @param {number} endsAt by the clock of who decides it, since 1970
+   * @param {number} endsAt since 1970, by the clock of its issuer
    * @param {number | null} lasts how long it lasts from its making on, if it tells
    * @param {GatewayClock} clock
    */
@@ -59,7 +59,7 @@ export class Term {
     this.since = clock.elapsed();
   }
 
-  /** What is left of it: by the gateway's time; else by its length; else by this device's clock. */
+  /** The time left: by the gateway's time, else by its length, else by this device's clock. */
   get left() {
     const { endsAt, lasts, clock, since } = this;
     if (clock.time !== null) return endsAt - clock.time;

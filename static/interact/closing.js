@@ -1,7 +1,7 @@
 /** What the end of a live connection means for a client. Pure. */
 
 /**
- * - `again`: dial again, spread
+ * - `again`: dial again, at a random moment
  * - `resume`: dial again at once
  * - `renew`: a new token or session is needed first
  * - `stop`: dialling again with the same subscriptions would be refused again
@@ -25,7 +25,7 @@ export function remedy(code) {
   return REMEDIES[code] ?? "again";
 }
 
-/** Reasons of 4003 that are about the user or the page, whatever it subscribes to. */
+/** Reasons of 4003 that concern the user or the page, and not one subscription. */
 const FINAL = new Set(["kicked", "origin_refused"]);
 
 /** @param {string} reason of the ERROR frame before 4003 */

@@ -25,7 +25,7 @@ import { Wake } from "./wake.js";
  *   is traded for the cookie
  */
 
-/** Milliseconds between two looks at the history, however often the device wakes. */
+/** The least milliseconds between two requests to the history, however often the device wakes. */
 const CATCH_UP_PAUSE = 10_000;
 
 /** @type {State} */
@@ -45,11 +45,11 @@ export class Connection extends EventTarget {
   /** @type {Map<number, Room>} */
   #rooms = new Map();
   #closing = new AbortController();
-  /** Who the user is, once that is known. @type {Promise<string>} */
+  /** The user's name, once it is known. @type {Promise<string>} */
   #user;
-  /** When it was last asked whether something was missed. */
+  /** When the history was last asked whether something was missed. */
   #caughtUp = -Infinity;
-  /** Tells the browser's other pages who has logged in here; null: somebody has logged out. */
+  /** Tells the browser's other pages who has logged in here; null: the user has logged out. */
   #announce;
   #options;
   #line;
@@ -81,7 +81,7 @@ export class Connection extends EventTarget {
       ? new CookieCredentials(line, cookie, token ?? null, told)
       : new TokenCredentials(line, token ?? "");
     const credentials = this.#credentials;
-    // Only pages that share a cookie are anybody's business.
+    // Only pages that share a cookie need to know.
     this.#announce = cookie
       ? surroundings.broadcast(`interact:${base}`, (data) => this.#heardOf(data), signal)
       : () => {};
@@ -93,7 +93,7 @@ export class Connection extends EventTarget {
       changed: (state) => this.#changed(state),
       notKept: () => Promise.all([...this.#rooms.values()].map((room) => room.catchUp())),
       excluded: () => Promise.all([...this.#rooms.values()].map((room) => room.doubt())),
-      // What else is on its way goes by the same dead network.
+      // Other requests under way use the same dead network.
       dead: () => this.#http.revive(),
       ...{ now, elapsed, patience },
     });
@@ -102,7 +102,7 @@ export class Connection extends EventTarget {
     this.#run(this.#user);
     this.#run(this.#live.run());
     const renewed = (/** @type {string} */ fresh) => this.#live.renew(fresh);
-    // The gateway has told its time by then.
+    // By then an answer has brought the gateway's time.
     this.#run(this.#user.then(() => renewInTime({ credentials, renewed, elapsed, patience })));
     wake.on(() => this.#woken(), signal);
     surroundings.onPulse(() => this.#live.pulse(), signal);
@@ -127,7 +127,7 @@ export class Connection extends EventTarget {
     return room;
   }
 
-  /** Who I am, and until when. @returns {Promise<Session>} */
+  /** The user, and when the session ends. @returns {Promise<Session>} */
   async session() {
     const session = await this.#http.call("GET", "/api/session");
     expected(session, typeof session?.user === "string");
@@ -141,11 +141,11 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Any other call of the gateway's HTTP contract, as the same user.
+   * Any other call of the gateway's HTTP API, as the same user.
    *
    * @param {string} method
    * @param {string} path begins with `/api/`
-   * @param {unknown} [body] JSON, written down now
+   * @param {unknown} [body] JSON, copied now
    * @returns {Promise<any>} the JSON of the answer; rejects with a {@link Problem}
    */
   async call(method, path, body) {
@@ -155,7 +155,7 @@ export class Connection extends EventTarget {
     return answer;
   }
 
-  /** End everything. What is not sent yet is sent by the next page of this user. */
+  /** End everything. Unsent posts are sent by the next page of this user. */
   close() {
     if (this.#closing.signal.aborted) return;
     this.#changed({ ...START, name: "closed" });
@@ -163,8 +163,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Begin anew, as whoever is logged in now: after `user_changed`, where the page is not loaded again. This
-   * connection and its rooms are over; what its user has not sent is sent when that one comes again.
+   * Start again as the user who is logged in now: after `user_changed`, if the page is not loaded again. This
+   * connection and its rooms have ended; its user's unsent posts are sent when that user logs in again.
    *
    * @returns {Connection}
    */
@@ -183,7 +183,7 @@ export class Connection extends EventTarget {
   async #findUser() {
     const credentials = this.#credentials;
     try {
-      // Where a cookie says it, this has asked.
+      // With a cookie, this request has found it out.
       await credentials.token();
     } catch (error) {
       if (!needsSession(error)) throw error;
@@ -210,7 +210,7 @@ export class Connection extends EventTarget {
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
 
-  /** Nothing may go out as somebody else. @param {Problem} problem */
+  /** Stop, so that nothing is sent as somebody else. @param {Problem} problem */
   #userChanged(problem) {
     if (this.#closing.signal.aborted) return;
     const { user } = this.#credentials;
@@ -221,13 +221,13 @@ export class Connection extends EventTarget {
     if (other === null) this.#run(this.#findOther());
   }
 
-  /** Who is logged in now: for people, so it is asked once. */
+  /** Who is logged in now; only shown to people, so one request is enough. */
   async #findOther() {
     const { user } = await sessionOf(this.#line, "GET");
     if (user !== this.#state.user) this.#become({ ...this.#state, other: user });
   }
 
-  /** Another page of this browser says who has logged in, or that nobody is. @param {any} data */
+  /** Another page of this browser reports a login or a logout. @param {any} data */
   #heardOf(data) {
     if (data?.user === this.#credentials.user || this.#credentials.user === null) return;
     this.#run(this.#checkSession());
@@ -246,7 +246,7 @@ export class Connection extends EventTarget {
 
   #woken() {
     this.#live.wake();
-    // Where there is a line, its answer tells whether the network is dead.
+    // With a line, its answer shows whether the network is dead.
     if (!this.#live.isOpen) this.#http.hurry();
     const now = this.#surroundings.elapsed();
     if (!this.#live.isOpen || now - this.#caughtUp < CATCH_UP_PAUSE) return;
@@ -254,7 +254,7 @@ export class Connection extends EventTarget {
     for (const room of this.#rooms.values()) this.#run(room.catchUp());
   }
 
-  /** What fails for good is told by the state, or by the room. @param {Promise<unknown>} task */
+  /** Run a task; a final failure shows in the state, or in the room's. @param {Promise<unknown>} task */
   #run(task) {
     task.catch((error) => {
       if (error instanceof Problem && error.code === USER_CHANGED) this.#userChanged(error);

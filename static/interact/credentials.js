@@ -9,20 +9,20 @@ import { expected, request } from "./request.js";
 /** @typedef {string | (() => string | Promise<string>)} TokenSource */
 
 /**
- * Says who the page's user is. All rejections are {@link Problem}s.
+ * Proof of who the page's user is. All rejections are {@link Problem}s.
  * @typedef {object} Credentials
- * @property {() => Promise<string | null>} token for a call or a CONNECT; null where a cookie says it.
+ * @property {() => Promise<string | null>} token for a call or a CONNECT; null where a cookie proves it.
  *   Rejects with status 401 where there is no session
- * @property {() => Promise<string | null>} renew gets new ones, once for all who ask at a time, and
+ * @property {() => Promise<string | null>} renew gets new ones, once for concurrent callers, and
  *   resolves with the new token, if there is one
- * @property {() => Promise<void>} check rejects with status 401 if they are known to have ended, or to be
+ * @property {() => Promise<void>} check rejects with status 401 if they are known to have ended, or to belong to
  *   somebody else's
- * @property {(session: Session) => void} identify takes what the gateway has said; throws
+ * @property {(session: Session) => void} identify takes the gateway's answer; throws
  *   {@link UserChanged}
- * @property {string | null} user who this page is, from the first time the gateway has said it on
+ * @property {string | null} user the page's user, from the gateway's first answer on
  * @property {Term | null} term when they end; null if unknown
- * @property {number} renewals how many there were
- * @property {boolean} renewsItself whether {@link renew} bothers nobody
+ * @property {number} renewals how often they were renewed
+ * @property {boolean} renewsItself whether {@link renew} works without the user
  */
 
 /** A JWT that goes with every call. @implements {Credentials} */
@@ -82,12 +82,12 @@ export class TokenCredentials {
 }
 
 /**
- * The session cookie. With a token source it is traded for, again and again; with a function, the page
- * gets a new one (a login form); else it is what it is.
+ * The session cookie. With a token source, a token is traded for it whenever it ends; with a function, the page
+ * gets a new one (a login form); otherwise it is used as it is.
  * @implements {Credentials}
  */
 export class CookieCredentials {
-  /** Whose session it was first. @type {string | null} */
+  /** The session's first user. @type {string | null} */
   user = null;
   /** @type {Term | null} */
   term = null;
@@ -101,7 +101,7 @@ export class CookieCredentials {
    * @param {Line} line
    * @param {true | (() => Promise<unknown>)} cookie
    * @param {TokenSource | null} source
-   * @param {(user: string) => void} told is told whose session it is now
+   * @param {(user: string) => void} told is called with the user of the session
    */
   constructor(line, cookie, source, told = () => {}) {
     this.line = line;
@@ -115,7 +115,7 @@ export class CookieCredentials {
   }
 
   async token() {
-    // From here on everything goes out as this user's, or not at all.
+    // From here on everything is sent as this user, or not at all.
     if (this.user === null) await (this.tokens ? this.renew() : this.check());
     return null;
   }
@@ -159,7 +159,7 @@ export class CookieCredentials {
 }
 
 /**
- * Whose session the browser has: asked without saying whose it should be.
+ * The session that the browser has, requested without naming the expected user.
  *
  * @param {Line} line
  * @param {"GET" | "POST"} method
@@ -172,8 +172,8 @@ export async function sessionOf(line, method, body) {
 }
 
 /**
- * A function of the page's, asked as often as needed. That it fails may pass, unless it throws a Problem
- * that says otherwise: then it is not asked again.
+ * A function of the page, called as often as needed. Its failure is temporary, unless it throws a Problem
+ * that says otherwise: then it is not called again.
  *
  * @template T
  * @param {() => T | Promise<T>} source

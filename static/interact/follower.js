@@ -13,13 +13,13 @@ const HOLE_PATIENCE = 500;
 /**
  * @typedef {object} Parts
  * @property {(query: {after: number, limit: number}) => Promise<Page>} history
- * @property {(message: Message) => void} give is given each message once, in the order of seq
- * @property {(gap: {after: number, from: number}) => void} gap is told what is no longer kept
- * @property {(task: Promise<void>) => void} run takes care of what nobody awaits
+ * @property {(message: Message) => void} give is called with each message once, in the order of seq
+ * @property {(gap: {after: number, from: number}) => void} gap is called with a range that is no longer kept
+ * @property {(task: Promise<void>) => void} run reports the errors of a promise that nobody awaits
  * @property {Patience} patience
  */
 
-/** Follows one room's messages to one audience from a position on, and misses none. */
+/** Follows one room's messages to one audience from a position on, without missing one. */
 export class Follower {
   /** @type {Promise<void> | null} */
   #reading = null;
@@ -37,7 +37,7 @@ export class Follower {
     return this.#sequence.position;
   }
 
-  /** Take a message from the line: the next one, a repetition, one too early, an instant one. */
+  /** Take a message from the line: the next one, a repetition, an early one or an instant one. */
   receive(/** @type {Message} */ message) {
     if (message.seq === null) {
       this.parts.give(message);
@@ -50,7 +50,7 @@ export class Follower {
     }
   }
 
-  /** Read what the history has and we have not. Rejects where trying again would not help. */
+  /** Read everything in the history that we do not have yet. Rejects if trying again would not help. */
   catchUp() {
     this.#again = true;
     this.#reading ??= this.#readOn();
@@ -64,7 +64,7 @@ export class Follower {
         await this.#read();
       }
     } finally {
-      // In the turn that was not asked again: who asks in the next one must be read for.
+      // Cleared in the same turn as the last check, so that a request of the next turn starts a new read.
       this.#reading = null;
     }
   }

@@ -6,7 +6,7 @@ import { untilDone } from "./retry.js";
 /** @typedef {import("./channel.js").Listener} Listener */
 /** @typedef {import("./follower.js").Parts} Parts */
 
-/** Milliseconds of silence, about, after which the history is asked whether something was missed. */
+/** Rough milliseconds of silence after which the history is asked whether something was missed. */
 const SILENCE = 40_000;
 
 /**
@@ -15,7 +15,7 @@ const SILENCE = 40_000;
  */
 export class Following {
   #line = new Latch();
-  /** What is missing before this was asked for is nobody's loss. */
+  /** The page has not asked for messages before this seq, so missing ones are no gap. */
   #started = false;
   /** @type {Follower} */
   #follower;
@@ -36,7 +36,7 @@ export class Following {
   }
 
   /**
-   * Begin so many messages before the end.
+   * A place so many messages before the end.
    *
    * @param {number} last
    * @param {Channel} channel
@@ -56,7 +56,7 @@ export class Following {
    * Resolves when everything up to now was given and all that follows will be.
    *
    * @param {object} how
-   * @param {boolean} how.isAsked whether the page named the place: what is missing there is a gap
+   * @param {boolean} how.isAsked whether the page named the place: then missing messages there are a gap
    * @param {boolean} how.isBehind whether there may be messages between the place and the end
    */
   async open({ isAsked, isBehind }) {
@@ -68,7 +68,7 @@ export class Following {
     signal.throwIfAborted();
     const isFirst = this.channel.join(this);
     if (!this.channel.isOpen) await this.#line.opened;
-    // For the others the line did not begin at their place.
+    // The line began at another listener's place.
     if (!isFirst) await this.catchUp();
     run(this.#askInSilence());
   }
@@ -92,7 +92,7 @@ export class Following {
     for (;;) {
       const { position } = this;
       await wait(SILENCE * (0.5 + random()), signal);
-      // What it fails at is told, and asked again after the next silence.
+      // A failure is reported, and the history asked again after the next silence.
       if (this.channel.isOpen && this.position === position) run(this.catchUp());
     }
   }

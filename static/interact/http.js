@@ -6,24 +6,24 @@ import { PATIENCE, request } from "./request.js";
 /** @typedef {import("./request.js").TimedLine} Line */
 /** @typedef {{text: string | null, signal: AbortSignal, patience: number}} What */
 
-/** Milliseconds: a call that is not answered by then, when the device wakes, never will be. */
+/** Milliseconds: when the device wakes, a call without an answer for so long will never get one. */
 const SOON = 3_000;
 /** Milliseconds after the network was found dead in which a call may be given one of the connections that
  * died with it, and how long such a call is waited for: the next try gets another one. */
 const SHAKEN = 30_000;
 const BRIEF = 2_000;
 
-/** The gateway's HTTP contract, as the page's user. Every call rejects with a {@link Problem}. */
+/** The gateway's HTTP API, as the page's user. Every call rejects with a {@link Problem}. */
 export class Http {
-  /** Calls that may be made again, and since when they are on their way. @type {Map<AbortController, number>} */
+  /** Calls that may be repeated, with the time of their start. @type {Map<AbortController, number>} */
   #unanswered = new Map();
-  /** When the network was found dead last. */
+  /** When the network was last found dead. */
   #deadSince = -Infinity;
 
   /**
    * @param {Line} line
    * @param {Credentials} credentials
-   * @param {(problem: Problem) => void} userChanged is told that somebody else is logged in now
+   * @param {(problem: Problem) => void} userChanged is called when somebody else is logged in
    */
   constructor(line, credentials, userChanged = () => {}) {
     this.line = line;
@@ -32,11 +32,11 @@ export class Http {
   }
 
   /**
-   * A call that meets the end of the token or session is made again with a new one.
+   * A call; if the token or session has ended, it is made again with a new one.
    *
    * @param {string} method
    * @param {string} path
-   * @param {unknown} [body] is written down now
+   * @param {unknown} [body] copied now
    * @returns {Promise<any>}
    */
   async call(method, path, body) {
@@ -67,14 +67,14 @@ export class Http {
     }
   }
 
-  /** The network was found dead: give up all that is on its way, and wait for no dead connection. */
+  /** The network was found dead: give up all calls under way, and do not wait for a dead connection. */
   revive() {
     this.#deadSince = this.line.clock.elapsed();
     this.hurry(0);
   }
 
   /**
-   * Give up what has waited for an answer since before the device slept: it is made again.
+   * Give up the calls that have waited for an answer since before the device slept; they are made again.
    *
    * @param {number} patience milliseconds
    */

@@ -11,7 +11,7 @@ export function uuid() {
 }
 
 /**
- * The one form in which UUIDs are compared and sent: people and programs also write them in capitals, in
+ * A UUID in the one form in which UUIDs are compared and sent: people and programs also write them in capitals, in
  * braces, without hyphens or as a URN. Pure.
  *
  * @param {unknown} text

@@ -1,10 +1,10 @@
 import { Problem } from "./problem.js";
 
 /**
- * A value as JSON text, taken now: what its owner changes later changes nothing. Pure.
+ * A value as JSON text, a copy of this moment: later changes of the value do not matter. Pure.
  *
- * `JSON.stringify` leaves out what JSON cannot say, or makes null of it. What somebody has said must not
- * become something else on its way, so such a value is refused.
+ * `JSON.stringify` leaves out what JSON cannot express, or makes it null. A message must not
+ * become another one on its way, so such a value is refused.
  *
  * @param {unknown} value
  * @param {string} name of the value, for the error
@@ -18,7 +18,7 @@ export function toJson(value, name = "body") {
   } catch (error) {
     throw new Problem(400, "not_json", `${name}: ${reasonOf(error)}`);
   }
-  // Of undefined, a function or a symbol JSON.stringify makes nothing at all.
+  // JSON.stringify returns undefined for undefined, a function or a symbol.
   if (text === undefined) throw new Problem(400, "not_json", `${name}: must be a JSON value`);
   return text;
 }

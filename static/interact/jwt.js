@@ -1,6 +1,6 @@
 /**
- * When a JWT ends and how long it lasts (RFC 7519, `exp` and `iat`), or null if the text does not tell.
- * Its signature is the gateway's to check. Pure.
+ * A JWT's end and length (RFC 7519, `exp` and `iat`), or null if the text does not tell.
+ * The gateway checks its signature. Pure.
  *
  * @param {string} token
  * @returns {{endsAt: number, lasts: number | null} | null} milliseconds since 1970, milliseconds

@@ -1,5 +1,5 @@
 /**
- * A promise and what settles it. (`Promise.withResolvers` is too new for the phones that we know.)
+ * A promise with its resolvers. (`Promise.withResolvers` is missing on phones that we support.)
  *
  * @template [T=void]
  */
@@ -15,7 +15,7 @@ export class Latch {
       this.open = resolve;
       this.fail = reject;
     });
-    // That it fails is for those who wait, if anybody does.
+    // A rejection concerns those who wait, if there are any.
     this.opened.catch(() => {});
   }
 }

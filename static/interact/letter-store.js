@@ -6,25 +6,25 @@ import { messageText } from "./letter.js";
 /** @typedef {import("./tab.js").Tab} Tab */
 
 /**
- * A letter as it is kept. `text` is the JSON of its message, which is sent as it is, each time.
+ * A stored letter. `text` is the JSON of its message, which is sent unchanged each time.
  * @typedef {Pick<Letter, "id" | "audience" | "type" | "body" | "written"> & {text: string}} Kept
  */
 
-/** Entries that no version of this library can have written are moved here: nothing reads them again. */
+/** The prefix under which entries that this library cannot have written are set aside, for good. */
 const ASIDE = "interact.unreadable:";
 
 /**
- * What is not sent yet, kept over a reload; per gateway, user and room. Each letter is an entry of its
- * own, so that pages do not overwrite each other's. Whatever the browser's storage does, or holds,
- * throws nothing here.
+ * Unsent letters, kept over a reload; per gateway, user and room. Each letter is an entry of its
+ * own, so that pages do not overwrite each other's. Nothing here throws, whatever the browser's storage does
+ * or holds.
  */
 export class LetterStore {
   /**
    * @param {Storage} storage
    * @param {string} prefix
    * @param {Tab} tab
-   * @param {(entry: {key: string, text: string}) => void} unreadable is told, once, of each entry that is
-   *   no letter
+   * @param {(entry: {key: string, text: string}) => void} unreadable is called once for each entry that is
+   *   not a letter
    */
   constructor(storage, prefix, tab, unreadable = () => {}) {
     this.storage = storage;
@@ -44,7 +44,7 @@ export class LetterStore {
     this.#delete(this.prefix + id);
   }
 
-  /** Letters that no living page will send, oldest first; they are this page's now. */
+  /** Take over the letters that no living page will send, oldest first. */
   async adopt() {
     /** @type {Kept[]} */
     const adopted = [];
@@ -52,7 +52,7 @@ export class LetterStore {
       const found = this.#read(key);
       if (found === null || found.tab === this.tab.id) continue;
       await this.tab.ifGone(found.tab, () => {
-        // Meanwhile it may be another page's, or sent.
+        // Meanwhile another page may have taken or sent it.
         const letter = this.#read(key);
         if (letter?.tab !== found.tab) return;
         this.save(letter);
@@ -68,7 +68,7 @@ export class LetterStore {
       const keys = Array.from({ length: this.storage.length }, (_, n) => this.storage.key(n) ?? "");
       return keys.filter((key) => key.startsWith(this.prefix));
     } catch {
-      // Storage that was forbidden, or broke, meanwhile: as if it were empty.
+      // Storage that was forbidden or broke meanwhile is treated as empty.
       return [];
     }
   }
@@ -109,13 +109,13 @@ export class LetterStore {
     try {
       this.storage.removeItem(key);
     } catch {
-      // It stays, and is sent again by the next page: the same id makes that harmless.
+      // The entry stays, and the next page sends it again: harmless, because its id is the same.
     }
   }
 }
 
 /**
- * @param {string} text of an entry, by whoever wrote it
+ * @param {string} text of an entry, whoever wrote it
  * @param {string} name by which it is kept
  * @returns {(Kept & {tab: string}) | null} null if it is no letter
  */

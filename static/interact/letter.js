@@ -4,7 +4,7 @@ import { Problem } from "./problem.js";
 /** @typedef {import("./types.js").Audience} Audience */
 
 /**
- * What a page says, as it was given.
+ * A post as the page has given it.
  * @typedef {object} Spoken
  * @property {Audience} audience
  * @property {string} type
@@ -25,7 +25,7 @@ export function messageText({ id, audience, type, ...more }, body) {
 }
 
 /**
- * A page may pass anything: what is wrong is said as the gateway would, before anything is kept. Pure.
+ * Check what a page has passed, with the gateway's own errors, before anything is stored. Pure.
  *
  * @param {Omit<Spoken, "body">} head
  * @throws {Problem} `invalid_request`

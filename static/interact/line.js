@@ -4,10 +4,10 @@
 /** @typedef {import("../vendor/stompjs/index.js").IMessage} IMessage */
 
 /**
- * What is subscribed again whenever the line was lost. `headers` are asked for each time; `opened`: from
- * here on everything arrives; `refused` is told the ERROR's code, then the connection ends.
+ * A subscription, made again after every break. `headers` is called each time; `opened`: from
+ * now on everything arrives; `refused` is called with the ERROR's code, then the connection ends.
  * @typedef {object} Subscription
- * @property {string} id the same for everybody: the gateway then builds a message's frame once for all
+ * @property {string} id the same in all pages, so that the gateway builds a message's frame once for all
  * @property {string} destination
  * @property {() => Record<string, string>} headers
  * @property {(message: IMessage) => void} received
@@ -16,7 +16,7 @@
  */
 
 /**
- * How a connection ended. `reason` and `detail` of the ERROR frame are empty if none came; `retryAfter`
+ * The end of a connection. `reason` and `detail` of the ERROR frame are empty if none came; `retryAfter`
  * is in milliseconds.
  * @typedef {object} End
  * @property {number} code
@@ -31,12 +31,12 @@ const HEART_BEAT = 10_000;
 const CONNECT_PATIENCE = 15_000;
 /** Milliseconds without a sign of life after which the gateway is asked for one. */
 const SILENCE = 15_000;
-/** Milliseconds that its answer may take; longer while it is busy with our subscriptions. */
+/** Milliseconds for its answer; more while the gateway is busy with our subscriptions. */
 const ANSWER = 2_000;
 const BUSY_ANSWER = 10_000;
-/** Milliseconds: a dial that has come to nothing by then, when the device wakes, is made anew. */
+/** Milliseconds: when the device wakes, a dial unfinished for so long is made again. */
 const STALE_DIAL = 3_000;
-/** Where a SEND is answered by nothing but its RECEIPT. */
+/** A destination where a SEND only causes a RECEIPT. */
 const PING = "/gateway/ping";
 /** The WebSocket close code for a connection that ended without a Close frame. */
 const ABNORMAL = 1006;
@@ -47,12 +47,12 @@ export class Line {
   #opening = new Map();
   #receipts = 0;
   #heard;
-  /** Since when an answer is awaited. @type {number | null} */
+  /** When the question without an answer was sent. @type {number | null} */
   #asked = null;
   #isOpen = false;
-  /** The device has woken, and nothing was heard since. */
+  /** The device has woken, and nothing has arrived since. */
   #woken = false;
-  /** How it ends, if we end it. @type {End | null} */
+  /** The end, if it is our decision. @type {End | null} */
   #verdict = null;
   #client;
 
@@ -75,10 +75,10 @@ export class Line {
       brokerURL: url,
       connectHeaders: headers,
       connectionTimeout: CONNECT_PATIENCE,
-      // None from us: timers of background tabs sleep. The gateway pings, and browsers answer.
+      // We send none, because timers of background tabs sleep. The gateway pings, and browsers answer.
       heartbeatOutgoing: 0,
       heartbeatIncoming: HEART_BEAT,
-      // Silence is judged here, not by the clock on the wall: that one is set while we run.
+      // Silence is measured here by elapsed time, because the wall clock may be set while we run.
       heartbeatToleranceMultiplier: Infinity,
       discardWebsocketOnCommFailure: true,
       reconnectDelay: 0,
@@ -146,7 +146,7 @@ export class Line {
     this.#client.publish({ destination, body });
   }
 
-  /** Time has passed. Ask after a long silence; end it if there is no answer. */
+  /** Called as time passes: ask after a long silence; end the line if there is no answer. */
   pulse() {
     if (!this.#isOpen) return;
     const now = this.elapsed();
@@ -155,12 +155,12 @@ export class Line {
     } else if (now - this.#heard >= SILENCE) this.#ask();
   }
 
-  /** The device has woken: the line may be dead and nobody has told. A sign of life must come soon. */
+  /** The device has woken: the line may be dead unnoticed, so a sign of life must come soon. */
   wake() {
     this.#woken = true;
     const now = this.elapsed();
     if (this.#isOpen) {
-      // Several events tell of one waking; what was asked before the sleep is asked again.
+      // One waking causes several events; a question from before the sleep is asked again.
       if (this.#asked === null || now - this.#asked >= ANSWER) this.#ask();
     } else if (now - this.#heard >= STALE_DIAL) this.#drop();
   }
@@ -183,12 +183,12 @@ export class Line {
     this.#woken = false;
   }
 
-  /** Whatever the browser thinks of it. */
+  /** End it at once, without waiting for the browser's close. */
   #drop() {
     this.#client.forceDisconnect();
   }
 
-  /** @param {string} name @param {() => void} received @returns {string} what to ask a RECEIPT by */
+  /** @param {string} name @param {() => void} received @returns {string} the id of the RECEIPT to ask for */
   #receipt(name, received) {
     const receipt = `${name}-${(this.#receipts += 1)}`;
     this.#client.watchForReceipt(receipt, () => {

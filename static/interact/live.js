@@ -11,10 +11,10 @@ import { pause, untilDone } from "./retry.js";
 /** @typedef {import("./retry.js").Patience} Patience */
 /** @typedef {import("./types.js").State} State */
 
-/** Milliseconds after which a connection counts as one that stood. */
+/** Milliseconds after which a connection counts as a success. */
 const STABLE = 5_000;
 
-/** Keeps a line to the gateway: one after the other, with the same subscriptions. */
+/** Keeps a line to the gateway: when one is lost, the next one gets the same subscriptions. */
 export class Live {
   /** @type {Set<Subscription>} */
   #subscriptions = new Set();
@@ -22,10 +22,10 @@ export class Live {
   #expected = 0;
   /** @type {Line | null} */
   #line = null;
-  /** When the line was told to be connected, as {@link elapsed} tells. @type {number | null} */
+  /** When the line was reported as connected, by {@link elapsed}. @type {number | null} */
   #since = null;
   #failures = 0;
-  /** Opened when there is something to hear. @type {Latch} */
+  /** Opened when there is a subscription. @type {Latch} */
   #added = new Latch();
 
   /**
@@ -34,11 +34,11 @@ export class Live {
    * @param {string} parts.url
    * @param {Credentials} parts.credentials
    * @param {(state: Omit<State, "user" | "other">) => void} parts.changed
-   * @param {() => Promise<unknown>} parts.notKept resolves when every subscription knows where what is
-   *   kept begins
+   * @param {() => Promise<unknown>} parts.notKept resolves when every subscription knows where the kept
+   *   messages begin
    * @param {() => Promise<unknown>} parts.excluded resolves when every subscription that the gateway does
    *   not allow any more was removed
-   * @param {() => void} parts.dead is told when the device has woken to a line that was dead
+   * @param {() => void} parts.dead is called when the device woke and the line was dead
    * @param {() => number} parts.now milliseconds since 1970, for people
    * @param {() => number} parts.elapsed milliseconds since some moment
    * @param {Patience} parts.patience its signal ends everything
@@ -68,7 +68,7 @@ export class Live {
     if (this.isOpen) this.#line?.subscribe(subscription);
   }
 
-  /** It is not connected before this is settled. @param {Promise<void>} subscribing */
+  /** Do not report "connected" before this is settled. @param {Promise<void>} subscribing */
   expect(subscribing) {
     this.#expected += 1;
     const settled = () => {
@@ -84,12 +84,12 @@ export class Live {
     if (known && this.isOpen) this.#line?.unsubscribe(subscription.id);
   }
 
-  /** Give the gateway a new token, so that it goes on listening to us. @param {string} token */
+  /** Send the gateway a new token, which extends the connection. @param {string} token */
   renew(token) {
     if (this.isOpen) this.#line?.send("/gateway/token", token);
   }
 
-  /** The device has woken: a line that is dead is found so within seconds, and dialled again at once. */
+  /** The device has woken: a dead line is found within seconds, and dialled again at once. */
   wake() {
     this.#line?.wake();
   }
@@ -99,7 +99,7 @@ export class Live {
     this.#line?.pulse();
   }
 
-  /** The session has ended, as somebody else has found out. @param {{reason: string, detail: string}} why */
+  /** The session has ended, which was found out elsewhere. @param {{reason: string, detail: string}} why */
   endSession(why) {
     this.#line?.end({ code: 4001, ...why, retryAfter: null });
   }
@@ -126,7 +126,7 @@ export class Live {
     }
   }
 
-  /** What goes with CONNECT. @returns {Promise<Record<string, string>>} */
+  /** The headers of CONNECT. @returns {Promise<Record<string, string>>} */
   async #headers() {
     const { credentials, patience } = this;
     const failed = (/** @type {Problem} */ { code, detail }) =>
@@ -189,7 +189,7 @@ export class Live {
       case "again":
         if (woken) this.dead();
         else await this.#pause(failures, retryAfter, why);
-        // A browser does not tell that a handshake was answered with 401: asking does.
+        // A browser does not show that a handshake was answered with 401; a request does.
         await this.#withSession(() => untilDone(() => this.credentials.check(), this.patience));
         return true;
     }
@@ -197,7 +197,7 @@ export class Live {
     return true;
   }
 
-  /** Wait until the gateway lets us hear something again, or the page asks for something else. */
+  /** Wait until a room admits us again, or the page subscribes to something else. */
   async #somethingToHear() {
     const { signal } = this.patience;
     const stop = () => this.#added.fail(signal.reason);
@@ -228,7 +228,7 @@ export class Live {
     );
   }
 
-  /** Tell that it is connected, once it is. */
+  /** Report "connected" once it is true. */
   #announce() {
     if (!this.#line?.isSettled || this.#since !== null || this.#expected > 0) return;
     this.#since = this.elapsed();

@@ -1,10 +1,10 @@
 /** @typedef {import("./types.js").Message} Message */
 
 /**
- * The message in a MESSAGE frame; null for what others publish to a room's topic past the gateway. Pure.
+ * The message in a MESSAGE frame; null if another producer published it past the gateway. Pure.
  *
- * Its number counts only if the header says it too: that one is the gateway's word, while anybody may
- * write a body that looks like a message. Who believed it would take the next ones for known.
+ * Its number counts only if the header has it, too: the header is the gateway's, while anybody may
+ * write a body that looks like a message. A false number would make the next messages look like repetitions.
  *
  * @param {{body: string, headers: {seq?: string}}} frame
  * @returns {Message | null}

@@ -3,7 +3,7 @@ import { childOf } from "./child.js";
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
 
 /**
- * A wait that is over as soon as the network is back or the page is looked at again.
+ * A wait that ends early when the network is back or the page becomes visible.
  *
  * @param {Pick<Surroundings, "wait" | "onWake">} surroundings
  * @returns {Surroundings["wait"]}

@@ -14,24 +14,24 @@ import { untilDone } from "./retry.js";
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Receipt} Receipt */
 
-/** Letters that may wait, and the characters of their messages together: a lesson's worth of a page. */
+/** The most letters that may wait, and the most characters of their messages together: enough for a lesson. */
 const MOST_LETTERS = 1_000;
 const MOST_CHARACTERS = 1_000_000;
-/** Refused letters that are still shown; each was told when it was refused. */
+/** The most refused letters that are still listed; each was reported when it was refused. */
 const MOST_REFUSED = 100;
 
 /**
- * What a page says in one room: one message after the other, each until it is answered. A message is
- * written down when it is said, and the same bytes are sent each time.
+ * A page's posts in one room: sent one after the other, each until it is answered. A message is
+ * encoded when it is posted, and the same bytes are sent each time.
  */
 export class Outbox {
   /** @type {Letter[]} */
   #letters = [];
   /** Their messages' JSON, by id. @type {Map<string, string>} */
   #texts = new Map();
-  /** Answers that somebody waits for, by id. @type {Map<string, Latch<Receipt>>} */
+  /** Receipts that the page waits for, by id. @type {Map<string, Latch<Receipt>>} */
   #answers = new Map();
-  /** Ids of what came back before its answer did. @type {Set<string>} */
+  /** Ids of messages that arrived before their POST was answered. @type {Set<string>} */
   #seen = new Set();
   /** @type {LetterStore | null} */
   #store = null;
@@ -40,8 +40,8 @@ export class Outbox {
   /**
    * @param {object} parts
    * @param {(text: string) => Promise<Receipt>} parts.post sends a message's JSON
-   * @param {() => void} parts.changed is told when {@link letters}, or one of them, changed
-   * @param {(letter: Letter) => void} parts.refused is told of what is not sent, and will not be
+   * @param {() => void} parts.changed is called when {@link letters} or one of them has changed
+   * @param {(letter: Letter) => void} parts.refused is called with a letter that will not be sent
    * @param {(audience: Audience, seq: number) => boolean} parts.comes whether the message will still come
    * @param {() => number} parts.now
    * @param {Patience} parts.patience
@@ -57,15 +57,15 @@ export class Outbox {
     signal.addEventListener("abort", () => this.#abandon(signal.reason), { once: true });
   }
 
-  /** What was said and has not come back. @returns {readonly Letter[]} */
+  /** Posts whose messages have not arrived yet. @returns {readonly Letter[]} */
   get letters() {
     return this.#letters.filter(({ id }) => !this.#seen.has(id));
   }
 
   /**
    * @param {Spoken} what
-   * @returns {Promise<Receipt>} rejects with a {@link Problem} that does not pass; nobody has to listen,
-   *   because {@link refused} is told as well
+   * @returns {Promise<Receipt>} rejects with a final {@link Problem}; it need not be handled,
+   *   because {@link refused} is called as well
    */
   send(what) {
     try {
@@ -111,7 +111,7 @@ export class Outbox {
     return answer.opened;
   }
 
-  /** Keep what is not sent over a reload, and send what was left behind. @param {LetterStore} store */
+  /** Keep unsent letters over a reload, and send those that were left behind. @param {LetterStore} store */
   async keepIn(store) {
     this.#store = store;
     this.#saveAll();
@@ -132,7 +132,7 @@ export class Outbox {
     this.resume();
   }
 
-  /** It was refused, and the user has seen that. @param {string} id */
+  /** Drop a refused letter that the user has seen. @param {string} id */
   forget(id) {
     const letter = this.#letters.find((one) => isSameId(id, one.id));
     if (letter?.state === "refused") this.#remove(letter.id);
@@ -170,7 +170,7 @@ export class Outbox {
         if (!(await this.#deliver(next))) return;
       }
     } finally {
-      // In the turn that found nothing more: what is said in the next one must not wait for others.
+      // Cleared in the same turn as the last check, so that a post of the next turn starts sending.
       this.#busy = false;
     }
   }
@@ -194,12 +194,12 @@ export class Outbox {
       return true;
     } catch (error) {
       if (!(error instanceof Problem) || error.passes) {
-        // The page has ended it; what is kept is for the next one.
+        // The page has ended; stored letters are for the next page.
         this.#abandon(error);
         return false;
       }
       if (error.status === 401) {
-        // Nobody is logged in: it waits for the next one of the same name.
+        // Nobody is logged in: the letter waits until the same user is.
         this.#mark(letter, "waiting", error);
         return false;
       }
@@ -241,19 +241,19 @@ export class Outbox {
     });
   }
 
-  /** Save what could not be, or not yet. */
+  /** Save the letters that are not saved yet. */
   #saveAll() {
     for (const letter of this.#unsent) {
       if (letter.saved || this.#store === null) continue;
       const text = this.#texts.get(letter.id) ?? "";
       letter.saved = this.#store.save({ ...letter, text });
-      // There is no room: not for the next one either, or not in its order.
+      // Storage is full: the next letter is not stored either, or the order would be lost.
       if (!letter.saved) return;
       this.changed();
     }
   }
 
-  /** It is over here. @param {unknown} reason */
+  /** End the outbox of this page. @param {unknown} reason */
   #abandon(reason) {
     for (const [id, { fail }] of this.#answers) {
       this.#answers.delete(id);
@@ -281,7 +281,7 @@ export class Outbox {
     this.changed();
   }
 
-  /** Who waits for an answer, for the last time. @param {string} id */
+  /** Take out the latch of a receipt. @param {string} id */
   #answer(id) {
     const answer = this.#answers.get(id);
     this.#answers.delete(id);

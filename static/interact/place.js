@@ -1,7 +1,7 @@
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./line.js").Subscription} Subscription */
 
-/** A subscription's place on the line: given up while the room does not let us in, and taken again. */
+/** A subscription's place on the line: given up while the room does not admit us, and taken again. */
 export class Place {
   #isWanted = false;
   #rests = false;
@@ -12,7 +12,7 @@ export class Place {
     this.subscription = subscription;
   }
 
-  /** Whether somebody wants it and does not get it. */
+  /** Whether it is wanted and not allowed. */
   get isMissed() {
     return this.#isWanted && this.#rests;
   }

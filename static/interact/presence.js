@@ -8,7 +8,7 @@ import { Roster } from "./roster.js";
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Present} Present */
 
-/** Milliseconds, about, between two looks at the list: a change is instant, and may have been dropped. */
+/** Rough milliseconds between two reads of the list: changes are instant messages, and may be dropped. */
 const REFRESH = 40_000;
 
 /** @param {Message} message */
@@ -17,7 +17,7 @@ export function isPresence({ type, seq }) {
 }
 
 /**
- * Keeps the list of who is in a room.
+ * The list of who is in a room, kept up to date.
  * @implements {Listener}
  */
 export class Presence {
@@ -31,7 +31,7 @@ export class Presence {
    * @param {Channel} parts.channel the room's public one
    * @param {() => Promise<{present: Present[]}>} parts.list
    * @param {(present: Present[], change: Change | null) => void} parts.tell
-   * @param {(task: Promise<void>) => void} parts.run takes care of what nobody awaits
+   * @param {(task: Promise<void>) => void} parts.run reports the errors of a promise that nobody awaits
    * @param {Patience} parts.patience its signal ends it
    */
   constructor({ channel, list, tell, run, patience }) {
@@ -42,7 +42,7 @@ export class Presence {
     this.patience = patience;
   }
 
-  /** Resolves when the list was told. */
+  /** Resolves when the list was handed over. */
   async open() {
     const { signal } = this.patience;
     signal.throwIfAborted();

@@ -1,4 +1,4 @@
-/** No answer; a request that a proxy got too slowly (408), or too early (425); too many requests. */
+/** No answer; a request that reached a proxy too slowly (408) or too early (425); too many requests. */
 const PASSING = new Set([0, 408, 425, 429]);
 
 /**
@@ -20,7 +20,7 @@ export class Problem extends Error {
     this.code = code;
     this.detail = detail;
     this.retryAfter = retryAfter;
-    /** Whether a function of the page's has said so, which is not asked the same again. */
+    /** Whether a function of the page has thrown it; then the function is not called again. */
     this.isFromPage = false;
   }
 
@@ -30,7 +30,7 @@ export class Problem extends Error {
   }
 }
 
-/** Somebody else is logged in now in this browser, whose name may not be known yet. */
+/** Another user, whose name may not be known yet, is logged in in this browser now. */
 export class UserChanged extends Problem {
   /** @param {string | null} other */
   constructor(other = null) {
@@ -43,7 +43,7 @@ export class UserChanged extends Problem {
 export const USER_CHANGED = "user_changed";
 
 /**
- * Whether the gateway does not let this user in, or the room is closed.
+ * Whether the gateway refuses this user, or the room is closed.
  *
  * @param {unknown} error
  * @returns {error is Problem}

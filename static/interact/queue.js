@@ -6,12 +6,12 @@ import { isPresence } from "./presence.js";
 
 /** Messages that may be on their way to one page. */
 const PREFETCH = "50";
-/** Ids that are remembered, to know a repetition by. */
+/** The most ids that are remembered to recognise repetitions. */
 const REMEMBERED = 2_000;
 
 /**
- * A room's private queue: it is served to one page at a time, and keeps what no host has handled.
- * A message is acknowledged when the handler has run; what it failed at comes again with the next
+ * A room's private queue: it serves one page at a time, and keeps what no host has handled.
+ * A message is acknowledged when the handler has run; if the handler failed, it comes again with the next
  * connection.
  * @implements {Subscription}
  */
@@ -26,7 +26,7 @@ export class Queue {
    * @param {string} parts.destination
    * @param {(message: Message) => unknown} parts.handler may be asynchronous; never runs twice at a time
    * @param {() => void} parts.opened
-   * @param {(error: unknown) => void} parts.report is told what the handler failed with
+   * @param {(error: unknown) => void} parts.report is called with an error of the handler
    * @param {AbortSignal} parts.signal nothing is handled after it
    */
   constructor({ destination, handler, opened, report, signal }) {

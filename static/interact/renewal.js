@@ -6,18 +6,18 @@ import { untilDone } from "./retry.js";
 /** How long before the end: a part of the time that is left, but not longer than this (milliseconds). */
 const PART = 0.2;
 const LONGEST_MARGIN = 120_000;
-/** Milliseconds between two renewals at least, and of one wait at most. */
+/** The least milliseconds between two renewals, and the most of one wait. */
 const SHORTEST = 5_000;
 const LONGEST = 24 * 3_600_000;
-/** Milliseconds between two renewals at most, where none brings anything that lasts. */
+/** The most milliseconds between two renewals while each brings one that has already ended. */
 const CALMEST = 300_000;
 
 /**
- * When to renew what ends then; spread, because a class logs in together. Pure.
+ * When to renew a token or session; spread, because a class logs in together. Pure.
  *
  * @param {number} left milliseconds to the end
  * @param {() => number} random
- * @param {number} inVain how many renewals in a row brought what had ended already
+ * @param {number} inVain how many renewals in a row brought one that had already ended
  * @returns {number} milliseconds
  */
 export function renewalDelay(left, random, inVain = 0) {
@@ -27,7 +27,7 @@ export function renewalDelay(left, random, inVain = 0) {
 }
 
 /**
- * Renew credentials before they end. Resolves where they do not tell their end, or cannot be renewed
+ * Renew credentials before they end. Resolves if their end is unknown, or they cannot be renewed
  * without the user.
  *
  * @param {object} parts
@@ -43,7 +43,7 @@ export async function renewInTime({ credentials, renewed, elapsed, patience }) {
   let inVain = 0;
   for (let term; (term = credentials.term) !== null;) {
     const due = elapsed() + renewalDelay(term.left, random, inVain);
-    // A timer may have stood still while the device slept, so each time it wakes it is looked again.
+    // A timer may have stood still while the device slept, so the time is checked again after each waking.
     for (let rest; credentials.term === term && (rest = due - elapsed()) > 0;) {
       await nap(Math.min(rest, LONGEST), signal);
     }

@@ -7,18 +7,18 @@ import { Problem } from "./problem.js";
 export const PATIENCE = 15_000;
 
 /**
- * Where calls go and what carries them. `cookies`: whether the browser's go with them.
+ * Where calls go, and by which function. `cookies`: whether the browser's cookies are sent.
  * @typedef {object} Line
  * @property {typeof globalThis.fetch} fetch
  * @property {string} base the gateway's address, without a slash at the end
  * @property {boolean} cookies
- * @property {GatewayClock} [clock] is told the gateway's time
+ * @property {GatewayClock} [clock] learns the gateway's time
  */
 
 /** @typedef {Line & {clock: GatewayClock}} TimedLine */
 
 /**
- * One call of the gateway's HTTP contract. Rejects with a {@link Problem}.
+ * One call of the gateway's HTTP API. Rejects with a {@link Problem}.
  *
  * @param {Line} line
  * @param {string} method
@@ -67,7 +67,7 @@ export async function request(line, method, path, what) {
 }
 
 /**
- * An answer that is what the gateway answers: a network that wants a login first answers for everybody.
+ * Check that an answer is the gateway's: a network that wants a login first answers in everybody's place.
  *
  * @template T
  * @param {T} answer
@@ -86,7 +86,7 @@ function refusal({ status, statusText, headers }, text) {
   const told = jsonIn(text);
   const isOurs = headers.get("Content-Type")?.startsWith("application/problem+json");
   if (!isOurs || typeof told?.code !== "string") {
-    // Not from the gateway: a proxy before it answers for it.
+    // A proxy in front of the gateway has answered.
     return new Problem(status, "unavailable", statusText, retryAfter);
   }
   return new Problem(status, told.code, `${told.detail}`, retryAfter);
@@ -101,7 +101,7 @@ function jsonIn(text) {
   }
 }
 
-/** As `AbortSignal.any`, which is too new for the phones that we know. @param {AbortSignal[]} signals */
+/** The same as `AbortSignal.any`, which is missing on phones that we support. @param {AbortSignal[]} signals */
 function whicheverIsFirst(signals) {
   const first = new AbortController();
   for (const one of signals) {

@@ -2,8 +2,8 @@ import { delay } from "./backoff.js";
 import { Problem } from "./problem.js";
 
 /**
- * What trying again needs from outside; `signal` ends it. `nap` is as `wait`, but over as soon as the
- * network is back or the page is looked at again.
+ * The means to try again; `signal` ends it. `nap` is like `wait`, but ends as soon as the
+ * network is back or the page becomes visible.
  * @typedef {object} Patience
  * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} wait
  * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} nap
@@ -12,12 +12,12 @@ import { Problem } from "./problem.js";
  */
 
 /**
- * Run a task until it succeeds, waiting out failures that pass. Others are thrown.
+ * Run a task until it succeeds, waiting out temporary failures. Others are thrown.
  *
  * @template T
  * @param {() => Promise<T>} task
  * @param {Patience} patience
- * @param {(problem: Problem) => void} failed is told of each failure that will be waited out
+ * @param {(problem: Problem) => void} failed is called with each failure that will be waited out
  * @returns {Promise<T>}
  */
 export async function untilDone(task, patience, failed = () => {}) {
@@ -33,12 +33,12 @@ export async function untilDone(task, patience, failed = () => {}) {
 }
 
 /**
- * Wait before the next attempt. What the server asks for is waited out whatever happens meanwhile.
+ * Wait before the next attempt; a wait that the server asks for is never cut short.
  *
  * @param {number} attempt how many have failed before
  * @param {number | null} retryAfter milliseconds
  * @param {Patience} patience
- * @param {(milliseconds: number) => void} told is told how long it will be
+ * @param {(milliseconds: number) => void} told is called with the length of the wait
  */
 export async function pause(attempt, retryAfter, { wait, nap, random, signal }, told = () => {}) {
   const milliseconds = delay(attempt, random, retryAfter);

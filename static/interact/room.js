@@ -34,7 +34,7 @@ import { Subscription } from "./subscription.js";
 /**
  * One room, as the connection's user.
  *
- * Events: `waiting` (`detail` is {@link Room.waiting}), `refused` (what was said will not be sent: `detail`
+ * Events: `waiting` (`detail` is {@link Room.waiting}), `refused` (a post will not be sent: `detail`
  * is the {@link Letter}), `access` (`detail` is {@link Room.access}), `gap` (messages that are no longer
  * kept were missed: `detail` is `{audience, after, from}`), `problem` (a subscription was refused: `detail`
  * is the {@link Problem}), `unreadable` (the browser's storage held something that is no letter, which was
@@ -42,7 +42,7 @@ import { Subscription } from "./subscription.js";
  */
 export class Room extends EventTarget {
   #hasQueue = false;
-  /** Those who want to know when they are let in. */
+  /** Handlers of {@link watchAccess}. */
   #watchers = 0;
   #http;
   #live;
@@ -90,7 +90,7 @@ export class Room extends EventTarget {
     });
   }
 
-  /** What this page has posted and not yet seen come back, in order. @returns {readonly Letter[]} */
+  /** Posts of this page whose messages have not arrived yet, in order. @returns {readonly Letter[]} */
   get waiting() {
     return this.#outbox.letters;
   }
@@ -101,7 +101,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Whether the room lets me in, as far as that is known: see {@link Room.watchAccess}.
+   * Whether the room admits the user, as far as that is known: see {@link Room.watchAccess}.
    *
    * @returns {AccessState}
    */
@@ -109,7 +109,7 @@ export class Room extends EventTarget {
     return this.#access.state;
   }
 
-  /** What the room is called, what my role is. @returns {Promise<RoomInfo>} */
+  /** The room's title, the user's role, and more. @returns {Promise<RoomInfo>} */
   async info() {
     const room = await this.#http.call("GET", `/api/rooms/${this.number}`);
     return expected(room, typeof room?.destinations === "object" && room.destinations !== null);
@@ -131,14 +131,14 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Hear everything that is said to the room: each guaranteed message once, in order, none missed
-   * whatever the line does; instant ones as they come.
+   * Subscribe to the room's messages: each guaranteed message once, in order, none missed
+   * whatever happens to the connection; instant ones as they come.
    *
    * @param {(message: Message) => void} handler
    * @param {object} [options]
    * @param {number} [options.after] begin after this seq; 0 is the beginning
-   * @param {number} [options.last] or with the last so many; by default with what comes from now on
-   * @param {Audience} [options.audience] hosts may also follow `private`, all of them at once
+   * @param {number} [options.last] or with this many last messages; by default with new ones
+   * @param {Audience} [options.audience] hosts may also subscribe to `private`, any number of hosts at once
    * @returns {Subscription}
    */
   subscribe(handler, { after, last = 0, audience = "public" } = {}) {
@@ -168,11 +168,11 @@ export class Room extends EventTarget {
   }
 
   /**
-   * For hosts: questions and everything else said in the room, also from before anybody listened. Each
+   * For hosts: all messages of the room, questions included, also those from before anybody listened. Each
    * message is acknowledged when the handler has run (and its promise is fulfilled); until then the
    * gateway keeps it, for a day. The queue serves one page at a time.
    *
-   * @param {(message: Message) => unknown} handler is run for one message after the other
+   * @param {(message: Message) => unknown} handler runs for one message after the other
    * @returns {Subscription}
    */
   private(handler) {
@@ -202,7 +202,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Who is in the room: told at once, and with every change.
+   * Who is in the room, at once and with every change.
    *
    * @param {(present: Present[], change: Change | null) => void} handler
    * @returns {Subscription}
@@ -221,8 +221,8 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Whether the room lets me in: told at once, and with every change. While it does not, it is asked
-   * again, later and later, and whenever the device wakes; who is let in again hears on where it was.
+   * Whether the room admits the user, at once and with every change. While it does not, it is asked
+   * again, at growing intervals and whenever the device wakes; then subscriptions continue where they were.
    *
    * @param {(access: AccessState) => void} handler
    * @returns {Subscription}
@@ -242,13 +242,13 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Say something to everyone. It is written down now, sent until it is answered, over breaks and reloads,
+   * Post a message to everyone. It is encoded now, sent until it is answered, also after breaks and reloads,
    * and arrives once. Instant messages (a cursor, a clap) are sent once, now or not at all.
    *
    * @param {unknown} body any JSON
    * @param {{type?: string, importance?: Importance, id?: string}} [options] `id`: a UUID of your own
-   * @returns {Promise<Receipt>} rejects with a {@link Problem} if it was refused, throws nothing; nobody has
-   *   to listen to it: event `refused` tells the same
+   * @returns {Promise<Receipt>} rejects with a {@link Problem} if it was refused, and never throws; it need
+   *   not be handled, because the event `refused` reports the same
    */
   post(body, options) {
     return this.#say("public", body, "message", options);
@@ -266,7 +266,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * What the connection's user left behind is sent.
+   * Send what the connection's user left behind.
    *
    * @package
    * @param {string} user
@@ -280,7 +280,7 @@ export class Room extends EventTarget {
     await this.#outbox.keepIn(new LetterStore(storage, prefix, tab, unreadable));
   }
 
-  /** The line is up again: send what waits, also what other pages have left. @package */
+  /** The line is up again: send waiting posts, also those that other pages have left. @package */
   resume() {
     this.#outbox.resume();
     return this.#outbox.adopt();
@@ -291,7 +291,7 @@ export class Room extends EventTarget {
     return this.#channels.catchUp();
   }
 
-  /** The gateway has refused something: find out whether it was about this room. @package */
+  /** The gateway has refused a subscription: find out whether it was this room's. @package */
   async doubt() {
     if (this.access.name !== "unknown") await this.#access.doubt();
   }
@@ -327,7 +327,7 @@ export class Room extends EventTarget {
     }
     if (importance !== "instant") return this.#outbox.send({ ...what, importance });
     const sent = this.#sayOnce(what);
-    // Nobody has to listen: what is said now or not at all may be lost.
+    // The rejection need not be handled: an instant message may be lost.
     sent.catch(() => {});
     return sent;
   }
@@ -357,7 +357,7 @@ export class Room extends EventTarget {
   }
 
   /**
-   * A call that only members may make: if it is refused, I may be none any more.
+   * A call for members only: a refusal may mean that the user is no member any more.
    *
    * @template T
    * @param {() => Promise<T>} call
@@ -401,7 +401,7 @@ export class Room extends EventTarget {
 }
 
 /**
- * Whether that is an answer of the sync, which gets us on.
+ * Whether this is an answer of the sync that brings us further.
  *
  * @param {any} page
  * @param {number} after

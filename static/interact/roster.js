@@ -19,8 +19,8 @@ export class Roster {
   }
 
   /**
-   * @param {Message} message of type `presence`: what happened in one moment
-   * @returns {Generator<Change>} what was not known yet, each when it is in the list
+   * @param {Message} message of type `presence`: changes of one moment
+   * @returns {Generator<Change>} each change that was not known yet, once it is in the list
    */
   *apply({ body, sent_at }) {
     const events = Array.isArray(body?.events) ? body.events : [];

@@ -1,6 +1,6 @@
 /** @typedef {import("./types.js").Message} Message */
 
-/** Messages that came too early; with more, the history will tell them again. */
+/** The most early messages that are held; others are read from the history later. */
 const LARGEST = 1_000;
 
 /** Puts one stream's guaranteed messages in the order of seq, each once. Pure. */
@@ -23,7 +23,7 @@ export class Sequence {
     return this.#early.size > 0;
   }
 
-  /** @param {Message} message a guaranteed one @returns {Message[]} what can be given out now */
+  /** @param {Message} message a guaranteed one @returns {Message[]} those that can be given out now */
   take(message) {
     const seq = Number(message.seq);
     if (seq <= this.#position) return [];
@@ -36,7 +36,7 @@ export class Sequence {
   }
 
   /**
-   * There is nothing for us up to this seq but what was taken.
+   * Nothing more will come for us up to this seq.
    *
    * @param {number} seq
    * @returns {Message[]} what can be given out now

@@ -1,13 +1,13 @@
 import { uuid } from "./identifier.js";
 
 /**
- * This page among the user's other ones. As long as it lives it holds a lock of its own, so that another
- * page can tell whether what it had to send was left behind.
+ * This page among the user's other pages. As long as it lives it holds a lock of its own, so that another
+ * page can tell whether its unsent letters were left behind.
  */
 export class Tab {
   id = uuid();
 
-  /** @param {LockManager | null} locks null where there are none: then everybody counts as gone */
+  /** @param {LockManager | null} locks null where there are none: then all other pages count as gone */
   constructor(locks) {
     this.locks = locks;
   }
@@ -32,7 +32,7 @@ export class Tab {
   }
 
   /**
-   * Take over, unless the page lives or somebody else is taking over right now.
+   * Take over a page's letters, unless it lives or another page is taking over right now.
    *
    * @param {string} id of another page
    * @param {() => void} takeOver
@@ -41,7 +41,7 @@ export class Tab {
     if (this.locks === null) takeOver();
     else {
       const ask = this.locks.request(name(id), { ifAvailable: true }, (lock) => lock && takeOver());
-      // A page that is being left gets no locks any more: then it is for the next one.
+      // A page that is being left gets no locks any more: the next page takes over.
       await ask.catch(() => {});
     }
   }

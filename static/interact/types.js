@@ -1,12 +1,12 @@
 /**
- * What the gateway and a page say to each other, as types.
+ * The data between the gateway and a page, as types.
  *
  * @typedef {"public" | "private"} Audience
  * @typedef {"host" | "participant"} Role
  * @typedef {"guaranteed" | "instant"} Importance
  */
 
-/** @typedef {{user: string, roles: string[], expires_at: string}} Session who I am, until when */
+/** @typedef {{user: string, roles: string[], expires_at: string}} Session the user, and when the session ends */
 
 /**
  * `seq` is null for instant messages; guaranteed ones are 1, 2, 3 … per room and audience.
@@ -16,7 +16,7 @@
  * @property {Audience} audience
  * @property {number | null} seq
  * @property {string} sender
- * @property {"host" | "participant" | null} role what the sender was in the room when it was said; null: not known
+ * @property {"host" | "participant" | null} role the sender's role in the room at that time; null: not known
  * @property {string} sent_at
  * @property {string} type
  * @property {any} body
@@ -55,15 +55,15 @@
 /** @typedef {{user: string, role: Role, since: string}} Present somebody who is in the room */
 
 /**
- * What a page has posted and not yet seen come back. `sending`: on its way; `waiting`: has to wait,
- * `problem` says why; `confirmed`: stored, its message comes; `refused`: for good, `problem` says why.
+ * A post whose message has not arrived yet. `sending`: on its way; `waiting`: has to wait,
+ * `problem` says why; `confirmed`: stored, its message will come; `refused`: for good, `problem` says why.
  * @typedef {object} Letter
  * @property {string} id
  * @property {Audience} audience
  * @property {string} type
  * @property {any} body
  * @property {number} written milliseconds since 1970
- * @property {boolean} saved whether it would outlive a reload: not where the browser keeps nothing, or has
+ * @property {boolean} saved whether it would survive a reload: false where the browser stores nothing, or has
  *   no room left
  * @property {"sending" | "waiting" | "confirmed" | "refused"} state
  * @property {import("./problem.js").Problem | null} problem
@@ -71,13 +71,13 @@
 
 /**
  * - `connecting`: dialling, or subscribing again
- * - `connected`: everything that is said arrives
+ * - `connected`: every message arrives
  * - `waiting`: the line is down, it is dialled again at `retryAt`; posts wait, nothing is lost
  * - `unauthenticated`: waiting for a new token or session
- * - `refused`: the gateway lets us hear nothing: `reason` and `detail` say why. It goes on by itself when a
- *   room lets us in again ({@link Access}), unless `reason` is `kicked` or `origin_refused`
- * - `user_changed`: somebody else is logged in now in this browser: nothing is sent or heard any more
- * - `closed`: by the page
+ * - `refused`: the gateway refuses all subscriptions: `reason` and `detail` say why. It continues by itself when a
+ *   room admits us again ({@link Access}), unless `reason` is `kicked` or `origin_refused`
+ * - `user_changed`: another user is logged in in this browser now: nothing is sent or received any more
+ * - `closed`: the page has closed it
  *
  * `code` is the WebSocket's close code, `reason` the code of the ERROR frame or of a problem.
  * @typedef {object} State
@@ -87,17 +87,17 @@
  * @property {string} reason
  * @property {string} detail
  * @property {number | null} retryAt milliseconds since 1970
- * @property {string | null} user of `user_changed`: who this page is
- * @property {string | null} other of `user_changed`: who is logged in now, if that is known
+ * @property {string | null} user of `user_changed`: the page's user
+ * @property {string | null} other of `user_changed`: the user who is logged in now, if known
  */
 
 /**
- * Whether a room lets the user in.
+ * Whether a room admits the user.
  *
  * - `unknown`: not asked yet
- * - `in`: as `role` (null: an admin who is no member)
- * - `out`: not, or not any more: `problem` says why. Asked again by itself while somebody wants to know
- * - `closed`: the room is; it can be read
+ * - `in`: yes, as `role` (null: an admin who is no member)
+ * - `out`: no, or not any more; `problem` says why. The room is asked again while a page wants to know
+ * - `closed`: the room is closed; its history can be read
  *
  * @typedef {object} Access
  * @property {"unknown" | "in" | "out" | "closed"} name

@@ -1,11 +1,11 @@
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
 
-/** Milliseconds between two pulses, about one second apart, from which on the device has slept. */
+/** Milliseconds between two pulses, normally one second apart, that mean that the device has slept. */
 const SLEPT = 2_500;
 
 /**
- * Tells when the device or the page has woken: the network is back, the page is looked at again, or time
- * has passed in which nothing ran. No event says the last: a notebook that is opened again shows the same
+ * Notices that the device or the page has woken: the network is back, the page becomes visible, or time
+ * has passed in which nothing ran. No event reports the last: a notebook that is opened again shows the same
  * page as before.
  */
 export class Wake {

@@ -76,7 +76,7 @@ export class AdminApi {
   }
 
   /**
-   * How the gateways are, each second, for as long as the page is open.
+   * The state of the gateways, each second, for as long as the page is open.
    *
    * @param {{told: (state: State) => void, lost: () => void}} listener
    */
@@ -85,10 +85,10 @@ export class AdminApi {
     source.onmessage = ({ data }) => told(JSON.parse(data));
     source.onerror = async () => {
       lost();
-      // Otherwise the browser connects again by itself.
+      // In all other cases the browser connects again by itself.
       if (source.readyState !== EventSource.CLOSED) return;
       await new Promise((resolve) => setTimeout(resolve, 2_000));
-      // An EventSource does not tell why: this call does, and asks to log in where that helps.
+      // An EventSource gives no reason. This call does, and asks for a login where that helps.
       await this.connections({ search: "", sort: "since", order: "ascending" }).catch(() => {});
       this.follow({ told, lost });
     };

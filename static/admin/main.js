@@ -16,7 +16,7 @@ import { WORDS } from "./words.js";
 /** @typedef {import("./view/ask.js").Plan} Plan */
 
 /**
- * What the views work with.
+ * Everything that the views use.
  * @typedef {object} Context
  * @property {AdminApi} api
  * @property {I18n} i18n
@@ -50,7 +50,7 @@ let loggingIn = null;
 const line = { fetch: fetch.bind(globalThis), base: location.origin, cookies: true };
 /** @type {AdminApi} */
 const api = new AdminApi(line, ({ status }) => {
-  // The form says why it comes: the session has ended, or it is that of somebody who is no admin.
+  // The form gives the reason: the session has ended, or its user is not an admin.
   const noAdmin = status === 403;
   const words = noAdmin ? { ...i18n.words, "login.again": i18n.say("refused") } : i18n.words;
   loggingIn ??= askToLogIn({
@@ -103,7 +103,7 @@ function tell(word, state) {
   if (status.textContent !== text) status.textContent = text;
 }
 
-// The first call asks to log in, if that is needed.
+// The first call asks for a login, if one is needed.
 await connections.refresh();
 begun = true;
 api.follow({

@@ -1,7 +1,7 @@
-/** What the gateways tell, put together for the page. Nothing here touches the page. */
+/** The reports of all gateways, put together for the page. Nothing here touches the page. */
 
 /**
- * One second: when (Unix), connections, deliveries/s, posts/s, delivery latency p50 and p99 in
+ * A sample of one second: time (Unix), connections, deliveries/s, posts/s, delivery latency p50 and p99 in
  * seconds (null: nothing was delivered), outbox depth.
  * @typedef {[number, number, number, number, number | null, number | null, number]} Sample
  */
@@ -12,7 +12,7 @@
  * @property {boolean} draining
  * @property {boolean} apart what is published there does not reach the other nodes
  * @property {boolean} available
- * @property {string | null} why it takes no further connection
+ * @property {string | null} why the reason why it takes no further connection
  * @property {number} connections
  * @property {number} limit
  * @property {number | null} latency of the last probe, seconds
@@ -46,11 +46,11 @@
 /** @typedef {{own: string, gateways: Gateway[], missing: Record<string, string>}} State */
 /** A node as all gateways see it. @typedef {{name: string, views: (Node & {gateway: string})[]}} NodeViews */
 
-/** Seconds that the charts show. */
+/** The seconds that the charts show. */
 const SHOWN = 900;
-/** Events that the page keeps. */
+/** The most events that the page keeps. */
 const EVENTS = 500;
-/** Where a sample holds what. */
+/** The columns of a sample. */
 export const AT = { connections: 1, deliveries: 2, posts: 3, p50: 4, p99: 5, outbox: 6 };
 
 export class Picture {
@@ -76,7 +76,7 @@ export class Picture {
     this.#forget();
   }
 
-  /** The gateways that have been seen, those that are gone included. */
+  /** All gateways that have been seen, including those that are gone. */
   get gateways() {
     return [...this.#samples.keys()];
   }

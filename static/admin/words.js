@@ -1,4 +1,4 @@
-/** What the dashboard says. Every language has the same keys and the same `{values}`. */
+/** The dashboard's words. Every language has the same keys and the same `{values}`. */
 
 export const WORDS = {
   en: {

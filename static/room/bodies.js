@@ -1,7 +1,7 @@
 /**
- * What the pages put into messages, and what they accept in them: messages.md. Pure.
+ * The bodies of the pages' messages, and the checks of received ones: messages.md. Pure.
  *
- * A reader returns null for a body that is not what its type promises: members may post anything.
+ * A reader returns null for a body that does not fit its type, because members may post anything.
  */
 
 /** Choices of a poll. */

@@ -9,14 +9,14 @@ import { letterFor } from "./letters.js";
 /** @typedef {import("./state.js").Question} Question */
 
 /**
- * `down`: what is written waits. `why` says what a refusal is about.
+ * `down`: posts wait. `why`: the reason of a refusal.
  * @typedef {{
  *   name: "connecting" | "live" | "down" | "login" | "refused" | "closed",
  *   why?: {code: string, detail: string},
  * }} LineState
  */
 
-/** Milliseconds between two claps of one person. */
+/** The least milliseconds between two claps of one person. */
 const CLAP_PAUSE = 500;
 
 /** What the connection's state means for people. @type {Record<string, LineState["name"]>} */
@@ -30,15 +30,15 @@ const LINE = {
   closed: "down",
 };
 
-/** Refusals that are about the user's place in the room, which may be given back. */
+/** Refusals that concern the user's membership, which may be given back. */
 const AWAY = new Set(["removed", "access_refused"]);
 
-/** Whether the user is not in the room any more, or not in the role of before. @param {LineState} state */
+/** Whether the user is no longer in the room, or has another role now. @param {LineState} state */
 export function isSentAway({ name, why }) {
   return name === "refused" && why !== undefined && AWAY.has(why.code);
 }
 
-/** One room as its user has it in hand: what is heard there, and what the user does. */
+/** One room for its user: what arrives there, and what the user does. */
 export class Classroom extends LiveRoom {
   /** Private letters whose receipt this page gets itself. @type {Set<string>} */
   #asked = new Set();
@@ -47,7 +47,7 @@ export class Classroom extends LiveRoom {
   #clapped = 0;
 
   /**
-   * @param {ConstructorParameters<typeof LiveRoom>[0]} parts what was written is sent also when the signal
+   * @param {ConstructorParameters<typeof LiveRoom>[0]} parts posts are sent even after the signal
    *   has ended the rest
    */
   constructor(parts) {
@@ -63,7 +63,7 @@ export class Classroom extends LiveRoom {
     return this.line.waiting;
   }
 
-  /** Whether the page can be left: what is not sent yet is kept for the next one. */
+  /** Whether the page can be left without loss: unsent posts are stored for the next page. */
   get isSafe() {
     return this.letters.every(({ state, saved }) => saved || state === "refused" || state === "confirmed");
   }
@@ -101,7 +101,7 @@ export class Classroom extends LiveRoom {
     if (now - this.#clapped < CLAP_PAUSE) return;
     this.#clapped = now;
     this.dispatchEvent(new Event("clap"));
-    // What is instant may be dropped, a clap that was refused as well.
+    // Instant messages may be dropped, and so may a refused clap.
     this.line
       .post({ page: this.page }, { type: "clap", importance: "instant" })
       .catch(() => {});
@@ -142,7 +142,7 @@ export class Classroom extends LiveRoom {
     return letterFor(this.letters, "poll-closed", ({ poll }) => poll === id) !== null;
   }
 
-  /** Whether what ends it is on its way. @param {string} id of a question or a hand */
+  /** Whether the message that ends it is on its way. @param {string} id of a question or a hand */
   isDealtWith(id) {
     const names = (/** @type {any} */ body) => body.question === id || body.hand === id;
     return ["answer", "question-done", "hand-taken"].some(
@@ -167,7 +167,7 @@ export class Classroom extends LiveRoom {
 
   /** @param {Promise<unknown>} sent @param {() => void} [unkept] */
   #await(sent, unkept = () => this.dispatchEvent(new Event("unkept"))) {
-    // What was kept and then refused is shown by its letter.
+    // A stored post that was refused later is shown by its letter.
     sent.catch(({ code }) => code === "outbox_full" && unkept());
   }
 
@@ -189,7 +189,7 @@ export class Classroom extends LiveRoom {
     const now = this.letters.filter(({ audience }) => audience === "private").map(({ id }) => id);
     const gone = [...this.#privateLetters].filter((id) => !now.includes(id));
     this.#privateLetters = new Set(now);
-    // Sent by an earlier page of mine and adopted by this one: its answer was not for us.
+    // An earlier page of the user has sent it and this one has taken it over, without seeing its answer.
     const adopted = gone.some((id) => !this.#asked.has(id));
     if (adopted && !this.isHost) this.readOwn().catch((problem) => this.refuse(problem));
     this.changed();

@@ -1,13 +1,13 @@
 /**
- * What is written and not sent, over reloads and crashes; per user and place (a room, a form).
+ * Unsent texts, kept over reloads and crashes; per user and place (a room, a form).
  *
- * Nothing depends on it: where the browser keeps nothing, or something else than what was put there, there
+ * Nothing depends on them: where the browser stores nothing, or something else than we stored, there
  * is no draft.
  */
 
-/** Drafts that are kept, those of all users of this browser; the oldest ones go. */
+/** The most drafts that are kept, of all users of this browser; the oldest ones are removed. */
 export const MOST_DRAFTS = 30;
-/** Characters of one, as it is stored. */
+/** The most characters of one, as it is stored. */
 export const LONGEST_DRAFT = 60_000;
 
 const PREFIX = "interact.draft:";
@@ -39,7 +39,7 @@ export class Drafts {
       const kept = JSON.parse(this.storage?.getItem(key) ?? "null");
       return typeof kept?.at === "number" ? kept : null;
     } catch {
-      // The browser refuses (SecurityError), or somebody else has written there.
+      // The browser refuses (SecurityError), or another program has written there.
       return null;
     }
   }
@@ -52,7 +52,7 @@ export class Drafts {
       this.storage?.setItem(key, entry);
       this.#drop();
     } catch {
-      // No room for it, or refused: an older draft must not come back in its place.
+      // Storage is full or refused: an older draft must not come back in its place.
       this.#remove(key);
     }
   }
@@ -66,7 +66,7 @@ export class Drafts {
     }
   }
 
-  /** The oldest ones of too many. */
+  /** Remove the oldest drafts if there are too many. */
   #drop() {
     const { storage } = this;
     if (storage === null) return;
@@ -81,7 +81,7 @@ export class Drafts {
 }
 
 /**
- * One draft. `read` gives what was kept last, or null; it may be anything that JSON can say: who reads it
+ * One draft. `read` returns what was kept last, or null; it may be any JSON, so the reader
  * checks it. `keep(null)` forgets it.
  * @typedef {{read: () => any, keep: (what: unknown) => void}} Draft
  */

@@ -1,4 +1,4 @@
-/** What the letters that are on their way mean. Pure. */
+/** The meaning of letters that are on their way. Pure. */
 
 /** @typedef {import("../interact/types.js").Letter} Letter */
 
@@ -18,20 +18,20 @@ export function letterFor(letters, type, matches) {
   );
 }
 
-/** Shown among the messages from the moment they are written. */
+/** Types that are shown among the messages as soon as they are written. */
 const SPOKEN = new Set(["message", "question", "answer"]);
 
-/** Those that are read like messages, and whatever was refused. @param {readonly Letter[]} letters */
+/** The letters that are shown like messages, and all refused ones. @param {readonly Letter[]} letters */
 export function shownLetters(letters) {
   return letters.filter((letter) => isSpoken(letter) || letter.state === "refused");
 }
 
-/** Whether it is a text that can be worked on and sent again. @param {Letter} letter */
+/** Whether it is a text that can be edited and sent again. @param {Letter} letter */
 export function isSpoken({ type }) {
   return SPOKEN.has(type);
 }
 
-/** What a letter says, for who wrote it. @param {Letter} letter @returns {string} */
+/** A letter's text for its author. @param {Letter} letter @returns {string} */
 export function wordsOf({ type, body }) {
   if (type === "poll" || type === "poll-closed") return body.question;
   if (typeof body === "string") return body;

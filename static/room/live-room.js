@@ -7,34 +7,34 @@ import { emptyRoom, reduce } from "./state.js";
 /** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
 /** @typedef {import("./state.js").Room} Room */
 
-/** Messages to begin with. What still stands from before them is read by its type. */
+/** How many messages a page begins with. What is still valid from before them is read by type. */
 const RECENT = { public: 1_000, private: 5_000 };
-/** What a public message may have opened or ended for good, for everybody and for hosts. */
+/** Types of public messages that open or end something for good, for everybody and for hosts. */
 const STANDING = { all: ["poll", "poll-closed", "hand-taken"], hosts: ["answer"] };
-/** What waits for a host until it is ended, however much was said meanwhile. */
+/** Types of private messages that wait for a host until they are ended, however old they are. */
 const WAITING = ["hand", "question", "message", "question-done"];
-/** Messages at each look further back. */
+/** Messages of one page further back. */
 const PAGE = 200;
 /**
- * What a page hears of a room: its state, and who is there.
+ * A room as one page follows it: its state, and who is present.
  *
- * Events: `change` (anything that is shown), `clap`, `moved` (the user has another role now, or the room is
- * closed: what this page is for has ended).
+ * Events: `change` (of anything that is shown), `clap`, `moved` (the user has another role now, or the room is
+ * closed, so this page is the wrong one).
  */
 export class LiveRoom extends EventTarget {
   /** @type {Present[]} */
   present = [];
-  /** Whether what was said so far is here. */
+  /** Whether the messages so far have been read. */
   isLoaded = false;
   /** Whether there is more of the conversation before {@link room}. */
   hasEarlier = false;
-  /** Why the gateway lets us hear nothing. @type {{code: string, detail: string} | null} */
+  /** Why the gateway refuses us. @type {{code: string, detail: string} | null} */
   refusal = null;
-  /** By which this page knows its own claps. */
+  /** A mark by which this page recognises its own claps. */
   page = crypto.getRandomValues(new Uint32Array(2)).join("-");
-  /** The seq from which on the conversation is here without a hole. */
+  /** The seq from which on the conversation has been read without a hole. */
   #first = { public: Infinity, private: Infinity };
-  /** The user's role, as the list of who is there told it last. @type {string | null} */
+  /** The user's role in the last list of who is present. @type {string | null} */
   #toldRole = null;
   /** The seq up to which a participant's own private messages were read. */
   #ownSeq = 0;
@@ -62,7 +62,7 @@ export class LiveRoom extends EventTarget {
     this.room = emptyRoom(info.hosts ?? []);
   }
 
-  /** What was said, from where it is here without a hole. */
+  /** The conversation, from where it has been read without a hole. */
   get conversation() {
     const { entries } = this.room;
     const begin = entries.findIndex(({ seq }) => seq >= this.#first.public);
@@ -74,7 +74,7 @@ export class LiveRoom extends EventTarget {
   }
 
   /**
-   * Follow the room. `asDesk`: as the page at which a host works, which the private queue is served to.
+   * Follow the room. `asDesk`: as the page at which a host works, which takes the private queue.
    *
    * @param {{asDesk: boolean}} how
    */
@@ -86,7 +86,7 @@ export class LiveRoom extends EventTarget {
       await this.#readStanding();
     } catch (/** @type {any} */ problem) {
       if (this.signal.aborted) return;
-      // An error of our own is no refusal.
+      // An error in this code is not a refusal.
       if (typeof problem.code !== "string") throw problem;
       this.refuse(problem);
     }
@@ -116,7 +116,7 @@ export class LiveRoom extends EventTarget {
     signal.addEventListener("abort", () => {
       for (const subscription of [...subscriptions, presence]) subscription.close();
     });
-    // The private queue may be another page's turn.
+    // Another page may have the private queue, so it is not waited for.
     await Promise.all(subscriptions.slice(0, this.isHost ? 2 : 1).map(({ ready }) => ready));
     this.hasEarlier = this.#beginsLate("public");
   }
@@ -127,7 +127,7 @@ export class LiveRoom extends EventTarget {
     this.changed();
   }
 
-  /** A closed room has nobody to follow, but can be read. */
+  /** A closed room brings nothing new, but can be read. */
   async #readClosed() {
     const { head } = await this.#history({ after: Number.MAX_SAFE_INTEGER, limit: 1 });
     await this.#readAll("public", Math.max(0, head - RECENT.public));
@@ -135,7 +135,7 @@ export class LiveRoom extends EventTarget {
     if (this.isHost) await this.#readAll("private", 0);
   }
 
-  /** What has begun before the messages that are here: polls, and for hosts votes, questions and hands. */
+  /** Read what began before the messages that are here: polls, and for hosts votes, questions and hands. */
   async #readStanding() {
     if (this.#beginsLate("public")) {
       const types = this.isHost ? [...STANDING.all, ...STANDING.hosts] : STANDING.all;
@@ -148,7 +148,7 @@ export class LiveRoom extends EventTarget {
   }
 
   /**
-   * Messages of some types from before those that are here.
+   * Read messages of some types from before those that are here.
    *
    * @param {"public" | "private"} audience
    * @param {string[]} types
@@ -162,18 +162,18 @@ export class LiveRoom extends EventTarget {
       found.push(...page.messages.filter(({ seq }) => seq !== null && seq < before));
       next = page.next;
     }
-    // All at once: a poll must not seem to be open until what has ended it is read.
+    // All at once, or a poll would seem open until the message that ended it is read.
     this.room = found.reduce(reduce, this.room);
     this.changed();
   }
 
-  /** Whether the user is told to be in another role than this page is for. */
+  /** Leave this page if the list says that the user has another role than it is for. */
   #checkRole() {
     const role = this.present.find(({ user }) => user === this.me)?.role ?? null;
     if (role === this.#toldRole) return;
     this.#toldRole = role;
     if (role === null || this.info.role === null || role === this.info.role) return;
-    // The list may be older than the page: the room itself is asked, which tells by `access`.
+    // The list may be older than the page, so the room itself is asked; its answer comes as `access`.
     this.line.doubt().catch((problem) => this.signal.aborted || this.refuse(problem));
   }
 
@@ -231,21 +231,21 @@ export class LiveRoom extends EventTarget {
     this.changed();
   }
 
-  /** @param {Message} message that is said to a topic now */
+  /** @param {Message} message that arrives live */
   #hear(message) {
     const { seq, type, body } = message;
     if (seq !== null) this.#join(message);
     else if (type === "clap" && body?.page !== this.page) this.dispatchEvent(new Event("clap"));
   }
 
-  /** @param {Message} message that comes right before or after those that are here, maybe once more */
+  /** @param {Message} message right before or after those that are here, maybe a repetition */
   #join(message) {
     const { audience, seq } = message;
     this.#first[audience] = Math.min(this.#first[audience], seq ?? Infinity);
     this.keep(message);
   }
 
-  /** @param {Message} message from anywhere, maybe once more */
+  /** @param {Message} message from anywhere, maybe a repetition */
   keep(message) {
     if (message.seq === null) return;
     const room = reduce(this.room, message);

@@ -19,7 +19,7 @@ import { followKeyboard } from "./view/viewport.js";
 /** @typedef {import("../interact/types.js").Session} Session */
 
 /**
- * What the views work with.
+ * Everything that the views use.
  * @typedef {object} Context
  * @property {I18n} i18n
  * @property {Session} me
@@ -30,8 +30,8 @@ import { followKeyboard } from "./view/viewport.js";
  * @property {() => void} reopen shows the page anew: the user's place in a room has changed
  * @property {<T>(task: () => Promise<T>, signal: AbortSignal, failed?: (problem: Problem) => void) =>
  *   Promise<T>} untilDone tries a task until it succeeds or fails for good
- * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} nap is over when the network is
- *   back or the page is looked at again
+ * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} nap ends early when the network is
+ *   back or the page becomes visible
  * @property {(task: Promise<unknown>, signal: AbortSignal, failed: (problem: Problem) => void) => void}
  *   run lets a task go on in the background, until the signal ends it
  */
@@ -58,14 +58,14 @@ let isOver = false;
 /** Ends the login form that is open. @type {AbortController | null} */
 let asking = null;
 const others = elsewhere(({ what, user }) => {
-  // Whoever has logged out does not expect to be read in another tab.
+  // A user who has logged out does not expect other tabs to go on showing the room.
   if (what === "out") location.reload();
   else if (me === null) asking?.abort();
   else if (user !== me.user) end(user);
   else asking?.abort();
 });
 
-/** The session is somebody else's: nothing more is sent. @param {string | null} user if it is known */
+/** Stop sending, because the session is another user's now. @param {string | null} user if it is known */
 function end(user) {
   isOver = true;
   leaving.abort();
@@ -73,7 +73,7 @@ function end(user) {
   otherUser(i18n, page, user);
 }
 
-/** Somebody else has logged in, in whatever way. @param {Connection} connection */
+/** Notice that another user has logged in, in whatever way. @param {Connection} connection */
 function watch(connection) {
   connection.addEventListener("state", () => {
     const { name, other } = connection.state;
@@ -95,7 +95,7 @@ async function logIn() {
   if (session === null) return;
   others.tell("in", session.user);
   if (me === null || me.user === session.user) return;
-  // What the page holds is somebody else's.
+  // The page holds another user's data.
   location.reload();
   await new Promise(() => {});
 }
@@ -138,7 +138,7 @@ function show(me) {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
-  // Other refusals are about a room that was left, and end by themselves.
+  // Other refusals concern a room that the page has left, and end by themselves.
   if (connection.state.name === "refused" && FOR_GOOD.has(connection.state.reason)) {
     connection.close();
     connection = watch(connect({ cookie: logIn }));

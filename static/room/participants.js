@@ -1,7 +1,7 @@
 /** @typedef {import("../interact/types.js").Role} Role */
 
 /**
- * The participants that a text names, one a line or with commas between; each once. Pure.
+ * The participants named in a text, one per line or separated by commas, each once. Pure.
  *
  * @param {string} text
  * @returns {{user: string, role: Role}[]}

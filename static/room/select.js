@@ -1,4 +1,4 @@
-/** What a page asks of a room. Pure. */
+/** Questions that a page asks about a room. Pure. */
 
 /** @typedef {import("./state.js").Room} Room */
 /** @typedef {import("./state.js").Poll} Poll */
@@ -12,7 +12,7 @@ export function openPoll(room) {
 }
 
 /**
- * Votes for each option, as far as they are known here.
+ * The votes for each option, as far as they are known here.
  *
  * @param {Room} room
  * @param {Poll} poll
@@ -42,7 +42,7 @@ export function hasHandUp(room, user) {
   return raisedHands(room).some(({ sender }) => sender === user);
 }
 
-/** Questions nobody has dealt with. @param {Room} room @returns {Question[]} */
+/** Questions that are still open. @param {Room} room @returns {Question[]} */
 export function openQuestions(room) {
   return room.questions.filter(({ id }) => !room.finished.has(id));
 }
@@ -54,7 +54,7 @@ export function shares(totals) {
 }
 
 /**
- * The conversation as a participant reads it: with the own questions, where they were asked.
+ * The conversation as a participant reads it, with their own questions where they were asked.
  *
  * @param {readonly Entry[]} entries in the order of seq
  * @param {readonly Question[]} questions in the order of seq
@@ -64,7 +64,7 @@ export function withQuestions(entries, questions) {
   const merged = [];
   let index = 0;
   for (const entry of entries) {
-    // The gateway's clock is what the two audiences have in common.
+    // The two audiences have only the gateway's clock in common.
     while (index < questions.length && questions[index].sentAt < entry.sentAt) {
       merged.push(asEntry(questions[index]));
       index += 1;

@@ -1,5 +1,5 @@
 /**
- * A room as its messages have made it. Pure: `reduce(room, message)` gives the next room.
+ * A room's state, derived from its messages. Pure: `reduce(room, message)` returns the next state.
  *
  * Every message counts once, however often it comes. The two audiences have no common order, so
  * nothing here needs one: a vote may come before its poll, an answer before its question.
@@ -24,7 +24,7 @@ import {
  * @property {"public" | "private"} audience
  * @property {number | null} seq
  * @property {string} sender
- * @property {"host" | "participant" | null} [role] what the sender was in the room then; null in what was
+ * @property {"host" | "participant" | null} [role] the sender's role in the room then; null in messages that were
  *   stored before messages had it
  * @property {string} sent_at
  * @property {string} type
@@ -38,7 +38,7 @@ import {
 /** @typedef {Origin & {option: number}} Vote */
 
 /**
- * What is read in the room, in the order of seq. `result` is a poll that has ended.
+ * One entry of the conversation, in the order of seq. `result` is a poll that has ended.
  * @typedef {Origin & (
  *   | {kind: "text", text: string}
  *   | {kind: "poll", question: string}
@@ -49,7 +49,7 @@ import {
 
 /**
  * `votes`: by poll, then by user. `hands`: by user. `finished`: ids of polls that have ended, of
- * questions that were dealt with, and of hands that a host has called on.
+ * questions that are done, and of hands that a host has called on.
  * @typedef {object} Room
  * @property {ReadonlySet<string>} hosts
  * @property {readonly Entry[]} entries
@@ -60,7 +60,7 @@ import {
  * @property {ReadonlySet<string>} finished
  */
 
-/** @param {Iterable<string>} hosts known, for messages that do not say what their sender was @returns {Room} */
+/** @param {Iterable<string>} hosts known ones, for messages without a role @returns {Room} */
 export function emptyRoom(hosts) {
   return {
     hosts: new Set(hosts),
@@ -75,7 +75,7 @@ export function emptyRoom(hosts) {
 
 /** @typedef {(room: Room, from: Origin, body: any) => Room} Step */
 
-/** Whoever else has sent one of these is not heard. */
+/** Types that count only from hosts. */
 const HOSTS_ONLY = new Set(["poll", "poll-closed", "answer", "hand-taken", "question-done"]);
 
 /** By audience and type. @type {Record<string, Record<string, Step>>} */
@@ -112,7 +112,7 @@ export function reduce(room, message) {
   return steps[type](room, { id, seq, sender, sentAt: sent_at }, body);
 }
 
-/** What counts is who the sender was then, not who they are now. @param {Room} room @param {Message} message */
+/** Whether the sender was a host then; their role now does not matter. @param {Room} room @param {Message} message */
 function wasHost({ hosts }, { role, sender }) {
   return role ? role === "host" : hosts.has(sender);
 }

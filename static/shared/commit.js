@@ -11,9 +11,9 @@ const SAME_MOMENT = 5;
 /** The keyCode of a key that an input method has taken (UI Events, "legacy key attributes"). */
 const PROCESSED = 229;
 
-/** When a composition was ended by a key that was not heard before. */
+/** When a composition ended by a key whose keydown had not come before. */
 let ended = -Infinity;
-/** Whether the Enter that ends the composition was heard while it lasted. */
+/** Whether the Enter that ends the composition came while it lasted. */
 let isHeard = false;
 
 /** @typedef {Pick<KeyboardEvent, "key" | "shiftKey" | "isComposing" | "keyCode" | "timeStamp">} Key */
@@ -25,7 +25,7 @@ export function isCommit(event) {
 
 /** @param {Key} event */
 function isComposing({ isComposing, keyCode, timeStamp }) {
-  // A key's time is that of the press, which may be before what it has caused.
+  // A key's time is that of the press, which may be before its effects.
   return isComposing || keyCode === PROCESSED || timeStamp - ended < SAME_MOMENT;
 }
 
@@ -35,7 +35,7 @@ export function commitsOnly(event) {
   if (isField && event.key === "Enter" && !isCommit(event)) event.preventDefault();
 }
 
-/** Hear of compositions, wherever they are. @param {EventTarget} page */
+/** Listen for compositions anywhere on the page. @param {EventTarget} page */
 export function watchCompositions(page) {
   page.addEventListener(
     "keydown",
@@ -49,7 +49,7 @@ export function watchCompositions(page) {
   page.addEventListener(
     "compositionend",
     ({ timeStamp }) => {
-      // Chromium tells the Enter first, and then once more as what it is besides.
+      // Chromium reports the Enter first, and then once more as an ordinary key.
       if (!isHeard) ended = timeStamp;
       isHeard = false;
     },

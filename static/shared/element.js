@@ -1,7 +1,7 @@
 /** @typedef {Record<string, string | boolean | ((event: any) => void)>} Attributes */
 
 /**
- * An element. Strings among the children are text, never HTML; functions listen to the event that
+ * Make an element. Strings among the children are text, never HTML; functions listen to the event that
  * the attribute names.
  *
  * @template {keyof HTMLElementTagNameMap} T
@@ -22,7 +22,7 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
- * A label with its input, and a hint under it.
+ * Make a label with its input, and a hint under it.
  *
  * @param {string} label
  * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} input
@@ -34,13 +34,13 @@ export function field(label, input, hint = "") {
   return wrapper;
 }
 
-/** A picture beside words, or in place of a label that says the same. @param {string} name */
+/** Make a picture that stands beside words, or in place of a label of the same meaning. @param {string} name */
 export function icon(name) {
   return element("span", { class: `icon icon-${name}`, "aria-hidden": "true" });
 }
 
 /**
- * A button that is only a picture.
+ * Make a button that shows only a picture.
  *
  * @param {string} name of the icon
  * @param {string} label

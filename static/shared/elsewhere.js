@@ -1,13 +1,13 @@
-/** What the tabs of one browser tell each other about the session that they share. */
+/** Messages among the tabs of one browser about the session that they share. */
 
 const NAME = "interact.session";
 
 /**
- * `in`: somebody has logged in, or goes on with a session of before; `out`: somebody has logged out.
+ * `in`: a user has logged in, or continues an earlier session; `out`: a user has logged out.
  * @typedef {{what: "in" | "out", user: string}} News
  */
 
-/** @param {(news: News) => void} heard is told what another tab says */
+/** @param {(news: News) => void} heard is called with the news of another tab */
 export function elsewhere(heard) {
   const channel = new BroadcastChannel(NAME);
   channel.addEventListener("message", ({ data }) => heard(data));

@@ -8,9 +8,9 @@ export function chooseLanguage(preferred) {
   return /** @type {Language | undefined} */ (wanted.find((tag) => tag in WORDS)) ?? "en";
 }
 
-/** The page's words and time in one language. */
+/** The page's words and times in one language. */
 export class I18n {
-  /** @param {Language} language @param {Record<string, string>} own words of one page, besides those of all */
+  /** @param {Language} language @param {Record<string, string>} own words of one page, besides the common ones */
   constructor(language, own = {}) {
     this.language = language;
     this.words = /** @type {Record<string, string>} */ ({ ...WORDS[language], ...own });
@@ -25,7 +25,7 @@ export class I18n {
   }
 
   /**
-   * Why something failed: by its stable code, else as the gateway put it.
+   * The explanation of a failure: by its stable code, else in the gateway's words.
    *
    * @param {{code: string, detail: string}} problem
    */
@@ -33,7 +33,7 @@ export class I18n {
     return this.words[`problem.${code}`] ?? (detail || code);
   }
 
-  /** The time of today, the day and the time of before. @param {Date} moment @param {Date} now */
+  /** The time, for another day than today with the date. @param {Date} moment @param {Date} now */
   time(moment, now) {
     const today = moment.toDateString() === now.toDateString();
     const style = today ? {} : /** @type {const} */ ({ dateStyle: "short" });

@@ -6,7 +6,7 @@ import { element, field } from "./element.js";
 /** @typedef {import("../interact/types.js").Session} Session */
 
 /**
- * Cover the page with a login form until somebody has logged in. What is under it stays as it is.
+ * Cover the page with a login form until somebody has logged in. The page under it stays unchanged.
  *
  * @param {object} parts
  * @param {(user: string, password: string) => Promise<Session>} parts.logIn
@@ -46,7 +46,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
         button.disabled = false;
       }
     };
-    /** Whether to try again as it is. */
+    /** Log in; whether to try again with the same input. */
     const failed = async () => {
       try {
         done(await logIn(user.value.trim(), password.value));
@@ -54,10 +54,10 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         problem.textContent = explain(error);
-        // A school logs in at once: nothing is wrong, it is only others' turn.
+        // A whole school logs in at once: nothing is wrong, others have their turn first.
         const busy = error.status === 503 && error.retryAfter !== null;
         if (!busy) password.select();
-        // Asked sooner, the gateway would only say the same again.
+        // An earlier try would only get the same answer.
         if (busy || error.status === 429) await patience(error.retryAfter ?? 0);
         return busy;
       }
@@ -93,7 +93,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
       ),
     );
     signal?.addEventListener("abort", () => done(null));
-    // An open one would keep the form out of reach, although it is hidden with the page.
+    // An open dialog would block the form, although it is hidden with the page.
     for (const dialog of page.querySelectorAll("dialog")) dialog.close();
     page.hidden = true;
     document.body.append(cover);

@@ -1,4 +1,4 @@
-/** What the pages say. Every language has the same keys and the same `{values}`. */
+/** The pages' words. Every language has the same keys and the same `{values}`. */
 
 export const WORDS = {
   en: {

@@ -5,17 +5,17 @@ import { element } from "../../shared/element.js";
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /**
- * One thing to be done.
+ * An action that the admin has to confirm.
  * @typedef {object} Plan
  * @property {string} question
- * @property {string} note what it means
+ * @property {string} note its consequences
  * @property {string} button
  * @property {() => Promise<Done>} act
- * @property {(done: Done) => string} told what came of it
+ * @property {(done: Done) => string} told the result in words
  */
 
 /**
- * Asks back before something is done, then tells what was done, in one dialog.
+ * A dialog that asks for confirmation before an action, then shows its result.
  *
  * @param {I18n} i18n
  */

@@ -8,7 +8,7 @@ import { HEIGHT, options } from "./plot.js";
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /**
- * A chart for each number that tells how the gateways do: a line a gateway.
+ * A chart for each number of the gateways, with a line per gateway.
  *
  * @param {{i18n: I18n, format: Format}} context
  */

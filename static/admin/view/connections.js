@@ -6,7 +6,7 @@ import { NARROW, table } from "./rows.js";
 /** @typedef {import("../api.js").Page} Page */
 /** @typedef {import("../main.js").Context} Context */
 
-/** Rows of a page, on a wide screen and on a phone. */
+/** Rows per page, on a wide screen and on a phone. */
 const SIZE = { wide: "25", narrow: "10" };
 const SORTS = [
   "since",
@@ -23,7 +23,7 @@ const SORTS = [
 ];
 
 /**
- * Every connection of all gateways, a page at a time; search, sort and pages are the gateways' work.
+ * All gateways' connections, a page at a time; the gateways search, sort and cut pages.
  *
  * @param {Context} context
  */
@@ -208,7 +208,7 @@ export function connectionsTable({ i18n, format, api, ask }) {
     grid.frame.scrollIntoView({ block: "nearest" });
   };
 
-  /** Ask again; what is asked by a person does not wait for the answer before. @param {boolean} wanted */
+  /** Ask again; a request of the user does not wait for the previous answer. @param {boolean} wanted */
   const refresh = async (wanted = false) => {
     if (busy && !wanted) return;
     const number = ++asked;
@@ -275,7 +275,12 @@ export function connectionsTable({ i18n, format, api, ask }) {
   return { section, refresh };
 }
 
-/** Unchanged text is not said again. @param {HTMLElement} place @param {string} text */
+/**
+ * Set a text, unless it is unchanged: screen readers would announce it again.
+ *
+ * @param {HTMLElement} place
+ * @param {string} text
+ */
 function say(place, text) {
   if (place.textContent !== text) place.textContent = text;
 }

@@ -6,10 +6,10 @@ import { NARROW, table } from "./rows.js";
 /** @typedef {import("../main.js").Context} Context */
 
 const KINDS = /** @type {const} */ (["close", "refusal", "failover", "node", "action"]);
-/** Rows at once, the newest of the kinds that are chosen: on a wide screen and on a phone. */
+/** Rows at once, the newest of the chosen kinds, on a wide screen and on a phone. */
 const SHOWN = { wide: 50, narrow: 20 };
 
-/** What has happened lately, with its reason. @param {Context} context */
+/** The last events with their reasons. @param {Context} context */
 export function eventsTable({ i18n, format }) {
   const chosen = new Set(/** @type {string[]} */ ([...KINDS]));
   /** @type {Event[]} */

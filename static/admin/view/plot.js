@@ -6,7 +6,7 @@ export const HEIGHT = 110;
 export const COLOURS = 6;
 
 /**
- * How a chart is drawn: in the colours that the page has now, from zero on, without a legend.
+ * The options of a chart: in the page's present colours, from zero on, without a legend.
  *
  * @param {object} parts
  * @param {number} parts.width pixels
@@ -40,7 +40,7 @@ export function options({ width, gateways, lines, hour, unit }) {
       {},
       ...Array.from({ length: gateways * lines }, (_, index) => ({
         stroke: colour(`--line-${(Math.floor(index / lines) % COLOURS) + 1}`),
-        // The median, where there is one, is the fainter line.
+        // The median, if there is one, is the fainter line.
         width: index % lines === lines - 1 ? 2 : 1,
         spanGaps: true,
         points: { show: false, filter: lone },
@@ -50,7 +50,7 @@ export function options({ width, gateways, lines, hour, unit }) {
 }
 
 /**
- * A line needs two values: one alone, such as the latency of the only POST, is drawn as a point.
+ * The points of a chart: a line needs two values, so a single one (the latency of the only POST) is a point.
  *
  * @param {import("../../vendor/uplot/index.js")} plot
  * @param {number} series

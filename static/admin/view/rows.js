@@ -1,10 +1,10 @@
 import { element } from "../../shared/element.js";
 
-/** Where a row is a card; as in `dashboard.css`. */
+/** The screens on which a row is a card; the same as in `dashboard.css`. */
 export const NARROW = matchMedia("(max-width: 60rem)");
 
 /**
- * A table whose rows stay the same elements while their content changes, so that focus and selection
+ * A table whose rows remain the same elements while their content changes, so that focus and selection
  * survive. Narrow screens show each row as a card: `dashboard.css`, by the cells' labels.
  *
  * @template T
@@ -29,7 +29,7 @@ export function table({ caption, columns, key, empty }) {
   );
   const body = element("tbody", { role: "rowgroup" });
   const none = element("p", { class: "soft empty", hidden: true }, empty);
-  // Roles, because a table that is laid out as cards is none for screen readers.
+  // Explicit roles, because screen readers do not see a table that is laid out as cards.
   const grid = element(
     "table",
     { role: "table" },
@@ -77,7 +77,7 @@ function emptyRow(columns) {
   return element("tr", { role: "row" }, ...cells);
 }
 
-/** Changes what differs only. @param {Element} place @param {(Node | string)[]} content */
+/** Replace the content only if it differs. @param {Element} place @param {(Node | string)[]} content */
 function fill(place, content) {
   const wanted = element("div", {}, ...content);
   if (wanted.innerHTML !== place.innerHTML) place.replaceChildren(...wanted.childNodes);

@@ -5,7 +5,7 @@ import { element, icon } from "../../shared/element.js";
 /** @typedef {import("../state.js").Poll} Poll */
 
 /**
- * An open poll to answer: one tap, and another one to change it.
+ * The form for an open poll: one tap votes, another one changes the vote.
  *
  * @param {I18n} i18n
  * @param {(poll: Poll, option: number) => void} vote

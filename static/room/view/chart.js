@@ -9,7 +9,7 @@ export function letterOf(option) {
 }
 
 /**
- * How a poll stands: a bar for each choice.
+ * A poll's votes: a bar for each choice.
  *
  * @param {I18n} i18n
  * @param {readonly string[]} options

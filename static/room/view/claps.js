@@ -1,12 +1,12 @@
 import { element, icon } from "../../shared/element.js";
 
-/** At a time. */
+/** The most hands at a time. */
 const MOST = 24;
 const LANES = 4;
 /** Milliseconds without a clap after which the applause is over. */
 const SILENCE = 3_000;
 
-/** Applause, seen by everyone: hands that rise, and how many there were. */
+/** Applause that everyone sees: rising hands and their number. */
 export function claps() {
   const number = element("span");
   const count = element("p", { class: "count", hidden: true }, icon("hands-clapping"), " ", number);
@@ -30,7 +30,7 @@ export function claps() {
       const hands = icon("hands-clapping");
       hands.classList.add(`lane-${heard % LANES}`);
       hands.addEventListener("animationend", () => hands.remove());
-      // Without the animation there is no end of it.
+      // Without an animation its end event does not come.
       if (!matchMedia("(prefers-reduced-motion: reduce)").matches) root.append(hands);
     },
   };

@@ -5,17 +5,17 @@ import { element, icon } from "../../shared/element.js";
 /** @typedef {import("../drafts.js").Draft} Draft */
 
 /**
- * A field to say something. Enter sends, Shift+Enter makes a line; on touch keyboards, which have no
- * Shift+Enter, Enter makes a line and the button sends. What is not sent yet is kept as a draft.
+ * A field to write a message. Enter sends, Shift+Enter makes a line; on touch keyboards, which have no
+ * Shift+Enter, Enter makes a line and the button sends. Unsent text is kept as a draft.
  *
  * @template To
  * @param {object} parts
  * @param {string} parts.button
  * @param {Draft} parts.draft
- * @param {() => To} parts.to to whom it goes; kept with the draft, so that nothing private becomes public
- * @param {(to: any) => void} parts.choose goes back to what {@link parts.to} has said once, which may be
+ * @param {() => To} parts.to the recipients; kept with the draft, so that nothing private becomes public
+ * @param {(to: any) => void} parts.choose restores an earlier value of {@link parts.to}, which may be
  *   from another version of the page
- * @param {(text: string, unkept: () => void) => void} parts.send calls `unkept` if it will not be sent,
+ * @param {(text: string, unkept: () => void) => void} parts.send calls `unkept` if the text will not be sent,
  *   because too much waits already
  * @param {string} parts.full says so
  */
@@ -70,23 +70,23 @@ export function composer({ button, draft, to, choose, send, full }) {
   return {
     form,
     note,
-    /** What the field is for. @param {string} label */
+    /** Change the field's label. @param {string} label */
     label(label) {
       text.placeholder = label;
       text.setAttribute("aria-label", label);
     },
     focus: () => text.focus(),
-    /** To whom it goes has changed. */
+    /** The recipients have changed. */
     keep,
-    /** Put back what was written when the page was left. */
+    /** Put back the draft from when the page was left. */
     restore() {
       const kept = draft.read();
       if (typeof kept?.text !== "string") return;
       text.value = kept.text.slice(0, LONGEST_TEXT);
-      // Only now: with the field still empty, choosing would forget the draft.
+      // Only now, because choosing with an empty field would delete the draft.
       choose(kept.to);
     },
-    /** Put a text back to work on it. */
+    /** Put a text back into the field to edit it. */
     edit,
   };
 }

@@ -9,7 +9,7 @@ import { element, icon } from "../../shared/element.js";
 /** @typedef {(Entry & {chosen?: number | null}) | (Question & {kind: "question"})} Shown */
 
 /**
- * What is read in the conversation, as elements.
+ * An entry of the conversation as elements.
  *
  * @param {I18n} i18n
  * @param {string | null} me who is called "You"; nobody where all look

@@ -1,5 +1,5 @@
 /**
- * Keeps the children of an element like a list. What stays keeps its element, and so its focus and
+ * Keeps an element's children equal to a list. Items that stay keep their element, and so its focus and
  * its place.
  *
  * @template T

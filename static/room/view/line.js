@@ -20,7 +20,7 @@ export function lineSign(i18n) {
       root.dataset.line = name;
       const told = i18n.say(`line.${name}`, { why: why ? i18n.explain(why) : "" });
       const words = isSentAway(state) ? `${told}. ${i18n.say("room.opensItself")}` : told;
-      // Said again only if it is something else.
+      // Announced again only if it has changed.
       if (text.textContent !== words) text.textContent = words;
     },
   };

@@ -10,7 +10,7 @@ import { Timeline } from "./timeline.js";
 /** @typedef {import("../classroom.js").Classroom} Classroom */
 
 /**
- * What a participant has in hand: the poll, the conversation, and a field.
+ * A participant's view: the poll, the conversation, and a field to write.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom
@@ -85,7 +85,7 @@ export function participantView(i18n, classroom, draft) {
     timeline.scroller,
     ...(classroom.isReadOnly ? [] : [writing]),
   );
-  // Told by voice, and seen by the button.
+  // Announced to screen readers; others see it at the button.
   const told = element("p", { class: "hidden-text", role: "status" });
   const main = element("main", { class: "participant" }, poll.root, talk, applause.root, told);
 
@@ -93,7 +93,7 @@ export function participantView(i18n, classroom, draft) {
     main,
     update() {
       const { room, me } = classroom;
-      // Until all is read, a poll that has ended may seem to be open.
+      // Until everything is read, a poll that has ended may seem open.
       const asked = classroom.isReadOnly || !classroom.isLoaded ? null : openPoll(room);
       poll.update(
         asked,

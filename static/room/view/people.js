@@ -7,7 +7,7 @@ import { keyed } from "./keyed.js";
 /** @typedef {import("../classroom.js").Present} Present */
 /** @typedef {import("../state.js").Hand} Hand */
 
-/** Who has a hand up, and who is there. @param {I18n} i18n @param {Classroom} classroom */
+/** The raised hands, and who is present. @param {I18n} i18n @param {Classroom} classroom */
 export function people(i18n, classroom) {
   const hands = element("ol", { class: "hands" });
   const noHands = element("p", { class: "soft" }, i18n.say("people.noHands"));

@@ -9,7 +9,7 @@ import { element, field, icon, iconButton } from "../../shared/element.js";
 /** @type {PollBody} */
 const EMPTY = { question: "", options: ["", ""] };
 
-/** Choices that need no typing, as keys of the words. */
+/** Ready-made choices, as keys of the words. */
 const READY = [
   ["poll.yes", "poll.no"],
   ["poll.yes", "poll.no", "poll.unsure"],

@@ -8,11 +8,11 @@ import { Timeline } from "./timeline.js";
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
 
-/** Choices that have room in full size. */
+/** The most choices that fit in full size. */
 const FEW = 5;
 
 /**
- * What the whole class looks at: the poll and the conversation, large. Without a poll: how to get in.
+ * The view for the whole class: the poll and the conversation, large. Without a poll: how to enter the room.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom

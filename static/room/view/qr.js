@@ -2,7 +2,7 @@ import encodeQR from "../../vendor/qr/index.js";
 import { element } from "../../shared/element.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-/** Modules of light around the code (ISO/IEC 18004 asks for four; its frame has the others). */
+/** Light modules around the code (ISO/IEC 18004 requires four; the frame has the others). */
 const QUIET = 2;
 
 /** A QR code. @param {string} text @param {string} label */

@@ -13,7 +13,7 @@ import { shareDialog } from "./share.js";
 /** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
 
 /**
- * A room, as its participant, its host, or the class sees it.
+ * A room's view for a participant, a host or the whole class.
  *
  * @param {Context} context
  * @param {number} number
@@ -83,14 +83,14 @@ export function roomView(context, number, { projected, signal }) {
     await classroom.open({ asDesk: classroom.isHost && !projected });
   };
 
-  /** Open the room again as soon as its user is in it, in whatever role: sooner than the library asks. */
+  /** Open the room again as soon as the user is a member, in any role: sooner than the library asks. */
   const comeBack = async () => {
     await context.nap(patience(0), signal);
     await untilMember(context, number, signal, () => {});
     if (page.classList.contains("away")) context.reopen();
   };
 
-  /** What is seen by who is not in the room (yet). */
+  /** The view for a user who is not a member (yet). */
   const waitingPanel = () => {
     const root = element("main", { class: "start", tabindex: "0" });
     return {
@@ -155,12 +155,12 @@ export function roomView(context, number, { projected, signal }) {
 }
 
 /**
- * The room, once the user is a member: who scans the code before being added waits.
+ * The room, once the user is a member: a user who scans the code before being added waits.
  *
  * @param {Context} context
  * @param {number} number
  * @param {AbortSignal} signal
- * @param {() => void} waiting is called with each answer that it is not so yet
+ * @param {() => void} waiting is called after each answer that says "not yet"
  * @returns {Promise<RoomInfo>} rejects with a {@link Problem} of another kind
  */
 async function untilMember(context, number, signal, waiting) {
@@ -175,7 +175,12 @@ async function untilMember(context, number, signal, waiting) {
   }
 }
 
-/** Milliseconds: a class that waits for its teacher must not come all at once. @param {number} attempt */
+/**
+ * Milliseconds until the next try; random, because a class that waits for its teacher must not come
+ * all at once.
+ *
+ * @param {number} attempt
+ */
 function patience(attempt) {
   return Math.min(2_500 + 50 * attempt, 10_000) * (0.8 + 0.4 * Math.random());
 }

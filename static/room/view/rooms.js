@@ -12,7 +12,7 @@ const MAY_CREATE = ["host", "admin"];
 const REFRESH = 15_000;
 
 /**
- * The rooms of the user; hosts may make a new one.
+ * The list of the user's rooms; hosts may create a new one.
  *
  * @param {Context} context
  * @param {AbortSignal} signal ends it
@@ -36,10 +36,10 @@ export function roomsView(context, signal) {
   const show = (/** @type {RoomInfo[]} */ rooms) => {
     note.textContent = "";
     nothing.hidden = rooms.length > 0;
-    // Made anew only if something changed: the focus may be on an item.
+    // Rebuilt only if something changed, because the focus may be on an item.
     if (shown === JSON.stringify(rooms)) return;
     shown = JSON.stringify(rooms);
-    // The open ones first, the newest of them on top.
+    // Open rooms first, the newest on top.
     const order = [...rooms].sort(
       (a, b) => Number(a.closed_at !== null) - Number(b.closed_at !== null) || b.id - a.id,
     );

@@ -3,7 +3,7 @@ import { element } from "../../shared/element.js";
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /**
- * Covers a page whose session has become somebody else's, until it is loaded again as theirs.
+ * Covers a page whose session has become another user's, until it is loaded again for that user.
  *
  * @param {I18n} i18n
  * @param {HTMLElement} page
@@ -22,9 +22,9 @@ export function otherUser(i18n, page, user) {
     { class: "login" },
     element("div", { class: "card", role: "alert" }, words, goOn),
   );
-  // A login form, or this notice before it was known who it is.
+  // A login form, or this notice from before the name was known.
   for (const other of document.querySelectorAll("main.login")) other.remove();
-  // An open one would keep the notice out of reach, although it is hidden with the page.
+  // An open dialog would block the notice, although it is hidden with the page.
   for (const dialog of page.querySelectorAll("dialog")) dialog.close();
   page.hidden = true;
   document.body.append(cover);

@@ -3,7 +3,7 @@ import { qrCode } from "./qr.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
-/** A dialog that shows how to get into a room. @param {I18n} i18n @param {string} address */
+/** A dialog that shows how to enter a room. @param {I18n} i18n @param {string} address */
 export function shareDialog(i18n, address) {
   const link = element("input", { readonly: true, focus: () => link.select() });
   link.value = address;

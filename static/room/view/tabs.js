@@ -3,7 +3,7 @@ import { element, icon } from "../../shared/element.js";
 /** @typedef {{name: string, title: string, icon: string, section: HTMLElement}} Panel */
 
 /**
- * On narrow screens, chooses the one panel that is shown. Wide ones show all; CSS decides.
+ * Chooses the one panel that a narrow screen shows. Wide screens show all; CSS decides.
  *
  * @param {string} label
  * @param {Panel[]} panels

@@ -8,13 +8,13 @@ import { keyed } from "./keyed.js";
 /** @typedef {import("../classroom.js").Classroom} Classroom */
 /** @typedef {import("./entry.js").Shown} Shown */
 
-/** Pixels from the end at which the reader still follows what comes. */
+/** Pixels from the end within which the reader counts as following the conversation. */
 const NEAR_END = 80;
-/** Entries that are on the page; the others wait behind a button. */
+/** The most entries on the page; older ones wait behind a button. */
 const WINDOW = 200;
 
 /**
- * The conversation. It follows what comes while its end is in sight, and else stays where one reads.
+ * The conversation. It scrolls with new entries while its end is visible, and otherwise stays where one reads.
  */
 export class Timeline {
   #following = true;
@@ -28,7 +28,7 @@ export class Timeline {
   /**
    * @param {I18n} i18n
    * @param {Classroom} classroom
-   * @param {string | null} me who is called "You"; nobody where all look
+   * @param {string | null} me the user who is called "You"; null where a whole class looks
    */
   constructor(i18n, classroom, me = classroom.me) {
     this.classroom = classroom;
@@ -77,7 +77,7 @@ export class Timeline {
   update(entries) {
     const { classroom, log, scroller } = this;
     const letters = shownLetters(classroom.letters);
-    // What has arrived while somebody reads further up must not leave the page at its upper end.
+    // Entries that arrive while somebody reads further up must not push older ones off the page.
     if (!this.#following && entries.length > this.#length) {
       this.#window += entries.length - this.#length;
     }
@@ -118,7 +118,7 @@ export class Timeline {
     }
     this.#window += WINDOW;
     classroom.dispatchEvent(new Event("change"));
-    // Shown with the next frame; then what one reads is where it was.
+    // Shown with the next frame; then the text that one reads is where it was.
     requestAnimationFrame(() => (scroller.scrollTop = scroller.scrollHeight - fromEnd));
   }
 
@@ -128,7 +128,7 @@ export class Timeline {
     if (this.#following) this.newest.hidden = true;
   }
 
-  /** A keyboard or a poll takes room: the lower edge is what stays. */
+  /** When a keyboard or a poll takes space, keep the lower edge in place. */
   #resized() {
     const { scroller } = this;
     const height = scroller.clientHeight;

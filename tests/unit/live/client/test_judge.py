@@ -233,3 +233,27 @@ def test_any_other_place_to_resume_at_is_refused_and_told_what_would_be_right(af
     with pytest.raises(Invalid, match="must be the last seq that you have, or 0") as refusal:
         resuming(after)
     assert len(refusal.value.detail) < 200
+    assert f"resume-after:{after[:40]}: must" in refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    ("shared", "destination", "ack"),
+    [
+        (False, "/topic/t.public.1", "auto"),
+        (True, "/topic/t.public.1", "client"),
+        (True, "/queue/t.private.1", "auto"),
+    ],
+)
+def test_what_the_hub_does_not_serve_cannot_be_resumed(
+    shared: bool, destination: str, ack: str
+) -> None:
+    headers = (("destination", destination), ("id", "s"), ("ack", ack), ("resume-after", "7"))
+    request = Subscribe("s", parse(destination, TOPOLOGY), frame("SUBSCRIBE", *headers))
+    with pytest.raises(Invalid, match="resume-after is for topics"):
+        asyncio.run(Judge(PERMISSIONS, TOPOLOGY, shared=shared).subscribe(who("hana"), request))
+
+
+def test_only_a_reply_to_that_names_a_temp_queue_shapes_one() -> None:
+    service = who("s", "service")
+    assert send(service, "/topic/news.kr", ("reply-to", "/queue/answers"))
+    assert send(service, "/topic/news.kr", ("odd", "/temp-queue/x"))

@@ -393,7 +393,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         bus,
         publisher,
         topology,
-        told=config.presence,
+        announced=config.presence,
         clock=time.time,
         tasks=tasks.part(),
     )

@@ -1,4 +1,4 @@
-"""The dashboard: what it shows of all gateways, and what it has done by them."""
+"""The dashboard: the state of all gateways, and an admin's orders to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.admin.gateways import Gateways
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the handlers work with."""
+    """The services of the dashboard's handlers."""
 
     dashboard: Dashboard
     gateways: Gateways

@@ -1,7 +1,7 @@
-"""Pages of connections: searched and sorted here, so that ten thousand of them stay usable.
+"""Pages of connections, searched and sorted here, so that ten thousand of them stay usable.
 
-A page is named by the key of the row that it comes after, not by a number: the answer is as small
-for the last page as for the first, and several gateways' pages merge into one.
+A page is named by the key of the row before it, not by a number: the last page costs as little as
+the first, and several gateways' pages merge into one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, Final, Protocol
 from broker.protocol.numerals import natural
 from gateway.live.client.registry import ConnectionState
 
-#: Connections that are looked at in one turn of the loop: about a millisecond.
+#: Connections that are read in one turn of the loop: about a millisecond.
 _SLICE: Final = 250
-#: Seconds for which what was read once is shown to everybody.
+#: Seconds for which a list of connections is shown to everybody.
 _FRESH: Final = 1.0
-#: In the order of time, after everything that ends.
+#: Sorts in the order of time, after every connection that has an end.
 _NEVER: Final = 2.0**53
 
 
@@ -41,14 +41,14 @@ class Sort(StrEnum):
     EXPIRES_AT = "expires_at"
 
 
-#: What stands for None.
+#: The sort value of None.
 _ABSENT: Final[Mapping[Sort, str | float]] = {
     Sort.USER: "",
     Sort.NODE: "",
     Sort.EXPIRES_AT: _NEVER,
 }
 
-#: The column's value, then what makes it unique among all gateways.
+#: The column's value, then the values that make the row unique among all gateways.
 Key = tuple[str | float, str, str]
 #: A :class:`ConnectionState` as JSON, with its ``gateway``.
 Row = dict[str, Any]
@@ -56,8 +56,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """``search``: a part of a user, address, id, node or gateway in any case, or a room's number.
-    ``after``: the key of the row before the page, None for the first page."""
+    """A search in the connections.
+
+    ``search``: a part of a user, address, id, node or gateway in any case, or a room's number.
+    ``after``: the key of the row before the page, None for the first page.
+    """
 
     search: str = ""
     sort: Sort = Sort.SINCE
@@ -70,7 +73,7 @@ class Query:
         return (_ABSENT[self.sort] if value is None else value, row["gateway"], row["id"])
 
     def matches(self, state: ConnectionState) -> bool:
-        """``search`` is lower case here."""
+        """Whether the connection fits. ``search`` must be in lower case."""
         search = self.search
         return (
             search in (state.user or "").lower()
@@ -83,8 +86,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``rows`` in order; ``matching`` of ``total`` connections fit the search, and ``more`` of them
-    come after this page."""
+    """One page of connections.
+
+    ``rows`` are in order; ``matching`` of ``total`` connections fit the search, and ``more`` of
+    them come after this page.
+    """
 
     rows: Sequence[Row]
     total: int
@@ -96,7 +102,7 @@ class Page:
 
 
 def merge(pages: Iterable[Page], query: Query) -> Page:
-    """Several gateways' pages of one query as one."""
+    """The pages of several gateways for one query, merged into one."""
     pages = list(pages)
     rows = sorted(
         (row for page in pages for row in page.rows), key=query.key, reverse=query.descending
@@ -112,11 +118,13 @@ def merge(pages: Iterable[Page], query: Query) -> Page:
 
 
 class Observed(Protocol):
+    """A client's connection, whose state is shown."""
+
     def snapshot(self) -> ConnectionState: ...
 
 
 class Connections:
-    """This gateway's. ``clock``: seconds, never back."""
+    """This gateway's connections. ``clock`` gives seconds and never goes back."""
 
     def __init__(
         self,
@@ -133,7 +141,7 @@ class Connections:
         self._reading = asyncio.Lock()
 
     async def page(self, query: Query) -> Page:
-        """One page, in many turns of the loop."""
+        """One page, read in many turns of the loop."""
         states = await self._fresh()
         all_match = not query.search or query.search in self._gateway.lower()
         key, after = self._key(query), query.after

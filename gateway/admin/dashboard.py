@@ -1,5 +1,5 @@
-"""The dashboards that are open: one ticker for all of them, which does next to nothing while there
-are none."""
+"""The open dashboards: one ticker serves them all, and does next to nothing while there are
+none."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two samples, and two messages to the dashboards.
 TICK: Final = 1.0
-#: Dashboards at one gateway.
+#: The most dashboards at one gateway.
 _VIEWERS: Final = 50
-#: Messages that a dashboard may be behind before it is dropped; it comes back by itself and begins
-#: with what is then.
+#: Messages that a dashboard may be behind before it is dropped; it reconnects by itself and begins
+#: with the current state.
 _BEHIND: Final = 5
 _TRY_AGAIN: Final = 5.0
 
@@ -38,14 +38,14 @@ class Viewer:
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_BEHIND + 1)
 
     def tell(self, message: bytes) -> bool:
-        """False: it is too far behind."""
+        """Send a message. False: the dashboard is too far behind."""
         if self._messages.qsize() >= _BEHIND:
             return False
         self._messages.put_nowait(message)
         return True
 
     def close(self) -> None:
-        """End the iteration; what was told before is dropped."""
+        """End the iteration; messages that wait are dropped."""
         while not self._messages.empty():
             self._messages.get_nowait()
         self._messages.put_nowait(None)
@@ -56,7 +56,7 @@ class Viewer:
 
 
 class Dashboard:
-    """``clock`` is Unix time."""
+    """The ticker and all dashboards that are open at this gateway. ``clock`` is Unix time."""
 
     def __init__(
         self,
@@ -74,11 +74,11 @@ class Dashboard:
         self._clock = clock
         self._tick = tick
         self._viewers: set[Viewer] = set()
-        self._told: dict[str, int] = {}
+        self._last_sent: dict[str, int] = {}
         self._tasks = tasks
 
     def __len__(self) -> int:
-        """How many dashboards are open here."""
+        """The number of dashboards that are open here."""
         return len(self._viewers)
 
     def start(self) -> None:
@@ -93,24 +93,26 @@ class Dashboard:
     def watch(self, *, expires_at: float, session: str | None = None) -> Viewer:
         """A viewer from now on, to be given back by :meth:`leave`. Raises :class:`NoCapacity`."""
         if len(self._viewers) >= _VIEWERS:
-            raise NoCapacity(f"{_VIEWERS} dashboards are open here", retry_after=_TRY_AGAIN)
+            raise NoCapacity(
+                f"{_VIEWERS} dashboards are open at this gateway already", retry_after=_TRY_AGAIN
+            )
         viewer = Viewer(expires_at, session)
         self._viewers.add(viewer)
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
-        """Any number of times."""
+        """Remove a viewer; may be called several times."""
         self._viewers.discard(viewer)
         viewer.close()
 
     def end_sessions(self, sessions: AbstractSet[str]) -> None:
-        """Close the dashboards that these have opened."""
+        """Close the dashboards that were opened by these sessions."""
         for viewer in tuple(self._viewers):
             if viewer.session in sessions:
                 self.leave(viewer)
 
     async def beginning(self) -> bytes:
-        """What a dashboard gets first: everything, with the past and the last events."""
+        """The first message to a dashboard: everything, with the past and the last events."""
         return _server_sent(await self._gateways.states(after={}, past=True))
 
     async def _run(self) -> None:
@@ -118,7 +120,7 @@ class Dashboard:
         due = loop.time() + self._tick
         while True:
             await asyncio.sleep(due - loop.time())
-            # After a standstill the seconds that are lost are lost.
+            # After a standstill of the loop, missed seconds stay missing.
             due = max(due, loop.time()) + self._tick
             self._gateways.sampled(self._history.take())
             self._node_watch.poll()
@@ -126,22 +128,25 @@ class Dashboard:
             if self._viewers:
                 await self._tell_all()
             else:
-                self._told.clear()
+                self._last_sent.clear()
 
     async def _tell_all(self) -> None:
-        states = await self._gateways.states(after=self._told)
-        self._told = {state["gateway"]: state["last_event"] for state in states["gateways"]}
+        states = await self._gateways.states(after=self._last_sent)
+        self._last_sent = {state["gateway"]: state["last_event"] for state in states["gateways"]}
         message = _server_sent(states)
         now = self._clock()
         for viewer in tuple(self._viewers):
             if viewer.expires_at <= now:
                 self.leave(viewer)
             elif not viewer.tell(message):
-                logger.warning("a dashboard does not keep up")
+                logger.warning(
+                    "closing a dashboard that does not read fast enough; it reconnects by itself"
+                )
                 self.leave(viewer)
 
 
 def _server_sent(value: Mapping[str, Any]) -> bytes:
-    """https://html.spec.whatwg.org/multipage/server-sent-events.html; JSON has no line ends."""
+    """A server-sent event. https://html.spec.whatwg.org/multipage/server-sent-events.html; JSON has
+    no line ends."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return f"data: {text}\n\n".encode()

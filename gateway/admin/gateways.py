@@ -1,4 +1,4 @@
-"""All gateways together: each answers for itself, one asks and puts the answers together."""
+"""All gateways together: one asks the others over the bus and merges their answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.observe.events import Events, Kind
 
 #: Seconds that the others have to answer: less than the ticker's second.
 _WITHIN: Final = 0.8
-#: The same for what an admin asked to be done, who would rather wait than not know.
+#: The same for an admin's order, whose result is worth waiting for.
 _DONE_WITHIN: Final = 3.0
 
 _STATE: Final = "admin.state"
@@ -28,8 +28,11 @@ _DRAINED: Final = "admin.drained"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What each gateway has done: so many connections ended, or 1 for a node or a gateway.
-    ``missing``: who may or may not have done it, and why that is not known."""
+    """The result of an order: for each gateway the number of ended connections, or 1 for a node or
+    a gateway.
+
+    ``missing``: the gateways that may or may not have carried it out, and why that is not known.
+    """
 
     done: Mapping[str, int]
     missing: Mapping[str, str]
@@ -39,7 +42,8 @@ class Done:
 
 
 class Gateways:
-    """Also answers what the other gateways' dashboards ask."""
+    """All gateways, asked by this one. It also answers the questions of other gateways'
+    dashboards."""
 
     def __init__(
         self,
@@ -63,14 +67,14 @@ class Gateways:
         bus.answer(_DRAINED, self._answer_drained)
 
     def sampled(self, sample: Sample) -> None:
-        """This second's sample: what is told until the next one."""
+        """Set this second's sample, which is part of the state until the next one."""
         self._sample = sample
 
     async def states(self, *, after: Mapping[str, int], past: bool = False) -> dict[str, Any]:
-        """Everyone's :meth:`Overview.state`, this gateway's first, and who did not answer.
+        """Every gateway's :meth:`Overview.state`, this gateway's first, and those that did not
+        answer.
 
-        ``after``: the number of the last event that is known, by gateway. ``past``: with what the
-        charts begin with.
+        ``after``: the number of the last known event, by gateway. ``past``: with the charts' past.
         """
         asked = {"after": dict(after), "past": past}
         answers = await self._bus.ask(_STATE, asked, within=_WITHIN)
@@ -82,14 +86,14 @@ class Gateways:
         }
 
     async def page(self, query: Query) -> tuple[Page, Mapping[str, str]]:
-        """One page of all gateways' connections, and who did not answer."""
+        """One page of all gateways' connections, and the gateways that did not answer."""
         asked = asdict(query)
         answers = await self._bus.ask(_PAGE, asked, within=_WITHIN)
         pages = [Page(**page) for _, page in answers.items()]
         return merge([await self._connections.page(query), *pages], query), answers.missing
 
     async def order(self, order: Order) -> Done:
-        """Have it done, and note who asked for it and what came of it.
+        """Have an order carried out, and note who gave it and what came of it.
 
         Raises :class:`UnknownNode` if no gateway knows the node, :class:`UnknownGateway`.
         """
@@ -97,7 +101,8 @@ class Gateways:
         if only not in {None, own, *self._bus.others}:
             raise UnknownGateway(f"no gateway {only} is up")
         whom = self._bus.others if only is None else {only} - {own}
-        # Before the others have answered: a kick does not wait for a gateway that is dead.
+        # Before the others have answered: ending a connection must not wait for a gateway that is
+        # dead.
         here = self._carry_out(order) if only in (None, own) else None
         answers = await self._bus.ask(_ORDER, order.as_json(), within=_DONE_WITHIN, whom=whom)
         done = {name: done for name, done in sorted(answers.items()) if done is not None}
@@ -105,14 +110,16 @@ class Gateways:
             done[own] = here
         if not done and not answers.missing:
             raise UnknownNode(f"no broker node is called {order.target}")
-        told = [f"{name} {number}" for name, number in done.items()]
-        told += [f"{name}: {why}" for name, why in answers.missing.items()]
-        self._events.note(Kind.ACTION, order.action, f"{order}: {', '.join(told)}", user=order.by)
+        results = [f"{name} {number}" for name, number in done.items()]
+        results += [f"{name}: {why}" for name, why in answers.missing.items()]
+        self._events.note(
+            Kind.ACTION, order.action, f"{order}: {', '.join(results)}", user=order.by
+        )
         return Done(done, answers.missing)
 
     async def learn_drained(self) -> None:
-        """Until another one has answered: drain the nodes that they have been asked to drain. A
-        drain lasts as long as one gateway lives that knows of it."""
+        """Until another gateway has answered: drain the nodes that the others have been asked to
+        drain. A drain lasts as long as one gateway that knows of it is alive."""
         if self._learned or not self._bus.others:
             return
         answers = await self._bus.ask(_DRAINED, {}, within=_WITHIN)
@@ -124,7 +131,7 @@ class Gateways:
             )
 
     def _carry_out(self, order: Order) -> int | None:
-        """None: the node is not known here."""
+        """Carry out an order here. None: the node is not known here."""
         try:
             return self._orders.carry_out(order)
         except NodeIsUnknown:

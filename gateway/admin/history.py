@@ -16,8 +16,8 @@ KEPT: Final = 900
 
 
 class Sample(NamedTuple):
-    """One second: ``at`` (Unix), what there is now, what was done per second since the sample
-    before, and the delivery's latency in seconds (None: nothing was delivered)."""
+    """The values of one second: ``at`` (Unix time), current numbers, events per second since the
+    sample before, and the delivery's latency in seconds (None: nothing was delivered)."""
 
     at: int
     connections: float
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """Where a sample comes from; ``deliveries`` and ``posts`` count since the start."""
+    """The sources of a sample; ``deliveries`` and ``posts`` count since the start."""
 
     connections: Callable[[], int]
     deliveries: Callable[[], int]
@@ -40,7 +40,8 @@ class Gauges:
 
 
 class History:
-    """``clock`` is Unix time. A sample reads half a dozen numbers."""
+    """The samples of the last minutes. ``clock`` is Unix time. Taking one reads half a dozen
+    numbers."""
 
     def __init__(self, gauges: Gauges, *, clock: Callable[[], float], kept: int = KEPT) -> None:
         self._gauges = gauges
@@ -50,7 +51,7 @@ class History:
         self._seen_at = clock()
 
     def take(self) -> Sample:
-        """A sample of this second."""
+        """Take this second's sample."""
         now, gauges = self._clock(), self._gauges
         deliveries, posts, counts = self._counters()
         before, self._seen = self._seen, (deliveries, posts, counts)
@@ -71,8 +72,8 @@ class History:
         return sample
 
     def every(self, seconds: int) -> list[Sample]:
-        """All samples, those of ``seconds`` averaged to one: what a chart of a few hundred pixels
-        shows. Of the latency the worst counts."""
+        """All samples, averaged over ``seconds`` each, as a chart of a few hundred pixels shows
+        them. Of the latency the worst value counts."""
         return [
             _merged(at, list(group))
             for at, group in groupby(self._samples, key=lambda s: s.at - s.at % seconds)

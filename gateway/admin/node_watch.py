@@ -1,4 +1,4 @@
-"""What becomes of the broker nodes, and of the links that are published through, as events."""
+"""Changes of broker nodes, and of the AMQP links to them, noted as events."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from broker.nodes.rendezvous import LinkState
 from broker.publishing.links import LinkReport
 from gateway.observe.events import Events, Kind
 
-#: A link in one of these is not published through.
+#: Nothing is published through a link in one of these states.
 _LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT, LinkState.PARTITIONED})
 
 
 class NodeWatch:
-    """Compares how things are with how they were when it looked last."""
+    """Compares the nodes and links with their state at the last poll, and notes the changes."""
 
     def __init__(
         self,
@@ -30,7 +30,8 @@ class NodeWatch:
         self._lost: dict[str, bool] = {}
 
     def poll(self) -> None:
-        """A node is out until it is healthy again, however often it is tried in between."""
+        """Note what has changed. A node is out until it is healthy again, however often it is tried
+        in between."""
         nodes = [
             (state.node.name, state.problem is not None, state.problem) for state in self._nodes()
         ]
@@ -51,8 +52,8 @@ Seen = tuple[str, bool, str | None]
 
 
 def _changed(seen: Iterable[Seen], before: dict[str, bool]) -> Iterable[Seen]:
-    """Those that are bad now and were not, or the other way round; ``before`` is kept up. What was
-    never seen before was well."""
+    """The entries that have become bad or good; ``before`` is updated. A new entry counts as good
+    before."""
     for each in seen:
         node, bad, _ = each
         if bad != before.get(node, False):

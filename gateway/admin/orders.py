@@ -1,4 +1,4 @@
-"""What an admin has done by the gateways: ending connections, draining and resuming."""
+"""An admin's orders to the gateways: ending connections, draining and resuming."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class AdminAction(StrEnum):
-    """What is done to the order's target: a connection's id, a user, a node, a gateway."""
+    """The action on an order's target, which is a connection's id, a user, a node or a gateway."""
 
     END_CONNECTION = "end_connection"
     END_USER = "end_user"
@@ -36,7 +36,8 @@ _SAID: Final[Mapping[AdminAction, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """``by``: the admin's user name. ``gateway``: the only one that is meant, None: each."""
+    """An admin's order to the gateways. ``by``: the admin's user name. ``gateway``: the only one
+    that is meant; None: each."""
 
     action: AdminAction
     target: str
@@ -60,7 +61,7 @@ class Order:
 
 
 class LiveConnections(Protocol):
-    """Both tell how many they ended."""
+    """This gateway's connections. Both methods return how many they ended."""
 
     def end_connection(self, id: str, error: GatewayError) -> int: ...
 
@@ -68,7 +69,7 @@ class LiveConnections(Protocol):
 
 
 class Nodes(Protocol):
-    """Both raise :class:`broker.nodes.balancer.UnknownNode`."""
+    """The broker nodes. Both methods raise :class:`broker.nodes.balancer.UnknownNode`."""
 
     def drain(self, name: str) -> None: ...
 
@@ -76,7 +77,7 @@ class Nodes(Protocol):
 
 
 class Orders:
-    """Carries out here what is asked of this gateway."""
+    """Carries out orders at this gateway."""
 
     def __init__(
         self, *, connections: LiveConnections, nodes: Nodes, drain: Drain, events: Events
@@ -87,12 +88,12 @@ class Orders:
         self._events = events
 
     def carry_out(self, order: Order) -> int:
-        """How many connections ended; 1 for a node or gateway.
+        """Carry out an order. Returns the number of ended connections; 1 for a node or gateway.
 
         Raises :class:`broker.nodes.balancer.UnknownNode`.
         """
         target = order.target
-        logger.info("asked by %s: %s", order.by, order)
+        logger.info("admin %s orders: %s", order.by, order)
         match order.action:
             case AdminAction.END_CONNECTION:
                 return self._connections.end_connection(target, _kicked())

@@ -1,4 +1,4 @@
-"""What one gateway tells the dashboards about itself."""
+"""A gateway's state, as it is sent to the dashboards."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from broker.nodes.node import NodeState
 from gateway.admin.history import History, Sample
 from gateway.observe.events import Events
 
-#: Events in one answer, the newest: as long as they can be, the bus has room for them.
+#: The newest events in one answer; even the longest possible ones fit into a message of the bus.
 _EVENTS: Final = 80
-#: Seconds that a point of a chart's past stands for.
+#: Seconds for each point of a chart's past.
 _STEP: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """``started_at`` is Unix time. ``nodes``, ``feeds`` (the node of each, None: it looks for one)
-    and ``problems`` tell how things are now."""
+    """A view of one gateway's state.
+
+    ``started_at`` is Unix time. ``nodes``, ``feeds`` (the node of each; None: it has none) and
+    ``problems`` return the current state.
+    """
 
     gateway: str
     started_at: float
@@ -32,7 +35,7 @@ class Overview:
     problems: Callable[[], list[str]]
 
     def state(self, sample: Sample, *, after: int = 0) -> dict[str, Any]:
-        """As JSON, with the events whose number is larger than ``after``."""
+        """The state as JSON, with the events whose number is larger than ``after``."""
         nodes = self.nodes()
         return {
             "gateway": self.gateway,
@@ -48,12 +51,12 @@ class Overview:
         }
 
     def past(self) -> list[Sample]:
-        """What the charts begin with."""
+        """The past for the charts."""
         return self.history.every(_STEP)
 
 
 def _placed(feeds: list[str | None], nodes: int) -> list[str | None]:
-    """No two are on one node: of a single node the second feed has nothing to look for."""
+    """Whether every feed has a node of its own; with a single node the second feed needs none."""
     placed = [feed for feed in feeds if feed is not None]
     return [*placed, *[None] * (min(len(feeds), nodes) - len(placed))]
 

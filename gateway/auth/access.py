@@ -1,4 +1,5 @@
-"""Access rules: which destinations outside the rooms are open, and to which system roles."""
+"""Access rules: the destinations outside of rooms that are open, and the system roles that may use
+them."""
 
 from __future__ import annotations
 
@@ -9,27 +10,29 @@ from typing import Final
 from gateway.auth.patterns import ANY_WORDS, ONE_WORD, Kind, Pattern, parse
 from gateway.config import Access, ConfigError
 
-#: A rule that opens all that STOMP and RabbitMQ offer in one direction.
+#: A rule that opens everything that STOMP and RabbitMQ offer in one direction.
 EVERYTHING: Final = "**"
 
 
 class Direction(StrEnum):
+    """What a rule opens a destination for: subscribing or sending."""
+
     SUBSCRIBE = "subscribe"
     SEND = "send"
 
 
 class AccessRules:
-    """The ``[[access]]`` tables. Without one, nothing is open.
+    """The ``[[access]]`` tables of the configuration. Without one, nothing is open.
 
     A rule is a destination as a client writes it; ``*`` and ``#`` between its dots stand for one
     word and for any number of words, in queue names too. A rule opens its own kind only:
-    ``/queue/x`` does not open ``/amq/queue/x``. A name under the rooms' prefix gets no protection
-    from a rule that covers it: ``/topic/#`` opens every room's topics to its roles. Temp queues,
-    transactions and queue headers need ``**``.
+    ``/queue/x`` does not open ``/amq/queue/x``. A rule that covers names under the rooms' prefix
+    opens them: ``/topic/#`` opens every room's topics to its roles. Temp queues, transactions and
+    queue headers need ``**``.
     """
 
     def __init__(self, tables: Sequence[Access]) -> None:
-        """Raises :class:`ConfigError` for a rule that no destination can be."""
+        """Raises :class:`ConfigError` for a rule that no destination can match."""
         self._patterns: dict[tuple[str, Direction], list[Pattern]] = {}
         self._everything: set[tuple[str, Direction]] = set()
         for number, table in enumerate(tables):
@@ -38,16 +41,16 @@ class AccessRules:
                     self._add(rule, table.roles, direction, where=f"access.{number}.{direction}")
 
     def replace(self, other: AccessRules) -> None:
-        """Let the other's rules count from now on."""
+        """Apply the other's rules from now on."""
         self._patterns, self._everything = other._patterns, other._everything
 
     @property
     def roles(self) -> frozenset[str]:
-        """Every role for which something is open."""
+        """Every role that some rule names."""
         return frozenset(role for role, _ in (*self._patterns, *self._everything))
 
     def opens(self, roles: Iterable[str], direction: Direction, destination: str) -> bool:
-        """Whether all that this destination can match is open to one of the roles."""
+        """Whether every name that this destination can match is open to one of the roles."""
         roles = frozenset(roles)
         if self.opens_everything(roles, direction):
             return True
@@ -58,11 +61,11 @@ class AccessRules:
         return any(rule.includes(request) for rule in self.patterns(roles, direction))
 
     def opens_everything(self, roles: Iterable[str], direction: Direction) -> bool:
-        """Whether ``**`` stands for one of the roles: any destination, any header."""
+        """Whether one of the roles has the rule ``**``: any destination, any header."""
         return any((role, direction) in self._everything for role in roles)
 
     def patterns(self, roles: Iterable[str], direction: Direction) -> Iterator[Pattern]:
-        """What is open to the roles by patterns, ``**`` left aside."""
+        """The patterns that are open to the roles, except ``**``."""
         for role in roles:
             yield from self._patterns.get((role, direction), ())
 
@@ -82,7 +85,7 @@ def _rule(text: str, direction: Direction) -> Pattern:
     pattern = parse(text)
     wild = (ONE_WORD, ANY_WORDS)
     if any(sign in word and word != sign for word in pattern.words for sign in wild):
-        raise ValueError("'*' and '#' stand alone between dots ('**' alone opens everything)")
+        raise ValueError("'*' and '#' must stand alone between dots ('**' alone opens everything)")
     if pattern.kind is Kind.REPLY_QUEUE and direction is not Direction.SEND:
-        raise ValueError("a reply queue can only be sent to")
+        raise ValueError("nobody can subscribe to a reply queue; it can only be sent to")
     return pattern

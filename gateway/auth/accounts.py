@@ -1,4 +1,4 @@
-"""Local accounts: passwords by Argon2id (RFC 9106), off the loop and never many at once."""
+"""Local accounts: passwords hashed by Argon2id (RFC 9106), off the loop and one at a time."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from gateway.auth.names import user_name
 from gateway.domain.identity import Identity
 from gateway.errors import LoginsWait, NotAuthenticated
 
-#: Of a new hash: OWASP's choice for Argon2id on one processor (Password Storage Cheat Sheet), some
-#: 20 ms. What RFC 9106 names first takes four processors at once, and those are everybody's.
+#: Parameters of a new hash: OWASP's choice for Argon2id on one processor (Password Storage Cheat
+#: Sheet), some 20 ms. RFC 9106's first choice takes four processors at once, which others need.
 TIME_COST: Final = 2
 MEMORY_KIB: Final = 19_456
 #: One at a time, whatever parallelism an older hash has: the loop needs a processor, too.
 THREADS: Final = 1
-#: And a little behind the loop, where both want the same one (``nice``).
+#: The thread yields to the loop where both want the same processor (``nice``).
 _NICE: Final = 2
-#: Passwords being hashed or waiting for it: a school that comes at once.
+#: Passwords that are being hashed or wait for it: a school that logs in at once.
 MAX_WAITING: Final = 600
-#: Seconds that one takes, for as long as none has been measured.
+#: The time of one hash in seconds, until one has been measured.
 _FIRST_ESTIMATE: Final = 0.05
-#: How much a new measurement counts in the mean.
+#: The weight of a new measurement in the mean.
 _NEWEST: Final = 0.1
-#: Seconds: nobody is told to come back sooner or later.
+#: Seconds: the bounds of ``retry_after``.
 _SOONEST: Final = 1.0
 _LATEST: Final = 60.0
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Account(Protocol):
-    """A dataclass with these fields."""
+    """An account as the source stores it: a dataclass with these fields."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
@@ -60,15 +60,19 @@ A = TypeVar("A", bound=Account)
 
 
 class AccountSource(Protocol[A]):
+    """The store of accounts."""
+
     async def account(self, user: str) -> A | None: ...
 
     async def rehash_account(self, account: A, password_hash: str) -> A | None:
-        """None: the account is not what it was any more."""
+        """Replace the password's hash. None: the account has changed meanwhile."""
 
 
 class Accounts(Generic[A]):
-    """Checks passwords, one after the other; at most ``waiting`` at once are accepted. ``guesses``
-    decides who may try. Close it in the end."""
+    """The checking of passwords, one after the other; at most ``waiting`` wait at once.
+
+    ``guesses`` decides who may try. Close it at the end.
+    """
 
     def __init__(
         self,
@@ -91,27 +95,27 @@ class Accounts(Generic[A]):
         )
 
     async def check(self, user: str, password: str, *, address: str = "") -> Identity:
-        """Who this is; a password's proof has no end of its own, the session made from it has.
+        """The identity of a user with this password. It has no end of its own; the session made
+        from it has.
 
         Raises :class:`NotAuthenticated`, for a wrong password and for an unknown user alike and
-        after the same time; :class:`TooManyGuesses` when too many were wrong before, from the
-        ``address`` or for the user; :class:`LoginsWait` when too many wait; what the source raises.
+        after the same time; :class:`TooManyGuesses` after too many wrong ones from the ``address``
+        or for the user; :class:`LoginsWait` when too many wait; and the errors of the source.
         """
         account = await self.prove(user, password, address=address)
         return Identity(account.user, account.roles, math.inf)
 
     async def prove(self, user: str, password: str, *, address: str = "") -> A:
-        """The account whose password this is, as it is stored. Raises what :meth:`check` raises."""
+        """The stored account that has this password. Raises the errors of :meth:`check`."""
         account = None
-        # As it is stored: otherwise one account could be guessed at under many names.
+        # By its stored name: otherwise one account could be guessed at under many names.
         name = _name(user)
         self.guesses.check(address, name or user)
         if name is not None:
             account = await self._source.account(name)
 
         def attempt() -> bool:
-            # Once more, as the lane has it: of those that came at once each has seen how the ones
-            # before it ended.
+            # Checked again, now that it is its turn: the attempts before it have ended by now.
             self.guesses.check(address, name or user)
             right = self._matches(account, password)
             if right:
@@ -122,21 +126,21 @@ class Accounts(Generic[A]):
 
         if not await self._off_the_loop(attempt) or account is None:
             raise NotAuthenticated(_WRONG)
-        # Those who wait come first; there will be another login.
+        # Waiting logins come first; this account will be rehashed at another login.
         if self._hasher.check_needs_rehash(account.password_hash) and not self._waiting:
             return await self._rehash(account, password)
         return account
 
     async def hash(self, password: str) -> str:
-        """For storing. Raises :class:`LoginsWait` when too many wait."""
+        """A password's hash for storing. Raises :class:`LoginsWait` when too many wait."""
         return await self._off_the_loop(lambda: self._hasher.hash(_encoded(password)))
 
     def close(self) -> None:
-        """Passwords still waiting are not checked any more."""
+        """Stop checking passwords; waiting ones are not checked any more."""
         self._lane.shutdown(wait=True, cancel_futures=True)
 
     async def _rehash(self, account: A, password: str) -> A:
-        """Store the password with the parameters of today."""
+        """Store the password's hash again with today's parameters."""
         password_hash = await self.hash(password)
         # Hashing took its time: an account removed or changed meanwhile must not come back.
         return await self._source.rehash_account(account, password_hash) or account
@@ -168,7 +172,7 @@ class Accounts(Generic[A]):
                 self._seconds += _NEWEST * (time.monotonic() - begun - self._seconds)
 
         def done(_: Future[T]) -> None:
-            # The loop is closed when a command that hashed was interrupted.
+            # The loop is closed if a command that hashed was interrupted.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._leave)
 
@@ -184,15 +188,15 @@ class Accounts(Generic[A]):
 def _step_back() -> None:
     """Let this thread, and those that an old hash starts from it, yield to the loop."""
     if sys.platform == "linux":
-        # There a thread has a priority of its own (sched(7), "The nice value").
+        # On Linux a thread has a priority of its own (sched(7), "The nice value").
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
-_WRONG: Final = "the user or the password is wrong"
+_WRONG: Final = "the user name or the password is wrong"
 
 
 def _name(user: str) -> str | None:
-    """None: no account can have this name."""
+    """The name in its stored form. None: no account can have this name."""
     try:
         return user_name(user)
     except ValueError:
@@ -200,5 +204,5 @@ def _name(user: str) -> str | None:
 
 
 def _encoded(password: str) -> bytes:
-    """JSON may hold lone surrogates; they are as good in a password as anything."""
+    """The password as bytes. JSON may hold lone surrogates, which are valid in a password."""
     return password.encode(errors="surrogatepass")

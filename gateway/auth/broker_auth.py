@@ -47,19 +47,19 @@ ROLE_TAG: Final = "role-"
 
 #: The name under which RabbitMQ asks about the default exchange.
 DEFAULT_EXCHANGE: Final = "amq.default"
-#: So begin the names that RabbitMQ gives to the queues of topic and exchange subscriptions.
+#: The prefix of the names that RabbitMQ gives to the queues of topic and exchange subscriptions.
 SUBSCRIPTION_QUEUE: Final = "stomp-subscription-"
 
-#: SUBSCRIBE to these kinds reads the queue that they name; SEND or SUBSCRIBE to these declares it.
+#: SUBSCRIBE to these kinds reads the named queue; SEND or SUBSCRIBE to these declares it.
 _READ: Final = frozenset({Kind.QUEUE, Kind.AMQ_QUEUE})
 _DECLARED: Final = frozenset({Kind.QUEUE})
 
-#: What stays as it is in a tag.
+#: Characters that a tag may hold unescaped.
 _PLAIN: Final = frozenset(string.ascii_lowercase + string.digits + "-_.")
 
 
 class Question(StrEnum):
-    """The last part of the path that RabbitMQ asks."""
+    """A question of RabbitMQ, which is the last part of the path."""
 
     USER = "user"
     VHOST = "vhost"
@@ -68,20 +68,23 @@ class Question(StrEnum):
 
 
 class Permission(StrEnum):
+    """A permission that RabbitMQ asks for."""
+
     CONFIGURE = "configure"
     READ = "read"
     WRITE = "write"
 
 
 class _Fields(dict[str, str]):
-    """The parameters of a question; one that is asked for and missing is a ``ValueError``."""
+    """The parameters of a question. Reading one that is missing raises ``ValueError``."""
 
     def __missing__(self, name: str) -> str:
         raise ValueError(f"no {name}")
 
 
 class BrokerAuth:
-    """Questions as parsed form fields, answers as the plain text that RabbitMQ reads."""
+    """The answers to RabbitMQ's questions: parsed form fields in, the plain text that RabbitMQ
+    reads out."""
 
     def __init__(
         self,
@@ -108,8 +111,8 @@ class BrokerAuth:
         """``allow``, ``allow role-<role> …`` (user only) or ``deny``; raises nothing.
 
         ``arguments`` are the raw form or query fields, as in Tornado's ``request.arguments``.
-        Whatever makes no sense or cannot be decided now is denied: the text of an HTTP error
-        would travel on to the client.
+        Questions that are malformed or cannot be decided now are denied: the text of an HTTP error
+        would be passed on to the client.
         """
         try:
             answer = self._answers[Question(question)]
@@ -118,12 +121,14 @@ class BrokerAuth:
         except (ValueError, NotAuthenticated):
             return DENY
         except Unavailable as error:
-            logger.warning("denied to the broker, for want of an answer: %s", error)
+            logger.warning(
+                "denied a question of RabbitMQ, because it cannot be decided now: %s", error
+            )
             return DENY
 
     async def _user(self, fields: _Fields) -> str:
         roles = self._passcodes.verify(user_name(fields["username"]), fields["password"])
-        # RabbitMQ makes an atom of each tag, for ever: only roles that matter travel.
+        # RabbitMQ makes a permanent atom of each tag: only roles that matter are sent.
         tags = sorted(role_tag(role) for role in roles & {ADMIN, *self._access.roles})
         return " ".join([ALLOW, *tags])
 
@@ -163,13 +168,13 @@ class BrokerAuth:
                     self._opens(asker, direction, lambda rule: names(rule, _DECLARED))
                     for direction in Direction
                 )
-        # A binding to a queue of the client's own choice: x-queue-name, only by ``**``.
+        # A binding to a queue of the client's own choice: x-queue-name, only with ``**``.
         return self._access.opens_everything(asker.roles, Direction.SUBSCRIBE)
 
     def _exchange(self, asker: Identity, exchange: str, permission: Permission) -> bool:
         match permission:
             case Permission.READ:
-                # Everyone binds to the rooms' exchange; the keys are asked about one by one.
+                # Everyone may bind to the rooms' exchange; RabbitMQ asks about each key separately.
                 return exchange == EXCHANGE or self._opens(
                     asker, Direction.SUBSCRIBE, lambda rule: rule.exchange == exchange
                 )
@@ -191,7 +196,8 @@ class BrokerAuth:
 
         match Permission(fields["permission"]):
             case Permission.READ:
-                # A wildcard is no stream: nobody follows several rooms at once by membership.
+                # A wildcard is no stream: a membership does not let anyone follow several rooms at
+                # once.
                 stream = self._topology.stream(key) if exchange == EXCHANGE else None
                 if stream and await self._permissions.may(
                     asker, SUBSCRIBE[stream.audience], stream.room
@@ -210,15 +216,16 @@ class BrokerAuth:
         )
 
     def _asker(self, fields: _Fields) -> Identity:
-        """The user, with the roles that the answer to ``user`` gave. ``ValueError``: elsewhere."""
+        """The user, with the roles from the answer to ``user``. ``ValueError``: for another virtual
+        host."""
         if fields["vhost"] != self._vhost:
-            raise ValueError("another vhost")
+            raise ValueError("another virtual host")
         roles = roles_in_tags(fields.get("tags", ""))
         return Identity(user_name(fields["username"]), roles, math.inf)
 
 
 def role_tag(role: str) -> str:
-    """A role as a tag of RabbitMQ, which lower-cases tags and parts them at spaces."""
+    """A role as a tag of RabbitMQ, which lower-cases tags and splits them at spaces."""
     return ROLE_TAG + "".join(
         sign if sign in _PLAIN else "".join(f"%{byte:02x}" for byte in sign.encode())
         for sign in role
@@ -226,7 +233,7 @@ def role_tag(role: str) -> str:
 
 
 def roles_in_tags(tags: str) -> frozenset[str]:
-    """The roles back again; other tags are none of the gateway's."""
+    """The roles from the tags of :func:`role_tag`; other tags are ignored."""
     return frozenset(
         unquote(tag.removeprefix(ROLE_TAG), errors="strict")
         for tag in tags.split()
@@ -235,7 +242,7 @@ def roles_in_tags(tags: str) -> frozenset[str]:
 
 
 def _published_to(rule: Pattern) -> str:
-    """The exchange by which the destination's messages go."""
+    """The exchange that the destination's messages are published to."""
     if rule.kind is Kind.TOPIC:
         return EXCHANGE
     return DEFAULT_EXCHANGE if rule.exchange is None else rule.exchange

@@ -1,4 +1,4 @@
-"""Who a request comes from: ``Authorization: Bearer`` or the session cookie."""
+"""Credentials of a request: ``Authorization: Bearer`` or the session cookie."""
 
 from __future__ import annotations
 
@@ -15,39 +15,44 @@ from gateway.auth.verified import Verified
 from gateway.domain.identity import Identity
 from gateway.errors import Invalid, NotAuthenticated, TokenInvalid
 
-#: Cookies know no ports: other applications on the host may have a "session".
+#: Cookies ignore ports: other applications on the host may have a cookie called "session".
 SESSION_COOKIE: Final = "interact_session"
 
-#: The user that the caller believes to be, as percent-encoded UTF-8. All tabs share a cookie: a
-#: login in one of them changes who the others are.
+#: The user that the caller believes to be, as percent-encoded UTF-8. All tabs share a cookie, so a
+#: login in one of them changes the user of the others.
 USER_HEADER: Final = "Interact-User"
 
 
 class Credentials:
-    """``tokens`` is None where no issuer is configured: then only local logins exist. ``clock``:
-    Unix time."""
+    """Finds the user of a request by its token or session cookie.
+
+    ``tokens`` is None if no issuer is configured: then only local logins exist. ``clock``: Unix
+    time.
+    """
 
     def __init__(
         self, *, sessions: Sessions, tokens: Tokens | None, clock: Callable[[], float]
     ) -> None:
         self._sessions = sessions
         self._clock = clock
-        # Apart: neither may stand for the other.
+        # Two caches, because a token must not pass as a cookie, nor a cookie as a token.
         self._known_sessions = Verified(clock=clock)
         self.accept(tokens)
 
     def accept(self, tokens: Tokens | None) -> None:
-        """Let these decide from now on, also about tokens that were found true before."""
+        """Check tokens by these from now on, including those that were verified before."""
         self.tokens = tokens
         self._known_tokens = Verified(clock=self._clock)
 
     def given(self, request: HTTPServerRequest) -> bool:
-        """Whether the request says who it comes from, true or not."""
+        """Whether the request has credentials, valid or not."""
         return "Authorization" in request.headers or SESSION_COOKIE in request.cookies
 
     async def identify(self, request: HTTPServerRequest) -> Identity:
-        """Raises :class:`NotAuthenticated`, :class:`UserChanged` if the caller takes themselves for
-        somebody else. Of two proofs the header wins: it was put there on purpose."""
+        """The user of the request. Raises :class:`NotAuthenticated`, and :class:`UserChanged` if
+        the caller believes to be somebody else. With two credentials the header wins: it was set on
+        purpose.
+        """
         identity = await self._identify(request)
         self._check_user(request, identity)
         return identity
@@ -71,7 +76,7 @@ class Credentials:
         )
 
     def session(self, request: HTTPServerRequest) -> Identity | None:
-        """Whose session the cookie is, if it is one that goes on. Raises :class:`UserChanged`."""
+        """The user of the cookie's session, if that goes on. Raises :class:`UserChanged`."""
         cookie = request.cookies.get(SESSION_COOKIE)
         if cookie is None:
             return None
@@ -83,10 +88,10 @@ class Credentials:
         return identity
 
     async def verify(self, token: str) -> Identity:
-        """Who a JWT is for. Raises :class:`NotAuthenticated`."""
+        """The user of a JWT. Raises :class:`NotAuthenticated`."""
         tokens, known = self.tokens, self._known_tokens
         if tokens is None:
-            raise TokenInvalid("tokens are not taken here: the gateway knows no issuer (auth.jwt)")
+            raise TokenInvalid("this gateway accepts no tokens: no issuer is configured (auth.jwt)")
         identity = known.get(token)
         if identity is None:
             identity = await tokens.verify(token)
@@ -104,7 +109,7 @@ class Credentials:
 
 
 def _decoded(header: str) -> str:
-    """As JavaScript's encodeURIComponent writes it. Raises :class:`Invalid`."""
+    """The header as JavaScript's encodeURIComponent writes it. Raises :class:`Invalid`."""
     try:
         return unquote(header, errors="strict")
     except UnicodeDecodeError:

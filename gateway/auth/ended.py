@@ -1,4 +1,4 @@
-"""Which sessions ended before their time: looked up for every request, hence in memory."""
+"""The sessions that ended before their time, in memory because every request needs them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Final
 from gateway.domain.identity import Identity
 from gateway.errors import SessionEnded
 
-#: Fewer than these are not worth looking through.
+#: Below this number a search for old ones is not worth while.
 _FEW: Final = 1024
 
 
 class EndedSessions:
-    """Each is known until the moment at which it would have ended by itself: so there are never
-    more than were ended within a session's lifetime. ``clock``: Unix time."""
+    """The ids of sessions that were ended. ``clock``: Unix time.
+
+    Each is kept until the session would have ended by itself, so there are never more than were
+    ended within a session's lifetime.
+    """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -28,18 +31,18 @@ class EndedSessions:
         return session in self._until
 
     def add(self, session: str, *, until: float) -> bool:
-        """Whether it is news. ``until``: Unix time."""
+        """Add a session; returns whether it is new. ``until``: Unix time."""
         news = session not in self._until
         self._until[session] = until
         if len(self._until) >= self._look_at:
             now = self._clock()
             self._until = {id: until for id, until in self._until.items() if until > now}
-            # Looked through again when there are twice as many: a step or two for each of them.
+            # Cleaned up again when there are twice as many: one or two steps for each of them.
             self._look_at = max(_FEW, 2 * len(self._until))
         return news
 
     def check(self, identity: Identity) -> None:
-        """Raises :class:`SessionEnded`."""
+        """Raises :class:`SessionEnded` if the identity's session has ended."""
         if identity.session is not None and identity.session in self._until:
             raise session_ended()
 

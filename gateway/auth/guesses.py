@@ -1,4 +1,5 @@
-"""Guessing passwords is slowed; logging in rightly is not, however many do it from one address."""
+"""Slowing down of password guessing, without slowing down valid logins, even many from one
+address."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from typing import Final
 from gateway.errors import RateLimited, TooManyGuesses
 from gateway.rates import RateLimiter
 
-#: Wrong passwords for one account before guessing is slowed: from one address, and from everywhere.
+#: Wrong passwords for one account before guessing is slowed down: from one address, and from all.
 FREE_FROM_ONE: Final = 5
 FREE_FROM_ALL: Final = 10
-#: Seconds to wait after the next one; twice as long after each that follows, up to the longest.
+#: Seconds to wait after the next wrong one; doubled after each that follows, up to the longest.
 _FIRST: Final = 1.0
-#: No longer than somebody waits who knows the password, and whom a neighbour behind the same
-#: address keeps out by guessing.
+#: Short enough for a user who knows the password and is kept out by a guessing neighbour behind the
+#: same address.
 _LONGEST_FROM_ONE: Final = 60.0
 _LONGEST_FROM_ALL: Final = 30.0
 #: Seconds after which a wrong password is forgotten.
@@ -28,13 +29,16 @@ _CAPACITY: Final = 10_000
 
 @dataclass(slots=True)
 class _Count:
+    """The wrong passwords for one key."""
+
     wrong: int = 0
     last: float = 0.0
     wait_until: float = 0.0
 
 
 class _Slowing:
-    """``free`` wrong ones for each key, then a pause that doubles up to ``longest`` seconds."""
+    """A growing pause per key: ``free`` wrong ones, then a pause that doubles up to ``longest``
+    seconds."""
 
     def __init__(self, *, free: int, longest: float) -> None:
         self._free = free
@@ -52,7 +56,7 @@ class _Slowing:
         count.wrong += 1
         count.last = now
         if (beyond := count.wrong - self._free) > 0:
-            # The exponent is bounded, too: the power of a large one is no float any more.
+            # The exponent is bounded too: a large power does not fit a float.
             count.wait_until = now + min(_FIRST * 2 ** min(beyond - 1, 20), self._longest)
         self._counts.move_to_end(key)
         if len(self._counts) > _CAPACITY:
@@ -63,13 +67,13 @@ class _Slowing:
 
 
 class Guesses:
-    """What was proven wrong lately: by address, by account, and by both.
+    """Recent failed logins: by address, by account, and by both.
 
-    ``per_minute`` failures of one address are taken; right ones are not counted, so a school that
-    logs in behind one address never notices. An account is slowed for everybody after some wrong
-    passwords from wherever they come, but not for the addresses from which it has logged in
-    rightly: its owner goes on. Nobody is locked out for good. ``clock`` gives seconds and never
-    goes back. May be used by several threads.
+    Of one address, ``per_minute`` failures are accepted; valid logins are not counted, so a school
+    behind one address never notices. After some wrong passwords from anywhere an account is slowed
+    down for everybody, except for addresses from which it has logged in before: its owner goes on.
+    Nobody is locked out for good. ``clock`` gives seconds and never goes back. May be used by
+    several threads.
     """
 
     def __init__(self, *, per_minute: float, clock: Callable[[], float]) -> None:
@@ -77,24 +81,25 @@ class Guesses:
         self._addresses = RateLimiter(per_minute / 60, max(1, int(per_minute)), clock=clock)
         self._accounts = _Slowing(free=FREE_FROM_ALL, longest=_LONGEST_FROM_ALL)
         self._pairs = _Slowing(free=FREE_FROM_ONE, longest=_LONGEST_FROM_ONE)
-        #: Pairs of account and address that have logged in rightly, the last one last.
+        #: Pairs of account and address with a valid login, the latest last.
         self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = RLock()
 
     def replace(self, *, per_minute: float) -> None:
-        """Let this count for addresses from now on."""
+        """Apply this limit to addresses from now on."""
         with self._lock:
             self._addresses.replace(per_minute / 60, max(1, int(per_minute)))
 
     def check(self, address: str, user: str | None = None) -> None:
-        """Whether an attempt may be made; ``user`` None: with a token. Raises
+        """Check that an attempt may be made; ``user`` None: with a token. Raises
         :class:`TooManyGuesses` with the seconds to wait."""
         with self._lock:
             try:
                 self._addresses.peek(address)
             except RateLimited as error:
                 raise TooManyGuesses(
-                    "too many failed logins from your address", retry_after=error.retry_after
+                    "too many failed logins from your address; wait before the next one",
+                    retry_after=error.retry_after,
                 ) from None
             if user is None:
                 return
@@ -109,7 +114,7 @@ class Guesses:
                 )
 
     def wrong(self, address: str, user: str | None = None) -> None:
-        """An attempt has failed."""
+        """Count a failed attempt."""
         with self._lock:
             self._addresses.take(address)
             if user is not None:
@@ -118,7 +123,7 @@ class Guesses:
                 self._accounts.wrong(user, now)
 
     def right(self, address: str, user: str) -> None:
-        """The password was the account's."""
+        """Note that the password was right."""
         with self._lock:
             pair = user, address
             self._pairs.forget(pair)

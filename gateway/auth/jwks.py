@@ -1,4 +1,4 @@
-"""An issuer's published keys (RFC 7517), fetched when they are needed and remembered."""
+"""An issuer's published keys (RFC 7517), fetched when needed and cached."""
 
 from __future__ import annotations
 
@@ -24,35 +24,39 @@ logger = logging.getLogger(__name__)
 MAX_BYTES: Final = 256 * 1024
 #: Seconds for the whole fetch.
 TIMEOUT: Final = 5.0
-#: Seconds for which the token that has the keys fetched again waits for them although its key is
-#: known: so a key that is withdrawn ends with the lifetime where the issuer answers at once.
+#: Seconds for which a token with a known key waits when it triggers a new fetch: if the issuer
+#: answers at once, a withdrawn key ends with its lifetime.
 GRACE: Final = 0.05
-#: Unknown keys that are remembered, by a hash: who makes them up may have them forgotten, which
-#: turns "invalid" into "try again" and nothing else.
+#: Unknown keys that are remembered, by a hash. A client that invents keys may push others out,
+#: which only turns "invalid" into "try again".
 MEMORY: Final = 10_000
-#: Keys that were published once. Nobody but the issuer adds to these.
+#: Keys that were published once. Only the issuer can add to these.
 WITHDRAWN: Final = 256
 
 
 class KeySetUnavailable(Exception):
-    """The keys could not be fetched or read; the text is for the log."""
+    """The keys could not be fetched or parsed; the text is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
+    """A key, and the algorithm that it fits."""
+
     kid: str | None
     algorithm: str
     key: PublicKey
 
 
 class Jwks:
-    """Keys by ``kid``. ``fetch`` gets the document or raises :class:`KeySetUnavailable`.
+    """An issuer's keys by ``kid``. ``fetch`` gets the document or raises
+    :class:`KeySetUnavailable`.
 
     They are fetched again after ``lifetime`` and when a token names an unknown one, but not within
     ``cooldown`` of the last attempt. A token whose key is known does not wait for that, and while
-    the issuer is away the keys known before go on working. An unknown key is invalid once a fetch
-    that began after it was asked for lacks it; until then nobody can tell, because an issuer signs
-    with a new key as soon as it has published it. ``clock`` and both durations are in seconds.
+    the issuer is away the known keys go on working. An unknown key is invalid once a fetch that
+    began after the token came does not have it; until then it cannot be told, because an issuer
+    signs with a new key as soon as it has published it. ``clock`` and both durations are in
+    seconds.
     """
 
     def __init__(
@@ -75,14 +79,15 @@ class Jwks:
         self._fresh_until = self._next_attempt = clock()
         self._tasks = Tasks() if tasks is None else tasks
         self._refresh: asyncio.Task[None] | None = None
-        #: Unknown keys: asked for since the last fetch began, and those that a fetch has lacked.
+        #: Unknown keys: those asked for since the last fetch began, and those that a fetch did not
+        #: have.
         self._wanted: LRUCache[bytes, None] = LRUCache(MEMORY)
         self._absent: LRUCache[bytes, None] = LRUCache(MEMORY)
         self._withdrawn: LRUCache[bytes, None] = LRUCache(WITHDRAWN)
 
     async def key(self, algorithm: str, kid: str | None) -> PublicKey:
-        """Raises :class:`TokenInvalid` for a key that the issuer does not publish,
-        :class:`Unavailable` while it cannot be told."""
+        """The key of this name. Raises :class:`TokenInvalid` for a key that the issuer does not
+        publish, :class:`Unavailable` while that cannot be told."""
         found = self._find(algorithm, kid)
         if found is not None:
             if self._clock() < self._fresh_until or not self._may_begin():
@@ -92,7 +97,9 @@ class Jwks:
             if found is not None:
                 return found
         if kid is None and any(k.algorithm == algorithm for k in self._keys):
-            raise TokenInvalid("the token names no key (kid), and its issuer publishes several")
+            raise TokenInvalid(
+                "the token must name a key (kid), because its issuer publishes several"
+            )
         mark = _mark(algorithm, kid)
         if not self._lacks(mark):
             self._wanted[mark] = None
@@ -108,11 +115,11 @@ class Jwks:
         raise TokenInvalid("the token is signed with a key that its issuer does not publish")
 
     async def _refreshed(self) -> None:
-        """Wait for the fetch under way, or a new one; a waiter that leaves does not end it."""
+        """Wait for the fetch under way, or a new one; a caller that leaves does not end it."""
         try:
             await shared(self._refresh or self._begin())
         except Cancelled as error:
-            raise self._later("the fetch of the token's key was given up") from error
+            raise self._later("the fetch of the token's key was cancelled") from error
 
     async def close(self) -> None:
         """End a fetch that is under way."""
@@ -120,12 +127,11 @@ class Jwks:
 
     def _find(self, algorithm: str, kid: str | None) -> PublicKey | None:
         fitting = [k.key for k in self._keys if k.algorithm == algorithm and kid in (None, k.kid)]
-        # Without a kid, only where there is no choice.
+        # Without a kid, only if there is a single key.
         return fitting[0] if fitting and (kid is not None or len(fitting) == 1) else None
 
     def _lacks(self, mark: bytes) -> bool:
-        """Whether a fetch has shown that the key is not published. Being asked for again keeps it
-        in mind."""
+        """Whether a fetch has shown that the key is not published. Asking keeps it in memory."""
         return (
             self._absent.get(mark, _NEVER) is not _NEVER
             or self._withdrawn.get(mark, _NEVER) is not _NEVER
@@ -148,7 +154,11 @@ class Jwks:
             keys = read_key_set(await self._fetch(), self.algorithms)
         except KeySetUnavailable as error:
             self._failed = True
-            logger.warning("the key set of the tokens' issuer: %s", error)
+            logger.warning(
+                "the keys of the tokens' issuer cannot be fetched; tokens with unknown keys are "
+                "refused meanwhile: %s",
+                error,
+            )
         else:
             self._failed = False
             self._fresh_until = self._clock() + self._lifetime
@@ -173,21 +183,21 @@ _NEVER: Final = object()
 
 
 def _mark(algorithm: str, kid: str | None) -> bytes:
-    """A key's name in few bytes: a token may name one of kilobytes."""
+    """A key's name in few bytes: a token may have one of kilobytes."""
     words = (algorithm, kid)
     return sha256(repr(words).encode(errors="surrogatepass")).digest()
 
 
 def read_key_set(document: bytes, algorithms: tuple[str, ...]) -> tuple[PublishedKey, ...]:
-    """The public signing keys that fit the algorithms; others are passed over (RFC 7517, 5).
+    """The public signing keys that fit the algorithms; others are skipped (RFC 7517, section 5).
 
-    Raises :class:`KeySetUnavailable` when there is none.
+    Raises :class:`KeySetUnavailable` if there is none.
     """
     try:
         entries = json.loads(document)["keys"]
         keys = tuple(key for entry in entries if (key := _read_key(entry, algorithms)))
     except (ValueError, RecursionError, LookupError, TypeError) as error:
-        raise KeySetUnavailable("it is no JSON object with a list of keys") from error
+        raise KeySetUnavailable("it is not a JSON object with a list of keys") from error
     if not keys:
         raise KeySetUnavailable(f"it holds no key for {' or '.join(algorithms)}")
     return keys
@@ -209,7 +219,8 @@ def _read_key(entry: Any, algorithms: tuple[str, ...]) -> PublishedKey | None:
 
 
 class HttpDocument:
-    """GET a small document; to be made inside the running loop. Redirects are not followed."""
+    """A small document that is fetched by GET; make it inside the running loop. Redirects are not
+    followed."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES) -> None:
         self._request = HTTPRequest(
@@ -218,7 +229,7 @@ class HttpDocument:
             connect_timeout=timeout,
             request_timeout=timeout,
             follow_redirects=False,
-            # What is compressed could unfold beyond the limit.
+            # A compressed body could unfold beyond the limit.
             decompress_response=False,
         )
         self._client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=max_bytes)

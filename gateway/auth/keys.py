@@ -19,7 +19,7 @@ MIN_RSA_BITS: Final = 2048
 
 
 class KeySource(Protocol):
-    """``algorithms`` are those that some key here fits."""
+    """A source of keys. ``algorithms`` are those that some key of it fits."""
 
     @property
     def algorithms(self) -> tuple[str, ...]: ...
@@ -31,7 +31,7 @@ class KeySource(Protocol):
 
 
 class OneKey:
-    """A key that does not change while the gateway runs; a token's ``kid`` is of no interest."""
+    """A key that does not change while the gateway runs; a token's ``kid`` is ignored."""
 
     def __init__(self, key: PublicKey | bytes, algorithm: str) -> None:
         self._key = key
@@ -41,11 +41,11 @@ class OneKey:
         return self._key
 
     async def close(self) -> None:
-        """Nothing is under way."""
+        """Nothing to end."""
 
 
 def algorithm_of(key: object) -> str | None:
-    """The algorithm that a public key fits; None for one that no algorithm here takes."""
+    """The algorithm that a public key fits; None for a key that fits none."""
     if isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS:
         return "RS256"
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
@@ -67,11 +67,11 @@ def read_key_file(path: Path, algorithms: tuple[str, ...]) -> OneKey:
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"auth.jwt.key_file: {path} is no PEM public key") from error
+        raise ConfigError(f"auth.jwt.key_file: {path} is not a PEM public key") from error
     algorithm = algorithm_of(key)
     if not isinstance(key, PublicKey) or algorithm not in algorithms:
         raise ConfigError(
-            f"auth.jwt.key_file: {path} is no key for {' or '.join(algorithms)}"
+            f"auth.jwt.key_file: {path} is not a key for {' or '.join(algorithms)}"
             f" (RS256: RSA with {MIN_RSA_BITS} bits or more, ES256: EC on P-256)"
         )
     return OneKey(key, algorithm)

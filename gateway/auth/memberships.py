@@ -1,4 +1,4 @@
-"""Memberships as the store has them, remembered for the blink that G7 allows."""
+"""A cache of memberships, kept for as short a time as G7 allows."""
 
 from __future__ import annotations
 
@@ -12,32 +12,37 @@ from broker.timing.tasks import shared
 from gateway.domain.room import Membership, Roster
 from gateway.expiring import Expiring
 
-#: Seconds. A removed member's access ends within a second (G7), also where another gateway
-#: removed them and no invalidation reaches this one.
+#: Seconds. A removed member's access ends within a second (G7), even if another gateway removed
+#: them and no invalidation reaches this one.
 LIFETIME: Final = 0.5
 
 
 class _Unknown(Enum):
-    """A room that was not read lately; None is what is known of one that does not exist."""
+    """The mark of a room that was not read lately; None stands for a room that does not exist."""
 
     UNKNOWN = auto()
 
 
 class RosterSource(Protocol):
+    """The store of rooms' members."""
+
     async def roster(self, room: int) -> Roster | None:
-        """None: there is no such room."""
+        """The room's members. None: there is no such room."""
 
 
 @dataclass(eq=False, slots=True)
 class _Read:
+    """A read of a room's roster that is under way."""
+
     task: asyncio.Task[Roster | None]
     outdated: bool = False
 
 
 class Memberships:
-    """Read by the room: when a class of five hundred comes in at once, one read serves them all.
+    """A bounded cache of rosters by room: when five hundred members come at once, one read serves
+    them all.
 
-    A bounded cache. ``clock`` gives seconds and never goes back.
+    ``clock`` gives seconds and never goes back.
     """
 
     def __init__(
@@ -48,16 +53,16 @@ class Memberships:
         self._reads: dict[int, _Read] = {}
 
     async def membership(self, room: int, user: str) -> Membership | None:
-        """None: there is no such room. Raises what the source raises."""
+        """The user's membership. None: there is no such room. Raises the errors of the source."""
         roster = await self.roster(room)
         return None if roster is None else roster.of(user)
 
     async def roster(self, room: int) -> Roster | None:
-        """None: there is no such room. Raises what the source raises.
+        """The room's members. None: there is no such room. Raises the errors of the source.
 
-        Never older than the last :meth:`invalidate`, not even for who has asked before it.
+        Never older than the last :meth:`invalidate`, not even for a caller from before it.
         """
-        # One look each time round: an entry may end between two.
+        # Looked up once in each round: an entry may expire between two lookups.
         while (known := self._known.get(room, _Unknown.UNKNOWN)) is _Unknown.UNKNOWN:
             read = self._read(room)
             roster = await shared(read.task)
@@ -66,7 +71,7 @@ class Memberships:
         return known
 
     def invalidate(self, room: int) -> None:
-        """Whatever was read or is being read is not used any more."""
+        """Drop what was read, and what is being read."""
         self._known.discard(room)
         if read := self._reads.pop(room, None):
             read.outdated = True
@@ -80,10 +85,10 @@ class Memberships:
         return read
 
     def _done(self, room: int, read: _Read) -> None:
-        # Looked at in any case: all who asked may be gone.
+        # Take the exception in any case: every caller may have left.
         failed = read.task.cancelled() or read.task.exception() is not None
         if read.outdated:
-            # A newer read of the room may be done already; what this one found is from before.
+            # A newer read of the room may have finished already; this one's result is older.
             return
         del self._reads[room]
         if not failed:

@@ -1,4 +1,4 @@
-"""Which web pages may talk to the gateway with a visitor's cookie (RFC 6454)."""
+"""The web origins whose pages may use the gateway with a visitor's cookie (RFC 6454)."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ _SHOWN: Final = 200
 
 
 class Origins:
-    """The allow-list of the configuration; nothing else is allowed, not even the own host."""
+    """The allow-list of the configuration. No other origin is allowed, not even the gateway's
+    own."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
         self.replace(allowed)
 
     def replace(self, allowed: Iterable[str]) -> None:
-        """Let this list count from now on."""
+        """Apply this list from now on."""
         self._allowed = frozenset(map(canonical, allowed))
         authorities = (origin.partition("://")[2] for origin in self._allowed)
-        #: Under which the pages are served, with and without a port.
+        #: The hosts of the pages, with and without a port.
         self.hosts = frozenset(name for each in authorities for name in names(each))
 
     def check(self, origin: str | None) -> None:
-        """Raises :class:`OriginRefused`. None, no ``Origin`` header, is no browser and passes."""
+        """Raises :class:`OriginRefused`. None (no ``Origin`` header) is not from a browser and
+        passes."""
         if origin is not None and origin.lower() not in self._allowed:
             raise OriginRefused(
-                f"pages of the origin {origin[:_SHOWN]!r} are not allowed here;"
-                " the gateway's configuration lists those that are under server.origins"
+                f"pages of the origin {origin[:_SHOWN]!r} are not allowed;"
+                " server.origins in the gateway's configuration lists those that are"
             )
 
 
 def names(authority: str) -> frozenset[str]:
-    """A host as people write it: with its port, without, and an IPv6 address without brackets."""
+    """A host in the forms that people write: with its port, without, and an IPv6 address without
+    brackets."""
     whole = authority.lower()
     host, colon, port = whole.rpartition(":")
     if not colon or not port.isdigit():

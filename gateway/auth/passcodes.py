@@ -1,4 +1,4 @@
-"""The passcode with which a relay logs in to RabbitMQ as the user, good for one dial."""
+"""Passcodes by which a relay logs in to RabbitMQ as its user, valid for one dial."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LEEWAY: Final = 5.0
 
 
 class Passcodes:
-    """Passcodes are checked by any gateway with the same secret. ``clock``: Unix time, seconds.
+    """A signer and checker of passcodes; any gateway with the same secret can check them.
 
-    ``ended``: the sessions whose passcodes count no more.
+    ``clock``: Unix time, seconds. ``ended``: the sessions whose passcodes are refused.
     """
 
     def __init__(
@@ -35,10 +35,11 @@ class Passcodes:
         return self._signer.sign(replace(identity, expires_at=end))
 
     def verify(self, user: str, passcode: str) -> frozenset[str]:
-        """The system roles of the user. Raises :class:`NotAuthenticated` if it is not theirs."""
+        """The user's system roles. Raises :class:`NotAuthenticated` if the passcode is not
+        theirs."""
         identity = self._signer.verify(passcode)
         if identity.user != user:
-            raise TokenInvalid("the passcode is another user's")
+            raise TokenInvalid("the passcode belongs to another user")
         if identity.session is not None and identity.session in self._ended:
             raise session_ended()
         return identity.roles

@@ -1,7 +1,7 @@
-"""Destinations as STOMP and RabbitMQ write them, and when one pattern includes another.
+"""Destinations in the syntax of STOMP and RabbitMQ, and the inclusion of one pattern in another.
 
-https://www.rabbitmq.com/docs/stomp#d names the kinds; ``rabbit_routing_util:parse_endpoint`` is
-what the broker really does: the kind, a slash, the name with ``/`` as ``%2F``, no other escape.
+https://www.rabbitmq.com/docs/stomp#d names the kinds; ``rabbit_routing_util:parse_endpoint`` shows
+what the broker does: the kind, a slash, the name with ``/`` as ``%2F``, no other escape.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ ANY_WORDS: Final = "#"
 
 
 class Kind(StrEnum):
-    """What stands between the first slash and the name.
+    """The kind of a destination: the part between the first slash and the name.
 
-    Temp queues are missing: they stand in the header ``reply-to`` and are nobody's to name.
+    Temp queues are missing: they stand in the header ``reply-to``, and nobody names them.
     """
 
     TOPIC = "topic"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A destination, taken apart. ``exchange`` is None unless the kind is one.
+    """A parsed destination. ``exchange`` is None unless the kind is one.
 
     ``words`` are the routing key's or the queue name's, split at the dots; ``*`` stands for one
     word, ``#`` for any number of them (AMQP 0-9-1, section 3.1.3.3).
@@ -42,7 +42,7 @@ class Pattern:
     words: tuple[str, ...]
 
     def includes(self, other: Pattern) -> bool:
-        """Whether every name that ``other`` can match is matched here."""
+        """Whether this pattern matches every name that ``other`` can match."""
         return (
             self.kind is other.kind
             and self.exchange == other.exchange
@@ -56,10 +56,10 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def includes(rule: tuple[str, ...], request: tuple[str, ...]) -> bool:
-    """Whether every key that ``request`` can match is matched by ``rule``.
+    """Whether ``rule`` matches every key that ``request`` can match.
 
-    Never true where it is not so. It may be false where it is (``*.#`` and ``#.*`` are the same
-    set): a requested ``#`` is covered by a rule's ``#`` only.
+    It never returns True wrongly. It may return False although the rule matches (``*.#`` and
+    ``#.*`` are the same set): a requested ``#`` is covered by a rule's ``#`` only.
     """
     reached = _skip(rule, {0})
     for word in request:
@@ -68,7 +68,7 @@ def includes(rule: tuple[str, ...], request: tuple[str, ...]) -> bool:
 
 
 def _step(rule: tuple[str, ...], at: int, word: str) -> int | None:
-    """Where in the rule one is after this word of the request; None where it does not fit."""
+    """The place in the rule after this word of the request; None if the word does not match."""
     if at == len(rule):
         return None
     if rule[at] == ANY_WORDS:
@@ -78,7 +78,7 @@ def _step(rule: tuple[str, ...], at: int, word: str) -> int | None:
 
 
 def _skip(rule: tuple[str, ...], places: set[int | None]) -> set[int]:
-    """These places and those behind each ``#`` at them: it may stand for no word at all."""
+    """These places and those behind each ``#`` at them, which may stand for no word at all."""
     reached: set[int] = set()
     for place in places:
         at = place
@@ -89,14 +89,14 @@ def _skip(rule: tuple[str, ...], places: set[int | None]) -> set[int]:
 
 
 def parse(destination: str) -> Pattern:
-    """Take a destination apart as RabbitMQ does. ``ValueError`` says what is wrong with it.
+    """Parse a destination as RabbitMQ does. The ``ValueError`` says what is wrong with it.
 
-    Refused beyond what RabbitMQ refuses: a name without a leading slash, unprintable characters,
-    and a ``%`` that is no ``%2F``, because a reader may take it for an escape that the broker
-    does not decode.
+    It refuses more than RabbitMQ does: a name without a leading slash, unprintable characters, and
+    a ``%`` that is not ``%2F``, because a reader may take it for an escape that the broker does not
+    decode.
     """
     if not destination.isprintable():
-        raise ValueError("holds characters that cannot be printed")
+        raise ValueError("contains characters that cannot be printed")
     if "%" in destination.replace("%2F", ""):
         raise ValueError("the only escape is %2F")
     for kind in Kind:
@@ -111,13 +111,13 @@ def _parse(kind: Kind, rest: str) -> Pattern:
     if kind is Kind.EXCHANGE:
         exchange, _, name = rest.partition("/")
     if not (name if exchange is None else exchange):
-        raise ValueError("names nothing")
-    # A reply queue's name is everything that follows, slashes and all.
+        raise ValueError("has no name after its kind")
+    # A reply queue's name is all the rest, including slashes.
     if "/" in name and kind is not Kind.REPLY_QUEUE:
-        raise ValueError("a slash within a name is written %2F")
+        raise ValueError("a slash within a name must be written %2F")
     name = name.replace("%2F", "/")
     if exchange is not None:
         exchange = exchange.replace("%2F", "/")
     if any(len(part.encode()) > MAX_NAME_BYTES for part in (name, exchange or "")):
-        raise ValueError(f"a name has {MAX_NAME_BYTES} bytes at most")
+        raise ValueError(f"a name must have at most {MAX_NAME_BYTES} bytes")
     return Pattern(kind, exchange, words(name))

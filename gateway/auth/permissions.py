@@ -1,4 +1,4 @@
-"""Who may do what: the one place that HTTP, STOMP and the broker's questions ask."""
+"""Permissions: the one place that decides, for HTTP, STOMP and the broker's questions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from gateway.errors import Refused, RoomClosed, UnknownRoom
 
 
 class Action(StrEnum):
-    """Worded so that "… is for hosts only" reads on."""
+    """The actions that need a permission. Each completes the sentence "only hosts are allowed
+    …"."""
 
     ADMINISTER = "to administer the gateway"
     CREATE_ROOM = "to create rooms"
@@ -28,7 +29,7 @@ class Action(StrEnum):
     POST_PRIVATE = "to post to the room's hosts"
 
 
-#: What READ_…, SUBSCRIBE_… and POST_… are called for an audience.
+#: The actions READ_…, SUBSCRIBE_… and POST_… by audience.
 READ: Final = {Audience.PUBLIC: Action.READ_PUBLIC, Audience.PRIVATE: Action.READ_PRIVATE}
 SUBSCRIBE: Final = {
     Audience.PUBLIC: Action.SUBSCRIBE_PUBLIC,
@@ -36,7 +37,7 @@ SUBSCRIBE: Final = {
 }
 POST: Final = {Audience.PUBLIC: Action.POST_PUBLIC, Audience.PRIVATE: Action.POST_PRIVATE}
 
-#: The system roles, besides admin, that may act outside any room.
+#: The system roles, besides admin, that may act outside of rooms.
 SYSTEM_ROLES: Final[dict[Action, frozenset[str]]] = {
     Action.ADMINISTER: frozenset(),
     Action.CREATE_ROOM: frozenset({HOST}),
@@ -45,7 +46,7 @@ SYSTEM_ROLES: Final[dict[Action, frozenset[str]]] = {
 _HOSTS: Final = frozenset({MemberRole.HOST})
 _MEMBERS: Final = frozenset(MemberRole)
 
-#: The members who may act in a room.
+#: The members' roles that may act in a room.
 MEMBER_ROLES: Final[dict[Action, frozenset[MemberRole]]] = {
     Action.SEE_ROOM: _MEMBERS,
     Action.MANAGE_ROOM: _HOSTS,
@@ -58,7 +59,7 @@ MEMBER_ROLES: Final[dict[Action, frozenset[MemberRole]]] = {
     Action.POST_PRIVATE: _MEMBERS,
 }
 
-#: What ends when the room is closed; its history stays readable.
+#: Actions that end when the room is closed; its history stays readable.
 NEEDS_OPEN_ROOM: Final = frozenset(
     {
         Action.SUBSCRIBE_PUBLIC,
@@ -71,18 +72,21 @@ NEEDS_OPEN_ROOM: Final = frozenset(
 
 
 class MembershipLookup(Protocol):
+    """The memberships, as the cache or the store has them."""
+
     async def membership(self, room: int, user: str) -> Membership | None: ...
 
 
 class Permissions:
-    """An admin may everything that there is: also for them a room must exist and be open."""
+    """The decisions about actions. Admins may do everything, but a room must exist and be open for
+    them too."""
 
     def __init__(self, memberships: MembershipLookup, access: AccessRules) -> None:
         self._memberships = memberships
         self._access = access
 
     async def may(self, identity: Identity, action: Action, room: int | None = None) -> bool:
-        """As :meth:`require`, told by a bool; the store being away is still raised."""
+        """The decision of :meth:`require` as a bool; it still raises if the store is away."""
         try:
             await self.require(identity, action, room)
         except (Refused, UnknownRoom, RoomClosed):
@@ -92,11 +96,11 @@ class Permissions:
     async def require(
         self, identity: Identity, action: Action, room: int | None = None
     ) -> MemberRole | None:
-        """Return if the identity may do this; actions of :data:`MEMBER_ROLES` need the room, and
-        tell the role in it (None: an admin who is no member).
+        """Return if the identity may do this. Actions of :data:`MEMBER_ROLES` need the room; the
+        role in it is returned (None: an admin who is not a member).
 
-        Raises :class:`UnknownRoom`, :class:`Refused` (also for who is no member, closed room or
-        not), :class:`RoomClosed`, :class:`StoreUnavailable`.
+        Raises :class:`UnknownRoom`, :class:`Refused` (also for somebody who is not a member,
+        whether the room is closed or not), :class:`RoomClosed`, :class:`StoreUnavailable`.
         """
         if action in SYSTEM_ROLES:
             if not identity.roles & (SYSTEM_ROLES[action] | {ADMIN}):
@@ -117,15 +121,15 @@ class Permissions:
             if membership.role is None:
                 raise Refused(f"you are not a member of room {room}")
             if membership.role not in MEMBER_ROLES[action]:
-                raise Refused(f"you are no host of room {room}: only hosts are allowed {action}")
+                raise Refused(f"you are not a host of room {room}: only hosts are allowed {action}")
         if action in NEEDS_OPEN_ROOM and not membership.is_open:
             raise RoomClosed(f"room {room} is closed; its history can still be read")
         return membership.role
 
     def opens(self, identity: Identity, direction: Direction, destination: str) -> bool:
-        """Whether an access rule opens a destination outside the rooms."""
+        """Whether an access rule opens a destination outside of rooms."""
         return self._access.opens(identity.roles, direction, destination)
 
     def opens_everything(self, identity: Identity, direction: Direction) -> bool:
-        """Whether ``**`` is open: frames pass as they are, with any header."""
+        """Whether ``**`` is open: frames are passed on unchanged, with any header."""
         return self._access.opens_everything(identity.roles, direction)

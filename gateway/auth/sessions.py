@@ -1,4 +1,4 @@
-"""The session cookie's value: who has logged in, until when, and by which login."""
+"""The session cookie's value: the user, the end of the session, and its login."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from gateway.errors import TokenExpired
 
 
 class Sessions:
-    """``lifetime`` is in seconds, ``clock`` gives seconds since the epoch."""
+    """A signer and checker of session cookies.
+
+    ``lifetime`` is in seconds, ``clock`` gives seconds since the epoch.
+    """
 
     def __init__(
         self, secret: str, *, lifetime: float, clock: Callable[[], float], ended: EndedSessions
@@ -24,8 +27,8 @@ class Sessions:
         self._ended = ended
 
     def open(self, identity: Identity) -> Identity:
-        """The identity in a session of its own, which ends with the session's lifetime, or with the
-        proof if that is sooner."""
+        """The identity in a new session, which ends with the session's lifetime, or with the proof
+        if that is sooner."""
         end = min(identity.expires_at, self._clock() + self._lifetime)
         return replace(identity, expires_at=end, session=secrets.token_urlsafe(18))
 
@@ -34,7 +37,7 @@ class Sessions:
         return self._signer.sign(identity)
 
     def verify(self, cookie: str) -> Identity:
-        """Who this is and until when. Raises :class:`NotAuthenticated`."""
+        """The user of a cookie, and the session's end. Raises :class:`NotAuthenticated`."""
         identity = self._signer.verify(cookie)
         if identity.session is None:
             raise TokenExpired("this session is from before an upgrade: log in again")
@@ -42,5 +45,5 @@ class Sessions:
         return identity
 
     def check(self, identity: Identity) -> None:
-        """Raises :class:`SessionEnded` if that is so of one who was verified before."""
+        """Raises :class:`SessionEnded` if the session of an identity verified before has ended."""
         self._ended.check(identity)

@@ -13,21 +13,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from gateway.domain.identity import Identity
 from gateway.errors import TokenExpired, TokenInvalid
 
-#: Far beyond what is signed here; browsers keep cookies of 4096 bytes at most.
+#: Far longer than anything signed here; browsers keep cookies of 4096 bytes at most.
 MAX_BYTES: Final = 8 * 1024
 
 
 def derived_key(secret: str, purpose: str) -> bytes:
-    """32 bytes that are good for one purpose only (HKDF, RFC 5869)."""
+    """A key of 32 bytes that is valid for one purpose only (HKDF, RFC 5869)."""
     info = f"interact-gateway {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret.encode())
 
 
 class IdentitySigner:
-    """Signs identities for one purpose; what was signed for another is not valid here.
+    """A signer of identities for one purpose; a signature for another purpose is not valid.
 
     JWT (RFC 7519) by HS256, with a key of its own for the purpose. ``clock`` gives seconds since
-    the epoch, ``leeway`` is seconds beyond the end.
+    the epoch, ``leeway`` is in seconds after the end.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class IdentitySigner:
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def verify(self, signed: str) -> Identity:
-        """Raises :class:`TokenInvalid`, :class:`TokenExpired`."""
+        """The signed identity. Raises :class:`TokenInvalid`, :class:`TokenExpired`."""
         if len(signed) > MAX_BYTES or not signed.isascii():
             raise self._invalid()
         try:
@@ -60,7 +60,7 @@ class IdentitySigner:
                 self._key,
                 algorithms=["HS256"],
                 audience=self._purpose,
-                # The end is measured below, by the clock that was passed in.
+                # The end is checked below, by the clock that was passed in.
                 options={"require": ["aud", "sub", "exp"], "verify_exp": False},
             )
         except jwt.InvalidTokenError as error:
@@ -71,4 +71,4 @@ class IdentitySigner:
         return Identity(claims["sub"], roles, claims["exp"], claims.get("sid"))
 
     def _invalid(self) -> TokenInvalid:
-        return TokenInvalid(f"this is no valid {self._purpose} of this gateway")
+        return TokenInvalid(f"this is not a valid {self._purpose} of this gateway")

@@ -27,33 +27,32 @@ _HEADERS: Final = 16
 
 
 class Tokens:
-    """Checks tokens. ``known_roles`` are the system roles that mean something here; others, of
-    which a token may carry many, are left out of the identity.
-    """
+    """A checker of tokens. ``known_roles`` are the system roles that are used; a token's other
+    roles, of which there may be many, are left out of the identity."""
 
     def __init__(self, settings: Settings, keys: KeySource, *, known_roles: frozenset[str]) -> None:
         self.settings = settings
         self.keys = keys
         self._known_roles = known_roles
-        # An issuer writes the same few headers all the time, and reading one is half of the work.
+        # An issuer writes the same few headers again and again, and parsing one is half of the
+        # work.
         self._headers: LRUCache[str, dict[str, Any]] = LRUCache(_HEADERS)
 
     async def verify(self, token: str) -> Identity:
-        """Who the token is for. Raises :class:`TokenInvalid`, :class:`TokenExpired` with a text
-        that says what is wrong, and :class:`Unavailable` when the issuer's keys are out of reach.
-        """
+        """The user of a token. Raises :class:`TokenInvalid` and :class:`TokenExpired`, whose texts
+        say what is wrong, and :class:`Unavailable` when the issuer's keys cannot be fetched."""
         if len(token) > MAX_BYTES or not token.isascii():
-            raise TokenInvalid(f"a token is ASCII and has {MAX_BYTES} bytes at most")
+            raise TokenInvalid(f"a token must be ASCII and at most {MAX_BYTES} bytes long")
         algorithms = self.keys.algorithms
         header = self._header(token)
         algorithm = header.get("alg")
         if algorithm not in algorithms:
-            raise TokenInvalid(f"a token is signed by {' or '.join(algorithms)} here")
+            raise TokenInvalid(f"a token must be signed by {' or '.join(algorithms)}")
         key = await self.keys.key(algorithm, header.get("kid"))
         return self._identity(self._claims(token, key, algorithms))
 
     async def close(self) -> None:
-        """End what is under way to fetch keys."""
+        """End a fetch of keys that is under way."""
         await self.keys.close()
 
     def _header(self, token: str) -> dict[str, Any]:
@@ -63,7 +62,7 @@ class Tokens:
             try:
                 header = self._headers[segment] = jwt.get_unverified_header(token)
             except jwt.PyJWTError as error:
-                raise TokenInvalid("this is no JSON Web Token") from error
+                raise TokenInvalid("this is not a JSON Web Token") from error
         return header
 
     def _claims(self, token: str, key: Any, algorithms: tuple[str, ...]) -> dict[str, Any]:
@@ -83,7 +82,7 @@ class Tokens:
         except jwt.ImmatureSignatureError as error:
             raise TokenInvalid("the token is not valid yet (nbf, iat)") from error
         except jwt.MissingRequiredClaimError as error:
-            raise TokenInvalid(f"the token has no {error.claim!r}, which it must have") from error
+            raise TokenInvalid(f"the token has no {error.claim!r}, which is required") from error
         except jwt.InvalidAudienceError as error:
             raise TokenInvalid(_mismatch("audience", token, "aud", settings.audience)) from error
         except jwt.InvalidIssuerError as error:
@@ -109,7 +108,7 @@ class Tokens:
 def key_source(
     settings: Settings, *, clock: Callable[[], float], tasks: Tasks | None = None
 ) -> KeySource:
-    """The configured kind of key; to be called inside the running loop.
+    """The configured kind of key source; call this inside the running loop.
 
     ``clock`` gives seconds and never goes back. Raises :class:`ConfigError`.
     """
@@ -131,13 +130,13 @@ def key_source(
 def issue(
     settings: Settings, user: str, *, roles: frozenset[str], expires_at: float, now: float
 ) -> str:
-    """A token that this gateway accepts, for trying it out; times are seconds since the epoch.
+    """Sign a token that this gateway accepts, for trying it out; times are seconds since the epoch.
 
-    Raises :class:`ConfigError` unless tokens are signed with a shared secret, ``ValueError`` for
-    what cannot name a user.
+    Raises :class:`ConfigError` unless tokens are signed with a shared secret, ``ValueError`` for a
+    value that cannot name a user.
     """
     if settings.secret is None:
-        raise ConfigError("auth.jwt: only with secret (HS256) can the gateway sign tokens itself")
+        raise ConfigError("auth.jwt: the gateway can sign tokens only with a shared secret (HS256)")
     claims = {
         "iss": settings.issuer,
         "aud": settings.audience,
@@ -150,7 +149,8 @@ def issue(
 
 
 def _mismatch(what: str, token: str, claim: str, expected: str) -> str:
-    """Only for a token whose signature is good: it shows what the token says."""
+    """The error for a token with the wrong issuer or audience. It shows the token's value, so the
+    signature must be valid."""
     claims = jwt.decode(token, options={"verify_signature": False})
     found = json.dumps(claims[claim])[:_SHOWN]
     return f"the token's {what} is {found}, this gateway expects {json.dumps(expected)}"

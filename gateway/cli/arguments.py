@@ -1,7 +1,7 @@
 """The command line: ``gateway [--config FILE] COMMAND``.
 
-Exit codes: 0 fine; 1 it did not work; 2 the command or the configuration is wrong. What goes wrong
-is told in a line on standard error, without a traceback.
+Exit codes: 0: success; 1: the command failed; 2: the command or the configuration is wrong. Errors
+are printed as one line on standard error, without a traceback.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    # The other commands are talking to somebody who reads.
+    # The output of the other commands is for people.
     serves = options.command is commands.serve
     with log_stream.off_the_loop() if serves else nullcontext():
         return _carry_out(options)
@@ -49,7 +49,7 @@ def _carry_out(options: argparse.Namespace) -> int:
     except GatewayError as error:
         return _complain(error.detail, code=1)
     except BrokenPipeError:
-        # The reader has enough (| head). Python would complain once more when it flushes.
+        # The reader has closed the pipe (| head). Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

@@ -203,9 +203,9 @@ async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIte
         )
 
 
-async def _tried(what: str, look: Callable[[], Awaitable[None]], mend: str) -> Finding:
+async def _tried(what: str, check: Callable[[], Awaitable[None]], mend: str) -> Finding:
     try:
-        await look()
+        await check()
     except DialError as error:
         return Finding(what, error.what, _mend_dial(error.what, mend))
     return Finding(what)

@@ -1,6 +1,7 @@
-"""Messages among the gateways of one cluster, over RabbitMQ: at most once, in any order, bounded.
+"""The bus: messages among the gateways of one cluster, over RabbitMQ, bounded in number and size.
 
-Nothing may depend on a message's arrival: what must not be missed is looked up elsewhere too.
+Delivery is at most once and in any order. Nothing may depend on a message's arrival: important
+facts are also polled from the database.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[str, Mapping[str, Any]], None]
 Responder = Callable[[Mapping[str, Any]], Awaitable[Any] | Any]
 
-#: Messages that wait to be published, and that are on their way to the broker at once.
+#: The most messages that wait to be published, and that are on their way to the broker at once.
 _WAITING: Final = 256
 _ON_THE_WAY: Final = 4
-#: Questions of others that are being answered at once.
+#: Questions of other gateways that are answered at the same time.
 _ANSWERING: Final = 32
-#: Seconds for one message to reach the broker; it is of no use much later.
+#: Seconds for one message to reach the broker; much later it would be of no use.
 _PUBLISH_WITHIN: Final = 2.0
 #: Seconds for the last messages when the gateway stops.
 _FAREWELL: Final = 1.0
-#: Milliseconds for which the broker keeps what nobody takes.
+#: Milliseconds for which the broker keeps a message that nobody takes.
 _EXPIRES_MS: Final = 10_000
 
 
-#: What can become of a message.
+#: The possible outcomes of a message that came in.
 OUTCOMES: Final = (
     "sent",
     "not_confirmed",
@@ -53,7 +54,7 @@ OUTCOMES: Final = (
 
 
 class _Own(StrEnum):
-    """Kinds that the bus itself understands; all others have handlers."""
+    """Kinds of message that the bus itself understands; all others have handlers."""
 
     BEAT = "beat"
     HELLO = "hello"
@@ -65,24 +66,30 @@ class _Own(StrEnum):
 
 
 class Publisher(Protocol):
+    """The broker, as the bus publishes to it."""
+
     async def publish(
         self,
         publication: Publication,
         timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     ) -> None:
-        """Raises :class:`broker.publishing.publication.NotConfirmed`; it may be delivered all
-        the same."""
+        """Publish and wait for the confirm. Raises
+        :class:`broker.publishing.publication.NotConfirmed`; the message may be delivered all the
+        same.
+        """
         ...
 
 
 class WidePublisher(Publisher, Protocol):
+    """A publisher that can also use all nodes at once."""
+
     def scatter(self, through: Callable[[str], Publication]) -> list[str]:
-        """Through every node at once, whatever becomes of it."""
+        """Publish through every node at once, without waiting for the outcome."""
         ...
 
 
 class Answers(dict[str, Any]):
-    """By gateway; ``missing`` says of those who gave none why."""
+    """Answers by gateway; ``missing`` has the reason for each gateway that gave none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +97,8 @@ class Answers(dict[str, Any]):
 
 
 class _Question:
+    """A question that waits for its answers."""
+
     def __init__(self, asked: Iterable[str]) -> None:
         self.waiting = set(asked)
         self.answers = Answers()
@@ -102,11 +111,12 @@ class _Question:
 
 
 class Bus:
-    """Kinds are told apart by name; a payload is a JSON object. Made before the feeds that bring
-    the others' messages; :meth:`attach` gives them to it.
+    """This gateway's connection to the bus. Messages have a kind, and a JSON object as their
+    payload.
 
-    ``gateway`` is this one's name, which no other process has ever had. ``counts``: how many
-    messages met each of :data:`OUTCOMES`.
+    It is made before the feeds that bring the others' messages; :meth:`attach` hands them over.
+    ``gateway`` is this gateway's name, which no other process has ever had. ``counts``: the number
+    of messages by :data:`OUTCOMES`.
     """
 
     def __init__(
@@ -133,7 +143,7 @@ class Bus:
 
     @property
     def others(self) -> frozenset[str]:
-        """The names of the other gateways that live."""
+        """The names of the other gateways that are alive."""
         return self._peers.names
 
     def attach(self, feeds: Iterable[Feed]) -> None:
@@ -146,31 +156,34 @@ class Bus:
             self._tasks.forever(self._publish, "bus: publishing")
 
     async def close(self) -> None:
-        """Say goodbye, if the broker takes it within a second."""
+        """Say goodbye to the other gateways, if the broker takes it within a second."""
         self._send(_Own.BYE, {})
         try:
             async with asyncio.timeout(_FAREWELL):
                 await self._outgoing.join()
         except TimeoutError:
-            logger.info("the other gateways hear no goodbye")
+            logger.info(
+                "the other gateways could not be told that this one stops; they notice within ten "
+                "seconds"
+            )
         await self._answering.close()
         await self._tasks.close()
 
-    # What is said
+    # Sending
 
     def tell(self, kind: str, payload: Mapping[str, Any]) -> None:
-        """To all other gateways. Raises ValueError for what is too large."""
+        """Send a message to all other gateways. Raises ValueError for one that is too large."""
         self._send(kind, payload)
 
     def urge(self, kind: str, payload: Mapping[str, Any]) -> None:
-        """As :meth:`tell`, past all that waits and past nodes that hang; dear, so for what is of
-        use in the next moment only."""
+        """Send as :meth:`tell` does, but ahead of the queue and through every node at once, past
+        nodes that hang. This is expensive, so it is for messages that are useful only at once."""
         sealed = self._sealed(uuid4().hex, kind, payload)
         self._publisher.scatter(lambda _: sealed)
         self.counts["sent"] += 1
 
     def on(self, kind: str, handler: Handler) -> None:
-        """Call ``handler(gateway, payload)`` for what others tell, from the event loop."""
+        """Call ``handler(gateway, payload)`` on the event loop for each message of this kind."""
         self._handlers.setdefault(kind, []).append(handler)
 
     async def ask(
@@ -181,15 +194,16 @@ class Bus:
         within: float,
         whom: Collection[str] | None = None,
     ) -> Answers:
-        """The answers of the others, or of some of them, that come ``within`` seconds.
+        """Ask the other gateways, or some of them, and return the answers that come ``within``
+        seconds.
 
-        Returns as soon as all are there; raises what :meth:`tell` raises.
+        Returns as soon as all have answered; raises the errors of :meth:`tell`.
         """
         others = self.others
         wanted = others if whom is None else set(whom)
         question = _Question(wanted & others)
         for gateway in wanted - others:
-            question.answers.missing[gateway] = "there is no such gateway now"
+            question.answers.missing[gateway] = "no gateway of this name is up"
         if question.waiting:
             id = self._send(
                 _Own.ASK, {"kind": kind, "payload": dict(payload), "whom": sorted(wanted)}
@@ -206,15 +220,16 @@ class Bus:
         return question.answers
 
     def answer(self, kind: str, responder: Responder) -> None:
-        """Answer the others' questions of this kind with what the responder gives for the payload:
-        JSON. A :class:`GatewayError` of its is told to who asks."""
+        """Answer the other gateways' questions of this kind with the responder's result for the
+        payload, which is JSON. A :class:`GatewayError` that it raises is sent as the answer."""
         self._responders[kind] = responder
 
-    # What the feeds tell
+    # Events of the feeds
 
     def standing(self, feed: int, key: str) -> None:
-        """A newcomer need not wait for the next beat to be known, nor to know the others."""
-        logger.debug("feed %d brings %s", feed, key)
+        """Beat at once: a new gateway then need not wait for the next beat to know the others and
+        be known."""
+        logger.debug("feed %d is subscribed to the bus (%s)", feed, key)
         self._send(_Own.HELLO, {})
 
     def arrived(self, feed: int, key: str, message: Frame) -> None:
@@ -222,40 +237,48 @@ class Bus:
             envelope = self._seal.open(message.body)
         except BadEnvelope as error:
             self.counts[error.why] += 1
-            # All are counted, and one line tells where to look.
+            # All are counted; this line tells where to search.
             if error.why != "repeated" and self.counts[error.why] == 1:
-                logger.warning("feed %d brought a %s message of %s", feed, error.why, key)
+                logger.warning(
+                    "dropped a message on the bus: it is %s (routing key %s, brought by feed %d)",
+                    error.why,
+                    key,
+                    feed,
+                )
             return
         if envelope.sender == self.gateway:
             if envelope.kind == _Own.BEAT:
                 for gateway in self._peers.beat():
-                    logger.warning("gateway %s has fallen silent", gateway)
+                    logger.warning(
+                        "gateway %s is down: it has not been heard for ten seconds", gateway
+                    )
             return
         if self._peers.parted(envelope.sender):
             self.counts["stale"] += 1
             return
         if self._peers.heard(envelope.sender):
-            logger.info("gateway %s is there", envelope.sender)
+            logger.info("gateway %s is up", envelope.sender)
         self.counts["received"] += 1
         self._take(envelope)
 
     def left_out(self, feed: int, key: str) -> None:
-        """Nothing: no gateway says as much, or says it so."""
+        """Nothing to do: no gateway sends messages of that size or form."""
 
     def stalled(self, feed: int) -> None:
-        """Nothing, as when one is lost."""
+        """Nothing to do, as when one is lost."""
 
     def resumed(self, feed: int) -> None:
-        """Nothing: what is too old is told from its time."""
+        """Nothing to do: messages that came too late are recognised by their time."""
 
     def lost(self, feed: int) -> None:
-        """Nothing: the other feed carries on, and who hears nothing draws no conclusions."""
+        """Nothing to do: the other feed carries on, and a gateway that hears nothing draws no
+        conclusions."""
 
     def _take(self, envelope: Envelope) -> None:
         match envelope.kind:
             case _Own.BYE:
                 self._peers.left(envelope.sender)
-                logger.info("gateway %s has left", envelope.sender)
+                logger.info("gateway %s has stopped", envelope.sender)
             case _Own.HELLO:
                 self._send(_Own.HERE, {})
             case _Own.ASK:
@@ -270,7 +293,7 @@ class Bus:
         try:
             handler(envelope.sender, envelope.payload)
         except Exception as error:
-            # Its fault must not cost everybody the feed that has brought it.
+            # A fault of the handler must not cost everybody the feed that brought the message.
             self._tasks.failures.note(f"bus: a message {envelope.kind!r}", error)
 
     def _asked(self, envelope: Envelope) -> None:
@@ -293,7 +316,7 @@ class Bus:
             self._send(_Own.FAULT, {"is": error.detail}, to=envelope)
         except Exception as error:
             self._tasks.failures.note(f"bus: a question {envelope.payload['kind']!r}", error)
-            self._send(_Own.FAULT, {"is": "the gateway failed; its log says why"}, to=envelope)
+            self._send(_Own.FAULT, {"is": "the gateway failed; see its log"}, to=envelope)
 
     def _answered(self, envelope: Envelope) -> None:
         question = self._questions.get(envelope.reply_to or "")
@@ -306,7 +329,7 @@ class Bus:
             question.answers.missing[envelope.sender] = found
         question.settled(envelope.sender)
 
-    # On the wire
+    # Publishing
 
     def _send(self, kind: str, payload: Mapping[str, Any], *, to: Envelope | None = None) -> str:
         id = uuid4().hex
@@ -342,7 +365,8 @@ class Bus:
                 await self._publisher.publish(publication, _PUBLISH_WITHIN)
                 self.counts["sent"] += 1
             except NotConfirmed:
-                # Also where no gateway's feed stands. Whatever it was, the next one tells it too.
+                # Also where no gateway has a feed. Whatever the message was, later ones make up for
+                # it.
                 self.counts["not_confirmed"] += 1
             finally:
                 self._outgoing.task_done()

@@ -1,4 +1,4 @@
-"""Looking into the database again and again, so that nothing depends on a message's arrival."""
+"""Polling the database, so that nothing depends on a message's arrival."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from gateway.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks; with the look itself it stays below one second (G7).
+#: Seconds between two polls; together with the poll itself they stay below one second (G7).
 INTERVAL: Final = 0.7
 
 
 class DatabasePoll:
-    """Calls ``look`` until it is closed. A look may raise :class:`StoreUnavailable`: the next one
-    may have more luck. ``name`` is that of the loop, ``of`` tells the log what is looked at."""
+    """A loop that calls ``poll`` until it is closed.
+
+    A poll may raise :class:`StoreUnavailable`; the next one may succeed. ``name`` is the loop's
+    name, ``of`` says in the log what is polled.
+    """
 
     def __init__(
-        self, look: Callable[[], Awaitable[None]], name: str, *, of: str, tasks: Tasks
+        self, poll: Callable[[], Awaitable[None]], name: str, *, of: str, tasks: Tasks
     ) -> None:
-        self._look = look
+        self._poll = poll
         self._name = name
         self._of = of
         self._tasks = tasks
@@ -39,10 +42,14 @@ class DatabasePoll:
         while True:
             await asyncio.sleep(INTERVAL)
             try:
-                await self._look()
+                await self._poll()
             except StoreUnavailable as error:
                 if not self._away:
-                    logger.warning("%s cannot be looked at: %s", self._of, error)
+                    logger.warning(
+                        "%s cannot be polled, trying again until the database is back: %s",
+                        self._of,
+                        error,
+                    )
                 self._away = True
             else:
                 self._away = False

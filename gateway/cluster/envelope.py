@@ -1,8 +1,8 @@
-"""What gateways say to each other on the wire: sealed, so that nobody else can say or read it.
+"""The messages that gateways send each other, sealed so that nobody else can write or read them.
 
 Sans-I/O. A key that all gateways derive from ``auth.secret`` seals each message by AES-GCM (NIST SP
 800-38D), which signs and encrypts at once: a subscriber of ``#`` may see the bytes go by. Base64
-makes them text, because Web-STOMP carries text. Pure but for the nonce, which must be random.
+makes them text, because Web-STOMP carries text. Pure except for the nonce, which must be random.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.auth.signing import derived_key
 from gateway.expiring import Expiring
 
-#: Bytes of a message on the wire.
+#: The largest message on the wire, in bytes.
 MAX_BYTES: Final = 256 * 1024
-#: Seconds that a message may take, the difference between two gateways' clocks included.
+#: Seconds that a message may take, including the difference between two gateways' clocks.
 FRESH: Final = 30.0
-#: Messages that are remembered, so that the second feed's copy and a replay are dropped.
+#: Messages that are remembered, so that the second feed's copy and replays are dropped.
 MEMORY: Final = 16_384
 
 _NONCE_BYTES: Final = 12
 
 
 class BadEnvelope(Exception):
-    """A message that is dropped; ``why`` is one of few words, for counting."""
+    """A message to be dropped. ``why`` is one of a few words, for counting."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -40,8 +40,8 @@ class BadEnvelope(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """``sender`` is a gateway's name, ``payload`` a JSON object, ``reply_to`` the ``id`` of the
-    question that it answers."""
+    """A message among gateways. ``sender`` is a gateway's name, ``payload`` a JSON object,
+    ``reply_to`` the ``id`` of the question that it answers."""
 
     id: str
     sender: str
@@ -51,16 +51,21 @@ class Envelope:
 
 
 class Seal:
-    """``clock`` gives seconds since the epoch."""
+    """The key that seals and opens messages, and the ids of those opened before.
+
+    ``clock`` gives seconds since the epoch.
+    """
 
     def __init__(self, secret: str, *, clock: Callable[[], float]) -> None:
         self._cipher = AESGCM(derived_key(secret, "bus"))
         self._clock = clock
-        # Twice: a message may come from a clock that is ahead, and again when it is behind.
+        # Twice the time: a message may come from a clock that is ahead, and again when it is
+        # behind.
         self._seen: Expiring[bytes, None] = Expiring(MEMORY, 2 * FRESH, clock=clock)
 
     def close(self, envelope: Envelope) -> bytes:
-        """Raises ValueError for more than :data:`MAX_BYTES`, TypeError for what is no JSON."""
+        """Seal a message. Raises ValueError for more than :data:`MAX_BYTES`, TypeError for a
+        payload that is not JSON."""
         words = [
             self._clock(),
             envelope.id,
@@ -69,9 +74,9 @@ class Seal:
             envelope.payload,
             envelope.reply_to,
         ]
-        # Not in ASCII, where a sign of Korean takes twice as much of the limit.
+        # Not in ASCII, in which a Korean syllable would take twice as much of the limit.
         text = json.dumps(words, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        # What UTF-8 cannot say stays the escape that JSON has for it.
+        # Characters that UTF-8 cannot encode stay JSON escapes.
         data = text.encode(errors="backslashreplace")
         nonce = os.urandom(_NONCE_BYTES)
         sealed = b64encode(nonce + self._cipher.encrypt(nonce, data, None))
@@ -80,7 +85,8 @@ class Seal:
         return sealed
 
     def open(self, data: bytes) -> Envelope:
-        """Raises :class:`BadEnvelope`: ``forged`` (no gateway made it), ``stale``, ``repeated``."""
+        """Open a sealed message. Raises :class:`BadEnvelope`: ``forged`` (no gateway made it),
+        ``stale``, ``repeated``."""
         if len(data) > MAX_BYTES:
             raise BadEnvelope("forged")
         try:

@@ -1,7 +1,8 @@
-"""What the broker is late with: the other gateways are told, and read it from the history.
+"""Hints to the other gateways about messages that the broker delivers late: they read the history.
 
-A node that hangs takes a message and gives it to nobody until its link is given up, seconds later.
-The subscribers of the gateway that stored it have it all the same, so the others' should, too.
+A node that hangs takes a message and delivers it to nobody until its link is given up, seconds
+later. The subscribers of the gateway that stored it have it all the same, and the others' should
+have it, too.
 """
 
 from __future__ import annotations
@@ -16,27 +17,30 @@ from gateway.cluster.bus import Bus
 from gateway.domain.message import Message
 from gateway.live.hub.hub import Hub
 
-#: Seconds that a confirm may take, and half of what it takes at most until the others know that it
-#: took longer. On a calm cluster it comes within 10 ms.
+#: Seconds until a confirm counts as late; the others are hinted at most half of that later. On a
+#: calm cluster a confirm comes within 10 ms.
 LATE: Final = 0.03
-#: Streams in one message. Nothing depends on it: with more there is more wrong than this can mend.
+#: Streams in one message. Nothing depends on it: with more of them this could not help anyway.
 _STREAMS: Final = 500
 _GROWN: Final = "grown"
 
 
 class Outbox(Protocol):
+    """The outbox, which knows the messages without a confirm."""
+
     def awaits(self, stream: Stream, seq: int) -> bool:
-        """Whether the broker's confirm of this message is still to come."""
+        """Whether the broker's confirm of this message is still missing."""
 
 
 class HistoryHints:
-    """Tells the others of what was stored here, hears of what was stored there."""
+    """The sender and receiver of hints: what was stored here and is late, and what was stored
+    there."""
 
     def __init__(self, bus: Bus, outbox: Outbox, hub: Hub, *, tasks: Tasks) -> None:
         self._bus = bus
         self._outbox = outbox
         self._hub = hub
-        #: The last seq of each stream since the last look.
+        #: The last seq of each stream since the last round.
         self._stored: dict[Stream, int] = {}
         self._something = asyncio.Event()
         self._tasks = tasks
@@ -49,7 +53,7 @@ class HistoryHints:
         await self._tasks.close()
 
     def stored(self, messages: Iterable[Message]) -> None:
-        """These were stored by this gateway just now; those of a stream come in order."""
+        """Note messages that this gateway has just stored; those of a stream come in order."""
         if not self._bus.others:
             return
         for message in messages:

@@ -1,8 +1,9 @@
-"""Which other gateways live, judged by their beats against one's own. Pure, without a clock.
+"""The other gateways that are alive, judged by their heart-beats and one's own. Pure, without a
+clock.
 
-Every gateway beats, and hears its own beats as all others do. Who has said nothing while
-:data:`PATIENCE` beats of our own went round is gone. So a gateway that hears nothing, itself
-included, draws no conclusion: while the broker is away everybody stays who was there.
+Every gateway beats, and hears its own beats as all others do. A gateway is gone if it says nothing
+while :data:`PATIENCE` of our own beats come back. So a gateway that hears nothing, not even itself,
+draws no conclusion: while the broker is away the list of gateways stays as it was.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Final
 
 #: Seconds between two beats.
 BEAT: Final = 2.5
-#: Beats of our own without a word of the other: ten seconds.
+#: The number of own beats without a word of the other gateway: ten seconds.
 PATIENCE: Final = 4
 
 
-#: Beats of our own for which a name that has said goodbye stays gone: longer than a message that
-#: was on its way may take (:data:`gateway.cluster.envelope.FRESH`).
+#: The number of own beats for which a name that has said goodbye stays gone: longer than a message
+#: on its way may take (:data:`gateway.cluster.envelope.FRESH`).
 PARTED: Final = 24
 
 
@@ -32,17 +33,19 @@ class Peers:
         return frozenset(self._silence)
 
     def parted(self, name: str) -> bool:
-        """Whether it has said goodbye: what comes from it now was overtaken by that."""
+        """Whether the gateway has said goodbye: a message that comes from it now was sent
+        before."""
         return name in self._parted
 
     def heard(self, name: str) -> bool:
-        """Whether it is new. Not for a name that has :meth:`parted`."""
+        """Note a message of the gateway. Returns whether it is new; never so for one that has
+        :meth:`parted`."""
         new = name not in self._silence
         self._silence[name] = 0
         return new
 
     def beat(self) -> list[str]:
-        """One of our own beats has come back; who is gone by that."""
+        """Note that an own beat has come back. Returns the gateways that are gone by that."""
         gone = [name for name, silence in self._silence.items() if silence >= PATIENCE]
         for name in gone:
             del self._silence[name]
@@ -52,6 +55,6 @@ class Peers:
         return gone
 
     def left(self, name: str) -> None:
-        """It has said goodbye."""
+        """Note a gateway's goodbye."""
         self._silence.pop(name, None)
         self._parted[name] = PARTED

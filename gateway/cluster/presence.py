@@ -1,4 +1,5 @@
-"""Who is in a room now, over all gateways: counted here, told to the others, said in the room."""
+"""Presence: the members who are in a room now, over all gateways. Each gateway counts its own, the
+gateways tell each other, and one of them announces the changes in the room."""
 
 from __future__ import annotations
 
@@ -22,39 +23,41 @@ from gateway.messages.publication import publication
 
 logger = logging.getLogger(__name__)
 
-#: Seconds; what happens within is told together.
+#: Seconds; changes within this time are announced together.
 TICK: Final = 0.5
-#: Seconds in which who has left may come back unnoticed: a page that reloads, a line that breaks, a
-#: gateway that leaves, whose clients are spread over the most of it.
+#: Seconds in which somebody who has left may come back unnoticed: a page that reloads, a connection
+#: that breaks, a gateway that drains, which spreads its clients over most of this time.
 GRACE: Final = 9.0
-#: Seconds that the users of a gateway that is gone have to come back by another one.
+#: Seconds in which the users of a gateway that is gone may come back through another one.
 HOLD: Final = 9.0
-#: Seconds between two words about where we stand, for those who have missed the last change.
+#: Seconds between two announcements of our position to the gateways that missed the last change.
 _POSITION: Final = 3.0
-#: Seconds between two questions for everything that a gateway claims.
+#: Seconds between two requests for all claims of a gateway.
 _ASK: Final = 1.0
-#: Seconds after the start in which what others claim is old news.
+#: Seconds after the start in which the claims of others are not announced as new.
 _SETTLING: Final = 5.0
-#: Events in one message, and messages on their way at once.
+#: The most events in one message, and messages on their way at once.
 _EVENTS: Final = 200
 _MESSAGES: Final = 64
-#: Seconds for one of them to reach the broker.
+#: Seconds for one message to reach the broker.
 _PUBLISH_WITHIN: Final = 2.0
-#: No user can be called so.
+#: A name that no user can have.
 _NOBODY: Final = ""
 
 _DELTA, _PART, _WANT = "presence", "presence part", "presence want"
 
 
 class Rosters(Protocol):
+    """The store, which knows the members of rooms."""
+
     async def roster(self, room: int) -> Roster | None:
-        """None: there is no such room. Raises :class:`StoreUnavailable`."""
+        """The members of a room. None: there is no such room. Raises :class:`StoreUnavailable`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Attendee:
-    """``since``: Unix time, seconds."""
+    """A member who is in the room. ``since``: Unix time, seconds."""
 
     user: str
     role: MemberRole
@@ -62,8 +65,11 @@ class Attendee:
 
 
 class Presence:
-    """``told``: what changes is said in the rooms, not only listed. ``clock`` gives seconds since
-    the epoch."""
+    """The presence in all rooms, as this gateway and the others claim it.
+
+    ``announced``: changes are announced in the rooms, not only listed. ``clock`` gives seconds
+    since the epoch.
+    """
 
     def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
@@ -73,7 +79,7 @@ class Presence:
         publisher: Publisher,
         topology: Topology,
         *,
-        told: bool,
+        announced: bool,
         clock: Callable[[], float],
         tasks: Tasks,
     ) -> None:
@@ -81,15 +87,15 @@ class Presence:
         self._bus = bus
         self._publisher = publisher
         self._topology = topology
-        self._told = told
+        self._announced = announced
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._origin = Origin()
         self._present = PresenceTable(bus.gateway)
         self._replicas: dict[str, Replica] = {}
-        #: When to give up: our own claims, others' gateways; when to speak of our position again,
-        #: to ask others for theirs.
+        #: When to withdraw an own claim or another gateway's claims; when to announce our position
+        #: again, and when to ask others for theirs.
         self._leaving: dict[Key, float] = {}
         self._gone: dict[str, float] = {}
         self._ask_at: dict[str, float] = {}
@@ -110,7 +116,7 @@ class Presence:
         await self._tasks.close()
 
     async def of(self, room: int) -> list[Attendee]:
-        """The members who are there now, by name. Raises :class:`StoreUnavailable`."""
+        """The members who are in the room now, by name. Raises :class:`StoreUnavailable`."""
         roster = await self._rosters.roster(room)
         roles = {} if roster is None else roster.roles
         return [
@@ -133,7 +139,7 @@ class Presence:
         self._origin.put(key, claim)
         self._present.put(self._bus.gateway, key, claim)
 
-    # What the others say
+    # Messages of the other gateways
 
     def _replica(self, gateway: str) -> Replica:
         if gateway not in self._replicas:
@@ -152,14 +158,14 @@ class Presence:
             for part in self._origin.parts():
                 self._bus.tell(_PART, part.as_json())
 
-    # What happens from time to time
+    # Periodic work
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            self._look(self._loop.time())
+            self._advance(self._loop.time())
 
-    def _look(self, now: float) -> None:
+    def _advance(self, now: float) -> None:
         for key in [key for key, at in self._leaving.items() if at <= now]:
             del self._leaving[key]
             self._claim(key, None)
@@ -169,14 +175,14 @@ class Presence:
             self._position_at = now + _POSITION
             self._bus.tell(_DELTA, self._origin.position().as_json())
         for gateway, replica in tuple(self._replicas.items()):
-            self._look_after(gateway, replica, now)
+            self._catch_up_with(gateway, replica, now)
         news = self._present.news()
-        if self._told:
+        if self._announced:
             for room, events in news:
                 for start in range(0, len(events), _EVENTS):
                     self._say(room, events[start : start + _EVENTS])
 
-    def _look_after(self, gateway: str, replica: Replica, now: float) -> None:
+    def _catch_up_with(self, gateway: str, replica: Replica, now: float) -> None:
         if gateway in self._bus.others:
             self._gone.pop(gateway, None)
             if replica.behind and now >= self._ask_at.get(gateway, now):
@@ -189,7 +195,12 @@ class Presence:
 
     def _say(self, room: int, events: list[Event]) -> None:
         if len(self._speaking) >= _MESSAGES:
-            logger.warning("room %d: %d comings and goings are not told", room, len(events))
+            logger.warning(
+                "room %d: %d changes of presence are not announced, because too many messages "
+                "wait for the broker; the list of members present stays right",
+                room,
+                len(events),
+            )
             return
         body = {
             "events": [
@@ -211,5 +222,5 @@ class Presence:
         try:
             await self._publisher.publish(publication(message, self._topology), _PUBLISH_WITHIN)
         except NotConfirmed as error:
-            # It is instant: who has missed it sees it in the list.
+            # Presence is instant: a client that missed an announcement sees it in the list.
             logger.debug("%s: %s", message.stream, error)

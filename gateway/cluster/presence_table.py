@@ -1,7 +1,8 @@
-"""Who is in which room, by what all gateways claim, and what is to be said about it. Pure.
+"""The table of who is in which room, by the claims of all gateways, and the changes to announce.
+Pure.
 
-Every gateway keeps the same table and sees the same changes; one of those whose clients are in the
-room says them, and all can tell which one.
+Every gateway keeps the same table and sees the same changes. One of the gateways with clients in
+the room announces them, and all agree on which one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _NAMESPACE = UUID("8f0c1a52-5d0e-4b62-9a55-0c5f2f6f1e2b")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A user has come, or is gone."""
+    """The arrival or departure of a user."""
 
     user: str
     joined: bool
@@ -32,7 +33,8 @@ class Event:
 
 
 class PresenceTable:
-    """``gateway`` is this one's name."""
+    """The users in each room, with the gateways that claim them. ``gateway`` is this gateway's
+    name."""
 
     def __init__(self, gateway: str) -> None:
         self._gateway = gateway
@@ -40,17 +42,17 @@ class PresenceTable:
             lambda: defaultdict(dict)
         )
         self._gateways: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        #: What has been said, by this gateway or another one.
+        #: Users whose presence was announced, by this gateway or another one.
         self._said: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._changed: defaultdict[int, set[str]] = defaultdict(set)
         self._ripe: Mapping[int, set[str]] = {}
 
     def of(self, room: int) -> dict[str, Claim]:
-        """Who is there now, each by their earliest claim."""
+        """The users in the room, each with their earliest claim."""
         return {user: _earliest(claims) for user, claims in self._rooms.get(room, {}).items()}
 
     def put(self, gateway: str, key: Key, claim: Claim | None, *, said: bool = False) -> None:
-        """A gateway claims it, or (None) does so no more; ``said``: that it does is no news."""
+        """Note a gateway's claim, or its end (None). ``said``: the claim was announced before."""
         room, user = key
         claims, gateways = self._rooms[room][user], self._gateways[room]
         if claim is None:
@@ -71,14 +73,14 @@ class PresenceTable:
             self._changed[room].add(user)
 
     def drop(self, gateway: str) -> None:
-        """It is gone, and its claims with it."""
+        """Remove a gateway that is gone, and its claims."""
         for room in [room for room, gateways in self._gateways.items() if gateway in gateways]:
             for user in [u for u, claims in self._rooms[room].items() if gateway in claims]:
                 self.put(gateway, (room, user), None)
 
     def news(self) -> list[tuple[int, list[Event]]]:
-        """What this gateway has to say, by room, about what had changed when it was asked last:
-        by now the others know of it too, and all agree on who speaks."""
+        """The changes since the last call that this gateway has to announce, by room. The others
+        know of them by now, and all agree on who announces them."""
         return [(room, events) for room, events in self._events() if self._speaks(room)]
 
     def _events(self) -> list[tuple[int, list[Event]]]:
@@ -101,13 +103,13 @@ class PresenceTable:
         return found
 
     def _speaks(self, room: int) -> bool:
-        """Also false where nobody is left to hear it."""
+        """Whether this gateway announces for the room. Also false if nobody is left to hear it."""
         gateways = self._gateways.get(room, ())
         return bool(gateways) and self._gateway == min(gateways, key=lambda g: _lot(room, g))
 
 
 def message_id(room: int, events: list[Event]) -> UUID:
-    """The same for the same events, so that what two gateways say counts once."""
+    """An id that is the same for the same events, so that two announcements count once."""
     words = [f"{event.user}\n{event.joined}\n{event.claim.since!r}" for event in events]
     return uuid5(_NAMESPACE, "\n".join([str(room), *words]))
 

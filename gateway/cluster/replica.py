@@ -1,7 +1,7 @@
-"""A gateway's claims ("this user is here, in this room") as the others have them. Pure.
+"""Replication of a gateway's claims ("this user is here, in this room") to the others. Pure.
 
-Each gateway alone says what it claims, and numbers its changes. Who has missed some sees it by the
-numbers, and asks for everything. So changes may be lost, repeated and overtake each other.
+Only the gateway itself changes its claims, and it numbers the changes. A gateway that missed some
+notices it by the numbers and asks for everything. So changes may be lost, repeated and reordered.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from typing import Any, Final
 
 from gateway.domain.room import MemberRole
 
-#: Claims in one message; with the longest names they stay far below the bus's limit.
+#: Claims in one message; even with the longest names they stay far below the bus's limit.
 BATCH: Final = 100
-#: Changes that came too early and wait for what is between; with more it is quicker to ask.
+#: Changes that came early and wait for those before them; with more it is quicker to ask.
 _EARLY: Final = 64
 
-#: Room and user.
+#: A room and a user.
 Key = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """``since``: Unix time, seconds."""
+    """A user's presence in a room. ``since``: Unix time, seconds."""
 
     since: float
     role: MemberRole
 
 
-#: None: it is claimed no more.
+#: The changed claims; None: withdrawn.
 Changes = Mapping[Key, Claim | None]
 Put = Callable[[Key, Claim | None], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What leads from the version ``base`` to ``version``; nothing, if they are the same: then it
-    only says where its gateway stands."""
+    """The changes that lead from version ``base`` to ``version``. If both are the same there are
+    none, and it only announces the gateway's position."""
 
     base: int
     version: int
@@ -54,7 +54,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the ``count`` parts of everything that is claimed in a version."""
+    """One of the ``count`` parts of all claims of a version."""
 
     version: int
     number: int
@@ -75,7 +75,7 @@ class Part:
 
 
 class Origin:
-    """What this gateway claims."""
+    """This gateway's claims, and the deltas that replicate them."""
 
     def __init__(self) -> None:
         self.claims: dict[Key, Claim] = {}
@@ -90,18 +90,18 @@ class Origin:
             self.claims[key] = claim
 
     def deltas(self) -> Iterator[Delta]:
-        """What has changed since it was asked last."""
+        """The changes since the last call."""
         changed, self._changed = self._changed, {}
         for changes in _batches(changed):
             self._version += 1
             yield Delta(self._version - 1, self._version, changes)
 
     def position(self) -> Delta:
-        """Where it stands, for those who have missed the last change."""
+        """This gateway's position, for others that missed the last change."""
         return Delta(self._version, self._version, {})
 
     def parts(self) -> list[Part]:
-        """Everything; what has changed since :meth:`deltas` will come again with those."""
+        """All claims. Changes since the last :meth:`deltas` will come again with the next ones."""
         batches = list(_batches(self.claims)) or [{}]
         return [
             Part(self._version, number, len(batches), claims)
@@ -110,7 +110,7 @@ class Origin:
 
 
 class Replica:
-    """What another gateway claims, as far as it has been heard. ``put`` is told each change."""
+    """Another gateway's claims, as far as they were heard. ``put`` is called with each change."""
 
     def __init__(self, put: Put) -> None:
         self._put = put
@@ -122,7 +122,7 @@ class Replica:
 
     @property
     def behind(self) -> bool:
-        """Whether it has missed something, and must ask for everything."""
+        """Whether changes were missed, so that everything must be asked for."""
         return self._version < self._newest
 
     def take(self, delta: Delta) -> None:

@@ -1,11 +1,11 @@
-"""Access ends when it ends, on every gateway within a second (G7).
+"""Revocation of memberships: access ends on every gateway within a second after a membership (G7).
 
-Twice over. Who changes a membership tells the other gateways, and each looks into the database at
-once. And each looks there by itself, again and again, at one number per room that grows with every
-change; so nothing depends on a message.
+This is ensured twice. The gateway that changes a membership tells the others, and each asks the
+database at once. Each gateway also polls the database for one number per room that grows with every
+change, so nothing depends on a message.
 
-While the database is away nobody's membership changes, and what is live goes on. Where only this
-gateway has lost it, the other's word ends what it says has ended.
+While the database is away no membership changes, and live subscriptions go on. A gateway that alone
+has lost the database believes the others' messages.
 """
 
 from __future__ import annotations
@@ -26,22 +26,27 @@ from gateway.live.attendance import Attendance, Follower
 
 logger = logging.getLogger(__name__)
 
-#: Rooms that one statement asks about, and rosters that are read at once.
+#: Rooms that one query asks about, and rosters that are read at once.
 _BATCH: Final = 1024
 _READS: Final = 4
-#: Hints that are followed at once; beyond that the next look finds it.
+#: Hints that are followed at once; beyond that the next poll finds the change.
 _HINTS: Final = 32
 
 _KIND: Final = "membership"
 
 
 class Revisions(Protocol):
+    """The store, which numbers the changes of memberships."""
+
     async def revisions(self, numbers: Sequence[int]) -> dict[int, int]:
-        """By room: a number that grows with every change of its memberships, and its closing."""
+        """By room: a number that grows with every change of its memberships and with its
+        closing."""
         ...
 
 
 class Revocation:
+    """The end of subscriptions whose membership has ended or changed."""
+
     def __init__(
         self,
         store: Revisions,
@@ -57,7 +62,7 @@ class Revocation:
         self._permissions = permissions
         self._attendance = attendance
         self._bus = bus
-        #: The revision by which everybody who follows the room has been judged.
+        #: The revision by which all followers of the room were last judged.
         self._judged: dict[int, int] = {}
         self._reading = asyncio.Semaphore(_READS)
         self._failures = tasks.failures
@@ -75,8 +80,8 @@ class Revocation:
         await self._polling.close()
 
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
-        """A user's membership, or (None) the room itself, has changed in the database: here what
-        it no longer allows has ended when this returns.
+        """Apply a change of a user's membership, or (None) of the room itself, that is in the
+        database: on this gateway everything that it no longer allows has ended when this returns.
 
         ``ended``: it allows less than before. Raises nothing.
         """
@@ -99,7 +104,7 @@ class Revocation:
         try:
             await self._judge(room)
         except StoreUnavailable:
-            # Who says so has seen it in the database.
+            # The gateway that sent this has seen it in the database.
             for follower, _ in self._attendance.of(room):
                 if user is None:
                     follower.end(RoomClosed(f"room {room} was closed"))
@@ -120,12 +125,12 @@ class Revocation:
                 if isinstance(error, StoreUnavailable):
                     raise error
                 if error is not None:
-                    # The other rooms are judged all the same, and this one again.
+                    # The other rooms are judged all the same, and this one again at the next poll.
                     self._failures.note("membership revocation: a room", error)
 
     async def _judge(self, room: int) -> None:
-        """End what the room's memberships do not allow. Whoever comes in from now on was judged by
-        a roster that is no older than this one: the cache was emptied before it was read."""
+        """End what the room's memberships do not allow. Later subscriptions are judged by a roster
+        that is no older than this one: the cache was emptied before it was read."""
         async with self._reading:
             roster = await self._memberships.roster(room)
         all_judged = True
@@ -133,7 +138,7 @@ class Revocation:
             try:
                 self._judge_one(follower, action, room, roster)
             except Exception as error:
-                # The others are judged all the same, and this one again.
+                # The others are judged all the same, and this one again at the next poll.
                 self._failures.note("membership revocation: a follower", error)
                 all_judged = False
         if all_judged and roster is not None and room in self._attendance.rooms:
@@ -149,12 +154,12 @@ class Revocation:
         try:
             self._permissions.check(identity, action, room, membership)
         except (Refused, RoomClosed, UnknownRoom) as error:
-            follower.end(_told(error, room, membership))
+            follower.end(_error_for(error, room, membership))
 
 
-def _told(error: GatewayError, room: int, membership: Membership | None) -> GatewayError:
+def _error_for(error: GatewayError, room: int, membership: Membership | None) -> GatewayError:
     if isinstance(error, RoomClosed):
         return RoomClosed(f"room {room} was closed")
     if membership is not None and membership.role is not None:
-        return Removed(f"you are no host of room {room} any more")
-    return Removed(f"your membership of room {room} was ended")
+        return Removed(f"you are no longer a host of room {room}")
+    return Removed(f"your membership of room {room} has ended")

@@ -1,4 +1,4 @@
-"""A session ends when it is ended, on every gateway within a second (G7).
+"""Revocation of sessions: a session ends on every gateway within a second (G7).
 
 This is ensured twice, as for memberships (:mod:`gateway.cluster.revocation`). The gateway that ends
 a session tells the others. Each gateway also polls the database for the endings after the last one
@@ -24,16 +24,16 @@ from gateway.errors import GatewayError
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two deletions of what is over.
+#: Seconds between two deletions of old sessions.
 CLEAN: Final = 600.0
-#: How long after its time a session is forgotten; gateways' clocks may differ by less.
+#: How long after its own end a session is kept; the clocks of gateways must differ by less.
 _KEPT: Final = timedelta(hours=1)
 
 _KIND: Final = "session"
 
 
 class SessionStore(Protocol):
-    """Every method raises :class:`StoreUnavailable`."""
+    """The logins in the database. Every method raises :class:`StoreUnavailable`."""
 
     async def end_session(self, session: LoginSession) -> EndedSession: ...
 
@@ -43,18 +43,21 @@ class SessionStore(Protocol):
 
 
 class Connection(Protocol):
-    """One of a client's."""
+    """A client's connection."""
 
     @property
     def identity(self) -> Identity | None: ...
 
     def end(self, error: GatewayError | None) -> None:
-        """Tell the client why, and close; at once and only once."""
+        """Tell the client why, and close the connection; at once and only once."""
 
 
 class SessionRevocation:
-    """Fills ``ended`` and ends what the sessions have opened: ``connections``, which are all that
-    there are at any time, and what :meth:`observe` was told of. ``clock`` is Unix time."""
+    """The end of sessions, and of everything that they have opened.
+
+    ``ended`` is filled with the sessions that have ended. ``connections`` iterates over all current
+    connections; functions given to :meth:`observe` are called too. ``clock`` is Unix time.
+    """
 
     def __init__(
         self,
@@ -77,33 +80,33 @@ class SessionRevocation:
         self._polling = DatabasePoll(
             self.poll, "session revocation", of="endings of sessions", tasks=tasks
         )
-        bus.on(_KIND, self._told)
+        bus.on(_KIND, self._others_ended)
 
     def observe(self, ended: Callable[[AbstractSet[str]], None]) -> None:
-        """Call it with the sessions that have ended, at once."""
+        """Call ``ended`` with the sessions that have ended, at once."""
         self._observers.append(ended)
 
     def start(self) -> None:
-        """Look in the background. Whoever serves has called :meth:`look` before."""
+        """Poll in the background. Call :meth:`poll` once before the gateway serves."""
         self._polling.start()
 
     async def close(self) -> None:
         await self._polling.close()
 
     async def end(self, session: LoginSession) -> None:
-        """End it in the database; here it has ended when this returns. Raises
-        :class:`StoreUnavailable`: then it goes on, or the next look shows that it does not."""
+        """End the session in the database and on this gateway. Raises :class:`StoreUnavailable`:
+        then it goes on, or the next poll shows that it has ended."""
         ended = await self._store.end_session(session)
         found = [[ended.id, ended.until.timestamp()]]
         self._bus.tell(_KIND, {"ended": found})
         self._end(found)
 
     async def poll(self) -> None:
-        """Learn what has ended since the last look. Raises :class:`StoreUnavailable`."""
+        """Learn the endings since the last poll. Raises :class:`StoreUnavailable`."""
         found = await self._store.sessions_ended_since(self._revision)
         if found.newest < self._revision:
-            # The database was put back, to a backup or a copy that was behind, and gives numbers
-            # again that it has given before. What is known here to have ended stays so.
+            # The database was restored to a backup or a copy that was behind, and gives the same
+            # numbers again. Sessions that are known here to have ended stay ended.
             found = await self._store.sessions_ended_since(0)
         self._end([ended.id, ended.until.timestamp()] for ended in found.sessions)
         self._revision = found.newest
@@ -112,12 +115,12 @@ class SessionRevocation:
             await self._store.forget_sessions(datetime.fromtimestamp(now, UTC) - _KEPT)
             self._clean_at = now + CLEAN
 
-    def _told(self, gateway: str, payload: Mapping[str, Any]) -> None:
+    def _others_ended(self, gateway: str, payload: Mapping[str, Any]) -> None:
         logger.debug("gateway %s has ended sessions", gateway)
         self._end(payload["ended"])
 
     def _end(self, found: Iterable[Sequence[Any]]) -> None:
-        """Sessions with the Unix time of their end."""
+        """End sessions, each given with the Unix time of its own end."""
         news = {id for id, until in found if self._ended.add(id, until=until)}
         if not news:
             return

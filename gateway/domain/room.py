@@ -35,7 +35,8 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A user's standing in a room: whether the room is open, and the user's role, if any."""
+    """The facts that decide whether a user may act in a room: whether it is open, and the user's
+    role, if any."""
 
     is_open: bool
     role: MemberRole | None

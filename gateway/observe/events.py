@@ -1,4 +1,4 @@
-"""What happened lately, and why: for the dashboard's list, and counted for Prometheus."""
+"""Recent events and their reasons: for the dashboard's list, and counted for Prometheus."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any, Final
 
-#: Events of one kind that are kept: a school that goes home does not hide what became of a node.
+#: Events of one kind that are kept. One kind does not push out another: a school that goes home
+#: does not hide the failure of a node.
 KEPT: Final = 200
-#: Characters of a detail; it may quote what somebody sent.
+#: The longest detail, in characters; it may quote something that a client sent.
 _DETAIL: Final = 300
 
 
 class Kind(StrEnum):
-    """``close``: a client's connection ended. ``refusal``: a request was turned away. ``failover``:
-    a feed, a relay or the publisher lost its node or found another one. ``node``: a broker node
-    went out, came back, was drained or resumed. ``action``: an admin did something."""
+    """The kinds of event.
+
+    ``close``: a client's connection ended. ``refusal``: a request was turned away. ``failover``: a
+    feed, a relay or the publisher lost its node or found another one. ``node``: a broker node went
+    out, came back, was drained or resumed. ``action``: an admin did something.
+    """
 
     CLOSE = "close"
     REFUSAL = "refusal"
@@ -29,8 +33,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """``number`` counts up from 1 for each gateway; ``at`` is Unix time. ``code`` is a stable word
-    for machines, ``detail`` for people; ``status`` the HTTP status or WebSocket close code."""
+    """One event. ``number`` counts up from 1 for each gateway; ``at`` is Unix time. ``code`` is a
+    stable word for machines, ``detail`` for people; ``status`` is the HTTP status or WebSocket
+    close code.
+    """
 
     number: int
     at: float
@@ -48,7 +54,7 @@ class Event:
 
 
 class Events:
-    """The last ones of each kind, and how many there were of each. ``clock`` is Unix time."""
+    """The latest events of each kind, and counts of all events. ``clock`` is Unix time."""
 
     def __init__(self, *, clock: Callable[[], float], kept: int = KEPT) -> None:
         self.counts: Counter[tuple[Kind, str, int | None]] = Counter()
@@ -58,7 +64,7 @@ class Events:
 
     @property
     def last(self) -> int:
-        """The newest event's number."""
+        """The number of the newest event."""
         return self._last
 
     def note(  # noqa: PLR0913 - what an event has, each by its name
@@ -73,8 +79,8 @@ class Events:
         node: str | None = None,
         connection: str | None = None,
     ) -> None:
-        """Keep an event and count it. ``code`` and ``status`` come from tables of ours, never from
-        a client: each pair is a series in the metrics."""
+        """Keep an event and count it. ``code`` and ``status`` must come from tables in this code,
+        never from a client: each pair is a series in the metrics."""
         self._last += 1
         self.counts[kind, code, status] += 1
         self._kept[kind].append(
@@ -93,7 +99,7 @@ class Events:
         )
 
     def after(self, number: int, *, limit: int) -> list[Event]:
-        """The newest ``limit`` that came after that number, oldest first."""
+        """The newest ``limit`` events that came after that number, oldest first."""
         found = [
             event
             for kept in self._kept.values()

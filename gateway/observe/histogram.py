@@ -1,4 +1,4 @@
-"""Durations counted into buckets: an observation costs a third of a microsecond."""
+"""A histogram of durations; an observation costs a third of a microsecond."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-#: Upper bounds in seconds, as for delivery: from a loop turn to what nobody would call live.
+#: Upper bounds in seconds, as for delivery: from one turn of the loop to a delay that nobody would
+#: call live.
 BOUNDS: Final = (
     0.001,
     0.0025,
@@ -25,8 +26,11 @@ BOUNDS: Final = (
 
 
 class Histogram:
-    """``counts[i]``: how many were at most ``bounds[i]`` and more than the bound before; the last
-    one has all that is larger. ``sum`` is seconds."""
+    """Durations counted into buckets.
+
+    ``counts[i]``: how many were at most ``bounds[i]`` and more than the bound before; the last one
+    counts all larger ones. ``sum`` is in seconds.
+    """
 
     def __init__(self, bounds: Sequence[float] = BOUNDS) -> None:
         self.bounds = tuple(bounds)
@@ -34,15 +38,15 @@ class Histogram:
         self.sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        """A clock that is behind the one that it is compared with makes it nothing, not less."""
+        """Count one duration. A negative one, from two clocks that differ, counts as zero."""
         seconds = max(0.0, seconds)
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.sum += seconds
 
 
 def quantile(q: float, *, bounds: Sequence[float], counts: Sequence[int]) -> float | None:
-    """The ``q`` quantile (0..1), taken as evenly spread within its bucket as Prometheus'
-    ``histogram_quantile`` does; None of nothing, the last bound for what is beyond it."""
+    """The ``q`` quantile (0..1), assuming values spread evenly within each bucket as Prometheus'
+    ``histogram_quantile`` does. None if there are no values, the last bound for larger values."""
     rank = q * sum(counts)
     if not rank:
         return None

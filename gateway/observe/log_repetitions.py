@@ -1,4 +1,4 @@
-"""What is logged again and again with a traceback is logged once a minute, and counted between."""
+"""A limit for repeated tracebacks: each is logged once a minute, and counted in between."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 
 #: Seconds for which the same error at the same place is counted instead of logged.
 _MINUTE: Final = 60.0
-#: Places that are remembered; beyond it the oldest is logged afresh.
+#: Places that are remembered; beyond that the oldest is logged again.
 _PLACES: Final = 256
 
 _log = logging.getLogger(__name__)
@@ -19,17 +19,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Place:
+    """The time and the repetitions of an error at one place."""
+
     until: float
     what: str
     more: int = 0
 
 
 class Repetitions(logging.Filter):
-    """Of the same error at the same place one traceback a minute passes, however fast they come.
+    """A filter that lets one traceback a minute pass for the same error at the same place.
 
-    "The same": the logger, the error's class, and the line that raised it. What was held back is
-    told in a line once the minute is over and anything is logged. ``clock`` gives seconds and never
-    goes back.
+    "The same": the logger, the error's class, and the line that raised it. The number of dropped
+    lines is logged once the minute is over and anything is logged. ``clock`` gives seconds and
+    never goes back.
     """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
@@ -61,10 +63,10 @@ class Repetitions(logging.Filter):
             key, place = next(iter(self._places.items()))
             if place.until > now:
                 return
-            # First, because telling comes by here again.
+            # First, because logging calls this method again.
             del self._places[key]
             if place.more:
-                _log.error("%d times more within a minute: %s", place.more, place.what)
+                _log.error("repeated %d more times within a minute: %s", place.more, place.what)
 
 
 def _raised_at(trace: TracebackType | None) -> tuple[str, int] | None:

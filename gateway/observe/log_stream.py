@@ -1,4 +1,4 @@
-"""Standard error for a process that must not wait for whoever reads it."""
+"""Standard error for a process that must not wait for the reader of its log."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from typing import Final
 
 _log = logging.getLogger(__name__)
 
-#: Bytes of lines that wait at most: some 8,000 lines.
+#: The most bytes of lines that wait: some 8,000 lines.
 _WAITING_BYTES: Final = 1024 * 1024
-#: Seconds over which lines are gathered into one write. A process that is killed loses as much.
+#: Seconds over which lines are gathered into one write. A process that is killed loses as many.
 _GATHER: Final = 0.02
-#: Seconds that the end of the process waits until what was logged has been read.
+#: Seconds that the process waits at its end until the log has been read.
 _LAST_WORDS: Final = 1.0
-#: Seconds between two attempts to write to what takes nothing without blocking.
+#: Seconds between two attempts to write to a descriptor that takes nothing without blocking.
 _RETRY: Final = 1.0
 
 
 class Outlet(io.TextIOBase):
     """A text stream whose writers never wait: a thread of its own writes to ``descriptor``.
 
-    A pipe that nobody reads would stop the event loop, and with it everybody's lesson. What finds
-    no room among ``waiting_bytes`` is dropped and counted; as soon as the reader is back, a warning
-    says how many lines are missing.
+    A pipe that nobody reads would stop the event loop, and every client with it. Lines beyond
+    ``waiting_bytes`` are dropped and counted; as soon as the reader is back, a warning tells their
+    number.
     """
 
     def __init__(self, descriptor: int, *, waiting_bytes: int = _WAITING_BYTES) -> None:
@@ -40,7 +40,7 @@ class Outlet(io.TextIOBase):
         self._chunks: deque[bytes] = deque()
         self._dropped = 0
         self._closing = False
-        # Reentrant: the garbage collector may run anywhere, and what it ends may warn.
+        # Reentrant: the garbage collector may run anywhere, and objects that it destroys may log.
         self._changed = threading.Condition(threading.RLock())
         self._waits = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -66,10 +66,10 @@ class Outlet(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Nothing: who flushes must not wait either."""
+        """Do nothing: a caller of flush must not wait either."""
 
     def end(self, *, within: float = _LAST_WORDS) -> None:
-        """Take nothing more; wait ``within`` seconds at most until everything has been written."""
+        """Take no more lines; wait at most ``within`` seconds until everything has been written."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -85,10 +85,13 @@ class Outlet(io.TextIOBase):
                     continue
                 dropped, self._dropped = self._dropped, 0
             if dropped:
-                _log.warning("%d log lines were dropped: nobody took them", dropped)
+                _log.warning(
+                    "%d log lines were dropped, because standard error was not read fast enough",
+                    dropped,
+                )
 
     def _next(self) -> bytes | None:
-        """All that waits, once something does; None in the end."""
+        """All waiting lines, once there are some; None at the end."""
         with self._changed:
             while not self._chunks:
                 if self._closing:
@@ -108,7 +111,7 @@ class Outlet(io.TextIOBase):
             try:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:
-                # Somebody who shares the descriptor has made it non-blocking.
+                # Another process that shares the descriptor has made it non-blocking.
                 select.select([], [self._descriptor], [], _RETRY)
             except OSError:
                 return False
@@ -117,13 +120,13 @@ class Outlet(io.TextIOBase):
 
 @contextmanager
 def off_the_loop() -> Iterator[None]:
-    """Let nothing in this process wait for who reads standard error: not the log, and not what
-    Python itself writes there."""
+    """Keep everything in this process from waiting for the reader of standard error: the log, and
+    also what Python itself writes there."""
     before = sys.stderr
     try:
         outlet = Outlet(before.fileno())
     except (AttributeError, io.UnsupportedOperation):
-        # None, or only memory: nothing that could make anybody wait.
+        # None, or memory: nothing that could make a writer wait.
         yield
         return
     sys.stderr = outlet

@@ -1,8 +1,8 @@
-"""Log lines: plain or JSON on standard error, with a connection id, and with no secret.
+"""Log lines: plain or JSON on standard error, with a connection id, and without secrets.
 
-Code that handles a secret does not log it. :class:`Redaction` is the last line of defence for
-what libraries write (URLs with passwords, frames, headers); it works on the finished line, so
-that arguments and tracebacks are covered too.
+Code that handles a secret does not log it. :class:`Redaction` is the last line of defence for the
+output of libraries (URLs with passwords, frames, headers). It works on the finished line, so that
+it covers arguments and tracebacks too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ connection: ContextVar[str] = ContextVar("connection", default="-")
 _SHORTEST_SECRET = 4
 
 _HIDDEN: Final = "***"
-#: Repetitions are bounded: no line, whoever made it, takes time that grows with its square.
+#: Repetitions are bounded, so that the time of no line grows with the square of its length.
 _PATTERNS: Final = (
     # RFC 6750, and RFC 7617 beside it
     (re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]+", re.I), rf"\1\2{_HIDDEN}"),
@@ -56,9 +56,10 @@ _PATTERNS: Final = (
 
 
 class ConnectionIds:
-    """Twelve hex digits each, to find a connection's lines by; no secret.
+    """A generator of ids of twelve hex digits, by which a connection's lines are found; no secret.
 
-    Drawn once and then counted on: the system's randomness costs as much as the rest of a request.
+    The first one is random and the next ones count on, because the system's randomness costs as
+    much as the rest of a request.
     """
 
     def __init__(self, start: int) -> None:
@@ -70,7 +71,7 @@ class ConnectionIds:
 
 new_connection_id: Final = ConnectionIds(secrets.randbits(48))
 
-#: What every one of the patterns needs, in small letters. Most lines have nothing of it.
+#: Every one of the patterns needs one of these, in small letters. Most lines have none.
 _SUSPICIOUS: Final = (
     *("bearer", "basic", "eyj", "://", "passcode", "password", "passwd", "secret", "token"),
     *("authorization", "cookie"),
@@ -78,7 +79,7 @@ _SUSPICIOUS: Final = (
 
 
 class Redaction:
-    """Replaces what looks like a secret, and every secret that is known, by ``***``."""
+    """A filter that replaces known secrets, and texts that look like secrets, by ``***``."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         found = {secret for secret in known if len(secret) >= _SHORTEST_SECRET}
@@ -119,9 +120,10 @@ class _LineFormatter(logging.Formatter):
 
 
 class PlainFormatter(_LineFormatter):
-    """``<time> <level> <logger> [<connection>] <message>``; a traceback follows, indented.
+    """A formatter for people: ``<time> <level> <logger> [<connection>] <message>``; a traceback
+    follows, indented.
 
-    Control characters in the message are escaped: nobody outside can start a line.
+    Control characters in the message are escaped, so that no client's text can start a line.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -135,7 +137,8 @@ class PlainFormatter(_LineFormatter):
 
 
 class JsonFormatter(_LineFormatter):
-    """One JSON object a line: time, level, logger, connection, message and maybe exception."""
+    """A formatter for machines: one JSON object a line, with time, level, logger, connection,
+    message and maybe exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -156,15 +159,15 @@ def _on_one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-#: From which level on others' lines are shown to whoever did not ask for all of them.
+#: The levels from which libraries' lines are shown, unless all of them were asked for.
 _QUIET: Final = {
-    # Every connection and every statement.
+    # Otherwise a line for every connection and every statement.
     "aiosqlite": logging.WARNING,
     "alembic": logging.WARNING,
     "asyncio": logging.WARNING,
-    # A line for every scanner that breaks off a handshake or talks no HTTP.
+    # Otherwise a line for every scanner that breaks off a handshake or does not speak HTTP.
     "tornado.general": logging.ERROR,
-    # Whoever calls them says what fails; they say it once more, with tracebacks.
+    # The callers log what fails; these loggers would log it again, with tracebacks.
     "aiormq": logging.CRITICAL,
     "pamqp": logging.CRITICAL,
     "pika": logging.CRITICAL,
@@ -174,7 +177,7 @@ _QUIET: Final = {
 def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     """Send the root logger's lines to ``stream`` in the configured form, and only there.
 
-    May be called again with something else.
+    May be called again with other settings.
     """
     redact = Redaction(known_secrets)
     handler = logging.StreamHandler(stream)

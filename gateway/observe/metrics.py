@@ -1,4 +1,4 @@
-"""What the gateway counts and measures, for Prometheus; ``conf/metrics.md`` explains each."""
+"""The gateway's metrics for Prometheus; ``conf/metrics.md`` explains each."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from broker.publishing.links import LinkReport
 from gateway.observe.events import Events, Kind
 from gateway.observe.histogram import Histogram as Durations
 
-# When each series began: as many lines again, and nothing asks for them.
+# The creation time of each series: it would double the number of lines, and nothing uses it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """A registry of its own: nothing global, one per gateway."""
+    """The metrics of one gateway, in a registry of their own: nothing is global."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -57,7 +57,7 @@ class Metrics:
         self._routes: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, *, seconds: float) -> None:
-        """Count an HTTP request; ``seconds`` from its head to its answer."""
+        """Count an HTTP request. ``seconds``: from its head to its answer."""
         labels = method, route, status
         if (metrics := self._routes.get(labels)) is None:
             metrics = self._routes[labels] = (
@@ -69,7 +69,7 @@ class Metrics:
         durations.observe(seconds)
 
     def observe(self, name: str, what: str, read: Callable[[], float]) -> None:
-        """A gauge that is read when Prometheus asks."""
+        """Add a gauge that is read when Prometheus asks."""
         Gauge(name, what, registry=self.registry).set_function(read)
 
     def observe_nodes(self, states: Callable[[], list[NodeState]]) -> None:
@@ -81,23 +81,23 @@ class Metrics:
         self.registry.register(_Links(reports))
 
     def count(self, name: str, what: str, read: Callable[[], float]) -> None:
-        """A counter that is read when Prometheus asks; ``name`` without its ``_total``."""
+        """Add a counter that is read when Prometheus asks; ``name`` is without its ``_total``."""
         self.registry.register(_Count(name, what, read))
 
     def count_each(self, name: str, what: str, *, label: str, counts: Mapping[str, int]) -> None:
-        """A counter for each of the ``counts``, as it is when Prometheus asks."""
+        """Add a counter with one series for each of the ``counts``, read when Prometheus asks."""
         self.registry.register(_CountEach(name, what, label, counts))
 
     def observe_posts(self, posted: Mapping[bool, int]) -> None:
-        """Accepted messages, by whether they were published when the answer left."""
+        """Report accepted messages, by whether they were published before the answer."""
         self.registry.register(_Posts(posted))
 
     def observe_events(self, events: Events) -> None:
-        """Closes, refusals and all else that was noted, by their codes."""
+        """Report closes, refusals and all other events, by their codes."""
         self.registry.register(_Events(events))
 
     def observe_durations(self, name: str, what: str, durations: Durations) -> None:
-        """A histogram that is kept elsewhere."""
+        """Report a histogram that is kept elsewhere."""
         self.registry.register(_Durations(name, what, durations))
 
     def exposition(self) -> bytes:

@@ -132,8 +132,14 @@ async def test_without_the_broker_no_room_is_left_behind(
         ({"title": 5}, "title: must be a valid string"),
         ({"title": "x", "topic": "y"}, "topic: no such field"),
         ({"title": "x", "members": "bob"}, "members: must be a valid tuple"),
-        ({"title": "x", "members": [{"user": ""}]}, "members.0.user: a user name is a non-empty"),
-        ({"title": "x", "members": [{"user": "a\nb"}]}, "members.0.user: a user name has print"),
+        (
+            {"title": "x", "members": [{"user": ""}]},
+            "members.0.user: a user name must be a non-empty",
+        ),
+        (
+            {"title": "x", "members": [{"user": "a\nb"}]},
+            "members.0.user: a user name must have print",
+        ),
         (
             {"title": "x", "members": [{"user": "b", "role": "boss"}]},
             "members.0.role: must be 'host' or 'participant'",

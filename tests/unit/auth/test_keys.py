@@ -64,7 +64,7 @@ def test_a_private_key_is_refused_and_not_shown(
 def test_what_is_no_public_key_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"key\.pem is no PEM public key"):
+    with pytest.raises(ConfigError, match=r"key\.pem is not a PEM public key"):
         read_key_file(path, BOTH)
 
 
@@ -85,7 +85,7 @@ def test_a_key_that_no_configured_algorithm_takes_is_refused(
 ) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(pem(key))
-    with pytest.raises(ConfigError, match=f"is no key for {' or '.join(algorithms)}"):
+    with pytest.raises(ConfigError, match=f"is not a key for {' or '.join(algorithms)}"):
         read_key_file(path, algorithms)
 
 

@@ -117,7 +117,7 @@ def test_a_wrong_password_and_an_unknown_user_look_and_cost_the_same(
     async def scene(accounts: Accounts[Account]) -> None:
         with pytest.raises(NotAuthenticated) as caught:
             await accounts.check(user, password)
-        assert caught.value.detail == "the user or the password is wrong"
+        assert caught.value.detail == "the user name or the password is wrong"
         assert hasher.work == 1
 
     play(scene, Source(KIM), hasher=hasher)

@@ -124,7 +124,7 @@ def test_who_may_act_in_a_room_is_told_the_role_there() -> None:
 def test_the_reason_is_the_nearest_one() -> None:
     with pytest.raises(Refused, match="you are not a member of room 2"):
         require(identity("outsider"), Action.POST_PUBLIC, CLOSED)
-    with pytest.raises(Refused, match=r"no host of room 2: only hosts .* private queue"):
+    with pytest.raises(Refused, match=r"not a host of room 2: only hosts .* private queue"):
         require(identity("participant"), Action.CONSUME_PRIVATE, CLOSED)
     for action in NEEDS_OPEN_ROOM:
         with pytest.raises(RoomClosed, match="room 2 is closed"):

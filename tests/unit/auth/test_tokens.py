@@ -104,11 +104,11 @@ def test_the_audience_may_be_one_of_several() -> None:
         ({"exp": "soon"}, "malformed"),
         ({"exp": []}, "malformed"),
         ({"sub": None}, "the token has no 'sub'"),
-        ({"sub": ""}, "'sub': a user name is a non-empty string"),
+        ({"sub": ""}, "'sub': a user name must be a non-empty string"),
         ({"sub": 42}, "malformed"),
-        ({"sub": "a\0b"}, "'sub': a user name has printable characters only"),
-        ({"sub": "a\r\nb"}, "'sub': a user name has printable"),
-        ({"sub": "u" * 201}, "'sub': a user name has 200 characters"),
+        ({"sub": "a\0b"}, "'sub': a user name must have printable characters only"),
+        ({"sub": "a\r\nb"}, "'sub': a user name must have printable"),
+        ({"sub": "u" * 201}, "'sub': a user name must have at most 200 characters"),
         ({"roles": "admin"}, "'roles' must be a list of strings"),
         ({"roles": {"admin": True}}, "'roles' must be a list of strings"),
         ({"roles": ["admin", 1]}, "'roles' must be a list of strings"),
@@ -176,11 +176,11 @@ def test_a_changed_token_is_refused() -> None:
 
 
 def test_an_unsigned_token_is_refused() -> None:
-    assert refusal(token("", "none")) == "a token is signed by HS256 here"
+    assert refusal(token("", "none")) == "a token must be signed by HS256"
 
 
 def test_the_algorithm_is_the_configurations_and_never_the_tokens() -> None:
-    assert refusal(token("k" * 64, "HS512")) == "a token is signed by HS256 here"
+    assert refusal(token("k" * 64, "HS512")) == "a token must be signed by HS256"
     public = OneKey(RSA.public_key(), "RS256")
     given = settings(algorithms=("RS256",), secret=None, key_file=Path("unused"))
     assert verify(token(RSA, "RS256"), given, public).user == "김하나"
@@ -188,7 +188,7 @@ def test_the_algorithm_is_the_configurations_and_never_the_tokens() -> None:
     forged = jwt.api_jws.encode(
         json.dumps(claims()).encode(), base64.b64encode(pem), algorithm="HS256"
     )
-    assert refusal(forged, given, public) == "a token is signed by RS256 here"
+    assert refusal(forged, given, public) == "a token must be signed by RS256"
 
 
 def raw(header: object, body: object = "{}") -> str:
@@ -201,22 +201,22 @@ def raw(header: object, body: object = "{}") -> str:
 @pytest.mark.parametrize(
     ("text", "detail"),
     [
-        ("", "no JSON Web Token"),
-        ("abc", "no JSON Web Token"),
-        ("a.b", "no JSON Web Token"),
-        ("a.b.c", "no JSON Web Token"),
-        (raw([]), "no JSON Web Token"),
-        (raw({"alg": "HS256", "kid": 5}), "no JSON Web Token"),
-        (raw("[" * 3000), "no JSON Web Token"),
+        ("", "not a JSON Web Token"),
+        ("abc", "not a JSON Web Token"),
+        ("a.b", "not a JSON Web Token"),
+        ("a.b.c", "not a JSON Web Token"),
+        (raw([]), "not a JSON Web Token"),
+        (raw({"alg": "HS256", "kid": 5}), "not a JSON Web Token"),
+        (raw("[" * 3000), "not a JSON Web Token"),
         (raw({}), "signed by HS256"),
         (raw({"alg": None}), "signed by HS256"),
         (raw({"alg": ["HS256"]}), "signed by HS256"),
         (raw({"alg": "hs256"}), "signed by HS256"),
-        (raw({"alg": "HS256", "crit": ["exp"]}), "no JSON Web Token"),
-        (raw({"alg": "HS256", "b64": False}), "no JSON Web Token"),
+        (raw({"alg": "HS256", "crit": ["exp"]}), "not a JSON Web Token"),
+        (raw({"alg": "HS256", "b64": False}), "not a JSON Web Token"),
         ("é.b.c", "ASCII"),
         ("\ud800", "ASCII"),
-        ("a" * (MAX_BYTES + 1), "8192 bytes at most"),
+        ("a" * (MAX_BYTES + 1), "at most 8192 bytes long"),
     ],
 )
 def test_what_only_looks_like_a_token_is_refused(text: str, detail: str) -> None:
@@ -251,7 +251,7 @@ def test_the_key_file_is_read_and_its_key_checks(tmp_path: Path) -> None:
     path.write_bytes(public)
     given = settings(algorithms=("RS256", "ES256"), secret=None, key_file=path)
     assert verify(token(EC, "ES256"), given).user == "김하나"
-    assert refusal(token(RSA, "RS256"), given) == "a token is signed by ES256 here"
+    assert refusal(token(RSA, "RS256"), given) == "a token must be signed by ES256"
     other = ec.generate_private_key(ec.SECP256R1())
     assert "signature" in refusal(token(other, "ES256"), given)
 

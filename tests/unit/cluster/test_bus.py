@@ -146,7 +146,7 @@ def test_some_of_the_others_can_be_asked() -> None:
             east.answer("who", lambda _: pytest.fail("it was not asked"))
             answers = await north.ask("who", {}, within=5, whom=["south", "west"])
             assert answers == {"south": "south"}
-            assert answers.missing == {"west": "there is no such gateway now"}
+            assert answers.missing == {"west": "no gateway of this name is up"}
 
     run(scenario())
 
@@ -188,7 +188,7 @@ def test_a_refusal_is_told_and_a_fault_is_not(
             assert answers == {}
             assert answers.missing == {
                 "south": "no node is called r9",
-                "east": "the gateway failed; its log says why",
+                "east": "the gateway failed; see its log",
             }
 
     run(scenario())

@@ -33,7 +33,7 @@ class School:
     """The room's members, and what is heard in it: each message id once."""
 
     def __init__(self, **roles: MemberRole) -> None:
-        self.told = True
+        self.announced = True
         self.roles = roles
         self.away = False
         self.heard: dict[str, dict[str, Any]] = {}
@@ -84,7 +84,7 @@ class Gateway:
             self.bus,
             school,
             Topology("t"),
-            told=school.told,
+            announced=school.announced,
             clock=asyncio.get_running_loop().time,
             tasks=Tasks(),
         )
@@ -327,7 +327,7 @@ def test_only_members_are_in_the_list_in_the_role_that_they_have_now() -> None:
 def test_where_it_is_not_told_it_is_listed_all_the_same() -> None:
     async def scenario() -> None:
         school = School(hana=HOST)
-        school.told = False
+        school.announced = False
         async with cluster(school, "north", "south") as (north, south):
             Tab(south, "hana", HOST)
             await asyncio.sleep(SOON)

@@ -195,7 +195,7 @@ def test_a_gateway_that_has_lost_the_database_keeps_what_it_knows_and_believes_t
             await until(lambda: "four" in south.ended, within=1)
 
     run(scenario())
-    assert caplog.text.count("endings of sessions cannot be looked at") == 1
+    assert caplog.text.count("endings of sessions cannot be polled") == 1
 
 
 def test_what_ends_after_the_database_was_put_back_is_not_missed() -> None:

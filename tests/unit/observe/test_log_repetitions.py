@@ -64,7 +64,7 @@ def test_one_traceback_of_an_error_passes_a_minute_and_the_others_are_counted(
     clock.now += 60
     log.info("later")
     [_, told, later] = kept.lines
-    assert told.startswith("999 times more within a minute: ValueError at ")
+    assert told.startswith("repeated 999 more times within a minute: ValueError at ")
     assert later == "later"
     fail(ValueError("again"))
     assert kept.lines[-1] == "it failed: again"

@@ -1,8 +1,8 @@
-"""The configuration: a TOML file, environment variables over it, read once and frozen.
+"""The configuration: a TOML file, overridden by environment variables, read once and frozen.
 
-``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``; lists are JSON.
-A key that does not exist is refused by its name, and so is a ``GATEWAY_*`` variable that means one.
-Durations are seconds, sizes bytes. ``conf/gateway.toml`` explains every key.
+``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``; lists are JSON. An
+unknown key is refused by its name, and so is a ``GATEWAY_*`` variable that means one. Durations are
+in seconds, sizes in bytes. ``conf/gateway.toml`` explains every key.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from gateway import config_faults, database_url
 from gateway.domain.origin import canonical
 
 ENVIRONMENT_PREFIX: Final = "GATEWAY_"
-#: Names the file itself, and is no key in it.
+#: The variable that names the file itself; it is not a key in it.
 CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
 ALGORITHMS = Literal["HS256", "RS256", "ES256"]
 
@@ -48,11 +48,11 @@ TableT = TypeVar("TableT", bound=BaseModel)
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text names each key and what would be right."""
+    """The configuration cannot be used; the text names each key and a right value."""
 
 
 class StartError(Exception):
-    """The machine does not give what the configuration asks for; the text names the key."""
+    """The machine does not provide what the configuration asks for; the text names the key."""
 
 
 def _has_no_port(parts: SplitResult) -> bool:
@@ -71,10 +71,10 @@ def _url(*schemes: str) -> AfterValidator:
             )
         if _has_no_port(parts):
             raise ValueError(
-                "its port must be a number up to 65535; an IPv6 address stands in brackets"
+                "its port must be a number up to 65535; an IPv6 address needs brackets"
             )
         if parts.username or parts.password:
-            raise ValueError("must hold no credentials; they have keys of their own")
+            raise ValueError("must not contain credentials; they have keys of their own")
         return value
 
     return AfterValidator(check)
@@ -88,7 +88,7 @@ def _address(value: str) -> str:
 
 
 def _given(value: T) -> T:
-    # What a variable holds that was never set.
+    # The value of a variable that was never set.
     if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
         raise ValueError("must not be empty")
     return value
@@ -105,6 +105,8 @@ Name = Annotated[str, AfterValidator(_given)]
 
 
 class _Table(BaseModel):
+    """A table of the configuration, whose keys are fixed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -116,7 +118,7 @@ class Tls(_Table):
 
 
 class Server(_Table):
-    """``name`` None: the host's."""
+    """The listeners, the pages and the gateway's name. ``name`` None: the host's name."""
 
     name: Annotated[str, AfterValidator(_short_name)] | None = None
     address: str = ""
@@ -130,11 +132,13 @@ class Server(_Table):
     tls: Tls | None = None
 
 
-#: A stored message is this much longer than what was judged by ``limits.body_bytes``: its number.
+#: A stored message is longer than the one checked against ``limits.body_bytes``, by its number.
 _SEQ_BYTES: Final = 64
 
 
 class BrokerNode(_Table):
+    """One node of the RabbitMQ cluster, and its addresses."""
+
     name: Name
     web_stomp: Annotated[str, _url("ws", "wss")]
     amqp: Annotated[str, _url("amqp", "amqps")]
@@ -142,7 +146,7 @@ class BrokerNode(_Table):
 
 
 class BrokerTls(_Table):
-    """How RabbitMQ's certificates are verified when a node's URL is wss:// or amqps://."""
+    """The verification of RabbitMQ's certificates where a node's URL is wss:// or amqps://."""
 
     ca_file: Path | None = None
     client_certificate: Path | None = None
@@ -150,6 +154,8 @@ class BrokerTls(_Table):
 
 
 class Broker(_Table):
+    """The RabbitMQ cluster, and the gateway's account there."""
+
     nodes: Annotated[tuple[BrokerNode, ...], Field(min_length=1)]
     user: Name
     password: Annotated[SecretStr, AfterValidator(_given)]
@@ -175,9 +181,10 @@ class Broker(_Table):
 
 
 class Store(_Table):
-    """``sqlite:///path`` or ``postgresql://user:password@host/database``, with libpq's parameters.
+    """The database: ``sqlite:///path`` or ``postgresql://user:password@host/database``, with
+    libpq's parameters.
 
-    :func:`load` takes a relative path from the configuration's folder, wherever it is run.
+    :func:`load` takes a relative path from the configuration's folder, wherever the command is run.
     """
 
     url: SecretStr = SecretStr("sqlite:///interact.db")
@@ -190,7 +197,7 @@ class Store(_Table):
 
 
 class Messages(_Table):
-    """``host_types``: types that a room's hosts alone may send."""
+    """The handling of messages. ``host_types``: types that only a room's hosts may send."""
 
     host_types: tuple[Name, ...] = (
         "poll",
@@ -202,11 +209,14 @@ class Messages(_Table):
 
 
 class History(_Table):
+    """How long the history is kept."""
+
     keep_days: PositiveInt | None = None
 
 
 class Jwt(_Table):
-    """Exactly one of ``secret`` (HS256), ``key_file`` or ``jwks_url`` (RS256, ES256)."""
+    """The issuer of accepted tokens, with exactly one of ``secret`` (HS256), ``key_file`` or
+    ``jwks_url`` (RS256, ES256)."""
 
     algorithms: Annotated[tuple[ALGORITHMS, ...], Field(min_length=1)]
     secret: SecretStr | None = None
@@ -228,16 +238,18 @@ class Jwt(_Table):
             raise ValueError(f"give exactly one of secret, key_file and jwks_url (now: {now})")
         symmetric = [a.startswith("HS") for a in self.algorithms]
         if any(symmetric) and not all(symmetric):
-            raise ValueError("HS256 cannot stand beside RS256 or ES256: a public key is no secret")
+            raise ValueError(
+                "HS256 cannot be combined with RS256 or ES256: a public key is not a secret"
+            )
         if symmetric[0] != (self.secret is not None):
-            raise ValueError("HS256 goes with secret; RS256 and ES256 with key_file or jwks_url")
+            raise ValueError("HS256 needs secret; RS256 and ES256 need key_file or jwks_url")
         if self.secret is not None and len(self.secret.get_secret_value().encode()) < 32:
-            raise ValueError("secret must have 32 bytes or more (RFC 7518, section 3.2)")
+            raise ValueError("secret must have at least 32 bytes (RFC 7518, section 3.2)")
         return self
 
 
 class Auth(_Table):
-    """``secret`` signs session cookies and broker passcodes; all gateways share it."""
+    """Logins. ``secret`` signs session cookies and broker passcodes; all gateways share it."""
 
     secret: SecretStr
     session_lifetime: PositiveFloat = 28_800.0
@@ -248,12 +260,12 @@ class Auth(_Table):
     @classmethod
     def _secret_is_long(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value().encode()) < 32:
-            raise ValueError("must have 32 bytes or more, e.g. from: openssl rand -base64 32")
+            raise ValueError("must have at least 32 bytes, e.g. from: openssl rand -base64 32")
         return value
 
 
 class Access(_Table):
-    """Destinations opened to system roles; ``**`` opens everything."""
+    """Destinations that are open to system roles; ``**`` opens everything."""
 
     roles: Annotated[tuple[str, ...], Field(min_length=1)]
     subscribe: tuple[str, ...] = ()
@@ -261,6 +273,8 @@ class Access(_Table):
 
 
 class Limits(_Table):
+    """The limits on clients, messages and connections; SIGHUP may change most."""
+
     body_bytes: PositiveInt = 65_536
     frame_bytes: PositiveInt = 65_536
     upstream_frame_bytes: PositiveInt = 16 * 1024 * 1024
@@ -286,12 +300,14 @@ class Limits(_Table):
 
 
 class Log(_Table):
+    """The form and the level of the log."""
+
     format: Literal["plain", "json"] = "plain"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class Config(BaseSettings):
-    """The whole configuration. Make it with :func:`load`."""
+    """The whole configuration. Make one with :func:`load`."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
@@ -317,7 +333,7 @@ class Config(BaseSettings):
         most = self.broker.max_message_bytes - _SEQ_BYTES
         if self.limits.body_bytes > most:
             raise ValueError(
-                f"limits.body_bytes is {self.limits.body_bytes}, and RabbitMQ takes {most} bytes at"
+                f"limits.body_bytes is {self.limits.body_bytes}, but RabbitMQ takes {most} bytes at"
                 " most: lower it, or raise RabbitMQ's max_message_size on every node and then"
                 " broker.max_message_bytes"
             )
@@ -338,7 +354,7 @@ class Config(BaseSettings):
 def load(path: Path) -> Config:
     """Read the file, then the environment over it. Raises :class:`ConfigError`.
 
-    Relative paths, those in the environment too, are taken from the file's folder: every command
+    Relative paths, in the environment too, are taken from the file's folder, so that every command
     means the same files, wherever it is run.
     """
     try:
@@ -374,8 +390,8 @@ def _placed(config: Config, folder: Path) -> Config:
     placed = database_url.beside(url, folder)
     if placed != url:
         here, there = (Path(each.removeprefix("sqlite:///")) for each in (url, placed))
-        # Made by a version that took the path from where it was run. A second one, empty, beside
-        # it would look as if everything were lost.
+        # It was made by a version that took the path from the working directory. A second, empty
+        # database beside it would look as if everything were lost.
         if here.exists() and not there.exists():
             raise ConfigError(
                 f"store.url: {here.absolute()} exists, but a relative path is taken from the"
@@ -399,7 +415,7 @@ def _with_paths_from(table: TableT, folder: Path) -> TableT:
 
 
 def secrets_of(table: BaseModel) -> Iterator[str]:
-    """Every secret value in the configuration, for those who must hide them."""
+    """Every secret value in the configuration, to be hidden in logs and output."""
     for value in (getattr(table, name) for name in type(table).model_fields):
         if isinstance(value, SecretStr):
             yield value.get_secret_value()

@@ -1,4 +1,5 @@
-"""What is wrong with a configuration: the key, the variable it came from, and what would be right.
+"""Texts for the faults of a configuration: the key, the variable it came from, and what would be
+right.
 
 No text shows a value: a refused one may be a secret.
 """
@@ -16,28 +17,28 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 Location = tuple[int | str, ...]
 
-#: How Kubernetes and Docker say where a service is.
+#: Variables by which Kubernetes and Docker announce a service.
 _SERVICE: Final = re.compile(r"(tcp|udp|sctp)://")
 
 
 def of_values(model: type[BaseModel], error: ValidationError, *, prefix: str) -> Iterator[str]:
-    """``error`` in lines; ``prefix`` begins the names of environment variables."""
-    # ``include_input=False``, or pydantic's own texts would show what was refused.
+    """The faults of ``error`` as lines; ``prefix`` begins the names of environment variables."""
+    # ``include_input=False``, or pydantic's own texts would show the refused value.
     faults = error.errors(include_input=False, include_url=False)
     places = [fault["loc"] for fault in faults]
     for fault in faults:
         place, kind = fault["loc"], fault["type"]
         if kind == "too_short" and any(p[: len(place)] == place != p for p in places):
-            # pydantic has dropped the faulty entries of a list and found nothing left of it.
+            # pydantic has dropped the faulty entries of a list and found it empty.
             continue
         yield f"{_key(place, prefix)}: {_what(model, place, kind, fault['msg'])}"
 
 
 def unknown_variables(model: type[BaseModel], *, prefix: str, spared: str) -> Iterator[str]:
-    """Environment variables that mean a key which does not exist; ``spared`` is none of them.
+    """Environment variables that mean a key which does not exist; ``spared`` is left out.
 
-    Others make variables with our prefix too: Kubernetes for a Service called "gateway"
-    (``GATEWAY_PORT=tcp://…``, ``GATEWAY_SERVICE_HOST`` …), shells, CI. What has no double
+    Others set variables with our prefix too: Kubernetes for a Service called "gateway"
+    (``GATEWAY_PORT=tcp://…``, ``GATEWAY_SERVICE_HOST`` …), shells, CI. A variable without a double
     underscore means a key only if it is one, or was written with too few underscores.
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
@@ -62,7 +63,7 @@ def unreadable_variables(model: type[BaseSettings], *, prefix: str) -> Iterator[
         try:
             source()
         except SettingsError:
-            yield f"{name}: not JSON; a list or a table is written as JSON"
+            yield f"{name}: not JSON; a list or a table must be written as JSON"
 
 
 def _given(prefix: str) -> list[str]:
@@ -87,7 +88,7 @@ def _what(model: type[BaseModel], place: Location, kind: str, message: str) -> s
         case "missing":
             return "this key is required"
         case "too_short":
-            return "there must be one at least"
+            return "there must be at least one"
         case "tuple_type":
             return "must be a list"
         case _:
@@ -100,7 +101,7 @@ def _meant(name: str, known: Collection[str]) -> str:
 
 
 def _beside(model: type[BaseModel], place: Location) -> Collection[str]:
-    """The keys that the table of ``place`` knows."""
+    """The keys that exist in the table of ``place``."""
     for part in place[:-1]:
         if isinstance(part, str):
             model = _table(model.model_fields[part].annotation) or model

@@ -1,4 +1,4 @@
-"""``store.url``: where the database is, as libpq's users and SQLite's write it. Pure.
+"""``store.url``: the database's address, in the syntax of libpq and of SQLAlchemy's SQLite. Pure.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 """
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 _SQLITE: Final = "sqlite:///"
 _POSTGRESQL: Final = ("postgresql://", "postgres://", "postgresql+asyncpg://")
 
-#: What asyncpg takes from the URL itself.
+#: Parameters that asyncpg reads from the URL itself.
 _OF_THE_DRIVER: Final = frozenset(
     {
         *("host", "port", "dbname", "database", "user", "password", "passfile"),
@@ -23,7 +23,7 @@ _OF_THE_DRIVER: Final = frozenset(
         *("target_session_attrs", "krbsrvname", "gsslib"),
     }
 )
-#: What libpq may negotiate and asyncpg never does: only these values promise nothing.
+#: Options that libpq may negotiate and asyncpg never does: only values that promise nothing pass.
 _NOT_DEMANDED: Final = {
     "channel_binding": ("disable", "prefer"),
     "gssencmode": ("disable", "prefer"),
@@ -39,14 +39,14 @@ _OURS: Final = frozenset({"application_name", "connect_timeout", "options", "pgb
 _KNOWN: Final = _OF_THE_DRIVER | _OURS | _NOT_DEMANDED.keys()
 _OPTION: Final = re.compile(r"(?:-c\s*|--)([A-Za-z_.]+)=(\S*)")
 _ENCODED: Final = (
-    "is not a URL of PostgreSQL; in a user name or password the characters : / ? # @ % must be"
+    "is not a PostgreSQL URL; in a user name or password the characters : / ? # @ % must be"
     " percent-encoded"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteFile:
-    """A path, as it stands in the URL."""
+    """A SQLite file, by the path in the URL."""
 
     path: str
 
@@ -57,7 +57,8 @@ class SqliteFile:
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """``url``: for the driver, without what it does not know. ``settings``: of each session.
+    """A PostgreSQL server. ``url``: for the driver, without unknown parameters. ``settings``: of
+    each session.
 
     ``connect_timeout``: seconds, or None. ``pooled``: behind a pooler that gives each transaction
     another connection of the server.
@@ -71,7 +72,8 @@ class PostgresServer:
 
 
 def parse(url: str) -> SqliteFile | PostgresServer:
-    """Raises :class:`ValueError`, whose text goes on from ``store.url`` and holds no secret."""
+    """The database of a URL. Raises :class:`ValueError`, whose text continues a sentence that
+    begins with ``store.url`` and contains no secret."""
     if url.startswith(_SQLITE):
         return _sqlite(url.removeprefix(_SQLITE))
     for scheme in _POSTGRESQL:
@@ -102,7 +104,7 @@ def _postgresql(url: str) -> PostgresServer:
         parts = urlsplit(base)
         given = dict(parse_qsl(query, strict_parsing=True, keep_blank_values=True)) if query else {}
     except ValueError:
-        # Neither quoted nor chained: what does not fit may be a part of the password.
+        # Neither quoted nor chained: the part that is wrong may belong to the password.
         raise ValueError(_ENCODED) from None
     hosts = parts.netloc.rpartition("@")[2]
     if parts.fragment or not all(_is_host(host) for host in hosts.split(",")):
@@ -113,7 +115,7 @@ def _postgresql(url: str) -> PostgresServer:
     several = "," in hosts or "," in given.get("host", "")
     kept = {name: value for name, value in given.items() if name in _OF_THE_DRIVER}
     if several:
-        # The one that takes writes, wherever a failover has put it.
+        # The server that takes writes, wherever a failover has put it.
         kept.setdefault("target_session_attrs", "read-write")
     shown = given.get("host", hosts) or "localhost"
     database = given.get("dbname", given.get("database", parts.path.lstrip("/")))
@@ -127,7 +129,8 @@ def _postgresql(url: str) -> PostgresServer:
 
 
 def _is_host(host: str) -> bool:
-    """A name or an address, with a port or without; an IPv6 address stands in brackets."""
+    """Whether it is a name or an address, with a port or without; an IPv6 address needs
+    brackets."""
     return re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]@]*)(:\d{1,5})?", host) is not None
 
 
@@ -137,25 +140,24 @@ def _check(given: dict[str, str]) -> None:
             if not re.fullmatch(r"[A-Za-z_]{1,40}", name):
                 raise ValueError(_ENCODED)
             raise ValueError(
-                f"has a parameter {name} that is not known here; known are"
-                f" {', '.join(sorted(_KNOWN))}"
+                f"has an unknown parameter {name}; known are {', '.join(sorted(_KNOWN))}"
             )
         choices = _CHOICES.get(name) or _NOT_DEMANDED.get(name)
         if choices is not None and value not in choices:
-            raise ValueError(f"has a parameter {name} that must be one of {', '.join(choices)}")
+            raise ValueError(f"has a parameter {name}, which must be one of {', '.join(choices)}")
 
 
 def _options(options: str) -> dict[str, str]:
-    """``-c name=value``, as PostgreSQL's command line takes it."""
+    """The settings in ``-c name=value``, the form of PostgreSQL's command line."""
     if _OPTION.sub("", options).strip():
-        raise ValueError("has a parameter options that must be like -c name=value")
+        raise ValueError("has a parameter options, which must have the form -c name=value")
     return dict(_OPTION.findall(options))
 
 
 def _seconds(text: str | None) -> float | None:
-    """libpq: whole seconds; 0 is no limit, and then our own counts."""
+    """A timeout as libpq has it: whole seconds; 0 means no limit, and then our own counts."""
     if text is None:
         return None
     if not re.fullmatch(r"\d{1,4}", text):
-        raise ValueError("has a parameter connect_timeout that must be a number of seconds")
+        raise ValueError("has a parameter connect_timeout, which must be a number of seconds")
     return float(text) or None

@@ -1,4 +1,4 @@
-"""File descriptors: how many the process may have, needs, and keeps for what must always work."""
+"""File descriptors: the limit, the need, and a reserve for what must always work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from gateway.config import Config
 
-#: Kept for probes, the database, RabbitMQ and files, whoever comes; a few more for each node.
+#: Kept for probes, the database, RabbitMQ and files, whatever the clients do; a few more per node.
 _KEPT: Final = 64
 _KEPT_A_NODE: Final = 8
 #: Of a limit that is far too small, no more than this part is kept.
@@ -18,14 +18,15 @@ _PART: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """``limit`` of the process; ``kept`` of them are not for clients."""
+    """The descriptors of the process. ``limit`` of them are allowed, ``kept`` of them are not for
+    clients."""
 
     limit: int
     kept: int
 
     @classmethod
     def raised(cls, config: Config) -> Self:
-        """The limit, after it has been raised as far as the system allows (RLIMIT_NOFILE)."""
+        """The limit, after raising it as far as the system allows (RLIMIT_NOFILE)."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -33,7 +34,7 @@ class Descriptors:
 
     @classmethod
     def found(cls, config: Config) -> Self:
-        """As :meth:`raised` would give; nothing is changed."""
+        """As :meth:`raised` would give it; nothing is changed."""
         return cls.of(config, limit=resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
     @classmethod
@@ -43,12 +44,12 @@ class Descriptors:
 
     @property
     def for_clients(self) -> int:
-        """Descriptors from this number on are kept: the system always gives the lowest free one,
-        so whoever is given it knows that all below are in use."""
+        """Descriptors from this number on are kept: the system always gives the lowest free one, so
+        a connection that gets it shows that all below are in use."""
         return self.limit - self.kept
 
     def shortage(self, config: Config) -> str | None:
-        """What is missing for ``limits.connections``, and what would be right; None: nothing."""
+        """What is missing for ``limits.connections``, and how to provide it; None: nothing."""
         needed = needs(config)
         if self.limit >= needed:
             return None
@@ -60,8 +61,8 @@ class Descriptors:
 
 
 def needs(config: Config) -> int:
-    """One for each client; one more for its relay, which a private queue and an access rule need,
-    and every subscription where topics pass through; and what is kept."""
+    """The need: one for each client; one more for its relay, which private queues, access rules and
+    (where topics pass through) all subscriptions need; and those that are kept."""
     limits = config.limits
     each = 2 if config.fanout == "passthrough" or config.access else 1
     return limits.connections * each + _KEPT + _KEPT_A_NODE * len(config.broker.nodes)

@@ -1,4 +1,4 @@
-"""Leaving calmly: nothing new is taken, and the clients go one after the other."""
+"""Draining: nothing new is accepted, and the clients leave one after the other."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ from gateway.errors import Draining, GatewayError
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which to ask again what is refused here: by then it reaches another gateway.
+#: Seconds after which a refused client should ask again: by then it reaches another gateway.
 _RETRY_AFTER: Final = 1.0
 
 
 def leaving() -> Draining:
-    """What everybody is told."""
-    return Draining("this gateway is leaving; another one takes over", retry_after=_RETRY_AFTER)
+    """The error for everybody who is refused or sent away."""
+    return Draining(
+        "this gateway is shutting down; connect again to reach another one",
+        retry_after=_RETRY_AFTER,
+    )
 
 
 class Client(Protocol):
+    """A client's connection."""
+
     def end(self, error: GatewayError) -> None:
         """Tell the client why, and close."""
 
 
 class Clients(Protocol):
-    """Those who are here at the moment."""
+    """The current connections."""
 
     def __len__(self) -> int: ...
 
@@ -35,8 +40,10 @@ class Clients(Protocol):
 
 
 class Drain:
-    """It begins once and has no way back. ``lasts``: seconds over which clients are spread;
-    ``rng`` draws their order."""
+    """The draining of this gateway. It begins once and cannot be undone.
+
+    ``lasts``: seconds over which the clients leave; ``rng`` draws their order.
+    """
 
     def __init__(self, *, lasts: float, rng: Random) -> None:
         self._lasts = lasts
@@ -49,17 +56,21 @@ class Drain:
         return self._begun.is_set()
 
     def begin(self, why: str) -> None:
-        """From now on nothing new is taken. Again: nothing more happens."""
+        """Accept nothing new from now on. A second call has no effect."""
         if not self.begun:
-            logger.info("%s: draining over %g s", why, self._lasts)
+            logger.info(
+                "draining (%s): clients are sent to other gateways over %g s",
+                why,
+                self._lasts,
+            )
             self._begun.set()
 
     def hurry(self) -> None:
-        """The clients that are still here leave at once."""
+        """Let the remaining clients leave at once."""
         self._hurried.set()
 
     def check(self) -> None:
-        """Raises :class:`Draining`."""
+        """Raises :class:`Draining` once it has begun."""
         if self.begun:
             raise leaving()
 
@@ -68,9 +79,9 @@ class Drain:
         await self._begun.wait()
 
     async def move_off(self, clients: Clients) -> None:
-        """End those who are here now, evenly over the time; new ones are not let in any more.
+        """End the current connections, evenly over the time; new ones are not accepted any more.
 
-        Returns when the last one is told, or all are gone.
+        Returns when the last one has been told, or all are gone.
         """
         began = asyncio.get_running_loop().time()
         to_tell = list(clients)

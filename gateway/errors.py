@@ -1,22 +1,22 @@
-"""Everything that is refused or fails, and how each is told to the outside.
+"""All errors that the gateway reports, and the form in which each leaves it.
 
     GatewayError
-    ├── NotAuthenticated          who are you?
+    ├── NotAuthenticated          the credentials are missing or wrong
     │   ├── TokenExpired
     │   ├── TokenInvalid          forged, malformed, wrong issuer, audience or algorithm
     │   ├── SessionEnded          logged out, or the account was removed or changed
-    │   └── UserChanged           somebody else has logged in in the same browser
+    │   └── UserChanged           another user has logged in in the same browser
     ├── Refused                   known, but not allowed
     │   ├── OriginRefused
-    │   ├── BrokerRefused         RabbitMQ has ended the session for what was sent
+    │   ├── BrokerRefused         RabbitMQ has ended the session for something that was sent
     │   └── Removed               a membership was ended by somebody
-    │       └── Kicked            a connection was, by an admin
+    │       └── Kicked            a connection was ended by an admin
     ├── Invalid                   the request makes no sense
     │   ├── BadFrame              STOMP or RFC 6455 framing
     │   ├── ConnectFirst          more was sent before CONNECT than CONNECT needs
     │   ├── BadUtf8
     │   ├── TooLarge
-    │   ├── HeadTooLarge, HeadTooSlow  of an HTTP request
+    │   ├── HeadTooLarge, HeadTooSlow  the head of an HTTP request
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, UnknownAccount, RoomClosed
     │   ├── UnknownNode, UnknownGateway
@@ -25,20 +25,20 @@
     │   └── IdReused              the same id with other content
     ├── RateLimited
     │   ├── TooManyGuesses        failed logins, of an address or for an account
-    │   └── TooManyReads          of the history, by one user
-    ├── TooSlow                   a reader that does not keep up
-    ├── Internal                  a fault of the gateway; the log knows more
+    │   └── TooManyReads          of the history by one user
+    ├── TooSlow                   a client that does not read fast enough
+    ├── Internal                  a fault of the gateway; its log has the details
     └── Unavailable               try again later
         ├── StoreUnavailable
         ├── BrokerUnavailable
         ├── NoCapacity
-        │   ├── TooManyUnknown    connections that have not said who they are
+        │   ├── TooManyUnknown    connections that have not authenticated yet
         │   ├── LoginsWait        more logins wait than can be checked soon
         │   ├── TooManyHttp       connections without a WebSocket
-        │   └── ReadsBusy         of the history, by all together
+        │   └── ReadsBusy         of the history by all users together
         └── Draining
 
-:data:`ERRORS` is the only place that knows statuses, close codes and public titles.
+:data:`ERRORS` is the only table of statuses, close codes and public titles.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ from broker.protocol.websocket import CloseCode
 
 
 class GatewayError(Exception):
-    """``detail`` is public: it names what is wrong and what would be right, never a secret.
+    """An error with a public meaning. ``detail`` is public too: it names what is wrong and what
+    would be right, never a secret.
 
     ``retry_after`` is in seconds, where trying again helps.
     """
@@ -62,147 +63,148 @@ class GatewayError(Exception):
 
 
 class NotAuthenticated(GatewayError):
-    pass
+    """The credentials are missing or wrong."""
 
 
 class TokenExpired(NotAuthenticated):
-    pass
+    """The token has expired; a new one helps."""
 
 
 class TokenInvalid(NotAuthenticated):
-    pass
+    """The token is forged, malformed, or not meant for this gateway."""
 
 
 class SessionEnded(NotAuthenticated):
-    pass
+    """The session has ended: logged out, or the account was removed or changed."""
 
 
 class UserChanged(NotAuthenticated):
-    pass
+    """Another user has logged in in the same browser."""
 
 
 class Refused(GatewayError):
-    pass
+    """The user is known, but not allowed to do this."""
 
 
 class OriginRefused(Refused):
-    pass
+    """Pages of this web origin may not use the gateway."""
 
 
 class BrokerRefused(Refused):
-    pass
+    """RabbitMQ has ended the session because of something that was sent."""
 
 
 class Removed(Refused):
-    pass
+    """Somebody has ended or changed a membership."""
 
 
 class Kicked(Removed):
-    pass
+    """An admin has ended the connection."""
 
 
 class Invalid(GatewayError):
-    pass
+    """The request is malformed or makes no sense."""
 
 
 class BadFrame(Invalid):
-    pass
+    """The STOMP or WebSocket framing is wrong."""
 
 
 class ConnectFirst(Invalid):
-    pass
+    """The client has sent more before CONNECT than CONNECT needs."""
 
 
 class BadUtf8(Invalid):
-    pass
+    """Text that must be UTF-8 is not."""
 
 
 class TooLarge(Invalid):
-    pass
+    """A body, frame or message is larger than its limit."""
 
 
 class HeadTooLarge(Invalid):
-    pass
+    """An HTTP request's head is larger than its limit."""
 
 
 class HeadTooSlow(Invalid):
-    pass
+    """An HTTP request's head has not arrived in time."""
 
 
 class UnknownPath(Invalid):
-    pass
+    """No resource has this path."""
 
 
 class MethodNotAllowed(Invalid):
-    pass
+    """The resource has no such method."""
 
 
 class UpgradeNeeded(Invalid):
-    pass
+    """The resource serves WebSocket upgrades only."""
 
 
 class UnknownRoom(Invalid):
-    pass
+    """There is no such room."""
 
 
 class UnknownMember(Invalid):
-    pass
+    """The room has no such member."""
 
 
 class UnknownAccount(Invalid):
-    pass
+    """There is no such local account."""
 
 
 class UnknownNode(Invalid):
-    pass
+    """No broker node has this name."""
 
 
 class UnknownGateway(Invalid):
-    pass
+    """No gateway of this name is up."""
 
 
 class RoomClosed(Invalid):
-    pass
+    """The room is closed."""
 
 
 class NotKept(Invalid):
-    pass
+    """The history does not reach back to this seq."""
 
 
 class LastHost(Invalid):
-    pass
+    """The change would leave a room without a host."""
 
 
 class IdReused(Invalid):
-    pass
+    """The id was used for another message."""
 
 
 class RateLimited(GatewayError):
-    pass
+    """Too many requests in a short time; wait and try again."""
 
 
 class TooManyGuesses(RateLimited):
-    pass
+    """Too many failed logins, from an address or for an account."""
 
 
 class TooManyReads(RateLimited):
-    pass
+    """Too many reads of the history by one user."""
 
 
 class TooSlow(GatewayError):
-    pass
+    """The client does not read fast enough."""
 
 
 class Internal(GatewayError):
-    pass
+    """A fault of the gateway; its log has the details."""
 
 
 class Unavailable(GatewayError):
-    pass
+    """Something that is needed is not available now; try again later."""
 
 
 class StoreUnavailable(Unavailable):
-    """``reason``: the database's own words, for the log and for operators only."""
+    """The database is away or refuses. ``reason``: the database's own message, for the log and for
+    operators only."""
 
     def __init__(
         self, detail: str, *, retry_after: float | None = None, reason: str | None = None
@@ -212,36 +214,37 @@ class StoreUnavailable(Unavailable):
 
 
 class BrokerUnavailable(Unavailable):
-    pass
+    """No broker node can be used now."""
 
 
 class NoCapacity(Unavailable):
-    pass
+    """A limit of the gateway is reached."""
 
 
 class TooManyUnknown(NoCapacity):
-    pass
+    """Too many connections have not authenticated yet."""
 
 
 class LoginsWait(NoCapacity):
-    pass
+    """More logins wait than can be checked soon."""
 
 
 class TooManyHttp(NoCapacity):
-    pass
+    """Too many connections without a WebSocket."""
 
 
 class ReadsBusy(NoCapacity):
-    pass
+    """Too many reads of the history by all users together."""
 
 
 class Draining(Unavailable):
-    pass
+    """The gateway is shutting down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an error leaves the gateway: RFC 9457 ``code``/``title``/status, WebSocket close code."""
+    """The way in which an error leaves the gateway: RFC 9457 ``code``, ``title`` and status,
+    WebSocket close code."""
 
     code: str
     status: int
@@ -257,7 +260,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "token_expired", 401, CloseCode.NOT_AUTHENTICATED, "The token has expired"
     ),
     TokenInvalid: Outcome(
-        "token_invalid", 401, CloseCode.NOT_AUTHENTICATED, "The token is not valid here"
+        "token_invalid", 401, CloseCode.NOT_AUTHENTICATED, "The token is not valid for this gateway"
     ),
     SessionEnded: Outcome(
         "session_ended", 401, CloseCode.NOT_AUTHENTICATED, "The session has ended"
@@ -270,7 +273,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "origin_refused", 403, CloseCode.REFUSED, "This web origin is not allowed"
     ),
     BrokerRefused: Outcome(
-        "broker_refused", 403, CloseCode.REFUSED, "The broker refused what was sent"
+        "broker_refused", 403, CloseCode.REFUSED, "The broker refused something that was sent"
     ),
     Removed: Outcome("removed", 403, CloseCode.REFUSED, "Access was ended"),
     Kicked: Outcome("kicked", 403, CloseCode.REFUSED, "The connection was ended"),
@@ -285,9 +288,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "head_too_large", 431, CloseCode.TOO_LARGE, "Request Header Fields Too Large"
     ),
     HeadTooSlow: Outcome("head_too_slow", 408, CloseCode.POLICY_VIOLATION, "Request Timeout"),
-    UnknownPath: Outcome("unknown_path", 404, CloseCode.REFUSED, "Nothing is here"),
+    UnknownPath: Outcome("unknown_path", 404, CloseCode.REFUSED, "No resource has this path"),
     MethodNotAllowed: Outcome(
-        "method_not_allowed", 405, CloseCode.REFUSED, "This method is not served here"
+        "method_not_allowed", 405, CloseCode.REFUSED, "The resource has no such method"
     ),
     UpgradeNeeded: Outcome(
         "upgrade_needed", 426, CloseCode.PROTOCOL_ERROR, "A WebSocket upgrade is needed"
@@ -298,7 +301,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownNode: Outcome("unknown_node", 404, CloseCode.REFUSED, "There is no such broker node"),
     UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
     RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),
-    NotKept: Outcome("not_kept", 410, CloseCode.REFUSED, "The history does not reach so far back"),
+    NotKept: Outcome(
+        "not_kept", 410, CloseCode.REFUSED, "The history does not reach that far back"
+    ),
     LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),
     IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
     RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),
@@ -308,7 +313,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooManyReads: Outcome(
         "too_many_reads", 429, CloseCode.TRY_AGAIN_LATER, "Too many reads at once"
     ),
-    TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The reader does not keep up"),
+    TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The client does not read fast enough"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
     StoreUnavailable: Outcome(
@@ -322,15 +327,15 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "too_many_unknown",
         503,
         CloseCode.TRY_AGAIN_LATER,
-        "Too many connections have not said who they are",
+        "Too many connections have not authenticated yet",
     ),
     TooManyHttp: Outcome(
         "too_many_connections", 503, CloseCode.TRY_AGAIN_LATER, "Too many HTTP connections"
     ),
     LoginsWait: Outcome(
-        "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Many are logging in just now"
+        "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Too many logins are waiting"
     ),
-    ReadsBusy: Outcome("reads_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many read at once"),
+    ReadsBusy: Outcome("reads_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many reads at once"),
     Draining: Outcome("draining", 503, CloseCode.SERVICE_RESTART, "The gateway is draining"),
 }
 

@@ -1,4 +1,4 @@
-"""What is believed for a while and then no more, for at most so many keys."""
+"""A cache whose entries expire, bounded in size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ D = TypeVar("D")
 class Expiring(Generic[K, V]):
     """A bounded mapping whose entries end ``lifetime`` seconds after they were put there.
 
-    ``clock`` gives seconds. It has no ``mapping[key]`` on purpose: the clock goes on between
+    ``clock`` gives seconds. There is no ``mapping[key]`` on purpose: the clock goes on between
     ``key in mapping`` and ``mapping[key]``, and once in a million times an entry ends there.
     """
 
@@ -35,22 +35,22 @@ class Expiring(Generic[K, V]):
     def get(self, key: K, default: D) -> V | D: ...
 
     def get(self, key: K, default: D | None = None) -> V | D | None:
-        # One look; the library's own ``get`` is safe as well, and takes three times as long.
+        # A single lookup; the library's own ``get`` is safe as well, and takes three times as long.
         try:
             return self._entries[key]
         except KeyError:
             return default
 
     def put(self, key: K, value: V) -> None:
-        """Replace what was there; the lifetime begins anew. Beyond the capacity the entry that was
-        longest unused goes."""
+        """Set a value; its lifetime begins anew. Beyond the capacity, the entry that was longest
+        unused is dropped."""
         self._entries[key] = value
 
     def discard(self, key: K) -> None:
-        """No error if it is not there."""
+        """Remove an entry; a missing one is no error."""
         self._entries.pop(key, None)
 
     def values(self) -> list[V]:
-        """Those that have not ended, at one moment."""
+        """The values that have not ended, at one moment."""
         with self._entries.timer:
             return list(self._entries.values())

@@ -1,4 +1,4 @@
-"""What the command line does: each command takes its options and returns an exit code."""
+"""The commands of the command line: each takes its options and returns an exit code."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ class Unusable(Exception):
 
 
 def serve(options: argparse.Namespace, settings: Config) -> int:
-    """Run the gateway until it is told to stop."""
+    """Run the gateway until it is stopped."""
     _run(main.serve(settings, read=partial(load, options.config)))
     return 0
 
 
 def check_config(_: argparse.Namespace, settings: Config) -> int:
-    """Show the configuration that is in force, secrets hidden; refuse one that cannot serve."""
+    """Show the configuration that is in force, without its secrets; refuse one that cannot
+    serve."""
     AccessRules(settings.access)
     if settings.auth.jwt is not None:
         tokens.key_source(settings.auth.jwt, clock=time.monotonic)
@@ -61,7 +62,7 @@ def check_config(_: argparse.Namespace, settings: Config) -> int:
 
 
 def diagnose(_: argparse.Namespace, settings: Config) -> int:
-    """Look at everything the gateway needs: what is wrong, and how to mend it."""
+    """Check everything the gateway needs, and say how to repair what is wrong."""
 
     async def report() -> int:
         return await _report(doctor.examine(settings))
@@ -73,7 +74,7 @@ def diagnose(_: argparse.Namespace, settings: Config) -> int:
 
 
 def add_user(options: argparse.Namespace, settings: Config) -> int:
-    """Make a local account; without --password-stdin a password is made up and printed."""
+    """Add a local account; without --password-stdin a password is generated and printed."""
     try:
         name = user_name(options.name)
     except ValueError as error:
@@ -82,7 +83,7 @@ def add_user(options: argparse.Namespace, settings: Config) -> int:
 
     async def put(store: Store) -> None:
         if not options.replace and await store.account(name) is not None:
-            raise Unusable(f"{name} has an account already; --replace changes it")
+            raise Unusable(f"{name} has an account already; use --replace to change it")
         accounts: Accounts[Account] = Accounts(store)
         try:
             password_hash = await accounts.hash(password)
@@ -113,14 +114,14 @@ def remove_user(options: argparse.Namespace, settings: Config) -> int:
 def _password_from_stdin() -> str:
     password = sys.stdin.readline().rstrip("\r\n")
     if len(password) < _SHORTEST_PASSWORD:
-        raise Unusable(f"a password has {_SHORTEST_PASSWORD} characters or more")
+        raise Unusable(f"a password must have at least {_SHORTEST_PASSWORD} characters")
     return password
 
 
 def issue_token(options: argparse.Namespace, settings: Config) -> int:
-    """Print a token that this gateway accepts; only where auth.jwt has a secret (HS256)."""
+    """Print a token that this gateway accepts; this needs a secret in auth.jwt (HS256)."""
     if settings.auth.jwt is None:
-        raise ConfigError("auth.jwt: not configured, so no token would be accepted")
+        raise ConfigError("auth.jwt is not configured, so the gateway would accept no token")
     now = time.time()
     try:
         token = tokens.issue(
@@ -140,19 +141,19 @@ def issue_token(options: argparse.Namespace, settings: Config) -> int:
 
 
 def apply_topology(options: argparse.Namespace, settings: Config) -> int:
-    """Declare the private queues of the open rooms, or of those that --room names."""
+    """Declare the private queues of all open rooms, or of those given by --room."""
     return _on_some_node(settings, options.room, provision.apply)
 
 
 def show_topology(options: argparse.Namespace, settings: Config) -> int:
-    """Show whether what the gateway needs is there, and change nothing."""
+    """Show whether RabbitMQ has what the gateway needs, without changing anything."""
     return _on_some_node(settings, options.room, provision.verify)
 
 
 def _on_some_node(
     settings: Config, rooms: list[int] | None, work: Callable[..., Coroutine[Any, Any, list[Check]]]
 ) -> int:
-    """The cluster's nodes share the topology: the first one that answers will do."""
+    """Work on the first node that answers: the cluster's nodes share the topology."""
     broker = settings.broker
     context = tls.for_broker(broker.tls)
     if rooms is None:
@@ -178,12 +179,12 @@ def _on_some_node(
     raise Unusable("no node of the cluster can be used:\n  " + "\n  ".join(failures))
 
 
-# What commands share
+# Common parts
 
 
 async def _with_store(settings: Config, work: Callable[[Store], Awaitable[T]]) -> T:
     store = await Store.open(settings.store.url.get_secret_value())
-    # Not on standard output: that is the command's answer.
+    # On standard error, because standard output is for the command's answer.
     sys.stderr.write(f"database {store.name}\n")
     try:
         return await work(store)
@@ -225,7 +226,7 @@ def _lines(table: BaseModel, path: str = "") -> Iterator[str]:
             for number, entry in enumerate(value):
                 yield from _lines(entry, f"{key}.{number}.")
         elif isinstance(value, SecretStr):
-            # Of a URL all but the password may be seen.
+            # Of a URL everything but the password may be shown.
             url = value.get_secret_value()
             yield f"{key} = {redact(url)!r}" if "://" in url else f"{key} = ***"
         elif value is None:
@@ -236,6 +237,6 @@ def _lines(table: BaseModel, path: str = "") -> Iterator[str]:
 
 
 def say(text: str) -> None:
-    """A line on standard output, at once: a reader may wait for it."""
+    """Print a line on standard output at once: a reader may wait for it."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""``gateway doctor``: what is wrong with an installation, and how to mend it."""
+"""``gateway doctor``: finds what is wrong with an installation, and says how to repair it."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from gateway.errors import GatewayError, StoreUnavailable
 from gateway.http import app
 from gateway.store import Store
 
-#: A certificate that ends sooner is told about.
+#: A certificate that ends sooner is reported.
 _RENEW_WITHIN: Final = timedelta(days=14)
-#: Whom RabbitMQ has never heard of, so that it must ask the gateway.
+#: A user that RabbitMQ does not have, so that it must ask the gateway.
 _NOBODY: Final = "gateway-doctor"
-#: RabbitMQ's account with a password that everyone knows.
+#: RabbitMQ's built-in account, whose password everyone knows.
 _GUEST: Final = "guest"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; ``problem`` is None if it is as it should be."""
+    """The result of one check; ``problem`` is None if all is well."""
 
     what: str
     problem: str | None = None
@@ -49,7 +49,7 @@ class Finding:
 
 
 async def examine(config: Config) -> AsyncIterator[Finding]:
-    """Look at everything the gateway needs; nothing is changed but the database's schema."""
+    """Check everything the gateway needs; nothing is changed but the database's schema."""
     yield _origins(config)
     yield _open_files(config)
     yield _access(config)
@@ -76,8 +76,8 @@ def _origins(config: Config) -> Finding:
     if not origins:
         return Finding(
             what,
-            "server.origins is empty: no page in a browser may use the gateway",
-            "list the addresses that browsers show, e.g. https://school.example",
+            "server.origins is empty: no page in a browser can use the gateway",
+            "list the addresses of the pages as browsers show them, e.g. https://school.example",
         )
     insecure = [origin for origin in origins if origin.startswith("http://")]
     if config.server.tls is not None and insecure:
@@ -110,7 +110,7 @@ def _access(config: Config) -> Finding:
 def _certificate(config: Config) -> Finding:
     what = "TLS towards clients"
     if config.server.tls is None:
-        return Finding(f"{what}: none here (a proxy in front must bring it)")
+        return Finding(f"{what}: none (a proxy in front of the gateway must provide it)")
     try:
         tls.for_clients(config.server.tls)
         certificate = x509.load_pem_x509_certificate(config.server.tls.certificate.read_bytes())
@@ -129,8 +129,8 @@ def _pages(static: Path) -> Finding:
         return Finding("pages")
     return Finding(
         "pages",
-        f"they lack the browser libraries: there is no {library}",
-        "in the checkout: PYTHONPATH=scripts python3 -m devenv.vendor; then install it again",
+        f"the pages lack the browser libraries: {library} is missing",
+        "run in the checkout: PYTHONPATH=scripts python3 -m devenv.vendor; then install it again",
     )
 
 
@@ -138,7 +138,7 @@ async def _tokens(config: Config) -> Finding:
     what = "tokens (auth.jwt)"
     jwt = config.auth.jwt
     if jwt is None:
-        return Finding(f"{what}: none are taken, only local accounts")
+        return Finding(f"{what}: not configured; only local accounts can log in")
     try:
         key_source(jwt, clock=time.monotonic)
         if jwt.jwks_url is not None:
@@ -146,16 +146,16 @@ async def _tokens(config: Config) -> Finding:
     except ConfigError as error:
         return Finding(what, str(error), "see auth.jwt")
     except KeySetUnavailable as error:
-        return Finding(what, str(error), "see auth.jwt.jwks_url; tokens are refused meanwhile")
+        return Finding(what, str(error), "check auth.jwt.jwks_url; tokens are refused meanwhile")
     return Finding(what)
 
 
 async def _database(config: Config) -> tuple[list[int], Finding]:
-    """The rooms that are open, as far as the database tells."""
+    """Check the database; returns the rooms that are open, as far as it says."""
     try:
         store = await Store.open(config.store.url.get_secret_value())
     except GatewayError as error:
-        return [], Finding("database", error.detail, "see store.url")
+        return [], Finding("database", error.detail, "check store.url")
     what = f"database {store.name}"
     try:
         rooms = await store.open_rooms()
@@ -165,16 +165,17 @@ async def _database(config: Config) -> tuple[list[int], Finding]:
     except StoreUnavailable as error:
         return [], Finding(
             what,
-            f"it does not take what is written: {error.reason or error.detail}",
-            "is its disk full or read-only, is it a standby, is it locked by another program?",
+            f"it cannot be written: {error.reason or error.detail}",
+            "check whether its disk is full or read-only, it is a standby, or another program "
+            "locks it",
         )
     finally:
         await store.close()
     if config.auth.jwt is None and not has_accounts:
         return rooms, Finding(
             what,
-            "there is no account, and no tokens are taken: nobody can log in",
-            "gateway user add NAME --role host",
+            "there is no account, and no tokens are accepted: nobody can log in",
+            "run: gateway user add NAME --role host",
         )
     return rooms, Finding(what)
 
@@ -188,7 +189,7 @@ async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIte
         stream = await dial(node, timeout=broker.dial_timeout, ssl_options=secure)
         (await log_in(stream, credentials, timeout=broker.dial_timeout)).close()
 
-    mend = f"is the node up, is web_stomp right, and do user and password fit: {node.web_stomp}"
+    mend = f"check that the node is up, and web_stomp, user and password: {node.web_stomp}"
     reached = await _tried(f"{node.name}: Web-STOMP as {own.login}", lambda: web_stomp(own), mend)
     yield reached
     for finding in await _amqp(config, node, context):
@@ -218,7 +219,7 @@ def _mend_dial(problem: str, mend: str) -> str:
 
 
 async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) -> Finding:
-    what = f"{node.name}: {_GUEST} is gone"
+    what = f"{node.name}: the account {_GUEST} is removed"
     try:
         await log_in_as_guest()
     except LoginRefused:
@@ -226,7 +227,9 @@ async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) 
     except DialError as error:
         return Finding(what, error.what)
     return Finding(
-        what, "everyone who reaches the node can log in", f"rabbitmqctl delete_user {_GUEST}"
+        what,
+        "everyone who can reach the node can log in with its well-known password",
+        f"run: rabbitmqctl delete_user {_GUEST}",
     )
 
 
@@ -235,8 +238,8 @@ async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Fin
         checks = await _verify(config, node, context, rooms=[])
     except LinkFailed as error:
         what = f"{node.name}: AMQP as {config.broker.user}"
-        return [Finding(what, str(error), _mend_dial(str(error), f"see {node.amqp}"))]
-    mend = "rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
+        return [Finding(what, str(error), _mend_dial(str(error), f"check {node.amqp}"))]
+    mend = "run: rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
     return [
         Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
         for check in checks
@@ -246,7 +249,7 @@ async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Fin
 async def _private_queues(
     config: Config, nodes: list[Node], context: ssl.SSLContext, *, rooms: list[int]
 ) -> Finding:
-    """The nodes share the queues: the first one that answers will do."""
+    """Check the private queues through the first node that answers: the nodes share them."""
     what = f"private queues of {len(rooms)} open rooms"
     for node in nodes:
         try:
@@ -258,12 +261,13 @@ async def _private_queues(
             return Finding(
                 what,
                 f"{len(wrong)} cannot be used, e.g. {wrong[0].what}: {wrong[0].problem}",
-                "delete it in RabbitMQ and run gateway topology apply; what it holds is in the"
+                "delete it in RabbitMQ and run: gateway topology apply; its messages are in the"
                 " history too",
             )
-        # Not wrong: a queue expires when its host stays away, and is made again when one comes.
+        # No problem: a queue expires when its host stays away, and is declared again when one
+        # comes.
         absent = sum(check.problem is not None for check in checks)
-        return Finding(f"{what}; {absent} will be made when their hosts come")
+        return Finding(f"{what}; {absent} will be declared when their hosts come")
     return Finding(what, "no node answers", "see the nodes above")
 
 

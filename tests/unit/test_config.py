@@ -135,7 +135,7 @@ def test_a_list_that_is_no_json_is_told_by_its_variable(monkeypatch: pytest.Monk
     monkeypatch.setenv("GATEWAY_SERVER__PORT", "9090")
     told = refused(table())
     assert told.splitlines()[1:] == [
-        "  GATEWAY_SERVER__ORIGINS: not JSON; a list or a table is written as JSON"
+        "  GATEWAY_SERVER__ORIGINS: not JSON; a list or a table must be written as JSON"
     ]
 
 
@@ -204,9 +204,9 @@ def test_a_misspelt_variable_is_refused_by_its_name(
             "limits.stall_timeout: Input should be a fin",
         ),
         ({"store": {"url": "mysql://x"}}, "store.url: must start with sqlite:/// or postgresql://"),
-        ({"broker": {"nodes": []}}, "broker.nodes: there must be one at least"),
+        ({"broker": {"nodes": []}}, "broker.nodes: there must be at least one"),
         ({"broker": {"prefix": "a..b"}}, "broker.prefix: prefix 'a..b'"),
-        ({"auth": {"secret": "short"}}, "auth.secret: must have 32 bytes or more"),
+        ({"auth": {"secret": "short"}}, "auth.secret: must have at least 32 bytes"),
         ({"auth": {"jwt": {}}}, "auth.jwt.issuer: this key is required"),
         ({"log": {"level": "loud"}}, "log.level: Input should be 'debug', 'info'"),
     ],
@@ -283,8 +283,8 @@ def test_every_secret_is_found_for_those_who_must_hide_it() -> None:
             "(now: key_file, jwks_url)",
         ),
         ({"algorithms": ["HS256", "RS256"], "secret": SECRET}, "a public key is no secret"),
-        ({"algorithms": ["RS256"], "secret": SECRET}, "HS256 goes with secret"),
-        ({"algorithms": ["HS256"], "key_file": "k"}, "HS256 goes with secret"),
+        ({"algorithms": ["RS256"], "secret": SECRET}, "HS256 needs secret"),
+        ({"algorithms": ["HS256"], "key_file": "k"}, "HS256 needs secret"),
     ],
 )
 def test_the_key_of_tokens_must_fit_its_algorithm(jwt: dict[str, Any], told: str) -> None:
@@ -295,7 +295,7 @@ def test_the_key_of_tokens_must_fit_its_algorithm(jwt: dict[str, Any], told: str
 def test_credentials_in_a_node_url_are_refused_and_not_told() -> None:
     node = {"name": "r", "web_stomp": "ws://u:hunter2@h/ws", "amqp": "amqp://h"}
     told = refused(table(broker={"nodes": [node]}))
-    assert "broker.nodes.0.web_stomp: must hold no credentials" in told
+    assert "broker.nodes.0.web_stomp: must not contain credentials" in told
     assert "hunter2" not in told
 
 

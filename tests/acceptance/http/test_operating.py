@@ -35,7 +35,7 @@ def test_the_doctor_finds_a_working_installation_in_order(gateway: GatewayProces
         for what in (
             "Web-STOMP as gateway",
             "publishing to amq.topic",
-            "guest is gone",
+            "the account guest is removed",
             "asks a gateway about users",
         ):
             assert f"ok     {node}: {what}" in output
@@ -64,7 +64,7 @@ def test_the_doctor_takes_an_expired_queue_for_no_fault_and_a_foreign_one_for_on
         channel.queue_delete(name)
         code, output = command(gateway, "doctor")
         assert code == 0, output
-        assert "will be made when their hosts come" in output
+        assert "will be declared when their hosts come" in output
         channel.queue_declare(name, durable=True)
         code, output = command(gateway, "doctor")
         channel.queue_delete(name)

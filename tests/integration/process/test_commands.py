@@ -65,7 +65,9 @@ def test_accounts_are_added_listed_replaced_and_removed(run: Run) -> None:
     assert run("user", "list").stdout == "anna\tadmin\thost\n안나\n"
     again = run("user", "add", "anna")
     assert again.returncode == 1
-    assert again.stderr.endswith("\ngateway: anna has an account already; --replace changes it\n")
+    assert again.stderr.endswith(
+        "\ngateway: anna has an account already; use --replace to change it\n"
+    )
     assert run("user", "add", "anna", "--replace").returncode == 0
     assert run("user", "list").stdout == "anna\n안나\n"
     assert run("user", "remove", "anna").returncode == 0
@@ -79,8 +81,8 @@ def test_accounts_are_added_listed_replaced_and_removed(run: Run) -> None:
     [
         (["add", "a\nb"], "", "printable characters only"),
         (["add", ""], "", "non-empty"),
-        (["add", "anna", "--password-stdin"], "short\n", "8 characters or more"),
-        (["add", "anna", "--password-stdin"], "", "8 characters or more"),
+        (["add", "anna", "--password-stdin"], "short\n", "at least 8 characters"),
+        (["add", "anna", "--password-stdin"], "", "at least 8 characters"),
     ],
 )
 def test_an_account_that_nobody_could_use_is_refused(
@@ -179,7 +181,7 @@ def test_the_doctor_says_why_a_database_takes_nothing(
 
     monkeypatch.setattr(Store, "prove", locked)
     told = run("doctor").stdout
-    assert f"WRONG  database {path}: it does not take what is written: database is locked" in told
+    assert f"WRONG  database {path}: it cannot be written: database is locked" in told
 
 
 def test_a_topology_without_a_node_is_told_in_a_line(run: Run) -> None:

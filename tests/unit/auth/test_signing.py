@@ -184,7 +184,7 @@ def test_claims_that_do_not_fit_are_refused_whatever_the_signature(change: dict[
     clock = Clock()
     claims = {"aud": "session", "sub": "kim", "roles": [], "exp": clock.now + 1, **change}
     claims = {name: value for name, value in claims.items() if value is not None}
-    with pytest.raises(TokenInvalid, match="no valid session"):
+    with pytest.raises(TokenInvalid, match="not a valid session"):
         signer(clock).verify(jwt.encode(claims, signer(clock)._key, algorithm="HS256"))
 
 

@@ -1,4 +1,4 @@
-"""The base of the HTTP API: who asks, from which origin, and with what body."""
+"""The base of the HTTP API's handlers: the user, the origin and the body of a request."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 #: client still sends would destroy the answer on its way.
 LARGEST_BODY_READ: Final = 4 * 1024 * 1024
 
-#: How long a browser remembers a preflight's answer.
+#: Seconds for which a browser remembers a preflight's answer.
 _PREFLIGHT_SECONDS: Final = 600
 
 
 @stream_request_body
 class ApiHandler(BaseHandler):
-    """A resource. Methods take what they need, ask permissions, and answer with JSON."""
+    """A resource of the API. Its methods parse their input, ask for permissions, and answer with
+    JSON."""
 
-    #: Whether it takes a body from somebody whom nobody knows.
+    #: Whether an unknown user may send it a body.
     for_anybody: ClassVar[bool] = False
 
     def initialize(self, services: Services) -> None:
@@ -47,7 +48,7 @@ class ApiHandler(BaseHandler):
             self.services.drain.check()
         if self._announced_length() > LARGEST_BODY_READ:
             raise self._too_large()
-        # Before anything is kept of its body.
+        # Before any of its body is kept.
         return self._somebody() if self.request.method not in _SAFE_METHODS else None
 
     async def _somebody(self) -> None:
@@ -55,14 +56,14 @@ class ApiHandler(BaseHandler):
             await self.services.credentials.identify(self.request)
 
     def compute_etag(self) -> None:
-        """None: what must not be stored cannot be revalidated."""
+        """None: an answer that must not be stored cannot be revalidated."""
 
     def data_received(self, chunk: bytes) -> None:
         if len(self._received) <= self.services.limits.body_bytes:
             self._received += chunk
 
     def options(self, *_: str) -> None:
-        """The preflight of a browser at another origin (Fetch standard, CORS protocol)."""
+        """Answer the preflight of a browser at another origin (Fetch standard, CORS protocol)."""
         self.services.origins.check(self.request.headers.get("Origin"))
         methods = ", ".join(self.served_methods())
         self.set_header("Allow", methods)
@@ -83,7 +84,7 @@ class ApiHandler(BaseHandler):
         return caller(self.request, trusted_proxies=self.services.trusted_proxies)
 
     async def identity(self) -> Identity:
-        """Who asks. Raises :class:`NotAuthenticated`."""
+        """The user of the request. Raises :class:`NotAuthenticated`."""
         identity = await self.services.credentials.identify(self.request)
         self.user = identity.user
         return identity
@@ -101,15 +102,15 @@ class ApiHandler(BaseHandler):
         values: dict[str, str] = {}
         for name, given in self.request.query_arguments.items():
             if len(given) > 1:
-                raise Invalid(f"{name}: stands twice in the query")
+                raise Invalid(f"{name}: is given twice in the query")
             values[name] = self.decode_argument(given[0], name)
         return validate(model, values)
 
     def room_number(self, text: str) -> int:
-        """The room that a path names. Raises :class:`UnknownRoom`: only numbers name rooms."""
+        """The room in a path. Raises :class:`UnknownRoom`: only numbers name rooms."""
         number = natural(text)
         if not number:
-            raise UnknownRoom("a room is named by its number")
+            raise UnknownRoom("a room must be named by its number")
         return number
 
     def _announced_length(self) -> int:
@@ -120,4 +121,4 @@ class ApiHandler(BaseHandler):
         return int(length)
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(f"the body may have {self.services.limits.body_bytes} bytes at most")
+        return TooLarge(f"the body must have at most {self.services.limits.body_bytes} bytes")

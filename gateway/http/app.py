@@ -1,4 +1,4 @@
-"""Every route of the gateway, on the public and on the internal listener."""
+"""All routes of the gateway, on the public and on the internal listener."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STATIC: Final = Path(__file__).parent.parent / "static"
 
 
 def public(services: Services, live: LiveServices, readiness: Readiness) -> Application:
-    """What browsers and load balancers see."""
+    """The application for browsers and load balancers."""
     own = {"services": services}
     socket = {
         "live": live,
@@ -51,7 +51,7 @@ def public(services: Services, live: LiveServices, readiness: Readiness) -> Appl
     return _application(
         services.metrics,
         services.events,
-        # Asked for by everybody at once; the routes are tried in this order.
+        # The most frequent ones first: the routes are tried in this order.
         (r"/ws", StompHandler, socket),
         (r"/api/session", SessionHandler, own),
         (r"/api/rooms", RoomsHandler, own),
@@ -87,7 +87,8 @@ def internal(
     drain: Drain,
     progress: Progress,
 ) -> Application:
-    """What operators, Prometheus and RabbitMQ see; never reachable from outside."""
+    """The application for operators, Prometheus and RabbitMQ; it must never be reachable from
+    outside."""
     return _application(
         metrics,
         events,

@@ -1,4 +1,4 @@
-"""What every handler shares: an id, security headers, problem details, a quiet log."""
+"""The base of all handlers: a request id, security headers, problem details, a quiet log."""
 
 from __future__ import annotations
 
@@ -29,40 +29,42 @@ _SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-site",
 }
 
-#: Made once: with other than its own options ``json.dumps`` makes one for each call.
+#: Made once: ``json.dumps`` makes a new encoder at each call that has options.
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-#: Not what makes no sense (400, 404, 422 …), which scanners ask for all day.
+#: Statuses that are noted as refusals. Others (400, 404, 422 …) are caused by scanners all day.
 _TURNED_AWAY: Final = frozenset({401, 403, 429, 503})
 
-#: Bytes of a body that are read and dropped where none is taken: closing while the client still
-#: sends would destroy the answer on its way.
+#: Bytes of a body that are read and dropped by a handler that takes none: closing while the client
+#: still sends would destroy the answer on its way.
 _DROPPED: Final = 65_536
 
-#: Characters of a path that the log shows.
+#: The longest path that the log shows, in characters.
 _LOGGED_PATH: Final = 300
 
 
 class BaseHandler(RequestHandler):
-    """Errors leave as problem details, whoever raised them."""
+    """A handler whose errors are answered as problem details, whatever raised them."""
 
     #: What a browser may do with an answer of this handler that it shows as a page.
     content_security_policy: ClassVar[str] = "default-src 'none'; frame-ancestors 'none'"
 
-    #: Of the line in the access log; what machines ask all the time is for debugging.
+    #: The level of the line in the access log; requests that machines send all the time are for
+    #: debugging.
     log_level: ClassVar[int] = logging.INFO
 
     #: The ``code`` of the problem that was answered.
     refused_as: str | None = None
     refused_because: str = ""
 
-    #: Who asks, once that is known.
+    #: The user, once known.
     user: str | None = None
 
     _id: str | None = None
 
     def set_default_headers(self) -> None:
-        # Called again before an error is written, which also drops what a handler had set.
+        # Called again before an error is written, which also drops the headers that a handler has
+        # set.
         self.clear_header("Server")
         for name, value in _SECURITY_HEADERS.items():
             self.set_header(name, value)
@@ -73,10 +75,11 @@ class BaseHandler(RequestHandler):
         return None
 
     def write_json(self, value: Any, *, status: int = 200) -> None:
-        """Answer with ``value``, whatever JSON it is."""
+        """Answer with ``value``, which may be any JSON."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        # A lone surrogate, which a message by STOMP may hold, stays the escape that it came as.
+        # A lone surrogate, which a message sent by STOMP may contain, stays the escape that it came
+        # as.
         self.finish(_JSON.encode(value).encode(errors="backslashreplace"))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -115,7 +118,7 @@ class BaseHandler(RequestHandler):
         # Refusals are in the access log. Tornado's own lines would show the query.
         method, path = self.request.method, shortened(self.request.path)
         if isinstance(value, StoreUnavailable):
-            # The store itself says why, once and not for each request.
+            # The store logs the reason itself, once and not for each request.
             _log.debug("%s %s: %s (%s)", method, path, value.detail, value.reason)
         elif isinstance(value, Unavailable):
             cause = f" ({value.__cause__})" if value.__cause__ else ""
@@ -126,7 +129,8 @@ class BaseHandler(RequestHandler):
 
 @stream_request_body
 class BodilessHandler(BaseHandler):
-    """One that reads no body: what comes is dropped as it comes, and much of it refused at once."""
+    """A handler that takes no body: one that comes is dropped, and a large one is refused at
+    once."""
 
     def prepare(self) -> Awaitable[None] | None:
         waiting = super().prepare()
@@ -134,26 +138,27 @@ class BodilessHandler(BaseHandler):
         return waiting
 
     def refuse_a_large_body(self) -> None:
-        """Raises :class:`TooLarge`. Of one that announces no length no more is read either."""
+        """Raises :class:`TooLarge`. Of a body without an announced length no more is read
+        either."""
         length = natural(self.request.headers.get("Content-Length", "0"))
         if length is None or length > _DROPPED:
-            raise TooLarge("nothing here takes a body")
+            raise TooLarge("this resource takes no body")
         connection = self.request.connection
         if isinstance(connection, HTTP1Connection):
             connection.set_max_body_size(_DROPPED)
 
     def data_received(self, chunk: bytes) -> None:
-        """Nobody asks for it."""
+        """Drop a part of the body."""
 
 
 def account_for(
     handler: RequestHandler, *, metrics: Metrics, events: Events, trusted_proxies: Collection[str]
 ) -> None:
-    """Count an answered request, and log it in a line without the query; who is turned away is an
+    """Count an answered request, and log it in a line without the query; a refusal is noted as an
     event."""
     request, status = handler.request, handler.get_status()
     route = type(handler).__name__.removesuffix("Handler").lower()
-    # A method that does not exist must not grow the metrics.
+    # A method that does not exist must not add a series to the metrics.
     method = request.method or "" if request.method in handler.SUPPORTED_METHODS else "other"
     metrics.answered(method, route, status, seconds=request.request_time())
     address = caller(request, trusted_proxies=trusted_proxies).address
@@ -183,13 +188,13 @@ def account_for(
 
 
 def shortened(path: str) -> str:
-    """As much of a path as a log line shows."""
+    """The part of a path that a log line shows."""
     return path if len(path) <= _LOGGED_PATH else path[:_LOGGED_PATH] + "…"
 
 
 class NothingHereHandler(BodilessHandler):
-    """Every path that no route knows."""
+    """The answer to every path without a route."""
 
     def prepare(self) -> None:
         super().prepare()
-        raise UnknownPath(f"there is nothing at {self.request.path[:200]}")
+        raise UnknownPath(f"no resource has the path {self.request.path[:200]}")

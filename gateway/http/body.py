@@ -15,7 +15,7 @@ from gateway.errors import Invalid
 
 MEDIA_TYPE: Final = "application/json"
 
-#: How pydantic's messages begin.
+#: The beginning of pydantic's messages.
 _SHOULD: Final = re.compile(r"^\w+ should ")
 
 
@@ -40,7 +40,7 @@ def read(model: type[BodyT], raw: bytes, *, content_type: str | None) -> BodyT:
 
 
 def validate(model: type[BodyT], value: dict[str, Any]) -> BodyT:
-    """``value`` as ``model``. Raises :class:`Invalid`, naming each field that is wrong."""
+    """``value`` as ``model``. Raises :class:`Invalid`, which names each wrong field."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -50,15 +50,15 @@ def validate(model: type[BodyT], value: dict[str, Any]) -> BodyT:
 
 
 def parse(raw: bytes) -> Any:
-    """RFC 8259 and no more than that: no repeated names, no NaN, nothing that is not UTF-8.
+    """The JSON object in ``raw``, by RFC 8259 alone: no repeated names, no NaN, only UTF-8.
 
-    What other parsers would read differently is refused. Raises :class:`Invalid`.
+    JSON that other parsers might read differently is refused. Raises :class:`Invalid`.
     """
     try:
         text = raw.decode()
         value = _JSON.decode(text)
         if _SURROGATE.search(text):
-            # A lone one has no UTF-8: it could be stored but never be sent.
+            # A lone surrogate has no UTF-8: it could be stored but never be sent.
             json.dumps(value, ensure_ascii=False).encode()
     except Invalid:
         raise
@@ -75,7 +75,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         [(repeated, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise Invalid(f"the name {repeated[:50]!r} stands twice in one object")
+        raise Invalid(f"the name {repeated[:50]!r} is given twice in one object")
     return found
 
 
@@ -87,13 +87,13 @@ def _number(text: str) -> float:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Invalid(f"{name} is no JSON")
+    raise Invalid(f"{name} is not JSON")
 
 
 _JSON: Final = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_number, parse_constant=_refuse_constant
 )
-#: As UTF-8 has none, surrogates come only as escapes, in pairs or alone.
+#: UTF-8 has no surrogates, so they come only as escapes, in pairs or alone.
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -101,7 +101,7 @@ def _fault(location: tuple[int | str, ...], fault: Any) -> str:
     field = ".".join(str(part) for part in location)
     match fault["type"]:
         case "extra_forbidden":
-            told = "no such field"
+            told = "this field is unknown"
         case "missing":
             told = "this field is required"
         case "value_error":

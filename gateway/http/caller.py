@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as the proxies in front are to be believed."""
+"""The client of a request, as far as the proxies in front can be trusted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tornado.httputil import HTTPServerRequest
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """``address`` is the client's, ``secure`` whether the client itself speaks TLS."""
+    """A request's client. ``address`` is its own, ``secure`` tells whether it uses TLS itself."""
 
     address: str
     secure: bool
@@ -20,8 +20,8 @@ class Caller:
 def caller(request: HTTPServerRequest, *, trusted_proxies: Collection[str]) -> Caller:
     """The peer; or, behind a trusted proxy, the nearest address that is not a trusted proxy's.
 
-    ``X-Forwarded-For`` grows to the right, and everything left of the first address that no
-    trusted proxy has written may be invented.
+    ``X-Forwarded-For`` grows to the right. Everything left of the first address that no trusted
+    proxy has written may be invented.
     """
     peer = request.remote_ip or ""
     if peer not in trusted_proxies:

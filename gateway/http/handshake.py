@@ -1,5 +1,5 @@
-"""The server's half of the WebSocket opening handshake (RFC 6455, section 4.2), stricter than
-Tornado's: what the RFC refuses is refused."""
+"""The server's half of the WebSocket opening handshake (RFC 6455, section 4.2). It is stricter than
+Tornado's: everything that the RFC refuses is refused."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from tornado.httputil import HTTPServerRequest
 from broker.protocol.websocket import accept_key
 from gateway.errors import Invalid, UpgradeNeeded
 
-#: Best first: RabbitMQ too takes the highest that is offered, whatever the order.
+#: Best first: RabbitMQ, too, takes the highest version that is offered, whatever the order.
 SUBPROTOCOLS: Final = ("v12.stomp", "v11.stomp", "v10.stomp")
 VERSION: Final = "13"
 
 
 def accept(request: HTTPServerRequest) -> bytes:
-    """The head that switches protocols. Raises :class:`UpgradeNeeded`, :class:`Invalid`."""
+    """The response head that switches protocols. Raises :class:`UpgradeNeeded`,
+    :class:`Invalid`."""
     headers = request.headers
     if request.version != "HTTP/1.1" or not (
         _names(headers.get("Upgrade", ""), "websocket")
@@ -26,7 +27,9 @@ def accept(request: HTTPServerRequest) -> bytes:
     ):
         raise UpgradeNeeded("this is a WebSocket: connect with ws:// or wss://")
     if headers.get("Sec-WebSocket-Version") != VERSION:
-        raise UpgradeNeeded(f"only version {VERSION} of WebSocket is spoken here (RFC 6455)")
+        raise UpgradeNeeded(
+            f"only version {VERSION} of the WebSocket protocol is supported (RFC 6455)"
+        )
     lines = [
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",

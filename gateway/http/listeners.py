@@ -29,27 +29,30 @@ from gateway.observe.events import Events, Kind
 
 logger = logging.getLogger(__name__)
 
-#: Connections that wait to be accepted: a school's worth that comes back at once. The kernel may
+#: Connections that wait to be accepted: a whole school that comes back at once. The kernel may
 #: allow fewer (net.core.somaxconn).
 _BACKLOG: Final = 4096
-#: Seconds that a kept-alive connection may idle, and that a body may take to arrive.
+#: Seconds that a kept-alive connection may be idle, and that a body may take to arrive.
 _IDLE: Final = 75.0
 _BODY: Final = 30.0
 #: Connections that are accepted in one turn of the loop.
 _AT_ONCE: Final = 64
-#: Seconds until accepting is tried again when it had to pause.
+#: Seconds until a paused listener tries to accept again.
 _PAUSE: Final = 0.25
-#: Seconds between two lines in the log about that.
+#: Seconds between two log lines about a pause.
 _TOLD_AGAIN: Final = 60.0
-#: What the system has none left of: descriptors of the process, or of all; memory for sockets.
+#: Errors of accept(2) for a lack of resources: descriptors of the process or of the system; memory.
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """For how many connections there is room. ``in_all`` and ``per_address`` are of those that are
-    no WebSocket, ``trusted_proxies`` speak for many; descriptors from the number ``descriptors`` on
-    are not for clients; None: all are."""
+    """The number of connections that are accepted.
+
+    ``in_all`` and ``per_address`` limit connections without a WebSocket; ``trusted_proxies`` are
+    exempt, because they carry many clients. Descriptors from the number ``descriptors`` on are not
+    for clients; None: all are.
+    """
 
     in_all: int
     per_address: int
@@ -68,14 +71,16 @@ class Room:
 
 
 class _Server(HTTPServer):
-    """Tornado's, but what comes in is counted, guarded, and left waiting when there is no room."""
+    """Tornado's server, extended to count and guard connections, and to let them wait when there is
+    no room."""
 
     def equip(self, *, what: str, room: Room | None, events: Events) -> None:
-        """Once, before :meth:`add_sockets`: Tornado's class is made without a constructor."""
+        """Set up once, before :meth:`add_sockets`: Tornado's class is made without a constructor."""
         self._what = what
         self._room = room
         self._events = events
-        #: Where each stream that is no WebSocket comes from, and how many come from there.
+        #: The client's address of each stream without a WebSocket, and the number of them by
+        #: address.
         self._open: dict[IOStream, str] = {}
         self._from: Counter[str] = Counter()
         self._told_at = -math.inf
@@ -111,7 +116,7 @@ class _Server(HTTPServer):
                 if error.errno in _EXHAUSTED:
                     self._pause(listening, str(error.strerror).lower())
                     return
-                # accept(2): whatever was wrong with that one connection, there is the next.
+                # accept(2) fails for one connection only: go on with the next.
                 continue
             self._take(connection, address)
 
@@ -122,7 +127,7 @@ class _Server(HTTPServer):
         return lowest is not None and lowest < self._room.descriptors
 
     def _pause(self, listening: socket.socket, why: str) -> None:
-        """Leave those who come to the kernel, for a moment; who only idles makes room."""
+        """Leave new connections to the kernel for a moment, and close idle ones to make room."""
         number = listening.fileno()
         self._loop.remove_reader(number)
         self._retries[number] = self._loop.call_later(_PAUSE, self._resume, listening)
@@ -133,7 +138,8 @@ class _Server(HTTPServer):
         if now >= self._told_at + _TOLD_AGAIN:
             self._told_at = now
             logger.warning(
-                "%s: no connection is accepted for now, %s (%d of HTTP are open, %d idle ones were"
+                "%s: no connection is accepted for now, because %s (%d HTTP connections are open, "
+                "%d idle ones were"
                 " closed): raise the limit of open files",
                 self._what,
                 why,
@@ -167,7 +173,7 @@ class _Server(HTTPServer):
                     connection, self.ssl_options, server_side=True, do_handshake_on_connect=False
                 )
             except OSError:
-                # Gone already (ssl.SSLError is one of these).
+                # The client has gone already (ssl.SSLError is one of these).
                 connection.close()
                 return
             stream = GuardedTlsStream(secure)
@@ -177,7 +183,7 @@ class _Server(HTTPServer):
         self.handle_stream(stream, address)
 
     def on_close(self, server_conn: Any) -> None:
-        """It is gone, or a WebSocket from now on."""
+        """The connection is gone, or has become a WebSocket."""
         super().on_close(server_conn)
         where = self._open.pop(server_conn.stream)
         self._from[where] -= 1
@@ -189,10 +195,13 @@ class _Server(HTTPServer):
         if room is None:
             return None
         if len(self._open) >= room.in_all:
-            return TooManyHttp(f"{room.in_all} connections are open", retry_after=2.0)
+            return TooManyHttp(
+                f"the limit of {room.in_all} HTTP connections is reached", retry_after=2.0
+            )
         if where not in room.trusted_proxies and self._from[where] >= room.per_address:
             return TooManyHttp(
-                f"{room.per_address} connections are open from your address", retry_after=2.0
+                f"the limit of {room.per_address} HTTP connections from your address is reached",
+                retry_after=2.0,
             )
         return None
 
@@ -202,8 +211,11 @@ class _Server(HTTPServer):
 
 
 class Listener:
-    """An application on an address. ``what`` names its configuration keys in errors; refusals that
-    no handler sees are noted among the ``events``."""
+    """An application that is served on an address.
+
+    ``what`` names its configuration keys in errors; refusals that no handler sees are noted among
+    the ``events``.
+    """
 
     def __init__(
         self,
@@ -230,7 +242,7 @@ class Listener:
     def open(self, address: str, port: int) -> None:
         """Bind and serve; port 0 takes a free one. Raises :class:`StartError`.
 
-        ``::`` is every address of both families, as most servers have it.
+        ``::`` stands for every address of both families, as in most servers.
         """
         try:
             every = address in ("", "::")
@@ -240,7 +252,7 @@ class Listener:
             where = f"{address or 'every address'}, port {port}"
             raise StartError(f"{self._what}: cannot listen on {where}: {reason}") from error
         self._server.add_sockets(self._sockets)
-        # An address may mean several, or fewer than one thinks.
+        # An address may mean several sockets, or fewer than expected.
         logger.info("%s: listening on %s", self._what, " and ".join(map(_name, self._sockets)))
 
     @property
@@ -256,20 +268,21 @@ class Listener:
         return f"{self._scheme}://{_name(self._sockets[0])}"
 
     def use(self, tls: ssl.SSLContext) -> None:
-        """Show this certificate to those who connect from now on; connections that stand stay."""
+        """Use this certificate for new connections; existing ones stay."""
         self._server.ssl_options = tls
 
     def make_room(self, room: Room) -> None:
-        """For so many, from now on; whoever is in stays in. Of descriptors nothing changes."""
+        """Apply this limit from now on; existing connections stay. The descriptors do not
+        change."""
         self._server.make_room(room)
 
     def no_keep_alive(self) -> None:
-        """Answer with ``Connection: close`` from now on, also on connections that are open
-        (RFC 9112, section 9.6)."""
+        """Answer with ``Connection: close`` from now on, also on existing connections (RFC 9112,
+        section 9.6)."""
         self._server.conn_params.no_keep_alive = True
 
     async def close(self) -> None:
-        """Accept nothing more, and cut off what is still open."""
+        """Accept nothing more, and cut off all connections."""
         self._server.stop()
         with suppress(ssl.SSLError):
             await self._server.close_all_connections()

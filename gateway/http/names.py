@@ -1,4 +1,4 @@
-"""User names in requests: the same rule as in tokens."""
+"""User names in requests, by the same rule as in tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UserName = Annotated[str, AfterValidator(user_name)]
 
 
 def user_in_path(text: str) -> str:
-    """Raises :class:`Invalid`."""
+    """The user in a path. Raises :class:`Invalid`."""
     try:
         return user_name(text)
     except ValueError as error:

@@ -20,27 +20,27 @@ from gateway.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-#: Seconds after which to try again what is unavailable, where the error does not know better.
+#: Seconds after which to try again, where the error does not know better.
 _TRY_AGAIN: Final = 2.0
 
 _OF_TORNADO: Final[dict[int, tuple[type[GatewayError], str]]] = {
     400: (Invalid, "the request is not valid HTTP or its path is not UTF-8"),
     # Tornado's refusal to serve a file from outside the folder.
-    403: (UnknownPath, "there is nothing at this path"),
-    404: (UnknownPath, "there is nothing at this path"),
-    405: (MethodNotAllowed, "the Allow header names what is served here"),
+    403: (UnknownPath, "no resource has this path"),
+    404: (UnknownPath, "no resource has this path"),
+    405: (MethodNotAllowed, "the Allow header names the methods of this resource"),
     413: (TooLarge, "the body is too large"),
 }
 
 
 def refusal(error: BaseException | None) -> GatewayError:
-    """The error to tell, for whatever a handler raised; an unforeseen one tells nothing."""
+    """The error to report for any exception of a handler; an unforeseen one reveals nothing."""
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, HTTPError) and error.status_code in _OF_TORNADO:
         kind, detail = _OF_TORNADO[error.status_code]
         return kind(detail)
-    return Internal("the log has more under the id in X-Request-Id")
+    return Internal("the gateway's log has the details under the id in X-Request-Id")
 
 
 def document(error: GatewayError) -> dict[str, Any]:
@@ -56,13 +56,14 @@ def document(error: GatewayError) -> dict[str, Any]:
 
 
 def headers(error: GatewayError) -> dict[str, str]:
-    """What goes with the document: ``Retry-After`` in whole seconds, and the 401's challenge."""
+    """The headers that go with the document: ``Retry-After`` in whole seconds, and the 401's
+    challenge."""
     found = {"Content-Type": MEDIA_TYPE}
     retry_after = error.retry_after
     if retry_after is None and isinstance(error, Unavailable):
         retry_after = _TRY_AGAIN
     if retry_after is not None:
-        # RFC 9110, section 10.2.3: an integer; rounded up, or the client comes too early.
+        # RFC 9110, section 10.2.3: an integer; rounded up, or the client would come too early.
         found["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if outcome(error).status == 401:
         # RFC 9110, section 11.6.1

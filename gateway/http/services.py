@@ -1,4 +1,4 @@
-"""What the handlers work with, made once by the composition root."""
+"""The services of the handlers, made once by the composition root."""
 
 from __future__ import annotations
 

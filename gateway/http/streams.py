@@ -1,4 +1,4 @@
-"""Tornado's streams, with an end to a request's head that does not come, or not to its end."""
+"""Tornado's streams with limits on the size and the time of a request's head."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from gateway.http import problem
 
 #: Bytes of a request's head; a token in it may have 8 KiB.
 HEAD_BYTES: Final = 16 * 1024
-#: Seconds from a head's first byte to its last; of the first request of a connection, from the
+#: Seconds from a head's first byte to its last; for the first request of a connection, from the
 #: moment it was accepted.
 HEAD_SECONDS: Final = 10.0
-#: Bytes that are read and forgotten before a connection is closed that still sends: closing before
+#: Bytes that are read and dropped before a connection that still sends is closed: closing before
 #: that would destroy the answer on its way (RFC 9112, section 9.6).
 _FORGOTTEN: Final = 1024 * 1024
 _CHUNK: Final = 65_536
 
-#: Told of each refusal that no handler has seen.
+#: The callback for each refusal that no handler has seen.
 Refused = Callable[[GatewayError], None]
 
 
 class Guarded(IOStream):
-    """Ends a connection whose head is late or too large, with an answer if a head had begun."""
+    """A stream that ends a connection whose head is late or too large, with an answer if a head has
+    begun."""
 
-    #: Whether it waits for a head of which nothing has come.
+    #: Whether it waits for a head, and nothing of it has come.
     idle = False
-    #: Whether anything has come since it was accepted.
+    #: Whether anything has come since the connection was accepted.
     _has_spoken = False
     _refused: Refused | None = None
     _awaits_head = False
     _timer: asyncio.TimerHandle | None = None
 
     def guard(self, refused: Refused) -> None:
-        """From now on; the connection is new."""
+        """Guard the new connection from now on."""
         self._refused = refused
         self._head_has_begun()
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        # Tornado's HTTP server reads nothing else by this than a request's head.
+        # Tornado's HTTP server uses this method only to read a request's head.
         self._awaits_head = True
         self.idle = self._timer is None
         future = asyncio.ensure_future(super().read_until_regex(regex, max_bytes))
@@ -52,7 +53,7 @@ class Guarded(IOStream):
         else:
             future.add_done_callback(self._head_is_over)
             if self._read_buffer_size and self._timer is None:
-                # A part has come with what was before it.
+                # A part of the next head has come together with the data before it.
                 self._head_has_begun()
         return future
 
@@ -65,7 +66,7 @@ class Guarded(IOStream):
 
     def close(self, exc_info: Any = False) -> None:
         if isinstance(exc_info, UnsatisfiableReadError) and self._awaits_head:
-            self._tell(HeadTooLarge(f"the request's head may have {HEAD_BYTES} bytes at most"))
+            self._tell(HeadTooLarge(f"the request's head must have at most {HEAD_BYTES} bytes"))
         self._stop_timer()
         super().close(exc_info)
 
@@ -84,13 +85,14 @@ class Guarded(IOStream):
             self._timer = None
 
     def _late(self) -> None:
-        # A browser that opened it to have it at hand would show the answer to its next request.
+        # A browser that opened a connection in advance would show this as the answer to its next
+        # request.
         if self._has_spoken:
-            self._tell(HeadTooSlow(f"the request's head did not come within {HEAD_SECONDS:g} s"))
+            self._tell(HeadTooSlow(f"the request's head did not arrive within {HEAD_SECONDS:g} s"))
         self.close()
 
     def _tell(self, error: GatewayError) -> None:
-        """As far as the socket takes it at once; the client may be gone, or no client."""
+        """Send as much as the socket takes at once; the client may be gone, or not speak HTTP."""
         if self._refused is not None:
             self._refused(error)
         try:
@@ -99,20 +101,20 @@ class Guarded(IOStream):
                 if not self.socket.recv(_CHUNK):
                     break
         except OSError:
-            # It takes nothing, or nothing more has come.
+            # The socket takes nothing, or nothing more has come.
             return
 
 
 class GuardedStream(Guarded):
-    """A plain one."""
+    """A guarded stream without TLS."""
 
 
 class GuardedTlsStream(Guarded, SSLIOStream):
-    """One with TLS, whose handshake counts among the first head's time."""
+    """A guarded stream with TLS, whose handshake counts as part of the first head's time."""
 
 
 def answer(error: GatewayError) -> bytes:
-    """A whole HTTP answer, for those to whom no handler can speak."""
+    """A whole HTTP answer, for clients that no handler serves."""
     document = problem.document(error)
     body = json.dumps(document, ensure_ascii=False).encode()
     headers = {

@@ -1,4 +1,4 @@
-"""Whose turn it is to read the history: few at a time, and one user after the other."""
+"""Turns for reading the history: few reads at a time, and one user after the other."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Final
 
 from gateway.errors import ReadsBusy, TooManyReads
 
-#: Seconds that somebody waits for a turn before they are told to come again.
+#: Seconds that a read waits for a turn before it is refused.
 PATIENCE: Final = 5.0
-#: What they are told to wait, in seconds.
+#: The ``retry_after`` of a refused read, in seconds.
 RETRY_AFTER: Final = 1.0
 
 
 class Turns:
-    """``at_once``: reads at the same time.
+    """The queue of reads. ``at_once``: the number of reads at the same time.
 
-    Who waits is served user by user, so that one with many requests holds up only their own.
+    Users are served one after the other, so a user with many requests delays only their own.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -31,7 +31,7 @@ class Turns:
 
     @property
     def in_hand(self) -> int:
-        """Reads that go on or wait for their turn."""
+        """Reads that are being carried out or wait for their turn."""
         return self._in_all
 
     @asynccontextmanager
@@ -39,16 +39,17 @@ class Turns:
         """Wait for a turn, and have it.
 
         ``of_user``: reads that a user may have in hand; raises :class:`TooManyReads` beyond it.
-        ``in_all``: as many of all users; raises :class:`ReadsBusy`, as after :data:`PATIENCE`.
+        ``in_all``: the same for all users together; raises :class:`ReadsBusy`, as after
+        :data:`PATIENCE`.
         """
         mine = self._of_user.get(user, 0)
         if mine >= of_user:
             raise TooManyReads(
-                f"{of_user} reads of the history at a time are enough for one user",
+                f"at most {of_user} reads of the history at a time are allowed for one user",
                 retry_after=RETRY_AFTER,
             )
         if self._in_all >= in_all:
-            raise ReadsBusy("too many read the history at once", retry_after=RETRY_AFTER)
+            raise ReadsBusy("too many clients are reading the history", retry_after=RETRY_AFTER)
         self._of_user[user] = mine + 1
         self._in_all += 1
         try:
@@ -74,13 +75,13 @@ class Turns:
                 await given
         except BaseException as error:
             if given.done() and not given.cancelled():
-                # The turn came, and nobody is there to take it.
+                # The turn came after the caller had gone.
                 self._end()
             else:
                 self._withdraw(user, given)
             if isinstance(error, TimeoutError):
                 raise ReadsBusy(
-                    "the history is read by many just now", retry_after=RETRY_AFTER
+                    "too many clients are reading the history", retry_after=RETRY_AFTER
                 ) from None
             raise
 

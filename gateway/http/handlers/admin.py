@@ -1,4 +1,4 @@
-"""``/api/admin/…``: what the dashboard shows and does, for the role admin."""
+"""``/api/admin/…``: the dashboard's data and actions, for the role admin."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class AdminHandler(ApiHandler):
-    """Nothing is read or done before it is known that an admin asks."""
+    """The base of these handlers: nothing is read or done before the user is known to be an
+    admin."""
 
     who: Identity
 
@@ -40,13 +41,13 @@ class AdminHandler(ApiHandler):
     async def have_done(
         self, action: AdminAction, target: str, *, gateway: str | None = None
     ) -> None:
-        """Answer with what each gateway has done."""
+        """Carry out an action, and answer with the result of each gateway."""
         order = Order(action=action, target=target, by=self.who.user, gateway=gateway)
         self.write_json((await self.services.admin.gateways.order(order)).as_json())
 
 
 class AdminLiveHandler(AdminHandler):
-    """Server-sent events: first everything with its past, then each second what is new.
+    """A stream of server-sent events: first everything with its past, then each second what is new.
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html
     """
@@ -54,16 +55,16 @@ class AdminLiveHandler(AdminHandler):
     _viewer: Viewer | None = None
 
     async def get(self) -> None:
-        # A page of another origin could not read it, but hold it open.
+        # A page of another origin could not read it, but could keep it open.
         self.services.origins.check(self.request.headers.get("Origin"))
         self._viewer = viewer = self.services.admin.dashboard.watch(
             expires_at=self.who.expires_at, session=self.who.session
         )
         try:
-            # From here on an ending finds the viewer; this is for one a moment before.
+            # From here on the end of the session finds the viewer; this is for an end just before.
             self.services.sessions.check(self.who)
             self.set_header("Content-Type", "text/event-stream")
-            # nginx gathers answers otherwise.
+            # Otherwise nginx buffers the answer.
             self.set_header("X-Accel-Buffering", "no")
             self.write(await self.services.admin.dashboard.beginning())
             await self.flush()
@@ -82,7 +83,8 @@ class AdminLiveHandler(AdminHandler):
 
 
 class ConnectionsQuery(Body):
-    """The query of a page; its values come as text. ``after``: the ``next`` of the page before."""
+    """The query of a page of connections; its values come as text. ``after``: the ``next`` of the
+    page before."""
 
     search: Annotated[str, Field(max_length=200)] = ""
     sort: Annotated[Sort, Field(strict=False)] = Sort.SINCE
@@ -91,7 +93,7 @@ class ConnectionsQuery(Body):
     size: Annotated[int, Field(strict=False, ge=1, le=100)] = 50
 
     def as_query(self) -> Query:
-        """Raises :class:`Invalid`."""
+        """The query for the connections. Raises :class:`Invalid`."""
         return Query(
             search=self.search.strip().lower(),
             sort=self.sort,
@@ -102,6 +104,8 @@ class ConnectionsQuery(Body):
 
 
 class AdminConnectionsHandler(AdminHandler):
+    """One page of all gateways' connections."""
+
     async def get(self) -> None:
         query = self.query(ConnectionsQuery).as_query()
         page, missing = await self.services.admin.gateways.page(query)
@@ -118,7 +122,7 @@ class AdminConnectionsHandler(AdminHandler):
 
 
 class Disconnect(Body):
-    """A user everywhere, or one connection of a gateway."""
+    """The body of an order to disconnect: a user everywhere, or one connection of a gateway."""
 
     user: UserName | None = None
     gateway: _Id | None = None
@@ -133,6 +137,8 @@ class Disconnect(Body):
 
 
 class AdminDisconnectHandler(AdminHandler):
+    """The ending of connections."""
+
     async def post(self) -> None:
         wanted = self.body(Disconnect)
         if wanted.user is not None:
@@ -144,7 +150,8 @@ class AdminDisconnectHandler(AdminHandler):
 
 
 class DrainOrder(Body):
-    """A broker node, for all gateways; or a gateway, which ends when it is empty."""
+    """The body of an order to drain: a broker node, for all gateways; or a gateway, which ends when
+    it is empty."""
 
     node: _Id | None = None
     gateway: _Id | None = None
@@ -157,6 +164,8 @@ class DrainOrder(Body):
 
 
 class AdminDrainHandler(AdminHandler):
+    """The draining of a broker node or a gateway."""
+
     async def post(self) -> None:
         wanted = self.body(DrainOrder)
         if wanted.node is not None:
@@ -167,10 +176,14 @@ class AdminDrainHandler(AdminHandler):
 
 
 class ResumeOrder(Body):
+    """The body of an order to resume a broker node."""
+
     node: _Id
 
 
 class AdminResumeHandler(AdminHandler):
+    """The resuming of a drained broker node."""
+
     async def post(self) -> None:
         await self.have_done(AdminAction.RESUME_NODE, self.body(ResumeOrder).node)
 
@@ -191,7 +204,7 @@ def _cursor(key: Key) -> str:
 
 
 def _key(cursor: str, sort: Sort) -> Key:
-    """Raises :class:`Invalid`."""
+    """The key in a cursor. Raises :class:`Invalid`."""
     of_text = sort in (Sort.USER, Sort.ADDRESS, Sort.NODE)
     try:
         match parse(base64.urlsafe_b64decode(cursor)):

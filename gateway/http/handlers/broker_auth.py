@@ -12,9 +12,9 @@ from gateway.http.base import BaseHandler
 
 
 class BrokerAuthHandler(BaseHandler):
-    """Answers by GET and POST alike, in plain text and always with 200.
+    """The answers by GET and POST alike, in plain text and always with status 200.
 
-    RabbitMQ passes the body of anything else on to the client.
+    For any other status, RabbitMQ passes the body on to the client.
     """
 
     log_level = logging.DEBUG

@@ -1,4 +1,4 @@
-"""``/drain`` on the internal listener: begin to leave, and see how far it is."""
+"""``/drain`` on the internal listener: begins to drain, and shows the progress."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from gateway.drain import Drain
 from gateway.errors import OriginRefused
 from gateway.http.base import BodilessHandler
 
-#: What is left to do, by what it is.
+#: The work that is left, by its kind.
 Progress = Callable[[], Mapping[str, int]]
 
 
 class DrainHandler(BodilessHandler):
-    """GET shows; POST begins and answers 202, however often: the process ends when it is done."""
+    """GET shows the progress; POST begins, any number of times, and answers 202. The process ends
+    when nothing is left."""
 
     log_level = logging.DEBUG
 
@@ -28,7 +29,7 @@ class DrainHandler(BodilessHandler):
     def post(self) -> None:
         # A page in a browser on the gateway's own machine could send this (RFC 6454).
         if "Origin" in self.request.headers:
-            raise OriginRefused("no page may drain the gateway")
+            raise OriginRefused("a web page must not drain the gateway")
         self._drain.begin("POST /drain")
         self._show(status=202)
 

@@ -10,7 +10,7 @@ from gateway.readiness import Readiness
 
 
 class HealthHandler(BodilessHandler):
-    """200 while the process serves; it asks nobody else."""
+    """Liveness: 200 while the process serves; it depends on nothing else."""
 
     log_level = logging.DEBUG
 
@@ -23,7 +23,7 @@ class HealthHandler(BodilessHandler):
 
 
 class ReadyHandler(BodilessHandler):
-    """200 or 503, with one word; ``in_detail`` with JSON that names what fails."""
+    """Readiness: 200 or 503, with one word; ``in_detail`` with JSON that names what fails."""
 
     log_level = logging.DEBUG
 
@@ -45,7 +45,7 @@ class ReadyHandler(BodilessHandler):
 
 
 class MetricsHandler(BodilessHandler):
-    """Prometheus' text format."""
+    """The metrics in Prometheus' text format."""
 
     log_level = logging.DEBUG
 

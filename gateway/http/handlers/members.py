@@ -1,4 +1,4 @@
-"""``/api/rooms/{room}/members``: who is in a room, for its hosts."""
+"""``/api/rooms/{room}/members``: the members of a room, for its hosts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from gateway.http.names import user_in_path
 
 
 class Role(Body):
+    """The body that sets a member's role."""
+
     role: Annotated[MemberRole, Field(strict=False)]
 
 
 class MembersHandler(ApiHandler):
+    """The list of a room's members."""
+
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)
@@ -26,6 +30,8 @@ class MembersHandler(ApiHandler):
 
 
 class MemberHandler(ApiHandler):
+    """One member of a room."""
+
     async def put(self, room: str, user: str) -> None:
         number = self.room_number(room)
         await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)

@@ -1,4 +1,4 @@
-"""``/api/rooms/{room}/messages``: the message pipeline and the sync."""
+"""``/api/rooms/{room}/messages``: posting a message, and the sync."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from gateway.http.api import ApiHandler
 from gateway.messages.pipeline import Receipt
 from gateway.store import JsonPage
 
-#: Where the JSON itself says nothing else.
+#: The content type of an answer, unless it is set otherwise.
 _DEFAULT_TYPE = "message"
-#: Each is looked for by itself.
+#: The most types in one sync: each costs a query of its own.
 _MOST_TYPES: Final = 20
 
 
 class NewMessage(body.Body):
+    """The body of a new message."""
+
     audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
     importance: Annotated[Importance, Field(strict=False)] = Importance.GUARANTEED
     type: str = _DEFAULT_TYPE
@@ -38,18 +40,20 @@ class Sync(body.Body):
     audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
     after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
     limit: Annotated[int, Field(strict=False, ge=1)] | None = None
-    #: Separated by commas: only messages of these types.
+    #: Types, separated by commas: only messages of these are returned.
     types: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
 
     @field_validator("types")
     @classmethod
     def _not_too_many(cls, value: str | None) -> str | None:
         if value is not None and value.count(",") >= _MOST_TYPES:
-            raise ValueError(f"must name {_MOST_TYPES} types at most")
+            raise ValueError(f"must name at most {_MOST_TYPES} types")
         return value
 
 
 class MessagesHandler(ApiHandler):
+    """The messages of a room: POST sends one, GET syncs."""
+
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
@@ -86,7 +90,7 @@ class MessagesHandler(ApiHandler):
         self.finish(_page_json(page, after=query.after, limit=limit))
 
     async def _only_from(self, identity: Identity, audience: Audience, room: int) -> str | None:
-        """Whose messages the identity may read: None for everyone's, else their own.
+        """The sender whose messages the identity may read: None for everyone's, else their own.
 
         Participants see the private messages that they sent themselves. Raises :class:`Refused`.
         """
@@ -101,12 +105,12 @@ class MessagesHandler(ApiHandler):
         if header is None:
             return in_body
         try:
-            # The draft of the standard writes the key as a quoted string; most clients do not.
+            # The standard's draft writes the key as a quoted string; most clients do not.
             in_header = UUID(header.strip().strip('"'))
         except ValueError:
             raise Invalid("Idempotency-Key: must be a UUID") from None
         if in_body not in (None, in_header):
-            raise Invalid("id and Idempotency-Key name different ids; give one of them")
+            raise Invalid("id and Idempotency-Key differ; give only one of them")
         return in_header
 
 
@@ -120,9 +124,10 @@ def _receipt_json(receipt: Receipt) -> dict[str, Any]:
 
 
 def _page_json(page: JsonPage, *, after: int, limit: int) -> bytes:
-    """``complete``: nothing after ``after`` is lost; else ``from`` is the first seq still kept.
+    """A page of a sync as JSON. ``complete``: nothing after ``after`` is lost; else ``from`` is the
+    first seq still kept.
 
-    ``next``: ask again with ``after`` = this, there may be more; without it this is all.
+    ``next``: ask again with this as ``after``, because there may be more; without it this is all.
     """
     answer: dict[str, Any] = {"head": page.head, "complete": after + 1 >= page.first}
     if not answer["complete"]:

@@ -17,13 +17,13 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-
 
 
 class PageHandler(BodilessHandler, StaticFileHandler):
-    """Pages load nothing from elsewhere and talk to nobody but the gateway.
+    """The files of the pages. Pages load nothing from elsewhere and talk only to the gateway.
 
-    ``origins``: whose pages may import what is served here, as they do the library, which browsers
-    ask for by CORS (HTML standard, "fetch a single module script"). None: nobody's.
+    ``origins``: the origins whose pages may import these files, as they do with the library, which
+    browsers fetch by CORS (HTML standard, "fetch a single module script"). None: no origin.
     """
 
-    # One page is three dozen modules.
+    # One page consists of three dozen modules.
     log_level = logging.DEBUG
 
     def initialize(self, *, origins: Origins | None = None, **files: Any) -> None:  # type: ignore[override]
@@ -51,7 +51,7 @@ class PageHandler(BodilessHandler, StaticFileHandler):
         )
 
     def set_extra_headers(self, path: str) -> None:
-        # Asked for every time, answered by 304: a new version is seen at once.
+        # Revalidated every time and answered by 304, so that a new version is seen at once.
         self.set_header("Cache-Control", "no-cache")
 
     def _share(self) -> None:

@@ -1,4 +1,4 @@
-"""``/api/rooms/{room}/presence``: who is in a room now, for its members."""
+"""``/api/rooms/{room}/presence``: the members who are in a room now, for its members."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from gateway.http.api import ApiHandler
 
 
 class PresenceHandler(ApiHandler):
+    """The list of members who are in a room now."""
+
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         await self.services.permissions.require(await self.identity(), Action.SEE_ROOM, number)

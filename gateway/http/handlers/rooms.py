@@ -16,11 +16,15 @@ from gateway.http.names import UserName
 
 
 class NewMember(Body):
+    """A member in the body of a new room."""
+
     user: UserName
     role: Annotated[MemberRole, Field(strict=False)] = MemberRole.PARTICIPANT
 
 
 class NewRoom(Body):
+    """The body of a new room."""
+
     title: Annotated[str, Field(min_length=1, max_length=200)]
     members: tuple[NewMember, ...] = Field(default=(), strict=False)
 
@@ -28,11 +32,13 @@ class NewRoom(Body):
     def _members_differ(self) -> Self:
         users = [member.user for member in self.members]
         if len(set(users)) != len(users):
-            raise ValueError("members: a user stands there twice")
+            raise ValueError("members: a user is given twice")
         return self
 
 
 class RoomsHandler(ApiHandler):
+    """The user's rooms: GET lists them, POST makes one."""
+
     async def get(self) -> None:
         identity = await self.identity()
         rooms = await self.services.store.rooms_of(identity.user)
@@ -54,6 +60,8 @@ class RoomsHandler(ApiHandler):
 
 
 class RoomHandler(ApiHandler):
+    """One room: GET shows it, DELETE closes it."""
+
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
@@ -61,7 +69,7 @@ class RoomHandler(ApiHandler):
         found, role = await self.services.rooms.show(number, identity.user)
         members = await self.services.store.members(number)
         hosts = [member.user for member in members if member.role is MemberRole.HOST]
-        # Whose word opens and ends things, every page has to know.
+        # Every page has to know whose messages control the room.
         self.write_json({**as_json(found, role, self.services.topology), "hosts": hosts})
 
     async def delete(self, room: str) -> None:
@@ -73,7 +81,8 @@ class RoomHandler(ApiHandler):
 
 
 def as_json(room: Room, role: MemberRole | None, topology: Topology) -> dict[str, Any]:
-    """A room as a member with this role sees it; only hosts learn where private messages go."""
+    """A room as a member with this role sees it; only hosts learn the address of its private
+    messages."""
     destinations = {"public": f"/topic/{topology.routing_key(Stream(Audience.PUBLIC, room.id))}"}
     if role is MemberRole.HOST:
         private = topology.routing_key(Stream(Audience.PRIVATE, room.id))

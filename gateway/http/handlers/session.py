@@ -1,4 +1,4 @@
-"""``/api/session``: log in, who am I, log out."""
+"""``/api/session``: log in, show the login, log out."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from gateway.errors import NotAuthenticated
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 
-#: Longer ones only cost time to check (characters).
+#: The longest accepted password in characters: longer ones only take time to check.
 _Password = Annotated[str, Field(min_length=1, max_length=1024)]
 _Token = Annotated[str, Field(min_length=1, max_length=16_384)]
 _User = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class Login(Body):
-    """A local account's name and password, or a JWT of the surrounding system."""
+    """The body of a login: a local account's name and password, or a JWT of the surrounding
+    system."""
 
     user: _User | None = None
     password: _Password | None = Field(default=None, repr=False)
@@ -37,6 +38,8 @@ class Login(Body):
 
 
 class SessionHandler(ApiHandler):
+    """The session of the cookie: POST logs in, GET shows the user, DELETE logs out."""
+
     for_anybody = True
 
     async def get(self) -> None:

@@ -1,4 +1,4 @@
-"""``/ws``: everything that is decided before a connection becomes a WebSocket."""
+"""``/ws``: the decisions before a connection becomes a WebSocket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from gateway.observe import logs
 
 
 class StompHandler(BodilessHandler):
-    """A refusal is a problem document with its status; no broker node hears of it."""
+    """The opening handshake. A refusal is a problem document with its status; no broker node hears
+    of it."""
 
     def initialize(
         self,
@@ -38,11 +39,11 @@ class StompHandler(BodilessHandler):
     _refuses = False
 
     def set_default_headers(self) -> None:
-        # A good handshake is answered by a head of its own.
+        # A valid handshake is answered by a head of its own.
         if not self._refuses:
             return
         super().set_default_headers()
-        # RFC 9110, section 15.5.22, and RFC 6455, section 4.4: what a 426 must name.
+        # RFC 9110, section 15.5.22, and RFC 6455, section 4.4: the headers that a 426 needs.
         self.set_header("Upgrade", "websocket")
         self.set_header("Connection", "Upgrade")
         self.set_header("Sec-WebSocket-Version", handshake.VERSION)
@@ -66,7 +67,7 @@ class StompHandler(BodilessHandler):
         stream = self.detach()
         try:
             stream.set_nodelay(True)
-            # A write that fails closes the stream, and the connection is told so.
+            # A write that fails closes the stream, and the connection is notified.
             stream.write(head)
             connection = Connection(
                 stream,
@@ -81,7 +82,7 @@ class StompHandler(BodilessHandler):
         self._live.admission.registry.serve(connection, address=address, user=user)
 
     async def _identity(self) -> Identity | None:
-        """Who the handshake says it is, if it says so. Raises :class:`NotAuthenticated`."""
+        """The user, if the handshake has credentials. Raises :class:`NotAuthenticated`."""
         if not self._credentials.given(self.request):
             return None
         return await self._credentials.identify(self.request)

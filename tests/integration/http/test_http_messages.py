@@ -136,8 +136,8 @@ async def test_an_instant_message_has_no_number_and_no_history(
         ({"body": 1, "type": ""}, "type: must have 1 to 100 characters"),
         ({"body": 1, "type": "x" * 101}, "type: must have 1 to 100 characters"),
         ({"body": 1, "type": "presence"}, "type: 'presence' is reserved for the gateway"),
-        ({"body": 1, "seq": 5}, "seq: no such field"),
-        ({"body": 1, "sender": "anna"}, "sender: no such field"),
+        ({"body": 1, "seq": 5}, "seq: this field is unknown"),
+        ({"body": 1, "sender": "anna"}, "sender: this field is unknown"),
     ],
 )
 @pytest.mark.gen_test
@@ -157,11 +157,11 @@ async def test_a_message_that_makes_no_sense_is_refused_and_goes_nowhere(
         (b"", "the body must be JSON"),
         (b"[1]", "the body must be a JSON object"),
         (b'{"body":1,}', "the body must be JSON"),
-        (b'{"body":NaN}', "NaN is no JSON"),
-        (b'{"body":-Infinity}', "-Infinity is no JSON"),
+        (b'{"body":NaN}', "NaN is not JSON"),
+        (b'{"body":-Infinity}', "-Infinity is not JSON"),
         (b'{"body":1e999}', "the number 1e999 is too large"),
-        (b'{"body":1,"body":2}', "the name 'body' stands twice"),
-        (b'{"body":{"a":1,"b":2,"a":3}}', "the name 'a' stands twice"),
+        (b'{"body":1,"body":2}', "the name 'body' is given twice"),
+        (b'{"body":{"a":1,"b":2,"a":3}}', "the name 'a' is given twice"),
         (b'{"body":"\xff"}', "the body must be UTF-8"),
         (b'{"body":"\\ud800"}', "the body must be UTF-8"),
         (b'{"body":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "the body is nested too deeply"),
@@ -358,10 +358,10 @@ async def _prune_all(store: Store) -> None:
     [
         ("after=-1", "after: must be greater than or equal to 0"),
         ("after=x", "after: must be a valid integer"),
-        ("after=1&after=2", "after: stands twice in the query"),
+        ("after=1&after=2", "after: is given twice in the query"),
         ("limit=0", "limit: must be greater than or equal to 1"),
         ("audience=all", "audience: must be 'public' or 'private'"),
-        ("since=5", "since: no such field"),
+        ("since=5", "since: this field is unknown"),
     ],
 )
 @pytest.mark.gen_test

@@ -130,7 +130,7 @@ async def test_without_the_broker_no_room_is_left_behind(
         ({"title": ""}, "title: must have at least 1 character"),
         ({"title": "x" * 201}, "title: must have at most 200 characters"),
         ({"title": 5}, "title: must be a valid string"),
-        ({"title": "x", "topic": "y"}, "topic: no such field"),
+        ({"title": "x", "topic": "y"}, "topic: this field is unknown"),
         ({"title": "x", "members": "bob"}, "members: must be a valid tuple"),
         (
             {"title": "x", "members": [{"user": ""}]},

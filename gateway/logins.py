@@ -19,17 +19,21 @@ _ATTEMPTS: Final = 3
 
 
 class SessionStore(Protocol):
+    """The store of logins."""
+
     async def add_session(self, session: LoginSession, account: Account | None = None) -> bool:
-        """False: the account is not what it was any more, and nothing is remembered."""
+        """Store a login. False, and nothing is stored: the account has changed meanwhile."""
 
 
 class Endings(Protocol):
+    """The revocation of sessions."""
+
     async def end(self, session: LoginSession) -> None:
-        """Here it has ended when this returns, on the other gateways within a second."""
+        """End the session: on this gateway before this returns, on the others within a second."""
 
 
 class Logins:
-    """Everything raises :class:`StoreUnavailable`. ``clock`` is Unix time."""
+    """Logging in and out. Every method raises :class:`StoreUnavailable`. ``clock`` is Unix time."""
 
     def __init__(
         self,
@@ -47,24 +51,26 @@ class Logins:
         self._clock = clock
 
     async def by_password(self, user: str, password: str, *, address: str) -> Identity:
-        """A session of the account, unless it changes or goes while the password is checked: what
-        ends its sessions then must not miss this one. Raises what :meth:`Accounts.check` raises."""
+        """Open a session for an account, unless the account changes or is removed while the
+        password is checked: a revocation of its sessions must not miss this one. Raises the errors
+        of :meth:`Accounts.check`.
+        """
         for _ in range(_ATTEMPTS):
             account = await self._accounts.prove(user, password, address=address)
             proven = Identity(account.user, account.roles, math.inf)
             opened = self._sessions.open(proven)
             if await self._store.add_session(self._record(opened, Proof.PASSWORD), account):
                 return opened
-        raise NotAuthenticated("the account has changed meanwhile: log in again")
+        raise NotAuthenticated("the account has changed meanwhile; log in again")
 
     async def by_token(self, identity: Identity) -> Identity:
-        """A session for the user of a token."""
+        """Open a session for the user of a token."""
         opened = self._sessions.open(identity)
         await self._store.add_session(self._record(opened, Proof.TOKEN))
         return opened
 
     async def log_out(self, identity: Identity) -> None:
-        """End the session, with all that was opened by it."""
+        """End the session and everything that it has opened."""
         if identity.session is not None:
             await self._endings.end(self._record(identity, Proof.TOKEN))
 

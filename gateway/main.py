@@ -1,4 +1,4 @@
-"""The composition root: everything is made here, by constructor, and stopped in reverse."""
+"""The composition root: makes all parts, by their constructors, and stops them in reverse."""
 
 from __future__ import annotations
 
@@ -94,18 +94,19 @@ from gateway.store import Account, Store
 
 logger = logging.getLogger(__name__)
 
-#: The same messages come by so many feeds, so that a node's death is not noticed.
+#: The number of feeds that bring the same messages, so that subscribers do not notice a node's
+#: death.
 _FEEDS: Final = 2
-#: Pages of the history that are read at once for requests. More would not be faster, and those who
-#: resume by STOMP read as well.
+#: Pages of the history that are read at once for HTTP requests. More would not be faster, and
+#: subscribers that resume need reads as well.
 _READS: Final = 2
 
 
 async def serve(config: Config, *, read: Callable[[], Config]) -> None:
-    """Serve until SIGTERM or ``POST /drain``, and leave calmly. SIGHUP: ``read`` the configuration
-    again and put in force what can be.
+    """Serve until SIGTERM or ``POST /drain``, then drain. SIGHUP: ``read`` the configuration again
+    and apply what can be changed.
 
-    SIGINT or a second signal leaves without the drain time, one more without anything. Raises
+    SIGINT or a second signal skips the drain time, a third one ends at once. Raises
     :class:`ConfigError`, :class:`StartError`, :class:`StoreUnavailable`.
     """
     drain = Drain(lasts=config.server.drain_time, rng=SystemRandom())
@@ -120,8 +121,10 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop, number)
-    # Left to itself it would end the process.
-    loop.add_signal_handler(signal.SIGHUP, logger.warning, "SIGHUP: not serving yet")
+    # Without a handler, SIGHUP would end the process.
+    loop.add_signal_handler(
+        signal.SIGHUP, logger.warning, "ignored SIGHUP, because the gateway is still starting"
+    )
     async with running(config, drain) as serving:
         changes = serving.reloadable.changes(serving.public, serving.on_nodes)
         loop.add_signal_handler(signal.SIGHUP, Reload(config, read=read, changes=changes))
@@ -135,7 +138,7 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What serves now; both listeners are open."""
+    """A gateway that is serving, with both listeners open."""
 
     public: Listener
     internal: Listener
@@ -150,8 +153,8 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
 ) -> AsyncIterator[Serving]:
     """A gateway from the database's migration to its last closed connection.
 
-    Raises what :func:`serve` raises. Whatever was started is stopped, in reverse, each part within
-    a bound of its own.
+    Raises the errors of :func:`serve`. Everything that was started is stopped, in reverse, each
+    part within a bound of its own.
     """
     server, broker = config.server, config.broker
     descriptors = Descriptors.raised(config)
@@ -236,7 +239,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
             gateway.session_revocation,
             gateway.rebalancer,
         ]
-        # What has ended is known before anybody can come with its cookie.
+        # The ended sessions are known before anybody can come with their cookies.
         await gateway.session_revocation.poll()
         for part in parts:
             part.start()
@@ -249,9 +252,9 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         internal = Listener(
             gateway.internal, what="server.internal_address and internal_port", events=events
         )
-        # Stopping reads from the bottom up: RabbitMQ asks the internal listener about relays until
-        # the last one is gone, and posts in hand are answered before their sockets are cut; till
-        # then a load balancer is told that this gateway is not ready, and others to come back.
+        # Stopped from the bottom up: RabbitMQ asks the internal listener about relays until the
+        # last one is gone, and posts in hand are answered before their sockets are cut. Until then
+        # load balancers see that this gateway is not ready, and new clients are sent away.
         stack.push_async_callback(internal.close)
         stack.push_async_callback(public.close)
         stack.push_async_callback(gateway.pipeline.close)
@@ -262,7 +265,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         )
         internal.open(server.internal_address, server.internal_port)
         public.open(server.address, server.port)
-        # Whatever ends it, nothing new is taken from here on.
+        # Whatever ends the gateway, nothing new is accepted from here on.
         stack.callback(drain.begin, "stopping")
         yield Serving(
             public,
@@ -275,7 +278,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What serves; it starts nothing by itself."""
+    """All parts of a gateway; they start nothing by themselves."""
 
     public: Application
     internal: Application
@@ -297,7 +300,7 @@ class Gateway:
 
 
 class Part(Protocol):
-    """What works by itself beside the clients' requests."""
+    """A part with background work of its own."""
 
     def start(self) -> None: ...
 
@@ -307,7 +310,7 @@ class Part(Protocol):
 class BrokerPublisher(
     Confirming, PrivateQueues, PublisherState, WidePublisher, EchoPublisher, Protocol
 ):
-    """What :class:`broker.publishing.publisher.Publisher` is to the gateway."""
+    """The broker, as the gateway uses :class:`broker.publishing.publisher.Publisher`."""
 
 
 def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
@@ -322,7 +325,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     drain: Drain,
     tasks: Tasks,
 ) -> Gateway:
-    """Connect the parts; to be called inside the running loop. Raises :class:`ConfigError`."""
+    """Connect the parts; call this inside the running loop. Raises :class:`ConfigError`."""
     limits, broker = config.limits, config.broker
     accounts.guesses.replace(per_minute=limits.logins_per_minute)
     topology = Topology(broker.prefix)
@@ -621,7 +624,7 @@ def _feeds(
     rng: Random,
     tasks: Tasks,
 ) -> Feeds:
-    """Two feeds, each on a node of its own, as far as there are nodes."""
+    """The feeds, each on a node of its own, as far as there are nodes."""
     key = Topology(config.broker.prefix).gateways_key
     echoes = gateway.echoes
     listener = Switchboard({key: gateway.bus, echoes.key: echoes}, otherwise=gateway.hub)
@@ -657,7 +660,7 @@ def _feeds(
 
 
 def _tasks() -> Tasks:
-    """All background work; also what fails elsewhere in the event loop is kept there."""
+    """All background work; other failures in the event loop are kept there, too."""
     tasks = Tasks()
     asyncio.get_running_loop().set_exception_handler(partial(_unforeseen, tasks.failures))
     return tasks
@@ -666,12 +669,13 @@ def _tasks() -> Tasks:
 def _unforeseen(
     failures: Failures, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
 ) -> None:
-    """What no part of the gateway has caught, in a callback or in a task without an owner."""
+    """Note an exception that no part of the gateway has caught, in a callback or in a task without
+    an owner."""
     fault = context.get("exception")
     if isinstance(fault, Exception) and not isinstance(fault, OSError):
         failures.note("event loop", fault, consequence=f": {context['message']}")
     else:
-        # A socket that breaks is nobody's fault.
+        # A socket that breaks is not a fault.
         loop.default_exception_handler(context)
 
 

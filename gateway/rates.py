@@ -1,4 +1,4 @@
-"""Token buckets: how often one address, or one user, may do something."""
+"""Token buckets: limits on how often one address, or one user, may do something."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gateway.errors import RateLimited
 
 
 class RateLimiter:
-    """``burst`` at once, then ``rate`` per second, for each key.
+    """A token bucket for each key: ``burst`` at once, then ``rate`` per second.
 
     ``clock`` gives seconds and never goes back. At most ``capacity`` keys are remembered; beyond
-    it the key that was longest unused starts afresh.
+    that, the key that was longest unused starts afresh.
     """
 
     def __init__(
@@ -21,11 +21,12 @@ class RateLimiter:
         self.replace(rate, burst)
         self._clock = clock
         self._capacity = capacity
-        # One number a bucket: when it will be full again. A full one need not be remembered.
+        # One number per bucket: the time when it will be full again. A full one need not be
+        # remembered.
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def replace(self, rate: float, burst: int) -> None:
-        """Let these count from now on; what was taken before stays taken."""
+        """Apply these from now on; tokens taken before stay taken."""
         self._interval = 1 / rate
         self._allowance = (burst - 1) * self._interval
 
@@ -35,7 +36,7 @@ class RateLimiter:
         self.take(key)
 
     def peek(self, key: Hashable) -> None:
-        """As :meth:`check`, but take none."""
+        """As :meth:`check`, without taking one."""
         now = self._clock()
         wait = self._full_at.get(key, now) - self._allowance - now
         if wait > 0:

@@ -1,4 +1,4 @@
-"""Whether this gateway should get requests, and what is wrong if not."""
+"""Readiness: whether this gateway should get requests, and what is wrong if not."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from broker.timing.tasks import Failures
 from gateway.drain import Drain
 from gateway.errors import StoreUnavailable
 
-#: A store that takes longer (seconds) to say that it is there is as good as away.
+#: Seconds: a store that takes longer to answer counts as away.
 _PING_TIMEOUT: Final = 2.0
 
 
 class Pinged(Protocol):
+    """The store, which can be asked whether it works."""
+
     async def ping(self) -> None: ...
 
 
 class PublisherState(Protocol):
+    """The AMQP links to the broker."""
+
     @property
     def has_been_connected(self) -> bool: ...
 
@@ -33,13 +37,16 @@ class PublisherState(Protocol):
 
 
 class Parked(Protocol):
+    """The messages that RabbitMQ refuses."""
+
     @property
     def problem(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``problems`` says what fails, by part; a gateway can be ready and have some."""
+    """The answer to a probe. ``problems`` names what fails, by part; a gateway can be ready and
+    have some."""
 
     ready: bool
     problems: Mapping[str, str]
@@ -49,10 +56,12 @@ class Report:
 
 
 class Readiness:
-    """Ready: it stays, the store can be read and written, the broker was reached once, and what a
-    gateway needs (its lease, publishing, topics, revocation) does not fail for good by a fault of
-    its own. ``feeds`` says by part what is wrong with the way from the broker: details, for while
-    topics have no feed they follow the history.
+    """The decision whether the gateway is ready.
+
+    It is if it does not drain, the store can be read and written, the broker was reached once, and
+    nothing that it needs (its lease, publishing, topics, revocation) fails for good by a fault of
+    its own. ``feeds`` names by part what is wrong with the feeds. These are details, because topics
+    without a feed follow the history.
 
     A broker that goes away later makes no gateway unready: messages are still accepted (202) and
     sockets stay up, and taking all gateways out at once would end both.
@@ -95,7 +104,10 @@ class Readiness:
             problems[f"task {failing.name}"] = str(failing)
         broken = self._failures.broken
         for what in broken:
-            problems[what] = "does not work by a fault of the gateway, which restarts it in vain"
+            problems[what] = (
+                "fails again and again by a fault of the gateway, which goes on restarting it; "
+                "see the log"
+            )
         if self._drain.begun:
             problems["gateway"] = "draining"
         store_problem = await self._store_problem()

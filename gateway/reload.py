@@ -1,6 +1,7 @@
-"""A new configuration in a gateway that serves: checked as a whole, then put in force or refused.
+"""Applying a new configuration to a gateway that serves: checked as a whole, then applied or
+refused.
 
-What may change while serving is a table of :data:`Change`; every other key waits for a restart.
+A table of :data:`Change` says what may change while serving; every other key needs a restart.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from gateway.config import Config, ConfigError
 logger = logging.getLogger(__name__)
 
 PutInForce = Callable[[], None]
-#: Reads its keys of a new configuration and the files they name; what it returns cannot fail.
-#: Raises :class:`ConfigError`.
+#: A change reads its keys of a new configuration and the files they name, and returns a function
+#: that applies them and cannot fail. Raises :class:`ConfigError`.
 Change = Callable[[Config], PutInForce]
 
 
 class Reload:
-    """``read`` gives the new configuration or raises :class:`ConfigError`. ``changes``: each
-    with the keys that it reads."""
+    """The reloading of the configuration. ``read`` returns the new one or raises
+    :class:`ConfigError`. ``changes``: each with the keys that it reads."""
 
     def __init__(
         self,
@@ -37,15 +38,18 @@ class Reload:
         self._reloadable = frozenset(key for keys in changes.values() for key in keys)
 
     def __call__(self) -> None:
-        """Read, and put in force all that can be, or nothing. The log tells what came of it."""
+        """Read the configuration, and apply everything that can be changed, or nothing. The log has
+        the result."""
         try:
             config = self._read()
             prepared = [change(config) for change in self._changes]
         except ConfigError as error:
             problem = " ".join(str(error).split())
-            logger.error("the new configuration is refused, the old one stays: %s", problem)
+            logger.error(
+                "the new configuration is refused, and the old one stays in force: %s", problem
+            )
             return
-        # Files are read anew though their keys are the same, so everything is put in force.
+        # Files are read anew even if their keys are the same, so everything is applied.
         for put_in_force in prepared:
             put_in_force()
         changed = {key: value for key, value in _keys(config) if value != self._in_force[key]}
@@ -54,11 +58,11 @@ class Reload:
         self._in_force.update((key, changed[key]) for key in taken)
         logger.info("reloaded: %s", ", ".join(taken) or "no key, perhaps files")
         if waiting:
-            logger.warning("only a restart changes: %s", ", ".join(waiting))
+            logger.warning("these keys have changed, but need a restart: %s", ", ".join(waiting))
 
 
 def _keys(config: Config) -> Iterator[tuple[str, object]]:
-    """``table.key`` and its value, or ``key`` for what stands in no table."""
+    """``table.key`` and its value, or ``key`` for a key outside of tables."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, BaseModel):

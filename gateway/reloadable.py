@@ -1,4 +1,4 @@
-"""What a gateway that serves takes over from a new configuration, key by key."""
+"""The changes that a serving gateway takes from a new configuration, key by key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gateway.observe import logs
 from gateway.rates import RateLimiter
 from gateway.reload import Change, PutInForce
 
-#: The others are built into what stands; a restart changes them.
+#: The keys that can change. The others are part of existing objects; a restart changes them.
 _LIMITS: Final = (
     "body_bytes",
     "connections",
@@ -47,16 +47,16 @@ _LIMITS: Final = (
 
 
 class OnNodes(Protocol):
-    """Works with the nodes of the cluster."""
+    """A part that works with the nodes of the cluster."""
 
     def replace(self, nodes: Sequence[Node]) -> None:
-        """These are the nodes from now on."""
+        """Use these nodes from now on."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloadable:
-    """The parts that change, and how. ``config`` is what they were made with."""
+    """The parts that can change, and the changes. ``config`` is the one they were made with."""
 
     config: Config
     access: AccessRules
@@ -69,14 +69,14 @@ class Reloadable:
     def changes(
         self, public: Listener, on_nodes: Collection[OnNodes]
     ) -> Mapping[Change, Collection[str]]:
-        """For :class:`gateway.reload.Reload`: each change and its keys.
+        """Each change and its keys, for :class:`gateway.reload.Reload`.
 
-        ``on_nodes``: what works with the nodes, in the order in which it is told.
+        ``on_nodes``: the parts that work with the nodes, in the order in which they are told.
         """
 
         def certificate(new: Config) -> PutInForce:
             if (new.server.tls is None) != (self.config.server.tls is None):
-                raise ConfigError("server.tls: only a restart switches TLS on or off")
+                raise ConfigError("server.tls: switching TLS on or off needs a restart")
             if new.server.tls is None:
                 return _nothing
             return partial(public.use, tls.for_clients(new.server.tls))
@@ -148,20 +148,20 @@ class Reloadable:
         return put_in_force
 
     def _log(self, new: Config) -> PutInForce:
-        # What waits for a restart is still in use, and still secret.
+        # Values that wait for a restart are still in use, and still secret.
         known_secrets = {*secrets_of(self.config), *secrets_of(new)}
         return partial(logs.set_up, new.log, known_secrets=known_secrets, stream=sys.stderr)
 
 
 def nodes_of(config: Config) -> list[Node]:
-    """The nodes in the order of configuration."""
+    """The nodes in the order of the configuration."""
     return [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in config.broker.nodes]
 
 
 def tokens_for(
     config: Config, access: AccessRules, *, tasks: Tasks, before: Tokens | None = None
 ) -> Tokens | None:
-    """What checks tokens by this configuration. Keys that ``before`` has fetched stay known.
+    """The checker of tokens for this configuration. Keys that ``before`` has fetched stay known.
 
     Raises :class:`ConfigError`.
     """
@@ -176,4 +176,4 @@ def tokens_for(
 
 
 def _nothing() -> None:
-    """There is nothing to put in force."""
+    """Apply nothing."""

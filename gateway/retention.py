@@ -1,4 +1,4 @@
-"""Deleting the history that need not be kept."""
+"""Deletion of old history."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from gateway.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks for old messages.
+#: Seconds between two searches for old messages.
 INTERVAL: Final = 3600.0
 
 
 class Prunable(Protocol):
+    """The store, whose old messages can be deleted."""
+
     async def prune(self, before: datetime) -> int: ...
 
 
 async def keep(store: Prunable, *, days: int, clock: Callable[[], datetime]) -> NoReturn:
-    """Delete what is older than ``days``, now and every hour, until cancelled.
+    """Delete messages older than ``days``, now and every hour, until cancelled.
 
     A store that is away is asked again an hour later: old messages can wait.
     """
@@ -30,5 +32,7 @@ async def keep(store: Prunable, *, days: int, clock: Callable[[], datetime]) -> 
             if deleted := await store.prune(clock() - timedelta(days=days)):
                 logger.info("deleted %d messages older than %d days", deleted, days)
         except StoreUnavailable as error:
-            logger.warning("old messages are not deleted now: %s", error)
+            logger.warning(
+                "old messages could not be deleted; the next attempt is in an hour: %s", error
+            )
         await asyncio.sleep(INTERVAL)

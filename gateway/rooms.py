@@ -1,4 +1,4 @@
-"""A room's life, where the store, the broker and the live connections must agree."""
+"""The life of rooms, where the store, the broker and the live connections must agree."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from gateway.errors import (
     UnknownRoom,
 )
 
-#: Seconds after which a broker that is away is worth another try.
+#: Seconds after which to try again a broker that is away.
 _RETRY_AFTER: Final = 2.0
-#: How often another number is tried where a queue stands already; each step goes twice as far, so
-#: that thousands of rooms of a database that was lost are passed in a dozen.
+#: How often another number is tried if a queue of that number exists; each step goes twice as far,
+#: so that a dozen steps pass the thousands of rooms of a lost database.
 _STEPS: Final = 40
 
 logger = logging.getLogger(__name__)
 
 
 class RoomStore(Protocol):
+    """The store of rooms and members."""
+
     async def create_room(
         self, title: str, members: Mapping[str, MemberRole], at: datetime, *, lowest: int | None
     ) -> Room: ...
@@ -47,10 +49,11 @@ class RoomStore(Protocol):
 
 
 class PrivateQueues(Protocol):
-    """All raise :class:`broker.publishing.provision.QueueFailed`."""
+    """The private queues of rooms. All methods raise
+    :class:`broker.publishing.provision.QueueFailed`."""
 
     async def has_private_queue(self, room: int) -> bool:
-        """Whether a queue of this name stands, whoever made it."""
+        """Whether a queue of this name exists, whoever declared it."""
 
     async def declare_private_queue(self, room: int) -> None: ...
 
@@ -58,13 +61,18 @@ class PrivateQueues(Protocol):
 
 
 class Changes(Protocol):
+    """The revocation of memberships."""
+
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
-        """A user's membership, or the room itself, has changed in the store; ``ended``: what is
-        live may have to end, on all gateways."""
+        """A user's membership, or the room itself, has changed in the store. ``ended``: live
+        subscriptions may have to end, on all gateways."""
 
 
 class Rooms:
-    """``clock`` gives the time of day in UTC. Everything raises :class:`StoreUnavailable`."""
+    """Creating, showing and closing of rooms, and changes of their members.
+
+    ``clock`` gives the time of day in UTC. Every method raises :class:`StoreUnavailable`.
+    """
 
     def __init__(
         self,
@@ -82,12 +90,12 @@ class Rooms:
         self._clock = clock
 
     async def create(self, title: str, members: Mapping[str, MemberRole]) -> Room:
-        """A room whose private queue exists.
+        """Create a room whose private queue exists.
 
         Raises :class:`BrokerUnavailable`, and then there is no room; :class:`LastHost`.
         """
         if len(members) > self.max_members:
-            raise Invalid(f"members: a room may have {self.max_members} at most")
+            raise Invalid(f"members: a room may have at most {self.max_members}")
         lowest = None
         for step in range(_STEPS):
             room = await self._store.create_room(title, members, self._clock(), lowest=lowest)
@@ -101,36 +109,38 @@ class Rooms:
             await self._store.discard_room(room.id)
             lowest = room.id + 2**step
         raise BrokerUnavailable(
-            "RabbitMQ has a private queue for every number that a new room could have",
+            "RabbitMQ already has a private queue for every number that was tried for the new room",
             retry_after=_RETRY_AFTER,
         )
 
     async def _is_taken(self, number: int) -> bool:
-        """Whether another room of this number, in a database that was lost or is older now than it
-        was, has left its queue. What is in there was said to other people: it is neither handed to
-        the new room's host nor thrown away."""
+        """Whether there is a queue left by another room of this number, from a database that was
+        lost or was newer than now. Its messages were meant for other people: they are neither
+        handed to the new room's host nor thrown away.
+        """
         try:
             taken = await self._queues.has_private_queue(number)
         except QueueFailed as error:
             raise BrokerUnavailable(
-                f"RabbitMQ does not say whether room {number} has a queue",
+                f"RabbitMQ could not be asked whether room {number} has a queue",
                 retry_after=_RETRY_AFTER,
             ) from error
         if taken:
             logger.warning(
-                "room number %d is passed over: RabbitMQ has a private queue of that number, which"
+                "room number %d is skipped: RabbitMQ has a private queue of that number, which"
                 " this database does not know; is the database new, or an older backup?",
                 number,
             )
         return taken
 
     async def ensure_private_queue(self, number: int) -> None:
-        """Declare the queue again unless it is there. Raises :class:`BrokerUnavailable`."""
+        """Declare the queue again unless it exists. Raises :class:`BrokerUnavailable`."""
         try:
             await self._queues.declare_private_queue(number)
         except QueueFailed as error:
             raise BrokerUnavailable(
-                f"the private queue of room {number} could not be made", retry_after=_RETRY_AFTER
+                f"the private queue of room {number} could not be declared",
+                retry_after=_RETRY_AFTER,
             ) from error
 
     async def show(self, number: int, user: str) -> tuple[Room, MemberRole | None]:
@@ -142,10 +152,12 @@ class Rooms:
         return room, membership.role
 
     async def close(self, number: int) -> None:
-        """Take no more messages, end the live subscriptions, delete the queue; keep the history.
+        """Close the room: it takes no more messages, its subscriptions end, its queue is deleted;
+        the history stays.
 
-        Again is no error, and tries the deletion again. Raises :class:`BrokerUnavailable` when the
-        room is closed but its queue still there (where it expires by itself).
+        Closing it again is no error, and tries the deletion again. Raises
+        :class:`BrokerUnavailable` when the room is closed but its queue still exists (it will
+        expire by itself).
         """
         await self._store.close_room(number, self._clock())
         await self._changes.changed(number, ended=True)
@@ -158,13 +170,13 @@ class Rooms:
             ) from error
 
     async def set_member(self, number: int, member: Member) -> None:
-        """Add a member or change the role; who is no host any more loses the host's subscriptions.
+        """Add a member or change the role; a former host loses the host's subscriptions.
 
         Raises :class:`UnknownRoom`, :class:`RoomClosed`, :class:`LastHost`, :class:`Invalid`.
         """
         before = await self._membership(number, member.user)
         if before.role is None and len(await self._store.members(number)) >= self.max_members:
-            raise Invalid(f"a room may have {self.max_members} members at most")
+            raise Invalid(f"a room may have at most {self.max_members} members")
         await self._store.set_member(number, member.user, member.role)
         demoted = before.role is MemberRole.HOST and member.role is not MemberRole.HOST
         await self._changes.changed(number, member.user, ended=demoted)
@@ -175,7 +187,7 @@ class Rooms:
         Raises :class:`UnknownRoom`, :class:`UnknownMember`, :class:`LastHost`.
         """
         if not await self._store.remove_member(number, user):
-            raise UnknownMember(f"{user} is no member of room {number}")
+            raise UnknownMember(f"{user} is not a member of room {number}")
         await self._changes.changed(number, user, ended=True)
 
     async def _membership(self, number: int, user: str) -> Membership:

@@ -9,7 +9,8 @@ from gateway.config import BrokerTls, ConfigError, Tls
 
 
 def for_clients(tls: Tls) -> ssl.SSLContext:
-    """TLS 1.2 and newer with the listener's certificate. Raises :class:`ConfigError`."""
+    """A context with TLS 1.2 and newer and the listener's certificate. Raises
+    :class:`ConfigError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load(context, tls.certificate, tls.key, where="server.tls")
@@ -17,22 +18,23 @@ def for_clients(tls: Tls) -> ssl.SSLContext:
 
 
 def for_broker(tls: BrokerTls) -> ssl.SSLContext:
-    """Always verifies RabbitMQ's certificate and host name. Raises :class:`ConfigError`."""
+    """A context that always verifies RabbitMQ's certificate and host name. Raises
+    :class:`ConfigError`."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.ca_file is not None:
         _readable(tls.ca_file, "broker.tls.ca_file")
-        # Only this authority: with the system's beside it, any of those could speak for the broker.
+        # Only this authority: with the system's beside it, any of those could vouch for the broker.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_verify_locations(tls.ca_file)
         except ssl.SSLError:
             raise ConfigError(
-                f"broker.tls.ca_file: {tls.ca_file} holds no PEM certificate"
+                f"broker.tls.ca_file: {tls.ca_file} contains no PEM certificate"
             ) from None
     if (tls.client_certificate is None) != (tls.client_key is None):
-        raise ConfigError("broker.tls: client_certificate and client_key go together")
+        raise ConfigError("broker.tls: client_certificate and client_key must be given together")
     if tls.client_certificate is not None and tls.client_key is not None:
         _load(context, tls.client_certificate, tls.client_key, where="broker.tls")
     return context
@@ -51,7 +53,7 @@ def _load(context: ssl.SSLContext, certificate: Path, key: Path, *, where: str) 
         context.load_cert_chain(certificate, key, password=refuse_to_ask)
     except ssl.SSLError as error:
         raise ConfigError(
-            f"{where}: {certificate} and {key} are no PEM certificate with its key"
+            f"{where}: {certificate} and {key} are not a PEM certificate and its key"
             f" ({error.reason or error})"
         ) from None
 

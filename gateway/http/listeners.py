@@ -75,7 +75,8 @@ class _Server(HTTPServer):
     no room."""
 
     def equip(self, *, what: str, room: Room | None, events: Events) -> None:
-        """Set up once, before :meth:`add_sockets`: Tornado's class is made without a constructor."""
+        """Set up once, before :meth:`add_sockets`: Tornado's class is made without a
+        constructor."""
         self._what = what
         self._room = room
         self._events = events

@@ -26,7 +26,8 @@ from gateway.store import Account, Store
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """``clock`` gives seconds since the epoch. ``limits`` may be replaced while serving."""
+    """What the handlers work with. ``clock`` gives seconds since the epoch. ``limits`` may be
+    replaced while serving."""
 
     accounts: Accounts[Account]
     admin: Admin

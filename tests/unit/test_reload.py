@@ -87,7 +87,7 @@ def test_what_needs_a_restart_is_named_each_time_and_the_rest_is_put_in_force(
     reload()
     reload()
     assert file.log_level == "error"
-    waiting = "only a restart changes: auth.secret, server.port"
+    waiting = "these keys have changed, but need a restart: auth.secret, server.port"
     assert caplog.messages == [
         "reloaded: log.level",
         waiting,
@@ -118,7 +118,9 @@ def test_of_a_wrong_one_nothing_is_put_in_force(
     assert (file.log_level, file.origins) == ("info", ())
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith("the new configuration is refused, the old one stays: ")
+    assert record.getMessage().startswith(
+        "the new configuration is refused, and the old one stays in force: "
+    )
     assert told in record.getMessage()
     assert "\n" not in record.getMessage()
     file.now = read(log={"level": "error"})

@@ -93,7 +93,7 @@ async def test_what_fails_again_and_again_is_shown_until_it_does_not_and_makes_u
     async with asyncio.timeout(10):
         while (await call("GET", "/readyz")).status == 200:
             pass
-    assert "restarts it in vain" in await needed()
+    assert "goes on restarting it" in await needed()
     metrics = (await call_internal("GET", "/metrics")).body.decode()
     assert 'gateway_task_failures_total{task="outbox lease"} ' in metrics
     assert "a secret" not in (await call_internal("GET", "/readyz")).body.decode()

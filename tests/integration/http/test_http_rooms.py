@@ -150,7 +150,7 @@ async def test_without_the_broker_no_room_is_left_behind(
         ),
         (
             {"title": "x", "members": [{"user": f"u{n}"} for n in range(5)]},
-            "members: a room may have 4 at most",
+            "members: a room may have at most 4",
         ),
     ],
 )

@@ -184,7 +184,10 @@ def handshake() -> dict[str, str]:
         ("[server]\nprot = 1\n", "server.prot: unknown key"),
         ('[[access]]\nroles = ["r"]\nsend = ["nonsense"]\n', "access.0.send: 'nonsense'"),
         ("no TOML", "not TOML"),
-        ('[server.tls]\ncertificate = "c.pem"\nkey = "k.pem"\n', "server.tls: only a restart"),
+        (
+            '[server.tls]\ncertificate = "c.pem"\nkey = "k.pem"\n',
+            "server.tls: switching TLS on or off needs a restart",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name_and_the_old_one_stays(
@@ -192,7 +195,7 @@ def test_a_wrong_configuration_is_refused_by_name_and_the_old_one_stays(
 ) -> None:
     with gateway(environment, file, with_jwt(JWT_SECRET)) as running:
         said = running.reload(f"{wrong}\n{with_jwt(NEW_SECRET)}")
-        assert "the new configuration is refused, the old one stays" in said
+        assert "the new configuration is refused, and the old one stays" in said
         assert told in said
         old = f"Bearer {token(JWT_SECRET)}"
         assert running.status("GET", "/api/rooms", Authorization=old) == 200
@@ -227,7 +230,7 @@ def test_a_certificate_is_swapped_under_a_connection_that_stays(
         still_there(client)
         # Half of a pair is no pair: the certificate that worked stays.
         copy(first.key, shown / "server-key.pem")
-        assert "are no PEM certificate with its key" in running.reload()
+        assert "are not a PEM certificate and its key" in running.reload()
         rmtree(shown)
         assert re.search("server.tls: .*cannot be read", running.reload())
         assert get(running.public, "/healthz", by_second) == (200, "ok")

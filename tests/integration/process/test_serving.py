@@ -142,7 +142,7 @@ def test_an_unreadable_certificate_is_told_in_a_line(
     environment["GATEWAY_SERVER__TLS__KEY"] = str(tmp_path / "key.pem")
     for certificate, told in (
         (tmp_path / "none.pem", "none.pem cannot be read"),
-        (tmp_path / "key.pem", "are no PEM certificate with its key"),
+        (tmp_path / "key.pem", "are not a PEM certificate and its key"),
     ):
         environment["GATEWAY_SERVER__TLS__CERTIFICATE"] = str(certificate)
         result = run("serve")

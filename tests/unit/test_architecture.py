@@ -47,7 +47,7 @@ def test_no_task_is_made_that_could_end_unseen() -> None:
     )
 
 
-def test_what_many_wait_for_cancels_none_of_them() -> None:
+def test_shared_work_cancels_none_of_its_waiters() -> None:
     assert modules_that_use("shield") == {"broker/timing/tasks.py"}, (
         "use broker.timing.tasks.shared"
     )

@@ -81,7 +81,7 @@ def test_variables_alone_can_make_a_table_two_levels_down(monkeypatch: pytest.Mo
         ("gateway_port", "tcp://10.0.0.1:8080"),
     ],
 )
-def test_what_others_put_into_the_environment_does_not_stop_the_start(
+def test_variables_that_others_set_do_not_prevent_the_start(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -282,7 +282,7 @@ def test_every_secret_is_found_for_those_who_must_hide_it() -> None:
             {"algorithms": ["RS256"], "key_file": "k", "jwks_url": "https://a/j"},
             "(now: key_file, jwks_url)",
         ),
-        ({"algorithms": ["HS256", "RS256"], "secret": SECRET}, "a public key is no secret"),
+        ({"algorithms": ["HS256", "RS256"], "secret": SECRET}, "a public key is not a secret"),
         ({"algorithms": ["RS256"], "secret": SECRET}, "HS256 needs secret"),
         ({"algorithms": ["HS256"], "key_file": "k"}, "HS256 needs secret"),
     ],
@@ -351,7 +351,7 @@ def test_the_example_shows_every_key_and_no_other() -> None:
     assert set(shown) == {key for key, _ in keys(Config)}
 
 
-def test_what_the_example_sets_is_the_default() -> None:
+def test_the_example_sets_every_key_to_its_default() -> None:
     defaults = dict(keys(Config))
     for key, value in values(tomllib.loads(EXAMPLE.read_text())):
         default = defaults[key]
@@ -392,7 +392,9 @@ def test_every_key_of_the_example_is_explained() -> None:
 @pytest.mark.parametrize(
     ("accepted", "taken"), [(16 * 1024 * 1024, 16 * 1024 * 1024), (65_536, 65_536)]
 )
-def test_what_rabbitmq_would_never_take_is_not_accepted(accepted: int, taken: int) -> None:
+def test_messages_that_rabbitmq_would_never_take_are_not_accepted(
+    accepted: int, taken: int
+) -> None:
     given = table(limits={"body_bytes": accepted}, broker={"max_message_bytes": taken})
     told = refused(given)
     assert f"limits.body_bytes is {accepted}" in told

@@ -23,7 +23,7 @@ def test_postgresql_has_several_schemes(scheme: str) -> None:
     assert "hush" not in repr(where)
 
 
-def test_what_libpq_knows_is_taken() -> None:
+def test_parameters_that_libpq_knows_are_accepted() -> None:
     where = _server(
         "postgres://anna@db/school?sslmode=verify-full&connect_timeout=3&application_name=x"
         "&options=-c%20statement_timeout%3D5000%20--lock_timeout%3D9&channel_binding=prefer"
@@ -61,13 +61,13 @@ def test_of_several_servers_the_one_that_takes_writes_is_meant() -> None:
         ("postgresql://db/x?sslmode=always", "sslmode, which must be one of disable, allow"),
         ("postgresql://db/x?channel_binding=require", "channel_binding, which must be one of"),
         ("postgresql://db/x?connect_timeout=soon", "a number of seconds"),
-        ("postgresql://db/x?options=statement_timeout", "like -c name=value"),
+        ("postgresql://db/x?options=statement_timeout", "the form -c name=value"),
         ("postgresql://anna:hush/hush@db/x", "percent-encoded"),
         ("postgresql://anna:hush?hush@db/x", "percent-encoded"),
         ("postgresql://anna:hush#hush@db/x", "percent-encoded"),
     ],
 )
-def test_what_is_wrong_is_named_and_no_secret_with_it(url: str, told: str) -> None:
+def test_faults_are_named_without_any_secret(url: str, told: str) -> None:
     with pytest.raises(ValueError, match=r".") as refusal:
         parse(url)
     assert told in str(refusal.value)

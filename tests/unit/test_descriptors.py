@@ -47,9 +47,7 @@ def test_of_a_limit_that_is_far_too_small_a_part_is_kept() -> None:
         ({"limits": {"connections": 1000}, "access": [{"roles": ["x"], "send": ["**"]}]}, 2072),
     ],
 )
-def test_what_is_missing_is_said_with_what_would_be_right(
-    tables: dict[str, Any], needed: int
-) -> None:
+def test_missing_parts_are_named_with_the_remedy(tables: dict[str, Any], needed: int) -> None:
     settings = configured(**tables)
     assert needs(settings) == needed
     assert Descriptors.of(settings, limit=needed).shortage(settings) is None

@@ -49,7 +49,7 @@ def _folders() -> set[str]:
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS)
-def test_what_a_document_names_exists(document: str) -> None:
+def test_every_path_that_a_document_names_exists(document: str) -> None:
     text = (_PROJECT / document).read_text(encoding="utf-8")
     named = {path for path in _paths_in(text) if not path.startswith(_MADE)}
     assert not {path for path in named if not (_PROJECT / path).exists()}

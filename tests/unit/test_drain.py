@@ -72,7 +72,7 @@ def test_without_a_drain_time_all_leave_at_once() -> None:
     assert set(room.told.values()) == {0.0}
 
 
-def test_who_is_in_a_hurry_waits_for_no_more_clients() -> None:
+def test_a_hurried_drain_waits_for_no_more_clients() -> None:
     room = Room(10)
 
     async def run() -> None:

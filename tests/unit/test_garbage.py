@@ -16,7 +16,7 @@ def _as_before() -> Iterator[None]:
     gc.set_threshold(*thresholds)
 
 
-def test_what_was_made_before_is_not_walked_any_more() -> None:
+def test_objects_made_before_are_not_walked_any_more() -> None:
     stays = [[]]  # type: list[list[object]]
     garbage.settle()
     assert gc.get_freeze_count() > 0

@@ -67,7 +67,7 @@ def reload(file: File, caplog: pytest.LogCaptureFixture) -> Reload:
     return Reload(read(), read=file.read, changes=changes)
 
 
-def test_what_may_change_is_put_in_force_and_named(
+def test_keys_that_may_change_are_applied_and_named(
     file: File, reload: Reload, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.now = read(log={"level": "error"}, server={"origins": ["https://a.example"]})
@@ -76,7 +76,7 @@ def test_what_may_change_is_put_in_force_and_named(
     assert caplog.messages == ["reloaded: log.level, server.origins"]
 
 
-def test_what_needs_a_restart_is_named_each_time_and_the_rest_is_put_in_force(
+def test_keys_that_need_a_restart_are_named_each_time_and_the_rest_is_applied(
     file: File, reload: Reload, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.now = read(

@@ -31,7 +31,7 @@ class Store:
 
 
 @pytest.mark.parametrize("away_first", [False, True])
-def test_what_is_older_than_the_days_is_deleted_again_and_again(
+def test_messages_older_than_the_limit_are_deleted_again_and_again(
     away_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "INTERVAL", 0.0)

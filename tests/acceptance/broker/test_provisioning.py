@@ -24,7 +24,7 @@ def applied(node: Node, credentials: Credentials, room: int) -> list[Check]:
     return asyncio.run(apply(node, credentials, TOPOLOGY, rooms=[room], timeout=5))
 
 
-def test_what_is_missing_is_named_and_applying_mends_it(
+def test_missing_queues_are_named_and_applying_declares_them(
     nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
     name = f"queue {TOPOLOGY.private_queue(room).name}"

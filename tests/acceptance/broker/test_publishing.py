@@ -339,7 +339,7 @@ def test_a_hanging_node_times_out_and_is_left_for_another_within_five_seconds(
     uvloop.run(run())
 
 
-def test_what_is_scattered_passes_a_node_that_hangs_and_channels_that_it_stops(
+def test_scattered_messages_pass_a_node_that_hangs_and_channels_that_it_stops(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
     key = TOPOLOGY.gateways_key
@@ -392,7 +392,7 @@ def test_a_queue_whose_leader_hangs_stops_no_other_stream_that_has_moved(
     uvloop.run(run())
 
 
-def test_what_a_node_without_a_majority_holds_unconfirmed_fails_in_time(
+def test_unconfirmed_publications_on_a_node_without_a_majority_fail_in_time(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
     async def run() -> None:

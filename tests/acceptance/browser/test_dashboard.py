@@ -94,7 +94,9 @@ def test_search_sort_and_pages_work_by_keyboard(
     expect(rows(page, "Connections").first).to_contain_text("pupil-00", timeout=SOON)
 
 
-def test_who_is_no_admin_sees_nothing_and_is_told(gateway: GatewayProcess, visit: Visit) -> None:
+def test_a_user_who_is_no_admin_sees_nothing_and_is_told(
+    gateway: GatewayProcess, visit: Visit
+) -> None:
     page = visit(gateway, "/admin").page
     page.locator("input[autocomplete=username]").fill("hana")
     page.locator("input[type=password]").fill(PASSWORD)

@@ -288,7 +288,7 @@ def test_a_refusal_is_told_as_the_gateway_put_it(paul: ExamplePage) -> None:
     expect(paul.page.get_by_role("listitem")).to_contain_text("not sent: ", timeout=30_000)
 
 
-def test_what_is_unsent_when_the_page_is_reloaded_goes_out_once(
+def test_unsent_messages_go_out_once_after_a_reload_of_the_page(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
     paul.page.route(_POSTS, lambda route: route.abort())
@@ -349,7 +349,7 @@ def test_a_gateway_that_drains_is_left_and_found_again_as_it_asks(
     paul.reads("hana: welcome back")
 
 
-def test_what_is_no_longer_kept_is_told_and_the_rest_is_heard(
+def test_messages_no_longer_kept_are_reported_and_the_rest_is_heard(
     gateway: GatewayProcess, far_away: ExamplePage, room: int, cable: Cable, tmp_path: Path
 ) -> None:
     gateway.post(room, "hana", "1")
@@ -373,7 +373,7 @@ def test_what_is_no_longer_kept_is_told_and_the_rest_is_heard(
     far_away.reads("hana: 1", told, "mina: 4", "hana: 5")
 
 
-def test_what_a_closed_tab_left_unsent_is_sent_once_by_the_tab_that_stays(
+def test_unsent_messages_of_a_closed_tab_are_sent_once_by_the_tab_that_stays(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
     other = paul.context.new_page()
@@ -394,7 +394,7 @@ def test_what_a_closed_tab_left_unsent_is_sent_once_by_the_tab_that_stays(
     paul.reads("paul: left behind", "hana: the end")
 
 
-def test_who_is_removed_is_told_and_hears_on_when_added_again(
+def test_a_removed_member_is_told_and_hears_on_when_added_again(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
     gateway.post(room, "hana", "before")

@@ -121,7 +121,7 @@ def test_nothing_is_out_of_reach_on_a_narrow_phone(
 
 
 @pytest.mark.parametrize("state", ["unsent", "refused", "offline"])
-def test_what_is_not_confirmed_is_as_wide_as_what_is(
+def test_unconfirmed_publications_are_as_wide_as_confirmed_ones(
     context: BrowserContext, site: str, state: str
 ) -> None:
     page = open_page(context, site, STATES[state])
@@ -138,7 +138,7 @@ def test_what_is_not_confirmed_is_as_wide_as_what_is(
     assert box["width"] > column / 2
 
 
-def test_what_cannot_be_scrolled_back_by_a_finger_is_not_scrolled_by_a_script(
+def test_a_box_that_a_finger_cannot_scroll_back_is_not_scrolled_by_a_script(
     context: BrowserContext, site: str
 ) -> None:
     page = open_page(context, site, STATES["long-words"])

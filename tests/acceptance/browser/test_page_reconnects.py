@@ -62,7 +62,7 @@ def test_a_node_that_dies_in_the_middle_of_a_lesson_is_noticed_by_nobody(
         assert visitor.line_states() == {"live"}
 
 
-def test_who_was_off_line_gets_everything_in_order_and_once(
+def test_a_page_that_was_offline_gets_everything_in_order_and_once(
     start_gateway: StartGateway, visit: Visit
 ) -> None:
     gateway = start_gateway()
@@ -130,7 +130,7 @@ def test_a_gateway_that_restarts_costs_nothing_that_was_said(
     paul.reads("before", "meanwhile 1", "meanwhile 2", "after")
 
 
-def test_what_is_written_while_the_gateway_is_dead_is_sent_once_when_it_lives(
+def test_messages_written_while_the_gateway_is_dead_are_sent_once_when_it_lives(
     start_gateway: StartGateway, visit: Visit
 ) -> None:
     gateway = start_gateway()

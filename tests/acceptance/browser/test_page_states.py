@@ -71,7 +71,7 @@ def test_an_enter_that_ends_a_composition_sends_nothing(page: Page, stand_in: St
     assert _posts(stand_in) == 1
 
 
-def test_what_is_typed_outlives_a_reload_and_a_look_at_the_rooms(page: Page) -> None:
+def test_typed_text_outlives_a_reload_and_a_visit_to_the_rooms_page(page: Page) -> None:
     page.get_by_text("Host only", exact=True).click()
     page.locator(".composer textarea").fill("half a sent")
     page.get_by_role("link", name="My rooms").click()
@@ -144,7 +144,7 @@ def test_a_refused_message_says_why_and_can_be_edited_or_discarded(
     assert _field(page) == ""
 
 
-def test_who_is_added_after_opening_the_room_gets_in_by_waiting(
+def test_a_user_added_after_opening_the_room_gets_in_by_waiting(
     context: BrowserContext, stand_in: StandIn
 ) -> None:
     page = context.new_page()
@@ -156,7 +156,7 @@ def test_who_is_added_after_opening_the_room_gets_in_by_waiting(
     expect(page.locator("main")).to_have_count(1)
 
 
-def test_who_was_sent_away_sees_it_at_once_and_comes_back_when_added_again(
+def test_a_removed_member_sees_it_at_once_and_comes_back_when_added_again(
     page: Page, stand_in: StandIn
 ) -> None:
     page.locator(".composer textarea").fill("half a sent")
@@ -170,7 +170,7 @@ def test_who_was_sent_away_sees_it_at_once_and_comes_back_when_added_again(
     assert _field(page) == "half a sent"
 
 
-def test_who_becomes_a_host_gets_the_desk(page: Page, stand_in: StandIn) -> None:
+def test_a_new_host_gets_the_host_s_page(page: Page, stand_in: StandIn) -> None:
     stand_in.role = "host"
     event = {"user": "paul", "role": "host", "event": "join"}
     for change in ({**event, "event": "leave"}, event):
@@ -178,7 +178,7 @@ def test_who_becomes_a_host_gets_the_desk(page: Page, stand_in: StandIn) -> None
     expect(page.get_by_role("button", name="Members")).to_be_visible(timeout=SOON)
 
 
-def test_who_logs_in_as_somebody_else_in_another_tab_sends_nothing_from_the_first(
+def test_another_login_in_another_tab_sends_nothing_from_the_first(
     context: BrowserContext, page: Page, stand_in: StandIn
 ) -> None:
     page.locator(".composer textarea").fill("Paul's")

@@ -295,7 +295,7 @@ def test_after_logging_out_the_next_user_starts_anew(hana: Visitor, paul: Visito
     expect(paul.page.get_by_text("mina", exact=True)).to_be_visible()
 
 
-def test_who_is_removed_is_told_and_hears_no_more(
+def test_a_removed_member_is_told_and_hears_no_more(
     hana: Visitor, paul: Visitor, mina: Visitor
 ) -> None:
     hana.page.get_by_role("button", name="Members").click()
@@ -419,7 +419,7 @@ def test_a_poll_of_a_host_who_was_removed_stays_and_that_of_a_new_host_is_seen(
         assert paul.page.get_by_text("A poll began").count() == number + 1
 
 
-def test_who_is_added_removed_and_added_again_never_reloads_the_page(
+def test_a_member_removed_and_added_again_need_not_reload_the_page(
     gateway: GatewayProcess, visit: Visit, hana: Visitor, room: str
 ) -> None:
     members = f"/api/rooms/{_number(room)}/members/paul"

@@ -48,7 +48,7 @@ def _ends(client: StompClient, why: str, began: float) -> None:
     assert time.monotonic() - began < _WITHIN
 
 
-def test_what_ends_on_one_gateway_ends_on_the_other(
+def test_sessions_that_end_on_one_gateway_end_on_the_other(
     gateways: list[GatewayProcess], room: int, followers: dict[str, StompClient]
 ) -> None:
     here, there = gateways
@@ -66,7 +66,7 @@ def test_what_ends_on_one_gateway_ends_on_the_other(
         _ends(hugo, "room_closed", began)
 
 
-def test_who_is_added_on_one_gateway_comes_in_at_once_on_the_other(
+def test_a_member_added_on_one_gateway_comes_in_at_once_on_the_other(
     gateways: list[GatewayProcess], room: int, followers: dict[str, StompClient]
 ) -> None:
     here, there = gateways

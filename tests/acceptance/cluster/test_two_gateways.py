@@ -65,7 +65,7 @@ def test_a_node_that_has_lost_the_others_is_left_and_nothing_is_missed(
             wait_for(partial(gateway.avoids, "r3"), wanted=operator.not_)
 
 
-def test_what_a_killed_gateway_has_answered_the_other_publishes_in_order(
+def test_messages_that_a_killed_gateway_has_answered_are_published_by_the_other_in_order(
     gateways: list[GatewayProcess], cluster: Cluster
 ) -> None:
     staying, dying = gateways

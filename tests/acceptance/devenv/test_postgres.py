@@ -29,9 +29,7 @@ def test_each_test_gets_a_database_of_its_own(postgres_url: str) -> None:
     assert name != "postgres"
 
 
-def test_what_was_committed_survives_a_restart_and_a_kill(
-    postgres: Postgres, postgres_url: str
-) -> None:
+def test_committed_data_survive_a_restart_and_a_kill(postgres: Postgres, postgres_url: str) -> None:
     asyncio.run(_ask(postgres_url, "CREATE TABLE kept AS SELECT 42 AS answer", "SELECT 1"))
 
     postgres.restart()

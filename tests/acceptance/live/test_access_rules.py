@@ -288,7 +288,9 @@ def test_not_even_two_stars_open_what_gateways_say_to_each_other(
     assert 'outcome="forged"} 0.0' in gateway.metrics()
 
 
-def test_who_listens_to_everything_cannot_read_what_gateways_say(connect: Connect) -> None:
+def test_a_subscriber_of_everything_cannot_read_the_messages_among_gateways(
+    connect: Connect,
+) -> None:
     robot = connect("robot", "service")
     robot.subscribe(f"/topic/{PREFIX}.*")
     sealed = b64decode(robot.message().body, validate=True)

@@ -99,14 +99,14 @@ def test_a_frame_before_connect_is_refused_even_with_a_token_at_the_handshake(
         assert client.error()[1] == 1002
 
 
-def test_what_follows_a_broken_frame_is_not_carried_out(paul: StompClient, topic: str) -> None:
+def test_frames_after_a_broken_frame_are_not_carried_out(paul: StompClient, topic: str) -> None:
     good = f"SEND\ndestination:{topic}\n\nbody\0"
     paul.socket.send_binary(f"EXPLODE\n\n\0{good}".encode())
     paul.socket.send_binary(good.encode())
     assert paul.error()[1] == 1002
 
 
-def test_what_follows_disconnect_is_not_carried_out(paul: StompClient, topic: str) -> None:
+def test_frames_after_disconnect_are_not_carried_out(paul: StompClient, topic: str) -> None:
     good = f"SEND\ndestination:{topic}\n\nbody\0"
     paul.socket.send_binary(f"DISCONNECT\n\n\0{good}".encode())
     assert paul.closed() == 1000

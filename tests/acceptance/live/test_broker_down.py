@@ -35,7 +35,7 @@ def _arrived(cluster: Cluster, room: int, count: int) -> list[int]:
     raise AssertionError("the consumer was cancelled")
 
 
-def test_what_is_posted_while_the_broker_is_down_arrives_in_order_when_it_is_back(
+def test_messages_posted_while_the_broker_is_down_arrive_in_order_when_it_is_back(
     start_gateway: StartGateway, cluster: Cluster
 ) -> None:
     gateway = start_gateway(broker=_BROKER)

@@ -92,7 +92,7 @@ def test_a_token_that_does_not_fit_ends_the_connection(
     assert (error.headers["message"], closed) == (message, code)
 
 
-def test_who_does_not_connect_in_time_is_closed(gateway: GatewayProcess) -> None:
+def test_a_client_that_does_not_connect_in_time_is_closed(gateway: GatewayProcess) -> None:
     began = time.monotonic()
     with StompClient(gateway.ws_url) as client:
         error, code = client.error()
@@ -100,7 +100,9 @@ def test_who_does_not_connect_in_time_is_closed(gateway: GatewayProcess) -> None
     assert 0.9 <= time.monotonic() - began <= 1 + _AT_ONCE
 
 
-def test_who_only_sends_heart_beats_does_not_connect_in_time(gateway: GatewayProcess) -> None:
+def test_a_client_that_only_sends_heart_beats_does_not_connect_in_time(
+    gateway: GatewayProcess,
+) -> None:
     with StompClient(gateway.ws_url) as client:
         for _ in range(3):
             client.socket.send_binary(b"\n")

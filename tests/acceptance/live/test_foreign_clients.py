@@ -84,7 +84,7 @@ def test_stomp_py_hears_why_it_is_refused(stomp_py: tuple[Any, Heard], room: int
     assert heard.gone.wait(_TIMEOUT)
 
 
-def test_what_the_gateway_publishes_is_the_same_for_a_client_of_rabbitmq(
+def test_messages_of_the_gateway_are_the_same_for_a_client_of_rabbitmq(
     gateway: GatewayProcess, room: int, cluster_of_session: Cluster
 ) -> None:
     admin = cluster_of_session.admin
@@ -109,7 +109,7 @@ def test_what_the_gateway_publishes_is_the_same_for_a_client_of_rabbitmq(
         assert frame.headers[name] == through.headers[name]
 
 
-def test_what_another_producer_publishes_is_passed_on_as_it_is(
+def test_messages_of_another_producer_are_passed_on_as_they_are(
     gateway: GatewayProcess, room: int, cluster_of_session: Cluster
 ) -> None:
     admin = cluster_of_session.admin

@@ -183,7 +183,7 @@ def test_the_allowed_origin_and_clients_without_one_come_in(gateway: GatewayProc
         ("", {"Sec_WebSocket_Protocol": "mqtt"}, 400),
     ],
 )
-def test_what_is_no_websocket_of_ours_is_told_so(
+def test_a_handshake_that_is_no_websocket_is_told_so(
     drop: str, changed: dict[str, str], status: int, gateway: GatewayProcess
 ) -> None:
     answer = _upgrade(gateway, drop=drop, **changed)

@@ -133,7 +133,7 @@ def test_a_topic_costs_the_broker_two_queues_on_two_nodes_however_many_listen(
         assert len({ear.bodies[0] for ear in heard}) == 1
 
 
-def test_what_is_posted_after_the_receipt_is_never_missed(
+def test_messages_posted_after_the_receipt_are_never_missed(
     gateway: GatewayProcess, connect: Connect
 ) -> None:
     client = connect("hana")
@@ -283,7 +283,7 @@ def test_one_who_does_not_read_is_told_and_resumes_while_the_others_hear_everyth
         assert rest == list(range(len(seen) + 1, count + 1))
 
 
-def test_who_wants_to_acknowledge_goes_by_a_relay_of_its_own(
+def test_a_subscription_with_acknowledgements_goes_by_a_relay_of_its_own(
     gateway: GatewayProcess, cluster_of_session: Cluster, connect: Connect, room: int
 ) -> None:
     client = connect("user7")

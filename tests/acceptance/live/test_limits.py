@@ -102,7 +102,9 @@ def test_a_reader_that_stalls_costs_little_memory_is_closed_and_harms_no_other(
         wait_for(lambda: "closing with 4008 too_slow" in gateway.log.read_text())
 
 
-def test_who_does_not_read_the_answers_is_not_read_either(start_gateway: StartGateway) -> None:
+def test_a_client_that_does_not_read_the_answers_is_not_read_either(
+    start_gateway: StartGateway,
+) -> None:
     # So fast that the answers, not the rate of what is asked, come to the limit.
     rate = "frames_per_second = 1000000.0\nframes_burst = 1000000\n"
     gateway = start_gateway(tail=f"[limits]\nstall_timeout = 1.0\n{rate}")

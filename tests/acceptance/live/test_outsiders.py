@@ -233,7 +233,9 @@ def test_transactions_are_refused(frames: str, outsider: StompClient) -> None:
     assert (error.headers["message"], code) == ("access_refused", 4003)
 
 
-def test_who_may_not_read_the_history_gets_none_of_it(gateway: GatewayProcess, room: int) -> None:
+def test_a_user_who_may_not_read_the_history_gets_none_of_it(
+    gateway: GatewayProcess, room: int
+) -> None:
     gateway.post(room, "hana", "inside")
     path = f"/api/rooms/{room}/messages"
     status, problem = gateway.call("GET", path, user="olga")

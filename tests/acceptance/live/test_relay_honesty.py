@@ -122,7 +122,7 @@ def test_a_wrong_acknowledgement_is_named_and_moves_nobody(
         ({"destination": "/queue/honesty", "user-id": "hana"}, "/queue/honesty"),
     ],
 )
-def test_what_is_lost_behind_a_refused_message_is_told(
+def test_messages_lost_behind_a_refused_one_are_reported(
     bad: dict[str, str], named: str, robot: StompClient, queue: str
 ) -> None:
     robot.send("SEND", bad, b"bad")

@@ -58,7 +58,7 @@ def test_the_host_goes_on_when_the_node_is_lost(
     assert node_of(cluster, "hana") != lost
 
 
-def test_what_cannot_be_moved_is_told(
+def test_frames_that_cannot_be_moved_are_reported(
     gateway: GatewayProcess, cluster: Cluster, room: int, connect: Connect
 ) -> None:
     client = connect("hana")

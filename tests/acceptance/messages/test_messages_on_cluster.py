@@ -250,7 +250,7 @@ def test_a_node_that_dies_under_load_costs_no_message_and_no_order(
     assert seqs(take_queue(ROOM)) == list(range(1, len(posted) + 1))
 
 
-def test_what_a_killed_gateway_has_answered_is_published_by_the_next_one(
+def test_messages_that_a_killed_gateway_has_answered_are_published_by_the_next_one(
     run: Run,
     take_queue: Take,
     database: Path,

@@ -88,7 +88,7 @@ def test_one_that_ignores_the_request_is_killed_after_the_timeout(daemon: Daemon
     assert not daemon.alive()
 
 
-def test_what_it_says_is_in_the_log(daemon: Daemon) -> None:
+def test_the_output_of_the_daemon_is_in_the_log(daemon: Daemon) -> None:
     daemon.spawn(["sh", "-c", "echo out; echo err >&2"], env=os.environ)
     while daemon.alive():
         os.sched_yield()
@@ -97,7 +97,7 @@ def test_what_it_says_is_in_the_log(daemon: Daemon) -> None:
     assert daemon.log_tail(lines=1) == "err"
 
 
-def test_what_a_dead_session_left_running_is_ended_by_the_next_one(tmp_path: Path) -> None:
+def test_processes_left_by_a_dead_session_are_ended_by_the_next_one(tmp_path: Path) -> None:
     with session_folder(tmp_path) as living, session_folder(tmp_path) as dead:
         kept = Daemon(f"{living.resolve()}:kept", tmp_path / "log")
         left = Daemon(f"{dead.resolve()}:left", tmp_path / "log")

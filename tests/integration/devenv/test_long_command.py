@@ -69,7 +69,7 @@ def test_on_a_terminal_one_line_moves_and_is_gone_at_the_end(
     assert said == []
 
 
-def test_what_a_failed_command_said_last_is_there() -> None:
+def test_the_last_words_of_a_failed_command_are_there() -> None:
     ended = long_command.run(_shell("seq 100; echo no network >&2; exit 3"), print)
 
     assert ended.code == 3
@@ -89,7 +89,7 @@ def _pip(script: str) -> tuple[str, ...]:
     return ("sh", "-c", f'echo "{_MISSING}" >&2\n{script}', "pip")
 
 
-def test_what_pip_says_of_local_indexes_buries_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_of_pip_about_local_indexes_bury_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
 
     python_packages.ensure(said.append, _pip("echo 'WARNING: a wheel was yanked'; echo Collecting"))
@@ -97,7 +97,7 @@ def test_what_pip_says_of_local_indexes_buries_nothing(monkeypatch: pytest.Monke
     assert said == ["installing the Python packages (pip)", "pip: WARNING: a wheel was yanked"]
 
 
-def test_what_pip_failed_by_is_shown_without_them() -> None:
+def test_the_reason_of_a_failure_of_pip_is_shown_without_them() -> None:
     with pytest.raises(SetupError, match=r"packages:\nERROR: no uvloop$"):
         python_packages.ensure(lambda text: None, _pip("echo 'ERROR: no uvloop'; exit 1"))
 

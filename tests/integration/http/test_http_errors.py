@@ -84,7 +84,7 @@ async def test_the_log_names_the_client_behind_a_trusted_proxy(
 
 
 @pytest.mark.gen_test
-async def test_what_machines_ask_all_the_time_does_not_fill_the_log(
+async def test_frequent_requests_of_machines_do_not_fill_the_log(
     call: Call, call_internal: Call, log: io.StringIO
 ) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/broker/auth/user"):

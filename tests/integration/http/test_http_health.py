@@ -64,7 +64,7 @@ async def test_without_its_database_a_gateway_is_not_ready_and_only_says_why_ins
 
 
 @pytest.mark.gen_test
-async def test_what_fails_again_and_again_is_shown_until_it_does_not_and_makes_unready_if_needed(
+async def test_work_that_fails_again_and_again_is_shown_until_it_works_and_makes_unready_if_needed(
     call: Call,
     call_internal: Call,
     tasks: Tasks,
@@ -156,13 +156,13 @@ async def test_invented_methods_and_paths_do_not_grow_the_metrics(
 
 @pytest.mark.parametrize("path", ["/metrics", "/broker/auth/user", "/broker/auth/vhost"])
 @pytest.mark.gen_test
-async def test_what_is_internal_is_not_public(call: Call, path: str) -> None:
+async def test_internal_resources_are_not_public(call: Call, path: str) -> None:
     assert (await call("GET", path)).problem == (404, "unknown_path")
 
 
 @pytest.mark.parametrize("path", ["/", "/static/room/index.html", "/api/rooms", "/ws"])
 @pytest.mark.gen_test
-async def test_what_is_public_is_not_internal(call_internal: Call, path: str) -> None:
+async def test_public_resources_are_not_internal(call_internal: Call, path: str) -> None:
     assert (await call_internal("GET", path)).problem == (404, "unknown_path")
 
 

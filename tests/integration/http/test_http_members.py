@@ -73,7 +73,7 @@ async def test_the_last_host_stays(call: Call, room: str) -> None:
 
 
 @pytest.mark.gen_test
-async def test_who_is_no_member_cannot_be_removed(call: Call, room: str) -> None:
+async def test_a_user_who_is_no_member_cannot_be_removed(call: Call, room: str) -> None:
     answer = await call("DELETE", f"{room}/members/mallory", user="anna")
     assert answer.problem == (404, "unknown_member")
 

@@ -173,7 +173,7 @@ async def test_a_message_that_makes_no_sense_is_refused_and_goes_nowhere(
     ],
 )
 @pytest.mark.gen_test
-async def test_what_is_not_strictly_json_is_refused(
+async def test_a_body_that_is_not_strictly_json_is_refused(
     call: Call, room: str, broker: BrokerTwin, raw: bytes, told: str
 ) -> None:
     answer = await call(
@@ -189,7 +189,7 @@ async def test_what_is_not_strictly_json_is_refused(
 
 
 @pytest.mark.gen_test
-async def test_what_utf8_cannot_say_spoils_nobody_s_sync(
+async def test_characters_that_utf8_cannot_encode_spoil_nobody_s_sync(
     call: Call, room: str, store: Store
 ) -> None:
     """STOMP takes any JSON, an emoji that was cut in two included."""
@@ -322,7 +322,7 @@ async def test_a_page_may_be_made_smaller_but_not_larger(call: Call, room: str) 
 
 
 @pytest.mark.gen_test
-async def test_who_has_everything_gets_an_empty_page(call: Call, room: str) -> None:
+async def test_a_reader_that_has_everything_gets_an_empty_page(call: Call, room: str) -> None:
     await call("POST", f"{room}/messages", user="bob", json={"body": 1})
     for after in (1, 2, 2**63 - 1):
         page = (await call("GET", f"{room}/messages?after={after}", user="bob")).json
@@ -330,7 +330,7 @@ async def test_who_has_everything_gets_an_empty_page(call: Call, room: str) -> N
 
 
 @pytest.mark.gen_test
-async def test_what_is_no_longer_kept_is_never_a_silent_hole(
+async def test_messages_no_longer_kept_are_never_a_silent_hole(
     call: Call, room: str, store: Store
 ) -> None:
     for number in range(1, 4):
@@ -386,7 +386,7 @@ async def test_a_message_at_the_limit_passes_and_one_beyond_is_too_large(
 
 
 @pytest.mark.gen_test
-async def test_who_posts_too_fast_is_told_when_to_come_back(
+async def test_a_user_who_posts_too_fast_is_told_when_to_come_back(
     call: Call, room: str, tables: dict[str, Any]
 ) -> None:
     answers = await asyncio.gather(
@@ -410,7 +410,7 @@ async def test_who_posts_too_fast_is_told_when_to_come_back(
 @pytest.mark.parametrize("kind", ["poll", "poll-closed", "answer", "hand-taken", "question-done"])
 @pytest.mark.parametrize("importance", ["guaranteed", "instant"])
 @pytest.mark.gen_test
-async def test_what_is_a_hosts_word_only_hosts_may_say(
+async def test_types_reserved_to_hosts_may_be_sent_by_hosts_only(
     call: Call, room: str, broker: BrokerTwin, kind: str, importance: str
 ) -> None:
     wanted = {"body": 1, "type": kind, "importance": importance}
@@ -463,7 +463,7 @@ async def test_a_sync_of_certain_types_finds_them_however_much_was_said(
 
 
 @pytest.mark.gen_test
-async def test_who_reads_too_much_at_once_is_told_and_holds_up_nobody(
+async def test_a_user_who_reads_too_much_at_once_is_told_and_delays_nobody(
     call: Call, room: str, gateway: Gateway, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = gateway.reloadable.services

@@ -101,7 +101,7 @@ async def test_a_former_host_gets_the_answer_to_what_a_host_has_said(
 
 
 @pytest.mark.gen_test
-async def test_what_was_confirmed_meanwhile_is_told_as_published(
+async def test_messages_confirmed_meanwhile_are_reported_as_published(
     call: Call, room: str, broker: BrokerTwin, store: Store
 ) -> None:
     broker.away = True

@@ -213,7 +213,7 @@ async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
 
 @pytest.mark.parametrize("change", ["removed", "password", "roles"])
 @pytest.mark.gen_test
-async def test_what_the_command_line_does_to_an_account_ends_its_sessions(
+async def test_changing_an_account_by_the_command_line_ends_its_sessions(
     call: Call, anna: str, accounts: Accounts[Any], store: Store, gateway: Gateway, change: str
 ) -> None:
     headers = await logged_in(call)
@@ -361,7 +361,7 @@ async def test_forty_five_pupils_behind_one_address_log_in_at_once(
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_who_guesses_at_an_account_waits_and_its_owner_comes_in_from_where_it_was(
+async def test_a_guesser_waits_and_the_account_s_owner_comes_in_from_known_addresses(
     call: Call, anna: str
 ) -> None:
     async def try_from(address: str, password: str) -> Answer:

@@ -26,7 +26,7 @@ async def cookie(call: Call, settings: Config, user: str, *roles: str) -> dict[s
 
 
 @pytest.mark.gen_test
-async def test_what_the_first_tab_posts_after_a_second_login_is_not_the_second_users(
+async def test_a_post_of_the_first_tab_after_a_second_login_is_not_the_second_users(
     call: Call, settings: Config, room: str, store: Store
 ) -> None:
     headers = await cookie(call, settings, "bob") | believing("anna")

@@ -68,7 +68,7 @@ def numbered(count: int, size: int) -> list[bytes]:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_what_the_socket_takes_leaves_at_once(pair: Callable[[], Pair]) -> None:
+async def test_bytes_that_the_socket_takes_leave_at_once(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
     transport = Transport(ours, stall_timeout=1)
     transport.write(b"hello")
@@ -80,7 +80,7 @@ async def test_what_the_socket_takes_leaves_at_once(pair: Callable[[], Pair]) ->
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_what_it_does_not_take_follows_in_order_and_the_backlog_returns_to_nothing(
+async def test_bytes_that_the_socket_does_not_take_follow_in_order_and_the_backlog_empties(
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
@@ -171,7 +171,7 @@ async def test_a_peer_that_is_gone_is_told_once_and_raises_nothing(
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_what_was_read_before_it_was_taken_over_comes_first(pair: Callable[[], Pair]) -> None:
+async def test_messages_read_before_a_takeover_come_first(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
     theirs.write(b"head;early")
     assert await ours.read_until(b";") == b"head;"

@@ -106,7 +106,7 @@ def test_a_gateway_that_closes_leaves_nothing_running(settings: config.Config) -
     asyncio.run(scenario())
 
 
-def test_what_fails_in_a_callback_of_the_event_loop_is_shown(
+def test_failures_in_a_callback_of_the_event_loop_are_shown(
     settings: config.Config, failures: list[str]
 ) -> None:
     async def scenario() -> None:

@@ -126,7 +126,7 @@ async def test_an_id_with_another_sender_type_or_stream_is_refused(store: Store)
 
 
 @pytest.mark.gen_test
-async def test_what_is_wrong_fails_alone_and_takes_no_number(store: Store) -> None:
+async def test_a_wrong_draft_fails_alone_and_takes_no_number(store: Store) -> None:
     stream = await new_stream(store)
     closed = await new_stream(store)
     await store.close_room(closed.room, NOON)
@@ -223,7 +223,7 @@ async def test_nothing_is_appended_behind_the_closing_of_a_room(
 
 
 @pytest.mark.gen_test
-async def test_what_was_stored_under_an_id_is_found_again(
+async def test_a_message_stored_under_an_id_is_found_again(
     store: Store, other_gateway: Store
 ) -> None:
     assert await store.stored(uuid4()) is None

@@ -56,7 +56,7 @@ asyncio.run(hang())
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_what_was_acknowledged_survives_a_kill(store: Store, store_url: str) -> None:
+async def test_acknowledged_messages_survive_a_kill(store: Store, store_url: str) -> None:
     stream = await new_stream(store)
     acknowledged: list[UUID] = []
     for _ in range(3):

@@ -20,7 +20,9 @@ async def test_a_lease_is_kept_by_renewing_it_and_ends_by_itself(store: Store) -
 
 
 @pytest.mark.gen_test
-async def test_what_a_living_gateway_stores_is_its_own(store: Store, other_gateway: Store) -> None:
+async def test_messages_stored_by_a_living_gateway_are_its_own(
+    store: Store, other_gateway: Store
+) -> None:
     await other_gateway.renew_lease(LONG)
     await store.renew_lease(LONG)
     stream = await new_stream(store)
@@ -64,7 +66,7 @@ async def test_ending_the_lease_gives_everything_back_at_once(
 
 
 @pytest.mark.gen_test
-async def test_whoever_publishes_a_message_it_has_left_the_outbox_for_all(
+async def test_a_message_published_by_any_gateway_has_left_the_outbox_for_all(
     store: Store, other_gateway: Store
 ) -> None:
     stream = await new_stream(store)
@@ -119,7 +121,7 @@ async def test_gateways_that_take_over_at_once_share_the_messages_and_none_goes_
 
 @pytest.mark.postgres
 @pytest.mark.gen_test
-async def test_what_another_gateway_is_about_to_take_is_skipped_and_not_waited_for(
+async def test_rows_that_another_gateway_is_taking_are_skipped_and_not_waited_for(
     postgres: Postgres, postgres_url: str
 ) -> None:
     store, slow, quick = [await Store.open(postgres_url) for _ in range(3)]

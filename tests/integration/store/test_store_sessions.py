@@ -142,7 +142,7 @@ async def test_a_session_that_the_database_does_not_know_can_be_ended_all_the_sa
 
 
 @pytest.mark.gen_test
-async def test_what_is_over_is_not_told_and_is_forgotten(store: Store) -> None:
+async def test_sessions_that_are_over_are_not_reported_and_are_forgotten(store: Store) -> None:
     over, going_on = login(lasts=-HOUR), login()
     for session in (over, going_on):
         await store.add_session(session)

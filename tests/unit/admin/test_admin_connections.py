@@ -111,7 +111,7 @@ def test_no_gateways_have_no_page() -> None:
     assert merge([], Query()) == Page([], 0, 0, 0)
 
 
-def test_what_was_read_within_a_second_is_shown_to_all() -> None:
+def test_a_list_read_within_a_second_is_shown_to_all() -> None:
     async def scenario() -> None:
         now = [0.0]
         one = Observed(state("1"))

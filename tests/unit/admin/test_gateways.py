@@ -245,7 +245,7 @@ def test_a_gateway_is_drained_from_another_one() -> None:
     run(scenario())
 
 
-def test_what_nobody_knows_cannot_be_ordered() -> None:
+def test_orders_for_unknown_nodes_and_gateways_are_refused() -> None:
     async def scenario() -> None:
         async with two() as (_, a, _b):
             with pytest.raises(UnknownNode):

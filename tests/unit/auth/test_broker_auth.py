@@ -229,7 +229,7 @@ def test_a_closed_and_an_unknown_room_are_read_by_nobody(room: str) -> None:
 
 @pytest.mark.parametrize("permission", ["read", "write"])
 @pytest.mark.parametrize("more", ["", ".echo-1f", ".*", ".#"])
-def test_what_gateways_say_to_each_other_is_open_to_nobody(permission: str, more: str) -> None:
+def test_messages_among_gateways_are_open_to_nobody(permission: str, more: str) -> None:
     gateways = f"acdm.mo.interact.gateways{more}"
     assert not topic(permission, gateways, "olga", "All Rights", "admin")
     assert topic(permission, gateways, "olga", "All Rights", name="another.exchange")

@@ -359,6 +359,6 @@ def test_any_other_key_is_passed_over(entry: Any) -> None:
         b'{"keys": ' + b"[" * 100_000,
     ],
 )
-def test_what_is_no_key_set_is_refused_as_a_whole(body: bytes) -> None:
+def test_a_document_that_is_no_key_set_is_refused_as_a_whole(body: bytes) -> None:
     with pytest.raises(KeySetUnavailable, match="not a JSON object with a list of keys"):
         read_key_set(body, BOTH)

@@ -61,7 +61,7 @@ def test_a_private_key_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"no key", pem(EC.public_key())[:60]])
-def test_what_is_no_public_key_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_public_key_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"key\.pem is not a PEM public key"):

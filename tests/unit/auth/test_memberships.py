@@ -182,7 +182,7 @@ def test_an_entry_that_ends_between_two_looks_at_the_clock_is_read_again(look: i
     asyncio.run(course())
 
 
-def test_who_goes_away_takes_the_answer_from_nobody() -> None:
+def test_a_caller_that_goes_away_takes_the_answer_from_nobody() -> None:
     memberships, source, _ = made()
 
     async def course() -> None:

@@ -216,7 +216,7 @@ def test_no_more_wait_than_there_is_room_for() -> None:
     play(scene, Source(), hasher=hasher, waiting=3)
 
 
-def test_who_gives_up_does_not_make_room_while_the_thread_is_busy() -> None:
+def test_a_caller_that_gives_up_does_not_make_room_while_the_thread_is_busy() -> None:
     hasher = HeldHasher()
 
     async def scene(accounts: Accounts[Account]) -> None:

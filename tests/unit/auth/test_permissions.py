@@ -112,7 +112,7 @@ def test_in_no_room(action: Action) -> None:
             require(who, action, UNKNOWN)
 
 
-def test_who_may_act_in_a_room_is_told_the_role_there() -> None:
+def test_a_permission_in_a_room_returns_the_role_there() -> None:
     def role(who: Identity) -> MemberRole | None:
         return asyncio.run(PERMISSIONS.require(who, Action.POST_PUBLIC, OPEN))
 

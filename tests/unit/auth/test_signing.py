@@ -127,7 +127,7 @@ def test_a_relay_of_a_session_that_has_ended_cannot_log_in_to_the_broker() -> No
     made.verify("김하나", other)
 
 
-def test_what_has_ended_is_known_until_it_would_have_ended_anyway_and_no_longer() -> None:
+def test_ended_sessions_are_known_until_they_would_have_ended_anyway_and_no_longer() -> None:
     clock = Clock()
     ended = EndedSessions(clock=clock)
     for number in range(100_000):
@@ -205,7 +205,7 @@ def test_nonsense_is_refused_without_being_repeated(text: str) -> None:
     assert caught.value.detail == "this is not a valid session of this gateway"
 
 
-def test_what_is_too_long_is_not_even_looked_at() -> None:
+def test_tokens_that_are_too_long_are_not_even_parsed() -> None:
     clock = Clock()
     long = signer(clock).sign(identity(user="u" * MAX_BYTES, expires_at=clock.now + 1))
     with pytest.raises(TokenInvalid):

@@ -219,7 +219,7 @@ def raw(header: object, body: object = "{}") -> str:
         ("a" * (MAX_BYTES + 1), "at most 8192 bytes long"),
     ],
 )
-def test_what_only_looks_like_a_token_is_refused(text: str, detail: str) -> None:
+def test_a_text_that_only_looks_like_a_token_is_refused(text: str, detail: str) -> None:
     assert detail in refusal(text)
 
 

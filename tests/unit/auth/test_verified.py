@@ -15,7 +15,7 @@ def identity(expires_at: float = 5000.0) -> Identity:
     return Identity("ann", frozenset(), expires_at)
 
 
-def test_what_was_verified_is_known_for_a_while() -> None:
+def test_verified_credentials_are_known_for_a_while() -> None:
     clock = Clock()
     verified = Verified(clock=clock)
     assert verified.get("proof") is None

@@ -39,7 +39,7 @@ def test_tls_stands_beside_tls_and_what_has_no_peer_alone() -> None:
     assert "so do very many: clients/s |  | 1,000 |  |" in text
 
 
-def test_what_failed_is_no_figure_but_is_named() -> None:
+def test_a_failed_measurement_has_no_figure_but_is_named() -> None:
     broken = _storm("shared", 2000, 400)
     broken.failure = "LoadFailed: 3 clients did not get in"
     text = _comparison(_storm("nginx", 200, 3000), broken)

@@ -48,7 +48,7 @@ def test_posting_is_compared_with_the_empty_handler() -> None:
     assert "700 (0.7×)" in report.table("post", rows)
 
 
-def test_what_went_wrong_is_told_with_its_reason() -> None:
+def test_failures_are_reported_with_their_reason() -> None:
     (row,) = _rows("storm", shared=1)
     row.faults, row.told = 2, ["3 came after 1"]
     text = report.tables([row])

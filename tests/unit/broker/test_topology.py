@@ -36,7 +36,7 @@ def test_a_gateways_echoes_are_the_gateways_own_and_no_rooms() -> None:
     assert not TOPOLOGY.is_gateways(TOPOLOGY.private_queue(12).name)
 
 
-def test_what_gateways_say_to_each_other_reaches_no_room() -> None:
+def test_messages_among_gateways_reach_no_room() -> None:
     key = TOPOLOGY.gateways_key
     assert key == "acdm.mo.interact.gateways"
     assert TOPOLOGY.stream(key) is None

@@ -178,7 +178,7 @@ def test_a_hole_in_the_history_is_an_error(story: Story) -> None:
     assert Rule.NUMBERED in story.broken()
 
 
-def test_what_nobody_posted_must_not_be_in_the_history(story: Story) -> None:
+def test_a_message_that_nobody_posted_must_not_be_in_the_history(story: Story) -> None:
     story.history[OTHER].append(Row(1, "invented"))
     assert story.broken() == {Rule.NUMBERED}
 
@@ -236,14 +236,16 @@ def test_a_stalled_reader_may_be_told_so(story: Story) -> None:
 
 
 @pytest.mark.parametrize("who", ["sub", "host"])
-def test_whom_a_drained_gateway_sends_away_is_told_to_come_back(story: Story, who: str) -> None:
+def test_clients_sent_away_by_a_drained_gateway_are_told_to_come_back(
+    story: Story, who: str
+) -> None:
     story.tell("begin", fault=0, kind=Kind.DRAIN_GATEWAY, target=0)
     story.close(who, code=1012)
     assert story.broken() == set()
 
 
 @pytest.mark.parametrize("fields", [{"own": True}, {"up": False}])
-def test_what_the_client_cut_and_what_never_stood_was_not_closed(
+def test_sockets_cut_by_the_client_and_those_never_open_were_not_closed(
     story: Story, fields: dict[str, bool]
 ) -> None:
     story.close("sub", **fields)

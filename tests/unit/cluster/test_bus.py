@@ -23,7 +23,7 @@ class Diary:
         bus.on(kind, lambda gateway, payload: self.heard.append((gateway, payload)))
 
 
-def test_what_one_tells_all_others_hear_once() -> None:
+def test_a_message_of_one_gateway_is_heard_once_by_all_others() -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north", "south", "east") as (north, south, east):
@@ -45,7 +45,7 @@ def test_each_knows_the_others_soon_after_it_stands() -> None:
     run(scenario())
 
 
-def test_who_falls_silent_is_gone_after_ten_seconds_or_so() -> None:
+def test_a_silent_gateway_is_gone_after_about_ten_seconds() -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north", "south") as (north, south):
@@ -59,7 +59,7 @@ def test_who_falls_silent_is_gone_after_ten_seconds_or_so() -> None:
     run(scenario())
 
 
-def test_who_says_goodbye_is_gone_at_once() -> None:
+def test_a_gateway_that_says_goodbye_is_gone_at_once() -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north") as (north,):
@@ -107,7 +107,7 @@ def test_while_the_broker_is_away_nobody_is_declared_gone() -> None:
     run(scenario())
 
 
-def test_who_lost_both_feeds_declares_nobody_gone() -> None:
+def test_a_gateway_that_lost_both_feeds_declares_nobody_gone() -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north", "south") as (north, south):
@@ -162,7 +162,7 @@ def test_nobody_to_ask_is_no_reason_to_wait() -> None:
     run(scenario())
 
 
-def test_who_does_not_answer_in_time_is_named() -> None:
+def test_a_gateway_that_does_not_answer_in_time_is_named() -> None:
     async def scenario() -> None:
         async with Network().joined("north", "south", "east") as (north, south, _):
             south.answer("who", lambda _: "south")
@@ -224,7 +224,7 @@ def test_more_questions_than_can_be_answered_are_dropped() -> None:
     run(scenario())
 
 
-def test_what_cannot_be_published_is_dropped_and_counted_and_holds_nobody_up() -> None:
+def test_messages_that_cannot_be_published_are_dropped_and_counted_and_delay_nobody() -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north", "south") as (north, south):

@@ -31,7 +31,9 @@ def refusal(opener: Seal, data: bytes) -> str:
 
 
 @given(payload=st.dictionaries(st.text(), json_values), reply_to=st.none() | st.text())
-def test_what_is_sealed_opens_as_it_was(payload: dict[str, object], reply_to: str | None) -> None:
+def test_sealed_messages_open_as_they_were(
+    payload: dict[str, object], reply_to: str | None
+) -> None:
     envelope = Envelope("7", "north", "kind", payload, reply_to)
     assert seal().open(seal().close(envelope)) == envelope
 
@@ -56,7 +58,7 @@ def test_a_changed_bit_makes_it_a_forgery(at: int, bit: int) -> None:
     [b"", b"hello", b"!" * 40, json.dumps({"kind": "kick"}).encode(), b"A" * (MAX_BYTES + 4)],
     ids=["nothing", "too short", "no base64", "JSON", "too long"],
 )
-def test_what_no_gateway_has_sealed_is_a_forgery(data: bytes) -> None:
+def test_a_message_that_no_gateway_has_sealed_is_a_forgery(data: bytes) -> None:
     assert refusal(seal(), data) == "forged"
 
 

@@ -76,7 +76,7 @@ def test_the_others_hear_how_far_a_stream_has_grown() -> None:
     run(scenario())
 
 
-def test_what_is_confirmed_in_time_is_not_told() -> None:
+def test_messages_confirmed_in_time_are_not_hinted_at() -> None:
     async def scenario() -> None:
         network = Network()
         async with gateways(network, "a", "b") as (a, b):

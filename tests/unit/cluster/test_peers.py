@@ -4,14 +4,14 @@ from gateway.cluster.envelope import FRESH
 from gateway.cluster.peers import BEAT, PARTED, PATIENCE, Peers
 
 
-def test_who_speaks_is_there_and_new_only_once() -> None:
+def test_a_gateway_that_speaks_is_there_and_new_only_once() -> None:
     peers = Peers()
     assert peers.heard("south")
     assert not peers.heard("south")
     assert peers.names == {"south"}
 
 
-def test_who_is_silent_while_our_own_beats_go_round_is_gone() -> None:
+def test_a_gateway_silent_while_our_own_beats_go_round_is_gone() -> None:
     peers = Peers()
     peers.heard("south")
     for _ in range(PATIENCE):
@@ -30,7 +30,7 @@ def test_every_word_counts_as_a_sign_of_life() -> None:
     assert peers.names == {"south"}
 
 
-def test_who_hears_nothing_draws_no_conclusion() -> None:
+def test_a_gateway_that_hears_nothing_draws_no_conclusion() -> None:
     peers = Peers()
     peers.heard("south")
     peers.beat()
@@ -42,7 +42,7 @@ def test_who_hears_nothing_draws_no_conclusion() -> None:
     assert peers.names == {"south"}
 
 
-def test_who_says_goodbye_is_gone_at_once() -> None:
+def test_a_gateway_that_says_goodbye_is_gone_at_once() -> None:
     peers = Peers()
     peers.heard("south")
     peers.left("south")
@@ -50,7 +50,7 @@ def test_who_says_goodbye_is_gone_at_once() -> None:
     assert peers.names == frozenset()
 
 
-def test_who_said_goodbye_stays_gone_longer_than_a_message_may_take() -> None:
+def test_a_gateway_that_said_goodbye_stays_gone_longer_than_a_message_may_take() -> None:
     peers = Peers()
     peers.heard("south")
     assert not peers.parted("south")

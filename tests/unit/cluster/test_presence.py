@@ -167,7 +167,7 @@ def test_a_reload_of_the_page_is_not_noticed_not_even_by_another_gateway() -> No
     run(scenario())
 
 
-def test_what_is_said_says_who_is_what_and_by_whom() -> None:
+def test_an_admin_is_told_who_becomes_what_and_by_whom() -> None:
     async def scenario() -> None:
         school = School(hana=HOST)
         async with cluster(school, "north") as (north,):
@@ -238,7 +238,7 @@ def test_a_gateway_that_leaves_in_good_order_leaves_its_users_time_to_come_back(
     run(scenario())
 
 
-def test_who_is_sent_away_by_a_leaving_gateway_is_back_in_time() -> None:
+def test_a_client_sent_away_by_a_draining_gateway_is_back_in_time() -> None:
     """The ERROR frame says when to come back; the browser library adds up to two seconds."""
     latest = (leaving().retry_after or 0.0) + SPREAD[1] + 2.0
     assert latest < min(GRACE, HOLD)
@@ -324,7 +324,7 @@ def test_only_members_are_in_the_list_in_the_role_that_they_have_now() -> None:
     run(scenario())
 
 
-def test_where_it_is_not_told_it_is_listed_all_the_same() -> None:
+def test_presence_that_is_not_announced_is_listed_all_the_same() -> None:
     async def scenario() -> None:
         school = School(hana=HOST)
         school.announced = False

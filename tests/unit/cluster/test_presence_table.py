@@ -36,7 +36,7 @@ def test_a_user_on_two_gateways_comes_once_and_leaves_once() -> None:
     assert present.of(1) == {"hana": EARLY}
 
 
-def test_who_comes_and_goes_in_one_moment_was_never_there() -> None:
+def test_a_user_who_comes_and_goes_in_one_moment_is_not_announced() -> None:
     present = PresenceTable("north")
     present.put("north", (1, "hana"), EARLY)
     present.put("north", (1, "paul"), EARLY)
@@ -55,7 +55,7 @@ def test_the_last_one_leaves_in_silence() -> None:
     assert said(present) == [(1, [("hana", True)])]
 
 
-def test_what_was_said_before_this_gateway_came_is_no_news() -> None:
+def test_presence_announced_before_this_gateway_came_is_no_news() -> None:
     present = PresenceTable("north")
     present.put("south", (1, "hana"), EARLY, said=True)
     present.put("north", (1, "paul"), LATE)
@@ -65,7 +65,7 @@ def test_what_was_said_before_this_gateway_came_is_no_news() -> None:
     assert said(present) == [(1, [("hana", False)])]
 
 
-def test_who_was_learnt_of_and_left_comes_as_news_again() -> None:
+def test_a_user_who_was_learnt_of_and_left_comes_as_news_again() -> None:
     present = PresenceTable("north")
     present.put("north", (1, "paul"), LATE)
     present.put("south", (1, "hana"), EARLY, said=True)
@@ -163,7 +163,7 @@ claims = st.lists(
 
 
 @given(claims)
-def test_who_believes_what_is_said_knows_who_is_there(
+def test_a_client_that_believes_the_announcements_knows_who_is_there(
     steps: list[tuple[str, int, str, Claim | None, bool]],
 ) -> None:
     tables = [PresenceTable(name) for name in GATEWAYS]

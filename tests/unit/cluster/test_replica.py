@@ -70,7 +70,7 @@ def test_changes_that_overtake_each_other_wait() -> None:
     assert not copy.replica.behind
 
 
-def test_who_has_missed_the_last_change_learns_so_by_the_position() -> None:
+def test_a_replica_that_missed_the_last_change_learns_so_by_the_position() -> None:
     origin, copy = Origin(), Copy()
     origin.put((1, "ann"), HERE)
     list(origin.deltas())
@@ -143,7 +143,7 @@ def test_no_more_early_changes_are_kept_than_there_is_space_for() -> None:
 
 @settings(max_examples=200)
 @given(data=st.data())
-def test_whatever_the_network_does_all_agree_in_the_end(data: st.DataObject) -> None:
+def test_all_gateways_agree_in_the_end_whatever_the_network_does(data: st.DataObject) -> None:
     origin, copy = Origin(), Copy()
     keys = st.tuples(st.integers(1, 3), st.sampled_from(["ann", "bob", "안나"]))
     network: list[Delta | Part] = []

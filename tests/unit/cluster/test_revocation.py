@@ -248,7 +248,7 @@ def test_a_new_member_is_known_to_all_gateways_at_once() -> None:
     run(scenario())
 
 
-def test_where_nobody_follows_the_room_a_new_member_is_known_by_the_word_of_another() -> None:
+def test_a_new_member_of_a_room_without_followers_is_known_by_a_hint_of_another_gateway() -> None:
     async def scenario() -> None:
         database = Database()
         database.put(1, hana=HOST)

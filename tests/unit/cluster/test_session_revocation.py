@@ -137,7 +137,7 @@ def test_a_session_ends_on_all_gateways_at_once_and_no_other_does() -> None:
 
 
 @pytest.mark.parametrize("moment", [n / 10 for n in range(10)])
-def test_what_another_process_ends_is_ended_within_a_second(moment: float) -> None:
+def test_sessions_ended_by_another_process_are_ended_here_within_a_second(moment: float) -> None:
     async def scenario() -> None:
         database = Database()
         async with cluster(database, Network(away=True)) as (north, south):
@@ -198,7 +198,7 @@ def test_a_gateway_that_has_lost_the_database_keeps_what_it_knows_and_believes_t
     assert caplog.text.count("endings of sessions cannot be polled") == 1
 
 
-def test_what_ends_after_the_database_was_put_back_is_not_missed() -> None:
+def test_sessions_that_end_after_the_database_was_restored_are_not_missed() -> None:
     async def scenario() -> None:
         database = Database()
         async with cluster(database, Network(away=True)) as (north, south):
@@ -215,7 +215,7 @@ def test_what_ends_after_the_database_was_put_back_is_not_missed() -> None:
     run(scenario())
 
 
-def test_what_is_over_is_deleted_now_and_then() -> None:
+def test_sessions_that_are_over_are_deleted_now_and_then() -> None:
     async def scenario() -> None:
         async with cluster(Database()) as (north, _):
             await asyncio.sleep(3 * CLEAN + 10)

@@ -15,7 +15,7 @@ def test_comments_and_blank_lines_are_no_settings() -> None:
     assert broker_conf.parse(text) == {"b": "2", "c.d": "e = f"}
 
 
-def test_what_is_rendered_is_parsed_back() -> None:
+def test_rendered_settings_are_parsed_back() -> None:
     assert broker_conf.parse(broker_conf.render(PRODUCTION)) == PRODUCTION
 
 
@@ -74,7 +74,7 @@ def test_the_first_node_lists_itself_once() -> None:
     ]
 
 
-def test_what_only_new_versions_know_stands_where_old_ones_pass_over_it() -> None:
+def test_settings_for_new_versions_only_stand_where_old_ones_ignore_them() -> None:
     assert "consumer_disconnected_timeout" not in PRODUCTION
     assert re.search(
         r"\{rabbit,\s*\[\{consumer_disconnected_timeout,\s*1000\}\]\}",

@@ -73,7 +73,7 @@ def test_without_the_right_to_install_the_message_says_so(
     assert "apt-get install rabbitmq-server" in str(caught.value)
 
 
-def test_what_apt_says_is_shown_when_it_fails(
+def test_the_output_of_apt_is_shown_when_it_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _lack(monkeypatch, "rabbitmq-server")

@@ -51,6 +51,6 @@ def test_an_origin_is_compared_as_browsers_send_it(written: str, sent: str) -> N
         "https://\ufffd.example",
     ],
 )
-def test_what_is_no_origin_is_refused(written: str) -> None:
+def test_a_text_that_is_no_origin_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         canonical(written)

@@ -89,7 +89,7 @@ def test_a_turn_that_does_not_come_is_not_waited_for_for_ever() -> None:
     run(main())
 
 
-def test_who_goes_away_takes_no_turn() -> None:
+def test_a_caller_that_goes_away_takes_no_turn() -> None:
     async def main() -> None:
         readers = Readers(1)
         first, second, third = (readers.read(user) for user in ("anna", "bob", "carol"))

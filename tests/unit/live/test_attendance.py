@@ -69,7 +69,7 @@ def test_nobody_follows_without_a_name() -> None:
         Attendance().begin(Follower(None), Right(PUBLIC, 1, GUEST))
 
 
-def test_who_becomes_a_host_is_noticed_again() -> None:
+def test_a_new_role_as_host_is_noticed_again() -> None:
     attendance, ann = Attendance(), Follower("ann")
     seen = noticed(attendance)
     attendance.begin(ann, Right(PUBLIC, 1, GUEST))

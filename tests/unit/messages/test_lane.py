@@ -141,7 +141,7 @@ def test_an_unroutable_publication_is_remembered_until_the_rest_is_over() -> Non
     assert not lane.unroutable
 
 
-def test_what_does_not_fit_is_read_from_the_store_when_half_the_window_is_free() -> None:
+def test_messages_beyond_the_window_are_read_from_the_store_when_half_of_it_is_free() -> None:
     lane = lane_with(range(1, 10), window=4)
     assert published(commands(lane)) == [1, 2, 3, 4]
     lane.confirmed(1)
@@ -193,7 +193,7 @@ def test_a_page_larger_than_the_memory_is_read_in_parts() -> None:
     assert commands(lane, memory=1) == [Read(after=1, limit=100)]
 
 
-def test_what_is_parked_holds_nobody_up() -> None:
+def test_parked_messages_delay_nobody() -> None:
     lane = lane_with([1, 2, 3])
     commands(lane)
     lane.confirmed(2)

@@ -63,7 +63,7 @@ def test_confirms_are_pipelined_up_to_the_window() -> None:
     assert broker.seqs() == list(range(1, 101))
 
 
-def test_what_the_broker_refuses_goes_out_again_before_anything_new() -> None:
+def test_refused_messages_go_out_again_before_anything_new() -> None:
     store, broker = StoreTwin(), BrokerTwin(fates=[(0.005, None), (0.001, NotConfirmed)])
     new = [message(seq) for seq in range(1, 5)]
     store.put(new)
@@ -305,7 +305,7 @@ def test_a_confirm_is_not_forgotten_while_the_store_is_away() -> None:
     assert store.outbox == {}
 
 
-def test_what_is_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again() -> None:
+def test_a_message_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again() -> None:
     class SlowStore(StoreTwin):
         async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
             found = await super().unpublished_in(stream, after=after, limit=limit)
@@ -330,7 +330,7 @@ def test_what_is_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again(
     assert store.outbox == {}
 
 
-def test_who_asks_after_the_confirm_is_answered_at_once() -> None:
+def test_a_question_after_the_confirm_is_answered_at_once() -> None:
     store, broker = StoreTwin(), BrokerTwin()
     new = message(1)
     store.put([new])
@@ -444,7 +444,7 @@ def refusing(seq: int, of: int) -> tuple[StoreTwin, BrokerTwin, list[Message]]:
     return store, BrokerTwin(refuses={str(new[seq - 1].id)}), new
 
 
-def test_what_the_broker_refuses_for_good_is_parked_and_the_rest_goes_on(
+def test_messages_refused_for_good_are_parked_and_the_rest_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store, broker, new = refusing(3, of=5)
@@ -529,7 +529,7 @@ def test_a_restart_tries_it_once_and_parks_it_again() -> None:
     assert set(store.outbox) == {new[0].id}
 
 
-def test_what_is_parked_keeps_the_store_from_being_asked_all_the_time() -> None:
+def test_parked_messages_do_not_make_the_store_be_asked_all_the_time() -> None:
     _, broker, new = refusing(1, of=1)
     reads = 0
 
@@ -559,7 +559,7 @@ def test_what_is_parked_keeps_the_store_from_being_asked_all_the_time() -> None:
     run(main())
 
 
-def test_what_somebody_else_has_taken_or_deleted_is_parked_no_more() -> None:
+def test_messages_taken_or_deleted_by_others_are_no_longer_parked() -> None:
     store, broker, new = refusing(1, of=1)
 
     async def main() -> None:
@@ -576,7 +576,7 @@ def test_what_somebody_else_has_taken_or_deleted_is_parked_no_more() -> None:
     run(main())
 
 
-def test_what_is_parked_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parked_messages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.messages.parking.CAPACITY", 5)
 
     async def main() -> None:
@@ -638,7 +638,7 @@ def test_once_everything_has_healed_all_is_published_and_was_first_sent_in_order
         assert first_times(broker.seqs(stream)) == list(range(1, streams.count(stream) + 1))
 
 
-def test_what_the_store_gives_in_pieces_is_published_to_the_last() -> None:
+def test_messages_that_the_store_gives_in_pieces_are_published_to_the_last() -> None:
     """As it does with large messages: a short page is not the end."""
     store, broker = StoreTwin(portion=3), BrokerTwin()
     store.put([message(seq) for seq in range(1, 21)])

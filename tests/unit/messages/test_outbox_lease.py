@@ -27,7 +27,7 @@ def outbox_over(store: StoreTwin, broker: BrokerTwin, *, window: int = 8) -> Out
     )
 
 
-def test_what_a_living_gateway_has_in_flight_is_left_to_it() -> None:
+def test_messages_in_flight_of_a_living_gateway_are_left_to_it() -> None:
     mine = StoreTwin(living={"other"})
     other, broker = mine.another("other"), BrokerTwin()
     other.put([message(1), message(2)])
@@ -43,7 +43,7 @@ def test_what_a_living_gateway_has_in_flight_is_left_to_it() -> None:
     assert len(mine.outbox) == 2
 
 
-def test_what_a_gateway_leaves_behind_when_it_dies_is_published_by_another_in_order() -> None:
+def test_messages_left_by_a_dead_gateway_are_published_by_another_in_order() -> None:
     mine = StoreTwin(living={"other"})
     other, broker = mine.another("other"), BrokerTwin()
     other.put([message(seq) for seq in range(1, 31)])
@@ -61,7 +61,9 @@ def test_what_a_gateway_leaves_behind_when_it_dies_is_published_by_another_in_or
     assert mine.outbox == {}
 
 
-def test_what_is_taken_over_goes_out_before_what_waits_here_though_its_lane_is_past_it() -> None:
+def test_messages_taken_over_go_out_before_those_waiting_here_although_the_lane_is_past_them() -> (
+    None
+):
     mine = StoreTwin(living={"other"})
     other, broker = mine.another("other"), BrokerTwin(away=True)
     other.put([message(seq) for seq in range(1, 6)])
@@ -104,7 +106,7 @@ def test_a_gateway_whose_lease_had_ended_no_longer_publishes_what_others_took() 
     assert [each.seq for each in mine.outbox.values()] == [1, 2, 3]
 
 
-def test_who_waits_for_a_message_of_another_gateway_hears_when_that_has_published_it() -> None:
+def test_a_waiter_for_a_message_of_another_gateway_hears_when_that_has_published_it() -> None:
     mine = StoreTwin(living={"other"})
     other, broker = mine.another("other"), BrokerTwin()
     theirs, own = message(1), message(2)

@@ -89,7 +89,7 @@ def test_a_post_is_stored_published_and_answered() -> None:
     assert list(gateway.store.messages) == [new.id]
 
 
-def test_who_listens_is_told_what_is_new_once_and_not_what_is_instant() -> None:
+def test_listeners_are_called_once_for_new_messages_and_not_for_instant_ones() -> None:
     gateway = Gateway(broker=BrokerTwin(latency=10.0))
     new = draft()
 
@@ -317,7 +317,7 @@ def test_a_leaving_gateway_finishes_the_posts_in_hand_and_takes_no_more() -> Non
     ids=["NaN", "infinity", "not JSON", "too large", "too large in bytes", "nested too deeply"],
 )
 @pytest.mark.parametrize("importance", Importance)
-def test_what_cannot_be_sent_is_refused_before_it_is_stored(
+def test_messages_that_cannot_be_sent_are_refused_before_they_are_stored(
     body: object, error: type[GatewayError], importance: Importance
 ) -> None:
     gateway = Gateway()

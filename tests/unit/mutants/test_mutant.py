@@ -67,7 +67,7 @@ def test_a_statement_that_is_gone_shows_what_was_there() -> None:
         ("return None", "pass"),
     ],
 )
-def test_what_is_no_python_or_decides_nothing_is_none(of: str, to: str) -> None:
+def test_a_change_that_is_no_python_or_decides_nothing_is_no_mutant(of: str, to: str) -> None:
     assert of in SOURCE
     assert list(mutants("broker/box.py", SOURCE, [SOURCE.replace(of, to)])) == []
 

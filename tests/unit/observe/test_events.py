@@ -42,7 +42,7 @@ def test_a_flood_of_one_kind_hides_nothing_of_another() -> None:
     assert events.counts[Kind.CLOSE, "left", None] == 100
 
 
-def test_what_somebody_sent_makes_no_event_large() -> None:
+def test_a_client_s_text_makes_no_event_large() -> None:
     events = Events(clock=lambda: 0.0)
     events.note(Kind.REFUSAL, "bad_frame", "x" * 10_000)
     (event,) = events.after(0, limit=1)

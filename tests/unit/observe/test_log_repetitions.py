@@ -78,13 +78,13 @@ def test_another_error_and_another_place_are_others(kept: Kept) -> None:
     assert kept.lines == ["it failed: 1", "it failed: 2", "it failed elsewhere"]
 
 
-def test_what_comes_without_a_traceback_always_passes(kept: Kept) -> None:
+def test_lines_without_a_traceback_always_pass(kept: Kept) -> None:
     for _ in range(3):
         log.error("said in a line")
     assert len(kept.lines) == 3
 
 
-def test_what_did_not_come_again_is_not_told(kept: Kept, clock: Clock) -> None:
+def test_errors_that_were_not_repeated_are_not_reported(kept: Kept, clock: Clock) -> None:
     fail(ValueError(1))
     clock.now += 60
     log.info("later")

@@ -67,7 +67,7 @@ def test_lines_leave_in_their_order_and_all_of_them_before_the_end(pipe: tuple[i
     assert os.read(reader, 65_536).split() == [b"%d" % number for number in range(200)]
 
 
-def test_who_logs_does_not_wait_while_nobody_reads_and_the_reader_is_told_what_is_missing(
+def test_a_logging_caller_does_not_wait_for_the_reader_who_is_told_how_much_is_missing(
     pipe: tuple[int, int], log: Callable[[Outlet], logging.Logger]
 ) -> None:
     reader, writer = pipe

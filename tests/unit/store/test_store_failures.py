@@ -80,7 +80,7 @@ def test_a_code_of_sqlite_has_its_consequence(name: str, follows: Consequence) -
         (IntegrityError("x", None, Exception("wrong")), Consequence.BUG, "wrong"),
     ],
 )
-def test_what_comes_without_a_code_has_its_consequence(
+def test_errors_without_a_code_have_a_consequence(
     error: Exception, follows: Consequence, words: str
 ) -> None:
     assert (consequence(error), reason(error)) == (follows, words)

@@ -46,7 +46,7 @@ def test_closed_and_missing_rooms_are_told_apart() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([OPEN, CLOSED]), st.integers(0, 1))))
-def test_whatever_comes_each_stream_counts_on_and_each_id_counts_once(
+def test_each_stream_counts_on_and_each_id_counts_once_whatever_comes(
     drafts: list[tuple[int, Stream, int]],
 ) -> None:
     state = Numbering({OPEN: 0, CLOSED: 10}, frozenset(), {})

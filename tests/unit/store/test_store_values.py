@@ -31,7 +31,7 @@ def test_any_json_value_becomes_ascii_without_u0000_and_comes_back(value: Any) -
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), {1, 2}, b"x", object()])
-def test_what_is_not_json_is_invalid(value: object) -> None:
+def test_a_body_that_is_not_json_is_invalid(value: object) -> None:
     with pytest.raises(Invalid, match="JSON"):
         json_text(value)
 

@@ -172,7 +172,7 @@ def test_a_subscription_stands_when_the_node_says_so_and_brings_what_is_publishe
     asyncio.run(scenario())
 
 
-def test_what_is_unsubscribed_is_given_up_and_may_come_back_under_another_id() -> None:
+def test_unsubscribed_topics_are_released_and_may_come_back_under_another_id() -> None:
     async def scenario() -> None:
         async with stage(FakeNode("a")) as here:
             here.feed.subscribe("k")
@@ -203,7 +203,7 @@ def test_a_node_that_cannot_be_dialled_leads_to_the_other() -> None:
 
 
 @pytest.mark.parametrize("fate", ["dropped", "error", "silent", "nonsense"])
-def test_whatever_ends_a_session_everything_is_subscribed_anew_elsewhere(fate: str) -> None:
+def test_after_any_end_of_a_session_everything_is_subscribed_anew_elsewhere(fate: str) -> None:
     async def scenario() -> None:
         async with stage(FakeNode("a"), FakeNode("b")) as here:
             for key in ("k.1", "k.2"):
@@ -238,7 +238,7 @@ def test_whatever_ends_a_session_everything_is_subscribed_anew_elsewhere(fate: s
     asyncio.run(scenario())
 
 
-def test_what_changes_while_there_is_no_node_counts_on_the_next() -> None:
+def test_subscriptions_that_change_while_there_is_no_node_count_on_the_next() -> None:
     async def scenario() -> None:
         async with stage(FakeNode("a"), start=False) as here:
             here.feed.subscribe("gone")

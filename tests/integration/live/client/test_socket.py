@@ -12,7 +12,7 @@ _PING = build(Opcode.PING, b"", mask=b"mask")
 
 
 @pytest.mark.gen_test
-async def test_who_pings_without_a_word_and_reads_nothing_asks_too_much_some_time() -> None:
+async def test_a_client_that_pings_and_reads_nothing_is_refused_some_time() -> None:
     ours, theirs = socket.socketpair()
     client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1)
     client.introduced(rate=1000, burst=1000)

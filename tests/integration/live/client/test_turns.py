@@ -138,7 +138,7 @@ def roomy() -> Registry:
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 @pytest.mark.gen_test
-async def test_whoever_floods_has_no_more_of_each_turn_than_its_share_and_others_are_answered(
+async def test_a_flooding_client_has_no_more_than_its_share_of_each_turn_and_others_are_answered(
     flood: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spent = Counter[Allowance]()

@@ -161,7 +161,7 @@ async def test_the_session_is_ended_there_and_goes_on_here() -> None:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_what_the_old_node_delivers_until_it_closes_reaches_the_client() -> None:
+async def test_messages_that_the_old_node_delivers_until_it_closes_reach_the_client() -> None:
     async with staged() as stage:
         await stage.subscribe()
         await until(stage.first.subscribed)
@@ -183,7 +183,7 @@ async def test_a_node_that_does_not_say_goodbye_is_left_all_the_same() -> None:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_what_is_under_way_is_not_put_in_doubt() -> None:
+async def test_sends_under_way_are_not_put_in_doubt() -> None:
     async with staged() as stage:
         stage.first.answers = False
         await stage.subscribe(("receipt", "r"))
@@ -201,7 +201,7 @@ async def test_what_is_under_way_is_not_put_in_doubt() -> None:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_where_no_other_node_takes_it_nothing_changes() -> None:
+async def test_nothing_changes_if_no_other_node_takes_it() -> None:
     async with staged() as stage:
         stage.dialler.balancer.drain("r2")
         assert not await stage.uplink.relocate("test")
@@ -237,7 +237,7 @@ async def test_a_lost_node_is_replaced() -> None:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_who_waits_is_let_go_when_the_path_closes_before_its_move_has_begun() -> None:
+async def test_a_waiter_is_released_when_the_uplink_closes_before_its_move_has_begun() -> None:
     async with staged() as stage:
         gone = asyncio.Event()
 
@@ -317,7 +317,7 @@ async def test_a_session_that_ends_between_proof_and_goodbye_is_no_good_end() ->
 
 @pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE", "COMMIT"])
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_what_ends_the_session_is_named_and_moves_nobody(command: str) -> None:
+async def test_the_frame_that_ends_the_session_is_named_and_nobody_is_moved(command: str) -> None:
     async with staged() as stage:
         stage.first.cruel = lambda frame: frame.command == command
         match command:
@@ -468,7 +468,7 @@ async def test_a_message_that_is_refused_when_its_node_is_left_is_told() -> None
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_who_waits_for_an_answer_is_let_go_when_the_path_closes() -> None:
+async def test_a_waiter_for_an_answer_is_released_when_the_uplink_closes() -> None:
     async with staged() as stage:
         stage.first.session.hang()
         _send(stage)
@@ -496,7 +496,7 @@ async def test_a_move_that_somebody_else_cancels_is_told() -> None:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_what_the_node_sends_and_nobody_can_handle_is_told_not_left_out(
+async def test_a_node_s_message_that_nobody_can_handle_is_reported_and_not_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with staged() as stage:

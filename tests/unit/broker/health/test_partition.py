@@ -84,7 +84,7 @@ def test_a_feed_that_has_just_come_judges_nobody() -> None:
     assert of.apart(3) == set()
 
 
-def test_where_one_feed_brings_it_the_node_is_heard() -> None:
+def test_a_node_is_heard_if_one_feed_brings_its_probe() -> None:
     of = hearing(0, 1)
     go_on(of, 10, {0: ("r1", "r3"), 1: NODES})
     assert of.apart(3) == set()

@@ -100,7 +100,7 @@ def test_one_that_is_back_is_used_again() -> None:
     run(scenario())
 
 
-def test_what_is_no_echo_tells_nothing() -> None:
+def test_a_message_that_is_no_echo_tells_nothing() -> None:
     async def scenario() -> None:
         async with cluster() as of:
             of.apart = "r2"

@@ -150,7 +150,7 @@ def test_a_failed_dial_puts_the_node_out_and_gives_the_place_back() -> None:
     assert {balanced.acquire().node.name for _ in range(5)} == {"r2"}
 
 
-def test_what_happens_after_the_session_is_up_is_no_failure() -> None:
+def test_the_end_of_a_session_that_was_up_is_no_failure() -> None:
     balanced = balancer("r1")
     lease = balanced.acquire()
     lease.up()

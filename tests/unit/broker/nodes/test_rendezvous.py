@@ -74,7 +74,7 @@ def test_a_stream_is_at_home_where_it_is_placed_while_every_link_is_up() -> None
         assert rendezvous.home(key, NODES) == place(key, all_up(*NODES))
 
 
-def test_where_the_first_link_is_up_no_other_is_looked_at() -> None:
+def test_no_other_link_is_considered_if_the_first_one_is_up() -> None:
     looked_at: list[str] = []
 
     def state(name: str) -> LinkState:

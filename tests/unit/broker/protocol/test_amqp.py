@@ -43,7 +43,7 @@ def test_a_publication_is_mandatory_and_has_the_properties_that_consumers_rely_o
     assert content.value == b"{}"
 
 
-def test_what_does_not_persist_may_expire() -> None:
+def test_messages_that_are_not_persistent_may_expire() -> None:
     passing = Publication("k", b"", "m", persistent=False, expiration_ms=5000)
     (_, _), (_, head) = read(passing.frames(1, frame_max=4096))
     assert isinstance(head, header.ContentHeader)

@@ -226,7 +226,7 @@ def test_a_lone_cr_between_frames_is_refused_with_the_byte_after_it() -> None:
     assert read(b"\r", b"S")[1] is not None
 
 
-def test_what_was_not_iterated_comes_with_the_next_feed() -> None:
+def test_frames_that_were_not_iterated_come_with_the_next_feed() -> None:
     parser = FrameParser(Limits(), CLIENT_COMMANDS)
     parser.feed(b"BEGIN\n\n\0")
     assert next(parser.feed(b"ABORT\n\n\0")) == Frame("BEGIN")
@@ -348,7 +348,7 @@ soup = st.lists(st.sampled_from(tokens), max_size=25).map(b"".join)
 @settings(max_examples=10 * settings().max_examples)
 @given(soup, st.lists(st.integers(min_value=0), max_size=5))
 @example(b"ACK\ncontent-length:3\n\n\0\n\0\0", [])
-def test_what_is_accepted_the_broker_reads_the_same(data: bytes, positions: list[int]) -> None:
+def test_accepted_frames_mean_the_same_to_the_broker(data: bytes, positions: list[int]) -> None:
     events, error = read(*cut(data, positions))
     ours = [(f.command, dict(reversed(f.headers)), f.body) for f in frames(events)]
     theirs = broker_reads(data)
@@ -501,7 +501,7 @@ def test_connect_is_escaped_for_the_broker_and_connected_left_plain_for_clients(
         ("CONNECTED", [("", "c")], b"", "is empty"),
     ],
 )
-def test_what_the_peer_would_read_differently_is_not_written(
+def test_frames_that_the_peer_would_read_differently_are_not_written(
     command: str, headers: list[tuple[str, str]], body: bytes, text: str
 ) -> None:
     with pytest.raises(Unrepresentable, match=text):

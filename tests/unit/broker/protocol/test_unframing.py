@@ -58,7 +58,7 @@ def test_a_heart_beat_is_nothing() -> None:
         (b"MESSAGE\nsubscription:7\ncontent-length:9\n\nx", MALFORMED),
     ],
 )
-def test_what_is_no_frame_for_us_is_told_once_and_the_next_one_is_read(
+def test_bytes_that_are_no_frame_are_reported_once_and_the_next_frame_is_read(
     data: bytes, why: str, size: int
 ) -> None:
     unframing = Unframing(LIMIT)
@@ -78,7 +78,7 @@ def test_a_producer_cannot_end_its_message_early_and_go_on_in_another_s_name() -
     assert (found.subscription, found.why) == ("7", MALFORMED)
 
 
-def test_what_names_no_subscription_is_no_message() -> None:
+def test_a_message_that_names_no_subscription_is_none() -> None:
     for data in (b"nonsense\n\n\0", b"\xff\xff\xff", b"ERROR\nmessage:x\ncontent-length:9\n\nx\0"):
         found = read(Unframing(LIMIT), data)
         assert isinstance(found, LeftOut)

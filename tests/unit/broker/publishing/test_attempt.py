@@ -96,7 +96,7 @@ async def no_text(_: Attempt) -> None:
         (no_text, "ConnectionResetError"),
     ],
 )
-def test_what_the_broker_does_to_it_has_a_name(
+def test_the_broker_s_ways_to_end_it_have_names(
     fault: Callable[[Attempt], Awaitable[None]], why: str
 ) -> None:
     async def scenario() -> None:

@@ -49,7 +49,7 @@ def publishing(channel: ConfirmChannel, *ids: str) -> list[asyncio.Task[None]]:
     return [asyncio.create_task(channel.publish(Short("key", b"", id))) for id in ids]
 
 
-def test_what_is_published_in_a_turn_leaves_in_one_write_in_order() -> None:
+def test_publications_of_one_turn_leave_in_one_write_in_order() -> None:
     async def scenario() -> None:
         twin = TwinChannel()
         tasks = publishing(confirming(twin), "a", "b", "c")
@@ -84,7 +84,7 @@ def test_nothing_is_lost_or_overtaken_while_aiormq_has_no_room() -> None:
     asyncio.run(scenario())
 
 
-def test_what_was_not_sent_when_the_channel_closed_is_not_sent_any_more() -> None:
+def test_publications_not_sent_when_the_channel_closed_are_not_sent_any_more() -> None:
     async def scenario() -> None:
         twin = TwinChannel()
         (task,) = publishing(confirming(twin), "a")
@@ -97,7 +97,7 @@ def test_what_was_not_sent_when_the_channel_closed_is_not_sent_any_more() -> Non
     asyncio.run(scenario())
 
 
-def test_whoever_waits_when_the_channel_closes_fails_at_once() -> None:
+def test_waiters_fail_at_once_when_the_channel_closes() -> None:
     async def scenario() -> None:
         twin = TwinChannel()
         channel = confirming(twin)

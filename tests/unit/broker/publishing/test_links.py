@@ -162,7 +162,7 @@ def test_a_connection_that_ends_fails_what_waits_and_cancels_nobody(
 
 
 @pytest.mark.parametrize("end", [Session.close, Session.cut])
-def test_who_publishes_again_at_once_when_the_connection_ends_waits_for_the_next(
+def test_a_caller_that_publishes_again_at_once_when_the_connection_ends_waits_for_the_next(
     end: Callable[[Session], None],
 ) -> None:
     """Whoever waits for a confirm hears of the end before the supervisor does. Refused without a
@@ -264,7 +264,7 @@ def test_a_confirm_that_aiormq_breaks_off_is_none_and_cancels_nobody() -> None:
     play(scenario)
 
 
-def test_who_waits_for_an_alarm_to_end_fails_with_the_connection() -> None:
+def test_a_caller_that_waits_for_an_alarm_to_end_fails_with_the_connection() -> None:
     async def scenario(node: AmqpNode, publisher: Publisher) -> None:
         node.sessions[0].send(spec.Connection.Blocked("memory"))
         await eventually(lambda: publisher.problem is not None)

@@ -89,7 +89,7 @@ def test_a_node_that_never_answers_is_given_up() -> None:
     asyncio.run(run())
 
 
-def test_what_talks_no_amqp_is_given_up() -> None:
+def test_a_server_that_speaks_no_amqp_is_given_up() -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
@@ -176,7 +176,7 @@ def test_a_publisher_that_was_not_started_says_so() -> None:
     asyncio.run(run())
 
 
-def test_what_waits_behind_a_message_that_was_never_sent_fails_with_it() -> None:
+def test_publications_behind_a_message_that_was_never_sent_fail_with_it() -> None:
     """Or it would overtake: the outbox sends what has failed again after a rest."""
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
     node = Node("r1", "ws://127.0.0.1/ws", "amqp://127.0.0.1")

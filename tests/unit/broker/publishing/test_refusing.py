@@ -142,7 +142,7 @@ def test_a_limit_that_was_raised_is_noticed() -> None:
     play(too_large, scenario)
 
 
-def test_what_is_not_allowed_now_is_no_fault_of_the_message() -> None:
+def test_a_refusal_by_permissions_is_no_fault_of_the_message() -> None:
     """Permissions and exchanges come back: it goes out until it is confirmed."""
 
     def forbid(session: Session, published: Published) -> None:
@@ -163,7 +163,7 @@ def test_what_is_not_allowed_now_is_no_fault_of_the_message() -> None:
     play(confirm, scenario)
 
 
-def test_what_amqp_cannot_say_is_refused_without_asking_rabbitmq() -> None:
+def test_names_that_amqp_cannot_express_are_refused_without_asking_rabbitmq() -> None:
     async def scenario(node: AmqpNode, publisher: Publisher) -> None:
         long = Publication(KEY, b"", "id", headers={"sender": "s" * 200_000})
         with pytest.raises(Refused, match="AMQP cannot express it"):

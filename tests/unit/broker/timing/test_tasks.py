@@ -160,7 +160,7 @@ def test_a_pause_after_a_long_good_time_is_short_again() -> None:
     run(scenario())
 
 
-def test_what_ends_the_process_ends_it() -> None:
+def test_exceptions_that_end_the_process_end_it() -> None:
     async def scenario() -> None:
         Tasks().forever(Loop(leave), "a loop")
         await asyncio.sleep(1)
@@ -236,7 +236,7 @@ def test_closing_ends_everything_also_what_waits_to_begin_anew() -> None:
     run(scenario())
 
 
-def test_what_is_begun_after_the_closing_ends_at_once() -> None:
+def test_work_begun_after_the_closing_ends_at_once() -> None:
     async def scenario() -> None:
         tasks, loop = Tasks(), Loop(wait)
         await tasks.close()
@@ -314,7 +314,7 @@ def test_parts_keep_their_failures_at_one_place_and_are_closed_by_themselves() -
     run(scenario())
 
 
-def test_what_the_gateway_needs_is_broken_when_all_its_loops_fail_for_good() -> None:
+def test_a_need_of_the_gateway_is_broken_when_all_its_loops_fail_for_good() -> None:
     async def scenario() -> None:
         tasks = Tasks()
         tasks.forever(Loop(key_error), "link 1", needed="publishing")
@@ -348,7 +348,7 @@ def test_the_names_that_are_kept_are_bounded() -> None:
     run(scenario())
 
 
-def test_whoever_waits_for_shared_work_that_is_cancelled_is_not_cancelled() -> None:
+def test_a_waiter_for_shared_work_that_is_cancelled_is_not_cancelled() -> None:
     async def scenario() -> None:
         work = asyncio.ensure_future(wait())
         waiting = [asyncio.ensure_future(shared(work)) for _ in range(3)]
@@ -360,7 +360,7 @@ def test_whoever_waits_for_shared_work_that_is_cancelled_is_not_cancelled() -> N
     run(scenario())
 
 
-def test_whoever_leaves_shared_work_is_cancelled_and_ends_it_for_nobody() -> None:
+def test_a_caller_that_leaves_shared_work_is_cancelled_and_ends_it_for_nobody() -> None:
     async def scenario() -> None:
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         leaving, staying = (asyncio.ensure_future(shared(done)) for _ in range(2))

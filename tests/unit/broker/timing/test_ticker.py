@@ -32,7 +32,7 @@ def scenario(test: Callable[[Ticker], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_what_is_due_is_checked_and_what_is_not_is_left() -> None:
+def test_due_entries_are_checked_and_others_are_left() -> None:
     async def test(ticker: Ticker) -> None:
         now = asyncio.get_running_loop().time()
         due, later = Entry(now), Entry(now + 1000)

@@ -145,7 +145,7 @@ def test_a_host_that_cannot_be_resolved_is_a_failed_connect() -> None:
         (b"x" * 100_000, "a head above 16384 bytes"),
     ],
 )
-def test_what_does_not_upgrade_is_refused(head: bytes, match: str) -> None:
+def test_requests_that_do_not_upgrade_are_refused(head: bytes, match: str) -> None:
     async def run() -> None:
         async with peer(answering(head)) as port:
             await fails(port, HandshakeRefused, match)
@@ -237,7 +237,7 @@ def test_a_cancelled_dial_leaves_no_socket_behind() -> None:
         (b"\x82\x7f" + (1 << 40).to_bytes(8), ConnectionLost, "at most 65536"),
     ],
 )
-def test_what_is_not_connected_closes_the_socket(
+def test_a_connection_without_connect_closes_the_socket(
     answer: bytes, kind: type[DialError], match: str
 ) -> None:
     async def run() -> None:

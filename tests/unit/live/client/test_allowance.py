@@ -32,7 +32,7 @@ def test_over_a_minute_nobody_gets_more_than_burst_and_rate() -> None:
     assert 6000 <= spent <= 6500 + 2 * TURN
 
 
-def test_who_is_silent_for_long_has_the_burst_and_no_more() -> None:
+def test_a_key_that_was_long_silent_has_the_burst_and_no_more() -> None:
     allowance = Allowance(rate=8, burst=16)
     allowance.spend(16)
     assert allowance.end_turn(0.0) == 0
@@ -47,7 +47,7 @@ def test_another_rate_counts_from_now_on() -> None:
     assert allowance.end_turn(0.0) == 0.25
 
 
-def test_what_takes_more_work_costs_more() -> None:
+def test_frames_that_take_more_work_cost_more() -> None:
     assert units_of("SEND", 2) == 1
     assert units_of("SEND", 100) == 13
     assert units_of("SUBSCRIBE", 2) == units_of("UNSUBSCRIBE", 2) == 17

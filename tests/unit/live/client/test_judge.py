@@ -131,7 +131,7 @@ def test_of_a_room_subscription_only_known_headers_pass_and_each_once() -> None:
     assert passed == b"SUBSCRIBE\ndestination:/topic/t.public.1\nid:s\n\n\0"
 
 
-def test_what_a_rule_opens_passes_byte_for_byte() -> None:
+def test_frames_that_a_rule_opens_pass_byte_for_byte() -> None:
     received = frame("SUBSCRIBE", ("destination", "/queue/orders.1"), ("id", "s"), ("odd", "a:b"))
     request = Subscribe("s", parse("/queue/orders.1", TOPOLOGY), received)
     assert asyncio.run(JUDGE.subscribe(who("s", "service"), request)) == ByRelay(received)
@@ -164,7 +164,7 @@ def test_an_unsubscribe_passes_with_the_name_that_the_broker_knows() -> None:
     )
 
 
-def test_who_may_do_everything_may_delete_a_durable_subscription() -> None:
+def test_a_user_who_may_do_everything_may_delete_a_durable_subscription() -> None:
     assert b"durable:true" in unsubscribe(who("a", "all"), ("durable", "true"))
 
 

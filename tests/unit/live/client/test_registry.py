@@ -149,7 +149,7 @@ def test_one_connection_ends_by_its_id() -> None:
     scenario(test)
 
 
-def test_who_does_not_leave_in_time_is_cut_off() -> None:
+def test_a_client_that_does_not_leave_in_time_is_cut_off() -> None:
     async def test(registry: Registry) -> None:
         deaf = joined(registry, "ann", deaf=True)
         await registry.close(Draining("bye"), within=0.01)

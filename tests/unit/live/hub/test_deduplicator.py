@@ -57,7 +57,7 @@ def test_a_feed_that_begins_anew_brings_nothing_of_before() -> None:
     assert not once.passes(0, id=None, content=b"tick")
 
 
-def test_what_is_long_ago_is_forgotten() -> None:
+def test_old_entries_are_forgotten() -> None:
     clock = Clock()
     once = Once(clock=clock, memory=30.0)
     assert once.passes(0, id="a", content=b"")

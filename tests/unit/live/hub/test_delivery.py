@@ -106,7 +106,7 @@ def test_a_foreign_message_keeps_its_headers_but_not_what_is_said_of_the_feed_s_
     assert frame.body == b"a,b"
 
 
-def test_what_has_an_id_is_known_by_it() -> None:
+def test_messages_with_an_id_are_known_by_it() -> None:
     instant = foreign(b"{}", ("amqp-message-id", "the id"))
     assert read(from_broker(instant, STREAM, None, DESTINATION)).get("message-id") == "the id"
 
@@ -115,7 +115,7 @@ def test_what_has_an_id_is_known_by_it() -> None:
     ("body", "opcode"),
     [(b"plain", Opcode.TEXT), ("한글".encode(), Opcode.TEXT), (b"\xff\xfe\0", Opcode.BINARY)],
 )
-def test_what_is_no_text_goes_as_binary_and_arrives_byte_for_byte(
+def test_bytes_that_are_no_text_go_as_binary_and_arrive_byte_for_byte(
     body: bytes, opcode: Opcode
 ) -> None:
     delivery = from_broker(foreign(body), STREAM, None, DESTINATION)
@@ -145,7 +145,7 @@ def test_a_body_that_does_not_say_when_it_was_accepted_has_no_time(body: bytes) 
     assert sent_at(Delivery(1, False, Opcode.TEXT, body)) is None
 
 
-def test_what_has_no_number_is_not_ours_to_time() -> None:
+def test_messages_without_a_number_are_not_timed() -> None:
     assert sent_at(replace(from_history(message(1), DESTINATION), seq=None)) is None
 
 
@@ -201,7 +201,7 @@ def test_an_instant_message_of_a_member_says_whose_it_is() -> None:
     "seq",
     ["", "0", "007", "+7", "-7", "7.0", " 7", "７", "٧", "1_0", "9" * 19, "9" * 5000],
 )
-def test_what_spells_no_number_of_a_stream_is_none(seq: str) -> None:
+def test_a_text_that_spells_no_number_of_a_stream_gives_none(seq: str) -> None:
     headers = tuple(
         (name, seq if name == "seq" else value) for name, value in published(message(7)).headers
     )

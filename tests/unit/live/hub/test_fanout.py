@@ -107,7 +107,7 @@ def test_all_of_one_turn_leave_in_one_write() -> None:
     run(scenario())
 
 
-def test_what_comes_during_a_round_goes_out_joined_in_the_next() -> None:
+def test_messages_that_come_during_a_round_go_out_joined_in_the_next() -> None:
     async def scenario() -> None:
         out = outlet(Clock())
         clients = attended(1000, out)
@@ -121,7 +121,7 @@ def test_what_comes_during_a_round_goes_out_joined_in_the_next() -> None:
     run(scenario())
 
 
-def test_who_joins_in_between_gets_nothing_twice_and_nothing_too_early() -> None:
+def test_a_subscriber_that_joins_in_between_gets_nothing_twice_and_nothing_too_early() -> None:
     async def scenario() -> None:
         out = outlet(Clock())
         attended(500, out)
@@ -141,7 +141,7 @@ def test_who_joins_in_between_gets_nothing_twice_and_nothing_too_early() -> None
     run(scenario())
 
 
-def test_who_leaves_gets_nothing_more_even_in_the_middle_of_a_round() -> None:
+def test_a_leaving_client_gets_nothing_more_even_in_the_middle_of_a_round() -> None:
     async def scenario() -> None:
         out = outlet(Clock())
         first, last = subscriber()[1], subscriber()
@@ -293,7 +293,7 @@ def test_a_fault_with_one_client_stops_nobody_else() -> None:
     assert [type(each) for each in complaints] == [ZeroDivisionError]
 
 
-def test_what_is_kept_of_a_round_does_not_grow_with_the_ids(built: list[bytes]) -> None:
+def test_memory_kept_for_a_round_does_not_grow_with_the_ids(built: list[bytes]) -> None:
     batch = fanout.Batch([delivery("x")])
     for n in range(1000):
         batch.whole(b"%d" % n)

@@ -178,7 +178,7 @@ def test_with_neither_a_feed_nor_the_history_nobody_gets_a_receipt_nor_is_left_w
     run(scenario())
 
 
-def test_who_is_there_when_both_are_gone_is_told_after_a_while() -> None:
+def test_an_alarm_while_both_feeds_are_lost_is_raised_after_a_while() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         made, _ = hub(history)
@@ -200,7 +200,7 @@ def test_who_is_there_when_both_are_gone_is_told_after_a_while() -> None:
     run(scenario())
 
 
-def test_what_a_feed_had_to_leave_out_comes_from_the_history_if_it_is_there() -> None:
+def test_a_message_that_a_feed_left_out_comes_from_the_history_if_it_is_there() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         made, _ = hub(history)
@@ -247,7 +247,7 @@ def test_the_topic_is_given_up_a_while_after_the_last_one_has_left() -> None:
     run(scenario())
 
 
-def test_what_comes_for_a_topic_that_was_given_up_is_nobody_s() -> None:
+def test_messages_for_a_released_topic_go_to_nobody() -> None:
     async def scenario() -> None:
         made, _ = hub()
         made.standing(0, KEY)
@@ -280,7 +280,7 @@ def test_each_topic_has_its_own_subscribers() -> None:
     run(scenario())
 
 
-def test_what_was_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None:
+def test_a_message_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         made, _ = hub(history)

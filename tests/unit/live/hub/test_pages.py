@@ -45,7 +45,7 @@ def test_a_page_that_was_read_is_kept_for_the_next_reader() -> None:
     run(scenario())
 
 
-def test_what_was_stored_since_is_read() -> None:
+def test_messages_stored_since_are_read() -> None:
     async def scenario() -> None:
         history = stored(3)
         pages = Pages(history)
@@ -77,7 +77,7 @@ def test_at_the_end_there_is_nothing() -> None:
     run(scenario())
 
 
-def test_what_is_not_kept_is_said_and_what_is_kept_is_given() -> None:
+def test_messages_not_kept_are_reported_and_kept_ones_are_given() -> None:
     async def scenario() -> None:
         history = stored(300)
         history.first = 100
@@ -153,7 +153,7 @@ def test_a_message_larger_than_a_portion_comes_alone() -> None:
     run(scenario())
 
 
-def test_what_is_kept_is_bounded() -> None:
+def test_kept_events_are_bounded() -> None:
     async def scenario() -> None:
         history = stored(3 * PAGE, "x" * 100)
         pages = Pages(history, cache=2 * PAGE * 500)
@@ -194,7 +194,7 @@ def test_a_page_that_the_store_gives_in_pieces_is_whole() -> None:
     run(scenario())
 
 
-def test_what_is_deleted_between_two_pieces_leaves_no_hole_unsaid() -> None:
+def test_messages_deleted_between_two_pieces_leave_no_silent_hole() -> None:
     class Pruned(HistoryTwin):
         async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
             page = await super().read(stream, after=after, limit=limit)

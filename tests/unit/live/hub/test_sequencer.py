@@ -10,7 +10,7 @@ arrivals = st.lists(st.integers(1, 40), max_size=200)
 
 
 @given(last=st.integers(0, 5), seqs=arrivals, hold=st.integers(1, 50))
-def test_what_comes_out_is_strictly_plus_one(last: int, seqs: list[int], hold: int) -> None:
+def test_delivered_numbers_grow_strictly_by_one(last: int, seqs: list[int], hold: int) -> None:
     sequencer = Sequencer[int](last, hold=hold)
     out = [item for seq in seqs for item in sequencer.offer(seq, seq)]
     assert out == list(range(last + 1, last + 1 + len(out)))
@@ -71,7 +71,7 @@ def test_it_is_a_model_of_the_longest_run_that_has_come(seqs: list[int], last: i
         assert sequencer.missing == hole
 
 
-def test_what_is_held_is_bounded_and_the_rest_is_missing() -> None:
+def test_held_messages_are_bounded_and_the_rest_is_missing() -> None:
     sequencer = Sequencer[int](0, hold=2)
     for seq in (5, 4, 3):
         assert sequencer.offer(seq, seq) == []
@@ -105,7 +105,7 @@ def test_a_history_that_ends_before_the_last_changes_nothing() -> None:
     assert sequencer.offer(4, 4) == [4]
 
 
-def test_what_comes_while_the_history_is_read_is_not_judged_by_that_answer() -> None:
+def test_a_message_that_comes_while_the_history_is_read_is_not_judged_by_that_answer() -> None:
     sequencer = Sequencer[int](1)
     sequencer.offer(900, 900)
     questioned = sequencer.question()
@@ -116,7 +116,7 @@ def test_what_comes_while_the_history_is_read_is_not_judged_by_that_answer() -> 
     assert sequencer.missing is None
 
 
-def test_what_is_too_early_to_be_held_while_the_history_is_read_stays_missing() -> None:
+def test_messages_too_early_to_be_held_while_the_history_is_read_stay_missing() -> None:
     sequencer = Sequencer[int](1, hold=1)
     sequencer.offer(3, 3)
     questioned = sequencer.question()
@@ -126,7 +126,7 @@ def test_what_is_too_early_to_be_held_while_the_history_is_read_stays_missing() 
     assert sequencer.missing == range(4, 6)
 
 
-def test_where_the_history_ends_with_what_came_early_that_is_kept() -> None:
+def test_early_messages_are_kept_if_the_history_ends_with_them() -> None:
     sequencer = Sequencer[int](1)
     sequencer.offer(3, 3)
     assert sequencer.distrust(3, sequencer.question()) == 0

@@ -41,7 +41,7 @@ def test_a_key_is_its_own_listener_s_and_a_loss_everybody_s() -> None:
     assert hub.heard == ["t.public.42 stands on 1", "MESSAGE t.public.42 by 0", "1 is lost"]
 
 
-def test_what_all_hear_is_heard_by_all_though_one_fails() -> None:
+def test_a_message_for_all_is_heard_by_all_although_one_fails() -> None:
     class Broken(Listener):
         def lost(self, feed: int) -> None:
             raise ZeroDivisionError

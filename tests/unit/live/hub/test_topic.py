@@ -63,7 +63,7 @@ async def joined(to: Topic, resume_after: int | None = None) -> ClientTwin:
     return client
 
 
-def test_who_joins_hears_everything_from_then_on() -> None:
+def test_a_new_subscriber_hears_everything_from_then_on() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         history.store(3)
@@ -79,7 +79,7 @@ def test_who_joins_hears_everything_from_then_on() -> None:
     run(scenario())
 
 
-def test_what_arrives_while_the_head_is_read_is_not_missed() -> None:
+def test_messages_that_arrive_while_the_head_is_read_are_not_missed() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -94,7 +94,7 @@ def test_what_arrives_while_the_head_is_read_is_not_missed() -> None:
     run(scenario())
 
 
-def test_what_the_broker_is_late_with_comes_from_the_history_at_once_and_once() -> None:
+def test_late_messages_of_the_broker_come_from_the_history_at_once_and_once() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -119,7 +119,7 @@ def test_what_the_broker_is_late_with_comes_from_the_history_at_once_and_once() 
     run(scenario())
 
 
-def test_what_was_posted_here_waits_for_no_feed_and_comes_once() -> None:
+def test_a_message_posted_here_waits_for_no_feed_and_comes_once() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -139,7 +139,7 @@ def test_what_was_posted_here_waits_for_no_feed_and_comes_once() -> None:
     run(scenario())
 
 
-def test_what_was_posted_here_after_another_gateway_s_message_waits_for_that() -> None:
+def test_a_message_posted_here_after_another_gateway_s_waits_for_that() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -189,7 +189,7 @@ def test_a_hole_that_no_feed_fills_is_filled_from_the_history_within_100_ms() ->
     run(scenario())
 
 
-def test_what_both_feeds_missed_on_an_idle_stream_is_found_when_one_stands_again() -> None:
+def test_messages_missed_by_both_feeds_on_an_idle_stream_are_found_later() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -207,7 +207,7 @@ def test_what_both_feeds_missed_on_an_idle_stream_is_found_when_one_stands_again
     run(scenario())
 
 
-def test_what_a_hanging_feed_missed_before_the_other_stood_is_found_when_it_is_given_up() -> None:
+def test_messages_missed_by_a_hanging_feed_are_found_when_it_is_given_up() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history, standing=(0,)) as live:
@@ -277,7 +277,7 @@ def test_a_false_number_beyond_the_head_is_forgotten(false: int) -> None:
     run(scenario())
 
 
-def test_what_comes_while_the_history_answers_is_not_taken_for_a_false_number() -> None:
+def test_a_message_that_comes_while_the_history_answers_is_not_taken_for_a_false_number() -> None:
     async def scenario() -> None:
         history = HistoryTwin(latency=0.5)
         async with topic(history) as live:
@@ -294,7 +294,7 @@ def test_what_comes_while_the_history_answers_is_not_taken_for_a_false_number() 
 
 
 @pytest.mark.parametrize("seq", ["x", "", "0", "007", "-1", "1.0", "１", "9" * 19])
-def test_what_is_no_number_passes_without_it(seq: str) -> None:
+def test_a_message_whose_number_is_malformed_passes_without_one(seq: str) -> None:
     async def scenario() -> None:
         async with topic(HistoryTwin()) as live:
             client = await joined(live)
@@ -374,7 +374,9 @@ def test_resuming_at_the_start_of_an_empty_stream_is_joining() -> None:
     run(scenario())
 
 
-def test_who_resumes_while_the_history_is_ahead_of_the_feeds_hears_nothing_twice() -> None:
+def test_a_subscriber_resuming_while_the_history_is_ahead_of_the_feeds_hears_nothing_twice() -> (
+    None
+):
     async def scenario() -> None:
         history = HistoryTwin()
         history.store(5)
@@ -390,7 +392,7 @@ def test_who_resumes_while_the_history_is_ahead_of_the_feeds_hears_nothing_twice
     run(scenario())
 
 
-def test_who_knows_more_than_the_feeds_have_brought_starts_there() -> None:
+def test_a_subscriber_that_knows_more_than_the_feeds_have_brought_starts_there() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -480,7 +482,9 @@ def test_a_removed_member_is_sent_nothing_more_while_waiting_for_its_turn_to_res
 
 
 @pytest.mark.parametrize("resume_after", [None, 3])
-def test_who_has_left_before_the_topic_began_is_not_attached(resume_after: int | None) -> None:
+def test_a_subscriber_that_left_before_the_topic_began_is_not_attached(
+    resume_after: int | None,
+) -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         history.store(3)
@@ -562,7 +566,7 @@ def test_a_hole_that_the_history_lost_is_told_to_everyone_and_the_topic_begins_a
     run(scenario())
 
 
-def test_who_was_resuming_when_the_stream_broke_is_told_too() -> None:
+def test_a_subscriber_that_was_resuming_when_the_stream_broke_is_told_too() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         history.store(600)
@@ -601,7 +605,7 @@ def test_a_bug_in_filling_leaves_nobody_half_alive(caplog: pytest.LogCaptureFixt
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_what_comes_faster_than_it_goes_out_is_read_from_the_history_later() -> None:
+def test_messages_that_come_faster_than_they_go_out_are_read_from_the_history_later() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -620,7 +624,7 @@ def test_what_comes_faster_than_it_goes_out_is_read_from_the_history_later() -> 
     run(scenario())
 
 
-def test_what_was_posted_here_while_more_comes_than_goes_out_is_left_to_the_history() -> None:
+def test_messages_posted_here_while_more_come_than_go_out_are_left_to_the_history() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
@@ -744,7 +748,7 @@ def test_a_topic_that_a_feed_brings_in_a_moment_begins_then() -> None:
 
 
 @pytest.mark.parametrize("fate", ["lost", "stalled"])
-def test_who_resumes_at_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt(
+def test_a_resuming_subscriber_of_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt(
     fate: str,
 ) -> None:
     async def scenario() -> None:
@@ -767,7 +771,7 @@ def test_who_resumes_at_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt
     run(scenario())
 
 
-def test_who_resumes_when_a_feed_has_just_come_back_gets_all_before_the_receipt() -> None:
+def test_a_subscriber_resuming_when_a_feed_has_just_come_back_gets_all_before_the_receipt() -> None:
     async def scenario() -> None:
         history = HistoryTwin(latency=1.0)
         history.store(91)

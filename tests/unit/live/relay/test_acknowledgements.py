@@ -116,7 +116,7 @@ def test_half_of_one_does_not_pass(cut: int) -> None:
         b"",
     ],
 )
-def test_whatever_looks_different_is_to_be_read(data: bytes) -> None:
+def test_frames_of_another_form_must_be_read(data: bytes) -> None:
     assert delivered(7).pass_by(data) == (0, 0)
 
 
@@ -147,7 +147,7 @@ def test_each_message_is_acknowledged_once(ack: str, steps: list[tuple[int, bool
         (frame("6", "NACK"), "NACK 'T_s@@session-1@@6'"),
     ],
 )
-def test_what_rabbitmq_would_end_the_session_for_is_named(wrong: Frame, why: str) -> None:
+def test_frames_for_which_rabbitmq_would_end_the_session_are_named(wrong: Frame, why: str) -> None:
     with pytest.raises(BadFrame, match=why):
         delivered(5).read(wrong)
 
@@ -164,11 +164,11 @@ def test_what_rabbitmq_would_end_the_session_for_is_named(wrong: Frame, why: str
         Frame("NACK", (("message-id", ID),)),
     ],
 )
-def test_what_rabbitmq_answers_itself_is_left_to_it(left: Frame) -> None:
+def test_receipts_that_rabbitmq_sends_itself_are_left_to_it(left: Frame) -> None:
     assert delivered(5).read(left) is None
 
 
-def test_where_the_count_falls_behind_the_newest_message_is_believed() -> None:
+def test_the_newest_message_is_believed_if_the_count_falls_behind() -> None:
     deliveries = delivered(3)
     deliveries.newest = b"MESSAGE\nsubscription:s\nmessage-id:T_s@@session-1@@9\n\n\0"
     assert settles(deliveries, 9)

@@ -16,7 +16,7 @@ def test_the_first_is_at_once_the_next_ones_wait_longer_and_then_it_ends() -> No
     assert moves.next(SPAN - 1) is None
 
 
-def test_what_is_long_ago_does_not_count() -> None:
+def test_old_entries_do_not_count() -> None:
     moves = Moves()
     for _ in range(MOVES):
         moves.next(0.0)

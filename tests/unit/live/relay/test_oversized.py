@@ -30,7 +30,7 @@ def test_however_it_is_cut_the_rest_is_what_is_behind(cuts: list[int]) -> None:
     assert (found.command, list(found.headers), found.body) == ("MESSAGE", _HEADERS, b"")
 
 
-def test_what_is_no_stomp_frame_is_none() -> None:
+def test_bytes_that_are_no_stomp_frame_give_none() -> None:
     for payload in (b"x" * 70_000, b"NONSENSE\n\n" + b"x" * 70_000):
         assert Oversized(build(Opcode.BINARY, payload)).frame() is None
 

@@ -16,7 +16,7 @@ from gateway.live.relay.properties import check
         ("x-own", "abc"),
     ],
 )
-def test_what_rabbitmq_takes_passes(name: str, value: str) -> None:
+def test_frames_that_rabbitmq_accepts_pass(name: str, value: str) -> None:
     check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
 
 
@@ -30,7 +30,7 @@ def test_what_rabbitmq_takes_passes(name: str, value: str) -> None:
         ("expiration", "4294967296"),
     ],
 )
-def test_what_rabbitmq_would_end_the_session_for_is_named(name: str, value: str) -> None:
+def test_frames_for_which_rabbitmq_would_end_the_session_are_named(name: str, value: str) -> None:
     with pytest.raises(BadFrame, match=name):
         check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
 

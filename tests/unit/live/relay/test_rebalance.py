@@ -113,7 +113,7 @@ def test_a_node_that_is_out_draws_nobody() -> None:
     assert stage.move_all() == []
 
 
-def test_who_has_been_tried_is_let_alone_for_a_while() -> None:
+def test_a_relay_whose_move_was_tried_is_left_alone_for_a_while() -> None:
     stage = Stage("a", "b")
     stage.relays("a", 1)
     stage.balancer.drain("a")
@@ -124,7 +124,7 @@ def test_who_has_been_tried_is_let_alone_for_a_while() -> None:
     assert len(list(stage.rebalancer.due())) == 1
 
 
-def test_who_is_not_free_waits_for_its_turn() -> None:
+def test_a_relay_that_is_not_free_waits_for_its_turn() -> None:
     stage = Stage("a", "b")
     (uplink,) = stage.relays("a", 1)
     stage.balancer.drain("a")
@@ -134,7 +134,7 @@ def test_who_is_not_free_waits_for_its_turn() -> None:
     assert len(stage.move_all()) == 1
 
 
-def test_who_goes_while_others_are_moved_is_forgotten() -> None:
+def test_a_client_that_goes_while_others_are_moved_is_forgotten() -> None:
     stage = Stage("a", "b")
     uplinks = stage.relays("a", 2)
     stage.balancer.drain("a")
@@ -147,7 +147,7 @@ def test_who_goes_while_others_are_moved_is_forgotten() -> None:
     assert len(list(stage.rebalancer.due())) == 1
 
 
-def test_who_cannot_leave_a_removed_node_ends_at_the_deadline() -> None:
+def test_a_relay_that_cannot_leave_a_removed_node_ends_at_the_deadline() -> None:
     stage = Stage("a", "b")
     (uplink,) = stage.relays("a", 1)
     uplink.free = False
@@ -161,7 +161,7 @@ def test_who_cannot_leave_a_removed_node_ends_at_the_deadline() -> None:
     assert uplink.ended is not None
 
 
-def test_who_cannot_leave_a_draining_node_stays() -> None:
+def test_a_relay_that_cannot_leave_a_draining_node_stays() -> None:
     stage = Stage("a", "b")
     (uplink,) = stage.relays("a", 1)
     uplink.free = False

@@ -54,7 +54,7 @@ def test_a_subscription_that_is_not_answered_yet_is_answered_by_the_next_node() 
     assert b"receipt:r" in state.move("session-2")[0]
 
 
-def test_what_was_unsubscribed_stays_behind() -> None:
+def test_unsubscribed_queues_stay_behind() -> None:
     state = host()
     state.unsubscribed("q", frame("UNSUBSCRIBE", id="q"))
     assert state.move("session-2") == []
@@ -128,7 +128,7 @@ def test_acknowledgements_of_a_dead_session_are_stale() -> None:
         frame("ACK", id="T_q@@session-1@@1", transaction="t"),
     ],
 )
-def test_what_rabbitmq_answers_with_an_error_passes_and_is_in_doubt(wrong: Frame) -> None:
+def test_frames_that_rabbitmq_answers_with_an_error_pass_and_are_in_doubt(wrong: Frame) -> None:
     state = host()
     deliver(state, 1)
     state.doubt.proven(state.doubt.passed)
@@ -151,7 +151,7 @@ def test_acknowledgements_of_a_transaction_count_when_it_is_committed() -> None:
         state.sent(frame("COMMIT", transaction="t"))
 
 
-def test_what_a_transaction_may_hold_has_a_limit() -> None:
+def test_the_content_of_a_transaction_has_a_limit() -> None:
     state = host()
     name = deliver(state, 1)
     for number in range(TRANSACTIONS):
@@ -210,7 +210,7 @@ _ENDINGS: dict[str, tuple[list[Any], Verdict, Verdict]] = {
 
 
 @pytest.mark.parametrize("name", _ENDINGS)
-def test_what_is_done_when_a_session_ends(name: str) -> None:
+def test_the_action_when_a_session_ends(name: str) -> None:
     steps, lost, closed = _ENDINGS[name]
     state = host()
     deliver(state, 1)

@@ -40,7 +40,7 @@ def test_an_uplink_closes_from_everywhere_and_what_has_ended_begins_nothing_anew
     }
 
 
-def test_whoever_moves_comes_back_or_ends() -> None:
+def test_a_moving_relay_comes_back_or_ends() -> None:
     for state in PAUSED:
         onward = {following for (before, _), following in TRANSITIONS.items() if before is state}
         assert onward - PAUSED <= {State.OPEN, State.FAILED, State.CLOSED}

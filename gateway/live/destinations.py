@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.topology import Stream, Topology
 
-#: SEND a fresh token here to extend the connection (design: STOMP over WebSocket, "Renew").
+#: SEND a fresh token here to extend the connection.
 RENEWAL: Final = "/gateway/token"
 
 #: SEND with a ``receipt`` here to hear whether the connection is alive: nothing else answers.

@@ -44,7 +44,7 @@ test("no value becomes a class as it is: it might be one that means something el
       const source = read(folder + file);
       for (const [found] of source.matchAll(/class: `[^`]*`/g)) {
         count += 1;
-        // A value with a name of its own before or behind it is told from all others.
+        // A fixed part before or after the value distinguishes it from all other classes.
         assert.doesNotMatch(found, /[`\s]\$\{[^}]*\}[`\s]/, `${file}: ${found}`);
       }
     }

@@ -6,7 +6,7 @@ import { Gateway } from "./gateway.js";
 import { message } from "./messages.js";
 import { turn } from "./patience.js";
 
-/** A page that hears room 42, connected, and what its handler was given. */
+/** A connected page that subscribes to room 42, and the messages of its handler. */
 async function page(gateway = new Gateway(), options = {}, how = undefined) {
   const connection = gateway.connect(how);
   const room = connection.room(42);
@@ -487,7 +487,7 @@ test("what a network answers in the gateway's place ends no subscription", async
   assert.deepEqual([heard, gateway.reported], [[1], []]);
 });
 
-/** Removed from the room, as the gateway tells it. */
+/** The gateway's report that the user was removed from the room. */
 const removed = () => problem(403, "access_refused")();
 
 async function sentAway(gateway, reason = "removed") {
@@ -498,7 +498,7 @@ async function sentAway(gateway, reason = "removed") {
   await turn();
 }
 
-/** It is asked once more whether the room lets us in. */
+/** Let the page ask once more whether the room admits the user. */
 async function askedAgain({ patience }) {
   await patience.passOne("wait", (milliseconds) => milliseconds === 1_000);
   const pause = await patience.passOne("wait", (one) => one !== 40_000 && one !== 1_000);

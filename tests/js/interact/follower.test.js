@@ -8,7 +8,7 @@ import { Patience } from "./patience.js";
 const numbered = (from, to) =>
   Array.from({ length: to - from + 1 }, (_, index) => message(from + index));
 
-/** A follower of a history, and what it has given. */
+/** A follower of a history, and the messages that it has given out. */
 function following(source, after = 0) {
   const patience = new Patience();
   const given = [];

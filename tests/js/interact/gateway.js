@@ -8,7 +8,7 @@ import { StompClient } from "./stomp-client.js";
 const BASE = "https://gateway.example";
 const TOPIC = "/topic/acdm.mo.interact.public.42";
 
-/** A gateway with room 42 in it, as a page sees it: what it holds, and everything that was asked. */
+/** A gateway with room 42, as a page sees it: its contents, and all requests. */
 export class Gateway {
   role = "participant";
   /** @type {object[]} the public stream */
@@ -19,18 +19,18 @@ export class Gateway {
   answers = [];
   lines = [];
   patience = new Patience();
-  /** Milliseconds; `wall`: what the device's clock shows too much. */
+  /** Milliseconds; `wall`: by how much the device's clock is fast. */
   clock = { now: 0, wall: 0 };
   reported = [];
-  /** What one browser keeps for all pages. */
+  /** The storage of one browser, shared by all its pages. */
   storage = new MemoryStorage();
   locks = new Locks();
-  /** Who is logged in, in this browser; null: nobody. */
+  /** The user who is logged in in this browser; null: nobody. */
   user = "paul";
   /** What is answered instead of the room, to who asks for it. @type {(() => Response) | null} */
   refusal = null;
   closedAt = null;
-  /** As a gateway of an older version. */
+  /** Behave like a gateway of an older version. */
   ignoresClaims = false;
   #woken = new Set();
   #pulsed = new Set();
@@ -67,7 +67,7 @@ export class Gateway {
     );
   }
 
-  /** What the pages of one browser tell each other. */
+  /** The messages among the pages of one browser. */
   broadcast(listener, signal = new AbortController().signal) {
     this.#pages.add(listener);
     signal.addEventListener("abort", () => this.#pages.delete(listener));
@@ -80,21 +80,21 @@ export class Gateway {
     return this.lines.at(-1);
   }
 
-  /** The network is back, or the page is looked at. */
+  /** The network is back, or the page becomes visible. */
   async wake() {
     await turn();
     for (const listener of [...this.#woken]) listener();
     await turn();
   }
 
-  /** So much time passes, with a pulse at its end. */
+  /** Let time pass, with a pulse at its end. */
   async pass(milliseconds, isSeen = true) {
     this.clock.now += milliseconds;
     for (const listener of [...this.#pulsed]) listener(isSeen);
     await turn();
   }
 
-  /** Let a connection, or the next one, come to stand. */
+  /** Let a connection, or the next one, succeed. */
   async open() {
     await turn();
     this.line.connected();
@@ -103,7 +103,7 @@ export class Gateway {
     await turn();
   }
 
-  /** The gateway says something on the room's topic. */
+  /** Deliver a message on the room's topic. */
   say(message) {
     if (message.seq !== null) this.kept.push(message);
     this.line.message("acdm.mo.interact.public.42", JSON.stringify(message));

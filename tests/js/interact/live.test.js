@@ -5,7 +5,7 @@ import { Problem } from "../../../static/interact/problem.js";
 import { StompClient } from "./stomp-client.js";
 import { Patience, turn } from "./patience.js";
 
-/** A Live that runs, its connections, and the states it told. */
+/** A running Live, its connections, and the states that it has reported. */
 function running({ credentials = {}, subscriptions = [], notKept = async () => {}, excluded = async () => {} } = {}) {
   const patience = new Patience();
   const clock = { now: 0 };
@@ -33,7 +33,7 @@ function running({ credentials = {}, subscriptions = [], notKept = async () => {
   return { live, clock, lines, told, states, names, patience, ended: live.run() };
 }
 
-/** A subscription, and what it was told. */
+/** A subscription, and the calls that it has got. */
 function topic(id = "t", headers = () => ({})) {
   const told = [];
   return {
@@ -408,7 +408,7 @@ test("the clock on the wall kills no line and keeps none", async () => {
 });
 
 test("a line that was given up for dead counts as lost, not as logged out", async () => {
-  // stompjs reports such a one as 4001, which means something else here.
+  // stompjs reports such a close as 4001, which has another meaning here.
   const { lines, names } = running();
   await turn();
   lines[0].close(4001, false);

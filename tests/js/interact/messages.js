@@ -1,4 +1,4 @@
-/** A message as the gateway tells it. */
+/** A message as the gateway delivers it. */
 export function message(seq, fields = {}) {
   return {
     id: `id-${seq}`,

@@ -20,7 +20,7 @@ function kept(body, written, id = uuidOf(written)) {
   return { ...message, body, written, text: messageText(message, JSON.stringify(body)) };
 }
 
-/** An outbox whose posts are answered with what stands in `answers`, then accepted. */
+/** An outbox whose posts get the `answers`, one after the other, and are then accepted. */
 function outbox({ answers = [], comes = () => false } = {}) {
   const patience = new Patience();
   const posts = [];

@@ -1,4 +1,4 @@
-/** A clock that the test turns: waits are collected, and end when the test says so. */
+/** A clock under the test's control: waits are collected, and end when the test lets them. */
 export class Patience {
   random = () => 0.5;
   /** @type {{kind: string, milliseconds: number, resolve: () => void}[]} */
@@ -20,14 +20,14 @@ export class Patience {
     return [kind, milliseconds];
   }
 
-  /** Let the oldest wait be over. */
+  /** End the oldest wait. */
   async pass() {
     await this.next();
     this.waits.shift().resolve();
     await turn();
   }
 
-  /** Let the first wait of a kind be over, which may be still to come. */
+  /** End the first wait of a kind, which may not have begun yet. */
   async passOne(kind, isMeant = () => true) {
     for (let n = 0; n < 10; n += 1) {
       const found = this.waits.findIndex((one) => one.kind === kind && isMeant(one.milliseconds));
@@ -60,5 +60,5 @@ export class Patience {
   }
 }
 
-/** Everything that is due has happened. */
+/** Resolves when everything that is due has happened. */
 export const turn = () => new Promise((resolve) => setImmediate(resolve));

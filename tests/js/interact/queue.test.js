@@ -4,7 +4,7 @@ import { Queue } from "../../../static/interact/queue.js";
 import { message } from "./messages.js";
 import { turn } from "./patience.js";
 
-/** A queue, and what happens at it. */
+/** A queue, and a record of what happens to it. */
 function queue(handler = () => {}) {
   const course = [];
   const leaving = new AbortController();

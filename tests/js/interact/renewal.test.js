@@ -138,12 +138,12 @@ test("time passes evenly, whatever is done to the clock on the wall, and sleep c
     return elapsed() - before;
   };
   assert.equal(passed(1_000, 1_000), 1_000);
-  // Put back by an hour: a second is a second.
+  // Set back by an hour: a second is still a second.
   assert.equal(passed(-hour, 1_000), 1_000);
   // Asleep, with a monotonic clock that stands still, and with one that goes on.
   assert.equal(passed(60_000, 10), 60_000);
   assert.equal(passed(60_000, 60_000), 60_000);
-  // Adjusted, and read often: nothing adds up.
+  // Adjusted, and read often: the adjustments do not add up.
   let sum = 0;
   for (let n = 0; n < 1_000; n += 1) sum += passed(n % 2, 0.5);
   assert.equal(sum, 500);

@@ -1,4 +1,4 @@
-/** A STOMP client of one connection, with the gateway's side in the test's hand. */
+/** A STOMP client of one connection; the test plays the gateway. */
 export class StompClient {
   subscriptions = [];
   unsubscribed = [];
@@ -37,7 +37,7 @@ export class StompClient {
     this.sent.push(frame);
   }
 
-  /** Answers the pings. */
+  /** Answer the pings. */
   pong() {
     for (const { headers } of this.sent.filter(({ destination }) => destination === "/gateway/ping")) {
       this.#receipts.get(headers.receipt)?.();
@@ -48,13 +48,13 @@ export class StompClient {
     this.config.onConnect();
   }
 
-  /** CONNECTED, and every RECEIPT. */
+  /** Send CONNECTED and every RECEIPT. */
   open() {
     this.connected();
     this.receiveAll();
   }
 
-  /** Every RECEIPT that is due. */
+  /** Send every RECEIPT that is due. */
   receiveAll() {
     for (const [id, received] of [...this.#receipts]) {
       this.#receipts.delete(id);
@@ -66,7 +66,7 @@ export class StompClient {
     this.#receipts.get(this.#of(id).headers.receipt)();
   }
 
-  /** A MESSAGE, with the number that its body has unless `headers` says something else. */
+  /** Send a MESSAGE, with the number of its body unless `headers` gives another. */
   message(id, body, ack = () => {}, headers = numbered(body)) {
     this.#of(id).received({ body, headers, ack });
   }

@@ -4,7 +4,7 @@ import { Classroom, isSentAway } from "../../../static/room/classroom.js";
 import { openPoll, openQuestions, raisedHands, tally } from "../../../static/room/select.js";
 import { toAll, toHosts } from "./messages.js";
 
-/** A room of the library, with its strings in the test's hand. */
+/** A room of the library under the test's control. */
 class Line extends EventTarget {
   waiting = [];
   posted = [];
@@ -154,7 +154,7 @@ test("what an earlier page of mine left and this one has sent is read from the h
   await room.open({ asDesk: false });
   line.wait({ id: "left", audience: "private", type: "question", body: "why?", state: "sending" });
   line.kept.private.push(toHosts("paul", "question", "why?", { id: "left", seq: 5 }));
-  // Answered before the page has heard that the other letter is gone.
+  // Answered before the page has learned that the other letter is gone.
   room.ask("how?");
   await settled();
   line.wait();
@@ -316,7 +316,7 @@ test("an open poll, its votes, hands and questions are found however much was sa
   const { room: seat } = classroom("paul", line);
   await seat.open({ asDesk: false });
   assert.equal(openPoll(seat.room)?.id, "open");
-  // The conversation begins where it has no hole; the rest is looked for by hand.
+  // The conversation begins where it has no hole; older messages are read on request.
   assert.equal(seat.conversation.length, 1_000);
   assert.equal(seat.hasEarlier, true);
 });

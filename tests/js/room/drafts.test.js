@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Drafts, LONGEST_DRAFT, MOST_DRAFTS } from "../../../static/room/drafts.js";
 import { MemoryStorage } from "../interact/memory-storage.js";
 
-/** A storage whose every use fails, as where the user has forbidden it. */
+/** A storage whose every use fails, as if the user had forbidden it. */
 const BROKEN = new Proxy(
   {},
   {

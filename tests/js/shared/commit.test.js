@@ -45,7 +45,7 @@ test("Safari: the Enter that has ended the composition comes after its end", () 
   now += 1_000;
   happens("compositionend", {});
   assert.equal(press(), false);
-  // It was pressed before what it has caused.
+  // The key was pressed before its effects.
   assert.equal(press({ timeStamp: now - 3 }), false);
   now += 60;
   assert.equal(press(), true);

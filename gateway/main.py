@@ -8,12 +8,12 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from random import Random, SystemRandom
+from random import SystemRandom
 from secrets import token_hex
 from typing import Any, Final, Protocol
 
@@ -22,15 +22,16 @@ from tornado.web import Application
 from broker.health.partition_probe import Echoes
 from broker.health.partition_probe import Publisher as EchoPublisher
 from broker.health.prober import Prober
-from broker.nodes.balancer import Balancer, Lease
+from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials as BrokerCredentials
 from broker.nodes.node import Node
 from broker.publishing.publisher import Publisher
 from broker.quirks.dead_queues import DeadQueues
+from broker.timing.complaints import Complaints
 from broker.timing.tasks import Failures, Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
-from broker.webstomp.feed import HEART_BEAT, Feed
+from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
 from broker.webstomp.feeds import Feeds
 from broker.webstomp.session import Upstream, open_session
 from gateway import garbage, retention, tls
@@ -73,7 +74,6 @@ from gateway.live.client.services import Admission, ConnectionLimits, Routes
 from gateway.live.client.services import Services as LiveServices
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.live.hub.hub import Hub
-from gateway.live.hub.switchboard import Switchboard
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
@@ -163,7 +163,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
     broker_tls = tls.for_broker(broker.tls)
     client_tls = None if server.tls is None else tls.for_clients(server.tls)
     nodes = nodes_of(config)
-    own_account = BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
+    own_account = _own_account(config)
     topology = Topology(broker.prefix)
     rng = SystemRandom()
     tasks = _tasks()
@@ -223,12 +223,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
             tasks=tasks,
         )
         stack.callback(gateway.hub.close)
-        feeds = _feeds(config, own_account, gateway, balancer, broker_tls, rng, tasks)
-        gateway.hub.attach(feeds)
-        gateway.bus.attach(feeds)
-        gateway.echoes.attach(feeds)
-        feeds.start()
-        stack.push_async_callback(feeds.close)
+        stack.push_async_callback(gateway.feeds.close)
         parts: list[Part] = [
             gateway.bus,
             gateway.history_hints,
@@ -244,6 +239,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         for part in parts:
             part.start()
             stack.push_async_callback(part.close)
+        gateway.feeds.start()
         room = Room.by(config, descriptors=descriptors.for_clients)
         events = gateway.events
         public = Listener(
@@ -285,6 +281,7 @@ class Gateway:
     pipeline: Pipeline
     registry: Registry
     attendance: Attendance
+    feeds: Feeds
     hub: Hub
     bus: Bus
     history_hints: HistoryHints
@@ -339,12 +336,25 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     credentials = Credentials(
         sessions=sessions, tokens=tokens_for(config, access, tasks=tasks), clock=time.time
     )
-    hub = Hub(topology, store, budget=limits.backlog_bytes, tasks=tasks.part())
+    events = Events(clock=time.time)
+    ticker = Ticker(tasks.failures)
+    left_out = Complaints(LEFT_OUT, clock=time.monotonic)
+    feeds = _feeds(
+        config,
+        balancer=balancer,
+        broker_tls=broker_tls,
+        complaints=left_out,
+        events=events,
+        tasks=tasks,
+        ticker=ticker,
+    )
+    hub = Hub(topology, store, feeds, budget=limits.backlog_bytes, tasks=tasks.part())
     bus = Bus(
         f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
         key=topology.gateways_key,
         seal=Seal(secret, clock=time.time),
         publisher=publisher,
+        feeds=feeds,
         tasks=tasks.part(),
     )
     history_hints = HistoryHints(bus, outbox, hub, tasks=tasks.part())
@@ -352,6 +362,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         topology.echo_key(token_hex(8)),
         publisher=publisher,
         balancer=balancer,
+        feeds=feeds,
         doubt=hub.doubt,
         tasks=tasks.part(),
     )
@@ -381,7 +392,6 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         host_types=config.messages.host_types,
         clock=_now,
     )
-    events = Events(clock=time.time)
     registry = Registry(
         limit=limits.connections,
         per_user=limits.connections_per_user,
@@ -418,7 +428,6 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         max_members=limits.room_members,
         clock=_now,
     )
-    ticker = Ticker(tasks.failures)
     rebalancer = Rebalancer(balancer, clock=time.monotonic, rng=SystemRandom(), tasks=tasks.part())
     metrics = Metrics()
     metrics.observe_events(events)
@@ -430,7 +439,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     metrics.count_each(
         "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts
     )
-    _measure(hub, metrics)
+    _measure(hub, metrics, left_out=left_out.counts)
     metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
     metrics.count_each(
         "gateway_task_failures",
@@ -468,7 +477,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             draining=lambda: drain.begun,
             topics=lambda: len(hub),
             nodes=balancer.states,
-            feeds=lambda: hub.feeds,
+            feeds=lambda: feeds.nodes,
             problems=problems,
         ),
         connections=Connections(registry, gateway=bus.gateway, clock=time.monotonic),
@@ -567,6 +576,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         pipeline,
         registry,
         attendance,
+        feeds,
         hub,
         bus,
         history_hints,
@@ -590,7 +600,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     )
 
 
-def _measure(hub: Hub, metrics: Metrics) -> None:
+def _measure(hub: Hub, metrics: Metrics, *, left_out: Mapping[str, int]) -> None:
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
     metrics.observe(
         "gateway_topics_without_feed",
@@ -601,7 +611,7 @@ def _measure(hub: Hub, metrics: Metrics) -> None:
         "gateway_feed_messages_left_out",
         "Messages from feeds that were given to nobody as they came.",
         label="why",
-        counts=hub.complaints.counts,
+        counts=left_out,
     )
     metrics.count(
         "gateway_deliveries",
@@ -617,17 +627,16 @@ def _measure(hub: Hub, metrics: Metrics) -> None:
 
 def _feeds(
     config: Config,
-    account: BrokerCredentials,
-    gateway: Gateway,
+    *,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
-    rng: Random,
+    complaints: Complaints,
+    events: Events,
     tasks: Tasks,
+    ticker: Ticker,
 ) -> Feeds:
     """The feeds, each on a node of its own, as far as there are nodes."""
-    key = Topology(config.broker.prefix).gateways_key
-    echoes = gateway.echoes
-    listener = Switchboard({key: gateway.bus, echoes.key: echoes}, otherwise=gateway.hub)
+    account = _own_account(config)
 
     async def session(node: Node) -> Upstream:
         return await open_session(
@@ -640,23 +649,23 @@ def _feeds(
 
     def witness(number: int, node: str, lost: str | None) -> None:
         code, detail = ("feed_up", "") if lost is None else ("feed_lost", f": {lost}")
-        gateway.events.note(Kind.FAILOVER, code, f"feed {number}{detail}", node=node)
+        events.note(Kind.FAILOVER, code, f"feed {number}{detail}", node=node)
 
-    def make(number: int, acquire: Callable[[], Lease]) -> Feed:
-        return Feed(
-            number,
-            acquire=acquire,
-            session=session,
-            listener=listener,
-            witness=partial(witness, number),
-            ticker=gateway.ticker,
-            frame_bytes=config.limits.upstream_frame_bytes,
-            complaints=gateway.hub.complaints,
-            rng=rng,
-            tasks=tasks.part(),
-        )
+    context = FeedContext(
+        session=session,
+        witness=witness,
+        ticker=ticker,
+        frame_bytes=config.limits.upstream_frame_bytes,
+        complaints=complaints,
+        rng=SystemRandom(),
+    )
+    return Feeds(_FEEDS, balancer=balancer, context=context, tasks=tasks.part())
 
-    return Feeds(_FEEDS, balancer=balancer, make=make, tasks=tasks.part())
+
+def _own_account(config: Config) -> BrokerCredentials:
+    """The gateway's own login to RabbitMQ."""
+    broker = config.broker
+    return BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
 
 
 def _tasks() -> Tasks:

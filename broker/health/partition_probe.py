@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from broker.health.partition import MISSED, Hearing
@@ -14,7 +14,7 @@ from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import Publication
 from broker.timing.tasks import Tasks
-from broker.webstomp.feed import Feed
+from broker.webstomp.feeds import Feeds
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,14 @@ class Echoes:
         *,
         publisher: Publisher,
         balancer: Balancer,
+        feeds: Feeds,
         doubt: Callable[[], None],
         tasks: Tasks,
     ) -> None:
         self.key = key
         self._publisher = publisher
         self._balancer = balancer
+        self._feeds = feeds
         self._doubt = doubt
         self._hearing = Hearing()
         #: The feeds that bring the echoes, if not at once.
@@ -55,32 +57,28 @@ class Echoes:
         self._doubtful = 0
         self._tasks = tasks
 
-    def attach(self, feeds: Iterable[Feed]) -> None:
-        for feed in feeds:
-            feed.subscribe(self.key)
-
     def start(self) -> None:
+        self._feeds.subscribe(self.key, self)
         self._tasks.forever(self._run, "echoes")
 
     async def close(self) -> None:
+        self._feeds.unsubscribe(self.key)
         await self._tasks.close()
 
-    # What the feeds tell
+    # The listener of the key
 
-    def standing(self, feed: int, key: str) -> None:
-        del key
+    def subscribed(self, feed: int) -> None:
         self._standing.add(feed)
         self._hearing.stands(feed)
 
-    def arrived(self, feed: int, key: str, message: Frame) -> None:
-        del key
+    def message(self, feed: int, message: Frame) -> None:
         round, _, node = message.body.decode(errors="replace").partition(" ")
         # Only a gateway may publish with this key; what is no echo is none.
         if (number := natural(round)) is not None:
             self._hearing.heard(feed, node, number)
 
-    def left_out(self, feed: int, key: str) -> None:
-        """Nothing: it was no echo."""
+    def left_out(self, feed: int) -> None:
+        """Nothing to do: it was no echo."""
 
     def stalled(self, feed: int) -> None:
         """A feed that hears nothing is no judge of who says nothing."""

@@ -1,13 +1,14 @@
-"""A set of topic subscriptions kept alive on one node after the other.
+"""One feed: a connection to one node after the other on which many topics are subscribed.
 
-The subscription is ``/exchange/amq.topic/<key>``: an exclusive queue of the connection's own, gone
-with it. What was published while no feed stood is not made up here: the listener is told when a
-subscription stands, when nothing can be said of any of them, and when everything is lost.
+Each subscription is ``/exchange/amq.topic/<key>``: an exclusive queue of the connection's own, and
+RabbitMQ deletes it with the connection. A feed does not make up for what was published while it was
+not connected; it calls the :class:`Listener` of a key when the subscription stands, when nothing
+arrives for the moment, and when the session is lost.
 
-Web-STOMP beats no heart and delivers nothing while RabbitMQ works on a SUBSCRIBE or UNSUBSCRIBE,
-which takes as long as its metadata are locked: seconds to minutes on a cluster under load. A
-session that is given up then leaves queues that RabbitMQ has to delete, which makes the next one
-slower still. So silence is judged by whether an answer is outstanding.
+Web-STOMP sends no heart-beat and delivers nothing while RabbitMQ works on a SUBSCRIBE or
+UNSUBSCRIBE, which takes as long as its metadata are locked: seconds to minutes on a cluster under
+load. Giving up such a session leaves queues that RabbitMQ has to delete, which makes the next
+session slower still. Therefore silence is judged by whether an answer is outstanding.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection
+import select
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from itertools import count
 from random import Random
 from typing import Final, Protocol
@@ -34,102 +37,130 @@ from broker.timing.ticker import RESOLUTION, Ticker
 from broker.topology import EXCHANGE
 from broker.webstomp.pauses import Outcome, Pauses
 from broker.webstomp.session import DialError, Upstream
-from broker.webstomp.unread import has_unread
 
 logger = logging.getLogger(__name__)
 
 _READ_BYTES: Final = 262_144
 
-#: Milliseconds: what is sent and what is wanted. RabbitMQ beats at half of what is wanted, so that
-#: a node that hangs is replaced within three seconds. It reads nothing while it works on a
-#: SUBSCRIBE, so that it must expect little of us: at twice the interval we would be dead.
+#: Milliseconds: the interval that we offer, and the one that we want. RabbitMQ beats at half of the
+#: wanted interval, so that a node that hangs is replaced within three seconds. While it works on a
+#: SUBSCRIBE it reads nothing, so it must expect little of us: it would declare us dead after twice
+#: the interval.
 HEART_BEAT: Final = (30_000, 1_000)
-#: Seconds within which RabbitMQ answers at least one of the requests that wait, if only slowly.
+#: Seconds within which RabbitMQ, however slow, answers at least one of the outstanding requests.
 _ANSWER_WITHIN: Final = 60.0
-#: Seconds without an answer after which a request is said to take long.
+#: Seconds without an answer after which :attr:`Feed.problem` names the outstanding requests.
 _LONG: Final = 5.0
-#: A session that was shorter, in seconds, has not worked.
+#: Seconds that a session must have lasted to count as one that worked.
 _SHORTEST_SESSION: Final = 5.0
 
-#: A message that the listener could not handle.
+#: A message that its listener failed to handle.
 FAILED: Final = "failed"
-#: Why messages are left out.
+#: The reasons for leaving a message out.
 LEFT_OUT: Final = (TOO_LARGE, MALFORMED, FAILED)
 
 
 class Listener(Protocol):
-    """What is told, from the event loop, of what happens to the feed of a number."""
+    """The receiver of one key's messages, given to :meth:`broker.webstomp.feeds.Feeds.subscribe`.
 
-    def standing(self, feed: int, key: str) -> None:
-        """Whatever is published with this key from now on arrives."""
+    ``feed`` is the number of the feed that calls. Several feeds bring the same key, each message
+    once, so that one may fail unnoticed; the listener tells repetitions apart. For one feed the
+    calls come in this order::
 
-    def arrived(self, feed: int, key: str, message: Frame) -> None: ...
+        ( subscribed  (message | left_out | stalled resumed)*  lost )*
 
-    def left_out(self, feed: int, key: str) -> None:
-        """A message with this key has come that cannot be given to anybody."""
+    with three exceptions: ``message`` may come before ``subscribed``, because RabbitMQ delivers
+    before it answers; ``lost`` may come without ``resumed`` after ``stalled``; and ``stalled``,
+    ``resumed`` and ``lost`` are also called for a subscription that does not stand yet.
+
+    All calls come from the event loop and must not block. None comes after ``unsubscribe``. An
+    exception raised by ``message`` counts as a message left out; any other is noted as a failure of
+    the gateway. Neither costs the feed its session nor another listener a call.
+    """
+
+    def subscribed(self, feed: int) -> None:
+        """From now on this feed brings everything that is published with the key."""
+
+    def message(self, feed: int, message: Frame) -> None:
+        """A MESSAGE frame has arrived."""
+
+    def left_out(self, feed: int) -> None:
+        """A message has arrived that cannot be delivered: see :data:`LEFT_OUT`."""
 
     def stalled(self, feed: int) -> None:
-        """Nothing comes for the moment. What stands will bring everything, but nobody knows when:
-        :meth:`resumed` or :meth:`lost` follows."""
+        """Nothing arrives for the moment. The subscription is intact and everything will arrive,
+        but nobody knows when; ``resumed`` or ``lost`` follows."""
 
     def resumed(self, feed: int) -> None:
-        """What was published meanwhile arrives now."""
+        """The node answers again; what was published meanwhile arrives now."""
 
     def lost(self, feed: int) -> None:
-        """Nothing stands any more; the feed is looking for another node."""
+        """The session has ended, and the subscription with it. The feed looks for another node and
+        subscribes again there."""
 
 
-#: Is told the name of a node that the feed is on now, or why it has lost it.
-Witness = Callable[[str, str | None], None]
+@dataclass(frozen=True, slots=True)
+class FeedContext:
+    """What all feeds of a gateway share.
+
+    ``session`` logs in to a node and raises :class:`DialError`. ``witness`` reports a feed's moves
+    to people: its number, the name of a node, and None when the feed is on that node now, else why
+    it has left. ``frame_bytes`` bounds a message. ``complaints`` count by the reasons of
+    :data:`LEFT_OUT`.
+    """
+
+    session: Callable[[Node], Awaitable[Upstream]]
+    witness: Callable[[int, str, str | None], None]
+    ticker: Ticker
+    frame_bytes: int
+    complaints: Complaints
+    rng: Random
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscription:
+    """One key of one feed; ``id`` is the header ``id`` of its SUBSCRIBE."""
+
+    id: str
+    key: str
+    listener: Listener
 
 
 class FeedBroken(Exception):
-    """Why a session with a node ended."""
+    """The reason why a session with a node ended."""
 
 
 class Feed:
-    """``acquire`` finds a node, other than those that the other feeds are on; ``session`` logs in
-    there. ``frame_bytes`` bounds a message; ``complaints``, which all feeds share, know those of
-    :data:`LEFT_OUT`. ``listener`` works with what comes, ``witness`` tells people what becomes of
-    the feed."""
+    """A loop of sessions, one at a time, in each of which every key is subscribed again.
 
-    def __init__(  # noqa: PLR0913 - what it works with, each by its name
-        self,
-        number: int,
-        *,
-        acquire: Callable[[], Lease],
-        session: Callable[[Node], Awaitable[Upstream]],
-        listener: Listener,
-        witness: Witness,
-        ticker: Ticker,
-        frame_bytes: int,
-        complaints: Complaints,
-        rng: Random,
-        tasks: Tasks,
+    ``number`` identifies the feed to its listeners. ``acquire`` leases a node that no other feed is
+    on and raises :class:`NoNodeAvailable`.
+    """
+
+    def __init__(
+        self, number: int, *, acquire: Callable[[], Lease], context: FeedContext, tasks: Tasks
     ) -> None:
         self.number = number
-        #: The name of the node that it is on.
+        #: The name of the node that the feed is on or dials.
         self.node: str | None = None
         self._acquire = acquire
-        #: Why it is on no node; None: there is none that lacks a feed.
+        self._context = context
+        self._tasks = tasks
+        #: Why the feed is on no node; None: every node that is available has a feed already.
         self._unplaced: str | None = "has no node"
-        self._session = session
-        self._listener = listener
-        self._witness = witness
-        self._ticker = ticker
-        self._pulse = STILL
-        self.due = 0.0
-        self._frame_bytes = frame_bytes
-        self._complaints = complaints
-        self._rng = rng
-        self._ids: dict[str, str] = {}
-        self._keys: dict[str, str] = {}
+        self._by_key: dict[str, _Subscription] = {}
+        self._by_id: dict[str, _Subscription] = {}
         self._numbers = count(1)
+        self._lease: Lease | None = None
         self._upstream: Upstream | None = None
+        self._reading: asyncio.Future[bytes] | None = None
+        self._pulse = STILL
+        #: When :meth:`check` is to be called next, for the ticker.
+        self.due = 0.0
         self._received_at = self._sent_at = self._answered_at = 0.0
-        #: The ids of subscriptions that do not stand yet.
+        #: The ids of subscriptions that do not stand yet in this session.
         self._unanswered: set[str] = set()
-        #: The receipts that are due, also of what was given up since.
+        #: The receipts that are outstanding, including those of keys unsubscribed since.
         self._awaited: set[str] = set()
         self._stalled = False
         #: Whether everything has stood at once in this session.
@@ -137,9 +168,6 @@ class Feed:
         self._given_up: str | None = None
         #: Set while everything that is subscribed stands.
         self.stood = asyncio.Event()
-        self._lease: Lease | None = None
-        self._reading: asyncio.Future[bytes] | None = None
-        self._tasks = tasks
 
     def start(self) -> None:
         self._tasks.forever(self._run, f"feed {self.number}", needed="topics")
@@ -148,51 +176,51 @@ class Feed:
         await self._tasks.close()
 
     @property
-    def keys(self) -> Collection[str]:
-        """What is subscribed."""
-        return tuple(self._ids)
-
-    @property
     def standing(self) -> int:
-        """How many of the keys stand now."""
-        return 0 if self._upstream is None else len(self._ids) - len(self._unanswered)
+        """How many of the subscriptions stand now."""
+        return 0 if self._upstream is None else len(self._by_id) - len(self._unanswered)
 
     @property
     def leaving(self) -> bool:
-        """Whether it is on a node that is to be left."""
+        """Whether its node drains or is no longer configured, so that the feed should move."""
         return self._lease is not None and self._lease.leaving
 
     @property
     def problem(self) -> str | None:
-        """Why it does not bring everything now, for people; None: it does."""
+        """Why the feed does not bring everything now, for people; None: it does."""
         if self._upstream is None:
             return f"not connected, dialling {self.node}" if self.node else self._unplaced
         if self._stalled:
             return f"{self.node} brings nothing while it works on {len(self._awaited)} requests"
         silent_for = asyncio.get_running_loop().time() - self._answered_at
         if self._unanswered and silent_for > _LONG:
-            return f"{len(self._unanswered)} of {len(self._ids)} topics wait for {self.node}"
+            return f"{len(self._unanswered)} of {len(self._by_id)} topics wait for {self.node}"
         return None
 
-    def subscribe(self, key: str) -> None:
-        """Keep this key subscribed, from now on and on every node to come."""
-        if key not in self._ids:
-            # Never the same id twice: RabbitMQ closes the connection for a second SUBSCRIBE of it.
-            self._ids[key] = id = str(next(self._numbers))
-            self._keys[id] = key
-            self._send_subscribe(key)
+    def subscribe(self, key: str, listener: Listener) -> None:
+        """Keep the key subscribed for the listener, on this node and on all later ones.
+
+        Raises ValueError for a key that is subscribed already.
+        """
+        if key in self._by_key:
+            raise ValueError(f"{key} is subscribed already")
+        # Never the same id twice: RabbitMQ closes the connection for a second SUBSCRIBE of it.
+        new = _Subscription(str(next(self._numbers)), key, listener)
+        self._by_key[key] = self._by_id[new.id] = new
+        self._send_subscribe(new)
 
     def unsubscribe(self, key: str) -> None:
-        id = self._ids.pop(key, None)
-        if id is not None:
-            del self._keys[id]
-            self._unanswered.discard(id)
-            # Deleting the queue may take as long as making it.
-            self._request("UNSUBSCRIBE", f"-{id}", ("id", id))
-            self._tell_if_all_stands()
+        """Give the key up, if it is subscribed: its listener is not called any more."""
+        old = self._by_key.pop(key, None)
+        if old is not None:
+            del self._by_id[old.id]
+            self._unanswered.discard(old.id)
+            # RabbitMQ may take as long to delete the queue as to make it.
+            self._request("UNSUBSCRIBE", f"-{old.id}", ("id", old.id))
+            self._note_whether_all_stands()
 
     async def _run(self) -> None:
-        pauses = Pauses(self._rng)
+        pauses = Pauses(self._context.rng)
         while True:
             outcome = await self._attempt()
             await asyncio.sleep(pauses.after(outcome))
@@ -202,7 +230,7 @@ class Feed:
             lease = self._acquire()
         except NoNodeAvailable as error:
             logger.debug("feed %d: %s", self.number, error)
-            # Where each node has a feed there is nothing for a further one to do.
+            # Where every node has a feed already, a further feed has nothing to do.
             self._unplaced = None if error.only_excluded else f"has no node ({error})"
             return Outcome.NOT_REACHED
         with lease:
@@ -212,17 +240,17 @@ class Feed:
         """One session, from dial to loss."""
         self.node = lease.node.name
         try:
-            upstream = await self._session(lease.node)
+            upstream = await self._context.session(lease.node)
         except DialError as error:
             lease.failed(error.what)
-            logger.warning("feed %d: %s", self.number, error)
+            logger.warning("feed %d cannot connect, tries the next node: %s", self.number, error)
             return Outcome.NOT_REACHED
         else:
             lease.up()
             self._lease = lease
             return await self._use(upstream, lease.node.name)
         finally:
-            # Also after an error that nobody foresaw, or its node would be taken for the other's.
+            # Also after an unforeseen error: the other feeds avoid the node that is named here.
             self._lease = self.node = None
 
     async def _use(self, upstream: Upstream, node: str) -> Outcome:
@@ -230,21 +258,22 @@ class Feed:
         began = loop.time()
         try:
             logger.info("feed %d is on %s", self.number, node)
-            self._witness(node, None)
+            self._context.witness(self.number, node, None)
             await self._read(upstream)
         except (StreamClosedError, FeedBroken, WebSocketError) as error:
             why = self._given_up or str(error) or "the connection broke off"
-            logger.warning("feed %d lost %s: %s", self.number, node, why)
-            self._witness(node, why)
-        except Exception:
-            logger.exception("feed %d gives up its session", self.number)
-            self._witness(node, "the gateway failed; see the log")
+            logger.warning("feed %d lost %s and looks for a node: %s", self.number, node, why)
+            self._context.witness(self.number, node, why)
+        except Exception as error:
+            consequence = f" and gives up its session with {node}"
+            self._tasks.failures.note(f"feed {self.number}", error, consequence=consequence)
+            self._context.witness(self.number, node, "the gateway failed; see the log")
         finally:
             self._upstream = None
             self._stalled = False
             self.stood.clear()
             upstream.close()
-            self._listener.lost(self.number)
+            self._call_all(lambda each: each.lost)
         worked = self._has_stood and loop.time() - began >= _SHORTEST_SESSION
         return Outcome.STOOD if worked else Outcome.FELL
 
@@ -259,12 +288,12 @@ class Feed:
         sends, hears = upstream.heart_beat
         self._pulse = Pulse(outgoing=sends / 1000, incoming=hears / 1000)
         self.due = 0.0
-        self._ticker.add(self)
-        messages, frames = PieceReader(), Unframing(self._frame_bytes)
+        self._context.ticker.add(self)
+        messages, frames = PieceReader(), Unframing(self._context.frame_bytes)
         try:
-            for key in self._ids:
-                self._send_subscribe(key)
-            self._tell_if_all_stands()
+            for each in self._by_id.values():
+                self._send_subscribe(each)
+            self._note_whether_all_stands()
             data = upstream.leftover
             while True:
                 for event in messages.feed(data):
@@ -273,7 +302,7 @@ class Feed:
                     elif isinstance(event, Ping):
                         upstream.pong(event.payload)
                 # A read that finds something does not yield by itself: a flood would keep the loop
-                # from everything else, the fan-out of what was read included.
+                # from everything else, including the fan-out of what was read.
                 await asyncio.sleep(0)
                 reading = upstream.stream.read_bytes(_READ_BYTES, partial=True)
                 self._reading = asyncio.ensure_future(reading)
@@ -281,12 +310,12 @@ class Feed:
                 self._received_at = loop.time()
                 if self._stalled:
                     self._stalled = False
-                    self._listener.resumed(self.number)
+                    self._call_all(lambda each: each.resumed)
         finally:
-            self._ticker.remove(self)
+            self._context.ticker.remove(self)
 
     def check(self, now: float) -> None:
-        """What the ticker calls: the heart-beats with the node, and the answers that are due."""
+        """Beat, and judge the node's silence and outstanding answers. Called by the ticker."""
         upstream = self._upstream
         if upstream is None:
             return
@@ -301,15 +330,15 @@ class Feed:
         elif silent and not self._stalled:
             self._stalled = True
             logger.info(
-                "feed %d: %s brings nothing while it works on %d requests",
+                "feed %d waits for %s, which is silent while it works on %d requests",
                 self.number,
                 self.node,
                 len(self._awaited),
             )
-            self._listener.stalled(self.number)
+            self._call_all(lambda each: each.stalled)
         if now >= self._pulse.beat_at(self._sent_at):
             self._write(b"\n")
-        self.due = min(self._pulse.beat_at(self._sent_at), self._next_look(now))
+        self.due = min(self._pulse.beat_at(self._sent_at), self._next_check(now))
 
     def _reason_to_leave(self, silent: bool, late: bool) -> str | None:
         if late:
@@ -320,16 +349,16 @@ class Feed:
             return "silent, and it answers no login either"
         return None
 
-    def _next_look(self, now: float) -> float:
+    def _next_check(self, now: float) -> float:
         lost_at = self._pulse.lost_at(self._received_at)
         if self._stalled or lost_at <= now:
-            # The node may turn out to hang, too.
+            # The prober may find at any moment that the node hangs.
             return now + RESOLUTION
         answer_by = self._answered_at + _ANSWER_WITHIN if self._awaited else math.inf
         return min(lost_at, max(answer_by, now + RESOLUTION))
 
     def _is_silent(self, upstream: Upstream) -> bool:
-        """Not so while what has come waits for this busy process to read it."""
+        """Whether nothing the node said waits for this busy process to read it."""
         read = self._reading is not None and self._reading.done()
         return not read and not _has_unread(upstream)
 
@@ -340,67 +369,81 @@ class Feed:
             case LeftOut(subscription, why, detail):
                 if subscription is None:
                     raise FeedBroken(f"not understood: {detail}")
-                self._leave_out(self._keys.get(subscription), why, detail)
+                self._leave_out(self._by_id.get(subscription), why, detail)
             case Frame("MESSAGE"):
-                # What was on its way when its key was given up has no taker.
-                key = self._keys.get(found.get("subscription") or "")
-                if key is not None:
-                    self._hand_over(key, found)
+                # A key that was unsubscribed while the message was on its way has no taker.
+                taker = self._by_id.get(found.get("subscription") or "")
+                if taker is not None:
+                    self._hand_over(taker, found)
             case Frame("RECEIPT"):
                 self._take_receipt(found.get("receipt-id") or "")
             case _:
                 raise FeedBroken(f"{found.command}: {found.get('message')}")
 
-    def _hand_over(self, key: str, message: Frame) -> None:
+    def _hand_over(self, taker: _Subscription, message: Frame) -> None:
         try:
-            self._listener.arrived(self.number, key, message)
+            taker.listener.message(self.number, message)
         except Exception as error:
-            # Both feeds bring it, on every node: it would end one session after the other.
-            self._leave_out(key, FAILED, "a fault of the gateway", error)
+            # Both feeds bring the message, on every node: it would end one session after the other.
+            self._leave_out(taker, FAILED, "a fault of the gateway", error)
 
     def _leave_out(
-        self, key: str | None, why: str, detail: str, fault: Exception | None = None
+        self,
+        taker: _Subscription | None,
+        why: str,
+        detail: str,
+        fault: Exception | None = None,
     ) -> None:
-        if count := self._complaints.note(why):
+        if times := self._context.complaints.note(why):
             logger.log(
                 logging.WARNING if fault is None else logging.ERROR,
-                "feed %d leaves out a message of %s, %s: %s (%d since this was last said)",
+                "feed %d leaves out a message of %s, %s: %s (%d since this was last logged)",
                 self.number,
-                key,
+                taker and taker.key,
                 why,
                 detail,
-                count,
+                times,
                 exc_info=fault,
             )
-        if key is not None:
-            self._listener.left_out(self.number, key)
+        if taker is not None:
+            self._call(taker.listener.left_out)
 
     def _take_receipt(self, receipt: str) -> None:
         self._awaited.discard(receipt)
         self._unanswered.discard(receipt)
         self._answered_at = self._received_at
-        key = self._keys.get(receipt)
-        if key is not None:
-            self._listener.standing(self.number, key)
-        self._tell_if_all_stands()
+        if taker := self._by_id.get(receipt):
+            self._call(taker.listener.subscribed)
+        self._note_whether_all_stands()
 
-    def _tell_if_all_stands(self) -> None:
+    def _call_all(self, method: Callable[[Listener], Callable[[int], None]]) -> None:
+        for each in tuple(self._by_id.values()):
+            self._call(method(each.listener))
+
+    def _call(self, method: Callable[[int], None]) -> None:
+        try:
+            method(self.number)
+        except Exception as error:
+            # One listener's fault must not keep the others from hearing what happens to their feed.
+            self._tasks.failures.note(f"feed {self.number}: a listener", error)
+
+    def _note_whether_all_stands(self) -> None:
         if self._unanswered or self._upstream is None:
             self.stood.clear()
         else:
             self._has_stood = True
             self.stood.set()
 
-    def _send_subscribe(self, key: str) -> None:
-        id = self._ids[key]
+    def _send_subscribe(self, new: _Subscription) -> None:
         if self._upstream is not None:
-            self._unanswered.add(id)
+            self._unanswered.add(new.id)
             self.stood.clear()
-        destination = f"/exchange/{EXCHANGE}/{key}"
-        self._request("SUBSCRIBE", id, ("id", id), ("destination", destination))
+        destination = f"/exchange/{EXCHANGE}/{new.key}"
+        self._request("SUBSCRIBE", new.id, ("id", new.id), ("destination", destination))
 
     def _request(self, command: str, receipt: str, *headers: tuple[str, str]) -> None:
-        """What is lost with the connection: everything is subscribed anew on the next."""
+        """Send a frame and expect its RECEIPT. Without a session there is nothing to send: the next
+        one subscribes everything again."""
         if self._upstream is None:
             return
         if not self._awaited:
@@ -415,4 +458,10 @@ class Feed:
 
 
 def _has_unread(upstream: Upstream) -> bool:
-    return not upstream.stream.closed() and has_unread(upstream.stream.socket)
+    """Whether bytes, or the end of the connection, wait in the kernel: the node has spoken, and
+    this process has not listened."""
+    if upstream.stream.closed():
+        return False
+    poller = select.poll()
+    poller.register(upstream.stream.socket, select.POLLIN)
+    return bool(poller.poll(0))

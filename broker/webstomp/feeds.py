@@ -1,48 +1,61 @@
-"""The feeds together: each on a node of its own, and moved off a node that is to be left.
+"""The gateway's feeds, and the table of the keys that they subscribe.
 
-A move takes no message away: the replacement stands on another node before the old feed goes.
-Where there is no other node, a feed stays.
+Each feed is on a node of its own, and is moved off a node that is to be left. A move loses no
+message: the replacement stands on another node before the old feed goes. Where there is no other
+node, a feed stays.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from broker.nodes.balancer import Balancer, Lease
 from broker.timing.tasks import Tasks
-from broker.webstomp.feed import Feed
+from broker.webstomp.feed import Feed, FeedContext, Listener
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks whether a feed is to move.
-_LOOK: Final = 1.0
+#: Seconds between two checks whether a feed is to move.
+_CHECK: Final = 1.0
 #: Seconds within which a replacement must have more topics standing than before. A slow broker
-#: takes long for hundreds of them, and so must not begin anew.
+#: takes long for hundreds of them, and must not have to begin again.
 STAND: Final = 30.0
 
 
 class Feeds:
-    """``make`` gives a feed of that number, which finds its node by that function."""
+    """A fixed number of feeds that all bring every subscribed key.
+
+    ``count`` is how many there are while none moves; more nodes than one are needed for more feeds
+    than one. Keys may be subscribed before :meth:`start` and at any time after it.
+    """
 
     def __init__(
-        self,
-        count: int,
-        *,
-        balancer: Balancer,
-        make: Callable[[int, Callable[[], Lease]], Feed],
-        tasks: Tasks,
+        self, count: int, *, balancer: Balancer, context: FeedContext, tasks: Tasks
     ) -> None:
         self._balancer = balancer
-        self._make = make
-        self._feeds = [make(number, self._acquire) for number in range(count)]
+        self._context = context
         self._tasks = tasks
+        self._listeners: dict[str, Listener] = {}
+        self._feeds = [self._make(number) for number in range(count)]
 
     def __iter__(self) -> Iterator[Feed]:
-        """Those that bring messages now; one that moves is there twice."""
+        """The feeds that bring messages now; while one moves, there is one more."""
         return iter(tuple(self._feeds))
+
+    @property
+    def nodes(self) -> list[str | None]:
+        """The node that each feed is on; None: it looks for one."""
+        return [feed.node for feed in self._feeds]
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why feeds do not bring everything now, by the feed, for people."""
+        return {
+            f"feed {feed.number}": feed.problem for feed in self._feeds if feed.problem is not None
+        }
 
     def start(self) -> None:
         for feed in self._feeds:
@@ -53,13 +66,33 @@ class Feeds:
         await self._tasks.close()
         await asyncio.gather(*(feed.close() for feed in self._feeds))
 
+    def subscribe(self, key: str, listener: Listener) -> None:
+        """Have every feed bring what is published with this routing key to the listener.
+
+        A key has one listener: raises ValueError for a key that has one already.
+        """
+        if key in self._listeners:
+            raise ValueError(f"{key} is subscribed already")
+        self._listeners[key] = listener
+        for feed in self._feeds:
+            feed.subscribe(key, listener)
+
+    def unsubscribe(self, key: str) -> None:
+        """Give the key up, if it is subscribed: its listener is not called any more."""
+        self._listeners.pop(key, None)
+        for feed in self._feeds:
+            feed.unsubscribe(key)
+
+    def _make(self, number: int) -> Feed:
+        return Feed(number, acquire=self._acquire, context=self._context, tasks=self._tasks.part())
+
     def _acquire(self) -> Lease:
         """A node that no feed is on. Raises :class:`broker.nodes.balancer.NoNodeAvailable`."""
         return self._balancer.acquire({feed.node for feed in self._feeds if feed.node is not None})
 
     async def _tend(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_CHECK)
             leaving = next((feed for feed in self._feeds if feed.leaving), None)
             if leaving is not None and self._has_room():
                 await self._move(leaving)
@@ -72,23 +105,28 @@ class Feeds:
 
     async def _move(self, old: Feed) -> None:
         numbers = {feed.number for feed in self._feeds}
-        new = self._make(min(set(range(len(numbers) + 1)) - numbers), self._acquire)
-        for key in old.keys:
-            new.subscribe(key)
+        new = self._make(min(set(range(len(numbers) + 1)) - numbers))
+        for key, listener in self._listeners.items():
+            new.subscribe(key, listener)
         self._feeds.append(new)
         new.start()
         if await comes_to_stand(new):
             logger.info("feed %d leaves %s to feed %d", old.number, old.node, new.number)
             gone = old
         else:
-            logger.warning("feed %d stays on %s: no other node takes it", old.number, old.node)
+            logger.warning(
+                "feed %d stays on %s, which is to be left: on no other node did everything come to "
+                "stand; trying again",
+                old.number,
+                old.node,
+            )
             gone = new
         self._feeds.remove(gone)
         await gone.close()
 
 
 async def comes_to_stand(feed: Feed) -> bool:
-    """Whether all of it comes to stand, however long, as long as it goes on."""
+    """Whether everything comes to stand, however long it takes, as long as there is progress."""
     best = 0
     while True:
         try:

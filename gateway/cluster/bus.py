@@ -18,7 +18,7 @@ from uuid import uuid4
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
-from broker.webstomp.feed import Feed
+from broker.webstomp.feeds import Feeds
 from gateway.cluster.envelope import BadEnvelope, Envelope, Seal
 from gateway.cluster.peers import BEAT, Peers
 from gateway.errors import GatewayError
@@ -114,7 +114,6 @@ class Bus:
     """This gateway's connection to the bus. Messages have a kind, and a JSON object as their
     payload.
 
-    It is made before the feeds that bring the others' messages; :meth:`attach` hands them over.
     ``gateway`` is this gateway's name, which no other process has ever had. ``counts``: the number
     of messages by :data:`OUTCOMES`.
     """
@@ -126,12 +125,14 @@ class Bus:
         key: str,
         seal: Seal,
         publisher: WidePublisher,
+        feeds: Feeds,
         tasks: Tasks,
     ) -> None:
         self.gateway = gateway
         self._key = key
         self._seal = seal
         self._publisher = publisher
+        self._feeds = feeds
         self.counts = Counter(dict.fromkeys(OUTCOMES, 0))
         self._peers = Peers()
         self._handlers: dict[str, list[Handler]] = {}
@@ -146,11 +147,8 @@ class Bus:
         """The names of the other gateways that are alive."""
         return self._peers.names
 
-    def attach(self, feeds: Iterable[Feed]) -> None:
-        for feed in feeds:
-            feed.subscribe(self._key)
-
     def start(self) -> None:
+        self._feeds.subscribe(self._key, self)
         self._tasks.forever(self._beat, "bus: the beat")
         for _ in range(_ON_THE_WAY):
             self._tasks.forever(self._publish, "bus: publishing")
@@ -166,6 +164,7 @@ class Bus:
                 "the other gateways could not be told that this one stops; they notice within ten "
                 "seconds"
             )
+        self._feeds.unsubscribe(self._key)
         await self._answering.close()
         await self._tasks.close()
 
@@ -224,15 +223,15 @@ class Bus:
         payload, which is JSON. A :class:`GatewayError` that it raises is sent as the answer."""
         self._responders[kind] = responder
 
-    # Events of the feeds
+    # The listener of the bus's key
 
-    def standing(self, feed: int, key: str) -> None:
-        """Beat at once: a new gateway then need not wait for the next beat to know the others and
-        be known."""
-        logger.debug("feed %d is subscribed to the bus (%s)", feed, key)
+    def subscribed(self, feed: int) -> None:
+        """Say hello: a new gateway then need not wait for the next beat to know the others and be
+        known."""
+        logger.debug("feed %d is subscribed to the bus (%s)", feed, self._key)
         self._send(_Own.HELLO, {})
 
-    def arrived(self, feed: int, key: str, message: Frame) -> None:
+    def message(self, feed: int, message: Frame) -> None:
         try:
             envelope = self._seal.open(message.body)
         except BadEnvelope as error:
@@ -242,7 +241,7 @@ class Bus:
                 logger.warning(
                     "dropped a message on the bus: it is %s (routing key %s, brought by feed %d)",
                     error.why,
-                    key,
+                    self._key,
                     feed,
                 )
             return
@@ -261,7 +260,7 @@ class Bus:
         self.counts["received"] += 1
         self._take(envelope)
 
-    def left_out(self, feed: int, key: str) -> None:
+    def left_out(self, feed: int) -> None:
         """Nothing to do: no gateway sends messages of that size or form."""
 
     def stalled(self, feed: int) -> None:

@@ -48,8 +48,8 @@ class Following:
         return [topic for topic in self._topics() if topic.users and not topic.fed]
 
     def begin(self) -> None:
-        """There may be such a topic now."""
-        if (self._job is None or self._job.done) and (self._doubtful or self.topics):
+        """Look after such a topic, which there is now, or a doubt."""
+        if self._job is None or self._job.done:
             self._job = self._tasks.until_done(self._run, "hub: topics without a feed")
 
     def doubt(self) -> None:

@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from broker.protocol.stomp import Frame
-from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology
-from broker.webstomp.feed import LEFT_OUT, Feed
+from broker.webstomp.feeds import Feeds
 from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.hub.fanout import FanOut, Subscriber
@@ -28,12 +26,17 @@ _RESUMING: Final = 8
 
 
 class Hub:
-    """Made before its feeds, which it listens to; :meth:`attach` gives them to it."""
+    """The topics that somebody here follows, each subscribed once on all feeds.
+
+    ``budget`` is the number of bytes that may wait for one client. ``linger`` is for how many
+    seconds a topic stays subscribed when its last subscriber has left.
+    """
 
     def __init__(
         self,
         topology: Topology,
         history: History,
+        feeds: Feeds,
         *,
         budget: int,
         tasks: Tasks,
@@ -41,33 +44,24 @@ class Hub:
     ) -> None:
         self.fan_out = FanOut(budget=budget)
         self._loop = asyncio.get_running_loop()
-        #: What the feeds have brought that could be given to nobody.
-        self.complaints = Complaints(LEFT_OUT, clock=self._loop.time)
         self._topology = topology
+        self._feeds = feeds
         self._linger = linger
+        self._topics: dict[str, Topic] = {}
+        self._following = Following(
+            history, self._topics.values, clock=self._loop.time, tasks=tasks
+        )
         self._shared = Shared(
             history=history,
             pages=Pages(history),
             fan_out=self.fan_out,
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),
+            unfed=self._following.begin,
             clock=self._loop.time,
             tasks=tasks,
         )
-        self._feeds: Iterable[Feed] = ()
-        self._topics: dict[str, Topic] = {}
-        self._following = Following(
-            history, self._topics.values, clock=self._loop.time, tasks=tasks
-        )
         self._lingering: dict[str, asyncio.TimerHandle] = {}
-
-    def attach(self, feeds: Iterable[Feed]) -> None:
-        self._feeds = feeds
-
-    @property
-    def feeds(self) -> list[str | None]:
-        """The node that each feed is on; None: it looks for one."""
-        return [feed.node for feed in self._feeds]
 
     @property
     def unfed(self) -> int:
@@ -78,9 +72,7 @@ class Hub:
     @property
     def problems(self) -> dict[str, str]:
         """What is wrong with the way from the broker, by part."""
-        found = {
-            f"feed {feed.number}": feed.problem for feed in self._feeds if feed.problem is not None
-        }
+        found = dict(self._feeds.problems)
         if unfed := self.unfed:
             found["topics without a feed"] = f"{unfed}, which follow the history"
         return found
@@ -143,36 +135,6 @@ class Hub:
         """The feeds may have missed what was published last."""
         self._following.doubt()
 
-    # What the feeds tell
-
-    def standing(self, feed: int, key: str) -> None:
-        if topic := self._topics.get(key):
-            topic.feed_standing(feed)
-
-    def arrived(self, feed: int, key: str, message: Frame) -> None:
-        if topic := self._topics.get(key):
-            topic.arrived(feed, message)
-
-    def left_out(self, feed: int, key: str) -> None:
-        """If it was a member's, the history has it."""
-        del feed
-        if topic := self._topics.get(key):
-            topic.doubt()
-
-    def stalled(self, feed: int) -> None:
-        for topic in self:
-            topic.feed_stalled(feed)
-        self._following.begin()
-
-    def resumed(self, feed: int) -> None:
-        for topic in self:
-            topic.feed_resumed(feed)
-
-    def lost(self, feed: int) -> None:
-        for topic in self:
-            topic.feed_lost(feed)
-        self._following.begin()
-
     def _enter(self, stream: Stream) -> Topic:
         key = self._topology.routing_key(stream)
         if timer := self._lingering.pop(key, None):
@@ -180,8 +142,7 @@ class Hub:
         topic = self._topics.get(key)
         if topic is None:
             topic = self._topics[key] = Topic(stream, f"/topic/{key}", self._shared)
-            for feed in self._feeds:
-                feed.subscribe(key)
+            self._feeds.subscribe(key, topic)
         topic.users += 1
         if not topic.fed:
             self._following.begin()
@@ -189,6 +150,5 @@ class Hub:
 
     def _release(self, key: str) -> None:
         del self._lingering[key]
+        self._feeds.unsubscribe(key)
         self._topics.pop(key).close()
-        for feed in self._feeds:
-            feed.unsubscribe(key)

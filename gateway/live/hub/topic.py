@@ -45,13 +45,15 @@ _HELD_BYTES: Final = 128 * 1024
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all topics use. ``reading`` bounds how many fill holes at once, ``resuming`` how many
-    clients are served from the past in one turn of the loop. ``clock``: seconds, never back."""
+    clients are served from the past in one turn of the loop. ``unfed`` is called when a topic that
+    has users has just lost its last feed. ``clock``: seconds, never back."""
 
     history: History
     pages: Pages
     fan_out: FanOut
     reading: asyncio.Semaphore
     resuming: asyncio.Semaphore
+    unfed: Callable[[], None]
     clock: Callable[[], float]
     tasks: Tasks
 
@@ -86,14 +88,14 @@ class Topic:
         self._doubt = False
         self._dropping = False
 
-    # What the feeds tell
+    # The listener of the topic's key
 
     @property
     def fed(self) -> bool:
         """Whether a feed brings the topic now."""
         return self._fed.is_set()
 
-    def feed_standing(self, feed: int) -> None:
+    def subscribed(self, feed: int) -> None:
         self._once.joined(feed)
         if not self.fed:
             self.doubt(0.0)
@@ -101,17 +103,17 @@ class Topic:
         self._stalled.discard(feed)
         self._judge_feeds()
 
-    def feed_stalled(self, feed: int) -> None:
+    def stalled(self, feed: int) -> None:
         """It will bring everything, but not soon enough."""
         if feed in self._standing:
             self._stalled.add(feed)
             self._judge_feeds()
 
-    def feed_resumed(self, feed: int) -> None:
+    def resumed(self, feed: int) -> None:
         self._stalled.discard(feed)
         self._judge_feeds()
 
-    def feed_lost(self, feed: int) -> None:
+    def lost(self, feed: int) -> None:
         if feed in self._standing:
             self._standing.discard(feed)
             self._stalled.discard(feed)
@@ -125,8 +127,10 @@ class Topic:
         elif self.fed:
             self._fed.clear()
             self.unfed_since = self._shared.clock()
+            if self.users:
+                self._shared.unfed()
 
-    def arrived(self, feed: int, message: Frame) -> None:
+    def message(self, feed: int, message: Frame) -> None:
         seq = number_of(message, self.stream)
         if seq is None:
             self._pass_once(feed, message)
@@ -142,6 +146,11 @@ class Topic:
                 )
             if self._sequencer.missing:
                 self._fill_soon(_PATIENCE)
+
+    def left_out(self, feed: int) -> None:
+        """If it was a member's, the history has it."""
+        del feed
+        self.doubt()
 
     def stored(self, message: Message) -> None:
         """It was posted here: if its turn has come, nobody needs to wait until it has been to the

@@ -22,7 +22,8 @@ from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Audience, Stream, Topology
-from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, Feed
+from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
+from broker.webstomp.feeds import Feeds
 from broker.webstomp.session import Upstream, open_session
 from devenv import tls
 from devenv.cluster import Cluster
@@ -447,31 +448,20 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     nodes = [Node(f"r{n.number}", n.web_stomp_url, n.amqp_url) for n in cluster.nodes]
     balancer = Balancer(nodes, clock=asyncio.get_running_loop().time, rng=SystemRandom())
     account = Credentials(cluster.gateway.name, cluster.gateway.password, "/")
-    hub = Hub(Topology(PREFIX), Empty(), budget=1000, linger=0.5, tasks=Tasks())
 
     async def session(node: Node) -> Upstream:
         return await open_session(node, account, timeout=5, heart_beat=HEART_BEAT)
 
-    def other_nodes() -> frozenset[str]:
-        return frozenset(feed.node for feed in feeds if feed.node)
-
-    ticker = Ticker()
-    feeds: list[Feed] = [
-        Feed(
-            number,
-            acquire=lambda: balancer.acquire(other_nodes()),
-            session=session,
-            listener=hub,
-            witness=lambda *_: None,
-            complaints=Complaints(LEFT_OUT, clock=asyncio.get_running_loop().time),
-            ticker=ticker,
-            frame_bytes=100_000,
-            rng=SystemRandom(),
-            tasks=Tasks(),
-        )
-        for number in (0, 1)
-    ]
-    hub.attach(feeds)
+    context = FeedContext(
+        session=session,
+        witness=lambda *_: None,
+        complaints=Complaints(LEFT_OUT, clock=asyncio.get_running_loop().time),
+        ticker=Ticker(),
+        frame_bytes=100_000,
+        rng=SystemRandom(),
+    )
+    feeds = Feeds(2, balancer=balancer, context=context, tasks=Tasks())
+    hub = Hub(Topology(PREFIX), Empty(), feeds, budget=1000, linger=0.5, tasks=Tasks())
     room, subscriber = 999_999, Subscriber(Nobody(), "s")
     stream = Stream(Audience.PUBLIC, room)
 
@@ -482,9 +472,8 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(hub.close)
-        for feed in feeds:
-            feed.start()
-            stack.push_async_callback(feed.close)
+        feeds.start()
+        stack.push_async_callback(feeds.close)
         await hub.join(stream, subscriber, resume_after=None)
         await until(lambda count: count == 2)
         hub.leave(stream, subscriber)

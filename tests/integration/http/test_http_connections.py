@@ -57,11 +57,12 @@ async def test_a_connection_is_counted_from_its_first_frame_on(
     assert isinstance(answer, str)
     await client.write_message(b"\n" + subscribe, binary=True)
     await until(lambda: len(gateway.hub) == 1)
-    gateway.hub.standing(0, key)
+    (topic,) = gateway.hub
+    topic.subscribed(0)
     await until(lambda: any(len(topic.outlet) for topic in gateway.hub))
     heard = []
     for n in range(3):
-        gateway.hub.arrived(0, key, Frame("MESSAGE", (("amqp-message-id", str(n)),), b"hello"))
+        topic.message(0, Frame("MESSAGE", (("amqp-message-id", str(n)),), b"hello"))
     for _ in range(3):
         message = await client.read_message()
         assert isinstance(message, str)

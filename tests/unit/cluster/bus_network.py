@@ -10,19 +10,12 @@ from typing import Any, cast
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
-from broker.webstomp.feed import Feed
+from broker.webstomp.feeds import Feeds
 from gateway.cluster.bus import Bus
 from gateway.cluster.envelope import Seal
+from tests.fake_feeds import FakeFeeds
 
 KEY = "t.gateways"
-
-
-class FeedTwin:
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-
-    def subscribe(self, key: str) -> None:
-        self.keys.append(key)
 
 
 @dataclass
@@ -30,11 +23,12 @@ class Network:
     """``loses`` tells which of the deliveries never arrive; ``away``: nothing is confirmed."""
 
     buses: list[Bus] = field(default_factory=list)
+    feeds: dict[str, FakeFeeds] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
     away: bool = False
     latency: float = 0.01
-    feeds: int = 2
+    copies: int = 2
     scattered: int = 0
     loses: Callable[[], bool] = bool
 
@@ -55,24 +49,26 @@ class Network:
     def _bring(self, publication: Publication) -> None:
         message = Frame("MESSAGE", (("subscription", "1"),), publication.body)
         for bus in tuple(self.buses):
-            if bus.gateway not in self.deaf and not self.loses():
-                for feed in range(self.feeds):
-                    bus.arrived(feed, publication.routing_key, message)
+            feeds = self.feeds[bus.gateway]
+            hears = KEY in feeds.listeners and bus.gateway not in self.deaf
+            if hears and not self.loses():
+                for feed in range(self.copies):
+                    feeds.bring(feed, publication.routing_key, message)
 
     def bus(self, name: str, secret: str = "s" * 32) -> Bus:
         loop = asyncio.get_running_loop()
+        feeds = FakeFeeds()
         made = Bus(
             name,
             key=KEY,
             seal=Seal(secret, clock=loop.time),
             publisher=self,
+            feeds=cast("Feeds", feeds),
             tasks=Tasks(),
         )
         self.counts[name] = made.counts
-        feed = FeedTwin()
-        made.attach([cast("Feed", feed)])
-        assert feed.keys == [KEY]
         self.buses.append(made)
+        self.feeds[name] = feeds
         return made
 
     @asynccontextmanager
@@ -81,7 +77,7 @@ class Network:
         made = [self.bus(name) for name in names]
         for bus in made:
             bus.start()
-            bus.standing(0, KEY)
+            self.feeds[bus.gateway].stand(0, KEY)
         await asyncio.sleep(0.1)
         try:
             yield made

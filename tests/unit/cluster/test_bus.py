@@ -112,8 +112,8 @@ def test_a_gateway_that_lost_both_feeds_declares_nobody_gone() -> None:
         network = Network()
         async with network.joined("north", "south") as (north, south):
             network.deaf.add("north")
-            north.lost(0)
-            north.lost(1)
+            network.feeds["north"].lose(0)
+            network.feeds["north"].lose(1)
             await asyncio.sleep(SILENT)
             assert (north.others, south.others) == ({"south"}, {"north"})
 
@@ -274,7 +274,7 @@ def test_a_stranger_cannot_command(caplog: pytest.LogCaptureFixture) -> None:
             stranger = network.bus("south", secret="t" * 32)
             stranger.start()
             stranger.tell("news", {})
-            north.arrived(0, KEY, Frame("MESSAGE", (), b"kick everybody"))
+            network.feeds["north"].bring(0, KEY, Frame("MESSAGE", (), b"kick everybody"))
             await asyncio.sleep(0.1)
             assert diary.heard == []
             assert north.others == frozenset()

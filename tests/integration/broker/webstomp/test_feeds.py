@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
-from broker.nodes.balancer import Balancer, Lease
+import pytest
+
+from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.protocol.stomp import Frame
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
-from broker.webstomp.feed import LEFT_OUT, Feed
+from broker.webstomp.feed import LEFT_OUT, FeedContext
 from broker.webstomp.feeds import Feeds
 from broker.webstomp.session import Upstream, open_session
 from tests.integration.live.fake_node import FakeNode, serving
@@ -22,21 +24,21 @@ KEYS = ("k.1", "k.2")
 
 
 class Listener:
-    """Which feeds stand for what; at no moment none."""
+    """Which feeds stand for its key; at no moment none."""
 
     def __init__(self) -> None:
-        self.standing_for: dict[str, set[int]] = {}
+        self.standing: set[int] = set()
         self.fewest = 99
         self.heard: list[tuple[int, str]] = []
 
-    def standing(self, feed: int, key: str) -> None:
-        self.standing_for.setdefault(key, set()).add(feed)
+    def subscribed(self, feed: int) -> None:
+        self.standing.add(feed)
 
-    def arrived(self, feed: int, key: str, message: Frame) -> None:
+    def message(self, feed: int, message: Frame) -> None:
         self.heard.append((feed, message.body.decode()))
 
-    def left_out(self, feed: int, key: str) -> None:
-        raise AssertionError(key)
+    def left_out(self, feed: int) -> None:
+        raise AssertionError(feed)
 
     def stalled(self, feed: int) -> None:
         pass
@@ -45,19 +47,26 @@ class Listener:
         pass
 
     def lost(self, feed: int) -> None:
-        for feeds in self.standing_for.values():
-            feeds.discard(feed)
-            self.fewest = min(self.fewest, len(feeds))
+        self.standing.discard(feed)
+        self.fewest = min(self.fewest, len(self.standing))
 
 
 class Stage:
     def __init__(
-        self, nodes: list[FakeNode], balancer: Balancer, feeds: Feeds, listener: Listener
+        self,
+        nodes: list[FakeNode],
+        balancer: Balancer,
+        feeds: Feeds,
+        listeners: dict[str, Listener],
     ) -> None:
         self.nodes = {node.name: node for node in nodes}
         self.balancer = balancer
         self.feeds = feeds
-        self.listener = listener
+        self.listeners = listeners
+
+    @property
+    def fewest(self) -> int:
+        return min(listener.fewest for listener in self.listeners.values())
 
     def on(self) -> set[str | None]:
         return {feed.node for feed in self.feeds}
@@ -87,29 +96,21 @@ async def stage(*names: str) -> AsyncIterator[Stage]:
         loop = asyncio.get_running_loop()
         rng = Random(1)  # noqa: S311 - the same course every time
         balancer = Balancer([node.node for node in nodes], clock=loop.time, rng=rng)
-        listener, ticker = Listener(), Ticker()
-
-        def make(number: int, acquire: Callable[[], Lease]) -> Feed:
-            return Feed(
-                number,
-                acquire=acquire,
-                session=_session,
-                listener=listener,
-                witness=lambda *_: None,
-                complaints=Complaints(LEFT_OUT, clock=loop.time),
-                ticker=ticker,
-                frame_bytes=65_536,
-                rng=rng,
-                tasks=Tasks(),
-            )
-
-        feeds = Feeds(2, balancer=balancer, make=make, tasks=Tasks())
-        for feed in feeds:
-            for key in KEYS:
-                feed.subscribe(key)
+        context = FeedContext(
+            session=_session,
+            witness=lambda *_: None,
+            complaints=Complaints(LEFT_OUT, clock=loop.time),
+            ticker=Ticker(),
+            frame_bytes=65_536,
+            rng=rng,
+        )
+        feeds = Feeds(2, balancer=balancer, context=context, tasks=Tasks())
+        listeners = {key: Listener() for key in KEYS}
+        for key, listener in listeners.items():
+            feeds.subscribe(key, listener)
         feeds.start()
         try:
-            yield Stage(nodes, balancer, feeds, listener)
+            yield Stage(nodes, balancer, feeds, listeners)
         finally:
             await feeds.close()
     assert asyncio.all_tasks() == tasks
@@ -140,16 +141,17 @@ def test_a_feed_leaves_a_draining_node_only_when_its_replacement_stands() -> Non
             here.balancer.drain(first)
             await until(lambda: len(here.nodes[other].subscribed()) == len(KEYS))
             assert here.on() == {first, second, other}
-            session = here.nodes[other].session
-            for id in here.nodes[other].subscribed():
-                session.send("RECEIPT", ("receipt-id", id))
+            here.nodes[other].session.answer(len(KEYS))
             await here.stand_on(second, other)
-            assert here.listener.fewest == 2
+            assert here.fewest == 2
             assert not here.nodes[first].subscribed()
-            # What is subscribed later reaches the feeds that are there now.
-            for feed in here.feeds:
-                feed.subscribe("k.3")
-            assert {len(feed.keys) for feed in here.feeds} == {3}
+            # What is subscribed later reaches the feeds that are there now, and nobody else.
+            here.nodes[other].answers = True
+            late = Listener()
+            here.feeds.subscribe("k.3", late)
+            await until(lambda: len(late.standing) == 2)
+            assert late.standing == {feed.number for feed in here.feeds}
+            assert all(len(here.nodes[name].subscribed()) == 3 for name in (second, other))
 
     asyncio.run(scenario())
 
@@ -162,7 +164,7 @@ def test_without_another_node_a_feed_stays_and_moves_when_there_is_one() -> None
             async with serving(FakeNode("c")) as third:
                 here.balancer.replace([here.nodes["b"].node, third.node])
                 await here.stand_on("b", "c")
-                assert here.listener.fewest == 2
+                assert here.fewest == 2
                 await here.feeds.close()
 
     asyncio.run(scenario())
@@ -189,5 +191,38 @@ def test_a_feed_for_which_there_is_no_further_node_lacks_nothing() -> None:
             here.balancer.drain("a")
             here.nodes["a"].session.drop()
             await until(lambda: all(feed.problem for feed in here.feeds))
+
+    asyncio.run(scenario())
+
+
+def test_each_key_is_its_listener_s_alone_by_every_feed_until_it_is_unsubscribed() -> None:
+    async def scenario() -> None:
+        async with stage("a", "b") as here:
+            await here.stand_on("a", "b")
+            one, other = (here.listeners[key] for key in KEYS)
+            assert one.standing == other.standing == {0, 1}
+            with pytest.raises(ValueError, match=r"k\.1 is subscribed already"):
+                here.feeds.subscribe("k.1", other)
+            for node in here.nodes.values():
+                node.session.publish("k.1", b"first")
+                node.session.publish("k.2", b"second")
+            await until(lambda: len(one.heard) == len(other.heard) == 2)
+            assert sorted(one.heard) == [(0, "first"), (1, "first")]
+            assert sorted(other.heard) == [(0, "second"), (1, "second")]
+            here.feeds.unsubscribe("k.1")
+            here.feeds.unsubscribe("k.1")
+            await until(
+                lambda: all(
+                    list(node.subscribed().values()) == ["k.2"] for node in here.nodes.values()
+                )
+            )
+            # Its listener may be another one now.
+            successor = Listener()
+            here.feeds.subscribe("k.1", successor)
+            await until(lambda: successor.standing == {0, 1})
+            for node in here.nodes.values():
+                node.session.publish("k.1", b"third")
+            await until(lambda: len(successor.heard) == 2)
+            assert len(one.heard) == 2
 
     asyncio.run(scenario())

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
+from typing import cast
 
 from broker.health.partition import MISSED
 from broker.health.partition_probe import ROUND, Echoes
@@ -12,6 +13,8 @@ from broker.nodes.node import PARTITIONED, Node
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import Publication
 from broker.timing.tasks import Tasks
+from broker.webstomp.feeds import Feeds
+from tests.fake_feeds import FakeFeeds
 from tests.virtual_time import run
 
 KEY = "acdm.mo.interact.gateways.echo-0"
@@ -27,13 +30,17 @@ class Cluster:
         self.balancer = Balancer(
             [Node(name, "ws://x/ws", "amqp://x") for name in NODES], clock=loop.time, rng=rng
         )
+        self.feeds = FakeFeeds()
         self.apart = ""
         self.doubts = 0
         self.echoes = Echoes(
-            KEY, publisher=self, balancer=self.balancer, doubt=self.doubt, tasks=Tasks()
+            KEY,
+            publisher=self,
+            balancer=self.balancer,
+            feeds=cast("Feeds", self.feeds),
+            doubt=self.doubt,
+            tasks=Tasks(),
         )
-        self.echoes.standing(0, KEY)
-        self.echoes.standing(1, KEY)
 
     def doubt(self) -> None:
         self.doubts += 1
@@ -51,7 +58,7 @@ class Cluster:
         # Never before the publisher has returned.
         loop = asyncio.get_running_loop()
         for feed in (0, 1):
-            loop.call_soon(self.echoes.arrived, feed, KEY, message)
+            loop.call_soon(self.feeds.bring, feed, KEY, message)
 
     @property
     def left(self) -> set[str]:
@@ -62,9 +69,12 @@ class Cluster:
 async def cluster() -> AsyncIterator[Cluster]:
     made = Cluster()
     made.echoes.start()
+    made.feeds.stand(0, KEY)
+    made.feeds.stand(1, KEY)
     await asyncio.sleep(10 * ROUND)
     yield made
     await made.echoes.close()
+    assert made.feeds.calls == [f"+{KEY}", f"-{KEY}"]
 
 
 def test_a_node_apart_is_left_and_what_came_last_is_doubted() -> None:
@@ -105,7 +115,7 @@ def test_a_message_that_is_no_echo_tells_nothing() -> None:
         async with cluster() as of:
             of.apart = "r2"
             for body in (b"", b"x", b"\xff 1", b"7", b"-1 r1", b"9" * 5000 + b" r2", b"99999 r2"):
-                of.echoes.arrived(0, KEY, Frame("MESSAGE", (), body))
+                of.feeds.bring(0, KEY, Frame("MESSAGE", (), body))
             await asyncio.sleep((MISSED + 2) * ROUND)
             assert of.left == {"r2"}
 
@@ -116,8 +126,8 @@ def test_without_feeds_nothing_is_known() -> None:
     async def scenario() -> None:
         async with cluster() as of:
             of.apart = "r2"
-            of.echoes.lost(0)
-            of.echoes.lost(1)
+            of.feeds.lose(0)
+            of.feeds.lose(1)
             await asyncio.sleep(10 * ROUND)
             assert of.left == set()
 
@@ -129,12 +139,12 @@ def test_a_feed_that_is_stalled_is_no_judge_and_one_that_resumes_is_again() -> N
         async with cluster() as of:
             of.apart = "r2"
             for feed in (0, 1):
-                of.echoes.stalled(feed)
+                of.feeds.stall(feed)
             # One that never stood does not begin to by resuming.
-            of.echoes.resumed(2)
+            of.feeds.resume(2)
             await asyncio.sleep(10 * ROUND)
             assert of.left == set()
-            of.echoes.resumed(1)
+            of.feeds.resume(1)
             await asyncio.sleep((MISSED + 2) * ROUND)
             assert of.left == {"r2"}
 

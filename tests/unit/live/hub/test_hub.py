@@ -7,39 +7,32 @@ import pytest
 
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
-from broker.webstomp.feed import Feed
+from broker.webstomp.feeds import Feeds
 from gateway.errors import BrokerUnavailable
 from gateway.live.hub.following import HOPELESS, LOOK
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.topic import SOON
+from tests.fake_feeds import FakeFeeds
 from tests.unit.live.fakes import STREAM, HistoryTwin, message, published, subscriber
 from tests.virtual_time import run, settle
 
 KEY = "t.public.42"
 
 
-class FeedTwin:
-    problem: str | None = None
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.calls: list[str] = []
-
-    def subscribe(self, key: str) -> None:
-        self.calls.append(f"+{key}")
-
-    def unsubscribe(self, key: str) -> None:
-        self.calls.append(f"-{key}")
-
-
-def hub(history: HistoryTwin | None = None, **options: Any) -> tuple[Hub, list[FeedTwin]]:
-    feeds = [FeedTwin(0), FeedTwin(1)]
-    made = Hub(Topology("t"), history or HistoryTwin(), budget=1000, **options, tasks=Tasks())
-    made.attach(cast("list[Feed]", feeds))
+def hub(history: HistoryTwin | None = None, **options: Any) -> tuple[Hub, FakeFeeds]:
+    feeds = FakeFeeds()
+    made = Hub(
+        Topology("t"),
+        history or HistoryTwin(),
+        cast("Feeds", feeds),
+        budget=1000,
+        **options,
+        tasks=Tasks(),
+    )
     return made, feeds
 
 
-def test_the_first_subscriber_subscribes_both_feeds_and_waits_for_one_to_stand() -> None:
+def test_the_first_subscriber_subscribes_the_topic_and_waits_for_one_to_stand() -> None:
     async def scenario() -> None:
         made, feeds = hub()
         joining = [
@@ -47,9 +40,9 @@ def test_the_first_subscriber_subscribes_both_feeds_and_waits_for_one_to_stand()
             for _ in range(3)
         ]
         await asyncio.sleep(1)
-        assert [feed.calls for feed in feeds] == [[f"+{KEY}"]] * 2
+        assert feeds.calls == [f"+{KEY}"]
         assert not any(task.done() for task in joining)
-        made.standing(1, KEY)
+        feeds.stand(1, KEY)
         await asyncio.gather(*joining)
         made.close()
 
@@ -59,7 +52,7 @@ def test_the_first_subscriber_subscribes_both_feeds_and_waits_for_one_to_stand()
 def test_without_a_feed_everybody_gets_everything_from_the_history() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         client, each = subscriber()
         history.store(2)
         assert await made.join(STREAM, each, resume_after=None) == 2
@@ -68,13 +61,13 @@ def test_without_a_feed_everybody_gets_everything_from_the_history() -> None:
             await asyncio.sleep(LOOK + 0.1)
         assert client.seqs == list(range(3, 18))
         assert made.problems == {"topics without a feed": "1, which follow the history"}
-        made.standing(0, KEY)
+        feeds.stand(0, KEY)
         assert made.problems == {}
         await asyncio.sleep(1)
         looks = len(history.looks)
         await asyncio.sleep(60)
         assert len(history.looks) == looks, "a feed costs the history nothing"
-        made.lost(0)
+        feeds.lose(0)
         history.store(1)
         await asyncio.sleep(3 * LOOK)
         assert client.seqs[-1] == history.head == 18
@@ -105,20 +98,20 @@ def test_hundreds_of_topics_without_a_feed_are_one_question_a_second() -> None:
 def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         joining = asyncio.create_task(made.join(STREAM, subscriber()[1], resume_after=None))
         await settle()
-        made.standing(1, KEY)
+        feeds.stand(1, KEY)
         await joining
-        made.lost(0)
-        made.stalled(0)
+        feeds.lose(0)
+        feeds.stall(0)
         await asyncio.sleep(60)
         assert history.looks == []
         # Until that one says nothing, either.
-        made.stalled(1)
+        feeds.stall(1)
         await asyncio.sleep(3 * LOOK)
         assert history.looks
-        made.resumed(1)
+        feeds.resume(1)
         await asyncio.sleep(2 * LOOK)
         looks = len(history.looks)
         await asyncio.sleep(60)
@@ -131,7 +124,7 @@ def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
 def test_a_doubt_about_hundreds_of_topics_is_one_question_and_read_where_something_is() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         rooms = range(1, 301)
         people = [subscriber() for _ in rooms]
         joining = [
@@ -140,7 +133,7 @@ def test_a_doubt_about_hundreds_of_topics_is_one_question_and_read_where_somethi
         ]
         await settle()
         for room in rooms:
-            made.standing(0, f"t.public.{room}")
+            feeds.stand(0, f"t.public.{room}")
         await asyncio.gather(*joining)
         await asyncio.sleep(1)
         reads, looks = len(history.reads), len(history.looks)
@@ -181,16 +174,16 @@ def test_with_neither_a_feed_nor_the_history_nobody_gets_a_receipt_nor_is_left_w
 def test_an_alarm_while_both_feeds_are_lost_is_raised_after_a_while() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
         await settle()
-        made.standing(0, KEY)
+        feeds.stand(0, KEY)
         await joining
         history.away = True
         await asyncio.sleep(100)
         assert client.ended is None, "a feed is enough"
-        made.lost(0)
+        feeds.lose(0)
         await asyncio.sleep(HOPELESS - 5)
         assert client.ended is None
         await asyncio.sleep(10)
@@ -203,15 +196,14 @@ def test_an_alarm_while_both_feeds_are_lost_is_raised_after_a_while() -> None:
 def test_a_message_that_a_feed_left_out_comes_from_the_history_if_it_is_there() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
         await settle()
-        made.standing(0, KEY)
+        feeds.stand(0, KEY)
         await joining
         history.store(1)
-        made.left_out(0, KEY)
-        made.left_out(0, "t.public.43")
+        feeds.leave_out(0, KEY)
         await asyncio.sleep(0.2)
         assert client.seqs == [1]
         made.close()
@@ -223,11 +215,10 @@ def test_the_topic_is_given_up_a_while_after_the_last_one_has_left() -> None:
     async def scenario() -> None:
         made, feeds = hub(linger=10.0)
         one, other = subscriber()[1], subscriber()[1]
-        made.standing(0, KEY)
         for each in (one, other):
             joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
             await settle()
-            made.standing(0, KEY)
+            feeds.stand(0, KEY)
             await joining
         made.leave(STREAM, one)
         await asyncio.sleep(100)
@@ -237,23 +228,32 @@ def test_the_topic_is_given_up_a_while_after_the_last_one_has_left() -> None:
         again = subscriber()[1]
         await made.join(STREAM, again, resume_after=None)
         await asyncio.sleep(100)
-        assert [feed.calls for feed in feeds] == [[f"+{KEY}"]] * 2
+        assert feeds.calls == [f"+{KEY}"]
         made.leave(STREAM, again)
         await asyncio.sleep(11)
         assert len(made) == 0
-        assert [feed.calls for feed in feeds] == [[f"+{KEY}", f"-{KEY}"]] * 2
+        assert feeds.calls == [f"+{KEY}", f"-{KEY}"]
         made.close()
 
     run(scenario())
 
 
-def test_messages_for_a_released_topic_go_to_nobody() -> None:
+def test_nobody_listens_to_a_topic_that_was_given_up_and_the_next_one_begins_anew() -> None:
     async def scenario() -> None:
-        made, _ = hub()
-        made.standing(0, KEY)
-        made.arrived(0, KEY, published(HistoryTwin().store()[0]))
-        made.lost(0)
-        assert list(made) == []
+        made, feeds = hub(linger=10.0)
+        each = subscriber()[1]
+        for _ in range(2):
+            joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
+            await settle()
+            feeds.stand(0, KEY)
+            await joining
+            (topic,) = made
+            assert feeds.listeners == {KEY: topic}
+            made.leave(STREAM, each)
+            await asyncio.sleep(11)
+            assert feeds.listeners == {}
+            assert list(made) == []
+        assert feeds.calls == [f"+{KEY}", f"-{KEY}"] * 2
 
     run(scenario())
 
@@ -261,7 +261,7 @@ def test_messages_for_a_released_topic_go_to_nobody() -> None:
 def test_each_topic_has_its_own_subscribers() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         private = Stream(Audience.PRIVATE, 42)
         (one, first), (other, second) = subscriber(), subscriber()
         joining = [
@@ -269,10 +269,10 @@ def test_each_topic_has_its_own_subscribers() -> None:
             asyncio.create_task(made.join(private, second, resume_after=None)),
         ]
         await settle()
-        made.standing(0, KEY)
-        made.standing(0, "t.private.42")
+        feeds.stand(0, KEY)
+        feeds.stand(0, "t.private.42")
         await asyncio.gather(*joining)
-        made.arrived(0, KEY, published(history.store()[0]))
+        feeds.bring(0, KEY, published(history.store()[0]))
         await settle()
         assert (one.seqs, other.seqs) == ([1], [])
         made.close()
@@ -283,11 +283,11 @@ def test_each_topic_has_its_own_subscribers() -> None:
 def test_a_message_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
         await settle()
-        made.standing(0, KEY)
+        feeds.stand(0, KEY)
         await joining
         elsewhere = Stream(Audience.PRIVATE, 42)
         made.stored([*history.store(2), message(1, stream=elsewhere)])
@@ -301,14 +301,14 @@ def test_a_message_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None
 def test_a_lost_feed_makes_every_topic_look_what_it_missed() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
         await settle()
-        made.standing(0, KEY)
+        feeds.stand(0, KEY)
         await joining
         history.store(3)
-        made.lost(0)
+        feeds.lose(0)
         await asyncio.sleep(0.2)
         assert client.seqs == [1, 2, 3]
         made.close()
@@ -319,14 +319,14 @@ def test_a_lost_feed_makes_every_topic_look_what_it_missed() -> None:
 def test_closing_ends_what_is_under_way() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
-        made, _ = hub(history)
+        made, feeds = hub(history)
         _, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
         await settle()
-        made.standing(0, KEY)
+        feeds.stand(0, KEY)
         await joining
         history.latency = 1e6
-        made.lost(0)
+        feeds.lose(0)
         await asyncio.sleep(1)
         made.leave(STREAM, each)
         made.close()

@@ -42,12 +42,13 @@ async def topic(
         fan_out=FanOut(budget=1_000_000, clock=loop.time),
         reading=asyncio.Semaphore(8),
         resuming=asyncio.Semaphore(8),
+        unfed=lambda: None,
         clock=loop.time,
         tasks=Tasks(),
     )
     made = Topic(STREAM, DESTINATION, shared)
     for feed in standing:
-        made.feed_standing(feed)
+        made.subscribed(feed)
     try:
         yield made
     finally:
@@ -70,8 +71,8 @@ def test_a_new_subscriber_hears_everything_from_then_on() -> None:
         async with topic(history) as live:
             client = await joined(live)
             for each in history.store(5):
-                live.arrived(0, published(each))
-                live.arrived(1, published(each))
+                live.message(0, published(each))
+                live.message(1, published(each))
             await settle()
             assert client.seqs == [4, 5, 6, 7, 8]
             assert len(history.reads) == 1
@@ -86,7 +87,7 @@ def test_messages_that_arrive_while_the_head_is_read_are_not_missed() -> None:
             joining = asyncio.create_task(joined(live))
             await settle()
             (new,) = history.store()
-            live.arrived(0, published(new))
+            live.message(0, published(new))
             client = await joining
             await asyncio.sleep(1)
             assert client.seqs == [1]
@@ -111,7 +112,7 @@ def test_late_messages_of_the_broker_come_from_the_history_at_once_and_once() ->
             reads = len(history.reads)
             live.grown(2)
             for each in late:
-                live.arrived(0, published(each))
+                live.message(0, published(each))
             await asyncio.sleep(1)
             assert client.seqs == [1, 2, 3]
             assert len(history.reads) == reads
@@ -125,14 +126,14 @@ def test_a_message_posted_here_waits_for_no_feed_and_comes_once() -> None:
         async with topic(history) as live:
             client = await joined(live)
             for feed in (0, 1):
-                live.feed_lost(feed)
+                live.lost(feed)
             (own,) = history.store()
             live.stored(own)
             await settle()
             assert client.seqs == [1]
             for feed in (0, 1):
-                live.feed_standing(feed)
-                live.arrived(feed, published(own))
+                live.subscribed(feed)
+                live.message(feed, published(own))
             await asyncio.sleep(1)
             assert client.seqs == [1]
 
@@ -149,8 +150,8 @@ def test_a_message_posted_here_after_another_gateway_s_waits_for_that() -> None:
             live.stored(own)
             await asyncio.sleep(1)
             assert client.seqs == []
-            live.arrived(0, published(others))
-            live.arrived(0, published(own))
+            live.message(0, published(others))
+            live.message(0, published(own))
             await settle()
             assert client.seqs == [1, 2]
             assert len(history.reads) == reads
@@ -165,10 +166,10 @@ def test_a_hole_is_left_to_the_other_feed_and_costs_no_read_when_that_fills_it()
             client = await joined(live)
             reads = len(history.reads)
             first, second = history.store(2)
-            live.arrived(0, published(second))
+            live.message(0, published(second))
             await asyncio.sleep(0.03)
             assert client.seqs == []
-            live.arrived(1, published(first))
+            live.message(1, published(first))
             await asyncio.sleep(1)
             assert client.seqs == [1, 2]
             assert len(history.reads) == reads
@@ -182,7 +183,7 @@ def test_a_hole_that_no_feed_fills_is_filled_from_the_history_within_100_ms() ->
         async with topic(history) as live:
             client = await joined(live)
             history.store(2)
-            live.arrived(0, published(history.stored[1]))
+            live.message(0, published(history.stored[1]))
             await asyncio.sleep(0.1)
             assert client.seqs == [1, 2]
 
@@ -194,13 +195,13 @@ def test_messages_missed_by_both_feeds_on_an_idle_stream_are_found_later() -> No
         history = HistoryTwin()
         async with topic(history) as live:
             client = await joined(live)
-            live.feed_lost(0)
-            live.feed_lost(1)
+            live.lost(0)
+            live.lost(1)
             await asyncio.sleep(1)
             history.store(1)
             await asyncio.sleep(60)
             assert client.seqs == []
-            live.feed_standing(1)
+            live.subscribed(1)
             await asyncio.sleep(0.1)
             assert client.seqs == [1]
 
@@ -213,10 +214,10 @@ def test_messages_missed_by_a_hanging_feed_are_found_when_it_is_given_up() -> No
         async with topic(history, standing=(0,)) as live:
             client = await joined(live)
             history.store(1)
-            live.feed_standing(1)
+            live.subscribed(1)
             await asyncio.sleep(2)
             assert client.seqs == []
-            live.feed_lost(0)
+            live.lost(0)
             await asyncio.sleep(0.1)
             assert client.seqs == [1]
 
@@ -230,8 +231,8 @@ def test_a_hole_waits_for_a_store_that_is_away_while_those_without_one_go_on() -
             client = await joined(live)
             history.away = True
             first, _, third = history.store(3)
-            live.arrived(0, published(first))
-            live.arrived(0, published(third))
+            live.message(0, published(first))
+            live.message(0, published(third))
             await asyncio.sleep(5)
             assert client.seqs == [1]
             late = await joined(live)
@@ -250,7 +251,7 @@ def test_a_store_that_hangs_keeps_nobody_from_joining_a_topic_that_has_begun() -
             await joined(live)
             history.latency = 100.0
             history.store(2)
-            live.arrived(0, published(history.stored[1]))
+            live.message(0, published(history.stored[1]))
             await asyncio.sleep(1)
             async with asyncio.timeout(0.001):
                 await joined(live)
@@ -265,11 +266,11 @@ def test_a_false_number_beyond_the_head_is_forgotten(false: int) -> None:
         async with topic(history) as live:
             client = await joined(live)
             for feed in (0, 1):
-                live.arrived(feed, forged(false))
+                live.message(feed, forged(false))
             await asyncio.sleep(1)
             reads = len(history.reads)
             for each in history.store(2):
-                live.arrived(0, published(each))
+                live.message(0, published(each))
             await asyncio.sleep(10)
             assert client.seqs == [1, 2]
             assert len(history.reads) == reads, "nobody looks for it any more"
@@ -283,10 +284,10 @@ def test_a_message_that_comes_while_the_history_answers_is_not_taken_for_a_false
         async with topic(history) as live:
             client = await joined(live)
             history.store(1)
-            live.feed_lost(0)
+            live.lost(0)
             await asyncio.sleep(0.1)
             # The read is under way, and knows 1 only; 2 and 3 come, 2 by no feed.
-            live.arrived(1, published(history.store(2)[1]))
+            live.message(1, published(history.store(2)[1]))
             await asyncio.sleep(5)
             assert client.seqs == [1, 2, 3]
 
@@ -299,7 +300,7 @@ def test_a_message_whose_number_is_malformed_passes_without_one(seq: str) -> Non
         async with topic(HistoryTwin()) as live:
             client = await joined(live)
             for feed in (0, 1):
-                live.arrived(
+                live.message(
                     feed,
                     foreign(b"said", ("seq", seq), ("room", "42"), ("audience", "public")),
                 )
@@ -317,10 +318,10 @@ def test_a_producer_that_counts_for_itself_is_not_taken_for_the_pipeline() -> No
         async with topic(history) as live:
             client = await joined(live)
             for number in ("3", "11"):
-                live.arrived(0, foreign(number.encode(), ("seq", number)))
+                live.message(0, foreign(number.encode(), ("seq", number)))
             await settle()
             assert client.bodies == [b"3", b"11"]
-            live.arrived(0, published(history.store()[0]))
+            live.message(0, published(history.store()[0]))
             await settle()
             assert client.seqs == [11]
 
@@ -342,7 +343,7 @@ def test_messages_without_a_number_pass_once_by_id_or_by_content() -> None:
             ]
             for feed in (0, 1):
                 for each in said:
-                    live.arrived(feed, each)
+                    live.message(feed, each)
             await settle()
             assert client.bodies == [each.body for each in said]
 
@@ -355,7 +356,7 @@ def test_resuming_gives_the_past_then_what_is_live() -> None:
         history.store(3 * PAGE + 7)
         async with topic(history) as live:
             client = await joined(live, 2)
-            live.arrived(0, published(history.store()[0]))
+            live.message(0, published(history.store()[0]))
             await settle()
             assert client.seqs == list(range(3, history.head + 1))
 
@@ -367,7 +368,7 @@ def test_resuming_at_the_start_of_an_empty_stream_is_joining() -> None:
         history = HistoryTwin()
         async with topic(history) as live:
             client = await joined(live, 0)
-            live.arrived(0, published(history.store()[0]))
+            live.message(0, published(history.store()[0]))
             await settle()
             assert client.seqs == [1]
 
@@ -385,7 +386,7 @@ def test_a_subscriber_resuming_while_the_history_is_ahead_of_the_feeds_hears_not
             ahead = history.store(5)
             client = await joined(live, 1)
             for each in ahead:
-                live.arrived(0, published(each))
+                live.message(0, published(each))
             await settle()
             assert client.seqs == list(range(2, 11))
 
@@ -454,7 +455,7 @@ def test_a_removed_member_is_sent_nothing_more_in_the_middle_of_resuming() -> No
             await asyncio.sleep(0.05)
             live.outlet.remove(each)
             await joining
-            live.arrived(0, published(history.store()[0]))
+            live.message(0, published(history.store()[0]))
             await settle()
             assert client.sink.chunks == []
 
@@ -467,7 +468,7 @@ def test_a_removed_member_is_sent_nothing_more_while_waiting_for_its_turn_to_res
         async with topic(history) as live:
             await joined(live)
             for each in history.store(3):
-                live.arrived(0, published(each))
+                live.message(0, published(each))
             many = [subscriber() for _ in range(50)]
             joining = [asyncio.create_task(live.join(each, 0)) for _, each in many]
             await asyncio.sleep(0)
@@ -553,13 +554,13 @@ def test_a_hole_that_the_history_lost_is_told_to_everyone_and_the_topic_begins_a
             await resuming
             history.store(5)
             history.first = 4
-            live.arrived(0, published(history.stored[-1]))
+            live.message(0, published(history.stored[-1]))
             await asyncio.sleep(1)
             for client in (*clients, resuming.result()):
                 assert isinstance(client.ended, NotKept)
                 assert client.seqs == []
             anew = await joined(live)
-            live.arrived(0, published(history.store()[0]))
+            live.message(0, published(history.store()[0]))
             await settle()
             assert anew.seqs == [6]
 
@@ -578,7 +579,7 @@ def test_a_subscriber_that_was_resuming_when_the_stream_broke_is_told_too() -> N
             await asyncio.sleep(5)
             history.store(5)
             history.first = 604
-            live.arrived(0, published(history.stored[-1]))
+            live.message(0, published(history.stored[-1]))
             with pytest.raises((StoreUnavailable, NotKept)):
                 await joining
 
@@ -597,7 +598,7 @@ def test_a_bug_in_filling_leaves_nobody_half_alive(caplog: pytest.LogCaptureFixt
         async with topic(history) as live:
             client = await joined(live)
             history.store(2)
-            live.arrived(0, published(history.stored[-1]))
+            live.message(0, published(history.stored[-1]))
             await asyncio.sleep(1)
             assert isinstance(client.ended, Internal)
 
@@ -613,8 +614,8 @@ def test_messages_that_come_faster_than_they_go_out_are_read_from_the_history_la
             size = 60_000
             many = history.store(3 * PENDING // size, body="x" * size)
             for each in many:
-                live.arrived(0, published(each))
-                live.arrived(0, foreign(each.encode()))
+                live.message(0, published(each))
+                live.message(0, foreign(each.encode()))
             assert sum(len(d.tail) for d in live.outlet._pending) < PENDING + 2 * size
             await asyncio.sleep(5)
             assert [seq for f in client.frames if f.get("room") and (seq := f.get("seq"))] == [
@@ -737,10 +738,10 @@ def test_a_topic_that_a_feed_brings_in_a_moment_begins_then() -> None:
         async with topic(HistoryTwin(), standing=()) as live:
             joining = asyncio.create_task(joined(live))
             await asyncio.sleep(SOON / 4)
-            live.feed_standing(1)
+            live.subscribed(1)
             client = await joining
             assert asyncio.get_running_loop().time() < SOON / 2
-            live.arrived(1, foreign(b"without a number"))
+            live.message(1, foreign(b"without a number"))
             await settle()
             assert client.bodies == [b"without a number"]
 
@@ -757,7 +758,7 @@ def test_a_resuming_subscriber_of_a_topic_whose_feeds_are_gone_gets_all_before_t
         async with topic(history) as live:
             other = await joined(live)
             for feed in (0, 1):
-                live.feed_lost(feed) if fate == "lost" else live.feed_stalled(feed)
+                live.lost(feed) if fate == "lost" else live.stalled(feed)
             await asyncio.sleep(10)
             history.store(351)
             client = await joined(live, 0)
@@ -778,10 +779,10 @@ def test_a_subscriber_resuming_when_a_feed_has_just_come_back_gets_all_before_th
         async with topic(history) as live:
             await joined(live)
             for feed in (0, 1):
-                live.feed_lost(feed)
+                live.lost(feed)
             await asyncio.sleep(60)
             history.store(351)
-            live.feed_standing(0)
+            live.subscribed(0)
             assert (await joined(live, 0)).seqs == list(range(1, 443))
 
     run(scenario())
@@ -822,16 +823,16 @@ def test_a_feed_that_resumes_after_a_stall_brings_nothing_twice() -> None:
         history = HistoryTwin()
         async with topic(history, standing=(0,)) as live:
             client = await joined(live)
-            live.feed_stalled(0)
+            live.stalled(0)
             assert not live.fed
             new = history.store(5)
             live.grown(5)
             await asyncio.sleep(0.1)
-            live.feed_resumed(0)
+            live.resumed(0)
             assert live.fed
             for each in new:
-                live.arrived(0, published(each))
-            live.arrived(0, published(history.store(1)[0]))
+                live.message(0, published(each))
+            live.message(0, published(history.store(1)[0]))
             await settle()
             assert client.seqs == [1, 2, 3, 4, 5, 6]
 
@@ -851,7 +852,7 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for_and_not_for_ever() -> N
             assert (await joining).seqs == list(range(1, 301))
             history.away = True
             for feed in (0, 1):
-                live.feed_lost(feed)
+                live.lost(feed)
             began = asyncio.get_running_loop().time()
             with pytest.raises(StoreUnavailable):
                 await joined(live)
@@ -994,7 +995,7 @@ class Course:
                 self._stand(feed)
             case Stall(feed) if self.stands[feed] and self.stalled[feed] is None:
                 self.stalled[feed] = []
-                self.live.feed_stalled(feed)
+                self.live.stalled(feed)
             case Resume(feed):
                 self._resume(feed)
             case Look() if not self.live.fed and not self.history.away:
@@ -1030,25 +1031,25 @@ class Course:
             if (waiting := self.stalled[feed]) is not None:
                 waiting.append(frame)
             else:
-                self.live.arrived(feed, frame)
+                self.live.message(feed, frame)
 
     def _resume(self, feed: Feed) -> None:
         waiting, self.stalled[feed] = self.stalled[feed], None
         if waiting is not None:
-            self.live.feed_resumed(feed)
+            self.live.resumed(feed)
             for frame in waiting:
-                self.live.arrived(feed, frame)
+                self.live.message(feed, frame)
 
     def _die(self, feed: Feed) -> None:
         self.session[feed] += 1
         self.stands[feed] = self.hangs[feed] = False
         self.stalled[feed] = None
-        self.live.feed_lost(feed)
+        self.live.lost(feed)
 
     def _stand(self, feed: Feed) -> None:
         if not self.stands[feed]:
             self.stands[feed] = True
-            self.live.feed_standing(feed)
+            self.live.subscribed(feed)
 
 
 @given(st.lists(steps, min_size=5, max_size=60))

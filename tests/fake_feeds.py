@@ -1,0 +1,45 @@
+"""Feeds without nodes: the test says what they bring."""
+
+from broker.protocol.stomp import Frame
+from broker.webstomp.feed import Listener
+
+
+class FakeFeeds:
+    """``calls`` are the subscriptions (``+key``) and unsubscriptions (``-key``) so far."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[str, Listener] = {}
+        self.calls: list[str] = []
+        self.problems: dict[str, str] = {}
+
+    def subscribe(self, key: str, listener: Listener) -> None:
+        assert key not in self.listeners
+        self.listeners[key] = listener
+        self.calls.append(f"+{key}")
+
+    def unsubscribe(self, key: str) -> None:
+        if self.listeners.pop(key, None) is not None:
+            self.calls.append(f"-{key}")
+
+    # What happens to a feed
+
+    def stand(self, feed: int, key: str) -> None:
+        self.listeners[key].subscribed(feed)
+
+    def bring(self, feed: int, key: str, message: Frame) -> None:
+        self.listeners[key].message(feed, message)
+
+    def leave_out(self, feed: int, key: str) -> None:
+        self.listeners[key].left_out(feed)
+
+    def stall(self, feed: int) -> None:
+        for listener in self.listeners.values():
+            listener.stalled(feed)
+
+    def resume(self, feed: int) -> None:
+        for listener in self.listeners.values():
+            listener.resumed(feed)
+
+    def lose(self, feed: int) -> None:
+        for listener in self.listeners.values():
+            listener.lost(feed)

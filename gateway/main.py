@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -163,7 +163,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
     broker_tls = tls.for_broker(broker.tls)
     client_tls = None if server.tls is None else tls.for_clients(server.tls)
     nodes = nodes_of(config)
-    own_account = _own_account(config)
+    own_account = BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
     topology = Topology(broker.prefix)
     rng = SystemRandom()
     tasks = _tasks()
@@ -211,6 +211,16 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         await outbox.start()
         stack.push_async_callback(outbox.close, within=server.stop_timeout / 2)
 
+        events, ticker = Events(clock=time.time), Ticker(tasks.failures)
+        feeds = _feeds(
+            config,
+            own_account,
+            balancer=balancer,
+            broker_tls=broker_tls,
+            events=events,
+            tasks=tasks,
+            ticker=ticker,
+        )
         gateway = assemble(
             config,
             store=store,
@@ -219,11 +229,14 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
             outbox=outbox,
             balancer=balancer,
             broker_tls=broker_tls,
+            feeds=feeds,
             drain=drain,
+            events=events,
             tasks=tasks,
+            ticker=ticker,
         )
         stack.callback(gateway.hub.close)
-        stack.push_async_callback(gateway.feeds.close)
+        stack.push_async_callback(feeds.close)
         parts: list[Part] = [
             gateway.bus,
             gateway.history_hints,
@@ -239,9 +252,8 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         for part in parts:
             part.start()
             stack.push_async_callback(part.close)
-        gateway.feeds.start()
+        feeds.start()
         room = Room.by(config, descriptors=descriptors.for_clients)
-        events = gateway.events
         public = Listener(
             gateway.public, what="server.address and port", events=events, tls=client_tls, room=room
         )
@@ -281,7 +293,6 @@ class Gateway:
     pipeline: Pipeline
     registry: Registry
     attendance: Attendance
-    feeds: Feeds
     hub: Hub
     bus: Bus
     history_hints: HistoryHints
@@ -291,7 +302,6 @@ class Gateway:
     revocation: Revocation
     session_revocation: SessionRevocation
     rebalancer: Rebalancer
-    ticker: Ticker
     events: Events
     reloadable: Reloadable
 
@@ -319,8 +329,11 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     outbox: Outbox,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
+    feeds: Feeds,
     drain: Drain,
+    events: Events,
     tasks: Tasks,
+    ticker: Ticker,
 ) -> Gateway:
     """Connect the parts; call this inside the running loop. Raises :class:`ConfigError`."""
     limits, broker = config.limits, config.broker
@@ -335,18 +348,6 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=time.time, ended=ended)
     credentials = Credentials(
         sessions=sessions, tokens=tokens_for(config, access, tasks=tasks), clock=time.time
-    )
-    events = Events(clock=time.time)
-    ticker = Ticker(tasks.failures)
-    left_out = Complaints(LEFT_OUT, clock=time.monotonic)
-    feeds = _feeds(
-        config,
-        balancer=balancer,
-        broker_tls=broker_tls,
-        complaints=left_out,
-        events=events,
-        tasks=tasks,
-        ticker=ticker,
     )
     hub = Hub(topology, store, feeds, budget=limits.backlog_bytes, tasks=tasks.part())
     bus = Bus(
@@ -439,7 +440,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     metrics.count_each(
         "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts
     )
-    _measure(hub, metrics, left_out=left_out.counts)
+    _measure(hub, feeds, metrics)
     metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
     metrics.count_each(
         "gateway_task_failures",
@@ -576,7 +577,6 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         pipeline,
         registry,
         attendance,
-        feeds,
         hub,
         bus,
         history_hints,
@@ -586,7 +586,6 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         revocation,
         session_revocation,
         rebalancer,
-        ticker,
         events,
         Reloadable(
             config=config,
@@ -600,7 +599,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     )
 
 
-def _measure(hub: Hub, metrics: Metrics, *, left_out: Mapping[str, int]) -> None:
+def _measure(hub: Hub, feeds: Feeds, metrics: Metrics) -> None:
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
     metrics.observe(
         "gateway_topics_without_feed",
@@ -611,7 +610,7 @@ def _measure(hub: Hub, metrics: Metrics, *, left_out: Mapping[str, int]) -> None
         "gateway_feed_messages_left_out",
         "Messages from feeds that were given to nobody as they came.",
         label="why",
-        counts=left_out,
+        counts=feeds.left_out,
     )
     metrics.count(
         "gateway_deliveries",
@@ -627,16 +626,15 @@ def _measure(hub: Hub, metrics: Metrics, *, left_out: Mapping[str, int]) -> None
 
 def _feeds(
     config: Config,
+    account: BrokerCredentials,
     *,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
-    complaints: Complaints,
     events: Events,
     tasks: Tasks,
     ticker: Ticker,
 ) -> Feeds:
     """The feeds, each on a node of its own, as far as there are nodes."""
-    account = _own_account(config)
 
     async def session(node: Node) -> Upstream:
         return await open_session(
@@ -656,16 +654,10 @@ def _feeds(
         witness=witness,
         ticker=ticker,
         frame_bytes=config.limits.upstream_frame_bytes,
-        complaints=complaints,
+        complaints=Complaints(LEFT_OUT, clock=time.monotonic),
         rng=SystemRandom(),
     )
     return Feeds(_FEEDS, balancer=balancer, context=context, tasks=tasks.part())
-
-
-def _own_account(config: Config) -> BrokerCredentials:
-    """The gateway's own login to RabbitMQ."""
-    broker = config.broker
-    return BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
 
 
 def _tasks() -> Tasks:

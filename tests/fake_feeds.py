@@ -1,7 +1,9 @@
 """Feeds without nodes: the test says what they bring."""
 
+from collections import Counter
+
 from broker.protocol.stomp import Frame
-from broker.webstomp.feed import Listener
+from broker.webstomp.feed import LEFT_OUT, Listener
 
 
 class FakeFeeds:
@@ -10,7 +12,9 @@ class FakeFeeds:
     def __init__(self) -> None:
         self.listeners: dict[str, Listener] = {}
         self.calls: list[str] = []
+        self.nodes: list[str | None] = []
         self.problems: dict[str, str] = {}
+        self.left_out = Counter(dict.fromkeys(LEFT_OUT, 0))
 
     def subscribe(self, key: str, listener: Listener) -> None:
         assert key not in self.listeners

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -56,6 +57,11 @@ class Feeds:
         return {
             f"feed {feed.number}": feed.problem for feed in self._feeds if feed.problem is not None
         }
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """How many messages were left out since the start, by the reason."""
+        return self._context.complaints.counts
 
     def start(self) -> None:
         for feed in self._feeds:

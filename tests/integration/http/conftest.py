@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
@@ -22,7 +22,9 @@ from broker.publishing.links import LinkReport
 from broker.publishing.provision import QueueFailed
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
+from broker.timing.ticker import Ticker
 from broker.topology import Topology
+from broker.webstomp.feeds import Feeds
 from gateway import config, tls
 from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
@@ -31,7 +33,9 @@ from gateway.drain import Drain
 from gateway.http.listeners import Listener, Room
 from gateway.main import Gateway, assemble
 from gateway.messages.outbox import Outbox
+from gateway.observe.events import Events
 from gateway.store import Store
+from tests.fake_feeds import FakeFeeds
 
 JWT_SECRET = "the issuer's secret, long enough for HS256"
 ORIGIN = "https://school.example"
@@ -207,8 +211,11 @@ def gateway(
             outbox=outbox,
             balancer=Balancer(nodes, clock=time.monotonic, rng=SystemRandom()),
             broker_tls=tls.for_broker(settings.broker.tls),
+            feeds=cast("Feeds", FakeFeeds()),
             drain=drain,
+            events=Events(clock=time.time),
             tasks=tasks,
+            ticker=Ticker(tasks.failures),
         )
         return assembled, outbox
 

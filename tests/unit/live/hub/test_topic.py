@@ -498,7 +498,7 @@ def test_a_subscriber_that_left_before_the_topic_began_is_not_attached(
             await joining
             assert len(live.outlet) == 0
             stays = await joined(live)
-            live.arrived(0, published(history.store()[0]))
+            live.message(0, published(history.store()[0]))
             await settle()
             assert stays.seqs == [4]
             assert client.sink.chunks == []
@@ -636,7 +636,7 @@ def test_messages_posted_here_while_more_come_than_go_out_are_left_to_the_histor
             (second,) = history.store(1)
             live.stored(second)
             assert [each.seq for each in live.outlet._pending] == [1]
-            live.arrived(0, published(second))
+            live.message(0, published(second))
             await asyncio.sleep(1)
             assert client.seqs == [1, 2]
             assert history.reads[-1] == 1
@@ -680,8 +680,8 @@ def test_a_large_message_that_comes_early_is_not_held_but_read_when_its_turn_com
             (large,) = history.store(1, body=of_bytes(size))
             frame = published(large)
             assert len(frame.body) == size
-            live.arrived(0, frame)
-            live.arrived(0, published(first))
+            live.message(0, frame)
+            live.message(0, published(first))
             await settle()
             assert client.seqs == ([1, 2] if held else [1])
             await asyncio.sleep(0.1)
@@ -698,7 +698,7 @@ def test_a_large_message_whose_turn_it_is_costs_no_read() -> None:
             client = await joined(live)
             reads = len(history.reads)
             (large,) = history.store(1, body="x" * 200_000)
-            live.arrived(0, published(large))
+            live.message(0, published(large))
             await asyncio.sleep(1)
             assert client.seqs == [1]
             assert len(history.reads) == reads

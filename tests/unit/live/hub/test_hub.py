@@ -171,7 +171,7 @@ def test_with_neither_a_feed_nor_the_history_nobody_gets_a_receipt_nor_is_left_w
     run(scenario())
 
 
-def test_an_alarm_while_both_feeds_are_lost_is_raised_after_a_while() -> None:
+def test_subscribers_left_without_feed_and_history_are_told_after_a_while() -> None:
     async def scenario() -> None:
         history = HistoryTwin()
         made, feeds = hub(history)

@@ -38,13 +38,14 @@ _TIERS: Final[dict[str, list[str]]] = {
     "integration": ["npm", "pgbouncer", "postgresql"],
     "acceptance": ["chromium", "npm", "postgresql"],
 }
-#: The acceptance tier in parts that take about equally long, each on a cluster of its own. What
+#: The acceptance tier in parts, each on a cluster of its own; those that take longest first. What
 #: none of them names belongs to the first.
 _PARTS: Final = (
     ["bench", "broker", "chaos", "devenv"],
     ["live"],
-    ["cluster", "http", "messages"],
     ["browser"],
+    ["cluster"],
+    ["http", "messages"],
 )
 #: On a large machine more would only wait for the longest of them.
 _MOST_AT_ONCE: Final = 4
@@ -125,18 +126,17 @@ def _paths() -> list[str]:
 
 
 def _sessions() -> list[Job]:
-    """The sessions of pytest; the shortest come last, when there is room for them."""
+    """The sessions of pytest in the order of their start."""
     acceptance = Path(_folder("acceptance"))
     named = {name for part in _PARTS for name in part}
     others = {path.relative_to(acceptance).parts[0] for path in acceptance.rglob("test_*.py")}
     parts = [[*_PARTS[0], *sorted(others - named)], *_PARTS[1:]]
-    return [
-        *(
-            _session(f"acceptance {'+'.join(part)}", [str(acceptance / name) for name in part])
-            for part in parts
-        ),
-        *(_session(tier, [_folder(tier)]) for tier in ("integration", "unit")),
+    unit, integration = (_session(tier, [_folder(tier)]) for tier in ("unit", "integration"))
+    first, second, *rest = [
+        _session(f"acceptance {'+'.join(part)}", [str(acceptance / name) for name in part])
+        for part in parts
     ]
+    return [first, second, unit, *rest, integration]
 
 
 def _session(name: str, arguments: list[str]) -> Job:

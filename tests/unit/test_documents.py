@@ -9,21 +9,34 @@ _PROJECT = Path(__file__).parents[2]
 _TOP = ("broker", "conf", "docs", "gateway", "scripts", "static", "tests", ".ci")
 #: Made at set-up or while running, and not committed.
 _MADE = (".run", "static/vendor")
+_FILES = [
+    path
+    for path in (
+        *_PROJECT.glob("*"),
+        *(path for top in _TOP for path in (_PROJECT / top).rglob("*")),
+    )
+    if path.is_file() and path.suffix != ".pyc" and not path.name.startswith(".coverage")
+]
 _DOCUMENTS = sorted(
     str(path.relative_to(_PROJECT))
-    for path in (
-        *_PROJECT.glob("*.md"),
-        *(path for top in _TOP for path in (_PROJECT / top).rglob("*.md")),
-    )
-    if path.name != "CHANGELOG.md" and not str(path.relative_to(_PROJECT)).startswith(_MADE)
+    for path in _FILES
+    if path.suffix == ".md"
+    and path.name != "CHANGELOG.md"
+    and not str(path.relative_to(_PROJECT)).startswith(_MADE)
 )
 #: A path from the project's folder, or the address at which a file of static/ is served.
 _PATH = re.compile(rf"(?<![\w./-])(?:/(?=static/))?((?:{'|'.join(map(re.escape, _TOP))})/[\w./-]*)")
+#: A file's name, or the end of its path.
+_NAME = re.compile(r"`([\w./-]*\w\.(?:py|js|css|md|toml|conf|config|cfg))`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def _paths_in(text: str) -> set[str]:
     return {path.rstrip("/.") for path in _PATH.findall(text)}
+
+
+def _names_in(text: str) -> set[str]:
+    return {name.removeprefix("/") for name in _NAME.findall(text)}
 
 
 def _links_in(text: str) -> set[str]:
@@ -34,12 +47,7 @@ def _links_in(text: str) -> set[str]:
 
 def _folders() -> set[str]:
     """All folders with files of ours; those of tests/ below the first level mirror the others."""
-    files = (path for top in _TOP for path in (_PROJECT / top).rglob("*") if path.is_file())
-    folders = {
-        str(path.parent.relative_to(_PROJECT))
-        for path in files
-        if path.suffix != ".pyc" and not path.name.startswith(".coverage")
-    }
+    folders = {str(path.parent.relative_to(_PROJECT)) for path in _FILES if path.parent != _PROJECT}
     return {
         folder
         for folder in folders
@@ -53,6 +61,10 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
     text = (_PROJECT / document).read_text(encoding="utf-8")
     named = {path for path in _paths_in(text) if not path.startswith(_MADE)}
     assert not {path for path in named if not (_PROJECT / path).exists()}
+    files = [f"/{path.relative_to(_PROJECT)}" for path in _FILES]
+    assert not {
+        name for name in _names_in(text) if not any(file.endswith(f"/{name}") for file in files)
+    }
     folder = (_PROJECT / document).parent
     assert not {link for link in _links_in(text) if not (folder / link).exists()}
 
@@ -68,6 +80,8 @@ def test_paths_and_links_are_found() -> None:
         "static/none.js",
         "static/none.md",
     }
+    assert _names_in(text) == {"gateway/none.py"}
+    assert _names_in("`none.js` and `room/none.md`, not `a.b()`") == {"none.js", "room/none.md"}
     assert _links_in(text) == {"static/none.md"}
 
 

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: doubling from the first delay to the longest."""
+"""The wait before the next attempt, doubled from the first delay to the longest."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
-    """``first`` and ``longest`` in seconds."""
+    """The bounds of the wait: ``first`` and ``longest``, in seconds."""
 
     first: float
     longest: float
 
     def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row (1 or more)."""
+        """Seconds to wait after this many failures in a row (1 or more)."""
         # The exponent is bounded because 2.0**1024 overflows.
         return min(self.longest, self.first * 2.0 ** min(failures - 1, 60))

@@ -1,4 +1,4 @@
-"""What is left out again and again: counted each time, told now and then. Pure."""
+"""Counts what is left out again and again, and says when it is time to log it. Pure."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
-#: Seconds in which one cause is told once.
+#: Seconds in which one cause is logged once.
 PERIOD: Final = 60.0
 
 
 class Complaints:
-    """``causes`` are the few that there are; ``clock`` gives seconds that never go back."""
+    """How often each cause occurred, and when it was reported last.
+
+    ``causes``: all that there are, few. ``clock`` gives seconds and never goes back. ``period``:
+    seconds in which one cause is reported once.
+    """
 
     def __init__(
         self, causes: Iterable[str], *, clock: Callable[[], float], period: float = PERIOD
     ) -> None:
-        #: How often each cause was noted since the start.
+        #: Occurrences of each cause since the start.
         self.counts = Counter(dict.fromkeys(causes, 0))
         self._clock = clock
         self._period = period
-        self._told: dict[str, tuple[float, int]] = {}
+        self._reported: dict[str, tuple[float, int]] = {}
 
     def note(self, cause: str) -> int:
-        """Count one more. How many there were since it was told last, this one included, if it is
-        time to tell it again; else 0."""
+        """Count an occurrence. Returns the occurrences since the last report, this one included, if
+        it is time for the next report; otherwise 0."""
         self.counts[cause] += 1
         now = self._clock()
-        told_at, count = self._told.get(cause, (now - self._period, 0))
-        if now - told_at < self._period:
+        reported_at, count = self._reported.get(cause, (now - self._period, 0))
+        if now - reported_at < self._period:
             return 0
-        self._told[cause] = (now, self.counts[cause])
+        self._reported[cause] = (now, self.counts[cause])
         return self.counts[cause] - count

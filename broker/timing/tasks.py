@@ -1,8 +1,8 @@
-"""Background work: it belongs to a part of the gateway, ends with it, and never ends unseen.
+"""Background work that belongs to a part of the gateway, ends with it, and never ends unseen.
 
-A task that nobody awaits is silent when it ends: by a fault of ours, by an error that nobody
-foresaw, or by a ``CancelledError`` that was never meant for it (aiormq ends its waiters so). Here
-each such end is logged, counted and kept, and a loop begins anew.
+A task that nobody awaits ends silently: by a fault of ours, by an unforeseen error, or by a
+``CancelledError`` that was never meant for it (aiormq ends its waiters so). Here each such end is
+logged, counted and kept, and a loop is started anew.
 """
 
 from __future__ import annotations
@@ -23,34 +23,37 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Before a loop that has ended begins anew, in seconds. Short, because a lease waits for one.
+#: Before a loop that has ended starts anew, in seconds. Short, because the lease depends on one.
 RESTART: Final = BackOff(first=0.1, longest=2.0)
 #: Seconds after the last failure for which something counts as failing.
 WELL: Final = 60.0
-#: Something fails for good when it has failed so often in a row, for so many seconds.
+#: Work fails lastingly when it has failed this often in a row, over this many seconds.
 LASTING_TIMES: Final = 3
 LASTING: Final = 15.0
 #: Seconds that work has to end when it is closed.
 CLOSING: Final = 10.0
-#: Names that are kept at most; they are few, because they hold no numbers of rooms or users.
+#: Names that are kept at most. There are few, because they hold no numbers of rooms or users.
 _NAMES: Final = 200
 
 
 class Cancelled(Exception):
-    """Ended by a ``CancelledError`` that nobody who owns the work has asked for."""
+    """Work ended by a ``CancelledError`` that its owner did not ask for."""
 
 
 class Returned(Exception):
-    """A loop has ended by itself."""
+    """A loop ended by itself."""
 
 
 class DoesNotEnd(Exception):
-    """Work goes on though it was cancelled."""
+    """Work continues although it was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """What fails now: ``times`` in a row, for ``seconds``; ``lasting``: it does not mend itself."""
+    """Work that fails now: ``times`` in a row, over ``seconds``.
+
+    ``lasting``: it does not recover by itself.
+    """
 
     name: str
     fault: str
@@ -65,26 +68,26 @@ class Failing:
 
 @dataclass(slots=True)
 class _Row:
-    """Failures of one name without :data:`WELL` seconds between them."""
+    """The failures of one name, with less than :data:`WELL` seconds between two of them."""
 
     began: float
     last: float = 0.0
     times: int = 0
     fault: str = ""
-    told: set[str] = field(default_factory=set)
+    logged: set[str] = field(default_factory=set)
 
 
 class Failures:
-    """What has failed that nobody waits for, by name; one for the whole process."""
+    """The failures of background work, by name; one object for the whole process."""
 
     def __init__(self) -> None:
-        #: Since the start, by name.
+        #: Failures since the start, by name.
         self.counts: Counter[str] = Counter()
         self._rows: dict[str, _Row] = {}
         self._needed: dict[str, list[str]] = {}
 
     def note(self, name: str, fault: BaseException, *, consequence: str = "") -> None:
-        """It has failed once more. Each place where it fails is told once in a row of failures."""
+        """Note one more failure. In a row of failures, each place in the code is logged once."""
         if name not in self.counts and len(self.counts) >= _NAMES:
             name = "others"
         self.counts[name] += 1
@@ -93,29 +96,29 @@ class Failures:
         if row is None or now - row.last > WELL:
             row = self._rows[name] = _Row(began=now)
         row.last, row.times, row.fault = now, row.times + 1, _place(fault)
-        level = logging.DEBUG if row.fault in row.told else logging.CRITICAL
-        row.told.add(row.fault)
+        level = logging.DEBUG if row.fault in row.logged else logging.CRITICAL
+        row.logged.add(row.fault)
         log.log(level, "%s has failed%s", name, consequence, exc_info=fault)
 
     @property
     def now(self) -> list[Failing]:
-        """What has failed within the last :data:`WELL` seconds."""
+        """Everything that has failed within the last :data:`WELL` seconds."""
         now = asyncio.get_running_loop().time()
         self._rows = {name: row for name, row in self._rows.items() if now - row.last <= WELL}
         return [_failing(name, row) for name, row in sorted(self._rows.items())]
 
     @property
     def broken(self) -> list[str]:
-        """What the gateway needs and all loops of which fail for good."""
+        """Everything that the gateway needs and whose loops all fail lastingly."""
         lasting = {each.name for each in self.now if each.lasting}
         return [what for what, names in sorted(self._needed.items()) if lasting.issuperset(names)]
 
     def need(self, what: str, name: str) -> None:
-        """From now on this loop works for something that the gateway needs."""
+        """Register a loop as one that works for something that the gateway needs."""
         self._needed.setdefault(what, []).append(name)
 
     def spare(self, what: str, name: str) -> None:
-        """The loop has ended as it should."""
+        """Take back :meth:`need`: the loop has ended as it should."""
         self._needed[what].remove(name)
         if not self._needed[what]:
             del self._needed[what]
@@ -128,7 +131,7 @@ def _failing(name: str, row: _Row) -> Failing:
 
 
 def _place(fault: BaseException) -> str:
-    """Which fault, and where; not its text, which may hold what is not for everybody."""
+    """The type of a fault and its place in the code; not its text, which may hold secrets."""
     frames = traceback.extract_tb((fault.__cause__ or fault).__traceback__)
     if not frames:
         return type(fault).__name__
@@ -136,7 +139,7 @@ def _place(fault: BaseException) -> str:
 
 
 class Job:
-    """Work that begins anew when it ends unasked. Made by :class:`Tasks`."""
+    """Work that starts anew when it ends unasked. Made by :class:`Tasks`."""
 
     def __init__(
         self,
@@ -163,20 +166,20 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended as it should, and will not begin anew.
+        """Whether the work has ended as it should, and will not start anew.
 
-        True as soon as its work has returned: who has more for it then begins it again.
+        True as soon as the work has returned: a caller that has more to do starts it again.
         """
         if self._over.is_set():
             return True
         return not self._endless and self._task.done() and fault_of(self._task) is None
 
     async def wait(self) -> None:
-        """Return when it is :attr:`done`."""
+        """Return when the work is :attr:`done`."""
         await self._over.wait()
 
     def cancel(self) -> None:
-        """End it; :meth:`wait` tells when it has. Any number of times."""
+        """End the work; :meth:`wait` returns when it has ended. Any number of times."""
         self._asked = True
         if self._timer is not None:
             self._timer.cancel()
@@ -219,10 +222,10 @@ class Job:
 
 
 async def shared(work: asyncio.Future[T]) -> T:
-    """What work gives that others wait for, too.
+    """The result of work that several callers wait for.
 
-    Whoever leaves does not end it for them. And where it was cancelled, nobody who waits looks
-    cancelled: that raises :class:`Cancelled`.
+    A caller that is cancelled does not end the work for the others. If the work itself was
+    cancelled, the callers do not look cancelled: this raises :class:`Cancelled`.
     """
     waiter = asyncio.current_task()
     asked = 0 if waiter is None else waiter.cancelling()
@@ -231,29 +234,29 @@ async def shared(work: asyncio.Future[T]) -> T:
     except asyncio.CancelledError as error:
         if waiter is None or waiter.cancelling() > asked:
             raise
-        raise Cancelled("what was waited for was cancelled") from error
+        raise Cancelled("the awaited work was cancelled") from error
 
 
 def fault_of(task: asyncio.Task[Any]) -> BaseException | None:
-    """What has ended the task, if it is no plain return.
+    """The error that ended a task, or None: it returned.
 
-    :class:`Cancelled` also where its owner has cancelled it: the owner knows whether that was so.
+    :class:`Cancelled` also if its owner cancelled it: the owner knows whether that was so.
     """
     if not task.cancelled():
         return task.exception()
-    fault = Cancelled("cancelled by somebody who does not own it")
+    fault = Cancelled("cancelled by code that does not own it")
     try:
         task.result()
     except asyncio.CancelledError as cancelled:
-        # It knows where.
+        # Its traceback shows where.
         fault.__cause__ = cancelled
     return fault
 
 
 class Tasks:
-    """The background work of one part. Whoever makes it closes it.
+    """The background work of one part, whose maker closes it.
 
-    Work has a name without numbers of rooms or users in it: the metrics count by it.
+    The name of a piece of work holds no numbers of rooms or users: metrics count by it.
     """
 
     def __init__(self, failures: Failures | None = None) -> None:
@@ -263,11 +266,11 @@ class Tasks:
         self._closed = False
 
     def part(self) -> Tasks:
-        """For another part, or to be counted by itself; what fails is kept at the same place."""
+        """The tasks of another part, closed by themselves; failures are kept at the same place."""
         return Tasks(self.failures)
 
     def __len__(self) -> int:
-        """How much goes on."""
+        """The pieces of work under way."""
         self._jobs = {job for job in self._jobs if not job.done}
         return len(self._jobs) + len(self._tasks)
 
@@ -278,7 +281,7 @@ class Tasks:
         *,
         failed: Callable[[Exception], None] | None = None,
     ) -> asyncio.Task[T]:
-        """Begin what ends by itself, or by the task's ``cancel``; any other end is a failure.
+        """Start work that ends by itself or by the task's ``cancel``; any other end is a failure.
 
         ``failed`` is called with the fault in place of noting it, and also for a cancellation
         (:class:`Cancelled`), because only the owner of the work knows whether that was its own.
@@ -297,14 +300,15 @@ class Tasks:
         *,
         needed: str | None = None,
     ) -> Job:
-        """Begin a loop, and begin it anew whatever ends it, until :meth:`close`.
+        """Start a loop, and start it anew whatever ends it, until :meth:`close`.
 
-        ``needed``: for what; a gateway is not ready while all loops for the same fail for good.
+        ``needed``: what the gateway needs it for. A gateway is not ready while all loops for the
+        same thing fail lastingly.
         """
         return self._job(loop, name, endless=True, needed=needed)
 
     def until_done(self, work: Callable[[], Coroutine[Any, Any, object]], name: str) -> Job:
-        """Begin work, and begin it anew until it returns."""
+        """Start work, and start it anew until it returns."""
         return self._job(work, name, endless=False, needed=None)
 
     async def close(self, *, within: float = CLOSING) -> None:

@@ -1,4 +1,4 @@
-"""One timer for all connections: their heart-beats and deadlines cost no timers of their own."""
+"""One timer for the heart-beats and deadlines of all connections, so that none needs its own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Final, Protocol
 
 from broker.timing.tasks import Failures
 
-#: Seconds within which what is due is done.
+#: Seconds that an entry may be checked late.
 RESOLUTION: Final = 0.25
-#: Seconds until an entry has its turn again that has failed.
+#: Seconds until an entry that failed is checked again.
 AGAIN: Final = 1.0
-#: Parts in which the entries have their turn, one after the other, so that thousands of them do
-#: not stop the loop at once.
+#: Groups of entries that are checked one after the other, so that thousands of them do not block
+#: the event loop at once.
 _PARTS: Final = 8
 
 
 class Timed(Protocol):
-    """``due``: the time, on the loop's clock, from which :meth:`check` wants to be called."""
+    """An entry of the ticker. ``due``: the time, on the loop's clock, from which :meth:`check` is
+    called."""
 
     due: float
 
@@ -26,7 +27,10 @@ class Timed(Protocol):
 
 
 class Ticker:
-    """Runs while there is something to time."""
+    """The timer, which runs while it has entries.
+
+    ``failures`` keeps what a check raises; its entry is checked again later.
+    """
 
     def __init__(self, failures: Failures | None = None) -> None:
         self._failures = failures or Failures()
@@ -38,12 +42,13 @@ class Ticker:
         self._late = False
 
     def add(self, entry: Timed) -> None:
+        """Check an entry from now on, whenever it is due."""
         min(self._parts, key=len)[entry] = None
         if self._timer is None:
             self._wait()
 
     def remove(self, entry: Timed) -> None:
-        """At once; one that is not there is no error."""
+        """Check an entry no more, from now on; an unknown entry is no error."""
         for part in self._parts:
             part.pop(entry, None)
 
@@ -55,21 +60,22 @@ class Ticker:
         now = self._loop.time()
         late = now - self._planned > RESOLUTION
         if late and not self._late:
-            # The loop stood still: first it hears what has come meanwhile, then silence counts.
+            # The event loop stood still. Whatever came meanwhile is read first; only silence after
+            # that counts.
             self._late = True
             self._wait()
             return
         self._late = False
         part = self._parts[self._next]
         self._next = (self._next + 1) % _PARTS
-        # Before anything can fail: time must not end for the others.
+        # Before a check can fail: the others must be checked on.
         if any(self._parts):
             self._wait()
         else:
             self._timer = None
         for entry in part:
             if entry.due <= now:
-                # By themselves: one that fails must not stop the time of all others.
+                # Each by itself: a check that fails must not stop the others.
                 self._loop.call_soon(self._check, part, entry, now)
 
     def _check(self, part: dict[Timed, None], entry: Timed, now: float) -> None:

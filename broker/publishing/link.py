@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import aiormq
 from aiormq.abc import AbstractChannel
+from aiormq.exceptions import InvalidFrameError, ProbableAuthenticationError
 from yarl import URL
 
 from broker.nodes.credentials import Credentials
@@ -281,12 +282,17 @@ def _expire(deadline: asyncio.Timeout) -> None:
 
 
 def _refusal(error: BaseException, credentials: Credentials) -> str:
-    """Why a node takes no login. RabbitMQ's own text for a wrong password points to its log."""
+    """Why a node takes no login, where the text of aiormq's error does not say it."""
     match error:
-        case aiormq.exceptions.ProbableAuthenticationError():
-            return f"user {credentials.login!r} is unknown, or the password is wrong"
-        case aiormq.exceptions.ConnectionNotAllowed():
+        case ProbableAuthenticationError():
+            return (
+                f"ACCESS_REFUSED: user {credentials.login!r} is unknown, or the password is wrong"
+            )
+        case InvalidFrameError() if "Connection.OpenOk" in str(error):
+            # RabbitMQ closes the connection instead; aiormq drops the reason.
             return f"user {credentials.login!r} may not enter vhost {credentials.vhost!r}"
+        case ConnectionRefusedError():
+            return "connection refused"
         case _:
             return describe(error)
 

@@ -8,11 +8,14 @@ from typing import Any, cast
 
 import aiormq
 import pytest
+from pamqp import commands as spec
 
+from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing.channels import Channels, ConfirmChannel, SendChannel, Traffic
-from broker.publishing.link import Link
+from broker.publishing.link import Link, LinkFailed
 from broker.timing.tasks import Tasks
+from tests.unit.broker.amqp_node import Session, amqp_node
 from tests.unit.broker.publishing.test_channels import ChannelTwin, ConnectionTwin, retired
 
 
@@ -100,5 +103,53 @@ def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
         assert ending.done()
         assert not ending.cancelled()
         assert ending.exception() is None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("instead_of", "close", "why"),
+    [
+        (
+            spec.Connection.StartOk,
+            (403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN."),
+            "r1: ACCESS_REFUSED: user 'gateway' is unknown, or the password is wrong",
+        ),
+        (
+            spec.Connection.Open,
+            (530, "NOT_ALLOWED - vhost elsewhere not found"),
+            "r1: user 'gateway' may not enter vhost 'elsewhere'",
+        ),
+    ],
+)
+def test_a_login_that_is_refused_says_why_and_keeps_the_secret(
+    instead_of: type, close: tuple[int, str], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Session.take
+
+    def refuse(self: Session, channel: int, frame: Any) -> None:
+        if isinstance(frame, instead_of):
+            self.close(*close)
+        else:
+            take(self, channel, frame)
+
+    monkeypatch.setattr(Session, "take", refuse)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(10), amqp_node() as node:
+            who = Credentials("gateway", "very-secret", "elsewhere")
+            with pytest.raises(LinkFailed) as caught:
+                await Link.open(node.node, who, ssl_context=None, timeout=5, tasks=Tasks())
+            assert str(caught.value) == why
+            assert "very-secret" not in repr(caught.value)
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_is_away_refuses_the_connection() -> None:
+    async def scenario() -> None:
+        away = Node("r9", "ws://127.0.0.1:1/ws", "amqp://127.0.0.1:1")
+        with pytest.raises(LinkFailed, match=r"^r9: connection refused$"):
+            await Link.open(away, Credentials("a", "b"), ssl_context=None, timeout=5, tasks=Tasks())
 
     asyncio.run(scenario())

@@ -1,5 +1,6 @@
 """`scripts/test`: linters, type checker, import rules and every tier of tests, with coverage."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -77,7 +80,11 @@ def main() -> int:
         return _run([_program("python"), "-m", "pytest", *map(_folder, tiers), *rest])
     _signals_raise()
     try:
-        return _everything(rest, started)
+        with _only_one():
+            return _everything(rest, started)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         _say("stopped")
         return _INTERRUPTED
@@ -90,6 +97,17 @@ def _prepare(tiers: list[str]) -> None:
         rabbitmq.ensure(_say)
     if "npm" in needed:
         vendor.ensure(_say)
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    """Held while everything runs: two runs in one checkout would mix up what they leave there."""
+    with _WORK.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SetupError("scripts/test is running in this checkout already") from None
+        yield
 
 
 def _everything(arguments: list[str], started: float) -> int:

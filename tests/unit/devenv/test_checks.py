@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devenv import checks, second_try
+from devenv.errors import SetupError
 from devenv.side_by_side import Job, Outcome
 
 _PROJECT = Path(__file__).parents[3]
@@ -125,3 +126,16 @@ def test_no_test_at_all_is_no_success(heal: Heal) -> None:
     assert checks._verdict(
         [_session("unit", 5, "no tests ran"), _session("live", 0, "1 passed")]
     ) == (0, Counter(passed=1))
+
+
+def test_of_two_runs_in_one_checkout_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checks._WORK.parent.mkdir()
+
+    with checks._only_one(), pytest.raises(SetupError, match="already"), checks._only_one():
+        pass
+
+    with checks._only_one():
+        pass

@@ -34,6 +34,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from broker.nodes.credentials import Credentials
+from broker.nodes.node import Node
 from broker.topology import DEFAULT_PREFIX, Topology
 from gateway import config_faults, database_url
 from gateway.domain.origin import canonical
@@ -178,6 +180,16 @@ class Broker(_Table):
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"node names must differ; repeated: {', '.join(sorted(repeated))}")
         return self
+
+    @property
+    def listed(self) -> list[Node]:
+        """The nodes in the order of configuration."""
+        return [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in self.nodes]
+
+    @property
+    def account(self) -> Credentials:
+        """The gateway's own account at RabbitMQ."""
+        return Credentials(self.user, self.password.get_secret_value(), self.vhost)
 
 
 class Store(_Table):

@@ -48,11 +48,13 @@ from gateway.auth.accounts import Accounts
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.auth.credentials import Credentials
 from gateway.auth.ended import EndedSessions
+from gateway.auth.guesses import Guesses
 from gateway.auth.memberships import Memberships
 from gateway.auth.origins import Origins
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.permissions import Permissions
 from gateway.auth.sessions import Sessions
+from gateway.auth.tokens import tokens_for
 from gateway.cluster.bus import Bus, WidePublisher
 from gateway.cluster.envelope import Seal
 from gateway.cluster.history_hints import HistoryHints
@@ -64,13 +66,13 @@ from gateway.descriptors import Descriptors
 from gateway.domain.message import Message
 from gateway.drain import Drain, leaving
 from gateway.http import app
-from gateway.http.listeners import Listener, Room
+from gateway.http.listeners import Capacity, Listener
 from gateway.http.services import Services
-from gateway.http.turns import Turns
+from gateway.limits import LiveLimits
 from gateway.live.attendance import Attendance
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
-from gateway.live.client.services import Admission, ConnectionLimits, Routes
+from gateway.live.client.services import Admission, Routes
 from gateway.live.client.services import Services as LiveServices
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.live.hub.hub import Hub
@@ -79,17 +81,18 @@ from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import UplinkContext
 from gateway.logins import Logins
+from gateway.messages.history_reads import HistoryReads
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
-from gateway.messages.pipeline import Pipeline, PipelineLimits
+from gateway.messages.pipeline import Pipeline
 from gateway.messages.ports import Publisher as Confirming
 from gateway.observe.events import Events, Kind
 from gateway.observe.metrics import Metrics
+from gateway.private_queues import PrivateQueues, QueueDeclarer
 from gateway.rates import RateLimiter
 from gateway.readiness import PublisherState, Readiness
-from gateway.reload import Reload
-from gateway.reloadable import OnNodes, Reloadable, nodes_of, tokens_for
-from gateway.rooms import PrivateQueues, Rooms
+from gateway.reload import OnNodes, Reload, Reloadable
+from gateway.rooms import Rooms
 from gateway.store import Account, Store
 
 logger = logging.getLogger(__name__)
@@ -97,9 +100,6 @@ logger = logging.getLogger(__name__)
 #: The number of feeds that bring the same messages, so that subscribers do not notice a node's
 #: death.
 _FEEDS: Final = 2
-#: Pages of the history that are read at once for HTTP requests. More would not be faster, and
-#: subscribers that resume need reads as well.
-_READS: Final = 2
 
 
 async def serve(config: Config, *, read: Callable[[], Config]) -> None:
@@ -162,8 +162,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         logger.warning(shortage)
     broker_tls = tls.for_broker(broker.tls)
     client_tls = None if server.tls is None else tls.for_clients(server.tls)
-    nodes = nodes_of(config)
-    own_account = BrokerCredentials(broker.user, broker.password.get_secret_value(), broker.vhost)
+    nodes, own_account = broker.listed, broker.account
     topology = Topology(broker.prefix)
     rng = SystemRandom()
     tasks = _tasks()
@@ -176,7 +175,9 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         stack.push_async_callback(pruning.close)
         if (days := config.history.keep_days) is not None:
             pruning.forever(partial(retention.keep, store, days=days, clock=_now), "retention")
-        accounts = Accounts(store)
+        limits = LiveLimits(config.limits)
+        guesses = Guesses(limits.failed_logins, clock=time.monotonic)
+        accounts = Accounts(store, guesses=guesses)
         stack.callback(accounts.close)
 
         balancer = Balancer(nodes, clock=time.monotonic, rng=rng)
@@ -223,6 +224,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         )
         gateway = assemble(
             config,
+            limits=limits,
             store=store,
             accounts=accounts,
             publisher=publisher,
@@ -253,9 +255,15 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
             part.start()
             stack.push_async_callback(part.close)
         feeds.start()
-        room = Room.by(config, descriptors=descriptors.for_clients)
+        capacity = Capacity(
+            limits, frozenset(server.trusted_proxies), descriptors=descriptors.for_clients
+        )
         public = Listener(
-            gateway.public, what="server.address and port", events=events, tls=client_tls, room=room
+            gateway.public,
+            what="server.address and port",
+            events=events,
+            tls=client_tls,
+            capacity=capacity,
         )
         internal = Listener(
             gateway.internal, what="server.internal_address and internal_port", events=events
@@ -315,7 +323,7 @@ class Part(Protocol):
 
 
 class BrokerPublisher(
-    Confirming, PrivateQueues, PublisherState, WidePublisher, EchoPublisher, Protocol
+    Confirming, QueueDeclarer, PublisherState, WidePublisher, EchoPublisher, Protocol
 ):
     """The broker, as the gateway uses :class:`broker.publishing.publisher.Publisher`."""
 
@@ -323,6 +331,7 @@ class BrokerPublisher(
 def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     config: Config,
     *,
+    limits: LiveLimits,
     store: Store,
     accounts: Accounts[Account],
     publisher: BrokerPublisher,
@@ -336,8 +345,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     ticker: Ticker,
 ) -> Gateway:
     """Connect the parts; call this inside the running loop. Raises :class:`ConfigError`."""
-    limits, broker = config.limits, config.broker
-    accounts.guesses.replace(per_minute=limits.logins_per_minute)
+    broker = config.broker
     topology = Topology(broker.prefix)
     secret = config.auth.secret.get_secret_value()
     access = AccessRules(config.access)
@@ -349,7 +357,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     credentials = Credentials(
         sessions=sessions, tokens=tokens_for(config, access, tasks=tasks), clock=time.time
     )
-    hub = Hub(topology, store, feeds, budget=limits.backlog_bytes, tasks=tasks.part())
+    hub = Hub(topology, store, feeds, budget=limits.now.backlog_bytes, tasks=tasks.part())
     bus = Bus(
         f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
         key=topology.gateways_key,
@@ -377,29 +385,19 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         outbox,
         publisher,
         topology,
-        limits=PipelineLimits(
-            posts=limits.waiting_posts,
-            message_bytes=limits.body_bytes,
-            confirm_timeout=broker.confirm_timeout,
-        ),
+        limits=limits,
+        confirm_timeout=broker.confirm_timeout,
         stored=stored,
         tasks=tasks.part(),
     )
-    post_rate = RateLimiter(limits.posts_per_second, limits.posts_burst, clock=time.monotonic)
     intake = Intake(
         pipeline,
         permissions,
-        rates=post_rate,
+        rates=RateLimiter(limits.posts, clock=time.monotonic),
         host_types=config.messages.host_types,
         clock=_now,
     )
-    registry = Registry(
-        limit=limits.connections,
-        per_user=limits.connections_per_user,
-        unknown=limits.unknown_connections,
-        unknown_per_address=limits.unknown_connections_per_address,
-        tasks=tasks.part(),
-    )
+    registry = Registry(limits, tasks=tasks.part())
     attendance = Attendance()
     presence = Presence(
         attendance,
@@ -422,11 +420,14 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         endings=session_revocation,
         clock=time.time,
     )
+    queues = PrivateQueues(publisher)
     rooms = Rooms(
+        permissions=permissions,
         store=store,
-        queues=publisher,
+        queues=queues,
         changes=revocation,
-        max_members=limits.room_members,
+        presence=presence,
+        limits=limits,
         clock=_now,
     )
     rebalancer = Rebalancer(balancer, clock=time.monotonic, rng=SystemRandom(), tasks=tasks.part())
@@ -495,22 +496,19 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     session_revocation.observe(dashboard.end_sessions)
     services = Services(
         accounts=accounts,
-        admin=Admin(dashboard, gateways),
+        admin=Admin(dashboard, gateways, permissions),
         clock=time.time,
         credentials=credentials,
         drain=drain,
         events=events,
+        history=HistoryReads(store, permissions, limits=limits),
         intake=intake,
         limits=limits,
         logins=logins,
         metrics=metrics,
         origins=Origins(config.server.origins),
-        permissions=permissions,
-        presence=presence,
-        reads=Turns(_READS),
         rooms=rooms,
         sessions=sessions,
-        store=store,
         topology=topology,
         trusted_proxies=frozenset(config.server.trusted_proxies),
     )
@@ -519,6 +517,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             tokens=credentials,
             virtual_host=VirtualHost(broker.vhost, services.origins),
             registry=registry,
+            connect_timeout=config.auth.connect_timeout,
         ),
         routes=Routes(
             topology=topology,
@@ -528,10 +527,10 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
             attendance=attendance,
             uplinks=UplinkContext(
                 dialler=Dialler(balancer, passcodes, broker.vhost, broker.dial_timeout, broker_tls),
-                queues=rooms,
+                queues=queues,
                 rebalancer=rebalancer,
                 relays=RelayContext(
-                    limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
+                    limits=RelayLimits(limits.now.upstream_frame_bytes, limits.now.stall_timeout),
                     ticker=ticker,
                     tasks=tasks.part(),
                 ),
@@ -539,14 +538,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
                 rng=SystemRandom(),
             ),
         ),
-        limits=ConnectionLimits(
-            frame_bytes=limits.frame_bytes,
-            frames_per_second=limits.frames_per_second,
-            frames_burst=limits.frames_burst,
-            subscriptions=limits.subscriptions,
-            connect_timeout=config.auth.connect_timeout,
-            stall_timeout=limits.stall_timeout,
-        ),
+        limits=limits,
         ticker=ticker,
         events=events,
         clock=time.time,
@@ -590,9 +582,6 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         Reloadable(
             config=config,
             access=access,
-            live=live,
-            pipeline=pipeline,
-            post_rate=post_rate,
             services=services,
             tasks=tasks,
         ),

@@ -7,11 +7,24 @@ A table of :data:`Change` says what may change while serving; every other key ne
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
 
 from pydantic import BaseModel
 
-from gateway.config import Config, ConfigError
+from broker.nodes.node import Node
+from broker.timing.tasks import Tasks
+from gateway import tls
+from gateway.auth.access import AccessRules
+from gateway.auth.tokens import tokens_for
+from gateway.config import Config, ConfigError, Limits, secrets_of
+from gateway.http.listeners import Listener
+from gateway.http.services import Services
+from gateway.limits import UNTIL_RESTART
+from gateway.observe import logs
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +32,9 @@ PutInForce = Callable[[], None]
 #: A change reads its keys of a new configuration and the files they name, and returns a function
 #: that applies them and cannot fail. Raises :class:`ConfigError`.
 Change = Callable[[Config], PutInForce]
+
+#: Limits that SIGHUP changes.
+_LIMITS: Final = tuple(name for name in Limits.model_fields if name not in UNTIL_RESTART)
 
 
 class Reload:
@@ -61,6 +77,86 @@ class Reload:
             logger.warning("these keys have changed, but need a restart: %s", ", ".join(waiting))
 
 
+class OnNodes(Protocol):
+    """A part that works with the nodes of the cluster."""
+
+    def replace(self, nodes: Sequence[Node]) -> None:
+        """Use these nodes from now on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloadable:
+    """The parts that can change, and the changes. ``config`` is the one they were made with."""
+
+    config: Config
+    access: AccessRules
+    services: Services
+    tasks: Tasks
+
+    def changes(
+        self, public: Listener, on_nodes: Collection[OnNodes]
+    ) -> Mapping[Change, Collection[str]]:
+        """Each change and its keys, for :class:`Reload`.
+
+        ``on_nodes``: the parts that work with the nodes, in the order in which they are told.
+        """
+
+        def certificate(new: Config) -> PutInForce:
+            if (new.server.tls is None) != (self.config.server.tls is None):
+                raise ConfigError("server.tls: switching TLS on or off needs a restart")
+            if new.server.tls is None:
+                return _nothing
+            return partial(public.use, tls.for_clients(new.server.tls))
+
+        def nodes(new: Config) -> PutInForce:
+            listed = new.broker.listed
+
+            def put_in_force() -> None:
+                for each in on_nodes:
+                    each.replace(listed)
+
+            return put_in_force
+
+        return {
+            nodes: ["broker.nodes"],
+            certificate: ["server.tls"],
+            self._origins: ["server.origins"],
+            self._access: ["access"],
+            self._tokens: ["auth.jwt"],
+            self._limits: [f"limits.{name}" for name in _LIMITS],
+            self._host_types: ["messages.host_types"],
+            self._log: ["log.format", "log.level"],
+        }
+
+    def _origins(self, new: Config) -> PutInForce:
+        return partial(self.services.origins.replace, new.server.origins)
+
+    def _access(self, new: Config) -> PutInForce:
+        return partial(self.access.replace, AccessRules(new.access))
+
+    def _tokens(self, new: Config) -> PutInForce:
+        credentials = self.services.credentials
+        return partial(
+            credentials.accept,
+            tokens_for(new, AccessRules(new.access), tasks=self.tasks, before=credentials.tokens),
+        )
+
+    def _limits(self, new: Config) -> PutInForce:
+        return partial(self.services.limits.replace, new.limits)
+
+    def _host_types(self, new: Config) -> PutInForce:
+        def put_in_force() -> None:
+            self.services.intake.host_types = frozenset(new.messages.host_types)
+
+        return put_in_force
+
+    def _log(self, new: Config) -> PutInForce:
+        # Values that wait for a restart are still in use, and still secret.
+        known_secrets = {*secrets_of(self.config), *secrets_of(new)}
+        return partial(logs.set_up, new.log, known_secrets=known_secrets, stream=sys.stderr)
+
+
 def _keys(config: Config) -> Iterator[tuple[str, object]]:
     """``table.key`` and its value, or ``key`` for a key outside of tables."""
     for name in type(config).model_fields:
@@ -70,3 +166,7 @@ def _keys(config: Config) -> Iterator[tuple[str, object]]:
                 yield f"{name}.{key}", getattr(value, key)
         else:
             yield name, value
+
+
+def _nothing() -> None:
+    """Apply nothing."""

@@ -1,29 +1,25 @@
-"""The life of rooms, where the store, the broker and the live connections must agree."""
+"""Rooms and their members, for those who may see or change them.
+
+The store, the broker and the live connections must agree about a room; here they are brought to.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from broker.publishing.provision import QueueFailed
-from gateway.domain.room import Member, MemberRole, Membership, Room
-from gateway.errors import (
-    BrokerUnavailable,
-    Invalid,
-    RoomClosed,
-    UnknownMember,
-    UnknownRoom,
-)
+from gateway.auth.permissions import Action, Permissions
+from gateway.domain.identity import Identity
+from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
+from gateway.errors import BrokerUnavailable, Invalid, RoomClosed, UnknownMember, UnknownRoom
+from gateway.limits import LiveLimits
+from gateway.private_queues import RETRY_AFTER, PrivateQueues
 
-#: Seconds after which to try again a broker that is away.
-_RETRY_AFTER: Final = 2.0
 #: How often another number is tried if a queue of that number exists; each step goes twice as far,
 #: so that a dozen steps pass the thousands of rooms of a lost database.
 _STEPS: Final = 40
-
-logger = logging.getLogger(__name__)
 
 
 class RoomStore(Protocol):
@@ -34,6 +30,8 @@ class RoomStore(Protocol):
     ) -> Room: ...
 
     async def discard_room(self, room: int) -> None: ...
+
+    async def rooms_of(self, user: str) -> list[tuple[Room, MemberRole]]: ...
 
     async def room(self, room: int) -> Room | None: ...
 
@@ -48,18 +46,6 @@ class RoomStore(Protocol):
     async def remove_member(self, room: int, user: str) -> bool: ...
 
 
-class PrivateQueues(Protocol):
-    """The private queues of rooms. All methods raise
-    :class:`broker.publishing.provision.QueueFailed`."""
-
-    async def has_private_queue(self, room: int) -> bool:
-        """Whether a queue of this name exists, whoever declared it."""
-
-    async def declare_private_queue(self, room: int) -> None: ...
-
-    async def delete_private_queue(self, room: int) -> None: ...
-
-
 class Changes(Protocol):
     """The revocation of memberships."""
 
@@ -68,40 +54,132 @@ class Changes(Protocol):
         subscriptions may have to end, on all gateways."""
 
 
-class Rooms:
-    """Creating, showing and closing of rooms, and changes of their members.
+class Attendances(Protocol):
+    """The presence of members in rooms."""
 
-    ``clock`` gives the time of day in UTC. Every method raises :class:`StoreUnavailable`.
+    async def of(self, room: int) -> list[Attendee]:
+        """The members who are in the room now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """A room as one user sees it. ``role``: the user's own; None for an admin who is no member."""
+
+    room: Room
+    role: MemberRole | None
+    hosts: Sequence[str] = ()
+
+
+class Rooms:
+    """The service for rooms and members. The first argument of every method is the caller.
+
+    Every method checks the permissions before it reads or changes anything, so that no handler can
+    forget to. ``clock`` gives the time of day in UTC. Besides their own errors, all methods raise
+    :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
     """
 
     def __init__(
         self,
         *,
+        permissions: Permissions,
         store: RoomStore,
         queues: PrivateQueues,
         changes: Changes,
-        max_members: int,
+        presence: Attendances,
+        limits: LiveLimits,
         clock: Callable[[], datetime],
     ) -> None:
+        self._permissions = permissions
         self._store = store
         self._queues = queues
         self._changes = changes
-        self.max_members = max_members
+        self._presence = presence
+        self._limits = limits
         self._clock = clock
 
-    async def create(self, title: str, members: Mapping[str, MemberRole]) -> Room:
-        """Create a room whose private queue exists.
+    async def mine(self, who: Identity) -> list[RoomView]:
+        """The rooms of which ``who`` is a member."""
+        return [RoomView(room, role) for room, role in await self._store.rooms_of(who.user)]
 
-        Raises :class:`BrokerUnavailable`, and then there is no room; :class:`LastHost`.
+    async def create(
+        self, who: Identity, title: str, members: Mapping[str, MemberRole]
+    ) -> RoomView:
+        """A room whose private queue exists. Its creator hosts it if ``members`` name no host.
+
+        Raises :class:`BrokerUnavailable`, and then there is no room; :class:`Invalid`.
         """
-        if len(members) > self.max_members:
-            raise Invalid(f"members: a room may have at most {self.max_members}")
+        await self._permissions.require(who, Action.CREATE_ROOM)
+        if MemberRole.HOST not in members.values():
+            members = {**members, who.user: MemberRole.HOST}
+        most = self._limits.now.room_members
+        if len(members) > most:
+            raise Invalid(f"members: a room may have at most {most}")
+        return RoomView(await self._create(title, members), members.get(who.user))
+
+    async def show(self, who: Identity, number: int) -> RoomView:
+        """The room with its hosts: every page has to know whose messages control the room."""
+        role = await self._permissions.require(who, Action.SEE_ROOM, number)
+        room = await self._store.room(number)
+        if room is None:
+            raise UnknownRoom(f"there is no room {number}")
+        members = await self._store.members(number)
+        hosts = [member.user for member in members if member.role is MemberRole.HOST]
+        return RoomView(room, role, hosts)
+
+    async def present(self, who: Identity, number: int) -> list[Attendee]:
+        """The members who are in the room now."""
+        await self._permissions.require(who, Action.SEE_ROOM, number)
+        return await self._presence.of(number)
+
+    async def close(self, who: Identity, number: int) -> None:
+        """Close the room: it takes no more messages, its subscriptions end, its queue is deleted;
+        the history stays.
+
+        Closing it again is no error, and tries the deletion again. Raises
+        :class:`BrokerUnavailable` when the room is closed but its queue still exists (it will
+        expire by itself).
+        """
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        await self._store.close_room(number, self._clock())
+        await self._changes.changed(number, ended=True)
+        await self._queues.delete(number)
+
+    async def members(self, who: Identity, number: int) -> list[Member]:
+        """All members, by name."""
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        return await self._store.members(number)
+
+    async def set_member(self, who: Identity, number: int, member: Member) -> None:
+        """Add a member or change the role; a former host loses the hosts' subscriptions.
+
+        Raises :class:`RoomClosed`, :class:`LastHost`, :class:`Invalid`.
+        """
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        before = await self._membership(number, member.user)
+        most = self._limits.now.room_members
+        if before.role is None and len(await self._store.members(number)) >= most:
+            raise Invalid(f"a room may have at most {most} members")
+        await self._store.set_member(number, member.user, member.role)
+        demoted = before.role is MemberRole.HOST and member.role is not MemberRole.HOST
+        await self._changes.changed(number, member.user, ended=demoted)
+
+    async def remove_member(self, who: Identity, number: int, user: str) -> None:
+        """End a membership and its live subscriptions.
+
+        Raises :class:`UnknownMember`, :class:`LastHost`.
+        """
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        if not await self._store.remove_member(number, user):
+            raise UnknownMember(f"{user} is not a member of room {number}")
+        await self._changes.changed(number, user, ended=True)
+
+    async def _create(self, title: str, members: Mapping[str, MemberRole]) -> Room:
         lowest = None
         for step in range(_STEPS):
             room = await self._store.create_room(title, members, self._clock(), lowest=lowest)
             try:
-                if not await self._is_taken(room.id):
-                    await self.ensure_private_queue(room.id)
+                if not await self._queues.is_taken(room.id):
+                    await self._queues.ensure_private_queue(room.id)
                     return room
             except BrokerUnavailable:
                 await self._store.discard_room(room.id)
@@ -110,85 +188,8 @@ class Rooms:
             lowest = room.id + 2**step
         raise BrokerUnavailable(
             "RabbitMQ already has a private queue for every number that was tried for the new room",
-            retry_after=_RETRY_AFTER,
+            retry_after=RETRY_AFTER,
         )
-
-    async def _is_taken(self, number: int) -> bool:
-        """Whether there is a queue left by another room of this number, from a database that was
-        lost or was newer than now. Its messages were meant for other people: they are neither
-        handed to the new room's host nor thrown away.
-        """
-        try:
-            taken = await self._queues.has_private_queue(number)
-        except QueueFailed as error:
-            raise BrokerUnavailable(
-                f"RabbitMQ could not be asked whether room {number} has a queue",
-                retry_after=_RETRY_AFTER,
-            ) from error
-        if taken:
-            logger.warning(
-                "room number %d is skipped: RabbitMQ has a private queue of that number, which"
-                " this database does not know; is the database new, or an older backup?",
-                number,
-            )
-        return taken
-
-    async def ensure_private_queue(self, number: int) -> None:
-        """Declare the queue again unless it exists. Raises :class:`BrokerUnavailable`."""
-        try:
-            await self._queues.declare_private_queue(number)
-        except QueueFailed as error:
-            raise BrokerUnavailable(
-                f"the private queue of room {number} could not be declared",
-                retry_after=_RETRY_AFTER,
-            ) from error
-
-    async def show(self, number: int, user: str) -> tuple[Room, MemberRole | None]:
-        """The room and the user's role in it. Raises :class:`UnknownRoom`."""
-        room = await self._store.room(number)
-        membership = await self._store.membership(number, user)
-        if room is None or membership is None:
-            raise UnknownRoom(f"there is no room {number}")
-        return room, membership.role
-
-    async def close(self, number: int) -> None:
-        """Close the room: it takes no more messages, its subscriptions end, its queue is deleted;
-        the history stays.
-
-        Closing it again is no error, and tries the deletion again. Raises
-        :class:`BrokerUnavailable` when the room is closed but its queue still exists (it will
-        expire by itself).
-        """
-        await self._store.close_room(number, self._clock())
-        await self._changes.changed(number, ended=True)
-        try:
-            await self._queues.delete_private_queue(number)
-        except QueueFailed as error:
-            raise BrokerUnavailable(
-                f"room {number} is closed, but its queue is not deleted yet",
-                retry_after=_RETRY_AFTER,
-            ) from error
-
-    async def set_member(self, number: int, member: Member) -> None:
-        """Add a member or change the role; a former host loses the host's subscriptions.
-
-        Raises :class:`UnknownRoom`, :class:`RoomClosed`, :class:`LastHost`, :class:`Invalid`.
-        """
-        before = await self._membership(number, member.user)
-        if before.role is None and len(await self._store.members(number)) >= self.max_members:
-            raise Invalid(f"a room may have at most {self.max_members} members")
-        await self._store.set_member(number, member.user, member.role)
-        demoted = before.role is MemberRole.HOST and member.role is not MemberRole.HOST
-        await self._changes.changed(number, member.user, ended=demoted)
-
-    async def remove_member(self, number: int, user: str) -> None:
-        """End a membership and its live subscriptions.
-
-        Raises :class:`UnknownRoom`, :class:`UnknownMember`, :class:`LastHost`.
-        """
-        if not await self._store.remove_member(number, user):
-            raise UnknownMember(f"{user} is not a member of room {number}")
-        await self._changes.changed(number, user, ended=True)
 
     async def _membership(self, number: int, user: str) -> Membership:
         membership = await self._store.membership(number, user)

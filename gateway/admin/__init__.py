@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from gateway.admin.dashboard import Dashboard
 from gateway.admin.gateways import Gateways
+from gateway.auth.permissions import Action, Permissions
+from gateway.domain.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +16,8 @@ class Admin:
 
     dashboard: Dashboard
     gateways: Gateways
+    permissions: Permissions
+
+    async def check(self, who: Identity) -> None:
+        """Return if ``who`` may see and do all this. Raises :class:`Refused`."""
+        await self.permissions.require(who, Action.ADMINISTER)

@@ -78,11 +78,11 @@ class Accounts(Generic[A]):
         self,
         source: AccountSource[A],
         *,
+        guesses: Guesses,
         hasher: PasswordHasher | None = None,
-        guesses: Guesses | None = None,
         waiting: int = MAX_WAITING,
     ) -> None:
-        self.guesses = guesses or Guesses(per_minute=120, clock=time.monotonic)
+        self.guesses = guesses
         self._source = source
         self._hasher = hasher or PasswordHasher(
             time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1

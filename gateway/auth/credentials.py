@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote
 
@@ -11,9 +12,9 @@ from tornado.httputil import HTTPServerRequest
 from gateway.auth.names import check_user
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
-from gateway.auth.verified import Verified
 from gateway.domain.identity import Identity
 from gateway.errors import Invalid, NotAuthenticated, TokenInvalid
+from gateway.expiring import Expiring
 
 #: Cookies ignore ports: other applications on the host may have a cookie called "session".
 SESSION_COOKIE: Final = "interact_session"
@@ -21,6 +22,30 @@ SESSION_COOKIE: Final = "interact_session"
 #: The user that the caller believes to be, as percent-encoded UTF-8. All tabs share a cookie, so a
 #: login in one of them changes the user of the others.
 USER_HEADER: Final = "Interact-User"
+
+#: Seconds. A key that is withdrawn stops counting after this time; an expiry counts at once.
+LIFETIME: Final = 60.0
+CAPACITY: Final = 10_000
+
+
+class Verified:
+    """Credentials of one kind that were verified a moment ago; a signature costs more than the rest
+    of a request. Known by their hash: the credentials themselves are not kept. ``clock``: Unix
+    time."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: Expiring[bytes, Identity] = Expiring(CAPACITY, LIFETIME, clock=clock)
+
+    def get(self, proof: str) -> Identity | None:
+        """The identity of the credential, if it was verified lately and has not ended since."""
+        identity = self._known.get(_key(proof))
+        if identity is None or identity.expires_at <= self._clock():
+            return None
+        return identity
+
+    def add(self, proof: str, identity: Identity) -> None:
+        self._known.put(_key(proof), identity)
 
 
 class Credentials:
@@ -114,3 +139,7 @@ def _decoded(header: str) -> str:
         return unquote(header, errors="strict")
     except UnicodeDecodeError:
         raise Invalid(f"{USER_HEADER}: must be a user name as percent-encoded UTF-8") from None
+
+
+def _key(proof: str) -> bytes:
+    return sha256(proof.encode(errors="surrogatepass")).digest()

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Final
 
 from gateway.errors import RateLimited, TooManyGuesses
-from gateway.rates import RateLimiter
+from gateway.rates import Rate, RateLimiter
 
 #: Wrong passwords for one account before guessing is slowed down: from one address, and from all.
 FREE_FROM_ONE: Final = 5
@@ -69,26 +69,21 @@ class _Slowing:
 class Guesses:
     """Recent failed logins: by address, by account, and by both.
 
-    Of one address, ``per_minute`` failures are accepted; valid logins are not counted, so a school
-    behind one address never notices. After some wrong passwords from anywhere an account is slowed
-    down for everybody, except for addresses from which it has logged in before: its owner goes on.
-    Nobody is locked out for good. ``clock`` gives seconds and never goes back. May be used by
-    several threads.
+    ``of_address`` gives the rate of failures that are accepted from one address; valid logins are
+    not counted, so a school behind one address never notices. After some wrong passwords from
+    anywhere an account is slowed down for everybody, except for addresses from which it has logged
+    in before: its owner goes on. Nobody is locked out for good. ``clock`` gives seconds and never
+    goes back. May be used by several threads.
     """
 
-    def __init__(self, *, per_minute: float, clock: Callable[[], float]) -> None:
+    def __init__(self, of_address: Callable[[], Rate], *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._addresses = RateLimiter(per_minute / 60, max(1, int(per_minute)), clock=clock)
+        self._addresses = RateLimiter(of_address, clock=clock)
         self._accounts = _Slowing(free=FREE_FROM_ALL, longest=_LONGEST_FROM_ALL)
         self._pairs = _Slowing(free=FREE_FROM_ONE, longest=_LONGEST_FROM_ONE)
         #: Pairs of account and address with a valid login, the latest last.
         self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = RLock()
-
-    def replace(self, *, per_minute: float) -> None:
-        """Apply this limit to addresses from now on."""
-        with self._lock:
-            self._addresses.replace(per_minute / 60, max(1, int(per_minute)))
 
     def check(self, address: str, user: str | None = None) -> None:
         """Check that an attempt may be made; ``user`` None: with a token. Raises

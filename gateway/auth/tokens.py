@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,12 +11,13 @@ import jwt
 from cachetools import LRUCache
 
 from broker.timing.tasks import Tasks
+from gateway.auth.access import AccessRules
 from gateway.auth.jwks import HttpDocument, Jwks
 from gateway.auth.keys import KeySource, OneKey, read_key_file
 from gateway.auth.names import user_name
-from gateway.config import ConfigError
+from gateway.config import Config, ConfigError
 from gateway.config import Jwt as Settings
-from gateway.domain.identity import Identity
+from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.errors import TokenExpired, TokenInvalid
 
 MAX_BYTES: Final = 8 * 1024
@@ -125,6 +127,23 @@ def key_source(
         clock=clock,
         tasks=tasks,
     )
+
+
+def tokens_for(
+    config: Config, access: AccessRules, *, tasks: Tasks, before: Tokens | None = None
+) -> Tokens | None:
+    """The checker of tokens for this configuration. Keys that ``before`` has fetched stay known.
+
+    Raises :class:`ConfigError`.
+    """
+    settings = config.auth.jwt
+    if settings is None:
+        return None
+    if before is not None and before.settings == settings and settings.jwks_url is not None:
+        keys = before.keys
+    else:
+        keys = key_source(settings, clock=time.monotonic, tasks=tasks.part())
+    return Tokens(settings, keys, known_roles=access.roles | {ADMIN, HOST})
 
 
 def issue(

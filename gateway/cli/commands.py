@@ -15,8 +15,6 @@ from typing import Any, Final, TypeVar
 import uvloop
 from pydantic import BaseModel, SecretStr
 
-from broker.nodes.credentials import Credentials
-from broker.nodes.node import Node
 from broker.publishing import provision
 from broker.publishing.link import LinkFailed
 from broker.publishing.provision import Check
@@ -25,10 +23,12 @@ from gateway import main, tls
 from gateway.auth import tokens
 from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
+from gateway.auth.guesses import Guesses
 from gateway.auth.names import user_name
 from gateway.cli import doctor
 from gateway.cli.doctor import Finding
 from gateway.config import Config, ConfigError, load
+from gateway.limits import LiveLimits
 from gateway.observe import logs
 from gateway.store import Account, Store
 
@@ -84,7 +84,8 @@ def add_user(options: argparse.Namespace, settings: Config) -> int:
     async def put(store: Store) -> None:
         if not options.replace and await store.account(name) is not None:
             raise Unusable(f"{name} has an account already; use --replace to change it")
-        accounts: Accounts[Account] = Accounts(store)
+        guesses = Guesses(LiveLimits(settings.limits).failed_logins, clock=time.monotonic)
+        accounts: Accounts[Account] = Accounts(store, guesses=guesses)
         try:
             password_hash = await accounts.hash(password)
         finally:
@@ -159,12 +160,12 @@ def _on_some_node(
     if rooms is None:
         rooms = _run(_with_store(settings, lambda store: store.open_rooms()))
     failures = []
-    for n in broker.nodes:
+    for node in broker.listed:
         try:
             checks = _run(
                 work(
-                    Node(n.name, n.web_stomp, n.amqp),
-                    Credentials(broker.user, broker.password.get_secret_value(), broker.vhost),
+                    node,
+                    broker.account,
                     Topology(broker.prefix),
                     rooms=rooms,
                     timeout=broker.dial_timeout,
@@ -174,7 +175,7 @@ def _on_some_node(
         except LinkFailed as error:
             failures.append(str(error))
         else:
-            say(f"{n.name}: {len(rooms)} rooms")
+            say(f"{node.name}: {len(rooms)} rooms")
             return _tell(Finding(check.what, check.problem) for check in checks)
     raise Unusable("no node of the cluster can be used:\n  " + "\n  ".join(failures))
 

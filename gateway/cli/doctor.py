@@ -63,7 +63,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     except ConfigError as error:
         yield Finding("TLS towards RabbitMQ", str(error), "see broker.tls")
         return
-    nodes = [Node(n.name, n.web_stomp, n.amqp, n.max_connections) for n in config.broker.nodes]
+    nodes = config.broker.listed
     for node in nodes:
         async for finding in _node(config, node, context):
             yield finding
@@ -182,7 +182,7 @@ async def _database(config: Config) -> tuple[list[int], Finding]:
 
 async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIterator[Finding]:
     broker = config.broker
-    own = _own_account(config)
+    own = config.broker.account
 
     async def web_stomp(credentials: Credentials) -> None:
         secure = context if node.web_stomp.startswith("wss:") else None
@@ -276,17 +276,12 @@ async def _verify(
 ) -> list[Check]:
     return await provision.verify(
         node,
-        _own_account(config),
+        config.broker.account,
         Topology(config.broker.prefix),
         rooms=rooms,
         timeout=config.broker.dial_timeout,
         ssl_context=context,
     )
-
-
-def _own_account(config: Config) -> Credentials:
-    broker = config.broker
-    return Credentials(broker.user, broker.password.get_secret_value(), broker.vhost)
 
 
 def _passcode(config: Config) -> str:

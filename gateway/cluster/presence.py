@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -17,7 +16,7 @@ from gateway.cluster.bus import Bus, Publisher
 from gateway.cluster.presence_table import Event, PresenceTable, message_id
 from gateway.cluster.replica import Claim, Delta, Key, Origin, Part, Replica
 from gateway.domain.message import PRESENCE, Message
-from gateway.domain.room import MemberRole, Roster
+from gateway.domain.room import Attendee, MemberRole, Roster
 from gateway.live.attendance import Attendance
 from gateway.messages.publication import publication
 
@@ -53,15 +52,6 @@ class Rosters(Protocol):
     async def roster(self, room: int) -> Roster | None:
         """The members of a room. None: there is no such room. Raises :class:`StoreUnavailable`."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Attendee:
-    """A member who is in the room. ``since``: Unix time, seconds."""
-
-    user: str
-    role: MemberRole
-    since: float
 
 
 class Presence:

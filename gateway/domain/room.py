@@ -43,6 +43,15 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class Attendee:
+    """A member who is in a room now. ``since``: Unix time, seconds."""
+
+    user: str
+    role: MemberRole
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Roster:
     """The memberships of all members of a room. ``revision`` grows with every change of them."""
 

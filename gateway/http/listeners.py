@@ -11,20 +11,21 @@ import ssl
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets, ssl_wrap_socket
 from tornado.web import Application
 
-from gateway.config import Config, StartError
+from gateway.config import StartError
 from gateway.descriptors import lowest_free
 from gateway.errors import GatewayError, TooManyHttp, outcome
 from gateway.http.api import LARGEST_BODY_READ
 from gateway.http.streams import HEAD_BYTES, Guarded, GuardedStream, GuardedTlsStream, answer
+from gateway.limits import LiveLimits
 from gateway.observe.events import Events, Kind
 
 logger = logging.getLogger(__name__)
@@ -46,39 +47,27 @@ _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """The number of connections that are accepted.
+class Capacity:
+    """The number of connections without a WebSocket that a listener accepts.
 
-    ``in_all`` and ``per_address`` limit connections without a WebSocket; ``trusted_proxies`` are
-    exempt, because they carry many clients. Descriptors from the number ``descriptors`` on are not
-    for clients; None: all are.
+    The ``trusted_proxies`` carry many clients, so the limit per address does not count for them.
+    Descriptors from the number ``descriptors`` on are not for clients; None: all are.
     """
 
-    in_all: int
-    per_address: int
-    trusted_proxies: frozenset[str]
+    limits: LiveLimits
+    trusted_proxies: frozenset[str] = frozenset()
     descriptors: int | None = None
-
-    @classmethod
-    def by(cls, config: Config, *, descriptors: int | None = None) -> Self:
-        limits = config.limits
-        return cls(
-            limits.http_connections,
-            limits.http_connections_per_address,
-            frozenset(config.server.trusted_proxies),
-            descriptors,
-        )
 
 
 class _Server(HTTPServer):
     """Tornado's server, extended to count and guard connections, and to let them wait when there is
     no room."""
 
-    def equip(self, *, what: str, room: Room | None, events: Events) -> None:
+    def equip(self, *, what: str, capacity: Capacity | None, events: Events) -> None:
         """Set up once, before :meth:`add_sockets`: Tornado's class is made without a
         constructor."""
         self._what = what
-        self._room = room
+        self._capacity = capacity
         self._events = events
         #: The client's address of each stream without a WebSocket, and the number of them by
         #: address.
@@ -94,10 +83,6 @@ class _Server(HTTPServer):
             self._sockets[number] = listening
             self._handlers[number] = partial(self._stop_accepting, number)
             self._loop.add_reader(number, self._accept, listening)
-
-    def make_room(self, room: Room) -> None:
-        if self._room is not None:
-            self._room = replace(room, descriptors=self._room.descriptors)
 
     def _stop_accepting(self, number: int) -> None:
         self._loop.remove_reader(number)
@@ -122,10 +107,10 @@ class _Server(HTTPServer):
             self._take(connection, address)
 
     def _has_descriptors(self, listening: socket.socket) -> bool:
-        if self._room is None or self._room.descriptors is None:
+        if self._capacity is None or self._capacity.descriptors is None:
             return True
         lowest = lowest_free(listening.fileno())
-        return lowest is not None and lowest < self._room.descriptors
+        return lowest is not None and lowest < self._capacity.descriptors
 
     def _pause(self, listening: socket.socket, why: str) -> None:
         """Leave new connections to the kernel for a moment, and close idle ones to make room."""
@@ -192,16 +177,15 @@ class _Server(HTTPServer):
             del self._from[where]
 
     def _no_room(self, where: str) -> GatewayError | None:
-        room = self._room
-        if room is None:
+        if self._capacity is None:
             return None
-        if len(self._open) >= room.in_all:
+        limits = self._capacity.limits.now
+        most, per_address = limits.http_connections, limits.http_connections_per_address
+        if len(self._open) >= most:
+            return TooManyHttp(f"the limit of {most} HTTP connections is reached", retry_after=2.0)
+        if where not in self._capacity.trusted_proxies and self._from[where] >= per_address:
             return TooManyHttp(
-                f"the limit of {room.in_all} HTTP connections is reached", retry_after=2.0
-            )
-        if where not in room.trusted_proxies and self._from[where] >= room.per_address:
-            return TooManyHttp(
-                f"the limit of {room.per_address} HTTP connections from your address is reached",
+                f"the limit of {per_address} HTTP connections from your address is reached",
                 retry_after=2.0,
             )
         return None
@@ -225,7 +209,7 @@ class Listener:
         what: str,
         events: Events,
         tls: ssl.SSLContext | None = None,
-        room: Room | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
         self._what = what
         self._scheme = "http" if tls is None else "https"
@@ -238,7 +222,7 @@ class Listener:
             idle_connection_timeout=_IDLE,
             body_timeout=_BODY,
         )
-        self._server.equip(what=what, room=room, events=events)
+        self._server.equip(what=what, capacity=capacity, events=events)
 
     def open(self, address: str, port: int) -> None:
         """Bind and serve; port 0 takes a free one. Raises :class:`StartError`.
@@ -271,11 +255,6 @@ class Listener:
     def use(self, tls: ssl.SSLContext) -> None:
         """Use this certificate for new connections; existing ones stay."""
         self._server.ssl_options = tls
-
-    def make_room(self, room: Room) -> None:
-        """Apply this limit from now on; existing connections stay. The descriptors do not
-        change."""
-        self._server.make_room(room)
 
     def no_keep_alive(self) -> None:
         """Answer with ``Connection: close`` from now on, also on existing connections (RFC 9112,

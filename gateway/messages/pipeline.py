@@ -13,6 +13,7 @@ from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import Draining, GatewayError, Invalid, NoCapacity, TooLarge
+from gateway.limits import LiveLimits
 from gateway.messages import nesting
 from gateway.messages.group_commit import GroupCommit
 from gateway.messages.outbox import Outbox
@@ -37,35 +38,24 @@ class Receipt:
     published: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineLimits:
-    """The limits of the pipeline. ``posts``: how many may be in hand at once, from arrival to
-    answer.
-
-    ``message_bytes``: the size of a message's JSON, envelope included. ``confirm_timeout``: how
-    many seconds a post waits for the broker once its message is stored.
-    """
-
-    posts: int = 10_000
-    message_bytes: int = 65_536
-    confirm_timeout: float = 2.0
-
-
 class Pipeline:
     """The way of every member's message: into the history, the outbox and to the broker.
 
-    Permissions are checked before. ``limits`` may be replaced at any time. ``stored`` is called
+    Permissions are checked before. ``limits.waiting_posts`` may be in hand at once, from arrival to
+    answer; ``limits.body_bytes`` is for a message's JSON, envelope included. ``confirm_timeout``:
+    how many seconds a post waits for the broker once its message is stored. ``stored`` is called
     with every message that is new in the history, in order per stream.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         history: History,
         outbox: Outbox,
         publisher: Publisher,
         topology: Topology,
         *,
-        limits: PipelineLimits,
+        limits: LiveLimits,
+        confirm_timeout: float,
         stored: Callable[[Sequence[Message]], None],
         tasks: Tasks,
     ) -> None:
@@ -75,7 +65,8 @@ class Pipeline:
         self._outbox = outbox
         self._publisher = publisher
         self._topology = topology
-        self.limits = limits
+        self._limits = limits
+        self._confirm_timeout = confirm_timeout
         self._in_hand = 0
         self._all_answered = asyncio.Event()
         self._all_answered.set()
@@ -129,7 +120,7 @@ class Pipeline:
 
     async def _answered(self, stored: Appended) -> Receipt:
         published = stored.published or await self._outbox.confirmed(
-            stored.message, within=self.limits.confirm_timeout
+            stored.message, within=self._confirm_timeout
         )
         return Receipt(stored.message, published)
 
@@ -141,7 +132,7 @@ class Pipeline:
     def _admission(self) -> Iterator[None]:
         if self._closing:
             raise Draining("this gateway is draining; try another one", retry_after=RETRY_AFTER)
-        if self._in_hand >= self.limits.posts:
+        if self._in_hand >= self._limits.now.waiting_posts:
             raise NoCapacity(
                 "too many messages are being handled; try again", retry_after=RETRY_AFTER
             )
@@ -160,17 +151,16 @@ class Pipeline:
         except (TypeError, ValueError, RecursionError) as error:
             raise Invalid("body must be JSON: no NaN, no infinity, no endless nesting") from error
         size = len(encoded)
-        if size > self.limits.message_bytes:
-            raise TooLarge(
-                f"the message has {size} bytes as JSON; the limit is {self.limits.message_bytes}"
-            )
+        most = self._limits.now.body_bytes
+        if size > most:
+            raise TooLarge(f"the message has {size} bytes as JSON; the limit is {most}")
         if nesting.is_too_deep(draft.body, encoded):
             raise Invalid(f"body: nested too deeply; at most {nesting.MOST} levels are allowed")
 
     async def _pass_on(self, message: Message) -> Receipt:
         try:
             await self._publisher.publish(
-                publication(message, self._topology), self.limits.confirm_timeout
+                publication(message, self._topology), self._confirm_timeout
             )
         except NotConfirmed:
             return Receipt(message, published=False)

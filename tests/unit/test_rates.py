@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gateway.errors import RateLimited
-from gateway.rates import RateLimiter
+from gateway.rates import Rate, RateLimiter
 from tests.unit.auth.clock import Clock
 
 
 def limiter(clock: Clock, *, rate: float = 4, burst: int = 3, capacity: int = 10) -> RateLimiter:
-    return RateLimiter(rate, burst, clock=clock, capacity=capacity)
+    return RateLimiter(lambda: Rate(rate, burst), clock=clock, capacity=capacity)
 
 
 def wait(limits: RateLimiter, key: str = "kim") -> float:

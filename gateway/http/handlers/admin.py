@@ -14,7 +14,6 @@ from tornado.iostream import StreamClosedError
 from gateway.admin.connections import Key, Query, Row, Sort
 from gateway.admin.dashboard import Viewer
 from gateway.admin.orders import AdminAction, Order
-from gateway.auth.permissions import Action
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
 from gateway.errors import Invalid
@@ -36,7 +35,7 @@ class AdminHandler(ApiHandler):
             await waiting
         if self.request.method != "OPTIONS":
             self.who = await self.identity()
-            await self.services.permissions.require(self.who, Action.ADMINISTER)
+            await self.services.admin.check(self.who)
 
     async def have_done(
         self, action: AdminAction, target: str, *, gateway: str | None = None

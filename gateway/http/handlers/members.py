@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from gateway.auth.permissions import Action
 from gateway.domain.room import Member, MemberRole
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
@@ -24,8 +23,7 @@ class MembersHandler(ApiHandler):
 
     async def get(self, room: str) -> None:
         number = self.room_number(room)
-        await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)
-        members = await self.services.store.members(number)
+        members = await self.services.rooms.members(await self.identity(), number)
         self.write_json({"members": [_as_json(member) for member in members]})
 
 
@@ -34,15 +32,14 @@ class MemberHandler(ApiHandler):
 
     async def put(self, room: str, user: str) -> None:
         number = self.room_number(room)
-        await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)
+        identity = await self.identity()
         member = Member(user_in_path(user), self.body(Role).role)
-        await self.services.rooms.set_member(number, member)
+        await self.services.rooms.set_member(identity, number, member)
         self.write_json(_as_json(member))
 
     async def delete(self, room: str, user: str) -> None:
         number = self.room_number(room)
-        await self.services.permissions.require(await self.identity(), Action.MANAGE_ROOM, number)
-        await self.services.rooms.remove_member(number, user)
+        await self.services.rooms.remove_member(await self.identity(), number, user)
         self.set_status(204)
 
 

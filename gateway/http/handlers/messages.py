@@ -9,14 +9,12 @@ from uuid import UUID
 from pydantic import Field, field_validator
 
 from broker.topology import Audience, Stream
-from gateway.auth.permissions import READ, Action
-from gateway.domain.identity import Identity
 from gateway.domain.message import Importance, timestamp
 from gateway.errors import Invalid
 from gateway.http import body
 from gateway.http.api import ApiHandler
+from gateway.messages.history_reads import Excerpt
 from gateway.messages.pipeline import Receipt
-from gateway.store import JsonPage
 
 #: The content type of an answer, unless it is set otherwise.
 _DEFAULT_TYPE = "message"
@@ -72,32 +70,15 @@ class MessagesHandler(ApiHandler):
         number = self.room_number(room)
         identity = await self.identity()
         query = self.query(Sync)
-        most = self.services.limits.page_size
-        limit = min(query.limit or most, most)
-        sender = await self._only_from(identity, query.audience, number)
-        limits = self.services.limits
-        async with self.services.reads.turn(
-            identity.user, of_user=limits.reads_per_user, in_all=limits.reads
-        ):
-            page = await self.services.store.read_json(
-                Stream(query.audience, number),
-                after=query.after,
-                limit=limit,
-                sender=sender,
-                types=None if query.types is None else query.types.split(","),
-            )
+        excerpt = await self.services.history.page(
+            identity,
+            Stream(query.audience, number),
+            after=query.after,
+            limit=query.limit,
+            types=None if query.types is None else query.types.split(","),
+        )
         self.set_header("Content-Type", body.MEDIA_TYPE)
-        self.finish(_page_json(page, after=query.after, limit=limit))
-
-    async def _only_from(self, identity: Identity, audience: Audience, room: int) -> str | None:
-        """The sender whose messages the identity may read: None for everyone's, else their own.
-
-        Participants see the private messages that they sent themselves. Raises :class:`Refused`.
-        """
-        if await self.services.permissions.may(identity, READ[audience], room):
-            return None
-        await self.services.permissions.require(identity, Action.SEE_ROOM, room)
-        return identity.user
+        self.finish(_page_json(excerpt))
 
     def _message_id(self, in_body: UUID | None) -> UUID | None:
         """The id that the client chose, if it did. Raises :class:`Invalid`."""
@@ -123,16 +104,16 @@ def _receipt_json(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _page_json(page: JsonPage, *, after: int, limit: int) -> bytes:
+def _page_json(excerpt: Excerpt) -> bytes:
     """A page of a sync as JSON. ``complete``: nothing after ``after`` is lost; else ``from`` is the
     first seq still kept.
 
     ``next``: ask again with this as ``after``, because there may be more; without it this is all.
     """
-    answer: dict[str, Any] = {"head": page.head, "complete": after + 1 >= page.first}
-    if not answer["complete"]:
+    page = excerpt.page
+    answer: dict[str, Any] = {"head": page.head, "complete": excerpt.complete}
+    if not excerpt.complete:
         answer["from"] = page.first
-    full = len(page.messages) == limit or page.cut
-    if page.last is not None and page.last < page.head and full:
-        answer["next"] = page.last
+    if excerpt.next is not None:
+        answer["next"] = excerpt.next
     return b'{"messages":[%s],%s' % (b",".join(page.messages), json.dumps(answer)[1:].encode())

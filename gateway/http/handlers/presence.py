@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from gateway.auth.permissions import Action
 from gateway.domain.message import timestamp
 from gateway.http.api import ApiHandler
 
@@ -14,7 +13,7 @@ class PresenceHandler(ApiHandler):
 
     async def get(self, room: str) -> None:
         number = self.room_number(room)
-        await self.services.permissions.require(await self.identity(), Action.SEE_ROOM, number)
+        present = await self.services.rooms.present(await self.identity(), number)
         self.write_json(
             {
                 "present": [
@@ -23,7 +22,7 @@ class PresenceHandler(ApiHandler):
                         "role": attendee.role,
                         "since": timestamp(datetime.fromtimestamp(attendee.since, UTC)),
                     }
-                    for attendee in await self.services.presence.of(number)
+                    for attendee in present
                 ]
             }
         )

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from broker.topology import Audience, Stream, Topology
-from gateway.auth.permissions import Action
 from gateway.domain.message import timestamp
-from gateway.domain.room import MemberRole, Room
+from gateway.domain.room import MemberRole
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 from gateway.http.names import UserName
+from gateway.rooms import RoomView
 
 
 class NewMember(Body):
@@ -40,23 +40,17 @@ class RoomsHandler(ApiHandler):
     """The user's rooms: GET lists them, POST makes one."""
 
     async def get(self) -> None:
-        identity = await self.identity()
-        rooms = await self.services.store.rooms_of(identity.user)
+        rooms = await self.services.rooms.mine(await self.identity())
         topology = self.services.topology
-        self.write_json({"rooms": [as_json(room, role, topology) for room, role in rooms]})
+        self.write_json({"rooms": [_as_json(view, topology) for view in rooms]})
 
     async def post(self) -> None:
         identity = await self.identity()
-        await self.services.permissions.require(identity, Action.CREATE_ROOM)
         wanted = self.body(NewRoom)
         members = {member.user: member.role for member in wanted.members}
-        if MemberRole.HOST not in members.values():
-            members[identity.user] = MemberRole.HOST
-        room = await self.services.rooms.create(wanted.title, members)
-        self.set_header("Location", f"/api/rooms/{room.id}")
-        self.write_json(
-            as_json(room, members.get(identity.user), self.services.topology), status=201
-        )
+        made = await self.services.rooms.create(identity, wanted.title, members)
+        self.set_header("Location", f"/api/rooms/{made.room.id}")
+        self.write_json(_as_json(made, self.services.topology), status=201)
 
 
 class RoomHandler(ApiHandler):
@@ -64,25 +58,18 @@ class RoomHandler(ApiHandler):
 
     async def get(self, room: str) -> None:
         number = self.room_number(room)
-        identity = await self.identity()
-        await self.services.permissions.require(identity, Action.SEE_ROOM, number)
-        found, role = await self.services.rooms.show(number, identity.user)
-        members = await self.services.store.members(number)
-        hosts = [member.user for member in members if member.role is MemberRole.HOST]
-        # Every page has to know whose messages control the room.
-        self.write_json({**as_json(found, role, self.services.topology), "hosts": hosts})
+        seen = await self.services.rooms.show(await self.identity(), number)
+        self.write_json({**_as_json(seen, self.services.topology), "hosts": seen.hosts})
 
     async def delete(self, room: str) -> None:
         number = self.room_number(room)
-        identity = await self.identity()
-        await self.services.permissions.require(identity, Action.MANAGE_ROOM, number)
-        await self.services.rooms.close(number)
+        await self.services.rooms.close(await self.identity(), number)
         self.set_status(204)
 
 
-def as_json(room: Room, role: MemberRole | None, topology: Topology) -> dict[str, Any]:
-    """A room as a member with this role sees it; only hosts learn the address of its private
-    messages."""
+def _as_json(view: RoomView, topology: Topology) -> dict[str, Any]:
+    """A room as one user sees it; only hosts learn the address of its private messages."""
+    room, role = view.room, view.role
     destinations = {"public": f"/topic/{topology.routing_key(Stream(Audience.PUBLIC, room.id))}"}
     if role is MemberRole.HOST:
         private = topology.routing_key(Stream(Audience.PRIVATE, room.id))

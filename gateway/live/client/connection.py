@@ -61,7 +61,7 @@ class Connection:
         self.address = address
         self.identity = identity
         self.since = services.clock()
-        limits = services.limits
+        limits = services.limits.now
         self.session = Session(services.routes.topology, max_subscriptions=limits.subscriptions)
         self._services = services
         self._loop = asyncio.get_running_loop()
@@ -131,7 +131,7 @@ class Connection:
         """Serve the client until it is gone; everything it held is given back by then."""
         connection_in_logs.set(self.id)
         self._set_deadline(
-            self._services.limits.connect_timeout, NotAuthenticated("no CONNECT came in time")
+            self._services.admission.connect_timeout, NotAuthenticated("no CONNECT came in time")
         )
         self._services.ticker.add(self)
         self._reader.begin()

@@ -157,7 +157,8 @@ class Executor:
         self._rights.clear()
 
     async def _connect(self, request: Connect) -> None:
-        client, admission, limits = self._client, self._services.admission, self._services.limits
+        client, admission = self._client, self._services.admission
+        limits = self._services.limits.now
         if client.identity is None:
             if not request.token:
                 raise NotAuthenticated(

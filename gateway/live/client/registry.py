@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from broker.timing.tasks import Tasks
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, NoCapacity, TooManyUnknown
+from gateway.limits import LiveLimits
 
 #: Where those are counted who have not sent CONNECT yet.
 Place = tuple[str, str]
@@ -64,23 +65,11 @@ class Member(Protocol):
 
 
 class Registry:
-    """``limit`` connections in all, ``per_user`` of one user; of those that have not said who they
-    are ``unknown`` in all and ``unknown_per_address``. All are replaceable; who is in stays in.
-    Retry times are seconds."""
+    """The connections, as many as the ``limits`` allow when one more comes: whoever is in stays in
+    when they are lowered. Retry times are seconds."""
 
-    def __init__(
-        self,
-        *,
-        limit: int,
-        per_user: int,
-        unknown: int,
-        unknown_per_address: int,
-        tasks: Tasks,
-    ) -> None:
-        self.limit = limit
-        self.per_user = per_user
-        self.unknown = unknown
-        self.unknown_per_address = unknown_per_address
+    def __init__(self, limits: LiveLimits, *, tasks: Tasks) -> None:
+        self._limits = limits
         #: How many wait for their CONNECT: of whom, from where, and in all.
         self._waiting: Counter[Place] = Counter()
         self._places: dict[Member, tuple[Place, ...]] = {}
@@ -98,15 +87,21 @@ class Registry:
     def check_capacity(self, *, address: str, user: str | None) -> None:
         """Whether one more may come; ``user``: who it is, if its handshake says so. Raises
         :class:`NoCapacity`, :class:`TooManyUnknown`."""
-        if len(self._users) >= self.limit:
-            raise NoCapacity(f"this gateway serves {self.limit} connections", retry_after=5.0)
+        limits = self._limits.now
+        if len(self._users) >= limits.connections:
+            raise NoCapacity(
+                f"this gateway serves {limits.connections} connections", retry_after=5.0
+            )
         if user is not None:
-            if self._waiting["user", user] >= self.per_user:
-                raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
+            self._check_user(self._waiting["user", user])
             return
         for place, most, where in (
-            (_ANYWHERE, self.unknown, ""),
-            (("address", address), self.unknown_per_address, " from your address"),
+            (_ANYWHERE, limits.unknown_connections, ""),
+            (
+                ("address", address),
+                limits.unknown_connections_per_address,
+                " from your address",
+            ),
         ):
             if self._waiting[place] >= most:
                 raise TooManyUnknown(
@@ -128,8 +123,7 @@ class Registry:
     def admit(self, connection: Member, user: str) -> None:
         """The connection is known to be this user's. Raises :class:`NoCapacity`."""
         own = self._by_user[user]
-        if len(own) >= self.per_user:
-            raise NoCapacity(f"at most {self.per_user} connections per user", retry_after=5.0)
+        self._check_user(len(own))
         own.add(connection)
         self._users[connection] = user
         self._now_known(connection)
@@ -157,6 +151,11 @@ class Registry:
                 while self._users:
                     await self._emptied.wait()
         await self._tasks.close()
+
+    def _check_user(self, own: int) -> None:
+        most = self._limits.now.connections_per_user
+        if own >= most:
+            raise NoCapacity(f"at most {most} connections per user", retry_after=5.0)
 
     def _now_known(self, connection: Member) -> None:
         """Or gone: it no longer counts among the unknown."""

@@ -11,6 +11,7 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.domain.identity import Identity
+from gateway.limits import LiveLimits
 from gateway.live.attendance import Attendance
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
@@ -25,29 +26,14 @@ class TokenVerifier(Protocol):
     async def verify(self, token: str) -> Identity: ...
 
 
-@dataclass(slots=True, kw_only=True)
-class ConnectionLimits:
-    """Limits of one client. Replaced values count for the connections that come then.
-
-    Sizes are in bytes, times in seconds. ``frames_per_second`` and ``frames_burst`` are units of
-    work (:mod:`gateway.live.client.allowance`).
-    """
-
-    frame_bytes: int
-    frames_per_second: float
-    frames_burst: int
-    subscriptions: int
-    connect_timeout: float
-    stall_timeout: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Who is let in, and what of them is known."""
+    """Who is let in, and what of them is known. ``connect_timeout``: seconds until CONNECT."""
 
     tokens: TokenVerifier
     virtual_host: VirtualHost
     registry: Registry
+    connect_timeout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +50,14 @@ class Routes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What every connection works with. ``clock`` is Unix time."""
+    """What every connection works with. ``clock`` is Unix time.
+
+    A limit that changes counts for the connections that come from then on.
+    """
 
     admission: Admission
     routes: Routes
-    limits: ConnectionLimits
+    limits: LiveLimits
     ticker: Ticker
     events: Events
     clock: Callable[[], float]

@@ -26,10 +26,12 @@ from broker.publishing.publisher import Publisher
 from broker.quirks.dead_queues import DeadQueues
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
+from gateway.config import Limits
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
+from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
-from gateway.messages.pipeline import Pipeline, PipelineLimits
+from gateway.messages.pipeline import Pipeline
 from gateway.store import Store
 
 TOPOLOGY = Topology()
@@ -56,9 +58,16 @@ async def running(
     store = await Store.open(f"sqlite:///{database}")
     publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=5.0, rng=rng, tasks=Tasks())
     outbox = Outbox(store, publisher, TOPOLOGY, rng=rng, tasks=Tasks())
-    limits, told = PipelineLimits(), list[Message]()
+    limits, told = LiveLimits(Limits()), list[Message]()
     pipeline = Pipeline(
-        store, outbox, publisher, TOPOLOGY, limits=limits, stored=told.extend, tasks=Tasks()
+        store,
+        outbox,
+        publisher,
+        TOPOLOGY,
+        limits=limits,
+        confirm_timeout=2.0,
+        stored=told.extend,
+        tasks=Tasks(),
     )
     dead_queues = DeadQueues(publisher, TOPOLOGY, tasks=Tasks())
     publisher.start()

@@ -28,9 +28,11 @@ from broker.webstomp.feeds import Feeds
 from gateway import config, tls
 from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
+from gateway.auth.guesses import Guesses
 from gateway.config import Config
 from gateway.drain import Drain
-from gateway.http.listeners import Listener, Room
+from gateway.http.listeners import Capacity, Listener
+from gateway.limits import LiveLimits
 from gateway.main import Gateway, assemble
 from gateway.messages.outbox import Outbox
 from gateway.observe.events import Events
@@ -171,8 +173,13 @@ def broker() -> BrokerTwin:
 
 
 @pytest.fixture
-def accounts(store: Store) -> Iterator[Accounts[Any]]:
-    made = Accounts(store)
+def limits(settings: Config) -> LiveLimits:
+    return LiveLimits(settings.limits)
+
+
+@pytest.fixture
+def accounts(store: Store, limits: LiveLimits) -> Iterator[Accounts[Any]]:
+    made = Accounts(store, guesses=Guesses(limits.failed_logins, clock=time.monotonic))
     yield made
     made.close()
 
@@ -188,8 +195,9 @@ def tasks() -> Tasks:
 
 
 @pytest.fixture
-def gateway(
+def gateway(  # noqa: PLR0917 - fixtures
     settings: Config,
+    limits: LiveLimits,
     store: Store,
     accounts: Accounts[Any],
     broker: BrokerTwin,
@@ -205,6 +213,7 @@ def gateway(
         await outbox.start()
         assembled = assemble(
             settings,
+            limits=limits,
             store=store,
             accounts=accounts,
             publisher=broker,
@@ -226,9 +235,14 @@ def gateway(
 
 
 @pytest.fixture
-def public(gateway: Gateway, settings: Config, io_loop: IOLoop) -> Iterator[Listener]:
+def public(
+    gateway: Gateway, settings: Config, limits: LiveLimits, io_loop: IOLoop
+) -> Iterator[Listener]:
     listener = Listener(
-        gateway.public, what="server.port", events=gateway.events, room=Room.by(settings)
+        gateway.public,
+        what="server.port",
+        events=gateway.events,
+        capacity=Capacity(limits, frozenset(settings.server.trusted_proxies)),
     )
     io_loop.run_sync(partial(_open, listener))
     yield listener

@@ -11,11 +11,12 @@ import pytest
 
 from devenv import tls as certificates
 from gateway import tls
-from gateway.config import Config, Tls
+from gateway.config import Config, Limits, Tls
 from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
-from gateway.http.listeners import Listener, Room
+from gateway.http.listeners import Capacity, Listener
 from gateway.http.streams import HEAD_BYTES
+from gateway.limits import LiveLimits
 from gateway.main import Gateway
 from gateway.observe.events import Kind
 from tests.integration.http.conftest import token
@@ -115,23 +116,26 @@ async def test_a_connection_that_idles_between_two_requests_is_not_hurried(
         assert (await answer(idle_reader))[0] == 200
 
 
-def room(*, in_all: int = 100, per_address: int = 100, proxies: tuple[str, ...] = ()) -> Room:
-    return Room(in_all, per_address, frozenset(proxies))
+def capacity(
+    *, in_all: int = 100, per_address: int = 100, proxies: tuple[str, ...] = ()
+) -> Capacity:
+    limits = Limits(http_connections=in_all, http_connections_per_address=per_address)
+    return Capacity(LiveLimits(limits), frozenset(proxies))
 
 
 @pytest.mark.parametrize(
     ("few", "many"),
     [
-        (room(per_address=2), room(per_address=3)),
-        (room(in_all=2), room(in_all=3)),
-        (room(per_address=2), room(per_address=2, proxies=("127.0.0.1",))),
+        (capacity(per_address=2), capacity(per_address=3)),
+        (capacity(in_all=2), capacity(in_all=3)),
+        (capacity(per_address=2), capacity(per_address=2, proxies=("127.0.0.1",))),
     ],
 )
 @pytest.mark.gen_test(timeout=20)
 async def test_connections_are_limited_and_their_places_given_back(
-    few: Room, many: Room, dial: Open, public: Listener, gateway: Gateway
+    few: Capacity, many: Capacity, dial: Open, public: Listener, gateway: Gateway
 ) -> None:
-    public.make_room(few)
+    public._server._capacity = few
     async with dial() as (one_reader, one), dial() as (two_reader, two):
         for reader, writer in ((one_reader, one), (two_reader, two)):
             writer.write(_ASK)
@@ -140,11 +144,11 @@ async def test_connections_are_limited_and_their_places_given_back(
             status, body = await answer(reader)
             assert status == 503
             assert b'"code": "too_many_connections"' in body
-        public.make_room(many)
+        public._server._capacity = many
         async with dial() as (reader, writer):
             writer.write(_ASK)
             assert (await answer(reader))[0] == 200
-        public.make_room(few)
+        public._server._capacity = few
     # Closing takes its turn of the loop.
     async with asyncio.timeout(10):
         while public._server._open:  # noqa: ASYNC110 - they close in their own time
@@ -221,7 +225,7 @@ async def test_a_handshake_of_tls_counts_among_the_head_s_time(
         what="server.port",
         events=gateway.events,
         tls=tls.for_clients(Tls(certificate=pair.certificate, key=pair.key)),
-        room=room(),
+        capacity=capacity(),
     )
     listener.open("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)

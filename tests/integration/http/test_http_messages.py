@@ -12,8 +12,9 @@ import pytest
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
-from gateway.http.turns import Turns
+from gateway.limits import LiveLimits
 from gateway.main import Gateway
+from gateway.messages.history_reads import HistoryReads
 from gateway.store import Store
 from tests.integration.http.conftest import Answer, BrokerTwin, Call
 
@@ -387,8 +388,10 @@ async def test_a_message_at_the_limit_passes_and_one_beyond_is_too_large(
 
 @pytest.mark.gen_test
 async def test_a_user_who_posts_too_fast_is_told_when_to_come_back(
-    call: Call, room: str, tables: dict[str, Any]
+    call: Call, room: str, limits: LiveLimits
 ) -> None:
+    # However slow the machine is, no more than the burst is let through.
+    limits.now = limits.now.model_copy(update={"posts_per_second": 1.0})
     answers = await asyncio.gather(
         *(
             call(
@@ -464,10 +467,15 @@ async def test_a_sync_of_certain_types_finds_them_however_much_was_said(
 
 @pytest.mark.gen_test
 async def test_a_user_who_reads_too_much_at_once_is_told_and_delays_nobody(
-    call: Call, room: str, gateway: Gateway, store: Store, monkeypatch: pytest.MonkeyPatch
+    call: Call,
+    room: str,
+    gateway: Gateway,
+    limits: LiveLimits,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     services = gateway.reloadable.services
-    services.limits = services.limits.model_copy(update={"reads": 3, "reads_per_user": 2})
+    limits.now = limits.now.model_copy(update={"reads": 3, "reads_per_user": 2})
     read, go_on = store.read_json, asyncio.Event()
 
     async def wait_and_read(*arguments: Any, **more: Any) -> Any:
@@ -477,18 +485,18 @@ async def test_a_user_who_reads_too_much_at_once_is_told_and_delays_nobody(
     monkeypatch.setattr(store, "read_json", wait_and_read)
     path = f"{room}/messages"
     reads = [asyncio.create_task(_get(call, path, "bob")) for _ in range(2)]
-    await _until_in_hand(services.reads, 2)
+    await _until_in_hand(services.history, 2)
     refused = await call("GET", path, user="bob")
     assert refused.problem == (429, "too_many_reads")
     assert int(refused.headers["Retry-After"]) >= 1
     reads.append(asyncio.create_task(_get(call, path, "anna")))
-    await _until_in_hand(services.reads, 3)
+    await _until_in_hand(services.history, 3)
     assert (await call("GET", path, user="root", roles=("admin",))).problem == (503, "reads_busy")
     go_on.set()
     assert {answer.status for answer in await asyncio.gather(*reads)} == {200}
 
 
-async def _until_in_hand(reads: Turns, number: int) -> None:
+async def _until_in_hand(reads: HistoryReads, number: int) -> None:
     async with asyncio.timeout(5):
         while reads.in_hand < number:  # noqa: ASYNC110 - the handlers have no event for it
             await asyncio.sleep(0.01)

@@ -146,7 +146,7 @@ async def test_without_the_broker_no_room_is_left_behind(
         ),
         (
             {"title": "x", "members": [{"user": "b"}, {"user": "b"}]},
-            "members: a user stands there twice",
+            "members: a user is given twice",
         ),
         (
             {"title": "x", "members": [{"user": f"u{n}"} for n in range(5)]},

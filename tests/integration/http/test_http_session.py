@@ -17,6 +17,7 @@ from gateway.auth.accounts import Accounts
 from gateway.auth.credentials import SESSION_COOKIE
 from gateway.config import Config, Log
 from gateway.errors import StoreUnavailable
+from gateway.limits import LiveLimits
 from gateway.main import Gateway
 from gateway.observe import logs
 from gateway.store import Account, Store
@@ -321,9 +322,9 @@ async def test_neither_the_password_nor_the_cookie_nor_the_query_gets_into_the_l
 
 @pytest.mark.gen_test(timeout=20)
 async def test_failed_logins_of_one_address_are_limited_and_right_ones_and_others_are_not(
-    call: Call, anna: str, settings: Config, accounts: Accounts[Any]
+    call: Call, anna: str, settings: Config, limits: LiveLimits
 ) -> None:
-    accounts.guesses.replace(per_minute=6)
+    limits.now = limits.now.model_copy(update={"logins_per_minute": 6.0})
 
     async def try_from(address: str, **proof: str) -> Answer:
         return await call(

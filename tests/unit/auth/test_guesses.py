@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from gateway.auth.guesses import FREE_FROM_ALL, FREE_FROM_ONE, Guesses
+from gateway.config import Limits
 from gateway.errors import TooManyGuesses
+from gateway.limits import LiveLimits
 from tests.unit.auth.clock import Clock
 
 
-def guesses_of(clock: Clock, *, per_minute: float = 1e6) -> Guesses:
-    return Guesses(per_minute=per_minute, clock=clock)
+def guesses_of(
+    clock: Clock, *, per_minute: float = 1e6, limits: LiveLimits | None = None
+) -> Guesses:
+    limits = limits or LiveLimits(Limits(logins_per_minute=per_minute))
+    return Guesses(limits.failed_logins, clock=clock)
 
 
 def wait(guesses: Guesses, address: str, user: str | None = "kim") -> float:
@@ -74,7 +79,8 @@ def test_an_hour_later_all_is_forgotten() -> None:
 
 def test_an_address_that_fails_at_many_accounts_or_with_tokens_is_limited() -> None:
     clock = Clock()
-    guesses = guesses_of(clock, per_minute=60)
+    limits = LiveLimits(Limits(logins_per_minute=60))
+    guesses = guesses_of(clock, limits=limits)
     for number in range(59):
         guesses.wrong("here", f"user {number}")
     guesses.wrong("here")
@@ -84,7 +90,7 @@ def test_an_address_that_fails_at_many_accounts_or_with_tokens_is_limited() -> N
     clock.now += 1
     assert wait(guesses, "here", "kim") == 0
     guesses.wrong("here", "kim")
-    guesses.replace(per_minute=6000)
+    limits.replace(Limits(logins_per_minute=6000))
     assert wait(guesses, "here", "kim") < 0.1
 
 

@@ -19,6 +19,7 @@ from gateway.auth.accounts import MAX_WAITING, Accounts
 from gateway.auth.guesses import FREE_FROM_ALL, Guesses
 from gateway.domain.identity import Identity
 from gateway.errors import LoginsWait, NotAuthenticated, TooManyGuesses
+from gateway.rates import Rate
 from tests.unit.auth.clock import Clock
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -79,7 +80,7 @@ def play(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     async def run() -> None:
-        guesses = Guesses(per_minute=120, clock=clock)
+        guesses = Guesses(lambda: Rate(2, 120), clock=clock)
         accounts = Accounts(source, hasher=hasher, guesses=guesses, waiting=waiting)
         try:
             await scene(accounts)
@@ -247,7 +248,9 @@ def test_closing_leaves_no_thread_and_nothing_waiting() -> None:
     hasher = HeldHasher()
 
     async def run() -> None:
-        accounts = Accounts(Source(), hasher=hasher)
+        accounts = Accounts(
+            Source(), guesses=Guesses(lambda: Rate(2, 120), clock=Clock()), hasher=hasher
+        )
         waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(4)]
         await asyncio.sleep(0)
         closing = asyncio.create_task(asyncio.to_thread(accounts.close))
@@ -269,7 +272,7 @@ def test_a_hash_that_is_none_is_the_operators_to_mend() -> None:
 
 
 def test_the_real_parameters_are_not_weak() -> None:
-    accounts = Accounts(Source())
+    accounts = Accounts(Source(), guesses=Guesses(lambda: Rate(2, 120), clock=Clock()))
     accounts.close()
     assert accounts._hasher.type.name == "ID"
     # https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html

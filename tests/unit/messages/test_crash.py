@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
+from gateway.config import Limits
 from gateway.domain.message import Draft, Message
+from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox, OutboxLimits
-from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
+from gateway.messages.pipeline import Pipeline, Receipt
 from tests.unit.messages.fakes import STREAM, BrokerTwin, StoreTwin, draft, first_times
 from tests.virtual_time import run
 
@@ -68,9 +70,16 @@ def gateway_over(store: StoreTwin, broker: BrokerTwin) -> tuple[Outbox, Pipeline
     outbox = Outbox(
         store, broker, Topology(), rng=rng, limits=OutboxLimits(window=4), tasks=Tasks()
     )
-    limits, told = PipelineLimits(), list[Message]()
+    limits, told = LiveLimits(Limits()), list[Message]()
     return outbox, Pipeline(
-        store, outbox, broker, Topology(), limits=limits, stored=told.extend, tasks=Tasks()
+        store,
+        outbox,
+        broker,
+        Topology(),
+        limits=limits,
+        confirm_timeout=2.0,
+        stored=told.extend,
+        tasks=Tasks(),
     )
 
 

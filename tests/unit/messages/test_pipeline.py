@@ -10,6 +10,7 @@ import pytest
 from broker.publishing.publication import NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
+from gateway.config import Limits
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import (
     Draining,
@@ -20,8 +21,9 @@ from gateway.errors import (
     StoreUnavailable,
     TooLarge,
 )
+from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
-from gateway.messages.pipeline import Pipeline, PipelineLimits, Receipt
+from gateway.messages.pipeline import Pipeline, Receipt
 from gateway.store.records import Appended, Unpublished
 from tests.unit.messages.fakes import STREAM, BrokerTwin, StoreTwin, draft, message
 from tests.unit.messages.test_nesting import nested
@@ -35,7 +37,7 @@ class Gateway:
         self,
         store: StoreTwin | None = None,
         broker: BrokerTwin | None = None,
-        limits: PipelineLimits | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.store = store or StoreTwin()
         self.broker = broker or BrokerTwin()
@@ -47,7 +49,8 @@ class Gateway:
             self.outbox,
             self.broker,
             Topology(),
-            limits=limits or PipelineLimits(),
+            limits=LiveLimits(limits or Limits()),
+            confirm_timeout=2.0,
             stored=self.told.extend,
             tasks=Tasks(),
         )
@@ -271,7 +274,7 @@ def test_a_client_that_goes_away_before_its_transaction_leaves_nothing() -> None
 
 
 def test_more_posts_than_may_be_in_hand_are_refused_until_one_is_answered() -> None:
-    gateway = Gateway(limits=PipelineLimits(posts=3))
+    gateway = Gateway(limits=Limits(waiting_posts=3))
 
     async def main() -> None:
         posts = [asyncio.create_task(gateway.pipeline.post(draft())) for _ in range(3)]

@@ -16,11 +16,13 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.auth.origins import Origins
+from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import Draining, Unavailable
+from gateway.limits import LiveLimits
 from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
-from gateway.live.client.services import Admission, ConnectionLimits, Routes, Services
+from gateway.live.client.services import Admission, Routes, Services
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.observe.events import Events
 from tests.integration.live.relay.test_dialler import WHO
@@ -47,7 +49,10 @@ class SlowTokens:
 def services(tokens: SlowTokens, registry: Registry) -> Services:
     return Services(
         admission=Admission(
-            tokens=tokens, virtual_host=VirtualHost("/", Origins([])), registry=registry
+            tokens=tokens,
+            virtual_host=VirtualHost("/", Origins([])),
+            registry=registry,
+            connect_timeout=10,
         ),
         routes=Routes(
             topology=Topology(),
@@ -57,13 +62,14 @@ def services(tokens: SlowTokens, registry: Registry) -> Services:
             attendance=_UNUSED,
             uplinks=_UNUSED,
         ),
-        limits=ConnectionLimits(
-            frame_bytes=10_000,
-            frames_per_second=1000,
-            frames_burst=1000,
-            subscriptions=1,
-            connect_timeout=10,
-            stall_timeout=10,
+        limits=LiveLimits(
+            Limits(
+                frame_bytes=10_000,
+                frames_per_second=1000,
+                frames_burst=1000,
+                subscriptions=1,
+                stall_timeout=10,
+            )
         ),
         ticker=Ticker(),
         events=Events(clock=lambda: 0.0),
@@ -114,7 +120,7 @@ async def connecting(
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    registry = Registry(limit=1, per_user=1, unknown=1, unknown_per_address=1, tasks=Tasks())
+    registry = Registry(LiveLimits(Limits(connections=1)), tasks=Tasks())
     connection = Connection(
         IOStream(ours),
         services(tokens, registry),

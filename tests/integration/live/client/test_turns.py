@@ -14,7 +14,9 @@ from tornado.iostream import IOStream
 from broker.protocol.stomp import Frame, serialise
 from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode, build
 from broker.timing.tasks import Tasks
+from gateway.config import Limits
 from gateway.errors import Draining
+from gateway.limits import LiveLimits
 from gateway.live.client.allowance import TURN, Allowance
 from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
@@ -111,7 +113,7 @@ async def connected(
 ) -> AsyncIterator[tuple[Connection, socket.socket]]:
     """A client that has sent CONNECT, if it is ``introduced``, and read the answer."""
     given = services(SlowTokens(), registry)
-    given.limits.frames_per_second, given.limits.frames_burst = rate, burst
+    given.limits.now = Limits(frame_bytes=10_000, frames_per_second=rate, frames_burst=burst)
     loop = asyncio.get_running_loop()
     with pair() as (ours, theirs):
         connection = Connection(IOStream(ours), given, id="c", address="", host="", identity=WHO)
@@ -133,7 +135,7 @@ def fill(client: socket.socket, flood: bytes) -> int:
 
 
 def roomy() -> Registry:
-    return Registry(limit=100, per_user=100, unknown=100, unknown_per_address=100, tasks=Tasks())
+    return Registry(LiveLimits(Limits()), tasks=Tasks())
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)

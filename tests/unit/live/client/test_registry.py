@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from broker.timing.tasks import Tasks
+from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import Draining, GatewayError, NoCapacity, Removed, TooManyUnknown
+from gateway.limits import LiveLimits
 from gateway.live.client.registry import ConnectionState, Registry
 
 GONE = Removed("gone")
@@ -41,7 +43,17 @@ async def settled() -> None:
 
 def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
     async def run() -> None:
-        registry = Registry(limit=3, per_user=2, unknown=2, unknown_per_address=1, tasks=Tasks())
+        registry = Registry(
+            LiveLimits(
+                Limits(
+                    connections=3,
+                    connections_per_user=2,
+                    unknown_connections=2,
+                    unknown_connections_per_address=1,
+                )
+            ),
+            tasks=Tasks(),
+        )
         try:
             await test(registry)
         finally:

@@ -1,6 +1,6 @@
 """A proof is checked once a minute, and never counts for longer than it says."""
 
-from gateway.auth.verified import CAPACITY, LIFETIME, Verified
+from gateway.auth.credentials import CAPACITY, LIFETIME, Verified
 from gateway.domain.identity import Identity
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.errors import ReadsBusy, TooManyReads
-from gateway.http.turns import PATIENCE, Turns
+from gateway.messages.turns import PATIENCE, Turns
 from tests.virtual_time import run, settle
 
 

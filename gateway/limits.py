@@ -1,0 +1,36 @@
+"""The limits that are in force now: one object for everybody who enforces one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.config import Limits
+from gateway.rates import Rate
+
+#: Limits that are built into what stands; a restart changes them.
+UNTIL_RESTART: Final = ("backlog_bytes", "stall_timeout", "upstream_frame_bytes")
+
+
+@dataclass(slots=True)
+class LiveLimits:
+    """Whoever enforces a limit reads it from ``now`` when it matters, and keeps no copy of it.
+
+    So SIGHUP changes all limits in one assignment, and a new one cannot be forgotten there.
+    """
+
+    now: Limits
+
+    def replace(self, limits: Limits) -> None:
+        """Put these in force, except for those that only a restart changes."""
+        kept = {name: getattr(self.now, name) for name in UNTIL_RESTART}
+        self.now = limits.model_copy(update=kept)
+
+    def posts(self) -> Rate:
+        """One user's posts."""
+        return Rate(self.now.posts_per_second, self.now.posts_burst)
+
+    def failed_logins(self) -> Rate:
+        """Failed logins from one address."""
+        per_minute = self.now.logins_per_minute
+        return Rate(per_minute / 60, max(1, int(per_minute)))

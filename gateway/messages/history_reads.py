@@ -1,0 +1,92 @@
+"""Reading the history on request: what of it somebody may see, and whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from broker.topology import Stream
+from gateway.auth.permissions import READ, Action, Permissions
+from gateway.domain.identity import Identity
+from gateway.limits import LiveLimits
+from gateway.messages.turns import Turns
+from gateway.store.records import JsonPage
+
+#: Pages that are read at once for requests. More would not be faster, and subscribers that resume
+#: by STOMP read as well.
+_AT_ONCE: Final = 2
+
+
+class ReadableHistory(Protocol):
+    async def read_json(
+        self,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int,
+        sender: str | None,
+        types: Collection[str] | None,
+    ) -> JsonPage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A page of the history. ``next``: there may be more, to be asked for with ``after`` = this;
+    ``complete``: nothing between ``after`` and the page is lost."""
+
+    page: JsonPage
+    next: int | None
+    complete: bool
+
+
+class HistoryReads:
+    """The service for reading messages; the permissions are asked here and not by the handlers."""
+
+    def __init__(
+        self, history: ReadableHistory, permissions: Permissions, *, limits: LiveLimits
+    ) -> None:
+        self._history = history
+        self._permissions = permissions
+        self._limits = limits
+        self._turns = Turns(_AT_ONCE)
+
+    @property
+    def in_hand(self) -> int:
+        """Reads that go on or wait for their turn."""
+        return self._turns.in_hand
+
+    async def page(
+        self,
+        who: Identity,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int | None,
+        types: Collection[str] | None,
+    ) -> Excerpt:
+        """Messages beyond the seq ``after``: ``limit`` of them, or as many as a page may have.
+
+        Raises :class:`Refused`, :class:`UnknownRoom`, :class:`TooManyReads`, :class:`ReadsBusy`,
+        :class:`StoreUnavailable`.
+        """
+        limits = self._limits.now
+        limit = min(limit or limits.page_size, limits.page_size)
+        sender = await self._only_from(who, stream)
+        async with self._turns.turn(who.user, of_user=limits.reads_per_user, in_all=limits.reads):
+            page = await self._history.read_json(
+                stream, after=after, limit=limit, sender=sender, types=types
+            )
+        full = len(page.messages) == limit or page.cut
+        more = page.last is not None and page.last < page.head and full
+        return Excerpt(page, page.last if more else None, complete=after + 1 >= page.first)
+
+    async def _only_from(self, who: Identity, stream: Stream) -> str | None:
+        """The sender whose messages ``who`` may read; None: everybody's.
+
+        Participants see the private messages that they have sent. Raises :class:`Refused`.
+        """
+        if await self._permissions.may(who, READ[stream.audience], stream.room):
+            return None
+        await self._permissions.require(who, Action.SEE_ROOM, stream.room)
+        return who.user

@@ -1,0 +1,318 @@
+"""SIGHUP and the limits: each of them counts at once when it is changed, or the log says that it
+does not. So a new limit that nobody reads when it matters fails here by its name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+import pytest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from broker.protocol.stomp import Frame, serialise
+from broker.topology import Audience, Stream
+from gateway import config
+from gateway.auth.accounts import Accounts
+from gateway.config import Config, Limits
+from gateway.domain.identity import Identity
+from gateway.errors import NoCapacity, RateLimited, ReadsBusy, TooManyReads, TooManyUnknown
+from gateway.http.listeners import Listener
+from gateway.limits import UNTIL_RESTART, LiveLimits
+from gateway.live.client.connection import Connection
+from gateway.live.client.requests import Subscribe
+from gateway.live.destinations import RoomTopic
+from gateway.main import Gateway
+from gateway.reload import Reload
+from tests.integration.http.conftest import Call, token
+from tests.integration.http.live_fake import LiveTwin
+
+BOB: Final = Identity("bob", frozenset(), 2.0**40)
+_names = count(1)
+
+
+@dataclass
+class Stage:
+    gateway: Gateway
+    call: Call
+    room: str
+    public: Listener
+    settings: Config
+    accounts: Accounts[Any]
+
+    @property
+    def services(self) -> Any:
+        return self.gateway.reloadable.services
+
+    async def connected(self) -> WebSocketClientConnection:
+        url = f"{self.public.url.replace('http', 'ws')}/ws"
+        return await websocket_connect(url, subprotocols=["v12.stomp"])
+
+    async def answer_to_connect(self, *, padding: int = 0) -> tuple[str, Connection]:
+        """The first frame that a client gets, and its connection."""
+        before = set(self.gateway.registry)
+        client = await self.connected()
+        (connection,) = set(self.gateway.registry) - before
+        headers = [("passcode", token(self.settings, "bob")), ("x", "x" * padding)]
+        frame = serialise("CONNECT", [("accept-version", "1.2"), *headers])
+        await client.write_message(frame, binary=True)
+        answer = await client.read_message()
+        assert isinstance(connection, Connection)
+        client.close()
+        async with asyncio.timeout(10):
+            while connection in set(self.gateway.registry):  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
+        return str(answer), connection
+
+
+@asynccontextmanager
+async def present(stage: Stage, user: str | None) -> AsyncIterator[None]:
+    """Somebody's connection, which has not said CONNECT yet."""
+    twin = LiveTwin(rooms=set())
+    stage.gateway.registry.serve(twin, address="1.2.3.4", user=user)
+    try:
+        yield
+    finally:
+        twin.end(None)
+        await asyncio.sleep(0)
+
+
+async def refuses_one_more(stage: Stage, user: str | None, by: type[Exception]) -> bool:
+    async with present(stage, user):
+        try:
+            stage.gateway.registry.check_capacity(address="1.2.3.4", user=user)
+        except by:
+            return True
+    return False
+
+
+async def post(stage: Stage, body: Any) -> int:
+    answer = await stage.call("POST", f"{stage.room}/messages", user="bob", json={"body": body})
+    return answer.status
+
+
+async def body_bytes(stage: Stage) -> bool:
+    return await post(stage, "x" * 2_000) == 413
+
+
+async def frame_bytes(stage: Stage) -> bool:
+    answer, _ = await stage.answer_to_connect(padding=2_000)
+    return answer.startswith("ERROR")
+
+
+async def connections(stage: Stage) -> bool:
+    return await refuses_one_more(stage, "paul", NoCapacity)
+
+
+async def unknown_connections(stage: Stage) -> bool:
+    return await refuses_one_more(stage, None, TooManyUnknown)
+
+
+async def http_connections(stage: Stage) -> bool:
+    """Whether there is no place beside one that is open."""
+    where = stage.public.url.rpartition("/")[2].split(":")
+    _, first = await asyncio.open_connection(*where)
+    reader, second = await asyncio.open_connection(*where)
+    second.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    status = await reader.readline()
+    for writer in (first, second):
+        writer.close()
+    async with asyncio.timeout(10):
+        while stage.public._server._open:  # noqa: ASYNC110 - they close in their own time
+            await asyncio.sleep(0.01)
+    return b" 503 " in status
+
+
+async def wait_of_a_client(stage: Stage) -> float:
+    """Seconds until the next turn of a client that has sent twenty thousand units at once."""
+    _, connection = await stage.answer_to_connect()
+    allowance = connection._socket.allowance
+    allowance.end_turn(0.0)
+    allowance.spend(20_000)
+    return allowance.end_turn(1_000_000.0)
+
+
+async def frames_per_second(stage: Stage) -> bool:
+    return await wait_of_a_client(stage) > 100
+
+
+async def frames_burst(stage: Stage) -> bool:
+    return await wait_of_a_client(stage) > 7
+
+
+async def subscriptions(stage: Stage) -> bool:
+    _, connection = await stage.answer_to_connect()
+    topic = RoomTopic(Stream(Audience.PUBLIC, 1))
+    for id in ("1", "2"):
+        try:
+            connection.session._subscribe(Subscribe(id, topic, Frame("SUBSCRIBE", (), b"")))
+        except NoCapacity:
+            return True
+    return False
+
+
+def wait_of_a_sender(stage: Stage) -> float:
+    """Seconds that somebody waits who has posted two hundred messages at once."""
+    rates, who = stage.services.intake._rates, next(_names)
+    for _ in range(200):
+        rates.take(who)
+    try:
+        rates.peek(who)
+    except RateLimited as error:
+        return error.retry_after or 0.0
+    return 0.0
+
+
+async def posts_per_second(stage: Stage) -> bool:
+    return wait_of_a_sender(stage) > 10
+
+
+async def posts_burst(stage: Stage) -> bool:
+    return wait_of_a_sender(stage) > 3
+
+
+async def logins_per_minute(stage: Stage) -> bool:
+    address = f"address {next(_names)}"
+    for _ in range(20):
+        stage.accounts.guesses.wrong(address)
+    try:
+        stage.accounts.guesses.check(address)
+    except RateLimited:
+        return True
+    return False
+
+
+async def waiting_posts(stage: Stage) -> bool:
+    try:
+        with stage.gateway.pipeline._admission(), stage.gateway.pipeline._admission():
+            return False
+    except NoCapacity:
+        return True
+
+
+async def page_size(stage: Stage) -> bool:
+    for number in range(2):
+        await post(stage, number)
+    page = await stage.call("GET", f"{stage.room}/messages", user="bob")
+    return len(page.json["messages"]) == 1
+
+
+async def refuses_another_read(stage: Stage, of: str, by: type[Exception]) -> bool:
+    history = stage.services.history
+    async with history._turns.turn(of, of_user=10, in_all=10):
+        try:
+            await history.page(BOB, Stream(Audience.PUBLIC, 1), after=0, limit=None, types=None)
+        except by:
+            return True
+    return False
+
+
+async def reads(stage: Stage) -> bool:
+    return await refuses_another_read(stage, "anna", ReadsBusy)
+
+
+async def reads_per_user(stage: Stage) -> bool:
+    return await refuses_another_read(stage, "bob", TooManyReads)
+
+
+async def room_members(stage: Stage) -> bool:
+    path = f"{stage.room}/members/user{next(_names)}"
+    return (await stage.call("PUT", path, user="anna", json={"role": "host"})).status == 400
+
+
+#: By limit: a lower value, and what tells whether it counts.
+PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
+    "body_bytes": (1_000, body_bytes),
+    "connections": (1, connections),
+    "connections_per_user": (1, connections),
+    "frame_bytes": (1_000, frame_bytes),
+    "frames_burst": (1, frames_burst),
+    "frames_per_second": (1.0, frames_per_second),
+    "http_connections": (1, http_connections),
+    "http_connections_per_address": (1, http_connections),
+    "logins_per_minute": (6.0, logins_per_minute),
+    "page_size": (1, page_size),
+    "posts_burst": (1, posts_burst),
+    "posts_per_second": (0.001, posts_per_second),
+    "reads": (1, reads),
+    "reads_per_user": (1, reads_per_user),
+    "room_members": (2, room_members),
+    "subscriptions": (1, subscriptions),
+    "unknown_connections": (1, unknown_connections),
+    "unknown_connections_per_address": (1, unknown_connections),
+    "waiting_posts": (1, waiting_posts),
+}
+
+
+@pytest.fixture
+def tables(tables: dict[str, Any]) -> dict[str, Any]:
+    # The defaults; and the address of these tests is one like every other.
+    tables["limits"] = {}
+    tables["server"]["trusted_proxies"] = []
+    return tables
+
+
+@pytest.fixture
+def stage(
+    gateway: Gateway,
+    call: Call,
+    room: str,
+    public: Listener,
+    settings: Config,
+    accounts: Accounts[Any],
+) -> Stage:
+    return Stage(gateway, call, room, public, settings, accounts)
+
+
+@pytest.fixture
+def reload(
+    gateway: Gateway,
+    public: Listener,
+    settings: Config,
+    tables: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> Callable[[str, float], str]:
+    """Gives a limit a value in the file, and the gateway the signal; what it says to that."""
+
+    def reload(name: str, value: float) -> str:
+        changed = config.parse({**tables, "limits": {name: value}}, source="test")
+        changes = gateway.reloadable.changes(public, [])
+        # The log of the tests stays as it is.
+        changes = {change: keys for change, keys in changes.items() if "log.level" not in keys}
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="gateway.reload"):
+            Reload(settings, read=lambda: changed, changes=changes)()
+        return "\n".join(caplog.messages)
+
+    return reload
+
+
+def test_every_limit_has_a_proof_or_waits_for_a_restart() -> None:
+    assert PROOFS.keys() | set(UNTIL_RESTART) == Limits.model_fields.keys()
+    assert not PROOFS.keys() & set(UNTIL_RESTART)
+
+
+@pytest.mark.parametrize("name", PROOFS)
+@pytest.mark.gen_test(timeout=30)
+async def test_a_limit_counts_as_soon_as_it_is_reloaded(
+    name: str, stage: Stage, reload: Callable[[str, float], str]
+) -> None:
+    value, counts = PROOFS[name]
+    assert not await counts(stage)
+    assert f"reloaded: limits.{name}" in reload(name, value)
+    assert await counts(stage)
+
+
+@pytest.mark.parametrize("name", UNTIL_RESTART)
+@pytest.mark.gen_test
+async def test_a_limit_that_waits_for_a_restart_says_so_and_stays(
+    name: str, limits: LiveLimits, reload: Callable[[str, float], str]
+) -> None:
+    before = getattr(limits.now, name)
+    assert re.search(rf"need a restart: limits\.{name}$", reload(name, before + 1))
+    assert getattr(limits.now, name) == before

@@ -1,0 +1,291 @@
+"""Who may do what with rooms and members: every operation of the service, for everybody."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import gateway.http.handlers
+from broker.publishing.provision import QueueFailed
+from broker.topology import Audience, Stream
+from gateway.auth.access import AccessRules
+from gateway.auth.permissions import Permissions
+from gateway.config import Limits
+from gateway.domain.identity import Identity
+from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
+from gateway.errors import BrokerUnavailable, Refused, UnknownRoom
+from gateway.http.handlers.admin import AdminHandler
+from gateway.http.services import Services
+from gateway.limits import LiveLimits
+from gateway.messages.history_reads import HistoryReads
+from gateway.private_queues import PrivateQueues
+from gateway.rooms import Rooms
+from gateway.store.records import JsonPage
+
+NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
+ROOM, UNKNOWN = 1, 2
+
+STRANGER = Identity("mallory", frozenset(), math.inf)
+PARTICIPANT = Identity("bob", frozenset(), math.inf)
+HOST = Identity("anna", frozenset(), math.inf)
+#: May create rooms, and is a member of none.
+TEACHER = Identity("tom", frozenset({"host"}), math.inf)
+ADMIN = Identity("root", frozenset({"admin"}), math.inf)
+EVERYBODY: Final = (STRANGER, PARTICIPANT, HOST, TEACHER, ADMIN)
+
+
+@dataclass
+class House:
+    """Room 1 in the store, in RabbitMQ, and on the line. ``done``: what was read and changed."""
+
+    done: list[str] = field(default_factory=list)
+    queue_fails: bool = False
+
+    async def membership(self, room: int, user: str) -> Membership | None:
+        roles = {"anna": MemberRole.HOST, "bob": MemberRole.PARTICIPANT}
+        return Membership(is_open=True, role=roles.get(user)) if room == ROOM else None
+
+    async def create_room(
+        self, title: str, members: Mapping[str, MemberRole], at: datetime, *, lowest: int | None
+    ) -> Room:
+        self.done.append(f"create {title}")
+        return Room(ROOM, title, at)
+
+    async def discard_room(self, room: int) -> None:
+        self.done.append(f"discard {room}")
+
+    async def rooms_of(self, user: str) -> list[tuple[Room, MemberRole]]:
+        self.done.append(f"rooms of {user}")
+        return []
+
+    async def room(self, room: int) -> Room | None:
+        self.done.append("room")
+        return Room(room, "Maths", NOW) if room == ROOM else None
+
+    async def members(self, room: int) -> list[Member]:
+        self.done.append("members")
+        return [Member("anna", MemberRole.HOST), Member("bob", MemberRole.PARTICIPANT)]
+
+    async def close_room(self, room: int, at: datetime) -> bool:
+        self.done.append("close")
+        return True
+
+    async def set_member(self, room: int, user: str, role: MemberRole) -> None:
+        self.done.append(f"set {user}")
+
+    async def remove_member(self, room: int, user: str) -> bool:
+        self.done.append(f"remove {user}")
+        return True
+
+    async def read_json(
+        self,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int,
+        sender: str | None,
+        types: Collection[str] | None,
+    ) -> JsonPage:
+        self.done.append(f"read {sender or 'everybody'}")
+        return JsonPage([], None, 0, 1)
+
+    async def of(self, room: int) -> list[Attendee]:
+        self.done.append("present")
+        return []
+
+    async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
+        self.done.append(f"told of {user or 'the room'}{', ended' if ended else ''}")
+
+    async def has_private_queue(self, room: int) -> bool:
+        return False
+
+    async def declare_private_queue(self, room: int) -> None:
+        if self.queue_fails:
+            raise QueueFailed("away")
+
+    async def delete_private_queue(self, room: int) -> None:
+        if self.queue_fails:
+            raise QueueFailed("away")
+
+
+def services(house: House) -> tuple[Rooms, HistoryReads]:
+    permissions = Permissions(house, AccessRules([]))
+    rooms = Rooms(
+        permissions=permissions,
+        store=house,
+        queues=PrivateQueues(house),
+        changes=house,
+        presence=house,
+        limits=LiveLimits(Limits()),
+        clock=lambda: NOW,
+    )
+    return rooms, HistoryReads(house, permissions, limits=LiveLimits(Limits()))
+
+
+CAROL = Member("carol", MemberRole.PARTICIPANT)
+PUBLIC, PRIVATE = Stream(Audience.PUBLIC, ROOM), Stream(Audience.PRIVATE, ROOM)
+ALL, MEMBERS, HOSTS = (
+    set(EVERYBODY),
+    {PARTICIPANT, HOST, ADMIN},
+    {HOST, ADMIN},
+)
+
+Operation = Callable[[Rooms, HistoryReads, Identity, int], Awaitable[object]]
+
+
+def read(stream: Callable[[int], Stream]) -> Operation:
+    return lambda _, history, who, room: history.page(
+        who, stream(room), after=0, limit=None, types=None
+    )
+
+
+#: By the name of the service's method: how it is called, and who may call it.
+OPERATIONS: Final[dict[str, tuple[Operation, set[Identity]]]] = {
+    "mine": (lambda rooms, _, who, room: rooms.mine(who), ALL),
+    "create": (lambda rooms, _, who, room: rooms.create(who, "Maths", {}), {TEACHER, ADMIN}),
+    "show": (lambda rooms, _, who, room: rooms.show(who, room), MEMBERS),
+    "present": (lambda rooms, _, who, room: rooms.present(who, room), MEMBERS),
+    "close": (lambda rooms, _, who, room: rooms.close(who, room), HOSTS),
+    "members": (lambda rooms, _, who, room: rooms.members(who, room), HOSTS),
+    "set_member": (lambda rooms, _, who, room: rooms.set_member(who, room, CAROL), HOSTS),
+    "remove_member": (lambda rooms, _, who, room: rooms.remove_member(who, room, "bob"), HOSTS),
+    "page of the public messages": (read(lambda room: Stream(Audience.PUBLIC, room)), MEMBERS),
+    "page of the private messages": (read(lambda room: Stream(Audience.PRIVATE, room)), MEMBERS),
+}
+OUTSIDE_ROOMS: Final = {"mine", "create"}
+
+
+def test_every_operation_of_the_services_is_in_the_table() -> None:
+    public = {
+        name
+        for service in (Rooms, HistoryReads)
+        for name, method in inspect.getmembers(service, inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    }
+    assert public == {name.split(" ")[0] for name in OPERATIONS}
+
+
+@pytest.mark.parametrize("who", EVERYBODY, ids=lambda who: who.user)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_whoever_may_not_is_refused_before_anything_is_read_or_changed(
+    operation: str, who: Identity
+) -> None:
+    call, allowed = OPERATIONS[operation]
+    house = House()
+    if who in allowed:
+        asyncio.run(_awaited(call(*services(house), who, ROOM)))
+        assert house.done
+    else:
+        with pytest.raises(Refused):
+            asyncio.run(_awaited(call(*services(house), who, ROOM)))
+        assert house.done == []
+
+
+@pytest.mark.parametrize("who", EVERYBODY, ids=lambda who: who.user)
+@pytest.mark.parametrize("operation", OPERATIONS.keys() - OUTSIDE_ROOMS)
+def test_a_room_that_does_not_exist_is_unknown_to_everybody(operation: str, who: Identity) -> None:
+    house = House()
+    with pytest.raises(UnknownRoom):
+        asyncio.run(_awaited(OPERATIONS[operation][0](*services(house), who, UNKNOWN)))
+    assert house.done == []
+
+
+async def _awaited(call: Awaitable[object]) -> None:
+    await call
+
+
+@pytest.mark.parametrize(
+    ("who", "stream", "read"),
+    [
+        (PARTICIPANT, PUBLIC, "read everybody"),
+        (PARTICIPANT, PRIVATE, "read bob"),
+        (HOST, PRIVATE, "read everybody"),
+        (ADMIN, PRIVATE, "read everybody"),
+    ],
+)
+def test_a_participant_reads_only_their_own_private_messages(
+    who: Identity, stream: Stream, read: str
+) -> None:
+    house = House()
+    _, history = services(house)
+    asyncio.run(_awaited(history.page(who, stream, after=0, limit=None, types=None)))
+    assert house.done == [read]
+
+
+def test_a_creator_who_names_no_host_hosts_the_room() -> None:
+    rooms, _ = services(House())
+    made = asyncio.run(rooms.create(TEACHER, "Maths", {"bob": MemberRole.PARTICIPANT}))
+    assert made.role is MemberRole.HOST
+    made = asyncio.run(rooms.create(TEACHER, "Maths", {"anna": MemberRole.HOST}))
+    assert made.role is None
+
+
+def test_without_the_broker_no_room_is_left_and_a_closed_one_stays_closed() -> None:
+    house = House(queue_fails=True)
+    rooms, _ = services(house)
+    with pytest.raises(BrokerUnavailable):
+        asyncio.run(rooms.create(TEACHER, "Maths", {}))
+    assert house.done == ["create Maths", f"discard {ROOM}"]
+    house.done.clear()
+    with pytest.raises(BrokerUnavailable):
+        asyncio.run(rooms.close(HOST, ROOM))
+    assert house.done == ["close", "told of the room, ended"]
+
+
+#: Modules that let a handler read or change something without asking who may.
+_BEHIND_THE_SERVICES: Final = (
+    "gateway.store",
+    "gateway.auth.permissions",
+    "gateway.auth.memberships",
+    "gateway.cluster",
+    "gateway.messages.pipeline",
+    "gateway.private_queues",
+)
+#: Data, and not a way to it.
+_PLAIN_DATA: Final = {("gateway.messages.pipeline", "Receipt")}
+
+
+def _handlers() -> list[Path]:
+    return sorted(Path(gateway.http.handlers.__path__[0]).glob("*.py"))
+
+
+@pytest.mark.parametrize("file", _handlers(), ids=lambda file: file.stem)
+def test_no_handler_has_a_way_past_the_services(file: Path) -> None:
+    imports: set[tuple[str, str]] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            imports |= {(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            imports |= {(alias.name, "") for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            assert node.attr not in {"store", "permissions", "memberships"}, node.lineno
+    wrong = {(module, name) for module, name in imports if module.startswith(_BEHIND_THE_SERVICES)}
+    assert wrong <= _PLAIN_DATA
+
+
+def test_what_handlers_are_given_holds_neither_the_store_nor_the_permissions() -> None:
+    given: dict[str, Any] = {each.name: each.type for each in fields(Services)}
+    assert not {"Store", "Permissions", "Memberships"} & set(given.values())
+
+
+def test_every_handler_of_the_dashboard_asks_first() -> None:
+    """Its base does, so that a new one cannot forget."""
+    module = inspect.getmodule(AdminHandler)
+    handlers = [
+        each
+        for name, each in inspect.getmembers(module, inspect.isclass)
+        if name.endswith("Handler") and each.__module__ == AdminHandler.__module__
+    ]
+    assert len(handlers) > 4
+    assert all(
+        issubclass(each, AdminHandler) and each.prepare is AdminHandler.prepare for each in handlers
+    )

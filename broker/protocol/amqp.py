@@ -45,7 +45,7 @@ def publish(  # noqa: PLR0913 - a message's properties, each by its name
     persistent: bool,
     expiration_ms: int | None,
     frame_max: int,
-    mandatory: bool = True,
+    mandatory: bool,
 ) -> bytes:
     """basic.publish with its content; ``frame_max``: bytes of a frame at most.
 

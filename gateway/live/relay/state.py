@@ -98,9 +98,11 @@ class RelayState:
 
     def answered(self, receipt: str) -> None:
         """The broker's RECEIPT has come."""
-        number, proves = self._receipts.pop(receipt, (0, False))
-        if proves:
-            self.doubt.proven(number)
+        expected = self._receipts.pop(receipt, None)
+        if expected is not None:
+            number, proves = expected
+            if proves:
+                self.doubt.proven(number)
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK is for a message of a session that is gone."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import body, commands, frame, header
 
+from broker.protocol.amqp import OVERHEAD
 from broker.publishing.publication import Publication
 
 PUBLICATION = Publication("a.b.42", b"{}", "an id", {"seq": "1", "sender": "한나"})
@@ -76,4 +77,35 @@ def test_headers_that_fit_into_no_frame_are_refused() -> None:
 
 def test_a_routing_key_longer_than_amqp_can_say_is_refused() -> None:
     with pytest.raises(ValueError, match="255"):
+        Publication("k" * 256, b"", "m").frames(1, frame_max=4096)
+
+
+def payloads(frames: bytes) -> list[bytes]:
+    """Those of the frames; each has 7 bytes before and one behind it."""
+    found = []
+    while frames:
+        size = int.from_bytes(frames[3:7])
+        found.append(frames[7 : 7 + size])
+        frames = frames[7 + size + 1 :]
+    return found
+
+
+def test_what_the_specification_reserves_is_zero() -> None:
+    method, head, _ = payloads(PUBLICATION.frames(1, frame_max=4096))
+    assert method[:6] == b"\x00\x3c\x00\x28\x00\x00", "class, method, ticket"
+    assert head[:4] == b"\x00\x3c\x00\x00", "class, weight"
+
+
+def test_headers_may_fill_a_frame_to_its_last_byte() -> None:
+    _, head, _ = payloads(PUBLICATION.frames(1, frame_max=4096))
+    whole = len(head) + OVERHEAD
+    assert payloads(PUBLICATION.frames(1, frame_max=whole))[1] == head
+    with pytest.raises(ValueError, match=f"the headers have {len(head)} bytes"):
+        PUBLICATION.frames(1, frame_max=whole - 1)
+
+
+def test_a_name_has_255_bytes_at_most_and_a_longer_one_is_told_by_its_beginning() -> None:
+    (_, method), *_ = read(Publication("k" * 255, b"", "m").frames(1, frame_max=4096))
+    assert method.routing_key == "k" * 255
+    with pytest.raises(ValueError, match=f"^'{'k' * 50}'… has 256 bytes"):
         Publication("k" * 256, b"", "m").frames(1, frame_max=4096)

@@ -10,6 +10,7 @@ from gateway.errors import BadFrame, NoCapacity
 from gateway.live.destinations import Destination, Elsewhere, RoomQueue, RoomTopic
 from gateway.live.relay.state import (
     ACKNOWLEDGEMENTS,
+    RECEIPTS,
     TRANSACTIONS,
     VERDICTS,
     Ending,
@@ -191,6 +192,16 @@ _ENDINGS: dict[str, tuple[list[Any], Verdict, Verdict]] = {
         Verdict.UNKNOWN,
         Verdict.UNKNOWN,
     ),
+    "an aborted one": (
+        ["proof", ("BEGIN", {"transaction": "t"}), ("ABORT", {"transaction": "t"})],
+        Verdict.MOVE,
+        Verdict.MOVE,
+    ),
+    "a message before an answered acknowledgement": (
+        ["proof", _SEND, ("ACK", {"id": "T_q@@session-1@@1", "receipt": "r"}), "answer"],
+        Verdict.UNKNOWN,
+        Verdict.REFUSED,
+    ),
     "an end of one": (
         ["proof", ("BEGIN", {"transaction": "t"}), ("COMMIT", {"transaction": "t"})],
         Verdict.UNKNOWN,
@@ -249,3 +260,132 @@ def test_the_receipt_that_is_due_longest_is_known_unless_a_transaction_keeps_it(
     state.sent(frame("ABORT", transaction="t"))
     state.answered("second")
     assert state.oldest is None
+
+
+def test_before_a_session_nothing_is_in_doubt_and_every_acknowledgement_stale() -> None:
+    state = RelayState("1.2")
+    assert not state.doubt.any
+    assert state.is_stale(frame("ACK", id="T_q@@session-1@@5"))
+
+
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "UNSUBSCRIBE"])
+def test_the_answer_to_a_subscription_or_its_end_tells_of_all_before_it(command: str) -> None:
+    state = host()
+    state.sent(frame("SEND", destination="/queue/x"))
+    if command == "SUBSCRIBE":
+        state.subscribed(
+            "p", RoomQueue(8), frame(command, id="p", destination="/amq/queue/p", receipt="r")
+        )
+    else:
+        state.unsubscribed("q", frame(command, id="q", receipt="r"))
+    assert state.unanswered
+    state.answered("r")
+    assert not state.unanswered
+    assert not state.doubt.any
+
+
+def test_an_answer_that_nobody_waits_for_changes_nothing() -> None:
+    state = host()
+    state.sent(frame("SEND", destination="/queue/x"))
+    state.answered("whatever")
+    assert state.doubt.messages
+
+
+def test_a_message_that_a_transaction_holds_is_not_proven_by_its_receipt() -> None:
+    state = host()
+    state.doubt.proven(state.doubt.passed)
+    state.sent(frame("BEGIN", transaction="t"))
+    state.sent(frame("SEND", destination="/queue/x", transaction="t", receipt="r"))
+    state.answered("r")
+    assert state.doubt.any
+
+
+def test_acknowledgements_of_a_subscription_that_has_ended_are_stale() -> None:
+    state = host()
+    assert not state.is_stale(frame("ACK", id=deliver(state, 1)))
+    state.unsubscribed("q", frame("UNSUBSCRIBE", id="q"))
+    assert state.is_stale(frame("ACK", id=deliver(state, 1)))
+
+
+def test_a_message_s_subscription_is_known_by_its_id() -> None:
+    state = host()
+    topic = RoomTopic(Stream(Audience.PUBLIC, 1))
+    state.subscribed("t", topic, frame("SUBSCRIBE", id="t", destination="/topic/x"))
+    found = [
+        state.destination_of(frame("MESSAGE", message_id=f"{name}@@session-1@@1"))
+        for name in ("T_q", "T_t", "T_other", "")
+    ]
+    assert found == [RoomQueue(7), topic, None, None]
+    assert state.destination_of(frame("MESSAGE")) is None
+
+
+def test_in_a_new_session_only_the_subscriptions_are_in_doubt_until_they_are_answered() -> None:
+    state = host(receipt="r")
+    state.sent(frame("SEND", destination="/queue/x"))
+    state.move("session-2")
+    assert not state.doubt.messages
+    assert str(state.doubt) == "SUBSCRIBE '/amq/queue/t.private.7'"
+    assert state.unanswered
+    state.answered("r")
+    assert not state.doubt.any
+    assert not state.unanswered
+
+
+def test_in_a_new_session_its_messages_are_acknowledged_once() -> None:
+    state = host()
+    state.move("session-2")
+    state.doubt.proven(state.doubt.passed)
+    state.deliveries.last = 1
+    acknowledge = frame("ACK", id="T_q@@session-2@@1")
+    state.sent(acknowledge)
+    assert not state.doubt.any
+    with pytest.raises(BadFrame, match="ACK 'T_q@@session-2@@1': this message was acknowledged"):
+        state.sent(acknowledge)
+
+
+@pytest.mark.parametrize(("version", "header"), [("1.2", "id"), ("1.1", "message_id")])
+def test_an_acknowledgement_is_told_by_its_message_s_id_and_not_at_any_length(
+    version: str, header: str
+) -> None:
+    state = RelayState(version)
+    state.move("session-1")
+    long = "q" * 300
+    state.subscribed(
+        long,
+        RoomQueue(7),
+        frame("SUBSCRIBE", id=long, destination="/amq/queue/x", ack="client-individual"),
+    )
+    state.doubt.proven(state.doubt.passed)
+    state.sent(frame("ACK", **{header: "whatever"}))
+    assert str(state.doubt) == "ACK 'whatever'"
+    state.deliveries.last = 1
+    name = f"T_{long}@@session-1@@1"
+    state.sent(frame("ACK", **{header: name}))
+    with pytest.raises(BadFrame, match="acknowledged before") as refused:
+        state.sent(frame("ACK", **{header: name}))
+    assert refused.value.detail.startswith(f"ACK {name[:200]!r}: this")
+
+
+def test_an_acknowledgement_of_which_nothing_is_known_any_more_is_in_doubt() -> None:
+    state = host()
+    state.doubt.proven(state.doubt.passed)
+    deliver(state, 9)
+    state.deliveries._forgotten = state.deliveries._floor = 5
+    state.sent(frame("ACK", id="T_q@@session-1@@7"))
+    assert not state.doubt.any
+    state.sent(frame("ACK", id="T_q@@session-1@@3"))
+    assert state.verdict(Ending.CLOSED) is Verdict.REFUSED
+    assert str(state.doubt) == "ACK 'T_q@@session-1@@3'"
+
+
+def test_a_message_that_rabbitmq_would_end_the_session_for_is_refused() -> None:
+    with pytest.raises(BadFrame, match="expiration"):
+        host().sent(frame("SEND", destination="/queue/x", expiration="soon"))
+
+
+def test_unanswered_receipts_have_a_limit() -> None:
+    state = host()
+    state._receipts = dict.fromkeys(map(str, range(RECEIPTS - 1)), (0, False))
+    state.sent(frame("SEND", destination="/queue/x", receipt="the last one"))
+    with pytest.raises(NoCapacity, match="65536 receipts"):
+        state.sent(frame("SEND", destination="/queue/x", receipt="one more"))

@@ -227,7 +227,7 @@ export class Outbox {
       text.length,
     );
     if (unsent.length >= MOST_LETTERS || characters > MOST_CHARACTERS) {
-      throw new Problem(0, "outbox_full", "too much waits to be sent already");
+      throw new Problem(0, "outbox_full", "too many messages wait to be sent already");
     }
   }
 

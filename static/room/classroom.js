@@ -76,7 +76,7 @@ export class Classroom extends LiveRoom {
     return { name: LINE[name], why: { code: reason, detail } };
   }
 
-  /** @param {string} text @param {() => void} [unkept] is called if it will not be sent: too much waits */
+  /** @param {string} text @param {() => void} [unkept] is called if it will not be sent because too many wait */
   say(text, unkept) {
     this.#await(this.line.post(text), unkept);
   }

@@ -16,7 +16,7 @@ import { element, icon } from "../../shared/element.js";
  * @param {(to: any) => void} parts.choose restores an earlier value of {@link parts.to}, which may be
  *   from another version of the page
  * @param {(text: string, unkept: () => void) => void} parts.send calls `unkept` if the text will not be sent,
- *   because too much waits already
+ *   because too many wait already
  * @param {string} parts.full says so
  */
 export function composer({ button, draft, to, choose, send, full }) {

@@ -152,6 +152,16 @@ class SendChannel:
         #: Done when the channel has ended.
         self.closing: asyncio.Future[Any] = self._channel.closing
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing may be sent any more.
+
+        aiormq acknowledges that RabbitMQ has ended the channel, and calls it closed some turns of
+        the event loop later. A frame that was sent meanwhile would cost the whole connection: 504,
+        ``expected 'channel.open'``.
+        """
+        return self._channel.is_closed or self._channel._close_exception is not None  # noqa: SLF001
+
     def send(self, frames: bytes) -> None:
         """Send frames in the order of the calls; they are dropped if the channel is closed."""
         if not self._turn:
@@ -165,8 +175,7 @@ class SendChannel:
 
     def _flush(self) -> None:
         channel = self._channel
-        if channel.is_closed:
-            # RabbitMQ would take frames on a closed channel for another mistake.
+        if self.closed:
             self._turn.clear()
         elif channel.write_queue.full():
             # With aiormq's own requests: it holds ten frames until its writer's next turn.
@@ -196,12 +205,12 @@ class ConfirmChannel(SendChannel):
         RabbitMQ 3.10.8: a channel that meets a quorum queue without a leader refuses everything for
         that queue from then on, also when there is a leader again; a new channel works.
         """
-        return self._nacked or self.closing.done()
+        return self._nacked or self.closed
 
     @property
     def ended_by(self) -> str | None:
         """RabbitMQ's reason for ending the channel, or None: RabbitMQ has not ended it."""
-        if not self.closing.done():
+        if not self.closed:
             return None
         ended = ChannelEnded(self._cause())
         return str(ended) if ended.refused else None
@@ -214,7 +223,7 @@ class ConfirmChannel(SendChannel):
         :class:`ChannelEnded` when the channel closes, and :data:`AMQP_ERRORS`.
         """
         channel, traffic = self._channel, self._traffic
-        if channel.is_closed:
+        if self.closed:
             raise aiormq.ChannelInvalidStateError("the channel is closed")
         try:
             frames = publication.frames(self.number, frame_max=self.frame_max)
@@ -270,7 +279,7 @@ class ConfirmChannel(SendChannel):
         for closing in (self._connection_closing, self.closing):
             if closing.done() and not closing.cancelled():
                 return closing.exception()
-        return None
+        return self._channel._close_exception  # noqa: SLF001
 
 
 def slot(key: str, *, home: bool) -> int:

@@ -38,6 +38,9 @@ class Session:
         self.writer = writer
         self._tags: dict[int, int] = {}
         self._publishing: dict[int, list[Any]] = {}
+        #: Channels that this end has closed: until the client has said so too, and from then on.
+        self._closing: set[int] = set()
+        self._closed: set[int] = set()
 
     def send(self, frame: Any, channel: int = 0) -> None:
         self.writer.write(frames.marshal(frame, channel))
@@ -50,11 +53,25 @@ class Session:
 
     def close_channel(self, channel: int, code: int, text: str) -> None:
         self.send(spec.Channel.Close(code, text, 60, 40), channel)
+        self._closing.add(channel)
 
     def take(self, channel: int, frame: Any) -> None:
         """One frame of the client."""
         self.node.heard.append(type(frame).__name__ if channel == 0 else frame.name)
+        if channel in self._closing and not isinstance(frame, spec.Channel.CloseOk):
+            return
+        if channel in self._closed and not isinstance(frame, spec.Channel.Open):
+            # As RabbitMQ does: it costs the whole connection.
+            self.close(504, "CHANNEL_ERROR - expected 'channel.open'")
+            return
         match frame:
+            case spec.Channel.Open() if channel in self._closed:
+                self._closed.discard(channel)
+                self._tags.pop(channel, None)
+                self.send(spec.Channel.OpenOk(), channel)
+            case spec.Channel.CloseOk():
+                self._closing.discard(channel)
+                self._closed.add(channel)
             case spec.Connection.StartOk():
                 self.send(spec.Connection.Tune(2047, self.node.frame_max, 60))
             case spec.Connection.Open():

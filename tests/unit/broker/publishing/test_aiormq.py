@@ -25,6 +25,7 @@ from tests.unit.broker.amqp_node import AmqpNode, Published, Session, amqp_node,
 
 #: Every attribute of aiormq's Channel that channels.py uses, and why.
 USED = {
+    "_close_exception": "RabbitMQ's reason for the end; set before the end is acknowledged",
     "close": "public: closes the channel",
     "closing": "public: done when the channel has ended",
     "confirmations": "delivery tag -> future; an answer takes the future out and resolves it",
@@ -200,6 +201,27 @@ def test_the_queue_of_frames_is_bounded_and_shared_with_aiormq_s_own_requests() 
             "should_close",
             "drain_future",
         )
+
+    play(scenario)
+
+
+def test_the_reason_is_there_before_the_end_of_a_channel_is_acknowledged() -> None:
+    """And the channel counts as open then, which is why the reason has to be looked at."""
+    seen: list[tuple[bool, BaseException | None]] = []
+
+    async def scenario(channel: aiormq.Channel, node: AmqpNode) -> None:
+        put = channel.write_queue.put_nowait
+
+        def look(frame: ChannelFrame) -> None:
+            seen.append((channel.is_closed, channel._close_exception))
+            put(frame)
+
+        channel.write_queue.put_nowait = look  # type: ignore[method-assign]
+        node.sessions[0].close_channel(channel.number, 406, "PRECONDITION_FAILED - no")
+        await asyncio.wait({channel.closing})
+        [(closed, reason)] = seen
+        assert not closed
+        assert isinstance(reason, aiormq.ChannelPreconditionFailed)
 
     play(scenario)
 

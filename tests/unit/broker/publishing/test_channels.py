@@ -19,6 +19,7 @@ class StandingConnection:
 
 class ChannelTwin:
     max_content_size = 1000
+    _close_exception: BaseException | None = None
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -112,6 +113,7 @@ def test_a_channel_that_has_closed_is_replaced(
     async def scenario() -> None:
         of, _ = channels()
         closed = await of.take("a", home=home)
+        cast("ChannelTwin", closed._channel).is_closed = True
         closed.closing.set_exception(aiormq.ChannelPreconditionFailed("larger than the max size"))
         assert await of.take("a", home=home) is not closed
         await retired(of)

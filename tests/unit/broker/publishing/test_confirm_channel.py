@@ -21,6 +21,7 @@ class TwinChannel:
     """The books of aiormq's channel, which answers nothing by itself."""
 
     number, max_content_size, delivery_tag = 1, 1000, 0
+    _close_exception: BaseException | None = None
 
     def __init__(self) -> None:
         self.confirmations: dict[int, asyncio.Future[Any]] = {}

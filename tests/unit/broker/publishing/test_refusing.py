@@ -4,6 +4,7 @@ pays for it."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -215,3 +216,29 @@ def test_few_go_alone_at_a_time_and_few_are_remembered(monkeypatch: pytest.Monke
         assert len(publisher._suspects) == 20
 
     play(confirm, scenario)
+
+
+def test_nothing_is_sent_on_a_channel_after_its_end_was_acknowledged() -> None:
+    """RabbitMQ would end the whole connection: 504, expected 'channel.open'. aiormq acknowledges
+    the end of a channel some turns of the event loop before it calls the channel closed."""
+
+    async def scenario(node: AmqpNode, publisher: Publisher) -> None:
+        [link] = publisher._links.standing.values()
+
+        async def insist(number: int) -> None:
+            for attempt in range(40):
+                bad = number % 4 == 0 and attempt % 5 == 0
+                id = f"{'bad' if bad else 'good'} {number} {attempt}"
+                with contextlib.suppress(NotConfirmed):
+                    await publisher.publish(message(id, f"acdm.mo.interact.public.{number}"), 5)
+
+        await asyncio.gather(*(insist(number) for number in range(20)))
+        assert list(publisher._links.standing.values()) == [link]
+
+    def answer(session: Session, published: Published) -> None:
+        if published.message_id.startswith("bad"):
+            session.close_channel(published.channel, 403, "ACCESS_REFUSED - access refused")
+        else:
+            confirm(session, published)
+
+    play(answer, scenario)

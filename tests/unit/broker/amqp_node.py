@@ -58,20 +58,10 @@ class Session:
     def take(self, channel: int, frame: Any) -> None:
         """One frame of the client."""
         self.node.heard.append(type(frame).__name__ if channel == 0 else frame.name)
-        if channel in self._closing and not isinstance(frame, spec.Channel.CloseOk):
-            return
-        if channel in self._closed and not isinstance(frame, spec.Channel.Open):
-            # As RabbitMQ does: it costs the whole connection.
-            self.close(504, "CHANNEL_ERROR - expected 'channel.open'")
+        if channel in self._closing | self._closed:
+            self._take_closed(channel, frame)
             return
         match frame:
-            case spec.Channel.Open() if channel in self._closed:
-                self._closed.discard(channel)
-                self._tags.pop(channel, None)
-                self.send(spec.Channel.OpenOk(), channel)
-            case spec.Channel.CloseOk():
-                self._closing.discard(channel)
-                self._closed.add(channel)
             case spec.Connection.StartOk():
                 self.send(spec.Connection.Tune(2047, self.node.frame_max, 60))
             case spec.Connection.Open():
@@ -90,6 +80,21 @@ class Session:
             case _:
                 for reply in self.node.replies(self, channel, frame):
                     self.send(reply, channel)
+
+    def _take_closed(self, channel: int, frame: Any) -> None:
+        """A frame on a channel that this end has closed, as RabbitMQ takes it."""
+        match frame:
+            case spec.Channel.CloseOk():
+                self._closing.discard(channel)
+                self._closed.add(channel)
+            case _ if channel in self._closing:
+                return
+            case spec.Channel.Open():
+                self._closed.discard(channel)
+                self._tags.pop(channel, None)
+                self.send(spec.Channel.OpenOk(), channel)
+            case _:
+                self.close(504, "CHANNEL_ERROR - expected 'channel.open'")
 
     def _published(self, channel: int) -> None:
         publish, header, body = self._publishing[channel]

@@ -205,18 +205,20 @@ def test_the_queue_of_frames_is_bounded_and_shared_with_aiormq_s_own_requests() 
     play(scenario)
 
 
-def test_the_reason_is_there_before_the_end_of_a_channel_is_acknowledged() -> None:
+def test_the_reason_is_there_before_the_end_of_a_channel_is_acknowledged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """And the channel counts as open then, which is why the reason has to be looked at."""
     seen: list[tuple[bool, BaseException | None]] = []
 
     async def scenario(channel: aiormq.Channel, node: AmqpNode) -> None:
         put = channel.write_queue.put_nowait
 
-        def look(frame: ChannelFrame) -> None:
+        def look(item: Any) -> None:
             seen.append((channel.is_closed, channel._close_exception))
-            put(frame)
+            put(item)
 
-        channel.write_queue.put_nowait = look  # type: ignore[method-assign]
+        monkeypatch.setattr(channel.write_queue, "put_nowait", look)
         node.sessions[0].close_channel(channel.number, 406, "PRECONDITION_FAILED - no")
         await asyncio.wait({channel.closing})
         [(closed, reason)] = seen

@@ -1,1 +1,1 @@
-"""Measures the gateway side by side with the proxies that people put in front of RabbitMQ today."""
+"""Measures the gateway side by side with the proxies that are used in front of RabbitMQ today."""

@@ -1,4 +1,4 @@
-"""`scripts/bench`: reads the command line, runs the suite, shows and keeps what came out."""
+"""`scripts/bench`: reads the command line, runs the suite, shows and stores the results."""
 
 import argparse
 import json

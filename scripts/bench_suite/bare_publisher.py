@@ -1,4 +1,4 @@
-"""What publishing alone costs: aiormq, persistent, confirmed, so many on their way at once."""
+"""The cost of publishing alone: aiormq, persistent, confirmed, a fixed number under way at once."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from gateway.messages.publication import publication
 
 
 async def publish(url: str, at_once: int, seconds: float) -> Posted:
-    """Each of them publishes again as soon as it is confirmed."""
+    """Keep messages under way: each one is replaced by the next as soon as it is confirmed."""
     posted = Posted()
     connection = await aiormq.connect(url)
     try:

@@ -1,4 +1,4 @@
-"""What a Tornado POST costs when it does nothing: the least that a gateway's could take."""
+"""The cost of a Tornado POST that does nothing: a lower bound for a gateway's."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ class Nothing(RequestHandler):
 
 
 async def serve(port: int) -> None:
-    """On loopback, without a log, until it is killed."""
+    """Serve on loopback, without a log, until the process is killed."""
     Application([("/", Nothing)], log_function=lambda handler: None).listen(port, "127.0.0.1")
     await asyncio.Event().wait()
 

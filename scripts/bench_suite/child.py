@@ -25,7 +25,7 @@ class Child:
 
     @property
     def pids(self) -> list[int]:
-        """Its own and those of its children. (nginx overwrites its environment, so that it could
+        """Its process id and its children's. (nginx overwrites its environment, so it could
         not be found by a mark in there.)"""
         root = psutil.Process(self.process.pid)
         return [root.pid, *(child.pid for child in root.children(recursive=True))]
@@ -38,7 +38,7 @@ class Child:
 def running(
     command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[Child]:
-    """Runs it; it and its children are gone at the end. ``log`` is begun anew."""
+    """Run it; at the end it and its children are gone. ``log`` is emptied first."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

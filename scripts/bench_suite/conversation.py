@@ -1,4 +1,4 @@
-"""Rooms where everyone speaks: a member says something, and again when it has heard itself.
+"""Rooms where everyone speaks: a member sends a message, and the next one when its own has arrived.
 
 What is said carries the speaker's place in the room and a count of the speaker's own, so that every
 listener can tell a hole, a repetition and a stranger, whether or not the system numbers messages.
@@ -18,13 +18,13 @@ _SAID = 64
 
 
 def said(room: int, place: int, count: int) -> bytes:
-    """A text for all in the room; it holds the time."""
+    """A text for everyone in the room, which contains the time."""
     return f"#{room};{place};{count};{time.monotonic_ns()};".ljust(_SAID, ".").encode()
 
 
 @dataclass
 class Heard:
-    """What one member has heard: ``counts`` of each place's messages, ``delays`` in nanoseconds."""
+    """One member's received messages: ``counts`` by speaker's place, ``delays`` in nanoseconds."""
 
     counts: list[int]
     delays: list[int] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Heard:
 class Listener:
     """A member's receiving half; the same to `Subscriber` as `journal.Reader`.
 
-    ``own`` is called when the member hears itself, ``other`` with every frame that is no MESSAGE.
+    ``own`` is called when the member's own message arrives, ``other`` with frames other than MESSAGE.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Publishes by AMQP 0-9-1 faster than any client library: frames are made before the clock runs.
 
-So publishing takes next to nothing from the two cores that everything shares.
+So publishing takes almost nothing of the two cores that everything shares.
 """
 
 import select

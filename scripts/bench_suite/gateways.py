@@ -1,4 +1,4 @@
-"""The gateway as it is measured: everything on (tokens, permissions, numbering, feeds)."""
+"""The gateway under measurement, with everything on (tokens, permissions, numbering, feeds)."""
 
 import http.client
 import json
@@ -39,7 +39,7 @@ def user(index: int) -> str:
 
 @dataclass(frozen=True)
 class Gateway:
-    """A gateway that runs: its `door`, its HTTP API, its database."""
+    """A running gateway: its `door`, its HTTP API, its database."""
 
     door: Door
     port: int
@@ -48,7 +48,7 @@ class Gateway:
     context: ssl.SSLContext | None
 
     def token(self, name: str, *roles: str) -> str:
-        """As a school's login would issue it."""
+        """A token like one that a school's login server issues."""
         return _token(self.secret, name, *roles)
 
     def room(self, members: Sequence[str], *, host: str = HOST) -> int:
@@ -65,7 +65,7 @@ class Gateway:
         return int(answer["id"])
 
     def call(self, method: str, path: str, body: object, *, host: str = HOST) -> Any:
-        """An API call of a host's."""
+        """Make an API call as a host."""
         connection = self.connection()
         try:
             connection.request(method, path, json.dumps(body), self.headers(host))
@@ -91,7 +91,7 @@ class Gateway:
 
 @contextmanager
 def gateway(lab: Lab, *, fanout: str, tls: bool) -> Iterator[Gateway]:
-    """A gateway on an empty database; it is gone at the end."""
+    """Run a gateway on an empty database; it is gone at the end."""
     port, internal_port = lab.cluster.gateway_port(1), lab.cluster.gateway_port(0)
     secret = secrets.token_urlsafe(32)
     with TemporaryDirectory(dir=lab.folder, prefix="gateway-") as name:

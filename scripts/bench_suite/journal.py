@@ -1,4 +1,4 @@
-"""What the subscribers of a destination receive, checked completely at the speed of memcmp.
+"""A complete check of everything that a destination's subscribers receive, at the speed of memcmp.
 
 The first subscriber to receive a frame has it parsed: is it the next number, of this destination?
 It then stands in the journal. Whoever receives the very same bytes has received the same message;
@@ -40,7 +40,7 @@ class Journal:
         self.next += 1
 
     def is_own(self, payload: bytes) -> bool:
-        """Whether a MESSAGE is of this destination."""
+        """Whether a MESSAGE belongs to this destination."""
         return self._marker in payload
 
     def offset(self, seq: int) -> int:
@@ -159,7 +159,7 @@ def number(payload: bytes) -> int | None:
 
 
 def stamp(payload: bytes) -> int:
-    """When the message was published (`time.monotonic_ns`), as its body says; 0 if it does not."""
+    """The time of publishing in the message's body (`time.monotonic_ns`); 0 if there is none."""
     begin = payload.find(b'"body":"')
     text = payload[begin + 8 : begin + 24]
     return int(text, 16) if begin >= 0 and len(text) == 16 else 0

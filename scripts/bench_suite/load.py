@@ -1,4 +1,4 @@
-"""The load generator: processes of their own that hold the clients, told what to do by pipe."""
+"""The load generator: processes that hold the clients and get their commands by a pipe."""
 
 import multiprocessing
 import time
@@ -32,12 +32,12 @@ _TIMEOUT = 300.0
 
 
 class LoadFailed(Exception):
-    """The clients could not do what was asked of them."""
+    """The clients could not carry out a command."""
 
 
 @dataclass
 class Verdict:
-    """What all subscribers have received, and all that was wrong."""
+    """The sum of what all subscribers have received, and of all faults."""
 
     deliveries: int = 0
     faults: int = 0
@@ -104,7 +104,7 @@ class Load:
         self._ask([Watch(on=True)] * len(self._pipes))
 
     def forget(self) -> None:
-        """Keep delays no more."""
+        """Stop keeping delays."""
         self._ask([Watch(on=False)] * len(self._pipes))
 
     def verdict(self, *, first: int, last: int) -> Verdict:
@@ -118,7 +118,7 @@ class Load:
         return verdict
 
     def gather(self, members: Sequence[Member], authority: Path | None) -> Connected:
-        """Connect those who will talk; all in the first worker, where rooms stay together."""
+        """Connect the members who talk; all in the first worker, so that rooms stay together."""
         connected: Connected = self._ask_one(Gather(members, authority))
         return connected
 

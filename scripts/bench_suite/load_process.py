@@ -1,4 +1,4 @@
-"""Inside a process of the load generator: an event loop full of clients, steered by a pipe."""
+"""A process of the load generator: an event loop full of clients, controlled by a pipe."""
 
 import asyncio
 import ctypes
@@ -100,7 +100,7 @@ Command = Gather | Talk | Connect | Watch | Report | Close | Post | Publish
 
 
 def serve(pipe: Pipe, position: "ctypes.c_longlong") -> None:
-    """Do what comes by the pipe until it is closed."""
+    """Carry out commands from the pipe until it is closed."""
     uvloop.run(Crowd(position).serve(pipe))
 
 

@@ -17,7 +17,7 @@ _SHOWN = "shared"
 
 
 def comparison(document: Mapping[str, Any]) -> str:
-    """``document`` as `report.document` made it. What failed is left out and named below."""
+    """``document`` as `report.document` made it. Failed rows are left out and named below."""
     rows = [_row(each) for each in document["rows"]]
     lines = [line for row in rows if row.system == _SHOWN for line in _lines(row, rows)]
     notes = [_note(document)]

@@ -1,4 +1,4 @@
-"""The messages that are measured with: all of one size, each with the time of its publishing."""
+"""The messages of the measurements: all of one size, each with the time of its publishing."""
 
 import time
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def draft(stream: Stream, sender: str) -> Draft:
 
 
 def post(stream: Stream, sender: str) -> dict[str, object]:
-    """The same as a POST's JSON."""
+    """The same message as the JSON of a POST."""
     made = draft(stream, sender)
     return {
         "id": str(made.id),

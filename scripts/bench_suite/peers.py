@@ -1,4 +1,4 @@
-"""What people put in front of RabbitMQ today: their own processes, from conf/bench's templates."""
+"""The proxies that are used in front of RabbitMQ today, run with the templates of conf/bench."""
 
 import shutil
 import socket
@@ -72,7 +72,7 @@ PROXIES = {
 
 
 def rendered(proxy: Proxy, lab: Lab, *, folder: Path, port: int, tls: bool) -> str:
-    """Its configuration."""
+    """The proxy's configuration."""
     values = {
         "folder": str(folder),
         "port": str(port),
@@ -101,7 +101,7 @@ def direct(lab: Lab) -> Iterator[Door]:
 
 @contextmanager
 def empty_tornado(lab: Lab) -> Iterator[Door]:
-    """A Tornado that answers every POST at once."""
+    """Run a Tornado that answers every POST at once."""
     port = lab.cluster.gateway_port(8)
     command = [sys.executable, "-m", "bench_suite.bare_tornado", str(port)]
     with running(command, log=lab.folder / "tornado.log") as child:
@@ -116,7 +116,7 @@ def empty_tornado(lab: Lab) -> Iterator[Door]:
 
 @contextmanager
 def through(proxy: Proxy, lab: Lab, *, tls: bool) -> Iterator[Door]:
-    """A proxy that runs; it is gone at the end."""
+    """Run a proxy; it is gone at the end."""
     port = lab.cluster.gateway_port(8)
     with TemporaryDirectory(dir=lab.folder, prefix=f"{proxy.name}-") as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""The figures as a picture: for each scenario its first figure that compares, a bar a system."""
+"""The figures as a picture: the first comparable figure of each scenario, with a bar per system."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT = 8.0, 2.4
 
 
 def draw(rows: Sequence[Row], file: Path) -> None:
-    """A PNG (or what the name's ending says)."""
+    """Draw a PNG (or another format, by the name's ending)."""
     measured = {row.scenario for row in rows if row.values}
     names = [name for name in SCENARIOS if name in measured]
     canvas = Canvas(figsize=(_WIDTH, _HEIGHT * len(names)), layout="constrained")

@@ -1,4 +1,4 @@
-"""HTTP/1.1 clients that POST over and over on kept connections."""
+"""HTTP/1.1 clients that POST again and again on persistent connections."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ _LENGTH = b"content-length:"
 
 @dataclass(frozen=True)
 class Target:
-    """What is posted where. ``headers`` go with every request of a connection, in turn."""
+    """The address and bodies of the posts. ``headers``: one set for each connection, in turn."""
 
     port: int
     path: str

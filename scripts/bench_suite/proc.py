@@ -1,4 +1,4 @@
-"""What processes cost: CPU seconds and memory, from /proc (proc(5))."""
+"""The cost of processes: CPU seconds and memory, from /proc (proc(5))."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of the processes so far; what has ended counts no more."""
+    """User and system time of the processes so far, without those that have ended."""
     return sum(map(_cpu_ticks, pids)) / _TICKS
 
 

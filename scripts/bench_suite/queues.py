@@ -1,4 +1,4 @@
-"""Private queues to measure with: a gateway makes them with its rooms, else we make the same."""
+"""Private queues for measurements: a gateway makes its own, for peers we make the same."""
 
 from dataclasses import replace
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What came out, for people (a table with ratios to the best peer) and for programs (JSON)."""
+"""The results, for people (a table with ratios to the best peer) and for programs (JSON)."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ NOTES = (
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """A table for each scenario, then what went wrong."""
+    """A table for each scenario, then the failures."""
     parts = [table(name, [row for row in rows if row.scenario == name]) for name in SCENARIOS]
     wrong = [
         f"{row.scenario}: {row.name}: {row.failure or '; '.join(row.told)}"
@@ -33,7 +33,7 @@ def tables(rows: Sequence[Row]) -> str:
 
 
 def table(name: str, rows: Sequence[Row]) -> str:
-    """The rows of one scenario, with ratios; nothing without rows."""
+    """The rows of one scenario with ratios; empty if there are none."""
     if not rows:
         return ""
     scenario = SCENARIOS[name]
@@ -55,7 +55,7 @@ def table(name: str, rows: Sequence[Row]) -> str:
 
 
 def best_peer(figure: Figure, row: Row, rows: Sequence[Row]) -> Row | None:
-    """Whom the row is compared with, of those that also speak TLS or also do not."""
+    """The peer for the row's ratio: the best of those that speak TLS, or not, as it does."""
     if not figure.better or _is_peer(row):
         return None
     pick = max if figure.better == "more" else min
@@ -63,7 +63,7 @@ def best_peer(figure: Figure, row: Row, rows: Sequence[Row]) -> Row | None:
 
 
 def ratio(figure: Figure, row: Row, rows: Sequence[Row]) -> float | None:
-    """The row's value by the best peer's."""
+    """The row's value divided by the best peer's."""
     best = best_peer(figure, row, rows)
     if best is None or figure.key not in row.values:
         return None
@@ -71,7 +71,7 @@ def ratio(figure: Figure, row: Row, rows: Sequence[Row]) -> float | None:
 
 
 def document(rows: Sequence[Row], plan: Plan, at: datetime) -> dict[str, Any]:
-    """Everything, as JSON."""
+    """All results as JSON."""
     return {
         "at": at.isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
@@ -92,7 +92,7 @@ def _is_peer(row: Row) -> bool:
 
 
 def _peers(figure: Figure, row: Row, rows: Sequence[Row]) -> Iterator[Row]:
-    """Those that have a value. The references speak no TLS."""
+    """The peers that have a value. The references do not speak TLS."""
     references = SCENARIOS[row.scenario].references
     peers = references[:1] or PEERS
     for other in rows:

@@ -1,4 +1,4 @@
-"""What came out, as plain data: a row for each system in each scenario."""
+"""The results as plain data: a row for each system in each scenario."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -39,7 +39,7 @@ class Row:
 
 
 def percentile(values: list[int], share: float) -> float:
-    """The value below which a share of all lies; 0 of nothing."""
+    """The value below which a share of all values lies; 0 if there are none."""
     if not values:
         return 0.0
     ordered = sorted(values)

@@ -1,4 +1,4 @@
-"""One measurement's surroundings: the running system, the load generator, the brokers at rest."""
+"""The environment of one measurement: the system, the load generator, the brokers at rest."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ TORNADO, AIORMQ = "empty Tornado", "bare aiormq"
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured: so many clients, for so many seconds."""
+    """The scale of a measurement: number of clients and seconds."""
 
     clients: int
     seconds: float
@@ -36,7 +36,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Run:
-    """What a scenario works with. ``gateway`` is None for the peers."""
+    """Everything that a scenario uses. ``gateway`` is None for the peers."""
 
     lab: Lab
     door: Door
@@ -53,7 +53,7 @@ class Run:
         return Stopwatch(groups(self.door.pids, self.brokers, self.load.pids))
 
     def charge(self, cost: Cost, count: float, *, suffix: str = "") -> None:
-        """Put the CPU for each of so many things into the row."""
+        """Enter the CPU per item into the row."""
         idle = min(self.at_rest * cost.seconds, cost.cpu["rabbitmq"])
         cost = Cost(cost.seconds, {**cost.cpu, "rabbitmq": cost.cpu["rabbitmq"] - idle})
         per = cost.per(count)
@@ -71,7 +71,7 @@ class Run:
 
 @contextmanager
 def surroundings(lab: Lab, scale: Scale, row: Row, *, workers: int) -> Iterator[Run]:
-    """Everything for one system in one scenario; nothing of it is left at the end."""
+    """Set up everything for one system in one scenario; at the end nothing of it is left."""
     brokers = broker_pids(lab)
     # The private queues of earlier rooms would go on taking messages.
     lab.cluster.delete_queues()
@@ -109,21 +109,21 @@ def broker_pids(lab: Lab) -> list[int]:
 
 
 def within(done: Callable[[], bool]) -> None:
-    """Wait for it, but not for ever: what is measured then says so."""
+    """Wait for a condition, but not for ever: without it, the figures will show that."""
     deadline = time.monotonic() + _REST
     while not done() and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
 def at_rest(brokers: Sequence[int]) -> bool:
-    """Whether the brokers do nothing much, for half a second."""
+    """Whether the brokers are nearly idle, measured for half a second."""
     before = cpu_seconds(brokers)
     time.sleep(0.5)
     return cpu_seconds(brokers) - before < 0.5 * _IDLE
 
 
 def transient_queues(lab: Lab) -> int:
-    """Queues of Web-STOMP subscriptions."""
+    """The number of queues of Web-STOMP subscriptions."""
     node = lab.cluster.nodes[0]
     queues: Sequence[Mapping[str, str]] = (
         node.management("GET", "/api/queues?columns=name", lab.cluster.admin) or []

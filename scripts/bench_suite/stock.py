@@ -1,7 +1,7 @@
 """Numbered messages, ready to be published at once.
 
-For the shared gateway they stand in its history first, as if another gateway had taken the POSTs:
-what it must then do is all of its live side, with numbers that its history confirms. Posting has a
+For the shared gateway they are put into its history first, as if another gateway had taken the POSTs:
+the gateway then does all of its live work, with numbers that its history confirms. Posting has a
 scenario of its own.
 """
 
@@ -53,7 +53,7 @@ async def _stored(gateway: Gateway, drafts: Sequence[Draft]) -> list[Message]:
 
 
 def _append(connection: Connection, drafts: Sequence[Draft]) -> list[Message]:
-    """In one transaction: what the gateway finds in the outbox it would publish itself."""
+    """Append in one transaction, because the gateway would publish what it finds in the outbox."""
     found: list[Message] = []
     for outcome in history.append(connection, drafts, owner=uuid4()):
         if isinstance(outcome, GatewayError):

@@ -24,7 +24,7 @@ SUBSCRIPTION = "s"
 
 @dataclass(frozen=True)
 class Client:
-    """Where a client connects, as whom, and what it subscribes: `subscribe`, whose messages say
+    """A client's address, user and subscription: `subscribe`, whose messages say
     that they are of `destination`. Without a subscription it is only connected."""
 
     host: str
@@ -37,7 +37,7 @@ class Client:
 
 
 class Intake(Protocol):
-    """Takes what comes once the WebSocket is open, cut anywhere."""
+    """Takes the bytes that come once the WebSocket is open, in chunks of any size."""
 
     def feed(self, chunk: bytes | memoryview) -> None: ...
 
@@ -60,7 +60,7 @@ class Subscriber(asyncio.BufferedProtocol):
 
     @property
     def joined(self) -> bool:
-        """Whether it has been ready, lost since or not."""
+        """Whether it was ready once, even if it has been lost since."""
         return self.ready.done() and self.ready.exception() is None
 
     def send(self, command: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:

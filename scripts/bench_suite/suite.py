@@ -1,4 +1,4 @@
-"""Every scenario with every system, one after the other, and what came of it."""
+"""Runs every scenario with every system, one after the other, and collects the results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. ``tls``: each system that can also with TLS."""
+    """The scenarios and systems to measure. ``tls``: also with TLS, where a system can."""
 
     scenarios: Sequence[str]
     systems: Sequence[str]
@@ -64,7 +64,7 @@ class Plan:
 
 
 def measure(plan: Plan, lab: Lab) -> list[Row]:
-    """A row for each system in each scenario; one that failed says why and the others go on."""
+    """A row for each system in each scenario; a failed one gives the reason, others go on."""
     rows = []
     for name in plan.scenarios:
         scenario = SCENARIOS[name]
@@ -100,7 +100,7 @@ def unmeasured(row: Row, figures: Sequence[Figure]) -> str:
 
 
 def said(row: Row, figures: Sequence[Figure]) -> str:
-    """A row in one line."""
+    """One line for a row."""
     if row.failure:
         return row.failure
     parts = [

@@ -1,4 +1,4 @@
-"""What is measured: a way to RabbitMQ that a client can take, running."""
+"""A system under measurement: a running way for clients to RabbitMQ."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Lab:
-    """Where everything is measured. ``pair`` is for those who speak TLS."""
+    """The place of all measurements. ``pair`` is for systems that speak TLS."""
 
     cluster: Cluster
     folder: Path
@@ -26,7 +26,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Door:
-    """A running system as its clients see it: `clients` to knock with, `pids` that it costs."""
+    """A running system as its clients see it: how `clients` connect, and its `pids`."""
 
     name: str
     #: host and port, one for each client in turn.
@@ -49,7 +49,7 @@ class Door:
         return made
 
     def subscribers(self, count: int, topic: str) -> list[Client]:
-        """Clients that subscribe one topic."""
+        """Clients that subscribe to one topic."""
         return [
             replace(client, subscribe=topic, destination=topic) for client in self.clients(count)
         ]

@@ -1,4 +1,4 @@
-"""A client that also speaks."""
+"""A client that also sends messages."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ class Member:
 
 @dataclass
 class Talked:
-    """``seconds`` until everyone has heard everything; ``heard`` of all together."""
+    """``seconds`` until everything has arrived; ``heard``: the messages of all together."""
 
     seconds: float
     heard: Heard
@@ -41,7 +41,7 @@ class Talker(Subscriber):
         self._until = 0.0
 
     def start(self, until: float) -> None:
-        """Speak from now on, up to a moment of the monotonic clock."""
+        """Send from now on, up to a moment of the monotonic clock."""
         self._until = until
         self._again()
 
@@ -54,7 +54,7 @@ class Talker(Subscriber):
 
 
 async def talk(talkers: Sequence[Talker], seconds: float) -> Talked:
-    """Everyone speaks for so many seconds; then it is checked what everyone has heard."""
+    """Let everyone speak for so many seconds; then check what each has received."""
     started = time.monotonic()
     for talker in talkers:
         talker.start(started + seconds)

@@ -1,4 +1,4 @@
-"""A topic to measure with, and messages published to it one at a time."""
+"""A topic for measurements, and messages published to it one at a time."""
 
 import json
 import time
@@ -54,7 +54,7 @@ class Source:
             self._http.close()
 
     def publish(self) -> None:
-        """One message, now."""
+        """Publish one message now."""
         if self._http is None:
             draft = messages.draft(self.stream, HOST).numbered(self.published + 1)
             self.flood.publish([ready_made(publication(draft, TOPOLOGY))])
@@ -70,14 +70,14 @@ class Source:
         self.published += 1
 
     def steadily(self, rate: float, seconds: float) -> None:
-        """So many messages a second, evenly."""
+        """Publish so many messages a second, evenly."""
         started = time.monotonic()
         for index in range(int(rate * seconds)):
             time.sleep(max(0.0, started + index / rate - time.monotonic()))
             self.publish()
 
     def arrived(self) -> None:
-        """Wait until everyone has everything. What is missing then is found by the verdict."""
+        """Wait until every subscriber has everything. The verdict finds what is missing then."""
         deadline = time.monotonic() + _ARRIVAL
         position, moved = -1, time.monotonic()
         while self._run.load.position < self.published and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""A measured stretch of time: what each process cost in it."""
+"""A measured stretch of time, with the cost of each process in it."""
 
 import os
 import time
@@ -16,16 +16,16 @@ class Cost:
     cpu: Mapping[str, float]
 
     def per(self, count: float) -> dict[str, float]:
-        """Microseconds of each group for each of so many things."""
+        """Microseconds of each group per item."""
         return {group: 1e6 * cpu / count if count else 0.0 for group, cpu in self.cpu.items()}
 
     def share(self, group: str) -> float:
-        """Of one core."""
+        """The share of one core."""
         return self.cpu[group] / self.seconds
 
 
 class Stopwatch:
-    """Started when made."""
+    """A stopwatch that starts when it is made."""
 
     def __init__(self, groups: Mapping[str, Sequence[int]]) -> None:
         self._groups = groups

@@ -67,7 +67,7 @@ def _take_all(browser: Browser, stage: Stage, language: str, options: argparse.N
 
 
 def _take_states(browser: Browser, url: str, language: str, options: argparse.Namespace) -> None:
-    """What a lesson rarely shows, in plain and in doubled text size."""
+    """Take pictures of rare states, in plain and in doubled text size."""
     for view in (View(language, s, z) for s in options.scheme for z in options.size):
         _say(f"{view.suffix}, unhappy")
         for name, play in states.STATES.items():

@@ -1,4 +1,4 @@
-"""Pupils who are there: connections of the browser library, all in one page."""
+"""The present pupils: connections of the browser library, all in one page."""
 
 from playwright.sync_api import Page
 
@@ -14,7 +14,7 @@ async ({room, tokens}) => {
 
 
 def seat(page: Page, lesson: Lesson) -> None:
-    """All pupils but the first one, whose page is a real one, come into the room."""
+    """Let all pupils enter the room, except the first one, who has a real page."""
     tokens = [lesson.stage.token(user) for user in lesson.script.pupils[1:]]
     page.goto(lesson.stage.url)
     page.evaluate(_ARRIVE, {"room": lesson.room, "tokens": tokens})

@@ -1,4 +1,4 @@
-"""A lesson to take pictures of: who is there, and what they say. In both languages."""
+"""A lesson for the pictures: its people and their messages, in both languages."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +132,7 @@ class Lesson:
             self._post(user, text)
 
     def end_poll(self) -> None:
-        """The result, for everyone."""
+        """End the poll, with the result for everyone."""
         script = self.script
         body = {
             "poll": self._poll,

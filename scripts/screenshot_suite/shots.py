@@ -1,4 +1,4 @@
-"""Which pictures there are, and how each is taken."""
+"""The list of pictures, and how each is taken."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +13,7 @@ from screenshot_suite.view import LOCALES, SIZES, View
 
 @contextmanager
 def context_of(browser: Browser, view: View) -> Iterator[BrowserContext]:
-    """A browser of somebody's own, with the view's language, colours and size."""
+    """A separate browser context with the view's language, colours and size."""
     width, height = SIZES[view.size]
     is_phone = view.size == "phone"
     context = browser.new_context(
@@ -35,7 +35,7 @@ def picture(page: Page, path: Path) -> None:
 
 
 class Camera:
-    """Takes pictures of pages as somebody sees them, into `folder`."""
+    """Takes pictures of pages into `folder`."""
 
     def __init__(self, browser: Browser, lesson: Lesson, view: View, folder: Path) -> None:
         self._browser = browser
@@ -54,12 +54,12 @@ class Camera:
 
     @contextmanager
     def stranger(self) -> Iterator[Page]:
-        """The page of somebody who is not logged in."""
+        """The page of a user who is not logged in."""
         with context_of(self._browser, self._view) as context:
             yield self._open(context, "/")
 
     def open(self, user: str, path: str) -> Page:
-        """A page of somebody who is logged in."""
+        """A page of a user who is logged in."""
         if user not in self._signed_in:
             context = self._contexts.enter_context(context_of(self._browser, self._view))
             self._signed_in[user] = context

@@ -1,4 +1,4 @@
-"""A gateway in front of one broker node, with accounts, of the screenshots' own."""
+"""A private gateway for the screenshots, in front of one broker node, with accounts."""
 
 import http.client
 import json
@@ -57,11 +57,11 @@ class Stage:
         self.gateway = _gateway(folder)
 
     def command(self, *arguments: str) -> list[str]:
-        """A command line of the gateway."""
+        """Run a command of the gateway's command line."""
         return [sys.executable, "-m", "gateway", "--config", str(self._config), *arguments]
 
     def add_account(self, user: str, *, role: str = "") -> None:
-        """Somebody who can log in with the password. Raises `SetupError`."""
+        """Add an account that can log in with the password. Raises `SetupError`."""
         command = self.command("user", "add", user, "--replace", "--password-stdin")
         result = subprocess.run(
             [*command, *(("--role", role) if role else ())],
@@ -74,7 +74,7 @@ class Stage:
             raise SetupError(f"gateway user add {user} failed:\n{result.stderr}")
 
     def token(self, user: str, roles: Sequence[str] = ()) -> str:
-        """A JWT as the school's login would issue it."""
+        """A JWT like one that the school's login server issues."""
         claims = {"sub": user, "roles": list(roles), "iss": "screenshots", "aud": "interact"}
         now = int(time.time())
         return jwt.encode(
@@ -131,7 +131,7 @@ def _gateway(folder: Path) -> Daemon:
 
 @contextmanager
 def running(folder: Path, progress: Progress) -> Iterator[Stage]:
-    """Broker and gateway under `folder`, stopped at the end, however it comes."""
+    """Run broker and gateway under `folder`; they are stopped at the end in any case."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     cluster = Cluster(folder / "broker", 1, progress=progress)
     # What a killed run left behind.

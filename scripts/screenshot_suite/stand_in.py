@@ -1,4 +1,4 @@
-"""A gateway that is played to one browser: for states of the pages that a real one is rarely in."""
+"""A stand-in for the gateway in one browser, for states that are rare with a real one."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """The pages and their modules, which need no playing."""
+    """Serves the pages and their modules from files."""
 
     protocol_version = "HTTP/1.1"
 
@@ -37,7 +37,7 @@ class _Files(SimpleHTTPRequestHandler):
 
 @contextmanager
 def site() -> Iterator[str]:
-    """The address of a server of the files alone, on loopback."""
+    """Run a server of only the files on loopback; its address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
         server.daemon_threads = True
         thread = Thread(target=server.serve_forever)
@@ -80,12 +80,12 @@ class StandIn:
     _subscriptions: dict[str, str] = field(default_factory=dict)
 
     def serve(self, context: BrowserContext) -> None:
-        """Play to the pages of a context."""
+        """Answer the requests of a context's pages."""
         context.route(f"{self.url}/api/**", self._answer)
         context.route_web_socket(f"{self.url.replace('http', 'ws')}/ws", self._connect)
 
     def say(self, sender: str, body: object, **fields: Any) -> Json:
-        """A message of the history, and to whoever listens."""
+        """Put a message into the history and deliver it to subscribers."""
         stream = self.private if fields.get("audience") == "private" else self.public
         number = len(self.public) + len(self.private) + 1
         message = {
@@ -119,7 +119,7 @@ class StandIn:
         self._lines.clear()
 
     def tell(self, message: Json) -> None:
-        """A MESSAGE to whoever listens."""
+        """Deliver a MESSAGE to subscribers."""
         message = {"id": str(uuid4()), "audience": "public", "sent_at": _SENT_AT, **message}
         text = json.dumps(message)
         # The gateway's word; a body alone is anybody's.

@@ -36,7 +36,7 @@ def open_page(context: BrowserContext, url: str, play: Play) -> Page:
 
 
 def enter(stand_in: StandIn, page: Page, suffix: str = "") -> None:
-    """The room's page, as the stand-in's user, with what was said so far."""
+    """Open the room's page as the stand-in's user, with the messages so far."""
     page.goto(f"{stand_in.url}/#/rooms/{ROOM}{suffix}")
     line = "closed" if stand_in.is_closed else "live"
     expect(page.locator(f"[data-line={line}]")).to_be_attached(timeout=20_000)
@@ -48,7 +48,7 @@ def _as_host(stand_in: StandIn) -> None:
 
 
 def _write(page: Page, *texts: str) -> None:
-    """Written and sent, however many."""
+    """Write and send any number of texts."""
     page.evaluate(
         """(texts) => {
             const field = document.querySelector(".composer textarea");

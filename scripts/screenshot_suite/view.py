@@ -1,4 +1,4 @@
-"""How a picture is looked at: language, colour scheme and size."""
+"""The view of a picture: language, colour scheme and size."""
 
 from dataclasses import dataclass
 

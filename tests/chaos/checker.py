@@ -1,6 +1,6 @@
-"""Judges what a run's journal tells, against the history as it stood at the end. Pure.
+"""Judges a run's journal by the history at its end. Pure.
 
-Knows the contract and nothing of the gateway's code.
+It knows the contract, and nothing of the gateway's code.
 """
 
 from collections import Counter, defaultdict
@@ -58,7 +58,7 @@ class Violation:
 
 @dataclass(slots=True)
 class Costs:
-    """What was seen while one kind of fault lasted, or none (calm): times are in seconds."""
+    """The observations while one kind of fault lasted, or none (calm); times are in seconds."""
 
     faults: int = 0
     topic_delays: list[float] = field(default_factory=list)
@@ -281,7 +281,7 @@ class _Court:
         return [fault for fault in self._faults if fault.begin <= moment and start <= fault.end]
 
     def _costs(self, lasting: Sequence[_Fault]) -> Costs:
-        """Under the name of the fault that began first."""
+        """The costs, under the name of the fault that began first."""
         return self.verdict.costs[lasting[0].kind if lasting else _CALM]
 
 

@@ -1,4 +1,4 @@
-"""Subscribers and hosts that keep to the contract: they come back, and go on where they were."""
+"""Subscribers and hosts that follow the contract: they reconnect, and resume where they were."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _WAIT, _LONGEST_WAIT = 0.2, 3.0
 
 @dataclass(frozen=True)
 class Place:
-    """The gateways (host:port), and how to become somebody there."""
+    """The gateways (host:port), and the means to log in there."""
 
     gateways: Sequence[str]
     token: Callable[[str], str] = field(repr=False)
@@ -52,7 +52,7 @@ class Client:
         self._reason = ""
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until it is cancelled."""
         try:
             while True:
                 await self._connection()
@@ -63,7 +63,7 @@ class Client:
                 self._wire.abort("the run is over")
 
     def cut(self) -> None:
-        """The network fails."""
+        """Let the network fail."""
         if self._wire is not None:
             self._own = True
             self._wire.abort("cut")
@@ -85,7 +85,7 @@ class Client:
         """A MESSAGE has been noted."""
 
     def instant(self, frame: Frame) -> None:
-        """Something without a number has come, which nobody is promised."""
+        """A message without a number has come; those have no guarantee."""
 
     # What the wire tells
 

@@ -1,4 +1,4 @@
-"""What each kind of fault may cost. The rest, G1–G5, is no matter of faults: it holds always."""
+"""The allowed cost of each kind of fault. G1–G5 (ARCHITECTURE) hold during every fault."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What everybody saw, one JSON object a line: written during a run, judged after it.
+"""The journal of what all clients saw, one JSON object per line: written in a run, judged after it.
 
 Every event has `t` (Unix time) and `what`:
 

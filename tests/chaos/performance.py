@@ -24,7 +24,7 @@ _OF_CLIENTS = (Kind.CUT_CLIENTS, Kind.STALL_READERS)
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """How many there are; `rate` is messages a second of all posters together."""
+    """The numbers of participants; `rate` is messages a second of all posters together."""
 
     rooms: int
     subscribers: int
@@ -131,7 +131,7 @@ class Performance:
                 self._journal.note("lag", late=late)
 
     async def _settled(self, history: Mapping[Stream, Sequence[Row]]) -> None:
-        """Whether they have all is the checker's question; this only gives them the time."""
+        """Give the clients time to receive everything; the checker judges whether they have."""
         heads = {stream: len(rows) for stream, rows in history.items()}
         in_room: dict[int, set[str]] = defaultdict(set)
         for stream, rows in history.items():

@@ -27,7 +27,7 @@ class Answer:
 
 
 class Poster:
-    """A member of a room, behind a load balancer that knows nobody."""
+    """A member of a room, behind a load balancer without sticky sessions."""
 
     def __init__(
         self, user: str, room: int, *, place: Place, journal: Journal, rng: Random

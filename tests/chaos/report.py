@@ -8,7 +8,7 @@ _SHOWN = 10
 
 
 def text(verdict: Verdict) -> str:
-    """What was seen, what each kind of fault cost, and every rule that was broken."""
+    """The observations, the cost of each kind of fault, and every broken rule."""
     lines = [", ".join(f"{name}: {number}" for name, number in sorted(verdict.counts.items())), ""]
     lines.append(
         f"{'during':18}{'faults':>7}{'topic p50/p99/max s':>26}{'queue p50/p99/max s':>26}"

@@ -1,4 +1,4 @@
-"""`scripts/chaos`: break everything for a while, and judge what everybody saw."""
+"""`scripts/chaos`: break one part after the other, and judge what all clients saw."""
 
 import json
 import shutil

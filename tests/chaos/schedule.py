@@ -1,4 +1,4 @@
-"""What is broken when: drawn from a seed, printable, the same for the same seed. Pure."""
+"""The schedule of faults: drawn from a seed, printable, the same for the same seed. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Breakable:
-    """What there is to break."""
+    """The parts that can be broken."""
 
     nodes: int
     gateways: int

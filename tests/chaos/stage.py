@@ -1,4 +1,4 @@
-"""The servers of a run, and how each fault is done to them and undone."""
+"""The servers of a run, and how each fault is caused and undone."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ class Stage:
         self._journal = journal
 
     async def suffer(self, number: int, fault: Fault) -> None:
-        """Break, wait, mend, and wait until all is as before. Not for clients' faults."""
+        """Break, wait, repair, and wait until everything is as before. Not for clients' faults."""
         what = {"fault": number, "kind": fault.kind, "target": fault.target}
         if fault.kind is Kind.ALL_NODES_DOWN:
             await asyncio.to_thread(self._write_down_queues)

@@ -1,6 +1,6 @@
-"""STOMP over WebSocket as a browser would speak it, with a codec of its own.
+"""STOMP over WebSocket as a browser speaks it, with a separate codec.
 
-Shares no code with the gateway, so that what it sees is what was sent.
+It shares no code with the gateway, so that it sees exactly what was sent.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Frame:
 
 
 class Listener(Protocol):
-    """Whom a wire tells."""
+    """The receiver of a wire's events."""
 
     def opened(self) -> None:
         """The WebSocket is open."""
@@ -64,7 +64,7 @@ class Wire(asyncio.Protocol):
         self._transport.abort()
 
     def stall(self) -> None:
-        """Read nothing any more."""
+        """Stop reading."""
         self._transport.pause_reading()
 
     def read_on(self) -> None:

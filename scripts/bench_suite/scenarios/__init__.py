@@ -1,1 +1,1 @@
-"""What is measured, one scenario a file."""
+"""The scenarios, one per file."""

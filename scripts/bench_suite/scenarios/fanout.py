@@ -1,4 +1,4 @@
-"""One publisher, many subscribers of one topic: first calmly for the latency, then all it takes."""
+"""One publisher, many subscribers of one topic: slowly for the latency, then at saturation."""
 
 import time
 

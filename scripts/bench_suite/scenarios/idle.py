@@ -1,4 +1,4 @@
-"""Many who only listen: the memory that each of them takes."""
+"""Many clients that only listen: the memory for each of them."""
 
 from bench_suite.proc import memory_bytes
 from bench_suite.result import Figure
@@ -15,7 +15,7 @@ _MESSAGES = 3
 
 
 def measure(run: Run) -> None:
-    """Through a gateway everybody subscribes. At the peers they only connect: 5,000 subscriptions
+    """Through a gateway all clients subscribe. At the peers they only connect: 5,000 subscriptions
     of RabbitMQ's own take a gigabyte and minutes, and the proxy does not know the difference."""
     system, brokers = memory_bytes(run.door.pids), memory_bytes(run.brokers)
     count = run.scale.many

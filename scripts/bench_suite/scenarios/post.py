@@ -1,4 +1,4 @@
-"""Durable POSTs, beside a Tornado handler that does nothing and a publisher that does no more."""
+"""Durable POSTs, compared with an empty Tornado handler and with publishing alone."""
 
 from bench_suite.gateways import USERS, Gateway, user
 from bench_suite.load import LoadFailed
@@ -24,7 +24,7 @@ _STREAM = Stream(Audience.PUBLIC, 1)
 
 
 def measure(run: Run) -> None:
-    """A POST again on every connection as soon as the last one was answered."""
+    """Send the next POST on each connection as soon as the last one was answered."""
     run.progress(f"{CONNECTIONS} at a time")
     if run.gateway is not None:
         _through(run, run.gateway)
@@ -51,7 +51,7 @@ def _published(run: Run) -> None:
 
 
 def _through(run: Run, gateway: Gateway) -> None:
-    """One listener checks that everything that was answered is heard, in order and once."""
+    """One listener checks that every answered message arrives, in order and once."""
     with Source(run) as source:
         subscribe(run, run.door.subscribers(1, source.topic))
         target = Target(

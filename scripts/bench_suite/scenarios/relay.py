@@ -30,7 +30,7 @@ _ARRIVAL = 60.0
 
 
 def measure(run: Run) -> None:
-    """As many messages as come through."""
+    """Measure as many messages as come through."""
     count = _QUEUES_WHEN_QUICK if run.scale.quick else QUEUES
     run.progress(f"{count} private queues are declared")
     queues = private_queues(run, count)

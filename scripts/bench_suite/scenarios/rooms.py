@@ -23,7 +23,7 @@ SIZE = 10
 
 
 def measure(run: Run) -> None:
-    """As many rooms as the clients fill."""
+    """Measure as many rooms as the clients fill."""
     members = _members(run)
     run.progress(f"{len(members)} clients in rooms of {SIZE} connect")
     connected = run.load.gather(members, run.door.authority)

@@ -1,4 +1,4 @@
-"""Everybody comes at once: how fast all are connected and subscribed, and that they stay."""
+"""All clients come at once: how fast they are connected and subscribed, and whether they stay."""
 
 from bench_suite.load import LoadFailed
 from bench_suite.result import Figure

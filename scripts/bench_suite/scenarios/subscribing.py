@@ -1,4 +1,4 @@
-"""Getting the subscribers in, where that is not what is measured."""
+"""Connecting the subscribers, where that itself is not measured."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _AT_ONCE = 50
 
 
 def subscribe(run: Run, clients: Sequence[Client]) -> None:
-    """Raises `LoadFailed` unless everybody gets in."""
+    """Subscribe all clients. Raises `LoadFailed` unless all succeed."""
     run.progress(f"{len(clients)} clients connect")
     connected = run.load.connect(clients, at_once=_AT_ONCE, authority=run.door.authority)
     if connected.failures:

@@ -35,7 +35,7 @@ class Heard:
 class Listener:
     """A member's receiving half; the same to `Subscriber` as `journal.Reader`.
 
-    ``own`` is called when the member's own message arrives, ``other`` with frames other than MESSAGE.
+    ``own`` is called when the member's own message arrives, ``other`` with any frame but MESSAGE.
     """
 
     def __init__(

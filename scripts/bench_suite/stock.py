@@ -1,6 +1,6 @@
 """Numbered messages, ready to be published at once.
 
-For the shared gateway they are put into its history first, as if another gateway had taken the POSTs:
+For the shared gateway they are put into its history first, as if another gateway had taken them:
 the gateway then does all of its live work, with numbers that its history confirms. Posting has a
 scenario of its own.
 """

@@ -54,7 +54,7 @@ class Jwks:
     They are fetched again after ``lifetime`` and when a token names an unknown one, but not within
     ``cooldown`` of the last attempt. A token whose key is known does not wait for that, and while
     the issuer is away the known keys go on working. An unknown key is invalid once a fetch that
-    began after the token came does not have it; until then it cannot be told, because an issuer
+    began after the token came does not have it; until then it cannot be decided, because an issuer
     signs with a new key as soon as it has published it. ``clock`` and both durations are in
     seconds.
     """
@@ -87,7 +87,7 @@ class Jwks:
 
     async def key(self, algorithm: str, kid: str | None) -> PublicKey:
         """The key of this name. Raises :class:`TokenInvalid` for a key that the issuer does not
-        publish, :class:`Unavailable` while that cannot be told."""
+        publish, :class:`Unavailable` while that cannot be decided."""
         found = self._find(algorithm, kid)
         if found is not None:
             if self._clock() < self._fresh_until or not self._may_begin():

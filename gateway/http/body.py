@@ -101,13 +101,13 @@ def _fault(location: tuple[int | str, ...], fault: Any) -> str:
     field = ".".join(str(part) for part in location)
     match fault["type"]:
         case "extra_forbidden":
-            told = "this field is unknown"
+            text = "this field is unknown"
         case "missing":
-            told = "this field is required"
+            text = "this field is required"
         case "value_error":
-            told = fault["msg"].removeprefix("Value error, ")
+            text = fault["msg"].removeprefix("Value error, ")
         case "uuid_type" | "uuid_parsing":
-            told = "must be a UUID, e.g. 0d6f7b9e-58a1-4a5c-9d59-6a7a5e1f0c11"
+            text = "must be a UUID, e.g. 0d6f7b9e-58a1-4a5c-9d59-6a7a5e1f0c11"
         case _:
-            told = _SHOULD.sub("must ", fault["msg"])
-    return f"{field}: {told}" if field else told
+            text = _SHOULD.sub("must ", fault["msg"])
+    return f"{field}: {text}" if field else text

@@ -41,7 +41,7 @@ _AT_ONCE: Final = 64
 #: Seconds until a paused listener tries to accept again.
 _PAUSE: Final = 0.25
 #: Seconds between two log lines about a pause.
-_TOLD_AGAIN: Final = 60.0
+_LOG_INTERVAL: Final = 60.0
 #: Errors of accept(2) for a lack of resources: descriptors of the process or of the system; memory.
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -73,7 +73,7 @@ class _Server(HTTPServer):
         #: address.
         self._open: dict[IOStream, str] = {}
         self._from: Counter[str] = Counter()
-        self._told_at = -math.inf
+        self._logged_at = -math.inf
         self._retries: dict[int, asyncio.TimerHandle] = {}
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
@@ -121,8 +121,8 @@ class _Server(HTTPServer):
         for stream in idle:
             stream.close()
         now = self._loop.time()
-        if now >= self._told_at + _TOLD_AGAIN:
-            self._told_at = now
+        if now >= self._logged_at + _LOG_INTERVAL:
+            self._logged_at = now
             logger.warning(
                 "%s: no connection is accepted for now, because %s (%d HTTP connections are open, "
                 "%d idle ones were"
@@ -191,8 +191,8 @@ class _Server(HTTPServer):
         return None
 
     def _note(self, where: str, error: GatewayError) -> None:
-        told = outcome(error)
-        self._events.note(Kind.REFUSAL, told.code, error.detail, status=told.status, address=where)
+        row = outcome(error)
+        self._events.note(Kind.REFUSAL, row.code, error.detail, status=row.status, address=where)
 
 
 class Listener:

@@ -45,13 +45,13 @@ def refusal(error: BaseException | None) -> GatewayError:
 
 def document(error: GatewayError) -> dict[str, Any]:
     """``type``, ``title``, ``status``, ``detail`` (RFC 9457, section 3.1) and a stable ``code``."""
-    told = outcome(error)
+    row = outcome(error)
     return {
-        "type": f"urn:interact:problem:{told.code}",
-        "title": told.title,
-        "status": told.status,
+        "type": f"urn:interact:problem:{row.code}",
+        "title": row.title,
+        "status": row.status,
         "detail": error.detail,
-        "code": told.code,
+        "code": row.code,
     }
 
 

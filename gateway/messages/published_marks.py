@@ -34,7 +34,7 @@ class PublishedMarks:
         # A dict, because a set has no order.
         self._ids: dict[UUID, None] = {}
         #: The marks written while somebody reads the store; None: nobody does.
-        self._told: set[UUID] | None = None
+        self._marked_meanwhile: set[UUID] | None = None
         self._tasks = tasks
         self._job: Job | None = None
         self._hurry = asyncio.Event()
@@ -47,17 +47,19 @@ class PublishedMarks:
     def __contains__(self, message_id: object) -> bool:
         """Whether the message is confirmed, but the store does not know it yet or its current
         reader may not see it yet."""
-        return message_id in self._ids or (self._told is not None and message_id in self._told)
+        return message_id in self._ids or (
+            self._marked_meanwhile is not None and message_id in self._marked_meanwhile
+        )
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Keep the marks while somebody reads the store's outbox (one reader at a time): messages
         that are marked meanwhile may still be in the answer."""
-        self._told = set()
+        self._marked_meanwhile = set()
         try:
             yield
         finally:
-            self._told = None
+            self._marked_meanwhile = None
 
     def add(self, message_id: UUID) -> None:
         self._ids[message_id] = None
@@ -94,8 +96,8 @@ class PublishedMarks:
                 failures = 0
                 for message_id in batch:
                     self._ids.pop(message_id, None)
-                if self._told is not None:
-                    self._told.update(batch)
+                if self._marked_meanwhile is not None:
+                    self._marked_meanwhile.update(batch)
 
     async def _gather(self) -> None:
         if len(self._ids) >= BATCH:

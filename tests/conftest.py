@@ -1,7 +1,5 @@
-"""What all tiers share: an event loop that forgives nothing, the broker cluster, PostgreSQL.
-
-The servers start when the first test that needs them runs, and live as long as the session.
-"""
+"""Fixtures of all tiers: an event loop that forgives nothing, the broker cluster, PostgreSQL. The
+servers start when the first test that needs them runs, and live as long as the session."""
 
 import asyncio
 import logging
@@ -61,7 +59,7 @@ class _Collector(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def failures() -> Iterator[list[str]]:
-    """What background work of this process was logged to have failed by. A test that means it to
+    """The logged failures of this process's background work. A test that means it to
     fail takes this and clears it; for all others it must stay empty."""
     messages: list[str] = []
     collector = _Collector(messages)

@@ -8,6 +8,8 @@ from tornado.web import Application, RequestHandler
 
 
 class Nothing(RequestHandler):
+    """A handler that answers every POST at once."""
+
     def post(self) -> None:
         self.set_status(201)
         self.finish({"seq": 0})

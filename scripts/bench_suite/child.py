@@ -16,6 +16,8 @@ _LOG_LINES = 20
 
 @dataclass(frozen=True)
 class Child:
+    """A running child process and its log."""
+
     process: subprocess.Popen[bytes]
     log: Path
 

@@ -8,7 +8,10 @@ from broker.protocol.websocket import Opcode, build
 
 
 class Follower(Subscriber):
-    """``delays``: nanoseconds from publishing to arrival, while it is not None."""
+    """A subscriber of one numbered destination.
+
+    ``delays``: nanoseconds from publishing to arrival, while it is not None.
+    """
 
     def __init__(self, client: Client, journal: Journal, *, buffer: memoryview) -> None:
         self.reader = Reader(

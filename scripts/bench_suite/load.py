@@ -50,7 +50,10 @@ class Verdict:
 
 
 class Load:
-    """``workers`` processes that share the clients evenly."""
+    """The load generator: worker processes that hold the clients.
+
+    ``workers`` processes that share the clients evenly.
+    """
 
     def __init__(self, workers: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -33,6 +33,8 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Connect:
+    """The command to connect clients and subscribe them."""
+
     clients: Sequence[Client]
     at_once: int
     first: int
@@ -41,6 +43,8 @@ class Connect:
 
 @dataclass(frozen=True)
 class Connected:
+    """The answer to `Connect`: how it went."""
+
     ready: int
     failures: list[str]
     seconds: float = 0.0
@@ -48,17 +52,23 @@ class Connected:
 
 @dataclass(frozen=True)
 class Watch:
+    """The command to begin or end the keeping of delays."""
+
     on: bool
 
 
 @dataclass(frozen=True)
 class Report:
+    """The command to report what the subscribers have received."""
+
     first: int
     last: int
 
 
 @dataclass
 class Reported:
+    """The answer to `Report`."""
+
     deliveries: int = 0
     faults: int = 0
     told: list[str] = field(default_factory=list)
@@ -67,11 +77,13 @@ class Reported:
 
 @dataclass(frozen=True)
 class Close:
-    pass
+    """The command to close all connections."""
 
 
 @dataclass(frozen=True)
 class Post:
+    """The command to POST over and over."""
+
     target: Target
     connections: int
     seconds: float
@@ -80,6 +92,8 @@ class Post:
 
 @dataclass(frozen=True)
 class Publish:
+    """The command to publish by AMQP over and over."""
+
     url: str = field(repr=False)
     at_once: int
     seconds: float
@@ -87,12 +101,16 @@ class Publish:
 
 @dataclass(frozen=True)
 class Gather:
+    """The command to connect the members of rooms."""
+
     members: Sequence[Member]
     authority: Path | None
 
 
 @dataclass(frozen=True)
 class Talk:
+    """The command to let the members speak."""
+
     seconds: float
 
 
@@ -118,7 +136,10 @@ def _body(stream: Stream) -> bytes:
 
 
 class Crowd:
-    """``position`` is shared with the process that asks: how far the slowest subscriber is."""
+    """The clients of one worker process.
+
+    ``position`` is shared with the process that asks: how far the slowest subscriber is.
+    """
 
     def __init__(self, position: "ctypes.c_longlong") -> None:
         self._position = position

@@ -26,8 +26,11 @@ _THREADS = 1000
 
 @dataclass(frozen=True)
 class Proxy:
-    """``template`` in conf/bench; ``server`` is a line of it for each node, ``tls`` its ways to
-    speak TLS; ``command`` runs it in the foreground on a configuration file."""
+    """A proxy that people put in front of RabbitMQ, and how to run it.
+
+    ``template`` in conf/bench; ``server`` is a line of it for each node, ``tls`` its ways to speak
+    TLS; ``command`` runs it in the foreground on a configuration file.
+    """
 
     name: str
     template: str

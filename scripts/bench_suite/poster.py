@@ -25,8 +25,11 @@ class Target:
 
 @dataclass
 class Posted:
-    """``answers``: status → how many; ``delays`` of each in nanoseconds; ``seqs`` that were told;
-    ``seconds`` from the first request to the last answer."""
+    """The result of a series of POSTs.
+
+    ``answers``: status → how many; ``delays`` of each in nanoseconds; ``seqs`` that were told;
+    ``seconds`` from the first request to the last answer.
+    """
 
     seconds: float = 0.0
     answers: dict[int, int] = field(default_factory=dict)

@@ -16,7 +16,10 @@ class Figure:
 
 @dataclass
 class Row:
-    """``values`` by the figures' keys; ``faults``: holes, repetitions, foreign messages, losses."""
+    """The result of one system in one scenario.
+
+    ``values`` by the figures' keys; ``faults``: holes, repetitions, foreign messages, losses.
+    """
 
     scenario: str
     system: str

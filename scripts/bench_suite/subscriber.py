@@ -43,7 +43,9 @@ class Intake(Protocol):
 
 
 class Subscriber(asyncio.BufferedProtocol):
-    """``ready`` is done when it is subscribed, and fails when it cannot be.
+    """A client that connects and subscribes.
+
+    ``ready`` is done when it is subscribed, and fails when it cannot be.
 
     ``buffer`` may be shared by all: it is used up before anybody else is called.
     """

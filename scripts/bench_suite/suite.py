@@ -18,8 +18,11 @@ _SPEAK_TLS = SYSTEMS[1:]
 
 @dataclass(frozen=True)
 class Scenario:
-    """``systems``: those that it makes sense for. ``references`` are measured with each of them,
-    and compared with instead of the peers; the first is the one for the ratios."""
+    """A scenario, and the systems that are measured in it.
+
+    ``systems``: those that it makes sense for. ``references`` are measured with each of them, and
+    compared with instead of the peers; the first is the one for the ratios.
+    """
 
     title: str
     measure: Callable[[Run], None]

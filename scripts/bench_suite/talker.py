@@ -31,6 +31,8 @@ class Talked:
 
 
 class Talker(Subscriber):
+    """A member of a room that speaks and listens."""
+
     def __init__(self, member: Member, *, buffer: memoryview) -> None:
         self.listener = Listener(
             member.room, member.place, member.size, other=self._frame, own=self._again

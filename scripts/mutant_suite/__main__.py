@@ -29,6 +29,8 @@ _WITHOUT_CHANGE = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
+    """The options of the command line."""
+
     modules: list[str]
     list_only: bool
     entries: bool

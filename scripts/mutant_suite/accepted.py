@@ -17,7 +17,10 @@ FILE: Final = Path(__file__).with_name("accepted.toml")
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """``unneeded``: the entries of ``accepted.toml`` that no survivor needs any more."""
+    """The survivors, compared with the accepted ones.
+
+    ``unneeded``: the entries of ``accepted.toml`` that no survivor needs any more.
+    """
 
     accepted: list[Mutant]
     unknown: list[Mutant]

@@ -10,8 +10,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """``scope``: the function or class around the change. ``line``: of the change, from 1.
-    ``before`` and ``after``: the lines that differ, without their indentation."""
+    """One small change of a module.
+
+    ``scope``: the function or class around the change. ``line``: of the change, from 1. ``before``
+    and ``after``: the lines that differ, without their indentation.
+    """
 
     module: str
     scope: str

@@ -58,7 +58,10 @@ _NOT_BEGUN: Final = 70
 
 
 class Outcome(Enum):
-    """``UNTESTED``: pytest could not run the tests at all."""
+    """The result of the tests on one mutant.
+
+    ``UNTESTED``: pytest could not run the tests at all.
+    """
 
     KILLED = "killed"
     SURVIVED = "survived"

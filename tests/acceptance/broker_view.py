@@ -20,7 +20,7 @@ T = TypeVar("T")
 def wait_for(
     probe: Callable[[], T], *, wanted: Callable[[T], bool] = bool, within: float = _TIMEOUT
 ) -> T:
-    """What `probe` returns as soon as that is `wanted`; fails after `within` seconds."""
+    """The result of `probe` as soon as it is `wanted`; fails after `within` seconds."""
     deadline = time.monotonic() + within
     while not wanted(found := probe()):
         assert time.monotonic() < deadline, f"still {found!r} after {within:g} s"

@@ -48,7 +48,7 @@ def start_gateway(tmp_path: Path, cluster: Cluster, presence: bool) -> Iterator[
 
 @pytest.fixture(scope="module")
 def gateway_options() -> dict[str, object]:
-    """What `gateway` is started with; a module may override it."""
+    """The configuration of `gateway`; a module may override it."""
     return {}
 
 

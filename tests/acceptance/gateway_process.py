@@ -29,7 +29,9 @@ _STOP_TIMEOUT = 20.0
 
 
 class GatewayProcess:
-    """`number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
+    """A gateway in a process of its own.
+
+    `number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
 
     `presence`: whether who comes and goes is told, between the messages that a test waits for.
     `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker`,
@@ -176,7 +178,7 @@ class GatewayProcess:
         return f'gateway_node_available{{node="{node}"}} 0.0' in self.metrics().splitlines()
 
     def metrics(self) -> str:
-        """What Prometheus would read from the internal listener."""
+        """The metrics as Prometheus reads them from the internal listener."""
         connection = HTTPConnection("127.0.0.1", self.internal_port, timeout=10)
         try:
             connection.request("GET", "/metrics")
@@ -190,7 +192,7 @@ class GatewayProcess:
         return self.log.read_text(errors="replace").count(" POST /broker/auth/user ")
 
     def assert_log_is_clean(self) -> None:
-        """Whatever the tests did, the log tells of no crash and holds no secret."""
+        """Assert that the log has no crash and no secret in it."""
         text = self.log.read_text(errors="replace")
         assert "Traceback" not in text, text[max(0, text.index("Traceback") - 500) :][:4000]
         for secret in self._secrets:

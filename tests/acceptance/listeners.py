@@ -1,4 +1,4 @@
-"""Clients that listen in threads of their own: what each heard, in its order."""
+"""Clients that listen in threads of their own and keep what they hear, in its order."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""A STOMP client with a codec of its own, over websocket-client: what it sees is what was sent."""
+"""A STOMP client with a codec of its own, over websocket-client: it sees exactly what was sent."""
 
 import json
 import time
@@ -37,8 +37,10 @@ class Closed(Exception):
 
 
 class StompClient:
-    """`headers` go with the handshake; `authority`: the one to trust on `wss://`. Receiving waits
-    for a bounded time.
+    """A STOMP client over a WebSocket, for tests.
+
+    `headers` go with the handshake; `authority`: the one to trust on `wss://`. Receiving waits for
+    a bounded time.
     """
 
     def __init__(
@@ -153,7 +155,7 @@ class StompClient:
         raise TimeoutError("the gateway does not close")
 
     def payload(self) -> bytes:
-        """What the next data frame holds, a heart-beat too. Raises :class:`Closed`."""
+        """The payload of the next data frame, a heart-beat too. Raises :class:`Closed`."""
         while True:
             opcode, data = self.socket.recv_data(control_frame=True)
             if opcode == websocket.ABNF.OPCODE_CLOSE:

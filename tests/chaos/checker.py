@@ -52,6 +52,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
+    """A promise that a run has broken."""
+
     rule: str
     text: str
 
@@ -73,7 +75,10 @@ class Costs:
 
 @dataclass(slots=True)
 class Verdict:
-    """`counts` says how much was seen: a run that saw nothing has proved nothing."""
+    """The result of checking a run.
+
+    `counts` says how much was seen: a run that saw nothing has proved nothing.
+    """
 
     violations: list[Violation]
     costs: dict[str, Costs]

@@ -19,7 +19,10 @@ _SMALL, _LARGE, _LARGE_EVERY = 100, 20_000, 50
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` is None when none came."""
+    """The answer to a POST.
+
+    `status` is None when none came.
+    """
 
     status: int | None
     json: Any

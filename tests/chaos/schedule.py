@@ -22,8 +22,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`target` is a node's (1 …) or gateway's (0 …) number, or how many clients; `seconds` is how
-    long it stays broken, `calm` how long nothing else is broken once it is mended."""
+    """One fault of the schedule.
+
+    `target` is a node's (1 …) or gateway's (0 …) number, or how many clients; `seconds` is how long
+    it stays broken, `calm` how long nothing else is broken once it is mended.
+    """
 
     kind: Kind
     target: int

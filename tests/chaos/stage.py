@@ -18,7 +18,10 @@ _WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
 
 
 class Stage:
-    """`postgres` is None when the gateways keep their history otherwise."""
+    """The cluster, database and gateways of a run.
+
+    `postgres` is None when the gateways keep their history otherwise.
+    """
 
     def __init__(
         self,

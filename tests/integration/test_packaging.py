@@ -1,4 +1,4 @@
-"""What `pip install .` puts on a machine that has no checkout."""
+"""The files that `pip install .` puts on a machine without a checkout."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Who is told to leave, when, and in which order."""
+"""Draining: which clients are sent away, when, and in which order."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class Room:
 
 
 class Client:
+    """A client that records its end."""
+
     def __init__(self, room: Room, name: int) -> None:
         self.name = name
         self._room = room

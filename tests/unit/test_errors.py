@@ -41,7 +41,7 @@ def test_statuses_are_errors_and_close_codes_may_be_sent(kind: type[GatewayError
 
 def test_a_kind_made_elsewhere_is_told_as_its_parent() -> None:
     class Special(errors.RoomClosed):
-        pass
+        """An error without a row of its own in the table."""
 
     assert outcome(Special("closed")) is ERRORS[errors.RoomClosed]
 

@@ -1,4 +1,4 @@
-"""What ends between two looks at the clock ends cleanly."""
+"""Entries that expire between two readings of the clock end cleanly."""
 
 from __future__ import annotations
 

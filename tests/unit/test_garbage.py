@@ -1,4 +1,4 @@
-"""What is there to stay is walked no more, and what comes is collected rarely."""
+"""Permanent objects are not walked any more, and new ones are collected rarely."""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What becomes of a new configuration: all that can be is put in force, or nothing is."""
+"""A new configuration is applied as far as it can be, or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(**tables: dict[str, Any]) -> Config:
 
 @dataclass
 class File:
-    """What is read next, and what is in force of it."""
+    """The configuration that is read next, and the keys of it in force."""
 
     now: Config | ConfigError = field(default_factory=read)
     log_level: str = "info"

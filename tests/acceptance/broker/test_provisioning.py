@@ -1,4 +1,4 @@
-"""What an operator sees and mends from the command line, against real nodes."""
+"""The operator's commands that check and declare queues, against real nodes."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What axe-core finds wrong with a page (https://github.com/dequelabs/axe-core)."""
+"""Findings of axe-core on a page (https://github.com/dequelabs/axe-core)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an admin does and sees at the dashboard."""
+"""The dashboard in a browser, as an admin uses it."""
 
 import subprocess
 import sys

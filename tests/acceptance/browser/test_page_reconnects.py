@@ -1,4 +1,4 @@
-"""What the pages do when the line, a node, or the gateway goes away."""
+"""The pages while the connection, a node, or the gateway goes away."""
 
 from playwright.sync_api import expect
 

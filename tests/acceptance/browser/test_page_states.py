@@ -1,7 +1,5 @@
-"""What pages do when something is unusual: a full outbox, a reload, another login, a composition.
-
-The gateway is played (`screenshot_suite.stand_in`).
-"""
+"""The pages in unusual states: a full outbox, a reload, another login, a composition. The gateway
+is played by `screenshot_suite.stand_in`."""
 
 from collections.abc import Iterator
 

@@ -11,7 +11,7 @@ PATIENCE = 30_000
 
 
 class Visitor:
-    """What a person does and sees. `faults`: what the browser complained about."""
+    """A person at a page. `faults`: what the browser complained about."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.context = context
@@ -54,7 +54,7 @@ class Visitor:
         }""")
 
     def line_states(self) -> set[str]:
-        """What the sign of the line has told since :meth:`watch_line`."""
+        """The states that the connection's sign has shown since :meth:`watch_line`."""
         return set(self.page.evaluate("globalThis.lineStates"))
 
     def part(self, name: str) -> Locator:

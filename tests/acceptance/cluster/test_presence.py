@@ -1,4 +1,4 @@
-"""Two gateways: who is in a room, and what is said of it, whoever comes, reloads or dies."""
+"""Presence over two gateways, while users come and reload and gateways die."""
 
 import time
 

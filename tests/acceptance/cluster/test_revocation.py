@@ -1,4 +1,4 @@
-"""Two gateways: what ends on one ends on the other, with the broker's help and without."""
+"""Revocation over two gateways, with the broker's help and without."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Two gateways over one PostgreSQL and one cluster: one stream, whoever posts and whoever dies."""
+"""Two gateways over one PostgreSQL and one cluster have one stream, although one of them dies."""
 
 import operator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,5 @@
-"""The private RabbitMQ cluster itself: who gets in, and that its nodes can be broken and mended."""
+"""The private RabbitMQ cluster itself: its accounts, and that its nodes can be broken and
+repaired."""
 
 import socket
 from collections.abc import Iterator

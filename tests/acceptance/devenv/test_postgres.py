@@ -10,7 +10,7 @@ from devenv.postgres import Postgres
 
 
 async def _ask(url: str, *statements: str) -> object:
-    """What the last statement answers, as one value."""
+    """The answer of the last statement, as one value."""
     engine = create_async_engine(url)
     try:
         async with engine.begin() as connection:

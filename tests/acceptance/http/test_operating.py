@@ -1,4 +1,4 @@
-"""What operators do and what hosts end, on the real cluster."""
+"""Operators' commands and hosts' endings of access, on the real cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole broker is down: what is posted meanwhile is stored, and arrives when it is back."""
+"""The whole broker is down: messages posted meanwhile are stored, and arrive when it is back."""
 
 import json
 

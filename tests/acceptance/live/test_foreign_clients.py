@@ -17,7 +17,7 @@ _TIMEOUT = 15.0
 
 
 class Heard(stomp.ConnectionListener):  # type: ignore[misc]
-    """What stomp.py hands over, to be waited for."""
+    """A listener of stomp.py whose frames can be waited for."""
 
     def __init__(self) -> None:
         self.messages: queue.Queue[Any] = queue.Queue()

@@ -1,4 +1,5 @@
-"""Before a connection is a WebSocket: who may, from where, and what is no WebSocket at all."""
+"""Handshakes: the users and origins that are accepted, and requests that are no WebSocket at
+all."""
 
 import base64
 import json
@@ -19,6 +20,8 @@ from tests.acceptance.stomp_client import StompClient
 
 @dataclass(frozen=True)
 class Answer:
+    """The HTTP answer to a handshake."""
+
     status: int
     headers: dict[str, str]
     body: bytes

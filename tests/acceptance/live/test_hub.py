@@ -105,7 +105,7 @@ def _subscriptions(cluster: Cluster, room: int) -> list[dict[str, Any]]:
 
 
 def problems(gateway: GatewayProcess) -> dict[str, str]:
-    """What the internal listener says is wrong."""
+    """The problems that the internal listener names."""
     connection = HTTPConnection("127.0.0.1", gateway.internal_port, timeout=10)
     try:
         connection.request("GET", "/readyz")
@@ -433,6 +433,8 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     """A hub of our own, which lingers for a moment only."""
 
     class Empty:
+        """A history without messages."""
+
         async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
             return Page([], head=0, first=1)
 
@@ -440,6 +442,8 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
             return dict.fromkeys(streams, 0)
 
     class Nobody:
+        """A client that must never be ended."""
+
         writer: Any = None
 
         def end(self, error: Exception | None) -> None:

@@ -21,6 +21,8 @@ _WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
+    """A message as a consumer received it."""
+
     properties: pika.BasicProperties
     body: dict[str, Any]
 

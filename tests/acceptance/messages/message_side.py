@@ -39,6 +39,8 @@ TOPOLOGY = Topology()
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
+    """The message side of a gateway: store, outbox and publisher."""
+
     store: Store
     publisher: Publisher
     outbox: Outbox

@@ -27,7 +27,7 @@ MAX_BYTES = 2000
 
 @dataclass
 class Published:
-    """What the issuer's server answers, and what it was asked."""
+    """The answers of the issuer's server, and the questions to it."""
 
     body: bytes
     status: int = 200
@@ -38,6 +38,8 @@ class Published:
 
 
 class KeySet(RequestHandler):
+    """The handler that serves an issuer's keys."""
+
     def initialize(self, published: Published) -> None:
         self.published = published
 

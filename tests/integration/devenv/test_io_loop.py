@@ -1,4 +1,4 @@
-"""The event loop that the tests get: what goes wrong unseen must fail the test."""
+"""The tests' event loop: failures that nobody sees must fail the test."""
 
 import subprocess
 import sys

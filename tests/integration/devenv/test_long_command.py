@@ -40,7 +40,7 @@ def test_a_log_hears_now_and_then_what_was_said_last(
 
 
 class _Terminal(io.StringIO):
-    """What is printed to a terminal. A file is made as soon as `wanted` is seen there."""
+    """The output to a terminal. A file is made as soon as `wanted` is seen there."""
 
     def __init__(self, wanted: str, seen: Path) -> None:
         super().__init__()

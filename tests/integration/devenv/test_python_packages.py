@@ -1,4 +1,4 @@
-"""What pip is asked to do."""
+"""The command lines given to pip."""
 
 import sys
 

@@ -45,7 +45,7 @@ ORIGIN = "https://school.example"
 
 @dataclass
 class BrokerTwin:
-    """What the publisher is to the gateway; ``away`` makes everything fail as without a broker."""
+    """A publisher in memory; ``away`` makes everything fail as without a broker."""
 
     published: list[Publication] = field(default_factory=list)
     queues: set[int] = field(default_factory=set)
@@ -106,7 +106,10 @@ class Answer:
 
 
 class Call(Protocol):
-    """``user``: with a token of that user, whose roles follow; ``json``: sent as the body."""
+    """A function that sends a request to the gateway and returns the answer.
+
+    ``user``: with a token of that user, whose roles follow; ``json``: sent as the body.
+    """
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""What the dashboard asks for, and who gets it."""
+"""The dashboard's resources, and the users who may read them."""
 
 from __future__ import annotations
 

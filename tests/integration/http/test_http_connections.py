@@ -1,4 +1,4 @@
-"""What is known of a connection from outside: who, where, and how much went each way."""
+"""The visible state of a connection: its user, its address, and its traffic in both directions."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""A gateway that leaves: what it still answers, what it refuses, and how it is seen."""
+"""A draining gateway: what it still answers and what it refuses."""
 
 from __future__ import annotations
 

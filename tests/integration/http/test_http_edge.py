@@ -1,4 +1,5 @@
-"""What comes before a handler: heads, bodies and connections that cost much and give nothing."""
+"""Requests that never reach a handler: heads, bodies and connections that cost much and give
+nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What all answers share: problem documents, headers, origins, bodies that are too large."""
+"""The common parts of all answers: problem documents, headers, origins, bodies that are too
+large."""
 
 from __future__ import annotations
 

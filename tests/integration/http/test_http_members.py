@@ -1,4 +1,4 @@
-"""``/api/rooms/{room}/members``: who is in a room, and what ends with a membership."""
+"""``/api/rooms/{room}/members``: the members of a room, and the end of a membership."""
 
 from __future__ import annotations
 

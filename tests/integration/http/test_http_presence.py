@@ -1,4 +1,4 @@
-"""``/api/rooms/{room}/presence``: who is there now, for the members."""
+"""``/api/rooms/{room}/presence``: the members who are in the room now."""
 
 import re
 

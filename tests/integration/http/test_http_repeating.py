@@ -116,6 +116,8 @@ async def test_messages_confirmed_meanwhile_are_reported_as_published(
 
 
 class TestLimitedRates:
+    """Tests of repeated posts beyond the rate."""
+
     @pytest.fixture
     def tables(self, tables: dict[str, Any]) -> dict[str, Any]:
         tables["limits"] |= {"posts_per_second": 0.001, "posts_burst": 1}

@@ -24,7 +24,9 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 @dataclass
 class FakeNode:
-    """`beats`: milliseconds between its heart-beats; `answers`: whether SUBSCRIBE gets a RECEIPT.
+    """A Web-STOMP server that does as the test wants.
+
+    `beats`: milliseconds between its heart-beats; `answers`: whether SUBSCRIBE gets a RECEIPT.
 
     `deaf`: it accepts connections and that is all; `mute`: it beats no heart. `received` are all
     frames of all sessions; `refuses`: the ERROR to CONNECT; `cruel`: for which frames it ends the
@@ -62,6 +64,8 @@ class FakeNode:
 
 
 class Session:
+    """A STOMP session on the fake node."""
+
     def __init__(self, node: FakeNode, writer: asyncio.StreamWriter) -> None:
         self.keys: dict[str, str] = {}
         self.name = ""

@@ -220,7 +220,7 @@ async def test_a_stream_that_has_ended_is_not_taken_over(
 
 
 class Ears:
-    """What a transport tells."""
+    """The events of a transport."""
 
     def __init__(self, transport: Transport) -> None:
         self.data = bytearray()

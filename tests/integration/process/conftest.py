@@ -33,7 +33,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """What a configuration needs beyond the example; tests change it before they run commands."""
+    """A configuration beyond the example; tests change it before they run commands."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     return inherited | {
         "GATEWAY_CONFIG": str(Path(__file__).parents[3] / "conf" / "gateway.toml"),

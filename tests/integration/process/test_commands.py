@@ -154,7 +154,7 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
 
 
 def test_the_doctor_dials_as_the_gateway_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another library reaches the gateway may not."""
+    """The doctor must notice that the gateway fails where another library succeeds."""
 
     async def refuse(*_: Any, **__: Any) -> None:
         raise LinkFailed("r1", "not for aiormq")

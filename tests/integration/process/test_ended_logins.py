@@ -1,4 +1,4 @@
-"""What the command line does to an account counts in a gateway that serves, and after a restart."""
+"""Changes of accounts by the command line count in a serving gateway, and after a restart."""
 
 from __future__ import annotations
 

@@ -30,13 +30,15 @@ ORIGIN = "https://school.example"
 
 @dataclass
 class Gateway:
+    """A gateway process whose configuration is changed."""
+
     process: subprocess.Popen[str]
     public: str
     internal: str
     file: Path
 
     def reload(self, text: str | None = None) -> str:
-        """Give it another configuration; what it says to it, to the line that ends it."""
+        """Give it another configuration; returns its log lines about that."""
         if text is not None:
             self.file.write_text(text)
         self.process.send_signal(signal.SIGHUP)
@@ -58,7 +60,7 @@ class Gateway:
             connection.close()
 
     def problems(self) -> set[str]:
-        """What the internal listener says that fails, once both nodes have been probed."""
+        """The problems that the internal listener names once both nodes have been probed."""
         while True:
             told = set(json.loads(get(self.internal, "/readyz")[1])["problems"])
             if len([name for name in told if name.startswith("broker node")]) == 2:
@@ -103,7 +105,7 @@ def gateway(environment: dict[str, str], file: Path, text: str) -> Iterator[Gate
 
 
 def still_there(client: StompClient) -> None:
-    """Whatever is asked is answered."""
+    """Answer every request."""
     client.request("SEND", {"destination": "/gateway/token"}, token(NEW_SECRET).encode())
 
 

@@ -1,4 +1,4 @@
-"""What the tests put into a store."""
+"""Example content of a store."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

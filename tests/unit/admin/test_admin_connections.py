@@ -16,6 +16,8 @@ from tests.integration.http.live_fake import state
 
 
 class Observed:
+    """A connection with a fixed state."""
+
     def __init__(self, state: ConnectionState) -> None:
         self.state = state
         self.asked = 0

@@ -1,4 +1,4 @@
-"""What a gateway tells of itself."""
+"""A gateway's own state, as the dashboards get it."""
 
 from random import Random
 

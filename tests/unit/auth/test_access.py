@@ -1,4 +1,4 @@
-"""Access rules: what is open to whom."""
+"""Access rules: the destinations that each role may use."""
 
 from __future__ import annotations
 

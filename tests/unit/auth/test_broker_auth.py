@@ -1,4 +1,4 @@
-"""What RabbitMQ is answered: the rooms by membership, all else by the access rules."""
+"""The answers to RabbitMQ: rooms by membership, everything else by the access rules."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from gateway.domain.identity import Identity
 
 
 class Clock:
+    """A clock that the test turns."""
+
     now = 1000.0
 
     def __call__(self) -> float:

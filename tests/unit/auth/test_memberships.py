@@ -44,7 +44,7 @@ def ask(memberships: Memberships, room: int = 1, user: str = "kim") -> Membershi
 
 
 async def turns() -> None:
-    """What was begun has come as far as it can."""
+    """Let everything that was begun come as far as it can."""
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -160,6 +160,8 @@ def test_an_entry_that_ends_between_two_looks_at_the_clock_is_read_again(look: i
     """Seen in service: KeyError, a POST answered 500 and a socket closed with 1011."""
 
     class Jumping(Clock):
+        """A clock that jumps past the lifetime at a chosen reading."""
+
         looks = 0
 
         def __call__(self) -> float:

@@ -1,4 +1,4 @@
-"""What a user may be called."""
+"""Rules for user names."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ STRONGER = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1)
 
 @dataclass(frozen=True)
 class Account:
+    """An account as a source stores it."""
+
     user: str
     password_hash: str
     roles: frozenset[str]
@@ -37,6 +39,8 @@ KIM = Account("kim", HASHER.hash("비밀"), frozenset({"host"}))
 
 
 class Source:
+    """A source of accounts in memory."""
+
     def __init__(self, *accounts: Account) -> None:
         self.accounts = {account.user: account for account in accounts}
         self.asked: list[str] = []
@@ -175,6 +179,8 @@ def test_hashing_again_brings_nothing_back(now: Account | None) -> None:
     """The account is removed, or loses its roles, between the check and the second hash."""
 
     class Changing(Source):
+        """A source whose account changes, or goes, after the first read."""
+
         async def account(self, user: str) -> Account | None:
             found = await super().account(user)
             self.accounts = {} if now is None else {"kim": now}

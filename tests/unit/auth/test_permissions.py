@@ -1,4 +1,4 @@
-"""Who may do what: the whole table."""
+"""Permissions: the whole table of roles and actions."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ class House:
 
 
 class Away:
+    """A store that is away."""
+
     async def membership(self, room: int, user: str) -> Membership | None:
         raise StoreUnavailable(f"room {room}, {user}")
 

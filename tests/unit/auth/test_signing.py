@@ -1,4 +1,4 @@
-"""What the gateway signs for itself, session cookies and passcodes included."""
+"""Signing of identities: session cookies and passcodes."""
 
 from __future__ import annotations
 

@@ -230,6 +230,8 @@ def test_a_signed_body_that_is_no_object_is_refused() -> None:
 
 
 class NoKeys:
+    """A key source that is not available."""
+
     algorithms = ("RS256",)
 
     async def key(self, algorithm: str, kid: str | None) -> bytes:

@@ -1,4 +1,4 @@
-"""Rooms where everyone speaks: whoever listens tells holes, repetitions and strangers."""
+"""Rooms where everyone speaks: each listener notices holes, repetitions and strangers."""
 
 import json
 

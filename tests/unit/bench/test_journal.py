@@ -1,4 +1,4 @@
-"""What a subscriber received is checked completely, however it was cut."""
+"""Received bytes are checked completely, however they were cut."""
 
 from itertools import pairwise
 

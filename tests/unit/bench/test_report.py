@@ -1,4 +1,4 @@
-"""What is told: ratios against the best peer, failures by name."""
+"""The report: ratios against the best peer, failures by name."""
 
 import json
 from datetime import UTC, datetime

@@ -21,7 +21,7 @@ _CAPABILITIES: Final[Any] = {"publisher_confirms": True, "basic.nack": True}
 
 @dataclass
 class Published:
-    """What came on a channel; ``tag`` counts them there."""
+    """A message that came on a channel; ``tag`` counts them there."""
 
     channel: int
     tag: int
@@ -109,7 +109,10 @@ class Session:
 
 @dataclass
 class AmqpNode:
-    """``hangs`` names the methods that get no answer. ``on_publish`` answers publications."""
+    """A scripted AMQP server.
+
+    ``hangs`` names the methods that get no answer. ``on_publish`` answers publications.
+    """
 
     name: str = "r1"
     frame_max: int = 131_072

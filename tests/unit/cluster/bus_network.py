@@ -20,7 +20,10 @@ KEY = "t.gateways"
 
 @dataclass
 class Network:
-    """``loses`` tells which of the deliveries never arrive; ``away``: nothing is confirmed."""
+    """A network of gateways on one bus, without a broker.
+
+    ``loses`` tells which of the deliveries never arrive; ``away``: nothing is confirmed.
+    """
 
     buses: list[Bus] = field(default_factory=list)
     feeds: dict[str, FakeFeeds] = field(default_factory=dict)

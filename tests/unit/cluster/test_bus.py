@@ -18,6 +18,8 @@ SILENT = BEAT * (PATIENCE + 2)
 
 
 class Diary:
+    """A handler that keeps what it was given."""
+
     def __init__(self, bus: Bus, kind: str = "news") -> None:
         self.heard: list[tuple[str, Mapping[str, Any]]] = []
         bus.on(kind, lambda gateway, payload: self.heard.append((gateway, payload)))

@@ -1,4 +1,4 @@
-"""What gateways say to each other: only they can say it, once, and not for long."""
+"""Messages among gateways: nobody else can write them, and each is valid once and not for long."""
 
 import json
 from base64 import b64decode, b64encode

@@ -1,4 +1,4 @@
-"""What the broker is late with is told to the other gateways, and nothing else is."""
+"""Hints about late messages to the other gateways, and about nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,6 +23,8 @@ SOON = 2 * LATE + 0.02
 
 @dataclass
 class OutboxTwin:
+    """An outbox with a set of unconfirmed messages."""
+
     waiting: set[tuple[Stream, int]] = field(default_factory=set)
 
     def awaits(self, stream: Stream, seq: int) -> bool:
@@ -31,6 +33,8 @@ class OutboxTwin:
 
 @dataclass
 class HubTwin:
+    """A hub that records what it is asked to read."""
+
     told: list[tuple[Stream, int]] = field(default_factory=list)
 
     def grown(self, stream: Stream, seq: int) -> None:
@@ -38,6 +42,8 @@ class HubTwin:
 
 
 class Gateway:
+    """A gateway's bus, outbox, hub and hints."""
+
     def __init__(self, bus: Bus) -> None:
         self.outbox, self.hub = OutboxTwin(), HubTwin()
         self.history_hints = HistoryHints(bus, self.outbox, cast("Hub", self.hub), tasks=Tasks())

@@ -1,4 +1,4 @@
-"""Who is there, by the beats that come round."""
+"""The gateways that are alive, by the beats that come round."""
 
 from gateway.cluster.envelope import FRESH
 from gateway.cluster.peers import BEAT, PARTED, PATIENCE, Peers

@@ -1,4 +1,4 @@
-"""Presence over several gateways: what is said in the rooms, and what the list says."""
+"""Presence over several gateways: announcements in the rooms, and the list."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ class School:
 
     @property
     def said(self) -> list[tuple[str, str]]:
-        """What was said since this was asked last."""
+        """The announcements since the last call."""
         events = [event for message in self.heard.values() for event in message["body"]["events"]]
         self.heard.clear()
         return [(event["user"], event["event"]) for event in events]
@@ -74,6 +74,8 @@ class Tab:
 
 
 class Gateway:
+    """A gateway's bus and presence."""
+
     def __init__(self, network: Network, school: School, name: str) -> None:
         self.network = network
         self.bus = network.bus(name)

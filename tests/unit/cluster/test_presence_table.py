@@ -1,4 +1,4 @@
-"""Who is there by what all claim; one of the gateways says what has changed."""
+"""The table of users in rooms by all claims; one of the gateways announces the changes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ GATEWAYS = ("north", "south", "east")
 
 
 def news(present: PresenceTable) -> list[tuple[int, list[Event]]]:
-    """What is said once the others know, too."""
+    """The announcements that are due once the others know of the changes, too."""
     assert present.news() == []
     return present.news()
 

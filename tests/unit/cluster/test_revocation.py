@@ -66,6 +66,8 @@ class View:
 
 
 class Follower:
+    """A follower of a room that records its end."""
+
     def __init__(self, attendance: Attendance, user: str, *roles: str) -> None:
         self.identity = Identity(user, frozenset(roles), math.inf)
         self.ended: GatewayError | None = None
@@ -86,6 +88,8 @@ class Follower:
 
 
 class Gateway:
+    """A gateway's memberships, followers and revocation."""
+
     def __init__(self, network: Network, database: Database, name: str) -> None:
         self.bus = network.bus(name)
         self.attendance = Attendance()
@@ -378,6 +382,8 @@ def test_one_whose_end_fails_keeps_nobody_else_in_the_room_nor_in_another(
     failures: list[str],
 ) -> None:
     class Broken(Follower):
+        """A follower that cannot be ended."""
+
         def end(self, error: GatewayError | None) -> None:
             raise KeyError
 

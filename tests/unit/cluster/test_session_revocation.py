@@ -68,6 +68,8 @@ class View:
 
 
 class Connection:
+    """A client's connection that records its end."""
+
     def __init__(self, session: str | None, *, known: bool = True) -> None:
         self.identity = Identity("paul", frozenset(), math.inf, session) if known else None
         self.reason: GatewayError | None = None
@@ -77,6 +79,8 @@ class Connection:
 
 
 class Gateway:
+    """A gateway's connections and its revocation of sessions."""
+
     def __init__(self, network: Network, database: Database, name: str) -> None:
         self.bus = network.bus(name)
         self.view = View(database, name)

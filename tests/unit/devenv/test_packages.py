@@ -1,4 +1,4 @@
-"""What is installed, and what is said when it cannot be."""
+"""Installing packages, and the advice when that is impossible."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a request's body costs before anybody knows whether it is any good."""
+"""The cost of reading a request's body before it is known to be valid."""
 
 from __future__ import annotations
 

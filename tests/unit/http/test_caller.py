@@ -1,4 +1,4 @@
-"""Whose address a request comes from: proxies are believed only as far as they are trusted."""
+"""The address of a request: proxies are believed only as far as they are trusted."""
 
 from __future__ import annotations
 

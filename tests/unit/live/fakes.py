@@ -1,4 +1,4 @@
-"""What the hub's parts work with, in memory: a history, clients, what feeds bring."""
+"""Fakes in memory for the parts of the hub: a history, clients, messages of feeds."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -48,13 +48,15 @@ def published(message: Message, *, instant: bool = False) -> Frame:
 
 
 def foreign(body: bytes, *headers: tuple[str, str]) -> Frame:
-    """What another producer published, as a feed brings it."""
+    """A message of another producer, as a feed brings it."""
     return Frame("MESSAGE", (("subscription", "1"), ("message-id", "T_1@@s@@1"), *headers), body)
 
 
 @dataclass
 class HistoryTwin:
-    """``latency``: seconds of each read, whose answer is what was there at its beginning.
+    """A history in memory.
+
+    ``latency``: seconds of each read, whose answer is what was there at its beginning.
 
     ``portion``: how many it gives at a time, as the store does with large messages.
     """

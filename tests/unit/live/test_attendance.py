@@ -1,4 +1,4 @@
-"""Who follows what, and when somebody is first or last."""
+"""The followers of rooms, and when somebody is the first or the last."""
 
 import math
 
@@ -15,6 +15,8 @@ PUBLIC, QUEUE = Action.SUBSCRIBE_PUBLIC, Action.CONSUME_PRIVATE
 
 
 class Follower:
+    """A follower of a room."""
+
     def __init__(self, user: str | None) -> None:
         self.identity = None if user is None else Identity(user, frozenset(), math.inf)
 

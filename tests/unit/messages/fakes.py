@@ -37,11 +37,13 @@ def message(seq: int, stream: Stream = STREAM) -> Message:
 
 @dataclass
 class StoreTwin:
-    """``latency``: seconds that each call takes. ``away``: every call fails.
+    """A store in memory.
 
-    ``loses_answers``: a call does its work and then fails, as when the connection breaks. ``me``
-    is the gateway that it is the store of; ``living`` are those with a lease. ``portion``: how
-    many messages it gives at a time, whatever is asked for, as it does with large ones.
+    ``latency``: seconds that each call takes. ``away``: every call fails.
+
+    ``loses_answers``: a call does its work and then fails, as when the connection breaks. ``me`` is
+    the gateway that it is the store of; ``living`` are those with a lease. ``portion``: how many
+    messages it gives at a time, whatever is asked for, as it does with large ones.
     """
 
     latency: float = 0.001
@@ -58,7 +60,7 @@ class StoreTwin:
     portion: int = 1_000_000
 
     def put(self, messages: Iterable[Message]) -> None:
-        """What this gateway has stored and not published."""
+        """The messages of this gateway that are stored and not published."""
         for each in messages:
             self.messages[each.id] = self.outbox[each.id] = each
             self.owners[each.id] = self.me

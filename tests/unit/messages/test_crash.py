@@ -1,4 +1,4 @@
-"""The gateway dies at any instant: what was answered is in the history and gets published."""
+"""The gateway dies at any instant: every answered message is in the history and gets published."""
 
 import asyncio
 from collections.abc import Iterator
@@ -46,6 +46,8 @@ class Life:
 
 
 class MortalStore(StoreTwin):
+    """A store that dies, with its process, at a chosen call."""
+
     life: Life
 
     async def _call(self, work: Any) -> Any:
@@ -57,6 +59,8 @@ class MortalStore(StoreTwin):
 
 
 class MortalBroker(BrokerTwin):
+    """A broker link that dies, with its process, at a chosen call."""
+
     life: Life
 
     async def publish(self, publication: Publication, timeout: float) -> None:  # noqa: ASYNC109
@@ -86,7 +90,7 @@ def gateway_over(store: StoreTwin, broker: BrokerTwin) -> tuple[Outbox, Pipeline
 async def until_killed(
     store: MortalStore, broker: MortalBroker, drafts: list[Draft], effects: int
 ) -> list[Message]:
-    """What was answered before the gateway died, or before all was done."""
+    """The posts answered before the gateway died, or before all was done."""
     store.life = broker.life = life = Life(effects)
     broker.on_the_way.clear()
     outbox, pipeline = gateway_over(store, broker)

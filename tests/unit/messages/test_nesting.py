@@ -1,4 +1,4 @@
-"""What is too deep for JSON libraries is told from what is only large."""
+"""Bodies that are too deep for JSON libraries are told from those that are only large."""
 
 from __future__ import annotations
 

@@ -307,6 +307,8 @@ def test_a_confirm_is_not_forgotten_while_the_store_is_away() -> None:
 
 def test_a_message_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again() -> None:
     class SlowStore(StoreTwin):
+        """A store that answers reads of its outbox late."""
+
         async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
             found = await super().unpublished_in(stream, after=after, limit=limit)
             await asyncio.sleep(2.0)
@@ -415,6 +417,8 @@ def test_an_error_that_nobody_foresaw_is_heard_of_and_the_message_goes_out_again
     failures: list[str],
 ) -> None:
     class Faulty(BrokerTwin):
+        """A broker whose first publication fails unexpectedly."""
+
         async def publish(self, publication: object, timeout: float) -> None:  # noqa: ASYNC109
             if not self.wire:
                 self.wire.append(publication)  # type: ignore[arg-type]
@@ -534,6 +538,8 @@ def test_parked_messages_do_not_make_the_store_be_asked_all_the_time() -> None:
     reads = 0
 
     class Counting(StoreTwin):
+        """A store that counts the reads of its outbox."""
+
         async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
             nonlocal reads
             reads += 1

@@ -414,6 +414,8 @@ def test_streams_are_numbered_apart() -> None:
 
 def test_an_error_that_nobody_foresaw_reaches_the_client_and_ends_no_later_post() -> None:
     class Faulty(StoreTwin):
+        """A store that fails unexpectedly for one of the messages."""
+
         async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
             if drafts[0].body == "poison":
                 raise ZeroDivisionError
@@ -433,6 +435,8 @@ def test_a_first_post_that_is_still_being_stored_is_waited_for() -> None:
     """Its client has lost the line and asks again, and may not post by now."""
 
     class SlowToWrite(StoreTwin):
+        """A store whose writes take long."""
+
         async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
             await asyncio.sleep(3.0)
             return await super().append(drafts)
@@ -493,6 +497,8 @@ def test_a_commit_that_is_broken_off_is_answered_and_the_next_one_goes_on(
     failures: list[str],
 ) -> None:
     class Breaking(StoreTwin):
+        """A store whose first append is cancelled by a library."""
+
         broken = False
 
         async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
@@ -525,6 +531,8 @@ def test_a_lane_whose_reading_fails_reads_again(
     fault: type[BaseException], failures: list[str]
 ) -> None:
     class Breaking(StoreTwin):
+        """A store whose first three reads of its outbox fail."""
+
         faults = 3
 
         async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
@@ -550,6 +558,8 @@ def test_a_lane_whose_reading_fails_reads_again(
 @pytest.mark.parametrize("fault", [KeyError, asyncio.CancelledError])
 def test_marking_goes_on_after_a_fault(fault: type[BaseException], failures: list[str]) -> None:
     class Breaking(StoreTwin):
+        """A store whose first three marks fail."""
+
         faults = 3
 
         async def mark_published(self, *args: Any) -> None:

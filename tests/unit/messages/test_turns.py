@@ -1,4 +1,4 @@
-"""Who reads the history next."""
+"""The order of reads of the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of what happened."""
+"""The events that are kept."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from tests.unit.auth.clock import Clock
 
 
 class Kept(logging.Handler):
+    """A log handler that keeps its lines."""
+
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Whoever logs waits for nobody who reads, and what is lost is counted."""
+"""Logging never waits for the reader of the log, and lost lines are counted."""
 
 import contextlib
 import fcntl

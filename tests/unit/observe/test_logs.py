@@ -1,4 +1,4 @@
-"""Log lines: their form, and that no secret gets into one, whoever writes it."""
+"""Log lines: their form, and that no secret gets into one from any source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from an error of a database."""
+"""The consequences of a database's errors."""
 
 from __future__ import annotations
 

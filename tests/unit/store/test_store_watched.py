@@ -1,4 +1,4 @@
-"""What is told of a database that fails, and how often it is looked at."""
+"""The log of a database that fails, and the rate of checks."""
 
 from __future__ import annotations
 

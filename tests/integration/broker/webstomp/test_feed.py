@@ -82,6 +82,8 @@ class Listener:
 
 
 class Stage:
+    """A feed with a scripted node and a listener that records."""
+
     def __init__(
         self,
         nodes: list[FakeNode],

@@ -52,6 +52,8 @@ class Listener:
 
 
 class Stage:
+    """Two feeds with scripted nodes and a listener that records."""
+
     def __init__(
         self,
         nodes: list[FakeNode],

@@ -31,7 +31,10 @@ _UNUSED = cast("Any", None)
 
 
 class SlowTokens:
-    """``error``: what a token is refused for."""
+    """A checker of tokens that answers when the test wants it.
+
+    ``error``: what a token is refused for.
+    """
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -91,7 +94,7 @@ class Client:
         await self._loop.sock_sendall(self._socket, build(opcode, payload, mask=b"mask"))
 
     async def hears_to_the_end(self) -> bytes:
-        """What still comes once it has closed, too."""
+        """All frames, those after the close included."""
         await self.says(Opcode.CLOSE, b"")
         heard = b""
         while data := await self._loop.sock_recv(self._socket, 65_536):

@@ -1,4 +1,4 @@
-"""What one client may cost the others: so much in a turn of the loop, so much a second."""
+"""The share of one client: a limit in each turn of the loop, and a limit a second."""
 
 from __future__ import annotations
 

@@ -37,6 +37,8 @@ _TIMEOUT = 10.0
 
 
 class Queues:
+    """Private queues that always exist."""
+
     async def ensure_private_queue(self, room: int) -> None:
         """It is there."""
 
@@ -128,7 +130,7 @@ async def until(what: Callable[[], object]) -> None:
 
 
 def commands(node: FakeNode) -> list[str]:
-    """What it was sent, but for the uplink's own questions."""
+    """The frames sent to it, without the uplink's own questions."""
     return [
         frame.command
         for frame in node.received

@@ -22,6 +22,8 @@ from broker.nodes.rendezvous import LinkState
 
 
 class Clock:
+    """A clock that the test turns."""
+
     def __init__(self) -> None:
         self.now = 1000.0
 

@@ -1,4 +1,4 @@
-"""What becomes of a node's health: every state with every event, and the times between."""
+"""A node's health: every state with every event, and the times between."""
 
 import itertools
 

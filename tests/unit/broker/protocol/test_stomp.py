@@ -377,7 +377,7 @@ class Refused(Exception):
 
 
 def broker_reads(data: bytes) -> list[tuple[str, dict[str, str], bytes]]:
-    """What RabbitMQ makes of ``data``: a slow, plain model of its parser.
+    """RabbitMQ's reading of ``data``: a slow, plain model of its parser.
 
     It agreed with ``rabbit_stomp_frame:parse/2`` of 3.10.8 on 200,000 inputs like those below.
     """

@@ -1,4 +1,4 @@
-"""One frame out of each message; what is none is drained and told."""
+"""One frame out of each message; a message that holds none is drained and reported."""
 
 import tracemalloc
 

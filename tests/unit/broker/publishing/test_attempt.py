@@ -46,7 +46,10 @@ class LinkTwin:
 
 
 class LinksTwin:
-    """``link`` is the one that stands."""
+    """The links of a publisher, with one or none that is up.
+
+    ``link`` is the one that stands.
+    """
 
     def __init__(self, link: LinkTwin | None) -> None:
         self.link = link

@@ -13,11 +13,15 @@ from broker.timing.tasks import Tasks
 
 
 class StandingConnection:
+    """A connection that is open."""
+
     def __init__(self) -> None:
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class ChannelTwin:
+    """A channel that opens, and closes when the test wants it."""
+
     max_content_size = 1000
     _close_exception: BaseException | None = None
 
@@ -36,6 +40,8 @@ class ChannelTwin:
 
 
 class ConnectionTwin:
+    """A connection that keeps the channels it has opened."""
+
     def __init__(self) -> None:
         self.opened: list[ChannelTwin] = []
 

@@ -61,7 +61,10 @@ class LinkTwin:
 
 
 class Scene:
-    """``dials``: what each dial gives, the last for all that follow."""
+    """A supervisor with scripted dials.
+
+    ``dials``: what each dial gives, the last for all that follow.
+    """
 
     def __init__(self, *dials: LinkTwin | BaseException) -> None:
         self.dials = list(dials)

@@ -32,7 +32,10 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Cluster(AmqpNode):
-    """``dead`` queues have no leader: nothing that goes to them is answered."""
+    """An AMQP node with queues that have no leader.
+
+    ``dead`` queues have no leader: nothing that goes to them is answered.
+    """
 
     dead: set[str]
     asked: list[str]

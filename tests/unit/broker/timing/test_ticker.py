@@ -13,6 +13,8 @@ from tests.virtual_time import VirtualTimeLoop, run
 
 
 class Entry:
+    """An entry of the ticker that records its calls."""
+
     def __init__(self, due: float) -> None:
         self.due = due
         self.checked: list[float] = []
@@ -79,6 +81,8 @@ def test_a_check_may_remove_entries_and_an_empty_ticker_rests_until_it_is_used()
         loop = asyncio.get_running_loop()
 
         class Last(Entry):
+            """An entry that removes itself when it is called."""
+
             def check(self, now: float) -> None:
                 super().check(now)
                 ticker.remove(self)
@@ -103,6 +107,8 @@ def test_an_entry_that_is_removed_by_another_ones_check_is_not_checked_any_more(
         entries: list[Entry] = []
 
         class Only(Entry):
+            """An entry that removes all others when it is called."""
+
             def check(self, now: float) -> None:
                 super().check(now)
                 for other in entries:
@@ -128,6 +134,8 @@ def test_one_that_fails_stops_neither_the_time_of_the_others_nor_its_own(
         again = asyncio.Event()
 
         class Failing(Entry):
+            """An entry whose check fails."""
+
             def check(self, now: float) -> None:
                 self.checked.append(now)
                 self.called.set()
@@ -152,6 +160,8 @@ def test_one_that_fails_stops_neither_the_time_of_the_others_nor_its_own(
 
 def test_one_that_cannot_even_say_when_it_is_due_does_not_end_the_time_of_the_others() -> None:
     class Nameless:
+        """An entry whose due time cannot be read."""
+
         @property
         def due(self) -> float:
             raise ZeroDivisionError
@@ -182,6 +192,8 @@ def test_after_a_standstill_what_has_come_is_heard_before_anybody_is_called_sile
         known: list[bytes] = []
 
         class Silent(Entry):
+            """An entry that notes what has been heard by then."""
+
             def check(self, now: float) -> None:
                 super().check(now)
                 known.extend(heard)
@@ -211,6 +223,8 @@ def checks(meanwhile: Callable[[VirtualTimeLoop], Awaitable[None]]) -> list[floa
     times: list[float] = []
 
     class Always(Entry):
+        """An entry that is always due."""
+
         def check(self, now: float) -> None:
             times.append(now)
 

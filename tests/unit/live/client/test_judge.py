@@ -1,4 +1,4 @@
-"""What may pass to the broker, and in which form."""
+"""Frames that may pass to the broker, and their form."""
 
 import asyncio
 

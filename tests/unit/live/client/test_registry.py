@@ -16,6 +16,8 @@ GONE = Removed("gone")
 
 
 class Connection:
+    """A connection that runs until it is ended; a deaf one goes on."""
+
     def __init__(self, *, deaf: bool = False) -> None:
         self.id = f"{id(self):x}"
         self.identity: Identity | None = None

@@ -1,4 +1,4 @@
-"""What a frame asks for."""
+"""The request that a frame makes."""
 
 from uuid import UUID
 

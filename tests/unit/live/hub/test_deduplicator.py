@@ -7,6 +7,8 @@ from gateway.live.hub.deduplicator import Once
 
 
 class Clock:
+    """A clock that the test turns."""
+
     now = 0.0
 
     def __call__(self) -> float:

@@ -266,6 +266,8 @@ def test_a_fault_with_one_client_stops_nobody_else() -> None:
     complaints: list[object] = []
 
     class Faulty(ClientTwin):
+        """A client that fails when it is ended."""
+
         def end(self, error: GatewayError | None) -> None:
             raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""The hub's book-keeping: who makes a topic subscribed upstream, and when it is given up."""
+"""The hub's book-keeping: when topics are subscribed upstream, and when they are released."""
 
 import asyncio
 from typing import Any, cast

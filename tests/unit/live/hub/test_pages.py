@@ -196,6 +196,8 @@ def test_a_page_that_the_store_gives_in_pieces_is_whole() -> None:
 
 def test_messages_deleted_between_two_pieces_leave_no_silent_hole() -> None:
     class Pruned(HistoryTwin):
+        """A history whose beginning is deleted after the first read."""
+
         async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
             page = await super().read(stream, after=after, limit=limit)
             self.first = 151

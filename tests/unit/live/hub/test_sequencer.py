@@ -1,4 +1,4 @@
-"""Whatever the feeds do, `seq` comes out +1."""
+"""The sequencer: `seq` comes out +1, whatever the feeds do."""
 
 import pytest
 from hypothesis import given

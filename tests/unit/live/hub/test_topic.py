@@ -1,4 +1,5 @@
-"""Whatever feeds, store and subscribers do: `seq` is +1 from a subscriber's start to the head."""
+"""Topics: `seq` is +1 from a subscriber's start to the head, whatever feeds, store and subscribers
+do."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -588,6 +589,8 @@ def test_a_subscriber_that_was_resuming_when_the_stream_broke_is_told_too() -> N
 
 def test_a_bug_in_filling_leaves_nobody_half_alive(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(HistoryTwin):
+        """A history whose reads fail once it has messages."""
+
         async def read(self, *args: Any, **more: Any) -> Any:
             if self.head:
                 raise ZeroDivisionError
@@ -877,6 +880,8 @@ class Publish:
 
 @dataclass(frozen=True)
 class Die:
+    """A feed is lost."""
+
     feed: Feed
 
 
@@ -889,6 +894,8 @@ class Hang:
 
 @dataclass(frozen=True)
 class Stand:
+    """A feed is subscribed."""
+
     feed: Feed
 
 
@@ -901,6 +908,8 @@ class Stall:
 
 @dataclass(frozen=True)
 class Resume:
+    """A stalled feed goes on."""
+
     feed: Feed
 
 
@@ -911,23 +920,32 @@ class Look:
 
 @dataclass(frozen=True)
 class Join:
-    """`back`: resume from so many messages before the head; None: from now on."""
+    """A subscriber comes.
+
+    `back`: resume from so many messages before the head; None: from now on.
+    """
 
     back: int | None
 
 
 @dataclass(frozen=True)
 class Leave:
+    """A subscriber leaves."""
+
     which: int
 
 
 @dataclass(frozen=True)
 class Pause:
+    """Time passes."""
+
     ms: int
 
 
 @dataclass(frozen=True)
 class Store:
+    """A message is stored."""
+
     away: bool
     latency_ms: int
 
@@ -983,7 +1001,7 @@ class Course:
                 self.history.away, self.history.latency = away, latency / 1000
 
     def _happen(self, step: object) -> None:
-        """What becomes of the feeds."""
+        """The events of the feeds."""
         match step:
             case Publish(late, own):
                 self._publish(late, own=own)

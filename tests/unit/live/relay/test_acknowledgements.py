@@ -1,4 +1,4 @@
-"""What passes as an acknowledgement unread, and all that must be read."""
+"""Frames that pass as acknowledgements unread, and those that must be read."""
 
 import pytest
 

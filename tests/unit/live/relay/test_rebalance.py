@@ -16,6 +16,8 @@ from tests.virtual_time import run
 
 
 class Clock:
+    """A clock that the test turns."""
+
     def __init__(self) -> None:
         self.now = 1000.0
 

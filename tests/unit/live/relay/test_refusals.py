@@ -1,4 +1,4 @@
-"""What RabbitMQ's ERROR frames mean, and what of them goes out."""
+"""The meaning of RabbitMQ's ERROR frames, and the part of them that is passed on."""
 
 import pytest
 

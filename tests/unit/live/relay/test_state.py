@@ -1,4 +1,4 @@
-"""What moves to another node, and what must not."""
+"""Relays that may move to another node, and those that must not."""
 
 from typing import Any
 

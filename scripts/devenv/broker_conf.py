@@ -25,7 +25,7 @@ def private(
     *,
     peers: list[str],
 ) -> dict[str, str]:
-    """`production` with `settings` over it and `peers` instead of its list of nodes.
+    """A private node's settings: `production`, overridden by `settings`, with `peers` as nodes.
 
     A peer that is named twice is listed once: RabbitMQ 4.3 does not boot with it twice.
     """

@@ -60,7 +60,7 @@ class Node:
 
     @property
     def amqp_url(self) -> str:
-        """Without credentials."""
+        """The AMQP address of this node, without credentials."""
         return f"amqp://127.0.0.1:{self.amqp_port}"
 
     @property
@@ -85,7 +85,7 @@ class Node:
         self.daemon.spawn([rabbitmq.sbin() / "rabbitmq-server"], env=self.environment())
 
     def environment(self) -> dict[str, str]:
-        """What its scripts and its command line tools need to reach this node and no other."""
+        """The environment in which RabbitMQ's scripts and tools reach this node and no other."""
         folder = self.folder
         return {
             # Not what somebody set for another Erlang or RabbitMQ.
@@ -122,7 +122,7 @@ class Node:
         return {node["name"]: node["running"] for node in nodes or []}
 
     def management(self, method: str, path: str, user: User, body: object = None) -> Any:
-        """Ask its management API; None when it does not answer or says something else than 2xx.
+        """The answer of its management API; None without an answer or for any status but 2xx.
 
         https://www.rabbitmq.com/docs/management#http-api
         """
@@ -146,7 +146,7 @@ class Node:
         return json.loads(text) if text else {}
 
     def control(self, *arguments: str) -> str:
-        """What ``rabbitmqctl`` says of this node. Raises ``subprocess.CalledProcessError``."""
+        """The output of ``rabbitmqctl`` for this node. Raises ``subprocess.CalledProcessError``."""
         result = subprocess.run(
             [rabbitmq.sbin() / "rabbitmqctl", "-n", self.name, *arguments],
             env=self.environment(),
@@ -157,7 +157,7 @@ class Node:
         return result.stdout.strip()
 
     def log_tail(self) -> str:
-        """The last lines it wrote: its log, or what it said before it had one."""
+        """The last lines of its log, or of its console output if there is no log yet."""
         if self.log.exists():
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-25:])
         return self.daemon.log_tail()

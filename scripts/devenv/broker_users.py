@@ -28,7 +28,7 @@ _TAGS = {ADMIN: "administrator", GATEWAY: ""}
 
 @dataclass(frozen=True)
 class User:
-    """An account of RabbitMQ's own."""
+    """An account inside RabbitMQ."""
 
     name: str
     password: str = field(repr=False)
@@ -45,7 +45,7 @@ def load_or_create(path: Path) -> dict[str, User]:
 
 
 def definitions(users: dict[str, User]) -> dict[str, Any]:
-    """What to import: the vhost `/`, the accounts with hashed passwords, their permissions."""
+    """The definitions: the vhost `/`, the accounts with hashed passwords, their permissions."""
     return {
         "vhosts": [{"name": "/"}],
         "users": [

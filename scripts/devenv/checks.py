@@ -59,7 +59,7 @@ _CACHE: Final = Path(".pytest_cache")
 
 
 def main() -> int:
-    """Everything, or the tiers named first on the command line; the rest goes to pytest."""
+    """Run everything, or the tiers named first on the command line; the rest goes to pytest."""
     if sys.argv[1:] in (["-h"], ["--help"]):
         print(command_lines.TEST_USAGE)
         return 0
@@ -101,7 +101,7 @@ def _prepare(tiers: list[str]) -> None:
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    """Held while everything runs: two runs in one checkout would mix up what they leave there."""
+    """A lock for the whole run: two runs in one checkout would mix up their files."""
     with _WORK.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,7 +111,7 @@ def _only_one() -> Iterator[None]:
 
 
 def _everything(arguments: list[str], started: float) -> int:
-    """All checks and all tests, side by side; the exit code."""
+    """Run all checks and all tests side by side; returns the exit code."""
     shutil.rmtree(_WORK, ignore_errors=True)
     _run([_program("coverage"), "erase"])
     linters = [Job(name, [_program(program), *rest]) for name, (program, *rest) in _LINTERS.items()]
@@ -144,7 +144,7 @@ def _paths() -> list[str]:
 
 
 def _sessions() -> list[Job]:
-    """The sessions of pytest in the order of their start."""
+    """The sessions of pytest, in the order of their start."""
     acceptance = Path(_folder("acceptance"))
     named = {name for part in _PARTS for name in part}
     others = {path.relative_to(acceptance).parts[0] for path in acceptance.rglob("test_*.py")}
@@ -164,12 +164,12 @@ def _session(name: str, arguments: list[str]) -> Job:
 
 
 def _cache(session: str) -> Path:
-    """Where a session keeps which tests failed: side by side each needs a folder of its own."""
+    """The cache_dir of a session: side by side each needs one of its own."""
     return _WORK.absolute() / f"{session.replace(' ', '-')}.cache"
 
 
 def _verdict(sessions: list[Outcome]) -> tuple[int, Counter[str]]:
-    """Exit code and counts of all sessions, once those that deserve it had their second try."""
+    """The exit code and the counts of all sessions, after the second try of some failed tests."""
     counts = sum((pytest_output.counts(each.printed) for each in sessions), Counter[str]())
     codes = [abs(each.code) for each in sessions if each.code != _NO_TESTS]
     code = max(codes, default=_NO_TESTS)
@@ -204,7 +204,7 @@ def _run(command: list[str]) -> int:
 
 
 def _signals_raise() -> None:
-    """Let a signal end what runs side by side, and a second one not disturb that."""
+    """Let a signal end the jobs, and let a second signal not disturb that."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         for each in _SIGNALS:

@@ -38,8 +38,8 @@ class Cluster:
     """RabbitMQ servers r1@localhost … rN@localhost under the folder `root`.
 
     `port_base` is the first of `ports.BLOCK` ports; if they are taken, or none is named, others
-    are chosen and remembered. `auth_url` is where RabbitMQ asks who may (the gateway's internal
-    listener, without the last path segment); by default on `gateway_port(0)`.
+    are chosen and remembered. `auth_url` is the address that RabbitMQ asks about permissions (the
+    gateway's internal listener, without the last path segment); by default on `gateway_port(0)`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Cluster:
         return self._base + 1 + index
 
     def node(self, number: int) -> Node:
-        """Node 1 … N."""
+        """The node with this number, 1 … N."""
         return self.nodes[number - 1]
 
     def running(self) -> list[int]:
@@ -87,7 +87,7 @@ class Cluster:
         return [node.number for node in self.nodes if node.daemon.alive()]
 
     def start(self, *, within: float = START_TIMEOUT) -> None:
-        """Start what is not running and wait until all nodes serve as one cluster.
+        """Start the nodes that do not run, and wait until all of them serve as one cluster.
 
         Raises `SetupError` with the end of the node's log when a node dies twice, or is not ready
         in time (seconds).
@@ -104,8 +104,8 @@ class Cluster:
         formed.touch()
 
     def mend(self) -> None:
-        """All nodes up and no queue left; made anew if they cannot be brought together again, as
-        RabbitMQ 3.10 cannot always after a node hung or all were killed."""
+        """Start all nodes and delete all queues. A cluster that does not come together again is
+        made anew: RabbitMQ 3.10 sometimes cannot after a node hung or all were killed."""
         try:
             self.start(within=MEND_TIMEOUT)
             self.delete_queues()
@@ -146,7 +146,7 @@ class Cluster:
                 node.management("DELETE", f"/api/queues/%2F/{quote(name, safe='')}", self.admin)
 
     def _lasting_queues(self, node: Node) -> list[str] | None:
-        """The names of those that are not exclusive; None: the node does not tell."""
+        """The names of the queues that are not exclusive; None if the node does not answer."""
         queues = node.management("GET", "/api/queues", self.admin)
         if queues is None:
             return None
@@ -159,19 +159,19 @@ class Cluster:
         self._wait_ready([self.node(number)])
 
     def stop_node(self, number: int) -> None:
-        """An orderly stop."""
+        """Stop one node in an orderly way."""
         self.node(number).daemon.stop(STOP_TIMEOUT)
 
     def kill_node(self, number: int) -> None:
-        """SIGKILL; returns when the process is gone."""
+        """Kill one node (SIGKILL); returns when the process is gone."""
         self.node(number).daemon.kill()
 
     def pause_node(self, number: int) -> None:
-        """SIGSTOP: the node hangs, its sockets stay open."""
+        """Let one node hang (SIGSTOP): its sockets stay open."""
         self.node(number).daemon.pause()
 
     def resume_node(self, number: int) -> None:
-        """SIGCONT. After a long pause it rejoins by itself; `wait_ready` tells when."""
+        """Let a paused node go on (SIGCONT). It rejoins by itself; `wait_ready` waits for it."""
         self.node(number).daemon.resume()
 
     def wait_ready(self) -> None:

@@ -45,7 +45,7 @@ class Daemon:
         )
 
     def processes(self) -> list[psutil.Process]:
-        """What runs under the mark now, parents before children; empty when it is not running."""
+        """The processes under the mark, parents before children; none if it is not running."""
         self._reap()
         found = []
         for process in psutil.process_iter():
@@ -66,15 +66,15 @@ class Daemon:
         return any(_status(process) == psutil.STATUS_STOPPED for process in self.processes())
 
     def pause(self) -> None:
-        """SIGSTOP: it hangs, its sockets stay open."""
+        """Let it hang (SIGSTOP): its sockets stay open."""
         self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT."""
+        """Let it go on after a pause (SIGCONT)."""
         self._signal_all(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL, as if the machine had lost power; returns when it is gone."""
+        """Kill it (SIGKILL), as if the machine had lost power; returns when it is gone."""
         self._signal_all(signal.SIGKILL)
         self._is_gone_within(10)
 
@@ -119,7 +119,7 @@ class Daemon:
 
 
 def kill_under(folder: Path) -> None:
-    """SIGKILL to everything whose mark begins with `folder`: what a dead session left running."""
+    """Kill every process whose mark begins with `folder`: the remains of a dead session."""
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK, "").startswith((f"{folder}:", f"{folder}/")):

@@ -1,4 +1,4 @@
-"""What can go wrong while the machine is being set up."""
+"""The error of a set-up that cannot go on."""
 
 
 class SetupError(Exception):

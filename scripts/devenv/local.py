@@ -1,4 +1,4 @@
-"""Where `scripts/run` keeps things (`.run/`) and with which numbers it was last started."""
+"""The folder of `scripts/run` (`.run/`), and the numbers with which it was last started."""
 
 import fcntl
 import json
@@ -30,12 +30,12 @@ class Local:
 
     @property
     def internal_port(self) -> int:
-        """The gateway's internal listener, which RabbitMQ asks who may."""
+        """The port of the gateway's internal listener, which RabbitMQ asks about permissions."""
         return self.port + 1
 
     def cluster(self, progress: Progress) -> Cluster:
-        """Its broker. A cluster cannot change its size, nor any version by any other be followed,
-        so each has a folder of its own."""
+        """Its broker. Each size and version has a folder of its own: a cluster cannot change its
+        size, and not every version goes on with the data of every other."""
         rabbitmq.choose(self.rabbitmq)
         version = f"-{self.rabbitmq}" if self.rabbitmq else ""
         return Cluster(
@@ -51,7 +51,7 @@ class Local:
 
 
 def remembered() -> Local | None:
-    """What `scripts/run` was started with last; None before the first time."""
+    """The installation that `scripts/run` started last; None before the first time."""
     return Local(**json.loads(_memo().read_text())) if _memo().exists() else None
 
 

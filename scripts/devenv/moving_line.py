@@ -13,7 +13,7 @@ _CLEAR = "\r\x1b[K"
 
 
 class MovingLine:
-    """How long something has been going on, and what it is doing.
+    """A line with the seconds since its start and a text about the work.
 
     On a terminal the line is rewritten in place. Elsewhere, in a log of CI, `progress` is given a
     line every `quiet` seconds.

@@ -77,7 +77,7 @@ fi
 
 
 def missing(names: Iterable[str]) -> list[str]:
-    """Those of `names` (keys of `PRESENT`) that this machine lacks."""
+    """The packages of `names` (keys of `PRESENT`) that this machine lacks."""
     return [name for name in names if not PRESENT[name]()]
 
 

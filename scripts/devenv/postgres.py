@@ -73,7 +73,7 @@ class Postgres:
         self._daemon.stop(_TIMEOUT)
 
     def kill(self) -> None:
-        """SIGKILL to all its processes."""
+        """Kill all its processes (SIGKILL)."""
         self._daemon.kill()
 
     def destroy(self) -> None:
@@ -84,7 +84,7 @@ class Postgres:
             self._memo.unlink()
 
     def url(self, database: str = "postgres") -> str:
-        """For SQLAlchemy."""
+        """The address of a database, for SQLAlchemy."""
         return f"postgresql+asyncpg://{_USER}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What pytest's output says: how far a session is, and how it ended."""
+"""The reading of pytest's output: the progress of a session, and how it ended."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ _ORDER = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "wa
 
 
 def progress(printed: str) -> str:
-    """How far a session is: `34 %`, with the number of failures if there are any."""
+    """The progress of a session: `34 %`, with the number of failures if there are any."""
     printed = _COLOR.sub("", printed)
     percents = _PERCENT.findall(printed)
     failed = sum(len(re.findall("[FE]", letters)) for letters in _LETTERS.findall(printed))
@@ -20,7 +20,7 @@ def progress(printed: str) -> str:
 
 
 def counts(printed: str) -> Counter[str]:
-    """What the closing line of a session counts; empty if it did not come to an end."""
+    """The counts in the closing line of a session; empty if it did not come to an end."""
     closing = _COLOR.sub("", printed).rstrip().rpartition("\n")[2]
     return Counter({word: int(number) for number, word in _COUNT.findall(closing)})
 

@@ -1,4 +1,4 @@
-"""Which RabbitMQ the private clusters run: the distribution's own, or another of Debian's archive.
+"""The RabbitMQ of the private clusters: the distribution's own, or another of Debian's archive.
 
 Another one is fetched by apt into a folder of ours, with all that it needs, and never installed:
 its programs run in a root of their own (``unshare``, ``chroot``), where this machine's files are to
@@ -54,19 +54,19 @@ exec unshare {options} sh -ec '
 
 
 def choose(version: str | None) -> None:
-    """Let this process and its children run that one. Raises `SetupError` for an unknown one."""
+    """Choose a version for this process and its children. Raises `SetupError` if it is unknown."""
     if version and version not in SUITES:
         raise SetupError(f"RabbitMQ {version}: there are {', '.join(SUITES)}")
     os.environ[VARIABLE] = version or ""
 
 
 def chosen() -> str | None:
-    """The version; None stands for the distribution's own."""
+    """The chosen version; None stands for the distribution's own."""
     return os.environ.get(VARIABLE) or None
 
 
 def ensure(progress: Progress) -> None:
-    """Have the chosen one at hand. Raises `SetupError` where it cannot be had."""
+    """Install or fetch the chosen version if it is missing. Raises `SetupError` if that fails."""
     version = chosen()
     if version is None:
         packages.ensure(["rabbitmq-server"], progress)
@@ -85,7 +85,7 @@ def ensure(progress: Progress) -> None:
 
 
 def sbin() -> Path:
-    """Where the scripts of the chosen one are.
+    """The folder with the scripts of the chosen version.
 
     Of several that are installed the newest counts. Those in /usr/sbin refuse every user but
     `rabbitmq` and work on the system's own broker.

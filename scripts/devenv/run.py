@@ -83,7 +83,7 @@ def _gateway() -> Daemon:
 
 
 def _clear_away_a_killed_run() -> None:
-    """What a run that was killed (SIGKILL, a closed laptop) left behind."""
+    """Stop the remains of a run that was killed (SIGKILL, a closed laptop)."""
     before = local.remembered()
     if before is None:
         return
@@ -115,7 +115,7 @@ def _configure(cluster: Cluster, here: Local, pair: tls.Pair | None) -> None:
 
 
 def _kept_secret(name: str) -> str:
-    """Random, and the same at every run."""
+    """A random secret that stays the same from run to run."""
     file = local.FOLDER / name
     if not file.exists():
         file.touch(mode=0o600)
@@ -141,7 +141,7 @@ def _wait_until_ready(gateway: Daemon, here: Local) -> None:
 
 
 def _readiness(here: Local) -> str:
-    """`ready`, or what /readyz names as failing."""
+    """`ready`, or the answer of /readyz, which names the failing part."""
     connection = http.client.HTTPConnection("127.0.0.1", here.internal_port, timeout=5)
     try:
         connection.request("GET", "/readyz")

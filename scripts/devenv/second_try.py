@@ -1,9 +1,9 @@
-"""Which failed tests are tried once more, and where pytest keeps which ones failed.
+"""The choice of failed tests that are tried once more, and pytest's own list of failed tests.
 
-Only those that work with real processes, and only a few: the acceptance tier kills and hangs
+Only tests that work with real processes, and only a few: the acceptance tier kills and hangs
 RabbitMQ nodes, and RabbitMQ 3.10 does not always put itself together again (partitions that stay,
-queues without a leader). The second try runs on a cluster of its own; what passes then is named, so
-that nobody overlooks it.
+queues without a leader). The second try runs on a cluster of its own; a test that passes then is
+named, so that nobody overlooks it.
 """
 
 import json
@@ -25,16 +25,16 @@ def failed(cache: Path) -> list[str]:
 
 
 def remember(cache: Path, names: Iterable[str]) -> None:
-    """Let a later session with `cache` take `names` for those that failed (`--last-failed`)."""
+    """Write `names` into `cache` as the tests that failed last (`--last-failed`)."""
     file = cache / _LAST_FAILED
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(dict.fromkeys(names, True), indent=2))
 
 
 def candidates(names: list[str]) -> list[str]:
-    """Those of the failed tests `names` that deserve a second try.
+    """The failed tests of `names` that deserve a second try.
 
-    Others that failed do not stand in the way: the run stays red for them, and with the second try
-    it is known what is left.
+    Other failed tests do not prevent it: the run stays red because of them, and after the second
+    try it is known which failures remain.
     """
     return [name for name in names if name.startswith(_PROCESSES)] if len(names) <= MOST else []

@@ -11,9 +11,9 @@ from devenv.daemon import kill_under
 
 @contextmanager
 def session_folder(parent: Path) -> Iterator[Path]:
-    """The first of `parent`/test-1, test-2, … that no living session holds.
+    """The first folder of `parent`/test-1, test-2, … that no living session holds.
 
-    What killed sessions left running is ended first; their files may still be there.
+    Processes of killed sessions are ended first; their files may still be there.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for path in parent.glob("test-*.lock"):

@@ -1,4 +1,4 @@
-"""Commands that run side by side; what each has printed is shown as a whole when it ends."""
+"""Commands that run side by side; the output of each is shown as a whole when it ends."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ _STOP_TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Job:
-    """A command with a name; `progress` makes a few words of what it has printed so far."""
+    """A command with a name; `progress` makes a few words of its output so far."""
 
     name: str
     command: Sequence[str]
@@ -28,7 +28,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: its exit code, and all that it printed."""
+    """The end of a job: its exit code and all its output."""
 
     job: Job
     code: int
@@ -38,7 +38,7 @@ class Outcome:
 def run(
     jobs: Iterable[Job], *, at_once: int, folder: Path, say: Progress, show: Progress = print
 ) -> list[Outcome]:
-    """Run the jobs in their order, so many at a time; the outcomes in the order of their ends.
+    """Run the jobs in their order, `at_once` at a time; returns the outcomes as the jobs ended.
 
     `folder` takes the output while they run. `say` is given headings and progress, `show` the
     output of a job that has ended. An exception, such as that of Ctrl-C, ends them all.

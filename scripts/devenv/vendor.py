@@ -59,7 +59,7 @@ _LAYOUT = (
 
 
 def ensure(progress: Progress, project: Path = PROJECT) -> None:
-    """Make `static/vendor` match package-lock.json; nothing to do when it already does."""
+    """Make `static/vendor` match package-lock.json, unless it does already."""
     target = project / "static" / "vendor"
     stamp = target / ".stamp"
     wanted = _wanted(project)
@@ -78,7 +78,7 @@ def ensure(progress: Progress, project: Path = PROJECT) -> None:
 
 
 def lay_out(modules: Path, target: Path) -> None:
-    """Copy what pages import from `modules` (a node_modules folder) into `target`."""
+    """Copy the files that pages import from `modules` (a node_modules folder) into `target`."""
     for source_name, target_name in _LAYOUT:
         source = modules / source_name
         if not source.exists():

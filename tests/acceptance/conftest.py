@@ -32,7 +32,7 @@ def _gateways(folder: Path, cluster: Cluster, *, presence: bool) -> Iterator[Sta
 
 @pytest.fixture(scope="session")
 def presence() -> bool:
-    """Whether gateways tell who comes and goes; a folder may override it."""
+    """Whether gateways announce presence; a folder may override it."""
     return False
 
 

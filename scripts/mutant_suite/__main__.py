@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import sys
 import time
@@ -20,11 +22,8 @@ from mutant_suite.mutant import mutants
 _T = TypeVar("_T")
 
 _ROOT = Path(__file__).parents[2]
-#: Seconds that the tests may take with a mutant: so many, and so many times what they need.
-_PATIENCE = 10.0
-_TIMES = 10.0
-#: Seconds that they may take without one.
-_WITHOUT_CHANGE = 600.0
+#: What the tests may take without a change.
+_WITHOUT_CHANGE = trial.Limits(seconds=600.0, cpu_seconds=300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +120,19 @@ def _examine(module: str, *, entries: bool) -> Row:
     name = module.removesuffix(".py").replace("/", ".")
     source = path.read_text()
 
-    def outcomes(sources: list[str], within: float) -> Iterator[trial.Outcome]:
+    def outcomes(sources: list[str], limits: trial.Limits) -> Iterator[trial.Outcome]:
         changed = [trial.Change(path, name, each) for each in sources]
-        return trial.outcomes(changed, tests, within=within, root=_ROOT)
+        return trial.outcomes(changed, tests, limits=limits, root=_ROOT)
 
-    began = time.monotonic()
+    began, used = time.monotonic(), os.times()
     # The change that is none shows that the machinery works, and how long the tests take.
     if [*outcomes([source], _WITHOUT_CHANGE)] != [trial.Outcome.SURVIVED]:
         raise TestsFail(f"{' '.join(tests)}: fail without any change")
-    within = _PATIENCE + _TIMES * (time.monotonic() - began)
+    limits = _limits(time.monotonic() - began, used, os.times())
     made = list(mutants(module, source, changes(source)))
     survivors = []
     counts: Counter[trial.Outcome] = Counter()
-    found = outcomes([mutant.source for mutant in made], within)
+    found = outcomes([mutant.source for mutant in made], limits)
     for mutant, outcome in zip(_shown(made, module), found, strict=True):
         if outcome is trial.Outcome.UNTESTED:
             raise TestsFail(f"pytest could not run {' '.join(tests)} with\n{mutant}")
@@ -153,6 +152,13 @@ def _examine(module: str, *, entries: bool) -> Row:
         len(judged.unknown),
         time.monotonic() - began,
     )
+
+
+def _limits(seconds: float, before: os.times_result, after: os.times_result) -> trial.Limits:
+    """Several times what the tests took as the code is."""
+    cpu = after.children_user + after.children_system
+    cpu -= before.children_user + before.children_system
+    return trial.Limits(seconds=10 + 10 * seconds, cpu_seconds=2 + math.ceil(2 * cpu))
 
 
 def _shown(items: Sequence[_T], title: str) -> Iterator[_T]:

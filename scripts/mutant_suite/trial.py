@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -69,6 +70,15 @@ class Outcome(Enum):
     UNTESTED = "untested"
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a trial may take before it is a timeout: ``cpu_seconds`` is for a mutant that never
+    ends, ``seconds`` for one that waits for ever, on a machine that may be busy."""
+
+    seconds: float
+    cpu_seconds: int
+
+
 class Change(MetaPathFinder):
     """A module whose source is another one than that of its file."""
 
@@ -103,16 +113,16 @@ def import_libraries() -> None:
 
 
 def outcomes(
-    changes: Sequence[Change], tests: Sequence[str], *, within: float, root: Path
+    changes: Sequence[Change], tests: Sequence[str], *, limits: Limits, root: Path
 ) -> Iterator[Outcome]:
-    """The outcome of each change in turn: the tests run until one fails, ``within`` so many
-    seconds. Ends early if pytest cannot even start."""
+    """The outcome of each change in turn: the tests run until one fails. Ends early if pytest
+    cannot even start."""
     reader, writer = os.pipe()
     server = os.fork()
     if server == 0:
         try:
             os.close(reader)
-            _serve(_Trials(changes, within, writer), tests, root)
+            _serve(_Trials(changes, limits, writer), tests, root)
         finally:
             os._exit(_NOT_BEGUN)
     os.close(writer)
@@ -151,9 +161,9 @@ class _Trials:
     """A pytest plugin. Where the tests would be collected it forks once for each change; only the
     children go on from there. Writes the outcomes to a descriptor, a name a line."""
 
-    def __init__(self, changes: Sequence[Change], within: float, writer: int) -> None:
+    def __init__(self, changes: Sequence[Change], limits: Limits, writer: int) -> None:
         self._changes = changes
-        self._within = within
+        self._limits = limits
         self._writer = writer
 
     def pytest_collection(self, session: pytest.Session) -> None:
@@ -162,7 +172,7 @@ class _Trials:
             if child == 0:
                 self._begin(change)
                 return
-            outcome = _wait(child, self._within)
+            outcome = _wait(child, self._limits.seconds)
             os.write(self._writer, f"{outcome.name}\n".encode())
         os._exit(0)
 
@@ -170,8 +180,7 @@ class _Trials:
         os.setsid()
         os.close(self._writer)
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        seconds = int(self._within) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_CPU, (self._limits.cpu_seconds,) * 2)
         if change.name in sys.modules:
             os._exit(_NOT_BEGUN)
         sys.meta_path.insert(0, change)
@@ -194,6 +203,8 @@ def _wait(child: int, within: float) -> Outcome:
             return Outcome.SURVIVED
         case 3 | 4 | 5 | 70:
             return Outcome.UNTESTED
+        case code if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            return Outcome.TIMEOUT
         case _:
             # Also pytest's 2, which is what a module that cannot be imported comes to.
             return Outcome.KILLED

@@ -56,11 +56,12 @@ class LinksTwin:
         self.problem: str | None = None
         self.change = asyncio.Event()
         self.blocked = False
+        self.home = True
 
     def place(self, key: str) -> Place | None:
         if self.link is None:
             return None
-        return Place(cast("Any", self.link), home=True, blocked=self.blocked)
+        return Place(cast("Any", self.link), home=self.home, blocked=self.blocked)
 
     async def changed(self) -> None:
         await self.change.wait()
@@ -204,5 +205,17 @@ def test_an_error_of_ours_is_not_taken_for_the_broker_s() -> None:
         with pytest.raises(KeyError):
             async with attempt_at(LinksTwin(LinkTwin())):
                 raise KeyError
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_a_link_is_found_with_the_word_whether_the_stream_is_at_home_there(home: bool) -> None:
+    async def scenario() -> None:
+        links = LinksTwin(LinkTwin())
+        links.home = home
+        async with attempt_at(links) as attempt:
+            found: tuple[object, bool] = await attempt.find("key")
+        assert found == (links.link, home)
 
     asyncio.run(scenario())

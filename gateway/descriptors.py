@@ -49,7 +49,7 @@ class Descriptors:
         return self.limit - self.kept
 
     def shortage(self, config: Config) -> str | None:
-        """What is missing for ``limits.connections``, and how to provide it; None: nothing."""
+        """The shortage for ``limits.connections`` and its remedy; None: there is none."""
         needed = needs(config)
         if self.limit >= needed:
             return None

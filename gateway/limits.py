@@ -14,9 +14,10 @@ UNTIL_RESTART: Final = ("backlog_bytes", "stall_timeout", "upstream_frame_bytes"
 
 @dataclass(slots=True)
 class LiveLimits:
-    """Whoever enforces a limit reads it from ``now`` when it matters, and keeps no copy of it.
+    """The limits in force. Everything that enforces a limit reads it from ``now`` when it matters,
+    and keeps no copy.
 
-    So SIGHUP changes all limits in one assignment, and a new one cannot be forgotten there.
+    So SIGHUP changes all limits in one assignment, and a new limit cannot be forgotten there.
     """
 
     now: Limits

@@ -7,7 +7,10 @@ from broker.webstomp.feed import LEFT_OUT, Listener
 
 
 class FakeFeeds:
-    """``calls`` are the subscriptions (``+key``) and unsubscriptions (``-key``) so far."""
+    """Feeds without a broker, which the test drives.
+
+    ``calls`` are the subscriptions (``+key``) and unsubscriptions (``-key``) so far.
+    """
 
     def __init__(self) -> None:
         self.listeners: dict[str, Listener] = {}

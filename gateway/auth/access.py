@@ -15,7 +15,7 @@ EVERYTHING: Final = "**"
 
 
 class Direction(StrEnum):
-    """What a rule opens a destination for: subscribing or sending."""
+    """The direction that a rule opens: subscribing or sending."""
 
     SUBSCRIBE = "subscribe"
     SEND = "send"

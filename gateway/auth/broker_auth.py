@@ -1,6 +1,6 @@
 """The answers to RabbitMQ's questions about a relay's user (``rabbitmq_auth_backend_http``).
 
-https://www.rabbitmq.com/docs/access-control; what is asked when, over STOMP:
+https://www.rabbitmq.com/docs/access-control; RabbitMQ's questions for each frame of STOMP:
 
 =====================================  ====================================================
 SUBSCRIBE ``/topic/K``                 topic read K; queue ``stomp-subscription-…`` configure,

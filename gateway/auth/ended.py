@@ -22,7 +22,7 @@ class EndedSessions:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._until: dict[str, float] = {}
-        self._look_at = _FEW
+        self._clean_up_at = _FEW
 
     def __len__(self) -> int:
         return len(self._until)
@@ -34,11 +34,11 @@ class EndedSessions:
         """Add a session; returns whether it is new. ``until``: Unix time."""
         news = session not in self._until
         self._until[session] = until
-        if len(self._until) >= self._look_at:
+        if len(self._until) >= self._clean_up_at:
             now = self._clock()
             self._until = {id: until for id, until in self._until.items() if until > now}
             # Cleaned up again when there are twice as many: one or two steps for each of them.
-            self._look_at = max(_FEW, 2 * len(self._until))
+            self._clean_up_at = max(_FEW, 2 * len(self._until))
         return news
 
     def check(self, identity: Identity) -> None:

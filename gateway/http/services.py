@@ -24,7 +24,7 @@ from gateway.store import Account
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """What the handlers work with. ``clock`` gives seconds since the epoch."""
+    """The services of the handlers. ``clock`` gives seconds since the epoch."""
 
     accounts: Accounts[Account]
     admin: Admin

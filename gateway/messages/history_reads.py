@@ -1,4 +1,5 @@
-"""Reading the history on request: what of it somebody may see, and whose turn it is."""
+"""Reading the history on request: the part of it that a user may see, and the turns of the
+reads."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ _AT_ONCE: Final = 2
 
 
 class ReadableHistory(Protocol):
+    """The history, as its readers use it."""
+
     async def read_json(
         self,
         stream: Stream,
@@ -32,7 +35,7 @@ class ReadableHistory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A page of the history. ``next``: there may be more, to be asked for with ``after`` = this;
+    """A page of the history. ``next``: there may be more, to be asked for with this as ``after``;
     ``complete``: nothing between ``after`` and the page is lost."""
 
     page: JsonPage
@@ -41,7 +44,8 @@ class Excerpt:
 
 
 class HistoryReads:
-    """The service for reading messages; the permissions are asked here and not by the handlers."""
+    """The service for reading messages. It checks the permissions, so that no handler can forget
+    it."""
 
     def __init__(
         self, history: ReadableHistory, permissions: Permissions, *, limits: LiveLimits
@@ -53,7 +57,7 @@ class HistoryReads:
 
     @property
     def in_hand(self) -> int:
-        """Reads that go on or wait for their turn."""
+        """The number of reads that go on or wait for their turn."""
         return self._turns.in_hand
 
     async def page(

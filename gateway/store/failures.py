@@ -25,7 +25,7 @@ _LONGEST: Final = 300
 
 
 class Consequence(Enum):
-    """What the gateway does after an error."""
+    """The gateway's reaction to an error."""
 
     #: Another transaction interfered: run this one again, so that it sees the other's result.
     AGAIN = "again"

@@ -24,7 +24,10 @@ class Member:
 
 @dataclass
 class Talked:
-    """``seconds`` until everything has arrived; ``heard``: the messages of all together."""
+    """The result of a conversation.
+
+    ``seconds`` until everything has arrived; ``heard``: the messages of all together.
+    """
 
     seconds: float
     heard: Heard

@@ -17,7 +17,7 @@ _ACTIONS: dict[str, Callable[[Cluster, int], None]] = {
 
 
 def main() -> int:
-    """Do one action to one node, then say how all of them are."""
+    """Do one action to one node, then print the states of all nodes."""
     parser = command_lines.broker()
     arguments = parser.parse_args()
     last = local.remembered()

@@ -38,6 +38,8 @@ _names = count(1)
 
 @dataclass
 class Stage:
+    """A gateway whose limits are changed while it serves."""
+
     gateway: Gateway
     call: Call
     room: str

@@ -474,6 +474,8 @@ def test_a_listener_s_fault_costs_neither_the_others_a_call_nor_the_feed_its_ses
     failures: list[str],
 ) -> None:
     class Faulty(Listener):
+        """A listener whose handlers fail."""
+
         def subscribed(self, feed: int) -> None:
             super().subscribed(feed)
             raise ZeroDivisionError

@@ -18,10 +18,12 @@ from broker.publishing.stream import Attempt
 
 
 class Failed(Exception):
-    pass
+    """The test's own kind of failure."""
 
 
 class LinkTwin:
+    """A link whose end and alarm the test decides."""
+
     def __init__(self) -> None:
         self.node = Node("r1", "ws://x/ws", "amqp://x")
         self.lost: str | None = None

@@ -13,6 +13,8 @@ from broker.publishing.publication import Publication
 
 
 class StandingConnection:
+    """A connection that is open."""
+
     def __init__(self) -> None:
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -20,6 +20,8 @@ from tests.unit.broker.publishing.test_channels import ChannelTwin, ConnectionTw
 
 
 class Wire(ConnectionTwin):
+    """A connection that is open until the test ends it."""
+
     def __init__(self) -> None:
         super().__init__()
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -76,6 +78,8 @@ def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
     a restart."""
 
     class BreakingOff(Wire):
+        """A connection whose call is cancelled when it closes."""
+
         def __init__(self) -> None:
             super().__init__()
             self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -90,6 +94,8 @@ def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
             raise asyncio.CancelledError
 
     class Socket:
+        """A socket whose cutting does nothing."""
+
         def cut(self) -> None:
             return
 

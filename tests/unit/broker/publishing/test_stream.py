@@ -32,6 +32,8 @@ class TwinChannel:
 
 
 class TwinLink:
+    """A link with one channel, which opens when the test wants it."""
+
     def __init__(self) -> None:
         self.node = Node("r1", "ws://x/ws", "amqp://x")
         self.lost: str | None = None
@@ -78,6 +80,8 @@ class Scene:
         scene = self
 
         class Own(TwinLink):
+            """A link for a publication that goes alone."""
+
             async def take(self, key: str, *, home: bool) -> Any:
                 return self
 

@@ -22,6 +22,8 @@ NODE = Node("r1", "ws://x/ws", "amqp://x")
 
 
 class LinkTwin:
+    """A link whose state the test sets."""
+
     def __init__(self) -> None:
         self.blocked = False
         self.unanswered = self.unconfirmed = 0
@@ -300,6 +302,8 @@ def test_it_tells_whenever_the_link_comes_or_goes_and_nobody_finds_one_that_is_b
     found: list[object] = []
 
     class Losing(LinkTwin):
+        """A link that notes which links were up when it was lost."""
+
         async def lose(self, reason: str) -> None:
             await super().lose(reason)
             found.append(made.standing)

@@ -26,11 +26,15 @@ class MovingLine:
         self._started = time.monotonic()
         self._due = self._started + self._interval
 
+    def is_due(self) -> bool:
+        """Whether `show` would say something now."""
+        return time.monotonic() >= self._due
+
     def show(self, text: str) -> None:
         """Say `text`, unless something was said a moment ago."""
-        now = time.monotonic()
-        if now < self._due:
+        if not self.is_due():
             return
+        now = time.monotonic()
         self._due = now + self._interval
         line = f"  … {now - self._started:.0f} s  {text}".rstrip()
         line = line[: shutil.get_terminal_size().columns - 3]

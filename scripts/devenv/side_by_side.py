@@ -56,7 +56,8 @@ def run(
                 moving.clear()
                 say(f"{one.job.name}: {time.monotonic() - one.started:.0f} s")
                 show(outcomes[-1].printed.rstrip())
-            moving.show(" · ".join(one.words() for one in running))
+            if moving.is_due():
+                moving.show(" · ".join(one.words() for one in running))
             time.sleep(TICK)
     finally:
         moving.clear()

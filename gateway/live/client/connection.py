@@ -47,6 +47,24 @@ class Connection:
     logs and the dashboard; ``host`` is the handshake's header.
     """
 
+    __slots__ = (
+        "_deadline",
+        "_executor",
+        "_gone",
+        "_loop",
+        "_overdue",
+        "_reader",
+        "_services",
+        "_socket",
+        "_state",
+        "address",
+        "due",
+        "id",
+        "identity",
+        "session",
+        "since",
+    )
+
     def __init__(
         self,
         stream: IOStream,

@@ -81,6 +81,24 @@ class ClientSocket:
     ``stall_timeout``: seconds that the client may take no bytes while something waits for it.
     """
 
+    __slots__ = (
+        "_answers",
+        "_bytes_left",
+        "_frame_bytes",
+        "_frames",
+        "_frames_left",
+        "_lingering",
+        "_loop",
+        "_messages",
+        "_pinged_at",
+        "_pings",
+        "_pulse",
+        "_state",
+        "allowance",
+        "frames_in",
+        "transport",
+    )
+
     def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
         #: What this client may make us do. Before CONNECT nobody knows who pays for it.
         self.allowance = Allowance(rate=_RATE_BEFORE_CONNECT, burst=_BURST_BEFORE_CONNECT)

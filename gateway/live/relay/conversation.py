@@ -45,6 +45,17 @@ class Conversation:
     takes the broker's frames.
     """
 
+    __slots__ = (
+        "_client",
+        "_context",
+        "_farewell",
+        "_owner",
+        "_receipts",
+        "proofs",
+        "relay",
+        "state",
+    )
+
     def __init__(
         self,
         name: str,

@@ -20,6 +20,13 @@ class ReceiptWatch:
     :data:`LONGEST` seconds.
     """
 
+    __slots__ = (
+        "_loop",
+        "_overdue",
+        "_state",
+        "_timer",
+    )
+
     def __init__(self, state: RelayState, *, overdue: Callable[[str], None]) -> None:
         self._state = state
         self._overdue = overdue

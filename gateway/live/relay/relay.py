@@ -117,6 +117,27 @@ class Relay:
     ``client`` takes the broker's frames, ``deliveries`` notes its messages.
     """
 
+    __slots__ = (
+        "_client",
+        "_closed",
+        "_deliveries",
+        "_frame_bytes",
+        "_held",
+        "_lease",
+        "_loop",
+        "_needed",
+        "_oversized",
+        "_owner",
+        "_pulse",
+        "_tasks",
+        "_ticker",
+        "_transport",
+        "_upstream",
+        "_waiting",
+        "due",
+        "node",
+    )
+
     def __init__(
         self,
         upstream: Upstream,

@@ -77,6 +77,20 @@ class Uplink:
     failed for good; not after :meth:`close`.
     """
 
+    __slots__ = (
+        "_context",
+        "_conversation",
+        "_ended",
+        "_log_context",
+        "_loop",
+        "_moves",
+        "_moving",
+        "_next",
+        "_state",
+        "_version",
+        "_who",
+    )
+
     def __init__(
         self,
         context: UplinkContext,

@@ -19,8 +19,7 @@ from typing import Any, Final, Protocol
 
 from tornado.web import Application
 
-from broker.health.partition_probe import Echoes
-from broker.health.partition_probe import Publisher as EchoPublisher
+from broker.health.partition_probe import PartitionProbe
 from broker.health.prober import Prober
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials as BrokerCredentials
@@ -55,7 +54,7 @@ from gateway.auth.passcodes import Passcodes
 from gateway.auth.permissions import Permissions
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import tokens_for
-from gateway.cluster.bus import Bus, WidePublisher
+from gateway.cluster.bus import Bus, BusPublisher
 from gateway.cluster.envelope import Seal
 from gateway.cluster.history_hints import HistoryHints
 from gateway.cluster.presence import Presence
@@ -85,7 +84,7 @@ from gateway.messages.history_reads import HistoryReads
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
-from gateway.messages.ports import Publisher as Confirming
+from gateway.messages.ports import RoomPublisher
 from gateway.observe.events import Events, Kind
 from gateway.observe.metrics import Metrics
 from gateway.private_queues import PrivateQueues, QueueDeclarer
@@ -242,7 +241,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         parts: list[Part] = [
             gateway.bus,
             gateway.history_hints,
-            gateway.echoes,
+            gateway.partition_probe,
             gateway.dashboard,
             gateway.presence,
             gateway.revocation,
@@ -292,7 +291,7 @@ async def running(  # noqa: PLR0915 - all that is started, one after the other
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """All parts of a gateway; they start nothing by themselves."""
 
@@ -304,7 +303,7 @@ class Gateway:
     hub: Hub
     bus: Bus
     history_hints: HistoryHints
-    echoes: Echoes
+    partition_probe: PartitionProbe
     dashboard: Dashboard
     presence: Presence
     revocation: Revocation
@@ -322,9 +321,7 @@ class Part(Protocol):
     async def close(self) -> None: ...
 
 
-class BrokerPublisher(
-    Confirming, QueueDeclarer, PublisherState, WidePublisher, EchoPublisher, Protocol
-):
+class BrokerPublisher(RoomPublisher, QueueDeclarer, PublisherState, BusPublisher, Protocol):
     """The broker, as the gateway uses :class:`broker.publishing.publisher.Publisher`."""
 
 
@@ -367,7 +364,7 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
         tasks=tasks.part(),
     )
     history_hints = HistoryHints(bus, outbox, hub, tasks=tasks.part())
-    echoes = Echoes(
+    partition_probe = PartitionProbe(
         topology.echo_key(token_hex(8)),
         publisher=publisher,
         balancer=balancer,
@@ -564,22 +561,24 @@ def assemble(  # noqa: PLR0913, PLR0915 - all parts, each by its name
     )
     broker_auth = BrokerAuth(passcodes, permissions, access, topology=topology, vhost=broker.vhost)
     return Gateway(
-        app.public(services, live, readiness),
-        app.internal(readiness, metrics, events, broker_auth, drain=drain, progress=progress),
-        pipeline,
-        registry,
-        attendance,
-        hub,
-        bus,
-        history_hints,
-        echoes,
-        dashboard,
-        presence,
-        revocation,
-        session_revocation,
-        rebalancer,
-        events,
-        Reloadable(
+        public=app.public(services, live, readiness),
+        internal=app.internal(
+            readiness, metrics, events, broker_auth, drain=drain, progress=progress
+        ),
+        pipeline=pipeline,
+        registry=registry,
+        attendance=attendance,
+        hub=hub,
+        bus=bus,
+        history_hints=history_hints,
+        partition_probe=partition_probe,
+        dashboard=dashboard,
+        presence=presence,
+        revocation=revocation,
+        session_revocation=session_revocation,
+        rebalancer=rebalancer,
+        events=events,
+        reloadable=Reloadable(
             config=config,
             access=access,
             services=services,

@@ -1,18 +1,18 @@
-"""Finds nodes that have lost the rest of the cluster, and has them left."""
+"""Finds nodes that have lost the rest of the cluster, and has connections leave them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
-from broker.health.partition import MISSED, Hearing
+from broker.health.partition import MISSED, PartitionDetector
 from broker.nodes.balancer import Balancer
 from broker.nodes.node import PARTITIONED
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame
-from broker.publishing.publication import Publication
+from broker.publishing.publication import Publication, ScatteringPublisher
 from broker.timing.tasks import Tasks
 from broker.webstomp.feeds import Feeds
 
@@ -20,26 +20,23 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two rounds.
 ROUND: Final = 1.0
-#: Milliseconds for which the broker keeps an echo that nobody takes.
+#: Milliseconds after which the broker drops an echo that nobody takes.
 _EXPIRES_MS: Final = 10_000
 
 
-class Publisher(Protocol):
-    """See :class:`broker.publishing.publisher.Publisher`."""
+class PartitionProbe:
+    """Sends echoes through every node and judges by those that the feeds bring.
 
-    def scatter(self, through: Callable[[str], Publication]) -> list[str]: ...
-
-
-class Echoes:
-    """``key`` is the routing key of this gateway's echoes. ``doubt`` is called when a node was
-    found apart, and in the next rounds: until the other gateways have found it too, they publish
-    through it what comes to nobody."""
+    ``key`` is the routing key of this gateway's echoes. ``doubt`` is called when a node was found
+    partitioned, and in the next rounds: until the other gateways have found it too, they publish
+    messages through it that reach nobody.
+    """
 
     def __init__(
         self,
         key: str,
         *,
-        publisher: Publisher,
+        publisher: ScatteringPublisher,
         balancer: Balancer,
         feeds: Feeds,
         doubt: Callable[[], None],
@@ -50,16 +47,16 @@ class Echoes:
         self._balancer = balancer
         self._feeds = feeds
         self._doubt = doubt
-        self._hearing = Hearing()
-        #: The feeds that bring the echoes, if not at once.
+        self._detector = PartitionDetector()
+        #: The feeds that bring echoes, stalled ones included.
         self._standing: set[int] = set()
-        self._apart: frozenset[str] = frozenset()
+        self._partitioned: frozenset[str] = frozenset()
         self._doubtful = 0
         self._tasks = tasks
 
     def start(self) -> None:
         self._feeds.subscribe(self.key, self)
-        self._tasks.forever(self._run, "echoes")
+        self._tasks.forever(self._run, "partition probe")
 
     async def close(self) -> None:
         self._feeds.unsubscribe(self.key)
@@ -69,28 +66,28 @@ class Echoes:
 
     def subscribed(self, feed: int) -> None:
         self._standing.add(feed)
-        self._hearing.stands(feed)
+        self._detector.stands(feed)
 
     def message(self, feed: int, message: Frame) -> None:
         round, _, node = message.body.decode(errors="replace").partition(" ")
-        # Only a gateway may publish with this key; what is no echo is none.
+        # Only gateways may publish with this key; anything else is ignored.
         if (number := natural(round)) is not None:
-            self._hearing.heard(feed, node, number)
+            self._detector.heard(feed, node, number)
 
     def left_out(self, feed: int) -> None:
         """Nothing to do: it was no echo."""
 
     def stalled(self, feed: int) -> None:
-        """A feed that hears nothing is no judge of who says nothing."""
-        self._hearing.gone(feed)
+        """A feed that hears nothing cannot judge which node is silent."""
+        self._detector.gone(feed)
 
     def resumed(self, feed: int) -> None:
         if feed in self._standing:
-            self._hearing.stands(feed)
+            self._detector.stands(feed)
 
     def lost(self, feed: int) -> None:
         self._standing.discard(feed)
-        self._hearing.gone(feed)
+        self._detector.gone(feed)
 
     async def _run(self) -> None:
         while True:
@@ -99,21 +96,21 @@ class Echoes:
             self._send()
 
     def _judge(self) -> None:
-        apart = self._hearing.apart(len(self._balancer.states()))
-        for node in apart - self._apart:
-            log.warning("%s is left, and to be restarted if it stays so: %s", node, PARTITIONED)
-        for node in self._apart - apart:
-            log.info("%s is not apart from the others any more", node)
-        if apart - self._apart:
+        partitioned = self._detector.partitioned(len(self._balancer.states()))
+        for node in partitioned - self._partitioned:
+            log.warning("avoiding node %s; restart it if this persists: %s", node, PARTITIONED)
+        for node in self._partitioned - partitioned:
+            log.info("node %s reaches the other nodes again, and is used again", node)
+        if partitioned - self._partitioned:
             self._doubtful = MISSED + 1
-        self._apart = apart
-        self._balancer.mark_partitioned(apart)
+        self._partitioned = partitioned
+        self._balancer.mark_partitioned(partitioned)
         if self._doubtful:
             self._doubtful -= 1
             self._doubt()
 
     def _send(self) -> None:
-        round = self._hearing.begin()
+        round = self._detector.begin()
 
         def echo(node: str) -> Publication:
             return Publication(
@@ -125,4 +122,4 @@ class Echoes:
                 content_type="text/plain",
             )
 
-        self._hearing.sent(self._publisher.scatter(echo))
+        self._detector.sent(self._publisher.scatter(echo))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from broker.protocol import amqp
 from broker.topology import EXCHANGE
@@ -64,3 +65,27 @@ class Publication:
             frame_max=frame_max,
             mandatory=mandatory,
         )
+
+
+class ConfirmedPublisher(Protocol):
+    """Publishes messages, those of one routing key in the order of the calls."""
+
+    async def publish(
+        self,
+        publication: Publication,
+        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
+    ) -> None:
+        """Publish a message and wait for its confirm, ``timeout`` seconds at most.
+
+        Raises :class:`NotConfirmed`; the message may be delivered all the same.
+        """
+        ...
+
+
+class ScatteringPublisher(Protocol):
+    """Publishes through every node at once."""
+
+    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
+        """Publish the message that ``through`` gives for the name of a node, through that node,
+        without confirms; the names of the nodes."""
+        ...

@@ -16,7 +16,12 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from broker.protocol.stomp import Frame
-from broker.publishing.publication import NotConfirmed, Publication
+from broker.publishing.publication import (
+    ConfirmedPublisher,
+    NotConfirmed,
+    Publication,
+    ScatteringPublisher,
+)
 from broker.timing.tasks import Tasks
 from broker.webstomp.feeds import Feeds
 from gateway.cluster.envelope import BadEnvelope, Envelope, Seal
@@ -65,27 +70,8 @@ class _Own(StrEnum):
     FAULT = "fault"
 
 
-class Publisher(Protocol):
-    """The broker, as the bus publishes to it."""
-
-    async def publish(
-        self,
-        publication: Publication,
-        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
-    ) -> None:
-        """Publish and wait for the confirm. Raises
-        :class:`broker.publishing.publication.NotConfirmed`; the message may be delivered all the
-        same.
-        """
-        ...
-
-
-class WidePublisher(Publisher, Protocol):
-    """A publisher that can also use all nodes at once."""
-
-    def scatter(self, through: Callable[[str], Publication]) -> list[str]:
-        """Publish through every node at once, without waiting for the outcome."""
-        ...
+class BusPublisher(ConfirmedPublisher, ScatteringPublisher, Protocol):
+    """Publishes the messages of the bus."""
 
 
 class Answers(dict[str, Any]):
@@ -124,7 +110,7 @@ class Bus:
         *,
         key: str,
         seal: Seal,
-        publisher: WidePublisher,
+        publisher: BusPublisher,
         feeds: Feeds,
         tasks: Tasks,
     ) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from broker.publishing.publication import NotConfirmed
+from broker.publishing.publication import ConfirmedPublisher, NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
-from gateway.cluster.bus import Bus, Publisher
+from gateway.cluster.bus import Bus
 from gateway.cluster.presence_table import Event, PresenceTable, message_id
 from gateway.cluster.replica import Claim, Delta, Key, Origin, Part, Replica
 from gateway.domain.message import PRESENCE, Message
@@ -66,7 +66,7 @@ class Presence:
         attendance: Attendance,
         rosters: Rosters,
         bus: Bus,
-        publisher: Publisher,
+        publisher: ConfirmedPublisher,
         topology: Topology,
         *,
         announced: bool,

@@ -10,7 +10,7 @@ from typing import Final
 from broker.publishing.provision import QueueFailed
 from gateway.errors import StoreUnavailable
 from gateway.expiring import Expiring
-from gateway.messages.ports import Publisher, StoredOutbox
+from gateway.messages.ports import RoomPublisher, StoredOutbox
 
 #: Seconds for which a queue that was seen is assumed to exist. A message that another queue takes
 #: is not returned, so this is how long the loss of an expired or deleted queue goes unnoticed.
@@ -29,7 +29,7 @@ class OpenRooms:
     """
 
     def __init__(
-        self, store: StoredOutbox, publisher: Publisher, *, clock: Callable[[], float]
+        self, store: StoredOutbox, publisher: RoomPublisher, *, clock: Callable[[], float]
     ) -> None:
         self._store = store
         self._publisher = publisher

@@ -27,7 +27,7 @@ from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
 from gateway.messages.open_rooms import OpenRooms
 from gateway.messages.outbox_lease import OutboxLease
 from gateway.messages.parking import Parking
-from gateway.messages.ports import Publisher, StoredOutbox
+from gateway.messages.ports import RoomPublisher, StoredOutbox
 from gateway.messages.publication import publication
 from gateway.messages.published_marks import PublishedMarks
 from gateway.messages.waiters import Waiters
@@ -82,7 +82,7 @@ class Outbox:
     def __init__(
         self,
         store: StoredOutbox,
-        publisher: Publisher,
+        publisher: RoomPublisher,
         topology: Topology,
         *,
         rng: Random,

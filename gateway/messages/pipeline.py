@@ -17,7 +17,7 @@ from gateway.limits import LiveLimits
 from gateway.messages import nesting
 from gateway.messages.group_commit import GroupCommit
 from gateway.messages.outbox import Outbox
-from gateway.messages.ports import History, Publisher
+from gateway.messages.ports import History, RoomPublisher
 from gateway.messages.publication import publication
 from gateway.store.numbering import repeated
 from gateway.store.records import Appended
@@ -51,7 +51,7 @@ class Pipeline:
         self,
         history: History,
         outbox: Outbox,
-        publisher: Publisher,
+        publisher: RoomPublisher,
         topology: Topology,
         *,
         limits: LiveLimits,

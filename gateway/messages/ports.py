@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from broker.publishing.publication import Publication
+from broker.publishing.publication import ConfirmedPublisher
 from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.domain.room import Room
@@ -64,19 +64,8 @@ class StoredOutbox(Leases, Protocol):
     async def room(self, room: int) -> Room | None: ...
 
 
-class Publisher(Protocol):
-    """The broker, which messages are sent to in the order of the calls."""
-
-    async def publish(
-        self,
-        publication: Publication,
-        timeout: float,  # noqa: ASYNC109 - it ends in a typed error
-    ) -> None:
-        """Publish and wait for the confirm. Raises
-        :class:`broker.publishing.publication.NotConfirmed`; the message may be delivered all the
-        same.
-        """
-        ...
+class RoomPublisher(ConfirmedPublisher, Protocol):
+    """Publishes rooms' messages, and declares the queues that take them."""
 
     async def declare_private_queue(self, room: int) -> None:
         """Declare a room's queue. Raises :class:`broker.publishing.provision.QueueFailed`."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from broker.health.partition import MISSED, Hearing
+from broker.health.partition import MISSED, PartitionDetector
 
 NODES = ("r1", "r2", "r3")
 #: The echoes that each feed brings, where all is well.
@@ -12,30 +12,30 @@ WHOLE = {0: NODES, 1: NODES}
 
 
 def go_on(
-    hearing: Hearing,
+    detector: PartitionDetector,
     rounds: int,
     brings: Mapping[int, Iterable[str]] = WHOLE,
     through: Iterable[str] = NODES,
 ) -> None:
     for _ in range(rounds):
-        number = hearing.begin()
-        hearing.sent(through)
+        number = detector.begin()
+        detector.sent(through)
         for feed, nodes in brings.items():
             for node in nodes:
-                hearing.heard(feed, node, number)
+                detector.heard(feed, node, number)
 
 
-def hearing(*feeds: int) -> Hearing:
-    made = Hearing()
+def detector(*feeds: int) -> PartitionDetector:
+    made = PartitionDetector()
     for feed in feeds:
         made.stands(feed)
     return made
 
 
 def test_a_cluster_that_hears_itself_is_whole() -> None:
-    of = hearing(0, 1)
+    of = detector(0, 1)
     go_on(of, 50)
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
 
 
 @pytest.mark.parametrize(
@@ -46,48 +46,48 @@ def test_a_cluster_that_hears_itself_is_whole() -> None:
         {0: ("r1", "r3"), 1: ("r2",)},
     ],
 )
-def test_a_node_that_most_do_not_hear_is_apart(brings: Mapping[int, Iterable[str]]) -> None:
-    of = hearing(0, 1)
+def test_a_node_that_most_do_not_hear_is_partitioned(brings: Mapping[int, Iterable[str]]) -> None:
+    of = detector(0, 1)
     go_on(of, 10)
     go_on(of, MISSED - 1, brings)
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
     go_on(of, 1, brings)
-    assert of.apart(3) == {"r2"}
+    assert of.partitioned(3) == {"r2"}
 
 
-def test_one_that_is_heard_again_is_not_apart_any_more() -> None:
-    of = hearing(0, 1)
+def test_one_that_is_heard_again_is_not_partitioned_any_more() -> None:
+    of = detector(0, 1)
     go_on(of, 10, {0: ("r1", "r3")})
-    assert of.apart(3) == {"r2"}
+    assert of.partitioned(3) == {"r2"}
     go_on(of, 1)
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
 
 
 def test_one_that_is_not_published_through_is_not_judged() -> None:
-    of = hearing(0, 1)
+    of = detector(0, 1)
     go_on(of, 10, {0: ("r1", "r3")})
     go_on(of, 1, {0: ("r1", "r3")}, through=("r1", "r3"))
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
     # When it is back it has as long as any other.
     go_on(of, MISSED, {0: ("r1", "r3")})
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
     go_on(of, 1, {0: ("r1", "r3")})
-    assert of.apart(3) == {"r2"}
+    assert of.partitioned(3) == {"r2"}
 
 
 def test_a_feed_that_has_just_come_judges_nobody() -> None:
-    of = hearing(0)
+    of = detector(0)
     go_on(of, 10)
     of.gone(0)
     of.stands(1)
     go_on(of, MISSED - 1, {1: ("r1", "r3")})
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
 
 
 def test_a_node_is_heard_if_one_feed_brings_its_probe() -> None:
-    of = hearing(0, 1)
+    of = detector(0, 1)
     go_on(of, 10, {0: ("r1", "r3"), 1: NODES})
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
 
 
 @pytest.mark.parametrize(
@@ -105,41 +105,41 @@ def test_a_node_is_heard_if_one_feed_brings_its_probe() -> None:
 def test_without_a_majority_nothing_is_known(
     nodes: tuple[str, ...], brings: Mapping[int, Iterable[str]]
 ) -> None:
-    of = hearing(0, 1)
+    of = detector(0, 1)
     go_on(of, 20, brings, through=nodes)
-    assert of.apart(len(nodes)) == set()
+    assert of.partitioned(len(nodes)) == set()
 
 
 def test_without_a_feed_nothing_is_known() -> None:
-    of = hearing()
+    of = detector()
     go_on(of, 20)
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
 
 
 def test_echoes_count_late_twice_and_out_of_order() -> None:
-    of = hearing(0)
+    of = detector(0)
     for _ in range(20):
         of.begin()
         of.sent(NODES)
     for node in NODES:
         for number in (19, 3, 19):
             of.heard(0, node, number)
-    assert of.apart(3) == set()
+    assert of.partitioned(3) == set()
 
 
 def test_of_a_feed_that_is_gone_nothing_counts_and_nothing_is_kept() -> None:
-    of = hearing(0, 1)
+    of = detector(0, 1)
     go_on(of, 10, {0: NODES, 1: ("r1", "r3")})
-    assert of.apart(3) == set(), "one feed hears r2"
+    assert of.partitioned(3) == set(), "one feed hears r2"
     of.gone(0)
-    assert of.apart(3) == {"r2"}
+    assert of.partitioned(3) == {"r2"}
     of.heard(0, "r2", 10)
-    assert of.apart(3) == {"r2"}
+    assert of.partitioned(3) == {"r2"}
     assert {feed for feed, _ in of._heard} == {1}
 
 
 def test_only_the_echo_of_a_round_that_went_out_there_counts_by_a_feed_that_stands() -> None:
-    of = hearing(0)
+    of = detector(0)
     assert of.begin() == 1
     of.sent(NODES)
     for feed, node, number in ((1, "r1", 1), (0, "r9", 1), (0, "r1", 0), (0, "r1", 2)):

@@ -7,7 +7,7 @@ from random import Random
 from typing import cast
 
 from broker.health.partition import MISSED
-from broker.health.partition_probe import ROUND, Echoes
+from broker.health.partition_probe import ROUND, PartitionProbe
 from broker.nodes.balancer import Balancer
 from broker.nodes.node import PARTITIONED, Node
 from broker.protocol.stomp import Frame
@@ -22,7 +22,7 @@ NODES = ["r1", "r2", "r3"]
 
 
 class Cluster:
-    """A publisher and two feeds on nodes of which one may be apart."""
+    """A publisher and two feeds on nodes of which one may be partitioned."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -31,9 +31,9 @@ class Cluster:
             [Node(name, "ws://x/ws", "amqp://x") for name in NODES], clock=loop.time, rng=rng
         )
         self.feeds = FakeFeeds()
-        self.apart = ""
+        self.partitioned = ""
         self.doubts = 0
-        self.echoes = Echoes(
+        self.probe = PartitionProbe(
             KEY,
             publisher=self,
             balancer=self.balancer,
@@ -50,7 +50,7 @@ class Cluster:
             publication = through(node)
             assert publication.routing_key == KEY
             assert not publication.persistent
-            if node != self.apart:
+            if node != self.partitioned:
                 self.arrive(Frame("MESSAGE", (), publication.body))
         return NODES
 
@@ -68,20 +68,20 @@ class Cluster:
 @asynccontextmanager
 async def cluster() -> AsyncIterator[Cluster]:
     made = Cluster()
-    made.echoes.start()
+    made.probe.start()
     made.feeds.stand(0, KEY)
     made.feeds.stand(1, KEY)
     await asyncio.sleep(10 * ROUND)
     yield made
-    await made.echoes.close()
+    await made.probe.close()
     assert made.feeds.calls == [f"+{KEY}", f"-{KEY}"]
 
 
-def test_a_node_apart_is_left_and_what_came_last_is_doubted() -> None:
+def test_a_partitioned_node_is_left_and_what_came_last_is_doubted() -> None:
     async def scenario() -> None:
         async with cluster() as of:
             assert of.left == set()
-            of.apart = "r2"
+            of.partitioned = "r2"
             await asyncio.sleep((MISSED + 2) * ROUND)
             assert of.left == {"r2"}
             assert [state.unavailable_because for state in of.balancer.states()] == [
@@ -100,9 +100,9 @@ def test_a_node_apart_is_left_and_what_came_last_is_doubted() -> None:
 def test_one_that_is_back_is_used_again() -> None:
     async def scenario() -> None:
         async with cluster() as of:
-            of.apart = "r2"
+            of.partitioned = "r2"
             await asyncio.sleep(10 * ROUND)
-            of.apart = ""
+            of.partitioned = ""
             await asyncio.sleep(2 * ROUND)
             assert of.left == set()
             assert of.balancer.acquire(frozenset({"r1", "r3"})).node.name == "r2"
@@ -113,7 +113,7 @@ def test_one_that_is_back_is_used_again() -> None:
 def test_a_message_that_is_no_echo_tells_nothing() -> None:
     async def scenario() -> None:
         async with cluster() as of:
-            of.apart = "r2"
+            of.partitioned = "r2"
             for body in (b"", b"x", b"\xff 1", b"7", b"-1 r1", b"9" * 5000 + b" r2", b"99999 r2"):
                 of.feeds.bring(0, KEY, Frame("MESSAGE", (), body))
             await asyncio.sleep((MISSED + 2) * ROUND)
@@ -125,7 +125,7 @@ def test_a_message_that_is_no_echo_tells_nothing() -> None:
 def test_without_feeds_nothing_is_known() -> None:
     async def scenario() -> None:
         async with cluster() as of:
-            of.apart = "r2"
+            of.partitioned = "r2"
             of.feeds.lose(0)
             of.feeds.lose(1)
             await asyncio.sleep(10 * ROUND)
@@ -137,7 +137,7 @@ def test_without_feeds_nothing_is_known() -> None:
 def test_a_feed_that_is_stalled_is_no_judge_and_one_that_resumes_is_again() -> None:
     async def scenario() -> None:
         async with cluster() as of:
-            of.apart = "r2"
+            of.partitioned = "r2"
             for feed in (0, 1):
                 of.feeds.stall(feed)
             # One that never stood does not begin to by resuming.

@@ -115,7 +115,7 @@ def progress(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
-    """Where this session's servers keep their files."""
+    """The folder for the files of this session's servers."""
     with session_folder(_RUN) as folder:
         yield folder
 

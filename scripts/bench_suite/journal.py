@@ -44,7 +44,7 @@ class Journal:
         return self._marker in payload
 
     def offset(self, seq: int) -> int:
-        """Where number ``seq`` begins; the end for the next one."""
+        """The position at which number ``seq`` begins; the end for the next one."""
         index = seq - self.first
         return self._starts[index] if index < len(self._starts) else len(self.data)
 

@@ -8,7 +8,7 @@ from screenshot_suite.stage import Stage
 
 @dataclass(frozen=True)
 class Script:
-    """What happens in a lesson. `said`, `asked`: who, what; `votes`: how many for each option."""
+    """The script of a lesson. `said`, `asked`: user and text; `votes`: by option."""
 
     title: str
     other_titles: tuple[str, ...]

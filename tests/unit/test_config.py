@@ -336,7 +336,7 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def values(given: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """What a TOML table sets, in the same words; the first entry stands for a list of tables."""
+    """The keys that a TOML table sets; of a list of tables the first entry counts."""
     for name, value in given.items():
         first = value[0] if isinstance(value, list) and value else value
         if isinstance(first, dict):

@@ -1,4 +1,4 @@
-"""How many files the process may open, and for whom they are kept."""
+"""The number of files that the process may open, and those that are kept for other uses."""
 
 import os
 import resource

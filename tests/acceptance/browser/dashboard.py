@@ -33,7 +33,7 @@ def row(page: Page, section: str, text: str) -> Locator:
 
 
 def confirm(page: Page, button: str) -> Locator:
-    """Where it then says what was done."""
+    """Confirm, and return the place of the result."""
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name=button).click()
     return dialog.get_by_role("status")

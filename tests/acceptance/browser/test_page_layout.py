@@ -1,4 +1,4 @@
-"""Where things are on a narrow phone, in plain and in doubled text size (WCAG 1.4.4, 1.4.10).
+"""The layout of the pages on a narrow phone, in plain and doubled text size (WCAG 1.4.4, 1.4.10).
 
 The gateway is played (`screenshot_suite.stand_in`): a real one is rarely in most of these states.
 """

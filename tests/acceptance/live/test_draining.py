@@ -45,7 +45,7 @@ def pair(start_gateway: StartGateway, database: str) -> Pair:
 
 @dataclass
 class Farewell:
-    """When a client was told to leave, and the seconds after which it shall come back."""
+    """The time at which a client was sent away, and the seconds until it should reconnect."""
 
     at: float
     wait: float
@@ -147,7 +147,7 @@ def test_a_post_in_hand_is_answered_and_a_new_one_is_refused(pair: Pair, databas
 
 @contextmanager
 def _numbering_held(database: str) -> Iterator[Callable[[], None]]:
-    """Who stores a message waits until what this yields is called."""
+    """Hold up the storing of messages until the function that this yields is called."""
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(database))
         try:

@@ -21,7 +21,7 @@ JWT_SECRET = "the issuer's secret, long enough for HS256"
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended."""
+    """The result of a command."""
 
     returncode: int
     stdout: str

@@ -57,7 +57,7 @@ class Story:
         )
 
     def heard(self, who: str, id: str) -> int:
-        """Where in the events `who` hears it."""
+        """The index of the event at which `who` receives it."""
         return next(
             index
             for index, event in enumerate(self.events)

@@ -1,4 +1,4 @@
-"""What is read from pytest's output."""
+"""The facts that are read from pytest's output."""
 
 from collections import Counter
 

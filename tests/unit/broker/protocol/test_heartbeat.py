@@ -1,4 +1,4 @@
-"""When to beat, and when to give up."""
+"""The moments to send a heart-beat, and to give up a peer."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""When a link has ended, and when only one of its channels has."""
+"""The end of a link, and the end of only one of its channels."""
 
 from __future__ import annotations
 

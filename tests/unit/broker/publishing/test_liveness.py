@@ -1,4 +1,4 @@
-"""When a node that keeps its connection open is given up."""
+"""The moment at which a node that keeps its connection open is given up."""
 
 from __future__ import annotations
 

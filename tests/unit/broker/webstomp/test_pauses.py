@@ -1,4 +1,4 @@
-"""What has cost the broker something is tried ever less often; looking for a node is cheap."""
+"""Attempts that cost the broker something become rarer; looking for a node is cheap."""
 
 from random import Random
 

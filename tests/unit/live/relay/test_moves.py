@@ -1,4 +1,4 @@
-"""How often a session goes on elsewhere by itself."""
+"""The limit on how often a session moves by itself."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Who may do what with rooms and members: every operation of the service, for everybody."""
+"""Permissions for rooms and members: every operation of the service, for everybody."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_every_operation_of_the_services_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("who", EVERYBODY, ids=lambda who: who.user)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_whoever_may_not_is_refused_before_anything_is_read_or_changed(
+def test_a_user_without_permission_is_refused_before_anything_is_read_or_changed(
     operation: str, who: Identity
 ) -> None:
     call, allowed = OPERATIONS[operation]
@@ -272,7 +272,7 @@ def test_no_handler_has_a_way_past_the_services(file: Path) -> None:
     assert wrong <= _PLAIN_DATA
 
 
-def test_what_handlers_are_given_holds_neither_the_store_nor_the_permissions() -> None:
+def test_the_services_of_handlers_hold_neither_the_store_nor_the_permissions() -> None:
     given: dict[str, Any] = {each.name: each.type for each in fields(Services)}
     assert not {"Store", "Permissions", "Memberships"} & set(given.values())
 

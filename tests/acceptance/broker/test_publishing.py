@@ -191,7 +191,7 @@ def test_the_private_queue_is_declared_and_deleted_any_number_of_times(
 def test_a_private_queue_that_stands_is_seen_and_left_as_it_is(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
-    """Whoever made it, also where it is not as ours are."""
+    """Delete the queue whoever made it, also if its properties are not ours."""
     name = TOPOLOGY.private_queue(room).name
     at = f"/api/queues/%2F/{name}"
 

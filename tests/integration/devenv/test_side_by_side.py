@@ -51,7 +51,7 @@ def test_no_more_run_at_once(tmp_path: Path) -> None:
     assert [outcome.code for outcome in outcomes] == [0, 0, 0]
 
 
-def test_what_a_job_printed_is_shown_in_one_piece_under_its_name(tmp_path: Path) -> None:
+def test_the_output_of_a_job_is_shown_in_one_piece_under_its_name(tmp_path: Path) -> None:
     turns = "for turn in 1 2 3; do echo {0} $turn; sleep 0.1; done; exit {1}"
 
     outcomes, said = _run(
@@ -100,7 +100,7 @@ def interrupted(tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def test_who_stops_it_stops_all_jobs_and_sees_how_far_they_came(
+def test_stopping_it_stops_all_jobs_and_shows_how_far_they_came(
     interrupted: "subprocess.CompletedProcess[str]",
 ) -> None:
     assert "KeyboardInterrupt" in interrupted.stderr

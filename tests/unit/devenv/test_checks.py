@@ -71,7 +71,7 @@ def test_green_sessions_are_green_together(heal: Heal) -> None:
     assert tried == []
 
 
-def test_what_passes_at_the_second_try_is_green_and_named(
+def test_tests_that_pass_at_the_second_try_are_green_and_named(
     heal: Heal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tried = heal(_HUB, _BUS)
@@ -88,7 +88,9 @@ def test_what_passes_at_the_second_try_is_green_and_named(
     assert f"PASSED ONLY AT THE SECOND TRY: {_HUB}, {_BUS}" in capsys.readouterr().out
 
 
-def test_what_fails_again_is_red_and_named(heal: Heal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tests_that_fail_again_are_red_and_named(
+    heal: Heal, capsys: pytest.CaptureFixture[str]
+) -> None:
     heal(_HUB)
 
     code, counts = checks._verdict([_session("live", 1, "2 failed, 3 passed", _HUB, _BUS)])

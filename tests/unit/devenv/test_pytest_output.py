@@ -45,7 +45,7 @@ def test_how_far_a_session_is(printed: str, words: str) -> None:
         ("Segmentation fault", {}),
     ],
 )
-def test_what_its_closing_line_counts(closing: str, counts: dict[str, int]) -> None:
+def test_the_counts_of_its_closing_line(closing: str, counts: dict[str, int]) -> None:
     assert pytest_output.counts(f"3 passed before\n{closing}\n") == counts
 
 

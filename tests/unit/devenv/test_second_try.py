@@ -24,7 +24,7 @@ def test_a_few_that_work_with_processes_are_tried_again(names: list[str], again:
     assert candidates(names) == [names[number] for number in again]
 
 
-def test_what_failed_in_several_sessions_is_kept_in_one_place(tmp_path: Path) -> None:
+def test_failures_of_several_sessions_are_kept_in_one_place(tmp_path: Path) -> None:
     remember(tmp_path / "cache", [f"{_HUB}::a", "tests/unit/test_x.py::b"])
 
     assert failed(tmp_path / "cache") == [f"{_HUB}::a", "tests/unit/test_x.py::b"]

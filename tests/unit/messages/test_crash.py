@@ -25,7 +25,7 @@ OTHER = Stream(Audience.PRIVATE, 7)
 
 @pytest.fixture(autouse=True)
 def killed(failures: list[str]) -> Iterator[None]:
-    """Whoever is killed closes nothing: all that worked for it is cancelled from outside."""
+    """A killed process closes nothing: all its tasks are cancelled from outside."""
     yield
     failures.clear()
 

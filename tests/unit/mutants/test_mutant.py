@@ -1,4 +1,4 @@
-"""What is a mutant, and what it is known by."""
+"""Mutants: which changes are some, and how they are identified."""
 
 import pytest
 

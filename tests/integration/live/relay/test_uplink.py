@@ -433,7 +433,7 @@ async def test_a_receipt_is_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
-async def test_whose_path_was_closed_is_told_with_its_node() -> None:
+async def test_a_closed_uplink_still_names_its_node() -> None:
     async with staged() as stage:
         stage.uplink.close()
         assert stage.uplink.node == "r1"

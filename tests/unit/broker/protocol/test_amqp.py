@@ -90,7 +90,7 @@ def payloads(frames: bytes) -> list[bytes]:
     return found
 
 
-def test_what_the_specification_reserves_is_zero() -> None:
+def test_bits_that_the_specification_reserves_are_zero() -> None:
     method, head, _ = payloads(PUBLICATION.frames(1, frame_max=4096))
     assert method[:6] == b"\x00\x3c\x00\x28\x00\x00", "class, method, ticket"
     assert head[:4] == b"\x00\x3c\x00\x00", "class, weight"

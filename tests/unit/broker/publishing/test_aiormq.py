@@ -1,4 +1,5 @@
-"""What channels.py relies on inside aiormq. If an upgrade moves it, these tests say what moved."""
+"""The private attributes of aiormq that channels.py relies on. If an upgrade moves one, these tests
+say what moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in an attempt has a name, and only a real cancellation cancels."""
+"""Every failure of an attempt has a name, and only a real cancellation cancels it."""
 
 from __future__ import annotations
 

@@ -135,7 +135,9 @@ def test_a_channel_has_settled_when_nothing_waits_for_its_confirm() -> None:
     asyncio.run(scenario())
 
 
-def test_what_waits_when_the_link_is_given_up_fails_and_a_late_answer_is_no_error() -> None:
+def test_waiting_publications_fail_when_the_link_is_given_up_and_a_late_answer_is_no_error() -> (
+    None
+):
     async def scenario() -> None:
         twin, traffic = TwinChannel(), Traffic()
         channel = confirming(twin, traffic)

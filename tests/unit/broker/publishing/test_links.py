@@ -165,8 +165,8 @@ def test_a_connection_that_ends_fails_what_waits_and_cancels_nobody(
 def test_a_caller_that_publishes_again_at_once_when_the_connection_ends_waits_for_the_next(
     end: Callable[[Session], None],
 ) -> None:
-    """Whoever waits for a confirm hears of the end before the supervisor does. Refused without a
-    turn of the loop, they would ask for ever, and nobody else would hear anything."""
+    """A caller that waits for a confirm hears of the end before the supervisor does. Refused
+    without a turn of the loop, it would ask for ever, and nobody else would hear anything."""
 
     async def insist(publisher: Publisher) -> None:
         for _ in range(50):

@@ -102,7 +102,7 @@ class Scene:
 
 
 def sent(link: TwinLink) -> list[str]:
-    """What waits for its confirm there."""
+    """The publications that wait for their confirms there."""
     return [] if link.channel is None else list(link.channel.waiting)
 
 

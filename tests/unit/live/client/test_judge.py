@@ -244,7 +244,7 @@ def test_any_other_place_to_resume_at_is_refused_and_told_what_would_be_right(af
         (True, "/queue/t.private.1", "auto"),
     ],
 )
-def test_what_the_hub_does_not_serve_cannot_be_resumed(
+def test_topics_that_the_hub_does_not_serve_cannot_be_resumed(
     shared: bool, destination: str, ack: str
 ) -> None:
     headers = (("destination", destination), ("id", "s"), ("ack", ack), ("resume-after", "7"))

@@ -901,7 +901,7 @@ class Stand:
 
 @dataclass(frozen=True)
 class Stall:
-    """What it brings waits for `Resume`, or is lost with it."""
+    """The messages that it brings wait for `Resume`, or are lost with it."""
 
     feed: Feed
 

@@ -11,7 +11,7 @@ from gateway.errors import RateLimited
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """``burst`` at once, then ``per_second``."""
+    """A rate of tokens: ``burst`` at once, then ``per_second``."""
 
     per_second: float
     burst: int

@@ -32,7 +32,7 @@ from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
 from broker.webstomp.feeds import Feeds
-from broker.webstomp.session import Upstream, open_session
+from broker.webstomp.session import WebStompSession, open_session
 from gateway import garbage, retention, tls
 from gateway.admin import Admin
 from gateway.admin.connections import Connections
@@ -624,7 +624,7 @@ def _feeds(
 ) -> Feeds:
     """The feeds, each on a node of its own, as far as there are nodes."""
 
-    async def session(node: Node) -> Upstream:
+    async def log_in(node: Node) -> WebStompSession:
         return await open_session(
             node,
             account,
@@ -638,7 +638,7 @@ def _feeds(
         events.note(Kind.FAILOVER, code, f"feed {number}{detail}", node=node)
 
     context = FeedContext(
-        session=session,
+        log_in=log_in,
         witness=witness,
         ticker=ticker,
         frame_bytes=config.limits.upstream_frame_bytes,

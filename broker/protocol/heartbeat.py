@@ -12,7 +12,7 @@ PATIENCE: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class HeartBeats:
     """What was agreed, in seconds, 0 for none: we send at least every ``outgoing``, and hear
     something at least every ``incoming``, or else after ``patience`` times that it is dead."""
 
@@ -30,4 +30,4 @@ class Pulse:
 
 
 #: Nothing is agreed yet.
-STILL: Final = Pulse(0.0, 0.0)
+STILL: Final = HeartBeats(0.0, 0.0)

@@ -344,15 +344,6 @@ def _plain_line(name: str, value: str) -> str:
     return f"{name}:{value}"
 
 
-def command_of(payload: bytes, start: int = 0) -> bytes:
-    """The command of the frame that begins at ``start`` (line ends skipped), without parsing it.
-
-    Empty when there is none, as in a heart-beat. For data of the broker, which is trusted.
-    """
-    line, eol, _ = payload[start : start + 32].lstrip(b"\r\n").partition(b"\n")
-    return line.rstrip(b"\r") if eol else b""
-
-
 def negotiate_version(accept_version: str | None) -> str | None:
     """The highest version on offer that we speak, None if there is none (STOMP 1.2, "Protocol
     Negotiation"). No ``accept-version`` means 1.0; blanks are not trimmed, as RabbitMQ does not."""

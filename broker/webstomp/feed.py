@@ -27,7 +27,7 @@ from tornado.iostream import StreamClosedError
 
 from broker.nodes.balancer import Lease, NoNodeAvailable
 from broker.nodes.node import Node
-from broker.protocol.heartbeat import STILL, Pulse
+from broker.protocol.heartbeat import STILL, HeartBeats
 from broker.protocol.stomp import Frame, serialise
 from broker.protocol.unframing import MALFORMED, TOO_LARGE, LeftOut, Unframing
 from broker.protocol.websocket import Data, PieceReader, Ping, WebSocketError
@@ -36,7 +36,7 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import RESOLUTION, Ticker
 from broker.topology import EXCHANGE
 from broker.webstomp.pauses import Outcome, Pauses
-from broker.webstomp.session import DialError, Upstream
+from broker.webstomp.session import DialError, WebStompSession
 
 logger = logging.getLogger(__name__)
 
@@ -103,13 +103,13 @@ class Listener(Protocol):
 class FeedContext:
     """What all feeds of a gateway share.
 
-    ``session`` logs in to a node and raises :class:`DialError`. ``witness`` reports a feed's moves
-    to people: its number, the name of a node, and None when the feed is on that node now, else why
-    it has left. ``frame_bytes`` bounds a message. ``complaints`` count by the reasons of
-    :data:`LEFT_OUT`.
+    ``log_in`` opens a session with a node and raises :class:`DialError`. ``witness`` is called with
+    a feed's number, the name of a node, and None when the feed has come to that node, else why it
+    has left it; it is for people. ``frame_bytes`` bounds a message. ``complaints`` count the
+    messages left out by the reasons of :data:`LEFT_OUT`.
     """
 
-    session: Callable[[Node], Awaitable[Upstream]]
+    log_in: Callable[[Node], Awaitable[WebStompSession]]
     witness: Callable[[int, str, str | None], None]
     ticker: Ticker
     frame_bytes: int
@@ -152,9 +152,9 @@ class Feed:
         self._by_id: dict[str, _Subscription] = {}
         self._numbers = count(1)
         self._lease: Lease | None = None
-        self._upstream: Upstream | None = None
+        self._session: WebStompSession | None = None
         self._reading: asyncio.Future[bytes] | None = None
-        self._pulse = STILL
+        self._heart_beats = STILL
         #: When :meth:`check` is to be called next, for the ticker.
         self.due = 0.0
         self._received_at = self._sent_at = self._answered_at = 0.0
@@ -178,7 +178,7 @@ class Feed:
     @property
     def standing(self) -> int:
         """How many of the subscriptions stand now."""
-        return 0 if self._upstream is None else len(self._by_id) - len(self._unanswered)
+        return 0 if self._session is None else len(self._by_id) - len(self._unanswered)
 
     @property
     def leaving(self) -> bool:
@@ -188,7 +188,7 @@ class Feed:
     @property
     def problem(self) -> str | None:
         """Why the feed does not bring everything now, for people; None: it does."""
-        if self._upstream is None:
+        if self._session is None:
             return f"not connected, dialling {self.node}" if self.node else self._unplaced
         if self._stalled:
             return f"{self.node} brings nothing while it works on {len(self._awaited)} requests"
@@ -240,7 +240,7 @@ class Feed:
         """One session, from dial to loss."""
         self.node = lease.node.name
         try:
-            upstream = await self._context.session(lease.node)
+            session = await self._context.log_in(lease.node)
         except DialError as error:
             lease.failed(error.what)
             logger.warning("feed %d cannot connect, tries the next node: %s", self.number, error)
@@ -248,18 +248,18 @@ class Feed:
         else:
             lease.up()
             self._lease = lease
-            return await self._use(upstream, lease.node.name)
+            return await self._use(session, lease.node.name)
         finally:
             # Also after an unforeseen error: the other feeds avoid the node that is named here.
             self._lease = self.node = None
 
-    async def _use(self, upstream: Upstream, node: str) -> Outcome:
+    async def _use(self, session: WebStompSession, node: str) -> Outcome:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             logger.info("feed %d is on %s", self.number, node)
             self._context.witness(self.number, node, None)
-            await self._read(upstream)
+            await self._read(session)
         except (StreamClosedError, FeedBroken, WebSocketError) as error:
             why = self._given_up or str(error) or "the connection broke off"
             logger.warning("feed %d lost %s and looks for a node: %s", self.number, node, why)
@@ -269,24 +269,24 @@ class Feed:
             self._tasks.failures.note(f"feed {self.number}", error, consequence=consequence)
             self._context.witness(self.number, node, "the gateway failed; see the log")
         finally:
-            self._upstream = None
+            self._session = None
             self._stalled = False
             self.stood.clear()
-            upstream.close()
+            session.close()
             self._call_all(lambda each: each.lost)
         worked = self._has_stood and loop.time() - began >= _SHORTEST_SESSION
         return Outcome.STOOD if worked else Outcome.FELL
 
-    async def _read(self, upstream: Upstream) -> None:
+    async def _read(self, session: WebStompSession) -> None:
         loop = asyncio.get_running_loop()
-        self._upstream = upstream
+        self._session = session
         self._received_at = self._sent_at = self._answered_at = loop.time()
         self._unanswered.clear()
         self._awaited.clear()
         self._has_stood = False
         self._given_up = None
-        sends, hears = upstream.heart_beat
-        self._pulse = Pulse(outgoing=sends / 1000, incoming=hears / 1000)
+        sends, hears = session.heart_beat
+        self._heart_beats = HeartBeats(outgoing=sends / 1000, incoming=hears / 1000)
         self.due = 0.0
         self._context.ticker.add(self)
         messages, frames = PieceReader(), Unframing(self._context.frame_bytes)
@@ -294,17 +294,17 @@ class Feed:
             for each in self._by_id.values():
                 self._send_subscribe(each)
             self._note_whether_all_stands()
-            data = upstream.leftover
+            data = session.leftover
             while True:
                 for event in messages.feed(data):
                     if isinstance(event, Data):
                         self._take(frames.feed(event))
                     elif isinstance(event, Ping):
-                        upstream.pong(event.payload)
+                        session.pong(event.payload)
                 # A read that finds something does not yield by itself: a flood would keep the loop
                 # from everything else, including the fan-out of what was read.
                 await asyncio.sleep(0)
-                reading = upstream.stream.read_bytes(_READ_BYTES, partial=True)
+                reading = session.stream.read_bytes(_READ_BYTES, partial=True)
                 self._reading = asyncio.ensure_future(reading)
                 data = await self._reading
                 self._received_at = loop.time()
@@ -316,16 +316,16 @@ class Feed:
 
     def check(self, now: float) -> None:
         """Beat, and judge the node's silence and outstanding answers. Called by the ticker."""
-        upstream = self._upstream
-        if upstream is None:
+        session = self._session
+        if session is None:
             return
-        silent = now >= self._pulse.lost_at(self._received_at)
+        silent = now >= self._heart_beats.lost_at(self._received_at)
         late = bool(self._awaited) and now - self._answered_at > _ANSWER_WITHIN
-        if (silent or late) and not self._is_silent(upstream):
+        if (silent or late) and not self._is_silent(session):
             self._received_at = now
         elif reason := self._reason_to_leave(silent, late):
             self._given_up = reason
-            upstream.stream.close()
+            session.stream.close()
             return
         elif silent and not self._stalled:
             self._stalled = True
@@ -336,9 +336,9 @@ class Feed:
                 len(self._awaited),
             )
             self._call_all(lambda each: each.stalled)
-        if now >= self._pulse.beat_at(self._sent_at):
+        if now >= self._heart_beats.beat_at(self._sent_at):
             self._write(b"\n")
-        self.due = min(self._pulse.beat_at(self._sent_at), self._next_check(now))
+        self.due = min(self._heart_beats.beat_at(self._sent_at), self._next_check(now))
 
     def _reason_to_leave(self, silent: bool, late: bool) -> str | None:
         if late:
@@ -350,17 +350,17 @@ class Feed:
         return None
 
     def _next_check(self, now: float) -> float:
-        lost_at = self._pulse.lost_at(self._received_at)
+        lost_at = self._heart_beats.lost_at(self._received_at)
         if self._stalled or lost_at <= now:
             # The prober may find at any moment that the node hangs.
             return now + RESOLUTION
         answer_by = self._answered_at + _ANSWER_WITHIN if self._awaited else math.inf
         return min(lost_at, max(answer_by, now + RESOLUTION))
 
-    def _is_silent(self, upstream: Upstream) -> bool:
+    def _is_silent(self, session: WebStompSession) -> bool:
         """Whether nothing the node said waits for this busy process to read it."""
         read = self._reading is not None and self._reading.done()
-        return not read and not _has_unread(upstream)
+        return not read and not _has_unread(session)
 
     def _take(self, found: Frame | LeftOut | None) -> None:
         match found:
@@ -428,14 +428,14 @@ class Feed:
             self._tasks.failures.note(f"feed {self.number}: a listener", error)
 
     def _note_whether_all_stands(self) -> None:
-        if self._unanswered or self._upstream is None:
+        if self._unanswered or self._session is None:
             self.stood.clear()
         else:
             self._has_stood = True
             self.stood.set()
 
     def _send_subscribe(self, new: _Subscription) -> None:
-        if self._upstream is not None:
+        if self._session is not None:
             self._unanswered.add(new.id)
             self.stood.clear()
         destination = f"/exchange/{EXCHANGE}/{new.key}"
@@ -444,7 +444,7 @@ class Feed:
     def _request(self, command: str, receipt: str, *headers: tuple[str, str]) -> None:
         """Send a frame and expect its RECEIPT. Without a session there is nothing to send: the next
         one subscribes everything again."""
-        if self._upstream is None:
+        if self._session is None:
             return
         if not self._awaited:
             self._answered_at = asyncio.get_running_loop().time()
@@ -452,16 +452,16 @@ class Feed:
         self._write(serialise(command, (*headers, ("receipt", receipt))))
 
     def _write(self, data: bytes) -> None:
-        if self._upstream is not None and not self._upstream.stream.closed():
+        if self._session is not None and not self._session.stream.closed():
             self._sent_at = asyncio.get_running_loop().time()
-            self._upstream.send(data)
+            self._session.send(data)
 
 
-def _has_unread(upstream: Upstream) -> bool:
+def _has_unread(session: WebStompSession) -> bool:
     """Whether bytes, or the end of the connection, wait in the kernel: the node has spoken, and
     this process has not listened."""
-    if upstream.stream.closed():
+    if session.stream.closed():
         return False
     poller = select.poll()
-    poller.register(upstream.stream.socket, select.POLLIN)
+    poller.register(session.stream.socket, select.POLLIN)
     return bool(poller.poll(0))

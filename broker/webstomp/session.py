@@ -22,8 +22,17 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, Unsatisfi
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.protocol import stomp
-from broker.protocol import websocket as wsframes
-from broker.protocol.websocket import CloseCode, Opcode
+from broker.protocol.websocket import (
+    CloseCode,
+    HandshakeError,
+    Opcode,
+    WebSocketError,
+    build,
+    check_server_handshake,
+    client_handshake,
+    close_payload,
+    walk,
+)
 
 #: The response head to the upgrade: RabbitMQ's has about 200 bytes.
 HEAD_BYTES: Final = 16_384
@@ -98,7 +107,7 @@ class WebSocketStream:
         if not self._keys:
             self._keys = self.random_bytes(KEYS_DRAWN * 4)
         key, self._keys = self._keys[:4], self._keys[4:]
-        return wsframes.build(opcode, data, mask=key)
+        return build(opcode, data, mask=key)
 
     def send(self, data: bytes) -> asyncio.Future[None]:
         """Send STOMP bytes; the future is done when the kernel has them.
@@ -115,14 +124,14 @@ class WebSocketStream:
         """Say goodbye if the socket takes it at once, and close; any number of times."""
         if not self.stream.closed():
             if not self.stream.writing():
-                self._write(Opcode.CLOSE, wsframes.close_payload(code))
+                self._write(Opcode.CLOSE, close_payload(code))
             self.stream.close()
 
     def _write(self, opcode: int, payload: bytes) -> asyncio.Future[None]:
         return self.stream.write(self.frame(payload, opcode))
 
 
-class Upstream(WebSocketStream):
+class WebStompSession(WebSocketStream):
     """A session: CONNECTED has come.
 
     ``connected`` is that frame. ``leftover`` is what was read beyond it: whole or partial WebSocket
@@ -180,7 +189,7 @@ async def log_in(
     timeout: float,  # noqa: ASYNC109 - it ends in a typed error
     version: str = "1.2",
     heart_beat: tuple[int, int] = (0, 0),
-) -> Upstream:
+) -> WebStompSession:
     """Send CONNECT and wait for CONNECTED.
 
     ``version`` is the header ``accept-version``; ``heart_beat`` is in milliseconds: what we can
@@ -200,7 +209,7 @@ async def log_in(
             answer, leftover = await _first_frame(websocket)
         if answer.command != "CONNECTED":
             raise LoginRefused(websocket.node.name, _error_text(answer))
-        return Upstream(
+        return WebStompSession(
             websocket,
             connected=answer,
             leftover=leftover,
@@ -210,7 +219,7 @@ async def log_in(
         websocket.close()
         if isinstance(error, StreamClosedError):
             raise ConnectionLost(websocket.node.name, _cause(error)) from error
-        if isinstance(error, (stomp.StompError, wsframes.WebSocketError)):
+        if isinstance(error, (stomp.StompError, WebSocketError)):
             raise ConnectionLost(websocket.node.name, f"not STOMP: {error}") from error
         raise
 
@@ -223,7 +232,7 @@ async def open_session(
     tls: ssl.SSLContext | None = None,
     version: str = "1.2",
     heart_beat: tuple[int, int] = (0, 0),
-) -> Upstream:
+) -> WebStompSession:
     """:func:`dial` and :func:`log_in`, each within ``timeout``; ``tls`` is for ``wss://`` nodes.
 
     ``version`` is exactly the STOMP version to be spoken. Raises :class:`DialError`.
@@ -291,14 +300,14 @@ async def _upgrade(
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
         # A write that fails closes the stream, and the read tells it.
-        stream.write(wsframes.client_handshake(url.netloc, path, key, [protocol]))
+        stream.write(client_handshake(url.netloc, path, key, [protocol]))
         head = await stream.read_until(b"\r\n\r\n", max_bytes=HEAD_BYTES)
-        chosen = wsframes.check_server_handshake(head, key, [protocol])
+        chosen = check_server_handshake(head, key, [protocol])
     except StreamClosedError as error:
         too_long = isinstance(error.real_error, UnsatisfiableReadError)
         what = f"a head above {HEAD_BYTES} bytes" if too_long else _cause(error)
         raise HandshakeRefused(node.name, f"in the handshake: {what}") from error
-    except wsframes.HandshakeError as error:
+    except HandshakeError as error:
         raise HandshakeRefused(node.name, str(error)) from error
     if chosen is None:
         raise HandshakeRefused(node.name, f"a WebSocket, but not for {protocol}")
@@ -311,7 +320,7 @@ async def _first_frame(websocket: WebSocketStream) -> tuple[stomp.Frame, bytes]:
     while True:
         buffer = buffer[start:] + await websocket.stream.read_bytes(LOGIN_BYTES, partial=True)
         start = 0
-        for opcode, _, payload, end in wsframes.walk(buffer, frame_bytes=LOGIN_BYTES):
+        for opcode, _, payload, end in walk(buffer, frame_bytes=LOGIN_BYTES):
             start = end
             data = buffer[payload:end]
             if opcode == Opcode.CLOSE:

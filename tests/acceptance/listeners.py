@@ -15,7 +15,7 @@ from tests.acceptance.gateway_process import GatewayProcess
 from tests.acceptance.stomp_client import Closed, Received, StompClient
 
 
-class Ear:
+class Listener:
     """One client, subscribed to one destination, listening until it is closed."""
 
     def __init__(self, client: StompClient, destination: str, **headers: str) -> None:
@@ -63,23 +63,23 @@ class Ear:
 
 
 @contextmanager
-def ears(
+def listeners(
     gateway: GatewayProcess, users: Iterable[str], destination: str, **headers: str
-) -> Iterator[list[Ear]]:
+) -> Iterator[list[Listener]]:
     """One for each user, at once."""
     with ExitStack() as stack:
-        found: list[Ear] = []
+        found: list[Listener] = []
         failures: list[BaseException] = []
         lock = threading.Lock()
 
         def open_one(user: str) -> None:
             try:
-                ear = Ear(connected(gateway, user), destination, **headers)
+                listener = Listener(connected(gateway, user), destination, **headers)
             except (AssertionError, OSError, Closed, websocket.WebSocketException) as error:
                 failures.append(error)
             else:
                 with lock:
-                    found.append(stack.enter_context(ear))
+                    found.append(stack.enter_context(listener))
 
         threads = [threading.Thread(target=open_one, args=(user,)) for user in users]
         for thread in threads:
@@ -127,10 +127,12 @@ class Posting:
             self._stop.wait(0.02)
 
 
-def assert_all_heard(heard: Iterable[Ear], first: int, last: int, *, within: float = 30.0) -> None:
+def assert_all_heard(
+    heard: Iterable[Listener], first: int, last: int, *, within: float = 30.0
+) -> None:
     """Everyone has heard exactly these, in order, and nobody was closed."""
     wanted = list(range(first, last + 1))
-    for ear in heard:
-        wait_for(lambda ear=ear: ear.ended or len(ear.frames) >= len(wanted), within=within)  # type: ignore[misc]
-        assert ear.ended is None
-        assert ear.seqs == wanted
+    for each in heard:
+        wait_for(lambda each=each: each.ended or len(each.frames) >= len(wanted), within=within)  # type: ignore[misc]
+        assert each.ended is None
+        assert each.seqs == wanted

@@ -10,7 +10,7 @@ from typing import Final
 
 from tornado.iostream import IOStream
 
-from broker.protocol.heartbeat import STILL, Pulse
+from broker.protocol.heartbeat import STILL, HeartBeats
 from broker.protocol.stomp import (
     CLIENT_COMMANDS,
     Frame,
@@ -211,7 +211,7 @@ class ClientSocket:
         """Keep the agreed heart-beats, in seconds: what the client sends and what it wants, 0 for
         none. A client that sends none is pinged instead."""
         self._pings = not sends
-        self._pulse = Pulse(outgoing=wants, incoming=sends or _PING_INTERVAL)
+        self._pulse = HeartBeats(outgoing=wants, incoming=sends or _PING_INTERVAL)
 
     def check(self, now: float) -> float | None:
         """Send what is due of heart-beats and pings. Returns when to check again on the loop's

@@ -23,7 +23,7 @@ class _Copies:
         self.passed = 0
 
 
-class Once:
+class Deduplicator:
     """``clock`` gives seconds and never goes back. Feeds are told apart by small numbers."""
 
     def __init__(

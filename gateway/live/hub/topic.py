@@ -16,7 +16,7 @@ from broker.timing.tasks import Tasks
 from broker.topology import Stream
 from gateway.domain.message import Message
 from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
-from gateway.live.hub.deduplicator import Once
+from gateway.live.hub.deduplicator import Deduplicator
 from gateway.live.hub.delivery import Delivery, from_broker, from_history, number_of
 from gateway.live.hub.fanout import Batch, FanOut, Outlet, Subscriber
 from gateway.live.hub.pages import PAGE, History, Pages
@@ -77,7 +77,7 @@ class Topic:
         self._destination = destination
         self._shared = shared
         self._recent = Recent()
-        self._once = Once(clock=shared.clock)
+        self._deduplicator = Deduplicator(clock=shared.clock)
         self._sequencer: Sequencer[Delivery] | None = None
         self._early = 0
         self._catching_up = asyncio.Lock()
@@ -96,7 +96,7 @@ class Topic:
         return self._fed.is_set()
 
     def subscribed(self, feed: int) -> None:
-        self._once.joined(feed)
+        self._deduplicator.joined(feed)
         if not self.fed:
             self.doubt(0.0)
         self._standing.add(feed)
@@ -273,7 +273,7 @@ class Topic:
     def _pass_once(self, feed: int, message: Frame) -> None:
         # An empty id is no id.
         id = message.get("amqp-message-id") or None
-        if not self._once.passes(feed, id=id, content=message.body):
+        if not self._deduplicator.passes(feed, id=id, content=message.body):
             return
         if self.outlet.flowing.is_set():
             self._dropping = False

@@ -9,7 +9,7 @@ from tornado.iostream import StreamClosedError
 
 from broker.nodes.balancer import Lease
 from broker.protocol.stomp import Frame, serialise
-from broker.webstomp.session import Upstream
+from broker.webstomp.session import WebStompSession
 from gateway.errors import BrokerUnavailable, TooLarge
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import oversized
@@ -84,7 +84,7 @@ class Conversation:
         """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
         return self.state.doubt.any or self.state.unanswered
 
-    def take_up(self, upstream: Upstream, lease: Lease) -> Relay:
+    def take_up(self, upstream: WebStompSession, lease: Lease) -> Relay:
         """Go on in this session. Raises :class:`BrokerUnavailable`."""
         frames = self.state.move(upstream.connected.get("session") or "")
         try:

@@ -14,7 +14,7 @@ from typing import Final
 
 from broker.nodes.balancer import Balancer, Lease, NoNodeAvailable
 from broker.nodes.credentials import Credentials
-from broker.webstomp.session import DialError, LoginRefused, Upstream, open_session
+from broker.webstomp.session import DialError, LoginRefused, WebStompSession, open_session
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable, NoCapacity
@@ -47,7 +47,7 @@ class Dialler:
 
     async def dial(
         self, who: Identity, version: str, *, exclude: AbstractSet[str] = frozenset()
-    ) -> tuple[Upstream, Lease]:
+    ) -> tuple[WebStompSession, Lease]:
         """A session at the broker as this user, in exactly this STOMP version.
 
         Each available node but those to ``exclude`` is tried once. Raises
@@ -80,7 +80,7 @@ class Dialler:
                 lease.up()
                 return upstream, lease
 
-    async def _session(self, lease: Lease, who: Identity, version: str) -> Upstream:
+    async def _session(self, lease: Lease, who: Identity, version: str) -> WebStompSession:
         async with self._turn():
             return await open_session(
                 lease.node,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
 from broker.nodes.balancer import Lease
-from broker.protocol.heartbeat import Pulse
+from broker.protocol.heartbeat import HeartBeats
 from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, StompError
 from broker.protocol.websocket import (
     CloseCode,
@@ -30,7 +30,7 @@ from broker.protocol.websocket import (
 )
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
-from broker.webstomp.session import Upstream, close_text
+from broker.webstomp.session import WebStompSession, close_text
 from gateway.errors import BrokerUnavailable, GatewayError, Internal, TooSlow
 from gateway.live.relay import refusals
 from gateway.live.relay.acknowledgements import Deliveries
@@ -140,7 +140,7 @@ class Relay:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: WebStompSession,
         lease: Lease,
         *,
         client: Transport,
@@ -163,7 +163,7 @@ class Relay:
         self._waiting: Task[None] | None = None
         self._closed = False
         sends, hears = upstream.heart_beat
-        self._pulse = Pulse(sends / 1000, hears / 1000, patience=_PATIENCE)
+        self._pulse = HeartBeats(sends / 1000, hears / 1000, patience=_PATIENCE)
         self.due = 0.0
         self._ticker = context.ticker
         self._tasks = context.tasks

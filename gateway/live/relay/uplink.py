@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from broker.nodes.balancer import Lease
 from broker.protocol.stomp import Frame
 from broker.timing.backoff import BackOff
-from broker.webstomp.session import Upstream
+from broker.webstomp.session import WebStompSession
 from gateway.domain.identity import Identity
 from gateway.errors import (
     BrokerRefused,
@@ -114,7 +114,7 @@ class Uplink:
             context=context.relays,
         )
         #: The next session of a planned move.
-        self._next: tuple[Upstream, Lease] | None = None
+        self._next: tuple[WebStompSession, Lease] | None = None
         self._moving: asyncio.Task[None] | None = None
         self._moves = Moves()
         #: The client's, for logs and events; whoever asks for a move has another one.
@@ -306,7 +306,7 @@ class Uplink:
             connection=connection_in_logs.get(),
         )
 
-    def _take_up(self, upstream: Upstream, lease: Lease) -> None:
+    def _take_up(self, upstream: WebStompSession, lease: Lease) -> None:
         """Go on in this session. Raises :class:`BrokerUnavailable`."""
         relay = self._conversation.take_up(upstream, lease)
         self._receive(Input.SESSION)
@@ -420,7 +420,7 @@ def _reason(received: Input, error: GatewayError, at_broker: RelayState) -> Gate
             return BrokerUnavailable(f"{error.detail} while the client left")
 
 
-def _drop(upstream: Upstream, lease: Lease) -> None:
+def _drop(upstream: WebStompSession, lease: Lease) -> None:
     """Give back a session that nobody uses."""
     upstream.close()
     lease.release()

@@ -16,7 +16,7 @@ from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Health, Node, NodeState
 from broker.protocol import stomp
-from broker.protocol import websocket as wsframes
+from broker.protocol.websocket import Data, MessageReader
 from broker.timing.tasks import Tasks
 from broker.webstomp.session import DialTimeout, LoginRefused, dial, log_in
 from devenv.cluster import Cluster
@@ -42,14 +42,14 @@ def test_a_session_carries_a_message_from_one_node_to_another(
         ]
         receipt = ("receipt", "subscribed")
         await reader.send(stomp.serialise("SUBSCRIBE", [destination, ("id", "1"), receipt]))
-        frames = wsframes.MessageReader(65536, masked=False)
+        frames = MessageReader(65536, masked=False)
         parser = stomp.FrameParser(stomp.Limits(), stomp.SERVER_COMMANDS)
         received: list[stomp.Frame] = []
         frames.feed(reader.leftover)
         async with asyncio.timeout(10):
             while len(received) < 2:
                 for event in frames.feed(await reader.stream.read_bytes(65536, partial=True)):
-                    assert isinstance(event, wsframes.Data)
+                    assert isinstance(event, Data)
                     received += [
                         f for f in parser.feed(event.payload) if isinstance(f, stomp.Frame)
                     ]

@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance.broker_view import wait_for
 from tests.acceptance.conftest import StartGateway, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
-from tests.acceptance.listeners import Ear
+from tests.acceptance.listeners import Listener
 
 pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
 
@@ -27,9 +27,9 @@ def _present(gateway: GatewayProcess, room: int) -> dict[str, str]:
     return {each["user"]: each["role"] for each in answer["present"]}
 
 
-def _said_of(ear: Ear, event: str) -> list[str]:
+def _said_of(listener: Listener, event: str) -> list[str]:
     """Of whom, besides who listens, it was said that they have come or are gone."""
-    heard = [frame.json for frame in ear.frames]
+    heard = [frame.json for frame in listener.frames]
     events = [e for each in heard if each["type"] == "presence" for e in each["body"]["events"]]
     return [e["user"] for e in events if e["user"] != "hana" and e["event"] == event]
 
@@ -40,8 +40,8 @@ def test_three_tabs_on_two_gateways_are_one_who_comes_and_leaves_once(
     here, there = gateways
     room = here.room("hana", "paul")
     topic = f"/topic/{PREFIX}.public.{room}"
-    with Ear(connected(here, "hana"), topic) as hana:
-        tabs = [Ear(connected(gateway, "paul"), topic) for gateway in (here, there, there)]
+    with Listener(connected(here, "hana"), topic) as hana:
+        tabs = [Listener(connected(gateway, "paul"), topic) for gateway in (here, there, there)]
         wait_for(lambda: _said_of(hana, "join"))
         for gateway in gateways:
             everybody = {"hana": "host", "paul": "participant"}
@@ -50,7 +50,7 @@ def test_three_tabs_on_two_gateways_are_one_who_comes_and_leaves_once(
             tab.close()
         # A reload of the last page: nobody notices.
         tabs[2].close()
-        with Ear(connected(here, "paul"), topic):
+        with Listener(connected(here, "paul"), topic):
             wait_for(lambda: here.post(room, "hana", "after the reload")[0] == 201)
         left = time.monotonic()
         wait_for(lambda: _said_of(hana, "leave"), within=16.0)
@@ -67,18 +67,18 @@ def test_the_users_of_a_gateway_that_was_killed_leave_once_within_thirty_seconds
     staying, dying = gateways
     room = staying.room("hana", "paul", "nina")
     topic = f"/topic/{PREFIX}.public.{room}"
-    with Ear(connected(staying, "hana"), topic) as hana:
-        with Ear(connected(dying, "paul"), topic), Ear(connected(dying, "nina"), topic):
+    with Listener(connected(staying, "hana"), topic) as hana:
+        with Listener(connected(dying, "paul"), topic), Listener(connected(dying, "nina"), topic):
             wait_for(lambda: sorted(_said_of(hana, "join")), wanted=["nina", "paul"].__eq__)
             dying.kill()
             killed = time.monotonic()
-        with Ear(connected(staying, "nina"), topic):
+        with Listener(connected(staying, "nina"), topic):
             wait_for(lambda: _said_of(hana, "leave"), within=30.0)
             assert time.monotonic() - killed < 30.0
             assert _present(staying, room) == {"hana": "host", "nina": "participant"}
             dying.start()
             dying.await_ready()
-            with Ear(connected(dying, "paul"), topic):
+            with Listener(connected(dying, "paul"), topic):
                 wait_for(lambda: _said_of(hana, "join"), wanted=lambda said: len(said) == 3)
                 both = {"hana": "host", "nina": "participant", "paul": "participant"}
                 wait_for(lambda: _present(dying, room), wanted=both.__eq__)

@@ -24,7 +24,7 @@ from broker.timing.ticker import Ticker
 from broker.topology import Audience, Stream, Topology
 from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
 from broker.webstomp.feeds import Feeds
-from broker.webstomp.session import Upstream, open_session
+from broker.webstomp.session import WebStompSession, open_session
 from devenv import tls
 from devenv.cluster import Cluster
 from gateway.live.hub.fanout import Subscriber
@@ -40,7 +40,7 @@ from tests.acceptance.broker_view import (
 )
 from tests.acceptance.conftest import Connect, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
-from tests.acceptance.listeners import Posting, assert_all_heard, ears
+from tests.acceptance.listeners import Posting, assert_all_heard, listeners
 
 _USERS = [f"user{n}" for n in range(20)]
 _BUDGET = 65_536
@@ -123,7 +123,7 @@ def number(cluster: Cluster, name: str) -> int:
 def test_a_topic_costs_the_broker_two_queues_on_two_nodes_however_many_listen(
     gateway: GatewayProcess, cluster_of_session: Cluster, room: int
 ) -> None:
-    with ears(gateway, _USERS * 2, topic(room)) as heard:
+    with listeners(gateway, _USERS * 2, topic(room)) as heard:
         nodes = wait_for(
             lambda: subscribed_nodes(cluster_of_session, room), wanted=lambda n: len(n) >= 2
         )
@@ -131,7 +131,7 @@ def test_a_topic_costs_the_broker_two_queues_on_two_nodes_however_many_listen(
         assert all(nodes_of(cluster_of_session, user) == [] for user in _USERS)
         gateway.post(room, "hana", "hello")
         assert_all_heard(heard, 1, 1)
-        assert len({ear.bodies[0] for ear in heard}) == 1
+        assert len({listener.bodies[0] for listener in heard}) == 1
 
 
 def test_messages_posted_after_the_receipt_are_never_missed(
@@ -153,12 +153,12 @@ def test_messages_posted_after_the_receipt_are_never_missed(
 def test_two_hundred_resume_at_once_while_posts_go_on(gateway: GatewayProcess, room: int) -> None:
     with Posting([gateway], room, "hana") as posting:
         fill(gateway, room, 300)
-        with ears(gateway, _USERS * 10, topic(room), resume_after="17") as heard:
+        with listeners(gateway, _USERS * 10, topic(room), resume_after="17") as heard:
             posting.await_more(20)
             posting.__exit__()
             page = gateway.history(room, "hana", after=0, limit=1)
             assert_all_heard(heard, 18, page["head"])
-            assert len({tuple(ear.bodies) for ear in heard}) == 1
+            assert len({tuple(listener.bodies) for listener in heard}) == 1
 
 
 def test_history_and_feeds_give_the_same_frames(
@@ -204,7 +204,7 @@ def test_messages_of_other_producers_pass_once_in_their_order(
         (b"forged", {"headers": {**ours, "seq": seq, "Seq": "8"}, "message_id": seq[:99]})
         for seq in ("9" * 60, "9" * 5000, "1", "007", "-1")
     ]
-    with ears(gateway, _USERS[:3], topic(room)) as heard:
+    with listeners(gateway, _USERS[:3], topic(room)) as heard:
         wait_for(lambda: subscribed_nodes(cluster_of_session, room), wanted=lambda n: len(n) == 2)
         with amqp(cluster_of_session) as channel:
             channel.confirm_delivery()
@@ -215,9 +215,9 @@ def test_messages_of_other_producers_pass_once_in_their_order(
                     EXCHANGE, f"{PREFIX}.public.{room}", body, pika.BasicProperties(**properties)
                 )
         gateway.post(room, "hana", "and ours")
-        for ear in heard:
-            wait_for(lambda ear=ear: any("room" in frame.headers for frame in ear.frames))  # type: ignore[misc]
-            foreign = ear.frames[:-1]
+        for each in heard:
+            wait_for(lambda each=each: any("room" in frame.headers for frame in each.frames))  # type: ignore[misc]
+            foreign = each.frames[:-1]
             assert [frame.body for frame in foreign] == [body for body, _ in said]
             assert foreign[0].headers["message-id"] == "id 0"
             assert foreign[2].headers["content-type"] == "application/octet-stream"
@@ -226,13 +226,13 @@ def test_messages_of_other_producers_pass_once_in_their_order(
             assert all(headers["importance"] == "guaranteed" for headers in forged)
             names = {name.lower() for frame in foreign for name in frame.headers}
             assert not {"seq", "room", "audience", "sender"} & names
-            assert ear.frames[-1].headers["seq"] == "1"
+            assert each.frames[-1].headers["seq"] == "1"
 
 
 def test_a_message_that_is_too_large_costs_no_feed(
     gateway: GatewayProcess, cluster_of_session: Cluster, room: int
 ) -> None:
-    with ears(gateway, _USERS[:3], topic(room)) as heard:
+    with listeners(gateway, _USERS[:3], topic(room)) as heard:
         wait_for(lambda: subscribed_nodes(cluster_of_session, room), wanted=lambda n: len(n) == 2)
         before = len(gateway.log.read_text())
         left_out = 'gateway_feed_messages_left_out_total{why="too_large"}'
@@ -247,13 +247,13 @@ def test_a_message_that_is_too_large_costs_no_feed(
 
 
 def test_instant_messages_pass_once(gateway: GatewayProcess, room: int) -> None:
-    with ears(gateway, _USERS[:3], topic(room)) as heard:
+    with listeners(gateway, _USERS[:3], topic(room)) as heard:
         for n in range(30):
             assert gateway.post(room, "hana", n, importance="instant")[0] == 201
         gateway.post(room, "hana", "the end")
-        for ear in heard:
-            wait_for(lambda ear=ear: ear.seqs)  # type: ignore[misc]
-            bodies = [frame.json["body"] for frame in ear.frames]
+        for listener in heard:
+            wait_for(lambda listener=listener: listener.seqs)  # type: ignore[misc]
+            bodies = [frame.json["body"] for frame in listener.frames]
             assert sorted(bodies[:-1]) == list(range(30))
             assert bodies[-1] == "the end"
 
@@ -265,7 +265,7 @@ def test_one_who_does_not_read_is_told_and_resumes_while_the_others_hear_everyth
     stalled.subscribe(topic(room))
     body = b"x" * 50_000
     count = 0
-    with ears(gateway, _USERS[1:6], topic(room)) as heard:
+    with listeners(gateway, _USERS[1:6], topic(room)) as heard:
         # More than the kernel's buffers on both sides, by and by.
         while "closing with 4008 too_slow" not in gateway.log.read_text():
             count += 1
@@ -301,8 +301,8 @@ def test_two_gateways_that_publish_at_once_are_heard_in_one_order(
 ) -> None:
     with (
         _beside(gateway, cluster_of_session, "") as other,
-        ears(gateway, _USERS[:5], topic(room)) as here,
-        ears(other, _USERS[:5], topic(room)) as there,
+        listeners(gateway, _USERS[:5], topic(room)) as here,
+        listeners(other, _USERS[:5], topic(room)) as there,
     ):
         with Posting([gateway, other] * 3, room, "hana") as posting:
             posting.await_more(200)
@@ -336,7 +336,7 @@ def test_it_is_the_same_under_tls(
     extra = f'[server.tls]\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n'
     with _beside(gateway, cluster_of_session, extra, authority=pair.authority) as other:
         fill(gateway, room, 300)
-        with ears(other, _USERS, topic(room), resume_after="0") as heard:
+        with listeners(other, _USERS, topic(room), resume_after="0") as heard:
             with Posting([gateway] * 3, room, "hana") as posting:
                 posting.await_more(50)
             assert_all_heard(heard, 1, 300 + len(posting.receipts))
@@ -352,7 +352,7 @@ def test_the_last_one_leaving_releases_the_topic_after_a_while(
 def test_nobody_notices_that_a_feed_s_node_is_gone(
     gateway: GatewayProcess, cluster: Cluster, room: int, fate: str
 ) -> None:
-    with ears(gateway, _USERS, topic(room)) as heard:
+    with listeners(gateway, _USERS, topic(room)) as heard:
         nodes = wait_for(lambda: subscribed_nodes(cluster, room), wanted=lambda n: len(n) == 2)
         victim = number(cluster, nodes[0])
         with Posting([gateway] * 3, room, "hana") as posting:
@@ -382,7 +382,7 @@ def test_a_broker_that_makes_no_queue_for_a_while_costs_nobody_a_message(
     with (
         # Its posts wait for queues, too: 202.
         _beside(gateway, cluster, "", broker="confirm_timeout = 0.1") as other,
-        ears(gateway, _USERS[:3], topic(room)) as heard,
+        listeners(gateway, _USERS[:3], topic(room)) as heard,
     ):
         fill(other, room, 91)
         assert_all_heard(heard, 1, 91)
@@ -418,7 +418,7 @@ def test_a_broker_that_makes_no_queue_for_a_while_costs_nobody_a_message(
 def test_the_whole_cluster_may_go_and_come_back(
     gateway: GatewayProcess, cluster: Cluster, room: int
 ) -> None:
-    with ears(gateway, _USERS, topic(room)) as heard:
+    with listeners(gateway, _USERS, topic(room)) as heard:
         with Posting([gateway] * 3, room, "hana") as posting:
             posting.await_more(20)
             cluster.stop()
@@ -453,11 +453,11 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     balancer = Balancer(nodes, clock=asyncio.get_running_loop().time, rng=SystemRandom())
     account = Credentials(cluster.gateway.name, cluster.gateway.password, "/")
 
-    async def session(node: Node) -> Upstream:
+    async def log_in(node: Node) -> WebStompSession:
         return await open_session(node, account, timeout=5, heart_beat=HEART_BEAT)
 
     context = FeedContext(
-        session=session,
+        log_in=log_in,
         witness=lambda *_: None,
         complaints=Complaints(LEFT_OUT, clock=asyncio.get_running_loop().time),
         ticker=Ticker(),

@@ -44,7 +44,7 @@ ORIGIN = "https://school.example"
 
 
 @dataclass
-class BrokerTwin:
+class FakeBroker:
     """A publisher in memory; ``away`` makes everything fail as without a broker."""
 
     published: list[Publication] = field(default_factory=list)
@@ -171,8 +171,8 @@ def store(settings: Config, io_loop: IOLoop) -> Iterator[Store]:
 
 
 @pytest.fixture
-def broker() -> BrokerTwin:
-    return BrokerTwin()
+def broker() -> FakeBroker:
+    return FakeBroker()
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def gateway(  # noqa: PLR0917 - fixtures
     limits: LiveLimits,
     store: Store,
     accounts: Accounts[Any],
-    broker: BrokerTwin,
+    broker: FakeBroker,
     drain: Drain,
     tasks: Tasks,
     io_loop: IOLoop,

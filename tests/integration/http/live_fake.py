@@ -15,7 +15,7 @@ from gateway.live.client.registry import ConnectionState
 from gateway.main import Gateway
 
 
-class LiveTwin:
+class FakeLive:
     """Runs until it is ended; ``ended`` is the error's code then."""
 
     def __init__(
@@ -44,7 +44,7 @@ class LiveTwin:
         return state(self.id, user=self._user, rooms=tuple(sorted(self._rooms)))
 
 
-class FollowerTwin(LiveTwin):
+class FakeFollower(FakeLive):
     """Follows a room, by its membership, until it is ended."""
 
     def __init__(

@@ -30,7 +30,7 @@ from gateway.live.destinations import RoomTopic
 from gateway.main import Gateway
 from gateway.reload import Reload
 from tests.integration.http.conftest import Call, token
-from tests.integration.http.live_fake import LiveTwin
+from tests.integration.http.live_fake import FakeLive
 
 BOB: Final = Identity("bob", frozenset(), 2.0**40)
 _names = count(1)
@@ -75,7 +75,7 @@ class Stage:
 @asynccontextmanager
 async def present(stage: Stage, user: str | None) -> AsyncIterator[None]:
     """Somebody's connection, which has not said CONNECT yet."""
-    twin = LiveTwin(rooms=set())
+    twin = FakeLive(rooms=set())
     stage.gateway.registry.serve(twin, address="1.2.3.4", user=user)
     try:
         yield

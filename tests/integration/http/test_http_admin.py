@@ -20,7 +20,7 @@ from gateway.http.listeners import Listener
 from gateway.main import Gateway
 from gateway.observe.events import Kind
 from tests.integration.http.conftest import ORIGIN, Call, token
-from tests.integration.http.live_fake import LiveTwin
+from tests.integration.http.live_fake import FakeLive
 
 ORDERS = ["disconnect", "drain", "resume"]
 
@@ -44,9 +44,9 @@ def ticking(gateway: Gateway, io_loop: IOLoop) -> Iterator[Gateway]:
     io_loop.run_sync(gateway.dashboard.close)
 
 
-async def connected(gateway: Gateway, id: str, user: str, *rooms: int) -> LiveTwin:
+async def connected(gateway: Gateway, id: str, user: str, *rooms: int) -> FakeLive:
     """A connection of the user's."""
-    connection = LiveTwin(rooms=set(rooms), id=id, user=user)
+    connection = FakeLive(rooms=set(rooms), id=id, user=user)
     gateway.registry.serve(connection, address="", user=user)
     gateway.registry.admit(connection, user)
     return connection

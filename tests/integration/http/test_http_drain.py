@@ -8,7 +8,7 @@ from tornado.tcpclient import TCPClient
 
 from gateway.drain import Drain
 from gateway.http.listeners import Listener
-from tests.integration.http.conftest import BrokerTwin, Call
+from tests.integration.http.conftest import Call, FakeBroker
 
 
 @pytest.mark.gen_test
@@ -53,7 +53,7 @@ async def test_it_is_not_ready_at_once_and_only_says_why_inside(
 
 @pytest.mark.gen_test
 async def test_nothing_new_is_taken_and_the_client_is_told_to_come_again(
-    call: Call, room: str, drain: Drain, broker: BrokerTwin
+    call: Call, room: str, drain: Drain, broker: FakeBroker
 ) -> None:
     drain.begin("a test")
     for method, path in (

@@ -12,7 +12,7 @@ from broker.publishing.publication import Refused
 from broker.timing.tasks import Tasks
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
-from tests.integration.http.conftest import BrokerTwin, Call
+from tests.integration.http.conftest import Call, FakeBroker
 
 
 @pytest.mark.gen_test
@@ -25,7 +25,7 @@ async def test_a_gateway_with_store_and_broker_is_ready(call: Call, call_interna
 
 @pytest.mark.gen_test
 async def test_a_gateway_that_never_reached_the_broker_is_not_ready(
-    call: Call, call_internal: Call, broker: BrokerTwin
+    call: Call, call_internal: Call, broker: FakeBroker
 ) -> None:
     broker.away, broker.has_been_connected = True, False
     answer = await call("GET", "/readyz")
@@ -41,7 +41,7 @@ async def test_a_gateway_that_never_reached_the_broker_is_not_ready(
 
 @pytest.mark.gen_test
 async def test_a_broker_that_goes_away_later_is_named_but_posts_are_still_taken(
-    call: Call, call_internal: Call, broker: BrokerTwin
+    call: Call, call_internal: Call, broker: FakeBroker
 ) -> None:
     broker.away = True
     assert (await call("GET", "/readyz")).status == 200
@@ -109,7 +109,7 @@ async def test_work_that_fails_again_and_again_is_shown_until_it_works_and_makes
 
 @pytest.mark.gen_test
 async def test_a_message_that_the_broker_refuses_is_202_and_named_inside(
-    call: Call, call_internal: Call, broker: BrokerTwin, room: str, monkeypatch: pytest.MonkeyPatch
+    call: Call, call_internal: Call, broker: FakeBroker, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object) -> None:
         raise Refused("PRECONDITION_FAILED - message size 30000 is larger than 20000")

@@ -9,7 +9,7 @@ import pytest
 from gateway.auth.permissions import Action
 from gateway.main import Gateway
 from tests.integration.http.conftest import Call
-from tests.integration.http.live_fake import FollowerTwin
+from tests.integration.http.live_fake import FakeFollower
 
 
 @pytest.mark.gen_test
@@ -31,8 +31,8 @@ async def test_a_name_in_the_path_is_percent_decoded(call: Call, room: str) -> N
 async def test_removing_a_member_ends_their_access_and_their_connections(
     call: Call, room: str, gateway: Gateway
 ) -> None:
-    bob, bob_elsewhere = FollowerTwin(gateway, "bob", 1), FollowerTwin(gateway, "bob", 2)
-    anna = FollowerTwin(gateway, "anna", 1)
+    bob, bob_elsewhere = FakeFollower(gateway, "bob", 1), FakeFollower(gateway, "bob", 2)
+    anna = FakeFollower(gateway, "anna", 1)
     assert (await call("GET", room, user="bob")).status == 200
     assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
     assert (bob.ended, bob_elsewhere.ended, anna.ended) == ("removed", None, None)
@@ -51,8 +51,8 @@ async def test_a_host_who_becomes_a_participant_loses_the_hosts_subscriptions(
 ) -> None:
     await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
     hosts, public = (
-        FollowerTwin(gateway, "bob", 1, Action.CONSUME_PRIVATE),
-        FollowerTwin(gateway, "bob", 1),
+        FakeFollower(gateway, "bob", 1, Action.CONSUME_PRIVATE),
+        FakeFollower(gateway, "bob", 1),
     )
     await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
     assert hosts.ended is None

@@ -16,14 +16,14 @@ from gateway.limits import LiveLimits
 from gateway.main import Gateway
 from gateway.messages.history_reads import HistoryReads
 from gateway.store import Store
-from tests.integration.http.conftest import Answer, BrokerTwin, Call
+from tests.integration.http.conftest import Answer, Call, FakeBroker
 
 ID = "0d6f7b9e-58a1-4a5c-9d59-6a7a5e1f0c11"
 
 
 @pytest.mark.gen_test
 async def test_a_message_is_stored_published_and_answered_with_its_number(
-    call: Call, room: str, broker: BrokerTwin
+    call: Call, room: str, broker: FakeBroker
 ) -> None:
     answer = await call("POST", f"{room}/messages", user="bob", json={"body": {"text": "안녕"}})
     assert answer.status == 201
@@ -51,7 +51,7 @@ async def test_a_message_is_stored_published_and_answered_with_its_number(
 
 @pytest.mark.gen_test
 async def test_without_the_broker_the_answer_is_202_and_the_message_is_kept(
-    call: Call, room: str, broker: BrokerTwin
+    call: Call, room: str, broker: FakeBroker
 ) -> None:
     broker.away = True
     answer = await call("POST", f"{room}/messages", user="bob", json={"body": 1})
@@ -61,7 +61,7 @@ async def test_without_the_broker_the_answer_is_202_and_the_message_is_kept(
 
 @pytest.mark.gen_test
 async def test_the_same_id_posted_often_is_one_message(
-    call: Call, room: str, broker: BrokerTwin
+    call: Call, room: str, broker: FakeBroker
 ) -> None:
     answers = await asyncio.gather(
         *(
@@ -112,7 +112,7 @@ async def test_an_id_with_other_content_is_refused(call: Call, room: str) -> Non
 
 @pytest.mark.gen_test
 async def test_an_instant_message_has_no_number_and_no_history(
-    call: Call, room: str, broker: BrokerTwin
+    call: Call, room: str, broker: FakeBroker
 ) -> None:
     answer = await call(
         "POST", f"{room}/messages", user="bob", json={"body": "typing", "importance": "instant"}
@@ -143,7 +143,7 @@ async def test_an_instant_message_has_no_number_and_no_history(
 )
 @pytest.mark.gen_test
 async def test_a_message_that_makes_no_sense_is_refused_and_goes_nowhere(
-    call: Call, room: str, broker: BrokerTwin, json: dict[str, Any], told: str
+    call: Call, room: str, broker: FakeBroker, json: dict[str, Any], told: str
 ) -> None:
     answer = await call("POST", f"{room}/messages", user="bob", json=json)
     assert answer.problem == (400, "invalid_request")
@@ -175,7 +175,7 @@ async def test_a_message_that_makes_no_sense_is_refused_and_goes_nowhere(
 )
 @pytest.mark.gen_test
 async def test_a_body_that_is_not_strictly_json_is_refused(
-    call: Call, room: str, broker: BrokerTwin, raw: bytes, told: str
+    call: Call, room: str, broker: FakeBroker, raw: bytes, told: str
 ) -> None:
     answer = await call(
         "POST",
@@ -261,7 +261,7 @@ async def test_any_json_value_comes_back_as_it_was(call: Call, room: str) -> Non
 
 
 @pytest.mark.gen_test
-async def test_outsiders_neither_post_nor_read(call: Call, room: str, broker: BrokerTwin) -> None:
+async def test_outsiders_neither_post_nor_read(call: Call, room: str, broker: FakeBroker) -> None:
     for audience in ("public", "private"):
         answer = await call(
             "POST", f"{room}/messages", user="mallory", json={"body": 1, "audience": audience}
@@ -376,7 +376,7 @@ async def test_a_query_that_makes_no_sense_is_refused(
 
 @pytest.mark.gen_test
 async def test_a_message_at_the_limit_passes_and_one_beyond_is_too_large(
-    call: Call, room: str, broker: BrokerTwin
+    call: Call, room: str, broker: FakeBroker
 ) -> None:
     fits = await call("POST", f"{room}/messages", user="bob", json={"body": "x" * 65_000})
     assert fits.status == 201
@@ -414,7 +414,7 @@ async def test_a_user_who_posts_too_fast_is_told_when_to_come_back(
 @pytest.mark.parametrize("importance", ["guaranteed", "instant"])
 @pytest.mark.gen_test
 async def test_types_reserved_to_hosts_may_be_sent_by_hosts_only(
-    call: Call, room: str, broker: BrokerTwin, kind: str, importance: str
+    call: Call, room: str, broker: FakeBroker, kind: str, importance: str
 ) -> None:
     wanted = {"body": 1, "type": kind, "importance": importance}
     refused = await call("POST", f"{room}/messages", user="bob", json=wanted)

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.main import Gateway
 from tests.integration.http.conftest import Call
-from tests.integration.http.live_fake import FollowerTwin
+from tests.integration.http.live_fake import FakeFollower
 
 
 @pytest.mark.gen_test
@@ -14,7 +14,7 @@ async def test_members_see_who_is_there_and_since_when(
     call: Call, room: str, gateway: Gateway
 ) -> None:
     assert (await call("GET", f"{room}/presence", user="bob")).json == {"present": []}
-    here, elsewhere = FollowerTwin(gateway, "bob", 1), FollowerTwin(gateway, "anna", 2)
+    here, elsewhere = FakeFollower(gateway, "bob", 1), FakeFollower(gateway, "anna", 2)
     answer = await call("GET", f"{room}/presence", user="anna")
     (bob,) = answer.json["present"]
     assert (answer.status, bob["user"], bob["role"]) == (200, "bob", "participant")

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.main import Gateway
 from gateway.store import Store
-from tests.integration.http.conftest import Answer, BrokerTwin, Call
+from tests.integration.http.conftest import Answer, Call, FakeBroker
 
 ID = "0190a5a0-0000-7000-8000-000000000001"
 WORD = {"id": ID, "body": {"text": "hello"}}
@@ -102,7 +102,7 @@ async def test_a_former_host_gets_the_answer_to_what_a_host_has_said(
 
 @pytest.mark.gen_test
 async def test_messages_confirmed_meanwhile_are_reported_as_published(
-    call: Call, room: str, broker: BrokerTwin, store: Store
+    call: Call, room: str, broker: FakeBroker, store: Store
 ) -> None:
     broker.away = True
     first = await post(call, room, "bob", WORD)

@@ -8,15 +8,15 @@ import pytest
 
 from gateway.main import Gateway
 from gateway.store import Store
-from tests.integration.http.conftest import BrokerTwin, Call
-from tests.integration.http.live_fake import FollowerTwin
+from tests.integration.http.conftest import Call, FakeBroker
+from tests.integration.http.live_fake import FakeFollower
 
 HOST = ("host",)
 
 
 @pytest.mark.gen_test
 async def test_a_new_room_comes_with_its_destinations_and_its_queue(
-    call: Call, broker: BrokerTwin
+    call: Call, broker: FakeBroker
 ) -> None:
     members = [{"user": "bob", "role": "participant"}, {"user": "carol"}]
     answer = await call(
@@ -41,7 +41,7 @@ async def test_a_new_room_comes_with_its_destinations_and_its_queue(
 
 @pytest.mark.gen_test
 async def test_a_new_room_gets_no_queue_that_stands_already(
-    call: Call, broker: BrokerTwin, store: Store
+    call: Call, broker: FakeBroker, store: Store
 ) -> None:
     """The queues of a database that was lost, or of rooms that an older backup does not have: what
     is in them was said to other hosts."""
@@ -105,7 +105,7 @@ async def test_everybody_lists_their_own_rooms(call: Call, room: str) -> None:
 
 
 @pytest.mark.gen_test
-async def test_only_who_has_the_role_host_creates_rooms(call: Call, broker: BrokerTwin) -> None:
+async def test_only_who_has_the_role_host_creates_rooms(call: Call, broker: FakeBroker) -> None:
     answer = await call("POST", "/api/rooms", user="bob", json={"title": "x"})
     assert answer.problem == (403, "access_refused")
     assert broker.queues == set()
@@ -113,7 +113,7 @@ async def test_only_who_has_the_role_host_creates_rooms(call: Call, broker: Brok
 
 @pytest.mark.gen_test
 async def test_without_the_broker_no_room_is_left_behind(
-    call: Call, broker: BrokerTwin, store: Store
+    call: Call, broker: FakeBroker, store: Store
 ) -> None:
     broker.away = True
     answer = await call("POST", "/api/rooms", user="anna", roles=HOST, json={"title": "x"})
@@ -156,7 +156,7 @@ async def test_without_the_broker_no_room_is_left_behind(
 )
 @pytest.mark.gen_test
 async def test_a_room_that_makes_no_sense_is_refused(
-    call: Call, broker: BrokerTwin, json: dict[str, Any], told: str
+    call: Call, broker: FakeBroker, json: dict[str, Any], told: str
 ) -> None:
     answer = await call("POST", "/api/rooms", user="anna", roles=HOST, json=json)
     assert answer.problem == (400, "invalid_request")
@@ -183,9 +183,9 @@ async def test_an_outsider_neither_sees_nor_closes_a_room(call: Call, room: str)
 
 @pytest.mark.gen_test
 async def test_closing_ends_the_live_connections_and_deletes_the_queue(
-    call: Call, room: str, broker: BrokerTwin, gateway: Gateway
+    call: Call, room: str, broker: FakeBroker, gateway: Gateway
 ) -> None:
-    inside, elsewhere = FollowerTwin(gateway, "bob", 1), FollowerTwin(gateway, "bob", 2)
+    inside, elsewhere = FakeFollower(gateway, "bob", 1), FakeFollower(gateway, "bob", 2)
     assert (await call("DELETE", room, user="anna")).status == 204
     assert broker.queues == set()
     assert inside.ended == "room_closed"
@@ -206,7 +206,7 @@ async def test_a_closed_room_takes_no_message_and_keeps_its_history(call: Call, 
 
 @pytest.mark.gen_test
 async def test_closing_again_deletes_the_queue_that_an_absent_broker_kept(
-    call: Call, room: str, broker: BrokerTwin
+    call: Call, room: str, broker: FakeBroker
 ) -> None:
     broker.away = True
     answer = await call("DELETE", room, user="anna")

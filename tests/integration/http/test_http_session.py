@@ -22,7 +22,7 @@ from gateway.main import Gateway
 from gateway.observe import logs
 from gateway.store import Account, Store
 from tests.integration.http.conftest import Answer, Call, token
-from tests.integration.http.live_fake import LiveTwin
+from tests.integration.http.live_fake import FakeLive
 
 PASSWORD = "correct horse battery"
 
@@ -198,9 +198,9 @@ async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
     while not len(gateway.dashboard):  # noqa: ASYNC110 - it opens in its own time
         await asyncio.sleep(0.01)
     (viewer,) = gateway.dashboard._viewers
-    own = LiveTwin(rooms=set(), id="own", user="anna", session=viewer.session)
-    others = [LiveTwin(rooms=set(), id=name, user="anna", session=name) for name in ("x", "y")]
-    bearer = LiveTwin(rooms=set(), id="bearer", user="anna")
+    own = FakeLive(rooms=set(), id="own", user="anna", session=viewer.session)
+    others = [FakeLive(rooms=set(), id=name, user="anna", session=name) for name in ("x", "y")]
+    bearer = FakeLive(rooms=set(), id="bearer", user="anna")
     for twin in (own, *others, bearer):
         gateway.registry.serve(twin, address="", user="anna")
     await call("DELETE", "/api/session", headers=headers)

@@ -157,7 +157,7 @@ async def test_a_peer_that_is_gone_is_told_once_and_raises_nothing(
 ) -> None:
     ours, theirs = await shaken(pair())
     transport = Transport(ours, stall_timeout=1)
-    lost = Ears(transport)
+    lost = Listener(transport)
     if not listens:
         transport.hold()
     theirs.close()
@@ -176,9 +176,9 @@ async def test_messages_read_before_a_takeover_come_first(pair: Callable[[], Pai
     theirs.write(b"head;early")
     assert await ours.read_until(b";") == b"head;"
     transport = Transport(ours, stall_timeout=1)
-    ears = Ears(transport)
+    listener = Listener(transport)
     theirs.write(b", then more")
-    await ears.heard(b"early, then more")
+    await listener.heard(b"early, then more")
     assert transport.bytes_in == 16
     assert transport.received_at >= transport.sent_at
     transport.close()
@@ -191,17 +191,17 @@ async def test_much_is_heard_whole_and_what_comes_while_held_waits(
 ) -> None:
     ours, theirs = await shaken(pair())
     transport = Transport(ours, stall_timeout=1)
-    ears = Ears(transport)
+    listener = Listener(transport)
     everything = b"".join(numbered(30, 100_000))
     theirs.write(everything)
-    await ears.heard(everything[: _BUFFER // 2])
+    await listener.heard(everything[: _BUFFER // 2])
     transport.hold()
-    size = len(ears.data)
+    size = len(listener.data)
     await asyncio.sleep(0.05)
-    assert len(ears.data) == size
+    assert len(listener.data) == size
     transport.listen()
-    await ears.heard(everything)
-    assert bytes(ears.data) == everything
+    await listener.heard(everything)
+    assert bytes(listener.data) == everything
     transport.close()
     theirs.close()
 
@@ -219,7 +219,7 @@ async def test_a_stream_that_has_ended_is_not_taken_over(
         Transport(ours, stall_timeout=1)
 
 
-class Ears:
+class Listener:
     """The events of a transport."""
 
     def __init__(self, transport: Transport) -> None:

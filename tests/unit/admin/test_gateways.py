@@ -30,7 +30,7 @@ from gateway.limits import LiveLimits
 from gateway.live.client.registry import Registry
 from gateway.observe.events import Events, Kind
 from gateway.observe.histogram import Histogram
-from tests.integration.http.live_fake import LiveTwin
+from tests.integration.http.live_fake import FakeLive
 from tests.unit.cluster.bus_network import Network
 from tests.virtual_time import run
 
@@ -86,8 +86,8 @@ class Gateway:
             self.gateways, history, self.node_watch, clock=clock, tasks=Tasks()
         )
 
-    def serves(self, id: str, user: str) -> LiveTwin:
-        connection = LiveTwin(rooms=set(), id=id, user=user)
+    def serves(self, id: str, user: str) -> FakeLive:
+        connection = FakeLive(rooms=set(), id=id, user=user)
         self.registry.serve(connection, address="", user=user)
         self.registry.admit(connection, user)
         return connection

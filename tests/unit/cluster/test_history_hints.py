@@ -22,7 +22,7 @@ SOON = 2 * LATE + 0.02
 
 
 @dataclass
-class OutboxTwin:
+class FakeOutbox:
     """An outbox with a set of unconfirmed messages."""
 
     waiting: set[tuple[Stream, int]] = field(default_factory=set)
@@ -32,7 +32,7 @@ class OutboxTwin:
 
 
 @dataclass
-class HubTwin:
+class FakeHub:
     """A hub that records what it is asked to read."""
 
     told: list[tuple[Stream, int]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Gateway:
     """A gateway's bus, outbox, hub and hints."""
 
     def __init__(self, bus: Bus) -> None:
-        self.outbox, self.hub = OutboxTwin(), HubTwin()
+        self.outbox, self.hub = FakeOutbox(), FakeHub()
         self.history_hints = HistoryHints(bus, self.outbox, cast("Hub", self.hub), tasks=Tasks())
 
     def store(self, *seqs: int, stream: Stream = STREAM, late: bool) -> None:

@@ -53,7 +53,7 @@ def foreign(body: bytes, *headers: tuple[str, str]) -> Frame:
 
 
 @dataclass
-class HistoryTwin:
+class FakeHistory:
     """A history in memory.
 
     ``latency``: seconds of each read, whose answer is what was there at its beginning.
@@ -99,7 +99,7 @@ class HistoryTwin:
         return dict.fromkeys(streams, head)
 
 
-class WriterTwin:
+class FakeWriter:
     """Keeps what is written; ``backlog`` is what the test says, ``pace`` the seconds to drain."""
 
     def __init__(self) -> None:
@@ -117,11 +117,11 @@ class WriterTwin:
         await asyncio.sleep(self.pace)
 
 
-class ClientTwin:
+class FakeClient:
     """A client that reads the frames it is sent."""
 
     def __init__(self) -> None:
-        self.sink = WriterTwin()
+        self.sink = FakeWriter()
         self.ended: GatewayError | None = None
 
     @property
@@ -145,8 +145,8 @@ class ClientTwin:
         return [frame.body for frame in self.frames]
 
 
-def subscriber(id: str = "s") -> tuple[ClientTwin, Subscriber]:
-    client = ClientTwin()
+def subscriber(id: str = "s") -> tuple[FakeClient, Subscriber]:
+    client = FakeClient()
     return client, Subscriber(client, id)
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class DatabaseTwin:
+class FakeDatabase:
     """Reading works; ``problem`` is why writing does not. ``room``: bytes that still fit."""
 
     name = "twin"
@@ -49,19 +49,19 @@ class DatabaseTwin:
 
 
 def _write(connection: Any, size: int) -> None:
-    twin: DatabaseTwin = connection
+    twin: FakeDatabase = connection
     if twin.problem is not None and size > twin.room:
         raise StoreUnavailable("not available", reason=twin.problem)
     twin.written.append(size)
 
 
-def _watched(database: DatabaseTwin) -> Watched:
+def _watched(database: FakeDatabase) -> Watched:
     return Watched(database, probe=_write, clock=lambda: asyncio.get_running_loop().time())
 
 
 def test_however_many_ask_the_database_is_looked_at_once_a_second() -> None:
     async def main() -> None:
-        database = DatabaseTwin()
+        database = FakeDatabase()
         watched = _watched(database)
         for _ in range(5):
             await asyncio.gather(*(watched.check() for _ in range(20)))
@@ -81,7 +81,7 @@ def test_however_many_ask_the_database_is_looked_at_once_a_second() -> None:
 
 def test_once_it_has_failed_a_little_that_fits_proves_nothing() -> None:
     async def main() -> None:
-        database = DatabaseTwin()
+        database = FakeDatabase()
         watched = _watched(database)
         database.problem, database.room = "full", 100
         with pytest.raises(StoreUnavailable):
@@ -107,7 +107,7 @@ def test_a_reason_is_told_once_a_minute_and_so_is_the_end_of_it(
             await watched.write(lambda connection: _write(connection, 60_000))
 
     async def main() -> None:
-        database = DatabaseTwin()
+        database = FakeDatabase()
         watched = _watched(database)
         database.problem, database.room = "full", 0
         for _ in range(100):

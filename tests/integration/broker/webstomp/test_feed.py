@@ -17,9 +17,8 @@ from broker.protocol.websocket import Opcode, build
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Failures, Tasks
 from broker.timing.ticker import Ticker
-from broker.webstomp import feed as feed_module
 from broker.webstomp.feed import LEFT_OUT, Feed, FeedContext
-from broker.webstomp.session import Upstream, open_session
+from broker.webstomp.session import WebStompSession, open_session
 from tests.integration.live.fake_node import FakeNode, serving
 
 _TIMEOUT = 20
@@ -134,7 +133,7 @@ async def stage(*nodes: FakeNode, start: bool = True) -> AsyncIterator[Stage]:
         failures = Failures()
         complaints = Complaints(LEFT_OUT, clock=loop.time)
         context = FeedContext(
-            session=_session,
+            log_in=_log_in,
             witness=record.witness,
             ticker=Ticker(),
             frame_bytes=65_536,
@@ -152,7 +151,7 @@ async def stage(*nodes: FakeNode, start: bool = True) -> AsyncIterator[Stage]:
     assert open_sockets() <= sockets
 
 
-async def _session(node: Node) -> Upstream:
+async def _log_in(node: Node) -> WebStompSession:
     account = Credentials("gateway", "secret", "/")
     return await open_session(node, account, timeout=2, heart_beat=(200, 100))
 
@@ -300,7 +299,7 @@ def test_it_beats_so_that_the_node_knows_it_is_there() -> None:
 def test_a_node_that_beats_but_answers_no_subscribe_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feed_module, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr("broker.webstomp.feed._ANSWER_WITHIN", 0.3)
 
     async def scenario() -> None:
         async with stage(FakeNode("a", answers=False)) as here:

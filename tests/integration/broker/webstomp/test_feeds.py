@@ -16,7 +16,7 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.webstomp.feed import LEFT_OUT, FeedContext
 from broker.webstomp.feeds import Feeds
-from broker.webstomp.session import Upstream, open_session
+from broker.webstomp.session import WebStompSession, open_session
 from tests.integration.live.fake_node import FakeNode, serving
 
 _TIMEOUT = 20
@@ -99,7 +99,7 @@ async def stage(*names: str) -> AsyncIterator[Stage]:
         rng = Random(1)  # noqa: S311 - the same course every time
         balancer = Balancer([node.node for node in nodes], clock=loop.time, rng=rng)
         context = FeedContext(
-            session=_session,
+            log_in=_log_in,
             witness=lambda *_: None,
             complaints=Complaints(LEFT_OUT, clock=loop.time),
             ticker=Ticker(),
@@ -126,7 +126,7 @@ async def until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _session(node: Node) -> Upstream:
+async def _log_in(node: Node) -> WebStompSession:
     account = Credentials("gateway", "secret", "/")
     return await open_session(node, account, timeout=2, heart_beat=(200, 100))
 

@@ -21,7 +21,6 @@ from broker.protocol.stomp import (
     MalformedFrame,
     StompError,
     Unrepresentable,
-    command_of,
     escape,
     negotiate_version,
     parse_heart_beat,
@@ -535,21 +534,6 @@ def test_long_values_are_cut_in_logs() -> None:
 
 
 # Around frames
-
-
-@pytest.mark.parametrize(
-    ("payload", "start", "command"),
-    [
-        (b"MESSAGE\na:b\n\n\0\n", 0, b"MESSAGE"),
-        (b"\r\n\nRECEIPT\r\nreceipt-id:1\r\n\r\n\0", 0, b"RECEIPT"),
-        (b"....ERROR\n\n\0", 4, b"ERROR"),
-        (b"\n", 0, b""),
-        (b"", 0, b""),
-        (b"MESS", 0, b""),
-    ],
-)
-def test_the_command_is_seen_without_parsing(payload: bytes, start: int, command: bytes) -> None:
-    assert command_of(payload, start) == command
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from broker.webstomp.feeds import STAND, comes_to_stand
 from tests.virtual_time import run
 
 
-class FeedTwin:
+class FakeFeed:
     """One more topic stands every so many seconds, of so many."""
 
     def __init__(self, *, topics: int, stuck_at: int | None = None) -> None:
@@ -32,7 +32,7 @@ def test_hundreds_of_topics_may_take_long_if_they_come_to_stand_one_after_the_ot
     every: float,
 ) -> None:
     async def scenario() -> None:
-        feed = FeedTwin(topics=300)
+        feed = FakeFeed(topics=300)
         standing = asyncio.create_task(feed.stand(every))
         assert await comes_to_stand(cast("Feed", feed))
         assert feed.standing == 300
@@ -43,7 +43,7 @@ def test_hundreds_of_topics_may_take_long_if_they_come_to_stand_one_after_the_ot
 
 def test_one_that_gets_stuck_is_given_up() -> None:
     async def scenario() -> None:
-        feed = FeedTwin(topics=300, stuck_at=10)
+        feed = FakeFeed(topics=300, stuck_at=10)
         standing = asyncio.create_task(feed.stand(1.0))
         assert not await comes_to_stand(cast("Feed", feed))
         assert asyncio.get_running_loop().time() <= 10 + 2 * STAND

@@ -16,8 +16,15 @@ from tornado.iostream import StreamClosedError
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.protocol import stomp
-from broker.protocol import websocket as wsframes
-from broker.protocol.websocket import Opcode, build
+from broker.protocol.websocket import (
+    Close,
+    Data,
+    MessageReader,
+    Opcode,
+    accept_key,
+    build,
+    close_payload,
+)
 from broker.webstomp.session import (
     ConnectFailed,
     ConnectionLost,
@@ -25,8 +32,8 @@ from broker.webstomp.session import (
     DialTimeout,
     HandshakeRefused,
     LoginRefused,
-    Upstream,
     WebSocketStream,
+    WebStompSession,
     dial,
     log_in,
 )
@@ -90,7 +97,7 @@ def web_stomp(*after_connect: bytes, subprotocol: str | None = "v12.stomp") -> P
             "HTTP/1.1 101 Switching Protocols",
             "Upgrade: websocket",
             "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {wsframes.accept_key(key)}",
+            f"Sec-WebSocket-Accept: {accept_key(key)}",
         ]
         if subprotocol:
             head.append(f"Sec-WebSocket-Protocol: {subprotocol}")
@@ -226,7 +233,7 @@ def test_a_cancelled_dial_leaves_no_socket_behind() -> None:
             "login refused: Bad CONNECT: Access refused$",
         ),
         (
-            build(Opcode.CLOSE, wsframes.close_payload(1011, "crashed")),
+            build(Opcode.CLOSE, close_payload(1011, "crashed")),
             ConnectionLost,
             "closed with 1011 crashed",
         ),
@@ -247,7 +254,7 @@ def test_a_connection_without_connect_closes_the_socket(
     asyncio.run(run())
 
 
-async def session(*answer: bytes, heart_beat: tuple[int, int] = (0, 0)) -> Upstream:
+async def session(*answer: bytes, heart_beat: tuple[int, int] = (0, 0)) -> WebStompSession:
     async with peer(web_stomp(*answer)) as port:
         upstream = await log_in(
             await dial(node(port), timeout=5), CREDENTIALS, timeout=5, heart_beat=heart_beat
@@ -316,11 +323,11 @@ def test_frames_are_masked_with_a_fresh_key_each_and_the_close_says_goodbye() ->
     # The peer took the two bytes of the first frame's head off.
     first, second, close = frames[6:16], frames[16:26], frames[26:]
     assert first != second
-    reader = wsframes.MessageReader(100, masked=True)
+    reader = MessageReader(100, masked=True)
     assert list(reader.feed(first + second + close)) == [
-        wsframes.Data(b"same", Opcode.BINARY),
-        wsframes.Data(b"same", Opcode.BINARY),
-        wsframes.Close(1000, ""),
+        Data(b"same", Opcode.BINARY),
+        Data(b"same", Opcode.BINARY),
+        Close(1000, ""),
     ]
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.hub.deduplicator import Once
+from gateway.live.hub.deduplicator import Deduplicator
 
 
 class Clock:
@@ -19,21 +19,21 @@ class Clock:
 def test_both_feeds_bring_all_and_each_passes_once_in_order(
     contents: list[str], rng: object
 ) -> None:
-    once = Once(clock=Clock())
+    deduplicator = Deduplicator(clock=Clock())
     behind = {0: 0, 1: 0}
     passed: list[str] = []
     while any(position < len(contents) for position in behind.values()):
         feed = rng.choice([f for f, at in behind.items() if at < len(contents)])  # type: ignore[attr-defined]
         content = contents[behind[feed]]
         behind[feed] += 1
-        if once.passes(feed, id=None, content=content.encode()):
+        if deduplicator.passes(feed, id=None, content=content.encode()):
             passed.append(content)
     assert sorted(passed) == sorted(contents)
 
 
 def test_the_same_words_said_twice_pass_twice() -> None:
-    once = Once(clock=Clock())
-    assert [once.passes(feed, id=None, content=b"yes") for feed in (0, 0, 1, 1, 1)] == [
+    deduplicator = Deduplicator(clock=Clock())
+    assert [deduplicator.passes(feed, id=None, content=b"yes") for feed in (0, 0, 1, 1, 1)] == [
         True,
         True,
         False,
@@ -43,35 +43,35 @@ def test_the_same_words_said_twice_pass_twice() -> None:
 
 
 def test_an_id_passes_once_whatever_comes_with_it() -> None:
-    once = Once(clock=Clock())
-    assert once.passes(0, id="a", content=b"1")
-    assert not once.passes(0, id="a", content=b"1")
-    assert not once.passes(1, id="a", content=b"2")
-    assert once.passes(1, id="b", content=b"1")
+    deduplicator = Deduplicator(clock=Clock())
+    assert deduplicator.passes(0, id="a", content=b"1")
+    assert not deduplicator.passes(0, id="a", content=b"1")
+    assert not deduplicator.passes(1, id="a", content=b"2")
+    assert deduplicator.passes(1, id="b", content=b"1")
 
 
 def test_a_feed_that_begins_anew_brings_nothing_of_before() -> None:
-    once = Once(clock=Clock())
-    assert once.passes(0, id=None, content=b"tick")
-    assert once.passes(0, id=None, content=b"tick")
-    once.joined(1)
-    assert once.passes(1, id=None, content=b"tick")
-    assert not once.passes(0, id=None, content=b"tick")
+    deduplicator = Deduplicator(clock=Clock())
+    assert deduplicator.passes(0, id=None, content=b"tick")
+    assert deduplicator.passes(0, id=None, content=b"tick")
+    deduplicator.joined(1)
+    assert deduplicator.passes(1, id=None, content=b"tick")
+    assert not deduplicator.passes(0, id=None, content=b"tick")
 
 
 def test_old_entries_are_forgotten() -> None:
     clock = Clock()
-    once = Once(clock=clock, memory=30.0)
-    assert once.passes(0, id="a", content=b"")
-    assert once.passes(0, id=None, content=b"tick")
+    deduplicator = Deduplicator(clock=clock, memory=30.0)
+    assert deduplicator.passes(0, id="a", content=b"")
+    assert deduplicator.passes(0, id=None, content=b"tick")
     clock.now = 31.0
-    assert once.passes(1, id="a", content=b"")
-    assert once.passes(1, id=None, content=b"tick")
+    assert deduplicator.passes(1, id="a", content=b"")
+    assert deduplicator.passes(1, id=None, content=b"tick")
 
 
 def test_the_memory_is_bounded() -> None:
-    once = Once(clock=Clock(), capacity=2)
+    deduplicator = Deduplicator(clock=Clock(), capacity=2)
     for id in "abc":
-        assert once.passes(0, id=id, content=b"")
-    assert once.passes(1, id="a", content=b"")
-    assert not once.passes(1, id="c", content=b"")
+        assert deduplicator.passes(0, id=id, content=b"")
+    assert deduplicator.passes(1, id="a", content=b"")
+    assert not deduplicator.passes(1, id="c", content=b"")

@@ -9,7 +9,7 @@ from gateway.errors import GatewayError, NotKept, TooSlow
 from gateway.live.hub import fanout
 from gateway.live.hub.delivery import Delivery, from_broker, from_history
 from gateway.live.hub.fanout import PENDING, TURN, FanOut, Outlet, Subscriber
-from tests.unit.live.fakes import STREAM, ClientTwin, foreign, message, subscriber
+from tests.unit.live.fakes import STREAM, FakeClient, foreign, message, subscriber
 from tests.virtual_time import run, settle
 
 BUDGET = 1000
@@ -38,7 +38,7 @@ def outlet(clock: Callable[[], float] | None = None) -> Outlet:
     return Outlet(FanOut(budget=BUDGET, clock=clock or Clock(0.0)))
 
 
-def attended(by: int, out: Outlet) -> list[ClientTwin]:
+def attended(by: int, out: Outlet) -> list[FakeClient]:
     clients = []
     for _ in range(by):
         client, each = subscriber()
@@ -47,7 +47,7 @@ def attended(by: int, out: Outlet) -> list[ClientTwin]:
     return clients
 
 
-def texts(client: ClientTwin) -> list[str]:
+def texts(client: FakeClient) -> list[str]:
     return [body.decode() for body in client.bodies]
 
 
@@ -125,7 +125,7 @@ def test_a_subscriber_that_joins_in_between_gets_nothing_twice_and_nothing_too_e
     async def scenario() -> None:
         out = outlet(Clock())
         attended(500, out)
-        joined: list[tuple[int, ClientTwin]] = []
+        joined: list[tuple[int, FakeClient]] = []
         for n in range(60):
             out.deliver(delivery(str(n)))
             if n % 3:
@@ -265,7 +265,7 @@ def test_it_does_not_flow_while_more_comes_than_goes_out() -> None:
 def test_a_fault_with_one_client_stops_nobody_else() -> None:
     complaints: list[object] = []
 
-    class Faulty(ClientTwin):
+    class Faulty(FakeClient):
         """A client that fails when it is ended."""
 
         def end(self, error: GatewayError | None) -> None:

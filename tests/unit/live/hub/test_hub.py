@@ -13,17 +13,17 @@ from gateway.live.hub.following import HOPELESS, LOOK
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.topic import SOON
 from tests.fake_feeds import FakeFeeds
-from tests.unit.live.fakes import STREAM, HistoryTwin, message, published, subscriber
+from tests.unit.live.fakes import STREAM, FakeHistory, message, published, subscriber
 from tests.virtual_time import run, settle
 
 KEY = "t.public.42"
 
 
-def hub(history: HistoryTwin | None = None, **options: Any) -> tuple[Hub, FakeFeeds]:
+def hub(history: FakeHistory | None = None, **options: Any) -> tuple[Hub, FakeFeeds]:
     feeds = FakeFeeds()
     made = Hub(
         Topology("t"),
-        history or HistoryTwin(),
+        history or FakeHistory(),
         cast("Feeds", feeds),
         budget=1000,
         **options,
@@ -51,7 +51,7 @@ def test_the_first_subscriber_subscribes_the_topic_and_waits_for_one_to_stand() 
 
 def test_without_a_feed_everybody_gets_everything_from_the_history() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
         history.store(2)
@@ -78,7 +78,7 @@ def test_without_a_feed_everybody_gets_everything_from_the_history() -> None:
 
 def test_hundreds_of_topics_without_a_feed_are_one_question_a_second() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, _ = hub(history)
         streams = [Stream(Audience.PUBLIC, room) for room in range(1, 301)]
         await asyncio.gather(
@@ -97,7 +97,7 @@ def test_hundreds_of_topics_without_a_feed_are_one_question_a_second() -> None:
 
 def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         joining = asyncio.create_task(made.join(STREAM, subscriber()[1], resume_after=None))
         await settle()
@@ -123,7 +123,7 @@ def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
 
 def test_a_doubt_about_hundreds_of_topics_is_one_question_and_read_where_something_is() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         rooms = range(1, 301)
         people = [subscriber() for _ in rooms]
@@ -158,7 +158,7 @@ def test_a_doubt_about_hundreds_of_topics_is_one_question_and_read_where_somethi
 
 def test_with_neither_a_feed_nor_the_history_nobody_gets_a_receipt_nor_is_left_waiting() -> None:
     async def scenario() -> None:
-        history = HistoryTwin(away=True)
+        history = FakeHistory(away=True)
         made, _ = hub(history)
         _, each = subscriber()
         began = asyncio.get_running_loop().time()
@@ -173,7 +173,7 @@ def test_with_neither_a_feed_nor_the_history_nobody_gets_a_receipt_nor_is_left_w
 
 def test_subscribers_left_without_feed_and_history_are_told_after_a_while() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
@@ -195,7 +195,7 @@ def test_subscribers_left_without_feed_and_history_are_told_after_a_while() -> N
 
 def test_a_message_that_a_feed_left_out_comes_from_the_history_if_it_is_there() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
@@ -260,7 +260,7 @@ def test_nobody_listens_to_a_topic_that_was_given_up_and_the_next_one_begins_ane
 
 def test_each_topic_has_its_own_subscribers() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         private = Stream(Audience.PRIVATE, 42)
         (one, first), (other, second) = subscriber(), subscriber()
@@ -282,7 +282,7 @@ def test_each_topic_has_its_own_subscribers() -> None:
 
 def test_a_message_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
@@ -300,7 +300,7 @@ def test_a_message_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None
 
 def test_a_lost_feed_makes_every_topic_look_what_it_missed() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
@@ -318,7 +318,7 @@ def test_a_lost_feed_makes_every_topic_look_what_it_missed() -> None:
 
 def test_closing_ends_what_is_under_way() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         made, feeds = hub(history)
         _, each = subscriber()
         joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))

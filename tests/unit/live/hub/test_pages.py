@@ -9,7 +9,7 @@ from broker.topology import Stream
 from gateway.errors import NotKept, StoreUnavailable
 from gateway.live.hub.pages import PAGE, PORTION, Pages
 from gateway.store.records import Page
-from tests.unit.live.fakes import DESTINATION, STREAM, HistoryTwin
+from tests.unit.live.fakes import DESTINATION, STREAM, FakeHistory
 from tests.virtual_time import run, settle
 
 
@@ -17,8 +17,8 @@ async def after(pages: Pages, seq: int) -> list[int | None]:
     return [each.seq for each in await pages.after(STREAM, seq, destination=DESTINATION)]
 
 
-def stored(count: int, body: str | None = None) -> HistoryTwin:
-    history = HistoryTwin()
+def stored(count: int, body: str | None = None) -> FakeHistory:
+    history = FakeHistory()
     history.store(count, body)
     return history
 
@@ -72,7 +72,7 @@ def test_a_read_that_is_older_than_the_question_is_repeated() -> None:
 def test_at_the_end_there_is_nothing() -> None:
     async def scenario() -> None:
         assert await after(Pages(stored(3)), 3) == []
-        assert await after(Pages(HistoryTwin()), 0) == []
+        assert await after(Pages(FakeHistory()), 0) == []
 
     run(scenario())
 
@@ -195,7 +195,7 @@ def test_a_page_that_the_store_gives_in_pieces_is_whole() -> None:
 
 
 def test_messages_deleted_between_two_pieces_leave_no_silent_hole() -> None:
-    class Pruned(HistoryTwin):
+    class Pruned(FakeHistory):
         """A history whose beginning is deleted after the first read."""
 
         async def read(self, stream: Stream, *, after: int, limit: int) -> Page:

@@ -21,8 +21,8 @@ from gateway.live.hub.topic import SOON, Shared, Topic
 from tests.unit.live.fakes import (
     DESTINATION,
     STREAM,
-    ClientTwin,
-    HistoryTwin,
+    FakeClient,
+    FakeHistory,
     foreign,
     message,
     published,
@@ -33,7 +33,7 @@ from tests.virtual_time import run, settle
 
 @asynccontextmanager
 async def topic(
-    history: HistoryTwin, *, standing: tuple[int, ...] = (0, 1)
+    history: FakeHistory, *, standing: tuple[int, ...] = (0, 1)
 ) -> AsyncIterator[Topic]:
     loop = asyncio.get_running_loop()
     pages = Pages(history)
@@ -58,7 +58,7 @@ async def topic(
         await settle()
 
 
-async def joined(to: Topic, resume_after: int | None = None) -> ClientTwin:
+async def joined(to: Topic, resume_after: int | None = None) -> FakeClient:
     client, each = subscriber()
     after = await to.join(each, resume_after)
     assert after == (resume_after if resume_after is not None else to._last)
@@ -67,7 +67,7 @@ async def joined(to: Topic, resume_after: int | None = None) -> ClientTwin:
 
 def test_a_new_subscriber_hears_everything_from_then_on() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(3)
         async with topic(history) as live:
             client = await joined(live)
@@ -83,7 +83,7 @@ def test_a_new_subscriber_hears_everything_from_then_on() -> None:
 
 def test_messages_that_arrive_while_the_head_is_read_are_not_missed() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             joining = asyncio.create_task(joined(live))
             await settle()
@@ -98,7 +98,7 @@ def test_messages_that_arrive_while_the_head_is_read_are_not_missed() -> None:
 
 def test_late_messages_of_the_broker_come_from_the_history_at_once_and_once() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             live.grown(7)
             client = await joined(live)
@@ -123,7 +123,7 @@ def test_late_messages_of_the_broker_come_from_the_history_at_once_and_once() ->
 
 def test_a_message_posted_here_waits_for_no_feed_and_comes_once() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             for feed in (0, 1):
@@ -143,7 +143,7 @@ def test_a_message_posted_here_waits_for_no_feed_and_comes_once() -> None:
 
 def test_a_message_posted_here_after_another_gateway_s_waits_for_that() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             reads = len(history.reads)
@@ -162,7 +162,7 @@ def test_a_message_posted_here_after_another_gateway_s_waits_for_that() -> None:
 
 def test_a_hole_is_left_to_the_other_feed_and_costs_no_read_when_that_fills_it() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             reads = len(history.reads)
@@ -180,7 +180,7 @@ def test_a_hole_is_left_to_the_other_feed_and_costs_no_read_when_that_fills_it()
 
 def test_a_hole_that_no_feed_fills_is_filled_from_the_history_within_100_ms() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             history.store(2)
@@ -193,7 +193,7 @@ def test_a_hole_that_no_feed_fills_is_filled_from_the_history_within_100_ms() ->
 
 def test_messages_missed_by_both_feeds_on_an_idle_stream_are_found_later() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             live.lost(0)
@@ -211,7 +211,7 @@ def test_messages_missed_by_both_feeds_on_an_idle_stream_are_found_later() -> No
 
 def test_messages_missed_by_a_hanging_feed_are_found_when_it_is_given_up() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history, standing=(0,)) as live:
             client = await joined(live)
             history.store(1)
@@ -227,7 +227,7 @@ def test_messages_missed_by_a_hanging_feed_are_found_when_it_is_given_up() -> No
 
 def test_a_hole_waits_for_a_store_that_is_away_while_those_without_one_go_on() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             history.away = True
@@ -247,7 +247,7 @@ def test_a_hole_waits_for_a_store_that_is_away_while_those_without_one_go_on() -
 
 def test_a_store_that_hangs_keeps_nobody_from_joining_a_topic_that_has_begun() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             await joined(live)
             history.latency = 100.0
@@ -263,7 +263,7 @@ def test_a_store_that_hangs_keeps_nobody_from_joining_a_topic_that_has_begun() -
 @pytest.mark.parametrize("false", [900, 999999999999999999])
 def test_a_false_number_beyond_the_head_is_forgotten(false: int) -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             for feed in (0, 1):
@@ -281,7 +281,7 @@ def test_a_false_number_beyond_the_head_is_forgotten(false: int) -> None:
 
 def test_a_message_that_comes_while_the_history_answers_is_not_taken_for_a_false_number() -> None:
     async def scenario() -> None:
-        history = HistoryTwin(latency=0.5)
+        history = FakeHistory(latency=0.5)
         async with topic(history) as live:
             client = await joined(live)
             history.store(1)
@@ -298,7 +298,7 @@ def test_a_message_that_comes_while_the_history_answers_is_not_taken_for_a_false
 @pytest.mark.parametrize("seq", ["x", "", "0", "007", "-1", "1.0", "１", "9" * 19])
 def test_a_message_whose_number_is_malformed_passes_without_one(seq: str) -> None:
     async def scenario() -> None:
-        async with topic(HistoryTwin()) as live:
+        async with topic(FakeHistory()) as live:
             client = await joined(live)
             for feed in (0, 1):
                 live.message(
@@ -314,7 +314,7 @@ def test_a_message_whose_number_is_malformed_passes_without_one(seq: str) -> Non
 
 def test_a_producer_that_counts_for_itself_is_not_taken_for_the_pipeline() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(10)
         async with topic(history) as live:
             client = await joined(live)
@@ -331,7 +331,7 @@ def test_a_producer_that_counts_for_itself_is_not_taken_for_the_pipeline() -> No
 
 def test_messages_without_a_number_pass_once_by_id_or_by_content() -> None:
     async def scenario() -> None:
-        async with topic(HistoryTwin()) as live:
+        async with topic(FakeHistory()) as live:
             client = await joined(live)
             said = [
                 foreign(b"same", ("amqp-message-id", "a")),
@@ -353,7 +353,7 @@ def test_messages_without_a_number_pass_once_by_id_or_by_content() -> None:
 
 def test_resuming_gives_the_past_then_what_is_live() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(3 * PAGE + 7)
         async with topic(history) as live:
             client = await joined(live, 2)
@@ -366,7 +366,7 @@ def test_resuming_gives_the_past_then_what_is_live() -> None:
 
 def test_resuming_at_the_start_of_an_empty_stream_is_joining() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live, 0)
             live.message(0, published(history.store()[0]))
@@ -380,7 +380,7 @@ def test_a_subscriber_resuming_while_the_history_is_ahead_of_the_feeds_hears_not
     None
 ):
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(5)
         async with topic(history) as live:
             await joined(live)
@@ -396,7 +396,7 @@ def test_a_subscriber_resuming_while_the_history_is_ahead_of_the_feeds_hears_not
 
 def test_a_subscriber_that_knows_more_than_the_feeds_have_brought_starts_there() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             other = await joined(live)
             history.store(5)
@@ -410,7 +410,7 @@ def test_a_subscriber_that_knows_more_than_the_feeds_have_brought_starts_there()
 
 def test_resuming_beyond_the_head_is_refused() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(5)
         async with topic(history) as live:
             with pytest.raises(Invalid, match="beyond the last seq, 5"):
@@ -422,7 +422,7 @@ def test_resuming_beyond_the_head_is_refused() -> None:
 @pytest.mark.parametrize("after", [0, 8])
 def test_resuming_before_what_is_kept_is_refused_and_says_from_where_it_can(after: int) -> None:
     async def scenario() -> None:
-        history = HistoryTwin(first=10)
+        history = FakeHistory(first=10)
         history.store(20)
         async with topic(history) as live:
             with pytest.raises(NotKept, match="from seq 10 on"):
@@ -434,7 +434,7 @@ def test_resuming_before_what_is_kept_is_refused_and_says_from_where_it_can(afte
 
 def test_hundreds_who_resume_at_once_share_the_reads() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(2 * PAGE + 20)
         async with topic(history) as live:
             clients = await asyncio.gather(*(joined(live, n % 40) for n in range(200)))
@@ -447,7 +447,7 @@ def test_hundreds_who_resume_at_once_share_the_reads() -> None:
 
 def test_a_removed_member_is_sent_nothing_more_in_the_middle_of_resuming() -> None:
     async def scenario() -> None:
-        history = HistoryTwin(latency=0.1)
+        history = FakeHistory(latency=0.1)
         history.store(2 * PAGE)
         async with topic(history) as live:
             await joined(live)
@@ -465,7 +465,7 @@ def test_a_removed_member_is_sent_nothing_more_in_the_middle_of_resuming() -> No
 
 def test_a_removed_member_is_sent_nothing_more_while_waiting_for_its_turn_to_resume() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             await joined(live)
             for each in history.store(3):
@@ -488,7 +488,7 @@ def test_a_subscriber_that_left_before_the_topic_began_is_not_attached(
     resume_after: int | None,
 ) -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(3)
         async with topic(history) as live:
             client, each = subscriber()
@@ -509,7 +509,7 @@ def test_a_subscriber_that_left_before_the_topic_began_is_not_attached(
 
 def test_for_a_member_who_is_removed_while_resuming_no_further_page_is_read() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(5 * PAGE)
         async with topic(history) as live:
             client, each = subscriber()
@@ -529,7 +529,7 @@ def test_for_a_member_who_is_removed_while_resuming_no_further_page_is_read() ->
 
 def test_a_resuming_client_that_reads_slowly_is_given_a_portion_at_a_time() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(PAGE, body="x" * 5_000)
         history.store(300)
         async with topic(history) as live:
@@ -548,7 +548,7 @@ def test_a_resuming_client_that_reads_slowly_is_given_a_portion_at_a_time() -> N
 
 def test_a_hole_that_the_history_lost_is_told_to_everyone_and_the_topic_begins_anew() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             clients = [await joined(live) for _ in range(3)]
             resuming = asyncio.create_task(joined(live, 0))
@@ -570,7 +570,7 @@ def test_a_hole_that_the_history_lost_is_told_to_everyone_and_the_topic_begins_a
 
 def test_a_subscriber_that_was_resuming_when_the_stream_broke_is_told_too() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(600)
         async with topic(history) as live:
             await joined(live)
@@ -588,7 +588,7 @@ def test_a_subscriber_that_was_resuming_when_the_stream_broke_is_told_too() -> N
 
 
 def test_a_bug_in_filling_leaves_nobody_half_alive(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(HistoryTwin):
+    class Broken(FakeHistory):
         """A history whose reads fail once it has messages."""
 
         async def read(self, *args: Any, **more: Any) -> Any:
@@ -611,7 +611,7 @@ def test_a_bug_in_filling_leaves_nobody_half_alive(caplog: pytest.LogCaptureFixt
 
 def test_messages_that_come_faster_than_they_go_out_are_read_from_the_history_later() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             size = 60_000
@@ -630,7 +630,7 @@ def test_messages_that_come_faster_than_they_go_out_are_read_from_the_history_la
 
 def test_messages_posted_here_while_more_come_than_go_out_are_left_to_the_history() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             # Once as much is pending as may be, in one turn of the loop.
@@ -649,7 +649,7 @@ def test_messages_posted_here_while_more_come_than_go_out_are_left_to_the_histor
 
 def test_the_history_is_not_read_while_more_comes_than_goes_out() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             reads = len(history.reads)
@@ -675,7 +675,7 @@ def test_a_large_message_that_comes_early_is_not_held_but_read_when_its_turn_com
     size: int, held: bool
 ) -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             reads = len(history.reads)
@@ -696,7 +696,7 @@ def test_a_large_message_that_comes_early_is_not_held_but_read_when_its_turn_com
 
 def test_a_large_message_whose_turn_it_is_costs_no_read() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history) as live:
             client = await joined(live)
             reads = len(history.reads)
@@ -714,7 +714,7 @@ def test_a_large_message_whose_turn_it_is_costs_no_read() -> None:
 
 def test_a_topic_that_no_feed_brings_waits_a_moment_for_one_and_then_begins_without() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(3)
         clock = asyncio.get_running_loop().time
         async with topic(history, standing=()) as live:
@@ -738,7 +738,7 @@ def test_a_topic_that_no_feed_brings_waits_a_moment_for_one_and_then_begins_with
 
 def test_a_topic_that_a_feed_brings_in_a_moment_begins_then() -> None:
     async def scenario() -> None:
-        async with topic(HistoryTwin(), standing=()) as live:
+        async with topic(FakeHistory(), standing=()) as live:
             joining = asyncio.create_task(joined(live))
             await asyncio.sleep(SOON / 4)
             live.subscribed(1)
@@ -756,7 +756,7 @@ def test_a_resuming_subscriber_of_a_topic_whose_feeds_are_gone_gets_all_before_t
     fate: str,
 ) -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(91)
         async with topic(history) as live:
             other = await joined(live)
@@ -777,7 +777,7 @@ def test_a_resuming_subscriber_of_a_topic_whose_feeds_are_gone_gets_all_before_t
 
 def test_a_subscriber_resuming_when_a_feed_has_just_come_back_gets_all_before_the_receipt() -> None:
     async def scenario() -> None:
-        history = HistoryTwin(latency=1.0)
+        history = FakeHistory(latency=1.0)
         history.store(91)
         async with topic(history) as live:
             await joined(live)
@@ -793,7 +793,7 @@ def test_a_subscriber_resuming_when_a_feed_has_just_come_back_gets_all_before_th
 
 def test_hundreds_who_come_to_a_topic_without_a_feed_share_the_reads() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history, standing=()) as live:
             await joined(live)
             history.store(20)
@@ -807,7 +807,7 @@ def test_hundreds_who_come_to_a_topic_without_a_feed_share_the_reads() -> None:
 
 def test_a_read_that_began_before_somebody_came_is_not_what_they_get() -> None:
     async def scenario() -> None:
-        history = HistoryTwin(latency=0.5)
+        history = FakeHistory(latency=0.5)
         async with topic(history, standing=()) as live:
             await joined(live)
             first = asyncio.create_task(joined(live))
@@ -823,7 +823,7 @@ def test_a_read_that_began_before_somebody_came_is_not_what_they_get() -> None:
 
 def test_a_feed_that_resumes_after_a_stall_brings_nothing_twice() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history, standing=(0,)) as live:
             client = await joined(live)
             live.stalled(0)
@@ -844,7 +844,7 @@ def test_a_feed_that_resumes_after_a_stall_brings_nothing_twice() -> None:
 
 def test_a_store_that_is_away_for_a_moment_is_waited_for_and_not_for_ever() -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         history.store(300)
         async with topic(history) as live:
             history.away = True
@@ -970,7 +970,7 @@ steps = st.one_of(
 class Course:
     """Plays the steps. What hangs or dies loses what was on its way."""
 
-    def __init__(self, live: Topic, history: HistoryTwin) -> None:
+    def __init__(self, live: Topic, history: FakeHistory) -> None:
         self.live = live
         self.history = history
         self.loop = asyncio.get_running_loop()
@@ -978,8 +978,8 @@ class Course:
         self.stands = [False, False]
         self.hangs = [False, False]
         self.stalled: list[list[Frame] | None] = [None, None]
-        self.present: list[tuple[ClientTwin, Subscriber, asyncio.Task[int | None]]] = []
-        self.gone: list[ClientTwin] = []
+        self.present: list[tuple[FakeClient, Subscriber, asyncio.Task[int | None]]] = []
+        self.gone: list[FakeClient] = []
 
     async def play(self, step: object) -> None:
         self._happen(step)
@@ -1076,7 +1076,7 @@ def test_any_course_of_events_ends_with_every_subscriber_at_the_head_without_a_h
     course: list[object],
 ) -> None:
     async def scenario() -> None:
-        history = HistoryTwin()
+        history = FakeHistory()
         async with topic(history, standing=()) as live:
             played = Course(live, history)
             for step in course:

@@ -25,7 +25,7 @@ class Clock:
         return self.now
 
 
-class UplinkTwin:
+class FakeUplink:
     """A relay on the node of its lease."""
 
     def __init__(self, lease: Lease) -> None:
@@ -58,9 +58,9 @@ class Stage:
         self.balancer = Balancer(self.nodes, clock=self.clock, rng=self.rng)
         self.rebalancer = Rebalancer(self.balancer, clock=self.clock, rng=self.rng, tasks=Tasks())
 
-    def relays(self, node: str, count: int) -> list[UplinkTwin]:
+    def relays(self, node: str, count: int) -> list[FakeUplink]:
         others = {each.name for each in self.nodes} - {node}
-        uplinks = [UplinkTwin(self.balancer.acquire(others)) for _ in range(count)]
+        uplinks = [FakeUplink(self.balancer.acquire(others)) for _ in range(count)]
         for uplink in uplinks:
             uplink.lease.up()
             self.rebalancer.add(uplink)
@@ -70,7 +70,7 @@ class Stage:
         """Move those whose turn it is; from where, and why."""
         moved = []
         for uplink, why in self.rebalancer.due():
-            assert isinstance(uplink, UplinkTwin)
+            assert isinstance(uplink, FakeUplink)
             left = uplink.lease
             uplink.lease = self.balancer.acquire({left.node.name})
             left.release()
@@ -180,9 +180,9 @@ def test_one_whose_move_fails_keeps_no_other_from_moving(
 ) -> None:
     stage = Stage("a", "b")
     uplinks = stage.relays("a", 10)
-    moved: list[UplinkTwin] = []
+    moved: list[FakeUplink] = []
 
-    def move(uplink: UplinkTwin) -> Callable[[str], Coroutine[Any, Any, bool]]:
+    def move(uplink: FakeUplink) -> Callable[[str], Coroutine[Any, Any, bool]]:
         async def relocate(why: str) -> bool:
             if uplink is uplinks[0]:
                 raise fault

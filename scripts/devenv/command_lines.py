@@ -137,7 +137,7 @@ def mutants() -> argparse.ArgumentParser:
         "their tests: a change that no test notices is printed, with exit status 1.",
         epilog="Such a survivor wants a test, or less code. One that behaves as the original does "
         "goes to scripts/mutant_suite/accepted.toml with the reason. All modules together take "
-        "about half an hour on an idle core.",
+        "most of an hour on an idle core.",
     )
     parser.add_argument(
         "modules",

@@ -133,12 +133,14 @@ def _examine(module: str, *, entries: bool) -> Row:
     survivors = []
     counts: Counter[trial.Outcome] = Counter()
     found = outcomes([mutant.source for mutant in made], limits)
-    for mutant, outcome in zip(_shown(made, module), found, strict=True):
+    for mutant, outcome in zip(_shown(made, module), found, strict=False):
         if outcome is trial.Outcome.UNTESTED:
             raise TestsFail(f"pytest could not run {' '.join(tests)} with\n{mutant}")
         counts[outcome] += 1
         if outcome is trial.Outcome.SURVIVED:
             survivors.append(mutant)
+    if counts.total() != len(made):
+        raise TestsFail(f"pytest could not start {' '.join(tests)}")
     judged = accepted.judge(module, survivors, accepted.FILE.read_text())
     for mutant in judged.unknown:
         print(accepted.entry(mutant) if entries else f"{mutant}\n")

@@ -110,7 +110,7 @@ class Publisher:
         """Publish a message and wait for its confirm, ``timeout`` seconds at most.
 
         Concurrent calls are pipelined. For one routing key their order on the wire is that of the
-        calls, so a call that fails before it was sent fails the calls that wait behind it. Raises
+        calls, so a call that fails also fails the calls that still wait to be sent. Raises
         :class:`broker.publishing.publication.NotConfirmed`; :class:`AlreadyInFlight` for the same
         id twice at once, because RabbitMQ's return could not be told apart.
         """

@@ -9,7 +9,7 @@ from typing import Self
 from broker.publishing.channels import AMQP_ERRORS, ChannelEnded, ConfirmChannel, describe
 from broker.publishing.link import Link, LinkFailed
 from broker.publishing.links import Links
-from broker.publishing.publication import NotConfirmed, Publication
+from broker.publishing.publication import NotConfirmed, Publication, Refused
 from broker.publishing.suspects import Suspects
 
 
@@ -88,7 +88,7 @@ class PublishStream:
         self._suspects = suspects
         #: Calls are sent in their order.
         self._turn = asyncio.Lock()
-        #: Calls that failed before they were sent.
+        #: Calls that failed, but for messages that RabbitMQ never takes.
         self._failures = 0
         self._channel: ConfirmChannel | None = None
         self._unanswered = 0
@@ -98,19 +98,25 @@ class PublishStream:
     async def publish(self, publication: Publication, seconds: float) -> None:
         """Send a message and wait for its confirm, for ``seconds`` at most.
 
-        A call that fails before it was sent fails the calls that wait behind it. A message that is
-        suspected of ending its channel goes out alone. Raises :class:`NotConfirmed`.
+        A call that fails, before it was sent or later, fails the calls that wait to be sent behind
+        it: the outbox publishes them again in their order. A message that is suspected of ending
+        its channel goes out alone. Raises :class:`NotConfirmed`.
         """
         failures = self._failures
         alone = publication in self._suspects
         async with Attempt(self._links, seconds, failure=NotConfirmed) as attempt:
             async with self._turn:
-                if self._failures != failures:
-                    raise NotConfirmed("a message that was to go out before it has failed")
+                self._check(failures)
                 try:
                     channel = await (self._enter_alone() if alone else self._enter(attempt))
                 except BaseException:
                     self._failures += 1
+                    raise
+                try:
+                    # Once more: it may have waited for a link.
+                    self._check(failures)
+                except NotConfirmed:
+                    self._leave()
                     raise
             try:
                 if channel is None:
@@ -118,11 +124,19 @@ class PublishStream:
                 else:
                     await channel.publish(publication)
                 self._moved_at = asyncio.get_running_loop().time()
-            except ChannelEnded as ended:
-                self._suspects.note(publication, ended)
+            except Refused:
+                raise
+            except BaseException as error:
+                if isinstance(error, ChannelEnded):
+                    self._suspects.note(publication, error)
+                self._failures += 1
                 raise
             finally:
                 self._leave()
+
+    def _check(self, failures: int) -> None:
+        if self._failures != failures:
+            raise NotConfirmed("a message that was to go out before it has failed")
 
     def stuck_for(self, now: float) -> float:
         """Seconds for which something has waited without any confirm; ``now``: the loop's time."""

@@ -12,7 +12,7 @@ import pytest
 from broker.nodes.node import Node
 from broker.publishing.channels import ChannelEnded
 from broker.publishing.links import Links, Place
-from broker.publishing.publication import NotConfirmed, Publication
+from broker.publishing.publication import NotConfirmed, Publication, Refused
 from broker.publishing.stream import PublishStream
 from broker.publishing.suspects import Suspects
 
@@ -67,12 +67,19 @@ class Scene:
 
     def __init__(self) -> None:
         self.link = TwinLink()
+        self.away = False
+        self.came = asyncio.Event()
         self.problem: str | None = None
         self.suspects = Suspects(cast("Links", self))
         self.stream = PublishStream("key", cast("Links", self), self.suspects)
         self.alone = asyncio.Event()
 
-    def place(self, key: str) -> Place:
+    async def changed(self) -> None:
+        await self.came.wait()
+
+    def place(self, key: str) -> Place | None:
+        if self.away:
+            return None
         return Place(cast("Any", self.link), home=True, blocked=False)
 
     async def dial(self, key: str) -> Any:
@@ -201,6 +208,57 @@ def test_a_new_channel_of_the_same_link_is_waited_for_like_another_link() -> Non
         assert sent(on.link) == ["b"]
         on.link.confirm()
         await asyncio.gather(first, second)
+
+    asyncio.run(scenario())
+
+
+def test_a_message_that_waits_for_a_link_does_not_overtake_one_that_was_sent_and_failed() -> None:
+    """The outbox publishes what has failed again before what is new; it would come too late."""
+
+    async def scenario() -> None:
+        on, old = Scene(), TwinLink()
+        on.link = old
+        sent_before = await on.publish("a")
+        on.away = True
+        waiting = [await on.publish(id) for id in "bc"]
+        assert old.channel is not None
+        old.channel.waiting.pop("a").set_exception(NotConfirmed("the connection was closed"))
+        with pytest.raises(NotConfirmed):
+            await sent_before
+        again = await on.publish("a")
+        on.link, on.away = (new := TwinLink()), False
+        on.came.set()
+        for task in waiting:
+            with pytest.raises(NotConfirmed, match="before it has failed"):
+                await asyncio.wait_for(task, 5)
+        await turns()
+        assert sent(new) == ["a"]
+        later = await on.publish("b")
+        assert sent(new) == ["a", "b"]
+        new.confirm()
+        new.confirm()
+        await asyncio.gather(again, later)
+
+    asyncio.run(scenario())
+
+
+def test_a_message_that_rabbitmq_never_takes_fails_nobody_behind_it() -> None:
+    """The outbox parks it, and what comes behind goes on."""
+
+    async def scenario() -> None:
+        on, old = Scene(), TwinLink()
+        on.link = old
+        refused = await on.publish("a")
+        on.link = new = TwinLink()
+        behind = await on.publish("b")
+        assert old.channel is not None
+        old.channel.waiting.pop("a").set_exception(Refused("AMQP cannot express it"))
+        with pytest.raises(Refused):
+            await refused
+        await turns()
+        assert sent(new) == ["b"]
+        new.confirm()
+        await behind
 
     asyncio.run(scenario())
 

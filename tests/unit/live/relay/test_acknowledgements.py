@@ -1,11 +1,13 @@
 """Frames that pass as acknowledgements unread, and those that must be read."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.protocol.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
-from broker.protocol.websocket import Data, MessageReader, Opcode, build
+from broker.protocol.websocket import Data, MessageReader, Opcode, build, mask
 from gateway.errors import BadFrame
-from gateway.live.relay.acknowledgements import ENDED, KEPT, Deliveries
+from gateway.live.relay.acknowledgements import ENDED, KEPT, Deliveries, Settled
 
 ID = "T_s@@session-1@@7"
 KEY = b"\x01\x80\xfe\x00"
@@ -228,3 +230,82 @@ def test_a_client_that_leaves_one_out_for_thousands_is_forgotten_about_that_one(
     assert deliveries.knows(newest)
     assert not deliveries.settle(newest)
     assert settles(deliveries, 2 * KEPT)
+
+
+def ack_bytes(tag: int, id: str = "s") -> bytes:
+    return client(serialise("ACK", [("id", f"T_{id}@@session-1@@{tag}")]))
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=20), st.booleans())
+def test_what_is_settled_is_what_was_acknowledged_however_it_came(
+    steps: list[tuple[int, bool]], cumulative: bool
+) -> None:
+    deliveries = delivered(7, ack="client" if cumulative else "client-individual")
+    acknowledged: set[int] = set()
+    for tag, by_bytes in steps:
+        right = tag <= 7 and tag not in acknowledged
+        if by_bytes:
+            data = ack_bytes(tag)
+            assert deliveries.pass_by(data) == ((1, len(data)) if right else (0, 0))
+        elif tag <= 7:
+            assert settles(deliveries, tag) is right
+        if right:
+            acknowledged |= set(range(1, tag + 1)) if cumulative else {tag}
+        floor = next(n for n in range(9) if n + 1 not in acknowledged)
+        assert deliveries._floor == floor
+        assert deliveries._settled == {each for each in acknowledged if each > floor}
+
+
+def test_a_session_expects_acknowledgements_while_a_subscription_wants_them() -> None:
+    deliveries = Deliveries("session-1", "1.2")
+    assert (deliveries.last, deliveries.expected, deliveries._floor) == (0, False, 0)
+    deliveries.subscribed(subscribe("a", "auto"))
+    assert not deliveries.expected
+    deliveries.subscribed(subscribe("b", "client"))
+    assert deliveries.expected
+    deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", "b"),)))
+    assert not deliveries.expected
+
+
+def test_of_what_was_forgotten_an_acknowledgement_passes_but_is_read() -> None:
+    deliveries = delivered(9)
+    deliveries._forgotten = deliveries._floor = 5
+    assert [deliveries.knows(Settled(tag, cumulative=False)) for tag in (5, 6)] == [False, True]
+    assert deliveries.pass_by(ack_bytes(5)) == (0, 0)
+    assert settles(deliveries, 5)
+
+
+def test_the_older_half_is_forgotten_when_more_is_kept_than_may_be() -> None:
+    deliveries = delivered(2 * KEPT)
+    deliveries._settled = set(range(2, KEPT + 1))
+    assert settles(deliveries, KEPT + 1)
+    assert deliveries.knows(Settled(1, cumulative=False))
+    assert settles(deliveries, KEPT + 2)
+    middle = 2 + KEPT // 2
+    assert (deliveries._floor, deliveries._forgotten) == (middle, middle)
+    assert deliveries._settled == set(range(middle + 1, KEPT + 3))
+
+
+def test_the_longest_frame_that_needs_no_further_length_passes_and_no_longer_one() -> None:
+    """A longer one, read as if it were short, would mean something else here than it means."""
+    room = 125 - len(serialise("ACK", [("id", "T_@@session-1@@7")]))
+    for extra, passes in ((0, True), (1, False)):
+        id = "s" * (room + extra)
+        data = serialise("ACK", [("id", f"T_{id}@@session-1@@7")])
+        made = bytes((0x81, 0x80 + len(data))) + KEY + mask(KEY, data)
+        assert delivered(7, id=id).pass_by(made) == ((1, len(made)) if passes else (0, 0))
+
+
+def test_a_newest_message_without_this_session_s_mark_tells_nothing() -> None:
+    deliveries = delivered(3)
+    deliveries.newest = b"x" * (len(deliveries.mark) - 1) + b"9"
+    with pytest.raises(BadFrame, match="no such message"):
+        deliveries.read(frame(9))
+
+
+def test_a_wrong_acknowledgement_is_told_by_its_beginning() -> None:
+    id = "s" * 300
+    with pytest.raises(BadFrame) as wrong:
+        delivered(5, id=id).read(frame(6, id=id))
+    name = f"T_{id}"[:200]
+    assert wrong.value.detail.startswith(f"ACK {name!r}: no such message")

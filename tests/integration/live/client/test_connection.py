@@ -96,6 +96,9 @@ class Client:
     async def hears_to_the_end(self) -> bytes:
         """All frames, those after the close included."""
         await self.says(Opcode.CLOSE, b"")
+        return await self.hears_until_cut_off()
+
+    async def hears_until_cut_off(self) -> bytes:
         heard = b""
         while data := await self._loop.sock_recv(self._socket, 65_536):
             heard += data
@@ -196,4 +199,30 @@ async def test_nothing_is_said_after_close_to_one_whose_token_was_still_looked_a
     assert said.payload.startswith(b"ERROR\n")
     assert isinstance(close, Close)
     assert b"CONNECTED" not in heard
+    assert len(client.registry) == 0
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_answers_our_close_is_let_go_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.client.socket._LINGER", 60.0)
+    async with connecting(SlowTokens()) as client:
+        client.connection.end(Draining("leaving"))
+        async with asyncio.timeout(4):
+            await client.hears_to_the_end()
+    assert len(client.registry) == 0
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_does_not_answer_our_close_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.client.socket._LINGER", 0.05)
+    tokens = SlowTokens()
+    tokens.answer.set()
+    async with connecting(tokens) as client:
+        client.connection.end(Draining("leaving"))
+        async with asyncio.timeout(4):
+            assert b"ERROR\n" in await client.hears_until_cut_off()
     assert len(client.registry) == 0

@@ -8,13 +8,13 @@ from contextlib import suppress
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 from devenv.postgres import Postgres
+from tests.acceptance.broker_view import write_down
 from tests.acceptance.gateway_process import GatewayProcess
 from tests.chaos.journal import Journal
 from tests.chaos.schedule import Fault, Kind
 
 #: Seconds in which nodes that only hung must be one cluster again.
 _REJOIN = 60.0
-_WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
 
 
 class Stage:
@@ -39,7 +39,7 @@ class Stage:
         """Break, wait, repair, and wait until everything is as before. Not for clients' faults."""
         what = {"fault": number, "kind": fault.kind, "target": fault.target}
         if fault.kind is Kind.ALL_NODES_DOWN:
-            await asyncio.to_thread(self._write_down_queues)
+            await asyncio.to_thread(write_down, self._cluster)
         self._journal.note("begin", **what)
         await asyncio.to_thread(self._break, fault)
         await asyncio.sleep(fault.seconds)
@@ -94,9 +94,3 @@ class Stage:
         self._journal.note("operator", fault=number, why="the cluster had to be started again")
         self._cluster.stop()
         self._cluster.start()
-
-    def _write_down_queues(self) -> None:
-        # RabbitMQ 3.10 writes the names of a quorum queue's members to disk every three minutes;
-        # when all nodes are killed before, the queue may never have a leader again.
-        for node in self._cluster.nodes:
-            node.control("eval", _WRITE_DOWN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pika
@@ -14,9 +15,9 @@ from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.topology import Topology
 from devenv.cluster import Cluster
+from tests.acceptance.broker_view import write_down
 
 _LAST = b"last"
-_WRITE_DOWN = "[dets:sync(Table) || Table <- dets:all()]."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,8 @@ def credentials(cluster: Cluster) -> Credentials:
 
 @pytest.fixture
 def write_down_queues(cluster: Cluster) -> Callable[[], None]:
-    """Lets a queue that was declared just now survive a kill -9 of the nodes.
-
-    RabbitMQ 3.10 writes the names of a quorum queue's members to disk every three minutes; a node
-    killed before knows nothing of its member's log, and with two such members the queue never has
-    a leader again.
-    """
-
-    def write() -> None:
-        for node in cluster.nodes:
-            node.control("eval", _WRITE_DOWN)
-
-    return write
+    """Lets a queue that was declared just now survive a kill -9 of all nodes."""
+    return partial(write_down, cluster)
 
 
 @pytest.fixture

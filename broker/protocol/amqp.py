@@ -1,7 +1,7 @@
-"""Publications as frames of AMQP 0-9-1, ready for the socket. Pure.
+"""A writer of publications as AMQP 0-9-1 frames, ready for the socket. Pure.
 
-pamqp, which reads for us, takes four times as long for the same: it decides for each value anew how
-its type is written. Sections are those of the AMQP 0-9-1 specification.
+pamqp, which we read with, takes four times as long for the same: it decides anew for each value how
+to write its type. Section numbers are those of the AMQP 0-9-1 specification.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-#: Section 4.2.3: type, channel, size; after the payload comes the end.
+#: Section 4.2.3: type, channel, size. The end octet follows the payload.
 _FRAME: Final = Struct("!BHI")
 _METHOD, _HEADER, _BODY = 1, 2, 3
 _END: Final = b"\xce"
-#: Bytes of a frame besides its payload.
+#: Bytes of a frame in addition to its payload.
 OVERHEAD: Final = _FRAME.size + len(_END)
 
 #: Class and method of basic.publish, and a reserved number.
@@ -25,7 +25,7 @@ _MANDATORY: Final = b"\x01"
 #: Section 4.2.6.1: class, weight, size of the body, flags of the properties that follow.
 _CONTENT: Final = Struct("!HHQH")
 _BASIC, _BASIC_PUBLISH = 60, 40
-#: In the order in which they follow.
+#: Flags of the properties, in the order in which the properties follow.
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE = 1 << 15, 1 << 13, 1 << 12
 _EXPIRATION, _MESSAGE_ID = 1 << 8, 1 << 7
 _LENGTH: Final = Struct("!I")
@@ -47,7 +47,7 @@ def publish(  # noqa: PLR0913 - a message's properties, each by its name
     frame_max: int,
     mandatory: bool,
 ) -> bytes:
-    """basic.publish with its content; ``frame_max``: bytes of a frame at most.
+    """The frames of basic.publish and its content; ``frame_max`` is the most bytes of a frame.
 
     Raises ValueError for a name or property that has more than 255 bytes, and for headers that do
     not fit into a frame.

@@ -6,26 +6,29 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-#: Silence of so many intervals is death, unless said otherwise: the specification asks for a
-#: margin, and RabbitMQ allows its own peers two to three.
+#: The number of silent intervals after which a peer counts as dead by default: the specification
+#: asks for a margin, and RabbitMQ allows its own peers two to three.
 PATIENCE: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True)
 class HeartBeats:
-    """What was agreed, in seconds, 0 for none: we send at least every ``outgoing``, and hear
-    something at least every ``incoming``, or else after ``patience`` times that it is dead."""
+    """The heart-beats agreed with one peer, in seconds; 0 is none.
+
+    We send something at least every ``outgoing``; the peer does so at least every ``incoming``, and
+    counts as dead after ``patience`` times that interval.
+    """
 
     outgoing: float
     incoming: float
     patience: float = PATIENCE
 
     def beat_at(self, sent_at: float) -> float:
-        """When to send something, if nothing was since ``sent_at``: with half the time to spare."""
+        """When to beat if nothing was sent since ``sent_at``: half an interval later."""
         return sent_at + self.outgoing / 2 if self.outgoing else math.inf
 
     def lost_at(self, received_at: float) -> float:
-        """When the peer is dead, if nothing was heard of it since ``received_at``."""
+        """When the peer counts as dead if nothing was received since ``received_at``."""
         return received_at + self.incoming * self.patience if self.incoming else math.inf
 
 

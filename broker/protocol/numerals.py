@@ -1,4 +1,4 @@
-"""Numbers as they stand in names, headers and paths: one spelling each."""
+"""Natural numbers in names, headers and paths, each with exactly one spelling. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def natural(text: str) -> int | None:
 
     ASCII digits only: no sign, no leading zero, no blanks, and at most 18 of them, so that it fits
     into a signed 64-bit integer. ``int`` takes far more (``+7``, ``0007``, ``1_0``, other scripts'
-    digits), and raises for more than 4,300 digits.
+    digits) and raises ValueError for more than 4,300 digits.
     """
     return int(text) if _NATURAL.fullmatch(text) else None

@@ -22,19 +22,19 @@ from typing import Final, TypeAlias
 
 
 class StompError(Exception):
-    """Root of what can be wrong with a frame; the text may be shown to the peer."""
+    """Root of the errors about frames; the text may be shown to the peer."""
 
 
 class MalformedFrame(StompError):
-    """The peer's bytes are no STOMP frame, or one that RabbitMQ could understand differently."""
+    """The peer's bytes are not a STOMP frame, or one that RabbitMQ could read differently."""
 
 
 class FrameTooLarge(StompError):
-    """The peer's frame is, or announces to be, larger than the limits."""
+    """The peer's frame exceeds the limits, or announces that it will."""
 
 
 class Unrepresentable(StompError):
-    """A frame of ours cannot be written so that the peer reads what was meant."""
+    """A frame of ours cannot be written so that the peer would read the same content."""
 
 
 CLIENT_COMMANDS: Final = frozenset(
@@ -63,8 +63,11 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one frame may take: ``frame_bytes`` from command to NUL, the headers' share of them
-    (command line included), and the number of header lines, repeated ones too."""
+    """The bounds of one frame.
+
+    ``frame_bytes`` counts from command to NUL, ``header_bytes`` the command line and the headers,
+    ``header_count`` the header lines, including repeated ones.
+    """
 
     frame_bytes: int = 65_536
     header_bytes: int = 16_384
@@ -81,10 +84,10 @@ HEART_BEAT: Final = HeartBeat()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame:
-    """One frame: headers decoded, in order, repeated ones kept.
+    """One STOMP frame. Headers are decoded, in order, and repeated ones are kept.
 
-    ``raw`` is what was received, from command to NUL, to be passed on byte for byte; empty in a
-    frame made here.
+    ``raw`` is the frame as it was received, from command to NUL, for passing on byte for byte; it
+    is empty in a frame made here.
     """
 
     command: str
@@ -93,16 +96,16 @@ class Frame:
     raw: bytes = field(default=b"", compare=False)
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The value of the first header of that name: the one RabbitMQ goes by."""
+        """The value of the first header with that name, which is the one that RabbitMQ uses."""
         for key, value in self.headers:
             if key == name:
                 return value
         return default
 
     def __repr__(self) -> str:
-        """For logs: no credentials, long values cut, of the body the size only.
+        """The frame for logs: no credentials, long values cut, only the size of the body.
 
-        A body can be a token (SEND to ``/gateway/token``) and is always somebody's own words.
+        A body can be a token (SEND to ``/gateway/token``) and is always private.
         """
         shown = "".join(_shown(name, value) for name, value in self.headers)
         return f"<{self.command}{shown}, body of {len(self.body)} bytes>"
@@ -121,9 +124,10 @@ _Head: TypeAlias = tuple[str, Headers, int, int | None]
 
 
 class FrameParser:
-    """Frames out of a byte stream, however it is cut; never holds more than the limits and a chunk.
+    """A parser of frames from a byte stream that may be cut anywhere.
 
-    ``commands`` names what is accepted: ``CLIENT_COMMANDS`` or ``SERVER_COMMANDS``.
+    It never holds more than the limits and a chunk. ``commands`` are those accepted:
+    ``CLIENT_COMMANDS`` or ``SERVER_COMMANDS``.
     """
 
     def __init__(self, limits: Limits, commands: frozenset[str]) -> None:
@@ -143,9 +147,9 @@ class FrameParser:
     def feed(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The events that ``data`` completes, parsed while the caller iterates.
 
-        So a MalformedFrame or FrameTooLarge comes after the good frames before it have been taken
-        (do not gather them with ``list``: its error would swallow them). It is final: every later
-        feed raises it again. What is not iterated stays for the next feed.
+        A MalformedFrame or FrameTooLarge is therefore raised after the good frames before it have
+        been yielded (do not collect them with ``list``: the error would discard them). The error is
+        final: every later feed raises it again. Data that is not iterated stays for the next feed.
         """
         if self._failure is not None:
             raise self._failure
@@ -183,9 +187,9 @@ class FrameParser:
         return None
 
     def _read_head(self) -> _Head | None:
-        """Command and headers, once the blank line behind them is there."""
+        """Command and headers, once the blank line after them has arrived."""
         buffer, limit = self._buffer, self._header_bytes
-        # Every search stops at the first NUL: a chunk of many frames costs each its own bytes only.
+        # Every search stops at the first NUL, so each frame of a chunk costs only its own bytes.
         nul = buffer.find(0, self._scanned, limit + 3)
         stop = min(len(buffer), limit + 3) if nul < 0 else nul
         end = buffer.find(b"\n\n", self._scanned, stop)
@@ -210,7 +214,7 @@ class FrameParser:
         try:
             text = self._buffer[:end].decode()
         except UnicodeDecodeError as error:
-            # Without the cause: it holds the bytes, a passcode perhaps.
+            # Without the cause, which contains the bytes and perhaps a passcode.
             raise MalformedFrame(
                 f"headers are not UTF-8 (byte {error.start} of the frame)"
             ) from None
@@ -223,7 +227,7 @@ class FrameParser:
     def _parse_head(self, start: int, text: str) -> _Head:
         command, *lines = text.split("\n")
         if command not in self._commands:
-            # Shown only if it looks like a command: it could be the tail of somebody's body.
+            # Shown only if it looks like a command: it could be the tail of a body.
             what = f" {command!r}" if command.isalpha() and len(command) <= 16 else ""
             raise MalformedFrame(f"unknown command{what}, expected {_listed(self._commands)}")
         if len(lines) > self._limits.header_count:
@@ -304,11 +308,11 @@ def escape(text: str) -> str:
 
 
 def serialise(command: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> bytes:
-    """One frame with its NUL; ``content-length`` is set here, for a body that is not empty.
+    """The bytes of one frame with its NUL; sets ``content-length`` if the body is not empty.
 
     Headers are escaped as RabbitMQ does it: in all versions, and in CONNECT, where it decodes them.
-    CONNECTED goes to clients, of which some decode it and some, rightly, do not; so it is written
-    plain and may hold nothing that would need an escape, but a colon in a value.
+    CONNECTED goes to clients; some decode it and some, correctly, do not. It is therefore written
+    plain and may contain nothing that would need an escape, except a colon in a value.
 
     Raises Unrepresentable: an unknown command; NUL, a lone surrogate or an empty name in a header;
     NUL in a body that ends at the first one.
@@ -328,7 +332,7 @@ def serialise(command: str, headers: Iterable[tuple[str, str]] = (), body: bytes
     try:
         return b"%b\n\n%b\0" % (head.encode(), body)
     except UnicodeEncodeError:
-        # Without the cause: it holds the headers, a passcode perhaps.
+        # Without the cause, which contains the headers and perhaps a passcode.
         raise Unrepresentable(f"lone surrogate in a header of {command}") from None
 
 
@@ -345,15 +349,17 @@ def _plain_line(name: str, value: str) -> str:
 
 
 def negotiate_version(accept_version: str | None) -> str | None:
-    """The highest version on offer that we speak, None if there is none (STOMP 1.2, "Protocol
-    Negotiation"). No ``accept-version`` means 1.0; blanks are not trimmed, as RabbitMQ does not."""
+    """The highest offered version that we speak, None if there is none (STOMP 1.2, "Protocol
+    Negotiation"). No ``accept-version`` means 1.0. Blanks are not trimmed; RabbitMQ does not trim
+    them either."""
     offered = ["1.0"] if accept_version is None else accept_version.split(",")
     return next((version for version in VERSIONS if version in offered), None)
 
 
 def parse_heart_beat(value: str | None) -> tuple[int, int]:
-    """``heart-beat:<x>,<y>`` in milliseconds: what the sender can guarantee, what it would like to
-    get; 0 is none (STOMP 1.2, "Heart-beating"). No header means ``0,0``."""
+    """The two numbers of ``heart-beat:<x>,<y>``, in milliseconds: the interval that the sender
+    guarantees and the one that it wants; 0 is none (STOMP 1.2, "Heart-beating"). No header means
+    ``0,0``."""
     if value is None:
         return 0, 0
     match = _HEART_BEAT.fullmatch(value)

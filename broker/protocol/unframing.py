@@ -1,8 +1,9 @@
-"""The STOMP frames of a feed: one in each WebSocket message, whatever a producer put into it.
+"""The reader of a feed's STOMP frames: one in each WebSocket message. Pure.
 
-Sans-I/O. RabbitMQ puts one frame into a message, and a producer's headers into the frame as they
-came, bytes that are no text included; and a producer may publish more than anybody here wants. Such
-a message is drained without being held, and told: it must not cost all others their feed.
+RabbitMQ puts one frame into a message, and copies a producer's headers into the frame as they came,
+even bytes that are not text; a producer may also publish larger messages than we accept. Such a
+message is drained without being held, and reported as left out: it must not cost all other keys
+their feed.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from broker.protocol.stomp import (
 )
 from broker.protocol.websocket import Data
 
-#: Headers of a frame: a producer with many is no reason to leave its message out.
+#: Headers of a frame at most: many headers are no reason to leave a message out.
 _HEADERS: Final = 10_000
-#: Bytes of a message's beginning that are looked at: there is RabbitMQ's first header, which names
-#: the subscription, before all that a producer has a say in.
+#: Bytes of a message's beginning that are kept: RabbitMQ's first header, which names the
+#: subscription, stands there before everything that a producer controls.
 _BEGINNING: Final = 256
 _SUBSCRIPTION: Final = re.compile(rb"MESSAGE\r?\nsubscription:([^\r\n\\]*)\r?\n")
 
@@ -35,8 +36,11 @@ MALFORMED: Final = "malformed"
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A message without a frame for us. ``subscription`` is the id of the one that it came for,
-    None if it is no MESSAGE at all; ``why`` is one of few words, ``detail`` is for people."""
+    """A WebSocket message that holds no usable frame.
+
+    ``subscription`` is the id of the subscription that it came for, None if it is no MESSAGE.
+    ``why`` is :data:`TOO_LARGE` or :data:`MALFORMED`; ``detail`` is for people.
+    """
 
     subscription: str | None
     why: str
@@ -44,18 +48,18 @@ class LeftOut:
 
 
 class Unframing:
-    """``frame_bytes`` bounds a frame, and so what is held."""
+    """A reader of pieces of WebSocket messages; ``frame_bytes`` bounds a frame, so the memory."""
 
     def __init__(self, frame_bytes: int) -> None:
         self._limits = Limits(frame_bytes, header_bytes=frame_bytes, header_count=_HEADERS)
         self._parser: FrameParser | None = None
-        # Of the present message:
+        # About the current message:
         self._frame: Frame | None = None
         self._fault: StompError | None = None
         self._beginning = b""
 
     def feed(self, piece: Data) -> Frame | LeftOut | None:
-        """What is in the message that this piece ends; None: it goes on, or was a heart-beat."""
+        """The content of the message that this piece ends; None: it goes on, or is a heart-beat."""
         if self._fault is None:
             self._beginning += piece.payload[: _BEGINNING - len(self._beginning)]
             try:
@@ -76,7 +80,7 @@ class Unframing:
         for event in self._parser.feed(piece.payload):
             if isinstance(event, Frame):
                 if self._frame is not None:
-                    # By a content-length of its own a producer could say where its message ends.
+                    # With a content-length of its own a producer could end its message early.
                     raise MalformedFrame("a second frame in one message")
                 self._frame = event
         if piece.last and not self._parser.idle:

@@ -1,7 +1,8 @@
-"""WebSocket frames (RFC 6455) for the hot path: build, walk, read; and the opening handshake.
+"""WebSocket frames (RFC 6455) for the hot path: building, walking, reading; and the handshake.
 
-Bytes in, bytes and events out, no I/O. Stricter than Tornado's own reader, which takes unmasked
-client frames and reserved close codes. No extension is ever negotiated, so all reserved bits are 0.
+Bytes in, bytes and events out, no I/O. It is stricter than Tornado's own reader, which accepts
+unmasked client frames and reserved close codes. No extension is ever negotiated, so all reserved
+bits must be 0.
 """
 
 import base64
@@ -17,7 +18,7 @@ from tornado.util import _websocket_mask
 
 
 class WebSocketError(Exception):
-    """Root of what a peer can get wrong in the WebSocket protocol."""
+    """Root of a peer's violations of the WebSocket protocol."""
 
 
 class WebSocketProtocolError(WebSocketError):
@@ -29,11 +30,11 @@ class WebSocketProtocolError(WebSocketError):
 
 
 class HandshakeError(WebSocketError):
-    """The server did not accept the upgrade, or not as RFC 6455 §4.1 wants it."""
+    """The server did not accept the upgrade, or not as RFC 6455 §4.1 requires."""
 
 
 class Opcode(IntEnum):
-    """RFC 6455 §5.2; all others are reserved."""
+    """The opcodes of RFC 6455 §5.2; all others are reserved."""
 
     CONTINUATION = 0x0
     TEXT = 0x1
@@ -44,7 +45,7 @@ class Opcode(IntEnum):
 
 
 class CloseCode(IntEnum):
-    """RFC 6455 §7.4.1 and the IANA registry; from 4000 on our own."""
+    """The close codes of RFC 6455 §7.4.1 and the IANA registry; our own begin at 4000."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -68,8 +69,10 @@ class CloseCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The payload of one data frame, or a piece of it; ``opcode`` is its message's, TEXT or BINARY.
-    ``last``: its message ends with it."""
+    """The payload of one data frame, or a piece of it.
+
+    ``opcode`` is that of its message, TEXT or BINARY; ``last`` tells whether it ends the message.
+    """
 
     payload: bytes
     opcode: int
@@ -78,21 +81,21 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """To be answered with a Pong of the same payload."""
+    """A Ping, which requires a Pong with the same payload."""
 
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The answer to a Ping, or an unasked sign of life."""
+    """The answer to a Ping, or an unsolicited sign of life."""
 
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The peer closes; without a code in the frame ``code`` is NO_STATUS. Nothing comes after."""
+    """The peer's Close, after which nothing follows; ``code`` is NO_STATUS if it named none."""
 
     code: int
     reason: str
@@ -117,7 +120,7 @@ def mask(key: bytes, data: bytes) -> bytes:
 
 
 def build(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes | None = None) -> bytes:
-    """One frame; ``mask`` is the client's 4-byte key, None on the server's side."""
+    """The bytes of one frame; ``mask`` is the client's 4-byte key, None on the server's side."""
     length = len(payload)
     first = opcode | 0x80 if fin else opcode
     bit = 0
@@ -132,7 +135,7 @@ def build(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes | None =
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
-    """The payload of a Close frame; the reason is cut to 123 bytes at a character's border."""
+    """The payload of a Close frame; the reason is cut to 123 bytes between two characters."""
     if code not in _SENDABLE_CODES:
         raise ValueError(f"close code {code} may not be sent (RFC 6455 §7.4)")
     cut = reason.encode(errors="replace")[:123].decode(errors="ignore")
@@ -145,7 +148,7 @@ def _frame_at(
     """First byte, payload start and payload end of the frame at ``start``, whose payload may not
     be there yet; None while its header is incomplete.
 
-    All that a header can get wrong is refused before its payload is waited for.
+    An invalid header is refused before its payload arrives.
     """
     available = len(buffer) - start
     if available < 2:
@@ -204,8 +207,8 @@ def walk(
 
     Yields ``(opcode, fin, payload_start, payload_end)``. The last ``payload_end`` (``start``, if
     nothing came) is where the incomplete rest begins: ``buffer[:payload_end]`` can be forwarded as
-    it is. A WebSocketProtocolError comes after the good frames before it. How fragments follow each
-    other is not checked.
+    it is. A WebSocketProtocolError is raised after the good frames before it. The order of
+    fragments is not checked.
     """
     available = len(buffer)
     while (frame := _frame_at(buffer, start, False, frame_bytes)) is not None:
@@ -217,11 +220,11 @@ def walk(
 
 
 class MessageReader:
-    """Events out of the bytes of one peer, however they are cut.
+    """A reader of the frames of one peer, whose bytes may be cut anywhere.
 
-    ``frame_bytes`` bounds a frame's payload and so what is held back (one frame and a chunk).
-    ``masked`` is True when reading a client. Fragments are checked, not joined: each data frame is
-    delivered as it comes. See :class:`PieceReader` for frames that need not be held back.
+    ``frame_bytes`` bounds a frame's payload and so the memory (one frame and a chunk). ``masked``
+    is True when reading a client. Fragments are checked, not joined: each data frame is delivered
+    as it comes. See :class:`PieceReader` for frames that need not be held back.
     """
 
     def __init__(self, frame_bytes: int, *, masked: bool) -> None:
@@ -242,9 +245,10 @@ class MessageReader:
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that ``data`` completes, read while the caller iterates.
 
-        So a WebSocketProtocolError comes after the good events before it have been taken (do not
-        gather them with ``list``: its error would swallow them). It is final: every later feed
-        raises it again. After a Close everything is ignored (RFC 6455 §1.4).
+        A WebSocketProtocolError is therefore raised after the good events before it have been
+        yielded (do not collect them with ``list``: the error would discard them). The error is
+        final: every later feed raises it again. Everything after a Close is ignored (RFC 6455
+        §1.4).
         """
         if self._failure is not None:
             raise self._failure
@@ -284,7 +288,7 @@ class MessageReader:
         return Ping(payload) if opcode == Opcode.PING else Pong(payload)
 
     def _unfinished(self, first: int, start: int, end: int) -> Event | None:
-        """What to do about a frame that is not whole yet: wait for the rest."""
+        """Handle a frame whose rest has not arrived yet: wait for it."""
         del first, start, end
         return None
 
@@ -307,15 +311,15 @@ class MessageReader:
 
 
 class PieceReader(MessageReader):
-    """Reads a server whose data frames may have any size: each is delivered in pieces as it comes.
+    """A reader of a server whose data frames may have any size: each is delivered in pieces.
 
-    What is held back is a header, or a control frame. So it is the taker of the pieces who bounds
-    what a message may take.
+    Only a header or a control frame is held back. The caller therefore has to bound the size of a
+    message.
     """
 
     def __init__(self) -> None:
         super().__init__(2**63, masked=False)
-        #: Bytes of the present frame that are still to come, and whether its message ends then.
+        #: Bytes of the current frame that are still to come, and whether its message ends then.
         self._rest = 0
         self._fin = False
 
@@ -330,7 +334,7 @@ class PieceReader(MessageReader):
         return self._piece(first & 0x0F)
 
     def _piece(self, opcode: int) -> Data | None:
-        """The next one, which is a fragment of the message like any other."""
+        """The next piece, which is a fragment of the message like any other."""
         if opcode == Opcode.CONTINUATION and not self._buffer:
             return None
         payload = bytes(self._buffer[: self._rest])
@@ -360,7 +364,7 @@ def accept_key(key: str) -> str:
 
 
 def client_handshake(host: str, path: str, key: str, subprotocols: Sequence[str]) -> bytes:
-    """The upgrade request; ``key`` is the base64 of 16 random bytes, ``host`` with the port."""
+    """The upgrade request; ``key`` is the base64 of 16 random bytes, ``host`` includes the port."""
     for part in (host, path, key, *subprotocols):
         if not _REQUEST_PART.fullmatch(part):
             raise ValueError(f"not fit for a request head: {part!r}")

@@ -1,4 +1,4 @@
-"""How long a feed waits between two attempts to have a session. Pure but for the draw."""
+"""The pauses of a feed between two attempts to get a session. Pure except for the random draw."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Final
 
 from broker.timing.backoff import BackOff
 
-#: Looking for a node costs the broker nothing, so that a feed is back soon after its node.
+#: Looking for a node costs the broker nothing, so the pauses stay short and a feed is back soon
+#: after its node.
 LOOKING: Final = BackOff(first=0.05, longest=2.0)
-#: A session that never stood has cost the broker a queue for each topic, which it must delete: a
-#: slow broker would become slower by each attempt.
+#: A session that never stood has cost the broker a queue for each topic, which it must delete: each
+#: attempt would make a slow broker slower.
 SUBSCRIBING: Final = BackOff(first=0.5, longest=30.0)
 
 
 class Outcome(Enum):
-    """What became of one attempt: no session, one that did not work, or one that did."""
+    """The result of one attempt: no session, a session that did not work, or one that did."""
 
     NOT_REACHED = auto()
     FELL = auto()
@@ -24,7 +25,7 @@ class Outcome(Enum):
 
 
 class Pauses:
-    """Growing ones, until a session has worked."""
+    """Pauses that grow until a session has worked."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -32,7 +33,8 @@ class Pauses:
         self._subscribed = 0
 
     def after(self, outcome: Outcome) -> float:
-        """Seconds, between half and all of what is due, so that feeds do not keep step."""
+        """Seconds to wait after this outcome: at random half to all of the delay that is due, so
+        that feeds do not keep step."""
         match outcome:
             case Outcome.STOOD:
                 self._looked = self._subscribed = 0

@@ -1,8 +1,8 @@
-"""One Web-STOMP connection to one node: dial, log in, then the caller reads the bytes itself.
+"""A Web-STOMP session with one node: dialling and logging in; then the caller reads the bytes.
 
-https://www.rabbitmq.com/docs/web-stomp. Whatever fails, the socket is closed by the time the
-exception is out. No WebSocket ping is ever sent: RabbitMQ judges STOMP heart-beats by the octets on
-the socket, and pings and pongs would count.
+https://www.rabbitmq.com/docs/web-stomp. Whatever fails, the socket is closed when the exception
+reaches the caller. No WebSocket ping is ever sent: RabbitMQ judges STOMP heart-beats by the octets
+on the socket, and pings and pongs would count.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
 class DialError(Exception):
-    """No session with this node; no text holds a secret.
+    """There is no session with this node. No text contains a secret.
 
     DialError
     ├── ConnectFailed      TCP or TLS
-    ├── HandshakeRefused   something answered, but not with Web-STOMP
+    ├── HandshakeRefused   the answer was not a Web-STOMP handshake
     ├── LoginRefused       the ERROR frame to our CONNECT
-    ├── ConnectionLost     closed, or nonsense, where CONNECTED was due
+    ├── ConnectionLost     closed, or not STOMP, instead of CONNECTED
     └── DialTimeout
     """
 
@@ -73,7 +73,11 @@ class HandshakeRefused(DialError):
 
 
 class LoginRefused(DialError):
-    """``message`` is RabbitMQ's text; it may quote its authentication back end: not for clients."""
+    """RabbitMQ refused the login.
+
+    ``message`` is RabbitMQ's text. It may quote its authentication back end, so it is not for
+    clients.
+    """
 
     def __init__(self, node: str, message: str) -> None:
         super().__init__(node, f"login refused: {message}")
@@ -89,7 +93,7 @@ class DialTimeout(DialError):
 
 
 class WebSocketStream:
-    """An upgraded connection; :attr:`stream` is open and everything on it is WebSocket frames."""
+    """An upgraded connection: :attr:`stream` is open and carries WebSocket frames only."""
 
     def __init__(self, node: Node, stream: IOStream, random_bytes: RandomBytes) -> None:
         self.node = node
@@ -100,10 +104,10 @@ class WebSocketStream:
     def frame(self, data: bytes, opcode: int = Opcode.BINARY) -> bytes:
         """STOMP bytes as one masked frame.
 
-        Always binary: RabbitMQ takes both, and refuses broken UTF-8 in text.
+        It is always binary: RabbitMQ accepts both, but refuses broken UTF-8 in text.
         """
-        # RFC 6455 §5.3: a fresh key for each frame, not to be predicted. Drawn by the dozen, for
-        # asking the system costs more than all else here.
+        # RFC 6455 §5.3: a fresh, unpredictable key for each frame. Many are drawn at a time,
+        # because the system call costs more than everything else here.
         if not self._keys:
             self._keys = self.random_bytes(KEYS_DRAWN * 4)
         key, self._keys = self._keys[:4], self._keys[4:]
@@ -121,7 +125,7 @@ class WebSocketStream:
         return self._write(Opcode.PONG, payload)
 
     def close(self, code: int = CloseCode.NORMAL) -> None:
-        """Say goodbye if the socket takes it at once, and close; any number of times."""
+        """Close, with a Close frame if the socket takes it at once. May be called repeatedly."""
         if not self.stream.closed():
             if not self.stream.writing():
                 self._write(Opcode.CLOSE, close_payload(code))
@@ -132,12 +136,12 @@ class WebSocketStream:
 
 
 class WebStompSession(WebSocketStream):
-    """A session: CONNECTED has come.
+    """A logged-in session with one node.
 
-    ``connected`` is that frame. ``leftover`` is what was read beyond it: whole or partial WebSocket
-    frames that go before anything read from ``stream``. ``heart_beat`` is what was agreed, in
-    milliseconds: we send at least every, we get at least every; 0 is none (STOMP 1.2,
-    "Heart-beating").
+    ``connected`` is RabbitMQ's CONNECTED frame. ``leftover`` are the bytes read after it: whole or
+    partial WebSocket frames that come before anything read from ``stream``. ``heart_beat`` are the
+    agreed intervals in milliseconds: the longest between two sends of ours, and of the node; 0 is
+    none (STOMP 1.2, "Heart-beating").
     """
 
     def __init__(
@@ -162,9 +166,9 @@ async def dial(
     protocol: str = "v12.stomp",
     random_bytes: RandomBytes = os.urandom,
 ) -> WebSocketStream:
-    """TCP, TLS for ``wss://``, RFC 6455 handshake.
+    """Connect by TCP, TLS for ``wss://``, and the handshake of RFC 6455.
 
-    ``ssl_options`` verifies the certificate of a ``wss://`` node and is left alone by the others.
+    ``ssl_options`` verifies the certificate of a ``wss://`` node; other nodes ignore it.
     Raises :class:`DialError`, in ``timeout`` seconds at the latest.
     """
     url = urlsplit(node.web_stomp)
@@ -192,8 +196,8 @@ async def log_in(
 ) -> WebStompSession:
     """Send CONNECT and wait for CONNECTED.
 
-    ``version`` is the header ``accept-version``; ``heart_beat`` is in milliseconds: what we can
-    send, what we would like to get. Raises :class:`DialError`, in ``timeout`` seconds at the
+    ``version`` is the header ``accept-version``; ``heart_beat`` is in milliseconds: the interval
+    that we offer and the one that we want. Raises :class:`DialError`, in ``timeout`` seconds at the
     latest. Web-STOMP keeps the socket open after a refused CONNECT, so it is closed here.
     """
     headers = [
@@ -235,7 +239,7 @@ async def open_session(
 ) -> WebStompSession:
     """:func:`dial` and :func:`log_in`, each within ``timeout``; ``tls`` is for ``wss://`` nodes.
 
-    ``version`` is exactly the STOMP version to be spoken. Raises :class:`DialError`.
+    ``version`` is the only STOMP version offered. Raises :class:`DialError`.
     """
     protocol = f"v{version.replace('.', '')}.stomp"
     websocket = await dial(node, timeout=timeout, ssl_options=tls, protocol=protocol)
@@ -254,9 +258,9 @@ async def _deadline(node: Node, seconds: float, what: str) -> AsyncIterator[None
 
 
 async def _connect(node: Node, url: SplitResult, ssl_options: ssl.SSLContext | None) -> IOStream:
-    """The first address of the host that takes the connection.
+    """A stream to the first address of the host that accepts the connection.
 
-    Not tornado's TCPClient: cancelled, it leaves its socket behind.
+    Tornado's TCPClient is not used because it leaks its socket when it is cancelled.
     """
     host, port = url.hostname or "", url.port or (80 if ssl_options is None else 443)
     try:
@@ -299,7 +303,7 @@ async def _upgrade(
     key = base64.b64encode(random_bytes(16)).decode()
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
-        # A write that fails closes the stream, and the read tells it.
+        # A write that fails closes the stream, and then the read fails.
         stream.write(client_handshake(url.netloc, path, key, [protocol]))
         head = await stream.read_until(b"\r\n\r\n", max_bytes=HEAD_BYTES)
         chosen = check_server_handshake(head, key, [protocol])
@@ -314,7 +318,7 @@ async def _upgrade(
 
 
 async def _first_frame(websocket: WebSocketStream) -> tuple[stomp.Frame, bytes]:
-    """The first STOMP frame, and the bytes behind the WebSocket frame that ends it."""
+    """The first STOMP frame, and the bytes after the WebSocket frame that ends it."""
     parser = stomp.FrameParser(stomp.Limits(frame_bytes=LOGIN_BYTES), stomp.SERVER_COMMANDS)
     buffer, start = b"", 0
     while True:
@@ -328,7 +332,7 @@ async def _first_frame(websocket: WebSocketStream) -> tuple[stomp.Frame, bytes]:
             if opcode == Opcode.PING:
                 websocket.pong(data)
             elif opcode != Opcode.PONG:
-                # RabbitMQ puts one STOMP frame, and the line end behind it, in a message.
+                # RabbitMQ puts one STOMP frame and the line end after it into a message.
                 for event in parser.feed(data):
                     if isinstance(event, stomp.Frame):
                         return event, buffer[end:]
@@ -348,7 +352,7 @@ def _error_text(frame: stomp.Frame) -> str:
 
 
 def close_text(payload: bytes) -> str:
-    """A Close frame in words."""
+    """The content of a Close frame, for people."""
     code = int.from_bytes(payload[:2]) if payload else CloseCode.NO_STATUS
     return f"closed with {code:d} {payload[2:].decode(errors='replace')}".rstrip()
 

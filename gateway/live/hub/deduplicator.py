@@ -1,4 +1,4 @@
-"""Messages without a number, from several feeds, each passed once in the order they come. Pure."""
+"""A filter that passes each unnumbered message once, though several feeds bring it. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Final
 
 from gateway.expiring import Expiring
 
-#: Seconds and messages of memory. A feed that is further behind than that is dead, not late.
+#: For how many seconds, and how many, messages are remembered. A feed that is further behind is
+#: dead, not late.
 MEMORY: Final = 30.0
 CAPACITY: Final = 4096
 
 
 class _Copies:
-    """How often each feed has brought the same content, and how often it was passed."""
+    """The number of times that each feed brought the same content, and that it was passed."""
 
     __slots__ = ("brought", "passed")
 
@@ -24,7 +25,10 @@ class _Copies:
 
 
 class Deduplicator:
-    """``clock`` gives seconds and never goes back. Feeds are told apart by small numbers."""
+    """A memory of recent messages by id, or by content and feed.
+
+    ``clock`` gives seconds and never goes back. Feeds are identified by small numbers.
+    """
 
     def __init__(
         self, *, clock: Callable[[], float], memory: float = MEMORY, capacity: int = CAPACITY
@@ -33,10 +37,10 @@ class Deduplicator:
         self._contents: Expiring[bytes, _Copies] = Expiring(capacity, memory, clock=clock)
 
     def passes(self, feed: int, *, id: str | None, content: bytes) -> bool:
-        """Whether this is the first copy.
+        """Whether this is the first copy of a message.
 
-        With an id that alone tells. Without one a feed's n-th message of a content is the same as
-        the other's n-th: two producers may well say the same thing.
+        A message with an id is recognised by the id alone. Without one, the n-th message of one
+        content from one feed equals the n-th from another: two producers may send the same bytes.
         """
         if id is not None:
             if id in self._ids:
@@ -53,6 +57,6 @@ class Deduplicator:
         return True
 
     def joined(self, feed: int) -> None:
-        """The feed begins anew: it brings nothing of what was passed before."""
+        """Note that the feed begins again: it brings nothing that was passed before."""
         for copies in self._contents.values():
             copies.brought[feed] = copies.passed

@@ -1,7 +1,7 @@
-"""A message as the hub delivers it: everything of the MESSAGE frame but the subscription's id.
+"""A message as the hub delivers it: the whole MESSAGE frame except the subscription's id.
 
-What comes from a feed and what is read from the history gives the same bytes, so that nobody can
-tell which way a message took.
+A message from a feed and the same one from the history give the same bytes, so that no client can
+tell which way it took.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from broker.protocol.websocket import Opcode, build
 from broker.topology import Stream
 from gateway.domain.message import Message, opening
 
-#: Headers that RabbitMQ sets about its own subscription; not the client's business.
+#: Headers that RabbitMQ sets about its own subscription; they mean nothing to the client.
 _OF_THE_FEED: Final = frozenset(
     {"subscription", "destination", "message-id", "redelivered", "ack", "content-length"}
 )
 #: Headers that say which message of a room this is. They are the gateway's alone: a subscriber
 #: resumes by what they say, so no other producer's may look like them.
 _OF_A_ROOM: Final = frozenset({"seq", "room", "audience", "sender"})
-#: Blanks as old clients know them, which trim the names of headers (STOMP 1.0).
+#: The blanks that old clients trim from the names of headers (STOMP 1.0).
 _BLANKS: Final = re.compile(r"[\s\ufeff]+")
 
 _SENT_AT: Final = b'"sent_at":"'
@@ -33,7 +33,10 @@ _SENT_AT: Final = b'"sent_at":"'
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """``seq`` is None for what is not numbered; ``instant`` may be dropped for a slow reader."""
+    """One message, ready for all subscribers.
+
+    ``seq`` is None for an unnumbered message; an ``instant`` one may be dropped for a slow reader.
+    """
 
     seq: int | None
     instant: bool
@@ -46,13 +49,13 @@ class Delivery:
 
 
 def head(subscription: str) -> bytes:
-    """The beginning of every MESSAGE of a subscription."""
+    """The beginning that every MESSAGE of a subscription has."""
     return f"MESSAGE\nsubscription:{escape(subscription)}\n".encode()
 
 
 def number_of(frame: Frame, stream: Stream) -> int | None:
-    """The ``seq`` that the pipeline gave a feed's MESSAGE; other producers' messages have none,
-    whatever they call so: there the headers and the JSON must say the same."""
+    """The ``seq`` that the pipeline gave the message in a feed's MESSAGE; None for messages of
+    other producers, even with a header of that name: headers and JSON must agree."""
     headers = _first_ones(frame)
     seq = natural(headers.get("seq", ""))
     return seq if seq and _is_ours(headers, frame.body, stream, seq) else None
@@ -76,10 +79,10 @@ def _is_ours(headers: Mapping[str, str], body: bytes, stream: Stream, seq: int |
 
 
 def sent_at(delivery: Delivery) -> float | None:
-    """When a numbered message was accepted, in Unix seconds; None if it does not say.
+    """When a numbered message was accepted, in Unix seconds; None if the message does not say.
 
-    Read from the JSON's text, where nothing before it can look the same: quotes in a sender's name
-    are escaped.
+    It is read from the text of the JSON, where nothing before it can look the same: quotes in a
+    sender's name are escaped.
     """
     begin = delivery.tail.find(_SENT_AT)
     if delivery.seq is None or begin < 0:
@@ -107,9 +110,9 @@ def from_history(message: Message, destination: str) -> Delivery:
 def from_broker(frame: Frame, stream: Stream, seq: int | None, destination: str) -> Delivery:
     """A feed's MESSAGE, with the ``seq`` that :func:`number_of` found.
 
-    Without one it is an instant message of a member's, or another producer's: that keeps the
-    headers it came with, but for those that are the gateway's to say. It may be dropped for a slow
-    reader unless it was published persistent.
+    Without a ``seq`` it is an instant message of a member, or one of another producer, which keeps
+    its own headers except those that only the gateway may set. It may be dropped for a slow reader
+    unless it was published as persistent.
     """
     if seq is not None:
         lines = _headers_of_a_room(
@@ -131,7 +134,7 @@ def from_broker(frame: Frame, stream: Stream, seq: int | None, destination: str)
 
 
 def _is_reserved(name: str) -> bool:
-    """Whether some client could take the header for one that only the gateway may set."""
+    """Whether a client could mistake the header for one that only the gateway may set."""
     plain = _BLANKS.sub("", name).lower()
     return plain in _OF_THE_FEED or plain in _OF_A_ROOM
 
@@ -155,7 +158,7 @@ def _delivery(
 
 
 def _opcode(tail: bytes) -> int:
-    """Text where it is text: what browsers' tools show, and every client can read."""
+    """TEXT for valid UTF-8, which browsers' tools show and every client can read, else BINARY."""
     try:
         tail.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Delivering to many: a frame is built once per subscription id, and a turn's work is bounded."""
+"""The fan-out to many subscribers: a frame is built once per subscription id, in bounded turns."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from gateway.live.hub.delivery import Delivery, head, sent_at
 from gateway.live.transport import Transport
 from gateway.observe.histogram import Histogram
 
-#: Seconds of work in one turn of the loop, then everybody else has a turn.
+#: Seconds of work in one turn of the event loop; then all other work has its turn.
 TURN: Final = 0.005
 #: Seconds for one topic before the next topic has its turn.
 SLICE: Final = 0.001
-#: Bytes that may wait for an outlet's next round; a client that reads cannot cause so much.
+#: Bytes that may wait for an outlet's next round; clients that read never cause that many.
 PENDING: Final = 4 * 1024 * 1024
-#: Subscription ids for which a round's frames are kept: clients of one kind choose the same few,
-#: and those who do not must not make us hold a copy for each.
+#: Subscription ids for which a round's frames are kept: clients of one kind choose the same few
+#: ids, and clients that do not must not make us hold a copy for each.
 _HEADS: Final = 32
 
 
 class Client(Protocol):
-    """What a subscriber belongs to."""
+    """The connection that a subscriber belongs to."""
 
     @property
     def writer(self) -> Transport: ...
 
     def end(self, error: GatewayError | None) -> None:
-        """Tell the client why, and close; at once and only once."""
+        """Send the client the error and close; called once, returns at once."""
 
 
 class Subscriber:
-    """One subscription of one client; ``id`` as the client chose it."""
+    """One subscription of one client; ``id`` is the one that the client chose."""
 
     __slots__ = ("active", "client", "head")
 
@@ -49,7 +49,7 @@ class Subscriber:
 
 
 class Batch:
-    """Some deliveries as one chunk of bytes per subscription id."""
+    """A sequence of deliveries, joined into one chunk of bytes per subscription id."""
 
     def __init__(self, deliveries: list[Delivery]) -> None:
         self._deliveries = deliveries
@@ -67,11 +67,11 @@ class Batch:
         return len(self._deliveries)
 
     def lasting(self) -> Batch:
-        """Without what may be dropped; for slow readers only, so it is not kept."""
+        """The batch without instant deliveries; only slow readers need it, so it is not cached."""
         return Batch([d for d in self._deliveries if not d.instant])
 
     def after(self, count: int) -> Batch:
-        """Without the first so many."""
+        """The batch without its first ``count`` deliveries."""
         return Batch(self._deliveries[count:])
 
 
@@ -82,10 +82,10 @@ def _joined(deliveries: list[Delivery], head: bytes) -> bytes:
 
 
 class Outlet:
-    """One topic's subscribers, and what is on its way to them.
+    """One topic's subscribers, and the deliveries on their way to them.
 
-    Deliveries go out in rounds, one at a time: what comes while a round is under way waits for the
-    next and goes out joined. So the further it is behind, the cheaper a delivery becomes.
+    Deliveries go out in rounds, one round at a time: those that arrive during a round wait for the
+    next one and go out joined. The further an outlet is behind, the cheaper a delivery becomes.
     """
 
     def __init__(self, fan_out: FanOut) -> None:
@@ -93,14 +93,14 @@ class Outlet:
         self._subscribers: dict[Subscriber, None] = {}
         self._pending: list[Delivery] = []
         self._pending_bytes = 0
-        #: Cleared while more comes than goes out: what can wait, or be dropped, should not be
-        #: delivered now.
+        #: Cleared while more comes in than goes out: deliveries that can wait, or be dropped,
+        #: should not be given now.
         self.flowing = asyncio.Event()
         self.flowing.set()
-        #: Who joined when so many were pending, which are not for them.
+        #: Subscribers that joined when so many deliveries were pending, which they do not get.
         self._late: dict[Subscriber, int] = {}
         self._round: Iterator[tuple[Subscriber, Batch]] | None = None
-        #: Of the round.
+        #: The oldest delivery of the round.
         self._oldest: Delivery | None = None
         self._farewells: deque[tuple[Subscriber, GatewayError]] = deque()
 
@@ -112,26 +112,26 @@ class Outlet:
         return bool(self._round or self._pending or self._farewells)
 
     def add(self, subscriber: Subscriber) -> None:
-        """From the next delivery on; what is on its way to the others is not for this one."""
+        """Add a subscriber, which gets the next delivery but none that is already on its way."""
         self._subscribers[subscriber] = None
         if self._pending:
             self._late[subscriber] = len(self._pending)
 
     def remove(self, subscriber: Subscriber) -> None:
-        """At once: not even what is on its way is sent any more."""
+        """Remove a subscriber at once: not even deliveries on their way are sent any more."""
         subscriber.active = False
         self._subscribers.pop(subscriber, None)
         self._late.pop(subscriber, None)
 
     def end(self, error: GatewayError) -> None:
-        """Nothing more for anybody: everyone is told why, turn by turn."""
+        """Remove all subscribers and end each client with the error, in later turns of the loop."""
         for subscriber in tuple(self._subscribers):
             self.remove(subscriber)
             self._farewells.append((subscriber, error))
         self._fan_out.schedule(self)
 
     def deliver(self, delivery: Delivery) -> None:
-        """To everyone, joined with all else that comes before the next round."""
+        """Send to all subscribers, joined with everything that arrives before the next round."""
         if self._subscribers:
             self._pending.append(delivery)
             self._pending_bytes += len(delivery.tail)
@@ -140,10 +140,10 @@ class Outlet:
             self._fan_out.schedule(self)
 
     def send(self, until: float, *, clock: Callable[[], float], budget: int) -> None:
-        """Work until nothing is left, or it is ``until`` on the clock.
+        """Send until nothing is left, or the clock reaches ``until``.
 
-        ``budget``: bytes of backlog from which a client loses what is instant; at twice as much it
-        is too slow.
+        ``budget``: bytes of backlog above which a client loses instant messages; at twice as many
+        it is closed as too slow.
         """
         while self._farewells:
             subscriber, error = self._farewells.popleft()
@@ -187,8 +187,11 @@ def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
 
 
 class FanOut:
-    """Gives the outlets their turns, one after the other. ``clock``: seconds that pass also within
-    a turn of the loop, whose own time stands still there; ``time_of_day`` is Unix time."""
+    """The scheduler that gives the outlets their turns, one after the other.
+
+    ``clock`` gives seconds and advances within a turn of the loop, unlike the loop's own time;
+    ``time_of_day`` gives Unix time.
+    """
 
     def __init__(
         self,
@@ -197,10 +200,10 @@ class FanOut:
         clock: Callable[[], float] = time.perf_counter,
         time_of_day: Callable[[], float] = time.time,
     ) -> None:
-        #: Messages times subscribers since the start.
+        #: The sum of subscribers over all messages since the start.
         self.deliveries = 0
-        #: From a message's acceptance until its last subscriber's socket has it; of each round the
-        #: oldest message's.
+        #: Seconds from a message's acceptance until the last subscriber's socket has it, for the
+        #: oldest message of each round.
         self.latency = Histogram()
         self._time_of_day = time_of_day
         self._loop = asyncio.get_running_loop()
@@ -211,7 +214,7 @@ class FanOut:
         self._running = False
 
     def took(self, delivery: Delivery) -> None:
-        """A round with this message is done."""
+        """Measure a round that is done, by its oldest message."""
         accepted_at = sent_at(delivery)
         if accepted_at is not None:
             self.latency.observe(self._time_of_day() - accepted_at)

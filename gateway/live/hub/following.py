@@ -1,4 +1,4 @@
-"""Topics that no feed brings follow the history, as long as that lasts."""
+"""The loop that keeps topics going without a feed: they follow the history meanwhile."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from gateway.live.hub.topic import Topic
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two questions to the history.
 LOOK: Final = 1.0
-#: Streams that are asked for at once.
+#: Streams in one question.
 _STREAMS: Final = 512
-#: Seconds after which a topic is given up that has neither a feed nor the history.
+#: Seconds after which a topic with neither a feed nor the history is given up.
 HOPELESS: Final = 30.0
 
 
 class Following:
-    """One question a second tells where all of these streams end; only those that have grown are
-    read. ``clock``: seconds, never back."""
+    """A loop that runs only while it is needed, and asks one question a second.
+
+    The answer tells where all of the streams end; only those that have grown are read. ``clock``
+    gives seconds and never goes back.
+    """
 
     def __init__(
         self,
@@ -44,16 +47,16 @@ class Following:
 
     @property
     def topics(self) -> list[Topic]:
-        """Those that somebody follows and no feed brings."""
+        """The topics that have users and no feed."""
         return [topic for topic in self._topics() if topic.users and not topic.fed]
 
     def begin(self) -> None:
-        """Look after such a topic, which there is now, or a doubt."""
+        """Begin, unless it runs: a topic has lost its last feed, or there is a doubt."""
         if self._job is None or self._job.done:
             self._job = self._tasks.until_done(self._run, "hub: topics without a feed")
 
     def doubt(self) -> None:
-        """Every topic may have missed what was published last: look at all of them, once."""
+        """Check every topic once: each may have missed the newest messages."""
         self._doubtful = True
         self.begin()
 
@@ -68,7 +71,9 @@ class Following:
         while topics := self._due():
             if not told and (unfed := len(self.topics)):
                 told = True
-                logger.warning("no feed for %d topics: they follow the history", unfed)
+                logger.warning(
+                    "no feed brings %d topics, which follow the history meanwhile", unfed
+                )
             for start in range(0, len(topics), _STREAMS):
                 await self._look(topics[start : start + _STREAMS])
             await asyncio.sleep(LOOK)
@@ -88,9 +93,12 @@ class Following:
         except StoreUnavailable as error:
             if not self._away:
                 self._away = True
-                logger.warning("topics cannot be looked up in the history: %s", error)
+                logger.warning(
+                    "topics without a feed cannot follow the history, trying again: %s", error
+                )
             self._give_up(topics)
-            # Again in a second, those with a feed too: what one has missed no hole may tell.
+            # Again in a second, and also for topics with a feed: if a feed missed the newest
+            # messages, no hole shows it.
             self._doubtful = True
             return
         self._away = False

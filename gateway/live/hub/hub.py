@@ -1,4 +1,4 @@
-"""One subscription upstream per topic, every local subscriber served."""
+"""The hub: one subscription per topic and feed, and a fan-out to all local subscribers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gateway.live.hub.following import Following
 from gateway.live.hub.pages import History, Pages
 from gateway.live.hub.topic import SOON, Shared, Topic
 
-#: Seconds that a topic stays subscribed upstream when its last subscriber has left: a class that
-#: reloads its page comes back to a topic that stands.
+#: Seconds that a topic stays subscribed when its last subscriber has left: a class that reloads
+#: its page then comes back to a topic that stands.
 LINGER: Final = 30.0
-#: Topics that read the history at the same time, e.g. when a node is lost.
+#: Topics that may read the history at the same time, e.g. when a node is lost.
 _READERS: Final = 8
-#: Clients that get a portion of the past in one turn of the loop.
+#: Clients that may get a portion of the past in one turn of the event loop.
 _RESUMING: Final = 8
 
 
 class Hub:
-    """The topics that somebody here follows, each subscribed once on all feeds.
+    """The topics that clients of this gateway follow, each subscribed once on every feed.
 
     ``budget`` is the number of bytes that may wait for one client. ``linger`` is for how many
     seconds a topic stays subscribed when its last subscriber has left.
@@ -65,20 +65,20 @@ class Hub:
 
     @property
     def unfed(self) -> int:
-        """How many topics follow the history, because no feed has brought them for a while."""
+        """How many topics follow the history because no feed has brought them for a while."""
         since = self._loop.time() - SOON
         return sum(topic.unfed_since < since for topic in self._following.topics)
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong with the way from the broker, by part."""
+        """Why messages may not arrive from the broker now, by part, for people."""
         found = dict(self._feeds.problems)
         if unfed := self.unfed:
             found["topics without a feed"] = f"{unfed}, which follow the history"
         return found
 
     def __len__(self) -> int:
-        """How many topics are subscribed upstream."""
+        """How many topics are subscribed."""
         return len(self._topics)
 
     def __iter__(self) -> Iterator[Topic]:
@@ -87,11 +87,12 @@ class Hub:
     async def join(
         self, stream: Stream, subscriber: Subscriber, *, resume_after: int | None
     ) -> int:
-        """Returns when the subscriber can miss nothing any more, whether a feed brings the topic or
-        the history does: the seq after which everything comes; see :meth:`Topic.join`.
+        """Add a subscriber; returns the seq after which it gets everything.
 
-        Whatever comes of it, the caller leaves with :meth:`leave`. Raises
-        :class:`BrokerUnavailable` when neither brings it, and what :meth:`Topic.join` raises.
+        Returns when the subscriber can miss nothing any more, whether a feed or the history brings
+        the topic; see :meth:`Topic.join`. The caller must call :meth:`leave` afterwards, also when
+        this fails. Raises :class:`BrokerUnavailable` when neither brings the topic, and the errors
+        of :meth:`Topic.join`.
         """
         topic = self._enter(stream)
         try:
@@ -104,7 +105,7 @@ class Hub:
             ) from error
 
     def leave(self, stream: Stream, subscriber: Subscriber) -> None:
-        """Nothing more is delivered to the subscriber, which has called :meth:`join` before."""
+        """Stop delivering to a subscriber for which :meth:`join` was called before."""
         key = self._topology.routing_key(stream)
         topic = self._topics[key]
         topic.outlet.remove(subscriber)
@@ -121,18 +122,18 @@ class Hub:
         self._shared.pages.close()
 
     def stored(self, messages: Iterable[Message]) -> None:
-        """What was posted to this gateway and stands in the history now, in order per stream."""
+        """Deliver messages that this gateway has just stored, in order per stream."""
         for message in messages:
             if topic := self._topics.get(self._topology.routing_key(message.stream)):
                 topic.stored(message)
 
     def grown(self, stream: Stream, seq: int) -> None:
-        """The history has the stream up to this seq, and the broker is late with it."""
+        """Read the stream from the history up to this seq: the broker is late with it."""
         if topic := self._topics.get(self._topology.routing_key(stream)):
             topic.grown(seq)
 
     def doubt(self) -> None:
-        """The feeds may have missed what was published last."""
+        """Check every topic in the history: the feeds may have missed the newest messages."""
         self._following.doubt()
 
     def _enter(self, stream: Stream) -> Topic:

@@ -1,4 +1,4 @@
-"""Reading the history for those who resume: one read serves all who need the same page."""
+"""Pages of the history for resuming subscribers: one read serves all that need the same page."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gateway.errors import NotKept
 from gateway.live.hub.delivery import Delivery, from_history
 from gateway.store.records import Page
 
-#: Messages of a page. Pages begin at multiples of it, so that many readers want the same one.
+#: Messages in a page. Pages begin at multiples of it, so that many readers need the same page.
 PAGE: Final = 250
-#: Bytes given at a time, so that a slow reader's share is a small one.
+#: Bytes given at a time, so that a slow reader holds little.
 PORTION: Final = 64 * 1024
-#: Bytes of pages that are kept for the next reader.
+#: Bytes of pages that are cached for the next reader.
 CACHE: Final = 16 * 1024 * 1024
 
 
@@ -33,7 +33,7 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """``first``: the lowest seq that was kept when it was read."""
+    """One page; ``first`` is the lowest seq that the history kept when the page was read."""
 
     first: int
     deliveries: list[Delivery]
@@ -47,8 +47,10 @@ class _Page:
 
 
 class Pages:
-    """All streams' history as deliveries. What is stored never changes, so that a page that was
-    read is good for ever as far as it goes."""
+    """A cache of the history of all streams, as deliveries.
+
+    Stored messages never change, so a page stays valid as far as it reaches.
+    """
 
     def __init__(self, history: History, *, cache: int = CACHE) -> None:
         self._history = history
@@ -58,17 +60,17 @@ class Pages:
         )
 
     async def after(self, stream: Stream, seq: int, *, destination: str) -> list[Delivery]:
-        """Some of what follows ``seq``, without a hole; at the stream's end nothing.
+        """Some of the deliveries after ``seq``, without a hole; none at the stream's end.
 
-        Raises :class:`NotKept` where the history does not reach back so far, and what the
-        history raises.
+        Raises :class:`NotKept` if the history does not reach back that far, and the errors of the
+        history.
         """
         key = (stream, seq - seq % PAGE)
         page = self._kept.get(key)
         if page is None or not page.reaches_beyond(seq):
             page = await self._shared(key, destination)
         if not page.reaches_beyond(seq):
-            # A read that was under way may be older than the question.
+            # The shared read may have begun before this question.
             page = await self._shared(key, destination)
         if seq + 1 < page.first:
             raise NotKept(f"the history is kept from seq {page.first} on")
@@ -83,7 +85,7 @@ class Pages:
         if read is None:
             read = self._reads[key] = asyncio.create_task(self._read(key, destination))
             read.add_done_callback(_retrieve)
-        # One who leaves must not take the page from the others.
+        # A caller that is cancelled must not cancel the read for the others.
         return await shared(read)
 
     async def _read(self, key: tuple[Stream, int], destination: str) -> _Page:
@@ -96,12 +98,13 @@ class Pages:
                 deliveries += [from_history(each, destination) for each in read.messages]
                 if not read.cut:
                     break
-                # Large messages come a megabyte at a time, and the loop has its turns between.
+                # Large messages come a megabyte at a time, and the loop gets its turn in between.
                 after = _seq(deliveries[-1])
                 left = PAGE - len(deliveries)
                 read = await self._history.read(stream, after=after, limit=left)
                 if read.first > after + 1:
-                    # Deleted meanwhile: what is there goes out, whoever wants more is told.
+                    # Deleted meanwhile: what was read is given, and a reader of more gets an
+                    # error.
                     break
         finally:
             del self._reads[key]
@@ -130,6 +133,6 @@ def _seq(delivery: Delivery) -> int:
 
 
 def _retrieve(read: asyncio.Task[Any]) -> None:
-    """All who wanted the page may be gone; its failure is then nobody's."""
+    """Take the read's error: every caller may have left, and then nobody else retrieves it."""
     if not read.cancelled():
         read.exception()

@@ -1,4 +1,4 @@
-"""The last messages of a topic, for those who are a little behind."""
+"""The last messages of a topic, for subscribers that are a little behind. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Recent:
             self._bytes -= len(self._kept.popleft().tail)
 
     def after(self, seq: int, *, last: int) -> list[Delivery] | None:
-        """What follows ``seq`` up to ``last``, the seq of the last one added; None: not kept."""
+        """The deliveries after ``seq`` up to ``last``, the seq of the last one added; None if not
+        all of them are kept."""
         behind = last - seq
         if behind > len(self._kept):
             return None

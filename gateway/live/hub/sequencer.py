@@ -1,4 +1,4 @@
-"""Order out of disorder: ``seq`` strictly +1, whatever the feeds bring. Pure."""
+"""The order of one stream: ``seq`` strictly +1, in whatever order the feeds bring it. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Early items kept per stream; what is beyond is read from the history when its turn comes.
+#: Early items held per stream; further ones are read from the history when their turn comes.
 HOLD: Final = 256
 
 
 class Sequencer(Generic[T]):
-    """Takes numbered items in any order, twice or not at all; gives each once, in order.
+    """A buffer that takes numbered items in any order, repeated or missing, and gives each once, in
+    order.
 
-    ``last`` is the seq of the last item given, at first the one to start after.
+    ``last`` is the seq of the last item given; at first it is the one to start after.
     """
 
     def __init__(self, last: int, *, hold: int = HOLD) -> None:
@@ -32,7 +33,7 @@ class Sequencer(Generic[T]):
             self.expect(seq)
             self._keep(seq, item)
             return []
-        # It is not held: what is comes with the one before it.
+        # This seq is not held: a held item is given together with the one before it.
         given = [item]
         self.last = seq
         while self.last + 1 in self._held:
@@ -41,19 +42,19 @@ class Sequencer(Generic[T]):
         return given
 
     def expect(self, head: int) -> None:
-        """There is a stream up to ``head``: what of it does not come is missing."""
+        """Note that the stream exists up to ``head``: items that do not arrive are missing."""
         self._head = max(self._head, head)
         self._claimed = max(self._claimed, head)
 
     def question(self) -> AbstractSet[int]:
-        """What came early so far. To be called before the history is read: the answer can judge
-        this, and nothing that comes while it is on its way."""
+        """The early items held so far. Call this before reading the history: the answer can judge
+        these, and none that arrives while the answer is on its way."""
         self._claimed = 0
         return frozenset(self._held)
 
     def distrust(self, head: int, questioned: AbstractSet[int]) -> int:
-        """The stream ended at ``head`` when it was questioned: drop what claimed by then to be
-        beyond, and say how much it was."""
+        """Drop the items of ``questioned`` beyond ``head``, where the stream ended when the history
+        was read; returns how many there were."""
         beyond = [seq for seq in questioned if seq > head and seq in self._held]
         for seq in beyond:
             del self._held[seq]
@@ -62,7 +63,7 @@ class Sequencer(Generic[T]):
 
     @property
     def missing(self) -> range | None:
-        """The next hole: what is to be read from the history; None: there is none."""
+        """The next hole, to be read from the history; None: there is none."""
         if self._head <= self.last:
             return None
         return range(self.last + 1, min(self._held, default=self._head + 1))

@@ -1,4 +1,4 @@
-"""One stream live: numbered messages in order and without a hole, all others once."""
+"""One stream, live: numbered messages in order and without a hole, all others once."""
 
 from __future__ import annotations
 
@@ -28,25 +28,28 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Seconds that a hole is left to the other feed, which is late by milliseconds, before the history
-#: is asked.
+#: is read.
 _PATIENCE: Final = 0.05
-#: Seconds between two tries to read a history that is not available, and for which it is tried for
-#: somebody who waits.
+#: Seconds between two attempts to read a history that is not available, and for how long a waiting
+#: subscriber's read is attempted.
 _RETRY: Final = 1.0
 _STORE_WITHIN: Final = 10.0
-#: Seconds within which a topic without a feed has one, if the broker is well.
+#: Seconds within which a topic without a feed gets one, if the broker is well.
 SOON: Final = 2.0
-#: Beyond the end of any stream: where the history tells its head and nothing else.
+#: A seq beyond the end of any stream: a read after it gives the head and no messages.
 _BEYOND: Final = 2**62
-#: A larger body is not held when it comes early, but read from the history when its turn comes.
+#: A larger body that comes early is not held, but read from the history when its turn comes.
 _HELD_BYTES: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all topics use. ``reading`` bounds how many fill holes at once, ``resuming`` how many
-    clients are served from the past in one turn of the loop. ``unfed`` is called when a topic that
-    has users has just lost its last feed. ``clock``: seconds, never back."""
+    """What all topics of a hub share.
+
+    ``reading`` bounds how many topics fill holes at once, ``resuming`` how many clients get a
+    portion of the past in one turn of the event loop. ``unfed`` is called when a topic with users
+    has just lost its last feed. ``clock`` gives seconds and never goes back.
+    """
 
     history: History
     pages: Pages
@@ -59,20 +62,23 @@ class Shared:
 
 
 class Topic:
-    """Delivers to its :attr:`outlet`."""
+    """One stream's state: what the feeds and the history bring is put in order for :attr:`outlet`.
+
+    It is the listener of its routing key.
+    """
 
     def __init__(self, stream: Stream, destination: str, shared: Shared) -> None:
         self.stream = stream
         self.outlet = Outlet(shared.fan_out)
-        #: Those who are subscribed or about to be.
+        #: How many subscribers it has, including those that are about to join.
         self.users = 0
         self._standing: set[int] = set()
         self._stalled: set[int] = set()
         #: Set while a feed brings the topic.
         self._fed = asyncio.Event()
-        #: Since when none does, on the clock.
+        #: Since when no feed brings it, on the clock.
         self.unfed_since = shared.clock()
-        #: When the history was last looked at because of that.
+        #: When the history was last asked because of that.
         self.followed_at = -math.inf
         self._destination = destination
         self._shared = shared
@@ -81,7 +87,7 @@ class Topic:
         self._sequencer: Sequencer[Delivery] | None = None
         self._early = 0
         self._catching_up = asyncio.Lock()
-        #: Reads of the history so far, and the last one that went up to its end.
+        #: The number of reads of the history so far, and of the last one that reached its end.
         self._reads = 0
         self._complete = 0
         self._filling: asyncio.Task[None] | None = None
@@ -104,7 +110,7 @@ class Topic:
         self._judge_feeds()
 
     def stalled(self, feed: int) -> None:
-        """It will bring everything, but not soon enough."""
+        """The feed will bring everything, but not soon enough."""
         if feed in self._standing:
             self._stalled.add(feed)
             self._judge_feeds()
@@ -118,7 +124,7 @@ class Topic:
             self._standing.discard(feed)
             self._stalled.discard(feed)
             self._judge_feeds()
-            # It may have hung, and the other may have begun only after that.
+            # The feed may have hung, and the other one may have begun only after that.
             self.doubt()
 
     def _judge_feeds(self) -> None:
@@ -148,45 +154,46 @@ class Topic:
                 self._fill_soon(_PATIENCE)
 
     def left_out(self, feed: int) -> None:
-        """If it was a member's, the history has it."""
+        """Ask the history, which has the message if a member sent it."""
         del feed
         self.doubt()
 
     def stored(self, message: Message) -> None:
-        """It was posted here: if its turn has come, nobody needs to wait until it has been to the
-        broker and back. If not, the feeds bring it like all others."""
+        """Deliver a message that was posted here, if its turn has come, without waiting for its way
+        to the broker and back. Otherwise the feeds bring it like all others."""
         sequencer = self._sequencer
         if sequencer and message.seq == sequencer.last + 1 and self.outlet.flowing.is_set():
             self._take(sequencer, from_history(message, self._destination))
 
     def grown(self, seq: int) -> None:
-        """It stands in the history up to this seq, and the feeds are late with it."""
+        """Read the history up to this seq: it is stored, and the feeds are late with it."""
         if self._sequencer is not None and seq > self._sequencer.last:
             self._sequencer.expect(seq)
             self._fill_soon(0.0)
 
     def doubt(self, delay: float = _PATIENCE) -> None:
-        """Something may have been missed at the stream's end, where no hole tells of it."""
+        """Read the history after ``delay`` seconds: messages may be missing at the stream's end,
+        where no hole shows it."""
         self._doubt = True
         self._fill_soon(delay)
 
-    # Who wants to hear
+    # Subscribers
 
     async def join(self, subscriber: Subscriber, resume_after: int | None) -> int:
-        """Deliver to the subscriber, from now on or after a seq, whatever is in between first.
+        """Add a subscriber, from now on or after the seq ``resume_after``.
 
-        Returns the seq after which the subscriber gets everything: what was there when it was asked
-        for is handed over then. A topic that no feed brings, now or within a moment, gives what the
-        history has and goes on as that grows.
+        Returns the seq after which the subscriber gets everything. When this returns, everything
+        that existed when it was called has been handed over. A topic that no feed brings, now or
+        within a moment, gives what the history has and goes on as the history grows.
 
         Raises :class:`Invalid` for a seq beyond the end, :class:`NotKept`,
-        :class:`StoreUnavailable` when the history was asked for so long in vain, and what the
-        client's writer raises.
+        :class:`StoreUnavailable` if the history stays unavailable, and the errors of the client's
+        writer.
         """
         await self._await_feed()
         sequencer = await self._from_store(self._begun)
         if not self.fed or (resume_after is not None and self._incomplete):
-            # What lies there unseen is not live, and was asked for.
+            # Messages that no feed has brought are wanted too.
             await self._from_store(partial(self._catch_up, None, asked=self._reads))
         elif resume_after is not None and resume_after > sequencer.last:
             await self._from_store(partial(self._catch_up, resume_after))
@@ -202,8 +209,8 @@ class Topic:
         return resume_after
 
     async def _await_feed(self) -> None:
-        """A topic that has just become somebody's, or lost its feeds, mostly has one soon: then
-        nothing is missed of what has no number either."""
+        """Wait a moment for a feed: a topic that is new, or has lost its feeds, mostly gets one
+        soon, and then no unnumbered message is missed either."""
         left = self.unfed_since + SOON - self._shared.clock()
         if not self.fed and left > 0:
             with suppress(TimeoutError):
@@ -211,7 +218,7 @@ class Topic:
                     await self._fed.wait()
 
     async def _from_store(self, read: Callable[[], Awaitable[T]]) -> T:
-        """What it gives; a store that is away for a moment is asked again."""
+        """The result of ``read``, which is repeated for a while if the store is unavailable."""
         until = self._shared.clock() + _STORE_WITHIN
         while True:
             try:
@@ -222,12 +229,13 @@ class Topic:
             await asyncio.sleep(_RETRY)
 
     def _attach(self, subscriber: Subscriber) -> None:
-        # One who has left meanwhile is not to come back.
+        # A subscriber that has left meanwhile must not come back.
         if subscriber.active:
             self.outlet.add(subscriber)
 
     async def _attach_after(self, subscriber: Subscriber, position: int) -> bool:
-        """False while more is missed than the recent messages."""
+        """Add a subscriber with the recent messages after ``position``; False if they do not reach
+        back that far."""
         async with self._shared.resuming:
             missed = self._recent.after(position, last=self._last)
             if missed is None:
@@ -239,11 +247,11 @@ class Topic:
         return True
 
     async def _pass_page(self, subscriber: Subscriber, position: int) -> int:
-        """Send what follows ``position`` in the history; up to where that is."""
+        """Send some of the history after ``position``; returns the seq up to which that is."""
         page = await self._from_store(
             partial(self._shared.pages.after, self.stream, position, destination=self._destination)
         )
-        # What is beyond the last one comes live.
+        # Messages beyond the last one come live.
         page = [each for each in page if each.seq is not None and each.seq <= self._last]
         if not page:
             raise StoreUnavailable("the history ends before the live stream", retry_after=1.0)
@@ -261,17 +269,17 @@ class Topic:
         return self._sequencer.last
 
     def end(self, error: GatewayError) -> None:
-        """Nothing brings it any more: everybody is told why, and it begins anew."""
+        """End all subscriptions with an error, because nothing brings the topic; it begins anew."""
         self._break(error)
 
     def close(self) -> None:
         if self._filling is not None:
             self._filling.cancel()
 
-    # What comes
+    # Messages
 
     def _pass_once(self, feed: int, message: Frame) -> None:
-        # An empty id is no id.
+        # An empty header is no id.
         id = message.get("amqp-message-id") or None
         if not self._deduplicator.passes(feed, id=id, content=message.body):
             return
@@ -280,7 +288,9 @@ class Topic:
             self.outlet.deliver(from_broker(message, self.stream, None, self._destination))
         elif not self._dropping:
             self._dropping = True
-            logger.warning("%s: more comes than goes out; dropping what has no seq", self.stream)
+            logger.warning(
+                "%s: dropping messages without a seq until the subscribers keep up", self.stream
+            )
 
     def _take(self, sequencer: Sequencer[Delivery], delivery: Delivery) -> None:
         if delivery.seq is not None:
@@ -291,7 +301,7 @@ class Topic:
     # Filling holes
 
     async def _begun(self) -> Sequencer[Delivery]:
-        """Where the stream stands once a feed does is where it begins here."""
+        """The sequencer, which begins where the stream ends when this is called first."""
         if self._sequencer is not None:
             return self._sequencer
         async with self._catching_up:
@@ -323,21 +333,27 @@ class Topic:
                         await self._catch_up(None)
                     delay = _PATIENCE
                 except StoreUnavailable as error:
-                    logger.warning("%s: a hole is left open: %s", self.stream, error)
+                    logger.warning(
+                        "%s: a hole cannot be filled yet, trying again: %s", self.stream, error
+                    )
                     self._doubt, delay = True, _RETRY
                 if self._incomplete:
                     await asyncio.sleep(delay)
         except GatewayError as error:
             self._break(error)
         except Exception:
-            logger.exception("%s: a hole could not be filled", self.stream)
+            logger.exception(
+                "%s: a hole could not be filled; ending its subscriptions", self.stream
+            )
             self._break(Internal("the gateway failed; its log says why"))
         finally:
             self._filling = None
 
     async def _catch_up(self, wanted: int | None, *, asked: int | None = None) -> None:
-        """Take what the history has: all, or at least up to the ``wanted`` seq if there is one.
-        ``asked``: a read that began after so many will do, whoever needed it."""
+        """Deliver what the history has: everything, or at least up to the ``wanted`` seq.
+
+        ``asked``: a read that began after that many others is enough, whoever needed it.
+        """
         async with self._catching_up:
             if asked is not None and self._complete > asked:
                 return
@@ -353,9 +369,13 @@ class Topic:
                         self._take(sequencer, from_history(message, self._destination))
                 if sequencer.last >= page.head:
                     self._complete = self._reads
-                    # A message is stored before it is published: beyond the head there was none.
+                    # Messages are stored before they are published: there was none beyond the head.
                     if beyond := sequencer.distrust(page.head, questioned):
-                        logger.warning("%s: %d messages with a false seq", self.stream, beyond)
+                        logger.warning(
+                            "%s: dropped %d messages whose seq the history does not have",
+                            self.stream,
+                            beyond,
+                        )
                     return
                 if sequencer.last == after:
                     error = NotKept(f"{self.stream}: the history is kept from {page.first} on")
@@ -363,7 +383,7 @@ class Topic:
                     raise error
 
     def _break(self, error: GatewayError) -> None:
-        """A hole that nothing can fill: nobody is left with it unknowing."""
+        """End all subscriptions: nothing can fill a hole, and no client may miss it unknowingly."""
         self.outlet.end(error)
         self._sequencer = None
         self._recent = Recent()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
@@ -16,26 +16,25 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.ioloop import IOLoop
 
 from broker.nodes.balancer import Balancer
-from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.links import LinkReport
 from broker.publishing.provision import QueueFailed
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
-from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from broker.webstomp.feeds import Feeds
 from gateway import config, tls
+from gateway.assembly import Gateway, assemble
 from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
 from gateway.config import Config
 from gateway.drain import Drain
+from gateway.foundation import Foundation
 from gateway.http.listeners import Capacity, Listener
 from gateway.limits import LiveLimits
-from gateway.main import Gateway, assemble
 from gateway.messages.outbox import Outbox
-from gateway.observe.events import Events
+from gateway.rabbitmq import Broker
 from gateway.store import Store
 from tests.fake_feeds import FakeFeeds
 
@@ -209,31 +208,26 @@ def gateway(  # noqa: PLR0917 - fixtures
     io_loop: IOLoop,
 ) -> Iterator[Gateway]:
     """Assembled as in production; the outbox has started."""
-    nodes = [Node(n.name, n.web_stomp, n.amqp) for n in settings.broker.nodes]
+    balancer = Balancer(settings.broker.listed, clock=time.monotonic, rng=SystemRandom())
 
     async def start() -> tuple[Gateway, Outbox]:
+        made_with = replace(Foundation.of(settings, tasks=tasks), limits=limits)
         outbox = Outbox(store, broker, Topology(), rng=SystemRandom(), tasks=tasks.part())
         await outbox.start()
-        assembled = assemble(
-            settings,
-            limits=limits,
-            store=store,
-            accounts=accounts,
+        seen = Broker(
+            balancer=balancer,
             publisher=broker,
-            outbox=outbox,
-            balancer=Balancer(nodes, clock=time.monotonic, rng=SystemRandom()),
-            broker_tls=tls.for_broker(settings.broker.tls),
             feeds=cast("Feeds", FakeFeeds()),
-            drain=drain,
-            events=Events(clock=time.time),
-            tasks=tasks,
-            ticker=Ticker(tasks.failures),
+            tls=tls.for_broker(settings.broker.tls),
+        )
+        assembled = assemble(
+            made_with, store=store, accounts=accounts, outbox=outbox, broker=seen, drain=drain
         )
         return assembled, outbox
 
     assembled, outbox = io_loop.run_sync(start)
     yield assembled
-    io_loop.run_sync(assembled.pipeline.close)
+    io_loop.run_sync(assembled.messages.pipeline.close)
     io_loop.run_sync(partial(outbox.close, within=0.1))
 
 
@@ -244,7 +238,7 @@ def public(
     listener = Listener(
         gateway.public,
         what="server.port",
-        events=gateway.events,
+        events=gateway.services.events,
         capacity=Capacity(limits, frozenset(settings.server.trusted_proxies)),
     )
     io_loop.run_sync(partial(_open, listener))
@@ -254,7 +248,9 @@ def public(
 
 @pytest.fixture
 def internal(gateway: Gateway, io_loop: IOLoop) -> Iterator[Listener]:
-    listener = Listener(gateway.internal, what="server.internal_port", events=gateway.events)
+    listener = Listener(
+        gateway.internal, what="server.internal_port", events=gateway.services.events
+    )
     io_loop.run_sync(partial(_open, listener))
     yield listener
     io_loop.run_sync(listener.close)

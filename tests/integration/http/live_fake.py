@@ -6,13 +6,13 @@ import asyncio
 import math
 from typing import Any
 
+from gateway.assembly import Gateway
 from gateway.auth.permissions import Action
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, outcome
 from gateway.live.attendance import Right
 from gateway.live.client.registry import ConnectionState
-from gateway.main import Gateway
 
 
 class FakeLive:
@@ -51,10 +51,10 @@ class FakeFollower(FakeLive):
         self, gateway: Gateway, user: str, room: int, action: Action = Action.SUBSCRIBE_PUBLIC
     ) -> None:
         super().__init__(rooms={room}, id=f"{user} in {room}", user=user)
-        self._attendance = gateway.attendance
+        self._attendance = gateway.live.attendance
         self._right = Right(action, room, MemberRole.PARTICIPANT)
-        gateway.registry.serve(self, address="", user=user)
-        gateway.registry.admit(self, user)
+        gateway.live.registry.serve(self, address="", user=user)
+        gateway.live.registry.admit(self, user)
         self._attendance.begin(self, self._right)
 
     def end(self, error: GatewayError | None) -> None:

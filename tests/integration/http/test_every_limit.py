@@ -18,6 +18,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from broker.protocol.stomp import Frame, serialise
 from broker.topology import Audience, Stream
 from gateway import config
+from gateway.assembly import Gateway
 from gateway.auth.accounts import Accounts
 from gateway.config import Config, Limits
 from gateway.domain.identity import Identity
@@ -27,7 +28,6 @@ from gateway.limits import UNTIL_RESTART, LiveLimits
 from gateway.live.client.connection import Connection
 from gateway.live.client.requests import Subscribe
 from gateway.live.destinations import RoomTopic
-from gateway.main import Gateway
 from gateway.reload import Reload
 from tests.integration.http.conftest import Call, token
 from tests.integration.http.live_fake import FakeLive
@@ -49,7 +49,7 @@ class Stage:
 
     @property
     def services(self) -> Any:
-        return self.gateway.reloadable.services
+        return self.gateway.services
 
     async def connected(self) -> WebSocketClientConnection:
         url = f"{self.public.url.replace('http', 'ws')}/ws"
@@ -57,9 +57,9 @@ class Stage:
 
     async def answer_to_connect(self, *, padding: int = 0) -> tuple[str, Connection]:
         """The first frame that a client gets, and its connection."""
-        before = set(self.gateway.registry)
+        before = set(self.gateway.live.registry)
         client = await self.connected()
-        (connection,) = set(self.gateway.registry) - before
+        (connection,) = set(self.gateway.live.registry) - before
         headers = [("passcode", token(self.settings, "bob")), ("x", "x" * padding)]
         frame = serialise("CONNECT", [("accept-version", "1.2"), *headers])
         await client.write_message(frame, binary=True)
@@ -67,7 +67,7 @@ class Stage:
         assert isinstance(connection, Connection)
         client.close()
         async with asyncio.timeout(10):
-            while connection in set(self.gateway.registry):  # noqa: ASYNC110 - it has no event
+            while connection in set(self.gateway.live.registry):  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0.01)
         return str(answer), connection
 
@@ -76,7 +76,7 @@ class Stage:
 async def present(stage: Stage, user: str | None) -> AsyncIterator[None]:
     """Somebody's connection, which has not said CONNECT yet."""
     twin = FakeLive(rooms=set())
-    stage.gateway.registry.serve(twin, address="1.2.3.4", user=user)
+    stage.gateway.live.registry.serve(twin, address="1.2.3.4", user=user)
     try:
         yield
     finally:
@@ -87,7 +87,7 @@ async def present(stage: Stage, user: str | None) -> AsyncIterator[None]:
 async def refuses_one_more(stage: Stage, user: str | None, by: type[Exception]) -> bool:
     async with present(stage, user):
         try:
-            stage.gateway.registry.check_capacity(address="1.2.3.4", user=user)
+            stage.gateway.live.registry.check_capacity(address="1.2.3.4", user=user)
         except by:
             return True
     return False
@@ -191,7 +191,10 @@ async def logins_per_minute(stage: Stage) -> bool:
 
 async def waiting_posts(stage: Stage) -> bool:
     try:
-        with stage.gateway.pipeline._admission(), stage.gateway.pipeline._admission():
+        with (
+            stage.gateway.messages.pipeline._admission(),
+            stage.gateway.messages.pipeline._admission(),
+        ):
             return False
     except NoCapacity:
         return True

@@ -14,10 +14,10 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.tcpclient import TCPClient
 
+from gateway.assembly import Gateway
 from gateway.config import Config
 from gateway.drain import Drain, leaving
 from gateway.http.listeners import Listener
-from gateway.main import Gateway
 from gateway.observe.events import Kind
 from tests.integration.http.conftest import ORIGIN, Call, token
 from tests.integration.http.live_fake import FakeLive
@@ -36,19 +36,19 @@ def ticking(gateway: Gateway, io_loop: IOLoop) -> Iterator[Gateway]:
     """With a ticker that is in a hurry."""
 
     async def start() -> None:
-        gateway.dashboard._tick = 0.02
-        gateway.dashboard.start()
+        gateway.admin.dashboard._tick = 0.02
+        gateway.admin.dashboard.start()
 
     io_loop.run_sync(start)
     yield gateway
-    io_loop.run_sync(gateway.dashboard.close)
+    io_loop.run_sync(gateway.admin.dashboard.close)
 
 
 async def connected(gateway: Gateway, id: str, user: str, *rooms: int) -> FakeLive:
     """A connection of the user's."""
     connection = FakeLive(rooms=set(rooms), id=id, user=user)
-    gateway.registry.serve(connection, address="", user=user)
-    gateway.registry.admit(connection, user)
+    gateway.live.registry.serve(connection, address="", user=user)
+    gateway.live.registry.admit(connection, user)
     return connection
 
 
@@ -119,7 +119,7 @@ async def test_connections_are_searched_sorted_and_paged_by_the_gateway(
     assert [each["user"] for each in first["connections"]] == ["user-0", "user-1"]
     assert (first["total"], first["matching"], first["missing"]) == (5, 5, {})
     assert first["connections"][0] == {
-        "gateway": gateway.bus.gateway,
+        "gateway": gateway.cluster.bus.gateway,
         "id": "000000000000",
         "user": "user-0",
         "rooms": [40],
@@ -140,7 +140,7 @@ async def test_connections_are_searched_sorted_and_paged_by_the_gateway(
     by_room = (await admin("GET", "/api/admin/connections?search=44")).json
     assert [each["user"] for each in by_room["connections"]] == ["user-4"]
     assert "next" not in by_room
-    await gateway.registry.close(leaving(), within=1)
+    await gateway.live.registry.close(leaving(), within=1)
 
 
 @pytest.mark.parametrize(
@@ -166,27 +166,27 @@ async def test_a_user_is_disconnected_and_all_of_it_is_told(admin: Call, gateway
     paul = [await connected(gateway, f"p{number}", "paul") for number in range(2)]
     mina = await connected(gateway, "m", "mina")
     answer = await admin("POST", "/api/admin/disconnect", json={"user": "paul"})
-    assert answer.json == {"done": {gateway.bus.gateway: 2}, "missing": {}}
+    assert answer.json == {"done": {gateway.cluster.bus.gateway: 2}, "missing": {}}
     assert [each.ended for each in (*paul, mina)] == ["kicked", "kicked", None]
-    (event,) = [e for e in gateway.events.after(0, limit=9) if e.kind is Kind.ACTION]
+    (event,) = [e for e in gateway.services.events.after(0, limit=9) if e.kind is Kind.ACTION]
     assert (event.code, event.user) == ("end_user", "root")
-    assert event.detail == f"end all connections of paul: {gateway.bus.gateway} 2"
-    await gateway.registry.close(leaving(), within=1)
+    assert event.detail == f"end all connections of paul: {gateway.cluster.bus.gateway} 2"
+    await gateway.live.registry.close(leaving(), within=1)
 
 
 @pytest.mark.gen_test
 async def test_one_connection_is_ended_and_again_is_no_error(admin: Call, gateway: Gateway) -> None:
     paul, again = [await connected(gateway, id, "paul") for id in ("p0", "p1")]
-    target = {"gateway": gateway.bus.gateway, "connection": "p0"}
+    target = {"gateway": gateway.cluster.bus.gateway, "connection": "p0"}
     for ended in (1, 0):
         answer = await admin("POST", "/api/admin/disconnect", json=target)
-        assert answer.json == {"done": {gateway.bus.gateway: ended}, "missing": {}}
+        assert answer.json == {"done": {gateway.cluster.bus.gateway: ended}, "missing": {}}
         await asyncio.sleep(0)
     assert (paul.ended, again.ended) == ("kicked", None)
     elsewhere = {"gateway": "nowhere", "connection": "p1"}
     answer = await admin("POST", "/api/admin/disconnect", json=elsewhere)
     assert answer.problem == (404, "unknown_gateway")
-    await gateway.registry.close(leaving(), within=1)
+    await gateway.live.registry.close(leaving(), within=1)
 
 
 @pytest.mark.gen_test
@@ -206,8 +206,8 @@ async def test_a_node_is_drained_and_resumed(admin: Call, call_internal: Call) -
 
 @pytest.mark.gen_test
 async def test_the_gateway_is_drained(admin: Call, gateway: Gateway, drain: Drain) -> None:
-    answer = await admin("POST", "/api/admin/drain", json={"gateway": gateway.bus.gateway})
-    assert answer.json == {"done": {gateway.bus.gateway: 1}, "missing": {}}
+    answer = await admin("POST", "/api/admin/drain", json={"gateway": gateway.cluster.bus.gateway})
+    assert answer.json == {"done": {gateway.cluster.bus.gateway: 1}, "missing": {}}
     assert drain.begun
 
 
@@ -232,16 +232,16 @@ async def test_an_order_names_one_target(admin: Call, order: str, target: dict[s
 async def test_a_dashboard_begins_with_the_past_and_goes_on_with_what_is_new(
     public: Listener, settings: Config, ticking: Gateway
 ) -> None:
-    ticking.events.note(Kind.FAILOVER, "feed_lost", "feed 0: silent", node="r1")
+    ticking.services.events.note(Kind.FAILOVER, "feed_lost", "feed 0: silent", node="r1")
     async with following(public, settings) as stream:
         begin = await told(stream)
-        assert begin["own"] == ticking.bus.gateway
+        assert begin["own"] == ticking.cluster.bus.gateway
         (own,) = begin["gateways"]
         assert [event["code"] for event in own["events"]] == ["feed_lost"]
         assert [node["name"] for node in own["nodes"]] == ["r1"]
         assert "past" in own
         await told(stream)
-        ticking.events.note(Kind.CLOSE, "left", "as asked", status=1000)
+        ticking.services.events.note(Kind.CLOSE, "left", "as asked", status=1000)
         codes: list[str] = []
         async with asyncio.timeout(5):
             while "left" not in codes:
@@ -258,10 +258,10 @@ async def test_a_dashboard_ends_with_its_token(
 ) -> None:
     async with following(public, settings) as stream:
         await told(stream)
-        ticking.dashboard._clock = lambda: 2e10
+        ticking.admin.dashboard._clock = lambda: 2e10
         # RFC 9112, section 7.1: the last chunk.
         assert await stream.read_until(b"\r\n0\r\n\r\n")
-        assert len(ticking.dashboard) == 0
+        assert len(ticking.admin.dashboard) == 0
 
 
 @pytest.mark.gen_test
@@ -270,9 +270,9 @@ async def test_a_dashboard_that_is_closed_is_forgotten(
 ) -> None:
     async with following(public, settings) as stream:
         await told(stream)
-        assert len(ticking.dashboard) == 1
+        assert len(ticking.admin.dashboard) == 1
     for _ in range(400):
-        if not len(ticking.dashboard):
+        if not len(ticking.admin.dashboard):
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it is still there")
@@ -280,10 +280,10 @@ async def test_a_dashboard_that_is_closed_is_forgotten(
 
 @pytest.mark.gen_test
 async def test_there_is_room_for_so_many_dashboards(admin: Call, gateway: Gateway) -> None:
-    viewers = [gateway.dashboard.watch(expires_at=2e9) for _ in range(50)]
+    viewers = [gateway.admin.dashboard.watch(expires_at=2e9) for _ in range(50)]
     assert (await admin("GET", "/api/admin/live")).problem == (503, "no_capacity")
     for viewer in viewers:
-        gateway.dashboard.leave(viewer)
+        gateway.admin.dashboard.leave(viewer)
 
 
 @pytest.mark.gen_test

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from gateway.assembly import Gateway
 from gateway.auth.passcodes import Passcodes
 from gateway.config import Config
 from gateway.domain.identity import Identity
 from gateway.domain.session import LoginSession, Proof
-from gateway.main import Gateway
 from tests.integration.http.conftest import Answer, Call
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -54,7 +54,7 @@ async def test_a_relay_of_a_login_that_has_ended_is_not_let_in(
     secrets = {id: passcodes.issue(Identity("bob", frozenset(), until, id)) for id in "xy"}
     now = datetime.now(UTC)
     login = LoginSession("x", "bob", Proof.PASSWORD, now, now + timedelta(minutes=1))
-    await gateway.session_revocation.end(login)
+    await gateway.cluster.session_revocation.end(login)
     for id, told in (("x", b"deny"), ("y", b"allow")):
         answer = await ask(call_internal, "POST", "user", username="bob", password=secrets[id])
         assert answer.body == told

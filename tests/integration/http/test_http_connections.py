@@ -8,10 +8,10 @@ import pytest
 from tornado.websocket import websocket_connect
 
 from broker.protocol.stomp import Frame, serialise
+from gateway.assembly import Gateway
 from gateway.config import Config
 from gateway.http.listeners import Listener
 from gateway.live.client.registry import ConnectionState
-from gateway.main import Gateway
 from tests.integration.http.conftest import token
 
 _TIMEOUT = 10
@@ -19,7 +19,7 @@ _TIMEOUT = 10
 
 def state(gateway: Gateway) -> ConnectionState:
     """Of the only connection."""
-    (connection,) = gateway.registry
+    (connection,) = gateway.live.registry
     return connection.snapshot()
 
 
@@ -56,10 +56,10 @@ async def test_a_connection_is_counted_from_its_first_frame_on(
     answer = await client.read_message()
     assert isinstance(answer, str)
     await client.write_message(b"\n" + subscribe, binary=True)
-    await until(lambda: len(gateway.hub) == 1)
-    (topic,) = gateway.hub
+    await until(lambda: len(gateway.live.hub) == 1)
+    (topic,) = gateway.live.hub
     topic.subscribed(0)
-    await until(lambda: any(len(topic.outlet) for topic in gateway.hub))
+    await until(lambda: any(len(topic.outlet) for topic in gateway.live.hub))
     heard = []
     for n in range(3):
         topic.message(0, Frame("MESSAGE", (("amqp-message-id", str(n)),), b"hello"))
@@ -76,4 +76,4 @@ async def test_a_connection_is_counted_from_its_first_frame_on(
     assert began - 1 <= now.since <= now.heard_at <= time.time()
     assert now.expires_at == pytest.approx(began + 60, abs=2)
     client.close()
-    await until(lambda: not len(gateway.registry))
+    await until(lambda: not len(gateway.live.registry))

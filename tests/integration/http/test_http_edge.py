@@ -12,13 +12,13 @@ import pytest
 
 from devenv import tls as certificates
 from gateway import tls
+from gateway.assembly import Gateway
 from gateway.config import Config, Limits, Tls
 from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
 from gateway.http.listeners import Capacity, Listener
 from gateway.http.streams import HEAD_BYTES
 from gateway.limits import LiveLimits
-from gateway.main import Gateway
 from gateway.observe.events import Kind
 from tests.integration.http.conftest import token
 
@@ -69,7 +69,7 @@ async def test_a_head_that_does_not_end_is_refused_by_its_size(
         assert status == 431
         assert b'"code": "head_too_large"' in body
         assert await until_closed(reader) == b""
-    assert gateway.events.counts[Kind.REFUSAL, "head_too_large", 431] == 1
+    assert gateway.services.events.counts[Kind.REFUSAL, "head_too_large", 431] == 1
 
 
 @pytest.mark.gen_test(timeout=20)
@@ -99,7 +99,7 @@ async def test_half_a_head_is_waited_for_so_long_and_no_longer(
     async with dial() as (reader, _):
         # Nothing was asked: a browser had it opened for later.
         assert await until_closed(reader) == b""
-    assert gateway.events.counts[Kind.REFUSAL, "head_too_slow", 408] == 1
+    assert gateway.services.events.counts[Kind.REFUSAL, "head_too_slow", 408] == 1
 
 
 @pytest.mark.gen_test(timeout=20)
@@ -158,7 +158,7 @@ async def test_connections_are_limited_and_their_places_given_back(
     async with dial() as (reader, writer):
         writer.write(_ASK)
         assert (await answer(reader))[0] == 200
-    assert gateway.events.counts[Kind.REFUSAL, "too_many_connections", 503] == 1
+    assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connections", 503] == 1
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ async def test_a_handshake_of_tls_counts_among_the_head_s_time(
     listener = Listener(
         gateway.public,
         what="server.port",
-        events=gateway.events,
+        events=gateway.services.events,
         tls=tls.for_clients(Tls(certificate=pair.certificate, key=pair.key)),
         capacity=capacity(),
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.assembly import Gateway
 from gateway.auth.permissions import Action
-from gateway.main import Gateway
 from tests.integration.http.conftest import Call
 from tests.integration.http.live_fake import FakeFollower
 

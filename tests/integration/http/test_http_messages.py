@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from broker.topology import Audience, Stream
+from gateway.assembly import Gateway
 from gateway.domain.message import Draft
 from gateway.limits import LiveLimits
-from gateway.main import Gateway
 from gateway.messages.history_reads import HistoryReads
 from gateway.store import Store
 from tests.integration.http.conftest import Answer, Call, FakeBroker
@@ -477,7 +477,7 @@ async def test_a_user_who_reads_too_much_at_once_is_told_and_delays_nobody(
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    services = gateway.reloadable.services
+    services = gateway.services
     limits.now = limits.now.model_copy(update={"reads": 3, "reads_per_user": 2})
     read, go_on = store.read_json, asyncio.Event()
 

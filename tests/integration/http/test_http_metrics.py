@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.timing.tasks import Tasks
-from gateway.main import Gateway
+from gateway.assembly import Gateway
 from gateway.observe.events import Kind
 from tests.integration.http.conftest import Call
 
@@ -49,9 +49,9 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(
     await call("POST", f"{room}/messages", user="bob", json={"body": 1})
     await call("GET", "/api/rooms")
     # What has no series until it happens.
-    gateway.events.note(Kind.CLOSE, "left", "", status=1000)
+    gateway.services.events.note(Kind.CLOSE, "left", "", status=1000)
     for kind in (Kind.FAILOVER, Kind.NODE, Kind.ACTION):
-        gateway.events.note(kind, "code", "")
+        gateway.services.events.note(kind, "code", "")
     tasks.failures.note("a loop", KeyError())
     failures.clear()
     told, written = await exposed(call_internal), documented()
@@ -88,7 +88,7 @@ async def test_a_refused_request_is_counted_and_noted_with_its_reason(
     await call("POST", f"{room}/messages", user="eve", json={"body": 1})
     await call("GET", "/api/rooms", headers={"X-Forwarded-For": "203.0.113.7"})
     await call("GET", "/nowhere")
-    refused, unknown = gateway.events.after(0, limit=9)
+    refused, unknown = gateway.services.events.after(0, limit=9)
     assert (refused.kind, refused.code, refused.status) == (Kind.REFUSAL, "access_refused", 403)
     assert refused.user == "eve"
     assert "you are not a member of room" in refused.detail

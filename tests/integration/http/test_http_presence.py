@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gateway.main import Gateway
+from gateway.assembly import Gateway
 from tests.integration.http.conftest import Call
 from tests.integration.http.live_fake import FakeFollower
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.main import Gateway
+from gateway.assembly import Gateway
 from gateway.store import Store
 from tests.integration.http.conftest import Answer, Call, FakeBroker
 
@@ -35,7 +35,7 @@ def refused(
             case "removed":
                 assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
             case _:
-                gateway.reloadable.services.intake.host_types = frozenset({"message"})
+                gateway.services.intake.host_types = frozenset({"message"})
         return REFUSALS[request.param]
 
     return end
@@ -88,7 +88,7 @@ async def test_a_former_host_gets_the_answer_to_what_a_host_has_said(
     call: Call, room: str, gateway: Gateway
 ) -> None:
     host_type = {**WORD, "type": "poll.open", "audience": "private"}
-    gateway.reloadable.services.intake.host_types = frozenset({"poll.open"})
+    gateway.services.intake.host_types = frozenset({"poll.open"})
     assert (
         await call("PUT", f"{room}/members/bob", user="anna", json={"role": "host"})
     ).status == 200

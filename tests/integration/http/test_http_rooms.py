@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.main import Gateway
+from gateway.assembly import Gateway
 from gateway.store import Store
 from tests.integration.http.conftest import Call, FakeBroker
 from tests.integration.http.live_fake import FakeFollower

@@ -13,12 +13,12 @@ import pytest
 from argon2 import PasswordHasher
 from tornado.ioloop import IOLoop
 
+from gateway.assembly import Gateway
 from gateway.auth.accounts import Accounts
 from gateway.auth.credentials import SESSION_COOKIE
 from gateway.config import Config, Log
 from gateway.errors import StoreUnavailable
 from gateway.limits import LiveLimits
-from gateway.main import Gateway
 from gateway.observe import logs
 from gateway.store import Account, Store
 from tests.integration.http.conftest import Answer, Call, token
@@ -195,19 +195,19 @@ async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
     await store.put_account(Account("anna", await accounts.hash(PASSWORD), frozenset({"admin"})))
     headers = await logged_in(call)
     stream = asyncio.ensure_future(call("GET", "/api/admin/live", headers=headers))
-    while not len(gateway.dashboard):  # noqa: ASYNC110 - it opens in its own time
+    while not len(gateway.admin.dashboard):  # noqa: ASYNC110 - it opens in its own time
         await asyncio.sleep(0.01)
-    (viewer,) = gateway.dashboard._viewers
+    (viewer,) = gateway.admin.dashboard._viewers
     own = FakeLive(rooms=set(), id="own", user="anna", session=viewer.session)
     others = [FakeLive(rooms=set(), id=name, user="anna", session=name) for name in ("x", "y")]
     bearer = FakeLive(rooms=set(), id="bearer", user="anna")
     for twin in (own, *others, bearer):
-        gateway.registry.serve(twin, address="", user="anna")
+        gateway.live.registry.serve(twin, address="", user="anna")
     await call("DELETE", "/api/session", headers=headers)
     assert own.ended == "session_ended"
     assert [twin.ended for twin in (*others, bearer)] == [None, None, None]
     assert (await stream).status == 200, "the stream has come to its end"
-    assert not len(gateway.dashboard)
+    assert not len(gateway.admin.dashboard)
     for twin in (*others, bearer):
         twin.end(None)
 
@@ -224,7 +224,7 @@ async def test_changing_an_account_by_the_command_line_ends_its_sessions(
         password = "another" if change == "password" else PASSWORD
         roles = frozenset[str]() if change == "roles" else frozenset({"host"})
         await store.put_account(Account("anna", await accounts.hash(password), roles))
-    await gateway.session_revocation.poll()
+    await gateway.cluster.session_revocation.poll()
     answer = await call("GET", "/api/session", headers=headers)
     assert answer.problem == (401, "session_ended")
     # Whoever has a token of that name is another user.
@@ -239,7 +239,7 @@ async def test_a_removed_account_does_not_end_what_a_token_of_that_name_was_trad
 ) -> None:
     login = await call("POST", "/api/session", json={"token": token(settings, "anna")})
     await store.remove_account("anna")
-    await gateway.session_revocation.poll()
+    await gateway.cluster.session_revocation.poll()
     assert (await call("GET", "/api/session", headers={"Cookie": cookie_of(login)})).status == 200
 
 

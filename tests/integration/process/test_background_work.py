@@ -6,7 +6,9 @@ So a loop that is not given to `broker.timing.tasks.Tasks` fails these tests.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,12 +16,27 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+import psutil
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 
+from broker.health.prober import Prober
+from broker.publishing.publisher import Publisher
+from broker.quirks.dead_queues import DeadQueues
+from broker.webstomp.feeds import Feeds
 from gateway import config
+from gateway.admin.dashboard import Dashboard
+from gateway.auth.accounts import Accounts
+from gateway.cluster.bus import Bus
+from gateway.cluster.presence import Presence
+from gateway.cluster.session_revocation import SessionRevocation
 from gateway.drain import Drain
+from gateway.http.listeners import Listener
+from gateway.live.relay.rebalance import Rebalancer
 from gateway.main import Serving, running
+from gateway.messages.outbox import Outbox
+from gateway.reload import Reloadable
+from gateway.store import Store
 
 #: What works in every gateway as long as it lives.
 LOOPS = {
@@ -119,3 +136,69 @@ def test_failures_in_a_callback_of_the_event_loop_are_shown(
     asyncio.run(scenario())
     assert [each.partition(":")[0] for each in failures] == ["event loop has failed"]
     failures.clear()
+
+
+#: What is started one after the other, in this order.
+STARTED = {
+    "the publisher": (Publisher, "start"),
+    "dead queues": (DeadQueues, "start"),
+    "the prober": (Prober, "start"),
+    "the outbox": (Outbox, "start"),
+    "what connects all parts": (Reloadable, "__init__"),
+    "the endings of sessions": (SessionRevocation, "poll"),
+    "the bus": (Bus, "start"),
+    "the dashboard": (Dashboard, "start"),
+    "presence": (Presence, "start"),
+    "the rebalancer": (Rebalancer, "start"),
+    "the feeds": (Feeds, "start"),
+    "the listeners": (Listener, "open"),
+}
+
+
+def open_files() -> Counter[str]:
+    """What the process has open, without the pipes and timers of event loops."""
+    process = psutil.Process()
+    connections = (f"{each.laddr}" for each in process.net_connections(kind="inet"))
+    return Counter([*(each.path for each in process.open_files()), *connections])
+
+
+class Unforeseen(Exception):
+    """What nobody expects of a start."""
+
+
+@pytest.mark.parametrize("what", STARTED)
+def test_a_start_that_fails_halfway_closes_all_that_was_opened(
+    settings: config.Config, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise Unforeseen(what)
+
+    closed: list[str] = []
+    close_store, close_accounts = Store.close, Accounts.close
+
+    async def closing_store(store: Store) -> None:
+        closed.append("store")
+        await close_store(store)
+
+    def closing_accounts(accounts: Accounts[Any]) -> None:
+        closed.append("accounts")
+        close_accounts(accounts)
+
+    monkeypatch.setattr(*STARTED[what], fail)
+    monkeypatch.setattr(Store, "close", closing_store)
+    monkeypatch.setattr(Accounts, "close", closing_accounts)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(60):
+            with pytest.raises(Unforeseen, match=what):
+                async with gateway(settings):
+                    raise AssertionError("it serves")
+            assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+    before = open_files()
+    asyncio.run(scenario())
+    assert closed == ["accounts", "store"]
+    # A connection of the database that was in use while its pool was closed goes with the pool.
+    gc.collect()
+    assert open_files() - before == Counter()
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("argon2")]

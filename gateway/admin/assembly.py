@@ -1,0 +1,93 @@
+"""The factory for the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from broker.nodes.balancer import Balancer
+from broker.publishing.links import LinkReport
+from broker.webstomp.feeds import Feeds
+from gateway.admin import Admin
+from gateway.admin.connections import Connections
+from gateway.admin.dashboard import Dashboard
+from gateway.admin.gateways import Gateways
+from gateway.admin.history import Gauges, History
+from gateway.admin.node_watch import NodeWatch
+from gateway.admin.orders import Orders
+from gateway.admin.overview import Overview
+from gateway.auth.permissions import Permissions
+from gateway.cluster.bus import Bus
+from gateway.drain import Drain
+from gateway.foundation import Foundation
+from gateway.live.assembly import Live
+from gateway.messages.assembly import Messages
+from gateway.messages.outbox import Outbox
+
+
+class Links(Protocol):
+    """The publisher, as far as it shows its links."""
+
+    @property
+    def links(self) -> Sequence[LinkReport]: ...
+
+    @property
+    def problem(self) -> str | None: ...
+
+
+def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
+    made_with: Foundation,
+    *,
+    bus: Bus,
+    live: Live,
+    messages: Messages,
+    outbox: Outbox,
+    balancer: Balancer,
+    publisher: Links,
+    feeds: Feeds,
+    drain: Drain,
+    permissions: Permissions,
+) -> Admin:
+    """Make the dashboard of this gateway, and its view of all others."""
+    f, hub = made_with, live.hub
+    history = History(
+        Gauges(
+            connections=lambda: len(live.registry),
+            deliveries=lambda: hub.fan_out.deliveries,
+            posts=lambda: sum(messages.intake.posted.values()),
+            outbox=lambda: outbox.depth,
+            latency=hub.fan_out.latency,
+        ),
+        clock=f.clock.unix,
+    )
+
+    def problems() -> list[str]:
+        found = [*filter(None, (publisher.problem, outbox.parking.problem))]
+        found += [f"{part}: {problem}" for part, problem in hub.problems.items()]
+        return found + [f"{each.name}: {each}" for each in f.tasks.failures.now]
+
+    gateways = Gateways(
+        bus,
+        overview=Overview(
+            gateway=bus.gateway,
+            started_at=f.clock.unix(),
+            history=history,
+            events=f.events,
+            draining=lambda: drain.begun,
+            topics=lambda: len(hub),
+            nodes=balancer.states,
+            feeds=lambda: feeds.nodes,
+            problems=problems,
+        ),
+        connections=Connections(live.registry, gateway=bus.gateway, clock=f.clock.monotonic),
+        orders=Orders(connections=live.registry, nodes=balancer, drain=drain, events=f.events),
+        events=f.events,
+    )
+    dashboard = Dashboard(
+        gateways,
+        history,
+        NodeWatch(balancer.states, lambda: publisher.links, f.events),
+        clock=f.clock.unix,
+        tasks=f.tasks.part(),
+    )
+    return Admin(dashboard, gateways, permissions)

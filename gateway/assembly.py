@@ -1,0 +1,213 @@
+"""All parts of a gateway, made in the order in which they need each other; nothing is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from secrets import token_hex
+
+from tornado.web import Application
+
+from broker.health.partition_probe import PartitionProbe
+from gateway.admin import Admin
+from gateway.admin.assembly import admin
+from gateway.auth.accounts import Accounts
+from gateway.auth.assembly import Auth, auth
+from gateway.auth.broker_auth import BrokerAuth
+from gateway.cluster.assembly import Cluster, cluster
+from gateway.drain import Drain
+from gateway.foundation import Foundation
+from gateway.http import app
+from gateway.http.services import Services
+from gateway.live.assembly import Live, connection_services, live
+from gateway.logins import Logins
+from gateway.measures import measures
+from gateway.messages.assembly import Messages, messages
+from gateway.messages.outbox import Outbox
+from gateway.observe.metrics import Metrics
+from gateway.private_queues import PrivateQueues
+from gateway.rabbitmq import Broker
+from gateway.readiness import Readiness
+from gateway.reload import Reloadable
+from gateway.rooms import Rooms
+from gateway.store import Account, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The parts of a gateway, by package, and its two applications."""
+
+    admin: Admin
+    auth: Auth
+    cluster: Cluster
+    internal: Application
+    live: Live
+    messages: Messages
+    partition_probe: PartitionProbe
+    public: Application
+    reloadable: Reloadable
+    services: Services
+
+
+def assemble(
+    made_with: Foundation,
+    *,
+    store: Store,
+    accounts: Accounts[Account],
+    outbox: Outbox,
+    broker: Broker,
+    drain: Drain,
+) -> Gateway:
+    """Connect the packages; call this inside the running loop. Raises :class:`ConfigError`."""
+    f, publisher, balancer, feeds = made_with, broker.publisher, broker.balancer, broker.feeds
+    users = auth(f, rosters=store)
+    lives = live(f, history=store, feeds=feeds, balancer=balancer)
+    others = cluster(
+        f,
+        store=store,
+        auth=users,
+        live=lives,
+        outbox=outbox,
+        publisher=publisher,
+        feeds=feeds,
+    )
+    posts = messages(
+        f,
+        store=store,
+        auth=users,
+        outbox=outbox,
+        publisher=publisher,
+        stored=[lives.hub.stored, others.history_hints.stored],
+    )
+    shown = admin(
+        f,
+        bus=others.bus,
+        live=lives,
+        messages=posts,
+        outbox=outbox,
+        balancer=balancer,
+        publisher=publisher,
+        feeds=feeds,
+        drain=drain,
+        permissions=users.permissions,
+    )
+    others.session_revocation.observe(shown.dashboard.end_sessions)
+    metrics = measures(
+        f, broker=broker, live=lives, messages=posts, bus=others.bus, outbox=outbox, drain=drain
+    )
+    queues = PrivateQueues(publisher)
+    services = _services(
+        f,
+        store=store,
+        accounts=accounts,
+        admin=shown,
+        auth=users,
+        cluster=others,
+        drain=drain,
+        messages=posts,
+        metrics=metrics,
+        queues=queues,
+    )
+    connections = connection_services(
+        f,
+        live=lives,
+        auth=users,
+        intake=posts.intake,
+        queues=queues,
+        balancer=balancer,
+        broker_tls=broker.tls,
+    )
+    readiness = Readiness(
+        store=store,
+        balancer=balancer,
+        publisher=publisher,
+        feeds=lambda: lives.hub.problems,
+        drain=drain,
+        failures=f.tasks.failures,
+        parked=outbox.parking,
+    )
+    broker_auth = BrokerAuth(
+        users.passcodes,
+        users.permissions,
+        users.access,
+        topology=f.topology,
+        vhost=f.config.broker.vhost,
+    )
+
+    def progress() -> dict[str, int]:
+        return {
+            "connections": len(lives.registry),
+            "posts": posts.pipeline.in_hand,
+            "outbox": outbox.depth,
+        }
+
+    return Gateway(
+        admin=shown,
+        auth=users,
+        cluster=others,
+        partition_probe=PartitionProbe(
+            f.topology.echo_key(token_hex(8)),
+            publisher=publisher,
+            balancer=balancer,
+            feeds=feeds,
+            doubt=lives.hub.doubt,
+            tasks=f.tasks.part(),
+        ),
+        internal=app.internal(
+            readiness, metrics, f.events, broker_auth, drain=drain, progress=progress
+        ),
+        live=lives,
+        messages=posts,
+        public=app.public(services, connections, readiness),
+        reloadable=Reloadable(
+            config=f.config, access=users.access, services=services, tasks=f.tasks
+        ),
+        services=services,
+    )
+
+
+def _services(  # noqa: PLR0913 - the packages that handlers work with
+    made_with: Foundation,
+    *,
+    store: Store,
+    accounts: Accounts[Account],
+    admin: Admin,
+    auth: Auth,
+    cluster: Cluster,
+    drain: Drain,
+    messages: Messages,
+    metrics: Metrics,
+    queues: PrivateQueues,
+) -> Services:
+    f = made_with
+    return Services(
+        accounts=accounts,
+        admin=admin,
+        clock=f.clock.unix,
+        credentials=auth.credentials,
+        drain=drain,
+        events=f.events,
+        history=messages.history,
+        intake=messages.intake,
+        limits=f.limits,
+        logins=Logins(
+            store=store,
+            accounts=accounts,
+            sessions=auth.sessions,
+            endings=cluster.session_revocation,
+            clock=f.clock.unix,
+        ),
+        metrics=metrics,
+        origins=auth.origins,
+        rooms=Rooms(
+            permissions=auth.permissions,
+            store=store,
+            queues=queues,
+            changes=cluster.revocation,
+            presence=cluster.presence,
+            limits=f.limits,
+            clock=f.clock.utc,
+        ),
+        sessions=auth.sessions,
+        topology=f.topology,
+        trusted_proxies=frozenset(f.config.server.trusted_proxies),
+    )

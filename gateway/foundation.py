@@ -1,0 +1,44 @@
+"""The objects that all parts of a gateway are made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Self
+
+from broker.timing.clock import Clock
+from broker.timing.tasks import Tasks
+from broker.timing.ticker import Ticker
+from broker.topology import Topology
+from gateway.config import Config
+from gateway.limits import LiveLimits
+from gateway.observe.events import Events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """One of each for the whole gateway. Every package's factory takes it first."""
+
+    config: Config
+    clock: Clock
+    events: Events
+    limits: LiveLimits
+    rng: Random
+    tasks: Tasks
+    ticker: Ticker
+    topology: Topology
+
+    @classmethod
+    def of(cls, config: Config, *, tasks: Tasks, clock: Clock | None = None) -> Self:
+        """The foundation for a configuration. Call this inside the running loop."""
+        clock = clock or Clock()
+        return cls(
+            config=config,
+            clock=clock,
+            events=Events(clock=clock.unix),
+            limits=LiveLimits(config.limits),
+            rng=SystemRandom(),
+            tasks=tasks,
+            ticker=Ticker(tasks.failures),
+            topology=Topology(config.broker.prefix),
+        )

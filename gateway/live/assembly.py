@@ -1,0 +1,97 @@
+"""The factory for live connections: the hub, the registry, and what connections work with."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from broker.nodes.balancer import Balancer
+from broker.webstomp.feeds import Feeds
+from gateway.auth.assembly import Auth
+from gateway.foundation import Foundation
+from gateway.live.attendance import Attendance
+from gateway.live.client.judge import Judge
+from gateway.live.client.registry import Registry
+from gateway.live.client.services import Admission, Routes, Services
+from gateway.live.client.virtual_host import VirtualHost
+from gateway.live.hub.hub import Hub
+from gateway.live.hub.pages import History
+from gateway.live.relay.dialler import Dialler
+from gateway.live.relay.rebalance import Rebalancer
+from gateway.live.relay.relay import RelayContext, RelayLimits
+from gateway.live.relay.uplink import PrivateQueues, UplinkContext
+from gateway.messages.intake import Intake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """The parts that all connections share."""
+
+    attendance: Attendance
+    hub: Hub
+    rebalancer: Rebalancer
+    registry: Registry
+
+
+def live(made_with: Foundation, *, history: History, feeds: Feeds, balancer: Balancer) -> Live:
+    """Make the parts."""
+    f = made_with
+    return Live(
+        attendance=Attendance(),
+        hub=Hub(
+            f.topology, history, feeds, budget=f.limits.now.backlog_bytes, tasks=f.tasks.part()
+        ),
+        rebalancer=Rebalancer(balancer, clock=f.clock.monotonic, rng=f.rng, tasks=f.tasks.part()),
+        registry=Registry(f.limits, tasks=f.tasks.part()),
+    )
+
+
+def connection_services(
+    made_with: Foundation,
+    *,
+    live: Live,
+    auth: Auth,
+    intake: Intake,
+    queues: PrivateQueues,
+    balancer: Balancer,
+    broker_tls: ssl.SSLContext,
+) -> Services:
+    """Make what every connection works with."""
+    f, config, limits = made_with, made_with.config, made_with.limits.now
+    broker = config.broker
+    relays = RelayContext(
+        limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
+        ticker=f.ticker,
+        tasks=f.tasks.part(),
+    )
+    return Services(
+        admission=Admission(
+            tokens=auth.credentials,
+            virtual_host=VirtualHost(broker.vhost, auth.origins),
+            registry=live.registry,
+            connect_timeout=config.auth.connect_timeout,
+        ),
+        routes=Routes(
+            topology=f.topology,
+            judge=Judge(auth.permissions, f.topology, shared=config.fanout == "shared"),
+            intake=intake,
+            hub=live.hub,
+            attendance=live.attendance,
+            uplinks=UplinkContext(
+                dialler=Dialler(
+                    balancer, auth.passcodes, broker.vhost, broker.dial_timeout, broker_tls
+                ),
+                queues=queues,
+                rebalancer=live.rebalancer,
+                relays=relays,
+                events=f.events,
+                rng=f.rng,
+            ),
+        ),
+        limits=f.limits,
+        ticker=f.ticker,
+        events=f.events,
+        clock=f.clock.unix,
+        rng=f.rng,
+        tasks=f.tasks.part(),
+    )

@@ -1,0 +1,75 @@
+"""Every number that the gateway shows to Prometheus, and where it is read."""
+
+from __future__ import annotations
+
+from broker.webstomp.feeds import Feeds
+from gateway.cluster.bus import Bus
+from gateway.drain import Drain
+from gateway.foundation import Foundation
+from gateway.live.assembly import Live
+from gateway.messages.assembly import Messages
+from gateway.messages.outbox import Outbox
+from gateway.observe.metrics import Metrics
+from gateway.rabbitmq import Broker
+
+
+def measures(
+    made_with: Foundation,
+    *,
+    broker: Broker,
+    live: Live,
+    messages: Messages,
+    bus: Bus,
+    outbox: Outbox,
+    drain: Drain,
+) -> Metrics:
+    """Make the metrics; each is read when Prometheus asks."""
+    metrics = Metrics()
+    metrics.observe_events(made_with.events)
+    metrics.observe_posts(messages.intake.posted)
+    metrics.observe_nodes(broker.balancer.states)
+    metrics.observe_links(lambda: broker.publisher.links)
+    metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(live.registry))
+    metrics.observe("gateway_peers", "Other gateways that live.", lambda: len(bus.others))
+    metrics.count_each(
+        "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts
+    )
+    _of_topics(metrics, live=live, feeds=broker.feeds)
+    metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
+    metrics.count_each(
+        "gateway_task_failures",
+        "Failures of work that nobody waits for.",
+        label="task",
+        counts=made_with.tasks.failures.counts,
+    )
+    metrics.observe(
+        "gateway_outbox_parked", "Messages that RabbitMQ refuses.", lambda: len(outbox.parking)
+    )
+    metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
+    return metrics
+
+
+def _of_topics(metrics: Metrics, *, live: Live, feeds: Feeds) -> None:
+    hub = live.hub
+    metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
+    metrics.observe(
+        "gateway_topics_without_feed",
+        "Topics that no feed brings, so that they follow the history.",
+        lambda: hub.unfed,
+    )
+    metrics.count_each(
+        "gateway_feed_messages_left_out",
+        "Messages from feeds that were given to nobody as they came.",
+        label="why",
+        counts=feeds.left_out,
+    )
+    metrics.count(
+        "gateway_deliveries",
+        "Messages handed to subscribers of topics.",
+        lambda: hub.fan_out.deliveries,
+    )
+    metrics.observe_durations(
+        "gateway_delivery_seconds",
+        "From a message's acceptance until its last subscriber here has it.",
+        hub.fan_out.latency,
+    )

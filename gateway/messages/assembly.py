@@ -1,0 +1,69 @@
+"""The factory for the way of messages: intake, pipeline, and reading the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.auth.assembly import Auth
+from gateway.domain.message import Message
+from gateway.foundation import Foundation
+from gateway.messages.history_reads import HistoryReads, ReadableHistory
+from gateway.messages.intake import Intake
+from gateway.messages.outbox import Outbox
+from gateway.messages.pipeline import Pipeline
+from gateway.messages.ports import History, RoomPublisher
+from gateway.rates import RateLimiter
+
+
+class Store(History, ReadableHistory, Protocol):
+    """The history, written and read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Messages:
+    """The parts that every message passes, and those that read it again."""
+
+    history: HistoryReads
+    intake: Intake
+    pipeline: Pipeline
+
+
+def messages(
+    made_with: Foundation,
+    *,
+    store: Store,
+    auth: Auth,
+    outbox: Outbox,
+    publisher: RoomPublisher,
+    stored: Sequence[Callable[[Sequence[Message]], None]],
+) -> Messages:
+    """Make the parts. ``stored``: called with every message that is new in the history."""
+    f = made_with
+
+    def tell_all(new: Sequence[Message]) -> None:
+        for tell in stored:
+            tell(new)
+
+    pipeline = Pipeline(
+        store,
+        outbox,
+        publisher,
+        f.topology,
+        limits=f.limits,
+        confirm_timeout=f.config.broker.confirm_timeout,
+        stored=tell_all,
+        tasks=f.tasks.part(),
+    )
+    return Messages(
+        history=HistoryReads(store, auth.permissions, limits=f.limits),
+        intake=Intake(
+            pipeline,
+            auth.permissions,
+            rates=RateLimiter(f.limits.posts, clock=f.clock.monotonic),
+            host_types=f.config.messages.host_types,
+            clock=f.clock.utc,
+        ),
+        pipeline=pipeline,
+    )

@@ -1,0 +1,120 @@
+"""The factory for what the gateway does with RabbitMQ itself: nodes, publishing, feeds, probes."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from broker.health.prober import Prober
+from broker.nodes.balancer import Balancer
+from broker.nodes.node import Node
+from broker.publishing.publisher import Publisher
+from broker.quirks.dead_queues import DeadQueues
+from broker.timing.complaints import Complaints
+from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
+from broker.webstomp.feeds import Feeds
+from broker.webstomp.session import WebStompSession, open_session
+from gateway import tls
+from gateway.cluster.bus import BusPublisher
+from gateway.foundation import Foundation
+from gateway.messages.ports import RoomPublisher
+from gateway.observe.events import Kind
+from gateway.private_queues import QueueDeclarer
+from gateway.readiness import PublisherState
+
+#: The number of feeds that bring the same messages, so that subscribers do not notice a node's
+#: death.
+_FEEDS: Final = 2
+
+
+class BrokerPublisher(RoomPublisher, QueueDeclarer, PublisherState, BusPublisher, Protocol):
+    """The broker, as the gateway uses :class:`broker.publishing.publisher.Publisher`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """What the other packages use of RabbitMQ. ``tls`` verifies its certificates."""
+
+    balancer: Balancer
+    publisher: BrokerPublisher
+    feeds: Feeds
+    tls: ssl.SSLContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitMQ:
+    """The parts that work with RabbitMQ's nodes; they start nothing by themselves."""
+
+    broker: Broker
+    publisher: Publisher
+    dead_queues: DeadQueues
+    prober: Prober
+
+    @property
+    def on_nodes(self) -> Sequence[Balancer | Prober | Publisher]:
+        """The parts that a new list of nodes is given to, in this order."""
+        return [self.broker.balancer, self.prober, self.publisher]
+
+
+def rabbitmq(made_with: Foundation) -> RabbitMQ:
+    """Make the parts for the configured nodes. Raises :class:`ConfigError`."""
+    f, settings = made_with, made_with.config.broker
+    nodes, context = settings.listed, tls.for_broker(settings.tls)
+    balancer = Balancer(nodes, clock=f.clock.monotonic, rng=f.rng)
+    publisher = Publisher(
+        nodes,
+        settings.account,
+        f.topology,
+        timeout=settings.dial_timeout,
+        rng=f.rng,
+        best=balancer.best_link,
+        ssl_context=context,
+        tasks=f.tasks.part(),
+    )
+    prober = Prober(
+        nodes,
+        balancer,
+        settings.account,
+        interval=settings.probe_interval,
+        timeout=settings.dial_timeout,
+        clock=f.clock.monotonic,
+        ssl_options=context,
+        tasks=f.tasks.part(),
+    )
+    feeds = feeds_of(f, balancer=balancer, context=context)
+    return RabbitMQ(
+        broker=Broker(balancer=balancer, publisher=publisher, feeds=feeds, tls=context),
+        publisher=publisher,
+        dead_queues=DeadQueues(publisher, f.topology, tasks=f.tasks.part()),
+        prober=prober,
+    )
+
+
+def feeds_of(made_with: Foundation, *, balancer: Balancer, context: ssl.SSLContext) -> Feeds:
+    """The feeds, each on a node of its own, as far as there are nodes."""
+    f, settings = made_with, made_with.config.broker
+
+    async def log_in(node: Node) -> WebStompSession:
+        return await open_session(
+            node,
+            settings.account,
+            timeout=settings.dial_timeout,
+            tls=context,
+            heart_beat=HEART_BEAT,
+        )
+
+    def witness(number: int, node: str, lost: str | None) -> None:
+        code, detail = ("feed_up", "") if lost is None else ("feed_lost", f": {lost}")
+        f.events.note(Kind.FAILOVER, code, f"feed {number}{detail}", node=node)
+
+    shared = FeedContext(
+        log_in=log_in,
+        witness=witness,
+        ticker=f.ticker,
+        frame_bytes=f.limits.now.upstream_frame_bytes,
+        complaints=Complaints(LEFT_OUT, clock=f.clock.monotonic),
+        rng=f.rng,
+    )
+    return Feeds(_FEEDS, balancer=balancer, context=shared, tasks=f.tasks.part())

@@ -1,4 +1,4 @@
-"""Who follows which room on this gateway, and by which right."""
+"""The attendance of rooms: who follows which room on this gateway, and by which right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Noticed = Callable[[int, str, MemberRole | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a membership of the room has opened. ``role`` None: an admin's word, without one."""
+    """A right that a membership of the room has opened. ``role`` is None for an admin who is no
+    member."""
 
     action: Action
     room: int
@@ -37,7 +38,8 @@ class Follower(Protocol):
 
 
 class Attendance:
-    """Rights begin in the turn of the loop in which the membership was found."""
+    """The connections that follow each room here. A right begins in the turn of the loop in which
+    the membership was found."""
 
     def __init__(self) -> None:
         self._rooms: defaultdict[int, Counter[tuple[Follower, Action]]] = defaultdict(Counter)
@@ -50,11 +52,11 @@ class Attendance:
 
     @property
     def rooms(self) -> list[int]:
-        """Those that somebody follows here."""
+        """The rooms that somebody follows here."""
         return list(self._rooms)
 
     def of(self, room: int) -> list[tuple[Follower, Action]]:
-        """Who follows the room now, once for each right."""
+        """The followers of the room now, one entry for each right."""
         return list(self._rooms.get(room, ()))
 
     def begin(self, follower: Follower, right: Right) -> None:
@@ -67,7 +69,7 @@ class Attendance:
                 self._tell(*key, right.role)
 
     def end(self, follower: Follower, right: Right) -> None:
-        """What :meth:`begin` has begun."""
+        """End a right that :meth:`begin` has begun."""
         following = self._rooms[right.room]
         following[follower, right.action] -= 1
         if not following[follower, right.action]:

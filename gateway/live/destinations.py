@@ -1,4 +1,4 @@
-"""What a STOMP destination means here."""
+"""The meanings of STOMP destinations."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""One peer's socket, plain or TLS, both ways: what comes is handed over as it comes, what is sent
-leaves at once or waits, counted.
+"""The transport of bytes to and from one peer: a socket, plain or TLS.
+
+What comes is handed over as it comes; what is sent leaves at once, or waits and is counted.
 
 Tornado's IOStream makes the handshakes. From then on its futures and coroutines would cost more
 than all that is done with a message; here a readable socket is one call.
@@ -32,7 +33,7 @@ class Stalled(Exception):
 
 
 class Transport:
-    """Takes the socket of an open ``stream`` over, and is deaf until :meth:`listen`.
+    """One peer's socket, taken over from an open ``stream``. Nothing is read until :meth:`attach`.
 
     Only whole frames are written, so that any frame may follow any other. ``stall_timeout``:
     seconds that :meth:`drained` waits for the peer. Raises StreamClosedError.
@@ -108,8 +109,8 @@ class Transport:
         return max(self.received_at, self._listening_since) if self.listening else now
 
     def write(self, data: bytes, *, frames: int = 0) -> None:
-        """Send, or keep until the socket takes it. A closed one swallows it: who reads, and so sees
-        the end first-hand, is the one to act on it."""
+        """Send, or keep until the socket takes it. A closed transport swallows it, because the
+        reader, which sees the end first-hand, is the one to act on it."""
         if self.closed:
             return
         size = len(data)
@@ -144,7 +145,7 @@ class Transport:
             raise Stalled(f"nothing taken for {self._stall_timeout:g} seconds") from error
 
     def close(self) -> None:
-        """At once; what waits is dropped."""
+        """Close at once; what waits is dropped."""
         if not self.closed:
             self.hold()
             if self.backlog:

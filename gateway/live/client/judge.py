@@ -1,4 +1,4 @@
-"""Which of a client's frames may pass, and in which form they reach the broker.
+"""The judge of a client's frames: which may pass, and in which form they reach the broker.
 
 A room's own destinations are judged by membership and rebuilt from the headers that mean something
 here; what an access rule opens passes byte for byte. Everything else is refused.
@@ -20,7 +20,7 @@ from gateway.live.attendance import Right
 from gateway.live.client.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 from gateway.live.destinations import Destination, RoomQueue, RoomTopic
 
-#: What a SUBSCRIBE to a room may say; nothing else of it reaches the broker.
+#: The headers of a SUBSCRIBE to a room that reach the broker.
 ROOM_HEADERS: Final = ("destination", "id", "ack", "prefetch-count", "receipt")
 
 #: Headers by which RabbitMQ lets a client shape or name queues
@@ -30,7 +30,7 @@ QUEUE_HEADERS: Final = frozenset({"durable", "persistent", "auto-delete", "exclu
 
 @dataclass(frozen=True, slots=True)
 class ByHub:
-    """A topic that the hub serves, from now on or after a seq."""
+    """A subscription to a topic that the hub serves, from now on or after a seq."""
 
     stream: Stream
     resume_after: int | None
@@ -39,15 +39,17 @@ class ByHub:
 
 @dataclass(frozen=True, slots=True)
 class ByRelay:
-    """A SUBSCRIBE for the broker; what is sent is its ``raw``. Without a ``right`` it was opened by
-    an access rule, not by a membership."""
+    """A subscription by the client's own relay; the frame's ``raw`` is sent. Without a ``right`` an
+    access rule opened it, not a membership."""
 
     frame: Frame
     right: Right | None = None
 
 
 class Judge:
-    """Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for what may not pass.
+    """Decides about each request of a client by the permissions of its user.
+
+    Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for a request that may not pass.
 
     ``shared``: topics are served by the hub, unless the client wants to acknowledge.
     """

@@ -1,4 +1,4 @@
-"""All the clients' connections of this gateway, and how they are ended from outside."""
+"""All client connections of this gateway, and how they are ended from outside."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, NoCapacity, TooManyUnknown
 from gateway.limits import LiveLimits
 
-#: Where those are counted who have not sent CONNECT yet.
+#: Where connections are counted that have not sent CONNECT yet.
 Place = tuple[str, str]
 _ANYWHERE: Final[Place] = ("anywhere", "")
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """Times are Unix seconds. Frames are STOMP's, without heart-beats; bytes are WebSocket's, as
+    """What is known of one connection at one moment.
+
+    Times are Unix seconds. Frames are STOMP's, without heart-beats; bytes are WebSocket's, as
     they go over TCP or TLS.
 
     ``user`` and ``expires_at`` are None until CONNECT is accepted, ``node`` while no relay is up.
@@ -52,7 +54,7 @@ class Member(Protocol):
 
     @property
     def identity(self) -> Identity | None:
-        """Whose it is, once that is known."""
+        """The user, once it is known."""
 
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""
@@ -61,16 +63,18 @@ class Member(Protocol):
         """Serve the client until it is gone."""
 
     def snapshot(self) -> ConnectionState:
-        """How it stands now."""
+        """What is known of it now."""
 
 
 class Registry:
-    """The connections, as many as the ``limits`` allow when one more comes: whoever is in stays in
-    when they are lowered. Retry times are seconds."""
+    """All connections of this gateway, as many as the ``limits`` allow.
+
+    Lowering a limit ends no connection that is there already. Retry times are in seconds.
+    """
 
     def __init__(self, limits: LiveLimits, *, tasks: Tasks) -> None:
         self._limits = limits
-        #: How many wait for their CONNECT: of whom, from where, and in all.
+        #: How many have not sent CONNECT: by user, by address, and in all.
         self._waiting: Counter[Place] = Counter()
         self._places: dict[Member, tuple[Place, ...]] = {}
         self._users: dict[Member, str | None] = {}
@@ -85,8 +89,8 @@ class Registry:
         return iter(tuple(self._users))
 
     def check_capacity(self, *, address: str, user: str | None) -> None:
-        """Whether one more may come; ``user``: who it is, if its handshake says so. Raises
-        :class:`NoCapacity`, :class:`TooManyUnknown`."""
+        """Return if one more connection may come. ``user`` is given if the handshake names one.
+        Raises :class:`NoCapacity`, :class:`TooManyUnknown`."""
         limits = self._limits.now
         if len(self._users) >= limits.connections:
             raise NoCapacity(
@@ -109,8 +113,8 @@ class Registry:
                 )
 
     def serve(self, connection: Member, *, address: str, user: str | None) -> None:
-        """Run the connection, and know it until it is gone. Until CONNECT is accepted it holds a
-        place of those who wait for that."""
+        """Run the connection, and know it until it is gone. Until CONNECT is accepted it counts
+        among the unknown ones."""
         self._users[connection] = None
         places: tuple[Place, ...] = (
             (_ANYWHERE, ("address", address)) if user is None else (("user", user),)
@@ -121,7 +125,7 @@ class Registry:
         self._tasks.spawn(self._run(connection), "a client's connection")
 
     def admit(self, connection: Member, user: str) -> None:
-        """The connection is known to be this user's. Raises :class:`NoCapacity`."""
+        """Note that the connection is this user's. Raises :class:`NoCapacity`."""
         own = self._by_user[user]
         self._check_user(len(own))
         own.add(connection)
@@ -129,7 +133,7 @@ class Registry:
         self._now_known(connection)
 
     def end_user(self, user: str, error: GatewayError) -> int:
-        """End all connections of the user; how many there were."""
+        """End all connections of the user. Returns how many there were."""
         own = tuple(self._by_user.get(user, ()))
         for connection in own:
             connection.end(error)
@@ -143,7 +147,7 @@ class Registry:
         return len(found)
 
     async def close(self, error: GatewayError, *, within: float) -> None:
-        """End all; those that are not gone ``within`` seconds are cut off."""
+        """End all connections, and cut off those that are not gone ``within`` seconds."""
         for connection in self:
             connection.end(error)
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""What a client asks for with a frame, as plain data."""
+"""The requests of a client, as plain data, and how they are read from its frames."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenR
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """``heart_beat``: what the client sends and wants, milliseconds, 0 for none. ``user``: who it
-    believes to be, ``host``: which virtual host it wants, if it says so."""
+    """A client introduces itself.
+
+    ``heart_beat``: the intervals that it sends and wants, in milliseconds, 0 for none. ``user``:
+    the user that it believes to be; ``host``: the virtual host that it wants; None if not said.
+    """
 
     version: str
     heart_beat: tuple[int, int]
@@ -28,7 +31,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """``key`` names the subscription: its id, or in STOMP 1.0 without one the destination."""
+    """A subscription. ``key`` names it: its id, or in STOMP 1.0 without an id its destination."""
 
     key: str
     destination: Destination
@@ -44,7 +47,7 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A message to somewhere else than a room; it may pass to the broker as it is."""
+    """A message to another destination than a room; it may pass to the broker unchanged."""
 
     frame: Frame
 
@@ -69,8 +72,8 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """The client asks for a sign of life: after a device has slept, no browser tells whether its
-    socket is dead."""
+    """A request for a sign of life: after a device has slept, no browser says whether its socket is
+    dead."""
 
     frame: Frame
 

@@ -43,7 +43,7 @@ class Input(StrEnum):
 
 
 class Session:
-    """One client's state. Raises :class:`BadFrame` for what STOMP does not allow here and now."""
+    """The STOMP session of one client. Raises :class:`BadFrame` for a frame that is illegal now."""
 
     def __init__(self, topology: Topology, *, max_subscriptions: int) -> None:
         self.state = State.OPENING

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from gateway.auth.origins import names
 from gateway.errors import Refused
 
-#: What RabbitMQ calls the virtual host of those who name none.
+#: The virtual host of clients that name none, as RabbitMQ calls it.
 _DEFAULT: Final = "/"
 _SHOWN: Final = 100
 
@@ -26,7 +26,8 @@ class Pages(Protocol):
 
 
 class VirtualHost:
-    """``name`` is RabbitMQ's; ``pages`` are served under the gateway's public names."""
+    """The one virtual host that clients may ask for. ``name`` is RabbitMQ's; ``pages`` are served
+    under the gateway's public names."""
 
     def __init__(self, name: str, pages: Pages) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""Finding a broker node for a client's relay: the least loaded, and the next where that fails."""
+"""The dialler of relays: it tries the least loaded node first, then the others."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ HEART_BEAT: Final = (10_000, 2_000)
 #: Relays that are opened at the same time. A login costs a node milliseconds and us its questions:
 #: a class that comes in at once would make nodes time out that are well.
 AT_ONCE: Final = 32
-#: Seconds that one waits for its turn.
+#: Seconds that a relay may wait for its turn.
 LONGEST_WAIT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Dialler:
-    """``timeout``: seconds for a node to accept the WebSocket, and again for its CONNECTED."""
+    """Opens sessions at the broker, a bounded number at a time.
+
+    ``timeout``: seconds for a node to accept the WebSocket, and again for its CONNECTED.
+    """
 
     balancer: Balancer
     passcodes: Passcodes
@@ -58,7 +61,7 @@ class Dialler:
             try:
                 lease = self.balancer.acquire(tried)
             except NoNodeAvailable as error:
-                logger.warning("no broker node for a relay: %s", error)
+                logger.warning("no broker node can take a relay: %s", error)
                 if error.full:
                     raise NoCapacity("the broker's nodes take no more connections") from error
                 raise BrokerUnavailable("no broker node is available") from error
@@ -67,11 +70,11 @@ class Dialler:
             except LoginRefused as error:
                 # The node works; the gateway that it asks may not, and another node asks another.
                 lease.release()
-                logger.warning("relay login: %s", error)
+                logger.warning("a relay could not log in, another node is tried: %s", error)
                 tried.add(lease.node.name)
             except DialError as error:
                 lease.failed(error.what)
-                logger.warning("relay dial: %s", error)
+                logger.warning("a relay could not be opened, another node is tried: %s", error)
                 tried.add(lease.node.name)
             except BaseException:
                 lease.release()

@@ -1,7 +1,7 @@
-"""What was sent to RabbitMQ and is not known to have been taken. Pure.
+"""The frames that were sent to RabbitMQ and are not known to have been taken. Pure.
 
-A session's frames are taken in their order, so the answer to one tells of those before it. What
-publishes is an exception: it goes on to a channel, whose refusal comes a moment later.
+RabbitMQ takes a session's frames in their order, so the answer to one proves those before it. A
+frame that publishes is an exception: it goes on to a channel, whose refusal comes a moment later.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _LONGEST: Final = 120
 
 
 class Doubt:
-    """One session's. Frames are numbered from 1; only those that could end the session, or that
-    somebody could miss, are told."""
+    """One session's doubt. Frames are numbered from 1; only those count that could end the session,
+    or that somebody could miss."""
 
     __slots__ = ("_last", "_last_message", "_names", "_proven", "passed")
 

@@ -1,4 +1,4 @@
-"""How often a session may go on at another node by itself. Pure."""
+"""A limit on how often a session goes on at another node by itself. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BACK_OFF: Final = BackOff(first=0.05, longest=5.0)
 
 
 class Moves:
-    """One client's."""
+    """One client's moves."""
 
     def __init__(self) -> None:
         self._at: deque[float] = deque(maxlen=MOVES)

@@ -1,8 +1,8 @@
-"""Asking RabbitMQ whether it has taken what it does not answer by itself.
+"""Proofs that RabbitMQ has taken frames which it does not answer by itself.
 
-It takes a session's frames in their order. So a BEGIN and an ABORT of a transaction that nothing
-else uses, with receipts, tell of all that was sent before; they need no permission and change
-nothing.
+RabbitMQ takes a session's frames in their order. So a BEGIN and an ABORT of a transaction that
+nothing else uses, with receipts, prove everything that was sent before; they need no permission and
+change nothing.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class _Proof:
 
 
 class Proofs:
-    """One client's. ``doubt`` gives the present session's, ``send`` passes STOMP bytes on in it.
+    """One client's questions to RabbitMQ.
 
-    ``name`` is one that nobody else can know: RECEIPTs that begin so are the gateway's own.
+    ``doubt`` gives the doubt of the present session, ``send`` passes STOMP bytes on in it. ``name``
+    begins the ids of the gateway's own receipts, and nobody else can know it.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Proofs:
         self._proof: _Proof | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._change: asyncio.Future[None] | None = None
-        #: Counts sessions: who waits in one does not go on in another.
+        #: Counts sessions, so that nobody who waits in one goes on in another.
         self._session = 0
 
     def soon(self) -> None:
@@ -93,7 +94,7 @@ class Proofs:
         return receipt.startswith(self._name)
 
     def wake(self) -> None:
-        """Let those go on that wait for a :meth:`change`."""
+        """End all waits for a :meth:`change`."""
         if self._change is not None:
             self._change.set_result(None)
             self._change = None

@@ -1,5 +1,5 @@
-"""Relays moved on purpose: off a node that is to be left, and off a crowded one when another one
-has come back. At a bounded rate, so that neither clients nor nodes notice more than they must."""
+"""The rebalancer: it moves relays off a node that is to be left, and off crowded nodes when another
+has come back. Its rate is bounded, so that clients and nodes notice no more than they must."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ logger = logging.getLogger(__name__)
 
 #: Moves a second, at most.
 RATE: Final = 20.0
-#: Seconds between two looks at the nodes.
+#: Seconds between two checks of the nodes.
 LOOK: Final = 1.0
-#: Seconds for which a relay is let alone after an attempt.
+#: Seconds after an attempt in which a relay is not moved again.
 REST: Final = 60.0
 #: Seconds after which a relay that cannot move ends with its node's removal.
 GRACE: Final = 30.0
@@ -32,7 +32,7 @@ _PART: Final = 0.25
 
 
 class Movable(Protocol):
-    """An uplink, as far as it is moved."""
+    """An uplink, as far as the rebalancer knows it."""
 
     @property
     def node(self) -> str | None: ...
@@ -53,7 +53,8 @@ class Movable(Protocol):
 
 
 class Rebalancer:
-    """``clock`` gives monotonic seconds. Paths are known from :meth:`add` until :meth:`remove`."""
+    """Moves uplinks on purpose, those between their :meth:`add` and :meth:`remove`. ``clock`` gives
+    monotonic seconds."""
 
     def __init__(
         self, balancer: Balancer, *, clock: Callable[[], float], rng: Random, tasks: Tasks
@@ -93,7 +94,7 @@ class Rebalancer:
                     self._tasks.failures.note("rebalancer: a move", error)
                 await asyncio.sleep(self._rng.uniform(0.5, 1.5) / RATE)
             if moved:
-                logger.info("%d relays were moved", moved)
+                logger.info("%d relays were moved to other nodes", moved)
 
     def due(self) -> Iterator[tuple[Movable, str]]:
         """Who is to move now and why, one after the other: each is looked at when its turn comes,

@@ -68,8 +68,8 @@ class _Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RelayLimits:
-    """``frame_bytes`` of the broker's, which are held until they are whole; ``stall_timeout``:
-    seconds that a node may take no bytes."""
+    """Limits of a relay: ``frame_bytes`` of a broker's frame that is held until it is whole;
+    ``stall_timeout``: seconds for which a node may take no bytes."""
 
     frame_bytes: int
     stall_timeout: float
@@ -98,10 +98,10 @@ class End:
 
 
 class Owner(Protocol):
-    """Whose relay it is; told nothing after :meth:`Relay.close`."""
+    """The owner of a relay; it hears nothing after :meth:`Relay.close`."""
 
     def answered(self, receipt: str) -> bool:
-        """A RECEIPT has come; whether it is the gateway's own, and not for the client."""
+        """A RECEIPT has come. Returns whether it is the gateway's own, and not for the client."""
 
     def oversized(self, message: Frame, size: int) -> bytes:
         """The frame that the client gets instead of a message whose frame of ``size`` bytes was
@@ -112,7 +112,7 @@ class Owner(Protocol):
 
 
 class Relay:
-    """Runs from the moment it is made until :meth:`close`.
+    """A client's connection to one node. It runs from the moment it is made until :meth:`close`.
 
     ``client`` takes the broker's frames, ``deliveries`` notes its messages.
     """
@@ -184,7 +184,7 @@ class Relay:
         return not self._transport.backlog
 
     def send(self, frame: bytes) -> None:
-        """Pass STOMP bytes on. Who does not wait for :meth:`drained` makes the backlog grow."""
+        """Pass STOMP bytes on. Without waiting for :meth:`drained` the backlog grows."""
         self._transport.write(self._upstream.frame(frame))
 
     def pass_on(self, frames: bytes) -> None:
@@ -192,14 +192,14 @@ class Relay:
         self._transport.write(frames)
 
     async def drained(self) -> None:
-        """Wait until the broker has taken all, or the relay has ended for that it does not."""
+        """Wait until the broker has taken everything; if it does not, the relay ends."""
         try:
             await self._transport.drained()
         except Stalled:
             self._lose("the broker takes no more frames")
 
     def check(self, now: float) -> None:
-        """What the ticker calls: the heart-beats with the node."""
+        """Look at the heart-beats with the node; called by the ticker."""
         heard_at = self._transport.silent_since(now)
         if now >= self._pulse.lost_at(heard_at):
             self._lose("the broker fell silent")
@@ -270,7 +270,10 @@ class Relay:
                 return self._closed_by_broker(str(error))
             case _:
                 # What came with it is lost: the client must not go on as if nothing were missing.
-                logger.error("what the broker sent could not be handled", exc_info=error)
+                logger.error(
+                    "a frame of the broker could not be handled; its client is disconnected",
+                    exc_info=error,
+                )
                 return End(None, Internal("the gateway failed; its log says why"))
 
     def _read(self, data: bytes) -> None:
@@ -319,8 +322,8 @@ class Relay:
             self._transport.listen()
 
     def _forward(self, data: bytes) -> int:
-        """Pass the whole frames on, so that a frame of ours may follow at any time; where the rest
-        begins."""
+        """Pass whole frames on, so that a frame of ours may follow at any time. Returns where the
+        rest begins."""
         begin = start = frames = messages = newest = 0
         try:
             for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):

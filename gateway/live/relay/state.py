@@ -1,9 +1,9 @@
-"""What a client has at the broker through its relay: enough to set it up again on another node, and
-to know whether that would be honest.
+"""The state of a client at the broker: its subscriptions, transactions and open receipts. Pure.
 
-Pure. Only what survives a node without a gap may move: subscriptions of queues that the broker
-keeps whoever listens. A transient subscription would come back with a hole that nobody sees, and
-what was sent and never answered may be lost, so its client is told instead.
+It is enough to set the client up again on another node, and to know whether that would be honest.
+Only subscriptions to queues that the broker keeps may move. A transient subscription would come
+back with a hole that nobody sees, and a frame that was sent and never answered may be lost, so
+those clients get an ERROR instead.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ TEMP_QUEUES: Final = "/temp-queue/"
 
 
 class Ending(StrEnum):
-    """How a session can end without a reason: with its node (reset, silence), or RabbitMQ, alive,
-    has closed it in good order."""
+    """How a session can end without a reason: with its node (reset, silence), or closed in good
+    order by a RabbitMQ that is alive."""
 
     LOST = "lost"
     CLOSED = "closed"
 
 
 class Verdict(StrEnum):
-    """What is to be done then: go on at another node, or tell the client that nobody knows what
-    became of something (1012), or that RabbitMQ has refused what it sent (permanent)."""
+    """What the end of a session means: go on at another node, or tell the client that nobody knows
+    what became of a frame (1012), or that RabbitMQ has refused one (permanent)."""
 
     MOVE = "move"
     UNKNOWN = "unknown"
@@ -60,7 +60,10 @@ VERDICTS: Final[Mapping[tuple[Ending, bool, bool], Verdict]] = {
 
 
 class RelayState:
-    """Empty, and in no session, until :meth:`move` names one. ``version`` is STOMP's."""
+    """One client's state at the broker. It is in no session until :meth:`move` names one.
+
+    ``version`` is STOMP's.
+    """
 
     def __init__(self, version: str) -> None:
         self._version = version

@@ -217,6 +217,42 @@ def test_spawned_work_that_ends_or_is_cancelled_by_its_owner_is_no_failure() -> 
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        (end, None),
+        (key_error, KeyError),
+        (ask_somebody_who_breaks_off, Cancelled),
+        (cancel_from_outside, Cancelled),
+    ],
+)
+def test_an_owner_hears_of_the_unforeseen_end_of_its_work_in_place_of_the_failures(
+    ending: Callable[[], Awaitable[object]], told: type[Exception] | None
+) -> None:
+    async def scenario() -> None:
+        tasks, work = Tasks(), Loop(ending)
+        heard: list[Exception] = []
+        tasks.spawn(work(), "work", failed=heard.append)
+        await settle()
+        assert [type(fault) for fault in heard] == ([] if told is None else [told])
+        assert len(tasks) == 0
+        assert not tasks.failures.counts
+
+    run(scenario())
+
+
+def test_an_owner_hears_of_work_that_is_cancelled_before_it_begins() -> None:
+    async def scenario() -> None:
+        tasks = Tasks()
+        heard: list[Exception] = []
+        work = wait()
+        tasks.spawn(work, "work", failed=heard.append).cancel()
+        await settle()
+        assert [type(fault) for fault in heard] == [Cancelled]
+
+    run(scenario())
+
+
 def test_closing_ends_everything_also_what_waits_to_begin_anew() -> None:
     async def scenario() -> None:
         tasks, broken = Tasks(), Loop(key_error)

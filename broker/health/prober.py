@@ -1,7 +1,7 @@
-"""Active health: whether each node takes the gateway's own login, asked over and over.
+"""Active health checks: each node is asked, again and again, for the gateway's own login.
 
-A probe goes the way that clients go (TCP, TLS, WebSocket, STOMP CONNECT), so what it finds is what
-they would find.
+A probe goes the way that clients go (TCP, TLS, WebSocket, STOMP CONNECT), so it meets the same
+faults.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class Prober:
         self.replace(self._nodes)
 
     def replace(self, nodes: Sequence[Node]) -> None:
-        """Probe these nodes from now on; the balancer has them already."""
+        """Probe these nodes from now on; the balancer knows them already."""
         for gone in self._jobs.keys() - set(nodes):
             self._jobs.pop(gone).cancel()
         for new in set(nodes) - self._jobs.keys():
             self._jobs[new] = self._tasks.forever(partial(self._watch, new), f"prober {new.name}")
 
     async def close(self) -> None:
-        """Stop; a probe under way is dropped with its socket."""
+        """Stop probing; a probe under way is dropped with its socket."""
         await self._tasks.close()
 
     async def probe(self, node: Node) -> Probe:
@@ -84,7 +84,11 @@ class Prober:
             if probe.error != error:
                 error = probe.error
                 if error is None:
-                    log.info("%s works again", node.name)
+                    log.info("node %s takes logins again, and connections", node.name)
                 else:
-                    log.warning("%s is out: %s", node.name, error)
+                    log.warning(
+                        "node %s takes no login, and gets no connection until it does: %s",
+                        node.name,
+                        error,
+                    )
             await asyncio.sleep(self._interval)

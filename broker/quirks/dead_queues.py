@@ -104,7 +104,7 @@ class DeadQueues:
     async def _replace_if_dead(self, queue: Queue, link: Link) -> None:
         channel = await QueueChannel.open(link)
         try:
-            # One gateway at a time.
+            # One gateway at a time; the name is that of earlier versions, which may run beside.
             await channel.lock(f"{queue.name}.mender")
         except ChannelLockedResource:
             return

@@ -171,6 +171,9 @@ def test_only_the_given_commands_are_accepted() -> None:
         (b"SEND\na:\xed\xa0\x80\n\n\0", "not UTF-8"),
         (b"SEND\na:b\0c\n\n\0", "NUL before the end of the headers"),
         (b"\0", "NUL before the end of the headers"),
+        (b"\0\n\n", "NUL before the end of the headers"),
+        (b"S" * 16 + b"\n\n\0", f"unknown command '{'S' * 16}'"),
+        (b"S" * 17 + b"\n\n\0", "unknown command, expected"),
         (b"SEND\ncontent-length:\n\n\0", "in plain digits"),
         (b"SEND\ncontent-length:-1\n\n\0", "in plain digits"),
         (b"SEND\ncontent-length:+1\n\na\0", "in plain digits"),
@@ -230,6 +233,34 @@ def test_frames_that_were_not_iterated_come_with_the_next_feed() -> None:
     parser.feed(b"BEGIN\n\n\0")
     assert next(parser.feed(b"ABORT\n\n\0")) == Frame("BEGIN")
     assert frames(parser.feed(b"")) == [Frame("ABORT")]
+
+
+def test_a_parser_is_idle_between_frames_and_never_after_an_error() -> None:
+    parser = FrameParser(Limits(), CLIENT_COMMANDS)
+    assert parser.idle
+    take(parser, b"ACK\nid:1\n")
+    assert not parser.idle
+    take(parser, b"\n\0")
+    assert parser.idle
+    _, error = take(parser, b"nonsense\n\n\0" + b"x" * 1000)
+    assert error is not None
+    assert not parser.idle
+    assert not parser._buffer, "nothing is held that nobody will read"
+
+
+def test_a_nul_behind_a_frame_begins_no_other_one() -> None:
+    events, error = read(b"ACK\nid:1\n\n\0\0")
+    assert len(events) == 1
+    assert "NUL before the end of the headers" in str(error)
+
+
+def test_a_frame_may_come_in_its_first_byte_and_the_rest() -> None:
+    assert read(b"S", b"END\na:b\n\nx\0") == ([Frame("SEND", (("a", "b"),), b"x")], None)
+
+
+def test_a_value_of_80_characters_is_shown_whole_and_a_longer_one_cut() -> None:
+    assert f"='{'v' * 80}'," in repr(Frame("SEND", (("a", "v" * 80),)))
+    assert f"='{'v' * 79}…'," in repr(Frame("SEND", (("a", "v" * 81),)))
 
 
 # Limits

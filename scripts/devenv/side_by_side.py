@@ -5,7 +5,8 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,31 +42,50 @@ def run(
     """Run the jobs in their order, `at_once` at a time; returns the outcomes as the jobs ended.
 
     `folder` takes the output while they run. `say` is given headings and progress, `show` the
-    output of a job that has ended. An exception, such as that of Ctrl-C, ends them all.
+    output of a job that has ended. SIGINT, SIGTERM and SIGHUP end all jobs: `KeyboardInterrupt`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     waiting, running, outcomes = deque(jobs), list[_Running](), list[Outcome]()
     moving = MovingLine(say, quiet=_QUIET)
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                running.append(_Running(waiting.popleft(), folder))
-            for one in [one for one in running if one.has_ended()]:
-                running.remove(one)
-                outcomes.append(one.outcome())
-                moving.clear()
-                say(f"{one.job.name}: {time.monotonic() - one.started:.0f} s")
-                show(outcomes[-1].printed.rstrip())
-            if moving.is_due():
-                moving.show(" · ".join(one.words() for one in running))
-            time.sleep(TICK)
-    finally:
-        moving.clear()
-        _stop(running)
-        for one in running:
-            say(f"{one.job.name}: stopped after {time.monotonic() - one.started:.0f} s")
-            show(one.outcome().printed.rstrip())
+    with _signals_kept() as signals:
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    running.append(_Running(waiting.popleft(), folder))
+                for one in [one for one in running if one.has_ended()]:
+                    running.remove(one)
+                    outcomes.append(one.outcome())
+                    moving.clear()
+                    say(f"{one.job.name}: {time.monotonic() - one.started:.0f} s")
+                    show(outcomes[-1].printed.rstrip())
+                if moving.is_due():
+                    moving.show(" · ".join(one.words() for one in running))
+                time.sleep(TICK)
+                if signals:
+                    raise KeyboardInterrupt
+        finally:
+            moving.clear()
+            _stop(running)
+            for one in running:
+                say(f"{one.job.name}: stopped after {time.monotonic() - one.started:.0f} s")
+                show(one.outcome().printed.rstrip())
     return outcomes
+
+
+@contextmanager
+def _signals_kept() -> Iterator[list[int]]:
+    """The signals that have come since: one that raised in the middle of a start would leave a job
+    that nobody knows of, and a second one would disturb the end of all of them."""
+    received: list[int] = []
+    former = {
+        each: signal.signal(each, lambda number, frame: received.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield received
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
 
 
 class _Running:

@@ -18,7 +18,7 @@
     │   ├── TooLarge
     │   ├── HeadTooLarge, HeadTooSlow  the head of an HTTP request
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
-    │   ├── UnknownRoom, UnknownMember, UnknownAccount, RoomClosed
+    │   ├── UnknownRoom, UnknownMember, RoomClosed
     │   ├── UnknownNode, UnknownGateway
     │   ├── NotKept               a seq that the history does not reach back to
     │   ├── LastHost
@@ -148,10 +148,6 @@ class UnknownRoom(Invalid):
 
 class UnknownMember(Invalid):
     """The room has no such member."""
-
-
-class UnknownAccount(Invalid):
-    """There is no such local account."""
 
 
 class UnknownNode(Invalid):
@@ -297,7 +293,6 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     UnknownRoom: Outcome("unknown_room", 404, CloseCode.REFUSED, "There is no such room"),
     UnknownMember: Outcome("unknown_member", 404, CloseCode.REFUSED, "There is no such member"),
-    UnknownAccount: Outcome("unknown_account", 404, CloseCode.REFUSED, "There is no such account"),
     UnknownNode: Outcome("unknown_node", 404, CloseCode.REFUSED, "There is no such broker node"),
     UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
     RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),

@@ -27,6 +27,7 @@ _RUN = Path(__file__).parents[1] / ".run"
 _NODES = 3
 _LINGER = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_received: list[int] = []
 
 
 def pytest_configure() -> None:
@@ -42,10 +43,17 @@ def pytest_configure() -> None:
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         for each in _SIGNALS:
             signal.signal(each, disregard)
+        _received.append(number)
         raise KeyboardInterrupt
 
     for each in _SIGNALS:
         signal.signal(each, interrupt)
+
+
+def pytest_runtest_setup() -> None:
+    """Begin no test after a signal: the test before may have swallowed the exception."""
+    if _received:
+        raise KeyboardInterrupt
 
 
 class _Collector(logging.Handler):

@@ -309,3 +309,16 @@ def test_a_wrong_acknowledgement_is_told_by_its_beginning() -> None:
         delivered(5, id=id).read(frame(6, id=id))
     name = f"T_{id}"[:200]
     assert wrong.value.detail.startswith(f"ACK {name!r}: no such message")
+
+
+def test_what_is_settled_below_the_first_gap_is_not_kept_one_by_one() -> None:
+    deliveries = delivered(9)
+    for tag in (2, 1):
+        assert deliveries.pass_by(ack_bytes(tag))[0] == 1
+    assert (deliveries._floor, deliveries._settled) == (2, set())
+    for tag in (4, 6, 7, 9):
+        assert settles(deliveries, tag)
+    assert deliveries.settle(Settled(5, cumulative=True))
+    assert (deliveries._floor, deliveries._settled) == (7, {9})
+    assert deliveries.pass_by(ack_bytes(8))[0] == 1
+    assert (deliveries._floor, deliveries._settled) == (9, set())

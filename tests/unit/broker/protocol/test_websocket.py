@@ -557,3 +557,45 @@ def test_a_frame_of_any_size_passes_in_pieces_and_nothing_of_it_is_held_back() -
     pieces = [event for event in events if isinstance(event, Data)]
     assert sum(len(piece.payload) for piece in pieces) == size
     assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+
+
+def test_close_codes_are_those_of_the_registry_and_of_the_gateway_s_clients() -> None:
+    """https://www.iana.org/assignments/websocket/; browsers go by the numbers."""
+    assert {code.name: int(code) for code in CloseCode} == {
+        "NORMAL": 1000,
+        "GOING_AWAY": 1001,
+        "PROTOCOL_ERROR": 1002,
+        "UNSUPPORTED_DATA": 1003,
+        "NO_STATUS": 1005,
+        "ABNORMAL": 1006,
+        "INVALID_DATA": 1007,
+        "POLICY_VIOLATION": 1008,
+        "TOO_LARGE": 1009,
+        "MANDATORY_EXTENSION": 1010,
+        "INTERNAL_ERROR": 1011,
+        "SERVICE_RESTART": 1012,
+        "TRY_AGAIN_LATER": 1013,
+        "BAD_GATEWAY": 1014,
+        "TLS_HANDSHAKE": 1015,
+        "NOT_AUTHENTICATED": 4001,
+        "REFUSED": 4003,
+        "TOO_SLOW": 4008,
+    }
+
+
+def test_a_reader_is_idle_between_messages_and_never_after_a_close_or_an_error() -> None:
+    def after(data: bytes) -> bool:
+        reader = MessageReader(1000, masked=False)
+        try:
+            for _ in reader.feed(data):
+                pass
+        except WebSocketProtocolError:
+            assert not reader._buffer
+        return reader.idle
+
+    assert after(b"")
+    assert after(build(Opcode.TEXT, b"whole"))
+    assert not after(build(Opcode.TEXT, b"half", fin=False))
+    assert not after(build(Opcode.TEXT, b"whole")[:-1])
+    assert not after(build(Opcode.CLOSE, b""))
+    assert not after(b"\xff\xff" + b"x" * 100)

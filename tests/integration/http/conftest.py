@@ -1,4 +1,4 @@
-"""A gateway's two listeners over a real SQLite store; only the broker is a twin in memory."""
+"""A gateway's two listeners over a real SQLite store; only the broker is a fake in memory."""
 
 from __future__ import annotations
 

@@ -75,12 +75,12 @@ class Stage:
 @asynccontextmanager
 async def present(stage: Stage, user: str | None) -> AsyncIterator[None]:
     """Somebody's connection, which has not said CONNECT yet."""
-    twin = FakeLive(rooms=set())
-    stage.gateway.live.registry.serve(twin, address="1.2.3.4", user=user)
+    fake = FakeLive(rooms=set())
+    stage.gateway.live.registry.serve(fake, address="1.2.3.4", user=user)
     try:
         yield
     finally:
-        twin.end(None)
+        fake.end(None)
         await asyncio.sleep(0)
 
 

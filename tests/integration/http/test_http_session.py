@@ -201,15 +201,15 @@ async def test_logging_out_closes_the_sessions_sockets_and_dashboards(
     own = FakeLive(rooms=set(), id="own", user="anna", session=viewer.session)
     others = [FakeLive(rooms=set(), id=name, user="anna", session=name) for name in ("x", "y")]
     bearer = FakeLive(rooms=set(), id="bearer", user="anna")
-    for twin in (own, *others, bearer):
-        gateway.live.registry.serve(twin, address="", user="anna")
+    for fake in (own, *others, bearer):
+        gateway.live.registry.serve(fake, address="", user="anna")
     await call("DELETE", "/api/session", headers=headers)
     assert own.ended == "session_ended"
-    assert [twin.ended for twin in (*others, bearer)] == [None, None, None]
+    assert [fake.ended for fake in (*others, bearer)] == [None, None, None]
     assert (await stream).status == 200, "the stream has come to its end"
     assert not len(gateway.admin.dashboard)
-    for twin in (*others, bearer):
-        twin.end(None)
+    for fake in (*others, bearer):
+        fake.end(None)
 
 
 @pytest.mark.parametrize("change", ["removed", "password", "roles"])

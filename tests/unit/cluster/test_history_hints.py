@@ -17,7 +17,7 @@ from tests.unit.live.fakes import STREAM, message
 from tests.virtual_time import run
 
 OTHER = Stream(Audience.PRIVATE, 7)
-#: Until the others know, what the twin of the broker takes for it included.
+#: Until the others know, what the fake of the broker takes for it included.
 SOON = 2 * LATE + 0.02
 
 

@@ -1,4 +1,4 @@
-"""In-memory twins of the store and of the broker, which fail as told."""
+"""In-memory fakes of the store and of the broker, which fail as told."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +36,7 @@ def message(seq: int, stream: Stream = STREAM) -> Message:
 
 
 @dataclass
-class StoreTwin:
+class FakeStore:
     """A store in memory.
 
     ``latency``: seconds that each call takes. ``away``: every call fails.
@@ -168,7 +168,7 @@ Fate = tuple[float, type[NotConfirmed] | None]
 
 
 @dataclass
-class BrokerTwin:
+class FakeBroker:
     """Publications come to their fates in the order of the calls, then all are confirmed.
 
     ``away``: there is no connection. ``wire``: what was written, in that order. ``queues``: the

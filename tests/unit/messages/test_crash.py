@@ -17,7 +17,7 @@ from gateway.domain.message import Draft, Message
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.pipeline import Pipeline, Receipt
-from tests.unit.messages.fakes import STREAM, BrokerTwin, StoreTwin, draft, first_times
+from tests.unit.messages.fakes import STREAM, FakeBroker, FakeStore, draft, first_times
 from tests.virtual_time import run
 
 OTHER = Stream(Audience.PRIVATE, 7)
@@ -45,7 +45,7 @@ class Life:
         self.effects -= 1
 
 
-class MortalStore(StoreTwin):
+class MortalStore(FakeStore):
     """A store that dies, with its process, at a chosen call."""
 
     life: Life
@@ -58,7 +58,7 @@ class MortalStore(StoreTwin):
         return result
 
 
-class MortalBroker(BrokerTwin):
+class MortalBroker(FakeBroker):
     """A broker link that dies, with its process, at a chosen call."""
 
     life: Life
@@ -69,7 +69,7 @@ class MortalBroker(BrokerTwin):
         await self.life.spend()
 
 
-def gateway_over(store: StoreTwin, broker: BrokerTwin) -> tuple[Outbox, Pipeline]:
+def gateway_over(store: FakeStore, broker: FakeBroker) -> tuple[Outbox, Pipeline]:
     rng = Random(1)  # noqa: S311 - jitter
     outbox = Outbox(
         store, broker, Topology(), rng=rng, limits=OutboxLimits(window=4), tasks=Tasks()

@@ -14,9 +14,9 @@ from gateway.messages.parking import AGAIN, Parking
 from gateway.store.records import Unpublished
 from tests.unit.messages.fakes import (
     STREAM,
-    BrokerTwin,
+    FakeBroker,
+    FakeStore,
     Fate,
-    StoreTwin,
     draft,
     first_times,
     message,
@@ -26,13 +26,13 @@ from tests.virtual_time import run, settle
 OTHER = Stream(Audience.PRIVATE, 7)
 
 
-def outbox_over(store: StoreTwin, broker: BrokerTwin, **limits: float) -> Outbox:
+def outbox_over(store: FakeStore, broker: FakeBroker, **limits: float) -> Outbox:
     bounds = OutboxLimits(**limits)  # type: ignore[arg-type]
     return Outbox(store, broker, Topology(), rng=Random(1), limits=bounds, tasks=Tasks())  # noqa: S311 - jitter
 
 
 def test_a_message_is_published_once_and_leaves_the_store() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     new = message(1)
     store.put([new])
 
@@ -49,7 +49,7 @@ def test_a_message_is_published_once_and_leaves_the_store() -> None:
 
 
 def test_confirms_are_pipelined_up_to_the_window() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     new = [message(seq) for seq in range(1, 101)]
     store.put(new)
 
@@ -64,7 +64,7 @@ def test_confirms_are_pipelined_up_to_the_window() -> None:
 
 
 def test_refused_messages_go_out_again_before_anything_new() -> None:
-    store, broker = StoreTwin(), BrokerTwin(fates=[(0.005, None), (0.001, NotConfirmed)])
+    store, broker = FakeStore(), FakeBroker(fates=[(0.005, None), (0.001, NotConfirmed)])
     new = [message(seq) for seq in range(1, 5)]
     store.put(new)
 
@@ -82,7 +82,7 @@ def test_refused_messages_go_out_again_before_anything_new() -> None:
 
 
 def test_an_answer_that_never_comes_is_a_failure() -> None:
-    store, broker = StoreTwin(), BrokerTwin(fates=[(3600.0, None)])
+    store, broker = FakeStore(), FakeBroker(fates=[(3600.0, None)])
     new = message(1)
     store.put([new])
 
@@ -98,7 +98,7 @@ def test_an_answer_that_never_comes_is_a_failure() -> None:
 
 
 def test_the_missing_private_queue_is_declared_before_the_message_goes_out_again() -> None:
-    store, broker = StoreTwin(), BrokerTwin(queues={42})
+    store, broker = FakeStore(), FakeBroker(queues={42})
     new = [message(seq) for seq in range(1, 4)]
     store.put(new)
 
@@ -118,7 +118,7 @@ def test_the_missing_private_queue_is_declared_before_the_message_goes_out_again
 
 
 def test_a_queue_that_may_be_missing_is_declared_before_anything_goes_out_once_a_minute() -> None:
-    store, broker = StoreTwin(), BrokerTwin(queues=set())
+    store, broker = FakeStore(), FakeBroker(queues=set())
     new = [message(seq) for seq in range(1, 5)]
     store.put(new)
 
@@ -136,7 +136,7 @@ def test_a_queue_that_may_be_missing_is_declared_before_anything_goes_out_once_a
 
 
 def test_a_closed_room_gets_no_queue_again_and_its_messages_leave_the_outbox() -> None:
-    store, broker = StoreTwin(closed={42}), BrokerTwin(queues=set())
+    store, broker = FakeStore(closed={42}), FakeBroker(queues=set())
     new = [message(1), message(2)]
     store.put(new)
 
@@ -152,7 +152,7 @@ def test_a_closed_room_gets_no_queue_again_and_its_messages_leave_the_outbox() -
 
 
 def test_attempts_are_spread_and_bounded_while_the_broker_is_away() -> None:
-    store, broker = StoreTwin(), BrokerTwin(away=True)
+    store, broker = FakeStore(), FakeBroker(away=True)
     new = [message(seq) for seq in range(1, 4)]
     store.put(new)
 
@@ -170,7 +170,7 @@ def test_attempts_are_spread_and_bounded_while_the_broker_is_away() -> None:
 
 
 def test_nothing_later_goes_out_when_the_connection_comes_back_between_two_publications() -> None:
-    class Flickering(BrokerTwin):
+    class Flickering(FakeBroker):
         """Away for the first call of every three."""
 
         calls = 0
@@ -180,7 +180,7 @@ def test_nothing_later_goes_out_when_the_connection_comes_back_between_two_publi
             self.away = self.calls % 3 == 1
             await super().publish(publication, timeout)  # type: ignore[arg-type]
 
-    store, broker = StoreTwin(), Flickering()
+    store, broker = FakeStore(), Flickering()
     new = [message(seq) for seq in range(1, 10)]
     store.put(new)
 
@@ -195,7 +195,7 @@ def test_nothing_later_goes_out_when_the_connection_comes_back_between_two_publi
 
 
 def test_a_start_publishes_what_was_left_and_new_messages_line_up_behind() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     store.put([message(seq) for seq in range(1, 31)])
     store.put([message(seq, OTHER) for seq in range(5, 8)])
 
@@ -215,7 +215,7 @@ def test_a_start_publishes_what_was_left_and_new_messages_line_up_behind() -> No
 
 
 def test_a_backlog_is_held_in_the_store_and_not_in_memory() -> None:
-    store, broker = StoreTwin(), BrokerTwin(away=True)
+    store, broker = FakeStore(), FakeBroker(away=True)
     new = [message(seq) for seq in range(1, 1001)]
     store.put(new)
 
@@ -231,7 +231,7 @@ def test_a_backlog_is_held_in_the_store_and_not_in_memory() -> None:
 
 
 def test_streams_share_the_memory_evenly() -> None:
-    store, broker = StoreTwin(), BrokerTwin(away=True)
+    store, broker = FakeStore(), FakeBroker(away=True)
 
     async def main() -> None:
         outbox = outbox_over(store, broker, memory=5_000)
@@ -253,7 +253,7 @@ def test_streams_share_the_memory_evenly() -> None:
 
 
 def test_one_stream_in_trouble_holds_up_no_other() -> None:
-    store, broker = StoreTwin(), BrokerTwin(fates=[(15.0, NotConfirmed)])
+    store, broker = FakeStore(), FakeBroker(fates=[(15.0, NotConfirmed)])
     slow, quick = message(1), message(1, OTHER)
     store.put([slow, quick])
 
@@ -268,7 +268,7 @@ def test_one_stream_in_trouble_holds_up_no_other() -> None:
 
 
 def test_confirmed_messages_leave_the_store_together() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     new = [message(seq) for seq in range(1, 101)]
     store.put(new)
 
@@ -283,7 +283,7 @@ def test_confirmed_messages_leave_the_store_together() -> None:
 
 
 def test_a_confirm_is_not_forgotten_while_the_store_is_away() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     new = message(1)
     store.put([new])
 
@@ -306,7 +306,7 @@ def test_a_confirm_is_not_forgotten_while_the_store_is_away() -> None:
 
 
 def test_a_message_marked_while_an_old_answer_is_on_its_way_does_not_go_out_again() -> None:
-    class SlowStore(StoreTwin):
+    class SlowStore(FakeStore):
         """A store that answers reads of its outbox late."""
 
         async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
@@ -314,7 +314,7 @@ def test_a_message_marked_while_an_old_answer_is_on_its_way_does_not_go_out_agai
             await asyncio.sleep(2.0)
             return found
 
-    store, broker = SlowStore(), BrokerTwin()
+    store, broker = SlowStore(), FakeBroker()
     new = message(1)
     store.put([new])
 
@@ -333,7 +333,7 @@ def test_a_message_marked_while_an_old_answer_is_on_its_way_does_not_go_out_agai
 
 
 def test_a_question_after_the_confirm_is_answered_at_once() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     new = message(1)
     store.put([new])
 
@@ -351,7 +351,7 @@ def test_a_question_after_the_confirm_is_answered_at_once() -> None:
 
 
 def test_a_stored_message_that_nobody_added_is_found_when_somebody_asks() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     new = message(1)
     store.put([new])
 
@@ -366,7 +366,7 @@ def test_a_stored_message_that_nobody_added_is_found_when_somebody_asks() -> Non
 
 
 def test_one_who_gives_up_does_not_disturb_the_others_who_wait() -> None:
-    store, broker = StoreTwin(), BrokerTwin(latency=1.0)
+    store, broker = FakeStore(), FakeBroker(latency=1.0)
     new = message(1)
     store.put([new])
 
@@ -386,7 +386,7 @@ def test_one_who_gives_up_does_not_disturb_the_others_who_wait() -> None:
 
 
 def test_closing_keeps_its_deadline_and_leaves_the_rest_in_the_store() -> None:
-    store, broker = StoreTwin(), BrokerTwin(fates=[(0.001, None), (3600.0, None)])
+    store, broker = FakeStore(), FakeBroker(fates=[(0.001, None), (3600.0, None)])
     new = [message(1), message(2)]
     store.put(new)
 
@@ -404,7 +404,7 @@ def test_closing_keeps_its_deadline_and_leaves_the_rest_in_the_store() -> None:
 
 def test_closing_at_rest_takes_no_time() -> None:
     async def main() -> None:
-        outbox = outbox_over(StoreTwin(), BrokerTwin())
+        outbox = outbox_over(FakeStore(), FakeBroker())
         await outbox.start()
         before = asyncio.get_running_loop().time()
         await outbox.close(within=30.0)
@@ -416,7 +416,7 @@ def test_closing_at_rest_takes_no_time() -> None:
 def test_an_error_that_nobody_foresaw_is_heard_of_and_the_message_goes_out_again(
     failures: list[str],
 ) -> None:
-    class Faulty(BrokerTwin):
+    class Faulty(FakeBroker):
         """A broker whose first publication fails unexpectedly."""
 
         async def publish(self, publication: object, timeout: float) -> None:  # noqa: ASYNC109
@@ -425,7 +425,7 @@ def test_an_error_that_nobody_foresaw_is_heard_of_and_the_message_goes_out_again
                 raise ZeroDivisionError
             await super().publish(publication, timeout)  # type: ignore[arg-type]
 
-    store, broker = StoreTwin(), Faulty()
+    store, broker = FakeStore(), Faulty()
     new = message(1)
     store.put([new])
 
@@ -441,11 +441,11 @@ def test_an_error_that_nobody_foresaw_is_heard_of_and_the_message_goes_out_again
     assert broker.seqs() == [1, 1]
 
 
-def refusing(seq: int, of: int) -> tuple[StoreTwin, BrokerTwin, list[Message]]:
+def refusing(seq: int, of: int) -> tuple[FakeStore, FakeBroker, list[Message]]:
     """A stream of which the broker refuses one message."""
-    store, new = StoreTwin(), [message(number) for number in range(1, of + 1)]
+    store, new = FakeStore(), [message(number) for number in range(1, of + 1)]
     store.put(new)
-    return store, BrokerTwin(refuses={str(new[seq - 1].id)}), new
+    return store, FakeBroker(refuses={str(new[seq - 1].id)}), new
 
 
 def test_messages_refused_for_good_are_parked_and_the_rest_goes_on(
@@ -537,7 +537,7 @@ def test_parked_messages_do_not_make_the_store_be_asked_all_the_time() -> None:
     _, broker, new = refusing(1, of=1)
     reads = 0
 
-    class Counting(StoreTwin):
+    class Counting(FakeStore):
         """A store that counts the reads of its outbox."""
 
         async def unpublished_in(self, stream: Stream, *, after: int, limit: int) -> Unpublished:
@@ -619,7 +619,7 @@ def test_once_everything_has_healed_all_is_published_and_was_first_sent_in_order
     memory: int,
     outages: list[float],
 ) -> None:
-    store, broker = StoreTwin(), BrokerTwin(fates=answers)
+    store, broker = FakeStore(), FakeBroker(fates=answers)
     new = []
     for number, stream in enumerate(streams):
         new.append(message(streams[: number + 1].count(stream), stream))
@@ -646,7 +646,7 @@ def test_once_everything_has_healed_all_is_published_and_was_first_sent_in_order
 
 def test_messages_that_the_store_gives_in_pieces_are_published_to_the_last() -> None:
     """As it does with large messages: a short page is not the end."""
-    store, broker = StoreTwin(portion=3), BrokerTwin()
+    store, broker = FakeStore(portion=3), FakeBroker()
     store.put([message(seq) for seq in range(1, 21)])
 
     async def main() -> None:

@@ -12,15 +12,15 @@ from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.outbox_lease import INTERVAL, LEASE
 from tests.unit.messages.fakes import (
     STREAM,
-    BrokerTwin,
-    StoreTwin,
+    FakeBroker,
+    FakeStore,
     first_times,
     message,
 )
 from tests.virtual_time import run
 
 
-def outbox_over(store: StoreTwin, broker: BrokerTwin, *, window: int = 8) -> Outbox:
+def outbox_over(store: FakeStore, broker: FakeBroker, *, window: int = 8) -> Outbox:
     rng = Random(1)  # noqa: S311 - jitter
     return Outbox(
         store, broker, Topology(), rng=rng, limits=OutboxLimits(window=window), tasks=Tasks()
@@ -28,8 +28,8 @@ def outbox_over(store: StoreTwin, broker: BrokerTwin, *, window: int = 8) -> Out
 
 
 def test_messages_in_flight_of_a_living_gateway_are_left_to_it() -> None:
-    mine = StoreTwin(living={"other"})
-    other, broker = mine.another("other"), BrokerTwin()
+    mine = FakeStore(living={"other"})
+    other, broker = mine.another("other"), FakeBroker()
     other.put([message(1), message(2)])
 
     async def main() -> None:
@@ -44,8 +44,8 @@ def test_messages_in_flight_of_a_living_gateway_are_left_to_it() -> None:
 
 
 def test_messages_left_by_a_dead_gateway_are_published_by_another_in_order() -> None:
-    mine = StoreTwin(living={"other"})
-    other, broker = mine.another("other"), BrokerTwin()
+    mine = FakeStore(living={"other"})
+    other, broker = mine.another("other"), FakeBroker()
     other.put([message(seq) for seq in range(1, 31)])
 
     async def main() -> None:
@@ -64,8 +64,8 @@ def test_messages_left_by_a_dead_gateway_are_published_by_another_in_order() -> 
 def test_messages_taken_over_go_out_before_those_waiting_here_although_the_lane_is_past_them() -> (
     None
 ):
-    mine = StoreTwin(living={"other"})
-    other, broker = mine.another("other"), BrokerTwin(away=True)
+    mine = FakeStore(living={"other"})
+    other, broker = mine.another("other"), FakeBroker(away=True)
     other.put([message(seq) for seq in range(1, 6)])
     own = [message(seq) for seq in range(6, 9)]
     mine.put(own)
@@ -85,7 +85,7 @@ def test_messages_taken_over_go_out_before_those_waiting_here_although_the_lane_
 
 
 def test_a_gateway_whose_lease_had_ended_no_longer_publishes_what_others_took() -> None:
-    mine, broker = StoreTwin(), BrokerTwin(away=True)
+    mine, broker = FakeStore(), FakeBroker(away=True)
     other = mine.another("other")
     new = [message(seq) for seq in range(1, 6)]
     mine.put(new)
@@ -107,8 +107,8 @@ def test_a_gateway_whose_lease_had_ended_no_longer_publishes_what_others_took() 
 
 
 def test_a_waiter_for_a_message_of_another_gateway_hears_when_that_has_published_it() -> None:
-    mine = StoreTwin(living={"other"})
-    other, broker = mine.another("other"), BrokerTwin()
+    mine = FakeStore(living={"other"})
+    other, broker = mine.another("other"), FakeBroker()
     theirs, own = message(1), message(2)
     other.put([theirs])
     mine.put([own])
@@ -130,7 +130,7 @@ def test_a_waiter_for_a_message_of_another_gateway_hears_when_that_has_published
 
 
 def test_a_commit_that_succeeds_after_it_was_given_up_is_found_and_published() -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
 
     async def main() -> None:
         outbox = outbox_over(store, broker)
@@ -147,7 +147,7 @@ def test_a_commit_that_succeeds_after_it_was_given_up_is_found_and_published() -
 
 
 def test_a_gateway_that_stops_leaves_the_rest_to_others_at_once() -> None:
-    store, broker = StoreTwin(), BrokerTwin(away=True)
+    store, broker = FakeStore(), FakeBroker(away=True)
     new = message(1)
     store.put([new])
 
@@ -165,8 +165,8 @@ def test_a_gateway_that_stops_leaves_the_rest_to_others_at_once() -> None:
 
 @pytest.mark.parametrize("window", [1, 2, 5])
 def test_taking_over_while_much_is_on_the_wire_publishes_everything(window: int) -> None:
-    mine = StoreTwin(living={"other"})
-    other, broker = mine.another("other"), BrokerTwin(latency=1.5)
+    mine = FakeStore(living={"other"})
+    other, broker = mine.another("other"), FakeBroker(latency=1.5)
     other.put([message(seq) for seq in range(1, 40, 2)])
     own = [message(seq) for seq in range(2, 41, 2)]
     mine.put(own)
@@ -189,7 +189,7 @@ def test_taking_over_while_much_is_on_the_wire_publishes_everything(window: int)
 def test_a_lease_is_renewed_in_time_after_an_error_that_nobody_foresaw(
     call: str, fault: type[BaseException], failures: list[str]
 ) -> None:
-    store, broker = StoreTwin(), BrokerTwin()
+    store, broker = FakeStore(), FakeBroker()
     renewed: list[float] = []
 
     async def main() -> None:

@@ -25,22 +25,22 @@ from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, Receipt
 from gateway.store.records import Appended, Unpublished
-from tests.unit.messages.fakes import STREAM, BrokerTwin, StoreTwin, draft, message
+from tests.unit.messages.fakes import STREAM, FakeBroker, FakeStore, draft, message
 from tests.unit.messages.test_nesting import nested
 from tests.virtual_time import run, settle
 
 
 class Gateway:
-    """A pipeline over twins."""
+    """A pipeline over fakes."""
 
     def __init__(
         self,
-        store: StoreTwin | None = None,
-        broker: BrokerTwin | None = None,
+        store: FakeStore | None = None,
+        broker: FakeBroker | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.store = store or StoreTwin()
-        self.broker = broker or BrokerTwin()
+        self.store = store or FakeStore()
+        self.broker = broker or FakeBroker()
         self.told: list[Message] = []
         rng = Random(1)  # noqa: S311 - jitter
         self.outbox = Outbox(self.store, self.broker, Topology(), rng=rng, tasks=Tasks())
@@ -93,7 +93,7 @@ def test_a_post_is_stored_published_and_answered() -> None:
 
 
 def test_listeners_are_called_once_for_new_messages_and_not_for_instant_ones() -> None:
-    gateway = Gateway(broker=BrokerTwin(latency=10.0))
+    gateway = Gateway(broker=FakeBroker(latency=10.0))
     new = draft()
 
     async def main() -> None:
@@ -106,7 +106,7 @@ def test_listeners_are_called_once_for_new_messages_and_not_for_instant_ones() -
 
 
 def test_a_lone_post_waits_for_nothing_but_the_store_and_the_broker() -> None:
-    gateway = Gateway(StoreTwin(latency=0.010), BrokerTwin(latency=0.020))
+    gateway = Gateway(FakeStore(latency=0.010), FakeBroker(latency=0.020))
 
     async def main() -> None:
         # The first one of a minute also makes sure of the room's private queue.
@@ -164,7 +164,7 @@ def test_an_id_posted_again_later_gets_the_first_answer_at_once() -> None:
 
 
 def test_an_id_posted_again_before_its_confirm_waits_for_the_same_confirm() -> None:
-    gateway = Gateway(broker=BrokerTwin(latency=1.5))
+    gateway = Gateway(broker=FakeBroker(latency=1.5))
     message_id = uuid4()
 
     async def main() -> None:
@@ -179,7 +179,7 @@ def test_an_id_posted_again_before_its_confirm_waits_for_the_same_confirm() -> N
 
 
 def test_without_a_confirm_in_time_the_answer_says_so_and_the_message_follows_later() -> None:
-    gateway = Gateway(broker=BrokerTwin(away=True))
+    gateway = Gateway(broker=FakeBroker(away=True))
 
     async def main() -> None:
         before = now()
@@ -211,7 +211,7 @@ def test_an_error_of_one_draft_concerns_it_alone() -> None:
 
 
 def test_while_the_store_is_away_nothing_is_published_and_clients_hear_when_to_retry() -> None:
-    gateway = Gateway(StoreTwin(away=True))
+    gateway = Gateway(FakeStore(away=True))
 
     async def main() -> None:
         results = await asyncio.gather(
@@ -228,7 +228,7 @@ def test_while_the_store_is_away_nothing_is_published_and_clients_hear_when_to_r
 
 
 def test_a_commit_whose_answer_was_lost_is_published_all_the_same() -> None:
-    gateway = Gateway(StoreTwin(loses_answers=True))
+    gateway = Gateway(FakeStore(loses_answers=True))
     message_id = uuid4()
 
     async def main() -> None:
@@ -351,7 +351,7 @@ def test_an_instant_message_is_published_without_a_number_and_not_stored() -> No
 
 
 def test_an_instant_message_is_dropped_when_the_broker_is_away_or_silent() -> None:
-    gateway = Gateway(broker=BrokerTwin(away=True, fates=[(3600.0, None), (0.1, NotConfirmed)]))
+    gateway = Gateway(broker=FakeBroker(away=True, fates=[(3600.0, None), (0.1, NotConfirmed)]))
 
     async def post() -> Receipt:
         return await gateway.pipeline.post(draft(), Importance.INSTANT)
@@ -413,7 +413,7 @@ def test_streams_are_numbered_apart() -> None:
 
 
 def test_an_error_that_nobody_foresaw_reaches_the_client_and_ends_no_later_post() -> None:
-    class Faulty(StoreTwin):
+    class Faulty(FakeStore):
         """A store that fails unexpectedly for one of the messages."""
 
         async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
@@ -434,7 +434,7 @@ def test_an_error_that_nobody_foresaw_reaches_the_client_and_ends_no_later_post(
 def test_a_first_post_that_is_still_being_stored_is_waited_for() -> None:
     """Its client has lost the line and asks again, and may not post by now."""
 
-    class SlowToWrite(StoreTwin):
+    class SlowToWrite(FakeStore):
         """A store whose writes take long."""
 
         async def append(self, drafts: Sequence[Draft]) -> list[Appended | GatewayError]:
@@ -496,7 +496,7 @@ def test_a_post_that_the_broker_refuses_is_stored_and_told_to_be_unpublished_at_
 def test_a_commit_that_is_broken_off_is_answered_and_the_next_one_goes_on(
     failures: list[str],
 ) -> None:
-    class Breaking(StoreTwin):
+    class Breaking(FakeStore):
         """A store whose first append is cancelled by a library."""
 
         broken = False
@@ -530,7 +530,7 @@ def test_a_commit_that_is_broken_off_is_answered_and_the_next_one_goes_on(
 def test_a_lane_whose_reading_fails_reads_again(
     fault: type[BaseException], failures: list[str]
 ) -> None:
-    class Breaking(StoreTwin):
+    class Breaking(FakeStore):
         """A store whose first three reads of its outbox fail."""
 
         faults = 3
@@ -557,7 +557,7 @@ def test_a_lane_whose_reading_fails_reads_again(
 
 @pytest.mark.parametrize("fault", [KeyError, asyncio.CancelledError])
 def test_marking_goes_on_after_a_fault(fault: type[BaseException], failures: list[str]) -> None:
-    class Breaking(StoreTwin):
+    class Breaking(FakeStore):
         """A store whose first three marks fail."""
 
         faults = 3

@@ -20,7 +20,7 @@ R = TypeVar("R")
 class FakeDatabase:
     """Reading works; ``problem`` is why writing does not. ``room``: bytes that still fit."""
 
-    name = "twin"
+    name = "fake"
 
     def __init__(self) -> None:
         self.problem: str | None = None
@@ -49,10 +49,10 @@ class FakeDatabase:
 
 
 def _write(connection: Any, size: int) -> None:
-    twin: FakeDatabase = connection
-    if twin.problem is not None and size > twin.room:
-        raise StoreUnavailable("not available", reason=twin.problem)
-    twin.written.append(size)
+    fake: FakeDatabase = connection
+    if fake.problem is not None and size > fake.room:
+        raise StoreUnavailable("not available", reason=fake.problem)
+    fake.written.append(size)
 
 
 def _watched(database: FakeDatabase) -> Watched:

@@ -21,7 +21,7 @@ class Failed(Exception):
     """The test's own kind of failure."""
 
 
-class LinkTwin:
+class FakeLink:
     """A link whose end and alarm the test decides."""
 
     def __init__(self) -> None:
@@ -47,13 +47,13 @@ class LinkTwin:
         await self.alarm_ended.wait()
 
 
-class LinksTwin:
+class FakeLinks:
     """The links of a publisher, with one or none that is up.
 
     ``link`` is the one that stands.
     """
 
-    def __init__(self, link: LinkTwin | None) -> None:
+    def __init__(self, link: FakeLink | None) -> None:
         self.link = link
         self.problem: str | None = None
         self.change = asyncio.Event()
@@ -69,7 +69,7 @@ class LinksTwin:
         await self.change.wait()
 
 
-def attempt_at(links: LinksTwin, *, seconds: float = 5.0) -> Attempt:
+def attempt_at(links: FakeLinks, *, seconds: float = 5.0) -> Attempt:
     return Attempt(cast("Links", links), seconds, failure=Failed)
 
 
@@ -107,7 +107,7 @@ def test_the_broker_s_ways_to_end_it_have_names(
 ) -> None:
     async def scenario() -> None:
         with pytest.raises(Failed, match=why):
-            async with attempt_at(LinksTwin(LinkTwin())) as attempt:
+            async with attempt_at(FakeLinks(FakeLink())) as attempt:
                 await fault(attempt)
 
     asyncio.run(scenario())
@@ -115,7 +115,7 @@ def test_the_broker_s_ways_to_end_it_have_names(
 
 def test_the_end_of_its_time_says_what_kept_it() -> None:
     async def scenario() -> None:
-        links = LinksTwin(None)
+        links = FakeLinks(None)
         with pytest.raises(Failed, match="no answer within"):
             async with attempt_at(links, seconds=0.01) as attempt:
                 await attempt.find("key")
@@ -129,7 +129,7 @@ def test_the_end_of_its_time_says_what_kept_it() -> None:
 
 def test_a_link_that_comes_in_time_is_found_and_one_that_is_lost_ends_it_at_once() -> None:
     async def scenario() -> None:
-        links, link = LinksTwin(None), LinkTwin()
+        links, link = FakeLinks(None), FakeLink()
 
         async def use() -> None:
             async with attempt_at(links) as attempt:
@@ -154,10 +154,10 @@ def test_a_link_that_comes_in_time_is_found_and_one_that_is_lost_ends_it_at_once
 
 def test_a_cancelled_attempt_is_cancelled_and_gives_the_link_back() -> None:
     async def scenario() -> None:
-        link = LinkTwin()
+        link = FakeLink()
 
         async def use() -> None:
-            async with attempt_at(LinksTwin(link)) as attempt:
+            async with attempt_at(FakeLinks(link)) as attempt:
                 found, _ = await attempt.find("key")
                 with found.ends(attempt.deadline):
                     await asyncio.Event().wait()
@@ -175,9 +175,9 @@ def test_a_cancelled_attempt_is_cancelled_and_gives_the_link_back() -> None:
 
 def test_a_link_that_an_alarm_blocks_is_waited_for_and_its_loss_ends_that_at_once() -> None:
     async def scenario() -> None:
-        links = LinksTwin(LinkTwin())
+        links = FakeLinks(FakeLink())
         links.blocked = True
-        link = cast("LinkTwin", links.link)
+        link = cast("FakeLink", links.link)
 
         async def use() -> None:
             async with attempt_at(links) as attempt:
@@ -205,7 +205,7 @@ def test_a_link_that_an_alarm_blocks_is_waited_for_and_its_loss_ends_that_at_onc
 def test_an_error_of_ours_is_not_taken_for_the_broker_s() -> None:
     async def scenario() -> None:
         with pytest.raises(KeyError):
-            async with attempt_at(LinksTwin(LinkTwin())):
+            async with attempt_at(FakeLinks(FakeLink())):
                 raise KeyError
 
     asyncio.run(scenario())
@@ -214,7 +214,7 @@ def test_an_error_of_ours_is_not_taken_for_the_broker_s() -> None:
 @pytest.mark.parametrize("home", [True, False])
 def test_a_link_is_found_with_the_word_whether_the_stream_is_at_home_there(home: bool) -> None:
     async def scenario() -> None:
-        links = LinksTwin(LinkTwin())
+        links = FakeLinks(FakeLink())
         links.home = home
         async with attempt_at(links) as attempt:
             found: tuple[object, bool] = await attempt.find("key")

@@ -19,7 +19,7 @@ class StandingConnection:
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
-class ChannelTwin:
+class FakeChannel:
     """A channel that opens, and closes when the test wants it."""
 
     max_content_size = 1000
@@ -39,15 +39,15 @@ class ChannelTwin:
         self.closing.set_result(None)
 
 
-class ConnectionTwin:
+class FakeConnection:
     """A connection that keeps the channels it has opened."""
 
     def __init__(self) -> None:
-        self.opened: list[ChannelTwin] = []
+        self.opened: list[FakeChannel] = []
 
-    async def channel(self) -> ChannelTwin:
+    async def channel(self) -> FakeChannel:
         await asyncio.sleep(0)
-        self.opened.append(ChannelTwin(len(self.opened) + 1))
+        self.opened.append(FakeChannel(len(self.opened) + 1))
         return self.opened[-1]
 
 
@@ -57,10 +57,10 @@ async def retired(of: Channels) -> None:
         await asyncio.wait(waiting, timeout=5)
 
 
-def channels() -> tuple[Channels, ConnectionTwin]:
-    connection = ConnectionTwin()
+def channels() -> tuple[Channels, FakeConnection]:
+    connection = FakeConnection()
     traffic = Traffic()
-    home = ConfirmChannel(cast("Any", ChannelTwin(0)), traffic)
+    home = ConfirmChannel(cast("Any", FakeChannel(0)), traffic)
     return Channels(cast("Any", connection), home, traffic, Tasks()), connection
 
 
@@ -96,17 +96,17 @@ def test_a_channel_that_is_worn_out_is_replaced_and_closed_after_its_last_confir
         of, connection = channels()
         for home in (True, False):
             worn = await of.take("a", home=home)
-            twin = cast("ChannelTwin", worn._channel)
-            waits = twin.confirmations[1] = asyncio.get_running_loop().create_future()
+            fake = cast("FakeChannel", worn._channel)
+            waits = fake.confirmations[1] = asyncio.get_running_loop().create_future()
             worn._nacked = True
             fresh = await of.take("a", home=home)
             assert fresh is not worn
             assert await of.take("a", home=home) is fresh
             await asyncio.sleep(0.01)
-            assert not twin.is_closed
+            assert not fake.is_closed
             waits.set_result(None)
             await retired(of)
-            assert twin.is_closed
+            assert fake.is_closed
         assert len(connection.opened) == 3
 
     asyncio.run(scenario())
@@ -119,7 +119,7 @@ def test_a_channel_that_has_closed_is_replaced(
     async def scenario() -> None:
         of, _ = channels()
         closed = await of.take("a", home=home)
-        cast("ChannelTwin", closed._channel).is_closed = True
+        cast("FakeChannel", closed._channel).is_closed = True
         closed.closing.set_exception(aiormq.ChannelPreconditionFailed("larger than the max size"))
         assert await of.take("a", home=home) is not closed
         await retired(of)
@@ -133,10 +133,10 @@ def test_a_link_that_is_lost_fails_what_waits_also_on_a_channel_that_retires() -
         of, _ = channels()
         worn = await of.take("a", home=True)
         loop = asyncio.get_running_loop()
-        on_worn = cast("ChannelTwin", worn._channel).confirmations[1] = loop.create_future()
+        on_worn = cast("FakeChannel", worn._channel).confirmations[1] = loop.create_future()
         worn._nacked = True
         fresh = await of.take("a", home=True)
-        on_fresh = cast("ChannelTwin", fresh._channel).confirmations[1] = loop.create_future()
+        on_fresh = cast("FakeChannel", fresh._channel).confirmations[1] = loop.create_future()
         await asyncio.sleep(0)
         of.fail(lambda: aiormq.AMQPError("lost"))
         for waiting in (on_worn, on_fresh):

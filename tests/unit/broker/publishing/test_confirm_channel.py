@@ -19,7 +19,7 @@ class StandingConnection:
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
-class TwinChannel:
+class FakeChannel:
     """The books of aiormq's channel, which answers nothing by itself."""
 
     number, max_content_size, delivery_tag = 1, 1000, 0
@@ -44,8 +44,8 @@ class Short(Publication):
         return f"<{self.message_id}>".encode()
 
 
-def confirming(twin: TwinChannel, traffic: Traffic | None = None) -> ConfirmChannel:
-    return ConfirmChannel(cast("AbstractChannel", twin), traffic or Traffic())
+def confirming(fake: FakeChannel, traffic: Traffic | None = None) -> ConfirmChannel:
+    return ConfirmChannel(cast("AbstractChannel", fake), traffic or Traffic())
 
 
 def publishing(channel: ConfirmChannel, *ids: str) -> list[asyncio.Task[None]]:
@@ -54,33 +54,33 @@ def publishing(channel: ConfirmChannel, *ids: str) -> list[asyncio.Task[None]]:
 
 def test_publications_of_one_turn_leave_in_one_write_in_order() -> None:
     async def scenario() -> None:
-        twin = TwinChannel()
-        tasks = publishing(confirming(twin), "a", "b", "c")
-        frame = await twin.write_queue.get()
+        fake = FakeChannel()
+        tasks = publishing(confirming(fake), "a", "b", "c")
+        frame = await fake.write_queue.get()
         assert (frame.payload, frame.should_close) == (b"<a><b><c>", False)
-        assert twin.write_queue.empty()
-        assert twin.message_id_delivery_tag == {"a": 1, "b": 2, "c": 3}
-        for confirmation in twin.confirmations.values():
+        assert fake.write_queue.empty()
+        assert fake.message_id_delivery_tag == {"a": 1, "b": 2, "c": 3}
+        for confirmation in fake.confirmations.values():
             confirmation.set_result(None)
         await asyncio.gather(*tasks)
-        assert twin.message_id_delivery_tag == {}
+        assert fake.message_id_delivery_tag == {}
 
     asyncio.run(scenario())
 
 
 def test_nothing_is_lost_or_overtaken_while_aiormq_has_no_room() -> None:
     async def scenario() -> None:
-        twin = TwinChannel()
-        twin.write_queue = asyncio.Queue(maxsize=1)
-        twin.write_queue.put_nowait(ChannelFrame(b"its own", should_close=False))
-        channel = confirming(twin)
+        fake = FakeChannel()
+        fake.write_queue = asyncio.Queue(maxsize=1)
+        fake.write_queue.put_nowait(ChannelFrame(b"its own", should_close=False))
+        channel = confirming(fake)
         tasks = publishing(channel, "a")
         await asyncio.sleep(0.01)
         tasks += publishing(channel, "b")
         await asyncio.sleep(0.01)
-        assert (await twin.write_queue.get()).payload == b"its own"
-        assert (await twin.write_queue.get()).payload == b"<a><b>"
-        for confirmation in twin.confirmations.values():
+        assert (await fake.write_queue.get()).payload == b"its own"
+        assert (await fake.write_queue.get()).payload == b"<a><b>"
+        for confirmation in fake.confirmations.values():
             confirmation.set_result(None)
         await asyncio.gather(*tasks)
 
@@ -89,25 +89,25 @@ def test_nothing_is_lost_or_overtaken_while_aiormq_has_no_room() -> None:
 
 def test_publications_not_sent_when_the_channel_closed_are_not_sent_any_more() -> None:
     async def scenario() -> None:
-        twin = TwinChannel()
-        (task,) = publishing(confirming(twin), "a")
-        twin.closing.set_result(None)
+        fake = FakeChannel()
+        (task,) = publishing(confirming(fake), "a")
+        fake.closing.set_result(None)
         with pytest.raises(aiormq.ChannelInvalidStateError):
             await task
         await asyncio.sleep(0)
-        assert twin.write_queue.empty()
+        assert fake.write_queue.empty()
 
     asyncio.run(scenario())
 
 
 def test_waiters_fail_at_once_when_the_channel_closes() -> None:
     async def scenario() -> None:
-        twin = TwinChannel()
-        channel = confirming(twin)
+        fake = FakeChannel()
+        channel = confirming(fake)
         confirmed, waiting, too_late = (*publishing(channel, "a", "b"), "c")
-        await twin.write_queue.get()
-        twin.confirmations[1].set_result(None)
-        twin.closing.set_result(None)
+        await fake.write_queue.get()
+        fake.confirmations[1].set_result(None)
+        fake.closing.set_result(None)
         await confirmed
         for attempt in (waiting, *publishing(channel, too_late)):
             with pytest.raises(aiormq.ChannelInvalidStateError):
@@ -118,17 +118,17 @@ def test_waiters_fail_at_once_when_the_channel_closes() -> None:
 
 def test_a_channel_has_settled_when_nothing_waits_for_its_confirm() -> None:
     async def scenario() -> None:
-        twin = TwinChannel()
-        channel = confirming(twin)
+        fake = FakeChannel()
+        channel = confirming(fake)
         await channel.settled(within=60)
         (task,) = publishing(channel, "a")
-        await twin.write_queue.get()
+        await fake.write_queue.get()
         # What came back is answered already.
-        twin.confirmations[2] = Returning()
+        fake.confirmations[2] = Returning()
         settling = asyncio.create_task(channel.settled(within=60))
         await asyncio.sleep(0)
         assert not settling.done()
-        twin.confirmations[1].set_result(None)
+        fake.confirmations[1].set_result(None)
         await asyncio.wait_for(settling, 1)
         await task
 
@@ -139,18 +139,18 @@ def test_waiting_publications_fail_when_the_link_is_given_up_and_a_late_answer_i
     None
 ):
     async def scenario() -> None:
-        twin, traffic = TwinChannel(), Traffic()
-        channel = confirming(twin, traffic)
+        fake, traffic = FakeChannel(), Traffic()
+        channel = confirming(fake, traffic)
         confirmed, waiting = publishing(channel, "a", "b")
-        await twin.write_queue.get()
+        await fake.write_queue.get()
         assert traffic == Traffic(unanswered=2)
-        twin.confirmations.pop(1).set_result(None)
+        fake.confirmations.pop(1).set_result(None)
         await confirmed
         channel.fail(lambda: LinkLost("r1: it hangs"))
         with pytest.raises(LinkLost, match="r1: it hangs"):
             await waiting
         assert traffic == Traffic(unanswered=0, answered=1)
         # aiormq takes an answer to this for nothing that anybody waits for.
-        assert isinstance(twin.confirmations[2], Returning)
+        assert isinstance(fake.confirmations[2], Returning)
 
     asyncio.run(scenario())

@@ -16,10 +16,10 @@ from broker.publishing.channels import Channels, ConfirmChannel, SendChannel, Tr
 from broker.publishing.link import Link, LinkFailed
 from broker.timing.tasks import Tasks
 from tests.unit.broker.amqp_node import Session, amqp_node
-from tests.unit.broker.publishing.test_channels import ChannelTwin, ConnectionTwin, retired
+from tests.unit.broker.publishing.test_channels import FakeChannel, FakeConnection, retired
 
 
-class Wire(ConnectionTwin):
+class Wire(FakeConnection):
     """A connection that is open until the test ends it."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Wire(ConnectionTwin):
 
 def link_over(wire: Wire) -> Link:
     node = Node("r1", "ws://x/ws", "amqp://x")
-    home, aside = (cast("Any", ChannelTwin(number)) for number in (1, 2))
+    home, aside = (cast("Any", FakeChannel(number)) for number in (1, 2))
     traffic, tasks, connection = Traffic(), Tasks(), cast("Any", wire)
     channels = Channels(connection, ConfirmChannel(home, traffic), traffic, tasks)
     return Link(node, cast("Any", None), connection, channels, SendChannel(aside), tasks)
@@ -84,7 +84,7 @@ def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
             super().__init__()
             self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        async def channel(self, **_: Any) -> ChannelTwin:
+        async def channel(self, **_: Any) -> FakeChannel:
             await self.answer
             raise AssertionError("it never comes")
 

@@ -17,7 +17,7 @@ from broker.publishing.stream import PublishStream
 from broker.publishing.suspects import Suspects
 
 
-class TwinChannel:
+class FakeChannel:
     """Answers when it is told to."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class TwinLink:
     def __init__(self) -> None:
         self.node = Node("r1", "ws://x/ws", "amqp://x")
         self.lost: str | None = None
-        self.channel: TwinChannel | None = TwinChannel()
+        self.channel: FakeChannel | None = FakeChannel()
         self.opened = asyncio.Event()
 
     def confirm(self) -> None:
@@ -49,10 +49,10 @@ class TwinLink:
     def channels(self) -> TwinLink:
         return self
 
-    def at_hand(self, key: str, *, home: bool) -> TwinChannel | None:
+    def at_hand(self, key: str, *, home: bool) -> FakeChannel | None:
         return self.channel
 
-    async def take(self, key: str, *, home: bool) -> TwinChannel:
+    async def take(self, key: str, *, home: bool) -> FakeChannel:
         await self.opened.wait()
         assert self.channel is not None
         return self.channel
@@ -199,7 +199,7 @@ def test_a_new_channel_of_the_same_link_is_waited_for_like_another_link() -> Non
         first = await on.publish("a")
         on.link.channel = None
         second = await on.publish("b")
-        on.link.channel = TwinChannel()
+        on.link.channel = FakeChannel()
         on.link.opened.set()
         await turns()
         assert sent(on.link) == []

@@ -21,7 +21,7 @@ from tests.virtual_time import run
 NODE = Node("r1", "ws://x/ws", "amqp://x")
 
 
-class LinkTwin:
+class FakeLink:
     """A link whose state the test sets."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Scene:
     ``dials``: what each dial gives, the last for all that follow.
     """
 
-    def __init__(self, *dials: LinkTwin | BaseException) -> None:
+    def __init__(self, *dials: FakeLink | BaseException) -> None:
         self.dials = list(dials)
         self.dialled_at: list[float] = []
         #: What the supervisor's state was when it told of a change.
@@ -105,7 +105,7 @@ class Scene:
 
 
 def scene(
-    *dials: Callable[[], LinkTwin | BaseException],
+    *dials: Callable[[], FakeLink | BaseException],
 ) -> tuple[list[Any], Callable[[Callable[[Scene], Coroutine[Any, Any, None]]], None]]:
     given = [each() for each in dials]
 
@@ -124,7 +124,7 @@ def scene(
 
 
 def test_a_link_that_ends_is_replaced() -> None:
-    (first, second), play = scene(LinkTwin, LinkTwin)
+    (first, second), play = scene(FakeLink, FakeLink)
 
     async def scenario(on: Scene) -> None:
         await asyncio.sleep(1)
@@ -157,7 +157,7 @@ def test_a_node_that_takes_no_login_is_dialled_on_and_its_reason_shown() -> None
 def test_a_dial_that_ends_by_what_nobody_foresaw_is_repeated(
     fault: BaseException, failures: list[str]
 ) -> None:
-    (_, link), play = scene(lambda: fault, LinkTwin)
+    (_, link), play = scene(lambda: fault, FakeLink)
 
     async def scenario(on: Scene) -> None:
         await asyncio.sleep(2)
@@ -172,7 +172,7 @@ def test_a_dial_that_ends_by_what_nobody_foresaw_is_repeated(
 def test_a_link_that_nobody_watches_any_more_is_given_up_and_replaced(
     fault: BaseException, failures: list[str]
 ) -> None:
-    (first, second), play = scene(LinkTwin, LinkTwin)
+    (first, second), play = scene(FakeLink, FakeLink)
 
     async def scenario(on: Scene) -> None:
         await asyncio.sleep(1)
@@ -190,7 +190,7 @@ def test_a_link_that_nobody_watches_any_more_is_given_up_and_replaced(
 def test_a_link_that_cannot_be_taken_down_is_replaced_all_the_same(
     fault: BaseException, failures: list[str]
 ) -> None:
-    (first, second), play = scene(LinkTwin, LinkTwin)
+    (first, second), play = scene(FakeLink, FakeLink)
     first.closing_fails = fault
 
     async def scenario(on: Scene) -> None:
@@ -205,7 +205,7 @@ def test_a_link_that_cannot_be_taken_down_is_replaced_all_the_same(
 
 
 def test_a_node_that_says_nothing_is_asked_and_then_given_up() -> None:
-    (silent, second), play = scene(LinkTwin, LinkTwin)
+    (silent, second), play = scene(FakeLink, FakeLink)
 
     async def scenario(on: Scene) -> None:
         await asyncio.sleep(1)
@@ -222,7 +222,7 @@ def test_a_node_that_says_nothing_is_asked_and_then_given_up() -> None:
 
 
 def test_one_that_is_left_has_time_for_what_is_unanswered() -> None:
-    (link, _), play = scene(LinkTwin, LinkTwin)
+    (link, _), play = scene(FakeLink, FakeLink)
     link.unanswered = 1
 
     async def scenario(on: Scene) -> None:
@@ -242,7 +242,7 @@ def test_one_that_is_left_has_time_for_what_is_unanswered() -> None:
 
 
 def test_one_that_is_left_waits_no_longer_than_its_bound() -> None:
-    (link, _), play = scene(LinkTwin, LinkTwin)
+    (link, _), play = scene(FakeLink, FakeLink)
     link.unanswered = 1
 
     async def scenario(on: Scene) -> None:
@@ -256,7 +256,7 @@ def test_one_that_is_left_waits_no_longer_than_its_bound() -> None:
 
 
 def test_one_that_stood_still_and_kept_its_connection_is_a_suspect_once() -> None:
-    (silent, second, _), play = scene(LinkTwin, LinkTwin, LinkTwin)
+    (silent, second, _), play = scene(FakeLink, FakeLink, FakeLink)
 
     async def scenario(on: Scene) -> None:
         await asyncio.sleep(1)
@@ -277,7 +277,7 @@ def test_one_that_stood_still_and_kept_its_connection_is_a_suspect_once() -> Non
 
 
 def test_a_node_that_answers_what_is_asked_is_sound_from_its_first_link_on() -> None:
-    (stalls, silent, _), play = scene(LinkTwin, LinkTwin, LinkTwin)
+    (stalls, silent, _), play = scene(FakeLink, FakeLink, FakeLink)
 
     async def scenario(on: Scene) -> None:
         assert on.supervisor.sound_since is None
@@ -301,14 +301,14 @@ def test_a_node_that_answers_what_is_asked_is_sound_from_its_first_link_on() -> 
 def test_it_tells_whenever_the_link_comes_or_goes_and_nobody_finds_one_that_is_being_lost() -> None:
     found: list[object] = []
 
-    class Losing(LinkTwin):
+    class Losing(FakeLink):
         """A link that notes which links were up when it was lost."""
 
         async def lose(self, reason: str) -> None:
             await super().lose(reason)
             found.append(made.standing)
 
-    first, second = Losing(), LinkTwin()
+    first, second = Losing(), FakeLink()
     made: Scene
 
     async def scenario() -> None:
@@ -328,7 +328,7 @@ def test_it_tells_whenever_the_link_comes_or_goes_and_nobody_finds_one_that_is_b
 
 
 def test_a_link_that_an_alarm_has_blocked_is_kept_and_says_so() -> None:
-    (link,), play = scene(LinkTwin)
+    (link,), play = scene(FakeLink)
     link.blocked = True
 
     async def scenario(on: Scene) -> None:
@@ -341,7 +341,7 @@ def test_a_link_that_an_alarm_has_blocked_is_kept_and_says_so() -> None:
 
 
 def test_a_link_of_which_something_is_heard_is_asked_nothing() -> None:
-    (link,), play = scene(LinkTwin)
+    (link,), play = scene(FakeLink)
 
     async def scenario(on: Scene) -> None:
         await asyncio.sleep(60)
@@ -355,13 +355,13 @@ def test_a_link_of_which_something_is_heard_is_asked_nothing() -> None:
 BACK_OFF = [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("fails", [lambda: LinkFailed("r1", "refused"), LinkTwin])
+@pytest.mark.parametrize("fails", [lambda: LinkFailed("r1", "refused"), FakeLink])
 def test_a_node_that_takes_no_link_or_ends_it_at_once_is_dialled_ever_more_slowly(
     fails: Callable[[], Any],
 ) -> None:
     (given,), play = scene(fails)
     lasts = 0.0
-    if isinstance(given, LinkTwin):
+    if isinstance(given, FakeLink):
         given.gone, lasts = "the node said goodbye", INTERVAL
 
     async def scenario(on: Scene) -> None:
@@ -375,7 +375,7 @@ def test_a_node_that_takes_no_link_or_ends_it_at_once_is_dialled_ever_more_slowl
 
 def test_after_a_link_that_has_lasted_the_next_dial_is_soon() -> None:
     (failure, link, _), play = scene(
-        lambda: LinkFailed("r1", "refused"), LinkTwin, lambda: LinkFailed("r1", "refused")
+        lambda: LinkFailed("r1", "refused"), FakeLink, lambda: LinkFailed("r1", "refused")
     )
     del failure
 
@@ -394,7 +394,7 @@ def test_after_a_link_that_has_lasted_the_next_dial_is_soon() -> None:
 
 
 def test_a_node_that_takes_no_login_any_more_is_not_sound() -> None:
-    (stalls, _), play = scene(LinkTwin, lambda: LinkFailed("r1", "refused"))
+    (stalls, _), play = scene(FakeLink, lambda: LinkFailed("r1", "refused"))
 
     async def scenario(on: Scene) -> None:
         await asyncio.sleep(1)

@@ -17,7 +17,7 @@ from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.http import app
-from gateway.http.services import Services
+from gateway.http.services import HandlerServices
 from gateway.live.assembly import Live, connection_services, live
 from gateway.logins import Logins
 from gateway.measures import measures
@@ -45,7 +45,7 @@ class Gateway:
     partition_probe: PartitionProbe
     public: Application
     reloadable: Reloadable
-    services: Services
+    services: HandlerServices
 
 
 def assemble(
@@ -177,9 +177,9 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
     messages: Messages,
     metrics: Metrics,
     queues: PrivateQueues,
-) -> Services:
+) -> HandlerServices:
     f = made_with
-    return Services(
+    return HandlerServices(
         accounts=accounts,
         admin=admin,
         clock=f.clock.unix,

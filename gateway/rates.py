@@ -36,21 +36,28 @@ class RateLimiter:
 
     def check(self, key: Hashable) -> None:
         """Take one token. Raises :class:`RateLimited` with the seconds until there is one."""
-        self.peek(key)
-        self.take(key)
+        now, rate = self._clock(), self._rate()
+        self._take(key, now, rate, self._full_at_or_raise(key, now, rate))
 
     def peek(self, key: Hashable) -> None:
         """As :meth:`check`, without taking one."""
-        now, rate = self._clock(), self._rate()
-        allowance = (rate.burst - 1) / rate.per_second
-        wait = self._full_at.get(key, now) - allowance - now
-        if wait > 0:
-            raise RateLimited("too many requests; slow down", retry_after=wait)
+        self._full_at_or_raise(key, self._clock(), self._rate())
 
     def take(self, key: Hashable) -> None:
         """Take one token, whether there is one or not."""
         now = self._clock()
-        self._full_at[key] = max(now, self._full_at.get(key, now)) + 1 / self._rate().per_second
+        self._take(key, now, self._rate(), self._full_at.get(key, now))
+
+    def _full_at_or_raise(self, key: Hashable, now: float, rate: Rate) -> float:
+        """When the bucket will be full again, if there is a token in it."""
+        full_at = self._full_at.get(key, now)
+        wait = full_at - (rate.burst - 1) / rate.per_second - now
+        if wait > 0:
+            raise RateLimited("too many requests; slow down", retry_after=wait)
+        return full_at
+
+    def _take(self, key: Hashable, now: float, rate: Rate, full_at: float) -> None:
+        self._full_at[key] = max(now, full_at) + 1 / rate.per_second
         self._full_at.move_to_end(key)
         if len(self._full_at) > self._capacity:
             self._full_at.popitem(last=False)

@@ -22,7 +22,7 @@ from gateway.auth.access import AccessRules
 from gateway.auth.tokens import tokens_for
 from gateway.config import Config, ConfigError, Limits, secrets_of
 from gateway.http.listeners import Listener
-from gateway.http.services import Services
+from gateway.http.services import HandlerServices
 from gateway.limits import UNTIL_RESTART
 from gateway.observe import logs
 
@@ -91,7 +91,7 @@ class Reloadable:
 
     config: Config
     access: AccessRules
-    services: Services
+    services: HandlerServices
     tasks: Tasks
 
     def changes(

@@ -12,7 +12,7 @@ from gateway.admin import Admin
 from gateway.admin.connections import Connections
 from gateway.admin.dashboard import Dashboard
 from gateway.admin.gateways import Gateways
-from gateway.admin.history import Gauges, History
+from gateway.admin.history import Gauges, SampleHistory
 from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import Orders
 from gateway.admin.overview import Overview
@@ -50,7 +50,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
 ) -> Admin:
     """Make the dashboard of this gateway, and its view of all others."""
     f, hub = made_with, live.hub
-    history = History(
+    history = SampleHistory(
         Gauges(
             connections=lambda: len(live.registry),
             deliveries=lambda: hub.fan_out.deliveries,

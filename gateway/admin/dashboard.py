@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from broker.timing.tasks import Tasks
 from gateway.admin.gateways import Gateways
-from gateway.admin.history import History
+from gateway.admin.history import SampleHistory
 from gateway.admin.node_watch import NodeWatch
 from gateway.errors import NoCapacity
 
@@ -61,18 +61,16 @@ class Dashboard:
     def __init__(
         self,
         gateways: Gateways,
-        history: History,
+        history: SampleHistory,
         node_watch: NodeWatch,
         *,
         clock: Callable[[], float],
         tasks: Tasks,
-        tick: float = TICK,
     ) -> None:
         self._gateways = gateways
         self._history = history
         self._node_watch = node_watch
         self._clock = clock
-        self._tick = tick
         self._viewers: set[Viewer] = set()
         self._last_sent: dict[str, int] = {}
         self._tasks = tasks
@@ -117,11 +115,11 @@ class Dashboard:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time() + self._tick
+        due = loop.time() + TICK
         while True:
             await asyncio.sleep(due - loop.time())
             # After a standstill of the loop, missed seconds stay missing.
-            due = max(due, loop.time()) + self._tick
+            due = max(due, loop.time()) + TICK
             self._gateways.sampled(self._history.take())
             self._node_watch.poll()
             await self._gateways.learn_drained()

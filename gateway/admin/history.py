@@ -39,7 +39,7 @@ class Gauges:
     latency: Histogram
 
 
-class History:
+class SampleHistory:
     """The samples of the last minutes. ``clock`` is Unix time. Taking one reads half a dozen
     numbers."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.nodes.node import NodeState
-from gateway.admin.history import History, Sample
+from gateway.admin.history import Sample, SampleHistory
 from gateway.observe.events import Events
 
 #: The newest events in one answer; even the longest possible ones fit into a message of the bus.
@@ -26,7 +26,7 @@ class Overview:
 
     gateway: str
     started_at: float
-    history: History
+    history: SampleHistory
     events: Events
     draining: Callable[[], bool]
     topics: Callable[[], int]

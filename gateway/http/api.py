@@ -14,7 +14,7 @@ from gateway.errors import Invalid, TooLarge, UnknownRoom
 from gateway.http.base import BaseHandler
 from gateway.http.body import BodyT, read, validate
 from gateway.http.caller import Caller, caller
-from gateway.http.services import Services
+from gateway.http.services import HandlerServices
 from gateway.http.sharing import share
 
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
@@ -35,7 +35,7 @@ class ApiHandler(BaseHandler):
     #: Whether an unknown user may send it a body.
     for_anybody: ClassVar[bool] = False
 
-    def initialize(self, services: Services) -> None:
+    def initialize(self, services: HandlerServices) -> None:
         self.services = services
         self._received = bytearray()
 

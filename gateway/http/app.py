@@ -29,8 +29,8 @@ from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
 from gateway.http.handlers.session import SessionHandler
 from gateway.http.handlers.stomp import StompHandler
-from gateway.http.services import Services
-from gateway.live.client.services import Services as LiveServices
+from gateway.http.services import HandlerServices
+from gateway.live.client.services import ConnectionServices
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
 from gateway.readiness import Readiness
@@ -38,7 +38,9 @@ from gateway.readiness import Readiness
 STATIC: Final = Path(__file__).parent.parent / "static"
 
 
-def public(services: Services, live: LiveServices, readiness: Readiness) -> Application:
+def public(
+    services: HandlerServices, live: ConnectionServices, readiness: Readiness
+) -> Application:
     """The application for browsers and load balancers."""
     own = {"services": services}
     socket = {

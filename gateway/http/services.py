@@ -23,7 +23,7 @@ from gateway.store import Account
 
 
 @dataclass(slots=True, kw_only=True)
-class Services:
+class HandlerServices:
     """The services of the handlers. ``clock`` gives seconds since the epoch."""
 
     accounts: Accounts[Account]

@@ -12,10 +12,10 @@ from gateway.foundation import Foundation
 from gateway.live.attendance import Attendance
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
-from gateway.live.client.services import Admission, Routes, Services
+from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.live.hub.hub import Hub
-from gateway.live.hub.pages import History
+from gateway.live.hub.pages import HistoryReader
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
@@ -33,7 +33,9 @@ class Live:
     registry: Registry
 
 
-def live(made_with: Foundation, *, history: History, feeds: Feeds, balancer: Balancer) -> Live:
+def live(
+    made_with: Foundation, *, history: HistoryReader, feeds: Feeds, balancer: Balancer
+) -> Live:
     """Make the parts."""
     f = made_with
     return Live(
@@ -55,7 +57,7 @@ def connection_services(
     queues: PrivateQueues,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
-) -> Services:
+) -> ConnectionServices:
     """Make what every connection works with."""
     f, config, limits = made_with, made_with.config, made_with.limits.now
     broker = config.broker
@@ -64,7 +66,7 @@ def connection_services(
         ticker=f.ticker,
         tasks=f.tasks.part(),
     )
-    return Services(
+    return ConnectionServices(
         admission=Admission(
             tokens=auth.credentials,
             virtual_host=VirtualHost(broker.vhost, auth.origins),

@@ -13,11 +13,11 @@ from gateway.messages.history_reads import HistoryReads, ReadableHistory
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
-from gateway.messages.ports import History, RoomPublisher
+from gateway.messages.ports import MessageStore, RoomPublisher
 from gateway.rates import RateLimiter
 
 
-class Store(History, ReadableHistory, Protocol):
+class Store(MessageStore, ReadableHistory, Protocol):
     """The history, written and read."""
 
 

@@ -15,7 +15,7 @@ from broker.timing.tasks import Job, Tasks
 from broker.topology import Stream
 from gateway.domain.message import Draft, Message
 from gateway.errors import StoreUnavailable
-from gateway.messages.ports import History
+from gateway.messages.ports import MessageStore
 from gateway.store.records import Appended
 
 #: The most drafts that one transaction takes.
@@ -34,7 +34,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        history: History,
+        history: MessageStore,
         *,
         stored: Callable[[Sequence[Message]], None],
         in_doubt: Callable[[Stream], None],

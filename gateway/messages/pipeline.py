@@ -17,7 +17,7 @@ from gateway.limits import LiveLimits
 from gateway.messages import nesting
 from gateway.messages.group_commit import GroupCommit
 from gateway.messages.outbox import Outbox
-from gateway.messages.ports import History, RoomPublisher
+from gateway.messages.ports import MessageStore, RoomPublisher
 from gateway.messages.publication import publication
 from gateway.store.numbering import repeated
 from gateway.store.records import Appended
@@ -49,7 +49,7 @@ class Pipeline:
 
     def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
-        history: History,
+        history: MessageStore,
         outbox: Outbox,
         publisher: RoomPublisher,
         topology: Topology,

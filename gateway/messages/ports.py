@@ -14,7 +14,7 @@ from gateway.errors import GatewayError
 from gateway.store.records import Appended, Unpublished
 
 
-class History(Protocol):
+class MessageStore(Protocol):
     """The stored messages. Every method raises :class:`gateway.errors.StoreUnavailable` when the
     database is away."""
 

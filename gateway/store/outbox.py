@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, or_, select, tuple_, update
 
 from broker.topology import Audience, Stream
 from gateway.store.history import IN_OUTBOX, message
@@ -101,10 +101,6 @@ def is_published(connection: Connection, message_id: UUID) -> bool:
 
 def mark_published(connection: Connection, ids: Sequence[UUID]) -> None:
     connection.execute(_REMOVE, {"ids": padded(sorted(ids))})
-
-
-def depth(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
 
 
 def _streams(rows: Iterable[Row[Any]]) -> list[Stream]:

@@ -56,19 +56,15 @@ class PostgresDatabase:
     ``timeout``: seconds that a call may take, including connecting and waiting for locks.
     """
 
-    def __init__(self, server: PostgresServer, *, timeout: float, echo: bool) -> None:
+    def __init__(self, server: PostgresServer, *, timeout: float) -> None:
         self._server = server
         self._timeout = timeout
         self._pooled = server.pooled
         #: The current generation of connections; those of an earlier one are not used any more.
         self._epoch = 0
         self._left = -_LEAVE_INTERVAL
-        self._engine = self._make(
-            echo=echo, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=timeout
-        )
-        self._scanning = self._make(
-            echo=echo, pool_size=SCANNERS, max_overflow=0, pool_timeout=timeout
-        )
+        self._engine = self._make(pool_size=CONNECTIONS, max_overflow=0, pool_timeout=timeout)
+        self._scanning = self._make(pool_size=SCANNERS, max_overflow=0, pool_timeout=timeout)
         # A transaction of one statement needs no BEGIN and COMMIT: one round trip, not three.
         self._quick = {
             engine: engine.execution_options(isolation_level="AUTOCOMMIT")

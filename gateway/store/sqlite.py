@@ -48,10 +48,10 @@ class SqliteDatabase:
     ``timeout``: seconds that a call may take, including the wait for another process's lock.
     """
 
-    def __init__(self, path: str, *, timeout: float, echo: bool) -> None:
+    def __init__(self, path: str, *, timeout: float) -> None:
         self._path = Path(path).absolute()
         self._timeout = timeout
-        make = partial(_engine, self._path, timeout=timeout, echo=echo)
+        make = partial(_engine, self._path, timeout=timeout)
         # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
         # then cannot find that another writer got in between.
         # https://www.sqlite.org/lang_transaction.html
@@ -171,11 +171,10 @@ def _settle(connection: Connection, error: DBAPIError | sqlite3.Error) -> None:
 
 
 def _engine(
-    path: Path, *, timeout: float, echo: bool, begin: str, size: int, pragmas: tuple[str, ...]
+    path: Path, *, timeout: float, begin: str, size: int, pragmas: tuple[str, ...]
 ) -> Engine:
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
-        echo=echo,
         hide_parameters=True,
         poolclass=QueuePool,
         pool_size=size,

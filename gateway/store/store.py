@@ -49,13 +49,13 @@ class Store:
         return self._database.name
 
     @classmethod
-    async def open(cls, url: str, *, echo: bool = False, call_timeout: float = TIMEOUT) -> Self:
+    async def open(cls, url: str, *, call_timeout: float = TIMEOUT) -> Self:
         """``sqlite:///file`` or ``postgresql://…`` (libpq's parameters); migrates the database.
 
         Raises :class:`gateway.errors.StoreUnavailable`, whose text tells the operator what to do;
         it never holds the password. ``call_timeout``: seconds that each call may take.
         """
-        database = _database(url, timeout=call_timeout, echo=echo)
+        database = _database(url, timeout=call_timeout)
         try:
             await database.migrate()
         except BaseException:
@@ -223,10 +223,6 @@ class Store:
         """Remove confirmed messages from the outbox; unknown ids are ignored."""
         await self._database.write(partial(outbox.mark_published, ids=ids))
 
-    async def outbox_depth(self) -> int:
-        """The number of messages that all gateways together have in the outbox."""
-        return await self._database.read(outbox.depth)
-
     # Leases of the gateways, by the database's clock
 
     async def renew_lease(self, seconds: float) -> bool:
@@ -328,13 +324,13 @@ class Store:
         await self._database.write(partial(sessions.forget, before=before))
 
 
-def _database(url: str, *, timeout: float, echo: bool) -> Database:
+def _database(url: str, *, timeout: float) -> Database:
     try:
         where = parse(url)
     except ValueError as error:
         raise StoreUnavailable(f"store.url {error}") from None
     if isinstance(where, SqliteFile):
-        return SqliteDatabase(where.path, timeout=timeout, echo=echo)
+        return SqliteDatabase(where.path, timeout=timeout)
     try:
         # asyncpg is an extra: an installation on SQLite does not need it.
         from gateway.store.postgresql import PostgresDatabase  # noqa: PLC0415
@@ -342,4 +338,4 @@ def _database(url: str, *, timeout: float, echo: bool) -> Database:
         raise StoreUnavailable(
             f"PostgreSQL needs {error.name}: pip install 'interact-gateway[postgres]'"
         ) from error
-    return PostgresDatabase(where, timeout=timeout, echo=echo)
+    return PostgresDatabase(where, timeout=timeout)

@@ -41,7 +41,7 @@ def stock(
 
 
 async def _stored(gateway: Gateway, drafts: Sequence[Draft]) -> list[Message]:
-    database = SqliteDatabase(str(gateway.database), timeout=TIMEOUT, echo=False)
+    database = SqliteDatabase(str(gateway.database), timeout=TIMEOUT)
     try:
         found: list[Message] = []
         for start in range(0, len(drafts), _BATCH):

@@ -24,7 +24,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
 from gateway.errors import BrokerUnavailable, Refused, UnknownRoom
 from gateway.http.handlers.admin import AdminHandler
-from gateway.http.services import Services
+from gateway.http.services import HandlerServices
 from gateway.limits import LiveLimits
 from gateway.messages.history_reads import HistoryReads
 from gateway.private_queues import PrivateQueues
@@ -273,7 +273,7 @@ def test_no_handler_has_a_way_past_the_services(file: Path) -> None:
 
 
 def test_the_services_of_handlers_hold_neither_the_store_nor_the_permissions() -> None:
-    given: dict[str, Any] = {each.name: each.type for each in fields(Services)}
+    given: dict[str, Any] = {each.name: each.type for each in fields(HandlerServices)}
     assert not {"Store", "Permissions", "Memberships"} & set(given.values())
 
 

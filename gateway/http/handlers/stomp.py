@@ -14,7 +14,7 @@ from gateway.http import handshake
 from gateway.http.base import BodilessHandler
 from gateway.http.caller import caller
 from gateway.live.client.connection import Connection
-from gateway.live.client.services import Services
+from gateway.live.client.services import ConnectionServices
 from gateway.observe import logs
 
 
@@ -24,7 +24,7 @@ class StompHandler(BodilessHandler):
 
     def initialize(
         self,
-        live: Services,
+        live: ConnectionServices,
         credentials: Credentials,
         drain: Drain,
         origins: Origins,

@@ -26,7 +26,7 @@ from gateway.live.client.connection_states import OPEN, TRANSITIONS, Input, Stat
 from gateway.live.client.executor import Executor
 from gateway.live.client.reader import Reader, Work
 from gateway.live.client.registry import ConnectionState
-from gateway.live.client.services import Services
+from gateway.live.client.services import ConnectionServices
 from gateway.live.client.session import Session
 from gateway.live.client.socket import ClientSocket
 from gateway.live.destinations import RoomQueue, RoomTopic
@@ -68,7 +68,7 @@ class Connection:
     def __init__(
         self,
         stream: IOStream,
-        services: Services,
+        services: ConnectionServices,
         *,
         id: str,
         address: str,

@@ -36,7 +36,7 @@ from gateway.live.client.requests import (
     Transact,
     Unsubscribe,
 )
-from gateway.live.client.services import Services
+from gateway.live.client.services import ConnectionServices
 from gateway.live.client.session import Session
 from gateway.live.client.socket import ClientSocket
 from gateway.live.hub import fanout
@@ -91,7 +91,7 @@ class Executor:
     def __init__(
         self,
         client: Client,
-        services: Services,
+        services: ConnectionServices,
         *,
         session: Session,
         socket: ClientSocket,

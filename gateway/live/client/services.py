@@ -49,7 +49,7 @@ class Routes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class ConnectionServices:
     """What every connection works with. ``clock`` is Unix time.
 
     A limit that changes counts for the connections that come from then on.

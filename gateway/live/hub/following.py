@@ -9,7 +9,7 @@ from typing import Final
 
 from broker.timing.tasks import Job, Tasks
 from gateway.errors import BrokerUnavailable, StoreUnavailable
-from gateway.live.hub.pages import History
+from gateway.live.hub.pages import HistoryReader
 from gateway.live.hub.topic import Topic
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Following:
 
     def __init__(
         self,
-        history: History,
+        history: HistoryReader,
         topics: Callable[[], Iterable[Topic]],
         *,
         clock: Callable[[], float],

@@ -13,7 +13,7 @@ from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.hub.fanout import FanOut, Subscriber
 from gateway.live.hub.following import Following
-from gateway.live.hub.pages import History, Pages
+from gateway.live.hub.pages import HistoryReader, Pages
 from gateway.live.hub.topic import SOON, Shared, Topic
 
 #: Seconds that a topic stays subscribed when its last subscriber has left: a class that reloads
@@ -35,7 +35,7 @@ class Hub:
     def __init__(
         self,
         topology: Topology,
-        history: History,
+        history: HistoryReader,
         feeds: Feeds,
         *,
         budget: int,

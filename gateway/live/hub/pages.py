@@ -23,7 +23,7 @@ PORTION: Final = 64 * 1024
 CACHE: Final = 16 * 1024 * 1024
 
 
-class History(Protocol):
+class HistoryReader(Protocol):
     async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
         """Raises :class:`StoreUnavailable`."""
 
@@ -52,7 +52,7 @@ class Pages:
     Stored messages never change, so a page stays valid as far as it reaches.
     """
 
-    def __init__(self, history: History, *, cache: int = CACHE) -> None:
+    def __init__(self, history: HistoryReader, *, cache: int = CACHE) -> None:
         self._history = history
         self._reads: dict[tuple[Stream, int], asyncio.Task[_Page]] = {}
         self._kept: LRUCache[tuple[Stream, int], _Page] = LRUCache(

@@ -19,7 +19,7 @@ from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavai
 from gateway.live.hub.deduplicator import Deduplicator
 from gateway.live.hub.delivery import Delivery, from_broker, from_history, number_of
 from gateway.live.hub.fanout import Batch, FanOut, Outlet, Subscriber
-from gateway.live.hub.pages import PAGE, History, Pages
+from gateway.live.hub.pages import PAGE, HistoryReader, Pages
 from gateway.live.hub.recent import Recent
 from gateway.live.hub.sequencer import Sequencer
 
@@ -51,7 +51,7 @@ class Shared:
     has just lost its last feed. ``clock`` gives seconds and never goes back.
     """
 
-    history: History
+    history: HistoryReader
     pages: Pages
     fan_out: FanOut
     reading: asyncio.Semaphore

@@ -24,6 +24,7 @@ from devenv.cluster import Cluster
 from gateway.domain.message import Importance
 from tests.acceptance.messages.conftest import Delivery
 from tests.acceptance.messages.message_side import TOPOLOGY, Gateway, draft, running
+from tests.integration.store.content import outbox_size
 
 pytestmark = pytest.mark.cluster
 
@@ -205,7 +206,7 @@ def test_posts_while_the_cluster_is_down_are_accepted_and_arrive_in_order_afterw
             for audience in Audience
         ]
         assert not any(receipt.published for receipt in await asyncio.gather(*posts))
-        assert await gateway.store.outbox_depth() == 800
+        assert await outbox_size(gateway.store) == 800
         await asyncio.to_thread(cluster.start)
         last = draft(ROOM)
         async with asyncio.timeout(60):
@@ -294,7 +295,7 @@ def test_messages_that_a_killed_gateway_has_answered_are_published_by_the_next_o
 
     async def see_what_is_left(gateway: Gateway) -> None:
         nonlocal depth_left
-        depth_left = await gateway.store.outbox_depth()
+        depth_left = await outbox_size(gateway.store)
 
     run(see_what_is_left)
     assert depth_left > 0, "the gateway was killed too late to leave anything"

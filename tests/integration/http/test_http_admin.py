@@ -32,11 +32,13 @@ def admin(call: Call) -> Call:
 
 
 @pytest.fixture
-def ticking(gateway: Gateway, io_loop: IOLoop) -> Iterator[Gateway]:
+def ticking(
+    gateway: Gateway, io_loop: IOLoop, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Gateway]:
     """With a ticker that is in a hurry."""
+    monkeypatch.setattr("gateway.admin.dashboard.TICK", 0.02)
 
     async def start() -> None:
-        gateway.admin.dashboard._tick = 0.02
         gateway.admin.dashboard.start()
 
     io_loop.run_sync(start)

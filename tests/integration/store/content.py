@@ -41,6 +41,18 @@ def stored(answers: Sequence[Appended | GatewayError]) -> list[Message]:
     return messages
 
 
+async def outbox_size(store: Store) -> int:
+    """The number of messages that this gateway has in the outbox, read page by page."""
+    size = 0
+    for stream in await store.unpublished_streams():
+        after, more = 0, True
+        while more:
+            page = await store.unpublished_in(stream, after=after, limit=100)
+            size, more = size + len(page.messages), page.more
+            after = page.messages[-1].seq or 0
+    return size
+
+
 async def history(store: Store, stream: Stream) -> list[Message]:
     """All of a stream, read page by page."""
     found: list[Message] = []

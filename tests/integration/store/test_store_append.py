@@ -9,7 +9,14 @@ from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
 from gateway.errors import GatewayError, IdReused, Invalid, RoomClosed, UnknownRoom
 from gateway.store import Appended, Store
-from tests.integration.store.content import NOON, draft, history, new_stream, stored
+from tests.integration.store.content import (
+    NOON,
+    draft,
+    history,
+    new_stream,
+    outbox_size,
+    stored,
+)
 
 
 @pytest.mark.gen_test
@@ -188,7 +195,7 @@ async def test_two_gateways_number_without_hole_or_repetition(
         kept = await history(store, stream)
         assert [message.seq for message in kept] == list(range(1, 41))
         assert {message.id for message in kept} == {d.id for d in drafts if d.stream == stream}
-    assert await store.outbox_depth() == len(drafts)
+    assert await outbox_size(store) == len(drafts)
 
 
 @pytest.mark.gen_test(timeout=30)

@@ -9,7 +9,14 @@ from gateway.domain.room import MemberRole
 from gateway.errors import UnknownRoom
 from gateway.store import Page, Store
 from gateway.store.retention import ROWS
-from tests.integration.store.content import NOON, draft, history, new_stream, stored
+from tests.integration.store.content import (
+    NOON,
+    draft,
+    history,
+    new_stream,
+    outbox_size,
+    stored,
+)
 
 DAY = timedelta(days=1)
 
@@ -114,7 +121,7 @@ async def test_the_outbox_holds_what_is_not_published_yet_in_order(store: Store)
     await store.append([draft((one, two)[n % 2], n) for n in range(10)])
     kept = await history(store, one)
     assert await store.unpublished_streams() == [one, two]
-    assert await store.outbox_depth() == 10
+    assert await outbox_size(store) == 10
     assert (await store.unpublished_in(one, after=0, limit=3)).messages == kept[:3]
     assert (await store.unpublished_in(one, after=3, limit=3)).messages == kept[3:]
     await store.mark_published([kept[0].id, kept[2].id])
@@ -123,7 +130,7 @@ async def test_the_outbox_holds_what_is_not_published_yet_in_order(store: Store)
         kept[3],
         kept[4],
     ]
-    assert await store.outbox_depth() == 8
+    assert await outbox_size(store) == 8
     await store.mark_published([message.id for message in kept])
     assert await store.unpublished_streams() == [two]
     assert await history(store, one) == kept

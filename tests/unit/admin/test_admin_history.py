@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.admin.history import Gauges, History, Sample
+from gateway.admin.history import Gauges, Sample, SampleHistory
 from gateway.observe.histogram import Histogram
 
 
@@ -15,7 +15,7 @@ class Gateway:
         self.now = 100.0
         self.connections = self.deliveries = self.posts = self.outbox = 0
         self.latency = Histogram((0.1, 1.0))
-        self.history = History(
+        self.history = SampleHistory(
             Gauges(
                 connections=lambda: self.connections,
                 deliveries=lambda: self.deliveries,

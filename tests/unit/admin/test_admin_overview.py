@@ -6,7 +6,7 @@ import pytest
 
 from broker.nodes.balancer import Balancer
 from broker.nodes.node import Node
-from gateway.admin.history import Gauges, History
+from gateway.admin.history import Gauges, SampleHistory
 from gateway.admin.overview import Overview
 from gateway.observe.events import Events
 from gateway.observe.histogram import Histogram
@@ -30,7 +30,7 @@ def test_a_feed_looks_for_a_node_only_where_there_is_one(
     listed = [Node(f"r{n}", "ws://127.0.0.1/ws", "amqp://127.0.0.1") for n in range(1, nodes + 1)]
     balancer = Balancer(listed, clock=lambda: 0.0, rng=Random(1))  # noqa: S311 - guards nothing
     gauges = Gauges(connections=int, deliveries=int, posts=int, outbox=int, latency=Histogram())
-    history = History(gauges, clock=lambda: 0.0)
+    history = SampleHistory(gauges, clock=lambda: 0.0)
     overview = Overview(
         gateway="here",
         started_at=0.0,

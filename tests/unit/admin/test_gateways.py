@@ -18,7 +18,7 @@ from broker.timing.tasks import Tasks
 from gateway.admin.connections import Connections, Query, Sort
 from gateway.admin.dashboard import Dashboard
 from gateway.admin.gateways import Gateways
-from gateway.admin.history import Gauges, History
+from gateway.admin.history import Gauges, SampleHistory
 from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import AdminAction, Order, Orders
 from gateway.admin.overview import Overview
@@ -49,7 +49,7 @@ class Gateway:
         )
         self.links: list[LinkReport] = []
         self.drain = Drain(lasts=0.0, rng=rng)
-        history = History(
+        history = SampleHistory(
             Gauges(
                 connections=lambda: len(self.registry),
                 deliveries=int,

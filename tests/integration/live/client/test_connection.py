@@ -22,7 +22,7 @@ from gateway.errors import Draining, Unavailable
 from gateway.limits import LiveLimits
 from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
-from gateway.live.client.services import Admission, Routes, Services
+from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.observe.events import Events
 from tests.integration.live.relay.test_dialler import WHO
@@ -49,8 +49,8 @@ class SlowTokens:
         return WHO
 
 
-def services(tokens: SlowTokens, registry: Registry) -> Services:
-    return Services(
+def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
+    return ConnectionServices(
         admission=Admission(
             tokens=tokens,
             virtual_host=VirtualHost("/", Origins([])),

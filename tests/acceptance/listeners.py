@@ -134,5 +134,5 @@ def assert_all_heard(
     wanted = list(range(first, last + 1))
     for each in heard:
         wait_for(lambda each=each: each.ended or len(each.frames) >= len(wanted), within=within)  # type: ignore[misc]
-        assert each.ended is None
+        assert each.ended is None, each.ended
         assert each.seqs == wanted

@@ -139,6 +139,7 @@ class Session:
             self.keys.clear()
             if self._beating is not None:
                 self._beating.cancel()
+                await asyncio.wait([self._beating])
 
     def _take(self, frame: Frame | HeartBeat) -> None:
         if isinstance(frame, HeartBeat):

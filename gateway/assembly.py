@@ -159,7 +159,7 @@ def assemble(
         messages=posts,
         public=app.public(services, connections, readiness),
         reloadable=Reloadable(
-            config=f.config, access=users.access, services=services, tasks=f.tasks
+            config=f.config, access=users.access, services=services, clock=f.clock, tasks=f.tasks
         ),
         services=services,
     )

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from pydantic import BaseModel
 
 from broker.nodes.node import Node
+from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from gateway import tls
 from gateway.auth.access import AccessRules
@@ -92,6 +93,7 @@ class Reloadable:
     config: Config
     access: AccessRules
     services: HandlerServices
+    clock: Clock
     tasks: Tasks
 
     def changes(
@@ -139,7 +141,13 @@ class Reloadable:
         credentials = self.services.credentials
         return partial(
             credentials.accept,
-            tokens_for(new, AccessRules(new.access), tasks=self.tasks, before=credentials.tokens),
+            tokens_for(
+                new,
+                AccessRules(new.access),
+                clock=self.clock,
+                tasks=self.tasks,
+                before=credentials.tokens,
+            ),
         )
 
     def _limits(self, new: Config) -> PutInForce:

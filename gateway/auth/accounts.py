@@ -30,6 +30,7 @@ MEMORY_KIB: Final = 19_456
 THREADS: Final = 1
 #: The thread yields to the loop where both want the same processor (``nice``).
 _NICE: Final = 2
+_NICEST: Final = 19
 #: Passwords that are being hashed or wait for it: a school that logs in at once.
 MAX_WAITING: Final = 600
 #: The time of one hash in seconds, until one has been measured.
@@ -189,7 +190,10 @@ def _step_back() -> None:
     """Let this thread, and those that an old hash starts from it, yield to the loop."""
     if sys.platform == "linux":
         # On Linux a thread has a priority of its own (sched(7), "The nice value").
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        # Relative to the process's own: a gateway that runs at a low priority may not raise it.
+        thread = threading.get_native_id()
+        nice = min(os.getpriority(os.PRIO_PROCESS, thread) + _NICE, _NICEST)
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
 
 
 _WRONG: Final = "the user name or the password is wrong"

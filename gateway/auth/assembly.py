@@ -38,7 +38,7 @@ def auth(made_with: Foundation, *, rosters: RosterSource) -> Auth:
     memberships = Memberships(rosters, clock=f.clock.monotonic)
     ended = EndedSessions(clock=clock)
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=clock, ended=ended)
-    tokens = tokens_for(config, access, tasks=f.tasks)
+    tokens = tokens_for(config, access, clock=f.clock, tasks=f.tasks)
     return Auth(
         access=access,
         credentials=Credentials(sessions=sessions, tokens=tokens, clock=clock),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import jwt
 from cachetools import LRUCache
 
+from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from gateway.auth.access import AccessRules
 from gateway.auth.jwks import HttpDocument, Jwks
@@ -130,7 +130,7 @@ def key_source(
 
 
 def tokens_for(
-    config: Config, access: AccessRules, *, tasks: Tasks, before: Tokens | None = None
+    config: Config, access: AccessRules, *, clock: Clock, tasks: Tasks, before: Tokens | None = None
 ) -> Tokens | None:
     """The checker of tokens for this configuration. Keys that ``before`` has fetched stay known.
 
@@ -142,7 +142,7 @@ def tokens_for(
     if before is not None and before.settings == settings and settings.jwks_url is not None:
         keys = before.keys
     else:
-        keys = key_source(settings, clock=time.monotonic, tasks=tasks.part())
+        keys = key_source(settings, clock=clock.monotonic, tasks=tasks.part())
     return Tokens(settings, keys, known_roles=access.roles | {ADMIN, HOST})
 
 

@@ -41,7 +41,12 @@ def live(
     return Live(
         attendance=Attendance(),
         hub=Hub(
-            f.topology, history, feeds, budget=f.limits.now.backlog_bytes, tasks=f.tasks.part()
+            f.topology,
+            history,
+            feeds,
+            budget=f.limits.now.backlog_bytes,
+            clock=f.clock,
+            tasks=f.tasks.part(),
         ),
         rebalancer=Rebalancer(balancer, clock=f.clock.monotonic, rng=f.rng, tasks=f.tasks.part()),
         registry=Registry(f.limits, tasks=f.tasks.part()),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gateway.errors import RateLimited
 from gateway.rates import Rate, RateLimiter
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 
-def limiter(clock: Clock, *, rate: float = 4, burst: int = 3, capacity: int = 10) -> RateLimiter:
+def limiter(
+    clock: FakeClock, *, rate: float = 4, burst: int = 3, capacity: int = 10
+) -> RateLimiter:
     return RateLimiter(lambda: Rate(rate, burst), clock=clock, capacity=capacity)
 
 
@@ -21,12 +23,12 @@ def wait(limits: RateLimiter, key: str = "kim") -> float:
 
 
 def test_a_burst_passes_and_the_next_is_told_how_long_to_wait() -> None:
-    limits = limiter(Clock())
+    limits = limiter(FakeClock())
     assert [wait(limits) for _ in range(5)] == [0, 0, 0, 0.25, 0.25]
 
 
 def test_waiting_as_told_is_enough_for_one() -> None:
-    clock = Clock()
+    clock = FakeClock()
     limits = limiter(clock)
     for _ in range(3):
         limits.check("kim")
@@ -35,7 +37,7 @@ def test_waiting_as_told_is_enough_for_one() -> None:
 
 
 def test_a_refusal_costs_nothing() -> None:
-    clock = Clock()
+    clock = FakeClock()
     limits = limiter(clock)
     for _ in range(100):
         wait(limits)
@@ -44,7 +46,7 @@ def test_a_refusal_costs_nothing() -> None:
 
 
 def test_a_bucket_never_holds_more_than_the_burst() -> None:
-    clock = Clock()
+    clock = FakeClock()
     limits = limiter(clock)
     limits.check("kim")
     clock.now += 3600
@@ -52,12 +54,12 @@ def test_a_bucket_never_holds_more_than_the_burst() -> None:
 
 
 def test_keys_do_not_share_a_bucket() -> None:
-    limits = limiter(Clock(), burst=1)
+    limits = limiter(FakeClock(), burst=1)
     assert [wait(limits, "kim"), wait(limits, "lee"), wait(limits, "kim")] == [0, 0, 0.25]
 
 
 def test_a_slow_rate_of_one_at_a_time() -> None:
-    clock = Clock()
+    clock = FakeClock()
     limits = limiter(clock, rate=0.5, burst=1)
     limits.check("kim")
     clock.now += 0.5
@@ -65,7 +67,7 @@ def test_a_slow_rate_of_one_at_a_time() -> None:
 
 
 def test_beyond_its_capacity_it_forgets_who_was_longest_away() -> None:
-    limits = limiter(Clock(), burst=2, capacity=2)
+    limits = limiter(FakeClock(), burst=2, capacity=2)
     for key in ("kim", "lee", "kim", "park"):
         limits.check(key)
     assert len(limits._full_at) == 2

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
+from broker.timing.clock import Clock
 from gateway.errors import GatewayError, TooSlow
 from gateway.live.hub.delivery import Delivery, head, sent_at
 from gateway.live.transport import Transport
@@ -189,26 +189,24 @@ def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
 class FanOut:
     """The scheduler that gives the outlets their turns, one after the other.
 
-    ``clock`` gives seconds and advances within a turn of the loop, unlike the loop's own time;
-    ``time_of_day`` gives Unix time.
+    ``clock`` advances within a turn of the loop, unlike the loop's own time.
     """
 
     def __init__(
         self,
         *,
         budget: int,
-        clock: Callable[[], float] = time.perf_counter,
-        time_of_day: Callable[[], float] = time.time,
+        clock: Clock,
     ) -> None:
         #: The sum of subscribers over all messages since the start.
         self.deliveries = 0
         #: Seconds from a message's acceptance until the last subscriber's socket has it, for the
         #: oldest message of each round.
         self.latency = Histogram()
-        self._time_of_day = time_of_day
+        self._time_of_day = clock.unix
         self._loop = asyncio.get_running_loop()
         self._budget = budget
-        self._clock = clock
+        self._clock = clock.monotonic
         self._waiting: deque[Outlet] = deque()
         self._scheduled: set[Outlet] = set()
         self._running = False

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology
 from broker.webstomp.feeds import Feeds
@@ -39,10 +40,11 @@ class Hub:
         feeds: Feeds,
         *,
         budget: int,
+        clock: Clock,
         tasks: Tasks,
         linger: float = LINGER,
     ) -> None:
-        self.fan_out = FanOut(budget=budget)
+        self.fan_out = FanOut(budget=budget, clock=clock)
         self._loop = asyncio.get_running_loop()
         self._topology = topology
         self._feeds = feeds

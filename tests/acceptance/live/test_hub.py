@@ -18,6 +18,7 @@ import pytest
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
+from broker.timing.clock import Clock
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
@@ -465,7 +466,9 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
         rng=SystemRandom(),
     )
     feeds = Feeds(2, balancer=balancer, context=context, tasks=Tasks())
-    hub = Hub(Topology(PREFIX), Empty(), feeds, budget=1000, linger=0.5, tasks=Tasks())
+    hub = Hub(
+        Topology(PREFIX), Empty(), feeds, budget=1000, clock=Clock(), linger=0.5, tasks=Tasks()
+    )
     room, subscriber = 999_999, Subscriber(Nobody(), "s")
     stream = Stream(Audience.PUBLIC, room)
 

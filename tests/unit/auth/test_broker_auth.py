@@ -18,7 +18,7 @@ from gateway.config import Access
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import StoreUnavailable
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 MEMBERS = {"host": MemberRole.HOST, "participant": MemberRole.PARTICIPANT}
 PUBLIC, PRIVATE = "acdm.mo.interact.public.1", "acdm.mo.interact.private.1"
@@ -54,7 +54,7 @@ ACCESS = AccessRules(
         role("All Rights", subscribe=("**",), send=("**",)),
     ]
 )
-CLOCK = Clock()
+CLOCK = FakeClock()
 PASSCODES = Passcodes("s" * 32, clock=CLOCK)
 AUTH = BrokerAuth(
     PASSCODES, Permissions(House(), ACCESS), ACCESS, topology=Topology(), vhost="school"

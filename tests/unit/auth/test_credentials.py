@@ -2,15 +2,7 @@
 
 from gateway.auth.credentials import CAPACITY, LIFETIME, Verified
 from gateway.domain.identity import Identity
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 def identity(expires_at: float = 5000.0) -> Identity:
@@ -18,7 +10,7 @@ def identity(expires_at: float = 5000.0) -> Identity:
 
 
 def test_verified_credentials_are_known_for_a_while() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     verified = Verified(clock=clock)
     assert verified.get("proof") is None
     verified.add("proof", identity())
@@ -29,7 +21,7 @@ def test_verified_credentials_are_known_for_a_while() -> None:
 
 
 def test_a_proof_ends_when_it_says() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     verified = Verified(clock=clock)
     verified.add("proof", identity(clock.now + 10))
     clock.now += 9.9
@@ -39,7 +31,7 @@ def test_a_proof_ends_when_it_says() -> None:
 
 
 def test_the_memory_is_bounded() -> None:
-    verified = Verified(clock=Clock())
+    verified = Verified(clock=FakeClock(1000.0))
     for number in range(CAPACITY + 1):
         verified.add(str(number), identity())
     assert verified.get("0") is None
@@ -47,4 +39,4 @@ def test_the_memory_is_bounded() -> None:
 
 
 def test_a_lone_surrogate_is_only_another_proof() -> None:
-    assert Verified(clock=Clock()).get("\udc80") is None
+    assert Verified(clock=FakeClock(1000.0)).get("\udc80") is None

@@ -6,11 +6,11 @@ from gateway.auth.guesses import FREE_FROM_ALL, FREE_FROM_ONE, Guesses
 from gateway.config import Limits
 from gateway.errors import TooManyGuesses
 from gateway.limits import LiveLimits
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 
 def guesses_of(
-    clock: Clock, *, per_minute: float = 1e6, limits: LiveLimits | None = None
+    clock: FakeClock, *, per_minute: float = 1e6, limits: LiveLimits | None = None
 ) -> Guesses:
     limits = limits or LiveLimits(Limits(logins_per_minute=per_minute))
     return Guesses(limits.failed_logins, clock=clock)
@@ -26,7 +26,7 @@ def wait(guesses: Guesses, address: str, user: str | None = "kim") -> float:
 
 
 def test_from_one_address_a_few_are_free_and_then_each_pause_is_twice_the_last() -> None:
-    clock = Clock()
+    clock = FakeClock()
     guesses = guesses_of(clock)
     waits = []
     for _ in range(FREE_FROM_ONE + 8):
@@ -37,7 +37,7 @@ def test_from_one_address_a_few_are_free_and_then_each_pause_is_twice_the_last()
 
 
 def test_from_many_addresses_an_account_is_slowed_as_a_whole_and_never_for_long() -> None:
-    clock = Clock()
+    clock = FakeClock()
     guesses = guesses_of(clock)
     waits = []
     for number in range(FREE_FROM_ALL + 100):
@@ -50,7 +50,7 @@ def test_from_many_addresses_an_account_is_slowed_as_a_whole_and_never_for_long(
 
 
 def test_an_owner_goes_on_where_the_account_has_been_logged_in_before() -> None:
-    guesses = guesses_of(Clock())
+    guesses = guesses_of(FakeClock())
     guesses.right("at home", "kim")
     for number in range(100):
         guesses.wrong(f"at {number}", "kim")
@@ -59,7 +59,7 @@ def test_an_owner_goes_on_where_the_account_has_been_logged_in_before() -> None:
 
 
 def test_a_right_one_forgets_the_wrong_ones_before_it() -> None:
-    guesses = guesses_of(Clock())
+    guesses = guesses_of(FakeClock())
     for _ in range(FREE_FROM_ONE + 3):
         guesses.wrong("here", "kim")
     guesses.right("here", "kim")
@@ -67,7 +67,7 @@ def test_a_right_one_forgets_the_wrong_ones_before_it() -> None:
 
 
 def test_an_hour_later_all_is_forgotten() -> None:
-    clock = Clock()
+    clock = FakeClock()
     guesses = guesses_of(clock)
     for _ in range(FREE_FROM_ONE + 3):
         guesses.wrong("here", "kim")
@@ -78,7 +78,7 @@ def test_an_hour_later_all_is_forgotten() -> None:
 
 
 def test_an_address_that_fails_at_many_accounts_or_with_tokens_is_limited() -> None:
-    clock = Clock()
+    clock = FakeClock()
     limits = LiveLimits(Limits(logins_per_minute=60))
     guesses = guesses_of(clock, limits=limits)
     for number in range(59):
@@ -95,7 +95,7 @@ def test_an_address_that_fails_at_many_accounts_or_with_tokens_is_limited() -> N
 
 
 def test_right_ones_count_nowhere() -> None:
-    guesses = guesses_of(Clock(), per_minute=1)
+    guesses = guesses_of(FakeClock(), per_minute=1)
     for number in range(500):
         guesses.check("school", f"pupil {number}")
         guesses.right("school", f"pupil {number}")
@@ -103,7 +103,7 @@ def test_right_ones_count_nowhere() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    guesses = guesses_of(Clock())
+    guesses = guesses_of(FakeClock())
     for number in range(10_100):
         guesses.wrong(f"at {number}", f"user {number}")
         guesses.right(f"at {number}", f"user {number}")
@@ -112,7 +112,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_wait_is_bounded_however_often_somebody_guesses() -> None:
-    guesses = guesses_of(Clock())
+    guesses = guesses_of(FakeClock())
     for _ in range(5000):
         guesses.wrong("here", "kim")
     assert wait(guesses, "here") == 60

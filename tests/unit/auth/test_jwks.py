@@ -20,7 +20,7 @@ from gateway.auth.jwks import (
     read_key_set,
 )
 from gateway.errors import TokenInvalid, Unavailable
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 BOTH = ("RS256", "ES256")
 RSA = rsa.generate_private_key(65537, 2048)
@@ -62,12 +62,12 @@ class Issuer:
         return self.body
 
 
-Scene = Callable[[Jwks, Issuer, Clock], Awaitable[None]]
+Scene = Callable[[Jwks, Issuer, FakeClock], Awaitable[None]]
 
 
 def play(scene: Scene, body: bytes | None, algorithms: tuple[str, ...] = BOTH) -> None:
     async def run() -> None:
-        issuer, clock = Issuer(body), Clock()
+        issuer, clock = Issuer(body), FakeClock()
         jwks = Jwks(issuer, algorithms, lifetime=LIFETIME, cooldown=COOLDOWN, clock=clock)
         await scene(jwks, issuer, clock)
         await jwks.close()
@@ -76,7 +76,7 @@ def play(scene: Scene, body: bytes | None, algorithms: tuple[str, ...] = BOTH) -
 
 
 def test_keys_are_fetched_once_and_remembered_for_their_lifetime() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         assert await jwks.key("RS256", "a") == RSA.public_key()
         clock.now += LIFETIME - 1
         await jwks.key("RS256", "a")
@@ -89,7 +89,7 @@ def test_keys_are_fetched_once_and_remembered_for_their_lifetime() -> None:
 
 
 def test_a_key_that_is_no_longer_published_ends_with_the_lifetime() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         await jwks.key("RS256", "a")
         issuer.body = document(rsa_key("b"))
         clock.now += LIFETIME
@@ -100,7 +100,7 @@ def test_a_key_that_is_no_longer_published_ends_with_the_lifetime() -> None:
 
 
 def test_an_unknown_kid_is_looked_for_once_per_cooldown_and_cannot_be_judged_before() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         await jwks.key("RS256", "a")
         # A new key, a moment after the last fetch: its tokens are good, though nobody knows yet.
         issuer.body = document(rsa_key("a"), rsa_key("b"))
@@ -120,7 +120,7 @@ def test_an_unknown_kid_is_looked_for_once_per_cooldown_and_cannot_be_judged_bef
 
 
 def test_a_key_is_invalid_once_a_fetch_that_was_made_for_it_lacks_it() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         for _ in range(3):
             with pytest.raises(TokenInvalid, match="does not publish"):
                 await jwks.key("RS256", "b")
@@ -137,7 +137,7 @@ def test_a_key_is_invalid_once_a_fetch_that_was_made_for_it_lacks_it() -> None:
 
 
 def test_a_key_that_is_published_at_last_is_taken() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         with pytest.raises(TokenInvalid):
             await jwks.key("RS256", "b")
         issuer.body = document(rsa_key("a"), rsa_key("b"))
@@ -148,7 +148,7 @@ def test_a_key_that_is_published_at_last_is_taken() -> None:
 
 
 def test_keys_that_somebody_makes_up_cost_no_fetches_and_change_no_other_answer() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         await jwks.key("RS256", "old")
         issuer.body = document(rsa_key("new"))
         clock.now += LIFETIME
@@ -173,7 +173,7 @@ def test_keys_that_somebody_makes_up_cost_no_fetches_and_change_no_other_answer(
 
 
 def test_an_issuer_that_hangs_delays_no_token_whose_key_is_known() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         await jwks.key("RS256", "a")
         issuer.answering.clear()
         clock.now += LIFETIME
@@ -192,7 +192,7 @@ def test_an_issuer_that_hangs_delays_no_token_whose_key_is_known() -> None:
 
 
 def test_only_the_token_that_has_the_keys_fetched_again_waits_for_a_moment() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         await jwks.key("RS256", "a")
         issuer.answering.clear()
         clock.now += LIFETIME
@@ -206,7 +206,7 @@ def test_only_the_token_that_has_the_keys_fetched_again_waits_for_a_moment() -> 
 
 
 def test_all_who_wait_share_one_fetch() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         issuer.answering.clear()
         waiting = [asyncio.create_task(jwks.key("RS256", "a")) for _ in range(20)]
         await asyncio.sleep(0)
@@ -218,7 +218,7 @@ def test_all_who_wait_share_one_fetch() -> None:
 
 
 def test_one_who_gives_up_does_not_end_the_fetch_of_the_others() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         issuer.answering.clear()
         first = asyncio.create_task(jwks.key("RS256", "a"))
         second = asyncio.create_task(jwks.key("RS256", "a"))
@@ -235,7 +235,7 @@ def test_one_who_gives_up_does_not_end_the_fetch_of_the_others() -> None:
 def test_without_any_key_the_answer_is_later_and_not_never(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         with pytest.raises(Unavailable) as caught:
             await jwks.key("RS256", "a")
         assert caught.value.retry_after == COOLDOWN
@@ -253,7 +253,7 @@ def test_without_any_key_the_answer_is_later_and_not_never(
 
 
 def test_known_keys_go_on_working_while_the_issuer_is_away() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         await jwks.key("RS256", "a")
         issuer.body = None
         clock.now += 10 * LIFETIME
@@ -267,7 +267,7 @@ def test_known_keys_go_on_working_while_the_issuer_is_away() -> None:
 
 
 def test_a_broken_document_does_not_replace_the_keys() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         await jwks.key("RS256", "a")
         issuer.body = b"<html>"
         clock.now += LIFETIME
@@ -278,7 +278,7 @@ def test_a_broken_document_does_not_replace_the_keys() -> None:
 
 
 def test_a_fetch_under_way_ends_with_the_gateway() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         issuer.answering.clear()
         waiting = asyncio.create_task(jwks.key("RS256", "a"))
         await issuer.reached.wait()
@@ -292,7 +292,7 @@ def test_a_fetch_under_way_ends_with_the_gateway() -> None:
 
 
 def test_a_token_that_names_no_key_is_taken_where_there_is_no_choice() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         assert await jwks.key("ES256", None) == EC.public_key()
         with pytest.raises(TokenInvalid):
             await jwks.key("RS256", None)
@@ -301,7 +301,7 @@ def test_a_token_that_names_no_key_is_taken_where_there_is_no_choice() -> None:
 
 
 def test_a_key_serves_its_own_algorithm_only() -> None:
-    async def scene(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         with pytest.raises(TokenInvalid):
             await jwks.key("ES256", "a")
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.auth.memberships import LIFETIME, Memberships
 from gateway.domain.room import MemberRole, Membership, Roster
 from gateway.errors import StoreUnavailable
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 HOST = Membership(is_open=True, role=MemberRole.HOST)
 NOBODY = Membership(is_open=True, role=None)
@@ -34,8 +34,8 @@ class Source:
         return answer
 
 
-def made(*, capacity: int = 100) -> tuple[Memberships, Source, Clock]:
-    source, clock = Source(), Clock()
+def made(*, capacity: int = 100) -> tuple[Memberships, Source, FakeClock]:
+    source, clock = Source(), FakeClock()
     return Memberships(source, clock=clock, capacity=capacity), source, clock
 
 
@@ -123,7 +123,7 @@ def test_nobody_is_answered_by_a_read_from_before_an_invalidation() -> None:
 
 
 def test_a_removed_host_stays_removed_when_the_read_from_before_comes_last() -> None:
-    source, clock = GatedSource(), Clock()
+    source, clock = GatedSource(), FakeClock()
     memberships = Memberships(source, clock=clock)
 
     async def course() -> None:
@@ -159,7 +159,7 @@ class GatedSource:
 def test_an_entry_that_ends_between_two_looks_at_the_clock_is_read_again(look: int) -> None:
     """Seen in service: KeyError, a POST answered 500 and a socket closed with 1011."""
 
-    class Jumping(Clock):
+    class Jumping(FakeClock):
         """A clock that jumps past the lifetime at a chosen reading."""
 
         looks = 0

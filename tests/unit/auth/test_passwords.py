@@ -20,7 +20,7 @@ from gateway.auth.guesses import FREE_FROM_ALL, Guesses
 from gateway.domain.identity import Identity
 from gateway.errors import LoginsWait, NotAuthenticated, TooManyGuesses
 from gateway.rates import Rate
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 STRONGER = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1)
@@ -255,7 +255,7 @@ def test_closing_leaves_no_thread_and_nothing_waiting() -> None:
 
     async def run() -> None:
         accounts = Accounts(
-            Source(), guesses=Guesses(lambda: Rate(2, 120), clock=Clock()), hasher=hasher
+            Source(), guesses=Guesses(lambda: Rate(2, 120), clock=FakeClock()), hasher=hasher
         )
         waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(4)]
         await asyncio.sleep(0)
@@ -278,7 +278,7 @@ def test_a_hash_that_is_none_is_the_operators_to_mend() -> None:
 
 
 def test_the_real_parameters_are_not_weak() -> None:
-    accounts = Accounts(Source(), guesses=Guesses(lambda: Rate(2, 120), clock=Clock()))
+    accounts = Accounts(Source(), guesses=Guesses(lambda: Rate(2, 120), clock=FakeClock()))
     accounts.close()
     assert accounts._hasher.type.name == "ID"
     # https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
@@ -323,7 +323,7 @@ def test_a_school_behind_one_address_logs_in_at_once_one_password_after_the_othe
 
 def test_sixty_guesses_at_one_account_from_sixty_addresses_are_slowed_at_once() -> None:
     hasher = CountingHasher()
-    clock = Clock()
+    clock = FakeClock()
 
     async def scene(accounts: Accounts[Account]) -> None:
         guesses = [accounts.check("kim", f"guess {n}", address=f"at {n}") for n in range(60)]
@@ -349,7 +349,7 @@ def test_guessing_at_an_account_that_is_none_looks_the_same(user: str) -> None:
             [NotAuthenticated] * (FREE_FROM_ALL + 1) + [TooManyGuesses] * (20 - FREE_FROM_ALL - 1)
         )
 
-    play(scene, Source(KIM), waiting=100, clock=Clock())
+    play(scene, Source(KIM), waiting=100, clock=FakeClock())
 
 
 def test_while_others_wait_nothing_is_hashed_again() -> None:

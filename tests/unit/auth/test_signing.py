@@ -15,7 +15,7 @@ from gateway.auth.sessions import Sessions
 from gateway.auth.signing import MAX_BYTES, IdentitySigner
 from gateway.domain.identity import Identity
 from gateway.errors import SessionEnded, TokenExpired, TokenInvalid
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 SECRET = "s" * 32
 FOREVER = math.inf
@@ -25,11 +25,11 @@ def identity(*, expires_at: float = FOREVER, user: str = "김하나") -> Identit
     return Identity(user, frozenset({"host", "service"}), expires_at)
 
 
-def passcodes(clock: Clock, secret: str = SECRET) -> Passcodes:
+def passcodes(clock: FakeClock, secret: str = SECRET) -> Passcodes:
     return Passcodes(secret, clock=clock)
 
 
-def sessions(clock: Clock, *, lifetime: float = 100.0) -> Sessions:
+def sessions(clock: FakeClock, *, lifetime: float = 100.0) -> Sessions:
     return Sessions(SECRET, lifetime=lifetime, clock=clock, ended=EndedSessions(clock=clock))
 
 
@@ -38,19 +38,19 @@ def cookie_of(made: Sessions, who: Identity) -> str:
 
 
 def test_a_passcode_gives_its_user_the_roles_back() -> None:
-    clock = Clock()
+    clock = FakeClock()
     passcode = passcodes(clock).issue(identity())
     assert passcodes(clock).verify("김하나", passcode) == {"host", "service"}
 
 
 def test_a_passcode_is_good_for_its_user_only() -> None:
-    clock = Clock()
+    clock = FakeClock()
     with pytest.raises(TokenInvalid, match="belongs to another user"):
         passcodes(clock).verify("somebody", passcodes(clock).issue(identity()))
 
 
 def test_a_passcode_ends_after_a_minute_and_the_clocks_difference() -> None:
-    clock = Clock()
+    clock = FakeClock()
     passcode = passcodes(clock).issue(identity())
     clock.now += LIFETIME + LEEWAY - 0.01
     passcodes(clock).verify("김하나", passcode)
@@ -60,7 +60,7 @@ def test_a_passcode_ends_after_a_minute_and_the_clocks_difference() -> None:
 
 
 def test_a_passcode_does_not_outlive_the_proof() -> None:
-    clock = Clock()
+    clock = FakeClock()
     passcode = passcodes(clock).issue(identity(expires_at=clock.now + 1))
     clock.now += 1 + LEEWAY
     with pytest.raises(TokenExpired):
@@ -68,32 +68,32 @@ def test_a_passcode_does_not_outlive_the_proof() -> None:
 
 
 def test_no_two_passcodes_are_the_same() -> None:
-    issue = passcodes(Clock()).issue
+    issue = passcodes(FakeClock()).issue
     assert issue(identity()) != issue(identity())
 
 
 def test_a_passcode_of_another_secret_is_refused() -> None:
-    clock = Clock()
+    clock = FakeClock()
     with pytest.raises(TokenInvalid):
         passcodes(clock).verify("김하나", passcodes(clock, "t" * 32).issue(identity()))
 
 
 def test_a_session_tells_who_it_is_and_until_when() -> None:
-    clock = Clock()
+    clock = FakeClock()
     found = sessions(clock).verify(cookie_of(sessions(clock), identity()))
     assert found.session
     assert replace(found, session=None) == identity(expires_at=clock.now + 100)
 
 
 def test_no_two_logins_are_the_same_session() -> None:
-    made = sessions(Clock())
+    made = sessions(FakeClock())
     assert made.open(identity()).session != made.open(identity()).session
 
 
 def test_a_cookie_of_a_session_that_has_ended_is_refused_also_where_it_was_verified_before() -> (
     None
 ):
-    clock = Clock()
+    clock = FakeClock()
     ended = EndedSessions(clock=clock)
     made = Sessions(SECRET, lifetime=100, clock=clock, ended=ended)
     first, second = made.open(identity()), made.open(identity())
@@ -108,14 +108,14 @@ def test_a_cookie_of_a_session_that_has_ended_is_refused_also_where_it_was_verif
 
 
 def test_a_cookie_from_before_sessions_had_names_is_refused_with_what_to_do() -> None:
-    clock = Clock()
+    clock = FakeClock()
     old = signer(clock).sign(identity(expires_at=clock.now + 100))
     with pytest.raises(TokenExpired, match="log in again"):
         sessions(clock).verify(old)
 
 
 def test_a_relay_of_a_session_that_has_ended_cannot_log_in_to_the_broker() -> None:
-    clock = Clock()
+    clock = FakeClock()
     ended = EndedSessions(clock=clock)
     made = Passcodes(SECRET, clock=clock, ended=ended)
     of_session = replace(identity(), session="one")
@@ -128,7 +128,7 @@ def test_a_relay_of_a_session_that_has_ended_cannot_log_in_to_the_broker() -> No
 
 
 def test_ended_sessions_are_known_until_they_would_have_ended_anyway_and_no_longer() -> None:
-    clock = Clock()
+    clock = FakeClock()
     ended = EndedSessions(clock=clock)
     for number in range(100_000):
         clock.now += 1
@@ -139,7 +139,7 @@ def test_ended_sessions_are_known_until_they_would_have_ended_anyway_and_no_long
 
 
 def test_a_session_ends_with_its_lifetime() -> None:
-    clock = Clock()
+    clock = FakeClock()
     cookie = cookie_of(sessions(clock), identity())
     clock.now += 99.9
     sessions(clock).verify(cookie)
@@ -149,25 +149,25 @@ def test_a_session_ends_with_its_lifetime() -> None:
 
 
 def test_a_session_does_not_outlive_the_token_it_was_traded_for() -> None:
-    clock = Clock()
+    clock = FakeClock()
     cookie = cookie_of(sessions(clock), identity(expires_at=clock.now + 10))
     assert sessions(clock).verify(cookie).expires_at == clock.now + 10
 
 
 def test_a_session_is_no_passcode_and_a_passcode_no_session() -> None:
-    clock = Clock()
+    clock = FakeClock()
     with pytest.raises(TokenInvalid):
         passcodes(clock).verify("김하나", cookie_of(sessions(clock), identity()))
     with pytest.raises(TokenInvalid):
         sessions(clock).verify(passcodes(clock).issue(identity()))
 
 
-def signer(clock: Clock, purpose: str = "session") -> IdentitySigner:
+def signer(clock: FakeClock, purpose: str = "session") -> IdentitySigner:
     return IdentitySigner(SECRET, purpose, clock=clock)
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:
-    clock = Clock()
+    clock = FakeClock()
     assert signer(clock)._key != signer(clock, "passcode")._key
 
 
@@ -181,7 +181,7 @@ def test_each_purpose_has_a_key_of_its_own() -> None:
     ],
 )
 def test_claims_that_do_not_fit_are_refused_whatever_the_signature(change: dict[str, Any]) -> None:
-    clock = Clock()
+    clock = FakeClock()
     claims = {"aud": "session", "sub": "kim", "roles": [], "exp": clock.now + 1, **change}
     claims = {name: value for name, value in claims.items() if value is not None}
     with pytest.raises(TokenInvalid, match="not a valid session"):
@@ -189,7 +189,7 @@ def test_claims_that_do_not_fit_are_refused_whatever_the_signature(change: dict[
 
 
 def test_an_unsigned_or_otherwise_signed_identity_is_refused() -> None:
-    clock = Clock()
+    clock = FakeClock()
     claims = {"aud": "session", "sub": "kim", "roles": ["admin"], "exp": clock.now + 1}
     unsigned = jwt.encode(claims, "", algorithm="none")
     otherwise = jwt.encode(claims, signer(clock)._key + signer(clock)._key, algorithm="HS512")
@@ -201,25 +201,25 @@ def test_an_unsigned_or_otherwise_signed_identity_is_refused() -> None:
 @pytest.mark.parametrize("text", ["", "a", "a.b.c", "é.b.c", "\ud800", "a" * (MAX_BYTES + 1)])
 def test_nonsense_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(TokenInvalid) as caught:
-        signer(Clock()).verify(text)
+        signer(FakeClock()).verify(text)
     assert caught.value.detail == "this is not a valid session of this gateway"
 
 
 def test_tokens_that_are_too_long_are_not_even_parsed() -> None:
-    clock = Clock()
+    clock = FakeClock()
     long = signer(clock).sign(identity(user="u" * MAX_BYTES, expires_at=clock.now + 1))
     with pytest.raises(TokenInvalid):
         signer(clock).verify(long)
 
 
 def test_the_clock_that_was_passed_in_decides_and_no_other() -> None:
-    long_ago = Clock(1000.0)
+    long_ago = FakeClock(1000.0)
     cookie = cookie_of(sessions(long_ago), identity())
     assert sessions(long_ago).verify(cookie).expires_at == 1100.0
 
 
 def test_a_changed_cookie_is_refused() -> None:
-    clock = Clock()
+    clock = FakeClock()
     cookie = cookie_of(sessions(clock), identity())
     other = cookie_of(sessions(clock), identity(user="admin"))
     head, _, signature = cookie.split(".")
@@ -228,4 +228,4 @@ def test_a_changed_cookie_is_refused() -> None:
 
 
 def test_the_longest_name_fits_into_a_cookie() -> None:
-    assert len(cookie_of(sessions(Clock()), identity(user="😀" * 63))) < 4000
+    assert len(cookie_of(sessions(FakeClock()), identity(user="😀" * 63))) < 4000

@@ -22,7 +22,7 @@ from gateway.config import ConfigError
 from gateway.config import Jwt as Settings
 from gateway.domain.identity import Identity
 from gateway.errors import TokenExpired, TokenInvalid, Unavailable
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 SECRET = "k" * 32
 KNOWN_ROLES = frozenset({"admin", "host", "service"})
@@ -47,7 +47,7 @@ def token(key: Any = SECRET, algorithm: str = "HS256", **change: Any) -> str:
 
 def verify(text: str, given: Settings | None = None, keys: KeySource | None = None) -> Identity:
     given = given or settings()
-    keys = keys or key_source(given, clock=Clock())
+    keys = keys or key_source(given, clock=FakeClock())
 
     async def run(tokens: Tokens) -> Identity:
         try:
@@ -263,7 +263,7 @@ def test_a_key_set_is_fetched_with_the_configured_times() -> None:
         given = settings(
             algorithms=("RS256",), secret=None, jwks_url="http://127.0.0.1:9/jwks", jwks_cooldown=7
         )
-        return key_source(given, clock=Clock())
+        return key_source(given, clock=FakeClock())
 
     source = asyncio.run(run())
     assert isinstance(source, Jwks)
@@ -292,7 +292,7 @@ def test_a_header_that_is_known_makes_no_token_true() -> None:
     header, payload, _ = good.split(".")
 
     async def run() -> None:
-        tokens = Tokens(given, key_source(given, clock=Clock()), known_roles=KNOWN_ROLES)
+        tokens = Tokens(given, key_source(given, clock=FakeClock()), known_roles=KNOWN_ROLES)
         await tokens.verify(good)
         for text in (header, f"{header}.{payload}", f"{header}.{payload}.AAAA", token("x" * 32)):
             with pytest.raises(TokenInvalid):

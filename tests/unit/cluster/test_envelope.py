@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cluster.envelope import FRESH, MAX_BYTES, BadEnvelope, Envelope, Seal
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 SECRET = "s" * 32
 HELLO = Envelope("1", "north-1a2b", "hello", {"room": 42})
@@ -20,8 +20,8 @@ json_values = st.recursive(
 )
 
 
-def seal(clock: Clock | None = None, secret: str = SECRET) -> Seal:
-    return Seal(secret, clock=clock or Clock())
+def seal(clock: FakeClock | None = None, secret: str = SECRET) -> Seal:
+    return Seal(secret, clock=clock or FakeClock())
 
 
 def refusal(opener: Seal, data: bytes) -> str:
@@ -71,13 +71,13 @@ def test_the_same_message_passes_once() -> None:
 
 @pytest.mark.parametrize("age", [FRESH + 1, -FRESH - 1])
 def test_a_message_of_another_time_is_stale(age: float) -> None:
-    then, now = Clock(), Clock()
+    then, now = FakeClock(), FakeClock()
     now.now += age
     assert refusal(seal(now), seal(then).close(HELLO)) == "stale"
 
 
 def test_no_replay_comes_through_once_it_is_forgotten() -> None:
-    sender, receiver = Clock(), Clock()
+    sender, receiver = FakeClock(), FakeClock()
     sender.now += FRESH
     sealed = seal(sender).close(HELLO)
     opener = seal(receiver)

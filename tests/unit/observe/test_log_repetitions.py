@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.observe.log_repetitions import Repetitions
-from tests.unit.auth.clock import Clock
+from tests.fake_clock import FakeClock
 
 
 class Kept(logging.Handler):
@@ -23,12 +23,12 @@ class Kept(logging.Handler):
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def kept(clock: Clock) -> Iterator[Kept]:
+def kept(clock: FakeClock) -> Iterator[Kept]:
     logger = logging.getLogger("gateway")
     before = logger.handlers[:], logger.propagate, logger.level
     handler = Kept()
@@ -58,7 +58,7 @@ def fail_elsewhere() -> None:
 
 
 def test_one_traceback_of_an_error_passes_a_minute_and_the_others_are_counted(
-    kept: Kept, clock: Clock
+    kept: Kept, clock: FakeClock
 ) -> None:
     for number in range(1000):
         fail(ValueError(number))
@@ -86,7 +86,7 @@ def test_lines_without_a_traceback_always_pass(kept: Kept) -> None:
     assert len(kept.lines) == 3
 
 
-def test_errors_that_were_not_repeated_are_not_reported(kept: Kept, clock: Clock) -> None:
+def test_errors_that_were_not_repeated_are_not_reported(kept: Kept, clock: FakeClock) -> None:
     fail(ValueError(1))
     clock.now += 60
     log.info("later")

@@ -19,16 +19,7 @@ from hypothesis.stateful import (
 from broker.nodes.balancer import Balancer, Lease, NoNodeAvailable, UnknownNode
 from broker.nodes.node import DIAL_BACK_OFF, Health, Node, NodeState, Probe
 from broker.nodes.rendezvous import LinkState
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 def nodes(*names: str, max_connections: int = 100) -> list[Node]:
@@ -36,10 +27,12 @@ def nodes(*names: str, max_connections: int = 100) -> list[Node]:
 
 
 def balancer(
-    *names: str, clock: Clock | None = None, max_connections: int = 100, seed: int = 1
+    *names: str, clock: FakeClock | None = None, max_connections: int = 100, seed: int = 1
 ) -> Balancer:
     rng = Random(seed)  # noqa: S311 - spreads load, guards nothing
-    return Balancer(nodes(*names, max_connections=max_connections), clock=clock or Clock(), rng=rng)
+    return Balancer(
+        nodes(*names, max_connections=max_connections), clock=clock or FakeClock(1000.0), rng=rng
+    )
 
 
 def state(of: Balancer, name: str) -> NodeState:
@@ -162,7 +155,7 @@ def test_the_end_of_a_session_that_was_up_is_no_failure() -> None:
 
 
 def test_after_the_back_off_one_connection_at_a_time_is_let_through() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     balanced = balancer("r1", clock=clock)
     balanced.acquire().failed("refused")
     with pytest.raises(NoNodeAvailable):
@@ -180,7 +173,7 @@ def test_after_the_back_off_one_connection_at_a_time_is_let_through() -> None:
 
 
 def test_the_states_tell_of_a_back_off_that_is_over() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     balanced = balancer("r1", clock=clock)
     balanced.acquire().failed("refused")
     assert state(balanced, "r1").health is Health.OUT
@@ -189,7 +182,7 @@ def test_the_states_tell_of_a_back_off_that_is_over() -> None:
 
 
 def test_a_lease_that_was_on_trial_once_ends_no_other_one_s_trial() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     balanced = balancer("r1", clock=clock)
     balanced.acquire().failed("refused")
     clock.now += DIAL_BACK_OFF.first
@@ -207,7 +200,7 @@ def test_a_lease_that_was_on_trial_once_ends_no_other_one_s_trial() -> None:
 
 
 def test_a_failed_trial_leaves_the_node_out_for_longer() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     balanced = balancer("r1", clock=clock)
     balanced.acquire().failed("refused")
     clock.now += DIAL_BACK_OFF.first
@@ -218,7 +211,7 @@ def test_a_failed_trial_leaves_the_node_out_for_longer() -> None:
 
 
 def test_a_lease_knows_whether_its_node_still_takes_logins() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     balanced = balancer("r1", "r2", clock=clock)
     lease = balanced.acquire(frozenset({"r2"}))
     lease.up()
@@ -231,7 +224,7 @@ def test_a_lease_knows_whether_its_node_still_takes_logins() -> None:
 
 
 def test_a_probe_puts_a_node_out_and_in_again() -> None:
-    clock = Clock()
+    clock = FakeClock(1000.0)
     balanced = balancer("r1", "r2", clock=clock)
     balanced.report("r1", Probe(began=clock.now, error="no answer within 2 s"))
     assert {balanced.acquire().node.name for _ in range(4)} == {"r2"}
@@ -324,7 +317,7 @@ class Leases(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
+        self.clock = FakeClock(1000.0)
         self.balancer = balancer(*self.NAMES, clock=self.clock, max_connections=3)
         self.held: list[Lease] = []
 

@@ -4,22 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.live.hub.deduplicator import Deduplicator
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=30), st.randoms())
 def test_both_feeds_bring_all_and_each_passes_once_in_order(
     contents: list[str], rng: object
 ) -> None:
-    deduplicator = Deduplicator(clock=Clock())
+    deduplicator = Deduplicator(clock=FakeClock(0.0))
     behind = {0: 0, 1: 0}
     passed: list[str] = []
     while any(position < len(contents) for position in behind.values()):
@@ -32,7 +24,7 @@ def test_both_feeds_bring_all_and_each_passes_once_in_order(
 
 
 def test_the_same_words_said_twice_pass_twice() -> None:
-    deduplicator = Deduplicator(clock=Clock())
+    deduplicator = Deduplicator(clock=FakeClock(0.0))
     assert [deduplicator.passes(feed, id=None, content=b"yes") for feed in (0, 0, 1, 1, 1)] == [
         True,
         True,
@@ -43,7 +35,7 @@ def test_the_same_words_said_twice_pass_twice() -> None:
 
 
 def test_an_id_passes_once_whatever_comes_with_it() -> None:
-    deduplicator = Deduplicator(clock=Clock())
+    deduplicator = Deduplicator(clock=FakeClock(0.0))
     assert deduplicator.passes(0, id="a", content=b"1")
     assert not deduplicator.passes(0, id="a", content=b"1")
     assert not deduplicator.passes(1, id="a", content=b"2")
@@ -51,7 +43,7 @@ def test_an_id_passes_once_whatever_comes_with_it() -> None:
 
 
 def test_a_feed_that_begins_anew_brings_nothing_of_before() -> None:
-    deduplicator = Deduplicator(clock=Clock())
+    deduplicator = Deduplicator(clock=FakeClock(0.0))
     assert deduplicator.passes(0, id=None, content=b"tick")
     assert deduplicator.passes(0, id=None, content=b"tick")
     deduplicator.joined(1)
@@ -60,7 +52,7 @@ def test_a_feed_that_begins_anew_brings_nothing_of_before() -> None:
 
 
 def test_old_entries_are_forgotten() -> None:
-    clock = Clock()
+    clock = FakeClock(0.0)
     deduplicator = Deduplicator(clock=clock, memory=30.0)
     assert deduplicator.passes(0, id="a", content=b"")
     assert deduplicator.passes(0, id=None, content=b"tick")
@@ -70,7 +62,7 @@ def test_old_entries_are_forgotten() -> None:
 
 
 def test_the_memory_is_bounded() -> None:
-    deduplicator = Deduplicator(clock=Clock(), capacity=2)
+    deduplicator = Deduplicator(clock=FakeClock(0.0), capacity=2)
     for id in "abc":
         assert deduplicator.passes(0, id=id, content=b"")
     assert deduplicator.passes(1, id="a", content=b"")

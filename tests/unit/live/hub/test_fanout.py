@@ -1,14 +1,15 @@
 """Everyone gets everything once, and nobody keeps the others waiting."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
+from broker.timing.clock import Clock
 from gateway.errors import GatewayError, NotKept, TooSlow
 from gateway.live.hub import fanout
 from gateway.live.hub.delivery import Delivery, from_broker, from_history
 from gateway.live.hub.fanout import PENDING, TURN, FanOut, Outlet, Subscriber
+from tests.fake_clock import FakeClock
 from tests.unit.live.fakes import STREAM, FakeClient, foreign, message, subscriber
 from tests.virtual_time import run, settle
 
@@ -17,14 +18,14 @@ BUDGET = 1000
 COST = 0.0001
 
 
-class Clock:
-    """Each look at it costs."""
+class CostlyClock(FakeClock):
+    """A clock that advances by ``cost`` seconds each time that it is read."""
 
     def __init__(self, cost: float = COST) -> None:
-        self.now = 0.0
+        super().__init__(0.0)
         self.cost = cost
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
         self.now += self.cost
         return self.now
 
@@ -34,8 +35,8 @@ def delivery(body: str, *, instant: bool = False) -> Delivery:
     return from_broker(foreign(body.encode(), *headers), STREAM, None, "/topic/t")
 
 
-def outlet(clock: Callable[[], float] | None = None) -> Outlet:
-    return Outlet(FanOut(budget=BUDGET, clock=clock or Clock(0.0)))
+def outlet(clock: Clock | None = None) -> Outlet:
+    return Outlet(FanOut(budget=BUDGET, clock=clock or FakeClock(0.0)))
 
 
 def attended(by: int, out: Outlet) -> list[FakeClient]:
@@ -109,7 +110,7 @@ def test_all_of_one_turn_leave_in_one_write() -> None:
 
 def test_messages_that_come_during_a_round_go_out_joined_in_the_next() -> None:
     async def scenario() -> None:
-        out = outlet(Clock())
+        out = outlet(CostlyClock())
         clients = attended(1000, out)
         for n in range(200):
             out.deliver(delivery(str(n)))
@@ -123,7 +124,7 @@ def test_messages_that_come_during_a_round_go_out_joined_in_the_next() -> None:
 
 def test_a_subscriber_that_joins_in_between_gets_nothing_twice_and_nothing_too_early() -> None:
     async def scenario() -> None:
-        out = outlet(Clock())
+        out = outlet(CostlyClock())
         attended(500, out)
         joined: list[tuple[int, FakeClient]] = []
         for n in range(60):
@@ -143,7 +144,7 @@ def test_a_subscriber_that_joins_in_between_gets_nothing_twice_and_nothing_too_e
 
 def test_a_leaving_client_gets_nothing_more_even_in_the_middle_of_a_round() -> None:
     async def scenario() -> None:
-        out = outlet(Clock())
+        out = outlet(CostlyClock())
         first, last = subscriber()[1], subscriber()
         out.add(first)
         attended(500, out)
@@ -171,7 +172,7 @@ def test_without_subscribers_nothing_is_kept() -> None:
 
 def test_a_turn_is_bounded_and_a_large_topic_starves_neither_a_small_one_nor_a_timer() -> None:
     async def scenario() -> None:
-        clock = Clock()
+        clock = CostlyClock()
         fan_out = FanOut(budget=BUDGET, clock=clock)
         large, small = Outlet(fan_out), Outlet(fan_out)
         attended(5000, large)
@@ -233,7 +234,7 @@ def test_above_twice_the_budget_a_client_is_too_slow_and_the_others_do_not_notic
 
 def test_all_are_told_the_end_and_sent_nothing_more() -> None:
     async def scenario() -> None:
-        out = outlet(Clock())
+        out = outlet(CostlyClock())
         clients = attended(300, out)
         out.deliver(delivery("x"))
         out.end(NotKept("a hole"))
@@ -275,7 +276,7 @@ def test_a_fault_with_one_client_stops_nobody_else() -> None:
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: complaints.append(context["exception"])
         )
-        fan_out = FanOut(budget=BUDGET, clock=Clock(0.0))
+        fan_out = FanOut(budget=BUDGET, clock=FakeClock(0.0))
         one, other = Outlet(fan_out), Outlet(fan_out)
         faulty = Faulty()
         faulty.sink.backlog = 10 * BUDGET
@@ -314,7 +315,7 @@ async def until_idle(out: Outlet) -> None:
 def test_deliveries_are_counted_and_the_oldest_of_a_round_tells_the_latency() -> None:
     async def scenario() -> None:
         times = [message(seq).sent_at.timestamp() for seq in (1, 2)]
-        fan_out = FanOut(budget=BUDGET, clock=Clock(0.0), time_of_day=lambda: times[0] + 0.7)
+        fan_out = FanOut(budget=BUDGET, clock=FakeClock(times[0] + 0.7))
         out = Outlet(fan_out)
         attended(3, out)
         for seq in (1, 2):

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from broker.webstomp.feeds import Feeds
@@ -26,6 +27,7 @@ def hub(history: FakeHistory | None = None, **options: Any) -> tuple[Hub, FakeFe
         history or FakeHistory(),
         cast("Feeds", feeds),
         budget=1000,
+        clock=Clock(),
         **options,
         tasks=Tasks(),
     )

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.protocol.stomp import Frame
+from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from gateway.errors import Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.hub.fanout import PENDING, FanOut, Subscriber
@@ -40,7 +41,7 @@ async def topic(
     shared = Shared(
         history=history,
         pages=pages,
-        fan_out=FanOut(budget=1_000_000, clock=loop.time),
+        fan_out=FanOut(budget=1_000_000, clock=Clock()),
         reading=asyncio.Semaphore(8),
         resuming=asyncio.Semaphore(8),
         unfed=lambda: None,

@@ -12,17 +12,8 @@ from broker.nodes.node import Node
 from broker.timing.tasks import Tasks
 from gateway.errors import BrokerUnavailable
 from gateway.live.relay.rebalance import GRACE, REST, Rebalancer
+from tests.fake_clock import FakeClock
 from tests.virtual_time import run
-
-
-class Clock:
-    """A clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class FakeUplink:
@@ -52,7 +43,7 @@ class Stage:
     """Nodes, and relays on them."""
 
     def __init__(self, *names: str) -> None:
-        self.clock = Clock()
+        self.clock = FakeClock(1000.0)
         self.rng = Random(1)  # noqa: S311 - spreads load, guards nothing
         self.nodes = [Node(name, f"ws://{name}/ws", f"amqp://{name}") for name in names]
         self.balancer = Balancer(self.nodes, clock=self.clock, rng=self.rng)

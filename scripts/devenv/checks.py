@@ -1,4 +1,7 @@
-"""`scripts/test`: linters, type checker, import rules and every tier of tests, with coverage."""
+"""`scripts/test`: linters, type checker, import rules and every tier of tests.
+
+The coverage report is that of the unit and the integration tier.
+"""
 
 import fcntl
 import os
@@ -158,7 +161,11 @@ def _sessions() -> list[Job]:
 
 
 def _session(name: str, arguments: list[str]) -> Job:
-    command = [_program("coverage"), "run", "-m", "pytest", "-o", f"cache_dir={_cache(name)}"]
+    # The acceptance tier starts many processes, and measured ones start and run more slowly: a
+    # gateway's start takes 2.0 s of CPU instead of 1.4.
+    measured = not name.startswith("acceptance")
+    program = [_program("coverage"), "run"] if measured else [_program("python")]
+    command = [*program, "-m", "pytest", "-o", f"cache_dir={_cache(name)}"]
     color = ["--color=yes"] if sys.stdout.isatty() else []
     return Job(name, [*command, *color, *arguments], pytest_output.progress)
 

@@ -11,6 +11,8 @@ from typing import Any, Self
 import websocket
 
 _TIMEOUT = 15.0
+#: Bytes.
+_READ = 65_536
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c"}
 _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 
@@ -36,6 +38,23 @@ class Closed(Exception):
         self.code = code
 
 
+class _Buffered(websocket.WebSocket):
+    """A WebSocket that takes from the system what has come, not each part of a frame by itself.
+
+    Each call to the system gives the interpreter away. Two hundred threads that make six for a
+    frame did not read the gateway's pings in time.
+    """
+
+    _ahead = b""
+    _used = 0
+
+    def _recv(self, bufsize: int) -> bytes:
+        if self._used == len(self._ahead):
+            self._ahead, self._used = super()._recv(_READ), 0  # type: ignore[no-untyped-call]
+        start, self._used = self._used, min(self._used + bufsize, len(self._ahead))
+        return self._ahead[start : self._used]
+
+
 class StompClient:
     """A STOMP client over a WebSocket, for tests.
 
@@ -52,7 +71,7 @@ class StompClient:
         origin: str | None = None,
         authority: Path | None = None,
     ) -> None:
-        self.socket = websocket.WebSocket(sslopt={"ca_certs": str(authority)} if authority else {})
+        self.socket = _Buffered(sslopt={"ca_certs": str(authority)} if authority else {})
         self.socket.settimeout(_TIMEOUT)
         self.socket.connect(  # type: ignore[no-untyped-call]
             url,

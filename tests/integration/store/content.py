@@ -45,11 +45,12 @@ async def outbox_size(store: Store) -> int:
     """The number of messages that this gateway has in the outbox, read page by page."""
     size = 0
     for stream in await store.unpublished_streams():
-        after, more = 0, True
-        while more:
-            page = await store.unpublished_in(stream, after=after, limit=100)
-            size, more = size + len(page.messages), page.more
+        page = await store.unpublished_in(stream, after=0, limit=100)
+        size += len(page.messages)
+        while page.more and page.messages:
             after = page.messages[-1].seq or 0
+            page = await store.unpublished_in(stream, after=after, limit=100)
+            size += len(page.messages)
     return size
 
 

@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import Connection, func, select
+
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError
 from gateway.store import Appended, Store
+from gateway.store.tables import outbox
 
 NOON = datetime(2026, 5, 4, 12, 0, 0, 123456, tzinfo=UTC)
 MEMBERS = {"hanna": MemberRole.HOST, "paul": MemberRole.PARTICIPANT}
@@ -42,16 +45,12 @@ def stored(answers: Sequence[Appended | GatewayError]) -> list[Message]:
 
 
 async def outbox_size(store: Store) -> int:
-    """The number of messages that this gateway has in the outbox, read page by page."""
-    size = 0
-    for stream in await store.unpublished_streams():
-        page = await store.unpublished_in(stream, after=0, limit=100)
-        size += len(page.messages)
-        while page.more and page.messages:
-            after = page.messages[-1].seq or 0
-            page = await store.unpublished_in(stream, after=after, limit=100)
-            size += len(page.messages)
-    return size
+    """The number of messages that all gateways together have in the outbox."""
+
+    def count(connection: Connection) -> int:
+        return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
+
+    return await store._database.read(count)
 
 
 async def history(store: Store, stream: Stream) -> list[Message]:

@@ -123,8 +123,8 @@ def _everything(arguments: list[str], started: float) -> int:
     outcomes = side_by_side.run(
         # What takes longest, and beside it what is soon known.
         [*tests[:2], *linters, *tests[2:]],
-        # One more than there are cores: most of the time a session waits for RabbitMQ.
-        at_once=min(len(os.sched_getaffinity(0)) + 1, _MOST_AT_ONCE),
+        # As many as there are cores: with one more, tests that keep real deadlines miss some.
+        at_once=min(len(os.sched_getaffinity(0)), _MOST_AT_ONCE),
         folder=_WORK,
         say=_say,
     )

@@ -2,7 +2,8 @@
 
 Only tests that work with real processes, and only a few: the acceptance tier kills and hangs
 RabbitMQ nodes, and RabbitMQ 3.10 does not always put itself together again (partitions that stay,
-queues without a leader). The second try runs on a cluster of its own; a test that passes then is
+queues without a leader), and the store's tests give a real database fractions of a second on a disk
+that others use, too. The second try runs on a cluster of its own; a test that passes then is
 named, so that nobody overlooks it.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 
 #: More than this is no bad luck.
 MOST = 5
-_PROCESSES = ("tests/acceptance/", "tests/integration/process/")
+_PROCESSES = ("tests/acceptance/", "tests/integration/process/", "tests/integration/store/")
 _LAST_FAILED = Path("v/cache/lastfailed")
 
 

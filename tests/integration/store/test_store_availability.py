@@ -83,7 +83,8 @@ async def test_acknowledged_messages_survive_a_kill(store: Store, store_url: str
 @pytest.mark.gen_test
 async def test_a_lock_that_another_process_holds_is_given_up_in_time(tmp_path: Path) -> None:
     path = tmp_path / "interact.db"
-    store = await Store.open(f"sqlite:///{path}", call_timeout=0.4)
+    # Long enough for the call that must succeed on a busy disk.
+    store = await Store.open(f"sqlite:///{path}", call_timeout=2.0)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):

@@ -18,6 +18,7 @@ import jwt
 import psutil
 
 from devenv.cluster import Cluster
+from tests.acceptance.broker_view import wait_for
 
 PREFIX = "acdm.mo.interact"
 ISSUER = "https://school.example"
@@ -185,6 +186,11 @@ class GatewayProcess:
             return connection.getresponse().read().decode()
         finally:
             connection.close()
+
+    def await_logged(self, text: str) -> None:
+        """Wait until the log contains ``text``. A thread of the gateway writes it, a little later
+        than what it tells, and a busy disk may hold it up."""
+        wait_for(lambda: text in self.log.read_text(errors="replace"))
 
     def relay_logins(self) -> int:
         """How often RabbitMQ has asked about the login of a relay: once for every dial, before

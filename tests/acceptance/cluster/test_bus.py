@@ -26,8 +26,7 @@ def test_a_gateway_is_known_until_it_leaves_or_is_silent(
     staying, dying = started(0), started(1)
     for each in (staying, dying):
         wait_for(lambda each=each: "gateway_peers 1.0" in each.metrics())  # type: ignore[misc]
-    # The log is written a little later.
-    wait_for(lambda: "gateway number-1-" in staying.log.read_text())
+    staying.await_logged("gateway number-1-")
     dying.kill()
     wait_for(lambda: "gateway_peers 0.0" in staying.metrics(), within=15.0)
     dying.start()

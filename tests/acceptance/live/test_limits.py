@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import wait_for, witness
+from tests.acceptance.broker_view import witness
 from tests.acceptance.conftest import StartGateway, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
@@ -99,7 +99,7 @@ def test_a_reader_that_stalls_costs_little_memory_is_closed_and_harms_no_other(
                 for reader in readers:
                     assert reader.message().body[:4] == number.to_bytes(4)
         assert gateway.memory() - before < 30_000_000
-        wait_for(lambda: "closing with 4008 too_slow" in gateway.log.read_text())
+        gateway.await_logged("closing with 4008 too_slow")
 
 
 def test_a_client_that_does_not_read_the_answers_is_not_read_either(
@@ -114,4 +114,4 @@ def test_a_client_that_does_not_read_the_answers_is_not_read_either(
         with pytest.raises(OSError, match=r"reset|pipe|timed out"):
             paul.raw(pings)
         assert gateway.memory() - before < 30_000_000
-        assert "closing with 4008 too_slow" in gateway.log.read_text()
+        gateway.await_logged("closing with 4008 too_slow")

@@ -220,7 +220,7 @@ def test_a_host_gets_what_is_behind_a_message_that_is_too_large(
         hana.request("ACK", {"id": message.headers["ack"]})
     hana.request("DISCONNECT", {})
     assert wait_for(lambda: waiting(cluster_of_session, private) == 0, wanted=lambda empty: empty)
-    assert gateway.log.read_text().count("at most 16777216 are passed on") >= 1
+    gateway.await_logged("at most 16777216 are passed on")
 
 
 def test_elsewhere_a_message_that_is_too_large_ends_with_what_it_is(

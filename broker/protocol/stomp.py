@@ -190,14 +190,15 @@ class FrameParser:
         """Command and headers, once the blank line after them has arrived."""
         buffer, limit = self._buffer, self._header_bytes
         # Every search stops at the first NUL, so each frame of a chunk costs only its own bytes.
-        nul = buffer.find(0, self._scanned, limit + 3)
-        stop = min(len(buffer), limit + 3) if nul < 0 else nul
+        bound = limit + 3  # The longest head, and LF CR LF behind it.
+        nul = buffer.find(0, self._scanned, bound)
+        stop = min(len(buffer), bound) if nul < 0 else nul
         end = buffer.find(b"\n\n", self._scanned, stop)
         crlf = buffer.find(b"\n\r\n", self._scanned, stop if end < 0 else end + 1)
         start = end + 2
         if crlf >= 0:
             end, start = crlf, crlf + 3
-        if end > limit or (end < 0 and stop == limit + 3):
+        if end > limit or (end < 0 and stop == bound):
             raise FrameTooLarge(f"command and headers exceed {limit} bytes")
         if end < 0:
             if nul >= 0:

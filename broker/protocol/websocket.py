@@ -103,14 +103,18 @@ class Close:
 
 Event: TypeAlias = Data | Ping | Pong | Close
 
-_CONTROL_BIT, _MASK_BIT = 0x08, 0x80
+_FIN_BIT = 0x80  # of the first byte; below it come the three reserved bits
+_CONTROL_BIT = 0x08  # of the first byte: the highest bit of the opcode
+_MASK_BIT = 0x80  # of the second byte
+_LENGTHS = 2**63  # every length is below it (RFC 6455 §5.2)
 _FIRST_BYTES = frozenset(
-    [opcode | 0x80 for opcode in Opcode]
+    [opcode | _FIN_BIT for opcode in Opcode]
     + [opcode for opcode in Opcode if not opcode & _CONTROL_BIT]
 )
 _SENDABLE_CODES = frozenset([*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)])
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 _SWITCHING = re.compile(r"HTTP/1\.1 101( .*)?")
+_SHOWN = 200  # characters of a refusal's status line
 _REQUEST_PART = re.compile(r"[!-~]+")
 
 
@@ -122,7 +126,7 @@ def mask(key: bytes, data: bytes) -> bytes:
 def build(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes | None = None) -> bytes:
     """The bytes of one frame; ``mask`` is the client's 4-byte key, None on the server's side."""
     length = len(payload)
-    first = opcode | 0x80 if fin else opcode
+    first = opcode | _FIN_BIT if fin else opcode
     bit = 0
     if mask is not None:
         bit = _MASK_BIT
@@ -182,7 +186,7 @@ def _frame_at(
 
 def _extended_length(field: bytes | bytearray | memoryview) -> int:
     length = int.from_bytes(field)
-    if length < (126 if len(field) == 2 else 0x10000) or length >> 63:
+    if length < (126 if len(field) == 2 else 0x10000) or length >= _LENGTHS:
         raise _protocol_error("a length must take its shortest form, and stay below 2**63")
     return length
 
@@ -201,22 +205,23 @@ def _protocol_error(reason: str) -> WebSocketProtocolError:
 
 
 def walk(
-    buffer: bytes | bytearray | memoryview, start: int = 0, *, frame_bytes: int
+    buffer: bytes | bytearray | memoryview, *, frame_bytes: int
 ) -> Iterator[tuple[int, bool, int, int]]:
-    """The complete frames of a server in ``buffer`` from ``start`` on, without copying.
+    """The complete frames of a server in ``buffer``, without copying.
 
-    Yields ``(opcode, fin, payload_start, payload_end)``. The last ``payload_end`` (``start``, if
-    nothing came) is where the incomplete rest begins: ``buffer[:payload_end]`` can be forwarded as
-    it is. A WebSocketProtocolError is raised after the good frames before it. The order of
-    fragments is not checked.
+    Yields ``(opcode, fin, payload_start, payload_end)``. The last ``payload_end`` (0 if nothing
+    came) is where the incomplete rest begins: ``buffer[:payload_end]`` can be forwarded as it is.
+    A WebSocketProtocolError is raised after the good frames before it. The order of fragments is
+    not checked.
     """
     available = len(buffer)
+    start = 0
     while (frame := _frame_at(buffer, start, False, frame_bytes)) is not None:
         first, payload, end = frame
         if end > available:
             return
         start = end
-        yield first & 0x0F, first > 0x7F, payload, start
+        yield first & 0x0F, first >= _FIN_BIT, payload, start
 
 
 class MessageReader:
@@ -252,7 +257,8 @@ class MessageReader:
         """
         if self._failure is not None:
             raise self._failure
-        self._buffer += data
+        if not self._closed:
+            self._buffer += data
         return self._events()
 
     def _events(self) -> Iterator[Event]:
@@ -266,9 +272,6 @@ class MessageReader:
 
     def _next(self) -> Event | None:
         buffer = self._buffer
-        if self._closed:
-            buffer.clear()
-            return None
         frame = _frame_at(buffer, 0, self._masked, self._frame_bytes)
         if frame is None:
             return None
@@ -281,15 +284,15 @@ class MessageReader:
         del buffer[:end]
         opcode = first & 0x0F
         if opcode <= Opcode.BINARY:
-            return self._data(opcode, first > 0x7F, payload)
+            return self._data(opcode, first >= _FIN_BIT, payload)
         if opcode == Opcode.CLOSE:
             self._closed = True
+            buffer.clear()
             return _close(payload)
         return Ping(payload) if opcode == Opcode.PING else Pong(payload)
 
     def _unfinished(self, first: int, start: int, end: int) -> Event | None:
         """Handle a frame whose rest has not arrived yet: wait for it."""
-        del first, start, end
         return None
 
     def _data(self, opcode: int, fin: bool, payload: bytes) -> Data:
@@ -318,7 +321,7 @@ class PieceReader(MessageReader):
     """
 
     def __init__(self) -> None:
-        super().__init__(2**63, masked=False)
+        super().__init__(_LENGTHS, masked=False)
         #: Bytes of the current frame that are still to come, and whether its message ends then.
         self._rest = 0
         self._fin = False
@@ -330,7 +333,7 @@ class PieceReader(MessageReader):
         if first & _CONTROL_BIT:
             return None
         del self._buffer[:start]
-        self._rest, self._fin = end - start, first > 0x7F
+        self._rest, self._fin = end - start, first >= _FIN_BIT
         return self._piece(first & 0x0F)
 
     def _piece(self, opcode: int) -> Data | None:
@@ -347,7 +350,7 @@ def _close(payload: bytes) -> Close:
     if not payload:
         return Close(CloseCode.NO_STATUS, "")
     code = int.from_bytes(payload[:2])
-    if len(payload) == 1 or code not in _SENDABLE_CODES:
+    if code not in _SENDABLE_CODES:  # as is every number of a single byte
         raise _protocol_error("a Close frame without a valid code (RFC 6455 §7.4)")
     try:
         return Close(code, payload[2:].decode())
@@ -388,7 +391,7 @@ def check_server_handshake(response: bytes, key: str, subprotocols: Sequence[str
     """
     status, *lines = response.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     if not _SWITCHING.fullmatch(status):
-        raise HandshakeError(f"expected HTTP/1.1 101 Switching Protocols, got {status[:200]!r}")
+        raise HandshakeError(f"expected HTTP/1.1 101 Switching Protocols, got {status[:_SHOWN]!r}")
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")

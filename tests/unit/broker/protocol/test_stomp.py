@@ -304,6 +304,16 @@ def test_a_frame_at_its_limit_is_taken_however_it_arrives(data: bytes) -> None:
         assert len(events) == 1
 
 
+@pytest.mark.parametrize("place", range(6, 61))
+def test_a_nul_at_any_place_of_a_head_within_the_limit_is_refused(place: int) -> None:
+    data = bytearray(b"SEND\na:" + b"x" * 53 + b"\n\n\0")
+    data[place] = 0
+    events, error = read(bytes(data), limits=SMALL)
+    assert events == []
+    assert isinstance(error, MalformedFrame)
+    assert "NUL before the end of the headers" in str(error)
+
+
 def test_a_frame_that_never_ends_is_refused_at_the_limit() -> None:
     for endless, limit in ((b"S", 60 + 3), (b"SEND\n\n" + b"x" * 94, 100)):
         parser = FrameParser(SMALL, CLIENT_COMMANDS)

@@ -58,10 +58,10 @@ def read(
     return take(MessageReader(limit, masked=masked), *chunks)
 
 
-def walked(data: bytes, start: int = 0) -> tuple[Frames, WebSocketProtocolError | None]:
+def walked(data: bytes) -> tuple[Frames, WebSocketProtocolError | None]:
     found: Frames = []
     try:
-        for frame in walk(data, start, frame_bytes=LIMIT):
+        for frame in walk(data, frame_bytes=LIMIT):
             found.append(frame)
     except WebSocketProtocolError as error:
         return found, error
@@ -131,6 +131,7 @@ BAD_FRAMES = [
     (b"\x0f\x00", "opcode 0xf is reserved"),
     (b"\x09\x00", "a control frame must not be fragmented"),
     (b"\x08\x00", "a control frame must not be fragmented"),
+    (b"\x0a\x00", "a control frame must not be fragmented"),
     (b"\x89\x7e", "a control frame has at most 125 bytes"),
     (b"\x88\x7f", "a control frame has at most 125 bytes"),
     (b"\x82\x7e\x00\x7d", "shortest form"),
@@ -280,6 +281,7 @@ def test_nothing_is_read_after_a_close() -> None:
     close = build(Opcode.CLOSE, close_payload(1000))
     assert take(reader, close + build(Opcode.TEXT, b"late")) == ([Close(1000, "")], None)
     assert take(reader, b"\xff\xff") == ([], None)
+    assert not reader._buffer
 
 
 # Walking
@@ -288,16 +290,21 @@ def test_nothing_is_read_after_a_close() -> None:
 def test_a_walk_finds_the_frames_and_where_the_incomplete_one_begins() -> None:
     first = build(Opcode.TEXT, b"a" * 200, fin=False)
     second = build(Opcode.PING, b"")
-    third = build(Opcode.BINARY, b"c" * 66_000)
-    chunk = b"skipped" + first + second + third
-    begin = 7 + len(first) + len(second)
-    expected = [(Opcode.TEXT, False, 11, 211), (Opcode.PING, True, 213, 213)]
+    third = build(Opcode.CONTINUATION, b"b")
+    fourth = build(Opcode.BINARY, b"c" * 66_000)
+    chunk = first + second + third + fourth
+    begin = len(first) + len(second) + len(third)
+    expected = [
+        (Opcode.TEXT, False, 4, 204),
+        (Opcode.PING, True, 206, 206),
+        (Opcode.CONTINUATION, True, 208, 209),
+    ]
     for end in range(begin, begin + 12):
-        assert walked(chunk[:end], 7) == (expected, None)
+        assert walked(chunk[:end]) == (expected, None)
     whole = [*expected, (Opcode.BINARY, True, begin + 10, len(chunk))]
-    assert walked(chunk, 7) == (whole, None)
+    assert walked(chunk) == (whole, None)
     for view in (bytearray(chunk), memoryview(chunk)):
-        assert list(walk(view, 7, frame_bytes=LIMIT)) == whole
+        assert list(walk(view, frame_bytes=LIMIT)) == whole
 
 
 def test_a_walk_gives_the_good_frames_before_an_error() -> None:
@@ -446,6 +453,12 @@ def test_any_other_answer_is_refused_with_a_text_that_names_the_fault(
     assert text in str(caught.value)
 
 
+def test_a_long_status_line_is_shown_by_its_beginning_only() -> None:
+    with pytest.raises(HandshakeError) as caught:
+        check_server_handshake(b"x" * 10_000, REQUEST_KEY, [])
+    assert len(str(caught.value)) < 300
+
+
 # Tornado as the other side
 
 
@@ -557,6 +570,23 @@ def test_a_frame_of_any_size_passes_in_pieces_and_nothing_of_it_is_held_back() -
     pieces = [event for event in events if isinstance(event, Data)]
     assert sum(len(piece.payload) for piece in pieces) == size
     assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+
+
+def test_the_last_fragment_of_a_message_may_come_in_pieces() -> None:
+    data = build(Opcode.TEXT, b"first", fin=False) + build(Opcode.CONTINUATION, b"last")
+    assert take(PieceReader(), data[:-2], data[-2:]) == (
+        [
+            Data(b"first", Opcode.TEXT, last=False),
+            Data(b"la", Opcode.TEXT, last=False),
+            Data(b"st", Opcode.TEXT),
+        ],
+        None,
+    )
+
+
+def test_the_longest_frame_that_rfc_6455_knows_is_taken_in_pieces() -> None:
+    longest = b"\x82\x7f" + struct.pack("!Q", 2**63 - 1)
+    assert take(PieceReader(), longest + b"x") == ([Data(b"x", Opcode.BINARY, last=False)], None)
 
 
 def test_close_codes_are_those_of_the_registry_and_of_the_gateway_s_clients() -> None:

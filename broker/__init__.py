@@ -1,0 +1,1 @@
+"""RabbitMQ, as this project knows it. Nothing here knows the gateway."""

@@ -28,7 +28,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class Audience(StrEnum):
-    """Who receives a message: everyone in the room, or its hosts only."""
+    """The receivers of a message: everyone in the room, or its hosts only."""
 
     PUBLIC = "public"
     PRIVATE = "private"

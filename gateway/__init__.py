@@ -1,0 +1,1 @@
+"""The gateway: one process between browsers and a RabbitMQ cluster."""

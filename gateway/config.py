@@ -221,7 +221,7 @@ class Messages(_Table):
 
 
 class History(_Table):
-    """How long the history is kept."""
+    """The time for which the history is kept."""
 
     keep_days: PositiveInt | None = None
 

@@ -1,4 +1,4 @@
-"""``store.url``: the database's address, in the syntax of libpq and of SQLAlchemy's SQLite. Pure.
+"""The database's address, ``store.url``, in the syntax of libpq and of SQLAlchemy's SQLite. Pure.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
 """

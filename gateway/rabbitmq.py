@@ -35,7 +35,7 @@ class BrokerPublisher(RoomPublisher, QueueDeclarer, PublisherState, BusPublisher
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """What the other packages use of RabbitMQ. ``tls`` verifies its certificates."""
+    """RabbitMQ, as far as the other packages use it. ``tls`` verifies its certificates."""
 
     balancer: Balancer
     publisher: BrokerPublisher

@@ -49,7 +49,7 @@ class RateLimiter:
         self._take(key, now, self._rate(), self._full_at.get(key, now))
 
     def _full_at_or_raise(self, key: Hashable, now: float, rate: Rate) -> float:
-        """When the bucket will be full again, if there is a token in it."""
+        """The time at which the bucket will be full again, if there is a token in it."""
         full_at = self._full_at.get(key, now)
         wait = full_at - (rate.burst - 1) / rate.per_second - now
         if wait > 0:

@@ -166,7 +166,7 @@ class Reloadable:
 
 
 def _keys(config: Config) -> Iterator[tuple[str, object]]:
-    """``table.key`` and its value, or ``key`` for a key outside of tables."""
+    """Each key with its value: ``table.key``, or ``key`` for a key outside of tables."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, BaseModel):

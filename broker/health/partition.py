@@ -1,4 +1,4 @@
-"""Whether messages published through each node still reach the other nodes. Pure.
+"""The detector of nodes whose messages no longer reach the other nodes. Pure.
 
 A node that has lost the others and does not know it takes logins, publications and subscriptions as
 before, and routes by what it last knew: RabbitMQ 3.10 was seen to miss its own minority after a
@@ -19,7 +19,7 @@ MISSED: Final = 4
 
 
 class PartitionDetector:
-    """Which echoes came back: through which node each went out, and which feed brought it."""
+    """The echoes that came back, by the node that sent each and the feed that brought it."""
 
     def __init__(self) -> None:
         self._round = 0

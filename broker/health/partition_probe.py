@@ -25,7 +25,7 @@ _EXPIRES_MS: Final = 10_000
 
 
 class PartitionProbe:
-    """Sends echoes through every node and judges by those that the feeds bring.
+    """A sender of echoes through every node, which judges by those that the feeds bring.
 
     ``key`` is the routing key of this gateway's echoes. ``doubt`` is called when a node was found
     partitioned, and in the next rounds: until the other gateways have found it too, they publish

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Prober:
-    """Probes each node every ``interval`` seconds and reports to the balancer.
+    """A loop that probes each node every ``interval`` seconds and reports to the balancer.
 
     ``timeout`` (seconds) bounds the dial, and again the login. ``clock`` is the balancer's.
     """

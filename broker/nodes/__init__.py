@@ -1,0 +1,1 @@
+"""The nodes of the cluster, and the choice among them. Pure."""

@@ -1,4 +1,4 @@
-"""Which node takes the next connection: the available one with the fewest connections.
+"""The choice of the node for the next connection: the available one with the fewest connections.
 
     available = healthy and not draining and not partitioned and not full
 
@@ -45,7 +45,7 @@ class UnknownNode(Exception):
 
 
 class Balancer:
-    """The nodes of the cluster, and which of them takes the next connection.
+    """The nodes of the cluster, and the choice of the one that takes the next connection.
 
     ``clock`` gives monotonic seconds; ``rng`` decides between equally loaded nodes.
     """
@@ -149,6 +149,8 @@ class Balancer:
 
 
 class _Phase(Enum):
+    """The phase of a lease: dialling, in use, or given back."""
+
     DIALLING = auto()
     UP = auto()
     RELEASED = auto()

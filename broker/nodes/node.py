@@ -14,7 +14,7 @@ from broker.timing.backoff import BackOff
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as it is configured.
+    """A node as the configuration describes it.
 
     ``web_stomp`` is ``ws[s]://host:port/path``, ``amqp`` is ``amqp[s]://host[:port]``; neither has
     credentials.
@@ -40,7 +40,7 @@ class Health(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a node's health."""
+    """An event that may change a node's health."""
 
     SESSION_UP = "session up"
     PROBE_PASSED = "probe passed"
@@ -79,7 +79,7 @@ PROBE_OUT: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What an active probe found.
+    """The result of an active probe.
 
     ``began``: when, on the balancer's clock. ``latency``: seconds to CONNECTED. ``error``: what
     failed, or None.
@@ -113,7 +113,7 @@ class NodeState:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the node, or None. A drain is no fault."""
+        """The node's fault, or None. A drain is no fault."""
         return PARTITIONED if self.partitioned else self.why_out
 
     @property

@@ -1,4 +1,4 @@
-"""Which link takes a stream: a stable choice among the links that work best. Pure.
+"""The choice of the link for a stream: a stable one, among the links that work best. Pure.
 
 Rendezvous hashing (https://en.wikipedia.org/wiki/Rendezvous_hashing): when a node goes, only its
 own streams move, spread over the others; when it is back, the same streams return.
@@ -14,7 +14,7 @@ from typing import Final
 
 
 class LinkState(StrEnum):
-    """How well a node's AMQP link works, the best first.
+    """The condition of a node's AMQP link, the best first.
 
     ``draining``: works, but is to be left. ``suspect``: its node hung lately while it looked alive.
     ``partitioned``: its node has lost the others. ``blocked``: RabbitMQ reads nothing because of an

@@ -1,0 +1,1 @@
+"""The frames of STOMP, WebSocket and AMQP, and heart-beats. Pure."""

@@ -24,11 +24,11 @@ class HeartBeats:
     patience: float = PATIENCE
 
     def beat_at(self, sent_at: float) -> float:
-        """When to beat if nothing was sent since ``sent_at``: half an interval later."""
+        """The time to beat if nothing was sent since ``sent_at``: half an interval later."""
         return sent_at + self.outgoing / 2 if self.outgoing else math.inf
 
     def lost_at(self, received_at: float) -> float:
-        """When the peer counts as dead if nothing was received since ``received_at``."""
+        """The time from which the peer counts as dead if nothing came since ``received_at``."""
         return received_at + self.incoming * self.patience if self.incoming else math.inf
 
 

@@ -361,7 +361,7 @@ def _close(payload: bytes) -> Close:
 
 
 def accept_key(key: str) -> str:
-    """``Sec-WebSocket-Accept`` for a client's ``Sec-WebSocket-Key`` (RFC 6455 §4.2.2)."""
+    """The ``Sec-WebSocket-Accept`` for a client's ``Sec-WebSocket-Key`` (RFC 6455 §4.2.2)."""
     digest = hashlib.sha1(key.encode() + _ACCEPT_GUID, usedforsecurity=False).digest()
     return base64.b64encode(digest).decode()
 

@@ -1,0 +1,1 @@
+"""Publishing over AMQP with confirms, each stream in order; declaring queues."""

@@ -316,7 +316,7 @@ class Channels:
         return None if channel is None or channel.worn_out else channel
 
     async def take(self, key: str, *, home: bool) -> ConfirmChannel:
-        """:meth:`at_hand`, opened if there is none. Raises :data:`AMQP_ERRORS`."""
+        """The channel of :meth:`at_hand`, opened if there is none. Raises :data:`AMQP_ERRORS`."""
         async with self._renewing:
             channel = self.at_hand(key, home=home)
             return channel or await self._renew(slot(key, home=home))

@@ -234,7 +234,7 @@ class Link:
 
 
 class _Reader(asyncio.StreamReader):
-    """Counts how often data came, which aiormq does not tell."""
+    """A stream reader that counts the arrivals of data, which aiormq does not tell."""
 
     heard = 0
 
@@ -244,7 +244,7 @@ class _Reader(asyncio.StreamReader):
 
 
 class CuttableSocket(aiormq.TransportFactory):
-    """Opens the socket for aiormq, and can cut it, which aiormq cannot."""
+    """The socket of a link, opened for aiormq; it can be cut, which aiormq cannot do."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self._ssl_context = ssl_context
@@ -253,7 +253,7 @@ class CuttableSocket(aiormq.TransportFactory):
 
     @property
     def heard(self) -> int:
-        """How often data came on the socket."""
+        """The number of times that data came on the socket."""
         return self._reader.heard
 
     async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -32,7 +32,7 @@ class LinkReport:
 
 
 class Place(NamedTuple):
-    """Where a stream is published now.
+    """The link and the channel on which a stream is published now.
 
     ``home``: on the node that takes it while all work. ``blocked``: there only once an alarm has
     ended.

@@ -1,4 +1,4 @@
-"""When a link to a node that keeps its connection open is given up all the same. Pure.
+"""The signs by which a link is given up although its node keeps the connection open. Pure.
 
 Checks are counted, not seconds: nothing can be heard while the gateway's own event loop stands
 still, and however long that was, it is one check.
@@ -21,7 +21,7 @@ STALLED: Final = 24
 
 
 class Verdict(StrEnum):
-    """Why a link has to be given up."""
+    """The reason for giving up a link."""
 
     SILENT = f"no sign of life for {SILENT * INTERVAL:g} s"
     STALLED = f"nothing confirmed for {STALLED * INTERVAL:g} s"
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What can be seen of a link.
+    """The signs of life of a link at one moment.
 
     ``heard``: how often data came on its socket since it was opened. ``answered``: publications
     since then. ``unanswered``: publications now. ``blocked``: whether an alarm blocks it.

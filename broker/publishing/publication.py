@@ -68,7 +68,7 @@ class Publication:
 
 
 class ConfirmedPublisher(Protocol):
-    """Publishes messages, those of one routing key in the order of the calls."""
+    """A publisher that keeps the messages of one routing key in the order of the calls."""
 
     async def publish(
         self,
@@ -83,7 +83,7 @@ class ConfirmedPublisher(Protocol):
 
 
 class ScatteringPublisher(Protocol):
-    """Publishes through every node at once."""
+    """A publisher that sends through every node at once."""
 
     def scatter(self, through: Callable[[str], Publication]) -> list[str]:
         """Publish the message that ``through`` gives for the name of a node, through that node,

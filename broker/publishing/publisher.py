@@ -24,7 +24,7 @@ from broker.topology import Topology
 
 
 class Publisher:
-    """Publishes to :data:`broker.topology.EXCHANGE`, and keeps the rooms' private queues.
+    """The publisher to :data:`broker.topology.EXCHANGE`, which also keeps the private queues.
 
     ``timeout`` bounds a dial and a queue operation, in seconds; ``rng`` spreads the dials.
     ``best`` gives the best state that a node's link can have, by its name: a node that has to be
@@ -82,7 +82,7 @@ class Publisher:
 
     @property
     def problem(self) -> str | None:
-        """What keeps messages from being published, or None: a link works."""
+        """The reason why no message can be published now, or None: a link works."""
         return self._links.problem
 
     @property

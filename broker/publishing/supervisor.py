@@ -31,7 +31,7 @@ _POLL: Final = 0.1
 
 
 class Supervisor:
-    """Keeps one node's link.
+    """The keeper of one node's link.
 
     ``dial`` opens a link and raises :class:`LinkFailed`; ``changed`` is called when a link comes or
     goes.
@@ -91,7 +91,7 @@ class Supervisor:
 
     @property
     def state(self) -> LinkState:
-        """How the link can be used now."""
+        """The condition of the link now."""
         if self.link is None:
             return LinkState.DOWN
         state = self.link.state
@@ -102,7 +102,7 @@ class Supervisor:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the link, or None."""
+        """The link's fault, or None."""
         match self.state:
             case LinkState.DOWN if not self._started:
                 return "not started"

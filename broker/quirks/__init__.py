@@ -1,0 +1,1 @@
+"""Remedies that only certain versions of RabbitMQ need; each module names them."""

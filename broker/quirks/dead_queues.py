@@ -44,7 +44,7 @@ AT_ONCE: Final = 4
 
 
 class DeadQueues:
-    """Examines the private queues of the publisher's streams that get no confirm."""
+    """An examiner of the private queues of the publisher's streams that get no confirm."""
 
     def __init__(self, publisher: Publisher, topology: Topology, *, tasks: Tasks) -> None:
         self._publisher = publisher

@@ -1,0 +1,1 @@
+"""Time and background work: the clock, the ticker, tasks, back-off."""

@@ -11,7 +11,7 @@ PERIOD: Final = 60.0
 
 
 class Complaints:
-    """How often each cause occurred, and when it was reported last.
+    """A count of each cause, and the time of its last report.
 
     ``causes``: all that there are, few. ``clock`` gives seconds and never goes back. ``period``:
     seconds in which one cause is reported once.

@@ -101,7 +101,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FeedContext:
-    """What all feeds of a gateway share.
+    """The services that all feeds of a gateway share.
 
     ``log_in`` opens a session with a node and raises :class:`DialError`. ``witness`` is called with
     a feed's number, the name of a node, and None when the feed has come to that node, else why it
@@ -177,7 +177,7 @@ class Feed:
 
     @property
     def standing(self) -> int:
-        """How many of the subscriptions stand now."""
+        """The number of subscriptions that stand now."""
         return 0 if self._session is None else len(self._by_id) - len(self._unanswered)
 
     @property

@@ -60,7 +60,7 @@ class Feeds:
 
     @property
     def left_out(self) -> Counter[str]:
-        """How many messages were left out since the start, by the reason."""
+        """The number of messages that were left out since the start, by reason."""
         return self._context.complaints.counts
 
     def start(self) -> None:

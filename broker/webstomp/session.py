@@ -65,11 +65,11 @@ class DialError(Exception):
 
 
 class ConnectFailed(DialError):
-    pass
+    """The TCP connection or its TLS handshake failed."""
 
 
 class HandshakeRefused(DialError):
-    pass
+    """The answer to the upgrade was not a Web-STOMP handshake."""
 
 
 class LoginRefused(DialError):
@@ -85,11 +85,11 @@ class LoginRefused(DialError):
 
 
 class ConnectionLost(DialError):
-    pass
+    """The node closed the connection, or sent something else than CONNECTED."""
 
 
 class DialTimeout(DialError):
-    pass
+    """The session did not stand within the time for a dial."""
 
 
 class WebSocketStream:
@@ -237,7 +237,7 @@ async def open_session(
     version: str = "1.2",
     heart_beat: tuple[int, int] = (0, 0),
 ) -> WebStompSession:
-    """:func:`dial` and :func:`log_in`, each within ``timeout``; ``tls`` is for ``wss://`` nodes.
+    """Dial and log in, each within ``timeout`` seconds; ``tls`` is for ``wss://`` nodes.
 
     ``version`` is the only STOMP version offered. Raises :class:`DialError`.
     """

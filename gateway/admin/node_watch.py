@@ -14,7 +14,7 @@ _LOST = frozenset({LinkState.DOWN, LinkState.BLOCKED, LinkState.SUSPECT, LinkSta
 
 
 class NodeWatch:
-    """Compares the nodes and links with their state at the last poll, and notes the changes."""
+    """A poll that compares the nodes and links with their last state, and notes the changes."""
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ class Nodes(Protocol):
 
 
 class Orders:
-    """Carries out orders at this gateway."""
+    """The executor of orders at this gateway."""
 
     def __init__(
         self, *, connections: LiveConnections, nodes: Nodes, drain: Drain, events: Events

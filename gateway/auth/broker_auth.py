@@ -108,7 +108,7 @@ class BrokerAuth:
         }
 
     async def answer(self, question: str, arguments: Mapping[str, Sequence[bytes]]) -> str:
-        """``allow``, ``allow role-<role> …`` (user only) or ``deny``; raises nothing.
+        """The answer: ``allow``, ``allow role-<role> …`` (user only) or ``deny``; raises nothing.
 
         ``arguments`` are the raw form or query fields, as in Tornado's ``request.arguments``.
         Questions that are malformed or cannot be decided now are denied: the text of an HTTP error

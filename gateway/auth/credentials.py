@@ -49,7 +49,7 @@ class Verified:
 
 
 class Credentials:
-    """Finds the user of a request by its token or session cookie.
+    """The finder of a request's user, by its token or session cookie.
 
     ``tokens`` is None if no issuer is configured: then only local logins exist. ``clock``: Unix
     time.

@@ -48,4 +48,5 @@ class EndedSessions:
 
 
 def session_ended() -> SessionEnded:
+    """The error for a request whose session has ended."""
     return SessionEnded("this session has ended: log in again")

@@ -37,8 +37,8 @@ class _Count:
 
 
 class _Slowing:
-    """A growing pause per key: ``free`` wrong ones, then a pause that doubles up to ``longest``
-    seconds."""
+    """A growing pause per key: none for ``free`` wrong passwords, then one that doubles up to
+    ``longest`` seconds."""
 
     def __init__(self, *, free: int, longest: float) -> None:
         self._free = free

@@ -1,0 +1,1 @@
+"""The command ``gateway``: its arguments, its commands, the doctor."""

@@ -1,4 +1,4 @@
-"""``gateway doctor``: finds what is wrong with an installation, and says how to repair it."""
+"""The doctor: it finds the faults of an installation, and says how to repair each."""
 
 from __future__ import annotations
 

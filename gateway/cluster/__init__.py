@@ -1,0 +1,1 @@
+"""The gateways among themselves: bus, presence, revocation, hints."""

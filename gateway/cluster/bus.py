@@ -59,7 +59,7 @@ OUTCOMES: Final = (
 
 
 class _Own(StrEnum):
-    """Kinds of message that the bus itself understands; all others have handlers."""
+    """The kinds of message that the bus itself understands; all others have handlers."""
 
     BEAT = "beat"
     HELLO = "hello"
@@ -71,7 +71,7 @@ class _Own(StrEnum):
 
 
 class BusPublisher(ConfirmedPublisher, ScatteringPublisher, Protocol):
-    """Publishes the messages of the bus."""
+    """The publisher of the bus's messages."""
 
 
 class Answers(dict[str, Any]):

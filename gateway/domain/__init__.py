@@ -1,0 +1,1 @@
+"""Identity, session, room and message, as plain data."""

@@ -1,0 +1,1 @@
+"""The HTTP side: listeners, routes, and what the handlers share."""

@@ -40,7 +40,7 @@ def read(model: type[BodyT], raw: bytes, *, content_type: str | None) -> BodyT:
 
 
 def validate(model: type[BodyT], value: dict[str, Any]) -> BodyT:
-    """``value`` as ``model``. Raises :class:`Invalid`, which names each wrong field."""
+    """The model of ``value``. Raises :class:`Invalid`, which names each wrong field."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -44,7 +44,7 @@ def refusal(error: BaseException | None) -> GatewayError:
 
 
 def document(error: GatewayError) -> dict[str, Any]:
-    """``type``, ``title``, ``status``, ``detail`` (RFC 9457, section 3.1) and a stable ``code``."""
+    """The problem details: those of RFC 9457, section 3.1, and a stable ``code``."""
     row = outcome(error)
     return {
         "type": f"urn:interact:problem:{row.code}",

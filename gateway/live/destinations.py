@@ -30,12 +30,12 @@ class RoomQueue:
 
 @dataclass(frozen=True, slots=True)
 class TokenRenewal:
-    pass
+    """The destination :data:`RENEWAL`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignOfLife:
-    pass
+    """The destination :data:`PING`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Transport:
             self._loop.remove_reader(self._socket.fileno())
 
     def silent_since(self, now: float) -> float:
-        """When anything came last; while nobody listens, silence says nothing."""
+        """The time at which anything came last; while nobody listens, silence says nothing."""
         return max(self.received_at, self._listening_since) if self.listening else now
 
     def write(self, data: bytes, *, frames: int = 0) -> None:

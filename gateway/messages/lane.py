@@ -63,7 +63,7 @@ class Lane:
     """
 
     def __init__(self, stream: Stream, *, after: int, window: int, resting: bool = False) -> None:
-        """``after``: everything up to this seq is published.
+        """Begin behind ``after``: everything up to this seq is published.
 
         ``resting``: nothing is published before the first :meth:`rested`.
         """

@@ -65,7 +65,7 @@ class StoredOutbox(Leases, Protocol):
 
 
 class RoomPublisher(ConfirmedPublisher, Protocol):
-    """Publishes rooms' messages, and declares the queues that take them."""
+    """The publisher of rooms' messages, which also declares the queues that take them."""
 
     async def declare_private_queue(self, room: int) -> None:
         """Declare a room's queue. Raises :class:`broker.publishing.provision.QueueFailed`."""

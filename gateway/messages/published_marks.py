@@ -28,7 +28,7 @@ class PublishedMarks:
     works."""
 
     def __init__(self, store: StoredOutbox, *, delay: Callable[[int], float], tasks: Tasks) -> None:
-        """``delay``: seconds to wait after so many failures in a row."""
+        """Make one; ``delay`` gives the seconds to wait after so many failures in a row."""
         self._store = store
         self._delay = delay
         # A dict, because a set has no order.

@@ -101,6 +101,8 @@ class Redaction:
 
 
 class _LineFormatter(logging.Formatter):
+    """The base of both formatters: the time of a line, and texts without secrets."""
+
     def __init__(self, redact: Redaction) -> None:
         super().__init__()
         self._redact = redact

@@ -105,6 +105,8 @@ class Metrics:
 
 
 class _Nodes(Collector):
+    """The health and the connections of each broker node."""
+
     def __init__(self, states: Callable[[], list[NodeState]]) -> None:
         self._states = states
 
@@ -127,6 +129,8 @@ class _Nodes(Collector):
 
 
 class _Links(Collector):
+    """The AMQP link to each broker node."""
+
     def __init__(self, reports: Callable[[], Sequence[LinkReport]]) -> None:
         self._reports = reports
 
@@ -144,6 +148,8 @@ class _Links(Collector):
 
 
 class _Count(Collector):
+    """A counter without labels that is kept elsewhere."""
+
     def __init__(self, name: str, what: str, read: Callable[[], float]) -> None:
         self._name = name
         self._what = what
@@ -154,6 +160,8 @@ class _Count(Collector):
 
 
 class _CountEach(Collector):
+    """A counter with one label that is kept elsewhere."""
+
     def __init__(self, name: str, what: str, label: str, counts: Mapping[str, int]) -> None:
         self._name = name
         self._what = what
@@ -178,6 +186,8 @@ _COUNTED: Final = {
 
 
 class _Posts(Collector):
+    """The accepted messages, by whether the broker had confirmed them before the answer."""
+
     def __init__(self, posted: Mapping[bool, int]) -> None:
         self._posted = posted
 
@@ -191,6 +201,8 @@ class _Posts(Collector):
 
 
 class _Events(Collector):
+    """The events of each kind in :data:`_COUNTED`, by their labels."""
+
     def __init__(self, events: Events) -> None:
         self._events = events
 
@@ -206,6 +218,8 @@ class _Events(Collector):
 
 
 class _Durations(Collector):
+    """A histogram that is kept elsewhere."""
+
     def __init__(self, name: str, what: str, durations: Durations) -> None:
         self._name = name
         self._what = what

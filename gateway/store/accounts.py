@@ -13,6 +13,7 @@ from gateway.store.values import USER_LENGTH, is_text, json_text, text
 
 
 def get(connection: Connection, user: str) -> Account | None:
+    """The user's account; None if there is none."""
     if not is_text(user):
         return None
     row = connection.execute(select(accounts).where(accounts.c.user_id == user)).one_or_none()
@@ -30,6 +31,7 @@ def is_still(connection: Connection, account: Account) -> bool:
 
 
 def rehash(connection: Connection, account: Account, password_hash: str) -> bool:
+    """Store a new hash of the same password; False if the account has changed since it was read."""
     if not is_still(connection, account):
         return False
     this = accounts.c.user_id == account.user
@@ -38,6 +40,7 @@ def rehash(connection: Connection, account: Account, password_hash: str) -> bool
 
 
 def put(connection: Connection, account: Account) -> None:
+    """Create the account, or replace it."""
     values = {
         "password_hash": account.password_hash,
         "roles": json_text(sorted(account.roles)),
@@ -48,12 +51,14 @@ def put(connection: Connection, account: Account) -> None:
 
 
 def remove(connection: Connection, user: str) -> bool:
+    """Remove the user's account; False if there was none."""
     if not is_text(user):
         return False
     return connection.execute(delete(accounts).where(accounts.c.user_id == user)).rowcount == 1
 
 
 def listing(connection: Connection) -> list[Account]:
+    """All accounts, ordered by the user's name."""
     return [_account(row) for row in connection.execute(select(accounts).order_by("user_id"))]
 
 

@@ -156,6 +156,7 @@ def _known(connection: Connection, ids: list[UUID]) -> dict[UUID, Appended]:
 
 
 def stored(connection: Connection, message_id: UUID) -> Appended | None:
+    """The message with this id, if it is in the history."""
     return _known(connection, [message_id]).get(message_id)
 
 
@@ -217,6 +218,7 @@ def read(
 
 
 def page(found: Found) -> Page:
+    """The rows as messages."""
     return Page(
         [message(row) for row in found.portion.rows],
         head=found.head,
@@ -226,6 +228,7 @@ def page(found: Found) -> Page:
 
 
 def json_page(found: Found) -> JsonPage:
+    """The rows as encoded messages, mostly without parsing a body."""
     return JsonPage(
         [encoded(row) for row in found.portion.rows],
         last=found.portion.rows[-1].seq if found.portion.rows else None,
@@ -283,6 +286,7 @@ def heads(connection: Connection, wanted: Sequence[Stream]) -> dict[Stream, int]
 
 
 def message(row: Row[Any]) -> Message:
+    """The message in a row."""
     return _message(row, json.loads(row.body))
 
 

@@ -65,4 +65,5 @@ def probe(connection: Connection, gateway: UUID, size: int) -> None:
 
 
 def end(connection: Connection, *, gateway: UUID) -> None:
+    """End the gateway's lease; its outbox is free for others at once."""
     connection.execute(delete(gateways).where(gateways.c.id == gateway))

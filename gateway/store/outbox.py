@@ -69,6 +69,7 @@ _REMOVE: Final = delete(outbox).where(
 
 
 def unpublished_streams(connection: Connection, *, owner: UUID) -> list[Stream]:
+    """The streams with messages in the owner's outbox."""
     return _streams(connection.execute(_STREAMS, {"own": owner}))
 
 
@@ -96,10 +97,12 @@ def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream
 
 
 def is_published(connection: Connection, message_id: UUID) -> bool:
+    """Whether the message is in nobody's outbox."""
     return connection.execute(_WAITING, {"message": message_id}).one_or_none() is None
 
 
 def mark_published(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Remove the messages from the outbox, whoever owns them."""
     connection.execute(_REMOVE, {"ids": padded(sorted(ids))})
 
 

@@ -48,6 +48,10 @@ def create(
     *,
     lowest: int | None = None,
 ) -> Room:
+    """Create an open room with its members and its two empty streams.
+
+    ``lowest``: the room's number is at least this one. Raises LastHost if no member is a host.
+    """
     if MemberRole.HOST not in users.values():
         raise LastHost("a room needs at least one member with the role host")
     values = {"title": text(title, "title", TITLE_LENGTH), "created_at": at}
@@ -89,6 +93,7 @@ def _go_on_from(connection: Connection, lowest: int) -> None:
 
 
 def get(connection: Connection, number: int) -> Room | None:
+    """The room with this number; None if there is none."""
     if not is_room(number):
         return None
     row = connection.execute(select(rooms).where(rooms.c.id == number)).one_or_none()
@@ -96,6 +101,7 @@ def get(connection: Connection, number: int) -> Room | None:
 
 
 def of_user(connection: Connection, user: str) -> list[tuple[Room, MemberRole]]:
+    """The rooms of which the user is a member, with the user's role in each."""
     if not is_text(user):
         return []
     query = (
@@ -108,6 +114,7 @@ def of_user(connection: Connection, user: str) -> list[tuple[Room, MemberRole]]:
 
 
 def close(connection: Connection, number: int, at: datetime) -> bool:
+    """Close the room; False if it is closed already or does not exist."""
     if not is_room(number):
         return False
     closing = (
@@ -119,6 +126,7 @@ def close(connection: Connection, number: int, at: datetime) -> bool:
 
 
 def discard(connection: Connection, number: int) -> None:
+    """Delete a room with its members and its empty streams, as if it had never been created."""
     if not _lock(connection, number):
         return
     for table in (members, streams):
@@ -127,11 +135,13 @@ def discard(connection: Connection, number: int) -> None:
 
 
 def still_open(connection: Connection) -> list[int]:
+    """The numbers of all open rooms."""
     query = select(rooms.c.id).where(rooms.c.closed_at.is_(None)).order_by(rooms.c.id)
     return list(connection.execute(query).scalars())
 
 
 def membership(connection: Connection, number: int, user: str) -> Membership | None:
+    """The facts that decide what the user may do in the room; None if there is no such room."""
     if not is_room(number):
         return None
     who = members.c.user_id == user if is_text(user) else false()
@@ -146,6 +156,7 @@ def membership(connection: Connection, number: int, user: str) -> Membership | N
 
 
 def roster(connection: Connection, number: int) -> Roster | None:
+    """The memberships of all the room's members; None if there is no such room."""
     if not is_room(number):
         return None
     rows = connection.execute(_ROSTER, {"room": number}).all()
@@ -157,11 +168,13 @@ def roster(connection: Connection, number: int) -> Roster | None:
 
 
 def revisions(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """The revision of each of the rooms; rooms that do not exist are left out."""
     rows = connection.execute(_REVISIONS, {"rooms": padded(list(numbers))})
     return {row.id: row.revision for row in rows}
 
 
 def list_members(connection: Connection, number: int) -> list[Member]:
+    """The room's members, ordered by name."""
     if not is_room(number):
         return []
     query = select(members).where(members.c.room == number).order_by(members.c.user_id)
@@ -169,6 +182,10 @@ def list_members(connection: Connection, number: int) -> list[Member]:
 
 
 def set_member(connection: Connection, number: int, user: str, role: MemberRole) -> None:
+    """Add a member, or change the member's role.
+
+    Raises UnknownRoom, or LastHost if no host would be left.
+    """
     text(user, "user", USER_LENGTH)
     if not _lock(connection, number):
         raise UnknownRoom(f"there is no room {number}")
@@ -181,6 +198,10 @@ def set_member(connection: Connection, number: int, user: str, role: MemberRole)
 
 
 def remove_member(connection: Connection, number: int, user: str) -> bool:
+    """Remove a member; False if the room has no such member.
+
+    Raises LastHost if no host would be left.
+    """
     if not is_text(user) or not _lock(connection, number):
         return False
     _keep_a_host(connection, number, without=user)

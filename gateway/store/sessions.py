@@ -38,6 +38,7 @@ _ENDED_SINCE: Final = (
 
 
 def add(connection: Connection, session: LoginSession) -> None:
+    """Store a new login."""
     values: dict[str, Any] = {
         "id": session.id,
         "user_id": text(session.user, "user", USER_LENGTH),
@@ -49,6 +50,7 @@ def add(connection: Connection, session: LoginSession) -> None:
 
 
 def end(connection: Connection, session: LoginSession, at: datetime) -> EndedSession:
+    """End the login, which is stored first if the database does not know it."""
     this = sessions.c.id == session.id
     if not connection.execute(select(sessions.c.id).where(this).with_for_update()).all():
         # The database was restored to a state before the login.
@@ -65,12 +67,14 @@ def end_of_account(connection: Connection, user: str, at: datetime) -> list[Ende
 
 
 def ended_since(connection: Connection, revision: int, now: datetime) -> Endings:
+    """The endings after ``revision`` of sessions that would still last at ``now``."""
     rows = connection.execute(_ENDED_SINCE, {"revision": revision, "now": now}).all()
     ended = [EndedSession(id, until, at) for _, id, until, at in rows if id is not None]
     return Endings(rows[0].value, ended)
 
 
 def forget(connection: Connection, before: datetime) -> None:
+    """Delete the logins that ended by themselves before this time."""
     connection.execute(delete(sessions).where(sessions.c.until < before))
 
 

@@ -50,7 +50,7 @@ class Store:
 
     @classmethod
     async def open(cls, url: str, *, call_timeout: float = TIMEOUT) -> Self:
-        """``sqlite:///file`` or ``postgresql://…`` (libpq's parameters); migrates the database.
+        """Open and migrate ``sqlite:///file`` or ``postgresql://…`` (with libpq's parameters).
 
         Raises :class:`gateway.errors.StoreUnavailable`, whose text tells the operator what to do;
         it never holds the password. ``call_timeout``: seconds that each call may take.

@@ -173,7 +173,7 @@ counters: Final = Table(
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """``column IN`` the values of the named parameter, which is a :func:`padded` list."""
+    """The condition ``column IN`` the values of a parameter, which is a :func:`padded` list."""
     return column.in_(bindparam(name, expanding=True))
 
 

@@ -1,0 +1,1 @@
+"""One client's connection, and the registry of all of them."""

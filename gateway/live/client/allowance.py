@@ -1,4 +1,4 @@
-"""How much one client may make the gateway do: so much in a turn of the loop, so much a second.
+"""The work that one client may cause: so much in a turn of the loop, and so much a second.
 
 What a client sends is not cheap or dear by its bytes: an empty WebSocket frame has six, and costs
 as much as a long one. So work is counted in units, each some microseconds: a WebSocket frame, a
@@ -20,7 +20,7 @@ DEAR: Final = {"SUBSCRIBE": 16, "UNSUBSCRIBE": 16}
 
 
 class Allowance:
-    """``burst`` units at once, then ``rate`` of them a second; a turn at a time.
+    """One client's allowance: ``burst`` units at once, then ``rate`` of them a second.
 
     Nothing is refused: who has none left is not read until there is some again, and TCP tells the
     client so.
@@ -55,5 +55,5 @@ class Allowance:
 
 
 def units_of(command: str, headers: int) -> int:
-    """What a STOMP frame costs."""
+    """The cost of a STOMP frame."""
     return 1 + headers // HEADERS_A_UNIT + DEAR.get(command, 0)

@@ -104,7 +104,7 @@ class Connection:
 
     @property
     def writer(self) -> Transport:
-        """Where the hub delivers to."""
+        """The transport that the hub delivers to."""
         return self._socket.transport
 
     @property
@@ -119,7 +119,7 @@ class Connection:
         return self._state not in OPEN
 
     def snapshot(self) -> ConnectionState:
-        """What is to be known from outside, now."""
+        """The facts about this connection, now."""
         identity, socket, transport = self.identity, self._socket, self._socket.transport
         return ConnectionState(
             id=self.id,
@@ -181,7 +181,7 @@ class Connection:
         return None
 
     def failed(self, error: Exception) -> None:
-        """Whatever is wrong with a frame, or with us, ends the connection with its reason."""
+        """End the connection, and name the reason: a wrong frame, or a fault of ours."""
         match error:
             case GatewayError():
                 self.end(error)

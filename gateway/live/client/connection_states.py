@@ -8,7 +8,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where a connection stands.
+    """The state of a connection.
 
     ``serving``: its frames are carried out. ``departing``: the client has closed without
     DISCONNECT, and RabbitMQ is asked whether it has taken everything. ``closing``: the end has been
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Input(StrEnum):
-    """What ends a connection.
+    """An input to a connection's state: a step towards its end.
 
     ``end``: somebody here ends it, with a reason or because the client has sent DISCONNECT.
     ``closed``: the client has sent Close, and nothing that it sent is in doubt; ``closed in

@@ -47,7 +47,7 @@ class ByRelay:
 
 
 class Judge:
-    """Decides about each request of a client by the permissions of its user.
+    """The decision about each request of a client, by the permissions of its user.
 
     Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for a request that may not pass.
 

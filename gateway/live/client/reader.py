@@ -39,8 +39,11 @@ class Consumer(Protocol):
 
 
 class Reader:
-    """One client's. While a frame is carried out, or when the client's turn or its rate is used up,
-    nothing more is read: the rest stays in the socket, and TCP tells the client so."""
+    """The reader of one client.
+
+    While a frame is carried out, or when the client's turn or its rate is used up, nothing more is
+    read: the rest stays in the socket, and TCP tells the client so.
+    """
 
     __slots__ = (
         "_consumer",

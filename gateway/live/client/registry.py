@@ -21,7 +21,7 @@ _ANYWHERE: Final[Place] = ("anywhere", "")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """What is known of one connection at one moment.
+    """The facts about one connection at one moment.
 
     Times are Unix seconds. Frames are STOMP's, without heart-beats; bytes are WebSocket's, as
     they go over TCP or TLS.
@@ -47,7 +47,7 @@ class ConnectionState:
 
 
 class Member(Protocol):
-    """What the registry needs to know of a connection."""
+    """A connection, as far as the registry knows it."""
 
     @property
     def id(self) -> str: ...
@@ -63,7 +63,7 @@ class Member(Protocol):
         """Serve the client until it is gone."""
 
     def snapshot(self) -> ConnectionState:
-        """What is known of it now."""
+        """The facts about it, now."""
 
 
 class Registry:

@@ -16,7 +16,7 @@ from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenR
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """A client introduces itself.
+    """A CONNECT: the client introduces itself.
 
     ``heart_beat``: the intervals that it sends and wants, in milliseconds, 0 for none. ``user``:
     the user that it believes to be; ``host``: the virtual host that it wants; None if not said.
@@ -40,6 +40,8 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
+    """The end of a subscription, named by the same ``key``."""
+
     key: str
     destination: Destination | None
     frame: Frame
@@ -66,6 +68,8 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
+    """A fresh token, which extends the connection."""
+
     token: str = field(repr=False)
     frame: Frame
 
@@ -80,16 +84,22 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
+    """An ACK or NACK of a relay's message."""
+
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Transact:
+    """A BEGIN, COMMIT or ABORT."""
+
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
+    """The client's wish to leave; a receipt answers it."""
+
     frame: Frame
 
 
@@ -154,7 +164,7 @@ def _send(frame: Frame, topology: Topology) -> Send | Post | Renew | Ping:
 
 
 def _key(frame: Frame, version: str) -> str:
-    """What names a subscription here and at the broker: only STOMP 1.0 does without an id, and an
+    """The name of a subscription, here and at the broker: only STOMP 1.0 does without an id, and an
     empty one would be no name here and one there."""
     if version == "1.0" and frame.get("id") is None:
         return _required(frame, "destination")

@@ -1,4 +1,4 @@
-"""What all connections of clients share."""
+"""The services that all clients' connections share."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from gateway.observe.events import Events
 
 
 class TokenVerifier(Protocol):
+    """The checker of clients' tokens."""
+
     async def verify(self, token: str) -> Identity: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Who is let in, and what of them is known. ``connect_timeout``: seconds until CONNECT."""
+    """The services that let a connection in. ``connect_timeout``: seconds until CONNECT."""
 
     tokens: TokenVerifier
     virtual_host: VirtualHost
@@ -38,7 +40,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """Who may reach what, and by which way."""
+    """The services that decide about a client's frames, and the ways for them."""
 
     topology: Topology
     judge: Judge
@@ -50,7 +52,7 @@ class Routes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionServices:
-    """What every connection works with. ``clock`` is Unix time.
+    """The services that every connection works with. ``clock`` is Unix time.
 
     A limit that changes counts for the connections that come from then on.
     """

@@ -19,6 +19,8 @@ from gateway.live.destinations import Destination
 
 
 class State(StrEnum):
+    """The state of a client's STOMP session."""
+
     OPENING = "opening"
     AUTHENTICATING = "authenticating"
     CONNECTED = "connected"
@@ -26,7 +28,7 @@ class State(StrEnum):
 
 
 class Input(StrEnum):
-    """A client's commands, and what the connection reports back (lower case)."""
+    """An input to the session: a client's command, or the connection's report (lower case)."""
 
     CONNECT = "CONNECT"
     STOMP = "STOMP"

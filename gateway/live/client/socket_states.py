@@ -8,7 +8,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where the WebSocket stands (RFC 6455, section 7).
+    """The state of a WebSocket (RFC 6455, section 7).
 
     ``unknown``: CONNECT is not accepted yet, and what comes is counted. ``known``: it is accepted.
     ``closing``: our Close is sent. ``left``: the client's Close has come. ``closed``: both.
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 
 class Input(StrEnum):
-    """What the client sends (upper case), and what the connection does.
+    """An input to the WebSocket: a client's frame (upper case), or an act of the connection.
 
     ``DATA``: a frame of text or binary. ``introduced``: CONNECT is accepted. ``goodbye``: our Close
     is sent.

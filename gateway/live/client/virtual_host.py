@@ -34,7 +34,10 @@ class VirtualHost:
         self._pages = pages
 
     def check(self, host: str | None, *, dialled: str) -> None:
-        """``host`` is CONNECT's, ``dialled`` the request's ``Host``. Raises :class:`Refused`."""
+        """Raise :class:`Refused` for a CONNECT with another ``host``.
+
+        ``dialled``: the ``Host`` of the HTTP request.
+        """
         if not host or host in (self._name, _DEFAULT):
             return
         name = host.lower()

@@ -1,0 +1,1 @@
+"""The hub: topics, read from the feeds once and delivered to all their subscribers."""

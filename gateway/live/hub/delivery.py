@@ -79,7 +79,7 @@ def _is_ours(headers: Mapping[str, str], body: bytes, stream: Stream, seq: int |
 
 
 def sent_at(delivery: Delivery) -> float | None:
-    """When a numbered message was accepted, in Unix seconds; None if the message does not say.
+    """The time at which a numbered message was accepted (Unix time); None if it does not say.
 
     It is read from the text of the JSON, where nothing before it can look the same: quotes in a
     sender's name are escaped.
@@ -96,6 +96,7 @@ def sent_at(delivery: Delivery) -> float | None:
 
 
 def from_history(message: Message, destination: str) -> Delivery:
+    """The delivery of a stored message, with the headers that it has when a feed brings it."""
     headers = _headers_of_a_room(
         destination,
         id=str(message.id),

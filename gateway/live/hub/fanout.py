@@ -25,7 +25,7 @@ _HEADS: Final = 32
 
 
 class Client(Protocol):
-    """The connection that a subscriber belongs to."""
+    """A client's connection, as far as the fan-out uses it."""
 
     @property
     def writer(self) -> Transport: ...

@@ -67,7 +67,7 @@ class Hub:
 
     @property
     def unfed(self) -> int:
-        """How many topics follow the history because no feed has brought them for a while."""
+        """The number of topics that follow the history because no feed has brought them lately."""
         since = self._loop.time() - SOON
         return sum(topic.unfed_since < since for topic in self._following.topics)
 
@@ -80,7 +80,7 @@ class Hub:
         return found
 
     def __len__(self) -> int:
-        """How many topics are subscribed."""
+        """The number of subscribed topics."""
         return len(self._topics)
 
     def __iter__(self) -> Iterator[Topic]:

@@ -24,6 +24,8 @@ CACHE: Final = 16 * 1024 * 1024
 
 
 class HistoryReader(Protocol):
+    """The stored messages, as pages are made of them."""
+
     async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
         """Raises :class:`StoreUnavailable`."""
 

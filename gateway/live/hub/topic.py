@@ -44,7 +44,7 @@ _HELD_BYTES: Final = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all topics of a hub share.
+    """The services that all topics of a hub share.
 
     ``reading`` bounds how many topics fill holes at once, ``resuming`` how many clients get a
     portion of the past in one turn of the event loop. ``unfed`` is called when a topic with users

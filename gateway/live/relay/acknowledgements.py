@@ -1,4 +1,4 @@
-"""Which messages a session has delivered, and which of them may still be acknowledged. Pure.
+"""The messages that a session has delivered, and those that may still be acknowledged. Pure.
 
 RabbitMQ ends a whole session for one wrong acknowledgement (3.10 without a word), and what was not
 acknowledged in it comes again elsewhere. So every ACK and NACK is checked here before it passes.
@@ -59,14 +59,14 @@ class Settled:
 
 
 def consumer(frame: Frame) -> str:
-    """What RabbitMQ calls the subscription of a SUBSCRIBE or UNSUBSCRIBE
+    """RabbitMQ's name for the subscription of a SUBSCRIBE or UNSUBSCRIBE
     (``rabbit_stomp_util:consumer_tag``)."""
     name = frame.get("id")
     return f"Q_{frame.get('destination')}" if name is None else f"T_{name}"
 
 
 class Deliveries:
-    """One session's; ``session`` is its name as CONNECTED gives it, ``version`` STOMP's.
+    """The deliveries of one session, whose name in CONNECTED is ``session``; ``version``: STOMP's.
 
     Delivery tags count a session's messages, whatever their subscription. So how many have come and
     what was acknowledged say all, without a look into every message: only where the count would
@@ -107,14 +107,14 @@ class Deliveries:
         self._forgotten = 0
 
     def subscribed(self, frame: Frame) -> None:
-        """``frame`` is the SUBSCRIBE."""
+        """Note a subscription; ``frame`` is its SUBSCRIBE."""
         name = consumer(frame).encode()
         self._modes[self._before_tag(name)] = CUMULATIVE.get(frame.get("ack") or "")
         self._ended.pop(name, None)
         self._look()
 
     def unsubscribed(self, frame: Frame) -> None:
-        """What it has delivered cannot be acknowledged any more: RabbitMQ looks for it."""
+        """Forget a subscription: RabbitMQ takes no acknowledgement of its deliveries any more."""
         name = consumer(frame).encode()
         if self._modes.pop(self._before_tag(name), None) is not None:
             self._ended[name] = None
@@ -137,9 +137,11 @@ class Deliveries:
         return not ours or parts[0].encode() in self._ended
 
     def read(self, frame: Frame) -> Settled | None:
-        """What an ACK or NACK that is not stale is for, whatever was acknowledged before; None for
-        what RabbitMQ answers with an ERROR of its own. Raises :class:`BadFrame` for what it would
-        end the session for."""
+        """The messages that an ACK or NACK is for, acknowledged or not; it must not be stale.
+
+        None: RabbitMQ answers it with an ERROR of its own. Raises :class:`BadFrame` if RabbitMQ
+        would end the session for it.
+        """
         name = frame.get(self._header) or ""
         before, _, tag = name.encode().rpartition(MARK.encode())
         if before not in self._modes or not _TAG.fullmatch(tag):
@@ -162,9 +164,9 @@ class Deliveries:
         return settled.tag > self._forgotten
 
     def pass_by(self, data: bytes) -> tuple[int, int]:
-        """How many acknowledgements ``data`` begins with that are right, and in how many bytes.
+        """The number of right acknowledgements at the beginning of ``data``, and of their bytes.
 
-        They are noted. What does not look like one, or is wrong, is to be parsed from there on.
+        They are noted. The rest has to be parsed: it is something else, or wrong.
         """
         found = start = 0
         size, pattern, modes = len(data), self._pattern, self._modes

@@ -1,4 +1,4 @@
-"""What passes between one client and the broker, through whichever session stands."""
+"""The frames between one client and the broker, through one session after the other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Owner(Protocol):
 
 
 class Conversation:
-    """Frames of one client, and what is known of them; it has no session until :meth:`take_up`.
+    """One client's conversation; it has no session until :meth:`take_up`.
 
     ``name`` begins the gateway's own receipts and transactions; nobody else can know it. ``client``
     takes the broker's frames.
@@ -162,7 +162,7 @@ class Conversation:
         return ours
 
     def oversized(self, message: Frame, size: int) -> bytes:
-        """What the client gets in place of a message that is too large to be held. Raises
+        """The frame that the client gets in place of a message that is too large to be held. Raises
         :class:`TooLarge` for one that does not come from a private queue."""
         limit = self._context.limits.frame_bytes
         what = f"a message of {size} bytes, at most {limit} are passed on"

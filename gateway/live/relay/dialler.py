@@ -34,7 +34,7 @@ LONGEST_WAIT: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Dialler:
-    """Opens sessions at the broker, a bounded number at a time.
+    """A dialler that opens sessions at the broker, a bounded number at a time.
 
     ``timeout``: seconds for a node to accept the WebSocket, and again for its CONNECTED.
     """

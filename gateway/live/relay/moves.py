@@ -16,7 +16,7 @@ _BACK_OFF: Final = BackOff(first=0.05, longest=5.0)
 
 
 class Moves:
-    """One client's moves."""
+    """The count of one client's moves."""
 
     def __init__(self) -> None:
         self._at: deque[float] = deque(maxlen=MOVES)

@@ -53,8 +53,10 @@ class Movable(Protocol):
 
 
 class Rebalancer:
-    """Moves uplinks on purpose, those between their :meth:`add` and :meth:`remove`. ``clock`` gives
-    monotonic seconds."""
+    """The loop that moves uplinks on purpose, between their :meth:`add` and :meth:`remove`.
+
+    ``clock`` gives monotonic seconds.
+    """
 
     def __init__(
         self, balancer: Balancer, *, clock: Callable[[], float], rng: Random, tasks: Tasks
@@ -97,8 +99,10 @@ class Rebalancer:
                 logger.info("%d relays were moved to other nodes", moved)
 
     def due(self) -> Iterator[tuple[Movable, str]]:
-        """Who is to move now and why, one after the other: each is looked at when its turn comes,
-        and counts as tried."""
+        """The uplinks that have to move now, and why.
+
+        Each is examined when its turn comes, and then counts as tried.
+        """
         uplinks = list(self._uplinks)
         self._rng.shuffle(uplinks)
         crowded = self._crowded()

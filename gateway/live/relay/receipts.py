@@ -14,7 +14,7 @@ LONGEST: Final = 60.0
 
 
 class ReceiptWatch:
-    """One uplink's; one timer, however many receipts are due.
+    """The watch over one uplink's receipts; one timer, however many are due.
 
     ``overdue`` is called with the id of a receipt that has been the oldest one for
     :data:`LONGEST` seconds.

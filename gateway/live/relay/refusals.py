@@ -29,8 +29,7 @@ _SHOWN: Final = 300
 
 
 def meaning(error: Frame) -> GatewayError:
-    """What remains to be said and done about an ERROR frame that the client gets as :func:`public`
-    has it."""
+    """The error behind an ERROR frame; the client gets the frame as :func:`public` returns it."""
     message = (error.get("message") or "").strip()
     body = error.body.decode(errors="replace").strip()
     what = ": ".join(part for part in (message, _covered(body)[:_SHOWN]) if part)

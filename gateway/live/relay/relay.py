@@ -77,7 +77,7 @@ class RelayLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayContext:
-    """What all relays share."""
+    """The services that all relays share."""
 
     limits: RelayLimits
     ticker: Ticker
@@ -86,7 +86,7 @@ class RelayContext:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a relay ended by itself.
+    """The end of a relay that nobody closed.
 
     ``error`` is what it means for the client; ``error_sent``: an ERROR frame that says why has been
     passed to the client. ``ending`` is None when no other node would help.

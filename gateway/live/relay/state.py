@@ -28,16 +28,16 @@ TEMP_QUEUES: Final = "/temp-queue/"
 
 
 class Ending(StrEnum):
-    """How a session can end without a reason: with its node (reset, silence), or closed in good
-    order by a RabbitMQ that is alive."""
+    """The ways in which a session ends without a reason: with its node (reset, silence), or closed
+    in good order by a RabbitMQ that is alive."""
 
     LOST = "lost"
     CLOSED = "closed"
 
 
 class Verdict(StrEnum):
-    """What the end of a session means: go on at another node, or tell the client that nobody knows
-    what became of a frame (1012), or that RabbitMQ has refused one (permanent)."""
+    """The consequence of a session's end: go on at another node, or tell the client that nobody
+    knows what became of a frame (1012), or that RabbitMQ has refused one (permanent)."""
 
     MOVE = "move"
     UNKNOWN = "unknown"
@@ -76,7 +76,7 @@ class RelayState:
         self._replies = False
 
     def subscribed(self, key: str, destination: Destination, frame: Frame) -> None:
-        """``frame`` is the SUBSCRIBE as the broker got it."""
+        """Note a subscription; ``frame`` is the SUBSCRIBE as the broker got it."""
         self._subscriptions[key] = (destination, frame)
         self.deliveries.subscribed(frame)
         self._expect(frame, self.doubt.sent("SUBSCRIBE", frame.get("destination")), proves=True)
@@ -112,7 +112,7 @@ class RelayState:
         return frame.command in ("ACK", "NACK") and self.deliveries.is_stale(frame)
 
     def destination_of(self, message: Frame) -> Destination | None:
-        """What the subscription is for that brought a MESSAGE."""
+        """The destination of the subscription that brought a MESSAGE."""
         name, _, _ = (message.get("message-id") or "").partition(MARK)
         for destination, frame in self._subscriptions.values():
             if consumer(frame) == name:

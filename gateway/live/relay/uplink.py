@@ -49,13 +49,15 @@ _BACK_OFF: Final = BackOff(first=0.05, longest=1.0)
 
 
 class PrivateQueues(Protocol):
+    """The rooms' private queues, which must exist before a relay subscribes to one."""
+
     async def ensure_private_queue(self, room: int) -> None:
         """Declare the queue unless it is there. Raises :class:`BrokerUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UplinkContext:
-    """What all uplinks share."""
+    """The services that all uplinks share."""
 
     dialler: Dialler
     queues: PrivateQueues
@@ -66,12 +68,14 @@ class UplinkContext:
 
 
 class Ended(Protocol):
+    """The callback for an uplink that cannot go on."""
+
     def __call__(self, error: GatewayError, *, error_sent: bool = False) -> None:
-        """``error_sent``: the client has got an ERROR frame with the reason already."""
+        """End the client's connection; ``error_sent``: it has got an ERROR with the reason."""
 
 
 class Uplink:
-    """One client's. :data:`TRANSITIONS` says what each event means in each state.
+    """The uplink of one client. :data:`TRANSITIONS` says what each event means in each state.
 
     ``who`` gives the user to log in as, at any time. ``ended`` is called once, when the uplink has
     failed for good; not after :meth:`close`.
@@ -407,7 +411,7 @@ class Uplink:
 
 
 def _reason(received: Input, error: GatewayError, at_broker: RelayState) -> GatewayError:
-    """What the end of a session that cannot go on elsewhere means for the client."""
+    """The error for a client whose session has ended and cannot go on elsewhere."""
     match received:
         case Input.REFUSED:
             return BrokerRefused(

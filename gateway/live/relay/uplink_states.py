@@ -14,7 +14,7 @@ from gateway.live.relay.state import Ending, Verdict
 
 
 class State(StrEnum):
-    """Where an uplink stands.
+    """The state of an uplink.
 
     ``opening``: the first session is being dialled. ``open``: frames may pass. ``moving``: there is
     no session, another node is being looked for. A planned move has its next session already:
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 
 class Input(StrEnum):
-    """What happens to an uplink.
+    """An input to an uplink: something that happens to it.
 
     ``session``: a node has taken the login. ``lost``: the node broke off or fell silent, and the
     session may go on elsewhere; ``lost in doubt``: it may not, because nobody knows what became of

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bench_suite import markdown, report
-from bench_suite.names import GATEWAYS, SCENARIOS, SYSTEMS
+from bench_suite.names import GATEWAYS, SYSTEMS, USUAL
 from bench_suite.peers import PROXIES
 from bench_suite.run import Scale
 from bench_suite.suite import Plan, measure
@@ -76,7 +76,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         print(f"not installed, so left out: {', '.join(missing)} (see --install-peers)")
     base = _QUICK if options.quick else Scale(clients=500, seconds=8.0, many=5000, quick=False)
     return Plan(
-        scenarios=options.scenario or list(SCENARIOS),
+        scenarios=options.scenario or list(USUAL),
         systems=systems,
         tls=options.tls,
         scale=Scale(

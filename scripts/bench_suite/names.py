@@ -7,4 +7,8 @@ from typing import Final
 PEERS: Final = ("direct", "haproxy", "nginx", "apache")
 GATEWAYS: Final = ("shared", "passthrough")
 SYSTEMS: Final = (*PEERS, *GATEWAYS)
-SCENARIOS: Final = ("fanout", "rooms", "storm", "storm-many", "idle", "relay", "post")
+#: Measured unless others are asked for.
+USUAL: Final = ("fanout", "rooms", "storm", "storm-many", "idle", "relay", "post")
+#: Those that break nodes.
+OUTAGES: Final = ("node-kill", "node-stop", "node-hang")
+SCENARIOS: Final = (*USUAL, *OUTAGES)

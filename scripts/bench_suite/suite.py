@@ -8,7 +8,7 @@ from bench_suite.load import LoadFailed
 from bench_suite.names import SYSTEMS
 from bench_suite.result import Figure, Row
 from bench_suite.run import AIORMQ, TORNADO, Run, Scale, surroundings
-from bench_suite.scenarios import fanout, idle, post, relay, rooms, storm
+from bench_suite.scenarios import fanout, idle, outage, post, relay, rooms, storm
 from bench_suite.system import Lab
 from devenv.errors import SetupError
 
@@ -51,6 +51,24 @@ SCENARIOS = {
         post.FIGURES,
         systems=("shared",),
         references=(TORNADO, AIORMQ),
+    ),
+    "node-kill": Scenario(
+        "a node is killed: the longest time without a message",
+        outage.measure_kill,
+        outage.FIGURES,
+        systems=("shared",),
+    ),
+    "node-stop": Scenario(
+        "a node is stopped in good order",
+        outage.measure_stop,
+        outage.FIGURES,
+        systems=("shared",),
+    ),
+    "node-hang": Scenario(
+        "a node hangs (SIGSTOP)",
+        outage.measure_hang,
+        outage.FIGURES,
+        systems=("shared",),
     ),
 }
 

@@ -81,7 +81,7 @@ def bench() -> argparse.ArgumentParser:
         "--scenario",
         action="append",
         choices=bench_names.SCENARIOS,
-        help="may be repeated (default: all)",
+        help="may be repeated (default: all that break no node)",
     )
     parser.add_argument(
         "--systems",

@@ -67,7 +67,7 @@ def _node(state: NodeState) -> dict[str, Any]:
         "name": state.node.name,
         "health": state.health,
         "draining": state.draining,
-        "apart": state.partitioned,
+        "partitioned": state.partitioned,
         "available": state.available,
         "why": state.unavailable_because,
         "connections": state.connections,

@@ -25,7 +25,7 @@ _LAST_WORDS: Final = 1.0
 _RETRY: Final = 1.0
 
 
-class Outlet(io.TextIOBase):
+class LogStream(io.TextIOBase):
     """A text stream whose writers never wait: a thread of its own writes to ``descriptor``.
 
     A pipe that nobody reads would stop the event loop, and every client with it. Lines beyond
@@ -124,14 +124,14 @@ def off_the_loop() -> Iterator[None]:
     also what Python itself writes there."""
     before = sys.stderr
     try:
-        outlet = Outlet(before.fileno())
+        stream = LogStream(before.fileno())
     except (AttributeError, io.UnsupportedOperation):
         # None, or memory: nothing that could make a writer wait.
         yield
         return
-    sys.stderr = outlet
+    sys.stderr = stream
     try:
         yield
     finally:
         sys.stderr = before
-        outlet.end()
+        stream.end()

@@ -42,14 +42,14 @@ def mutants(module: str, source: str, changed: Iterable[str]) -> Iterator[Mutant
     the module names (a decision, which a test could only repeat).
     """
     seen = {_essence(source), None}
-    scopes = _scopes(source)
+    places = scopes(source)
     found = []
     for each in changed:
         essence = _essence(each)
         if essence not in seen:
             seen.add(essence)
             line, before, after = _difference(source, each)
-            scope = next((name for name, first, last in scopes if first <= line <= last), "module")
+            scope = next((name for name, first, last in places if first <= line <= last), "module")
             found.append(Mutant(module, scope, line, before, after, each))
     yield from sorted(found, key=lambda mutant: mutant.line)
 
@@ -110,7 +110,7 @@ def _is_number(node: ast.expr | None) -> bool:
             return False
 
 
-def _scopes(source: str) -> list[tuple[str, int, int]]:
+def scopes(source: str) -> list[tuple[str, int, int]]:
     """Name, first and last line of each function and class, inner ones first."""
     found: list[tuple[str, int, int]] = []
 

@@ -280,7 +280,7 @@ def _dashboard() -> dict[str, Any]:
         "name": f"rabbit@{LONG_NAME}",
         "health": "out",
         "draining": False,
-        "apart": False,
+        "partitioned": False,
         "available": False,
         "why": LONG_WORD * 5,
         "connections": 12_345,

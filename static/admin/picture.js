@@ -10,7 +10,7 @@
  * @property {string} name
  * @property {"healthy" | "out" | "trial"} health
  * @property {boolean} draining
- * @property {boolean} apart what is published there does not reach the other nodes
+ * @property {boolean} partitioned what is published there does not reach the other nodes
  * @property {boolean} available
  * @property {string | null} why the reason why it takes no further connection
  * @property {number} connections
@@ -140,9 +140,9 @@ export class Picture {
 }
 
 /** How a gateway sees a node, in one word. @param {Node} node */
-export function condition({ draining, apart, health, available }) {
+export function condition({ draining, partitioned, health, available }) {
   if (draining) return "draining";
   if (health !== "healthy") return health;
-  if (apart) return "apart";
+  if (partitioned) return "partitioned";
   return available ? "available" : "full";
 }

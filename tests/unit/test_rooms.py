@@ -44,7 +44,7 @@ EVERYBODY: Final = (STRANGER, PARTICIPANT, HOST, TEACHER, ADMIN)
 
 
 @dataclass
-class House:
+class FakeBackends:
     """Room 1 in the store, in RabbitMQ, and on the line. ``done``: what was read and changed."""
 
     done: list[str] = field(default_factory=list)
@@ -117,18 +117,18 @@ class House:
             raise QueueFailed("away")
 
 
-def services(house: House) -> tuple[Rooms, HistoryReads]:
-    permissions = Permissions(house, AccessRules([]))
+def services(backends: FakeBackends) -> tuple[Rooms, HistoryReads]:
+    permissions = Permissions(backends, AccessRules([]))
     rooms = Rooms(
         permissions=permissions,
-        store=house,
-        queues=PrivateQueues(house),
-        changes=house,
-        presence=house,
+        store=backends,
+        queues=PrivateQueues(backends),
+        changes=backends,
+        presence=backends,
         limits=LiveLimits(Limits()),
         clock=lambda: NOW,
     )
-    return rooms, HistoryReads(house, permissions, limits=LiveLimits(Limits()))
+    return rooms, HistoryReads(backends, permissions, limits=LiveLimits(Limits()))
 
 
 CAROL = Member("carol", MemberRole.PARTICIPANT)
@@ -180,23 +180,23 @@ def test_a_user_without_permission_is_refused_before_anything_is_read_or_changed
     operation: str, who: Identity
 ) -> None:
     call, allowed = OPERATIONS[operation]
-    house = House()
+    backends = FakeBackends()
     if who in allowed:
-        asyncio.run(_awaited(call(*services(house), who, ROOM)))
-        assert house.done
+        asyncio.run(_awaited(call(*services(backends), who, ROOM)))
+        assert backends.done
     else:
         with pytest.raises(Refused):
-            asyncio.run(_awaited(call(*services(house), who, ROOM)))
-        assert house.done == []
+            asyncio.run(_awaited(call(*services(backends), who, ROOM)))
+        assert backends.done == []
 
 
 @pytest.mark.parametrize("who", EVERYBODY, ids=lambda who: who.user)
 @pytest.mark.parametrize("operation", OPERATIONS.keys() - OUTSIDE_ROOMS)
 def test_a_room_that_does_not_exist_is_unknown_to_everybody(operation: str, who: Identity) -> None:
-    house = House()
+    backends = FakeBackends()
     with pytest.raises(UnknownRoom):
-        asyncio.run(_awaited(OPERATIONS[operation][0](*services(house), who, UNKNOWN)))
-    assert house.done == []
+        asyncio.run(_awaited(OPERATIONS[operation][0](*services(backends), who, UNKNOWN)))
+    assert backends.done == []
 
 
 async def _awaited(call: Awaitable[object]) -> None:
@@ -215,14 +215,14 @@ async def _awaited(call: Awaitable[object]) -> None:
 def test_a_participant_reads_only_their_own_private_messages(
     who: Identity, stream: Stream, read: str
 ) -> None:
-    house = House()
-    _, history = services(house)
+    backends = FakeBackends()
+    _, history = services(backends)
     asyncio.run(_awaited(history.page(who, stream, after=0, limit=None, types=None)))
-    assert house.done == [read]
+    assert backends.done == [read]
 
 
 def test_a_creator_who_names_no_host_hosts_the_room() -> None:
-    rooms, _ = services(House())
+    rooms, _ = services(FakeBackends())
     made = asyncio.run(rooms.create(TEACHER, "Maths", {"bob": MemberRole.PARTICIPANT}))
     assert made.role is MemberRole.HOST
     made = asyncio.run(rooms.create(TEACHER, "Maths", {"anna": MemberRole.HOST}))
@@ -230,15 +230,15 @@ def test_a_creator_who_names_no_host_hosts_the_room() -> None:
 
 
 def test_without_the_broker_no_room_is_left_and_a_closed_one_stays_closed() -> None:
-    house = House(queue_fails=True)
-    rooms, _ = services(house)
+    backends = FakeBackends(queue_fails=True)
+    rooms, _ = services(backends)
     with pytest.raises(BrokerUnavailable):
         asyncio.run(rooms.create(TEACHER, "Maths", {}))
-    assert house.done == ["create Maths", f"discard {ROOM}"]
-    house.done.clear()
+    assert backends.done == ["create Maths", f"discard {ROOM}"]
+    backends.done.clear()
     with pytest.raises(BrokerUnavailable):
         asyncio.run(rooms.close(HOST, ROOM))
-    assert house.done == ["close", "told of the room, ended"]
+    assert backends.done == ["close", "told of the room, ended"]
 
 
 #: Modules that let a handler read or change something without asking who may.

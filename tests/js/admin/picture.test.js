@@ -117,5 +117,5 @@ test("a node has a view of each gateway", () => {
   );
   assert.equal(condition(node({ draining: true, health: "out" })), "draining");
   assert.equal(condition(node({ available: false })), "full");
-  assert.equal(condition(node({ apart: true, available: false })), "apart");
+  assert.equal(condition(node({ partitioned: true, available: false })), "partitioned");
 });

@@ -24,7 +24,7 @@ MEMBERS = {"host": MemberRole.HOST, "participant": MemberRole.PARTICIPANT}
 PUBLIC, PRIVATE = "acdm.mo.interact.public.1", "acdm.mo.interact.private.1"
 
 
-class House:
+class FakeMemberships:
     """Room 1 is open, room 2 closed, room 4 out of reach; there is no other."""
 
     async def membership(self, room: int, user: str) -> Membership | None:
@@ -57,7 +57,7 @@ ACCESS = AccessRules(
 CLOCK = FakeClock()
 PASSCODES = Passcodes("s" * 32, clock=CLOCK)
 AUTH = BrokerAuth(
-    PASSCODES, Permissions(House(), ACCESS), ACCESS, topology=Topology(), vhost="school"
+    PASSCODES, Permissions(FakeMemberships(), ACCESS), ACCESS, topology=Topology(), vhost="school"
 )
 
 

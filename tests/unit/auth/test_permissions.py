@@ -28,7 +28,7 @@ OPEN, CLOSED, UNKNOWN = 1, 2, 3
 MEMBERS = {"host": MemberRole.HOST, "participant": MemberRole.PARTICIPANT}
 
 
-class House:
+class FakeMemberships:
     """An open room 1 and a closed room 2, each with a host and a participant."""
 
     async def membership(self, room: int, user: str) -> Membership | None:
@@ -45,7 +45,8 @@ class Away:
 
 
 PERMISSIONS = Permissions(
-    House(), AccessRules([Access(roles=("service",), subscribe=("/queue/a",), send=("**",))])
+    FakeMemberships(),
+    AccessRules([Access(roles=("service",), subscribe=("/queue/a",), send=("**",))]),
 )
 
 

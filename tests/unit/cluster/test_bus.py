@@ -17,7 +17,7 @@ from tests.virtual_time import run
 SILENT = BEAT * (PATIENCE + 2)
 
 
-class Diary:
+class Recorder:
     """A handler that keeps what it was given."""
 
     def __init__(self, bus: Bus, kind: str = "news") -> None:
@@ -29,11 +29,11 @@ def test_a_message_of_one_gateway_is_heard_once_by_all_others() -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north", "south", "east") as (north, south, east):
-            diaries = [Diary(bus) for bus in (north, south, east)]
+            diaries = [Recorder(bus) for bus in (north, south, east)]
             north.tell("news", {"room": 42})
             await asyncio.sleep(0.1)
             told = [("north", {"room": 42})]
-            assert [diary.heard for diary in diaries] == [[], told, told]
+            assert [recorder.heard for recorder in diaries] == [[], told, told]
             assert network.counts["south"]["repeated"]
 
     run(scenario())
@@ -79,7 +79,7 @@ def test_a_word_that_the_goodbye_has_overtaken_brings_nobody_back() -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north") as (north,):
-            diary = Diary(north)
+            recorder = Recorder(north)
             south = network.bus("south")
             south.start()
             await asyncio.sleep(0.1)
@@ -89,7 +89,7 @@ def test_a_word_that_the_goodbye_has_overtaken_brings_nobody_back() -> None:
             await south.close()
             await asyncio.sleep(10)
             assert north.others == frozenset()
-            assert diary.heard == []
+            assert recorder.heard == []
             assert network.counts["north"]["stale"] == 1
 
     run(scenario())
@@ -230,7 +230,7 @@ def test_messages_that_cannot_be_published_are_dropped_and_counted_and_delay_nob
     async def scenario() -> None:
         network = Network()
         async with network.joined("north", "south") as (north, south):
-            diary = Diary(south)
+            recorder = Recorder(south)
             network.away = True
             for n in range(400):
                 north.tell("news", {"n": n})
@@ -240,7 +240,7 @@ def test_messages_that_cannot_be_published_are_dropped_and_counted_and_delay_nob
             assert network.counts["north"]["not_confirmed"] >= 256
             north.tell("news", {"n": "last"})
             await asyncio.sleep(1)
-            assert diary.heard == [("north", {"n": "last"})]
+            assert recorder.heard == [("north", {"n": "last"})]
 
     run(scenario())
 
@@ -258,10 +258,10 @@ def test_a_handler_that_fails_costs_the_others_nothing(failures: list[str]) -> N
     async def scenario() -> None:
         async with Network().joined("north", "south") as (north, south):
             south.on("news", lambda _, payload: payload["nothing"])
-            diary = Diary(south)
+            recorder = Recorder(south)
             north.tell("news", {})
             await asyncio.sleep(0.1)
-            assert diary.heard == [("north", {})]
+            assert recorder.heard == [("north", {})]
 
     run(scenario())
     assert failures == ["bus: a message 'news' has failed"]
@@ -272,13 +272,13 @@ def test_a_stranger_cannot_command(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         network = Network()
         async with network.joined("north") as (north,):
-            diary = Diary(north)
+            recorder = Recorder(north)
             stranger = network.bus("south", secret="t" * 32)
             stranger.start()
             stranger.tell("news", {})
             network.feeds["north"].bring(0, KEY, Frame("MESSAGE", (), b"kick everybody"))
             await asyncio.sleep(0.1)
-            assert diary.heard == []
+            assert recorder.heard == []
             assert north.others == frozenset()
             assert network.counts["north"]["forged"] >= 2
             await stranger.close()

@@ -1,8 +1,11 @@
 """Survivors that are accepted, and those that are not."""
 
+import tomllib
+from pathlib import Path
+
 from mutant_suite import accepted
 from mutant_suite.modules import MODULES
-from mutant_suite.mutant import Mutant
+from mutant_suite.mutant import Mutant, scopes
 
 
 def mutant(before: str, after: str) -> Mutant:
@@ -46,3 +49,20 @@ def test_entries_of_other_modules_are_left_alone() -> None:
 
 def test_the_file_names_modules_that_are_changed() -> None:
     assert accepted.modules(accepted.FILE.read_text()) <= MODULES.keys()
+
+
+def test_each_entry_of_the_file_names_code_that_is_there() -> None:
+    """An entry that outlives its code accepts nothing: the survivor has another name by then."""
+    entries = tomllib.loads(accepted.FILE.read_text())["mutant"]
+    assert entries
+    assert not [entry for entry in entries if not is_there(entry)]
+
+
+def is_there(entry: dict[str, str]) -> bool:
+    source = (Path(__file__).parents[3] / entry["module"]).read_text()
+    lines = [line.strip() for line in source.splitlines()]
+    return any(
+        entry["before"] in "\n".join(lines[first - 1 : last])
+        for name, first, last in scopes(source)
+        if name == entry["scope"]
+    )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gateway.observe import log_stream
-from gateway.observe.log_stream import Outlet
+from gateway.observe.log_stream import LogStream
 
 #: Of a pipe, the smallest that there is.
 _PIPE_BYTES = 4096
@@ -34,13 +34,13 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 @pytest.fixture
-def log() -> Iterator[Callable[[Outlet], logging.Logger]]:
-    """The gateway's log, sent into an outlet."""
+def log() -> Iterator[Callable[[LogStream], logging.Logger]]:
+    """The gateway's log, sent into a stream."""
     logger = logging.getLogger("gateway")
     before = logger.handlers[:], logger.propagate, logger.level
 
-    def into(outlet: Outlet) -> logging.Logger:
-        logger.handlers[:] = [logging.StreamHandler(outlet)]
+    def into(stream: LogStream) -> logging.Logger:
+        logger.handlers[:] = [logging.StreamHandler(stream)]
         logger.propagate = False
         logger.setLevel(logging.INFO)
         return logger
@@ -60,50 +60,50 @@ def read_until(reader: int, last: bytes) -> bytes:
 
 def test_lines_leave_in_their_order_and_all_of_them_before_the_end(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    outlet = Outlet(writer)
+    stream = LogStream(writer)
     for number in range(200):
-        outlet.write(f"{number}\n")
-    outlet.end(within=10)
+        stream.write(f"{number}\n")
+    stream.end(within=10)
     assert os.read(reader, 65_536).split() == [b"%d" % number for number in range(200)]
 
 
 def test_a_logging_caller_does_not_wait_for_the_reader_who_is_told_how_much_is_missing(
-    pipe: tuple[int, int], log: Callable[[Outlet], logging.Logger]
+    pipe: tuple[int, int], log: Callable[[LogStream], logging.Logger]
 ) -> None:
     reader, writer = pipe
-    outlet = Outlet(writer, waiting_bytes=20_000)
-    logger = log(outlet)
+    stream = LogStream(writer, waiting_bytes=20_000)
+    logger = log(stream)
     # Would stop at the 41st line if it waited.
     for _ in range(1000):
-        outlet.write(_LINE)
+        stream.write(_LINE)
     seen = read_until(reader, b"log lines were dropped")
     kept = seen.count(_LINE.encode())
     assert 150 <= kept <= 300
     assert b"%d log lines were dropped" % (1000 - kept) in seen
     logger.info("and it goes on")
     read_until(reader, b"and it goes on\n")
-    outlet.end(within=10)
+    stream.end(within=10)
 
 
 def test_the_end_does_not_wait_for_ever_for_a_reader(pipe: tuple[int, int]) -> None:
     _, writer = pipe
-    outlet = Outlet(writer)
+    stream = LogStream(writer)
     for _ in range(1000):
-        outlet.write(_LINE)
-    outlet.end(within=0.05)
+        stream.write(_LINE)
+    stream.end(within=0.05)
     assert any(thread.name == "log" for thread in threading.enumerate())
-    assert outlet.write("too late\n") == len("too late\n")
+    assert stream.write("too late\n") == len("too late\n")
 
 
 def test_a_reader_that_is_gone_stops_nothing_and_nothing_is_kept_for_it(
     pipe: tuple[int, int],
 ) -> None:
     reader, writer = pipe
-    outlet = Outlet(writer, waiting_bytes=1000)
+    stream = LogStream(writer, waiting_bytes=1000)
     os.close(reader)
     for _ in range(100):
-        outlet.write(_LINE)
-    outlet.end(within=10)
+        stream.write(_LINE)
+    stream.end(within=10)
     assert not any(thread.name == "log" for thread in threading.enumerate())
 
 

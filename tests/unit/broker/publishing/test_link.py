@@ -19,7 +19,7 @@ from tests.unit.broker.amqp_node import Session, amqp_node
 from tests.unit.broker.publishing.test_channels import FakeChannel, FakeConnection, retired
 
 
-class Wire(FakeConnection):
+class OpenConnection(FakeConnection):
     """A connection that is open until the test ends it."""
 
     def __init__(self) -> None:
@@ -27,17 +27,17 @@ class Wire(FakeConnection):
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
-def link_over(wire: Wire) -> Link:
+def link_over(connection: OpenConnection) -> Link:
     node = Node("r1", "ws://x/ws", "amqp://x")
     home, aside = (cast("Any", FakeChannel(number)) for number in (1, 2))
-    traffic, tasks, connection = Traffic(), Tasks(), cast("Any", wire)
-    channels = Channels(connection, ConfirmChannel(home, traffic), traffic, tasks)
-    return Link(node, cast("Any", None), connection, channels, SendChannel(aside), tasks)
+    traffic, tasks, opened = Traffic(), Tasks(), cast("Any", connection)
+    channels = Channels(opened, ConfirmChannel(home, traffic), traffic, tasks)
+    return Link(node, cast("Any", None), opened, channels, SendChannel(aside), tasks)
 
 
 def test_a_channel_that_is_replaced_ends_no_link() -> None:
     async def scenario() -> None:
-        link = link_over(Wire())
+        link = link_over(OpenConnection())
         ended = asyncio.create_task(link.ended(within=0.1))
         await asyncio.sleep(0)
         worn = await link.channels.take("a", home=True)
@@ -54,19 +54,19 @@ def test_a_channel_that_is_replaced_ends_no_link() -> None:
 @pytest.mark.parametrize(
     "which",
     [
-        lambda link, wire: wire.closing,
-        lambda link, wire: link.aside.closing,
+        lambda link, connection: connection.closing,
+        lambda link, connection: link.aside.closing,
     ],
 )
 def test_the_end_of_what_every_stream_needs_ends_the_link(
-    which: Callable[[Link, Wire], asyncio.Future[None]],
+    which: Callable[[Link, OpenConnection], asyncio.Future[None]],
 ) -> None:
     async def scenario() -> None:
-        wire = Wire()
-        link = link_over(wire)
+        connection = OpenConnection()
+        link = link_over(connection)
         ended = asyncio.create_task(link.ended(within=5.0))
         await asyncio.sleep(0)
-        which(link, wire).set_exception(aiormq.AMQPError("gone"))
+        which(link, connection).set_exception(aiormq.AMQPError("gone"))
         assert await ended == "gone"
 
     asyncio.run(scenario())
@@ -77,7 +77,7 @@ def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
     """This ended the task that watched the link, and nothing was published through its node until
     a restart."""
 
-    class BreakingOff(Wire):
+    class BreakingOff(OpenConnection):
         """A connection whose call is cancelled when it closes."""
 
         def __init__(self) -> None:

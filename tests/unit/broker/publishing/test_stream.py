@@ -31,7 +31,7 @@ class FakeChannel:
         self.waiting.pop(next(iter(self.waiting))).set_result(None)
 
 
-class TwinLink:
+class FakeLink:
     """A link with one channel, which opens when the test wants it."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class TwinLink:
         self.channel.confirm()
 
     @property
-    def channels(self) -> TwinLink:
+    def channels(self) -> FakeLink:
         return self
 
     def at_hand(self, key: str, *, home: bool) -> FakeChannel | None:
@@ -66,7 +66,7 @@ class Scene:
     """One stream over the link that is set."""
 
     def __init__(self) -> None:
-        self.link = TwinLink()
+        self.link = FakeLink()
         self.away = False
         self.came = asyncio.Event()
         self.problem: str | None = None
@@ -86,7 +86,7 @@ class Scene:
         """For a message that goes out alone."""
         scene = self
 
-        class Own(TwinLink):
+        class Own(FakeLink):
             """A link for a publication that goes alone."""
 
             async def take(self, key: str, *, home: bool) -> Any:
@@ -108,7 +108,7 @@ class Scene:
         return task
 
 
-def sent(link: TwinLink) -> list[str]:
+def sent(link: FakeLink) -> list[str]:
     """The publications that wait for their confirms there."""
     return [] if link.channel is None else list(link.channel.waiting)
 
@@ -132,10 +132,10 @@ def test_on_one_channel_publications_are_pipelined() -> None:
 
 def test_a_stream_moves_when_everything_is_answered_where_it_was() -> None:
     async def scenario() -> None:
-        on, old = Scene(), TwinLink()
+        on, old = Scene(), FakeLink()
         on.link = old
         tasks = [await on.publish(id) for id in "ab"]
-        on.link = new = TwinLink()
+        on.link = new = FakeLink()
         tasks.append(await on.publish("c"))
         for left in (["b"], []):
             assert sent(new) == []
@@ -176,10 +176,10 @@ def test_a_suspect_waits_for_the_others_and_they_for_it() -> None:
 
 def test_a_stream_whose_link_is_itself_again_meanwhile_need_not_move() -> None:
     async def scenario() -> None:
-        on, old = Scene(), TwinLink()
+        on, old = Scene(), FakeLink()
         on.link = old
         first = await on.publish("a")
-        on.link = TwinLink()
+        on.link = FakeLink()
         second = await on.publish("b")
         on.link = old
         old.confirm()
@@ -216,7 +216,7 @@ def test_a_message_that_waits_for_a_link_does_not_overtake_one_that_was_sent_and
     """The outbox publishes what has failed again before what is new; it would come too late."""
 
     async def scenario() -> None:
-        on, old = Scene(), TwinLink()
+        on, old = Scene(), FakeLink()
         on.link = old
         sent_before = await on.publish("a")
         on.away = True
@@ -226,7 +226,7 @@ def test_a_message_that_waits_for_a_link_does_not_overtake_one_that_was_sent_and
         with pytest.raises(NotConfirmed):
             await sent_before
         again = await on.publish("a")
-        on.link, on.away = (new := TwinLink()), False
+        on.link, on.away = (new := FakeLink()), False
         on.came.set()
         for task in waiting:
             with pytest.raises(NotConfirmed, match="before it has failed"):
@@ -246,10 +246,10 @@ def test_a_message_that_rabbitmq_never_takes_fails_nobody_behind_it() -> None:
     """The outbox parks it, and what comes behind goes on."""
 
     async def scenario() -> None:
-        on, old = Scene(), TwinLink()
+        on, old = Scene(), FakeLink()
         on.link = old
         refused = await on.publish("a")
-        on.link = new = TwinLink()
+        on.link = new = FakeLink()
         behind = await on.publish("b")
         assert old.channel is not None
         old.channel.waiting.pop("a").set_exception(Refused("AMQP cannot express it"))

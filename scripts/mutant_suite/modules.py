@@ -13,6 +13,9 @@ _HUB: Final = "tests/unit/live/hub"
 #: By the module's path: the tests, the quickest first.
 MODULES: Final[dict[str, tuple[str, ...]]] = {
     "broker/protocol/amqp.py": (f"{_PROTOCOL}/test_amqp.py",),
+    "broker/protocol/amqp_deliveries.py": (f"{_PROTOCOL}/test_amqp_deliveries.py",),
+    "broker/protocol/amqp_methods.py": (f"{_PROTOCOL}/test_amqp_methods.py",),
+    "broker/protocol/amqp_properties.py": (f"{_PROTOCOL}/test_amqp_properties.py",),
     "broker/protocol/stomp.py": (f"{_PROTOCOL}/test_stomp.py",),
     "broker/protocol/websocket.py": (f"{_PROTOCOL}/test_websocket.py",),
     "broker/nodes/node.py": (f"{_NODES}/test_node.py", f"{_NODES}/test_balancer.py"),

@@ -1,0 +1,179 @@
+"""A reader of what a node sends to a consumer: messages and methods from an AMQP byte stream. Pure.
+
+It is written out by hand because every message of every topic passes here twice, once for each
+feed. A message larger than the limit is drained without being held, and reported: it must not cost
+all other keys their feed. Section numbers are those of the AMQP 0-9-1 specification.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final, NamedTuple
+
+from broker.protocol.amqp_methods import (
+    END,
+    FRAME,
+    OVERHEAD,
+    AmqpError,
+    Kind,
+    Method,
+    Value,
+    decode,
+)
+
+_NUMBERS: Final = Struct("!HH")
+_DELIVER: Final = (60, 60)
+#: The delivery tag and the bit "redelivered" (section 1.8.3.9).
+_TAG: Final = Struct("!QB")
+#: Class, weight, size of the body; the flags and the properties follow (section 4.2.6.1).
+_CONTENT: Final = Struct("!HHQ")
+_BASIC: Final = 60
+
+
+class Delivery(NamedTuple):
+    """A message. ``tag`` counts those of the channel. ``properties`` are the flags and properties
+    as they came, for :func:`broker.protocol.amqp_properties.stomp_headers`."""
+
+    routing_key: str
+    tag: int
+    properties: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A message with a body of ``size`` bytes, more than the limit, which was drained."""
+
+    routing_key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A method on a channel."""
+
+    channel: int
+    method: Method
+    values: dict[str, Value]
+
+
+Event = Delivery | TooLarge | Received
+
+
+class _Content:
+    """The message that is arriving; ``properties`` is None until its header has come."""
+
+    __slots__ = ("channel", "left", "parts", "properties", "routing_key", "size", "tag")
+
+    def __init__(self, channel: int, tag: int, routing_key: str) -> None:
+        self.channel = channel
+        self.tag = tag
+        self.routing_key = routing_key
+        self.properties: bytes | None = None
+        self.size = self.left = 0
+        #: None while a message is drained.
+        self.parts: list[bytes] | None = []
+
+
+class DeliveryReader:
+    """A reader of bytes that may be cut anywhere.
+
+    ``frame_max``: bytes of a frame at most, as agreed with the node; ``message_bytes``: bytes of a
+    message at most, its properties included. It holds no more than one of each and a chunk.
+    """
+
+    def __init__(self, *, frame_max: int, message_bytes: int) -> None:
+        self.frame_max = frame_max
+        self._message_bytes = message_bytes
+        self._buffer = b""
+        self._content: _Content | None = None
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """What these bytes complete; heart-beats are passed over. Raises :class:`AmqpError`."""
+        buffer = self._buffer + data if self._buffer else data
+        self._buffer = b""
+        at, size = 0, len(buffer)
+        try:
+            while size - at >= OVERHEAD:
+                kind, channel, length = FRAME.unpack_from(buffer, at)
+                if length > self.frame_max - OVERHEAD:
+                    raise AmqpError(f"a frame of {length + OVERHEAD} bytes, over {self.frame_max}")
+                start = at + FRAME.size
+                end = start + length
+                if end >= size:
+                    break
+                if buffer[end] != END:
+                    raise AmqpError(f"a frame that does not end with {END}")
+                at = end + 1
+                event = self._frame(kind, channel, buffer, start, end)
+                if event is not None:
+                    yield event
+        except (struct.error, IndexError) as error:
+            raise AmqpError("a frame whose content ends too early") from error
+        self._buffer = buffer[at:]
+
+    def _frame(self, kind: int, channel: int, buffer: bytes, start: int, end: int) -> Event | None:
+        if kind == Kind.METHOD:
+            if _NUMBERS.unpack_from(buffer, start) == _DELIVER:
+                self._begin(channel, buffer, start + _NUMBERS.size, end)
+                return None
+            if self._content is not None and self._content.channel == channel:
+                raise AmqpError("a method in the middle of a message")
+            return Received(channel, *decode(buffer[start:end]))
+        if kind == Kind.HEART_BEAT:
+            return None
+        content = self._content
+        if content is None or content.channel != channel:
+            raise AmqpError(f"a frame of type {kind} outside of a message")
+        if kind == Kind.HEADER:
+            return self._header(content, buffer, start, end)
+        if kind == Kind.BODY:
+            return self._body(content, buffer, start, end)
+        raise AmqpError(f"a frame of the unknown type {kind}")
+
+    def _begin(self, channel: int, buffer: bytes, at: int, end: int) -> None:
+        if self._content is not None:
+            raise AmqpError("a message in the middle of another")
+        # The tag of the consumer, of whom there is one.
+        at += 1 + buffer[at]
+        tag, _redelivered = _TAG.unpack_from(buffer, at)
+        at += _TAG.size
+        # The exchange: all bindings are to the same.
+        at += 1 + buffer[at]
+        key = at + 1
+        if key + buffer[at] != end:
+            raise AmqpError("basic.deliver of the wrong length")
+        self._content = _Content(channel, tag, buffer[key:end].decode(errors="replace"))
+
+    def _header(self, content: _Content, buffer: bytes, start: int, end: int) -> Event | None:
+        if content.properties is not None:
+            raise AmqpError("a second header of one message")
+        number, _weight, content.size = _CONTENT.unpack_from(buffer, start)
+        if number != _BASIC:
+            raise AmqpError(f"a message of class {number}")
+        content.properties = buffer[start + _CONTENT.size : end]
+        content.left = content.size
+        if content.size + end - start > self._message_bytes:
+            content.parts = None
+        return None if content.left else self._end(content, b"")
+
+    def _body(self, content: _Content, buffer: bytes, start: int, end: int) -> Event | None:
+        content.left -= end - start
+        if content.properties is None or content.left < 0:
+            raise AmqpError("more body than the message's header says")
+        piece = b"" if content.parts is None else buffer[start:end]
+        if not content.left:
+            return self._end(content, piece)
+        if content.parts is not None:
+            content.parts.append(piece)
+        return None
+
+    def _end(self, content: _Content, last: bytes) -> Event:
+        self._content = None
+        if content.parts is None:
+            return TooLarge(content.routing_key, content.size)
+        body = b"".join((*content.parts, last)) if content.parts else last
+        return Delivery(content.routing_key, content.tag, content.properties or b"", body)

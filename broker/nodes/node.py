@@ -95,6 +95,8 @@ class NodeState:
     """A node's health and load. All times are seconds of the balancer's clock.
 
     ``partitioned``: it works, but messages published through it do not reach the other nodes.
+    ``suspect``: a session there fell silent, and nothing has shown since that the node works; it
+    takes connections only while no other node does.
     ``failures`` counts since the node last worked; ``why_out`` is the reason while it is not
     healthy.
     """
@@ -103,6 +105,7 @@ class NodeState:
     health: Health = Health.HEALTHY
     draining: bool = False
     partitioned: bool = False
+    suspect: bool = False
     connections: int = 0
     on_trial: bool = False
     failures: int = 0
@@ -153,6 +156,7 @@ class NodeState:
     def worked(self, event: Event, now: float) -> None:
         """A session or a probe got through: earlier failures count no more."""
         self._change(event, now)
+        self.suspect = False
         self.failures = 0
         self.out_until = self.why_out = None
 

@@ -202,6 +202,7 @@ class Relay:
         """Look at the heart-beats with the node; called by the ticker."""
         heard_at = self._transport.silent_since(now)
         if now >= self._pulse.lost_at(heard_at):
+            self._lease.silent()
             self._lose("the broker fell silent")
             return
         if now >= self._pulse.beat_at(self._transport.sent_at):

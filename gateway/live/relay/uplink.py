@@ -44,6 +44,9 @@ RESCUE: Final = 10.0
 _PARTING: Final = 2.0
 #: Seconds in which RabbitMQ must have said that it has taken everything, when the client leaves.
 LEAVE: Final = 5.0
+#: Seconds that a move waits until its private queues are declared. A cluster that is just losing a
+#: node declares nothing for seconds, but delivers what a queue holds.
+_DECLARED: Final = 0.5
 #: Between two rounds over the nodes.
 _BACK_OFF: Final = BackOff(first=0.05, longest=1.0)
 
@@ -398,16 +401,35 @@ class Uplink:
         """Try the nodes after so many seconds, until one takes the session."""
         failures = 0
         await asyncio.sleep(delay * self._context.rng.uniform(0.5, 1.0))
+        declaring: asyncio.Task[None] | None = None
         while True:
+            if declaring is None or declaring.done():
+                declaring = self._context.relays.tasks.spawn(
+                    self._declare(), "relay: queues of a move"
+                )
+            began = self._loop.time()
             try:
-                for room in self._conversation.state.rooms:
-                    await self._context.queues.ensure_private_queue(room)
-                self._take_up(*await self._context.dialler.dial(self._who(), self._version))
+                session = await self._context.dialler.dial(self._who(), self._version)
+                try:
+                    await asyncio.wait({declaring}, timeout=began + _DECLARED - self._loop.time())
+                except BaseException:
+                    _drop(*session)
+                    raise
+                self._take_up(*session)
                 return
             except (BrokerUnavailable, NoCapacity) as error:
                 logger.debug("no node has taken the session yet: %s", error.detail)
             failures += 1
             await asyncio.sleep(_BACK_OFF.delay(failures) * self._context.rng.uniform(0.5, 1.0))
+
+    async def _declare(self) -> None:
+        """Declare the private queues again that have been lost. What fails is no reason to wait:
+        the queues were there, and if one is not, RabbitMQ answers the SUBSCRIBE with an ERROR."""
+        try:
+            for room in self._conversation.state.rooms:
+                await self._context.queues.ensure_private_queue(room)
+        except BrokerUnavailable as error:
+            logger.debug("a private queue could not be declared for a move: %s", error.detail)
 
 
 def _reason(received: Input, error: GatewayError, at_broker: RelayState) -> GatewayError:

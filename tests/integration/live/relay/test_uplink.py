@@ -37,10 +37,18 @@ _TIMEOUT = 10.0
 
 
 class Queues:
-    """Private queues that always exist."""
+    """Private queues that always exist; `standstill`: a cluster that declares nothing meanwhile."""
+
+    def __init__(self) -> None:
+        self.standstill: asyncio.Future[None] | None = None
+        self.fault: BrokerUnavailable | None = None
 
     async def ensure_private_queue(self, room: int) -> None:
         """It is there."""
+        if self.standstill is not None:
+            await self.standstill
+        if self.fault is not None:
+            raise self.fault
 
 
 class Stage:
@@ -49,6 +57,7 @@ class Stage:
     def __init__(self, first: FakeNode, second: FakeNode) -> None:
         self.first, self.second = first, second
         self.dialler = dialler(first, second)
+        self.queues = Queues()
         self.ended: GatewayError | None = None
         self.heard = b""
         ours, self.client = socket.socketpair()
@@ -59,7 +68,7 @@ class Stage:
         self.uplink = Uplink(
             UplinkContext(
                 dialler=self.dialler,
-                queues=Queues(),
+                queues=self.queues,
                 rebalancer=Rebalancer(
                     self.dialler.balancer, clock=lambda: 0.0, rng=rng, tasks=Tasks()
                 ),
@@ -236,6 +245,66 @@ async def test_a_lost_node_is_replaced() -> None:
         await stage.uplink.wait()
         assert (stage.uplink.node, stage.ended) == ("r2", None)
         assert connections(stage.dialler) == {"r1": 0, "r2": 1}
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_move_does_not_wait_for_a_cluster_that_declares_nothing() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.queues.standstill = asyncio.get_running_loop().create_future()
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        assert stage.ended is None
+        stage.queues.standstill.set_result(None)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_queue_that_cannot_be_declared_keeps_no_relay_from_moving() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.queues.fault = BrokerUnavailable("no link stands")
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        assert stage.ended is None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_client_that_goes_while_queues_are_declared_gives_its_place_back() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.queues.standstill = asyncio.get_running_loop().create_future()
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(lambda: stage.second.logins)
+        stage.uplink.close()
+        await until(lambda: connections(stage.dialler) == {"r1": 0, "r2": 0})
+        assert commands(stage.second) == ["CONNECT"]
+        stage.queues.standstill.set_result(None)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_node_that_fell_silent_is_not_dialled_while_there_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.relay.dialler.HEART_BEAT", (10_000, 100))
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        # Once it is left, the node that hangs has the fewest connections.
+        others = [await stage.dialler.dial(WHO, "1.2", exclude={"r1"}) for _ in range(2)]
+        stage.first.deaf = True
+        stage.first.session.hang()
+        await until(stage.second.subscribed)
+        left, _ = stage.dialler.balancer.states()
+        assert (left.node.name, left.suspect, left.failures) == ("r1", True, 0)
+        for upstream, lease in others:
+            upstream.close()
+            lease.release()
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)

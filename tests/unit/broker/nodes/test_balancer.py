@@ -64,6 +64,54 @@ def test_a_node_that_lost_its_connections_gets_the_next_ones() -> None:
     assert [balanced.acquire().node.name for _ in range(5)] == ["r1"] * 5
 
 
+def test_a_node_whose_session_fell_silent_is_taken_only_if_there_is_no_other() -> None:
+    balanced = balancer("r1", "r2")
+    hung = balanced.acquire({"r2"})
+    hung.up()
+    hung.silent()
+    hung.release()
+    assert [balanced.acquire().node.name for _ in range(3)] == ["r2"] * 3
+    assert balanced.acquire({"r2"}).node.name == "r1"
+
+
+@pytest.mark.parametrize("sign", ["probe", "session"])
+def test_a_node_is_suspect_until_it_has_shown_that_it_works(sign: str) -> None:
+    balanced = balancer("r1", "r2")
+    hung = balanced.acquire({"r2"})
+    hung.up()
+    hung.silent()
+    hung.release()
+    assert state(balanced, "r1").suspect
+    balanced.acquire({"r1"})
+    assert balanced.acquire({"r1"}).node.name == "r2"
+    if sign == "probe":
+        balanced.report("r1", Probe(1000.0, latency=0.1))
+    else:
+        balanced.acquire({"r2"}).up()
+    assert not state(balanced, "r1").suspect
+    assert balanced.acquire().node.name == "r1"
+
+
+def test_a_failed_probe_does_not_end_the_suspicion() -> None:
+    balanced = balancer("r1", "r2")
+    hung = balanced.acquire({"r2"})
+    hung.up()
+    hung.silent()
+    balanced.report("r1", Probe(1000.0, error="timeout"))
+    assert state(balanced, "r1").suspect
+
+
+@pytest.mark.parametrize("phase", ["dialling", "released"])
+def test_only_an_established_session_can_fall_silent(phase: str) -> None:
+    balanced = balancer("r1", "r2")
+    lease = balanced.acquire({"r2"})
+    if phase == "released":
+        lease.up()
+        lease.release()
+    lease.silent()
+    assert not state(balanced, "r1").suspect
+
+
 def test_excluded_nodes_are_not_tried_again() -> None:
     balanced = balancer("r1", "r2")
     assert {balanced.acquire(frozenset({"r1"})).node.name for _ in range(5)} == {"r2"}

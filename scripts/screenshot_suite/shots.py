@@ -74,7 +74,7 @@ class Camera:
     def room(self, user: str, suffix: str = "") -> Page:
         """The room's page, live."""
         page = self.open(user, f"/#/rooms/{self._lesson.room}{suffix}")
-        expect(page.locator("[data-line=live]")).to_be_attached(timeout=20_000)
+        expect(page.locator("[data-status=live]")).to_be_attached(timeout=20_000)
         expect(page.locator("[role=log][aria-busy=false]")).to_be_attached()
         expect(page.locator(".bar .names .soft")).not_to_be_empty()
         return page

@@ -38,8 +38,8 @@ def open_page(context: BrowserContext, url: str, play: Play) -> Page:
 def enter(stand_in: StandIn, page: Page, suffix: str = "") -> None:
     """Open the room's page as the stand-in's user, with the messages so far."""
     page.goto(f"{stand_in.url}/#/rooms/{ROOM}{suffix}")
-    line = "closed" if stand_in.is_closed else "live"
-    expect(page.locator(f"[data-line={line}]")).to_be_attached(timeout=20_000)
+    status = "closed" if stand_in.is_closed else "live"
+    expect(page.locator(f"[data-status={status}]")).to_be_attached(timeout=20_000)
     expect(page.locator("[role=log][aria-busy=false]").first).to_be_attached(timeout=20_000)
 
 
@@ -92,7 +92,7 @@ def offline(stand_in: StandIn, page: Page) -> None:
     enter(stand_in, page)
     stand_in.vanish()
     _write(page, "Written without a line", LONG_WORD)
-    expect(page.locator("[data-line=down]")).to_be_attached(timeout=20_000)
+    expect(page.locator("[data-status=down]")).to_be_attached(timeout=20_000)
 
 
 def outbox_full(stand_in: StandIn, page: Page) -> None:
@@ -107,7 +107,7 @@ def sent_away(stand_in: StandIn, page: Page) -> None:
     enter(stand_in, page)
     stand_in.role = None
     stand_in.end("removed")
-    expect(page.locator("[data-line=refused]")).to_be_attached(timeout=20_000)
+    expect(page.locator("[data-status=refused]")).to_be_attached(timeout=20_000)
 
 
 def no_member(stand_in: StandIn, page: Page) -> None:

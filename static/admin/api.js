@@ -37,22 +37,22 @@ import { request } from "../interact/request.js";
 /** `/api/admin`. Every call rejects with a {@link Problem}. */
 export class AdminApi {
   /**
-   * @param {import("../interact/request.js").Line} line
+   * @param {import("../interact/request.js").Endpoint} endpoint
    * @param {(refusal: Problem) => Promise<unknown>} authenticate resolves once somebody else has
    *   logged in, or the same user again
    */
-  constructor(line, authenticate) {
-    this.line = line;
+  constructor(endpoint, authenticate) {
+    this.endpoint = endpoint;
     this.authenticate = authenticate;
   }
 
   /** @param {string} user @param {string} password */
   logIn(user, password) {
-    return request(this.line, "POST", "/api/session", { body: { user, password } });
+    return request(this.endpoint, "POST", "/api/session", { body: { user, password } });
   }
 
   logOut() {
-    return request(this.line, "DELETE", "/api/session", {});
+    return request(this.endpoint, "DELETE", "/api/session", {});
   }
 
   /** @param {Query} query @returns {Promise<Page>} */
@@ -98,7 +98,7 @@ export class AdminApi {
   async #call(method, path, body) {
     for (;;) {
       try {
-        return await request(this.line, method, path, body ? { body } : {});
+        return await request(this.endpoint, method, path, body ? { body } : {});
       } catch (error) {
         if (!(error instanceof Problem && [401, 403].includes(error.status))) throw error;
         await this.authenticate(error);

@@ -47,9 +47,9 @@ async function logOut() {
 /** One login at a time, however many calls are refused. @type {Promise<unknown> | null} */
 let loggingIn = null;
 
-const line = { fetch: fetch.bind(globalThis), base: location.origin, cookies: true };
+const endpoint = { fetch: fetch.bind(globalThis), base: location.origin, cookies: true };
 /** @type {AdminApi} */
-const api = new AdminApi(line, ({ status }) => {
+const api = new AdminApi(endpoint, ({ status }) => {
   // The form gives the reason: the session has ended, or its user is not an admin.
   const noAdmin = status === 403;
   const words = noAdmin ? { ...i18n.words, "login.again": i18n.say("refused") } : i18n.words;

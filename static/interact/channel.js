@@ -2,7 +2,7 @@ import { readMessage } from "./message.js";
 import { Place } from "./place.js";
 
 /** @typedef {import("./live.js").Live} Live */
-/** @typedef {import("./line.js").Subscription} Subscription */
+/** @typedef {import("./stomp-connection.js").Subscription} Subscription */
 /** @typedef {import("./types.js").Message} Message */
 
 /**
@@ -17,7 +17,7 @@ import { Place } from "./place.js";
  */
 
 /**
- * One room's topic for one audience: one subscription on the line, for all its listeners.
+ * One room's topic for one audience: one subscription on the connection, for all its listeners.
  * @implements {Subscription}
  */
 export class Channel {

@@ -3,7 +3,7 @@ import { Place } from "./place.js";
 import { Problem } from "./problem.js";
 
 /** @typedef {import("./access.js").Access} Access */
-/** @typedef {import("./line.js").Subscription} Subscription */
+/** @typedef {import("./stomp-connection.js").Subscription} Subscription */
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./types.js").Audience} Audience */
 /** @typedef {import("./types.js").RoomInfo} RoomInfo */

@@ -52,7 +52,7 @@ export class Connection extends EventTarget {
   /** Tells the browser's other pages who has logged in here; null: the user has logged out. */
   #announce;
   #options;
-  #line;
+  #endpoint;
   #credentials;
   #tab;
   #http;
@@ -71,21 +71,21 @@ export class Connection extends EventTarget {
     const wake = new Wake(surroundings, signal);
     const patience = { wait, nap: napping({ wait, onWake: wake.on }), random, signal };
     const clock = new GatewayClock({ elapsed, now });
-    const line = { fetch: surroundings.fetch, base, cookies: Boolean(cookie), clock };
+    const endpoint = { fetch: surroundings.fetch, base, cookies: Boolean(cookie), clock };
     this.#options = { ...options };
     this.#surroundings = surroundings;
     this.#patience = patience;
-    this.#line = line;
+    this.#endpoint = endpoint;
     const told = (/** @type {string} */ user) => this.#announce({ user });
     this.#credentials = cookie
-      ? new CookieCredentials(line, cookie, token ?? null, told)
-      : new TokenCredentials(line, token ?? "");
+      ? new CookieCredentials(endpoint, cookie, token ?? null, told)
+      : new TokenCredentials(endpoint, token ?? "");
     const credentials = this.#credentials;
     // Only pages that share a cookie need to know.
     this.#announce = cookie
       ? surroundings.broadcast(`interact:${base}`, (data) => this.#heardOf(data), signal)
       : () => {};
-    this.#http = new Http(line, credentials, (problem) => this.#userChanged(problem));
+    this.#http = new Http(endpoint, credentials, (problem) => this.#userChanged(problem));
     this.#live = new Live({
       client: surroundings.client,
       url: `${base.replace(/^http/, "ws")}/ws`,
@@ -223,7 +223,7 @@ export class Connection extends EventTarget {
 
   /** Who is logged in now; only shown to people, so one request is enough. */
   async #findOther() {
-    const { user } = await sessionOf(this.#line, "GET");
+    const { user } = await sessionOf(this.#endpoint, "GET");
     if (user !== this.#state.user) this.#become({ ...this.#state, other: user });
   }
 
@@ -246,7 +246,7 @@ export class Connection extends EventTarget {
 
   #woken() {
     this.#live.wake();
-    // With a line, its answer shows whether the network is dead.
+    // With a connection, its answer shows whether the network is dead.
     if (!this.#live.isOpen) this.#http.hurry();
     const now = this.#surroundings.elapsed();
     if (!this.#live.isOpen || now - this.#caughtUp < CATCH_UP_PAUSE) return;

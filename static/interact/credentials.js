@@ -3,7 +3,7 @@ import { lifetime } from "./jwt.js";
 import { Problem, UserChanged } from "./problem.js";
 import { expected, request } from "./request.js";
 
-/** @typedef {import("./request.js").TimedLine} Line */
+/** @typedef {import("./request.js").TimedEndpoint} Endpoint */
 /** @typedef {import("./types.js").Session} Session */
 
 /** @typedef {string | (() => string | Promise<string>)} TokenSource */
@@ -37,7 +37,7 @@ export class TokenCredentials {
   /** @type {Promise<string> | null} */
   #renewing = null;
 
-  /** @param {Pick<Line, "clock">} line @param {TokenSource} source */
+  /** @param {Pick<Endpoint, "clock">} endpoint @param {TokenSource} source */
   constructor({ clock }, source) {
     this.clock = clock;
     this.source = typeof source === "function" ? asking(source) : source;
@@ -98,15 +98,15 @@ export class CookieCredentials {
   #checking = null;
 
   /**
-   * @param {Line} line
+   * @param {Endpoint} endpoint
    * @param {true | (() => Promise<unknown>)} cookie
    * @param {TokenSource | null} source
    * @param {(user: string) => void} told is called with the user of the session
    */
-  constructor(line, cookie, source, told = () => {}) {
-    this.line = line;
+  constructor(endpoint, cookie, source, told = () => {}) {
+    this.endpoint = endpoint;
     this.logIn = cookie === true ? null : asking(cookie);
-    this.tokens = source === null ? null : new TokenCredentials(line, source);
+    this.tokens = source === null ? null : new TokenCredentials(endpoint, source);
     this.told = told;
   }
 
@@ -136,14 +136,14 @@ export class CookieCredentials {
     this.told(user);
     if (user !== this.user) throw new UserChanged(user);
     const endsAt = Date.parse(expires_at);
-    this.term = Number.isNaN(endsAt) ? null : new Term(endsAt, null, this.line.clock);
+    this.term = Number.isNaN(endsAt) ? null : new Term(endsAt, null, this.endpoint.clock);
   }
 
   async #get() {
     let token = null;
     if (this.tokens) {
       token = await this.tokens.renew();
-      this.identify(await sessionOf(this.line, "POST", { token }));
+      this.identify(await sessionOf(this.endpoint, "POST", { token }));
     } else {
       await this.logIn?.();
       // Or another tab has logged in meanwhile.
@@ -154,20 +154,20 @@ export class CookieCredentials {
   }
 
   async #ask() {
-    this.identify(await sessionOf(this.line, "GET"));
+    this.identify(await sessionOf(this.endpoint, "GET"));
   }
 }
 
 /**
  * The session that the browser has, requested without naming the expected user.
  *
- * @param {Line} line
+ * @param {Endpoint} endpoint
  * @param {"GET" | "POST"} method
  * @param {object} [body]
  * @returns {Promise<Session>}
  */
-export async function sessionOf(line, method, body) {
-  const session = await request(line, method, "/api/session", { body });
+export async function sessionOf(endpoint, method, body) {
+  const session = await request(endpoint, method, "/api/session", { body });
   return expected(session, typeof session?.user === "string");
 }
 

@@ -37,7 +37,7 @@ export class Follower {
     return this.#sequence.position;
   }
 
-  /** Take a message from the line: the next one, a repetition, an early one or an instant one. */
+  /** Take a message from the connection: the next one, a repetition, an early one or an instant one. */
   receive(/** @type {Message} */ message) {
     if (message.seq === null) {
       this.parts.give(message);

@@ -10,11 +10,11 @@ import { untilDone } from "./retry.js";
 const SILENCE = 40_000;
 
 /**
- * A handler's place on a channel: the history first, then the line.
+ * A handler's place on a channel: the history first, then the connection.
  * @implements {Listener}
  */
 export class Following {
-  #line = new Latch();
+  #live = new Latch();
   /** The page has not asked for messages before this seq, so missing ones are no gap. */
   #started = false;
   /** @type {Follower} */
@@ -31,7 +31,7 @@ export class Following {
     const { signal } = parts.patience;
     signal.addEventListener("abort", () => {
       channel.leave(this);
-      this.#line.fail(signal.reason);
+      this.#live.fail(signal.reason);
     });
   }
 
@@ -67,8 +67,8 @@ export class Following {
     this.#started = true;
     signal.throwIfAborted();
     const isFirst = this.channel.join(this);
-    if (!this.channel.isOpen) await this.#line.opened;
-    // The line began at another listener's place.
+    if (!this.channel.isOpen) await this.#live.opened;
+    // The connection began at another listener's place.
     if (!isFirst) await this.catchUp();
     run(this.#askInSilence());
   }
@@ -79,7 +79,7 @@ export class Following {
   }
 
   opened() {
-    this.#line.open();
+    this.#live.open();
   }
 
   catchUp() {

@@ -3,7 +3,7 @@ import { needsSession, Problem, USER_CHANGED } from "./problem.js";
 import { PATIENCE, request } from "./request.js";
 
 /** @typedef {import("./credentials.js").Credentials} Credentials */
-/** @typedef {import("./request.js").TimedLine} Line */
+/** @typedef {import("./request.js").TimedEndpoint} Endpoint */
 /** @typedef {{text: string | null, signal: AbortSignal, patience: number}} What */
 
 /** Milliseconds: when the device wakes, a call without an answer for so long will never get one. */
@@ -21,12 +21,12 @@ export class Http {
   #deadSince = -Infinity;
 
   /**
-   * @param {Line} line
+   * @param {Endpoint} endpoint
    * @param {Credentials} credentials
    * @param {(problem: Problem) => void} userChanged is called when somebody else is logged in
    */
-  constructor(line, credentials, userChanged = () => {}) {
-    this.line = line;
+  constructor(endpoint, credentials, userChanged = () => {}) {
+    this.endpoint = endpoint;
     this.credentials = credentials;
     this.userChanged = userChanged;
   }
@@ -53,7 +53,7 @@ export class Http {
    */
   async send(method, path, text, { repeats }) {
     const giving = new AbortController();
-    const now = this.line.clock.elapsed();
+    const now = this.endpoint.clock.elapsed();
     if (repeats) this.#unanswered.set(giving, now);
     const isShaken = repeats && now - this.#deadSince < SHAKEN;
     const patience = isShaken ? BRIEF : PATIENCE;
@@ -69,7 +69,7 @@ export class Http {
 
   /** The network was found dead: give up all calls under way, and do not wait for a dead connection. */
   revive() {
-    this.#deadSince = this.line.clock.elapsed();
+    this.#deadSince = this.endpoint.clock.elapsed();
     this.hurry(0);
   }
 
@@ -79,13 +79,13 @@ export class Http {
    * @param {number} patience milliseconds
    */
   hurry(patience = SOON) {
-    const now = this.line.clock.elapsed();
+    const now = this.endpoint.clock.elapsed();
     for (const [giving, since] of this.#unanswered) if (now - since > patience) giving.abort();
   }
 
   /** @param {string} method @param {string} path @param {What} what */
   async #asUser(method, path, what) {
-    const { line, credentials } = this;
+    const { endpoint, credentials } = this;
     const { renewals } = credentials;
     try {
       return await this.#once(method, path, what);
@@ -100,6 +100,6 @@ export class Http {
   /** @param {string} method @param {string} path @param {What} what */
   async #once(method, path, what) {
     const token = await this.credentials.token();
-    return request(this.line, method, path, { ...what, token, user: this.credentials.user });
+    return request(this.endpoint, method, path, { ...what, token, user: this.credentials.user });
   }
 }

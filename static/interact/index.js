@@ -3,7 +3,7 @@
  *
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").Receipt} Receipt
- * @typedef {import("./types.js").Letter} Letter
+ * @typedef {import("./types.js").PendingPost} PendingPost
  * @typedef {import("./types.js").State} State
  * @typedef {import("./types.js").Present} Present
  * @typedef {import("./room.js").Room} Room

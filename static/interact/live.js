@@ -1,28 +1,28 @@
 import { isFinal, remedy } from "./closing.js";
 import { Latch } from "./latch.js";
-import { Line } from "./line.js";
+import { StompConnection } from "./stomp-connection.js";
 import { needsSession, Problem, USER_CHANGED, UserChanged } from "./problem.js";
 import { pause, untilDone } from "./retry.js";
 
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
 /** @typedef {import("./credentials.js").Credentials} Credentials */
-/** @typedef {import("./line.js").End} End */
-/** @typedef {import("./line.js").Subscription} Subscription */
+/** @typedef {import("./stomp-connection.js").End} End */
+/** @typedef {import("./stomp-connection.js").Subscription} Subscription */
 /** @typedef {import("./retry.js").Patience} Patience */
 /** @typedef {import("./types.js").State} State */
 
 /** Milliseconds after which a connection counts as a success. */
 const STABLE = 5_000;
 
-/** Keeps a line to the gateway: when one is lost, the next one gets the same subscriptions. */
+/** Keeps a connection to the gateway: when one is lost, the next one gets the same subscriptions. */
 export class Live {
   /** @type {Set<Subscription>} */
   #subscriptions = new Set();
   /** Subscriptions that are on their way to {@link add}. */
   #expected = 0;
-  /** @type {Line | null} */
-  #line = null;
-  /** When the line was reported as connected, by {@link elapsed}. @type {number | null} */
+  /** @type {StompConnection | null} */
+  #stomp = null;
+  /** When the connection was reported as connected, by {@link elapsed}. @type {number | null} */
   #since = null;
   #failures = 0;
   /** Opened when there is a subscription. @type {Latch} */
@@ -38,7 +38,7 @@ export class Live {
    *   messages begin
    * @param {() => Promise<unknown>} parts.excluded resolves when every subscription that the gateway does
    *   not allow any more was removed
-   * @param {() => void} parts.dead is called when the device woke and the line was dead
+   * @param {() => void} parts.dead is called when the device woke and the connection was dead
    * @param {() => number} parts.now milliseconds since 1970, for people
    * @param {() => number} parts.elapsed milliseconds since some moment
    * @param {Patience} parts.patience its signal ends everything
@@ -58,14 +58,14 @@ export class Live {
 
   /** Whether frames can be sent. */
   get isOpen() {
-    return this.#line?.isOpen ?? false;
+    return this.#stomp?.isOpen ?? false;
   }
 
   /** @param {Subscription} subscription */
   add(subscription) {
     this.#subscriptions.add(subscription);
     this.#added.open();
-    if (this.isOpen) this.#line?.subscribe(subscription);
+    if (this.isOpen) this.#stomp?.subscribe(subscription);
   }
 
   /** Do not report "connected" before this is settled. @param {Promise<void>} subscribing */
@@ -81,27 +81,27 @@ export class Live {
   /** @param {Subscription} subscription */
   remove(subscription) {
     const known = this.#subscriptions.delete(subscription);
-    if (known && this.isOpen) this.#line?.unsubscribe(subscription.id);
+    if (known && this.isOpen) this.#stomp?.unsubscribe(subscription.id);
   }
 
   /** Send the gateway a new token, which extends the connection. @param {string} token */
   renew(token) {
-    if (this.isOpen) this.#line?.send("/gateway/token", token);
+    if (this.isOpen) this.#stomp?.send("/gateway/token", token);
   }
 
-  /** The device has woken: a dead line is found within seconds, and dialled again at once. */
+  /** The device has woken: a dead connection is found within seconds, and dialled again at once. */
   wake() {
-    this.#line?.wake();
+    this.#stomp?.wake();
   }
 
   /** About a second has passed. */
   pulse() {
-    this.#line?.pulse();
+    this.#stomp?.pulse();
   }
 
   /** The session has ended, which was found out elsewhere. @param {{reason: string, detail: string}} why */
   endSession(why) {
-    this.#line?.end({ code: 4001, ...why, retryAfter: null });
+    this.#stomp?.end({ code: 4001, ...why, retryAfter: null });
   }
 
   /**
@@ -144,22 +144,22 @@ export class Live {
     const { signal } = this.patience;
     this.#since = null;
     const { client, url, elapsed } = this;
-    const leave = () => this.#line?.leave();
+    const leave = () => this.#stomp?.leave();
     try {
       return await new Promise((ended) => {
-        this.#line = new Line({
+        this.#stomp = new StompConnection({
           ...{ client, url, headers, elapsed, ended },
-          opened: (line) => {
-            for (const subscription of this.#subscriptions) line.subscribe(subscription);
+          opened: (stomp) => {
+            for (const subscription of this.#subscriptions) stomp.subscribe(subscription);
             this.#announce();
           },
           settled: () => this.#announce(),
         });
         signal.addEventListener("abort", leave);
-        this.#line.dial();
+        this.#stomp.dial();
       });
     } finally {
-      this.#line = null;
+      this.#stomp = null;
       signal.removeEventListener("abort", leave);
     }
   }
@@ -230,7 +230,7 @@ export class Live {
 
   /** Report "connected" once it is true. */
   #announce() {
-    if (!this.#line?.isSettled || this.#since !== null || this.#expected > 0) return;
+    if (!this.#stomp?.isSettled || this.#since !== null || this.#expected > 0) return;
     this.#since = this.elapsed();
     this.#tell("connected");
   }

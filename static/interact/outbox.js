@@ -1,23 +1,23 @@
 import { canonical, isSameId, uuid } from "./identifier.js";
 import { toJson } from "./json.js";
 import { Latch } from "./latch.js";
-import { messageText, refuseWrongHead } from "./letter.js";
+import { messageText, refuseWrongHead } from "./post-text.js";
 import { Problem } from "./problem.js";
 import { untilDone } from "./retry.js";
 
-/** @typedef {import("./letter-store.js").LetterStore} LetterStore */
-/** @typedef {import("./letter-store.js").Kept} Kept */
-/** @typedef {import("./letter.js").Spoken} Spoken */
+/** @typedef {import("./post-store.js").PostStore} PostStore */
+/** @typedef {import("./post-store.js").StoredPost} StoredPost */
+/** @typedef {import("./post-text.js").NewPost} NewPost */
 /** @typedef {import("./retry.js").Patience} Patience */
 /** @typedef {import("./types.js").Audience} Audience */
-/** @typedef {import("./types.js").Letter} Letter */
+/** @typedef {import("./types.js").PendingPost} PendingPost */
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Receipt} Receipt */
 
-/** The most letters that may wait, and the most characters of their messages together: enough for a lesson. */
-const MOST_LETTERS = 1_000;
+/** The most posts that may wait, and the most characters of their messages together: enough for a lesson. */
+const MOST_POSTS = 1_000;
 const MOST_CHARACTERS = 1_000_000;
-/** The most refused letters that are still listed; each was reported when it was refused. */
+/** The most refused posts that are still listed; each was reported when it was refused. */
 const MOST_REFUSED = 100;
 
 /**
@@ -25,23 +25,23 @@ const MOST_REFUSED = 100;
  * encoded when it is posted, and the same bytes are sent each time.
  */
 export class Outbox {
-  /** @type {Letter[]} */
-  #letters = [];
+  /** @type {PendingPost[]} */
+  #posts = [];
   /** Their messages' JSON, by id. @type {Map<string, string>} */
   #texts = new Map();
   /** Receipts that the page waits for, by id. @type {Map<string, Latch<Receipt>>} */
   #answers = new Map();
   /** Ids of messages that arrived before their POST was answered. @type {Set<string>} */
   #seen = new Set();
-  /** @type {LetterStore | null} */
+  /** @type {PostStore | null} */
   #store = null;
   #busy = false;
 
   /**
    * @param {object} parts
    * @param {(text: string) => Promise<Receipt>} parts.post sends a message's JSON
-   * @param {() => void} parts.changed is called when {@link letters} or one of them has changed
-   * @param {(letter: Letter) => void} parts.refused is called with a letter that will not be sent
+   * @param {() => void} parts.changed is called when {@link posts} or one of them has changed
+   * @param {(post: PendingPost) => void} parts.refused is called with a post that will not be sent
    * @param {(audience: Audience, seq: number) => boolean} parts.comes whether the message will still come
    * @param {() => number} parts.now
    * @param {Patience} parts.patience
@@ -57,13 +57,13 @@ export class Outbox {
     signal.addEventListener("abort", () => this.#abandon(signal.reason), { once: true });
   }
 
-  /** Posts whose messages have not arrived yet. @returns {readonly Letter[]} */
-  get letters() {
-    return this.#letters.filter(({ id }) => !this.#seen.has(id));
+  /** Posts whose messages have not arrived yet. @returns {readonly PendingPost[]} */
+  get posts() {
+    return this.#posts.filter(({ id }) => !this.#seen.has(id));
   }
 
   /**
-   * @param {Spoken} what
+   * @param {NewPost} what
    * @returns {Promise<Receipt>} rejects with a final {@link Problem}; it need not be handled,
    *   because {@link refused} is called as well
    */
@@ -73,8 +73,8 @@ export class Outbox {
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       const { id = "", audience, type, body } = what;
-      const letter = { id, audience, type, body, written: this.now(), saved: false };
-      this.refused({ ...letter, state: "refused", problem });
+      const post = { id, audience, type, body, written: this.now(), saved: false };
+      this.refused({ ...post, state: "refused", problem });
       /** @type {Latch<Receipt>} */
       const answer = new Latch();
       answer.fail(problem);
@@ -82,7 +82,7 @@ export class Outbox {
     }
   }
 
-  /** @param {Spoken} what @returns {Promise<Receipt>} */
+  /** @param {NewPost} what @returns {Promise<Receipt>} */
   #take({ id: given = uuid(), audience, type, body, importance }) {
     const { signal } = this.patience;
     if (signal.aborted) throw signal.reason;
@@ -91,18 +91,18 @@ export class Outbox {
     refuseWrongHead({ audience, type, importance });
     const written = toJson(body);
     const text = messageText({ id, audience, type }, written);
-    const letter = this.#letters.find((one) => one.id === id) ?? null;
-    if (letter !== null && this.#texts.get(id) !== text) {
+    const post = this.#posts.find((one) => one.id === id) ?? null;
+    if (post !== null && this.#texts.get(id) !== text) {
       throw new Problem(422, "id_reused", "this id was used for another message");
     }
     /** @type {Latch<Receipt>} */
     const answer = this.#answers.get(id) ?? new Latch();
-    if (letter === null) {
+    if (post === null) {
       this.#makeSureOfRoomFor(text);
       this.#add({ id, audience, type, body: JSON.parse(written), written: this.now(), text });
-    } else if (letter.state === "refused" || letter.state === "confirmed") {
-      letter.state = "sending";
-      letter.saved = false;
+    } else if (post.state === "refused" || post.state === "confirmed") {
+      post.state = "sending";
+      post.saved = false;
       this.#saveAll();
     }
     this.#answers.set(id, answer);
@@ -111,7 +111,7 @@ export class Outbox {
     return answer.opened;
   }
 
-  /** Keep unsent letters over a reload, and send those that were left behind. @param {LetterStore} store */
+  /** Keep unsent posts over a reload, and send those that were left behind. @param {PostStore} store */
   async keepIn(store) {
     this.#store = store;
     this.#saveAll();
@@ -122,36 +122,36 @@ export class Outbox {
   async adopt() {
     const kept = (await this.#store?.adopt()) ?? [];
     if (this.patience.signal.aborted) return;
-    const adopted = kept.filter(({ id }) => this.#letters.every((letter) => letter.id !== id));
+    const adopted = kept.filter(({ id }) => this.#posts.every((post) => post.id !== id));
     if (adopted.length === 0) return;
-    const mine = this.#letters;
-    this.#letters = [];
-    for (const letter of adopted) this.#add(letter);
-    this.#letters.push(...mine);
+    const mine = this.#posts;
+    this.#posts = [];
+    for (const post of adopted) this.#add(post);
+    this.#posts.push(...mine);
     this.changed();
     this.resume();
   }
 
-  /** Drop a refused letter that the user has seen. @param {string} id */
+  /** Drop a refused post that the user has seen. @param {string} id */
   forget(id) {
-    const letter = this.#letters.find((one) => isSameId(id, one.id));
-    if (letter?.state === "refused") this.#remove(letter.id);
+    const post = this.#posts.find((one) => isSameId(id, one.id));
+    if (post?.state === "refused") this.#remove(post.id);
   }
 
   /** A message came back from the gateway. @param {Pick<Message, "id">} message */
   arrived({ id }) {
-    const letter = this.#letters.find((one) => isSameId(id, one.id));
-    if (!letter) return;
-    if (letter.state === "confirmed") this.#remove(letter.id);
+    const post = this.#posts.find((one) => isSameId(id, one.id));
+    if (!post) return;
+    if (post.state === "confirmed") this.#remove(post.id);
     else {
-      this.#seen.add(letter.id);
+      this.#seen.add(post.id);
       this.changed();
     }
   }
 
   /** Nobody listens to an audience any more. */
   prune() {
-    const gone = this.#letters.filter(
+    const gone = this.#posts.filter(
       ({ state, audience }) => state === "confirmed" && !this.comes(audience, Infinity),
     );
     for (const { id } of gone) this.#remove(id);
@@ -175,45 +175,45 @@ export class Outbox {
     }
   }
 
-  /** @param {Letter} letter @returns {Promise<boolean>} whether to go on with the next one */
-  async #deliver(letter) {
-    const { id, audience } = letter;
+  /** @param {PendingPost} post @returns {Promise<boolean>} whether to go on with the next one */
+  async #deliver(post) {
+    const { id, audience } = post;
     const text = this.#texts.get(id) ?? "";
     try {
       const receipt = await untilDone(
         () => this.post(text),
         this.patience,
-        (problem) => this.#mark(letter, "waiting", problem),
+        (problem) => this.#mark(post, "waiting", problem),
       );
       this.#store?.remove(id);
       this.#saveAll();
       this.#answer(id)?.open(receipt);
       const comes = !this.#seen.has(id) && this.comes(audience, Number(receipt.seq));
-      if (comes) this.#mark(letter, "confirmed", null);
+      if (comes) this.#mark(post, "confirmed", null);
       else this.#remove(id);
       return true;
     } catch (error) {
       if (!(error instanceof Problem) || error.passes) {
-        // The page has ended; stored letters are for the next page.
+        // The page has ended; stored posts are for the next page.
         this.#abandon(error);
         return false;
       }
       if (error.status === 401) {
-        // Nobody is logged in: the letter waits until the same user is.
-        this.#mark(letter, "waiting", error);
+        // Nobody is logged in: the post waits until the same user is.
+        this.#mark(post, "waiting", error);
         return false;
       }
       this.#store?.remove(id);
       this.#answer(id)?.fail(error);
-      this.#mark(letter, "refused", error);
-      this.refused(letter);
+      this.#mark(post, "refused", error);
+      this.refused(post);
       this.#forgetOldest();
       return true;
     }
   }
 
   get #unsent() {
-    return this.#letters.filter(({ state }) => state === "sending" || state === "waiting");
+    return this.#posts.filter(({ state }) => state === "sending" || state === "waiting");
   }
 
   /** @param {string} text */
@@ -226,29 +226,29 @@ export class Outbox {
       (sum, { id }) => sum + (this.#texts.get(id)?.length ?? 0),
       text.length,
     );
-    if (unsent.length >= MOST_LETTERS || characters > MOST_CHARACTERS) {
+    if (unsent.length >= MOST_POSTS || characters > MOST_CHARACTERS) {
       throw new Problem(0, "outbox_full", "too many messages wait to be sent already");
     }
   }
 
-  /** @param {Kept} kept */
+  /** @param {StoredPost} kept */
   #add({ id, audience, type, body, written, text }) {
     this.#texts.set(id, text);
     const saved = this.#store?.save({ id, written, text }) ?? false;
-    this.#letters.push({
+    this.#posts.push({
       ...{ id, audience, type, body, written, saved },
       ...{ state: "sending", problem: null },
     });
   }
 
-  /** Save the letters that are not saved yet. */
+  /** Save the posts that are not saved yet. */
   #saveAll() {
-    for (const letter of this.#unsent) {
-      if (letter.saved || this.#store === null) continue;
-      const text = this.#texts.get(letter.id) ?? "";
-      letter.saved = this.#store.save({ ...letter, text });
-      // Storage is full: the next letter is not stored either, or the order would be lost.
-      if (!letter.saved) return;
+    for (const post of this.#unsent) {
+      if (post.saved || this.#store === null) continue;
+      const text = this.#texts.get(post.id) ?? "";
+      post.saved = this.#store.save({ ...post, text });
+      // Storage is full: the next post is not stored either, or the order would be lost.
+      if (!post.saved) return;
       this.changed();
     }
   }
@@ -262,20 +262,20 @@ export class Outbox {
   }
 
   #forgetOldest() {
-    const refused = this.#letters.filter(({ state }) => state === "refused");
+    const refused = this.#posts.filter(({ state }) => state === "refused");
     if (refused.length > MOST_REFUSED) this.#remove(refused[0].id);
   }
 
-  /** @param {Letter} letter @param {Letter["state"]} state @param {Problem | null} problem */
-  #mark(letter, state, problem) {
-    letter.state = state;
-    letter.problem = problem;
+  /** @param {PendingPost} post @param {PendingPost["state"]} state @param {Problem | null} problem */
+  #mark(post, state, problem) {
+    post.state = state;
+    post.problem = problem;
     this.changed();
   }
 
   /** @param {string} id */
   #remove(id) {
-    this.#letters = this.#letters.filter((letter) => letter.id !== id);
+    this.#posts = this.#posts.filter((post) => post.id !== id);
     this.#seen.delete(id);
     this.#texts.delete(id);
     this.changed();

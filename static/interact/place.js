@@ -1,7 +1,7 @@
 /** @typedef {import("./live.js").Live} Live */
-/** @typedef {import("./line.js").Subscription} Subscription */
+/** @typedef {import("./stomp-connection.js").Subscription} Subscription */
 
-/** A subscription's place on the line: given up while the room does not admit us, and taken again. */
+/** A subscription's place on the connection: given up while the room does not admit us, and taken again. */
 export class Place {
   #isWanted = false;
   #rests = false;

@@ -1,7 +1,7 @@
 import { readMessage } from "./message.js";
 import { isPresence } from "./presence.js";
 
-/** @typedef {import("./line.js").Subscription} Subscription */
+/** @typedef {import("./stomp-connection.js").Subscription} Subscription */
 /** @typedef {import("./types.js").Message} Message */
 
 /** Messages that may be on their way to one page. */

@@ -8,19 +8,19 @@ export const PATIENCE = 15_000;
 
 /**
  * Where calls go, and by which function. `cookies`: whether the browser's cookies are sent.
- * @typedef {object} Line
+ * @typedef {object} Endpoint
  * @property {typeof globalThis.fetch} fetch
  * @property {string} base the gateway's address, without a slash at the end
  * @property {boolean} cookies
  * @property {GatewayClock} [clock] learns the gateway's time
  */
 
-/** @typedef {Line & {clock: GatewayClock}} TimedLine */
+/** @typedef {Endpoint & {clock: GatewayClock}} TimedEndpoint */
 
 /**
  * One call of the gateway's HTTP API. Rejects with a {@link Problem}.
  *
- * @param {Line} line
+ * @param {Endpoint} endpoint
  * @param {string} method
  * @param {string} path
  * @param {object} what
@@ -33,9 +33,9 @@ export const PATIENCE = 15_000;
  * @param {number} [what.patience] milliseconds after which it counts as unanswered anyway
  * @returns {Promise<any>} the JSON of the answer, undefined if it has none
  */
-export async function request(line, method, path, what) {
+export async function request(endpoint, method, path, what) {
   const { body, text = null, token, user, signal, patience = PATIENCE } = what;
-  const { fetch, base, cookies, clock } = line;
+  const { fetch, base, cookies, clock } = endpoint;
   const content = body === undefined || body === null ? text : toJson(body);
   /** @type {Record<string, string>} */
   const headers = {};

@@ -4,8 +4,8 @@ import { childOf } from "./child.js";
 import { Following } from "./following.js";
 import { toJson } from "./json.js";
 import { Latch } from "./latch.js";
-import { messageText, refuseWrongHead } from "./letter.js";
-import { LetterStore } from "./letter-store.js";
+import { messageText, refuseWrongHead } from "./post-text.js";
+import { PostStore } from "./post-store.js";
 import { Outbox } from "./outbox.js";
 import { isMessage } from "./message.js";
 import { isPresence, Presence } from "./presence.js";
@@ -16,7 +16,7 @@ import { Subscription } from "./subscription.js";
 
 /** @typedef {import("./browser.js").Surroundings} Surroundings */
 /** @typedef {import("./http.js").Http} Http */
-/** @typedef {import("./letter.js").Spoken} Spoken */
+/** @typedef {import("./post-text.js").NewPost} NewPost */
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./retry.js").Patience} Patience */
 /** @typedef {import("./roster.js").Change} Change */
@@ -24,7 +24,7 @@ import { Subscription } from "./subscription.js";
 /** @typedef {import("./types.js").Access} AccessState */
 /** @typedef {import("./types.js").Audience} Audience */
 /** @typedef {import("./types.js").Importance} Importance */
-/** @typedef {import("./types.js").Letter} Letter */
+/** @typedef {import("./types.js").PendingPost} PendingPost */
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Page} Page */
 /** @typedef {import("./types.js").Present} Present */
@@ -35,9 +35,9 @@ import { Subscription } from "./subscription.js";
  * One room, as the connection's user.
  *
  * Events: `waiting` (`detail` is {@link Room.waiting}), `refused` (a post will not be sent: `detail`
- * is the {@link Letter}), `access` (`detail` is {@link Room.access}), `gap` (messages that are no longer
+ * is the {@link PendingPost}), `access` (`detail` is {@link Room.access}), `gap` (messages that are no longer
  * kept were missed: `detail` is `{audience, after, from}`), `problem` (a subscription was refused: `detail`
- * is the {@link Problem}), `unreadable` (the browser's storage held something that is no letter, which was
+ * is the {@link Problem}), `unreadable` (the browser's storage held something that is no post, which was
  * set aside: `detail` is `{key, text}`).
  */
 export class Room extends EventTarget {
@@ -83,19 +83,19 @@ export class Room extends EventTarget {
     this.#outbox = new Outbox({
       post: (text) => this.#post(text),
       changed: () => this.#tell("waiting", this.waiting),
-      refused: (letter) => this.#tell("refused", letter),
+      refused: (post) => this.#tell("refused", post),
       comes: (audience, seq) => this.#channels.awaits(audience, seq),
       now: surroundings.now,
       patience,
     });
   }
 
-  /** Posts of this page whose messages have not arrived yet, in order. @returns {readonly Letter[]} */
+  /** Posts of this page whose messages have not arrived yet, in order. @returns {readonly PendingPost[]} */
   get waiting() {
-    return this.#outbox.letters;
+    return this.#outbox.posts;
   }
 
-  /** Drop a refused letter from {@link Room.waiting}. @param {string} id */
+  /** Drop a refused post from {@link Room.waiting}. @param {string} id */
   forget(id) {
     this.#outbox.forget(id);
   }
@@ -182,11 +182,11 @@ export class Room extends EventTarget {
       const { signal } = patience;
       signal.addEventListener("abort", () => (this.#hasQueue = false));
       const destination = await this.#channels.destination("queue");
-      const line = new Latch();
+      const subscribed = new Latch();
       const queue = new Queue({
         destination,
         handler,
-        opened: line.open,
+        opened: subscribed.open,
         report: this.#surroundings.report,
         signal,
       });
@@ -194,10 +194,10 @@ export class Room extends EventTarget {
       const place = this.#channels.placeOf(queue);
       signal.addEventListener("abort", () => {
         place.leave();
-        line.fail(signal.reason);
+        subscribed.fail(signal.reason);
       });
       place.take();
-      await line.opened;
+      await subscribed.opened;
     });
   }
 
@@ -275,12 +275,12 @@ export class Room extends EventTarget {
   async restore(user, tab) {
     const { storage } = this.#surroundings;
     if (storage === null) return;
-    const prefix = `interact:${this.#http.line.base}:${encodeURIComponent(user)}:${this.number}:`;
+    const prefix = `interact:${this.#http.endpoint.base}:${encodeURIComponent(user)}:${this.number}:`;
     const unreadable = (/** @type {object} */ entry) => this.#tell("unreadable", entry);
-    await this.#outbox.keepIn(new LetterStore(storage, prefix, tab, unreadable));
+    await this.#outbox.keepIn(new PostStore(storage, prefix, tab, unreadable));
   }
 
-  /** The line is up again: send waiting posts, also those that other pages have left. @package */
+  /** The connection is up again: send waiting posts, also those that other pages have left. @package */
   resume() {
     this.#outbox.resume();
     return this.#outbox.adopt();
@@ -332,7 +332,7 @@ export class Room extends EventTarget {
     return sent;
   }
 
-  /** @param {Spoken} what */
+  /** @param {NewPost} what */
   async #sayOnce({ body, ...head }) {
     refuseWrongHead(head);
     const text = messageText({ ...head, importance: "instant" }, toJson(body));

@@ -2,7 +2,7 @@ import { uuid } from "./identifier.js";
 
 /**
  * This page among the user's other pages. As long as it lives it holds a lock of its own, so that another
- * page can tell whether its unsent letters were left behind.
+ * page can tell whether its unsent posts were left behind.
  */
 export class Tab {
   id = uuid();
@@ -32,7 +32,7 @@ export class Tab {
   }
 
   /**
-   * Take over a page's letters, unless it lives or another page is taking over right now.
+   * Take over a page's posts, unless it lives or another page is taking over right now.
    *
    * @param {string} id of another page
    * @param {() => void} takeOver

@@ -57,7 +57,7 @@
 /**
  * A post whose message has not arrived yet. `sending`: on its way; `waiting`: has to wait,
  * `problem` says why; `confirmed`: stored, its message will come; `refused`: for good, `problem` says why.
- * @typedef {object} Letter
+ * @typedef {object} PendingPost
  * @property {string} id
  * @property {Audience} audience
  * @property {string} type
@@ -72,7 +72,7 @@
 /**
  * - `connecting`: dialling, or subscribing again
  * - `connected`: every message arrives
- * - `waiting`: the line is down, it is dialled again at `retryAt`; posts wait, nothing is lost
+ * - `waiting`: the connection is down, it is dialled again at `retryAt`; posts wait, nothing is lost
  * - `unauthenticated`: waiting for a new token or session
  * - `refused`: the gateway refuses all subscriptions: `reason` and `detail` say why. It continues by itself when a
  *   room admits us again ({@link Access}), unless `reason` is `kicked` or `origin_refused`

@@ -56,8 +56,8 @@ export class LiveRoom extends EventTarget {
     this.isReadOnly = info.closed_at !== null;
     this.untilDone = untilDone;
     this.signal = signal;
-    this.line = connection.room(info.id);
-    this.line.addEventListener("access", () => this.#checkPlace(this.line.access), { signal });
+    this.gatewayRoom = connection.room(info.id);
+    this.gatewayRoom.addEventListener("access", () => this.#checkPlace(this.gatewayRoom.access), { signal });
     /** @type {Room} */
     this.room = emptyRoom(info.hosts ?? []);
   }
@@ -96,15 +96,15 @@ export class LiveRoom extends EventTarget {
 
   /** @param {boolean} asDesk */
   async #follow(asDesk) {
-    const { line, signal } = this;
+    const { gatewayRoom, signal } = this;
     const take = (/** @type {Message} */ message) => this.#hear(message);
-    const all = line.subscribe(take, { last: RECENT.public });
+    const all = gatewayRoom.subscribe(take, { last: RECENT.public });
     const subscriptions = [all];
     if (this.isHost) {
-      subscriptions.push(line.subscribe(take, { audience: "private", last: RECENT.private }));
-      if (asDesk) subscriptions.push(line.private((message) => this.keep(message)));
+      subscriptions.push(gatewayRoom.subscribe(take, { audience: "private", last: RECENT.private }));
+      if (asDesk) subscriptions.push(gatewayRoom.private((message) => this.keep(message)));
     }
-    const presence = line.presence((present) => {
+    const presence = gatewayRoom.presence((present) => {
       this.present = present;
       this.#checkRole();
       const hosts = present.filter(({ role }) => role === "host").map(({ user }) => user);
@@ -174,7 +174,7 @@ export class LiveRoom extends EventTarget {
     this.#toldRole = role;
     if (role === null || this.info.role === null || role === this.info.role) return;
     // The list may be older than the page, so the room itself is asked; its answer comes as `access`.
-    this.line.doubt().catch((problem) => this.signal.aborted || this.refuse(problem));
+    this.gatewayRoom.doubt().catch((problem) => this.signal.aborted || this.refuse(problem));
   }
 
   /** @param {Pick<import("../interact/types.js").Access, "name" | "role">} access */
@@ -207,7 +207,7 @@ export class LiveRoom extends EventTarget {
 
   /** @param {Parameters<import("../interact/room.js").Room["history"]>[0]} query */
   #history(query) {
-    return this.untilDone(() => this.line.history(query));
+    return this.untilDone(() => this.gatewayRoom.history(query));
   }
 
   /** @param {"public" | "private"} audience */

@@ -41,7 +41,7 @@ const FOR_GOOD = new Set(["kicked", "origin_refused"]);
 
 const surroundings = browser();
 const nap = napping(surroundings);
-const line = { fetch: surroundings.fetch, base: location.origin, cookies: true };
+const endpoint = { fetch: surroundings.fetch, base: location.origin, cookies: true };
 const language = chooseLanguage(navigator.languages);
 const i18n = new I18n(language);
 document.documentElement.lang = language;
@@ -85,7 +85,7 @@ function watch(connection) {
 async function logIn() {
   asking = new AbortController();
   const session = await askToLogIn({
-    logIn: (user, password) => request(line, "POST", "/api/session", { body: { user, password } }),
+    logIn: (user, password) => request(endpoint, "POST", "/api/session", { body: { user, password } }),
     i18n,
     page,
     again: me !== null,

@@ -1,9 +1,9 @@
-import { isSpoken, wordsOf } from "../letters.js";
+import { isSpoken, wordsOf } from "../pending-posts.js";
 import { chart } from "./chart.js";
 import { element, icon } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../../interact/types.js").Letter} Letter */
+/** @typedef {import("../../interact/types.js").PendingPost} PendingPost */
 /** @typedef {import("../state.js").Entry} Entry */
 /** @typedef {import("../state.js").Question} Question */
 /** @typedef {(Entry & {chosen?: number | null}) | (Question & {kind: "question"})} Shown */
@@ -63,17 +63,17 @@ export function entryItems(i18n, me) {
     },
 
     /**
-     * @param {Letter} letter
-     * @param {{edit: ((letter: Letter) => void) | null, forget: () => void}} acts
+     * @param {PendingPost} post
+     * @param {{edit: ((post: PendingPost) => void) | null, forget: () => void}} acts
      */
-    letter(letter, { edit, forget }) {
-      const { audience, type, state, problem, body } = letter;
-      const words = wordsOf(letter);
-      const act = i18n.words[`letter.is.${type}`];
+    pendingPost(post, { edit, forget }) {
+      const { audience, type, state, problem, body } = post;
+      const words = wordsOf(post);
+      const act = i18n.words[`post.is.${type}`];
       const isRefused = state === "refused";
       const fate = isRefused
-        ? i18n.say("letter.refused", { why: problem ? i18n.explain(problem) : "" })
-        : i18n.say("letter.sending");
+        ? i18n.say("post.refused", { why: problem ? i18n.explain(problem) : "" })
+        : i18n.say("post.sending");
       const by = element("p", { class: "by" }, element("strong", {}, i18n.say("talk.me")));
       if (audience === "private" && type === "question") {
         by.append(icon("lock-simple"), i18n.say("talk.private"));
@@ -98,12 +98,12 @@ export function entryItems(i18n, me) {
       if (isRefused) {
         const change = () => {
           forget();
-          edit?.(letter);
+          edit?.(post);
         };
         const button = (/** @type {string} */ key, /** @type {() => void} */ click) =>
           element("button", { type: "button", click }, i18n.say(key));
-        const row = element("div", { class: "row" }, button("letter.drop", forget));
-        if (edit && isSpoken(letter)) row.append(button("letter.edit", change));
+        const row = element("div", { class: "row" }, button("post.drop", forget));
+        if (edit && isSpoken(post)) row.append(button("post.edit", change));
         item.append(row);
       }
       return item;

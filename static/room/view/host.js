@@ -1,5 +1,5 @@
 import { LONGEST_TEXT } from "../bodies.js";
-import { wordsOf } from "../letters.js";
+import { wordsOf } from "../pending-posts.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
 import { element, iconButton } from "../../shared/element.js";
@@ -31,7 +31,7 @@ export function hostView(i18n, classroom, drafts) {
   let answering = null;
   const field = composer({
     button: i18n.say("send"),
-    full: i18n.say("letter.unkept"),
+    full: i18n.say("post.unkept"),
     draft: drafts.talk,
     to: () => answering && { id: answering.id, text: answering.text },
     choose: (question) => show(readQuestion(question)),
@@ -41,10 +41,10 @@ export function hostView(i18n, classroom, drafts) {
       show(null);
     },
   });
-  timeline.edit = (letter) => {
-    const { question: id, quote } = letter.body ?? {};
-    show(letter.type === "answer" ? readQuestion({ id, text: quote }) : null);
-    field.edit(wordsOf(letter));
+  timeline.edit = (post) => {
+    const { question: id, quote } = post.body ?? {};
+    show(post.type === "answer" ? readQuestion({ id, text: quote }) : null);
+    field.edit(wordsOf(post));
   };
   const quoted = element("blockquote");
   const quote = element(

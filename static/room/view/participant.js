@@ -1,4 +1,4 @@
-import { wordsOf } from "../letters.js";
+import { wordsOf } from "../pending-posts.js";
 import { choiceOf, hasHandUp, openPoll, withQuestions } from "../select.js";
 import { ballot } from "./ballot.js";
 import { claps } from "./claps.js";
@@ -25,15 +25,15 @@ export function participantView(i18n, classroom, draft) {
   let toHosts = false;
   const field = composer({
     button: i18n.say("send"),
-    full: i18n.say("letter.unkept"),
+    full: i18n.say("post.unkept"),
     draft,
     to: () => (toHosts ? "hosts" : "all"),
     choose: (to) => choose(to === "hosts"),
     send: (text, unkept) => (toHosts ? classroom.ask(text, unkept) : classroom.say(text, unkept)),
   });
-  timeline.edit = (letter) => {
-    choose(letter.type === "question");
-    field.edit(wordsOf(letter));
+  timeline.edit = (post) => {
+    choose(post.type === "question");
+    field.edit(wordsOf(post));
   };
   const hand = iconButton("hand-palm", i18n.say("hand.raise"), {
     class: "square act",

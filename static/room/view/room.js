@@ -3,7 +3,7 @@ import { Classroom, isSentAway } from "../classroom.js";
 import { projectorLink, roomLink } from "../route.js";
 import { element, icon, iconButton } from "../../shared/element.js";
 import { hostView } from "./host.js";
-import { lineSign } from "./line.js";
+import { statusSign } from "./status-sign.js";
 import { membersDialog } from "./members.js";
 import { participantView } from "./participant.js";
 import { projectorView } from "./projector.js";
@@ -35,9 +35,9 @@ export function roomView(context, number, { projected, signal }) {
     icon("caret-left"),
   );
   const bar = element("header", { class: "bar" }, back, names);
-  const line = lineSign(i18n);
+  const sign = statusSign(i18n);
   const notice = element("p", { class: "notice", role: "alert" });
-  page.append(bar, line.root, notice);
+  page.append(bar, sign.root, notice);
 
   const open = async () => {
     const outside = waitingPanel();
@@ -55,15 +55,15 @@ export function roomView(context, number, { projected, signal }) {
     let unkeptAt = 0;
     classroom.addEventListener("unkept", () => {
       notice.textContent = i18n.say("room.unkept");
-      unkeptAt = classroom.letters.length;
+      unkeptAt = classroom.pendingPosts.length;
     });
     const update = () => {
       present.textContent = classroom.present.length
         ? i18n.say("room.present", { count: classroom.present.length })
         : "";
-      line.update(classroom.lineState);
-      if (classroom.letters.length < unkeptAt) notice.textContent = "";
-      const isAway = isSentAway(classroom.lineState);
+      sign.update(classroom.status);
+      if (classroom.pendingPosts.length < unkeptAt) notice.textContent = "";
+      const isAway = isSentAway(classroom.status);
       if (isAway && !page.classList.contains("away")) context.run(comeBack(), signal, fail);
       page.classList.toggle("away", isAway);
       view.update();

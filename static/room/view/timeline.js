@@ -1,10 +1,10 @@
-import { shownLetters } from "../letters.js";
+import { shownPosts } from "../pending-posts.js";
 import { element, icon } from "../../shared/element.js";
 import { entryItems } from "./entry.js";
 import { keyed } from "./keyed.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
-/** @typedef {import("../../interact/types.js").Letter} Letter */
+/** @typedef {import("../../interact/types.js").PendingPost} PendingPost */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
 /** @typedef {import("./entry.js").Shown} Shown */
 
@@ -21,8 +21,8 @@ export class Timeline {
   #window = WINDOW;
   #height = 0;
   #length = 0;
-  #letters = 0;
-  /** Is given a refused letter to work on once more. @type {((letter: Letter) => void) | null} */
+  #pendingPosts = 0;
+  /** Is given a refused post to work on once more. @type {((post: PendingPost) => void) | null} */
   edit = null;
 
   /**
@@ -34,15 +34,15 @@ export class Timeline {
     this.classroom = classroom;
     const items = entryItems(i18n, me);
     const entries = element("ol", {});
-    const letters = element("ol", {});
+    const posts = element("ol", {});
     this.showEntries = keyed(entries, {
       key: (/** @type {Shown} */ { id, ...rest }) => ("chosen" in rest ? `${id} ${rest.chosen}` : id),
       make: (entry) => items.entry(entry),
     });
-    this.showLetters = keyed(letters, {
-      key: (/** @type {Letter} */ { id, state }) => `${id} ${state === "refused"}`,
-      make: (letter) =>
-        items.letter(letter, { edit: this.edit, forget: () => classroom.forget(letter) }),
+    this.showPosts = keyed(posts, {
+      key: (/** @type {PendingPost} */ { id, state }) => `${id} ${state === "refused"}`,
+      make: (post) =>
+        items.pendingPost(post, { edit: this.edit, forget: () => classroom.forget(post) }),
     });
     this.log = element(
       "div",
@@ -68,7 +68,7 @@ export class Timeline {
       this.earlier,
       this.empty,
       this.log,
-      letters,
+      posts,
     );
     new ResizeObserver(() => this.#resized()).observe(this.scroller);
   }
@@ -76,20 +76,20 @@ export class Timeline {
   /** @param {readonly Shown[]} entries */
   update(entries) {
     const { classroom, log, scroller } = this;
-    const letters = shownLetters(classroom.letters);
+    const posts = shownPosts(classroom.pendingPosts);
     // Entries that arrive while somebody reads further up must not push older ones off the page.
     if (!this.#following && entries.length > this.#length) {
       this.#window += entries.length - this.#length;
     }
     const isNews = entries.length > this.#length;
-    const isMine = letters.length > this.#letters;
+    const isMine = posts.length > this.#pendingPosts;
     this.#length = entries.length;
-    this.#letters = letters.length;
+    this.#pendingPosts = posts.length;
     const top = scroller.scrollTop;
     this.showEntries(entries.slice(-this.#window));
-    this.showLetters(letters);
+    this.showPosts(posts);
     this.earlier.hidden = entries.length <= this.#window && !classroom.hasEarlier;
-    this.empty.hidden = classroom.isLoaded && entries.length + letters.length > 0;
+    this.empty.hidden = classroom.isLoaded && entries.length + posts.length > 0;
     if (classroom.isLoaded) this.empty.textContent = this.nothing;
     log.setAttribute("aria-busy", `${!classroom.isLoaded}`);
     if (this.#following || isMine) this.toEnd();

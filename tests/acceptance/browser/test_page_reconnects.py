@@ -36,7 +36,7 @@ def test_a_node_that_dies_in_the_middle_of_a_lesson_is_noticed_by_nobody(
     room, (hana, paul, mina) = _enter(gateway, visit, "hana", "paul", "mina")
     everybody = (hana, paul, mina)
     for visitor in everybody:
-        visitor.watch_line()
+        visitor.watch_status()
     texts = []
     for number in range(15):
         if number == 4:
@@ -59,7 +59,7 @@ def test_a_node_that_dies_in_the_middle_of_a_lesson_is_noticed_by_nobody(
     for visitor in everybody:
         visitor.reads_of_all(*in_history)
         expect(visitor.page.get_by_text("3 here", exact=True)).to_be_visible(timeout=PATIENCE)
-        assert visitor.line_states() == {"live"}
+        assert visitor.statuses_shown() == {"live"}
 
 
 def test_a_page_that_was_offline_gets_everything_in_order_and_once(

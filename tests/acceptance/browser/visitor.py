@@ -38,24 +38,24 @@ class Visitor:
         return "/#" + self.page.url.partition("#")[2]
 
     def is_connected(self) -> None:
-        """The line is up, and what was said so far is here."""
-        expect(self.page.locator("[data-line=live]")).to_be_attached(timeout=PATIENCE)
+        """The connection is up, and what was said so far is here."""
+        expect(self.page.locator("[data-status=live]")).to_be_attached(timeout=PATIENCE)
         expect(self._log.and_(self.page.locator("[aria-busy=false]"))).to_be_attached(
             timeout=PATIENCE
         )
 
-    def watch_line(self) -> None:
-        """Remember from now on what the sign of the line has told."""
+    def watch_status(self) -> None:
+        """Remember from now on what the status sign has shown."""
         self.page.evaluate("""() => {
-            const line = document.querySelector("[data-line]");
-            globalThis.lineStates = [line.dataset.line];
-            new MutationObserver(() => globalThis.lineStates.push(line.dataset.line))
-                .observe(line, {attributeFilter: ["data-line"]});
+            const sign = document.querySelector("[data-status]");
+            globalThis.statuses = [sign.dataset.status];
+            new MutationObserver(() => globalThis.statuses.push(sign.dataset.status))
+                .observe(sign, {attributeFilter: ["data-status"]});
         }""")
 
-    def line_states(self) -> set[str]:
-        """The states that the connection's sign has shown since :meth:`watch_line`."""
-        return set(self.page.evaluate("globalThis.lineStates"))
+    def statuses_shown(self) -> set[str]:
+        """The states that the connection's sign has shown since :meth:`watch_status`."""
+        return set(self.page.evaluate("globalThis.statuses"))
 
     def part(self, name: str) -> Locator:
         return self.page.get_by_role("region", name=name)

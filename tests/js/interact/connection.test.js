@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Problem } from "../../../static/interact/problem.js";
-import { problem } from "./gateway-line.js";
+import { problem } from "./endpoint.js";
 import { Gateway } from "./gateway.js";
 import { message } from "./messages.js";
 import { turn } from "./patience.js";
@@ -31,13 +31,13 @@ test("by default a page hears what comes from now on, after a break what it miss
   gateway.kept = [message(1), message(2)];
   const { heard, connection } = await page(gateway);
   assert.equal(connection.state.name, "connected");
-  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], "2");
+  assert.equal(gateway.stomp.subscriptions[0].headers["resume-after"], "2");
   gateway.say(message(3));
-  gateway.line.close(1006, false);
+  gateway.stomp.close(1006, false);
   await gateway.wake();
   await gateway.open();
-  assert.equal(gateway.lines.length, 2);
-  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], "3");
+  assert.equal(gateway.connections.length, 2);
+  assert.equal(gateway.stomp.subscriptions[0].headers["resume-after"], "3");
   for (const seq of [3, 4, 4, 5]) gateway.say(message(seq));
   assert.deepEqual(heard, [3, 4, 5]);
 });
@@ -82,7 +82,7 @@ test("the states are told as they come", async () => {
   const names = [];
   connection.addEventListener("state", ({ detail }) => names.push(detail.name));
   await gateway.open();
-  gateway.line.close(1006, false);
+  gateway.stomp.close(1006, false);
   await turn();
   connection.close();
   connection.close();
@@ -110,11 +110,11 @@ test("after some silence the history is asked, and nothing shows of it", async (
   assert.deepEqual([heard, connection.state.name], [[1], "connected"]);
 });
 
-test("a line that is dead when the page is looked at again is made anew at once", async () => {
+test("a connection that is dead when the page is looked at again is made anew at once", async () => {
   const { gateway } = await page();
   await gateway.wake();
   await gateway.pass(2_000);
-  assert.equal(gateway.lines.length, 2);
+  assert.equal(gateway.connections.length, 2);
 });
 
 test("where something was heard the history is not asked", async () => {
@@ -149,22 +149,22 @@ test("two handlers share one subscription, and each has its own beginning", asyn
   const all = [];
   await room.subscribe(({ seq }) => all.push(seq), { after: 0 }).ready;
   gateway.say(message(3));
-  assert.deepEqual([heard, all, gateway.line.subscriptions.length], [[3], [1, 2, 3], 1]);
+  assert.deepEqual([heard, all, gateway.stomp.subscriptions.length], [[3], [1, 2, 3], 1]);
 });
 
-test("who joins while the line is being opened misses nothing that is said meanwhile", async () => {
+test("who joins while the connection is being opened misses nothing that is said meanwhile", async () => {
   const gateway = new Gateway();
   const room = gateway.connect().room(42);
   room.presence(() => {});
   await turn();
   await turn();
-  gateway.line.connected();
+  gateway.stomp.connected();
   await turn();
   const heard = [];
   room.subscribe(({ seq }) => heard.push(seq));
   for (let n = 0; n < 5; n += 1) await turn();
   gateway.kept.push(message(1));
-  gateway.line.receiveAll();
+  gateway.stomp.receiveAll();
   await turn();
   assert.deepEqual(heard, [1]);
 });
@@ -186,15 +186,15 @@ test("a question goes to the hosts, and is kept until it is answered", async () 
   assert.deepEqual(room.waiting, []);
 });
 
-test("a closed subscription hears nothing more; the last one leaves the line", async () => {
+test("a closed subscription hears nothing more; the last one leaves the connection", async () => {
   const { gateway, room, subscription, heard } = await page();
   const other = room.subscribe(() => {});
   await other.ready;
   subscription.close();
   gateway.say(message(1));
-  assert.deepEqual([heard, gateway.line.unsubscribed], [[], []]);
+  assert.deepEqual([heard, gateway.stomp.unsubscribed], [[], []]);
   other.close();
-  assert.deepEqual(gateway.line.unsubscribed, ["acdm.mo.interact.public.42"]);
+  assert.deepEqual(gateway.stomp.unsubscribed, ["acdm.mo.interact.public.42"]);
 });
 
 test("what is said shows until it comes back", async () => {
@@ -211,7 +211,7 @@ test("what nobody listens to any more is not waited for", async () => {
   await room.post("hello");
   assert.equal(room.waiting.length, 1);
   subscription.close();
-  assert.deepEqual([room.waiting, gateway.line.unsubscribed.length], [[], 1]);
+  assert.deepEqual([room.waiting, gateway.stomp.unsubscribed.length], [[], 1]);
 });
 
 test("a handler that closes its subscription is given nothing more", async () => {
@@ -260,7 +260,7 @@ test("what was left unsent goes out when the user comes again, and not as somebo
 test("what a page left that is gone is sent by the one that stays, when it connects again", async () => {
   const { gateway, room, connection } = await page();
   await page(gateway);
-  const stays = gateway.line;
+  const stays = gateway.stomp;
   gateway.answers.push(() => {
     throw new TypeError("Failed to fetch");
   });
@@ -276,14 +276,14 @@ test("what a page left that is gone is sent by the one that stays, when it conne
   assert.equal(gateway.asks("POST").length, 2);
 });
 
-test("who is no host may not have the queue, and the line stays up", async () => {
+test("who is no host may not have the queue, and the connection stays up", async () => {
   const { gateway, room, connection } = await page();
   const problems = [];
   room.addEventListener("problem", ({ detail }) => problems.push(detail.code));
   await assert.rejects(room.private(() => {}).ready, { code: "access_refused" });
   await assert.rejects(room.subscribe(() => {}, { audience: "private" }).ready, { status: 403 });
   assert.deepEqual(problems, ["access_refused", "access_refused"]);
-  assert.deepEqual([connection.state.name, gateway.line.subscriptions.length], ["connected", 1]);
+  assert.deepEqual([connection.state.name, gateway.stomp.subscriptions.length], ["connected", 1]);
 });
 
 test("a host has one queue at a time", async () => {
@@ -295,7 +295,7 @@ test("a host has one queue at a time", async () => {
   await gateway.open();
   await queue.ready;
   queue.close();
-  assert.deepEqual(gateway.line.unsubscribed, ["queue.acdm.mo.interact.private.42"]);
+  assert.deepEqual(gateway.stomp.unsubscribed, ["queue.acdm.mo.interact.private.42"]);
   room.private(() => {});
 });
 
@@ -340,7 +340,7 @@ test("what is closed before it began begins nothing", async () => {
   for (const subscription of begun) subscription.close();
   for (const { ready } of begun) await assert.rejects(ready, { name: "AbortError" });
   await gateway.open();
-  assert.deepEqual(gateway.line.subscriptions, []);
+  assert.deepEqual(gateway.stomp.subscriptions, []);
 });
 
 test("presence alone follows the room without its history, and is read again after a break", async () => {
@@ -350,9 +350,9 @@ test("presence alone follows the room without its history, and is read again aft
   const room = gateway.connect().room(42);
   room.presence((present) => told.push(present.length));
   await gateway.open();
-  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], undefined);
+  assert.equal(gateway.stomp.subscriptions[0].headers["resume-after"], undefined);
   gateway.present = [joined("mina")];
-  gateway.line.close(1006, false);
+  gateway.stomp.close(1006, false);
   await gateway.wake();
   await gateway.open();
   assert.equal(told.at(-1), 1);
@@ -360,16 +360,16 @@ test("presence alone follows the room without its history, and is read again aft
 
 test("a gateway that cannot resume is followed by the history", async () => {
   const { gateway, heard } = await page();
-  gateway.line.close(1006, false);
+  gateway.stomp.close(1006, false);
   await gateway.wake();
   await turn();
-  gateway.line.connected();
-  gateway.line.refuse("acdm.mo.interact.public.42", "invalid_request");
-  gateway.line.close(1002);
+  gateway.stomp.connected();
+  gateway.stomp.refuse("acdm.mo.interact.public.42", "invalid_request");
+  gateway.stomp.close(1002);
   gateway.kept.push(message(1));
   await gateway.wake();
   await gateway.open();
-  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], undefined);
+  assert.equal(gateway.stomp.subscriptions[0].headers["resume-after"], undefined);
   assert.deepEqual(heard, [1]);
 });
 
@@ -386,11 +386,11 @@ test("closing settles everything that waits", async () => {
   assert.deepEqual([gateway.patience.waits, gateway.reported], [[], []]);
 });
 
-test("a device that slept for some seconds asks the line, without any event that says so", async () => {
+test("a device that slept for some seconds asks the connection, without any event that says so", async () => {
   for (const [slept, isSeen, asks] of [[1_000, true, 0], [3_000, true, 1], [15_000, true, 1], [3_000, false, 0]]) {
     const { gateway } = await page();
     await gateway.pass(slept, isSeen);
-    assert.equal(gateway.line.sent.length, asks, `${slept} ms`);
+    assert.equal(gateway.stomp.sent.length, asks, `${slept} ms`);
   }
 });
 
@@ -401,12 +401,12 @@ test("a page that is looked at again and again asks the history calmly", async (
   assert.equal(gateway.asked.length, before + 1);
 });
 
-test("a clock that is set forth by an hour costs the line nothing", async () => {
+test("a clock that is set forth by an hour costs the connection nothing", async () => {
   const { gateway, connection } = await page();
   gateway.clock.wall += 3_600_000;
   await gateway.pass(1_000);
   await gateway.pass(1_000);
-  assert.deepEqual([gateway.lines.length, connection.state.name], [1, "connected"]);
+  assert.deepEqual([gateway.connections.length, connection.state.name], [1, "connected"]);
 });
 
 test("what cannot be said is rejected and told, never thrown", async () => {
@@ -492,8 +492,8 @@ const removed = () => problem(403, "access_refused")();
 
 async function sentAway(gateway, reason = "removed") {
   gateway.refusal = removed;
-  gateway.line.error({ message: reason }, "your membership was ended");
-  gateway.line.close(4003);
+  gateway.stomp.error({ message: reason }, "your membership was ended");
+  gateway.stomp.close(4003);
   await turn();
   await turn();
 }
@@ -512,14 +512,14 @@ test("who is sent away learns it at once, and hears on where it was when let in 
   gateway.say(message(1));
   await sentAway(gateway);
   const { name, reason } = connection.state;
-  assert.deepEqual([name, reason, room.access.name, gateway.lines.length], ["refused", "removed", "out", 1]);
+  assert.deepEqual([name, reason, room.access.name, gateway.connections.length], ["refused", "removed", "out", 1]);
   gateway.kept.push(message(2));
   await askedAgain(gateway);
-  assert.equal(gateway.lines.length, 1);
+  assert.equal(gateway.connections.length, 1);
   gateway.refusal = null;
   await askedAgain(gateway);
   await gateway.open();
-  assert.equal(gateway.line.subscriptions[0].headers["resume-after"], "1");
+  assert.equal(gateway.stomp.subscriptions[0].headers["resume-after"], "1");
   gateway.say(message(3));
   gateway.say(message(2));
   await turn();
@@ -535,7 +535,7 @@ test("who waits to be let in is let in when the device wakes", async () => {
   await gateway.patience.passOne("wait", (milliseconds) => milliseconds === 1_000);
   await gateway.wake();
   await turn();
-  assert.equal(gateway.lines.length, 2);
+  assert.equal(gateway.connections.length, 2);
 });
 
 test("it is asked calmly whether one is let in again", async () => {
@@ -577,8 +577,8 @@ test("nobody asks for a room that nobody wants to enter any more", async () => {
 test("a room that was closed is told, and not asked about again", async () => {
   const { gateway, room, connection } = await page();
   gateway.closedAt = "2030-01-01T10:00:00Z";
-  gateway.line.error({ message: "room_closed" }, "room 42 was closed");
-  gateway.line.close(4003);
+  gateway.stomp.error({ message: "room_closed" }, "room 42 was closed");
+  gateway.stomp.close(4003);
   await turn();
   await turn();
   assert.deepEqual([room.access.name, connection.state.reason], ["closed", "room_closed"]);
@@ -607,12 +607,12 @@ test("being sent away from one room ends no other one", async () => {
   gateway.refusal = removed;
   const only = gateway.refusal;
   gateway.refusal = (path) => (/rooms\/42(\/|$)/.test(path) ? only() : null);
-  gateway.line.error({ message: "removed" }, "");
-  gateway.line.close(4003);
+  gateway.stomp.error({ message: "removed" }, "");
+  gateway.stomp.close(4003);
   await turn();
   await gateway.open();
   assert.equal(connection.state.name, "connected");
-  assert.deepEqual(gateway.line.subscriptions.length, 1);
+  assert.deepEqual(gateway.stomp.subscriptions.length, 1);
 });
 
 test("what is posted as somebody else in the same browser is refused, and stops the page", async () => {
@@ -657,7 +657,7 @@ test("a login as somebody else in another page is told at once", async () => {
   await turn();
   const { name, user, other } = connection.state;
   assert.deepEqual([name, user, other], ["user_changed", "paul", "mina"]);
-  assert.equal(gateway.lines[0].left, true);
+  assert.equal(gateway.connections[0].left, true);
 });
 
 test("a login as the same user in another page changes nothing", async () => {
@@ -679,7 +679,7 @@ test("a logout in another page is told at once", async () => {
   gateway.user = "paul";
   logIn();
   await turn();
-  assert.equal(gateway.lines.length, 3);
+  assert.equal(gateway.connections.length, 3);
 });
 
 test("what another page claims is not believed without asking", async () => {
@@ -692,9 +692,9 @@ test("what another page claims is not believed without asking", async () => {
 
 test("a socket that the gateway ends because of another user stops the page", async () => {
   const { gateway, connection } = await page(new Gateway(), {}, { cookie: true });
-  assert.equal(gateway.line.config.connectHeaders["interact-user"], "paul");
-  gateway.line.error({ message: "user_changed" }, "this is mina's session");
-  gateway.line.close(4001);
+  assert.equal(gateway.stomp.config.connectHeaders["interact-user"], "paul");
+  gateway.stomp.error({ message: "user_changed" }, "this is mina's session");
+  gateway.stomp.close(4001);
   await turn();
   assert.equal(connection.state.name, "user_changed");
 });
@@ -729,10 +729,10 @@ async function pageWithHistory(answer) {
   return { gateway, heard };
 }
 
-test("several events that tell of one waking ask the line once", async () => {
+test("several events that tell of one waking ask the connection once", async () => {
   const { gateway } = await page();
   for (let n = 0; n < 5; n += 1) await gateway.wake();
-  assert.equal(gateway.line.sent.length, 1);
+  assert.equal(gateway.stomp.sent.length, 1);
 });
 
 test("a session that is somebody else's, however it is found out, stops the page", async () => {
@@ -779,7 +779,7 @@ test("a refusal after some silence is told, and the next silence asks again", as
   assert.deepEqual([problems, heard], [[403], [1]]);
 });
 
-test("a slow answer is waited for while the line lives, and asked for again where it is dead", async () => {
+test("a slow answer is waited for while the connection lives, and asked for again where it is dead", async () => {
   const { gateway, connection } = await page();
   let isGivenUp = false;
   const slow = (_, { signal }) =>
@@ -788,11 +788,11 @@ test("a slow answer is waited for while the line lives, and asked for again wher
   connection.call("GET", "/api/rooms/42/slow").catch(() => (isGivenUp = true));
   await turn();
   await gateway.pass(10_000);
-  gateway.line.pong();
+  gateway.stomp.pong();
   await gateway.pass(1_000);
   await gateway.pass(2_000);
   assert.equal(isGivenUp, false);
   await gateway.pass(10_000);
   await gateway.pass(2_000);
-  assert.deepEqual([isGivenUp, gateway.lines.length], [true, 2]);
+  assert.deepEqual([isGivenUp, gateway.connections.length], [true, 2]);
 });

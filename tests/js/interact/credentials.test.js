@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CookieCredentials, TokenCredentials } from "../../../static/interact/credentials.js";
 import { Problem } from "../../../static/interact/problem.js";
-import { json, line, problem, session } from "./gateway-line.js";
+import { endpoint, json, problem, session } from "./endpoint.js";
 import { token } from "./tokens.js";
 
-const tokens = (source) => new TokenCredentials(line(), source);
+const tokens = (source) => new TokenCredentials(endpoint(), source);
 
 test("a token is asked for once, until it is renewed", async () => {
   let given = 0;
@@ -39,7 +39,7 @@ test("that a page's function fails may pass, unless it says otherwise", async ()
 });
 
 test("a token is traded for the cookie, and again when it is renewed", async () => {
-  const { requests, ...gateway } = line(
+  const { requests, ...gateway } = endpoint(
     session("2030-01-01T10:00:00Z"),
     session("2030-01-01T11:00:00Z"),
   );
@@ -59,7 +59,7 @@ test("a token is traded for the cookie, and again when it is renewed", async () 
 });
 
 test("a page gets the session itself, once for all who wait", async () => {
-  const gateway = line(session("2030-01-01T10:00:00Z"));
+  const gateway = endpoint(session("2030-01-01T10:00:00Z"));
   let logins = 0;
   const credentials = new CookieCredentials(gateway, async () => (logins += 1), null);
   await Promise.all([credentials.renew(), credentials.renew()]);
@@ -67,14 +67,14 @@ test("a page gets the session itself, once for all who wait", async () => {
 });
 
 test("a session that another page has renewed is taken; one that has ended is told", async () => {
-  const gateway = line(session("2030-01-01T10:00:00Z"), problem(401, "token_expired"));
+  const gateway = endpoint(session("2030-01-01T10:00:00Z"), problem(401, "token_expired"));
   const credentials = new CookieCredentials(gateway, true, null);
   assert.equal(await credentials.renew(), null);
   await assert.rejects(credentials.renew(), { status: 401, code: "token_expired" });
 });
 
 test("somebody else's session is nobody's to use", async () => {
-  const gateway = line(
+  const gateway = endpoint(
     session("2030-01-01T10:00:00Z", "paul"),
     session("2030-01-01T10:00:00Z", "mina"),
   );
@@ -84,7 +84,7 @@ test("somebody else's session is nobody's to use", async () => {
 });
 
 test("before anything goes out, a page knows whose session it has", async () => {
-  const gateway = line(session("2030-01-01T10:00:00Z"));
+  const gateway = endpoint(session("2030-01-01T10:00:00Z"));
   const credentials = new CookieCredentials(gateway, true, null);
   const both = await Promise.all([credentials.token(), credentials.token()]);
   assert.deepEqual([both, credentials.user, gateway.requests.length], [[null, null], "paul", 1]);
@@ -92,7 +92,7 @@ test("before anything goes out, a page knows whose session it has", async () => 
 
 test("something else than a session, in the gateway's place, is one to wait out", async () => {
   for (const answer of [{}, null, 7, { user: 7 }]) {
-    const credentials = new CookieCredentials(line(json(answer)), true, null);
+    const credentials = new CookieCredentials(endpoint(json(answer)), true, null);
     await assert.rejects(credentials.check(), { code: "unreachable", passes: true });
   }
 });

@@ -1,5 +1,5 @@
 import { Connection } from "../../../static/interact/connection.js";
-import { problem } from "./gateway-line.js";
+import { problem } from "./endpoint.js";
 import { Locks } from "./locks.js";
 import { MemoryStorage } from "./memory-storage.js";
 import { Patience, turn } from "./patience.js";
@@ -17,7 +17,7 @@ export class Gateway {
   asked = [];
   /** @type {(() => Response | Promise<Response>)[]} instead of the usual answers to posts */
   answers = [];
-  lines = [];
+  connections = [];
   patience = new Patience();
   /** Milliseconds; `wall`: by how much the device's clock is fast. */
   clock = { now: 0, wall: 0 };
@@ -43,9 +43,9 @@ export class Gateway {
         fetch: (url, init) =>
           url.endsWith("/slow") ? this.slow(url, init) : this.#answer(url.replace(BASE, ""), init),
         client: (config) => {
-          const line = new StompClient(config);
-          this.lines.push(line);
-          return line;
+          const stomp = new StompClient(config);
+          this.connections.push(stomp);
+          return stomp;
         },
         storage: this.storage,
         locks: this.locks,
@@ -76,8 +76,8 @@ export class Gateway {
     };
   }
 
-  get line() {
-    return this.lines.at(-1);
+  get stomp() {
+    return this.connections.at(-1);
   }
 
   /** The network is back, or the page becomes visible. */
@@ -97,16 +97,16 @@ export class Gateway {
   /** Let a connection, or the next one, succeed. */
   async open() {
     await turn();
-    this.line.connected();
+    this.stomp.connected();
     await turn();
-    this.line.receiveAll();
+    this.stomp.receiveAll();
     await turn();
   }
 
   /** Deliver a message on the room's topic. */
   say(message) {
     if (message.seq !== null) this.kept.push(message);
-    this.line.message("acdm.mo.interact.public.42", JSON.stringify(message));
+    this.stomp.message("acdm.mo.interact.public.42", JSON.stringify(message));
   }
 
   asks(what) {

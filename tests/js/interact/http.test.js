@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { Http } from "../../../static/interact/http.js";
 import { Problem } from "../../../static/interact/problem.js";
 import { GatewayClock } from "../../../static/interact/clock.js";
-import { json, line, problem } from "./gateway-line.js";
+import { endpoint, json, problem } from "./endpoint.js";
 import { turn } from "./patience.js";
 
 const withToken = (renew = assert.fail) => ({ token: async () => "a.b.c", renew });
-const call = (...answers) => new Http(line(...answers), withToken()).call("GET", "/api/rooms");
+const call = (...answers) => new Http(endpoint(...answers), withToken()).call("GET", "/api/rooms");
 
 test("a call goes to the gateway as the user, and brings its JSON", async () => {
-  const gateway = line(json({ rooms: [] }));
+  const gateway = endpoint(json({ rooms: [] }));
   const http = new Http({ ...gateway, cookies: false }, withToken());
   assert.deepEqual(await http.call("POST", "/api/rooms", { title: "x" }), { rooms: [] });
   const [{ path, method, headers, body, credentials }] = gateway.requests;
@@ -72,8 +72,8 @@ test("a call that meets the token's end is made again with a new one, once", asy
   const ended = () => problem(401, "token_expired");
   let renewals = 0;
   const renewing = withToken(async () => (renewals += 1));
-  assert.equal(await new Http(line(ended(), json(7)), renewing).call("GET", "/"), 7);
-  await assert.rejects(new Http(line(ended(), ended()), renewing).call("GET", "/"), {
+  assert.equal(await new Http(endpoint(ended(), json(7)), renewing).call("GET", "/"), 7);
+  await assert.rejects(new Http(endpoint(ended(), ended()), renewing).call("GET", "/"), {
     status: 401,
   });
   assert.equal(renewals, 2);
@@ -88,7 +88,7 @@ test("calls that meet the token's end together renew it once", async () => {
   };
   let late;
   const lateEnd = () => new Promise((resolve) => (late = () => resolve(ended())));
-  const http = new Http(line(ended, lateEnd, json(1), json(2)), credentials);
+  const http = new Http(endpoint(ended, lateEnd, json(1), json(2)), credentials);
   const [first, second] = [http.call("GET", "/"), http.call("GET", "/")];
   assert.equal(await first, 1);
   late();
@@ -106,7 +106,7 @@ test("a problem document that is broken is one of a proxy", async () => {
 });
 
 test("a call says who the page is, once that is known, in letters that a header can have", async () => {
-  const gateway = line(json(1), json(2));
+  const gateway = endpoint(json(1), json(2));
   const credentials = { ...withToken(), user: null };
   const http = new Http(gateway, credentials);
   await http.call("GET", "/");
@@ -117,7 +117,7 @@ test("a call says who the page is, once that is known, in letters that a header 
 });
 
 test("that somebody else is logged in is told, and nothing is made again as that one", async () => {
-  const gateway = line(problem(401, "user_changed"));
+  const gateway = endpoint(problem(401, "user_changed"));
   const told = [];
   const http = new Http(gateway, withToken(), ({ code }) => told.push(code));
   await assert.rejects(http.call("POST", "/", {}), { code: "user_changed" });
@@ -125,17 +125,17 @@ test("that somebody else is logged in is told, and nothing is made again as that
 });
 
 test("a call's body is what it was when the call was made", async () => {
-  const gateway = line(json(1));
+  const gateway = endpoint(json(1));
   const body = { n: 1 };
   const called = new Http(gateway, withToken()).call("POST", "/", body);
   body.n = 2;
   await called;
   assert.equal(gateway.requests[0].body, '{"n":1}');
-  await assert.rejects(new Http(line(), withToken()).call("POST", "/", 10n), { code: "not_json" });
+  await assert.rejects(new Http(endpoint(), withToken()).call("POST", "/", 10n), { code: "not_json" });
 });
 
 test("what waits since before the device slept is given up, if it may be made again", async () => {
-  const gateway = line();
+  const gateway = endpoint();
   const clock = { now: 0 };
   gateway.clock = new GatewayClock({ elapsed: () => clock.now, now: () => 0 });
   gateway.fetch = (_, { signal }) =>
@@ -161,7 +161,7 @@ test("after the network was found dead no call that may be made again waits long
     waits.push(milliseconds);
     return new AbortController().signal;
   });
-  const gateway = line(json(1), json(1), json(1), json(1));
+  const gateway = endpoint(json(1), json(1), json(1), json(1));
   const clock = { now: 0 };
   gateway.clock = new GatewayClock({ elapsed: () => clock.now, now: () => 0 });
   const http = new Http(gateway, withToken());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LetterStore } from "../../../static/interact/letter-store.js";
-import { messageText } from "../../../static/interact/letter.js";
+import { PostStore } from "../../../static/interact/post-store.js";
+import { messageText } from "../../../static/interact/post-text.js";
 import { Outbox } from "../../../static/interact/outbox.js";
 import { Problem } from "../../../static/interact/problem.js";
 import { Tab } from "../../../static/interact/tab.js";
@@ -14,7 +14,7 @@ const said = (body, fields = {}) => ({ audience: "public", type: "message", body
 
 const uuidOf = (n) => `00000000-0000-4000-8000-${`${n}`.padStart(12, "0")}`;
 
-/** A letter as the store takes it. */
+/** A post as the store takes it. */
 function kept(body, written, id = uuidOf(written)) {
   const message = { id, audience: "public", type: "message" };
   return { ...message, body, written, text: messageText(message, JSON.stringify(body)) };
@@ -47,15 +47,15 @@ test("a message is posted again with the same id until it is answered", async ()
   const { made, posts, patience } = outbox({ answers });
   const sent = made.send(said("hello"));
   assert.deepEqual(await patience.next(), ["nap", 250 + 1000]);
-  const [letter] = made.letters;
-  assert.deepEqual([letter.state, letter.problem.code], ["waiting", "unreachable"]);
+  const [post] = made.posts;
+  assert.deepEqual([post.state, post.problem.code], ["waiting", "unreachable"]);
   await patience.pass();
   assert.deepEqual(await patience.next(), ["wait", 4000 + 2000]);
   await patience.pass();
   assert.equal((await sent).id, posts[0].id);
   assert.equal(posts.length, 3);
   assert.equal(new Set(posts.map(({ id }) => id)).size, 1);
-  assert.deepEqual(made.letters, []);
+  assert.deepEqual(made.posts, []);
 });
 
 test("messages leave in the order in which they were written", async () => {
@@ -89,18 +89,18 @@ test("a refused message is kept with its reason, and those after it leave", asyn
   await assert.rejects(long, { code: "too_large", detail: "too long" });
   await short;
   assert.equal(posts.length, 2);
-  const [{ id, body, state, problem }] = made.letters;
+  const [{ id, body, state, problem }] = made.posts;
   assert.deepEqual([body, state, problem.code], ["long", "refused", "too_large"]);
   made.forget(id);
-  assert.deepEqual(made.letters, []);
+  assert.deepEqual(made.posts, []);
 });
 
 test("what was said shows until its message comes", async () => {
   const { made } = outbox({ comes: () => true });
   const { id } = await made.send(said("hello"));
-  assert.equal(made.letters[0].state, "confirmed");
+  assert.equal(made.posts[0].state, "confirmed");
   made.arrived({ id });
-  assert.deepEqual(made.letters, []);
+  assert.deepEqual(made.posts, []);
 });
 
 test("a message that comes before its answer shows once, and is answered all the same", async () => {
@@ -109,10 +109,10 @@ test("a message that comes before its answer shows once, and is answered all the
   const { made, posts } = outbox({ answers, comes: () => true });
   const sent = made.send(said("hello"));
   made.arrived({ id: posts[0].id });
-  assert.deepEqual(made.letters, []);
+  assert.deepEqual(made.posts, []);
   answer();
   assert.equal((await sent).id, posts[0].id);
-  assert.deepEqual(made.letters, []);
+  assert.deepEqual(made.posts, []);
 });
 
 test("what nobody will hear any more is not waited for", async () => {
@@ -121,7 +121,7 @@ test("what nobody will hear any more is not waited for", async () => {
   await made.send(said("hello"));
   listening = false;
   made.prune();
-  assert.deepEqual(made.letters, []);
+  assert.deepEqual(made.posts, []);
 });
 
 test("the same id again is the same message", async () => {
@@ -135,11 +135,11 @@ test("what waits is bounded in number and in size, and what finds no room is tol
   const { made, refused } = outbox({ answers: [lost()] });
   for (let n = 0; n < 1_000; n += 1) void made.send(said(n));
   await assert.rejects(made.send(said("one more")), { code: "outbox_full", passes: true });
-  assert.deepEqual([made.letters.length, refused], [1_000, ["outbox_full"]]);
+  assert.deepEqual([made.posts.length, refused], [1_000, ["outbox_full"]]);
   const other = outbox({ answers: [lost()] });
   for (let n = 0; n < 9; n += 1) void other.made.send(said("x".repeat(100_000)));
   void other.made.send(said("x".repeat(100_000)));
-  assert.deepEqual([other.made.letters.length, other.refused], [9, ["outbox_full"]]);
+  assert.deepEqual([other.made.posts.length, other.refused], [9, ["outbox_full"]]);
   await assert.rejects(other.made.send(said("x".repeat(1_000_001))), { code: "outbox_full", status: 413 });
 });
 
@@ -148,7 +148,7 @@ test("what was refused is not shown for ever", async () => {
   const { made, refused } = outbox({ answers });
   for (let n = 0; n < 101; n += 1) void made.send(said(n));
   await turn();
-  assert.deepEqual([made.letters.length, made.letters[0].body, refused.length], [100, 1, 101]);
+  assert.deepEqual([made.posts.length, made.posts[0].body, refused.length], [100, 1, 101]);
 });
 
 test("a message is what it was when it was said, each time it is sent", async () => {
@@ -156,8 +156,8 @@ test("a message is what it was when it was said, each time it is sent", async ()
   const body = { n: 1 };
   const sent = made.send(said(body));
   body.n = 2;
-  assert.equal(made.letters[0].body.n, 1);
-  made.letters[0].body.n = 3;
+  assert.equal(made.posts[0].body.n, 1);
+  made.posts[0].body.n = 3;
   await patience.pass();
   await sent;
   assert.equal(posts[0].text, posts[1].text);
@@ -182,7 +182,7 @@ for (const [name, body] of Object.entries({
   test(`what JSON cannot say is refused and not bent: ${name}`, async () => {
     const { made, posts, refused } = outbox();
     await assert.rejects(made.send(said(body)), { name: "Problem", code: "not_json", passes: false });
-    assert.deepEqual([posts, made.letters, refused], [[], [], ["not_json"]]);
+    assert.deepEqual([posts, made.posts, refused], [[], [], ["not_json"]]);
   });
 }
 
@@ -205,7 +205,7 @@ test("an id is one, however it is written", async () => {
   await Promise.all(ways.map((way) => made.send(said("a", { id: way }))));
   assert.deepEqual(posts.map((post) => post.id), [id.toLowerCase()]);
   made.arrived({ id });
-  assert.deepEqual(made.letters, []);
+  assert.deepEqual(made.posts, []);
   for (const other of ["7", {}, 7, null, `${id}0`]) {
     await assert.rejects(made.send(said("a", { id: other })), { code: "invalid_request" });
   }
@@ -224,7 +224,7 @@ test("what was refused may be said again by its id", async () => {
   const id = "0b0f3f1c-6f5c-4a4e-9a8f-2f1d5a3c7e11";
   await assert.rejects(made.send(said("a", { id })), { status: 403 });
   await made.send(said("a", { id }));
-  assert.deepEqual([posts.length, made.letters], [2, []]);
+  assert.deepEqual([posts.length, made.posts], [2, []]);
 });
 
 test("a refusal that nobody waits for is no unhandled rejection", async () => {
@@ -259,7 +259,7 @@ test("without a session it waits for the next one, and goes on then", async () =
   const { made, posts } = outbox({ answers: [new Problem(401, "token_expired", "")] });
   const sent = made.send(said("hello"));
   await turn();
-  assert.deepEqual([made.letters[0].state, posts.length], ["waiting", 1]);
+  assert.deepEqual([made.posts[0].state, posts.length], ["waiting", 1]);
   made.resume();
   await sent;
   assert.equal(posts[0].id, posts[1].id);
@@ -268,7 +268,7 @@ test("without a session it waits for the next one, and goes on then", async () =
 test("closing rejects what waits, but keeps it for the next page", async () => {
   const storage = new MemoryStorage();
   const { made, patience } = outbox({ answers: [lost()] });
-  await made.keepIn(new LetterStore(storage, "room:", new Tab(null)));
+  await made.keepIn(new PostStore(storage, "room:", new Tab(null)));
   const sent = made.send(said("hello"));
   await patience.next();
   patience.leave(new Problem(0, "closed", ""));
@@ -286,7 +286,7 @@ function browserOfOneUser({ locks = new Locks() } = {}) {
       const tab = new Tab(locks);
       await tab.live(living.signal);
       const one = outbox(options);
-      await one.made.keepIn(new LetterStore(storage, "room:", tab));
+      await one.made.keepIn(new PostStore(storage, "room:", tab));
       return {
         ...one,
         async vanish() {
@@ -321,7 +321,7 @@ test("a page leaves alone what a living one will send", async () => {
   const sent = first.made.send(said("mine"));
   await first.patience.next();
   const second = await page();
-  assert.deepEqual([second.posts, second.made.letters], [[], []]);
+  assert.deepEqual([second.posts, second.made.posts], [[], []]);
   await first.patience.pass();
   await sent;
 });
@@ -339,9 +339,9 @@ test("two pages that open at once do not both send what was left", async () => {
 
 test("a page that looks around while another one takes over leaves it to that one", async () => {
   const storage = new MemoryStorage();
-  new LetterStore(storage, "room:", { id: "gone" }).save(kept("left", 0));
-  const quick = new LetterStore(storage, "room:", new Tab(null));
-  const slow = new LetterStore(storage, "room:", {
+  new PostStore(storage, "room:", { id: "gone" }).save(kept("left", 0));
+  const quick = new PostStore(storage, "room:", new Tab(null));
+  const slow = new PostStore(storage, "room:", {
     id: "slow",
     ifGone: async (_, takeOver) => {
       assert.equal((await quick.adopt()).length, 1);
@@ -353,10 +353,10 @@ test("a page that looks around while another one takes over leaves it to that on
 
 test("what was left is sent in the order in which it was written", async () => {
   const storage = new MemoryStorage();
-  const before = new LetterStore(storage, "room:", { id: "gone" });
+  const before = new PostStore(storage, "room:", { id: "gone" });
   for (const written of [3, 1, 2]) before.save(kept(written, written));
-  new LetterStore(storage, "other room:", { id: "gone" }).save(kept(9, 0));
-  const adopted = await new LetterStore(storage, "room:", new Tab(null)).adopt();
+  new PostStore(storage, "other room:", { id: "gone" }).save(kept(9, 0));
+  const adopted = await new PostStore(storage, "room:", new Tab(null)).adopt();
   assert.deepEqual(
     adopted.map(({ body }) => body),
     [1, 2, 3],
@@ -400,9 +400,9 @@ for (const [name, broken] of Object.entries({
       };
     }
     const { made, posts, patience } = outbox({ answers: [lost()] });
-    await made.keepIn(new LetterStore(storage, "room:", new Tab(null)));
+    await made.keepIn(new PostStore(storage, "room:", new Tab(null)));
     const sent = made.send(said("hello"));
-    assert.equal(made.letters[0].saved, false);
+    assert.equal(made.posts[0].saved, false);
     await patience.pass();
     await sent;
     assert.equal(posts.length, 2);
@@ -412,13 +412,13 @@ for (const [name, broken] of Object.entries({
 test("without any storage it shows what a reload would lose", async () => {
   const { made } = outbox({ answers: [lost()] });
   void made.send(said("hello"));
-  assert.equal(made.letters[0].saved, false);
+  assert.equal(made.posts[0].saved, false);
 });
 
 test("what found no room in the storage is saved when there is some", async () => {
   const storage = new MemoryStorage();
   const { made, patience } = outbox({ answers: [undefined, lost()] });
-  await made.keepIn(new LetterStore(storage, "room:", new Tab(null)));
+  await made.keepIn(new PostStore(storage, "room:", new Tab(null)));
   const write = storage.setItem;
   void made.send(said("first"));
   storage.setItem = () => {
@@ -426,9 +426,9 @@ test("what found no room in the storage is saved when there is some", async () =
   };
   void made.send(said("second"));
   storage.setItem = write;
-  assert.deepEqual(made.letters.map(({ saved }) => saved), [true, false]);
+  assert.deepEqual(made.posts.map(({ saved }) => saved), [true, false]);
   await patience.next();
-  assert.deepEqual(made.letters.map(({ saved }) => saved), [true]);
+  assert.deepEqual(made.posts.map(({ saved }) => saved), [true]);
 });
 
 const whole = JSON.stringify({ ...kept("x", 1), tab: "gone", text: undefined });
@@ -444,15 +444,15 @@ for (const [name, key, text] of [
   ["without a page", uuidOf(1), whole.replace('"tab":"gone"', '"tab":7')],
   ["without a time", uuidOf(1), whole.replace('"written":1', '"written":"yesterday"')],
 ]) {
-  test(`an entry that is no letter is set aside and told once, and the others go on: ${name}`, async () => {
+  test(`an entry that is no post is set aside and told once, and the others go on: ${name}`, async () => {
     const storage = new MemoryStorage();
     storage.setItem(`room:${key}`, text);
-    new LetterStore(storage, "room:", { id: "gone" }).save(kept("left", 2));
+    new PostStore(storage, "room:", { id: "gone" }).save(kept("left", 2));
     for (const wanted of [[{ key: `room:${key}`, text }], []]) {
       const told = [];
       const { made, posts } = outbox();
       const note = (entry) => told.push(entry);
-      await made.keepIn(new LetterStore(storage, "room:", new Tab(null), note));
+      await made.keepIn(new PostStore(storage, "room:", new Tab(null), note));
       await turn();
       assert.deepEqual(told, wanted);
       if (wanted.length > 0) assert.deepEqual(posts.map(({ body }) => body), ["left"]);
@@ -461,12 +461,12 @@ for (const [name, key, text] of [
   });
 }
 
-test("a letter of a version that wrote ids in capitals is sent, and gone then", async () => {
+test("a post of a version that wrote ids in capitals is sent, and gone then", async () => {
   const storage = new MemoryStorage();
   const id = "0B0F3F1C-6F5C-4A4E-9A8F-2F1D5A3C7E11";
   storage.setItem(`room:${id}`, JSON.stringify({ ...said("left", { id }), written: 1, tab: "gone" }));
   const { made, posts } = outbox();
-  await made.keepIn(new LetterStore(storage, "room:", new Tab(null)));
+  await made.keepIn(new PostStore(storage, "room:", new Tab(null)));
   await turn();
   assert.deepEqual([posts[0].id, storage.length], [id.toLowerCase(), 0]);
 });
@@ -474,6 +474,6 @@ test("a letter of a version that wrote ids in capitals is sent, and gone then", 
 test("a page that is being left takes nothing over, and fails at nothing", async () => {
   const tab = new Tab({ request: () => Promise.reject(new DOMException("", "InvalidStateError")) });
   const storage = new MemoryStorage();
-  new LetterStore(storage, "room:", { id: "gone" }).save(kept("left", 0));
-  assert.deepEqual(await new LetterStore(storage, "room:", tab).adopt(), []);
+  new PostStore(storage, "room:", { id: "gone" }).save(kept("left", 0));
+  assert.deepEqual(await new PostStore(storage, "room:", tab).adopt(), []);
 });

@@ -66,7 +66,7 @@ function renewing({ lasts = 100, off = 0, gateway = true, iat = false, ended = f
   return { time, clock, credentials, patience, given, told, pass };
 }
 
-test("a token is renewed again and again, and each is told to the line", async () => {
+test("a token is renewed again and again, and each is told to the connection", async () => {
   const { pass, told, given } = renewing();
   for (let n = 0; n < 2; n += 1) assert.deepEqual(await pass(), ["nap", 85_000]);
   assert.deepEqual(told, given.slice(1));

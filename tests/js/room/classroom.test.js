@@ -5,7 +5,7 @@ import { openPoll, openQuestions, raisedHands, tally } from "../../../static/roo
 import { toAll, toHosts } from "./messages.js";
 
 /** A room of the library under the test's control. */
-class Line extends EventTarget {
+class FakeRoom extends EventTarget {
   waiting = [];
   posted = [];
   asked = [];
@@ -68,18 +68,18 @@ class Line extends EventTarget {
     return { id: options.id, seq: 90 + this.asked.length, sent_at: "2026-03-02T09:00:00Z" };
   }
 
-  wait(...letters) {
-    this.waiting = letters;
+  wait(...posts) {
+    this.waiting = posts;
     this.dispatchEvent(new Event("waiting"));
   }
 }
 
-/** @param {string} me @param {Line} line @param {object} info */
-function classroom(me, line, info = {}) {
+/** @param {string} me @param {FakeRoom} gatewayRoom @param {object} info */
+function classroom(me, gatewayRoom, info = {}) {
   const role = me === "hana" ? "host" : "participant";
   const connection = new EventTarget();
   connection.state = { name: "connected", reason: "", detail: "" };
-  connection.room = () => line;
+  connection.room = () => gatewayRoom;
   const leaving = new AbortController();
   const made = new Classroom({
     connection,
@@ -97,43 +97,43 @@ const texts = ({ room }) => room.entries.map(({ text }) => text);
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
 test("a host at the desk hears everything, and each message once", async () => {
-  const line = new Line();
+  const gatewayRoom = new FakeRoom();
   const early = toHosts("paul", "question", "before you came");
-  line.kept.private.push(early);
-  const { room } = classroom("hana", line);
+  gatewayRoom.kept.private.push(early);
+  const { room } = classroom("hana", gatewayRoom);
   await room.open({ asDesk: true });
   const hello = toAll("paul", "message", "hello");
-  for (const heard of [line.heard.public, line.queue]) heard(hello);
-  for (const heard of [line.heard.private, line.queue]) heard(early);
+  for (const heard of [gatewayRoom.heard.public, gatewayRoom.queue]) heard(hello);
+  for (const heard of [gatewayRoom.heard.private, gatewayRoom.queue]) heard(early);
   assert.deepEqual(texts(room), ["hello"]);
   assert.equal(room.room.questions.length, 1);
   assert.equal(room.isLoaded, true);
 });
 
 test("a clap is seen once: not from the queue, and not mine when it comes back", async () => {
-  const line = new Line();
-  const { room } = classroom("hana", line);
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("hana", gatewayRoom);
   await room.open({ asDesk: true });
   const clap = toAll("paul", "clap", { page: "paul's" }, { seq: null });
-  line.heard.public(clap);
-  line.queue(clap);
+  gatewayRoom.heard.public(clap);
+  gatewayRoom.queue(clap);
   assert.equal(room.claps, 1);
   room.clap();
   assert.equal(room.claps, 2);
-  const [{ body, type, importance }] = line.posted;
+  const [{ body, type, importance }] = gatewayRoom.posted;
   assert.deepEqual([type, importance], ["clap", "instant"]);
-  line.heard.public(toAll("hana", "clap", body, { seq: null }));
-  line.heard.public(toAll("hana", "dance", {}, { seq: null }));
+  gatewayRoom.heard.public(toAll("hana", "clap", body, { seq: null }));
+  gatewayRoom.heard.public(toAll("hana", "dance", {}, { seq: null }));
   assert.equal(room.claps, 2);
   room.clap();
-  assert.equal(line.posted.length, 1);
+  assert.equal(gatewayRoom.posted.length, 1);
 });
 
 test("what a participant asks counts as soon as it is answered for", async () => {
-  const line = new Line();
+  const gatewayRoom = new FakeRoom();
   const poll = toAll("hana", "poll", { question: "?", options: ["a", "b"] });
-  line.kept.public.push(poll);
-  const { room } = classroom("paul", line);
+  gatewayRoom.kept.public.push(poll);
+  const { room } = classroom("paul", gatewayRoom);
   await room.open({ asDesk: false });
   const asked = openPoll(room.room);
   room.vote(asked, 1);
@@ -143,21 +143,21 @@ test("what a participant asks counts as soon as it is answered for", async () =>
   assert.deepEqual(tally(room.room, asked), [0, 1]);
   assert.equal(room.room.questions[0].text, "why?");
   assert.deepEqual(
-    line.asked.map(({ type }) => type),
+    gatewayRoom.asked.map(({ type }) => type),
     ["vote", "hand", "question"],
   );
 });
 
 test("what an earlier page of mine left and this one has sent is read from the history", async () => {
-  const line = new Line();
-  const { room } = classroom("paul", line);
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("paul", gatewayRoom);
   await room.open({ asDesk: false });
-  line.wait({ id: "left", audience: "private", type: "question", body: "why?", state: "sending" });
-  line.kept.private.push(toHosts("paul", "question", "why?", { id: "left", seq: 5 }));
-  // Answered before the page has learned that the other letter is gone.
+  gatewayRoom.wait({ id: "left", audience: "private", type: "question", body: "why?", state: "sending" });
+  gatewayRoom.kept.private.push(toHosts("paul", "question", "why?", { id: "left", seq: 5 }));
+  // Answered before the page has learned that the other post is gone.
   room.ask("how?");
   await settled();
-  line.wait();
+  gatewayRoom.wait();
   await settled();
   assert.deepEqual(
     room.room.questions.map(({ text }) => text),
@@ -166,17 +166,17 @@ test("what an earlier page of mine left and this one has sent is read from the h
 });
 
 test("what is on its way is shown at once", async () => {
-  const line = new Line();
-  const { room } = classroom("paul", line);
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("paul", gatewayRoom);
   const poll = { id: "p", options: ["a", "b"] };
-  const letter = (type, body) => ({ id: type, audience: "private", type, body, state: "sending" });
+  const post = (type, body) => ({ id: type, audience: "private", type, body, state: "sending" });
   assert.equal(room.choiceOnItsWay(poll), null);
   assert.equal(room.handOnItsWay, null);
-  line.wait(
-    letter("vote", { poll: "p", option: 1 }),
-    letter("hand", { up: false }),
-    letter("answer", { question: "q", text: "so" }),
-    letter("poll-closed", { poll: "p" }),
+  gatewayRoom.wait(
+    post("vote", { poll: "p", option: 1 }),
+    post("hand", { up: false }),
+    post("answer", { question: "q", text: "so" }),
+    post("poll-closed", { poll: "p" }),
   );
   assert.equal(room.choiceOnItsWay(poll), 1);
   assert.equal(room.handOnItsWay, false);
@@ -186,22 +186,22 @@ test("what is on its way is shown at once", async () => {
 });
 
 test("who comes in as a host is heard as one, also in what does not say it", async () => {
-  const line = new Line();
-  const { room } = classroom("paul", line);
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("paul", gatewayRoom);
   await room.open({ asDesk: false });
-  line.present([
+  gatewayRoom.present([
     { user: "hana", role: "host" },
     { user: "hugo", role: "host" },
     { user: "paul", role: "participant" },
   ]);
-  line.heard.public(toAll("hugo", "poll", { question: "?", options: ["a", "b"] }, { role: null }));
+  gatewayRoom.heard.public(toAll("hugo", "poll", { question: "?", options: ["a", "b"] }, { role: null }));
   assert.equal(openPoll(room.room)?.sender, "hugo");
   assert.equal(room.presentParticipants, 1);
 });
 
 test("a host's acts are messages", async () => {
-  const line = new Line();
-  const { room } = classroom("hana", line);
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("hana", gatewayRoom);
   const poll = { id: "p", question: "?", options: ["a", "b"] };
   room.say("hello");
   room.startPoll("?", ["a", "b"]);
@@ -209,48 +209,48 @@ test("a host's acts are messages", async () => {
   room.answer({ id: "q", text: "why?" }, "so");
   room.callOn({ id: "h" });
   room.setAside({ id: "q" });
-  assert.deepEqual(line.posted, [
+  assert.deepEqual(gatewayRoom.posted, [
     { body: "hello" },
     { body: { question: "?", options: ["a", "b"] }, type: "poll" },
     { body: { poll: "p", question: "?", options: ["a", "b"], totals: [1, 0] }, type: "poll-closed" },
     { body: { text: "so", question: "q", quote: "why?" }, type: "answer" },
     { body: { hand: "h" }, type: "hand-taken" },
   ]);
-  assert.deepEqual(line.asked[0].body, { question: "q" });
+  assert.deepEqual(gatewayRoom.asked[0].body, { question: "q" });
 });
 
-test("a refused subscription and a lost line are told", async () => {
-  const line = new Line();
-  line.refusal = { code: "removed", detail: "you were removed" };
-  const { room, connection } = classroom("paul", line);
-  assert.equal(room.lineState.name, "live");
+test("a refused subscription and a lost gatewayRoom are told", async () => {
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.refusal = { code: "removed", detail: "you were removed" };
+  const { room, connection } = classroom("paul", gatewayRoom);
+  assert.equal(room.status.name, "live");
   connection.state = { name: "waiting", reason: "", detail: "" };
-  assert.equal(room.lineState.name, "down");
+  assert.equal(room.status.name, "down");
   await room.open({ asDesk: false });
-  assert.deepEqual(room.lineState, {
+  assert.deepEqual(room.status, {
     name: "refused",
     why: { code: "removed", detail: "you were removed" },
   });
 });
 
 test("a closed room is read, and nothing is followed", async () => {
-  const line = new Line();
-  line.kept.public.push(toAll("paul", "message", "the last word"));
-  line.kept.private.push(toHosts("paul", "question", "why?"));
-  const { room } = classroom("hana", line, { closed_at: "2026-03-02T09:00:00Z" });
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.kept.public.push(toAll("paul", "message", "the last word"));
+  gatewayRoom.kept.private.push(toHosts("paul", "question", "why?"));
+  const { room } = classroom("hana", gatewayRoom, { closed_at: "2026-03-02T09:00:00Z" });
   await room.open({ asDesk: true });
   assert.deepEqual(texts(room), ["the last word"]);
   assert.equal(room.room.questions.length, 1);
-  assert.equal(room.lineState.name, "closed");
-  assert.equal(line.heard.public, undefined);
+  assert.equal(room.status.name, "closed");
+  assert.equal(gatewayRoom.heard.public, undefined);
 });
 
 test("one looks further back page by page, to the beginning", async () => {
-  const line = new Line();
+  const gatewayRoom = new FakeRoom();
   for (let seq = 1; seq <= 1_250; seq += 1) {
-    line.kept.public.push(toAll("paul", "message", `${seq}`, { seq }));
+    gatewayRoom.kept.public.push(toAll("paul", "message", `${seq}`, { seq }));
   }
-  const { room } = classroom("paul", line);
+  const { room } = classroom("paul", gatewayRoom);
   await room.open({ asDesk: false });
   assert.equal(room.room.entries.length, 1_000);
   assert.equal(room.hasEarlier, true);
@@ -263,24 +263,24 @@ test("one looks further back page by page, to the beginning", async () => {
 });
 
 test("who leaves hears nothing more", async () => {
-  const line = new Line();
-  const { room, leaving } = classroom("hana", line);
+  const gatewayRoom = new FakeRoom();
+  const { room, leaving } = classroom("hana", gatewayRoom);
   await room.open({ asDesk: true });
   leaving.abort();
-  assert.equal(line.closed, 4);
+  assert.equal(gatewayRoom.closed, 4);
 });
 
-/** @param {Line} line @param {number} count */
-function chat(line, count) {
+/** @param {FakeRoom} gatewayRoom @param {number} count */
+function chat(gatewayRoom, count) {
   for (let n = 0; n < count; n += 1) {
-    line.kept.public.push(toAll("paul", "message", "so", { seq: line.kept.public.length + 1 }));
+    gatewayRoom.kept.public.push(toAll("paul", "message", "so", { seq: gatewayRoom.kept.public.length + 1 }));
   }
 }
 
 test("an open poll, its votes, hands and questions are found however much was said since", async () => {
-  const line = new Line();
+  const gatewayRoom = new FakeRoom();
   const say = (audience, sender, type, body, id) => {
-    const stream = line.kept[audience];
+    const stream = gatewayRoom.kept[audience];
     const make = audience === "public" ? toAll : toHosts;
     stream.push(make(sender, type, body, { id, seq: stream.length + 1 }));
   };
@@ -296,10 +296,10 @@ test("an open poll, its votes, hands and questions are found however much was sa
   say("private", "mina", "question", "how?", "how");
   say("public", "hana", "hand-taken", { hand: "paul's" });
   say("public", "hana", "answer", { text: "so", question: "how", quote: "how?" });
-  chat(line, 2_500);
+  chat(gatewayRoom, 2_500);
   for (let n = 0; n < 6_000; n += 1) say("private", `pupil ${n}`, "vote", { poll: "open", option: 0 });
 
-  const { room: desk } = classroom("hana", line);
+  const { room: desk } = classroom("hana", gatewayRoom);
   await desk.open({ asDesk: true });
   const poll = openPoll(desk.room);
   assert.equal(poll.id, "open");
@@ -313,7 +313,7 @@ test("an open poll, its votes, hands and questions are found however much was sa
     ["why?"],
   );
 
-  const { room: seat } = classroom("paul", line);
+  const { room: seat } = classroom("paul", gatewayRoom);
   await seat.open({ asDesk: false });
   assert.equal(openPoll(seat.room)?.id, "open");
   // The conversation begins where it has no hole; older messages are read on request.
@@ -322,25 +322,25 @@ test("an open poll, its votes, hands and questions are found however much was sa
 });
 
 test("what is here from the beginning is not read again", async () => {
-  const line = new Line();
-  chat(line, 10);
-  const { room } = classroom("hana", line);
+  const gatewayRoom = new FakeRoom();
+  chat(gatewayRoom, 10);
+  const { room } = classroom("hana", gatewayRoom);
   await room.open({ asDesk: true });
-  assert.deepEqual(line.read, []);
+  assert.deepEqual(gatewayRoom.read, []);
 });
 
 test("a poll that has ended never seems to be open while the room is read", async () => {
-  const line = new Line();
+  const gatewayRoom = new FakeRoom();
   const ask = { question: "?", options: ["a", "b"] };
-  line.kept.public.push(toAll("hana", "poll", ask, { id: "p", seq: 1 }));
+  gatewayRoom.kept.public.push(toAll("hana", "poll", ask, { id: "p", seq: 1 }));
   for (let n = 0; n < 600; n += 1) {
-    line.kept.public.push(toAll("hana", "hand-taken", { hand: `${n}` }, { seq: n + 2 }));
+    gatewayRoom.kept.public.push(toAll("hana", "hand-taken", { hand: `${n}` }, { seq: n + 2 }));
   }
-  line.kept.public.push(
+  gatewayRoom.kept.public.push(
     toAll("hana", "poll-closed", { ...ask, poll: "p", totals: [0, 0] }, { seq: 602 }),
   );
-  chat(line, 1_000);
-  const { room } = classroom("paul", line);
+  chat(gatewayRoom, 1_000);
+  const { room } = classroom("paul", gatewayRoom);
   let wasOpen = false;
   room.addEventListener("change", () => (wasOpen ||= openPoll(room.room) !== null));
   await room.open({ asDesk: false });
@@ -349,9 +349,9 @@ test("a poll that has ended never seems to be open while the room is read", asyn
 });
 
 test("what will not be sent is told, to who wrote it or to the page", async () => {
-  const line = new Line();
-  line.full = true;
-  const { room } = classroom("paul", line);
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.full = true;
+  const { room } = classroom("paul", gatewayRoom);
   const told = [];
   room.addEventListener("unkept", () => told.push("page"));
   room.say("hello", () => told.push("say"));
@@ -362,18 +362,18 @@ test("what will not be sent is told, to who wrote it or to the page", async () =
 });
 
 test("a role that has changed is told once the room itself says so", async () => {
-  const line = new Line();
-  const { room } = classroom("paul", line);
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("paul", gatewayRoom);
   let changes = 0;
   room.addEventListener("moved", () => (changes += 1));
   await room.open({ asDesk: false });
-  const present = (role) => line.present([{ user: "paul", role }]);
+  const present = (role) => gatewayRoom.present([{ user: "paul", role }]);
   // A list that is older than the page.
   present("host");
   await settled();
   assert.equal(changes, 0);
   present("participant");
-  line.role = "host";
+  gatewayRoom.role = "host";
   present("host");
   present("host");
   await settled();
@@ -395,20 +395,20 @@ test("a page that is for another place in the room is told so", () => {
     [{ name: "closed", role: null }, 1],
     [{ name: "out", role: null }, 0],
   ]) {
-    const line = new Line();
-    const { room } = classroom("paul", line);
+    const gatewayRoom = new FakeRoom();
+    const { room } = classroom("paul", gatewayRoom);
     let moved = 0;
     room.addEventListener("moved", () => (moved += 1));
-    line.access = access;
-    line.dispatchEvent(new Event("access"));
+    gatewayRoom.access = access;
+    gatewayRoom.dispatchEvent(new Event("access"));
     assert.equal(moved, expected, access.name);
   }
 });
 
 test("a page can be left unless something would be lost with it", () => {
-  const line = new Line();
-  const { room } = classroom("paul", line);
-  const letter = (state, saved) => ({ id: "l", audience: "public", type: "message", state, saved });
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("paul", gatewayRoom);
+  const post = (state, saved) => ({ id: "l", audience: "public", type: "message", state, saved });
   for (const [state, saved, expected] of [
     ["sending", true, true],
     ["sending", false, false],
@@ -416,7 +416,7 @@ test("a page can be left unless something would be lost with it", () => {
     ["confirmed", false, true],
     ["refused", false, true],
   ]) {
-    line.wait(letter(state, saved));
+    gatewayRoom.wait(post(state, saved));
     assert.equal(room.isSafe, expected, `${state} ${saved}`);
   }
 });

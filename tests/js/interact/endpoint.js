@@ -16,8 +16,8 @@ export const problem =
       headers: { "Content-Type": "application/problem+json", ...headers },
     });
 
-/** A way to a gateway that gives these answers, one after the other. */
-export function line(...answers) {
+/** An endpoint that gives these answers, one after the other. */
+export function endpoint(...answers) {
   const requests = [];
   return {
     requests,

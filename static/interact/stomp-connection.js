@@ -42,7 +42,7 @@ const PING = "/gateway/ping";
 const ABNORMAL = 1006;
 
 /** One STOMP connection, from the dial to its end. */
-export class Line {
+export class StompConnection {
   /** Subscriptions that wait for their RECEIPT. @type {Map<string, Subscription>} */
   #opening = new Map();
   #receipts = 0;
@@ -61,7 +61,7 @@ export class Line {
    * @param {(config: StompConfig) => Client} parts.client
    * @param {string} parts.url
    * @param {Record<string, string>} parts.headers of CONNECT
-   * @param {(line: Line) => void} parts.opened frames can be sent
+   * @param {(connection: StompConnection) => void} parts.opened frames can be sent
    * @param {() => void} parts.settled every subscription made so far has its RECEIPT
    * @param {(end: End) => void} parts.ended
    * @param {() => number} parts.elapsed milliseconds since some moment
@@ -146,7 +146,7 @@ export class Line {
     this.#client.publish({ destination, body });
   }
 
-  /** Called as time passes: ask after a long silence; end the line if there is no answer. */
+  /** Called as time passes: ask after a long silence; end the connection if there is no answer. */
   pulse() {
     if (!this.#isOpen) return;
     const now = this.elapsed();
@@ -155,7 +155,7 @@ export class Line {
     } else if (now - this.#heard >= SILENCE) this.#ask();
   }
 
-  /** The device has woken: the line may be dead unnoticed, so a sign of life must come soon. */
+  /** The device has woken: the connection may be dead unnoticed, so a sign of life must come soon. */
   wake() {
     this.#woken = true;
     const now = this.elapsed();

@@ -1,30 +1,30 @@
 import { canonical } from "./identifier.js";
 import { toJson } from "./json.js";
-import { messageText } from "./letter.js";
+import { messageText } from "./post-text.js";
 
-/** @typedef {import("./types.js").Letter} Letter */
+/** @typedef {import("./types.js").PendingPost} PendingPost */
 /** @typedef {import("./tab.js").Tab} Tab */
 
 /**
- * A stored letter. `text` is the JSON of its message, which is sent unchanged each time.
- * @typedef {Pick<Letter, "id" | "audience" | "type" | "body" | "written"> & {text: string}} Kept
+ * A stored post. `text` is the JSON of its message, which is sent unchanged each time.
+ * @typedef {Pick<PendingPost, "id" | "audience" | "type" | "body" | "written"> & {text: string}} StoredPost
  */
 
 /** The prefix under which entries that this library cannot have written are set aside, for good. */
 const ASIDE = "interact.unreadable:";
 
 /**
- * Unsent letters, kept over a reload; per gateway, user and room. Each letter is an entry of its
+ * Unsent posts, kept over a reload; per gateway, user and room. Each post is an entry of its
  * own, so that pages do not overwrite each other's. Nothing here throws, whatever the browser's storage does
  * or holds.
  */
-export class LetterStore {
+export class PostStore {
   /**
    * @param {Storage} storage
    * @param {string} prefix
    * @param {Tab} tab
    * @param {(entry: {key: string, text: string}) => void} unreadable is called once for each entry that is
-   *   not a letter
+   *   not a post
    */
   constructor(storage, prefix, tab, unreadable = () => {}) {
     this.storage = storage;
@@ -33,7 +33,7 @@ export class LetterStore {
     this.unreadable = unreadable;
   }
 
-  /** @param {Pick<Kept, "id" | "written" | "text">} letter @returns {boolean} false where the browser has no room */
+  /** @param {Pick<StoredPost, "id" | "written" | "text">} post @returns {boolean} false where the browser has no room */
   save({ id, written, text }) {
     const head = toJson({ written, tab: this.tab.id });
     return this.#write(this.prefix + id, `${head.slice(0, -1)},${text.slice(1)}`);
@@ -44,20 +44,20 @@ export class LetterStore {
     this.#delete(this.prefix + id);
   }
 
-  /** Take over the letters that no living page will send, oldest first. */
+  /** Take over the posts that no living page will send, oldest first. */
   async adopt() {
-    /** @type {Kept[]} */
+    /** @type {StoredPost[]} */
     const adopted = [];
     for (const key of this.#keys()) {
       const found = this.#read(key);
       if (found === null || found.tab === this.tab.id) continue;
       await this.tab.ifGone(found.tab, () => {
         // Meanwhile another page may have taken or sent it.
-        const letter = this.#read(key);
-        if (letter?.tab !== found.tab) return;
-        this.save(letter);
-        if (key !== this.prefix + letter.id) this.#delete(key);
-        adopted.push(letter);
+        const post = this.#read(key);
+        if (post?.tab !== found.tab) return;
+        this.save(post);
+        if (key !== this.prefix + post.id) this.#delete(key);
+        adopted.push(post);
       });
     }
     return adopted.sort((a, b) => a.written - b.written);
@@ -73,7 +73,7 @@ export class LetterStore {
     }
   }
 
-  /** @param {string} key @returns {(Kept & {tab: string}) | null} */
+  /** @param {string} key @returns {(StoredPost & {tab: string}) | null} */
   #read(key) {
     let text;
     try {
@@ -82,9 +82,9 @@ export class LetterStore {
       return null;
     }
     if (text === null) return null;
-    const letter = letterOf(text, key.slice(this.prefix.length));
-    if (letter === null) this.#setAside(key, text);
-    return letter;
+    const post = storedPostIn(text, key.slice(this.prefix.length));
+    if (post === null) this.#setAside(key, text);
+    return post;
   }
 
   /** @param {string} key @param {string} text */
@@ -117,14 +117,14 @@ export class LetterStore {
 /**
  * @param {string} text of an entry, whoever wrote it
  * @param {string} name by which it is kept
- * @returns {(Kept & {tab: string}) | null} null if it is no letter
+ * @returns {(StoredPost & {tab: string}) | null} null if it is no post
  */
-function letterOf(text, name) {
+function storedPostIn(text, name) {
   try {
     const { tab, written, body, ...given } = JSON.parse(text);
     const { audience, type } = given;
     const id = canonical(given.id);
-    const isLetter =
+    const isPost =
       id !== null &&
       id === canonical(name) &&
       typeof tab === "string" &&
@@ -132,7 +132,7 @@ function letterOf(text, name) {
       (audience === "public" || audience === "private") &&
       typeof type === "string" &&
       body !== undefined;
-    if (!isLetter) return null;
+    if (!isPost) return null;
     const message = messageText({ ...given, id }, toJson(body));
     return { id, audience, type, body, written, tab, text: message };
   } catch {

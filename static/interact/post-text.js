@@ -5,7 +5,7 @@ import { Problem } from "./problem.js";
 
 /**
  * A post as the page has given it.
- * @typedef {object} Spoken
+ * @typedef {object} NewPost
  * @property {Audience} audience
  * @property {string} type
  * @property {unknown} body
@@ -16,7 +16,7 @@ import { Problem } from "./problem.js";
 /**
  * The JSON of a message, as it is posted: always in the same order, so that texts can be compared. Pure.
  *
- * @param {Omit<Spoken, "body"> & Record<string, unknown>} head
+ * @param {Omit<NewPost, "body"> & Record<string, unknown>} head
  * @param {string} body is JSON already
  * @returns {string}
  */
@@ -27,7 +27,7 @@ export function messageText({ id, audience, type, ...more }, body) {
 /**
  * Check what a page has passed, with the gateway's own errors, before anything is stored. Pure.
  *
- * @param {Omit<Spoken, "body">} head
+ * @param {Omit<NewPost, "body">} head
  * @throws {Problem} `invalid_request`
  */
 export function refuseWrongHead({ type, importance = "guaranteed" }) {

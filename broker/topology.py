@@ -11,7 +11,8 @@ The names are a contract with systems that publish or consume without the gatewa
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -24,7 +25,18 @@ DEFAULT_PREFIX: Final = "acdm.mo.interact"
 #: https://www.rabbitmq.com/docs/ttl#queue-ttl
 PRIVATE_QUEUE_EXPIRES_MS: Final = 86_400_000
 
+#: Deliveries without an acknowledgement after which RabbitMQ drops a message of a private queue: a
+#: number that is never reached. Since 4.0 the default is 20, and each lost connection of the host
+#: counts. Every version understands this number; "no limit", -1, is refused by 3.x, and with it 4.0
+#: writes the queue's configuration to its log every five seconds.
+#: https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling,
+#: https://github.com/rabbitmq/rabbitmq-server/issues/14202
+PRIVATE_QUEUE_DELIVERY_LIMIT: Final = 1_000_000
+
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+Arguments = dict[str, str | int | bool]
 
 
 class Audience(StrEnum):
@@ -47,11 +59,23 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue to declare and the binding key that feeds it from :data:`EXCHANGE`."""
+    """A queue to declare and the binding key that feeds it from :data:`EXCHANGE`.
+
+    A queue's arguments cannot change. ``earlier``: the arguments with which a former version of the
+    gateway declared such a queue, which is then used as it is.
+    """
 
     name: str
     binding_key: str
-    arguments: dict[str, str | int | bool]
+    arguments: Arguments
+    earlier: Arguments | None = None
+
+    @property
+    def variants(self) -> Iterator[Queue]:
+        """The queue as it is declared now, then as a former version declared it."""
+        yield self
+        if self.earlier is not None:
+            yield replace(self, arguments=self.earlier, earlier=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +121,16 @@ class Topology:
 
         https://www.rabbitmq.com/docs/quorum-queues, https://www.rabbitmq.com/docs/consumers
         """
+        earlier: Arguments = {
+            "x-queue-type": "quorum",
+            "x-single-active-consumer": True,
+            "x-expires": PRIVATE_QUEUE_EXPIRES_MS,
+        }
         return Queue(
             name=self.routing_key(Stream(Audience.PRIVATE, room)),
             binding_key=f"{self.prefix}.*.{room}",
-            arguments={
-                "x-queue-type": "quorum",
-                "x-single-active-consumer": True,
-                "x-expires": PRIVATE_QUEUE_EXPIRES_MS,
-            },
+            arguments={**earlier, "x-delivery-limit": PRIVATE_QUEUE_DELIVERY_LIMIT},
+            earlier=earlier,
         )
 
     def private_queue_room(self, queue: str) -> int | None:

@@ -141,6 +141,11 @@ class Link:
         return True
 
     @property
+    def server_version(self) -> str:
+        """RabbitMQ's version, as the node told it at the login."""
+        return str(self._connection.server_properties.get("version", "unknown"))
+
+    @property
     def unanswered(self) -> int:
         """Publications that wait for their confirm."""
         return self.channels.traffic.unanswered

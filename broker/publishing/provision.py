@@ -29,6 +29,8 @@ from broker.topology import EXCHANGE, Queue, Topology
 
 #: The problem of a :class:`Check` whose object does not exist.
 MISSING: Final = "missing"
+#: The remark on a queue that stands with the arguments of a former version of the gateway.
+EARLIER: Final = "declared by an earlier version of the gateway"
 
 
 class QueueFailed(Exception):
@@ -106,6 +108,15 @@ class QueueChannel:
         with AiormqCalls():
             await self._channel.basic_get(name)
 
+    async def refuse(self, name: str) -> bool:
+        """Take a message and put it back as one that could not be handled; False: there is none."""
+        with AiormqCalls():
+            taken = await self._channel.basic_get(name)
+            if taken.delivery_tag is None:
+                return False
+            await self._channel.basic_reject(taken.delivery_tag, requeue=True)
+        return True
+
     async def close(self) -> None:
         """Close the channel; what was taken returns to its queue."""
         with AiormqCalls():
@@ -128,7 +139,13 @@ class PrivateQueues:
 
         Raises :class:`QueueDiffers`.
         """
-        queue = self._topology.private_queue(room)
+        queue, earlier = self._topology.private_queue(room).variants
+        try:
+            await self._declare(queue)
+        except QueueDiffers:
+            await self._declare(earlier)
+
+    async def _declare(self, queue: Queue) -> None:
         async with self._channel(queue.name, f"declare {queue.name}") as channel:
             await channel.declare(queue)
             await channel.bind(queue)
@@ -170,9 +187,11 @@ class Check:
 
     what: str
     problem: str | None = None
+    remark: str | None = None
 
 
-Look = Callable[[Link], Awaitable[None]]
+#: Raises if something is wrong; may return a remark.
+Look = Callable[[Link], Awaitable[str | None]]
 
 
 async def apply(
@@ -217,6 +236,21 @@ async def verify(
     return await _checks(node, credentials, looks, timeout=timeout, ssl_context=ssl_context)
 
 
+async def server_version(
+    node: Node,
+    credentials: Credentials,
+    *,
+    timeout: float,  # noqa: ASYNC109 - of the login
+    ssl_context: ssl.SSLContext | None = None,
+) -> str:
+    """RabbitMQ's version, as the node tells it. Raises :class:`LinkFailed`."""
+    link = await Link.open(
+        node, credentials, ssl_context=ssl_context, timeout=timeout, tasks=Tasks()
+    )
+    await link.close("the version is known")
+    return link.server_version
+
+
 async def _checks(
     node: Node,
     credentials: Credentials,
@@ -237,12 +271,11 @@ async def _checks(
 
 async def _check(link: Link, what: str, look: Look) -> Check:
     try:
-        await look(link)
+        return Check(what, remark=await look(link))
     except aiormq.ChannelNotFoundEntity:
         return Check(what, MISSING)
     except (aiormq.AMQPChannelError, ChannelEnded) as error:
         return Check(what, describe(error))
-    return Check(what)
 
 
 async def _exchange_exists(link: Link) -> None:
@@ -262,16 +295,32 @@ async def _may_publish(topology: Topology, link: Link) -> None:
         return
 
 
-async def _declare(queue: Queue, link: Link) -> None:
+async def _declare(queue: Queue, link: Link) -> str | None:
+    remark = await _as_now_or_earlier(queue, link)
     channel = await QueueChannel.open(link)
-    await channel.declare(queue)
     await channel.bind(queue)
     await channel.close()
+    return remark
 
 
-async def _is_as_declared(queue: Queue, link: Link) -> None:
+async def _is_as_declared(queue: Queue, link: Link) -> str | None:
     """Declaring a queue that exists changes nothing, but compares the arguments."""
     channel = await QueueChannel.open(link)
     await channel.find(queue.name)
-    await channel.declare(queue)
     await channel.close()
+    return await _as_now_or_earlier(queue, link)
+
+
+async def _as_now_or_earlier(queue: Queue, link: Link) -> str | None:
+    """Declare the queue; the remark if it stands as an earlier version declared it."""
+    now, earlier = queue.variants
+    channel = await QueueChannel.open(link)
+    try:
+        await channel.declare(now)
+    except aiormq.ChannelPreconditionFailed:
+        channel = await QueueChannel.open(link)
+        await channel.declare(earlier)
+        await channel.close()
+        return EARLIER
+    await channel.close()
+    return None

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway import config
-from gateway.cli import commands
+from gateway.cli import commands, topology
+from gateway.cli.running import Unusable, WrongOptions
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
 from gateway.domain.identity import ADMIN, HOST
 from gateway.errors import GatewayError
@@ -42,9 +43,9 @@ def _carry_out(options: argparse.Namespace) -> int:
         settings = config.load(options.config)
         logs.set_up(settings.log, known_secrets=config.secrets_of(settings), stream=sys.stderr)
         return command(options, settings)
-    except ConfigError as error:
+    except (ConfigError, WrongOptions) as error:
         return _complain(str(error), code=2)
-    except (commands.Unusable, StartError) as error:
+    except (Unusable, StartError) as error:
         return _complain(str(error), code=1)
     except GatewayError as error:
         return _complain(error.detail, code=1)
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     top = parser.add_subparsers(metavar="COMMAND", required=True)
     _add(top, "serve", commands.serve)
     _add(top, "check-config", commands.check_config)
-    _add(top, "doctor", commands.diagnose)
+    _add_administrator(_add(top, "doctor", commands.diagnose))
 
     users = _group(top, "user", "Local accounts.")
     adding = _add(users, "add", commands.add_user)
@@ -92,12 +93,37 @@ def _parser() -> argparse.ArgumentParser:
         "--lifetime", type=float, default=3600.0, metavar="SECONDS", help="(default: an hour)"
     )
 
-    topology = _group(top, "topology", "What the gateway needs in RabbitMQ.")
-    for name, command in (("apply", commands.apply_topology), ("show", commands.show_topology)):
-        _add(topology, name, command).add_argument(
+    topologies = _group(top, "topology", "What the gateway needs in RabbitMQ.")
+    applying = _add(topologies, "apply", topology.apply)
+    applying.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    for command in (applying, _add(topologies, "show", topology.show)):
+        command.add_argument(
             "--room", type=int, action="append", metavar="NUMBER", help="only this room's queue"
         )
+        _add_administrator(command)
     return parser
+
+
+def _add_administrator(parser: argparse.ArgumentParser) -> None:
+    """The login for what the gateway's own account may not do or see."""
+    group = parser.add_argument_group(
+        "an administrator of RabbitMQ",
+        "Policies are set and read through RabbitMQ's management API. The login is used once and"
+        " stored nowhere.",
+    )
+    group.add_argument("--admin", metavar="NAME", help="a user with the tag administrator")
+    group.add_argument(
+        "--password-stdin",
+        action="store_true",
+        help="read the password from standard input instead of asking for it",
+    )
+    group.add_argument(
+        "--management",
+        metavar="URL",
+        action="append",
+        help="the management API of a node, http[s]://host:port; may be given again (default: at"
+        " each node's AMQP host, port 15672, or 15671 with TLS)",
+    )
 
 
 def _group(

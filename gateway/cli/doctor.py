@@ -5,18 +5,20 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 
+from broker.management.client import ManagementFailed
+from broker.management.versions import NEWEST, OLDEST, read_version, series
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing import provision
 from broker.publishing.link import LinkFailed
 from broker.publishing.provision import Check
+from broker.quirks import delivery_limit
 from broker.topology import Topology
 from broker.webstomp.session import DialError, LoginRefused, dial, log_in
 from gateway import tls
@@ -24,6 +26,9 @@ from gateway.auth.access import AccessRules
 from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.tokens import key_source
+from gateway.cli import administrator
+from gateway.cli.administrator import Access
+from gateway.cli.findings import Finding
 from gateway.config import Config, ConfigError
 from gateway.descriptors import Descriptors
 from gateway.domain.identity import Identity
@@ -39,17 +44,14 @@ _NOBODY: Final = "gateway-doctor"
 _GUEST: Final = "guest"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check; ``problem`` is None if all is well."""
+async def examine(
+    config: Config, access: Access | None = None, *, remedy: str
+) -> AsyncIterator[Finding]:
+    """Check everything the gateway needs; nothing is changed but the database's schema, and a queue
+    for a trial comes and goes.
 
-    what: str
-    problem: str | None = None
-    mend: str | None = None
-
-
-async def examine(config: Config) -> AsyncIterator[Finding]:
-    """Check everything the gateway needs; nothing is changed but the database's schema."""
+    ``access``: an administrator's, to look at policies. ``remedy``: the command that sets them.
+    """
     yield _origins(config)
     yield _open_files(config)
     yield _access(config)
@@ -67,7 +69,10 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
     for node in nodes:
         async for finding in _node(config, node, context):
             yield finding
-    yield await _private_queues(config, nodes, context, rooms=rooms)
+    for finding in await _private_queues(config, nodes, context, rooms=rooms, remedy=remedy):
+        yield finding
+    for finding in await _policies(access, remedy):
+        yield finding
 
 
 def _origins(config: Config) -> Finding:
@@ -235,40 +240,96 @@ async def _no_guest(node: Node, log_in_as_guest: Callable[[], Awaitable[None]]) 
 
 async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Finding]:
     try:
+        told = await provision.server_version(
+            node, config.broker.account, timeout=config.broker.dial_timeout, ssl_context=context
+        )
         checks = await _verify(config, node, context, rooms=[])
     except LinkFailed as error:
         what = f"{node.name}: AMQP as {config.broker.user}"
         return [Finding(what, str(error), _mend_dial(str(error), f"check {node.amqp}"))]
     mend = "run: rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
     return [
-        Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
-        for check in checks
+        _supported(node, told),
+        *(
+            Finding(f"{node.name}: {check.what}", check.problem, mend if check.problem else None)
+            for check in checks
+        ),
     ]
 
 
+def _supported(node: Node, told: str) -> Finding:
+    what = f"{node.name}: RabbitMQ {told}"
+    version = read_version(told)
+    if version < OLDEST:
+        return Finding(what, f"older than {series(OLDEST)}", "upgrade RabbitMQ")
+    if version[:2] > NEWEST:
+        return Finding(f"{what}; the gateway was tested with {series(NEWEST)} at most")
+    return Finding(what)
+
+
 async def _private_queues(
-    config: Config, nodes: list[Node], context: ssl.SSLContext, *, rooms: list[int]
-) -> Finding:
+    config: Config, nodes: list[Node], context: ssl.SSLContext, *, rooms: list[int], remedy: str
+) -> list[Finding]:
     """Check the private queues through the first node that answers: the nodes share them."""
     what = f"private queues of {len(rooms)} open rooms"
     for node in nodes:
         try:
             checks = await _verify(config, node, context, rooms=rooms)
+            found = [
+                _private_queues_of(what, checks),
+                await _patience(config, node, context, earlier=False, remedy=remedy),
+            ]
+            if any(check.remark == provision.EARLIER for check in checks):
+                found.append(await _patience(config, node, context, earlier=True, remedy=remedy))
         except LinkFailed:
             continue
-        wrong = [check for check in checks if check.problem not in (None, provision.MISSING)]
-        if wrong:
-            return Finding(
-                what,
-                f"{len(wrong)} cannot be used, e.g. {wrong[0].what}: {wrong[0].problem}",
-                "delete it in RabbitMQ and run: gateway topology apply; its messages are in the"
-                " history too",
-            )
-        # No problem: a queue expires when its host stays away, and is declared again when one
-        # comes.
-        absent = sum(check.problem is not None for check in checks)
-        return Finding(f"{what}; {absent} will be declared when their hosts come")
-    return Finding(what, "no node answers", "see the nodes above")
+        return found
+    return [Finding(what, "no node answers", "see the nodes above")]
+
+
+def _private_queues_of(what: str, checks: list[Check]) -> Finding:
+    wrong = [check for check in checks if check.problem not in (None, provision.MISSING)]
+    if wrong:
+        return Finding(
+            what,
+            f"{len(wrong)} cannot be used, e.g. {wrong[0].what}: {wrong[0].problem}",
+            "delete it in RabbitMQ and run: gateway topology apply; its messages are in the"
+            " history too",
+        )
+    # No problem: a queue expires when its host stays away, and is declared again when one comes.
+    absent = sum(check.problem is not None for check in checks)
+    return Finding(f"{what}; {absent} will be declared when their hosts come")
+
+
+async def _patience(
+    config: Config, node: Node, context: ssl.SSLContext, *, earlier: bool, remedy: str
+) -> Finding:
+    """Raises :class:`LinkFailed`."""
+    whose = "earlier versions' private queues" if earlier else "new private queues"
+    what = f"messages of {whose} outlive {delivery_limit.DELIVERIES} lost connections"
+    kept = await delivery_limit.survives(
+        node,
+        config.broker.account,
+        Topology(config.broker.prefix),
+        earlier=earlier,
+        timeout=config.broker.dial_timeout,
+        ssl_context=context,
+    )
+    if kept:
+        return Finding(what)
+    why = "RabbitMQ 4's own limit" if earlier else "the delivery-limit of a policy"
+    return Finding(what, f"they are dropped by {why}", f"run: {remedy}")
+
+
+async def _policies(access: Access | None, remedy: str) -> list[Finding]:
+    if access is None:
+        return [administrator.not_seen(remedy.replace("topology apply", "doctor"))]
+    try:
+        found = await access.inspect()
+    except ManagementFailed as error:
+        mend = "check --admin, its password and --management"
+        return [Finding("policies of the private queues", str(error), mend)]
+    return administrator.findings(found, mend=remedy)
 
 
 async def _verify(

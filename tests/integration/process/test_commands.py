@@ -195,3 +195,57 @@ def test_a_command_that_does_not_exist_ends_with_2(run: Run, arguments: list[str
     result = run(*arguments)
     assert result.returncode == 2
     assert "usage: gateway" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["topology", "apply"], ["topology", "show"], ["doctor"]])
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--password-stdin"], "--password-stdin is of no use without --admin NAME"),
+        (["--management", "http://r1:15672"], "--management is of no use without --admin NAME"),
+        (
+            ["--admin", "root", "--management", "r1:15672"],
+            "--management r1:15672: give http://host:port or https://host:port, without a login",
+        ),
+        (["--admin", "root", "--pasword-stdin"], "unrecognized arguments: --pasword-stdin"),
+    ],
+)
+def test_options_that_mean_nothing_are_told_before_anything_is_done(
+    run: Run, command: list[str], options: list[str], told: str
+) -> None:
+    result = run(*command, *options, stdin="secret\n")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert "database" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "there is no terminal to ask for the password; use --password-stdin"),
+        (["--password-stdin"], "the password of RabbitMQ's user root is empty"),
+    ],
+)
+def test_an_administrator_without_a_password_is_told(
+    run: Run, options: list[str], told: str
+) -> None:
+    result = run("topology", "apply", "--admin", "root", *options)
+    assert (result.returncode, result.stderr) == (1, f"gateway: {told}\n")
+
+
+def test_the_doctor_says_that_no_management_api_answers_and_keeps_the_password(run: Run) -> None:
+    arguments = ("--admin", "root", "--password-stdin", "--management", "http://127.0.0.1:9")
+    result = run("doctor", *arguments, stdin="swordfish\n")
+    assert (
+        "WRONG  policies of the private queues: no management API answers:\n"
+        "  http://127.0.0.1:9: connection refused\n" in result.stdout
+    )
+    assert "swordfish" not in result.stdout + result.stderr
+
+
+def test_without_an_administrator_the_doctor_names_the_command_that_sees_more(
+    run: Run, environment: dict[str, str]
+) -> None:
+    command = f"gateway --config {environment['GATEWAY_CONFIG']} doctor --admin ADMINISTRATOR"
+    told = f"-      policies of the private queues: only an administrator sees them: {command}\n"
+    assert told in run("doctor").stdout

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.topology import Audience, Queue, Stream, Topology
+from broker.topology import Arguments, Audience, Queue, Stream, Topology
 
 TOPOLOGY = Topology()
 
@@ -16,15 +16,21 @@ def test_names_keep_the_form_of_the_first_system() -> None:
 
 
 def test_the_private_queue_is_replicated_ordered_and_expires_after_a_day() -> None:
-    assert TOPOLOGY.private_queue(42) == Queue(
-        name="acdm.mo.interact.private.42",
-        binding_key="acdm.mo.interact.*.42",
-        arguments={
-            "x-queue-type": "quorum",
-            "x-single-active-consumer": True,
-            "x-expires": 24 * 60 * 60 * 1000,
-        },
+    """Whatever the version, a message outlives a million lost connections of its host."""
+    as_ever: Arguments = {
+        "x-queue-type": "quorum",
+        "x-single-active-consumer": True,
+        "x-expires": 24 * 60 * 60 * 1000,
+    }
+    name, key = "acdm.mo.interact.private.42", "acdm.mo.interact.*.42"
+    queue = TOPOLOGY.private_queue(42)
+    assert queue == Queue(
+        name=name,
+        binding_key=key,
+        arguments={**as_ever, "x-delivery-limit": 1_000_000},
+        earlier=as_ever,
     )
+    assert list(queue.variants) == [queue, Queue(name, key, as_ever)]
 
 
 def test_a_gateways_echoes_are_the_gateways_own_and_no_rooms() -> None:

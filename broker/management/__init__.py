@@ -1,0 +1,1 @@
+"""RabbitMQ through its management API, for operators' commands: policies and versions."""

@@ -4,9 +4,9 @@
 
 Every connection holds a :class:`Lease`, from before the dial until it is closed. Failures before
 the session is up count against the node; later ones do not (a browser that leaves is no failure).
-But a session that falls silent makes its node suspect. A node that hangs loses all its connections,
-so without that it would be the one with the fewest, and would get them all back: each dial there
-takes its whole time before it fails.
+But silence makes a node suspect. A node that hangs loses all its connections, so without that it
+would be the one with the fewest, and would get them all back: each dial there takes its whole time
+before it fails.
 """
 
 from __future__ import annotations
@@ -163,13 +163,13 @@ class _Phase(Enum):
 class Lease:
     """One connection's place on a node, given back once, however often it is released.
 
-    ========  ==========  ===================  ===========  ===========
-    phase     up()        failed(reason)       silent()     release()
-    ========  ==========  ===================  ===========  ===========
-    dialling  up; works   released; a failure  dialling     released
-    up        up          released             up; suspect  released
-    released  released    released             released     released
-    ========  ==========  ===================  ===========  ===========
+    ========  ==========  ===================  =================  ===========
+    phase     up()        failed(reason)       silent()           release()
+    ========  ==========  ===================  =================  ===========
+    dialling  up; works   released; a failure  dialling; suspect  released
+    up        up          released             up; suspect        released
+    released  released    released             released           released
+    ========  ==========  ===================  =================  ===========
 
     As a context manager it is released at the end of the block.
     """
@@ -207,9 +207,9 @@ class Lease:
             self._state.worked(Event.SESSION_UP, self._clock())
 
     def silent(self) -> None:
-        """The established session has fallen silent: others are tried before this node, until a
-        probe or another session has shown that it works."""
-        if self._phase is _Phase.UP:
+        """The node says nothing where it should: others are tried before it, until a probe or
+        another session has shown that it works."""
+        if self._phase is not _Phase.RELEASED:
             self._state.suspect = True
 
     def failed(self, reason: str) -> None:

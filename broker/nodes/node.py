@@ -95,7 +95,7 @@ class NodeState:
     """A node's health and load. All times are seconds of the balancer's clock.
 
     ``partitioned``: it works, but messages published through it do not reach the other nodes.
-    ``suspect``: a session there fell silent, and nothing has shown since that the node works; it
+    ``suspect``: it said nothing where it should have, and nothing has shown since that it works; it
     takes connections only while no other node does.
     ``failures`` counts since the node last worked; ``why_out`` is the reason while it is not
     healthy.

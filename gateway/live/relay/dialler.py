@@ -14,7 +14,16 @@ from typing import Final
 
 from broker.nodes.balancer import Balancer, Lease, NoNodeAvailable
 from broker.nodes.credentials import Credentials
-from broker.webstomp.session import DialError, LoginRefused, WebStompSession, open_session
+from broker.nodes.node import Node
+from broker.webstomp.session import (
+    DialError,
+    DialTimeout,
+    LoginRefused,
+    WebSocketStream,
+    WebStompSession,
+    dial,
+    log_in,
+)
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable, NoCapacity
@@ -25,11 +34,18 @@ logger = logging.getLogger(__name__)
 #: that hangs is left within 4.5 s (a host's pause is to be 5 s at most), and Web-STOMP's idle
 #: timeout (60 s without a byte from us) never strikes.
 HEART_BEAT: Final = (10_000, 2_000)
+#: Seconds in which a node accepts a WebSocket, unless it hangs: before that is known, every new
+#: connection may meet it. A node that takes longer is passed over, as long as there are others.
+ACCEPT: Final = 1.5
 #: Relays that are opened at the same time. A login costs a node milliseconds and us its questions:
 #: a class that comes in at once would make nodes time out that are well.
 AT_ONCE: Final = 32
 #: Seconds that a relay may wait for its turn.
 LONGEST_WAIT: Final = 60.0
+
+
+class _NotAccepted(Exception):
+    """A node did not accept the WebSocket within :data:`ACCEPT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +69,29 @@ class Dialler:
     ) -> tuple[WebStompSession, Lease]:
         """A session at the broker as this user, in exactly this STOMP version.
 
-        Each available node but those to ``exclude`` is tried once. Raises
-        :class:`BrokerUnavailable`, :class:`NoCapacity`.
+        Each available node but those to ``exclude`` is tried once; those that were passed over for
+        being slow are tried last, and have the whole time then. Raises :class:`BrokerUnavailable`,
+        :class:`NoCapacity`.
         """
-        tried = set(exclude)
+        tried, passed_over, accept = set(exclude), set[str](), ACCEPT
         while True:
             try:
-                lease = self.balancer.acquire(tried)
+                lease = self.balancer.acquire(tried | passed_over)
             except NoNodeAvailable as error:
+                if passed_over:
+                    passed_over, accept = set(), self.timeout
+                    continue
                 logger.warning("no broker node can take a relay: %s", error)
                 if error.full:
                     raise NoCapacity("the broker's nodes take no more connections") from error
                 raise BrokerUnavailable("no broker node is available") from error
             try:
-                upstream = await self._session(lease, who, version)
+                upstream = await self._session(lease, who, version, accept=accept)
+            except _NotAccepted:
+                lease.silent()
+                lease.release()
+                logger.info("a relay is opened elsewhere: node %s is slow", lease.node.name)
+                passed_over.add(lease.node.name)
             except LoginRefused as error:
                 # The node works; the gateway that it asks may not, and another node asks another.
                 lease.release()
@@ -83,16 +108,28 @@ class Dialler:
                 lease.up()
                 return upstream, lease
 
-    async def _session(self, lease: Lease, who: Identity, version: str) -> WebStompSession:
+    async def _session(
+        self, lease: Lease, who: Identity, version: str, *, accept: float
+    ) -> WebStompSession:
         async with self._turn():
-            return await open_session(
-                lease.node,
+            return await log_in(
+                await self._accepted(lease.node, version, accept),
                 Credentials(who.user, self.passcodes.issue(who), self.vhost),
                 timeout=self.timeout,
-                tls=self.tls,
                 version=version,
                 heart_beat=HEART_BEAT,
             )
+
+    async def _accepted(self, node: Node, version: str, seconds: float) -> WebSocketStream:
+        """Raises :class:`DialError`, and :class:`_NotAccepted` before the whole time is over."""
+        seconds = min(seconds, self.timeout)
+        protocol = f"v{version.replace('.', '')}.stomp"
+        try:
+            return await dial(node, timeout=seconds, ssl_options=self.tls, protocol=protocol)
+        except DialTimeout:
+            if seconds < self.timeout:
+                raise _NotAccepted from None
+            raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -41,6 +41,7 @@ class FakeNode:
     cruel: Callable[[Frame], bool] = field(default=lambda frame: False)
     mute: bool = False
     received: list[Frame] = field(default_factory=list)
+    connections: int = 0
     heart_beats: int = 0
     #: Who has connected and has no answer to CONNECT yet, and how many that were at most.
     opening: int = 0
@@ -204,6 +205,7 @@ async def serving(fake: FakeNode) -> AsyncIterator[FakeNode]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        fake.connections += 1
         try:
             if fake.deaf:
                 await reader.read()

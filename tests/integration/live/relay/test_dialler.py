@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from random import SystemRandom
 
 import pytest
@@ -57,6 +58,68 @@ def test_a_node_whose_gateway_does_not_answer_is_passed_over_but_not_blamed() ->
             assert first.logins
             assert all(state.available for state in found.balancer.states())
             assert connections(found) == {"r1": 0, "r2": 4}
+
+    asyncio.run(course())
+
+
+def test_a_node_that_hangs_is_passed_over_soon_and_not_chosen_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.relay.dialler.ACCEPT", 0.1)
+
+    async def course() -> None:
+        hung = serving(FakeNode("r1", deaf=True))
+        async with hung as first, serving(FakeNode("r2")) as second:
+            found = dialler(first, second)
+            found.balancer.drain("r2")
+            asyncio.get_running_loop().call_soon(found.balancer.resume, "r2")
+            began = time.monotonic()
+            upstream, lease = await found.dial(WHO, "1.2")
+            assert lease.node.name == "r2"
+            assert time.monotonic() - began < found.timeout
+            upstream.close()
+            lease.release()
+            left, _ = found.balancer.states()
+            assert left.suspect
+            assert left.failures == 0
+            _, lease = await found.dial(WHO, "1.2")
+            assert lease.node.name == "r2"
+
+    asyncio.run(course())
+
+
+def test_a_slow_node_has_its_whole_time_when_there_is_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.relay.dialler.ACCEPT", 0.1)
+
+    async def course() -> None:
+        async with serving(FakeNode("r1", deaf=True)) as node:
+            found = dialler(node)
+            dialling = asyncio.create_task(found.dial(WHO, "1.2"))
+            while not node.connections:  # noqa: ASYNC110 - the fake node has no event for it
+                await asyncio.sleep(0.01)
+            node.deaf = False
+            upstream, _ = await dialling
+            (state,) = found.balancer.states()
+            assert (node.connections, state.failures, state.suspect) == (2, 0, False)
+            upstream.close()
+
+    asyncio.run(course())
+
+
+def test_nobody_waits_for_ever_for_the_only_node_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.relay.dialler.ACCEPT", 0.1)
+
+    async def course() -> None:
+        async with serving(FakeNode("r1", deaf=True)) as node:
+            found = replace(dialler(node), timeout=0.4)
+            with pytest.raises(BrokerUnavailable):
+                await asyncio.wait_for(found.dial(WHO, "1.2"), 5)
+            (state,) = found.balancer.states()
+            assert (node.connections, state.failures, state.connections) == (2, 1, 0)
 
     asyncio.run(course())
 

@@ -101,13 +101,20 @@ def test_a_failed_probe_does_not_end_the_suspicion() -> None:
     assert state(balanced, "r1").suspect
 
 
-@pytest.mark.parametrize("phase", ["dialling", "released"])
-def test_only_an_established_session_can_fall_silent(phase: str) -> None:
+def test_a_dial_without_an_answer_makes_a_node_suspect_and_is_no_failure() -> None:
     balanced = balancer("r1", "r2")
     lease = balanced.acquire({"r2"})
-    if phase == "released":
-        lease.up()
-        lease.release()
+    lease.silent()
+    lease.release()
+    assert state(balanced, "r1").suspect
+    assert state(balanced, "r1").health is Health.HEALTHY
+
+
+def test_a_lease_that_was_given_back_says_nothing_about_its_node() -> None:
+    balanced = balancer("r1", "r2")
+    lease = balanced.acquire({"r2"})
+    lease.up()
+    lease.release()
     lease.silent()
     assert not state(balanced, "r1").suspect
 

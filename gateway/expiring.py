@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, TypeVar, overload
 
 from cachetools import TTLCache
+
+from broker.timing.readings import Monotonic, UnixTime
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -15,11 +17,11 @@ D = TypeVar("D")
 class Expiring(Generic[K, V]):
     """A bounded mapping whose entries end ``lifetime`` seconds after they were put there.
 
-    ``clock`` gives seconds. There is no ``mapping[key]`` on purpose: the clock goes on between
+    There is no ``mapping[key]`` on purpose: the clock goes on between
     ``key in mapping`` and ``mapping[key]``, and once in a million times an entry ends there.
     """
 
-    def __init__(self, capacity: int, lifetime: float, *, clock: Callable[[], float]) -> None:
+    def __init__(self, capacity: int, lifetime: float, *, clock: Monotonic | UnixTime) -> None:
         self._entries: TTLCache[K, V] = TTLCache(capacity, lifetime, timer=clock)
 
     def __len__(self) -> int:

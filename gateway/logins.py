@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from broker.timing.readings import UnixTime
 from gateway.auth.accounts import Accounts
 from gateway.auth.sessions import Sessions
 from gateway.domain.identity import Identity
@@ -33,7 +33,7 @@ class Endings(Protocol):
 
 
 class Logins:
-    """Logging in and out. Every method raises :class:`StoreUnavailable`. ``clock`` is Unix time."""
+    """Logging in and out. Every method raises :class:`StoreUnavailable`."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Logins:
         accounts: Accounts[Account],
         sessions: Sessions,
         endings: Endings,
-        clock: Callable[[], float],
+        clock: UnixTime,
     ) -> None:
         self._store = store
         self._accounts = accounts

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
+from broker.timing.readings import Monotonic
 from gateway.errors import RateLimited
 
 
@@ -20,12 +21,12 @@ class RateLimiter:
     """A token bucket for each key.
 
     ``rate`` gives the rate that is in force now; when it changes, tokens taken before stay taken.
-    ``clock`` gives seconds and never goes back. At most ``capacity`` keys are remembered; beyond
-    that, the key that was longest unused starts afresh.
+    At most ``capacity`` keys are remembered; beyond that, the key that was longest unused starts
+    afresh.
     """
 
     def __init__(
-        self, rate: Callable[[], Rate], *, clock: Callable[[], float], capacity: int = 10_000
+        self, rate: Callable[[], Rate], *, clock: Monotonic, capacity: int = 10_000
     ) -> None:
         self._rate = rate
         self._clock = clock

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, Protocol
 
+from broker.timing.readings import UtcTime
 from gateway.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Prunable(Protocol):
     async def prune(self, before: datetime) -> int: ...
 
 
-async def keep(store: Prunable, *, days: int, clock: Callable[[], datetime]) -> NoReturn:
+async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
     """Delete messages older than ``days``, now and every hour, until cancelled.
 
     A store that is away is asked again an hour later: old messages can wait.

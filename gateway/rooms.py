@@ -5,11 +5,12 @@ The store, the broker and the live connections must agree about a room; here the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from broker.timing.readings import UtcTime
 from gateway.auth.permissions import Action, Permissions
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
@@ -74,7 +75,7 @@ class Rooms:
     """The service for rooms and members. The first argument of every method is the caller.
 
     Every method checks the permissions before it reads or changes anything, so that no handler can
-    forget to. ``clock`` gives the time of day in UTC. Besides their own errors, all methods raise
+    forget to. Besides their own errors, all methods raise
     :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
     """
 
@@ -87,7 +88,7 @@ class Rooms:
         changes: Changes,
         presence: Attendances,
         limits: LiveLimits,
-        clock: Callable[[], datetime],
+        clock: UtcTime,
     ) -> None:
         self._permissions = permissions
         self._store = store

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node, Probe
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import Job, Tasks
 from broker.webstomp.session import DialError, open_session
 
@@ -35,7 +36,7 @@ class Prober:
         *,
         interval: float,
         timeout: float,
-        clock: Callable[[], float],
+        clock: Monotonic,
         tasks: Tasks,
         ssl_options: ssl.SSLContext | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ before it fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from enum import Enum, auto
@@ -21,6 +21,7 @@ from typing import Final, Self
 
 from broker.nodes.node import Event, Health, Node, NodeState, Probe
 from broker.nodes.rendezvous import LinkState
+from broker.timing.readings import Monotonic
 
 #: The reason of a node that the caller has excluded.
 _EXCLUDED: Final = "tried already"
@@ -50,10 +51,10 @@ class UnknownNode(Exception):
 class Balancer:
     """The nodes of the cluster, and the choice of the one that takes the next connection.
 
-    ``clock`` gives monotonic seconds; ``rng`` decides between equally loaded nodes.
+    ``rng`` decides between equally loaded nodes.
     """
 
-    def __init__(self, nodes: Iterable[Node], *, clock: Callable[[], float], rng: Random) -> None:
+    def __init__(self, nodes: Iterable[Node], *, clock: Monotonic, rng: Random) -> None:
         self._states = {node.name: NodeState(node) for node in nodes}
         self._clock = clock
         self._rng = rng
@@ -174,7 +175,7 @@ class Lease:
     As a context manager it is released at the end of the block.
     """
 
-    def __init__(self, state: NodeState, *, clock: Callable[[], float], began: float) -> None:
+    def __init__(self, state: NodeState, *, clock: Monotonic, began: float) -> None:
         self._state = state
         self._clock = clock
         self._began = began

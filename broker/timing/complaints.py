@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
+
+from broker.timing.readings import Monotonic
 
 #: Seconds in which one cause is logged once.
 PERIOD: Final = 60.0
@@ -13,13 +15,11 @@ PERIOD: Final = 60.0
 class Complaints:
     """A count of each cause, and the time of its last report.
 
-    ``causes``: all that there are, few. ``clock`` gives seconds and never goes back. ``period``:
-    seconds in which one cause is reported once.
+    ``causes``: all that there are, few. ``period``: the seconds in which one cause is reported
+    once.
     """
 
-    def __init__(
-        self, causes: Iterable[str], *, clock: Callable[[], float], period: float = PERIOD
-    ) -> None:
+    def __init__(self, causes: Iterable[str], *, clock: Monotonic, period: float = PERIOD) -> None:
         #: Occurrences of each cause since the start.
         self.counts = Counter(dict.fromkeys(causes, 0))
         self._clock = clock

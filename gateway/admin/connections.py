@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 from broker.protocol.numerals import natural
+from broker.timing.readings import Monotonic
 from gateway.live.client.registry import ConnectionState
 
 #: Connections that are read in one turn of the loop: about a millisecond.
@@ -124,14 +125,14 @@ class Observed(Protocol):
 
 
 class Connections:
-    """This gateway's connections. ``clock`` gives seconds and never goes back."""
+    """This gateway's connections."""
 
     def __init__(
         self,
         connections: Iterable[Observed],
         *,
         gateway: str,
-        clock: Callable[[], float],
+        clock: Monotonic,
     ) -> None:
         self._connections = connections
         self._gateway = gateway

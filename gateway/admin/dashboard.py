@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
+from broker.timing.readings import UnixTime
 from broker.timing.tasks import Tasks
 from gateway.admin.gateways import Gateways
 from gateway.admin.history import SampleHistory
@@ -56,7 +57,7 @@ class Viewer:
 
 
 class Dashboard:
-    """The ticker and all dashboards that are open at this gateway. ``clock`` is Unix time."""
+    """The ticker and all dashboards that are open at this gateway."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Dashboard:
         history: SampleHistory,
         node_watch: NodeWatch,
         *,
-        clock: Callable[[], float],
+        clock: UnixTime,
         tasks: Tasks,
     ) -> None:
         self._gateways = gateways

@@ -9,6 +9,7 @@ from itertools import groupby
 from statistics import fmean
 from typing import Final, NamedTuple
 
+from broker.timing.readings import UnixTime
 from gateway.observe.histogram import Histogram, quantile
 
 #: Seconds that are kept.
@@ -40,10 +41,9 @@ class Gauges:
 
 
 class SampleHistory:
-    """The samples of the last minutes. ``clock`` is Unix time. Taking one reads half a dozen
-    numbers."""
+    """The samples of the last minutes. Taking one reads half a dozen numbers."""
 
-    def __init__(self, gauges: Gauges, *, clock: Callable[[], float], kept: int = KEPT) -> None:
+    def __init__(self, gauges: Gauges, *, clock: UnixTime, kept: int = KEPT) -> None:
         self._gauges = gauges
         self._clock = clock
         self._samples: deque[Sample] = deque(maxlen=kept)

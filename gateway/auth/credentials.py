@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote
 
 from tornado.httputil import HTTPServerRequest
 
+from broker.timing.readings import UnixTime
 from gateway.auth.names import check_user
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
@@ -30,10 +30,9 @@ CAPACITY: Final = 10_000
 
 class Verified:
     """Credentials of one kind that were verified a moment ago; a signature costs more than the rest
-    of a request. Known by their hash: the credentials themselves are not kept. ``clock``: Unix
-    time."""
+    of a request. Known by their hash: the credentials themselves are not kept."""
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(self, *, clock: UnixTime) -> None:
         self._clock = clock
         self._known: Expiring[bytes, Identity] = Expiring(CAPACITY, LIFETIME, clock=clock)
 
@@ -51,13 +50,10 @@ class Verified:
 class Credentials:
     """The finder of a request's user, by its token or session cookie.
 
-    ``tokens`` is None if no issuer is configured: then only local logins exist. ``clock``: Unix
-    time.
+    ``tokens`` is None if no issuer is configured: then only local logins exist.
     """
 
-    def __init__(
-        self, *, sessions: Sessions, tokens: Tokens | None, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, sessions: Sessions, tokens: Tokens | None, clock: UnixTime) -> None:
         self._sessions = sessions
         self._clock = clock
         # Two caches, because a token must not pass as a cookie, nor a cookie as a token.

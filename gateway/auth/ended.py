@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
+from broker.timing.readings import UnixTime
 from gateway.domain.identity import Identity
 from gateway.errors import SessionEnded
 
@@ -13,13 +13,13 @@ _FEW: Final = 1024
 
 
 class EndedSessions:
-    """The ids of sessions that were ended. ``clock``: Unix time.
+    """The ids of sessions that were ended.
 
     Each is kept until the session would have ended by itself, so there are never more than were
     ended within a session's lifetime.
     """
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(self, *, clock: UnixTime) -> None:
         self._clock = clock
         self._until: dict[str, float] = {}
         self._clean_up_at = _FEW

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Final
 
+from broker.timing.readings import Monotonic
 from gateway.errors import RateLimited, TooManyGuesses
 from gateway.rates import Rate, RateLimiter
 
@@ -72,11 +73,11 @@ class Guesses:
     ``of_address`` gives the rate of failures that are accepted from one address; valid logins are
     not counted, so a school behind one address never notices. After some wrong passwords from
     anywhere an account is slowed down for everybody, except for addresses from which it has logged
-    in before: its owner goes on. Nobody is locked out for good. ``clock`` gives seconds and never
-    goes back. May be used by several threads.
+    in before: its owner goes on. Nobody is locked out for good. May be used by several
+    threads.
     """
 
-    def __init__(self, of_address: Callable[[], Rate], *, clock: Callable[[], float]) -> None:
+    def __init__(self, of_address: Callable[[], Rate], *, clock: Monotonic) -> None:
         self._clock = clock
         self._addresses = RateLimiter(of_address, clock=clock)
         self._accounts = _Slowing(free=FREE_FROM_ALL, longest=_LONGEST_FROM_ALL)

@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import Cancelled, Tasks, shared
 from gateway.auth.keys import PublicKey, algorithm_of
 from gateway.errors import TokenInvalid, Unavailable
@@ -55,7 +56,7 @@ class Jwks:
     ``cooldown`` of the last attempt. A token whose key is known does not wait for that, and while
     the issuer is away the known keys go on working. An unknown key is invalid once a fetch that
     began after the token came does not have it; until then it cannot be decided, because an issuer
-    signs with a new key as soon as it has published it. ``clock`` and both durations are in
+    signs with a new key as soon as it has published it. Both durations are in
     seconds.
     """
 
@@ -66,7 +67,7 @@ class Jwks:
         *,
         lifetime: float,
         cooldown: float,
-        clock: Callable[[], float],
+        clock: Monotonic,
         tasks: Tasks | None = None,
     ) -> None:
         self.algorithms = algorithms

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
 
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import shared
 from gateway.domain.room import Membership, Roster
 from gateway.expiring import Expiring
@@ -40,14 +40,9 @@ class _Read:
 
 class Memberships:
     """A bounded cache of rosters by room: when five hundred members come at once, one read serves
-    them all.
+    them all."""
 
-    ``clock`` gives seconds and never goes back.
-    """
-
-    def __init__(
-        self, source: RosterSource, *, clock: Callable[[], float], capacity: int = 1_000
-    ) -> None:
+    def __init__(self, source: RosterSource, *, clock: Monotonic, capacity: int = 1_000) -> None:
         self._source = source
         self._known: Expiring[int, Roster | None] = Expiring(capacity, LIFETIME, clock=clock)
         self._reads: dict[int, _Read] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import replace
 from typing import Final
 
+from broker.timing.readings import UnixTime
 from gateway.auth.ended import session_ended
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
@@ -20,12 +21,10 @@ LEEWAY: Final = 5.0
 class Passcodes:
     """A signer and checker of passcodes; any gateway with the same secret can check them.
 
-    ``clock``: Unix time, seconds. ``ended``: the sessions whose passcodes are refused.
+    ``ended``: the sessions whose passcodes are refused.
     """
 
-    def __init__(
-        self, secret: str, *, clock: Callable[[], float], ended: Container[str] = ()
-    ) -> None:
+    def __init__(self, secret: str, *, clock: UnixTime, ended: Container[str] = ()) -> None:
         self._clock = clock
         self._ended = ended
         self._signer = IdentitySigner(secret, "passcode", clock=clock, leeway=LEEWAY)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 
+from broker.timing.readings import UnixTime
 from gateway.auth.ended import EndedSessions
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
@@ -15,11 +15,11 @@ from gateway.errors import TokenExpired
 class Sessions:
     """A signer and checker of session cookies.
 
-    ``lifetime`` is in seconds, ``clock`` gives seconds since the epoch.
+    ``lifetime`` is in seconds.
     """
 
     def __init__(
-        self, secret: str, *, lifetime: float, clock: Callable[[], float], ended: EndedSessions
+        self, secret: str, *, lifetime: float, clock: UnixTime, ended: EndedSessions
     ) -> None:
         self._clock = clock
         self._lifetime = lifetime

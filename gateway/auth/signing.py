@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from typing import Final
 
 import jwt
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from broker.timing.readings import UnixTime
 from gateway.domain.identity import Identity
 from gateway.errors import TokenExpired, TokenInvalid
 
@@ -26,13 +26,11 @@ def derived_key(secret: str, purpose: str) -> bytes:
 class IdentitySigner:
     """A signer of identities for one purpose; a signature for another purpose is not valid.
 
-    JWT (RFC 7519) by HS256, with a key of its own for the purpose. ``clock`` gives seconds since
-    the epoch, ``leeway`` is in seconds after the end.
+    JWT (RFC 7519) by HS256, with a key of its own for the purpose. ``leeway``: seconds
+    after the end.
     """
 
-    def __init__(
-        self, secret: str, purpose: str, *, clock: Callable[[], float], leeway: float = 0.0
-    ) -> None:
+    def __init__(self, secret: str, purpose: str, *, clock: UnixTime, leeway: float = 0.0) -> None:
         self._key = derived_key(secret, purpose)
         self._purpose = purpose
         self._clock = clock

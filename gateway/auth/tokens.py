@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any, Final
 
 import jwt
 from cachetools import LRUCache
 
 from broker.timing.clock import Clock
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import Tasks
 from gateway.auth.access import AccessRules
 from gateway.auth.jwks import HttpDocument, Jwks
@@ -107,12 +107,10 @@ class Tokens:
         return Identity(user, self._known_roles.intersection(roles), expires_at)
 
 
-def key_source(
-    settings: Settings, *, clock: Callable[[], float], tasks: Tasks | None = None
-) -> KeySource:
+def key_source(settings: Settings, *, clock: Monotonic, tasks: Tasks | None = None) -> KeySource:
     """The configured kind of key source; call this inside the running loop.
 
-    ``clock`` gives seconds and never goes back. Raises :class:`ConfigError`.
+    Raises :class:`ConfigError`.
     """
     if settings.secret is not None:
         return OneKey(settings.secret.get_secret_value().encode(), "HS256")

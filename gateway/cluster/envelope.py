@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from broker.timing.readings import UnixTime
 from gateway.auth.signing import derived_key
 from gateway.expiring import Expiring
 
@@ -51,12 +52,9 @@ class Envelope:
 
 
 class Seal:
-    """The key that seals and opens messages, and the ids of those opened before.
+    """The key that seals and opens messages, and the ids of those opened before."""
 
-    ``clock`` gives seconds since the epoch.
-    """
-
-    def __init__(self, secret: str, *, clock: Callable[[], float]) -> None:
+    def __init__(self, secret: str, *, clock: UnixTime) -> None:
         self._cipher = AESGCM(derived_key(secret, "bus"))
         self._clock = clock
         # Twice the time: a message may come from a clock that is ahead, and again when it is

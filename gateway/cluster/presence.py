@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from broker.publishing.publication import ConfirmedPublisher, NotConfirmed
+from broker.timing.readings import UnixTime
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.cluster.bus import Bus
@@ -57,8 +58,7 @@ class Rosters(Protocol):
 class Presence:
     """The presence in all rooms, as this gateway and the others claim it.
 
-    ``announced``: changes are announced in the rooms, not only listed. ``clock`` gives seconds
-    since the epoch.
+    ``announced``: changes are announced in the rooms, not only listed.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with, each by its name
@@ -70,7 +70,7 @@ class Presence:
         topology: Topology,
         *,
         announced: bool,
-        clock: Callable[[], float],
+        clock: UnixTime,
         tasks: Tasks,
     ) -> None:
         self._rosters = rosters

@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
+from broker.timing.readings import UnixTime
 from broker.timing.tasks import Tasks
 from gateway.auth.ended import EndedSessions, session_ended
 from gateway.cluster.bus import Bus
@@ -56,7 +57,7 @@ class SessionRevocation:
     """The end of sessions, and of everything that they have opened.
 
     ``ended`` is filled with the sessions that have ended. ``connections`` iterates over all current
-    connections; functions given to :meth:`observe` are called too. ``clock`` is Unix time.
+    connections; functions given to :meth:`observe` are called too.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class SessionRevocation:
         connections: Iterable[Connection],
         bus: Bus,
         *,
-        clock: Callable[[], float],
+        clock: UnixTime,
         tasks: Tasks,
     ) -> None:
         self._store = store

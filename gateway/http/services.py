@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from broker.timing.readings import UnixTime
 from broker.topology import Topology
 from gateway.admin import Admin
 from gateway.auth.accounts import Accounts
@@ -24,11 +24,11 @@ from gateway.store import Account
 
 @dataclass(slots=True, kw_only=True)
 class HandlerServices:
-    """The services of the handlers. ``clock`` gives seconds since the epoch."""
+    """The services of the handlers."""
 
     accounts: Accounts[Account]
     admin: Admin
-    clock: Callable[[], float]
+    clock: UnixTime
     credentials: Credentials
     drain: Drain
     events: Events

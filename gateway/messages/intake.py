@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from broker.timing.readings import UtcTime
 from broker.topology import Stream
 from gateway.auth.permissions import POST, Permissions
 from gateway.domain.identity import ADMIN, Identity
@@ -23,9 +23,9 @@ MAX_TYPE_LENGTH = 100
 class Intake:
     """The way from a POST or SEND into the pipeline: permissions, rates and types are checked here.
 
-    ``rates`` limits each user's posts; ``clock`` gives the time of sending, in UTC. ``host_types``
-    (replaceable at any time) are the message types that only a room's hosts may send, because
-    readers take such messages for the room's state.
+    ``rates`` limits each user's posts; ``clock`` gives the time of sending. ``host_types`` are the
+    message types that only a room's hosts may send, because readers take such messages for the
+    room's state; they may be replaced at any time.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Intake:
         *,
         rates: RateLimiter,
         host_types: Collection[str],
-        clock: Callable[[], datetime],
+        clock: UtcTime,
     ) -> None:
         self.host_types = frozenset(host_types)
         #: Accepted posts since the start, by whether the broker had confirmed before the answer.

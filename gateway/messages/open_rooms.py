@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from broker.publishing.provision import QueueFailed
+from broker.timing.readings import Monotonic
 from gateway.errors import StoreUnavailable
 from gateway.expiring import Expiring
 from gateway.messages.ports import RoomPublisher, StoredOutbox
@@ -23,14 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 class OpenRooms:
-    """The rooms that are open, and which of their private queues are known to exist.
+    """The rooms that are open, and which of their private queues are known to exist."""
 
-    ``clock`` gives seconds and never goes back.
-    """
-
-    def __init__(
-        self, store: StoredOutbox, publisher: RoomPublisher, *, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: StoredOutbox, publisher: RoomPublisher, *, clock: Monotonic) -> None:
         self._store = store
         self._publisher = publisher
         self._there: Expiring[int, bool] = Expiring(CAPACITY, LIFETIME, clock=clock)

@@ -8,11 +8,12 @@ configured.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from broker.timing.readings import Monotonic
 from broker.topology import Stream
 from gateway.domain.message import Message
 
@@ -45,12 +46,9 @@ class _Seqs:
 
 
 class Parking:
-    """The parked messages of all streams.
+    """The parked messages of all streams."""
 
-    ``clock`` gives seconds and never goes back.
-    """
-
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(self, *, clock: Monotonic) -> None:
         self._clock = clock
         self._parked: dict[UUID, _Parked] = {}
         self._streams: dict[Stream, _Seqs] = {}

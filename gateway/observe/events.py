@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any, Final
+
+from broker.timing.readings import UnixTime
 
 #: Events of one kind that are kept. One kind does not push out another: a school that goes home
 #: does not hide the failure of a node.
@@ -54,9 +55,9 @@ class Event:
 
 
 class Events:
-    """The latest events of each kind, and counts of all events. ``clock`` is Unix time."""
+    """The latest events of each kind, and counts of all events."""
 
-    def __init__(self, *, clock: Callable[[], float], kept: int = KEPT) -> None:
+    def __init__(self, *, clock: UnixTime, kept: int = KEPT) -> None:
         self.counts: Counter[tuple[Kind, str, int | None]] = Counter()
         self._clock = clock
         self._kept = {kind: deque[Event](maxlen=kept) for kind in Kind}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
+
+from broker.timing.readings import Monotonic
 
 #: Seconds for which the same error at the same place is counted instead of logged.
 _MINUTE: Final = 60.0
@@ -30,11 +31,10 @@ class Repetitions(logging.Filter):
     """A filter that lets one traceback a minute pass for the same error at the same place.
 
     "The same": the logger, the error's class, and the line that raised it. The number of dropped
-    lines is logged once the minute is over and anything is logged. ``clock`` gives seconds and
-    never goes back.
+    lines is logged once the minute is over and anything is logged.
     """
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(self, *, clock: Monotonic) -> None:
         super().__init__()
         self._clock = clock
         #: In the order in which their minutes end.

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, text
 
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import shared
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
@@ -34,8 +35,7 @@ _log = logging.getLogger(__name__)
 class Watched:
     """A database that runs everything on ``database`` and remembers how that went.
 
-    ``probe`` writes the given number of bytes, and commits. ``clock`` gives seconds and never goes
-    back.
+    ``probe`` writes the given number of bytes, and commits.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Watched:
         database: Database,
         *,
         probe: Callable[[Connection, int], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Monotonic = time.monotonic,
     ) -> None:
         self._database = database
         self._probe = probe

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from broker.timing.readings import UnixTime
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
@@ -52,7 +52,7 @@ class Routes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionServices:
-    """The services that every connection works with. ``clock`` is Unix time.
+    """The services that every connection works with.
 
     A limit that changes counts for the connections that come from then on.
     """
@@ -62,6 +62,6 @@ class ConnectionServices:
     limits: LiveLimits
     ticker: Ticker
     events: Events
-    clock: Callable[[], float]
+    clock: UnixTime
     rng: Random
     tasks: Tasks

@@ -1,0 +1,1 @@
+"""Feeds over AMQP: what every subscriber of a topic gets, read once from a node."""

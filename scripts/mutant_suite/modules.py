@@ -6,6 +6,10 @@ from typing import Final
 
 _PROTOCOL: Final = "tests/unit/broker/protocol"
 _NODES: Final = "tests/unit/broker/nodes"
+_PUBLISHING: Final = "tests/unit/broker/publishing"
+_TIMING: Final = "tests/unit/broker/timing"
+_AUTH: Final = "tests/unit/auth"
+_CLUSTER: Final = "tests/unit/cluster"
 _CLIENT: Final = "tests/unit/live/client"
 _RELAY: Final = "tests/unit/live/relay"
 _HUB: Final = "tests/unit/live/hub"
@@ -13,28 +17,52 @@ _HUB: Final = "tests/unit/live/hub"
 #: By the module's path: the tests, the quickest first.
 MODULES: Final[dict[str, tuple[str, ...]]] = {
     "broker/protocol/amqp.py": (f"{_PROTOCOL}/test_amqp.py",),
-    "broker/protocol/amqp_deliveries.py": (f"{_PROTOCOL}/test_amqp_deliveries.py",),
-    "broker/protocol/amqp_methods.py": (f"{_PROTOCOL}/test_amqp_methods.py",),
-    "broker/protocol/amqp_properties.py": (f"{_PROTOCOL}/test_amqp_properties.py",),
+    "broker/protocol/heartbeat.py": (f"{_PROTOCOL}/test_heartbeat.py",),
+    "broker/protocol/numerals.py": (f"{_PROTOCOL}/test_numerals.py",),
     "broker/protocol/stomp.py": (f"{_PROTOCOL}/test_stomp.py",),
+    "broker/protocol/unframing.py": (f"{_PROTOCOL}/test_unframing.py",),
     "broker/protocol/websocket.py": (f"{_PROTOCOL}/test_websocket.py",),
     "broker/nodes/node.py": (f"{_NODES}/test_node.py", f"{_NODES}/test_balancer.py"),
     "broker/nodes/balancer.py": (f"{_NODES}/test_balancer.py",),
     "broker/nodes/rendezvous.py": (f"{_NODES}/test_rendezvous.py",),
     "broker/health/partition.py": ("tests/unit/broker/health/test_partition.py",),
-    "broker/publishing/liveness.py": ("tests/unit/broker/publishing/test_liveness.py",),
-    "gateway/auth/patterns.py": (
-        "tests/unit/auth/test_patterns.py",
-        "tests/unit/auth/test_permissions.py",
+    "broker/publishing/links.py": (f"{_PUBLISHING}/test_links.py",),
+    "broker/publishing/liveness.py": (f"{_PUBLISHING}/test_liveness.py",),
+    "broker/publishing/suspects.py": (
+        f"{_PUBLISHING}/test_stream.py",
+        f"{_PUBLISHING}/test_refusing.py",
     ),
-    "gateway/auth/permissions.py": ("tests/unit/auth/test_permissions.py",),
-    "gateway/cluster/presence_table.py": ("tests/unit/cluster/test_presence_table.py",),
+    "broker/quirks/dead_queues.py": ("tests/unit/broker/quirks/test_dead_queues.py",),
+    "broker/timing/backoff.py": (f"{_TIMING}/test_backoff.py",),
+    "broker/timing/complaints.py": (f"{_TIMING}/test_complaints.py",),
+    "broker/webstomp/pauses.py": ("tests/unit/broker/webstomp/test_pauses.py",),
+    "gateway/auth/ended.py": (f"{_AUTH}/test_ended.py",),
+    "gateway/auth/guesses.py": (f"{_AUTH}/test_guesses.py",),
+    "gateway/auth/patterns.py": (f"{_AUTH}/test_patterns.py", f"{_AUTH}/test_permissions.py"),
+    "gateway/auth/permissions.py": (f"{_AUTH}/test_permissions.py",),
+    "gateway/cluster/peers.py": (f"{_CLUSTER}/test_peers.py",),
+    "gateway/cluster/presence_table.py": (f"{_CLUSTER}/test_presence_table.py",),
+    "gateway/cluster/replica.py": (f"{_CLUSTER}/test_replica.py",),
+    "gateway/expiring.py": ("tests/unit/test_expiring.py",),
+    "gateway/live/client/allowance.py": (f"{_CLIENT}/test_allowance.py",),
+    "gateway/live/client/connection_states.py": (f"{_CLIENT}/test_connection_states.py",),
     "gateway/live/client/judge.py": (f"{_CLIENT}/test_judge.py",),
     "gateway/live/client/requests.py": (f"{_CLIENT}/test_requests.py",),
     "gateway/live/client/session.py": (f"{_CLIENT}/test_session.py",),
+    "gateway/live/client/socket_states.py": (f"{_CLIENT}/test_socket_states.py",),
     "gateway/live/hub/deduplicator.py": (f"{_HUB}/test_deduplicator.py",),
+    "gateway/live/hub/recent.py": (f"{_HUB}/test_recent.py",),
     "gateway/live/hub/sequencer.py": (f"{_HUB}/test_sequencer.py",),
     "gateway/live/relay/acknowledgements.py": (f"{_RELAY}/test_acknowledgements.py",),
+    "gateway/live/relay/doubt.py": (f"{_RELAY}/test_doubt.py",),
+    "gateway/live/relay/moves.py": (f"{_RELAY}/test_moves.py",),
+    "gateway/live/relay/oversized.py": (f"{_RELAY}/test_oversized.py",),
+    "gateway/live/relay/properties.py": (f"{_RELAY}/test_properties.py",),
+    "gateway/live/relay/refusals.py": (f"{_RELAY}/test_refusals.py",),
     "gateway/live/relay/state.py": (f"{_RELAY}/test_state.py",),
+    "gateway/live/relay/uplink_states.py": (f"{_RELAY}/test_uplink_states.py",),
     "gateway/messages/lane.py": ("tests/unit/messages/test_lane.py",),
+    "gateway/messages/nesting.py": ("tests/unit/messages/test_nesting.py",),
+    "gateway/messages/turns.py": ("tests/unit/messages/test_turns.py",),
+    "gateway/rates.py": ("tests/unit/test_rates.py",),
 }

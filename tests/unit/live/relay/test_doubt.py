@@ -1,0 +1,53 @@
+"""The frames of which nobody knows whether RabbitMQ has taken them."""
+
+from gateway.live.relay.doubt import Doubt
+
+
+def test_frames_are_numbered_and_in_doubt_until_they_are_proven() -> None:
+    doubt = Doubt()
+    assert (doubt.any, doubt.passed, str(doubt)) == (False, 0, "")
+    assert [doubt.sent("SUBSCRIBE", "/queue/a"), doubt.sent("ACK", None)] == [1, 2]
+    assert (doubt.any, doubt.passed) == (True, 2)
+    assert str(doubt) == "SUBSCRIBE '/queue/a', ACK"
+    doubt.proven(1)
+    assert (doubt.any, str(doubt)) == (True, "ACK")
+    doubt.proven(2)
+    assert (doubt.any, doubt.passed, str(doubt)) == (False, 2, "")
+
+
+def test_a_message_is_in_doubt_until_its_own_number_is_proven() -> None:
+    doubt = Doubt()
+    doubt.sent("ACK", None)
+    assert not doubt.messages
+    doubt.sent("SEND", "/exchange/a", message=True)
+    doubt.sent("ACK", None)
+    doubt.proven(1)
+    assert doubt.messages
+    doubt.proven(2)
+    assert (doubt.messages, doubt.any) == (False, True)
+
+
+def test_an_earlier_answer_that_comes_late_takes_no_proof_back() -> None:
+    doubt = Doubt()
+    for _ in range(3):
+        doubt.sent("ACK", None)
+    doubt.proven(3)
+    doubt.proven(1)
+    assert not doubt.any
+
+
+def test_only_the_last_frames_are_named_and_a_name_is_cut() -> None:
+    doubt = Doubt()
+    for number in range(1, 8):
+        doubt.sent("SEND", f"/queue/{number}")
+    assert str(doubt) == (
+        "SEND '/queue/3', SEND '/queue/4', SEND '/queue/5', SEND '/queue/6', SEND '/queue/7'"
+        " (and 2 before)"
+    )
+    doubt.proven(1)
+    assert str(doubt).endswith("(and 1 before)")
+    doubt.proven(2)
+    assert str(doubt).endswith("SEND '/queue/7'")
+    long = Doubt()
+    long.sent("SEND", "x" * 1000)
+    assert len(str(long)) < 150

@@ -92,7 +92,7 @@ class DeliveryReader:
         self._content: _Content | None = None
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that these bytes complete; heart-beats are passed over. Raises :class:`AmqpError`."""
+        """The events that these bytes complete, without heart-beats. Raises :class:`AmqpError`."""
         buffer = self._buffer + data if self._buffer else data
         self._buffer = b""
         at, size = 0, len(buffer)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+#: Doublings at most: 2.0**1024 overflows.
+_DOUBLINGS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,5 +18,4 @@ class BackOff:
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after this many failures in a row (1 or more)."""
-        # The exponent is bounded because 2.0**1024 overflows.
-        return min(self.longest, self.first * 2.0 ** min(failures - 1, 60))
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, _DOUBLINGS))

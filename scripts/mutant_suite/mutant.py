@@ -100,10 +100,12 @@ def _forget_number(constant: ast.Assign | ast.AnnAssign) -> None:
 
 
 def _is_number(node: ast.expr | None) -> bool:
-    """Also a product of numbers, as ``128 * 1024``."""
+    """Also a product of numbers, as ``128 * 1024``, and named ones, as ``BackOff(first=0.5)``."""
     match node:
         case ast.BinOp(left, _, right):
             return _is_number(left) and _is_number(right)
+        case ast.Call(args=[], keywords=[_, *_] as named):
+            return all(_is_number(each.value) for each in named)
         case ast.Constant(int() | float()):
             return True
         case _:

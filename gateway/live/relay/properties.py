@@ -15,6 +15,8 @@ from gateway.errors import BadFrame
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 #: Milliseconds (``rabbit_misc:check_expiry``).
 _LONGEST: Final = 2**32 - 1
+#: Characters of a wrong value that are shown.
+_SHOWN: Final = 40
 
 
 def check(frame: Frame) -> None:
@@ -22,5 +24,6 @@ def check(frame: Frame) -> None:
     value = frame.get("expiration")
     if value is not None and not (_DIGITS.fullmatch(value) and int(value) <= _LONGEST):
         raise BadFrame(
-            f"expiration:{value[:40]}: must be a whole number of milliseconds, at most {_LONGEST}"
+            f"expiration:{value[:_SHOWN]}: must be a whole number of milliseconds, "
+            f"at most {_LONGEST}"
         )

@@ -20,6 +20,8 @@ class Box:
     def empty(self) -> None:
         self.items.clear()
         return None
+
+PAUSES = Pauses(first=0.5, longest=2 * 60)
 '''
 
 
@@ -64,12 +66,18 @@ def test_a_statement_that_is_gone_shows_what_was_there() -> None:
         ("A box.", "No box."),
         ("128 * 1024", "128 + 1024"),
         ("128 * 1024", "129 * 1024"),
+        ("first=0.5", "first=1.5"),
+        ("longest=2 * 60", "longest=3 * 60"),
         ("return None", "pass"),
     ],
 )
 def test_a_change_that_is_no_python_or_decides_nothing_is_no_mutant(of: str, to: str) -> None:
     assert of in SOURCE
     assert list(mutants("broker/box.py", SOURCE, [SOURCE.replace(of, to)])) == []
+
+
+def test_a_named_number_that_is_left_out_is_a_mutant() -> None:
+    assert only(SOURCE.replace("first=0.5, ", "")).scope == "module"
 
 
 def test_each_is_there_once_and_they_come_in_the_order_of_their_lines() -> None:

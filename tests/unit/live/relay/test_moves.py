@@ -16,6 +16,16 @@ def test_the_first_is_at_once_the_next_ones_wait_longer_and_then_it_ends() -> No
     assert moves.next(SPAN - 1) is None
 
 
+def test_each_entry_counts_for_as_long_as_the_others() -> None:
+    moves = Moves()
+    for second in range(MOVES):
+        moves.next(1000.0 + second)
+    assert moves.next(1000.0 + SPAN - 0.1) is None
+    # The first one is over, the second is not.
+    assert moves.next(1000.0 + SPAN) is not None
+    assert moves.next(1000.0 + SPAN) is None
+
+
 def test_old_entries_do_not_count() -> None:
     moves = Moves()
     for _ in range(MOVES):

@@ -35,5 +35,11 @@ def test_frames_for_which_rabbitmq_would_end_the_session_are_named(name: str, va
         check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
 
 
+def test_a_long_value_is_shown_by_its_beginning_only() -> None:
+    with pytest.raises(BadFrame) as caught:
+        check(Frame("SEND", (("expiration", "9" * 1000),)))
+    assert len(str(caught.value)) < 150
+
+
 def test_the_first_of_a_repeated_header_counts() -> None:
     check(Frame("SEND", (("expiration", "1"), ("expiration", "abc"))))

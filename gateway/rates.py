@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from broker.timing.readings import Monotonic
 from gateway.errors import RateLimited
+
+#: Keys that are remembered.
+CAPACITY: Final = 10_000
 
 
 class Rate(NamedTuple):
@@ -26,7 +29,7 @@ class RateLimiter:
     """
 
     def __init__(
-        self, rate: Callable[[], Rate], *, clock: Monotonic, capacity: int = 10_000
+        self, rate: Callable[[], Rate], *, clock: Monotonic, capacity: int = CAPACITY
     ) -> None:
         self._rate = rate
         self._clock = clock

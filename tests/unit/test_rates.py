@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.errors import RateLimited
 from gateway.rates import Rate, RateLimiter
 from tests.fake_clock import FakeClock
@@ -51,6 +53,22 @@ def test_a_bucket_never_holds_more_than_the_burst() -> None:
     limits.check("kim")
     clock.now += 3600
     assert [wait(limits) for _ in range(4)] == [0, 0, 0, 0.25]
+
+
+def test_a_look_takes_nothing_and_is_refused_where_nothing_is_left() -> None:
+    limits = limiter(FakeClock(), burst=1)
+    limits.peek("kim")
+    assert wait(limits) == 0
+    with pytest.raises(RateLimited) as caught:
+        limits.peek("kim")
+    assert caught.value.retry_after == 0.25
+
+
+def test_what_is_taken_in_any_case_counts_though_nothing_was_left() -> None:
+    limits = limiter(FakeClock(), burst=1)
+    for _ in range(3):
+        limits.take("kim")
+    assert wait(limits) == 0.75
 
 
 def test_keys_do_not_share_a_bucket() -> None:

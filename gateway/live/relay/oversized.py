@@ -19,13 +19,15 @@ from broker.protocol.stomp import (
 
 #: Bytes of the frame that are kept: RabbitMQ's own headers, and those of a producer.
 HEAD_BYTES: Final = 131_072
+#: Headers that are read at most.
+_HEADERS: Final = 10_000
 #: Headers of a message that describe its body.
 _OF_THE_BODY: Final = frozenset({"content-type", "content-length", "content-encoding"})
 
 
-def frame_bytes(data: bytes) -> tuple[int, int]:
+def frame_bytes(data: bytes | bytearray) -> tuple[int, int]:
     """The offset and the size of the payload of the server's frame at the beginning of ``data``
-    (RFC 6455, section 5.2). The frame's header must be whole."""
+    (RFC 6455, section 5.2). The offset needs two bytes, the size all bytes before the payload."""
     match data[1]:
         case 126:
             return 4, int.from_bytes(data[2:4])
@@ -37,11 +39,10 @@ def frame_bytes(data: bytes) -> tuple[int, int]:
 
 def needed(data: bytes | bytearray) -> int:
     """The size in bytes of the frame at the beginning of ``data``; 0 while it is not known."""
-    head = bytes(data[:10])
-    if len(head) < 2 or len(head) < {126: 4, 127: 10}.get(head[1], 2):
+    if len(data) < 2:
         return 0
-    start, size = frame_bytes(head)
-    return start + size
+    start, size = frame_bytes(data)
+    return start + size if len(data) >= start else 0
 
 
 class Oversized:
@@ -77,7 +78,7 @@ class Oversized:
         if not blank:
             return None
         parser = FrameParser(
-            Limits(frame_bytes=HEAD_BYTES, header_bytes=HEAD_BYTES, header_count=10_000),
+            Limits(frame_bytes=HEAD_BYTES, header_bytes=HEAD_BYTES, header_count=_HEADERS),
             SERVER_COMMANDS,
         )
         try:

@@ -27,8 +27,14 @@ def test_the_depth_is_that_of_the_deepest_value(body: Any, levels: int) -> None:
 
 @pytest.mark.parametrize(
     ("body", "too_deep"),
-    [(nested(MOST), False), (nested(MOST + 1), True), ([[]] * 500, False), ("[" * 500, False)],
-    ids=["just so deep", "deeper", "wide", "brackets in a text"],
+    [
+        (nested(MOST), False),
+        ([nested(MOST - 1), []], False),
+        (nested(MOST + 1), True),
+        ([[]] * 500, False),
+        ("[" * 500, False),
+    ],
+    ids=["just so deep", "just so deep, and wide", "deeper", "wide", "brackets in a text"],
 )
 def test_only_depth_is_too_deep(body: Any, too_deep: bool) -> None:
     assert is_too_deep(body, json.dumps(body).encode()) is too_deep

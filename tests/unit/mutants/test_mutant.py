@@ -76,10 +76,6 @@ def test_a_change_that_is_no_python_or_decides_nothing_is_no_mutant(of: str, to:
     assert list(mutants("broker/box.py", SOURCE, [SOURCE.replace(of, to)])) == []
 
 
-def test_a_named_number_that_is_left_out_is_a_mutant() -> None:
-    assert only(SOURCE.replace("first=0.5, ", "")).scope == "module"
-
-
 def test_each_is_there_once_and_they_come_in_the_order_of_their_lines() -> None:
     later = SOURCE.replace("LIMIT\n", "0\n")
     earlier = SOURCE.replace('"a"', '"c"')

@@ -19,6 +19,19 @@ def test_sessions_that_never_stand_are_half_a_minute_apart_in_the_end() -> None:
     assert len(set(waits[-4:])) == 4, "two feeds must not keep step"
 
 
+def test_looking_for_a_node_becomes_rarer_and_begins_anew_after_a_session() -> None:
+    made = pauses()
+    for n in range(8):
+        due = min(LOOKING.longest, LOOKING.first * 2**n)
+        assert due / 2 <= made.after(Outcome.NOT_REACHED) <= due
+    made.after(Outcome.FELL)
+    wait = made.after(Outcome.NOT_REACHED)
+    assert LOOKING.first / 2 <= wait <= LOOKING.first
+    made.after(Outcome.NOT_REACHED)
+    made.after(Outcome.STOOD)
+    assert LOOKING.first / 2 <= made.after(Outcome.NOT_REACHED) <= LOOKING.first
+
+
 def test_a_session_that_has_worked_makes_all_forgotten() -> None:
     made = pauses()
     for _ in range(10):

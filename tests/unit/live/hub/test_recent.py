@@ -38,6 +38,7 @@ def test_it_keeps_so_many_messages() -> None:
 
 
 def test_it_keeps_so_many_bytes() -> None:
+    assert after(filled(2, recent.BYTES // 2), 0, 2) == [1, 2]
     kept = filled(10, recent.BYTES // 3)
     assert after(kept, 6, 10) is None
     assert after(kept, 7, 10) == [8, 9, 10]

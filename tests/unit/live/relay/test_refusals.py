@@ -35,6 +35,13 @@ def test_each_kind_has_its_close_code_and_keeps_its_reason(
         assert body.strip()[:20] in error.detail
 
 
+def test_what_passes_says_what_rabbitmq_has_done() -> None:
+    cancelled = Frame("ERROR", (("message", "Server cancelled subscription"),), b"the server has")
+    assert meaning(cancelled).detail == "the broker cancelled a subscription"
+    forced = Frame("ERROR", (("message", "connection_forced"),), b"by the operator")
+    assert meaning(forced).detail == "RabbitMQ: connection_forced: by the operator"
+
+
 @pytest.mark.parametrize(
     ("body", "left"),
     [

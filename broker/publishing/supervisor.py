@@ -124,7 +124,7 @@ class Supervisor:
                 failures += 1
                 self.sound_since = None
                 if self._lost != error.reason:
-                    log.warning("cannot publish through %s, and dial on", error)
+                    log.warning("AMQP link to %s; dialling again", error)
                 self._lost = error.reason
             else:
                 began = asyncio.get_running_loop().time()

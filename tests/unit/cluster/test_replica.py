@@ -141,6 +141,55 @@ def test_no_more_early_changes_are_kept_than_there_is_space_for() -> None:
     assert copy.claims == origin.claims
 
 
+def deltas_of(origin: Origin, numbers: Iterable[int]) -> list[Delta]:
+    """One change each."""
+    made: list[Delta] = []
+    for n in numbers:
+        origin.put((n, "ann"), HERE)
+        made += origin.deltas()
+    return made
+
+
+def test_a_claim_that_was_withdrawn_is_told_when_it_is_made_again() -> None:
+    origin, copy = Origin(), Copy()
+    for claim in (HERE, None, HERE):
+        origin.put((1, "ann"), claim)
+        copy.take(origin.deltas())
+        assert copy.claims == origin.claims
+
+
+def test_repeated_changes_take_no_space_from_early_ones() -> None:
+    origin, copy = Origin(), Copy()
+    known = deltas_of(origin, range(70))
+    copy.take(known)
+    copy.take(known)
+    missing, early = deltas_of(origin, (100, 101))
+    copy.take([early, missing])
+    assert copy.claims == origin.claims
+
+
+def test_early_changes_that_everything_contains_take_no_space_from_later_ones() -> None:
+    origin, copy = Origin(), Copy()
+    copy.take(deltas_of(origin, range(65))[1:])
+    copy.take(origin.parts())
+    assert copy.claims == origin.claims
+    missing, early = deltas_of(origin, (100, 101))
+    copy.take([early, missing])
+    assert copy.claims == origin.claims
+
+
+def test_a_replica_that_has_only_a_part_of_everything_is_behind() -> None:
+    origin, copy = Origin(), Copy()
+    for n in range(BATCH + 1):
+        origin.put((n, "ann"), HERE)
+    list(origin.deltas())
+    first, second = origin.parts()
+    copy.take([first])
+    assert copy.replica.behind
+    copy.take([second])
+    assert not copy.replica.behind
+
+
 @settings(max_examples=200)
 @given(data=st.data())
 def test_all_gateways_agree_in_the_end_whatever_the_network_does(data: st.DataObject) -> None:

@@ -70,6 +70,14 @@ def test_bytes_that_are_no_frame_are_reported_once_and_the_next_frame_is_read(
     assert after.body == b"good"
 
 
+def test_each_message_that_is_left_out_is_reported_for_its_own_subscription() -> None:
+    unframing = Unframing(LIMIT)
+    for id in ("7", "8"):
+        found = read(unframing, message(b"x" * LIMIT, id=id))
+        assert isinstance(found, LeftOut)
+        assert found.subscription == id
+
+
 def test_a_producer_cannot_end_its_message_early_and_go_on_in_another_s_name() -> None:
     other = message(b"forged", id="8")
     smuggled = b"MESSAGE\nsubscription:7\ncontent-length:1\ncontent-length:99\n\nx\0" + other

@@ -86,18 +86,23 @@ class Turns:
             raise
 
     def _end(self) -> None:
-        if not self._waiting:
-            self._free += 1
-            return
-        user, queue = next(iter(self._waiting.items()))
-        queue.popleft().set_result(None)
-        if queue:
-            self._waiting.move_to_end(user)
-        else:
-            del self._waiting[user]
+        while self._waiting:
+            user, queue = next(iter(self._waiting.items()))
+            given = queue.popleft()
+            if queue:
+                self._waiting.move_to_end(user)
+            else:
+                del self._waiting[user]
+            # It is cancelled if its caller is just going, and has not withdrawn it yet.
+            if not given.done():
+                given.set_result(None)
+                return
+        self._free += 1
 
     def _withdraw(self, user: str, given: asyncio.Future[None]) -> None:
-        queue = self._waiting[user]
+        queue = self._waiting.get(user)
+        if queue is None or given not in queue:
+            return
         queue.remove(given)
         if not queue:
             del self._waiting[user]

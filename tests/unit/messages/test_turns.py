@@ -15,14 +15,14 @@ class Readers:
     """Reads that last until they are told to end; ``begun`` is in the order of their turns."""
 
     def __init__(self, at_once: int, *, of_user: int = 100, in_all: int = 100) -> None:
-        self._turns = Turns(at_once)
+        self.turns = Turns(at_once)
         self._most = {"of_user": of_user, "in_all": in_all}
         self.begun: list[str] = []
         self._ends: list[asyncio.Event] = []
 
     def read(self, user: str) -> asyncio.Task[None]:
         async def read() -> None:
-            async with self._turns.turn(user, **self._most):
+            async with self.turns.turn(user, **self._most):
                 self.begun.append(user)
                 self._ends.append(end := asyncio.Event())
                 await end.wait()
@@ -104,19 +104,62 @@ def test_a_caller_that_goes_away_takes_no_turn() -> None:
     run(main())
 
 
-def test_a_turn_that_comes_as_its_owner_goes_is_given_on() -> None:
+@pytest.mark.parametrize("steps", range(5))
+def test_a_turn_that_comes_as_its_owner_goes_is_given_on(steps: int) -> None:
+    """Whether the owner goes before its turn is given, before it takes the turn, or after."""
+
     async def main() -> None:
         readers = Readers(1)
         first, second, third = (readers.read(user) for user in ("anna", "bob", "carol"))
         await settle()
         readers._ends[0].set()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        for _ in range(steps):
+            await asyncio.sleep(0)
         second.cancel()
         await settle()
         assert readers.begun[-1] == "carol"
-        for end in readers._ends:
-            end.set()
+        while readers._ends:
+            await readers.end_one()
         await asyncio.gather(first, third)
+        assert readers.turns.in_hand == 0
+        last = readers.read("dora")
+        await settle()
+        assert readers.begun[-1] == "dora", "no turn is lost"
+        await readers.end_one()
+        await last
+
+    run(main())
+
+
+def test_what_is_over_counts_no_more() -> None:
+    async def main() -> None:
+        readers = Readers(1, of_user=2, in_all=3)
+        for _ in range(2):
+            reads = [readers.read(user) for user in ("anna", "anna", "bob")]
+            await settle()
+            assert readers.turns.in_hand == 3
+            for left in (2, 1, 0):
+                await readers.end_one()
+                assert readers.turns.in_hand == left
+            await asyncio.gather(*reads)
+        assert not readers.turns._of_user
+        assert readers.begun == ["anna", "anna", "bob"] * 2
+
+    run(main())
+
+
+def test_after_a_rest_there_are_as_many_at_once_as_before() -> None:
+    async def main() -> None:
+        readers = Readers(1)
+        first = readers.read("anna")
+        await settle()
+        await readers.end_one()
+        await first
+        reads = [readers.read("anna"), readers.read("bob")]
+        await settle()
+        assert readers.begun == ["anna", "anna"]
+        await readers.end_one()
+        await readers.end_one()
+        await asyncio.gather(*reads)
 
     run(main())

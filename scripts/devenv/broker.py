@@ -23,6 +23,12 @@ def main() -> int:
     last = local.remembered()
     if last is None:
         parser.exit(1, "there is no cluster yet: scripts/run --nodes 3 makes one\n")
+    if arguments.rabbitmq and arguments.rabbitmq != last.rabbitmq:
+        parser.exit(
+            1,
+            f"scripts/run runs RabbitMQ {last.rabbitmq or 'of the distribution'} here; "
+            f"scripts/run --rabbitmq {arguments.rabbitmq} makes another cluster\n",
+        )
     cluster = last.cluster(print)
     if arguments.action != "status":
         if arguments.node not in range(1, cluster.size + 1):

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -53,6 +54,16 @@ _PARTS: Final = (
     ["cluster"],
     ["http", "messages"],
 )
+#: What depends most on RabbitMQ's version runs on the newest one, too, in parts like these.
+_NEWEST_PARTS: Final = {
+    "broker": ["broker", "cluster/test_two_gateways.py"],
+    "live": [
+        "live/test_hub.py",
+        "live/test_private_queue.py",
+        "live/test_rescue.py",
+        "live/test_access_rules.py",
+    ],
+}
 #: On a large machine more would only wait for the longest of them.
 _MOST_AT_ONCE: Final = 4
 
@@ -67,22 +78,16 @@ def main() -> int:
         print(command_lines.TEST_USAGE)
         return 0
     rest = sys.argv[1:]
-    if rest[:1] == ["--rabbitmq"]:
-        os.environ[rabbitmq.VARIABLE] = "".join(rest[1:2])
-        del rest[:2]
-    tiers = []
-    while rest and rest[0] in _TIERS:
-        tiers.append(rest.pop(0))
     started = time.monotonic()
     try:
+        rabbitmq.choose(_taken_out(rest, "--rabbitmq") or rabbitmq.chosen())
+        tiers = []
+        while rest and rest[0] in _TIERS:
+            tiers.append(rest.pop(0))
         _prepare(tiers or list(_TIERS))
-    except SetupError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    if tiers:
-        return _run([_program("python"), "-m", "pytest", *map(_folder, tiers), *rest])
-    _signals_raise()
-    try:
+        if tiers:
+            return _run([_program("python"), "-m", "pytest", *map(_folder, tiers), *rest])
+        _signals_raise()
         with _only_one():
             return _everything(rest, started)
     except SetupError as error:
@@ -102,6 +107,45 @@ def _prepare(tiers: list[str]) -> None:
         vendor.ensure(_say)
 
 
+def _taken_out(arguments: list[str], option: str) -> str | None:
+    """The value of an option, which is removed from the arguments together with it."""
+    for number, argument in enumerate(arguments):
+        name, joined, value = argument.partition("=")
+        if name != option:
+            continue
+        taken = [value] if joined else arguments[number + 1 : number + 2]
+        del arguments[number : number + (1 if joined else 2)]
+        if not taken or not taken[0] or taken[0].startswith("-"):
+            raise SetupError(f"{option}: name a version, one of {', '.join(rabbitmq.SUITES)}")
+        return taken[0]
+    return None
+
+
+def _newest() -> tuple[list[Job], str | None]:
+    """The sessions on the newest RabbitMQ, and why there are none; None: there is no need to say.
+
+    Raises `SetupError` if it could not be fetched: that the archive has none is the only excuse.
+    """
+    if rabbitmq.chosen() or rabbitmq.version().startswith(f"{rabbitmq.NEWEST}."):
+        return [], None
+    try:
+        rabbitmq.choose(rabbitmq.NEWEST)
+        rabbitmq.ensure(_say)
+    except rabbitmq.NotInArchive as error:
+        return [], str(error)
+    finally:
+        rabbitmq.choose(None)
+    acceptance = Path(_folder("acceptance"))
+    return [
+        _session(
+            f"acceptance on {rabbitmq.NEWEST} {name}",
+            [str(acceptance / path) for path in paths],
+            version=rabbitmq.NEWEST,
+        )
+        for name, paths in _NEWEST_PARTS.items()
+    ], None
+
+
 @contextmanager
 def _only_one() -> Iterator[None]:
     """A lock for the whole run: two runs in one checkout would mix up their files."""
@@ -119,7 +163,8 @@ def _everything(arguments: list[str], started: float) -> int:
     _run([_program("coverage"), "erase"])
     linters = [Job(name, [_program(program), *rest]) for name, (program, *rest) in _LINTERS.items()]
     # Arguments of pytest are about one session (-x, --last-failed, --durations).
-    tests = [_session("tests", [*_paths(), *arguments])] if arguments else _sessions()
+    newest, lacking = ([], None) if arguments else _newest()
+    tests = [_session("tests", [*_paths(), *arguments])] if arguments else _sessions(newest)
     outcomes = side_by_side.run(
         # What takes longest, and beside it what is soon known.
         [*tests[:2], *linters, *tests[2:]],
@@ -137,6 +182,8 @@ def _everything(arguments: list[str], started: float) -> int:
     print(f"· {time.monotonic() - started:.0f} s")
     if red:
         print(f"FAILED: {', '.join(red)}")
+    if lacking:
+        print(f"NOT RUN: the tests on RabbitMQ {rabbitmq.NEWEST}. {lacking}")
     # Last, where everybody looks for it.
     print(pytest_output.closing_line(counts, time.monotonic() - started), flush=True)
     return code or int(bool(red))
@@ -146,8 +193,8 @@ def _paths() -> list[str]:
     return [_folder(tier) for tier in _TIERS]
 
 
-def _sessions() -> list[Job]:
-    """The sessions of pytest, in the order of their start."""
+def _sessions(newest: list[Job]) -> list[Job]:
+    """The sessions of pytest, with those on the newest RabbitMQ, in the order of their start."""
     acceptance = Path(_folder("acceptance"))
     named = {name for part in _PARTS for name in part}
     others = {path.relative_to(acceptance).parts[0] for path in acceptance.rglob("test_*.py")}
@@ -157,17 +204,18 @@ def _sessions() -> list[Job]:
         _session(f"acceptance {'+'.join(part)}", [str(acceptance / name) for name in part])
         for part in parts
     ]
-    return [first, second, unit, *rest, integration]
+    return [first, second, unit, *newest, *rest, integration]
 
 
-def _session(name: str, arguments: list[str]) -> Job:
+def _session(name: str, arguments: list[str], *, version: str | None = None) -> Job:
     # The acceptance tier starts many processes, and measured ones start and run more slowly: a
     # gateway's start takes 2.0 s of CPU instead of 1.4.
     measured = not name.startswith("acceptance")
     program = [_program("coverage"), "run"] if measured else [_program("python")]
     command = [*program, "-m", "pytest", "-o", f"cache_dir={_cache(name)}"]
     color = ["--color=yes"] if sys.stdout.isatty() else []
-    return Job(name, [*command, *color, *arguments], pytest_output.progress)
+    environment = {rabbitmq.VARIABLE: version} if version else {}
+    return Job(name, [*command, *color, *arguments], pytest_output.progress, environment)
 
 
 def _cache(session: str) -> Path:
@@ -180,22 +228,52 @@ def _verdict(sessions: list[Outcome]) -> tuple[int, Counter[str]]:
     counts = sum((pytest_output.counts(each.printed) for each in sessions), Counter[str]())
     codes = [abs(each.code) for each in sessions if each.code != _NO_TESTS]
     code = max(codes, default=_NO_TESTS)
-    failed = [name for each in sessions for name in second_try.failed(_cache(each.job.name))]
-    # For the second try, and for whoever asks pytest for --last-failed afterwards.
-    second_try.remember(_CACHE, failed)
-    if code == _TESTS_FAILED and (names := second_try.candidates(failed)):
-        _say("a second try for " + ", ".join(names))
-        _run([_program("python"), "-m", "pytest", *names])
-        left = second_try.failed(_CACHE)
-        if passed := [name for name in names if name not in left]:
-            _say("PASSED ONLY AT THE SECOND TRY: " + ", ".join(passed))
+    failed = [
+        _Failed(name, each.job.environment.get(rabbitmq.VARIABLE))
+        for each in sessions
+        for name in second_try.failed(_cache(each.job.name))
+    ]
+    tried = second_try.candidates([each.name for each in failed])
+    if code == _TESTS_FAILED and tried:
+        again = [each for each in failed if each.name in tried]
+        _say("a second try for " + ", ".join(map(str, again)))
+        left = [each for each in failed if each not in again] + _failed_again(again)
+        if passed := [each for each in failed if each not in left]:
+            _say("PASSED ONLY AT THE SECOND TRY: " + ", ".join(map(str, passed)))
         counts["passed"] += len(passed)
         counts["failed"], counts["error"] = len(left), 0
         code = _TESTS_FAILED if left else 0
         failed = left
-    for name in failed:
-        print(f"FAILED: {name}")
+    # For whoever asks pytest for --last-failed afterwards.
+    second_try.remember(_CACHE, [each.name for each in failed])
+    for each in failed:
+        print(f"FAILED: {each}")
     return code, counts
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """A test that failed on a version of RabbitMQ; None: the one that was chosen for all."""
+
+    name: str
+    version: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name} on RabbitMQ {self.version}" if self.version else self.name
+
+
+def _failed_again(tests: list[_Failed]) -> list[_Failed]:
+    """The tests that fail once more, each on its version, one after the other."""
+    left = []
+    # In the order of the first failure of each version.
+    for version in dict.fromkeys(each.version for each in tests):
+        names = [each.name for each in tests if each.version == version]
+        second_try.remember(_CACHE, names)
+        environment = {rabbitmq.VARIABLE: version} if version else {}
+        _run([_program("python"), "-m", "pytest", *names], environment)
+        failing = second_try.failed(_CACHE)
+        left += [_Failed(name, version) for name in names if name in failing]
+    return left
 
 
 def _program(name: str) -> str:
@@ -206,8 +284,13 @@ def _folder(tier: str) -> str:
     return f"tests/{tier}"
 
 
-def _run(command: list[str]) -> int:
-    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+def _run(command: list[str], environment: Mapping[str, str] | None = None) -> int:
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    ).returncode
 
 
 def _signals_raise() -> None:

@@ -23,7 +23,9 @@ TEST_USAGE: Final = f"""\
 usage: scripts/test [--rabbitmq VERSION] [unit] [integration] [acceptance] [argument of pytest …]
 
 Without a tier: all checks and all tests. With tiers: only these tests, without the checks.
-VERSION of RabbitMQ: {", ".join(rabbitmq.SUITES)}; without it the distribution's own."""
+VERSION of RabbitMQ: {", ".join(rabbitmq.SUITES)}, as far as Debian's archive has it. Without it the
+tests run on the distribution's own, and without any argument what depends on the version most runs
+on {rabbitmq.NEWEST} as well."""
 
 
 def run() -> argparse.ArgumentParser:
@@ -47,6 +49,7 @@ def broker() -> argparse.ArgumentParser:
     )
     parser.add_argument("action", choices=[*NODE_ACTIONS, "status"])
     parser.add_argument("node", type=int, nargs="?", help="1, 2, …")
+    _add_rabbitmq(parser)
     return parser
 
 
@@ -165,8 +168,8 @@ def _add_rabbitmq(parser: argparse.ArgumentParser) -> None:
         "--rabbitmq",
         metavar="VERSION",
         default=rabbitmq.chosen(),
-        help=f"{', '.join(rabbitmq.SUITES)}; without it the distribution's own, or what "
-        f"${rabbitmq.VARIABLE} names",
+        help=f"{', '.join(rabbitmq.SUITES)}, as far as Debian's archive has it; without it the "
+        f"distribution's own, or what ${rabbitmq.VARIABLE} names",
     )
 
 

@@ -12,7 +12,18 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from devenv import command_lines, demo, gateway_toml, local, packages, ports, rabbitmq, tls, vendor
+from devenv import (
+    command_lines,
+    demo,
+    gateway_toml,
+    local,
+    packages,
+    ports,
+    rabbitmq,
+    setting_up,
+    tls,
+    vendor,
+)
 from devenv.cluster import Cluster
 from devenv.daemon import Daemon
 from devenv.demo import Login
@@ -64,6 +75,8 @@ def _running(here: Local, *, with_tls: bool) -> Iterator[Daemon]:
         cluster.start()
         _configure(cluster, here, pair)
         logins = demo.ensure(local.FOLDER / "demo-accounts.json", _DATABASE, _GATEWAY, _say)
+        _say("setting up RabbitMQ (gateway topology apply)")
+        setting_up.apply_topology(cluster, _GATEWAY)
         _say("starting the gateway")
         gateway.spawn([*_GATEWAY, "serve"], env=dict(os.environ))
         _wait_until_ready(gateway, here)

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devenv.moving_line import TICK, MovingLine, Progress
@@ -20,11 +20,15 @@ _STOP_TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Job:
-    """A command with a name; `progress` makes a few words of its output so far."""
+    """A command with a name; `progress` makes a few words of its output so far.
+
+    `environment` is added to this process's own.
+    """
 
     name: str
     command: Sequence[str]
     progress: Callable[[str], str] = lambda printed: ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class _Running:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # What has been printed shows how far it is.
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **job.environment},
             )
 
     def has_ended(self) -> bool:

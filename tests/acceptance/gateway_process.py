@@ -18,6 +18,7 @@ import jwt
 import psutil
 
 from devenv.cluster import Cluster
+from devenv.setting_up import apply_topology
 from tests.acceptance.broker_view import wait_for
 
 PREFIX = "acdm.mo.interact"
@@ -25,6 +26,7 @@ ISSUER = "https://school.example"
 AUDIENCE = "interact"
 JWT_SECRET = secrets.token_urlsafe(32)
 AUTH_SECRET = secrets.token_urlsafe(32)
+_GATEWAY = (sys.executable, "-m", "gateway")
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
 
@@ -62,14 +64,14 @@ class GatewayProcess:
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         self.internal_url = f"http://127.0.0.1:{self.internal_port}"
         self.log = folder / f"gateway-{number}.log"
-        self._config = folder / f"gateway-{number}.toml"
+        self.config = folder / f"gateway-{number}.toml"
         self._store = store or f"sqlite:///{folder}/interact.db"
         self._extra = extra
         self._tables = tables
         self._configure([node.number for node in cluster.nodes])
-        self._config.chmod(0o600)
+        self.config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
-        self._secrets = {JWT_SECRET, AUTH_SECRET, cluster.gateway.password}
+        self._secrets = {JWT_SECRET, AUTH_SECRET, cluster.gateway.password, cluster.admin.password}
 
     @property
     def pid(self) -> int:
@@ -78,9 +80,10 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Returns when it serves; ready or not."""
+        self._set_up_the_broker()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "gateway", "--config", str(self._config), "serve"],
+                [*_GATEWAY, "--config", str(self.config), "serve"],
                 stdout=log,
                 stderr=log,
                 env={k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")},
@@ -170,6 +173,33 @@ class GatewayProcess:
         assert status == 200, page
         return dict(page)
 
+    def command(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
+        """Exit code and all output of a command on this gateway's configuration."""
+        result = subprocess.run(  # noqa: S603 - our own program
+            [*_GATEWAY, "--config", str(self.config), *arguments],
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in result.stdout
+        assert not {secret for secret in self._secrets if secret in result.stdout}
+        return result.returncode, result.stdout
+
+    def topology(self, command: str, *options: str, **login: str) -> tuple[int, str]:
+        """`gateway topology COMMAND` with the administrator's login, or with `user`, `password` and
+        `management` instead."""
+        admin = self.cluster.admin
+        urls = login.get("management", " ".join(n.management_url for n in self.cluster.nodes))
+        return self.command(
+            *("topology", command, *options, "--admin", login.get("user", admin.name)),
+            "--password-stdin",
+            *(part for url in urls.split() for part in ("--management", url)),
+            stdin=login.get("password", admin.password) + "\n",
+        )
+
     def memory(self) -> int:
         """Bytes of resident memory."""
         return int(psutil.Process(self.pid).memory_info().rss)
@@ -207,6 +237,14 @@ class GatewayProcess:
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
 
+    def _set_up_the_broker(self) -> None:
+        """What an operator does once: set the policies. A cluster made anew forgets that."""
+        done = self.cluster.node(1).folder / "set-up"
+        if done.exists() or not self.cluster.ready():
+            return
+        apply_topology(self.cluster, [*_GATEWAY, "--config", str(self.config)])
+        done.touch()
+
     @contextmanager
     def _request(
         self, method: str, path: str, body: object, headers: Mapping[str, str]
@@ -234,7 +272,7 @@ class GatewayProcess:
             time.sleep(0.05)
 
     def _configure(self, nodes: Iterable[int]) -> None:
-        self._config.write_text(self._toml(nodes))
+        self.config.write_text(self._toml(nodes))
 
     def _toml(self, numbers: Iterable[int]) -> str:
         account, tables = self.cluster.gateway, self._tables

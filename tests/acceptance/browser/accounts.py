@@ -27,7 +27,7 @@ def add_accounts(gateway: GatewayProcess) -> None:
     """Hana, who may create rooms, Paul and Mina."""
     subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", _ADD],
-        input=json.dumps([["--config", str(gateway._config)], _ACCOUNTS, PASSWORD]).encode(),
+        input=json.dumps([["--config", str(gateway.config)], _ACCOUNTS, PASSWORD]).encode(),
         stdout=subprocess.DEVNULL,
         check=True,
     )

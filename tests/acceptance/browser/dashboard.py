@@ -13,7 +13,7 @@ SOON = 15_000
 
 
 def add_admin(gateway: GatewayProcess) -> None:
-    command = [sys.executable, "-m", "gateway", "--config", str(gateway._config)]
+    command = [sys.executable, "-m", "gateway", "--config", str(gateway.config)]
     subprocess.run(  # noqa: S603 - our own program
         [*command, "user", "add", "root", "--password-stdin", "--role", "admin"],
         input=PASSWORD.encode() + b"\n",

@@ -27,7 +27,7 @@ Cookie = dict[str, str]
 
 
 def user_command(gateway: GatewayProcess, *arguments: str) -> None:
-    command = [sys.executable, "-m", "gateway", "--config", str(gateway._config), "user"]
+    command = [sys.executable, "-m", "gateway", "--config", str(gateway.config), "user"]
     subprocess.run(  # noqa: S603 - our own program
         [*command, *arguments],
         input=PASSWORD.encode() + b"\n",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from devenv.cluster import Cluster
@@ -15,21 +12,8 @@ from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 pytestmark = pytest.mark.cluster
 
 
-def command(gateway: GatewayProcess, *arguments: str) -> tuple[int, str]:
-    """Exit code and output of a command on the configuration of a gateway that serves."""
-    result = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "gateway", "--config", str(gateway._config), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in result.stderr
-    return result.returncode, result.stdout
-
-
 def test_the_doctor_finds_a_working_installation_in_order(gateway: GatewayProcess) -> None:
-    code, output = command(gateway, "doctor")
+    code, output = gateway.command("doctor")
     assert code == 0, output
     for node in ("r1", "r2", "r3"):
         for what in (
@@ -48,12 +32,12 @@ def test_a_lost_queue_is_found_by_topology_show_and_made_again_by_apply(
     name = f"{PREFIX}.private.{room}"
     with amqp(cluster_of_session) as channel:
         channel.queue_delete(name)
-    code, output = command(gateway, "topology", "show")
+    code, output = gateway.command("topology", "show")
     assert code == 1
     assert f"WRONG  queue {name}: missing" in output
-    assert command(gateway, "topology", "apply")[0] == 0
+    assert gateway.command("topology", "apply")[0] == 0
     assert name in queues(cluster_of_session)
-    assert command(gateway, "topology", "show")[0] == 0
+    assert gateway.command("topology", "show")[0] == 0
 
 
 def test_the_doctor_takes_an_expired_queue_for_no_fault_and_a_foreign_one_for_one(
@@ -62,11 +46,11 @@ def test_the_doctor_takes_an_expired_queue_for_no_fault_and_a_foreign_one_for_on
     name = f"{PREFIX}.private.{gateway.room('hana', 'paul')}"
     with amqp(cluster_of_session) as channel:
         channel.queue_delete(name)
-        code, output = command(gateway, "doctor")
+        code, output = gateway.command("doctor")
         assert code == 0, output
         assert "will be declared when their hosts come" in output
         channel.queue_declare(name, durable=True)
-        code, output = command(gateway, "doctor")
+        code, output = gateway.command("doctor")
         channel.queue_delete(name)
     assert code == 1
     assert f"1 cannot be used, e.g. queue {name}: PRECONDITION_FAILED" in output

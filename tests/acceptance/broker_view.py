@@ -9,6 +9,8 @@ from urllib.parse import quote
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
+from broker.management.versions import read_version
+from devenv import rabbitmq
 from devenv.broker_node import Node
 from devenv.cluster import Cluster
 
@@ -102,33 +104,64 @@ def write_down(cluster: Cluster) -> None:
         node.control("eval", "catch mnesia:sync_log(), [dets:sync(Table) || Table <- dets:all()].")
 
 
+def _on_khepri() -> bool:
+    """Whether RabbitMQ keeps its metadata in Khepri: since 4.3 always, before it had Mnesia."""
+    return read_version(rabbitmq.version()) >= (4, 3)
+
+
 def forget_feeds(node: Node) -> None:
     """Let a node route to no queue but the private ones, though it goes on working: as one does
-    that has lost the others and has not noticed it."""
-    lines = (
-        "T = rabbit_topic_trie_binding",
-        "Mine = fun(B) -> {_, _, _, {_, _, _, Queue}, _} = element(2, B),"
-        ' binary:match(Queue, <<"interact.private.">>) =:= nomatch end',
-        "[ets:delete_object(T, B) || B <- ets:tab2list(T), Mine(B)].",
+    that has lost the others and has not noticed it.
+
+    Each node routes by tables of its own. Those of Khepri can be written only by the process that
+    made them.
+    """
+    tables = (
+        'lists:prefix("rabbit_khepri_topic_binding", atom_to_list(T))'
+        if _on_khepri()
+        else "T =:= rabbit_topic_trie_binding"
     )
-    node.control("eval", ", ".join(lines))
+    lines = (
+        "Named = fun F({resource, _, queue, Queue}) -> Queue;"
+        " F(Tuple) when is_tuple(Tuple) -> F(tuple_to_list(Tuple));"
+        " F([H | T]) -> case F(H) of <<>> -> F(T); Queue -> Queue end;"
+        " F(_) -> <<>> end",
+        "Mine = fun(B) -> Queue = Named(B),"
+        ' Queue =/= <<>> andalso binary:match(Queue, <<"interact.private.">>) =:= nomatch end',
+        f"Tables = [T || T <- ets:all(), is_atom(T), {tables}]",
+        "Forget = fun(T) -> Found = [B || B <- ets:tab2list(T), Mine(B)],"
+        " Delete = fun(State) -> [ets:delete_object(T, B) || B <- Found], State end,"
+        " case ets:info(T, protection) of public -> Delete(none);"
+        " _ -> sys:replace_state(ets:info(T, owner), Delete) end, length(Found) end",
+        "lists:sum([Forget(T) || T <- Tables]).",
+    )
+    assert int(node.control("eval", ", ".join(lines))) > 0, "there was no feed to forget"
 
 
 @contextmanager
 def metadata_held(node: Node) -> Iterator[None]:
     """Meanwhile, a minute at most, the cluster makes and deletes no queue and no binding; all else
     works."""
-    tables = "rabbit_queue, rabbit_durable_queue, rabbit_route, rabbit_semi_durable_route"
-    hold = (
-        "register(metadata_holder, self()),"
-        f" mnesia:transaction(fun() -> [mnesia:write_lock_table(T) || T <- [{tables}]],"
-        " Parent ! held, receive release -> ok after 60000 -> ok end end)"
-    )
-    node.control(
-        "eval",
-        f"Parent = self(), spawn(fun() -> {hold} end),"
-        " receive held -> ok after 10000 -> error(not_held) end.",
-    )
+    if _on_khepri():
+        # Its process, not its node: so no other one becomes the leader.
+        leader = "{ok, _, Leader} = ra:members({rabbitmq_metadata, node()})"
+        node.control(
+            "eval",
+            f"{leader}, ok = sys:suspend(Leader), spawn(fun() -> register(metadata_holder, self()),"
+            " receive release -> ok after 60000 -> ok end, sys:resume(Leader) end), ok.",
+        )
+    else:
+        tables = "rabbit_queue, rabbit_durable_queue, rabbit_route, rabbit_semi_durable_route"
+        hold = (
+            "register(metadata_holder, self()),"
+            f" mnesia:transaction(fun() -> [mnesia:write_lock_table(T) || T <- [{tables}]],"
+            " Parent ! held, receive release -> ok after 60000 -> ok end end)"
+        )
+        node.control(
+            "eval",
+            f"Parent = self(), spawn(fun() -> {hold} end),"
+            " receive held -> ok after 10000 -> error(not_held) end.",
+        )
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from devenv import command_lines, local
+from devenv import command_lines, local, rabbitmq
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 
@@ -23,6 +23,10 @@ def main() -> int:
     last = local.remembered()
     if last is None:
         parser.exit(1, "there is no cluster yet: scripts/run --nodes 3 makes one\n")
+    try:
+        rabbitmq.choose(arguments.rabbitmq)
+    except SetupError as error:
+        parser.exit(1, f"{error}\n")
     if arguments.rabbitmq and arguments.rabbitmq != last.rabbitmq:
         parser.exit(
             1,

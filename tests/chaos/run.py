@@ -1,5 +1,6 @@
 """`scripts/chaos`: break one part after the other, and judge what all clients saw."""
 
+import argparse
 import json
 import shutil
 import signal
@@ -12,6 +13,7 @@ import uvloop
 
 from devenv import command_lines, packages, rabbitmq
 from devenv.cluster import Cluster
+from devenv.errors import SetupError
 from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
 from tests.acceptance.gateway_process import GatewayProcess
@@ -30,7 +32,14 @@ _SERVER = "drain_time = 3.0"
 
 def main() -> int:
     """0 when no rule was broken."""
-    arguments = command_lines.chaos().parse_args()
+    try:
+        return _run(command_lines.chaos().parse_args())
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: argparse.Namespace) -> int:
     breakable = Breakable(_NODES, arguments.gateways)
     faults = schedule(arguments.seed, 60 * arguments.minutes, breakable)
     print(f"seed {arguments.seed}:")

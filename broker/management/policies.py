@@ -20,7 +20,7 @@ from broker.topology import PRIVATE_QUEUE_DELIVERY_LIMIT, Audience, Stream, Topo
 #: Milliseconds until a queue takes back the messages of a consumer whose node is away, and serves
 #: the next consumer. RabbitMQ 4.3 waits for 60,000; older versions do so at once and know no such
 #: key. conf/rabbitmq/advanced.config sets the same for all queues of a node.
-CONSUMER_DISCONNECTED_MS: Final = 1000
+CONSUMER_DISCONNECTED_MS: Final = 0
 
 _LIMIT, _DISCONNECTED = "delivery-limit", "consumer-disconnected-timeout"
 _OF_QUEUES: Final = ("queues", "quorum_queues", "all")

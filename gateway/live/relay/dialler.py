@@ -31,7 +31,7 @@ from gateway.errors import BrokerUnavailable, NoCapacity
 logger = logging.getLogger(__name__)
 
 #: Milliseconds: what the gateway sends and wants on a relay, whatever its client agreed to. A node
-#: that hangs is left within 4.5 s (a host's pause is to be 5 s at most), and Web-STOMP's idle
+#: that hangs is left within 4 s (a host's pause is to be 5 s at most), and Web-STOMP's idle
 #: timeout (60 s without a byte from us) never strikes.
 HEART_BEAT: Final = (10_000, 2_000)
 #: Seconds in which a node accepts a WebSocket, unless it hangs: before that is known, every new

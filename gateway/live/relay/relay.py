@@ -49,9 +49,10 @@ _ERROR: Final = b"E"[0]
 _RECEIPT: Final = b"R"[0]
 _LINE_END: Final = b"\n"[0]
 _HEART_BEAT: Final = b"\n"
-#: Silence of so many heart-beats, and the node is left. RabbitMQ keeps well below the interval (it
-#: looks twice within it), and a move that was not needed costs a pause only.
-_PATIENCE: Final = 2.0
+#: Silence of so many heart-beats, and the node is left. RabbitMQ keeps below one interval (it looks
+#: twice within it), and a move that was not needed costs a pause only. A relay should have moved
+#: before the private queue knows that its consumer is gone (conf/rabbitmq: net_ticktime).
+_PATIENCE: Final = 1.75
 
 
 class _Closed(Exception):

@@ -52,7 +52,7 @@ def test_a_connect_without_a_login_is_not_guest() -> None:
     advanced = (CONF / "advanced.config").read_text()
 
     assert re.search(r"\{rabbitmq_stomp,\s*\[\{default_user,\s*\[\]\}\]\}", advanced)
-    assert re.search(r"\{net_ticktime,\s*8\}", advanced)
+    assert re.search(r"\{net_ticktime,\s*4\}", advanced)
 
 
 def test_a_private_node_has_its_own_settings_and_peers() -> None:
@@ -77,6 +77,6 @@ def test_the_first_node_lists_itself_once() -> None:
 def test_settings_for_new_versions_only_stand_where_old_ones_ignore_them() -> None:
     assert "consumer_disconnected_timeout" not in PRODUCTION
     assert re.search(
-        r"\{rabbit,\s*\[\{consumer_disconnected_timeout,\s*1000\}\]\}",
+        r"\{rabbit,\s*\[\{consumer_disconnected_timeout,\s*0\}\]\}",
         (CONF / "advanced.config").read_text(),
     )

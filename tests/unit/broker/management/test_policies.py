@@ -16,7 +16,7 @@ TOPOLOGY = Topology()
 PATTERN = r"^acdm\.mo\.interact\.private\."
 OLD, NEW = (3, 10, 8), (4, 3, 6)
 LIMIT = {"delivery-limit": 1_000_000}
-BOTH = {**LIMIT, "consumer-disconnected-timeout": 1000}
+BOTH = {**LIMIT, "consumer-disconnected-timeout": 0}
 
 
 def policy(
@@ -131,7 +131,7 @@ def test_the_command_for_rabbitmqs_own_tool_can_be_pasted_into_a_shell() -> None
         *("rabbitmqctl", "set_policy", "-p", "a b", "--priority", "0", "--apply-to", "queues"),
         "acdm.mo.interact.private",
         PATTERN,
-        '{"delivery-limit": 1000000, "consumer-disconnected-timeout": 1000}',
+        '{"delivery-limit": 1000000, "consumer-disconnected-timeout": 0}',
     ]
 
 

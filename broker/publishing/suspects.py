@@ -32,9 +32,7 @@ class Suspects:
 
     def __contains__(self, publication: Publication) -> bool:
         """Whether a message has to go out alone."""
-        if self._max_size is not None and len(publication.body) > self._max_size:
-            return True
-        return publication.message_id in self._ids
+        return self._is_too_large(publication) or publication.message_id in self._ids
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -69,6 +67,9 @@ class Suspects:
             finally:
                 await link.close("it was for one message")
         self._ids.pop(publication.message_id, None)
-        if self._max_size is not None and len(publication.body) > self._max_size:
+        if self._is_too_large(publication):
             # The limit was raised.
             self._max_size = None
+
+    def _is_too_large(self, publication: Publication) -> bool:
+        return self._max_size is not None and len(publication.body) > self._max_size

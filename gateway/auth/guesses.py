@@ -18,6 +18,8 @@ FREE_FROM_ONE: Final = 5
 FREE_FROM_ALL: Final = 10
 #: Seconds to wait after the next wrong one; doubled after each that follows, up to the longest.
 _FIRST: Final = 1.0
+#: Doublings at most: a large power does not fit a float.
+_DOUBLINGS: Final = 20
 #: Short enough for a user who knows the password and is kept out by a guessing neighbour behind the
 #: same address.
 _LONGEST_FROM_ONE: Final = 60.0
@@ -32,9 +34,9 @@ _CAPACITY: Final = 10_000
 class _Count:
     """The wrong passwords for one key."""
 
+    last: float
+    wait_until: float
     wrong: int = 0
-    last: float = 0.0
-    wait_until: float = 0.0
 
 
 class _Slowing:
@@ -51,14 +53,14 @@ class _Slowing:
         return max(0.0, count.wait_until - now) if count else 0.0
 
     def wrong(self, key: Hashable, now: float) -> None:
-        count = self._counts.setdefault(key, _Count())
+        count = self._counts.setdefault(key, _Count(last=now, wait_until=now))
         if now - count.last > _FORGOTTEN:
             count.wrong = 0
         count.wrong += 1
         count.last = now
         if (beyond := count.wrong - self._free) > 0:
-            # The exponent is bounded too: a large power does not fit a float.
-            count.wait_until = now + min(_FIRST * 2 ** min(beyond - 1, 20), self._longest)
+            doublings = min(beyond - 1, _DOUBLINGS)
+            count.wait_until = now + min(_FIRST * 2**doublings, self._longest)
         self._counts.move_to_end(key)
         if len(self._counts) > _CAPACITY:
             self._counts.popitem(last=False)
@@ -97,17 +99,16 @@ class Guesses:
                     "too many failed logins from your address; wait before the next one",
                     retry_after=error.retry_after,
                 ) from None
-            if user is None:
-                return
-            now, pair = self._clock(), (user, address)
-            wait = self._pairs.wait(pair, now)
-            if pair not in self._trusted:
-                wait = max(wait, self._accounts.wait(user, now))
-            if wait:
+            if user is not None and (wait := self._wait(address, user)):
                 raise TooManyGuesses(
                     "too many wrong passwords for this account; wait before the next one",
                     retry_after=wait,
                 )
+
+    def _wait(self, address: str, user: str) -> float:
+        now, pair = self._clock(), (user, address)
+        wait = self._pairs.wait(pair, now)
+        return wait if pair in self._trusted else max(wait, self._accounts.wait(user, now))
 
     def wrong(self, address: str, user: str | None = None) -> None:
         """Count a failed attempt."""

@@ -77,6 +77,17 @@ def test_an_hour_later_all_is_forgotten() -> None:
     assert wait(guesses, "here") == 0
 
 
+def test_for_an_hour_nothing_is_forgotten() -> None:
+    clock = FakeClock()
+    guesses = guesses_of(clock)
+    for _ in range(FREE_FROM_ONE + 3):
+        guesses.wrong("here", "kim")
+    clock.now += 3600
+    assert wait(guesses, "here") == 0
+    guesses.wrong("here", "kim")
+    assert wait(guesses, "here") == 8
+
+
 def test_an_address_that_fails_at_many_accounts_or_with_tokens_is_limited() -> None:
     clock = FakeClock()
     limits = LiveLimits(Limits(logins_per_minute=60))
@@ -109,6 +120,33 @@ def test_memory_is_bounded() -> None:
         guesses.right(f"at {number}", f"user {number}")
     assert len(guesses._accounts._counts) == 10_000
     assert len(guesses._trusted) == 10_000
+
+
+def test_beyond_that_the_account_that_was_longest_left_alone_is_forgotten() -> None:
+    guesses = guesses_of(FakeClock())
+
+    def slow_down(user: str) -> None:
+        for number in range(FREE_FROM_ALL + 1):
+            guesses.wrong(f"at {number}", user)
+
+    slow_down("lee")
+    slow_down("kim")
+    guesses.wrong("at 0", "lee")
+    for number in range(9_999):
+        guesses.wrong("at 0", f"user {number}")
+    assert wait(guesses, "elsewhere", "kim") == 0
+    assert wait(guesses, "elsewhere", "lee") > 0
+
+
+def test_beyond_that_the_owner_who_was_longest_away_is_forgotten() -> None:
+    guesses = guesses_of(FakeClock())
+    for user in ("kim", "lee", "kim", *(f"user {number}" for number in range(9_999))):
+        guesses.right("home", user)
+    for user in ("kim", "lee"):
+        for number in range(FREE_FROM_ALL + 1):
+            guesses.wrong(f"at {number}", user)
+    assert wait(guesses, "home", "kim") == 0
+    assert wait(guesses, "home", "lee") > 0
 
 
 def test_a_wait_is_bounded_however_often_somebody_guesses() -> None:

@@ -31,16 +31,21 @@ def confirm(session: Session, published: Published) -> None:
     session.send(spec.Basic.Ack(published.tag), published.channel)
 
 
-def too_large(session: Session, published: Published) -> None:
+def refuse_above(limit: int) -> Callable[[Session, Published], None]:
     """As RabbitMQ does, with its words."""
-    if len(published.body) > LARGE:
-        text = (
-            f"PRECONDITION_FAILED - message size {len(published.body)} is larger than configured "
-            f"max size {LARGE}"
-        )
-        session.close_channel(published.channel, 406, text)
-    else:
-        confirm(session, published)
+
+    def answer(session: Session, published: Published) -> None:
+        size = len(published.body)
+        if size > limit:
+            text = f"message size {size} is larger than configured max size {limit}"
+            session.close_channel(published.channel, 406, f"PRECONDITION_FAILED - {text}")
+        else:
+            confirm(session, published)
+
+    return answer
+
+
+too_large = refuse_above(LARGE)
 
 
 def refuse(id: str, end: Callable[[Session, Published], None]) -> Callable[..., None]:
@@ -127,6 +132,30 @@ def test_a_message_too_large_costs_the_others_no_link_and_the_next_one_not_even_
         assert await outcome(publisher, message("3")) == (None, 1)
         assert await link.channels.take(KEY, home=True) is home
         assert list(publisher._links.standing.values()) == [link]
+
+    play(too_large, scenario)
+
+
+def test_a_message_at_the_limit_goes_the_usual_way() -> None:
+    async def scenario(node: AmqpNode, publisher: Publisher) -> None:
+        await outcome(publisher, message("1", size=LARGE + 1))
+        dials = node.heard.count("StartOk")
+        assert await outcome(publisher, message("2", size=LARGE)) == (None, 1)
+        assert node.heard.count("StartOk") == dials
+
+    play(too_large, scenario)
+
+
+def test_a_limit_that_was_lowered_is_noticed_by_the_message_that_goes_alone() -> None:
+    async def scenario(node: AmqpNode, publisher: Publisher) -> None:
+        [link] = publisher._links.standing.values()
+        await outcome(publisher, message("1", size=LARGE + 1))
+        node.on_publish = refuse_above(LARGE // 2)
+        await outcome(publisher, message("2", size=LARGE + 1))
+        home = await link.channels.take(KEY, home=True)
+        refused, times = await outcome(publisher, message("3", size=LARGE - 1))
+        assert (type(refused), times) == (Refused, 1)
+        assert await link.channels.take(KEY, home=True) is home
 
     play(too_large, scenario)
 

@@ -42,6 +42,9 @@ _THIS: Final[dict[str, Any]] = {
 _ONE_BY_ONE: Final = one_by_one(_KEYS, _THIS)
 _SIZED: Final = sized(_KEYS, _THIS)
 _UP_TO_THE_BOUND: Final = select(_SIZED).where(_SIZED.c.before < READ_BYTES).order_by(_SIZED.c.seq)
+_SEQS: Final = select(outbox.c.seq, _OWN.label("own")).where(
+    outbox.c.room == bindparam("in_room"), outbox.c.audience == bindparam("in_audience")
+)
 _LEFT_BEHIND: Final = (
     select(*_KEY)
     .where(or_(outbox.c.owner.is_(None), outbox.c.owner.not_in(LIVING)))
@@ -85,6 +88,12 @@ def unpublished_in(
     return Unpublished(
         [message(row) for row in portion.rows], more=portion.cut or len(portion.rows) == limit
     )
+
+
+def unpublished_seqs(connection: Connection, stream: Stream, *, owner: UUID) -> dict[int, bool]:
+    """See :meth:`gateway.store.store.Store.unpublished_seqs`."""
+    rows = connection.execute(_SEQS, of_stream(stream) | {"own": owner})
+    return {row.seq: bool(row.own) for row in rows}
 
 
 def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream]:

@@ -61,3 +61,14 @@ class Account:
     user: str
     password_hash: str = field(repr=False)
     roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRecord:
+    """A room's private queue. ``identity`` is the room's own, and random; ``number`` grows with
+    every replacement of the queue, and is 0 for one that was declared before there were numbers.
+    """
+
+    identity: str
+    number: int
+    is_open: bool

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from secrets import token_hex
 from typing import Final
 
 from sqlalchemy import (
-    BigInteger,
     Connection,
     Row,
     and_,
@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy import text as sql
 
 from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
@@ -45,8 +44,6 @@ def create(
     title: str,
     users: Mapping[str, MemberRole],
     at: datetime,
-    *,
-    lowest: int | None = None,
 ) -> Room:
     """Create an open room with its members and its two empty streams.
 
@@ -54,9 +51,12 @@ def create(
     """
     if MemberRole.HOST not in users.values():
         raise LastHost("a room needs at least one member with the role host")
-    values = {"title": text(title, "title", TITLE_LENGTH), "created_at": at}
-    if lowest is not None:
-        _go_on_from(connection, lowest)
+    values = {
+        "title": text(title, "title", TITLE_LENGTH),
+        "created_at": at,
+        "identity": token_hex(8),
+        "queue": 1,
+    }
     number = connection.execute(insert(rooms).values(values).returning(rooms.c.id)).scalar_one()
     connection.execute(
         insert(streams),
@@ -70,26 +70,6 @@ def create(
         ],
     )
     return Room(number, title, at)
-
-
-def _go_on_from(connection: Connection, lowest: int) -> None:
-    """Raise the next room number to ``lowest``. It only rises: another gateway may have raised it
-    further."""
-    before = {"last": lowest - 1}
-    if connection.dialect.name == "sqlite":
-        # This row exists as soon as any room was made, even one that was discarded.
-        connection.execute(
-            sql("UPDATE sqlite_sequence SET seq = :last WHERE name = 'rooms' AND seq < :last"),
-            before,
-        )
-    else:
-        connection.execute(
-            sql(
-                "SELECT setval('rooms_id_seq', :last)"
-                " WHERE (SELECT last_value FROM rooms_id_seq) < :last"
-            ).bindparams(bindparam("last", type_=BigInteger())),
-            before,
-        )
 
 
 def get(connection: Connection, number: int) -> Room | None:
@@ -123,15 +103,6 @@ def close(connection: Connection, number: int, at: datetime) -> bool:
         .values(closed_at=at, revision=rooms.c.revision + 1)
     )
     return connection.execute(closing).rowcount == 1
-
-
-def discard(connection: Connection, number: int) -> None:
-    """Delete a room with its members and its empty streams, as if it had never been created."""
-    if not _lock(connection, number):
-        return
-    for table in (members, streams):
-        connection.execute(delete(table).where(table.c.room == number))
-    connection.execute(delete(rooms).where(rooms.c.id == number))
 
 
 def still_open(connection: Connection) -> list[int]:

@@ -18,9 +18,18 @@ from gateway.domain.message import Draft
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.domain.session import EndedSession, Endings, LoginSession
 from gateway.errors import GatewayError, StoreUnavailable
-from gateway.store import accounts, history, leases, outbox, retention, rooms, sessions
+from gateway.store import (
+    accounts,
+    history,
+    leases,
+    outbox,
+    private_queues,
+    retention,
+    rooms,
+    sessions,
+)
 from gateway.store.database import Database
-from gateway.store.records import Account, Appended, JsonPage, Page, Unpublished
+from gateway.store.records import Account, Appended, JsonPage, Page, QueueRecord, Unpublished
 from gateway.store.sqlite import SqliteDatabase
 from gateway.store.watched import Watched
 
@@ -83,15 +92,13 @@ class Store:
         title: str,
         members: Mapping[str, MemberRole],
         at: datetime,
-        *,
-        lowest: int | None = None,
     ) -> Room:
-        """Make a room with the next number; with ``lowest``, a number that is not below it.
+        """Make a room with the next number.
 
         Raises LastHost without a host among the members, Invalid for values that cannot be stored.
         """
         return await self._database.write(
-            partial(rooms.create, title=title, users=members, at=at, lowest=lowest)
+            partial(rooms.create, title=title, users=members, at=at)
         )
 
     async def room(self, room: int) -> Room | None:
@@ -105,10 +112,6 @@ class Store:
         """Close a room; its history stays. False: there is no such room, or it is closed
         already."""
         return await self._database.write(partial(rooms.close, number=room, at=at))
-
-    async def discard_room(self, room: int) -> None:
-        """Undo :meth:`create_room` for a room that nobody has heard of: it has no messages."""
-        await self._database.write(partial(rooms.discard, number=room))
 
     async def open_rooms(self) -> list[int]:
         return await self._database.read(rooms.still_open)
@@ -222,6 +225,40 @@ class Store:
     async def mark_published(self, ids: Sequence[UUID]) -> None:
         """Remove confirmed messages from the outbox; unknown ids are ignored."""
         await self._database.write(partial(outbox.mark_published, ids=ids))
+
+    # Private queues
+
+    async def private_queue(self, room: int) -> QueueRecord | None:
+        """The queue that the room should have. None: there is no such room."""
+        return await self._database.read(partial(private_queues.get, number=room))
+
+    async def renew_private_queue(self, room: int) -> int:
+        """Give the room's next private queue its number, which is higher than any before.
+
+        Raises UnknownRoom.
+        """
+        return await self._database.write(partial(private_queues.renew, number=room))
+
+    async def private_queue_numbers(self, numbers: Sequence[int]) -> dict[int, int]:
+        """By room: the number of the private queue that it has now, or that is being made."""
+        return await self._database.read(partial(private_queues.numbers, rooms_=numbers))
+
+    async def acknowledged(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+        """By stream: the seq up to which hosts have acknowledged everything; 0: nothing yet."""
+        return await self._database.read(partial(private_queues.acknowledged_in, streams=streams))
+
+    async def acknowledge(self, seqs: Mapping[Stream, int]) -> None:
+        """Raise the numbers of :meth:`acknowledged`, at most up to each stream's head.
+
+        Lower numbers, and streams that do not exist, are ignored.
+        """
+        await self._database.write(partial(private_queues.acknowledge, seqs=seqs))
+
+    async def unpublished_seqs(self, stream: Stream) -> dict[int, bool]:
+        """The seqs of the stream that are in the outbox, and whether each is this gateway's."""
+        return await self._database.read(
+            partial(outbox.unpublished_seqs, stream=stream, owner=self.gateway)
+        )
 
     # Leases of the gateways, by the database's clock
 

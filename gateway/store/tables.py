@@ -57,6 +57,11 @@ rooms: Final = Table(
     Column("closed_at", UtcDateTime),
     # Grows with every change of a membership: the gateways poll it.
     Column("revision", _Number, nullable=False, server_default="0"),
+    # Random, so that a database that was restored or begun anew cannot repeat it, as it repeats
+    # numbers.
+    Column("identity", String(16), nullable=False, server_default=""),
+    # Grows whenever the room's private queue is replaced. 0: older than this column.
+    Column("queue", _Number, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 
@@ -80,6 +85,16 @@ streams: Final = Table(
     Column("first", _Number, nullable=False),
     CheckConstraint("audience IN ('public', 'private')", name="audience"),
     CheckConstraint("head >= 0 AND first BETWEEN 1 AND head + 1", name="range"),
+)
+
+#: ``seq``: up to here the stream's messages were acknowledged in the room's private queue.
+acknowledged: Final = Table(
+    "acknowledged",
+    metadata,
+    Column("room", _Number, primary_key=True, autoincrement=False),
+    Column("audience", _Audience, primary_key=True),
+    Column("seq", _Number, nullable=False),
+    ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
 )
 
 messages: Final = Table(

@@ -178,14 +178,3 @@ async def test_a_room_s_revision_grows_with_each_change_of_its_memberships(store
     assert not await store.close_room(room, NOON)
     assert await revision() == seen[-1]
     assert await store.revisions([]) == {}
-
-
-@pytest.mark.gen_test
-async def test_numbers_of_rooms_go_on_from_where_they_are_told_to_and_never_back(
-    store: Store, other_gateway: Store
-) -> None:
-    first = await store.create_room("a room", MEMBERS, NOON)
-    await store.discard_room(first.id)
-    assert (await store.create_room("a room", MEMBERS, NOON, lowest=9)).id == 9
-    assert (await other_gateway.create_room("a room", MEMBERS, NOON, lowest=5)).id == 10
-    assert (await store.create_room("a room", MEMBERS, NOON)).id == 11

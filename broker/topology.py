@@ -4,6 +4,8 @@ The names are a contract with systems that publish or consume without the gatewa
 
 * routing key and topic: ``<prefix>.<audience>.<room>`` on the exchange ``amq.topic``
 * a room's private queue: ``<prefix>.private.<room>``, bound with ``<prefix>.*.<room>``
+* the proof that a private queue is the right one: the exchange
+  ``<prefix>.private.<room>.<identity>.<number>``, see :meth:`Topology.queue_mark`
 * what gateways say to each other: ``<prefix>.gateways``, a word shorter than any room's key, so
   that no room's queue is bound to it
 """
@@ -132,6 +134,15 @@ class Topology:
             arguments={**earlier, "x-delivery-limit": PRIVATE_QUEUE_DELIVERY_LIMIT},
             earlier=earlier,
         )
+
+    def queue_mark(self, room: int, identity: str, number: int) -> str:
+        """The exchange that proves which queue a room's private queue is.
+
+        It exists as long as the queue that was made for the room of this identity, with this
+        number: it is bound to the queue alone, and RabbitMQ deletes it with its last binding.
+        https://www.rabbitmq.com/docs/exchanges#auto-delete
+        """
+        return f"{self.private_queue(room).name}.{identity}.{number}"
 
     def private_queue_room(self, queue: str) -> int | None:
         """The room whose private queue has this name, or None."""

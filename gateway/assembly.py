@@ -25,6 +25,7 @@ from gateway.messages.assembly import Messages, messages
 from gateway.messages.outbox import Outbox
 from gateway.observe.metrics import Metrics
 from gateway.private_queues import PrivateQueues
+from gateway.queues.assembly import Queues
 from gateway.rabbitmq import Broker
 from gateway.readiness import Readiness
 from gateway.reload import Reloadable
@@ -54,6 +55,7 @@ def assemble(
     store: Store,
     accounts: Accounts[Account],
     outbox: Outbox,
+    queues: Queues,
     broker: Broker,
     drain: Drain,
 ) -> Gateway:
@@ -94,7 +96,7 @@ def assemble(
     metrics = measures(
         f, broker=broker, live=lives, messages=posts, bus=others.bus, outbox=outbox, drain=drain
     )
-    queues = PrivateQueues(publisher)
+    private_queues = PrivateQueues(queues.mender)
     services = _services(
         f,
         store=store,
@@ -105,14 +107,16 @@ def assemble(
         drain=drain,
         messages=posts,
         metrics=metrics,
-        queues=queues,
+        queues=private_queues,
     )
     connections = connection_services(
         f,
         live=lives,
         auth=users,
         intake=posts.intake,
-        queues=queues,
+        queues=private_queues,
+        consumers=queues.consumers,
+        acknowledgements=queues.acknowledgements,
         balancer=balancer,
         broker_tls=broker.tls,
     )
@@ -205,6 +209,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             changes=cluster.revocation,
             presence=cluster.presence,
             limits=f.limits,
+            queue_timeout=f.config.broker.confirm_timeout,
             clock=f.clock.utc,
         ),
         sessions=auth.sessions,

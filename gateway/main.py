@@ -24,6 +24,7 @@ from gateway.foundation import Foundation
 from gateway.http.listeners import Capacity, Listener
 from gateway.live.client.registry import Registry
 from gateway.messages.outbox import Outbox
+from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import rabbitmq
 from gateway.reload import OnNodes, Reload, Reloadable
 from gateway.store import Store
@@ -105,12 +106,29 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         guesses = Guesses(f.limits.failed_logins, clock=f.clock.monotonic)
         accounts = Accounts(store, guesses=guesses)
         stack.callback(accounts.close)
-        _begin(stack, mq.publisher, mq.dead_queues, mq.prober)
-        outbox = Outbox(store, mq.publisher, f.topology, rng=f.rng, tasks=f.tasks.part())
+        _begin(stack, mq.publisher, mq.prober)
+        queues = private_queues(f, store=store, publisher=mq.publisher)
+        _begin(stack, queues.acknowledgements)
+        stack.push_async_callback(queues.mender.close)
+        outbox = Outbox(
+            store,
+            mq.publisher,
+            f.topology,
+            queues=queues.mender,
+            rng=f.rng,
+            tasks=f.tasks.part(),
+        )
+        queues.mender.start(outbox)
         await outbox.start()
         stack.push_async_callback(outbox.close, within=config.server.stop_timeout / 2)
         gateway = assemble(
-            f, store=store, accounts=accounts, outbox=outbox, broker=mq.broker, drain=drain
+            f,
+            store=store,
+            accounts=accounts,
+            outbox=outbox,
+            queues=queues,
+            broker=mq.broker,
+            drain=drain,
         )
         stack.callback(gateway.live.hub.close)
         stack.push_async_callback(mq.broker.feeds.close)

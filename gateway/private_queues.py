@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Final, Protocol
 
@@ -15,15 +16,17 @@ logger = logging.getLogger(__name__)
 
 
 class QueueDeclarer(Protocol):
-    """The declaring of private queues. All methods raise
+    """The maker of private queues. All methods raise
     :class:`broker.publishing.provision.QueueFailed`."""
 
-    async def has_private_queue(self, room: int) -> bool:
-        """Whether a queue of this name exists, whoever declared it."""
-
-    async def declare_private_queue(self, room: int) -> None: ...
+    async def declare_private_queue(self, room: int) -> int:
+        """Make sure that the room has its queue; the queue's number."""
+        ...
 
     async def delete_private_queue(self, room: int) -> None: ...
+
+    def owe(self, room: int) -> None:
+        """Make the room's queue as soon as it can be made."""
 
 
 class PrivateQueues:
@@ -36,30 +39,27 @@ class PrivateQueues:
     def __init__(self, declarer: QueueDeclarer) -> None:
         self._declarer = declarer
 
-    async def is_taken(self, room: int) -> bool:
-        """Whether there is a queue left by another room of this number, from a database that was
-        lost or was newer than now. Its messages were meant for other people: they are neither
-        handed to the new room's host nor thrown away.
-        """
+    async def create(self, room: int, *, within: float) -> bool:
+        """Make the queue of a new room. False, and nothing is raised: there is none after so many
+        seconds, because of an election for one; it will be made as soon as possible."""
         try:
-            taken = await self._declarer.has_private_queue(room)
-        except QueueFailed as error:
-            raise BrokerUnavailable(
-                f"RabbitMQ could not be asked whether room {room} has a queue",
-                retry_after=RETRY_AFTER,
-            ) from error
-        if taken:
+            async with asyncio.timeout(within):
+                await self._declarer.declare_private_queue(room)
+        except (QueueFailed, TimeoutError) as error:
+            self._declarer.owe(room)
             logger.warning(
-                "room number %d is skipped: RabbitMQ has a private queue of that number, which"
-                " this database does not know; is the database new, or an older backup?",
+                "room %d is created without its private queue, which will be made as soon as"
+                " RabbitMQ can: %s",
                 room,
+                str(error) or f"not made within {within:g} s",
             )
-        return taken
+            return False
+        return True
 
-    async def ensure_private_queue(self, room: int) -> None:
-        """Declare the queue again unless it exists."""
+    async def ensure_private_queue(self, room: int) -> int:
+        """Make sure that the queue exists, with all that it should hold; its number."""
         try:
-            await self._declarer.declare_private_queue(room)
+            return await self._declarer.declare_private_queue(room)
         except QueueFailed as error:
             raise BrokerUnavailable(
                 f"the private queue of room {room} could not be declared",

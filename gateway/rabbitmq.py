@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from broker.health.prober import Prober
 from broker.nodes.balancer import Balancer
 from broker.nodes.node import Node
+from broker.publishing.publication import ConfirmedPublisher
 from broker.publishing.publisher import Publisher
-from broker.quirks.dead_queues import DeadQueues
 from broker.timing.complaints import Complaints
 from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
 from broker.webstomp.feeds import Feeds
@@ -19,9 +19,8 @@ from broker.webstomp.session import WebStompSession, open_session
 from gateway import tls
 from gateway.cluster.bus import BusPublisher
 from gateway.foundation import Foundation
-from gateway.messages.ports import RoomPublisher
 from gateway.observe.events import Kind
-from gateway.private_queues import QueueDeclarer
+from gateway.queues.mender import QueueBroker
 from gateway.readiness import PublisherState
 
 #: The number of feeds that bring the same messages, so that subscribers do not notice a node's
@@ -29,7 +28,7 @@ from gateway.readiness import PublisherState
 _FEEDS: Final = 2
 
 
-class BrokerPublisher(RoomPublisher, QueueDeclarer, PublisherState, BusPublisher, Protocol):
+class BrokerPublisher(QueueBroker, PublisherState, BusPublisher, ConfirmedPublisher, Protocol):
     """The broker, as the gateway uses :class:`broker.publishing.publisher.Publisher`."""
 
 
@@ -49,7 +48,6 @@ class RabbitMQ:
 
     broker: Broker
     publisher: Publisher
-    dead_queues: DeadQueues
     prober: Prober
 
     @property
@@ -87,7 +85,6 @@ def rabbitmq(made_with: Foundation) -> RabbitMQ:
     return RabbitMQ(
         broker=Broker(balancer=balancer, publisher=publisher, feeds=feeds, tls=context),
         publisher=publisher,
-        dead_queues=DeadQueues(publisher, f.topology, tasks=f.tasks.part()),
         prober=prober,
     )
 

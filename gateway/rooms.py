@@ -8,29 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from broker.timing.readings import UtcTime
 from gateway.auth.permissions import Action, Permissions
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
-from gateway.errors import BrokerUnavailable, Invalid, RoomClosed, UnknownMember, UnknownRoom
+from gateway.errors import Invalid, RoomClosed, UnknownMember, UnknownRoom
 from gateway.limits import LiveLimits
-from gateway.private_queues import RETRY_AFTER, PrivateQueues
-
-#: How often another number is tried if a queue of that number exists; each step goes twice as far,
-#: so that a dozen steps pass the thousands of rooms of a lost database.
-_STEPS: Final = 40
+from gateway.private_queues import PrivateQueues
 
 
 class RoomStore(Protocol):
     """The store of rooms and members."""
 
     async def create_room(
-        self, title: str, members: Mapping[str, MemberRole], at: datetime, *, lowest: int | None
+        self, title: str, members: Mapping[str, MemberRole], at: datetime
     ) -> Room: ...
-
-    async def discard_room(self, room: int) -> None: ...
 
     async def rooms_of(self, user: str) -> list[tuple[Room, MemberRole]]: ...
 
@@ -64,22 +58,27 @@ class Attendances(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RoomView:
-    """A room as one user sees it. ``role``: the user's own; None for an admin who is no member."""
+    """A room as one user sees it. ``role``: the user's own; None for an admin who is no member.
+
+    ``has_queue``: the private queue of a new room exists already.
+    """
 
     room: Room
     role: MemberRole | None
     hosts: Sequence[str] = ()
+    has_queue: bool = True
 
 
 class Rooms:
     """The service for rooms and members. The first argument of every method is the caller.
 
     Every method checks the permissions before it reads or changes anything, so that no handler can
-    forget to. Besides their own errors, all methods raise
+    forget to. ``queue_timeout``: seconds to wait for the queue of a new room. Besides their own
+    errors, all methods raise
     :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         *,
         permissions: Permissions,
@@ -88,6 +87,7 @@ class Rooms:
         changes: Changes,
         presence: Attendances,
         limits: LiveLimits,
+        queue_timeout: float,
         clock: UtcTime,
     ) -> None:
         self._permissions = permissions
@@ -96,6 +96,7 @@ class Rooms:
         self._changes = changes
         self._presence = presence
         self._limits = limits
+        self._queue_timeout = queue_timeout
         self._clock = clock
 
     async def mine(self, who: Identity) -> list[RoomView]:
@@ -105,9 +106,10 @@ class Rooms:
     async def create(
         self, who: Identity, title: str, members: Mapping[str, MemberRole]
     ) -> RoomView:
-        """A room whose private queue exists. Its creator hosts it if ``members`` name no host.
+        """A new room, with its private queue if that could be made in time; otherwise the queue
+        follows. The creator hosts the room if ``members`` name no host.
 
-        Raises :class:`BrokerUnavailable`, and then there is no room; :class:`Invalid`.
+        Raises :class:`Invalid`.
         """
         await self._permissions.require(who, Action.CREATE_ROOM)
         if MemberRole.HOST not in members.values():
@@ -115,7 +117,9 @@ class Rooms:
         most = self._limits.now.room_members
         if len(members) > most:
             raise Invalid(f"members: a room may have at most {most}")
-        return RoomView(await self._create(title, members), members.get(who.user))
+        room = await self._store.create_room(title, members, self._clock())
+        has_queue = await self._queues.create(room.id, within=self._queue_timeout)
+        return RoomView(room, members.get(who.user), has_queue=has_queue)
 
     async def show(self, who: Identity, number: int) -> RoomView:
         """The room with its hosts: every page has to know whose messages control the room."""
@@ -173,24 +177,6 @@ class Rooms:
         if not await self._store.remove_member(number, user):
             raise UnknownMember(f"{user} is not a member of room {number}")
         await self._changes.changed(number, user, ended=True)
-
-    async def _create(self, title: str, members: Mapping[str, MemberRole]) -> Room:
-        lowest = None
-        for step in range(_STEPS):
-            room = await self._store.create_room(title, members, self._clock(), lowest=lowest)
-            try:
-                if not await self._queues.is_taken(room.id):
-                    await self._queues.ensure_private_queue(room.id)
-                    return room
-            except BrokerUnavailable:
-                await self._store.discard_room(room.id)
-                raise
-            await self._store.discard_room(room.id)
-            lowest = room.id + 2**step
-        raise BrokerUnavailable(
-            "RabbitMQ already has a private queue for every number that was tried for the new room",
-            retry_after=RETRY_AFTER,
-        )
 
     async def _membership(self, number: int, user: str) -> Membership:
         membership = await self._store.membership(number, user)

@@ -35,12 +35,18 @@ from aiormq.exceptions import (
 
 from broker.protocol import amqp
 from broker.publishing.publication import NotConfirmed, Publication, Refused, Returned
+from broker.timing.backoff import BackOff
 from broker.timing.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 #: Channels for the streams of other nodes, opened when they are needed.
 GUEST_CHANNELS: Final = 16
+#: Seconds between two replacements of a channel because of a nack: a queue may refuse everything
+#: for ever.
+REPLACEMENT: Final = BackOff(first=0.1, longest=5.0)
+#: Seconds without a replacement after which the next nack is no longer one of a row.
+CALM: Final = 10.0
 #: Seconds that the publications on a replaced channel have to be answered.
 RETIREMENT: Final = 10.0
 _HOME: Final = 0
@@ -303,6 +309,8 @@ class Channels:
         self.traffic = traffic
         self._connection = connection
         self._open = {_HOME: home}
+        #: By slot: replacements in a row, and when the last one was.
+        self._replaced: dict[int, tuple[int, float]] = {}
         self._renewing = asyncio.Lock()
         self._retiring: set[ConfirmChannel] = set()
         self._tasks = tasks
@@ -312,8 +320,16 @@ class Channels:
 
         ``home``: the stream belongs to this node.
         """
-        channel = self._open.get(slot(key, home=home))
-        return None if channel is None or channel.worn_out else channel
+        number = slot(key, home=home)
+        channel = self._open.get(number)
+        if channel is None or channel.closed:
+            return None
+        return None if channel.worn_out and self._may_replace(number) else channel
+
+    def _may_replace(self, number: int) -> bool:
+        times, last = self._replaced.get(number, (0, 0.0))
+        since = asyncio.get_running_loop().time() - last
+        return not times or since >= REPLACEMENT.delay(times)
 
     async def take(self, key: str, *, home: bool) -> ConfirmChannel:
         """The channel of :meth:`at_hand`, opened if there is none. Raises :data:`AMQP_ERRORS`."""
@@ -336,8 +352,14 @@ class Channels:
                     "RabbitMQ ended an AMQP channel, which is replaced: %s", worn_out.ended_by
                 )
             self._tasks.spawn(self._retire(worn_out), "channel that retires")
+            self._note_replacement(number)
         self._open[number] = channel
         return channel
+
+    def _note_replacement(self, number: int) -> None:
+        times, last = self._replaced.get(number, (0, 0.0))
+        now = asyncio.get_running_loop().time()
+        self._replaced[number] = (times + 1 if now - last < CALM else 1), now
 
     async def _retire(self, channel: ConfirmChannel) -> None:
         """Close a channel when the rest of its messages are confirmed."""

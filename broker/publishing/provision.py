@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final, Self
 
 import aiormq
-from aiormq.abc import AbstractChannel
+from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
@@ -84,10 +84,38 @@ class QueueChannel:
             return "no queue" not in str(error)
         return True
 
-    async def find_exchange(self) -> None:
+    async def find_exchange(self, name: str = EXCHANGE) -> None:
         """Raise ``ChannelNotFoundEntity`` if the exchange does not exist."""
         with AiormqCalls():
-            await self._channel.exchange_declare(EXCHANGE, passive=True)
+            await self._channel.exchange_declare(name, passive=True)
+
+    async def mark(self, queue: Queue, name: str) -> None:
+        """Declare an exchange that lives as long as its binding to this queue, its only one."""
+        with AiormqCalls():
+            await self._channel.exchange_declare(
+                name, exchange_type="fanout", durable=True, auto_delete=True
+            )
+            await self._channel.queue_bind(queue.name, name)
+
+    async def unmark(self, queue: Queue, name: str) -> None:
+        """Take the binding away; RabbitMQ deletes the exchange with it."""
+        with AiormqCalls():
+            await self._channel.queue_unbind(queue.name, name)
+
+    async def waiting(self, name: str) -> int:
+        """The number of messages that wait in the queue for a consumer."""
+        with AiormqCalls():
+            found = await self._channel.queue_declare(name, passive=True)
+        return found.message_count or 0
+
+    async def consume(self, name: str, taken: Callable[[], None]) -> None:
+        """Take messages without acknowledging them; ``taken`` is called for each."""
+
+        async def note(_: DeliveredMessage) -> None:
+            taken()
+
+        with AiormqCalls():
+            await self._channel.basic_consume(name, note)
 
     async def lock(self, name: str) -> None:
         """Declare an exclusive queue, AMQP's only lock: the end of the connection releases it.
@@ -150,11 +178,19 @@ class PrivateQueues:
             await channel.declare(queue)
             await channel.bind(queue)
 
-    async def exists(self, room: int) -> bool:
-        """Whether there is a queue of the room's name already, whoever made it."""
-        name = self._topology.private_queue(room).name
-        async with self._channel(name, f"look for {name}") as channel:
-            return await channel.exists(name)
+    async def stands(self, room: int, mark: str) -> bool:
+        """Whether the room's queue is the one with this mark; if so, it is bound as it should be.
+
+        See :meth:`broker.topology.Topology.queue_mark`.
+        """
+        queue = self._topology.private_queue(room)
+        async with self._channel(queue.name, f"look for {queue.name}") as channel:
+            try:
+                await channel.find_exchange(mark)
+                await channel.bind(queue)
+            except aiormq.ChannelNotFoundEntity:
+                return False
+            return True
 
     async def delete(self, room: int) -> None:
         """Delete the room's queue with all it holds; fine if there is none."""
@@ -172,6 +208,7 @@ class PrivateQueues:
                     channel = await QueueChannel.open(link)
                     try:
                         yield channel
+                        # A refusal that the block has taken for an answer has ended it.
                         await channel.close()
                     except aiormq.ChannelPreconditionFailed as error:
                         raise QueueDiffers(f"cannot {what}: {error}") from error

@@ -32,7 +32,7 @@ class Refused(NotConfirmed):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A message for :data:`EXCHANGE`.
+    """A message for an exchange, :data:`EXCHANGE` unless another one is named.
 
     ``headers`` are strings because RabbitMQ's STOMP adapter drops small integers.
     ``expiration_ms``: milliseconds after which a queue drops it; None: never.
@@ -45,6 +45,7 @@ class Publication:
     persistent: bool = True
     expiration_ms: int | None = None
     content_type: str = "application/json"
+    exchange: str = EXCHANGE
 
     def frames(self, channel: int, *, frame_max: int, mandatory: bool = True) -> bytes:
         """The AMQP frames that publish it on the channel of this number.
@@ -54,7 +55,7 @@ class Publication:
         """
         return amqp.publish(
             channel,
-            EXCHANGE,
+            self.exchange,
             self.routing_key,
             self.body,
             message_id=self.message_id,

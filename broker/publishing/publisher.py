@@ -5,7 +5,6 @@ A missing confirm never means "not delivered", so a message is published again w
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from random import Random
@@ -90,11 +89,6 @@ class Publisher:
         """Seconds for which every node has answered whatever was asked; 0: one does not now."""
         return self._links.sound_for
 
-    def stuck(self, seconds: float) -> list[str]:
-        """The routing keys whose publications have waited so long without any confirm."""
-        now = asyncio.get_running_loop().time()
-        return [key for key, each in self._streams.items() if each.stuck_for(now) >= seconds]
-
     async def dial(self, key: str) -> Link:
         """A further link to this routing key's node, for what may cost the connection.
 
@@ -148,9 +142,9 @@ class Publisher:
         """See :meth:`broker.publishing.provision.PrivateQueues.declare`."""
         await self._queues.declare(room)
 
-    async def has_private_queue(self, room: int) -> bool:
-        """See :meth:`broker.publishing.provision.PrivateQueues.exists`."""
-        return await self._queues.exists(room)
+    async def has_private_queue(self, room: int, mark: str) -> bool:
+        """See :meth:`broker.publishing.provision.PrivateQueues.stands`."""
+        return await self._queues.stands(room, mark)
 
     async def delete_private_queue(self, room: int) -> None:
         """See :meth:`broker.publishing.provision.PrivateQueues.delete`."""

@@ -93,7 +93,6 @@ class PublishStream:
         self._channel: ConfirmChannel | None = None
         self._unanswered = 0
         self._all_answered = asyncio.Event()
-        self._moved_at = 0.0
 
     async def publish(self, publication: Publication, seconds: float) -> None:
         """Send a message and wait for its confirm, for ``seconds`` at most.
@@ -123,7 +122,6 @@ class PublishStream:
                     await self._suspects.publish(publication)
                 else:
                     await channel.publish(publication)
-                self._moved_at = asyncio.get_running_loop().time()
             except Refused:
                 raise
             except BaseException as error:
@@ -137,10 +135,6 @@ class PublishStream:
     def _check(self, failures: int) -> None:
         if self._failures != failures:
             raise NotConfirmed("a message that was to go out before it has failed")
-
-    def stuck_for(self, now: float) -> float:
-        """Seconds for which something has waited without any confirm; ``now``: the loop's time."""
-        return now - self._moved_at if self._unanswered else 0.0
 
     async def _enter(self, attempt: Attempt) -> ConfirmChannel:
         """Take a place on the channel where the stream belongs now; :meth:`_leave` gives it back.
@@ -167,8 +161,6 @@ class PublishStream:
         self._take_place(None)
 
     def _take_place(self, channel: ConfirmChannel | None) -> None:
-        if not self._unanswered:
-            self._moved_at = asyncio.get_running_loop().time()
         self._channel = channel
         self._unanswered += 1
         self._all_answered.clear()

@@ -16,6 +16,8 @@ from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.pages import HistoryReader
+from gateway.live.relay.acknowledgements import Noted
+from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
@@ -53,13 +55,15 @@ def live(
     )
 
 
-def connection_services(
+def connection_services(  # noqa: PLR0913 - the packages that connections work with
     made_with: Foundation,
     *,
     live: Live,
     auth: Auth,
     intake: Intake,
     queues: PrivateQueues,
+    consumers: Consumers,
+    acknowledgements: Noted,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
 ) -> ConnectionServices:
@@ -70,6 +74,7 @@ def connection_services(
         limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
         ticker=f.ticker,
         tasks=f.tasks.part(),
+        acknowledgements=acknowledgements,
     )
     return ConnectionServices(
         admission=Admission(
@@ -89,6 +94,7 @@ def connection_services(
                     balancer, auth.passcodes, broker.vhost, broker.dial_timeout, broker_tls
                 ),
                 queues=queues,
+                consumers=consumers,
                 rebalancer=live.rebalancer,
                 relays=relays,
                 events=f.events,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from broker.publishing.publication import ConfirmedPublisher
 from gateway.auth.assembly import Auth
 from gateway.domain.message import Message
 from gateway.foundation import Foundation
@@ -13,7 +14,7 @@ from gateway.messages.history_reads import HistoryReads, ReadableHistory
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
-from gateway.messages.ports import MessageStore, RoomPublisher
+from gateway.messages.ports import MessageStore
 from gateway.rates import RateLimiter
 
 
@@ -36,7 +37,7 @@ def messages(
     store: Store,
     auth: Auth,
     outbox: Outbox,
-    publisher: RoomPublisher,
+    publisher: ConfirmedPublisher,
     stored: Sequence[Callable[[Sequence[Message]], None]],
 ) -> Messages:
     """Make the parts. ``stored``: called with every message that is new in the history."""

@@ -70,6 +70,8 @@ class Lane:
         self.stream = stream
         #: A publication came back because no queue takes it.
         self.unroutable = False
+        #: Nothing is published for now: the room's queue is being replaced.
+        self.held_back = False
         self._window = window
         self._held: dict[int, Entry] = {}
         self._to_send: list[int] = []
@@ -91,13 +93,24 @@ class Lane:
         return len(self._held)
 
     @property
+    def on_wire(self) -> int:
+        """The number of messages that are out and have no answer yet."""
+        return len(self._held) - len(self._to_send)
+
+    @property
+    def oldest(self) -> Entry | None:
+        """The message in memory that comes first."""
+        return self._held[min(self._held)] if self._held else None
+
+    @property
     def is_done(self) -> bool:
         """Whether no message of the stream is known to wait for the broker."""
         return not (self._held or self._store_has_more or self._reading)
 
     @property
     def is_resting(self) -> bool:
-        return self._resting
+        """Whether nothing may be published now."""
+        return self._resting or self.held_back
 
     def awaits(self, seq: int) -> bool:
         """Whether the broker's confirm of this message is still missing."""
@@ -190,7 +203,7 @@ class Lane:
         if self._rest_is_due:
             self._rest_is_due = False
             yield Rest(self._failures)
-        while self._to_send and not self._resting and self._alone is None:
+        while self._to_send and not self.is_resting and self._alone is None:
             seq = heappop(self._to_send)
             if self._failures:
                 # If the broker, coming back, refused some of them one by one, they would arrive out

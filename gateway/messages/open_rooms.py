@@ -10,7 +10,7 @@ from broker.publishing.provision import QueueFailed
 from broker.timing.readings import Monotonic
 from gateway.errors import StoreUnavailable
 from gateway.expiring import Expiring
-from gateway.messages.ports import RoomPublisher, StoredOutbox
+from gateway.messages.ports import RoomQueues, StoredOutbox
 
 #: Seconds for which a queue that was seen is assumed to exist. A message that another queue takes
 #: is not returned, so this is how long the loss of an expired or deleted queue goes unnoticed.
@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 class OpenRooms:
     """The rooms that are open, and which of their private queues are known to exist."""
 
-    def __init__(self, store: StoredOutbox, publisher: RoomPublisher, *, clock: Monotonic) -> None:
+    def __init__(self, store: StoredOutbox, queues: RoomQueues, *, clock: Monotonic) -> None:
         self._store = store
-        self._publisher = publisher
+        self._queues = queues
         self._there: Expiring[int, bool] = Expiring(CAPACITY, LIFETIME, clock=clock)
         self._declaring = asyncio.Semaphore(AT_ONCE)
 
@@ -43,7 +43,7 @@ class OpenRooms:
                 self._there.put(room, False)
                 return
             try:
-                await self._publisher.declare_private_queue(room)
+                await self._queues.declare_private_queue(room)
             except QueueFailed as error:
                 _log.warning("room %d: %s", room, error)
             else:

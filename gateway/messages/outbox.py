@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Final
 from uuid import UUID
 
-from broker.publishing.publication import NotConfirmed, Refused, Returned
+from broker.publishing.publication import ConfirmedPublisher, NotConfirmed, Refused, Returned
 from broker.timing.backoff import BackOff
 from broker.timing.tasks import Tasks
-from broker.topology import Stream, Topology
+from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Message
 from gateway.errors import StoreUnavailable
 from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
 from gateway.messages.open_rooms import OpenRooms
 from gateway.messages.outbox_lease import OutboxLease
 from gateway.messages.parking import Parking
-from gateway.messages.ports import RoomPublisher, StoredOutbox
+from gateway.messages.ports import RoomQueues, StoredOutbox
 from gateway.messages.publication import publication
 from gateway.messages.published_marks import PublishedMarks
 from gateway.messages.waiters import Waiters
@@ -82,9 +83,10 @@ class Outbox:
     def __init__(
         self,
         store: StoredOutbox,
-        publisher: RoomPublisher,
+        publisher: ConfirmedPublisher,
         topology: Topology,
         *,
+        queues: RoomQueues,
         rng: Random,
         limits: OutboxLimits | None = None,
         tasks: Tasks,
@@ -104,10 +106,16 @@ class Outbox:
             find_strays=self._find_strays,
             tasks=tasks.part(),
         )
-        self._rooms = OpenRooms(store, publisher, clock=_now)
+        self._rooms = OpenRooms(store, queues, clock=_now)
         #: Messages that RabbitMQ refuses as they are.
         self.parking = Parking(clock=_now)
         self._lanes: dict[Stream, Lane] = {}
+        #: When each lane was opened, or had its last confirm.
+        self._moved_at: dict[Stream, float] = {}
+        #: Rooms whose queues are being replaced.
+        self._held_back: set[int] = set()
+        #: Set when something that was published has its answer.
+        self._landed = asyncio.Event()
         self._waiters = Waiters()
         self._one_read = asyncio.Lock()
         self._idle = asyncio.Event()
@@ -182,6 +190,35 @@ class Outbox:
             else:
                 await asyncio.sleep(min(left, QUESTION_INTERVAL))
 
+    def stuck(self, seconds: float) -> list[Entry]:
+        """The oldest message of each stream that has had no confirm for so long, whatever the
+        reason."""
+        since = _now() - seconds
+        lanes = (lane for lane in self._lanes.values() if self._moved_at[lane.stream] <= since)
+        return [oldest for lane in lanes if (oldest := lane.oldest)]
+
+    @asynccontextmanager
+    async def held_back(self, room: int) -> AsyncIterator[None]:
+        """A block in which nothing of the room is published: its queue is being replaced."""
+        self._held_back.add(room)
+        for lane in self._lanes_of(room):
+            lane.held_back = True
+        try:
+            yield
+        finally:
+            self._held_back.discard(room)
+            for lane in self._lanes_of(room):
+                lane.held_back = False
+                self._advance(lane)
+
+    async def landed(self, room: int) -> None:
+        """Wait until everything of a room that is held back has its answer, and the store knows
+        what was confirmed. Bound it: RabbitMQ may be slow to answer, and the store away."""
+        while any(lane.on_wire for lane in self._lanes_of(room)):
+            self._landed.clear()
+            await self._landed.wait()
+        await self._marks.caught_up()
+
     async def close(self, *, within: float) -> None:
         """Publish what is left, for at most ``within`` seconds; the rest is left to the other
         gateways."""
@@ -217,11 +254,17 @@ class Outbox:
             if stream not in self._lanes and self.parking.may_read(stream):
                 self.read_on(stream)
 
+    def _lanes_of(self, room: int) -> list[Lane]:
+        streams = (Stream(audience, room) for audience in Audience)
+        return [lane for stream in streams if (lane := self._lanes.get(stream))]
+
     def _open(self, stream: Stream, after: int) -> Lane:
         self._idle.clear()
         known = self._rooms.has_queue(stream.room)
         lane = Lane(stream, after=after, window=self._limits.window, resting=not known)
+        lane.held_back = stream.room in self._held_back
         self._lanes[stream] = lane
+        self._moved_at[stream] = _now()
         if not known:
             self._tasks.until_done(partial(self._prepare, lane), "outbox: a room's queue")
         return lane
@@ -244,7 +287,7 @@ class Outbox:
                 case Rest(failures):
                     self._tasks.until_done(partial(self._rest, lane, failures), "outbox: resting")
         if lane.is_done and self._lanes.get(lane.stream) is lane:
-            del self._lanes[lane.stream]
+            del self._lanes[lane.stream], self._moved_at[lane.stream]
             self._waiters.answer_all(lane.stream)
             if not self._lanes:
                 self._idle.set()
@@ -253,6 +296,7 @@ class Outbox:
         if lane.is_resting:
             # A message before it failed after this task was made.
             lane.failed(entry.seq)
+            self._landed.set()
             return
         confirmed = unroutable = False
         refused: str | None = None
@@ -282,11 +326,14 @@ class Outbox:
             else:
                 self.counts.failed += 1
                 lane.failed(entry.seq, unroutable=unroutable)
+            self._landed.set()
             self._advance(lane)
 
     def _confirm(self, lane: Lane, entry: Entry) -> None:
         self.counts.confirmed += 1
         lane.confirmed(entry.seq)
+        if lane.stream in self._moved_at:
+            self._moved_at[lane.stream] = _now()
         self._marks.add(entry.message.id)
         self.parking.forget(entry.message.id)
         self._waiters.answer(lane.stream, entry.seq)

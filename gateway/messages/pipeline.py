@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from broker.publishing.publication import NotConfirmed
+from broker.publishing.publication import ConfirmedPublisher, NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.domain.message import Draft, Importance, Message
@@ -17,7 +17,7 @@ from gateway.limits import LiveLimits
 from gateway.messages import nesting
 from gateway.messages.group_commit import GroupCommit
 from gateway.messages.outbox import Outbox
-from gateway.messages.ports import MessageStore, RoomPublisher
+from gateway.messages.ports import MessageStore
 from gateway.messages.publication import publication
 from gateway.store.numbering import repeated
 from gateway.store.records import Appended
@@ -51,7 +51,7 @@ class Pipeline:
         self,
         history: MessageStore,
         outbox: Outbox,
-        publisher: RoomPublisher,
+        publisher: ConfirmedPublisher,
         topology: Topology,
         *,
         limits: LiveLimits,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from broker.publishing.publication import ConfirmedPublisher
 from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.domain.room import Room
@@ -64,9 +63,10 @@ class StoredOutbox(Leases, Protocol):
     async def room(self, room: int) -> Room | None: ...
 
 
-class RoomPublisher(ConfirmedPublisher, Protocol):
-    """The publisher of rooms' messages, which also declares the queues that take them."""
+class RoomQueues(Protocol):
+    """The rooms' private queues, which take what is published."""
 
-    async def declare_private_queue(self, room: int) -> None:
-        """Declare a room's queue. Raises :class:`broker.publishing.provision.QueueFailed`."""
+    async def declare_private_queue(self, room: int) -> object:
+        """Make sure that the room has its queue, with everything that it should hold. Raises
+        :class:`broker.publishing.provision.QueueFailed`."""
         ...

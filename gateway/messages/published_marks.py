@@ -38,6 +38,8 @@ class PublishedMarks:
         self._tasks = tasks
         self._job: Job | None = None
         self._hurry = asyncio.Event()
+        #: Set when a batch has left the store's outbox.
+        self._written = asyncio.Event()
 
     @property
     def depth(self) -> int:
@@ -72,6 +74,13 @@ class PublishedMarks:
         if self._job is not None:
             await self._job.wait()
 
+    async def caught_up(self) -> None:
+        """Return when the store knows of everything that is confirmed now."""
+        waiting = list(self._ids)
+        while any(each in self._ids for each in waiting):
+            self._written.clear()
+            await self._written.wait()
+
     async def close(self) -> None:
         """End at once. Messages that are not marked yet stay in the store's outbox."""
         await self._tasks.close()
@@ -98,6 +107,7 @@ class PublishedMarks:
                     self._ids.pop(message_id, None)
                 if self._marked_meanwhile is not None:
                     self._marked_meanwhile.update(batch)
+                self._written.set()
 
     async def _gather(self) -> None:
         if len(self._ids) >= BATCH:

@@ -26,15 +26,14 @@ _RENEW: Final = (
     .returning(rooms.c.queue)
 )
 #: A seq that no message has yet was invented by whoever published past the gateway.
-_BELIEVED: Final = case(
-    (streams.c.head < bindparam("seq"), streams.c.head), else_=bindparam("seq")
-)
+_BELIEVED: Final = case((streams.c.head < bindparam("seq"), streams.c.head), else_=bindparam("seq"))
 _PLACE: Final = select(streams.c.room, streams.c.audience, _BELIEVED).where(
     streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience")
 )
 
 
 def get(connection: Connection, number: int) -> QueueRecord | None:
+    """The record of a room's private queue. None: there is no such room."""
     if not is_room(number):
         return None
     row = connection.execute(_QUEUE, {"room": number}).one_or_none()
@@ -42,6 +41,7 @@ def get(connection: Connection, number: int) -> QueueRecord | None:
 
 
 def renew(connection: Connection, number: int) -> int:
+    """Raise the number of a room's private queue by one. Raises :class:`UnknownRoom`."""
     row = connection.execute(_RENEW, {"room": number}).one_or_none() if is_room(number) else None
     if row is None:
         raise UnknownRoom(f"there is no room {number}")
@@ -49,12 +49,14 @@ def renew(connection: Connection, number: int) -> int:
     return renewed
 
 
-def numbers(connection: Connection, rooms_: Sequence[int]) -> dict[int, int]:
-    rows = connection.execute(_NUMBERS, {"rooms": padded(list(rooms_))})
+def numbers(connection: Connection, asked: Sequence[int]) -> dict[int, int]:
+    """The numbers of these rooms' private queues; rooms that do not exist are left out."""
+    rows = connection.execute(_NUMBERS, {"rooms": padded(list(asked))})
     return {row.id: row.queue for row in rows}
 
 
 def acknowledged_in(connection: Connection, streams: Sequence[Stream]) -> dict[Stream, int]:
+    """The seq up to which each stream is acknowledged; 0: nothing yet."""
     asked = sorted({stream.room for stream in streams if is_room(stream.room)})
     if not asked:
         return dict.fromkeys(streams, 0)
@@ -64,6 +66,7 @@ def acknowledged_in(connection: Connection, streams: Sequence[Stream]) -> dict[S
 
 
 def acknowledge(connection: Connection, seqs: Mapping[Stream, int]) -> None:
+    """See :meth:`gateway.store.store.Store.acknowledge`."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(acknowledged)
     raising = insert.from_select(["room", "audience", "seq"], _PLACE)
     raising = raising.on_conflict_do_update(

@@ -97,9 +97,7 @@ class Store:
 
         Raises LastHost without a host among the members, Invalid for values that cannot be stored.
         """
-        return await self._database.write(
-            partial(rooms.create, title=title, users=members, at=at)
-        )
+        return await self._database.write(partial(rooms.create, title=title, users=members, at=at))
 
     async def room(self, room: int) -> Room | None:
         return await self._database.read(partial(rooms.get, number=room))
@@ -241,7 +239,7 @@ class Store:
 
     async def private_queue_numbers(self, numbers: Sequence[int]) -> dict[int, int]:
         """By room: the number of the private queue that it has now, or that is being made."""
-        return await self._database.read(partial(private_queues.numbers, rooms_=numbers))
+        return await self._database.read(partial(private_queues.numbers, asked=numbers))
 
     async def acknowledged(self, streams: Sequence[Stream]) -> dict[Stream, int]:
         """By stream: the seq up to which hosts have acknowledged everything; 0: nothing yet."""

@@ -22,7 +22,7 @@ def test_each_state_diagram_is_drawn_from_its_table(module: str) -> None:
 #: task's end.
 OWNERS = {
     "broker/webstomp/feed.py": "the feed awaits it in the next line",
-    "broker/quirks/dead_queues.py": "the same function looks at its result",
+    "broker/publishing/repair.py": "the same function looks at its result",
     "broker/timing/tasks.py": "here they are owned",
     "gateway/auth/memberships.py": "all who asked for the roster",
     "gateway/http/streams.py": "Tornado, which asked for the head",

@@ -49,19 +49,17 @@ class FakeBackends:
 
     done: list[str] = field(default_factory=list)
     queue_fails: bool = False
+    queue_hangs: bool = False
 
     async def membership(self, room: int, user: str) -> Membership | None:
         roles = {"anna": MemberRole.HOST, "bob": MemberRole.PARTICIPANT}
         return Membership(is_open=True, role=roles.get(user)) if room == ROOM else None
 
     async def create_room(
-        self, title: str, members: Mapping[str, MemberRole], at: datetime, *, lowest: int | None
+        self, title: str, members: Mapping[str, MemberRole], at: datetime
     ) -> Room:
         self.done.append(f"create {title}")
         return Room(ROOM, title, at)
-
-    async def discard_room(self, room: int) -> None:
-        self.done.append(f"discard {room}")
 
     async def rooms_of(self, user: str) -> list[tuple[Room, MemberRole]]:
         self.done.append(f"rooms of {user}")
@@ -105,12 +103,15 @@ class FakeBackends:
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
         self.done.append(f"told of {user or 'the room'}{', ended' if ended else ''}")
 
-    async def has_private_queue(self, room: int) -> bool:
-        return False
-
-    async def declare_private_queue(self, room: int) -> None:
+    async def declare_private_queue(self, room: int) -> int:
+        if self.queue_hangs:
+            await asyncio.Event().wait()
         if self.queue_fails:
             raise QueueFailed("away")
+        return 1
+
+    def owe(self, room: int) -> None:
+        self.done.append(f"owe {room} its queue")
 
     async def delete_private_queue(self, room: int) -> None:
         if self.queue_fails:
@@ -126,6 +127,7 @@ def services(backends: FakeBackends) -> tuple[Rooms, HistoryReads]:
         changes=backends,
         presence=backends,
         limits=LiveLimits(Limits()),
+        queue_timeout=0.01,
         clock=lambda: NOW,
     )
     return rooms, HistoryReads(backends, permissions, limits=LiveLimits(Limits()))
@@ -229,13 +231,26 @@ def test_a_creator_who_names_no_host_hosts_the_room() -> None:
     assert made.role is None
 
 
-def test_without_the_broker_no_room_is_left_and_a_closed_one_stays_closed() -> None:
+@pytest.mark.parametrize("trouble", ["queue_fails", "queue_hangs"])
+def test_a_room_can_be_there_before_its_queue(trouble: str) -> None:
+    backends = FakeBackends()
+    setattr(backends, trouble, True)
+    rooms, _ = services(backends)
+    made = asyncio.run(rooms.create(TEACHER, "Maths", {}))
+    assert not made.has_queue
+    assert backends.done == ["create Maths", f"owe {ROOM} its queue"]
+
+
+def test_a_room_whose_queue_could_be_made_is_owed_nothing() -> None:
+    backends = FakeBackends()
+    rooms, _ = services(backends)
+    assert asyncio.run(rooms.create(TEACHER, "Maths", {})).has_queue
+    assert backends.done == ["create Maths"]
+
+
+def test_without_the_broker_a_closed_room_stays_closed() -> None:
     backends = FakeBackends(queue_fails=True)
     rooms, _ = services(backends)
-    with pytest.raises(BrokerUnavailable):
-        asyncio.run(rooms.create(TEACHER, "Maths", {}))
-    assert backends.done == ["create Maths", f"discard {ROOM}"]
-    backends.done.clear()
     with pytest.raises(BrokerUnavailable):
         asyncio.run(rooms.close(HOST, ROOM))
     assert backends.done == ["close", "told of the room, ended"]

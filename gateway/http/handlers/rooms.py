@@ -50,7 +50,9 @@ class RoomsHandler(ApiHandler):
         members = {member.user: member.role for member in wanted.members}
         made = await self.services.rooms.create(identity, wanted.title, members)
         self.set_header("Location", f"/api/rooms/{made.room.id}")
-        self.write_json(_as_json(made, self.services.topology), status=201)
+        # As for messages: 202 says that RabbitMQ lags behind.
+        status = 201 if made.has_queue else 202
+        self.write_json(_as_json(made, self.services.topology), status=status)
 
 
 class RoomHandler(ApiHandler):

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from itertools import takewhile
+from typing import Final, Protocol
 
 from broker.protocol.stomp import Frame
 from broker.protocol.websocket import mask
+from broker.topology import Audience, Stream
 from gateway.errors import BadFrame
 
 #: Between the parts of the message ids of RabbitMQ's STOMP adapter:
@@ -45,6 +47,14 @@ _OLDER: Final = re.compile(
 )
 
 
+#: In the head of a MESSAGE: what is before the delivery tag of its id, and the tag.
+_MESSAGE_ID: Final = re.compile(rb"\nmessage-id:([^\n]*)@@([0-9]{1,19})\n")
+_ACK: Final = b"A"[0]
+_SEQ: Final = re.compile(rb"\nseq:([1-9][0-9]{0,17})\n")
+_AUDIENCE: Final = re.compile(rb"\naudience:(public|private)\n")
+#: Messages of private queues that are not acknowledged yet and whose numbers are remembered.
+NUMBERED: Final = 10_000
+
 #: The header ``ack`` of a SUBSCRIBE: whether an acknowledgement is for all messages up to it. What
 #: is not here is ``auto``, where nothing is to be acknowledged.
 CUMULATIVE: Final = {"client": True, "client-individual": False}
@@ -56,6 +66,16 @@ class Settled:
 
     tag: int
     cumulative: bool
+
+
+class Noted(Protocol):
+    """A witness of what becomes of the numbered messages of private queues."""
+
+    def delivered(self, stream: Stream, seq: int) -> None:
+        """A session has got a message that it has to acknowledge."""
+
+    def acknowledged(self, stream: Stream, seq: int) -> None:
+        """A session has acknowledged a message, or need not."""
 
 
 def consumer(frame: Frame) -> str:
@@ -80,7 +100,10 @@ class Deliveries:
         "_forgotten",
         "_header",
         "_modes",
+        "_noted",
+        "_numbers",
         "_pattern",
+        "_queues",
         "_settled",
         "expected",
         "last",
@@ -88,7 +111,7 @@ class Deliveries:
         "newest",
     )
 
-    def __init__(self, session: str, version: str) -> None:
+    def __init__(self, session: str, version: str, noted: Noted) -> None:
         #: What the ids of this session's messages hold.
         self.mark = f"{MARK}{session}{MARK}".encode()
         #: How many messages have come: the last one's tag, or less.
@@ -101,21 +124,32 @@ class Deliveries:
         #: By what is before the tag in its messages' ids: whether cumulative, None for auto.
         self._modes: dict[bytes, bool | None] = {}
         self._ended: dict[bytes, None] = {}
+        self._noted = noted
+        #: By the same, for subscriptions to private queues: the streams that come by them.
+        self._queues: dict[bytes, dict[bytes, Stream]] = {}
+        #: By tag, in order: what is to be acknowledged of them.
+        self._numbers: dict[int, tuple[Stream, int]] = {}
         #: All up to here are settled; of those above, these.
         self._floor = 0
         self._settled: set[int] = set()
         self._forgotten = 0
 
-    def subscribed(self, frame: Frame) -> None:
-        """Note a subscription; ``frame`` is its SUBSCRIBE."""
+    def subscribed(self, frame: Frame, room: int | None = None) -> None:
+        """Note a subscription; ``frame`` is its SUBSCRIBE. ``room``: the one whose private queue
+        it consumes."""
         name = consumer(frame).encode()
         self._modes[self._before_tag(name)] = CUMULATIVE.get(frame.get("ack") or "")
+        if room is not None:
+            self._queues[self._before_tag(name)] = {
+                audience.encode(): Stream(audience, room) for audience in Audience
+            }
         self._ended.pop(name, None)
         self._look()
 
     def unsubscribed(self, frame: Frame) -> None:
         """Forget a subscription: RabbitMQ takes no acknowledgement of its deliveries any more."""
         name = consumer(frame).encode()
+        self._queues.pop(self._before_tag(name), None)
         if self._modes.pop(self._before_tag(name), None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
@@ -124,6 +158,28 @@ class Deliveries:
 
     def _look(self) -> None:
         self.expected = any(mode is not None for mode in self._modes.values())
+
+    @property
+    def numbered(self) -> bool:
+        """Whether messages of private queues may come: then :meth:`came` wants to see them."""
+        return bool(self._queues)
+
+    def came(self, head: bytes) -> None:
+        """Note the number of a message of a private queue. ``head``: the beginning of a MESSAGE,
+        without its command."""
+        headers = head[: head.find(b"\n\n") + 1]
+        found = _MESSAGE_ID.search(headers)
+        streams = None if found is None else self._queues.get(found[1])
+        seq, audience = _SEQ.search(headers), _AUDIENCE.search(headers)
+        if found is None or streams is None or seq is None or audience is None:
+            return
+        stream, number = streams[audience[1]], int(seq[1])
+        if self._modes.get(found[1]) is None:
+            # RabbitMQ takes it for acknowledged when it is sent.
+            self._noted.acknowledged(stream, number)
+        elif len(self._numbers) < NUMBERED:
+            self._numbers[int(found[2])] = stream, number
+            self._noted.delivered(stream, number)
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK comes too late: for a message of another session, or of a
@@ -155,9 +211,12 @@ class Deliveries:
             raise _wrong(frame, name, "no such message was delivered")
         return Settled(number, cumulative)
 
-    def settle(self, settled: Settled) -> bool:
-        """Note an acknowledgement; False and nothing noted if its message has one already."""
-        return self._settle(settled.tag, settled.cumulative)
+    def settle(self, settled: Settled, *, handled: bool) -> bool:
+        """Note an acknowledgement; False and nothing noted if its message has one already.
+
+        ``handled``: it is an ACK. A NACK lets the message come again.
+        """
+        return self._settle(settled.tag, settled.cumulative, handled=handled)
 
     def knows(self, settled: Settled) -> bool:
         """Whether :meth:`settle` can tell a second acknowledgement from a first one."""
@@ -179,7 +238,8 @@ class Deliveries:
                 or (end := payload + data[start + 1] - _SHORTEST) > size
             ):
                 break
-            matched = pattern.fullmatch(mask(data[start + 2 : payload], data[payload:end]))
+            frame = mask(data[start + 2 : payload], data[payload:end])
+            matched = pattern.fullmatch(frame)
             if matched is None:
                 break
             name, tag, *others = matched.groups()
@@ -189,9 +249,12 @@ class Deliveries:
             if cumulative is None:
                 break
             number = int(tag)
+            handled = frame[0] == _ACK
             if number == self._floor + 1 <= self.last and not self._settled:
                 self._floor = number
-            elif number <= self._forgotten or not self._settle(number, cumulative):
+                if self._numbers:
+                    self._note(number, cumulative=cumulative, handled=handled)
+            elif number <= self._forgotten or not self._settle(number, cumulative, handled=handled):
                 break
             found += 1
             start = end
@@ -200,12 +263,23 @@ class Deliveries:
     def _before_tag(self, name: bytes) -> bytes:
         return name + self.mark.removesuffix(MARK.encode())
 
-    def _settle(self, tag: int, cumulative: bool) -> bool:
+    def _note(self, tag: int, *, cumulative: bool, handled: bool) -> None:
+        """Tell which messages of private queues an acknowledgement was for."""
+        numbers = self._numbers
+        tags = takewhile(lambda each: each <= tag, numbers) if cumulative else (tag,)
+        for each in list(tags):
+            numbered = numbers.pop(each, None)
+            if numbered is not None and handled:
+                self._noted.acknowledged(*numbered)
+
+    def _settle(self, tag: int, cumulative: bool, *, handled: bool) -> bool:
         settled = self._settled
         if tag <= self._floor:
             return tag <= self._forgotten
         if tag in settled or not self._has_come(tag):
             return False
+        if self._numbers:
+            self._note(tag, cumulative=cumulative, handled=handled)
         if cumulative:
             self._floor = tag
             self._settled = {other for other in settled if other > tag} if settled else settled

@@ -65,7 +65,7 @@ class Conversation:
         owner: Owner,
         context: RelayContext,
     ) -> None:
-        self.state = RelayState(version)
+        self.state = RelayState(version, context.acknowledgements)
         self.relay: Relay | None = None
         self._client = client
         self._owner = owner

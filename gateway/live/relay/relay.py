@@ -33,7 +33,7 @@ from broker.timing.ticker import Ticker
 from broker.webstomp.session import WebStompSession, close_text
 from gateway.errors import BrokerUnavailable, GatewayError, Internal, TooSlow
 from gateway.live.relay import refusals
-from gateway.live.relay.acknowledgements import Deliveries
+from gateway.live.relay.acknowledgements import Deliveries, Noted
 from gateway.live.relay.oversized import Oversized, needed
 from gateway.live.relay.state import Ending
 from gateway.live.transport import Stalled, Transport
@@ -83,6 +83,7 @@ class RelayContext:
     limits: RelayLimits
     ticker: Ticker
     tasks: Tasks
+    acknowledgements: Noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +305,7 @@ class Relay:
             raise WebSocketProtocolError(
                 CloseCode.TOO_LARGE, f"{oversized.size} bytes that are no message"
             )
-        self._came(1, oversized.head, 0)
+        self._came(oversized.head, [0])
         instead = self._owner.oversized(message, oversized.size)
         self._client.write(build(Opcode.TEXT, instead), frames=1)
 
@@ -326,7 +327,8 @@ class Relay:
     def _forward(self, data: bytes) -> int:
         """Pass whole frames on, so that a frame of ours may follow at any time. Returns where the
         rest begins."""
-        begin = start = frames = messages = newest = 0
+        begin = start = frames = 0
+        messages: list[int] = []
         try:
             for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
                 if opcode > _LAST_OF_DATA:
@@ -336,8 +338,7 @@ class Relay:
                 elif opcode and payload < end:
                     kind = data[payload]
                     if kind == _MESSAGE:
-                        newest = payload
-                        messages += 1
+                        messages.append(payload)
                     elif kind == _ERROR:
                         self._pass(data, begin, start, frames)
                         self._refuse(data[payload:end], data[start:end])
@@ -353,15 +354,19 @@ class Relay:
                 raise
             self._oversized = Oversized(data[start:])
         if messages:
-            self._came(messages, data, newest)
+            self._came(data, messages)
         self._pass(data, begin, start, frames)
         return start
 
-    def _came(self, messages: int, data: bytes, newest: int) -> None:
+    def _came(self, data: bytes, messages: list[int]) -> None:
+        """Note the messages that begin at these places of ``data``."""
         deliveries = self._deliveries
-        deliveries.last += messages
+        deliveries.last += len(messages)
         if deliveries.expected:
-            deliveries.newest = data[newest : newest + _HEAD]
+            deliveries.newest = data[messages[-1] : messages[-1] + _HEAD]
+        if deliveries.numbered:
+            for begin in messages:
+                deliveries.came(data[begin : begin + _HEAD])
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.CLOSE:

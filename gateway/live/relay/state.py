@@ -16,7 +16,7 @@ from broker.protocol.stomp import Frame, serialise
 from gateway.errors import BadFrame, NoCapacity
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import properties
-from gateway.live.relay.acknowledgements import MARK, Deliveries, Settled, consumer
+from gateway.live.relay.acknowledgements import MARK, Deliveries, Noted, Settled, consumer
 from gateway.live.relay.doubt import Doubt
 
 #: Transactions that are open at a time, acknowledgements in one, and receipts not yet answered.
@@ -65,9 +65,10 @@ class RelayState:
     ``version`` is STOMP's.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, noted: Noted) -> None:
         self._version = version
-        self.deliveries = Deliveries("", version)
+        self._noted = noted
+        self.deliveries = Deliveries("", version, noted)
         self.doubt = Doubt()
         self._subscriptions: dict[str, tuple[Destination, Frame]] = {}
         #: Not answered yet: which frame each is of, and whether its answer tells of those before.
@@ -78,7 +79,7 @@ class RelayState:
     def subscribed(self, key: str, destination: Destination, frame: Frame) -> None:
         """Note a subscription; ``frame`` is the SUBSCRIBE as the broker got it."""
         self._subscriptions[key] = (destination, frame)
-        self.deliveries.subscribed(frame)
+        self.deliveries.subscribed(frame, _queue_of(destination))
         self._expect(frame, self.doubt.sent("SUBSCRIBE", frame.get("destination")), proves=True)
 
     def unsubscribed(self, key: str, frame: Frame) -> None:
@@ -171,14 +172,14 @@ class RelayState:
 
         A SUBSCRIBE asks for its RECEIPT only if the client has not got it yet.
         """
-        self.deliveries = Deliveries(session, self._version)
+        self.deliveries = Deliveries(session, self._version, self._noted)
         self.doubt = Doubt()
         open_receipts, self._receipts = self._receipts.keys(), {}
         frames = []
-        for _, frame in self._subscriptions.values():
+        for destination, frame in self._subscriptions.values():
             headers = [(n, v) for n, v in frame.headers if n != "receipt" or v in open_receipts]
             again = Frame(frame.command, tuple(headers))
-            self.deliveries.subscribed(again)
+            self.deliveries.subscribed(again, _queue_of(destination))
             self._expect(again, self.doubt.sent("SUBSCRIBE", again.get("destination")), proves=True)
             frames.append(serialise(frame.command, headers))
         return frames
@@ -201,7 +202,7 @@ class RelayState:
         return self.doubt.sent(frame.command, name)
 
     def _settle(self, frame: Frame, settled: Settled) -> None:
-        if not self.deliveries.settle(settled):
+        if not self.deliveries.settle(settled, handled=frame.command == "ACK"):
             name = frame.get("id") or frame.get("message-id") or ""
             raise BadFrame(
                 f"{frame.command} {name[:200]!r}: this message was acknowledged before; "
@@ -242,3 +243,8 @@ class RelayState:
             if len(self._receipts) >= RECEIPTS:
                 raise NoCapacity(f"{RECEIPTS} receipts are not answered yet")
             self._receipts[receipt] = (number, proves)
+
+
+def _queue_of(destination: Destination) -> int | None:
+    """The room whose private queue it is, or None: it is something else."""
+    return destination.room if isinstance(destination, RoomQueue) else None

@@ -24,6 +24,7 @@ from gateway.errors import (
     NoCapacity,
 )
 from gateway.live.destinations import Destination, RoomQueue
+from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.conversation import Conversation
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.moves import MOVES, SPAN, Moves
@@ -54,8 +55,12 @@ _BACK_OFF: Final = BackOff(first=0.05, longest=1.0)
 class PrivateQueues(Protocol):
     """The rooms' private queues, which must exist before a relay subscribes to one."""
 
-    async def ensure_private_queue(self, room: int) -> None:
-        """Declare the queue unless it is there. Raises :class:`BrokerUnavailable`."""
+    async def ensure_private_queue(self, room: int) -> int:
+        """Make sure that the room's queue is there; its number, which grows when it is replaced.
+
+        Raises :class:`BrokerUnavailable`.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,7 @@ class UplinkContext:
 
     dialler: Dialler
     queues: PrivateQueues
+    consumers: Consumers
     rebalancer: Rebalancer
     relays: RelayContext
     events: Events
@@ -146,6 +152,12 @@ class Uplink:
         return self._state is State.OPEN and not (at_broker.unanswered or at_broker.obstacle)
 
     @property
+    def consumed(self) -> list[int]:
+        """The rooms whose private queues it consumes; none while it moves, because then it looks
+        for them anew."""
+        return self._conversation.state.rooms if self._state is State.OPEN else []
+
+    @property
     def ready(self) -> bool:
         """Whether frames may be passed on now; see :meth:`wait`."""
         return self._state not in PAUSED and self._conversation.flowing
@@ -174,7 +186,7 @@ class Uplink:
 
     async def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
         if isinstance(destination, RoomQueue):
-            await self._context.queues.ensure_private_queue(destination.room)
+            await self._ensure(destination.room)
         await self.wait()
         self._conversation.subscribe(key, destination, frame)
 
@@ -227,6 +239,9 @@ class Uplink:
         if left is None or not self.free:
             return False
         try:
+            # The node may be of another cluster, after the list of nodes was replaced.
+            for room in self._conversation.state.rooms:
+                await self._ensure(room)
             upstream, lease = await self._context.dialler.dial(
                 self._who(), self._version, exclude={left.node}
             )
@@ -294,6 +309,7 @@ class Uplink:
         self._ended(error, error_sent=error_sent)
 
     def _release(self) -> None:
+        self._context.consumers.end(self)
         self._context.rebalancer.remove(self)
         if self._moving is not None:
             moving, self._moving = self._moving, None
@@ -365,6 +381,11 @@ class Uplink:
             self._moving = None
             self._fail(Internal("the gateway failed; its log says why"))
 
+    async def _ensure(self, room: int) -> None:
+        number = await self._context.queues.ensure_private_queue(room)
+        if self._state not in FINAL:
+            self._context.consumers.consume(self, room, number)
+
     async def _change(self) -> None:
         """From a session that works to the next one."""
         await self._part()
@@ -427,7 +448,10 @@ class Uplink:
         the queues were there, and if one is not, RabbitMQ answers the SUBSCRIBE with an ERROR."""
         try:
             for room in self._conversation.state.rooms:
-                await self._context.queues.ensure_private_queue(room)
+                number = await self._context.queues.ensure_private_queue(room)
+                if self._state is State.MOVING:
+                    # Later it may have subscribed to the queue that was there before.
+                    self._context.consumers.consume(self, room, number)
         except BrokerUnavailable as error:
             logger.debug("a private queue could not be declared for a move: %s", error.detail)
 

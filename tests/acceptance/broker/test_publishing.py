@@ -20,6 +20,7 @@ from broker.publishing.channels import slot
 from broker.publishing.provision import QueueDiffers, QueueFailed
 from broker.publishing.publication import NotConfirmed, Publication, Returned
 from broker.publishing.publisher import Publisher
+from broker.publishing.repair import QueueRepair
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
@@ -188,23 +189,28 @@ def test_the_private_queue_is_declared_and_deleted_any_number_of_times(
     uvloop.run(run())
 
 
-def test_a_private_queue_that_stands_is_seen_and_left_as_it_is(
+def test_a_private_queue_is_known_by_its_mark_and_by_nothing_else(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, room: int
 ) -> None:
-    """Delete the queue whoever made it, also if its properties are not ours."""
-    name = TOPOLOGY.private_queue(room).name
-    at = f"/api/queues/%2F/{name}"
+    """RabbitMQ deletes the mark with the queue, whoever deletes that."""
+    queue, mark = TOPOLOGY.private_queue(room), TOPOLOGY.queue_mark(room, "f00d", 7)
+    at = f"/api/exchanges/%2F/{mark}"
 
     async def run() -> None:
         async with publishing(nodes, credentials) as publisher:
-            assert not await publisher.has_private_queue(room)
             await publisher.declare_private_queue(room)
-            assert await publisher.has_private_queue(room)
+            assert not await publisher.has_private_queue(room, mark)
+            async with QueueRepair.of(publisher, queue) as repair:
+                assert await repair.lock()
+                assert await repair.adopt(mark)
+            assert await publisher.has_private_queue(room, mark)
+            assert cluster.node(1).management("GET", at, cluster.admin) is not None
+            assert not await publisher.has_private_queue(room, f"{mark}1")
             await publisher.delete_private_queue(room)
-            assert not await publisher.has_private_queue(room)
-            cluster.node(1).management("PUT", at, cluster.admin, {"durable": True})
-            assert await publisher.has_private_queue(room)
-            assert cluster.node(1).management("GET", at, cluster.admin)["arguments"] == {}
+            assert not await publisher.has_private_queue(room, mark)
+            await publisher.declare_private_queue(room)
+            assert not await publisher.has_private_queue(room, mark)
+            assert cluster.node(1).management("GET", at, cluster.admin) is None
             await publisher.delete_private_queue(room)
 
     uvloop.run(run())

@@ -26,6 +26,7 @@ class Delivery:
 
     properties: pika.BasicProperties
     body: dict[str, Any]
+    redelivered: bool
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def take_queue(cluster: Cluster) -> Callable[[int], list[Delivery]]:
                 if body == _LAST:
                     return deliveries
                 channel.basic_ack(method.delivery_tag)
-                deliveries.append(Delivery(properties, json.loads(body)))
+                deliveries.append(Delivery(properties, json.loads(body), method.redelivered))
         raise AssertionError(f"{queue} was deleted")
 
     return take

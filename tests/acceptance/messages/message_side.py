@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,15 +24,17 @@ import uvloop
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing.publisher import Publisher
-from broker.quirks.dead_queues import DeadQueues
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.config import Limits
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.limits import LiveLimits
+from gateway.live.relay.consumers import Consumers
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
+from gateway.queues.acknowledged import Acknowledgements
+from gateway.queues.mender import QueueMender
 from gateway.store import Store
 
 TOPOLOGY = Topology()
@@ -45,10 +48,11 @@ class Gateway:
     publisher: Publisher
     outbox: Outbox
     pipeline: Pipeline
+    mender: QueueMender
 
     async def open_room(self) -> int:
         room = await self.store.create_room("Maths", {"lee": MemberRole.HOST}, datetime.now(UTC))
-        await self.publisher.declare_private_queue(room.id)
+        await self.mender.declare_private_queue(room.id)
         return room.id
 
 
@@ -59,7 +63,8 @@ async def running(
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
     store = await Store.open(f"sqlite:///{database}")
     publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=5.0, rng=rng, tasks=Tasks())
-    outbox = Outbox(store, publisher, TOPOLOGY, rng=rng, tasks=Tasks())
+    mender = mender_of(store, publisher)
+    outbox = Outbox(store, publisher, TOPOLOGY, queues=mender, rng=rng, tasks=Tasks())
     limits, told = LiveLimits(Limits()), list[Message]()
     pipeline = Pipeline(
         store,
@@ -71,18 +76,30 @@ async def running(
         stored=told.extend,
         tasks=Tasks(),
     )
-    dead_queues = DeadQueues(publisher, TOPOLOGY, tasks=Tasks())
     publisher.start()
-    dead_queues.start()
+    mender.start(outbox)
     try:
         await outbox.start()
-        yield Gateway(store, publisher, outbox, pipeline)
+        yield Gateway(store, publisher, outbox, pipeline, mender)
     finally:
         await pipeline.close()
         await outbox.close(within=30.0)
-        await dead_queues.close()
+        await mender.close()
         await publisher.close()
         await store.close()
+
+
+def mender_of(store: Store, publisher: Publisher) -> QueueMender:
+    """A mender of the store's private queues, without clients that consume them."""
+    return QueueMender(
+        publisher,
+        store,
+        TOPOLOGY,
+        acknowledgements=Acknowledgements(store, clock=time.monotonic, tasks=Tasks()),
+        consumers=Consumers(),
+        clock=time.monotonic,
+        tasks=Tasks(),
+    )
 
 
 def draft(

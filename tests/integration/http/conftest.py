@@ -17,6 +17,7 @@ from tornado.ioloop import IOLoop
 
 from broker.nodes.balancer import Balancer
 from broker.nodes.rendezvous import LinkState
+from broker.publishing.link import Link, LinkFailed
 from broker.publishing.links import LinkReport
 from broker.publishing.provision import QueueFailed
 from broker.publishing.publication import NotConfirmed, Publication
@@ -34,6 +35,7 @@ from gateway.foundation import Foundation
 from gateway.http.listeners import Capacity, Listener
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
+from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import Broker
 from gateway.store import Store
 from tests.fake_feeds import FakeFeeds
@@ -66,15 +68,19 @@ class FakeBroker:
     def scatter(self, through: Callable[[str], Publication]) -> list[str]:
         return []
 
-    async def declare_private_queue(self, room: int) -> None:
+    @property
+    def sound_for(self) -> float:
+        return 0.0
+
+    async def dial(self, key: str) -> Link:
+        raise LinkFailed("r1", "nobody is there")
+
+    async def has_private_queue(self, room: int, mark: str) -> bool:
+        """Every queue that is asked for is there at once."""
         if self.away:
             raise QueueFailed("nobody is there")
         self.queues.add(room)
-
-    async def has_private_queue(self, room: int) -> bool:
-        if self.away:
-            raise QueueFailed("nobody is there")
-        return room in self.queues
+        return True
 
     async def delete_private_queue(self, room: int) -> None:
         if self.away:
@@ -212,7 +218,15 @@ def gateway(  # noqa: PLR0917 - fixtures
 
     async def start() -> tuple[Gateway, Outbox]:
         made_with = replace(Foundation.of(settings, tasks=tasks), limits=limits)
-        outbox = Outbox(store, broker, Topology(), rng=SystemRandom(), tasks=tasks.part())
+        queues = private_queues(made_with, store=store, publisher=broker)
+        outbox = Outbox(
+            store,
+            broker,
+            Topology(),
+            queues=queues.mender,
+            rng=SystemRandom(),
+            tasks=tasks.part(),
+        )
         await outbox.start()
         seen = Broker(
             balancer=balancer,
@@ -221,7 +235,13 @@ def gateway(  # noqa: PLR0917 - fixtures
             tls=tls.for_broker(settings.broker.tls),
         )
         assembled = assemble(
-            made_with, store=store, accounts=accounts, outbox=outbox, broker=seen, drain=drain
+            made_with,
+            store=store,
+            accounts=accounts,
+            outbox=outbox,
+            queues=queues,
+            broker=seen,
+            drain=drain,
         )
         return assembled, outbox
 

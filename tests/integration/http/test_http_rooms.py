@@ -40,24 +40,6 @@ async def test_a_new_room_comes_with_its_destinations_and_its_queue(
 
 
 @pytest.mark.gen_test
-async def test_a_new_room_gets_no_queue_that_stands_already(
-    call: Call, broker: FakeBroker, store: Store
-) -> None:
-    """The queues of a database that was lost, or of rooms that an older backup does not have: what
-    is in them was said to other hosts."""
-    left = {*range(1, 235), 300}
-    broker.queues = set(left)
-    numbers = []
-    for _ in range(3):
-        answer = await call("POST", "/api/rooms", user="anna", roles=HOST, json={"title": "x"})
-        assert answer.status == 201
-        numbers.append(answer.json["id"])
-    assert numbers == [256, 257, 258]
-    assert broker.queues == left | set(numbers)
-    assert await store.open_rooms() == numbers
-
-
-@pytest.mark.gen_test
 async def test_the_creator_hosts_a_room_that_names_no_host(call: Call, room: str) -> None:
     answer = await call("GET", f"{room}/members", user="anna")
     assert answer.json == {
@@ -112,15 +94,16 @@ async def test_only_who_has_the_role_host_creates_rooms(call: Call, broker: Fake
 
 
 @pytest.mark.gen_test
-async def test_without_the_broker_no_room_is_left_behind(
+async def test_without_the_broker_a_room_is_there_and_its_queue_follows(
     call: Call, broker: FakeBroker, store: Store
 ) -> None:
     broker.away = True
     answer = await call("POST", "/api/rooms", user="anna", roles=HOST, json={"title": "x"})
-    assert answer.problem == (503, "broker_unavailable")
-    assert int(answer.headers["Retry-After"]) >= 1
-    assert (await call("GET", "/api/rooms", user="anna")).json == {"rooms": []}
-    assert await store.open_rooms() == []
+    assert answer.status == 202
+    assert answer.headers["Location"] == "/api/rooms/1"
+    assert answer.json["destinations"]["queue"] == "/queue/acdm.mo.interact.private.1"
+    assert await store.open_rooms() == [1]
+    assert (await call("GET", "/api/rooms/1", user="anna")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from tornado.httpclient import AsyncHTTPClient
 
 from broker.health.prober import Prober
 from broker.publishing.publisher import Publisher
-from broker.quirks.dead_queues import DeadQueues
 from broker.webstomp.feeds import Feeds
 from gateway import config
 from gateway.admin.dashboard import Dashboard
@@ -35,6 +34,8 @@ from gateway.http.listeners import Listener
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.main import Serving, running
 from gateway.messages.outbox import Outbox
+from gateway.queues.acknowledged import Acknowledgements
+from gateway.queues.mender import QueueMender
 from gateway.reload import Reloadable
 from gateway.store import Store
 
@@ -50,7 +51,10 @@ LOOPS = {
     "feed 1",
     "feeds",
     "session revocation",
-    "dead queues",
+    "acknowledgements",
+    "private queues that are consumed",
+    "private queues that were replaced",
+    "private queues without a confirm",
     "history hints",
     "presence",
     "prober r1",
@@ -141,8 +145,9 @@ def test_failures_in_a_callback_of_the_event_loop_are_shown(
 #: What is started one after the other, in this order.
 STARTED = {
     "the publisher": (Publisher, "start"),
-    "dead queues": (DeadQueues, "start"),
     "the prober": (Prober, "start"),
+    "the acknowledgements": (Acknowledgements, "start"),
+    "the private queues": (QueueMender, "start"),
     "the outbox": (Outbox, "start"),
     "what connects all parts": (Reloadable, "__init__"),
     "the endings of sessions": (SessionRevocation, "poll"),

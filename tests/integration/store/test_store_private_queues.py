@@ -99,7 +99,7 @@ async def test_older_rooms_get_an_identity_and_keep_the_queue_that_they_have(
         )
         with Operations.context(MigrationContext.configure(connection)):
             migration.upgrade()
-        return connection.execute(text("SELECT identity, queue FROM rooms")).all()
+        return list(connection.execute(text("SELECT identity, queue FROM rooms")))
 
     one, two = await store._database.write(migrate_again)
     assert one.identity != two.identity

@@ -28,6 +28,7 @@ class Published:
     message_id: str
     routing_key: str
     body: bytes
+    exchange: str = ""
 
 
 class Session:
@@ -102,7 +103,7 @@ class Session:
             return
         tag = self._tags[channel] = self._tags.get(channel, 0) + 1
         id = header.properties.message_id or ""
-        published = Published(channel, tag, id, publish.routing_key, body)
+        published = Published(channel, tag, id, publish.routing_key, body, publish.exchange)
         self.node.published.append(published)
         self.node.on_publish(self, published)
 

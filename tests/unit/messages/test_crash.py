@@ -72,7 +72,13 @@ class MortalBroker(FakeBroker):
 def gateway_over(store: FakeStore, broker: FakeBroker) -> tuple[Outbox, Pipeline]:
     rng = Random(1)  # noqa: S311 - jitter
     outbox = Outbox(
-        store, broker, Topology(), rng=rng, limits=OutboxLimits(window=4), tasks=Tasks()
+        store,
+        broker,
+        Topology(),
+        queues=broker,
+        rng=rng,
+        limits=OutboxLimits(window=4),
+        tasks=Tasks(),
     )
     limits, told = LiveLimits(Limits()), list[Message]()
     return outbox, Pipeline(

@@ -28,7 +28,8 @@ OTHER = Stream(Audience.PRIVATE, 7)
 
 def outbox_over(store: FakeStore, broker: FakeBroker, **limits: float) -> Outbox:
     bounds = OutboxLimits(**limits)  # type: ignore[arg-type]
-    return Outbox(store, broker, Topology(), rng=Random(1), limits=bounds, tasks=Tasks())  # noqa: S311 - jitter
+    rng = Random(1)  # noqa: S311 - jitter
+    return Outbox(store, broker, Topology(), queues=broker, rng=rng, limits=bounds, tasks=Tasks())
 
 
 def test_a_message_is_published_once_and_leaves_the_store() -> None:
@@ -659,3 +660,93 @@ def test_messages_that_the_store_gives_in_pieces_are_published_to_the_last() -> 
     run(main())
     assert broker.seqs() == list(range(1, 21))
     assert store.outbox == {}
+
+
+def test_a_stream_is_stuck_while_something_waits_and_nothing_is_confirmed() -> None:
+    async def scenario() -> None:
+        store, broker = FakeStore(), FakeBroker(latency=3.0)
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        first, second = message(1), message(2)
+        store.put([first, second])
+        outbox.add([first])
+        await asyncio.sleep(2)
+        assert outbox.stuck(4) == []
+        assert [each.seq for each in outbox.stuck(1.9)] == [1]
+        broker.away = True
+        await asyncio.sleep(1.5)
+        outbox.add([second])
+        await asyncio.sleep(10)
+        assert [each.message for each in outbox.stuck(9)] == [second]
+        assert outbox.stuck(12) == []
+        broker.away = False
+        await asyncio.sleep(10)
+        assert outbox.stuck(0) == []
+        await outbox.close(within=10)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("failure", [NotConfirmed, Returned])
+def test_whatever_keeps_it_from_being_confirmed_makes_a_stream_stuck(
+    failure: type[NotConfirmed],
+) -> None:
+    async def scenario() -> None:
+        store, broker = FakeStore(), FakeBroker(fates=[(0.01, failure)] * 20)
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        waits = message(1)
+        store.put([waits])
+        outbox.add([waits])
+        await asyncio.sleep(10)
+        assert [each.seq for each in outbox.stuck(9)] == [1]
+        await outbox.close(within=0.1)
+
+    run(scenario())
+
+
+def test_while_a_room_is_held_back_nothing_of_it_is_published() -> None:
+    async def scenario() -> None:
+        store, broker = FakeStore(), FakeBroker(latency=1.0)
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        first, second = message(1), message(2)
+        private = message(1, Stream(Audience.PRIVATE, 42))
+        elsewhere = message(1, Stream(Audience.PUBLIC, 43))
+        store.put([first, second, private, elsewhere])
+        outbox.add([first])
+        await asyncio.sleep(0.1)
+        async with outbox.held_back(42):
+            outbox.add([second, private, elsewhere])
+            async with asyncio.timeout(2):
+                await outbox.landed(42)
+            assert broker.seqs() == [1]
+            assert store.marks, "the store knows what was confirmed"
+            await asyncio.sleep(20)
+            assert (broker.seqs(), broker.seqs(private.stream)) == ([1], [])
+            assert broker.seqs(elsewhere.stream) == [1]
+        await asyncio.sleep(3)
+        assert (broker.seqs(), broker.seqs(private.stream)) == ([1, 2], [1])
+        await outbox.close(within=10)
+
+    run(scenario())
+
+
+def test_what_failed_on_the_wire_has_landed_too_and_goes_out_first_afterwards() -> None:
+    async def scenario() -> None:
+        store, broker = FakeStore(), FakeBroker(fates=[(1.0, NotConfirmed)])
+        outbox = outbox_over(store, broker)
+        await outbox.start()
+        first, second = message(1), message(2)
+        store.put([first, second])
+        outbox.add([first])
+        await asyncio.sleep(0.1)
+        async with outbox.held_back(42):
+            async with asyncio.timeout(2):
+                await outbox.landed(42)
+            outbox.add([second])
+        await asyncio.sleep(10)
+        assert broker.seqs() == [1, 1, 2]
+        await outbox.close(within=10)
+
+    run(scenario())

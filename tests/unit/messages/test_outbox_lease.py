@@ -23,7 +23,13 @@ from tests.virtual_time import run
 def outbox_over(store: FakeStore, broker: FakeBroker, *, window: int = 8) -> Outbox:
     rng = Random(1)  # noqa: S311 - jitter
     return Outbox(
-        store, broker, Topology(), rng=rng, limits=OutboxLimits(window=window), tasks=Tasks()
+        store,
+        broker,
+        Topology(),
+        queues=broker,
+        rng=rng,
+        limits=OutboxLimits(window=window),
+        tasks=Tasks(),
     )
 
 

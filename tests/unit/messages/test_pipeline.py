@@ -43,7 +43,9 @@ class Gateway:
         self.broker = broker or FakeBroker()
         self.told: list[Message] = []
         rng = Random(1)  # noqa: S311 - jitter
-        self.outbox = Outbox(self.store, self.broker, Topology(), rng=rng, tasks=Tasks())
+        self.outbox = Outbox(
+            self.store, self.broker, Topology(), queues=self.broker, rng=rng, tasks=Tasks()
+        )
         self.pipeline = Pipeline(
             self.store,
             self.outbox,

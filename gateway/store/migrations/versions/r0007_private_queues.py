@@ -1,4 +1,4 @@
-"""What tells one private queue of a room from another, and what its hosts have acknowledged."""
+"""An identity for each room, a number for its private queue, and its hosts' acknowledgements."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,20 +9,19 @@ branch_labels = None
 depends_on = None
 
 #: 16 random hexadecimal digits for each room that is older than this column.
-RANDOM = {
-    "sqlite": "lower(hex(randomblob(8)))",
-    "postgresql": "substr(md5(random()::text || clock_timestamp()::text || id::text), 1, 16)",
+FILL = {
+    "sqlite": "UPDATE rooms SET identity = lower(hex(randomblob(8)))",
+    "postgresql": "UPDATE rooms SET identity = substr("
+    "md5(random()::text || clock_timestamp()::text || id::text), 1, 16)",
 }
 
 
 def upgrade() -> None:
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-    op.add_column(
-        "rooms", sa.Column("identity", sa.String(16), nullable=False, server_default="")
-    )
+    op.add_column("rooms", sa.Column("identity", sa.String(16), nullable=False, server_default=""))
     # 0: the queue was declared before queues had numbers.
     op.add_column("rooms", sa.Column("queue", number, nullable=False, server_default="0"))
-    op.execute(f"UPDATE rooms SET identity = {RANDOM[op.get_bind().dialect.name]}")
+    op.execute(FILL[op.get_bind().dialect.name])
     op.create_table(
         "acknowledged",
         sa.Column("room", number, autoincrement=False, nullable=False),

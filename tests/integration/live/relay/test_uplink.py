@@ -24,6 +24,7 @@ from gateway.errors import (
 )
 from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.relay import receipts
+from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.moves import MOVES
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
@@ -32,6 +33,7 @@ from gateway.live.transport import Transport
 from gateway.observe.events import Events
 from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.relay.test_dialler import WHO, connections, dialler
+from tests.unit.live.relay.fakes import FakeNotes
 
 _TIMEOUT = 10.0
 
@@ -43,12 +45,13 @@ class Queues:
         self.standstill: asyncio.Future[None] | None = None
         self.fault: BrokerUnavailable | None = None
 
-    async def ensure_private_queue(self, room: int) -> None:
+    async def ensure_private_queue(self, room: int) -> int:
         """It is there."""
         if self.standstill is not None:
             await self.standstill
         if self.fault is not None:
             raise self.fault
+        return 1
 
 
 class Stage:
@@ -69,11 +72,15 @@ class Stage:
             UplinkContext(
                 dialler=self.dialler,
                 queues=self.queues,
+                consumers=Consumers(),
                 rebalancer=Rebalancer(
                     self.dialler.balancer, clock=lambda: 0.0, rng=rng, tasks=Tasks()
                 ),
                 relays=RelayContext(
-                    limits=RelayLimits(100_000, stall_timeout=1), ticker=Ticker(), tasks=Tasks()
+                    limits=RelayLimits(100_000, stall_timeout=1),
+                    ticker=Ticker(),
+                    tasks=Tasks(),
+                    acknowledgements=FakeNotes(),
                 ),
                 events=Events(clock=lambda: 0.0),
                 rng=rng,

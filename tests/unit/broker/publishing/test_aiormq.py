@@ -124,7 +124,7 @@ def test_the_numbers_are_those_of_the_protocol() -> None:
 def test_an_ack_takes_the_confirmation_out_and_resolves_it() -> None:
     async def scenario(channel: aiormq.Channel, node: AmqpNode) -> None:
         await enter(channel, "a")
-        assert node.published == [Published(channel.number, 1, "a", "key", b"body")]
+        assert node.published == [Published(channel.number, 1, "a", "key", b"body", "amq.topic")]
         assert channel.confirmations == {}
 
     play(scenario)

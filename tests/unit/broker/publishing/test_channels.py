@@ -8,8 +8,17 @@ from typing import Any, cast
 import aiormq
 import pytest
 
-from broker.publishing.channels import GUEST_CHANNELS, Channels, ConfirmChannel, Traffic, slot
+from broker.publishing.channels import (
+    CALM,
+    GUEST_CHANNELS,
+    REPLACEMENT,
+    Channels,
+    ConfirmChannel,
+    Traffic,
+    slot,
+)
 from broker.timing.tasks import Tasks
+from tests.virtual_time import run
 
 
 class StandingConnection:
@@ -150,3 +159,43 @@ def test_a_link_that_is_lost_fails_what_waits_also_on_a_channel_that_retires() -
 def test_the_slots_are_few() -> None:
     assert {slot(str(n), home=False) for n in range(1000)} == set(range(1, GUEST_CHANNELS + 1))
     assert slot("a", home=True) == 0
+
+
+def test_nacks_in_a_row_do_not_open_channels_in_a_row() -> None:
+    """A queue may refuse everything for ever: two hundred channels a second were opened then."""
+
+    async def scenario() -> None:
+        of, connection = channels()
+        loop = asyncio.get_running_loop()
+        opened: list[float] = []
+        while loop.time() < 60:
+            channel = await of.take("a", home=True)
+            channel._nacked = True
+            if len(connection.opened) > len(opened):
+                opened.append(loop.time())
+            await asyncio.sleep(0.005)
+        assert opened[0] < 0.1, "the first one at once"
+        assert len(opened) < 20
+        assert opened[-1] - opened[-2] == pytest.approx(REPLACEMENT.longest, abs=0.1)
+        await asyncio.sleep(CALM)
+        before = len(connection.opened)
+        for _ in range(2):
+            (await of.take("a", home=True))._nacked = True
+        assert len(connection.opened) == before + 1
+        await retired(of)
+
+    run(scenario())
+
+
+def test_a_channel_that_has_ended_is_replaced_at_once_however_often() -> None:
+    async def scenario() -> None:
+        of, connection = channels()
+        for _ in range(5):
+            channel = await of.take("a", home=True)
+            cast("FakeChannel", channel._channel).is_closed = True
+            assert of.at_hand("a", home=True) is None
+        assert await of.take("a", home=True)
+        assert len(connection.opened) == 5
+        await retired(of)
+
+    asyncio.run(scenario())

@@ -296,7 +296,8 @@ def test_a_node_that_closes_the_connection_during_the_login_is_dialled_again() -
 def test_a_channel_whose_messages_are_refused_is_replaced_and_the_link_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A nack wears a channel out; also a loop of nacks ends nothing else."""
+    """A nack wears a channel out; also a loop of nacks ends nothing else, nor opens a channel for
+    each."""
     monkeypatch.setattr(channels, "RETIREMENT", 0.05)
 
     def refuse(session: Session, published: Published) -> None:
@@ -310,7 +311,7 @@ def test_a_channel_whose_messages_are_refused_is_replaced_and_the_link_stays(
         node.on_publish = answer
         await publisher.publish(message("later"), 5)
         assert node.heard.count("StartOk") == 1
-        assert len({each.channel for each in node.published}) == 21
+        assert len({each.channel for each in node.published}) in range(2, 6)
 
     play(scenario)
 

@@ -261,23 +261,3 @@ def test_a_message_that_rabbitmq_never_takes_fails_nobody_behind_it() -> None:
         await behind
 
     asyncio.run(scenario())
-
-
-def test_a_stream_is_stuck_while_something_waits_and_nothing_is_confirmed() -> None:
-    async def scenario() -> None:
-        loop, on = asyncio.get_running_loop(), Scene()
-        assert on.stream.stuck_for(loop.time() + 100) == 0
-        began = loop.time()
-        tasks = [await on.publish(id) for id in "ab"]
-        assert on.stream.stuck_for(began + 100) == pytest.approx(100, abs=1)
-        await asyncio.sleep(0.05)
-        before = on.stream.stuck_for(loop.time())
-        on.link.confirm()
-        await turns()
-        assert on.stream.stuck_for(loop.time()) < before
-        assert on.link.channel is not None
-        on.link.channel.waiting["b"].set_exception(NotConfirmed("nack"))
-        await asyncio.wait(tasks)
-        assert on.stream.stuck_for(loop.time() + 100) == 0
-
-    asyncio.run(scenario())

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from broker.protocol.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
 from broker.protocol.websocket import Data, MessageReader, Opcode, build, mask
+from broker.topology import Audience, Stream
 from gateway.errors import BadFrame
-from gateway.live.relay.acknowledgements import ENDED, KEPT, Deliveries, Settled
+from gateway.live.relay.acknowledgements import ENDED, KEPT, NUMBERED, Deliveries, Settled
+from tests.unit.live.relay.fakes import FakeNotes
 
 ID = "T_s@@session-1@@7"
 KEY = b"\x01\x80\xfe\x00"
@@ -29,7 +31,7 @@ def delivered(
     last: int, *, ack: str = "client-individual", version: str = "1.2", id: str = "s"
 ) -> Deliveries:
     """A session with one subscription that has brought so many messages."""
-    deliveries = Deliveries("session-1", version)
+    deliveries = Deliveries("session-1", version, FakeNotes())
     deliveries.subscribed(subscribe(id, ack))
     deliveries.last = last
     return deliveries
@@ -42,7 +44,7 @@ def frame(tag: object, command: str = "ACK", *, session: str = "session-1", id: 
 def settles(deliveries: Deliveries, tag: int) -> bool:
     settled = deliveries.read(frame(tag))
     assert settled is not None
-    return deliveries.settle(settled)
+    return deliveries.settle(settled, handled=True)
 
 
 NEWER = [
@@ -228,7 +230,7 @@ def test_a_client_that_leaves_one_out_for_thousands_is_forgotten_about_that_one(
     assert not deliveries.knows(oldest)
     assert settles(deliveries, 1)
     assert deliveries.knows(newest)
-    assert not deliveries.settle(newest)
+    assert not deliveries.settle(newest, handled=True)
     assert settles(deliveries, 2 * KEPT)
 
 
@@ -257,7 +259,7 @@ def test_what_is_settled_is_what_was_acknowledged_however_it_came(
 
 
 def test_a_session_expects_acknowledgements_while_a_subscription_wants_them() -> None:
-    deliveries = Deliveries("session-1", "1.2")
+    deliveries = Deliveries("session-1", "1.2", FakeNotes())
     assert (deliveries.last, deliveries.expected, deliveries._floor) == (0, False, 0)
     deliveries.subscribed(subscribe("a", "auto"))
     assert not deliveries.expected
@@ -318,7 +320,117 @@ def test_what_is_settled_below_the_first_gap_is_not_kept_one_by_one() -> None:
     assert (deliveries._floor, deliveries._settled) == (2, set())
     for tag in (4, 6, 7, 9):
         assert settles(deliveries, tag)
-    assert deliveries.settle(Settled(5, cumulative=True))
+    assert deliveries.settle(Settled(5, cumulative=True), handled=True)
     assert (deliveries._floor, deliveries._settled) == (7, {9})
     assert deliveries.pass_by(ack_bytes(8))[0] == 1
     assert (deliveries._floor, deliveries._settled) == (9, set())
+
+
+PUBLIC, PRIVATE = Stream(Audience.PUBLIC, 7), Stream(Audience.PRIVATE, 7)
+
+
+def of_queue(ack: str = "client-individual") -> tuple[Deliveries, FakeNotes]:
+    """A session that consumes the private queue of room 7, beside another subscription."""
+    notes = FakeNotes()
+    deliveries = Deliveries("session-1", "1.2", notes)
+    deliveries.subscribed(subscribe("q", ack), 7)
+    deliveries.subscribed(subscribe("other", ack))
+    return deliveries, notes
+
+
+def head(tag: int, *headers: str, id: str = "q", body: str = "") -> bytes:
+    lines = ["MESSAGE", f"subscription:{id}", f"message-id:T_{id}@@session-1@@{tag}", *headers]
+    return "\n".join([*lines, "", body]).encode()
+
+
+def bring(deliveries: Deliveries, *messages: tuple[str, int]) -> None:
+    for audience, seq in messages:
+        deliveries.last += 1
+        deliveries.came(head(deliveries.last, f"audience:{audience}", f"seq:{seq}"))
+
+
+def test_the_numbers_of_a_private_queue_s_messages_are_noted_and_so_are_their_acks() -> None:
+    deliveries, notes = of_queue()
+    assert deliveries.numbered
+    bring(deliveries, ("public", 4), ("private", 1), ("public", 5))
+    assert notes.noted == [
+        ("delivered", PUBLIC, 4),
+        ("delivered", PRIVATE, 1),
+        ("delivered", PUBLIC, 5),
+    ]
+    notes.noted.clear()
+    assert deliveries.pass_by(ack_bytes(1, "q"))[0] == 1
+    assert settles_in_queue(deliveries, 3)
+    assert notes.noted == [("acknowledged", PUBLIC, 4), ("acknowledged", PUBLIC, 5)]
+
+
+def settles_in_queue(deliveries: Deliveries, tag: int, *, handled: bool = True) -> bool:
+    settled = deliveries.read(frame(tag, id="q"))
+    assert settled is not None
+    return deliveries.settle(settled, handled=handled)
+
+
+def test_what_is_refused_is_not_acknowledged_though_it_is_settled() -> None:
+    deliveries, notes = of_queue()
+    bring(deliveries, ("public", 4), ("public", 5))
+    notes.noted.clear()
+    nack = ack(("id", "T_q@@session-1@@1"), command="NACK")
+    assert deliveries.pass_by(nack)[0] == 1
+    assert settles_in_queue(deliveries, 2, handled=False)
+    assert notes.noted == []
+
+
+def test_a_cumulative_acknowledgement_is_for_all_messages_up_to_it() -> None:
+    deliveries, notes = of_queue("client")
+    bring(deliveries, ("public", 1), ("public", 2), ("private", 1), ("public", 3))
+    notes.noted.clear()
+    assert deliveries.pass_by(ack_bytes(3, "q"))[0] == 1
+    assert notes.noted == [
+        ("acknowledged", PUBLIC, 1),
+        ("acknowledged", PUBLIC, 2),
+        ("acknowledged", PRIVATE, 1),
+    ]
+
+
+def test_what_needs_no_acknowledgement_is_acknowledged_when_it_comes() -> None:
+    deliveries, notes = of_queue("auto")
+    bring(deliveries, ("public", 1))
+    assert notes.noted == [("acknowledged", PUBLIC, 1)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        head(1, "audience:public"),
+        head(1, "seq:1"),
+        head(1, "audience:public", "seq:0"),
+        head(1, "audience:else", "seq:1"),
+        head(1, "audience:public", "seq:1", id="other"),
+        head(1, body="\naudience:public\nseq:1\n"),
+        b"MESSAGE\nsubscription:q\n\n",
+    ],
+)
+def test_a_message_without_a_number_or_of_another_subscription_is_not_noted(
+    message: bytes,
+) -> None:
+    deliveries, notes = of_queue()
+    deliveries.last = 1
+    deliveries.came(message)
+    assert settles_in_queue(deliveries, 1)
+    assert notes.noted == []
+
+
+def test_what_an_ended_subscription_brings_is_not_noted() -> None:
+    deliveries, notes = of_queue()
+    deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", "q"),)))
+    assert not deliveries.numbered
+    bring(deliveries, ("public", 1))
+    assert notes.noted == []
+
+
+def test_the_numbers_that_are_remembered_are_bounded() -> None:
+    deliveries, notes = of_queue()
+    bring(deliveries, *(("public", seq) for seq in range(1, NUMBERED + 3)))
+    assert len(notes.noted) == NUMBERED
+    assert settles_in_queue(deliveries, NUMBERED + 2)
+    assert len(notes.noted) == NUMBERED

@@ -17,6 +17,7 @@ from gateway.live.relay.state import (
     RelayState,
     Verdict,
 )
+from tests.unit.live.relay.fakes import FakeNotes
 
 
 def frame(command: str, **headers: str) -> Frame:
@@ -25,7 +26,7 @@ def frame(command: str, **headers: str) -> Frame:
 
 
 def host(*, receipt: str | None = None) -> RelayState:
-    state = RelayState("1.2")
+    state = RelayState("1.2", FakeNotes())
     assert state.move("session-1") == []
     headers = {"id": "q", "destination": "/amq/queue/t.private.7", "ack": "client-individual"}
     if receipt is not None:
@@ -263,7 +264,7 @@ def test_the_receipt_that_is_due_longest_is_known_unless_a_transaction_keeps_it(
 
 
 def test_before_a_session_nothing_is_in_doubt_and_every_acknowledgement_stale() -> None:
-    state = RelayState("1.2")
+    state = RelayState("1.2", FakeNotes())
     assert not state.doubt.any
     assert state.is_stale(frame("ACK", id="T_q@@session-1@@5"))
 
@@ -347,7 +348,7 @@ def test_in_a_new_session_its_messages_are_acknowledged_once() -> None:
 def test_an_acknowledgement_is_told_by_its_message_s_id_and_not_at_any_length(
     version: str, header: str
 ) -> None:
-    state = RelayState(version)
+    state = RelayState(version, FakeNotes())
     state.move("session-1")
     long = "q" * 300
     state.subscribed(

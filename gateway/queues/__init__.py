@@ -1,0 +1,1 @@
+"""The rooms' private queues: that they stand, hold what they should, and are replaced if not."""

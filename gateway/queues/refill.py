@@ -1,0 +1,119 @@
+"""The messages that a new private queue gets from the history, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from broker.topology import Audience, Stream
+from gateway.domain.message import Message
+from gateway.store.records import Page
+
+#: The newest messages of a stream that a new queue gets at most; the rest is in the history.
+MOST: Final = 10_000
+#: Messages that are read from the history at once.
+PAGE: Final = 250
+
+
+class History(Protocol):
+    """The stored messages. All methods raise :class:`gateway.errors.StoreUnavailable`."""
+
+    async def read(self, stream: Stream, *, after: int, limit: int) -> Page: ...
+
+    async def acknowledged(self, streams: Sequence[Stream]) -> dict[Stream, int]: ...
+
+    async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]: ...
+
+    async def unpublished_seqs(self, stream: Stream) -> dict[int, bool]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Messages of one stream: above ``after`` and up to ``to``, without those in ``left_out``."""
+
+    stream: Stream
+    after: int
+    to: int
+    left_out: frozenset[int]
+
+    def __contains__(self, seq: int) -> bool:
+        return self.after < seq <= self.to and seq not in self.left_out
+
+
+class Refill:
+    """The messages that one room's new queue still has to get.
+
+    Messages that this gateway has not published yet are left out: they are held back, and follow
+    when the queue is bound. Those of other gateways may be published at any time, so they are left
+    out before the queue is bound, and added afterwards: in doubt they come twice.
+    """
+
+    def __init__(self, history: History, room: int) -> None:
+        self._history = history
+        self._streams = [Stream(audience, room) for audience in Audience]
+        #: By stream: what the queue has, in spans.
+        self._done: dict[Stream, list[Span]] = {stream: [] for stream in self._streams}
+        self._acknowledged: Mapping[Stream, int] = {}
+
+    async def before_binding(self) -> AsyncIterator[list[Message]]:
+        """Pages of the messages that hosts have not acknowledged and somebody has published.
+
+        Raises StoreUnavailable.
+        """
+        self._acknowledged = await self._history.acknowledged(self._streams)
+        async for page in self._missing(lambda own: True):
+            yield page
+
+    async def after_binding(self) -> AsyncIterator[list[Message]]:
+        """Pages of the messages that may have been published before the queue was bound and are
+        missing in it.
+
+        Raises StoreUnavailable.
+        """
+        async for page in self._missing(lambda own: own):
+            yield page
+
+    async def _missing(self, left_out: Callable[[bool], bool]) -> AsyncIterator[list[Message]]:
+        heads = await self._history.heads(self._streams)
+        spans = []
+        for stream in self._streams:
+            unpublished = await self._history.unpublished_seqs(stream)
+            waiting = frozenset(seq for seq, own in unpublished.items() if left_out(own))
+            head = heads.get(stream, 0)
+            after = max(self._acknowledged.get(stream, 0), head - MOST)
+            spans.append(Span(stream, after, head, waiting))
+        async for page in _merged([self._pages(span) for span in spans]):
+            yield page
+        for span in spans:
+            self._done[span.stream].append(span)
+
+    async def _pages(self, span: Span) -> AsyncIterator[Message]:
+        """One stream's messages, one by one."""
+        after, done = span.after, self._done[span.stream]
+        while after < span.to:
+            page = await self._history.read(span.stream, after=after, limit=PAGE)
+            for message in page.messages:
+                seq = message.seq or 0
+                if seq in span and not any(seq in each for each in done):
+                    yield message
+                after = seq
+            if not page.messages:
+                return
+
+
+async def _merged(streams: list[AsyncIterator[Message]]) -> AsyncIterator[list[Message]]:
+    """The messages of all streams by the time of sending, in lists of at most :data:`PAGE`."""
+    page: list[Message] = []
+    heads = [(await anext(stream, None), stream) for stream in streams]
+    while waiting := [(head, stream) for head, stream in heads if head is not None]:
+        first, _ = min(waiting, key=lambda each: each[0].sent_at)
+        page.append(first)
+        heads = [
+            (await anext(stream, None) if head is first else head, stream) for head, stream in heads
+        ]
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page

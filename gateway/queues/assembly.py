@@ -37,6 +37,7 @@ def private_queues(made_with: Foundation, *, store: Store, publisher: QueueBroke
             f.topology,
             acknowledgements=acknowledgements,
             consumers=consumers,
+            events=f.events,
             clock=f.clock.monotonic,
             tasks=f.tasks.part(),
         ),

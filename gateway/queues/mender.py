@@ -31,6 +31,7 @@ from gateway.expiring import Expiring
 from gateway.live.relay.consumers import Consumers
 from gateway.messages.lane import Entry
 from gateway.messages.publication import publication
+from gateway.observe.events import Events, Kind
 from gateway.queues.acknowledged import Acknowledgements
 from gateway.queues.refill import History, Refill
 from gateway.store.records import QueueRecord
@@ -115,7 +116,7 @@ class Elsewhere(Exception):
 class QueueMender:
     """The private queues of all rooms, as far as this gateway needs them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         broker: QueueBroker,
         store: QueueStore,
@@ -123,6 +124,7 @@ class QueueMender:
         *,
         acknowledgements: Acknowledgements,
         consumers: Consumers,
+        events: Events,
         clock: Monotonic,
         tasks: Tasks,
     ) -> None:
@@ -131,6 +133,7 @@ class QueueMender:
         self._topology = topology
         self._acknowledgements = acknowledgements
         self._consumers = consumers
+        self._events = events
         self._clock = clock
         self._tasks = tasks
         self._lanes: Lanes | None = None
@@ -293,6 +296,7 @@ class QueueMender:
                 await repair.fill([publication(each, self._topology) for each in page])
             await repair.finish(mark)
         if record.number > 1 or count:
+            self._events.note(Kind.FAILOVER, "queue_replaced", f"room {room}: {reason}")
             log.warning(
                 "queue %s is replaced, because %s; it has %d messages from the history, from what "
                 "its hosts last acknowledged",

@@ -32,7 +32,6 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         f"{_PUBLISHING}/test_stream.py",
         f"{_PUBLISHING}/test_refusing.py",
     ),
-    "broker/quirks/dead_queues.py": ("tests/unit/broker/quirks/test_dead_queues.py",),
     "broker/timing/backoff.py": (f"{_TIMING}/test_backoff.py",),
     "broker/timing/complaints.py": (f"{_TIMING}/test_complaints.py",),
     "broker/webstomp/pauses.py": ("tests/unit/broker/webstomp/test_pauses.py",),
@@ -62,5 +61,6 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "gateway/messages/lane.py": ("tests/unit/messages/test_lane.py",),
     "gateway/messages/nesting.py": ("tests/unit/messages/test_nesting.py",),
     "gateway/messages/turns.py": ("tests/unit/messages/test_turns.py",),
+    "gateway/queues/progress.py": ("tests/unit/queues/test_progress.py",),
     "gateway/rates.py": ("tests/unit/test_rates.py",),
 }

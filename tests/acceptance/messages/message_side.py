@@ -33,6 +33,7 @@ from gateway.limits import LiveLimits
 from gateway.live.relay.consumers import Consumers
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
+from gateway.observe.events import Events
 from gateway.queues.acknowledged import Acknowledgements
 from gateway.queues.mender import QueueMender
 from gateway.store import Store
@@ -97,6 +98,7 @@ def mender_of(store: Store, publisher: Publisher) -> QueueMender:
         TOPOLOGY,
         acknowledgements=Acknowledgements(store, clock=time.monotonic, tasks=Tasks()),
         consumers=Consumers(),
+        events=Events(clock=time.time),
         clock=time.monotonic,
         tasks=Tasks(),
     )

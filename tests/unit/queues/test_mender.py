@@ -24,6 +24,7 @@ from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.relay.consumers import Consumers
 from gateway.messages.lane import Entry
 from gateway.messages.publication import publication
+from gateway.observe.events import Events
 from gateway.queues import mender
 from gateway.queues.acknowledged import Acknowledgements
 from gateway.queues.mender import QueueMender
@@ -138,6 +139,7 @@ class Stage:
     def __init__(self, node: Rabbit, publisher: Publisher) -> None:
         self.node, self.publisher = node, publisher
         self.store, self.lanes, self.consumers = FakeStore(), FakeLanes(), Consumers()
+        self.events = Events(clock=lambda: 0.0)
         self.mender = self.another(publisher)
 
     def another(self, publisher: Publisher) -> QueueMender:
@@ -148,6 +150,7 @@ class Stage:
             TOPOLOGY,
             acknowledgements=Acknowledgements(self.store, clock=loop.time, tasks=Tasks()),
             consumers=self.consumers,
+            events=self.events,
             clock=loop.time,
             tasks=Tasks(),
         )

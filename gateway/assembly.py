@@ -209,7 +209,6 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             changes=cluster.revocation,
             presence=cluster.presence,
             limits=f.limits,
-            queue_timeout=f.config.broker.confirm_timeout,
             clock=f.clock.utc,
         ),
         sessions=auth.sessions,

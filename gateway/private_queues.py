@@ -11,6 +11,9 @@ from gateway.errors import BrokerUnavailable
 
 #: Seconds after which to try again a broker that is away.
 RETRY_AFTER: Final = 2.0
+#: Seconds that a new room waits for its queue: as long as a message for its confirm. An election
+#: after a node's death takes less, one after a hang more.
+NEW_QUEUE: Final = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +42,12 @@ class PrivateQueues:
     def __init__(self, declarer: QueueDeclarer) -> None:
         self._declarer = declarer
 
-    async def create(self, room: int, *, within: float) -> bool:
-        """Make the queue of a new room. False, and nothing is raised: there is none after so many
-        seconds, because of an election for one; it will be made as soon as possible."""
+    async def create(self, room: int) -> bool:
+        """Make the queue of a new room. False, and nothing is raised: there is none after
+        :data:`NEW_QUEUE` seconds, because of an election for one; it will be made as soon as
+        possible."""
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(NEW_QUEUE):
                 await self._declarer.declare_private_queue(room)
         except (QueueFailed, TimeoutError) as error:
             self._declarer.owe(room)
@@ -51,7 +55,7 @@ class PrivateQueues:
                 "room %d is created without its private queue, which will be made as soon as"
                 " RabbitMQ can: %s",
                 room,
-                str(error) or f"not made within {within:g} s",
+                str(error) or f"not made within {NEW_QUEUE:g} s",
             )
             return False
         return True

@@ -73,12 +73,11 @@ class Rooms:
     """The service for rooms and members. The first argument of every method is the caller.
 
     Every method checks the permissions before it reads or changes anything, so that no handler can
-    forget to. ``queue_timeout``: seconds to wait for the queue of a new room. Besides their own
-    errors, all methods raise
+    forget to. Besides their own errors, all methods raise
     :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with, each by its name
+    def __init__(
         self,
         *,
         permissions: Permissions,
@@ -87,7 +86,6 @@ class Rooms:
         changes: Changes,
         presence: Attendances,
         limits: LiveLimits,
-        queue_timeout: float,
         clock: UtcTime,
     ) -> None:
         self._permissions = permissions
@@ -96,7 +94,6 @@ class Rooms:
         self._changes = changes
         self._presence = presence
         self._limits = limits
-        self._queue_timeout = queue_timeout
         self._clock = clock
 
     async def mine(self, who: Identity) -> list[RoomView]:
@@ -118,7 +115,7 @@ class Rooms:
         if len(members) > most:
             raise Invalid(f"members: a room may have at most {most}")
         room = await self._store.create_room(title, members, self._clock())
-        has_queue = await self._queues.create(room.id, within=self._queue_timeout)
+        has_queue = await self._queues.create(room.id)
         return RoomView(room, members.get(who.user), has_queue=has_queue)
 
     async def show(self, who: Identity, number: int) -> RoomView:

@@ -17,6 +17,7 @@ import pytest
 import gateway.http.handlers
 from broker.publishing.provision import QueueFailed
 from broker.topology import Audience, Stream
+from gateway import private_queues
 from gateway.auth.access import AccessRules
 from gateway.auth.permissions import Permissions
 from gateway.config import Limits
@@ -127,7 +128,6 @@ def services(backends: FakeBackends) -> tuple[Rooms, HistoryReads]:
         changes=backends,
         presence=backends,
         limits=LiveLimits(Limits()),
-        queue_timeout=0.01,
         clock=lambda: NOW,
     )
     return rooms, HistoryReads(backends, permissions, limits=LiveLimits(Limits()))
@@ -232,7 +232,10 @@ def test_a_creator_who_names_no_host_hosts_the_room() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["queue_fails", "queue_hangs"])
-def test_a_room_can_be_there_before_its_queue(trouble: str) -> None:
+def test_a_room_can_be_there_before_its_queue(
+    trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_queues, "NEW_QUEUE", 0.01)
     backends = FakeBackends()
     setattr(backends, trouble, True)
     rooms, _ = services(backends)

@@ -71,6 +71,28 @@ def chaos() -> argparse.ArgumentParser:
     return parser
 
 
+def soak() -> argparse.ArgumentParser:
+    """`scripts/soak`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/soak",
+        description="Run the set-up of scripts/run (one node, SQLite) under moderate traffic for a "
+        "long time, kill its node now and then, and judge what everybody saw, what is left "
+        "unpublished, and what grows.",
+    )
+    parser.add_argument("--minutes", type=float, default=120.0, help="(default: 120)")
+    parser.add_argument(
+        "--kill-every", type=float, default=10.0, metavar="MINUTES", help="(default: 10)"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rooms", type=int, default=3)
+    parser.add_argument("--subscribers", type=int, default=30, help="of all rooms together")
+    parser.add_argument("--rate", type=float, default=6.0, help="messages a second")
+    parser.add_argument("--output", type=Path, help="a new folder for what everybody saw")
+    _add_rabbitmq(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the schedule only")
+    return parser
+
+
 def bench() -> argparse.ArgumentParser:
     """`scripts/bench`."""
     parser = argparse.ArgumentParser(
@@ -177,6 +199,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "run": run,
     "broker": broker,
     "chaos": chaos,
+    "soak": soak,
     "bench": bench,
     "mutants": mutants,
     "screenshots": screenshots,

@@ -35,6 +35,10 @@ _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
 
 
+class NotRunning(Exception):
+    """The gateway has no process now."""
+
+
 class GatewayProcess:
     """A gateway in a process of its own.
 
@@ -79,7 +83,8 @@ class GatewayProcess:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
+        if self._process is None:
+            raise NotRunning
         return self._process.pid
 
     def start(self) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tests.chaos.expectations import PRICES, Price
+from tests.chaos.growth import Growth, Sample, growth
 from tests.chaos.journal import Event
 from tests.chaos.schedule import Kind
 
@@ -48,6 +49,9 @@ class Rule:
     ANSWERING = "POST is answered 201 or 202"
     LOGGED = "no gateway's log tells of a crash or holds a secret"
     READABLE = "frames keep to the contract"
+    PUBLISHED = "nothing stored is unpublished at the end"
+    WORKING = "no background work of a gateway fails"
+    STEADY = "a gateway's memory and descriptors do not grow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Verdict:
     violations: list[Violation]
     costs: dict[str, Costs]
     counts: Counter[str]
+    #: By the gateway and the number of its process.
+    growths: dict[str, Growth] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -137,8 +143,9 @@ class _Court:
         self._history = history
         self._ids = {stream: {row.seq: row.id for row in rows} for stream, rows in history.items()}
         self._clients: dict[str, _Client] = {}
-        self._posts: dict[str, tuple[Stream, set[int]]] = {}
+        self._posts: dict[str, tuple[Stream, set[int | None]]] = {}
         self._attempts: dict[tuple[str, int], Stream] = {}
+        self._samples: dict[tuple[int, int], list[Event]] = defaultdict(list)
         self._faults = list(_faults(events))
         for fault in self._faults:
             self.verdict.costs[fault.kind].faults += 1
@@ -149,6 +156,7 @@ class _Court:
         self._judge_history()
         self._judge_posts()
         self._judge_ends()
+        self._judge_samples()
 
     def _object(self, rule: str, text: str) -> None:
         self.verdict.violations.append(Violation(rule, text))
@@ -221,6 +229,9 @@ class _Court:
         costs = self._costs(self._lasting(event["t"]))
         costs.longest_lag = max(costs.longest_lag, event["late"])
 
+    def _take_sample(self, event: Event) -> None:
+        self._samples[event["gateway"], event["pid"]].append(event)
+
     def _take_garbled(self, event: Event) -> None:
         self._object(Rule.READABLE, f"{event['who']}: {event['why']}")
 
@@ -261,7 +272,8 @@ class _Court:
     def _judge_posts(self) -> None:
         for id, (stream, seqs) in self._posts.items():
             found = [row.seq for row in self._history.get(stream, ()) if row.id == id]
-            if seqs and (len(seqs) > 1 or found != list(seqs)):
+            named = seqs - {None}
+            if seqs and (len(found) != 1 or not named <= set(found)):
                 self._object(
                     Rule.ANSWERED, f"{id} was answered as {stream} {seqs}, found as {found}"
                 )
@@ -280,6 +292,27 @@ class _Court:
                     missed = [row.seq for row in rows if row.id not in client.ids[stream]]
                     if missed:
                         self._object(Rule.QUEUED, f"{client.who} missed {stream} {missed}")
+
+    def _judge_samples(self) -> None:
+        last: dict[int, Event] = {}
+        for (gateway, pid), samples in self._samples.items():
+            last[gateway] = samples[-1]
+            for task, times in samples[-1]["failures"].items():
+                if times:
+                    self._object(
+                        Rule.WORKING, f"gateway {gateway}: {task} has failed {times:.0f} times"
+                    )
+            looks = [Sample(each["t"], each["memory"], each["descriptors"]) for each in samples]
+            if (growing := growth(looks)) is None:
+                continue
+            self.verdict.growths[f"gateway {gateway}, process {pid}"] = growing
+            if growing.excessive:
+                self._object(Rule.STEADY, f"gateway {gateway}: {growing}")
+        for gateway, sample in last.items():
+            if sample["outbox"]:
+                self._object(
+                    Rule.PUBLISHED, f"gateway {gateway}: {sample['outbox']} messages in the outbox"
+                )
 
     def _lasting(self, moment: float, *, since: float | None = None) -> list[_Fault]:
         start = moment if since is None else since

@@ -18,6 +18,8 @@ _BELIEF = 30.0
 _PATIENCE = 20.0
 #: Seconds before the next try when nobody has said how long to wait; the latter at most.
 _WAIT, _LONGEST_WAIT = 0.2, 3.0
+#: The receipt of SUBSCRIBE.
+_UP = "up"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ class Client:
     def instant(self, frame: Frame) -> None:
         """A message without a number has come; those have no guarantee."""
 
+    def receipt(self, frame: Frame) -> None:
+        """A RECEIPT has come, but not that of SUBSCRIBE."""
+
     # What the wire tells
 
     def opened(self) -> None:
@@ -107,8 +112,10 @@ class Client:
                 self._message(frame)
             case "CONNECTED":
                 assert self._wire is not None
-                headers = {"id": "s", "receipt": "up", **self.subscription()}
+                headers = {"id": "s", "receipt": _UP, **self.subscription()}
                 self._wire.send("SUBSCRIBE", headers)
+            case "RECEIPT" if frame.headers["receipt-id"] != _UP:
+                self.receipt(frame)
             case "RECEIPT":
                 self._up = True
                 self._failures = 0
@@ -146,7 +153,7 @@ class Client:
                 wire.abort("not subscribed in time")
             elif loop.time() - wire.received > _BELIEF:
                 wire.abort("silent")
-        self._wire = None
+        self._wire, self._up = None, False
 
     def _new_wire(self, address: str) -> Wire:
         self._wire = Wire(address, self)

@@ -10,8 +10,11 @@ Every event has `t` (Unix time) and `what`:
     down     who, gateway, up, own, code, why   the connection is gone; `up`: it was subscribed;
                                                 `own`: the client itself cut it; `code`: of the
                                                 Close frame, null without one
-    attempt  id, room, audience, gateway        a POST goes out
-    answer   id, gateway, status, seq, took     its answer; status null: none came
+    attempt  id, room, audience, gateway        a POST or SEND goes out
+    answer   id, gateway, status, seq, took     its answer; status null: none came; seq null: it was
+                                                a RECEIPT
+    sample   gateway, pid, memory, descriptors, a look at a gateway: bytes, open files, messages
+             outbox, failures                   it has not published, failed work (name: times)
     lag      late                               seconds: the machine was too busy to wake us in time
     begin, end, recovered   fault, kind, target breaking, mending begins, everything is as before
     operator fault, why                         what had to be done by hand

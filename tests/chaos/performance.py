@@ -13,7 +13,9 @@ from tests.chaos.clients import Client, Place, QueueClient, TopicClient
 from tests.chaos.journal import Journal
 from tests.chaos.poster import Poster, call
 from tests.chaos.schedule import Fault, Kind
+from tests.chaos.speaker import Speaker
 from tests.chaos.stage import Stage
+from tests.chaos.watch import Watch
 
 #: Seconds: how often the machine's own pauses are measured, and from where on they are noted.
 _TICK, _LATE = 0.1, 0.05
@@ -24,12 +26,17 @@ _OF_CLIENTS = (Kind.CUT_CLIENTS, Kind.STALL_READERS)
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The numbers of participants; `rate` is messages a second of all posters together."""
+    """The numbers of participants; `rate` is messages a second of everybody together.
+
+    Each room has one that posts and one that speaks by SEND. `begin`: seconds before the first
+    fault; `settle`: seconds at the end in which everything must have arrived.
+    """
 
     rooms: int
     subscribers: int
     rate: float
     settle: float = 120.0
+    begin: float = 5.0
 
 
 class Performance:
@@ -59,21 +66,28 @@ class Performance:
         self._topics: list[TopicClient] = []
         self._queues: list[QueueClient] = []
         self._posters: list[Poster] = []
+        self._speakers: list[Speaker] = []
+        self._watch = Watch(gateways, journal)
         for number in range(cast.rooms):
             self._open_room(gateways[number % len(gateways)], number)
 
     async def run(self, faults: Iterable[Fault]) -> dict[Stream, list[Row]]:
         """Returns the history, read when everybody has everything, or after `Cast.settle`."""
         stop = asyncio.Event()
-        interval = len(self._posters) / self._cast.rate
-        clients = [asyncio.create_task(client.run()) for client in self._clients]
-        clock = asyncio.create_task(self._measure_lag())
-        posters = [asyncio.create_task(poster.run(interval, stop)) for poster in self._posters]
+        interval = (len(self._posters) + len(self._speakers)) / self._cast.rate
+        clients = [
+            asyncio.create_task(client.run()) for client in (*self._clients, *self._speakers)
+        ]
+        clocks = [asyncio.create_task(self._measure_lag()), asyncio.create_task(self._watch.run())]
+        posters = [
+            *(asyncio.create_task(poster.run(interval, stop)) for poster in self._posters),
+            *(asyncio.create_task(speaker.speak(interval, stop)) for speaker in self._speakers),
+        ]
         try:
-            await asyncio.sleep(5)
+            await asyncio.sleep(self._cast.begin)
             for number, fault in enumerate(faults):
                 await self._suffer(number, fault)
-                for task in (*clients, *posters):
+                for task in (*clocks, *clients, *posters):
                     if task.done():
                         task.result()
                 await asyncio.sleep(fault.calm)
@@ -82,20 +96,21 @@ class Performance:
             history = await self._history()
             await self._settled(history)
         finally:
-            for task in (clock, *clients, *posters):
+            for task in (*clocks, *clients, *posters):
                 task.cancel()
-            await asyncio.gather(clock, *clients, *posters, return_exceptions=True)
+            await asyncio.gather(*clocks, *clients, *posters, return_exceptions=True)
         return history
 
     @property
     def _clients(self) -> list[Client]:
+        """The clients that may be cut and stalled."""
         return [*self._topics, *self._queues]
 
     def _open_room(self, gateway: GatewayProcess, number: int) -> None:
-        host, poster = f"host{number}", f"poster{number}"
+        host, poster, speaker = f"host{number}", f"poster{number}", f"speaker{number}"
         share = self._cast.subscribers // self._cast.rooms
         subscribers = [f"r{number}s{index}" for index in range(share)]
-        room = gateway.room(host, poster, *subscribers)
+        room = gateway.room(host, poster, speaker, *subscribers)
         self._rooms[room] = host
         rest: dict[str, Any] = {"place": self._place, "journal": self._journal}
         for who in subscribers:
@@ -107,6 +122,8 @@ class Performance:
         )
         self._queues.append(QueueClient(f"{host}-queue", host, room, rng=rng, **rest))
         self._posters.append(Poster(poster, room, rng=rng, **rest))
+        rng = Random(self._rng.random())  # noqa: S311 - jitter
+        self._speakers.append(Speaker(speaker, speaker, room, rng=rng, **rest))
 
     async def _suffer(self, number: int, fault: Fault) -> None:
         if fault.kind not in _OF_CLIENTS:
@@ -137,10 +154,12 @@ class Performance:
         for stream, rows in history.items():
             in_room[stream.room].update(row.id for row in rows)
         for _ in range(int(self._cast.settle)):
-            if all(
+            unpublished = await self._watch.sample()
+            arrived = all(
                 client.last >= heads[Stream(client.room, client.audience)]
-                for client in self._topics
-            ) and all(client.heard >= in_room[client.room] for client in self._queues):
+                for client in (*self._topics, *self._speakers)
+            ) and all(client.heard >= in_room[client.room] for client in self._queues)
+            if arrived and not unpublished:
                 break
             await asyncio.sleep(1)
         # For what comes although nothing is left to come.

@@ -23,6 +23,7 @@ def text(verdict: Verdict) -> str:
             f"{costs.failed_attempts:6}{costs.longest_lag:7.2f}"
         )
     lines.append("")
+    lines += [f"{process}: {growing}" for process, growing in sorted(verdict.growths.items())]
     by_rule: dict[str, list[str]] = {}
     for violation in verdict.violations:
         by_rule.setdefault(violation.rule, []).append(violation.text)

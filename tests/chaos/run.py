@@ -24,7 +24,7 @@ from tests.chaos.performance import Cast, Performance
 from tests.chaos.schedule import Breakable, Fault, schedule
 from tests.chaos.stage import Stage
 
-_RUN = Path(__file__).parents[2] / ".run"
+RUN = Path(__file__).parents[2] / ".run"
 _NODES = 3
 #: Long enough that clients leave one after the other, while the others' messages go on.
 _SERVER = "drain_time = 3.0"
@@ -48,20 +48,20 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return 0
     rabbitmq.choose(arguments.rabbitmq)
-    rabbitmq.ensure(_say)
-    packages.ensure(["postgresql"], _say)
+    rabbitmq.ensure(say)
+    packages.ensure(["postgresql"], say)
     # An ordinary end for whoever stops us, so that the servers end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = arguments.output or _RUN / f"chaos-{arguments.seed}-{time.time():.0f}"
+    folder = arguments.output or RUN / f"chaos-{arguments.seed}-{time.time():.0f}"
     folder.mkdir(parents=True)
     cast = Cast(arguments.rooms, arguments.subscribers, arguments.rate)
     with ExitStack() as stack:
-        servers = stack.enter_context(session_folder(_RUN))
-        cluster = Cluster(servers / "cluster", _NODES, progress=_say)
-        postgres = Postgres(servers, progress=_say)
+        servers = stack.enter_context(session_folder(RUN))
+        cluster = Cluster(servers / "cluster", _NODES, progress=say)
+        postgres = Postgres(servers, progress=say)
         stack.callback(cluster.destroy)
         # Before the cluster's files go.
-        stack.callback(_keep_logs, cluster, folder)
+        stack.callback(keep_logs, cluster, folder)
         stack.callback(postgres.destroy)
         cluster.destroy()
         cluster.start()
@@ -85,18 +85,19 @@ def perform(
     faults: tuple[Fault, ...],
     cast: Cast,
     cluster: Cluster,
-    postgres: Postgres,
+    postgres: Postgres | None,
     folder: Path,
     *,
     seed: int,
     gateways: int,
 ) -> Verdict:
-    """A run on servers that are up; leaves its files in `folder`."""
-    database = f"chaos_{time.time():.0f}"
-    postgres.create_database(database)
-    store = postgres.url(database).replace("+asyncpg", "")
+    """A run on servers that are up; leaves its files in `folder`.
+
+    Without PostgreSQL the only gateway is as `scripts/run` has it, on SQLite.
+    """
+    options = {} if postgres is None else {"server": _SERVER, "store": _database(postgres)}
     processes = [
-        GatewayProcess(folder, cluster, number=number, store=store, server=_SERVER, presence=True)
+        GatewayProcess(folder, cluster, number=number, presence=True, **options)
         for number in range(gateways)
     ]
     try:
@@ -104,7 +105,7 @@ def perform(
             process.start()
             process.await_ready()
         with (folder / "events.jsonl").open("w", encoding="utf-8") as file:
-            journal = Journal(file, say=_say)
+            journal = Journal(file, say=say)
             stage = Stage(cluster, processes, postgres, journal)
             performance = Performance(cast, processes, stage, journal, seed)
             history = uvloop.run(performance.run(faults))
@@ -122,13 +123,20 @@ def perform(
     return verdict
 
 
-def _keep_logs(cluster: Cluster, folder: Path) -> None:
+def _database(postgres: Postgres) -> str:
+    """The URL of a new database."""
+    name = f"chaos_{time.time():.0f}"
+    postgres.create_database(name)
+    return postgres.url(name).replace("+asyncpg", "")
+
+
+def keep_logs(cluster: Cluster, folder: Path) -> None:
     for node in cluster.nodes:
         if node.log.exists():
             shutil.copy(node.log, folder / f"r{node.number}.log")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(f"· {time.strftime('%H:%M:%S')} {text}", flush=True)
 
 

@@ -58,6 +58,8 @@ _ODDS: dict[Kind, tuple[int, tuple[float, float], float]] = {
     Kind.STALL_READERS: (2, (10, 40), 1),
 }
 _CALM = (5.0, 15.0)
+#: Seconds for which :func:`kills` keeps a node down.
+_DOWN = 10.0
 
 
 def schedule(seed: int, seconds: float, breakable: Breakable) -> tuple[Fault, ...]:
@@ -76,6 +78,14 @@ def schedule(seed: int, seconds: float, breakable: Breakable) -> tuple[Fault, ..
             return tuple(faults)
         faults.append(fault)
     raise AssertionError("kinds never end")
+
+
+def kills(seconds: float, every: float) -> tuple[Fault, ...]:
+    """The only node of a cluster, killed every so many seconds and started again."""
+    mending = _ODDS[Kind.KILL_NODE][2]
+    calm = max(0.0, every - _DOWN - mending)
+    fault = Fault(Kind.ALL_NODES_DOWN, 1, _DOWN, calm)
+    return (fault,) * max(1, round(seconds / every) - 1)
 
 
 def _kinds(rng: Random) -> Iterator[Kind]:

@@ -287,5 +287,62 @@ def test_delays_are_counted_under_the_fault_that_lasted_when_a_message_was_sent(
     assert costs.queue_delays == [2.5]
 
 
+def test_a_receipt_promises_as_much_as_an_answer(story: Story) -> None:
+    """It names no seq."""
+    story.tell("attempt", id="said", room=1, audience="public", gateway=0)
+    story.tell("answer", id="said", gateway=0, status=201, seq=None, took=0.1)
+    assert story.broken() == {Rule.ANSWERED}
+    said = Row(10, "said")
+    story.history[PUBLIC].append(said)
+    for who in ("sub", "host"):
+        story.hear(who, PUBLIC, said)
+    assert story.broken() == set()
+    story.history[PUBLIC].append(Row(11, "said"))
+    assert Rule.ANSWERED in story.broken()
+
+
+def look(story: Story, **fields: object) -> None:
+    well = {"gateway": 0, "pid": 7, "memory": 90e6, "descriptors": 40, "outbox": 0, "failures": {}}
+    story.tell("sample", **{**well, **fields})
+
+
+def test_what_is_unpublished_at_the_end_is_an_error(story: Story) -> None:
+    look(story, outbox=3)
+    look(story)
+    assert story.broken() == set()
+    look(story, outbox=1)
+    look(story, gateway=1, pid=8)
+    assert story.broken() == {Rule.PUBLISHED}
+
+
+def test_a_gateway_that_was_killed_with_a_full_outbox_has_published_it_since(story: Story) -> None:
+    look(story, outbox=3)
+    look(story, pid=9)
+    assert story.broken() == set()
+
+
+def test_background_work_that_has_failed_is_an_error_also_in_a_process_that_is_gone(
+    story: Story,
+) -> None:
+    look(story, failures={"AMQP link to r1": 0.0})
+    assert story.broken() == set()
+    look(story, failures={"AMQP link to r1": 2.0})
+    look(story, pid=9)
+    assert story.broken() == {Rule.WORKING}
+    assert "AMQP link to r1 has failed 2 times" in story.judged().violations[0].text
+
+
+@pytest.mark.parametrize(
+    ("name", "at_first", "each_time"), [("memory", 90e6, 40e3), ("descriptors", 40, 0.01)]
+)
+def test_a_process_that_grows_all_the_time_is_an_error(
+    story: Story, name: str, at_first: float, each_time: float
+) -> None:
+    for number in range(1300):
+        look(story, **{name: at_first + each_time * number})
+    assert story.broken() == {Rule.STEADY}
+    assert len(story.judged().growths) == 1
+
+
 def _rfc3339(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.schedule import Breakable, Kind, schedule
+from tests.chaos.schedule import Breakable, Kind, kills, schedule
 
 ALL = Breakable(nodes=3, gateways=2)
 
@@ -32,3 +32,19 @@ def test_however_short_there_is_one_fault() -> None:
 def test_a_fault_tells_what_it_is() -> None:
     (fault,) = schedule(1, 0, ALL)
     assert str(fault).startswith(str(fault.kind))
+
+
+@pytest.mark.parametrize(("minutes", "every", "times"), [(120, 10, 11), (10, 2.5, 3), (2, 1, 1)])
+def test_a_soak_kills_the_node_at_regular_intervals_and_not_at_the_end(
+    minutes: float, every: float, times: int
+) -> None:
+    faults = kills(60 * minutes, 60 * every)
+    assert len(faults) == times
+    for fault in faults:
+        assert (fault.kind, fault.target) == (Kind.ALL_NODES_DOWN, 1)
+        # The rest is for RabbitMQ to start.
+        assert 60 * every - 30 <= fault.seconds + fault.calm <= 60 * every
+
+
+def test_a_soak_kills_the_node_once_at_least() -> None:
+    assert len(kills(30, 600)) == 1

@@ -164,7 +164,7 @@ class Broker(_Table):
     vhost: str = "/"
     prefix: str = DEFAULT_PREFIX
     tls: BrokerTls = BrokerTls()
-    dial_timeout: PositiveFloat = 5.0
+    dial_timeout: PositiveFloat = 4.0
     probe_interval: PositiveFloat = 2.0
     confirm_timeout: PositiveFloat = 2.0
     max_message_bytes: PositiveInt = 16 * 1024 * 1024

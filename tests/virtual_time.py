@@ -2,7 +2,7 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -34,10 +34,12 @@ class _JumpingSelector(selectors.SelectSelector):
         return super().select(0)
 
 
-def run(main: Coroutine[Any, Any, _T]) -> _T:
+def run(
+    main: Coroutine[Any, Any, _T], *, loop: Callable[[], VirtualTimeLoop] = VirtualTimeLoop
+) -> _T:
     """As :func:`asyncio.run`; fails for an exception that no task would hear of."""
     complaints: list[dict[str, Any]] = []
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    with asyncio.Runner(loop_factory=loop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: complaints.append(context))
         result = runner.run(main)
     assert not complaints, complaints

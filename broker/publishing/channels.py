@@ -49,6 +49,8 @@ REPLACEMENT: Final = BackOff(first=0.1, longest=5.0)
 CALM: Final = 10.0
 #: Seconds that the publications on a replaced channel have to be answered.
 RETIREMENT: Final = 10.0
+#: Seconds in which a node opens a channel; no queue is involved. Then another one is tried.
+OPENING: Final = 2.0
 _HOME: Final = 0
 #: Seconds until the next attempt to write while aiormq's queue of frames is full.
 _QUEUE_FULL: Final = 0.001
@@ -77,6 +79,10 @@ class BrokenOff(aiormq.AMQPError):
 
 class LinkLost(aiormq.AMQPError):
     """The gateway gave up the connection; the text says which node's and why."""
+
+
+class NotOpened(aiormq.AMQPError):
+    """The node has not opened a channel in time."""
 
 
 class ChannelEnded(aiormq.ChannelInvalidStateError):
@@ -343,8 +349,13 @@ class Channels:
             channel.fail(error)
 
     async def _renew(self, number: int) -> ConfirmChannel:
-        with AiormqCalls():
-            channel = ConfirmChannel(await self._connection.channel(), self.traffic)
+        try:
+            async with asyncio.timeout(OPENING):
+                with AiormqCalls():
+                    channel = ConfirmChannel(await self._connection.channel(), self.traffic)
+        except TimeoutError:
+            # All streams of the link wait for the lock meanwhile.
+            raise NotOpened(f"no new channel within {OPENING:g} s") from None
         worn_out = self._open.get(number)
         if worn_out is not None:
             if worn_out.ended_by is not None:

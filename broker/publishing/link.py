@@ -222,11 +222,14 @@ class Link:
             _expire(deadline)
 
     async def _end(self) -> None:
-        closing = self._tasks.spawn(self._close_connection(), "closing an AMQP connection")
-        await asyncio.wait({closing}, timeout=CLOSING)
-        self._socket.cut()
-        await asyncio.wait({closing}, timeout=CLOSING)
-        await self._tasks.close()
+        try:
+            closing = self._tasks.spawn(self._close_connection(), "closing an AMQP connection")
+            await asyncio.wait({closing}, timeout=CLOSING)
+            self._socket.cut()
+            await asyncio.wait({closing}, timeout=CLOSING)
+            await self._tasks.close()
+        finally:
+            self._socket.cut()
 
     async def _close_connection(self) -> None:
         try:

@@ -29,6 +29,7 @@ class Published:
     routing_key: str
     body: bytes
     exchange: str = ""
+    mandatory: bool = True
 
 
 class Session:
@@ -69,6 +70,8 @@ class Session:
                 self.send(spec.Connection.OpenOk())
             case spec.Connection.Close():
                 self.send(spec.Connection.CloseOk())
+            case spec.Connection.CloseOk():
+                self.writer.close()
             case spec.Basic.Publish():
                 self._publishing[channel] = [frame]
             case ContentHeader():
@@ -103,7 +106,9 @@ class Session:
             return
         tag = self._tags[channel] = self._tags.get(channel, 0) + 1
         id = header.properties.message_id or ""
-        published = Published(channel, tag, id, publish.routing_key, body, publish.exchange)
+        published = Published(
+            channel, tag, id, publish.routing_key, body, publish.exchange, publish.mandatory
+        )
         self.node.published.append(published)
         self.node.on_publish(self, published)
 
@@ -126,6 +131,9 @@ class AmqpNode:
     on_publish: Callable[[Session, Published], None] = lambda session, published: session.send(
         spec.Basic.Ack(published.tag), published.channel
     )
+
+    def session(self, writer: asyncio.StreamWriter) -> Session:
+        return Session(self, writer)
 
     @property
     def node(self) -> Node:
@@ -159,7 +167,7 @@ class AmqpNode:
         self.hangs.difference_update(methods)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(self, writer)
+        session = self.session(writer)
         try:
             assert await reader.readexactly(8) == _PROTOCOL
             self.sessions.append(session)

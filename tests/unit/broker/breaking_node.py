@@ -41,10 +41,6 @@ class Kind(StrEnum):
     ALARM = "connection.blocked, later unblocked"
     ALARM_LOST = "connection.blocked, later the end"
 
-    @property
-    def alarm(self) -> bool:
-        return self in (Kind.ALARM, Kind.ALARM_LOST)
-
 
 class Step(NamedTuple):
     """A frame of the dialogue: the how manieth of its name on the how manieth connection."""

@@ -19,6 +19,10 @@ class Place(NamedTuple):
     line: str
     time: int
 
+    @property
+    def module(self) -> str:
+        return self.line.partition(".")[0]
+
     def __str__(self) -> str:
         return f"{self.task} at {self.line} {self.time}"
 

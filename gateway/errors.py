@@ -102,6 +102,10 @@ class Kicked(Removed):
     """An admin has ended the connection."""
 
 
+#: The errors by which access ends: a client gets nothing more of what was queued for it before.
+ACCESS_ENDED: Final = (NotAuthenticated, Removed)
+
+
 class Invalid(GatewayError):
     """The request is malformed or makes no sense."""
 

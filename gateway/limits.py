@@ -21,11 +21,17 @@ class LiveLimits:
     """
 
     now: Limits
+    #: The largest ``body_bytes`` since the start: a message that was taken may come again.
+    largest_body: int = 0
+
+    def __post_init__(self) -> None:
+        self.largest_body = max(self.largest_body, self.now.body_bytes)
 
     def replace(self, limits: Limits) -> None:
         """Put these in force, except for those that only a restart changes."""
         kept = {name: getattr(self.now, name) for name in UNTIL_RESTART}
         self.now = limits.model_copy(update=kept)
+        self.largest_body = max(self.largest_body, limits.body_bytes)
 
     def posts(self) -> Rate:
         """One user's posts."""

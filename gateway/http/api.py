@@ -59,7 +59,7 @@ class ApiHandler(BaseHandler):
         """None: an answer that must not be stored cannot be revalidated."""
 
     def data_received(self, chunk: bytes) -> None:
-        if len(self._received) <= self.services.limits.now.body_bytes:
+        if len(self._received) <= self.most_body:
             self._received += chunk
 
     def options(self, *_: str) -> None:
@@ -80,6 +80,11 @@ class ApiHandler(BaseHandler):
         super().write_error(status_code, **kwargs)
 
     @property
+    def most_body(self) -> int:
+        """Bytes of a body at most."""
+        return self.services.limits.now.body_bytes
+
+    @property
     def caller(self) -> Caller:
         return caller(self.request, trusted_proxies=self.services.trusted_proxies)
 
@@ -91,7 +96,7 @@ class ApiHandler(BaseHandler):
 
     def body(self, model: type[BodyT]) -> BodyT:
         """The request's body. Raises :class:`Invalid`, :class:`TooLarge`."""
-        if len(self._received) > self.services.limits.now.body_bytes:
+        if len(self._received) > self.most_body:
             raise self._too_large()
         return read(
             model, bytes(self._received), content_type=self.request.headers.get("Content-Type")
@@ -121,4 +126,4 @@ class ApiHandler(BaseHandler):
         return int(length)
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(f"the body must have at most {self.services.limits.now.body_bytes} bytes")
+        return TooLarge(f"the body must have at most {self.most_body} bytes")

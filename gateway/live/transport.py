@@ -11,12 +11,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError
+
+from broker.protocol.websocket import walk
 
 #: Where all sockets are read into, one after the other; nothing stays in it. No less than a record
 #: of TLS (RFC 8446, section 5.1): a part of one would wait unseen in the library.
@@ -25,6 +28,8 @@ _BUFFER: Final = memoryview(bytearray(65_536))
 _SMALL: Final = 4_096
 #: Bytes that are joined at most, and that one turn of the loop sends at least.
 _JOINED: Final = 65_536
+#: On, for no seconds: socket(7).
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -144,9 +149,35 @@ class Transport:
         except TimeoutError as error:
             raise Stalled(f"nothing taken for {self._stall_timeout:g} seconds") from error
 
-    def close(self) -> None:
-        """Close at once; what waits is dropped."""
+    def drop(self) -> None:
+        """Drop what waits, but for the rest of the frame that has left in part.
+
+        Under TLS the first chunk stays as a whole: OpenSSL may have taken more of it than it says,
+        and insists on the rest (SSL_write(3), SSL_R_BAD_LENGTH). What was dropped counts in
+        :attr:`bytes_out` all the same.
+        """
+        if not self._queue:
+            return
+        rest = self._queue[0]
+        if not isinstance(self._socket, ssl.SSLSocket):
+            rest = _rest_of_frame(rest)
+        self.backlog = len(rest)
+        if rest:
+            self._queue = deque([rest])
+        else:
+            self._queue = None
+            self._loop.remove_writer(self._socket.fileno())
+        self._wake()
+
+    def close(self, *, reset: bool = False) -> None:
+        """Close at once; what waits is dropped.
+
+        ``reset``: so is what the kernel holds and the peer has not fetched (RFC 9293, section
+        3.10.4: ABORT); the connection is reset.
+        """
         if not self.closed:
+            if reset:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.hold()
             if self.backlog:
                 self._loop.remove_writer(self._socket.fileno())
@@ -195,7 +226,8 @@ class Transport:
         if not self.backlog:
             self._loop.add_writer(self._socket.fileno(), self._writable)
         self.backlog += len(data)
-        if len(data) > _SMALL:
+        if len(data) > _SMALL or isinstance(data, memoryview):
+            # A view is the rest of a chunk, which knows where its frame ends.
             self._queue.append(data)
         elif self._queue and type(last := self._queue[-1]) is bytearray and len(last) < _JOINED:
             last += data
@@ -232,3 +264,18 @@ class Transport:
                 future.set_result(None)
         if not waiters:
             self._waiters = None
+
+
+def _rest_of_frame(chunk: bytes | bytearray | memoryview) -> memoryview | bytes:
+    """The part of ``chunk`` that completes the WebSocket message of which the beginning has left.
+
+    A chunk begins with a frame, and is a view of its end once a part of it has left.
+    """
+    if not isinstance(chunk, memoryview):
+        return b""
+    whole = cast("bytes | bytearray", chunk.obj)
+    left = len(whole) - len(chunk)
+    for _, final, _, end in walk(whole, frame_bytes=len(whole)):
+        if final and end >= left:
+            return chunk[: end - left]
+    return chunk

@@ -52,6 +52,12 @@ class Sync(body.Body):
 class MessagesHandler(ApiHandler):
     """The messages of a room: POST sends one, GET syncs."""
 
+    @property
+    def most_body(self) -> int:
+        """As much as was ever taken: a message that was may come again, for its first answer. The
+        pipeline refuses any other that is too large now."""
+        return self.services.limits.largest_body
+
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()

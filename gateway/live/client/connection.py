@@ -14,6 +14,7 @@ from broker.protocol.stomp import Frame
 from broker.protocol.websocket import CloseCode
 from gateway.domain.identity import Identity
 from gateway.errors import (
+    ACCESS_ENDED,
     GatewayError,
     Internal,
     Invalid,
@@ -246,6 +247,8 @@ class Connection:
             logger.info("closing with %d: the client has asked for it", code)
             self._note_end("left", "the client has asked for it", code)
         else:
+            if isinstance(error, ACCESS_ENDED):
+                self._socket.revoke()
             if not error_sent:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
             logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)

@@ -45,6 +45,8 @@ _ANSWER_BYTES: Final = 65_536
 _LINGER: Final = 2.0
 #: The same for one that is behind: our Close waits for its turn, too.
 _LINGER_BEHIND: Final = 15.0
+#: The same for one whose access has ended.
+_LINGER_REVOKED: Final = 1.0
 #: WebSocket frames before CONNECT is accepted: a client needs one, or a few for a long token. Their
 #: payloads in all may have the bytes of one frame.
 FRAMES_BEFORE_CONNECT: Final = 100
@@ -93,6 +95,7 @@ class ClientSocket:
         "_pinged_at",
         "_pings",
         "_pulse",
+        "_revoked",
         "_state",
         "allowance",
         "frames_in",
@@ -113,6 +116,7 @@ class ClientSocket:
         self._messages = MessageReader(frame_bytes, masked=True)
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
         self._lingering: asyncio.TimerHandle | None = None
+        self._revoked = False
         self._pinged_at = self.transport.received_at
         self._pulse = STILL
         self._pings = False
@@ -231,17 +235,27 @@ class ClientSocket:
             self._pinged_at + _PING_INTERVAL if self._pings else math.inf,
         )
 
+    def revoke(self) -> None:
+        """The client may have nothing more: drop now what waits here, and in :meth:`close` what the
+        kernel still holds then."""
+        self._revoked = True
+        self.transport.drop()
+
     def say_goodbye(self, code: CloseCode, gone: Callable[[], None]) -> None:
         """Send Close; ``gone`` is called if the client does not answer soon."""
         self._receive(Input.GOODBYE)
         self.transport.write(build(Opcode.CLOSE, close_payload(code)))
-        linger = _LINGER_BEHIND if self.transport.backlog else _LINGER
+        if self._revoked:
+            linger = _LINGER_REVOKED
+        else:
+            linger = _LINGER_BEHIND if self.transport.backlog else _LINGER
         self._lingering = self._loop.call_later(linger, gone)
 
     def close(self) -> None:
         if self._lingering is not None:
             self._lingering.cancel()
-        self.transport.close()
+        # A client that has answered our Close has taken everything.
+        self.transport.close(reset=self._revoked and not self.left)
 
     def _answer(self, opcode: Opcode, payload: bytes, *, frames: int = 0) -> None:
         frame = build(opcode, payload)

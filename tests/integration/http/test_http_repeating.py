@@ -19,6 +19,7 @@ REFUSALS = {
     "closed": (410, "room_closed"),
     "removed": (403, "access_refused"),
     "host type": (403, "access_refused"),
+    "too large": (413, "too_large"),
 }
 
 
@@ -34,6 +35,9 @@ def refused(
                 assert (await call("DELETE", room, user="anna")).status == 204
             case "removed":
                 assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
+            case "too large":
+                limits = gateway.services.limits
+                limits.replace(limits.now.model_copy(update={"body_bytes": 60}))
             case _:
                 gateway.services.intake.host_types = frozenset({"message"})
         return REFUSALS[request.param]

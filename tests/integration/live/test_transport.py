@@ -9,6 +9,7 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
+from broker.protocol.websocket import Data, MessageReader, Opcode, build
 from devenv import tls
 from gateway.live.transport import Stalled, Transport
 
@@ -135,6 +136,66 @@ async def test_a_peer_that_does_not_read_is_stalled_and_its_close_frees_the_back
     transport.close()
     assert transport.backlog == 0
     await transport.drained()
+    theirs.close()
+
+
+@pytest.mark.parametrize("taken", [0, 30_000, 300_000])
+@pytest.mark.parametrize("size", [80, 3_000, 20_000])
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_is_dropped_never_comes_and_what_follows_is_whole(
+    pair: Callable[[], Pair], size: int, taken: int
+) -> None:
+    """As much as has left, and the rest of the frame that has left in part."""
+    ours, theirs = await shaken(pair())
+    transport = Transport(ours, stall_timeout=_TIMEOUT)
+    frames = [b"%08d" % number * (size // 8) for number in range(2_000_000 // size)]
+    for frame in frames:
+        transport.write(build(Opcode.TEXT, frame))
+    came = await theirs.read_bytes(taken) if taken else b""
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(transport.drained())
+    transport.drop()
+    chunk = 65_536 + 4_096 if isinstance(ours, SSLIOStream) else size + 10
+    assert transport.backlog <= chunk
+    transport.write(build(Opcode.TEXT, b"the end"))
+    reader, heard = MessageReader(1_000_000, masked=False), list[bytes]()
+    while b"the end" not in heard:
+        heard += [e.payload for e in reader.feed(came) if isinstance(e, Data)]
+        came = b"" if b"the end" in heard else await theirs.read_bytes(65_536, partial=True)
+    await waiting
+    assert heard[:-1] == frames[: len(heard) - 1]
+    assert len(heard) < len(frames) / 2
+    assert transport.backlog == 0
+    transport.close()
+    theirs.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_the_fragments_of_a_message_that_has_begun_to_leave_stay_together(
+    pair: Callable[[], Pair],
+) -> None:
+    ours, theirs = await shaken(pair())
+    transport = Transport(ours, stall_timeout=_TIMEOUT)
+    begun = build(Opcode.TEXT, bytes(1_000_000), fin=False)
+    transport.write(begun + build(Opcode.CONTINUATION, b"its end"))
+    transport.write(build(Opcode.TEXT, b"dropped"))
+    transport.drop()
+    transport.write(build(Opcode.TEXT, b"the end"))
+    read = await theirs.read_bytes(len(begun) + 9 + 9)
+    assert read[len(begun) + 2 :] == b"its end" + build(Opcode.TEXT, b"the end")
+    transport.close()
+    theirs.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_where_nothing_waits_nothing_is_dropped(pair: Callable[[], Pair]) -> None:
+    ours, theirs = await shaken(pair())
+    transport = Transport(ours, stall_timeout=1)
+    transport.write(b"hello")
+    transport.drop()
+    assert await theirs.read_bytes(5) == b"hello"
+    transport.close()
+    transport.drop()
     theirs.close()
 
 

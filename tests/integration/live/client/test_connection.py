@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from random import SystemRandom
 from typing import Any, cast
 
@@ -18,7 +18,15 @@ from broker.topology import Topology
 from gateway.auth.origins import Origins
 from gateway.config import Limits
 from gateway.domain.identity import Identity
-from gateway.errors import Draining, Unavailable
+from gateway.errors import (
+    Draining,
+    GatewayError,
+    Kicked,
+    Removed,
+    SessionEnded,
+    TokenExpired,
+    Unavailable,
+)
 from gateway.limits import LiveLimits
 from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
@@ -26,6 +34,7 @@ from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.observe.events import Events
 from tests.integration.live.relay.test_dialler import WHO
+from tests.unit.broker.amqp_node import eventually
 
 _UNUSED = cast("Any", None)
 
@@ -104,6 +113,27 @@ class Client:
             heard += data
         return heard
 
+    async def hears_goodbye(self) -> list[Event]:
+        """All events up to our Close, which it answers."""
+        reader, heard = MessageReader(100_000, masked=False), list[Event]()
+        while not any(isinstance(event, Close) for event in heard):
+            heard += reader.feed(await self._loop.sock_recv(self._socket, 65_536))
+        assert await self.hears_to_the_end() == b""
+        return heard
+
+    async def hears(self, wanted: bytes) -> None:
+        heard = b""
+        while wanted not in heard:
+            heard += await self._loop.sock_recv(self._socket, 65_536)
+
+    async def takes_what_is_left(self) -> int:
+        """The number of bytes that still come, once the connection is gone."""
+        size = 0
+        with suppress(ConnectionResetError):
+            while data := await self._loop.sock_recv(self._socket, 65_536):
+                size += len(data)
+        return size
+
     async def is_refused(self) -> tuple[str, dict[str, str], int]:
         """The command and the headers of what is said first, and the code of the close."""
         reader = MessageReader(10_000, masked=False)
@@ -119,11 +149,21 @@ class Client:
         return command, dict(line.split(":", 1) for line in lines), close.code
 
 
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname())
+        ours, _ = server.accept()
+    return ours, theirs
+
+
 @asynccontextmanager
 async def connecting(
-    tokens: SlowTokens, *headers: tuple[str, str], identity: Identity | None = None
+    tokens: SlowTokens,
+    *headers: tuple[str, str],
+    identity: Identity | None = None,
+    pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
 ) -> AsyncIterator[Client]:
-    ours, theirs = socket.socketpair()
+    ours, theirs = pair()
     ours.setblocking(False)
     theirs.setblocking(False)
     registry = Registry(LiveLimits(Limits(connections=1)), tasks=Tasks())
@@ -226,3 +266,65 @@ async def test_a_client_that_does_not_answer_our_close_is_cut_off(
         async with asyncio.timeout(4):
             assert b"ERROR\n" in await client.hears_until_cut_off()
     assert len(client.registry) == 0
+
+
+_ENDS = [
+    Removed("you are no member of the room any more"),
+    Kicked("an admin has ended the connection"),
+    SessionEnded("you have logged out"),
+    TokenExpired("the token has ended"),
+]
+#: A message, and how many of them are queued: more than the kernel takes by far.
+_MESSAGE, _QUEUED = build(Opcode.TEXT, bytes(10_000)), 2_000
+
+
+@asynccontextmanager
+async def behind() -> AsyncIterator[Client]:
+    """A client for which 20 MB are queued."""
+    tokens = SlowTokens()
+    tokens.answer.set()
+    async with connecting(tokens, pair=tcp_pair) as client:
+        await client.hears(b"CONNECTED")
+        for _ in range(_QUEUED):
+            client.connection.writer.write(_MESSAGE)
+        assert client.connection.writer.backlog > 10_000_000
+        yield client
+
+
+@pytest.mark.parametrize("error", _ENDS, ids=lambda error: type(error).__name__)
+@pytest.mark.gen_test
+async def test_a_slow_reader_whose_access_ends_takes_nothing_more_of_what_was_queued(
+    error: GatewayError,
+) -> None:
+    """Of 4.5 MB that were queued, a removed member took all, in fifteen seconds."""
+    async with behind() as client:
+        client.connection.end(error)
+        assert client.connection.writer.backlog < len(_MESSAGE) + 1_000
+        async with asyncio.timeout(4):
+            await eventually(lambda: not len(client.registry))
+        # What its own machine had taken for it before.
+        left = await client.takes_what_is_left()
+    assert left < 8_000_000
+
+
+@pytest.mark.gen_test
+async def test_one_that_reads_is_told_why_its_access_has_ended() -> None:
+    async with behind() as client:
+        client.connection.end(_ENDS[0])
+        *messages, said, close = await client.hears_goodbye()
+    assert len(messages) < _QUEUED / 2
+    assert isinstance(said, Data)
+    assert said.payload.startswith(b"ERROR\nmessage:removed\n")
+    assert isinstance(close, Close)
+    assert close.code == 4003
+
+
+@pytest.mark.gen_test
+async def test_one_that_has_to_come_again_gets_all_that_was_queued() -> None:
+    async with behind() as client:
+        client.connection.end(Draining("leaving"))
+        *messages, said, close = await client.hears_goodbye()
+    assert len(messages) == _QUEUED
+    assert isinstance(said, Data)
+    assert isinstance(close, Close)
+    assert close.code == 1012

@@ -72,7 +72,14 @@ class Lesson:
             rng=rng,
             tasks=self.tasks.part(),
         )
-        self.outbox = Outbox(self.store, self.publisher, topology, rng=rng, tasks=self.tasks.part())
+        self.outbox = Outbox(
+            self.store,
+            self.publisher,
+            topology,
+            queues=self.publisher,
+            rng=rng,
+            tasks=self.tasks.part(),
+        )
         self.publisher.start()
         await self.outbox.start()
         watching = asyncio.create_task(self._watch(), name="test: watching")

@@ -19,8 +19,8 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 PORTS: Final = {"http": 15672, "https": 15671}
 #: Tags of users who may set policies; the first one includes the second.
 ADMINISTRATOR: Final = "administrator"
-#: Seconds for a change: RabbitMQ tells each queue of a new policy before it answers, and with a node
-#: down 3.10 was seen to take more than ten.
+#: Seconds for a change: RabbitMQ tells each queue of a new policy before it answers. With a node
+#: down, 3.10 was seen to take more than ten.
 CHANGE: Final = 60.0
 #: Bytes of an answer at most.
 _LARGEST: Final = 16 * 1024 * 1024

@@ -75,6 +75,19 @@ def test_an_hour_later_all_is_forgotten() -> None:
     for _ in range(FREE_FROM_ONE):
         guesses.wrong("here", "kim")
     assert wait(guesses, "here") == 0
+    guesses.wrong("here", "kim")
+    assert wait(guesses, "here") == 1
+
+
+def test_the_hour_begins_with_the_last_wrong_one() -> None:
+    clock = FakeClock()
+    guesses = guesses_of(clock)
+    for _ in range(FREE_FROM_ONE + 1):
+        guesses.wrong("here", "kim")
+        clock.now += 3000
+    assert wait(guesses, "here") == 0
+    guesses.wrong("here", "kim")
+    assert wait(guesses, "here") == 2
 
 
 def test_for_an_hour_nothing_is_forgotten() -> None:

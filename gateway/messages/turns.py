@@ -74,11 +74,11 @@ class Turns:
             async with asyncio.timeout(PATIENCE):
                 await given
         except BaseException as error:
-            if given.done() and not given.cancelled():
+            if given.cancelled():
+                self._withdraw(user, given)
+            else:
                 # The turn came after the caller had gone.
                 self._end()
-            else:
-                self._withdraw(user, given)
             if isinstance(error, TimeoutError):
                 raise ReadsBusy(
                     "too many clients are reading the history", retry_after=RETRY_AFTER

@@ -17,15 +17,22 @@ class Readers:
     def __init__(self, at_once: int, *, of_user: int = 100, in_all: int = 100) -> None:
         self.turns = Turns(at_once)
         self._most = {"of_user": of_user, "in_all": in_all}
+        self._at_once = at_once
         self.begun: list[str] = []
+        self.running = 0
         self._ends: list[asyncio.Event] = []
 
     def read(self, user: str) -> asyncio.Task[None]:
         async def read() -> None:
             async with self.turns.turn(user, **self._most):
                 self.begun.append(user)
+                self.running += 1
+                assert self.running <= self._at_once
                 self._ends.append(end := asyncio.Event())
-                await end.wait()
+                try:
+                    await end.wait()
+                finally:
+                    self.running -= 1
 
         return asyncio.create_task(read())
 
@@ -96,6 +103,7 @@ def test_a_caller_that_goes_away_takes_no_turn() -> None:
         await settle()
         second.cancel()
         await settle()
+        assert list(readers.turns._waiting) == ["carol"], "nor is anything of it kept"
         await readers.end_one()
         assert readers.begun == ["anna", "carol"]
         await readers.end_one()

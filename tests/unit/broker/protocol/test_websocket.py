@@ -584,6 +584,18 @@ def test_the_last_fragment_of_a_message_may_come_in_pieces() -> None:
     )
 
 
+def test_a_text_comes_in_pieces_and_a_ping_whole() -> None:
+    data = build(Opcode.TEXT, b"hello") + build(Opcode.PING, b"there?")
+    assert take(PieceReader(), data[:4], data[4:11], data[11:]) == (
+        [
+            Data(b"he", Opcode.TEXT, last=False),
+            Data(b"llo", Opcode.TEXT),
+            Ping(b"there?"),
+        ],
+        None,
+    )
+
+
 def test_the_longest_frame_that_rfc_6455_knows_is_taken_in_pieces() -> None:
     longest = b"\x82\x7f" + struct.pack("!Q", 2**63 - 1)
     assert take(PieceReader(), longest + b"x") == ([Data(b"x", Opcode.BINARY, last=False)], None)

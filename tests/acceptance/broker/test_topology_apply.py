@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp
 from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.stomp_client import StompClient
 
 pytestmark = pytest.mark.cluster
 
@@ -61,13 +62,13 @@ def has_a_limit_by_itself() -> bool:
     return read_version(rabbitmq.version()) >= (4,)
 
 
-def lose(connect: Connect, room: int, times: int) -> None:
-    """The host's phone loses its network so often, each time with the message in hand."""
+def lose(open_client: Callable[[], StompClient], queue: str, body: bytes, times: int) -> None:
+    """A consumer's network is lost so often, each time with the message in hand."""
     for _ in range(times):
-        hana = connect("hana")
-        hana.subscribe(f"/queue/{PREFIX}.private.{room}", ack="client-individual")
-        assert hana.message().json["body"] == "keep this"
-        hana.socket.shutdown()  # type: ignore[no-untyped-call]
+        client = open_client()
+        client.subscribe(f"/amq/queue/{queue}", ack="client-individual")
+        assert body in client.message().body
+        client.socket.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_a_message_that_lost_its_host_25_times_is_still_delivered(
@@ -76,20 +77,24 @@ def test_a_message_that_lost_its_host_25_times_is_still_delivered(
     """Without any policy: the queue is declared so."""
     room = gateway.room("hana", "paul")
     assert gateway.post(room, "paul", "keep this")[0] == 201
-    lose(connect, room, LOST)
+    queue = f"{PREFIX}.private.{room}"
+    lose(lambda: connect("hana"), queue, b"keep this", LOST)
     hana = connect("hana")
-    hana.subscribe(f"/queue/{PREFIX}.private.{room}", ack="client-individual")
+    hana.subscribe(f"/queue/{queue}", ack="client-individual")
     message = hana.message()
     assert message.json["body"] == "keep this"
     hana.request("ACK", {"id": message.headers["ack"]})
 
 
 def test_in_a_queue_of_an_earlier_version_it_is_kept_by_the_policy(
-    gateway: GatewayProcess, connect: Connect, cluster_of_session: Cluster
+    gateway: GatewayProcess, cluster_of_session: Cluster
 ) -> None:
-    room = gateway.room("hana", "paul")
-    declared_by_an_earlier_version(cluster_of_session, room)
-    assert gateway.post(room, "paul", "keep this")[0] == 201
+    """Of the room the gateway sees nothing meanwhile: it would replace the queue."""
+    cluster, room = cluster_of_session, gateway.room("hana", "paul")
+    declared_by_an_earlier_version(cluster, room)
+    queue = f"{PREFIX}.private.{room}"
+    with amqp(cluster) as channel:
+        channel.basic_publish("amq.topic", queue, b"keep this")
     code, output = gateway.command("doctor")
     objection = "earlier versions' private queues outlive 25 lost connections: they are dropped"
     assert (code == 1) == (objection in output) == has_a_limit_by_itself(), output
@@ -100,10 +105,21 @@ def test_in_a_queue_of_an_earlier_version_it_is_kept_by_the_policy(
     code, output = gateway.topology("apply")
     assert (code, "\nset    policy acdm.mo.interact.private " in output) == (0, True), output
     assert gateway.command("doctor")[0] == 0
-    lose(connect, room, LOST)
-    hana = connect("hana")
-    hana.subscribe(f"/queue/{PREFIX}.private.{room}", ack="client-individual")
-    assert hana.message().json["body"] == "keep this"
+
+    def straight() -> StompClient:
+        client = StompClient(cluster.node(1).web_stomp_url)
+        admin = cluster.admin
+        assert client.connect(login=admin.name, passcode=admin.password).command == "CONNECTED"
+        return client
+
+    lose(straight, queue, b"keep this", LOST)
+    with amqp(cluster) as channel:
+        # That it was the queue of an earlier version until the end.
+        _, earlier = Topology().private_queue(room).variants
+        channel.queue_declare(queue, durable=True, arguments=dict(earlier.arguments))
+    with straight() as last:
+        last.subscribe(f"/amq/queue/{queue}", ack="client-individual")
+        assert last.message().body == b"keep this"
 
 
 def test_the_doctor_objects_to_a_policy_that_drops_messages_until_ours_outweighs_it(

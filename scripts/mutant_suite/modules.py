@@ -26,7 +26,12 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "broker/nodes/balancer.py": (f"{_NODES}/test_balancer.py",),
     "broker/nodes/rendezvous.py": (f"{_NODES}/test_rendezvous.py",),
     "broker/health/partition.py": ("tests/unit/broker/health/test_partition.py",),
-    "broker/publishing/links.py": (f"{_PUBLISHING}/test_links.py",),
+    "broker/publishing/links.py": (
+        f"{_PUBLISHING}/test_links_seen.py",
+        f"{_PUBLISHING}/test_links.py",
+        f"{_PUBLISHING}/test_publisher.py",
+        f"{_PUBLISHING}/test_refusing.py",
+    ),
     "broker/publishing/liveness.py": (f"{_PUBLISHING}/test_liveness.py",),
     "broker/publishing/suspects.py": (
         f"{_PUBLISHING}/test_stream.py",

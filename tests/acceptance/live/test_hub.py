@@ -45,11 +45,14 @@ from tests.acceptance.listeners import Posting, assert_all_heard, listeners
 
 _USERS = [f"user{n}" for n in range(20)]
 _BUDGET = 65_536
+#: Less than the 16 MiB that RabbitMQ 4 takes at most, so that something larger can be published.
+_LARGEST = 1_000_000
 
 
 @pytest.fixture(scope="module")
 def gateway_options() -> dict[str, object]:
-    limits = f"posts_per_second = 10000.0\nposts_burst = 10000\nbacklog_bytes = {_BUDGET}"
+    rates = "posts_per_second = 10000.0\nposts_burst = 10000"
+    limits = f"{rates}\nbacklog_bytes = {_BUDGET}\nupstream_frame_bytes = {_LARGEST}"
     # Hundreds connect at once from threads, to a gateway whose coverage is measured.
     return {"extra": f"[limits]\n{limits}\n", "auth": "connect_timeout = 60.0"}
 
@@ -240,7 +243,7 @@ def test_a_message_that_is_too_large_costs_no_feed(
         assert f"{left_out} 0.0" in gateway.metrics()
         with amqp(cluster_of_session) as channel:
             channel.confirm_delivery()
-            channel.basic_publish(EXCHANGE, f"{PREFIX}.public.{room}", b"x" * 20_000_000)
+            channel.basic_publish(EXCHANGE, f"{PREFIX}.public.{room}", b"x" * (2 * _LARGEST))
         gateway.post(room, "hana", "hello")
         assert_all_heard(heard, 1, 1)
         wait_for(lambda: f"{left_out} 2.0" in gateway.metrics())

@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from random import Random
 from typing import Final, Protocol
 
 from broker.nodes.balancer import Balancer
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import Tasks
 from gateway.errors import BrokerUnavailable
 
@@ -53,14 +54,9 @@ class Movable(Protocol):
 
 
 class Rebalancer:
-    """The loop that moves uplinks on purpose, between their :meth:`add` and :meth:`remove`.
+    """The loop that moves uplinks on purpose, between their :meth:`add` and :meth:`remove`."""
 
-    ``clock`` gives monotonic seconds.
-    """
-
-    def __init__(
-        self, balancer: Balancer, *, clock: Callable[[], float], rng: Random, tasks: Tasks
-    ) -> None:
+    def __init__(self, balancer: Balancer, *, clock: Monotonic, rng: Random, tasks: Tasks) -> None:
         self._balancer = balancer
         self._clock = clock
         self._rng = rng

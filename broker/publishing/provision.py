@@ -8,7 +8,7 @@ see what is wrong.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -191,6 +191,21 @@ class PrivateQueues:
             except aiormq.ChannelNotFoundEntity:
                 return False
             return True
+
+    async def missing(self, marks: Mapping[int, str]) -> list[int]:
+        """The rooms whose queues do not have these marks; it only reads, on as few channels as
+        possible."""
+        rooms, missing = list(marks), list[int]()
+        while rooms:
+            async with self._channel(marks[rooms[0]], "look for private queues") as channel:
+                try:
+                    while rooms:
+                        await channel.find_exchange(marks[rooms[-1]])
+                        rooms.pop()
+                except aiormq.ChannelNotFoundEntity:
+                    # It has ended the channel.
+                    missing.append(rooms.pop())
+        return missing
 
     async def delete(self, room: int) -> None:
         """Delete the room's queue with all it holds; fine if there is none."""

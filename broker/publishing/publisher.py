@@ -6,7 +6,7 @@ A missing confirm never means "not delivered", so a message is published again w
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from broker.nodes.credentials import Credentials
@@ -145,6 +145,10 @@ class Publisher:
     async def has_private_queue(self, room: int, mark: str) -> bool:
         """See :meth:`broker.publishing.provision.PrivateQueues.stands`."""
         return await self._queues.stands(room, mark)
+
+    async def missing_private_queues(self, marks: Mapping[int, str]) -> list[int]:
+        """See :meth:`broker.publishing.provision.PrivateQueues.missing`."""
+        return await self._queues.missing(marks)
 
     async def delete_private_queue(self, room: int) -> None:
         """See :meth:`broker.publishing.provision.PrivateQueues.delete`."""

@@ -81,6 +81,10 @@ class QueueBroker(Dials, Protocol):
         """Whether the room's queue has this mark. Raises :class:`QueueFailed`."""
         ...
 
+    async def missing_private_queues(self, marks: Mapping[int, str]) -> list[int]:
+        """The rooms whose queues do not have these marks. Raises :class:`QueueFailed`."""
+        ...
+
     async def delete_private_queue(self, room: int) -> None:
         """Delete the room's queue. Raises :class:`QueueFailed`."""
         ...
@@ -309,7 +313,6 @@ class QueueMender:
             await repair.delete()
         else:
             self._records.put(room, made)
-        self._end_consumers(room, number)
         return number
 
     def _end_consumers(self, room: int, number: int) -> None:
@@ -345,11 +348,22 @@ class QueueMender:
         """Queues that were deleted by somebody else, or are on the other cluster."""
         while True:
             await asyncio.sleep(LOOK)
-            if self._broker.problem is None:
-                rooms = dict.fromkeys([*self._consumers.rooms, *self._owed])
-                await asyncio.gather(
-                    *(self._look(room) for room in rooms if room not in self._jobs)
-                )
+            if self._broker.problem is not None:
+                continue
+            consumed = self._consumers.rooms
+            marks = {
+                room: self._topology.queue_mark(room, record.identity, record.number)
+                for room in consumed
+                if (record := self._records.get(room))
+            }
+            try:
+                missing = await self._broker.missing_private_queues(marks)
+            except QueueFailed as error:
+                log.debug("the private queues that are consumed are looked at later: %s", error)
+                continue
+            unknown = [room for room in consumed if room not in marks]
+            rooms = dict.fromkeys([*missing, *unknown, *self._owed])
+            await asyncio.gather(*(self._look(room) for room in rooms if room not in self._jobs))
 
     async def _look(self, room: int) -> None:
         async with self._looking:

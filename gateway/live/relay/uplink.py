@@ -240,12 +240,13 @@ class Uplink:
             return False
         try:
             # The node may be of another cluster, after the list of nodes was replaced.
-            for room in self._conversation.state.rooms:
-                await self._ensure(room)
+            async with asyncio.timeout(RESCUE):
+                for room in self._conversation.state.rooms:
+                    await self._ensure(room)
             upstream, lease = await self._context.dialler.dial(
                 self._who(), self._version, exclude={left.node}
             )
-        except (BrokerUnavailable, NoCapacity):
+        except (BrokerUnavailable, NoCapacity, TimeoutError):
             return False
         if self._conversation.relay is not left or not self.free:
             _drop(upstream, lease)

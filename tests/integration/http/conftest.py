@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -81,6 +81,9 @@ class FakeBroker:
             raise QueueFailed("nobody is there")
         self.queues.add(room)
         return True
+
+    async def missing_private_queues(self, marks: Mapping[int, str]) -> list[int]:
+        return []
 
     async def delete_private_queue(self, room: int) -> None:
         if self.away:

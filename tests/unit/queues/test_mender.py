@@ -16,7 +16,6 @@ import pytest
 from broker.publishing import repair
 from broker.publishing.provision import QueueFailed
 from broker.publishing.publisher import Publisher
-from broker.timing.backoff import BackOff
 from broker.timing.tasks import Tasks
 from broker.topology import EXCHANGE, Audience, Stream, Topology
 from gateway.domain.message import Message
@@ -409,23 +408,25 @@ def test_while_no_queue_confirms_none_is_replaced(caplog: pytest.LogCaptureFixtu
 def test_a_queue_without_a_confirm_is_examined_less_and_less_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    examined: list[float] = []
+    now, examined = [0.0], []
 
-    async def note(*_: object) -> bool:
-        examined.append(asyncio.get_running_loop().time())
-        return False
+    def note(of: QueueMender, room: int, suspect: Entry | None) -> asyncio.Task[int]:
+        assert suspect is not None
+        examined.append(now[0])
+        return asyncio.create_task(asyncio.sleep(0, 1))
 
-    monkeypatch.setattr(QueueMender, "_is_dead", note)
-    monkeypatch.setattr(mender, "BACK_OFF", BackOff(first=0.05, longest=10))
+    monkeypatch.setattr(QueueMender, "_start", note)
 
     async def scenario(stage: Stage) -> None:
-        stage.hold()
-        stage.lanes.waiting = [message(1)]
-        await eventually(lambda: len(examined) == 5)
+        stage.mender._clock = lambda: now[0]
+        while now[0] < 1000:
+            stage.mender._examine(ROOM, Entry(1, message(1), publication(message(1), TOPOLOGY)))
+            await asyncio.sleep(0)
+            now[0] += 0.5
 
-    play(scenario)
+    play(scenario, watch=False)
     pauses = [after - before for before, after in pairwise(examined)]
-    assert all(pause >= 0.045 * 2**n for n, pause in enumerate(pauses))
+    assert pauses == [2, 4, 8, 16, 32, 64, *[120] * 7]
 
 
 def test_a_queue_that_somebody_deletes_is_replaced_under_its_consumers() -> None:
@@ -536,3 +537,16 @@ def test_callers_share_the_work_and_it_goes_on_without_them() -> None:
         assert stage.node.done.count(f"declare {QUEUE.name.rpartition('interact.')[2]}") == 1
 
     play(scenario)
+
+
+def test_many_queues_are_looked_at_on_few_channels() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.hold()
+        mark = stage.store.mark()
+        marks = {1: mark, 2: "none", 3: mark, 4: "none", 5: mark}
+        opened = stage.node.heard.count("Channel.Open")
+        assert sorted(await stage.publisher.missing_private_queues(marks)) == [2, 4]
+        assert stage.node.heard.count("Channel.Open") == opened + 3
+        assert await stage.publisher.missing_private_queues({}) == []
+
+    play(scenario, watch=False)

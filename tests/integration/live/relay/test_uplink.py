@@ -42,16 +42,19 @@ class Queues:
     """Private queues that always exist; `standstill`: a cluster that declares nothing meanwhile."""
 
     def __init__(self) -> None:
+        self.number = 1
+        self.asked = 0
         self.standstill: asyncio.Future[None] | None = None
         self.fault: BrokerUnavailable | None = None
 
     async def ensure_private_queue(self, room: int) -> int:
         """It is there."""
+        self.asked += 1
         if self.standstill is not None:
             await self.standstill
         if self.fault is not None:
             raise self.fault
-        return 1
+        return self.number
 
 
 class Stage:
@@ -67,12 +70,13 @@ class Stage:
         ours.setblocking(False)
         self.client.setblocking(False)
         self.transport = Transport(IOStream(ours), stall_timeout=1)
+        self.consumers = Consumers()
         rng = SystemRandom()
         self.uplink = Uplink(
             UplinkContext(
                 dialler=self.dialler,
                 queues=self.queues,
-                consumers=Consumers(),
+                consumers=self.consumers,
                 rebalancer=Rebalancer(
                     self.dialler.balancer, clock=lambda: 0.0, rng=rng, tasks=Tasks()
                 ),
@@ -588,3 +592,78 @@ async def test_a_node_s_message_that_nobody_can_handle_is_reported_and_not_left_
         stage.first.session.deliver("s", 1)
         await until(lambda: stage.ended is not None)
         assert isinstance(stage.ended, Internal)
+
+
+REPLACED = BrokerUnavailable("the queue was replaced")
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_the_consumer_of_a_replaced_queue_is_sent_away() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        assert stage.consumers.rooms == [7]
+        assert stage.consumers.end_older(7, 1, REPLACED) == 0
+        assert stage.consumers.end_older(8, 2, REPLACED) == 0
+        assert stage.ended is None
+        assert stage.consumers.end_older(7, 2, REPLACED) == 1
+        assert stage.ended is REPLACED
+        assert stage.consumers.rooms == []
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_consumes_no_queue_any_more_stays() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        sent = (("id", "s"),)
+        stage.uplink.unsubscribe(
+            "s", Frame("UNSUBSCRIBE", sent, raw=serialise("UNSUBSCRIBE", sent))
+        )
+        assert stage.consumers.end_older(7, 2, REPLACED) == 0
+        assert stage.ended is None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_whoever_moves_meanwhile_consumes_the_new_queue_and_stays() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.queues.number = 2
+        stage.queues.standstill = asyncio.get_running_loop().create_future()
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(lambda: stage.queues.asked == 2)
+        assert stage.consumers.end_older(7, 2, REPLACED) == 0
+        stage.queues.standstill.set_result(None)
+        await until(stage.second.subscribed)
+        assert stage.consumers.end_older(7, 2, REPLACED) == 0
+        assert stage.ended is None
+        assert stage.consumers.end_older(7, 3, REPLACED) == 1
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_whoever_moved_before_the_queue_was_replaced_consumes_the_old_one() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.queues.standstill = asyncio.get_running_loop().create_future()
+        stage.queues.number = 2
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        stage.queues.standstill.set_result(None)
+        await asyncio.sleep(0.05)
+        assert stage.consumers.end_older(7, 2, REPLACED) == 1
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_planned_move_looks_for_the_queue_first() -> None:
+    """The next node may be of another cluster."""
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.queues.fault = BrokerUnavailable("no link stands")
+        assert not await stage.uplink.relocate("on purpose")
+        stage.queues.fault, stage.queues.number = None, 2
+        assert await stage.uplink.relocate("on purpose")
+        assert stage.consumers.end_older(7, 2, REPLACED) == 0
+        assert stage.uplink.node == "r2"

@@ -166,3 +166,26 @@ def test_a_node_that_stays_on_the_list_keeps_its_link(monkeypatch: pytest.Monkey
         await links.close()
 
     run(scenario())
+
+
+def test_closing_does_not_wait_for_a_link_that_is_being_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        links = links_to(*NODES)
+        ended = asyncio.Event()
+
+        async def leave(self: Any) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        monkeypatch.setattr("broker.publishing.supervisor.Supervisor.leave", leave)
+        links.replace(NODES[1:])
+        await asyncio.sleep(0.1)
+        assert not ended.is_set()
+        await links.close()
+        assert ended.is_set()
+
+    run(scenario())

@@ -7,12 +7,12 @@ see what is wrong.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import aiormq
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -31,6 +31,10 @@ from broker.topology import EXCHANGE, Queue, Topology
 MISSING: Final = "missing"
 #: The remark on a queue that stands with the arguments of a former version of the gateway.
 EARLIER: Final = "declared by an earlier version of the gateway"
+#: Links that are lost one after the other in the middle of a question, before it has failed.
+_LINKS_LOST: Final = 2
+
+T = TypeVar("T")
 
 
 class QueueFailed(Exception):
@@ -174,9 +178,11 @@ class PrivateQueues:
             await self._declare(earlier)
 
     async def _declare(self, queue: Queue) -> None:
-        async with self._channel(queue.name, f"declare {queue.name}") as channel:
+        async def declare(channel: QueueChannel) -> None:
             await channel.declare(queue)
             await channel.bind(queue)
+
+        await self._ask(queue.name, f"declare {queue.name}", declare)
 
     async def stands(self, room: int, mark: str) -> bool:
         """Whether the room's queue is the one with this mark; if so, it is bound as it should be.
@@ -184,7 +190,8 @@ class PrivateQueues:
         See :meth:`broker.topology.Topology.queue_mark`.
         """
         queue = self._topology.private_queue(room)
-        async with self._channel(queue.name, f"look for {queue.name}") as channel:
+
+        async def look(channel: QueueChannel) -> bool:
             try:
                 await channel.find_exchange(mark)
                 await channel.bind(queue)
@@ -192,45 +199,71 @@ class PrivateQueues:
                 return False
             return True
 
+        return await self._ask(queue.name, f"look for {queue.name}", look)
+
     async def missing(self, marks: Mapping[int, str]) -> list[int]:
         """The rooms whose queues do not have these marks; it only reads, on as few channels as
         possible."""
         rooms, missing = list(marks), list[int]()
+
+        async def look(channel: QueueChannel) -> None:
+            try:
+                while rooms:
+                    await channel.find_exchange(marks[rooms[-1]])
+                    rooms.pop()
+            except aiormq.ChannelNotFoundEntity:
+                # It has ended the channel.
+                missing.append(rooms.pop())
+
         while rooms:
-            async with self._channel(marks[rooms[0]], "look for private queues") as channel:
-                try:
-                    while rooms:
-                        await channel.find_exchange(marks[rooms[-1]])
-                        rooms.pop()
-                except aiormq.ChannelNotFoundEntity:
-                    # It has ended the channel.
-                    missing.append(rooms.pop())
+            await self._ask(marks[rooms[0]], "look for private queues", look)
         return missing
 
     async def delete(self, room: int) -> None:
         """Delete the room's queue with all it holds; fine if there is none."""
         name = self._topology.private_queue(room).name
-        async with self._channel(name, f"delete {name}") as channel:
-            await channel.delete(name)
+        await self._ask(name, f"delete {name}", lambda channel: channel.delete(name))
 
-    @asynccontextmanager
-    async def _channel(self, key: str, what: str) -> AsyncIterator[QueueChannel]:
-        """A channel of the block's own, because a refusal ends the channel."""
-        try:
-            async with Attempt(self._links, self._timeout, failure=QueueFailed) as attempt:
-                link, _ = await attempt.find(key)
-                with link.ends(attempt.deadline):
-                    channel = await QueueChannel.open(link)
-                    try:
-                        yield channel
-                        # A refusal that the block has taken for an answer has ended it.
-                        await channel.close()
-                    except aiormq.ChannelPreconditionFailed as error:
-                        raise QueueDiffers(f"cannot {what}: {error}") from error
-        except QueueDiffers:
-            raise
-        except QueueFailed as error:
-            raise QueueFailed(f"cannot {what}: {error}") from error
+    async def _ask(
+        self, key: str, what: str, question: Callable[[QueueChannel], Awaitable[T]]
+    ) -> T:
+        """The answer to a question on a channel of its own, because a refusal ends the channel.
+
+        If the link is lost meanwhile (a node that hangs is given up in the middle of a question),
+        the next one is asked, within the same time.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._timeout
+        lost: list[Link] = []
+        while True:
+            link: Link | None = None
+            try:
+                async with Attempt(self._links, end - loop.time(), failure=QueueFailed) as attempt:
+                    link, _ = await attempt.find(key)
+                    while link in lost:
+                        # This is heard before its supervisor hears of it.
+                        await self._links.changed()
+                        link, _ = await attempt.find(key)
+                    with link.ends(attempt.deadline):
+                        return await _answer(await QueueChannel.open(link), what, question)
+            except QueueDiffers:
+                raise
+            except QueueFailed as error:
+                if link is None or link.lost is None or len(lost) == _LINKS_LOST:
+                    raise QueueFailed(f"cannot {what}: {error}") from error
+                lost.append(link)
+
+
+async def _answer(
+    channel: QueueChannel, what: str, question: Callable[[QueueChannel], Awaitable[T]]
+) -> T:
+    try:
+        answer = await question(channel)
+        # A refusal that was taken for an answer has ended it.
+        await channel.close()
+    except aiormq.ChannelPreconditionFailed as error:
+        raise QueueDiffers(f"cannot {what}: {error}") from error
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pamqp import commands as spec
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
-from broker.publishing import channels, supervisor
+from broker.publishing import channels, provision, supervisor
 from broker.publishing.provision import QueueFailed
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.publishing.publisher import Publisher
@@ -140,6 +140,8 @@ def test_a_connection_that_ends_fails_what_waits_and_cancels_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(supervisor, "INTERVAL", 0.02)
+    # Here there is no other node that could be asked instead.
+    monkeypatch.setattr(provision, "_LINKS_LOST", 0)
     monkeypatch.setattr(
         "broker.publishing.links.home", lambda key, names: "r1" if key == KEY else "r2"
     )

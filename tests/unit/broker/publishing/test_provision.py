@@ -10,10 +10,11 @@ import pytest
 from pamqp import commands as spec
 
 from broker.nodes.credentials import Credentials
+from broker.nodes.rendezvous import LinkState
 from broker.publishing.provision import EARLIER, MISSING, Check, QueueDiffers, apply, verify
 from broker.publishing.publication import Publication
 from broker.topology import Topology
-from tests.unit.broker.amqp_node import AmqpNode, Session, amqp_node
+from tests.unit.broker.amqp_node import AmqpNode, Session, amqp_node, eventually
 from tests.unit.broker.publishing.test_links import KEY, publisher_to
 
 TOPOLOGY = Topology()
@@ -72,6 +73,34 @@ def on_node(queues: dict[str, Any], *work: Any) -> tuple[Node, list[Any]]:
             return node, [await each(node) for each in work]
 
     return asyncio.run(whole())
+
+
+def test_a_node_that_is_lost_in_the_middle_of_a_question_is_not_the_last_to_be_asked() -> None:
+    class Lost(Node):
+        """It breaks off when a queue is declared."""
+
+        def replies(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
+            if isinstance(frame, spec.Queue.Declare):
+                session.cut()
+                return
+            yield from super().replies(session, channel, frame)
+
+    async def whole() -> None:
+        async with (
+            asyncio.timeout(20),
+            amqp_node("r1", kind=Node) as other,
+            amqp_node("r2", kind=Lost) as lost,
+            publisher_to(other.node, lost.node) as publisher,
+        ):
+            other.queues, other.bound = {}, []
+            await eventually(lambda: all(each.state is LinkState.UP for each in publisher.links))
+            # Some of them have their home on the node that is lost.
+            for room in range(1, 9):
+                await publisher.declare_private_queue(room)
+            assert "Queue.Declare" in lost.heard
+            assert len(other.queues) == 8
+
+    asyncio.run(whole())
 
 
 def test_a_new_queue_has_a_limit_of_deliveries_that_is_never_reached() -> None:

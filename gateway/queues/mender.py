@@ -49,8 +49,11 @@ STUCK: Final = 4.0
 SETTLED: Final = 15.0
 #: … or after so many seconds in any case: a node may be away for good.
 STUCK_LONG: Final = 60.0
-#: Seconds that a replacement may take as a whole; deleting alone was seen to take 15.
+#: Seconds that a replacement may take as a whole, with thousands of messages.
 REPLACEMENT: Final = 300.0
+#: Seconds in which RabbitMQ must have deleted and declared the queue, bound or marked it; deleting
+#: a queue without a leader was seen to take 15.
+STEP: Final = 30.0
 #: Seconds in which what is on the wire to the old queue has its answer.
 LANDING: Final = 20.0
 #: Queues that are looked at, and replaced, at the same time.
@@ -241,8 +244,9 @@ class QueueMender:
         """Replace the queue unless it is right after all; its number."""
         queue = self._topology.private_queue(room)
         async with QueueRepair.of(self._broker, queue) as repair:
-            if not await repair.lock():
-                raise Elsewhere
+            async with asyncio.timeout(STEP):
+                if not await repair.lock():
+                    raise Elsewhere
             record = await self._store.private_queue(room)
             if record is None or not record.is_open:
                 return 0
@@ -284,7 +288,8 @@ class QueueMender:
         if self._lanes is None:
             raise QueueFailed(f"{queue} cannot be replaced before the outbox is there")
         async with self._lanes.held_back(room):
-            await repair.begin()
+            async with asyncio.timeout(STEP):
+                await repair.begin()
             async with asyncio.timeout(LANDING):
                 await self._lanes.landed(room)
             await self._acknowledgements.flush()
@@ -294,11 +299,13 @@ class QueueMender:
                 await repair.fill([publication(each, self._topology) for each in page])
             if count:
                 await repair.age(count)
-            await repair.open()
+            async with asyncio.timeout(STEP):
+                await repair.open()
             async for page in refill.after_binding():
                 count += len(page)
                 await repair.fill([publication(each, self._topology) for each in page])
-            await repair.finish(mark)
+            async with asyncio.timeout(STEP):
+                await repair.finish(mark)
         if record.number > 1 or count:
             self._events.note(Kind.FAILOVER, "queue_replaced", f"room {room}: {reason}")
             log.warning(

@@ -47,11 +47,9 @@ _OLDER: Final = re.compile(
 )
 
 
-#: In the head of a MESSAGE: what is before the delivery tag of its id, and the tag.
-_MESSAGE_ID: Final = re.compile(rb"\nmessage-id:([^\n]*)@@([0-9]{1,19})\n")
 _ACK: Final = b"A"[0]
-_SEQ: Final = re.compile(rb"\nseq:([1-9][0-9]{0,17})\n")
-_AUDIENCE: Final = re.compile(rb"\naudience:(public|private)\n")
+#: A seq or a delivery tag; 18 digits hold all that may come.
+_NUMBER: Final = re.compile(rb"[1-9][0-9]{0,17}")
 #: Messages of private queues that are not acknowledged yet and whose numbers are remembered.
 NUMBERED: Final = 10_000
 
@@ -167,19 +165,22 @@ class Deliveries:
     def came(self, head: bytes) -> None:
         """Note the number of a message of a private queue. ``head``: the beginning of a MESSAGE,
         without its command."""
-        headers = head[: head.find(b"\n\n") + 1]
-        found = _MESSAGE_ID.search(headers)
-        streams = None if found is None else self._queues.get(found[1])
-        seq, audience = _SEQ.search(headers), _AUDIENCE.search(headers)
-        if found is None or streams is None or seq is None or audience is None:
+        # By hand, because every message passes here: a third of the time that patterns take.
+        end = head.find(b"\n\n") + 1
+        before, _, tag = _value(head, b"\nmessage-id:", end).rpartition(b"@@")
+        streams = self._queues.get(before)
+        seq = _value(head, b"\nseq:", end)
+        if streams is None or not _NUMBER.fullmatch(seq) or not _NUMBER.fullmatch(tag):
             return
-        stream, number = streams[audience[1]], int(seq[1])
-        if self._modes.get(found[1]) is None:
+        stream = streams.get(_value(head, b"\naudience:", end))
+        if stream is None:
+            return
+        if self._modes.get(before) is None:
             # RabbitMQ takes it for acknowledged when it is sent.
-            self._noted.acknowledged(stream, number)
+            self._noted.acknowledged(stream, int(seq))
         elif len(self._numbers) < NUMBERED:
-            self._numbers[int(found[2])] = stream, number
-            self._noted.delivered(stream, number)
+            self._numbers[int(tag)] = numbered = stream, int(seq)
+            self._noted.delivered(*numbered)
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK comes too late: for a message of another session, or of a
@@ -313,3 +314,12 @@ class Deliveries:
 
 def _wrong(frame: Frame, name: str, why: str) -> BadFrame:
     return BadFrame(f"{frame.command} {name[:200]!r}: {why}")
+
+
+def _value(head: bytes, name: bytes, end: int) -> bytes:
+    """The value of a header that begins with ``name`` before ``end``, or nothing."""
+    start = head.find(name, 0, end)
+    if start < 0:
+        return b""
+    start += len(name)
+    return head[start : head.find(b"\n", start, end)]

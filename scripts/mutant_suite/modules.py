@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _PROTOCOL: Final = "tests/unit/broker/protocol"
+_MANAGEMENT: Final = "tests/unit/broker/management"
 _NODES: Final = "tests/unit/broker/nodes"
 _PUBLISHING: Final = "tests/unit/broker/publishing"
 _TIMING: Final = "tests/unit/broker/timing"
@@ -25,6 +26,8 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "broker/nodes/node.py": (f"{_NODES}/test_node.py", f"{_NODES}/test_balancer.py"),
     "broker/nodes/balancer.py": (f"{_NODES}/test_balancer.py",),
     "broker/nodes/rendezvous.py": (f"{_NODES}/test_rendezvous.py",),
+    "broker/management/policies.py": (f"{_MANAGEMENT}/test_policies.py",),
+    "broker/management/versions.py": (f"{_MANAGEMENT}/test_versions.py",),
     "broker/health/partition.py": ("tests/unit/broker/health/test_partition.py",),
     "broker/publishing/links.py": (
         f"{_PUBLISHING}/test_links_seen.py",

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import bound, wait_for
+from tests.acceptance.broker_view import bound, queues, wait_for
 from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import Received, StompClient
@@ -54,11 +54,6 @@ def both(gateway: GatewayProcess, cluster_of_session: Cluster) -> Iterator[list[
         )
         assert direct.receive().command == "CONNECTED"
         yield [through, direct]
-
-
-def _frames(client: StompClient, count: int) -> list[tuple[str, dict[str, str], bytes]]:
-    """The next so many frames in an order of their own: confirms and deliveries race."""
-    return sorted((_comparable(client.receive()) for _ in range(count)), key=repr)
 
 
 def _comparable(frame: Received) -> tuple[str, dict[str, str], bytes]:
@@ -176,13 +171,22 @@ CONVERSATIONS = {
 def test_the_same_frames_in_give_the_same_frames_out(
     count: int, frames: list[str], both: list[StompClient], cluster_of_session: Cluster
 ) -> None:
+    named = set(re.findall(r"x-queue-name:(\S+)", "".join(frames)))
     heard = []
     for client in both:
+        answers: list[Received] = []
         for frame in frames:
             client.socket.send_binary(frame.format(prefix=PREFIX).encode())
-        heard.append(_frames(client, count))
+            if frame.startswith("SUBSCRIBE") and "receipt:" in frame:
+                # On 4.3 a node may route without a binding for a moment, even after the RECEIPT.
+                answers.append(client.receive())
+        answers += [client.receive() for _ in range(count - len(answers))]
+        # In an order of their own: confirms and deliveries race.
+        heard.append(sorted(map(_comparable, answers), key=repr))
         client.socket.close(timeout=1)
         cluster_of_session.delete_queues()
+        # On 4.3 it is an exclusive one, which only the end of its connection deletes.
+        wait_for(lambda: not named & queues(cluster_of_session))
     through, direct = heard
     assert through == direct
 

@@ -75,8 +75,13 @@ def topic(room: int) -> str:
 
 
 def subscribed_nodes(cluster: Cluster, room: int) -> list[str]:
-    """The nodes of the queues that are bound to the room's public topic."""
-    return [queue["node"].partition("@")[0] for queue in _subscriptions(cluster, room)]
+    """The nodes that run of the queues that are bound to the room's public topic.
+
+    RabbitMQ 4.3 keeps the bindings of an exclusive queue whose node is gone until that is back.
+    """
+    running = {f"r{number}" for number in cluster.running()}
+    nodes = [queue["node"].partition("@")[0] for queue in _subscriptions(cluster, room)]
+    return [node for node in nodes if node in running]
 
 
 def fill(gateway: GatewayProcess, room: int, count: int) -> None:

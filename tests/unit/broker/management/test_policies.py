@@ -26,7 +26,10 @@ def policy(
     return Policy(name, pattern, keys, priority)
 
 
-@pytest.mark.parametrize(("version", "definition"), [(OLD, LIMIT), ((4, 0, 5), LIMIT), (NEW, BOTH)])
+@pytest.mark.parametrize(
+    ("version", "definition"),
+    [(OLD, LIMIT), ((4, 0, 5), LIMIT), ((4, 2, 9), LIMIT), ((4, 3), BOTH), (NEW, BOTH)],
+)
 def test_a_vhost_without_policies_lacks_one_and_has_it_afterwards(
     version: Version, definition: dict[str, int]
 ) -> None:
@@ -133,6 +136,11 @@ def test_the_command_for_rabbitmqs_own_tool_can_be_pasted_into_a_shell() -> None
         PATTERN,
         '{"delivery-limit": 1000000, "consumer-disconnected-timeout": 0}',
     ]
+
+
+def test_a_policy_is_told_with_what_it_sets() -> None:
+    told = str(policy("house", priority=3, delivery_limit=2, max_length=9))
+    assert told == "house (priority 3): delivery-limit = 2, max-length = 9"
 
 
 def test_a_policy_is_read_as_it_was_written() -> None:

@@ -52,7 +52,7 @@ _HEART_BEAT: Final = b"\n"
 #: Silence of so many heart-beats, and the node is left. RabbitMQ keeps below one interval (it looks
 #: twice within it), and a move that was not needed costs a pause only. A relay should have moved
 #: before the private queue knows that its consumer is gone (conf/rabbitmq: net_ticktime).
-_PATIENCE: Final = 1.75
+PATIENCE: Final = 1.75
 
 
 class _Closed(Exception):
@@ -165,7 +165,7 @@ class Relay:
         self._waiting: Task[None] | None = None
         self._closed = False
         sends, hears = upstream.heart_beat
-        self._pulse = HeartBeats(sends / 1000, hears / 1000, patience=_PATIENCE)
+        self._pulse = HeartBeats(sends / 1000, hears / 1000, patience=PATIENCE)
         self.due = 0.0
         self._ticker = context.ticker
         self._tasks = context.tasks
@@ -312,7 +312,7 @@ class Relay:
     def _closed_by_broker(self, why: str) -> End:
         # RabbitMQ also closes in good order when it has not heard our heart-beat: we stood still.
         beat = self._pulse.outgoing
-        late = beat and self._loop.time() - self._transport.sent_at > _PATIENCE * beat
+        late = beat and self._loop.time() - self._transport.sent_at > PATIENCE * beat
         ending = Ending.LOST if late else Ending.CLOSED
         return End(ending, BrokerUnavailable(f"RabbitMQ ended the session ({why})"))
 

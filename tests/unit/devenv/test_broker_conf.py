@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from devenv import broker_conf
+from gateway.live.relay import dialler, relay
 
 CONF = Path(__file__).parents[3] / "conf" / "rabbitmq"
 PRODUCTION = broker_conf.parse((CONF / "rabbitmq.conf").read_text())
@@ -53,6 +54,18 @@ def test_a_connect_without_a_login_is_not_guest() -> None:
 
     assert re.search(r"\{rabbitmq_stomp,\s*\[\{default_user,\s*\[\]\}\]\}", advanced)
     assert re.search(r"\{net_ticktime,\s*4\}", advanced)
+
+
+def test_a_relay_leaves_a_node_that_hangs_before_its_private_queue_knows_of_it() -> None:
+    advanced = (CONF / "advanced.config").read_text()
+    seconds, intensity = (
+        int(value)
+        for name in ("net_ticktime", "net_tickintensity")
+        for value in re.findall(rf"\{{{name},\s*(\d+)\}}", advanced)
+    )
+    earliest, latest = seconds - seconds / intensity, seconds + seconds / intensity
+    assert relay.PATIENCE * dialler.HEART_BEAT[1] / 1000 < earliest
+    assert latest < 5, "a host's pause is to be 5 s at most"
 
 
 def test_a_private_node_has_its_own_settings_and_peers() -> None:

@@ -56,10 +56,11 @@ _PARTS: Final = (
 )
 #: What depends most on RabbitMQ's version runs on the newest one, too, in parts like these.
 _NEWEST_PARTS: Final = {
-    "broker": ["broker", "cluster/test_two_gateways.py"],
+    "broker": ["broker", "cluster/test_two_gateways.py", "messages/test_mending.py"],
     "live": [
         "live/test_hub.py",
         "live/test_private_queue.py",
+        "live/test_mended_queues.py",
         "live/test_rescue.py",
         "live/test_access_rules.py",
     ],

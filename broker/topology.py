@@ -35,6 +35,15 @@ PRIVATE_QUEUE_EXPIRES_MS: Final = 86_400_000
 #: https://github.com/rabbitmq/rabbitmq-server/issues/14202
 PRIVATE_QUEUE_DELIVERY_LIMIT: Final = 1_000_000
 
+#: The queue of a feed. Only a gateway that stands still for long reaches its limits; then RabbitMQ
+#: drops the oldest messages, and topics read them from the history.
+#: https://www.rabbitmq.com/docs/maxlength
+FEED_QUEUE_ARGUMENTS: Final[dict[str, str | int | bool]] = {
+    "x-queue-type": "classic",
+    "x-max-length": 50_000,
+    "x-max-length-bytes": 64 * 1024 * 1024,
+}
+
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -117,6 +126,10 @@ class Topology:
     def is_gateways(self, key: str) -> bool:
         """Whether a routing key, or a pattern of them, is the gateways' own."""
         return key == self.gateways_key or key.startswith(f"{self.gateways_key}.")
+
+    def feed_queue(self, gateway: str, feed: int, token: str) -> str:
+        """The name of a feed's queue; ``token`` makes it a new one in each session of the feed."""
+        return f"{self.prefix}.feed.{gateway}.{feed}.{token}"
 
     def private_queue(self, room: int) -> Queue:
         """A room's private queue: replicated, one consumer at a time in order of arrival.

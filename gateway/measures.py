@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.webstomp.feeds import Feeds
+from broker.feeds.feeds import Feeds
 from gateway.cluster.bus import Bus
 from gateway.drain import Drain
 from gateway.foundation import Foundation

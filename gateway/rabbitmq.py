@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from broker.feeds.connection import Connection, open_connection
+from broker.feeds.feed import FeedContext
+from broker.feeds.feeds import Feeds
+from broker.feeds.listener import LEFT_OUT
 from broker.health.prober import Prober
 from broker.nodes.balancer import Balancer
 from broker.nodes.node import Node
 from broker.publishing.publication import ConfirmedPublisher
 from broker.publishing.publisher import Publisher
 from broker.timing.complaints import Complaints
-from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
-from broker.webstomp.feeds import Feeds
-from broker.webstomp.session import WebStompSession, open_session
 from gateway import tls
 from gateway.cluster.bus import BusPublisher
 from gateway.foundation import Foundation
@@ -93,24 +95,30 @@ def feeds_of(made_with: Foundation, *, balancer: Balancer, context: ssl.SSLConte
     """The feeds, each on a node of its own, as far as there are nodes."""
     f, settings = made_with, made_with.config.broker
 
-    async def log_in(node: Node) -> WebStompSession:
-        return await open_session(
+    gateway = made_with.config.server.name or socket.gethostname()
+
+    async def dial(number: int, node: Node) -> Connection:
+        return await open_connection(
             node,
             settings.account,
             timeout=settings.dial_timeout,
             tls=context,
-            heart_beat=HEART_BEAT,
+            name=f"interact-gateway {gateway}, feed {number}",
+            message_bytes=f.limits.now.upstream_frame_bytes,
         )
+
+    def queue(number: int) -> str:
+        return f.topology.feed_queue(gateway, number, f"{f.rng.getrandbits(32):08x}")
 
     def witness(number: int, node: str, lost: str | None) -> None:
         code, detail = ("feed_up", "") if lost is None else ("feed_lost", f": {lost}")
         f.events.note(Kind.FAILOVER, code, f"feed {number}{detail}", node=node)
 
     shared = FeedContext(
-        log_in=log_in,
+        dial=dial,
+        queue=queue,
         witness=witness,
         ticker=f.ticker,
-        frame_bytes=f.limits.now.upstream_frame_bytes,
         complaints=Complaints(LEFT_OUT, clock=f.clock.monotonic),
         rng=f.rng,
     )

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from broker.feeds.listener import LEFT_OUT, Listener
 from broker.protocol.stomp import Frame
-from broker.webstomp.feed import LEFT_OUT, Listener
 
 
 class FakeFeeds:
@@ -38,14 +38,6 @@ class FakeFeeds:
 
     def leave_out(self, feed: int, key: str) -> None:
         self.listeners[key].left_out(feed)
-
-    def stall(self, feed: int) -> None:
-        for listener in self.listeners.values():
-            listener.stalled(feed)
-
-    def resume(self, feed: int) -> None:
-        for listener in self.listeners.values():
-            listener.resumed(feed)
 
     def lose(self, feed: int) -> None:
         for listener in self.listeners.values():

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from broker.feeds.feeds import Feeds
 from broker.health.partition import MISSED, PartitionDetector
 from broker.nodes.balancer import Balancer
 from broker.nodes.node import PARTITIONED
@@ -14,7 +15,6 @@ from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import Publication, ScatteringPublisher
 from broker.timing.tasks import Tasks
-from broker.webstomp.feeds import Feeds
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,6 @@ class PartitionProbe:
         self._feeds = feeds
         self._doubt = doubt
         self._detector = PartitionDetector()
-        #: The feeds that bring echoes, stalled ones included.
-        self._standing: set[int] = set()
         self._partitioned: frozenset[str] = frozenset()
         self._doubtful = 0
         self._tasks = tasks
@@ -65,7 +63,6 @@ class PartitionProbe:
     # The listener of the key
 
     def subscribed(self, feed: int) -> None:
-        self._standing.add(feed)
         self._detector.stands(feed)
 
     def message(self, feed: int, message: Frame) -> None:
@@ -77,16 +74,8 @@ class PartitionProbe:
     def left_out(self, feed: int) -> None:
         """Nothing to do: it was no echo."""
 
-    def stalled(self, feed: int) -> None:
-        """A feed that hears nothing cannot judge which node is silent."""
-        self._detector.gone(feed)
-
-    def resumed(self, feed: int) -> None:
-        if feed in self._standing:
-            self._detector.stands(feed)
-
     def lost(self, feed: int) -> None:
-        self._standing.discard(feed)
+        """A feed that hears nothing cannot judge which node is silent."""
         self._detector.gone(feed)
 
     async def _run(self) -> None:

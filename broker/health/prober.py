@@ -12,12 +12,13 @@ import ssl
 from collections.abc import Sequence
 from functools import partial
 
+from broker.dialling import DialError
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node, Probe
 from broker.timing.readings import Monotonic
 from broker.timing.tasks import Job, Tasks
-from broker.webstomp.session import DialError, open_session
+from broker.webstomp.session import open_session
 
 log = logging.getLogger(__name__)
 

@@ -68,12 +68,15 @@ class _Content:
 
     __slots__ = ("channel", "left", "parts", "properties", "routing_key", "size", "tag")
 
+    #: Bytes of the body, and those that have not come yet; known with the header.
+    size: int
+    left: int
+
     def __init__(self, channel: int, tag: int, routing_key: str) -> None:
         self.channel = channel
         self.tag = tag
         self.routing_key = routing_key
         self.properties: bytes | None = None
-        self.size = self.left = 0
         #: None while a message is drained.
         self.parts: list[bytes] | None = []
 
@@ -94,7 +97,6 @@ class DeliveryReader:
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that these bytes complete, without heart-beats. Raises :class:`AmqpError`."""
         buffer = self._buffer + data if self._buffer else data
-        self._buffer = b""
         at, size = 0, len(buffer)
         try:
             while size - at >= OVERHEAD:
@@ -161,9 +163,9 @@ class DeliveryReader:
         return None if content.left else self._end(content, b"")
 
     def _body(self, content: _Content, buffer: bytes, start: int, end: int) -> Event | None:
-        content.left -= end - start
-        if content.properties is None or content.left < 0:
+        if content.properties is None or end - start > content.left:
             raise AmqpError("more body than the message's header says")
+        content.left -= end - start
         piece = b"" if content.parts is None else buffer[start:end]
         if not content.left:
             return self._end(content, piece)

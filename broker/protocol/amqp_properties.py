@@ -44,21 +44,12 @@ _PROPERTIES: Final = (
 _MORE_FLAGS: Final = 1
 _PERSISTENT: Final = 2
 
-#: The types of a field table (section 4.2.5.5, in RabbitMQ's dialect) with a fixed size.
+#: The bytes of a value in a field table, by the letter of its type (section 4.2.5.5, in RabbitMQ's
+#: dialect), for the types of a fixed size that are passed over.
 _SIZES: Final = {
-    b"t"[0]: 1,
-    b"b"[0]: 1,
-    b"B"[0]: 1,
-    b"s"[0]: 2,
-    b"u"[0]: 2,
-    b"I"[0]: 4,
-    b"i"[0]: 4,
-    b"f"[0]: 4,
-    b"l"[0]: 8,
-    b"d"[0]: 8,
-    b"T"[0]: 8,
-    b"D"[0]: 5,
-    b"V"[0]: 0,
+    letter: size
+    for size, letters in ((0, b"V"), (1, b"tbB"), (2, b"su"), (4, b"if"), (5, b"D"), (8, b"dT"))
+    for letter in letters
 }
 #: Those that begin with the number of their bytes.
 _SIZED: Final = frozenset(b"SxFA")
@@ -68,7 +59,6 @@ _STRING, _SIGNED_INT, _SIGNED_LONG = b"SIl"
 _DESTINATIONS: Final = (
     "/exchange",
     "/topic",
-    "/temp-queue",
     "/queue",
     "/amq/queue",
     "/reply-queue",
@@ -104,7 +94,8 @@ def _headers(properties: bytes) -> Headers:
             at = _read_table(properties, at, headers)
             continue
         elif type_ == "timestamp":
-            value = str(_TIMESTAMP.unpack_from(properties, at)[0])
+            (seconds,) = _TIMESTAMP.unpack_from(properties, at)
+            value = str(seconds)
             at += _TIMESTAMP.size
         else:
             number = properties[at]
@@ -139,14 +130,17 @@ def _read_table(data: bytes, at: int, headers: list[tuple[str, str]]) -> int:
         name, kind = data[start:at], data[at]
         at += 1
         if kind == _STRING:
+            (length,) = _LENGTH.unpack_from(data, at)
             start = at + _LENGTH.size
-            at = start + _LENGTH.unpack_from(data, at)[0]
+            at = start + length
             value = _text(data[start:at])
         elif kind == _SIGNED_INT:
-            value = str(_INT.unpack_from(data, at)[0])
+            (signed,) = _INT.unpack_from(data, at)
+            value = str(signed)
             at += _INT.size
         elif kind == _SIGNED_LONG:
-            value = str(_LONG.unpack_from(data, at)[0])
+            (signed,) = _LONG.unpack_from(data, at)
+            value = str(signed)
             at += _LONG.size
         else:
             at = _after(kind, data, at)

@@ -229,7 +229,7 @@ class MessageReader:
 
     ``frame_bytes`` bounds a frame's payload and so the memory (one frame and a chunk). ``masked``
     is True when reading a client. Fragments are checked, not joined: each data frame is delivered
-    as it comes. See :class:`PieceReader` for frames that need not be held back.
+    as it comes.
     """
 
     def __init__(self, frame_bytes: int, *, masked: bool) -> None:
@@ -277,7 +277,7 @@ class MessageReader:
             return None
         first, start, end = frame
         if end > len(buffer):
-            return self._unfinished(first, start, end)
+            return None
         payload = bytes(buffer[start:end])
         if self._masked:
             payload = _websocket_mask(bytes(buffer[start - 4 : start]), payload)
@@ -290,10 +290,6 @@ class MessageReader:
             buffer.clear()
             return _close(payload)
         return Ping(payload) if opcode == Opcode.PING else Pong(payload)
-
-    def _unfinished(self, first: int, start: int, end: int) -> Event | None:
-        """Handle a frame whose rest has not arrived yet: wait for it."""
-        return None
 
     def _data(self, opcode: int, fin: bool, payload: bytes) -> Data:
         if opcode == Opcode.CONTINUATION:
@@ -311,39 +307,6 @@ class MessageReader:
                 ) from None
         self._message = None if fin else opcode
         return Data(payload, opcode, fin)
-
-
-class PieceReader(MessageReader):
-    """A reader of a server whose data frames may have any size: each is delivered in pieces.
-
-    Only a header or a control frame is held back. The caller therefore has to bound the size of a
-    message.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(_LENGTHS, masked=False)
-        #: Bytes of the current frame that are still to come, and whether its message ends then.
-        self._rest = 0
-        self._fin = False
-
-    def _next(self) -> Event | None:
-        return self._piece(Opcode.CONTINUATION) if self._rest else super()._next()
-
-    def _unfinished(self, first: int, start: int, end: int) -> Event | None:
-        if first & _CONTROL_BIT:
-            return None
-        del self._buffer[:start]
-        self._rest, self._fin = end - start, first >= _FIN_BIT
-        return self._piece(first & 0x0F)
-
-    def _piece(self, opcode: int) -> Data | None:
-        """The next piece, which is a fragment of the message like any other."""
-        if opcode == Opcode.CONTINUATION and not self._buffer:
-            return None
-        payload = bytes(self._buffer[: self._rest])
-        del self._buffer[: self._rest]
-        self._rest -= len(payload)
-        return self._data(opcode, self._fin and not self._rest, payload)
 
 
 def _close(payload: bytes) -> Close:

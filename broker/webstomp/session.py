@@ -10,15 +10,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
+from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
+from broker.dialling import (
+    ConnectionLost,
+    HandshakeRefused,
+    LoginRefused,
+    cause,
+    connect,
+    deadline,
+)
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.protocol import stomp
@@ -40,56 +46,8 @@ HEAD_BYTES: Final = 16_384
 LOGIN_BYTES: Final = 65_536
 #: Masking keys drawn at a time.
 KEYS_DRAWN: Final = 64
-#: Bound of the IOStream's read buffer; ask it for less at a time.
-BUFFER_BYTES: Final = 1_048_576
 
 RandomBytes = Callable[[int], bytes]
-Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
-
-
-class DialError(Exception):
-    """There is no session with this node. No text contains a secret.
-
-    DialError
-    ├── ConnectFailed      TCP or TLS
-    ├── HandshakeRefused   the answer was not a Web-STOMP handshake
-    ├── LoginRefused       the ERROR frame to our CONNECT
-    ├── ConnectionLost     closed, or not STOMP, instead of CONNECTED
-    └── DialTimeout
-    """
-
-    def __init__(self, node: str, what: str) -> None:
-        super().__init__(f"{node}: {what}")
-        self.node = node
-        self.what = what
-
-
-class ConnectFailed(DialError):
-    """The TCP connection or its TLS handshake failed."""
-
-
-class HandshakeRefused(DialError):
-    """The answer to the upgrade was not a Web-STOMP handshake."""
-
-
-class LoginRefused(DialError):
-    """RabbitMQ refused the login.
-
-    ``message`` is RabbitMQ's text. It may quote its authentication back end, so it is not for
-    clients.
-    """
-
-    def __init__(self, node: str, message: str) -> None:
-        super().__init__(node, f"login refused: {message}")
-        self.message = message
-
-
-class ConnectionLost(DialError):
-    """The node closed the connection, or sent something else than CONNECTED."""
-
-
-class DialTimeout(DialError):
-    """The session did not stand within the time for a dial."""
 
 
 class WebSocketStream:
@@ -176,8 +134,9 @@ async def dial(
         ssl_options = None
     elif ssl_options is None:
         raise ValueError(f"{node.name}: wss:// needs ssl_options that verify the certificate")
-    async with _deadline(node, timeout, "no WebSocket"):
-        stream = await _connect(node, url, ssl_options)
+    async with deadline(node, timeout, "no WebSocket"):
+        port = 80 if ssl_options is None else 443
+        stream = await connect(node, url, ssl_options, port=port)
         try:
             await _upgrade(node, url, stream, protocol=protocol, random_bytes=random_bytes)
         except BaseException:
@@ -208,7 +167,7 @@ async def log_in(
         ("heart-beat", f"{heart_beat[0]},{heart_beat[1]}"),
     ]
     try:
-        async with _deadline(websocket.node, timeout, "no CONNECTED"):
+        async with deadline(websocket.node, timeout, "no CONNECTED"):
             websocket.send(stomp.serialise("CONNECT", headers))
             answer, leftover = await _first_frame(websocket)
         if answer.command != "CONNECTED":
@@ -222,7 +181,7 @@ async def log_in(
     except BaseException as error:
         websocket.close()
         if isinstance(error, StreamClosedError):
-            raise ConnectionLost(websocket.node.name, _cause(error)) from error
+            raise ConnectionLost(websocket.node.name, cause(error)) from error
         if isinstance(error, (stomp.StompError, WebSocketError)):
             raise ConnectionLost(websocket.node.name, f"not STOMP: {error}") from error
         raise
@@ -248,55 +207,6 @@ async def open_session(
     )
 
 
-@asynccontextmanager
-async def _deadline(node: Node, seconds: float, what: str) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise DialTimeout(node.name, f"{what} within {seconds:g} s") from None
-
-
-async def _connect(node: Node, url: SplitResult, ssl_options: ssl.SSLContext | None) -> IOStream:
-    """A stream to the first address of the host that accepts the connection.
-
-    Tornado's TCPClient is not used because it leaks its socket when it is cancelled.
-    """
-    host, port = url.hostname or "", url.port or (80 if ssl_options is None else 443)
-    try:
-        addresses = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )
-    except (OSError, UnicodeError) as error:
-        raise ConnectFailed(node.name, f"{host} cannot be resolved: {error}") from error
-    failures: list[str] = []
-    for family, kind, number, _, address in addresses:
-        try:
-            return await _open(socket.socket(family, kind, number), address, host, ssl_options)
-        except StreamClosedError as error:
-            failures.append(_cause(error))
-        except OSError as error:
-            failures.append(error.strerror or str(error))
-    raise ConnectFailed(node.name, "; ".join(dict.fromkeys(failures)))
-
-
-async def _open(
-    sock: socket.socket, address: Address, host: str, ssl_options: ssl.SSLContext | None
-) -> IOStream:
-    stream = (
-        IOStream(sock, max_buffer_size=BUFFER_BYTES)
-        if ssl_options is None
-        else SSLIOStream(sock, ssl_options=ssl_options, max_buffer_size=BUFFER_BYTES)
-    )
-    try:
-        await stream.connect(address, server_hostname=host)
-    except BaseException:
-        stream.close()
-        raise
-    stream.set_nodelay(True)
-    return stream
-
-
 async def _upgrade(
     node: Node, url: SplitResult, stream: IOStream, *, protocol: str, random_bytes: RandomBytes
 ) -> None:
@@ -309,7 +219,7 @@ async def _upgrade(
         chosen = check_server_handshake(head, key, [protocol])
     except StreamClosedError as error:
         too_long = isinstance(error.real_error, UnsatisfiableReadError)
-        what = f"a head above {HEAD_BYTES} bytes" if too_long else _cause(error)
+        what = f"a head above {HEAD_BYTES} bytes" if too_long else cause(error)
         raise HandshakeRefused(node.name, f"in the handshake: {what}") from error
     except HandshakeError as error:
         raise HandshakeRefused(node.name, str(error)) from error
@@ -355,12 +265,3 @@ def close_text(payload: bytes) -> str:
     """The content of a Close frame, for people."""
     code = int.from_bytes(payload[:2]) if payload else CloseCode.NO_STATUS
     return f"closed with {code:d} {payload[2:].decode(errors='replace')}".rstrip()
-
-
-def _cause(error: StreamClosedError) -> str:
-    cause = error.real_error
-    if isinstance(cause, ssl.SSLError):
-        return str(cause)
-    if isinstance(cause, OSError):
-        return cause.strerror or str(cause)
-    return "the connection was closed"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
 from broker.publishing.links import LinkReport
-from broker.webstomp.feeds import Feeds
 from gateway.admin import Admin
 from gateway.admin.connections import Connections
 from gateway.admin.dashboard import Dashboard

@@ -7,10 +7,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 from cryptography import x509
 
+from broker.dialling import DialError, LoginRefused
+from broker.feeds.trial import try_feed
 from broker.management.client import ManagementFailed
 from broker.management.versions import NEWEST, OLDEST, read_version, series
 from broker.nodes.credentials import Credentials
@@ -20,7 +23,7 @@ from broker.publishing.link import LinkFailed
 from broker.publishing.provision import Check
 from broker.quirks import delivery_limit
 from broker.topology import Topology
-from broker.webstomp.session import DialError, LoginRefused, dial, log_in
+from broker.webstomp.session import dial, log_in
 from gateway import tls
 from gateway.auth.access import AccessRules
 from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
@@ -199,6 +202,7 @@ async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIte
     yield reached
     for finding in await _amqp(config, node, context):
         yield finding
+    yield await _feed(config, node, context)
     if reached.problem is None:
         yield await _no_guest(node, lambda: web_stomp(Credentials(_GUEST, _GUEST, own.vhost)))
         yield await _tried(
@@ -215,6 +219,27 @@ async def _tried(what: str, check: Callable[[], Awaitable[None]], mend: str) -> 
     except DialError as error:
         return Finding(what, error.what, _mend_dial(error.what, mend))
     return Finding(what)
+
+
+async def _feed(config: Config, node: Node, context: ssl.SSLContext) -> Finding:
+    broker = config.broker
+    topology = Topology(broker.prefix)
+
+    async def stands() -> None:
+        await try_feed(
+            node,
+            broker.account,
+            queue=topology.feed_queue("doctor", 0, token_hex(4)),
+            key=topology.gateways_key,
+            timeout=broker.dial_timeout,
+            tls=context,
+        )
+
+    return await _tried(
+        f"{node.name}: the queue of a feed",
+        stands,
+        "run: rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf",
+    )
 
 
 def _mend_dial(problem: str, mend: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Protocol
 
-from broker.webstomp.feeds import Feeds
+from broker.feeds.feeds import Feeds
 from gateway.auth.assembly import Auth
 from gateway.cluster.bus import Bus, BusPublisher
 from gateway.cluster.envelope import Seal

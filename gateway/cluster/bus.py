@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
+from broker.feeds.feeds import Feeds
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import (
     ConfirmedPublisher,
@@ -23,7 +24,6 @@ from broker.publishing.publication import (
     ScatteringPublisher,
 )
 from broker.timing.tasks import Tasks
-from broker.webstomp.feeds import Feeds
 from gateway.cluster.envelope import BadEnvelope, Envelope, Seal
 from gateway.cluster.peers import BEAT, Peers
 from gateway.errors import GatewayError
@@ -248,12 +248,6 @@ class Bus:
 
     def left_out(self, feed: int) -> None:
         """Nothing to do: no gateway sends messages of that size or form."""
-
-    def stalled(self, feed: int) -> None:
-        """Nothing to do, as when one is lost."""
-
-    def resumed(self, feed: int) -> None:
-        """Nothing to do: messages that came too late are recognised by their time."""
 
     def lost(self, feed: int) -> None:
         """Nothing to do: the other feed carries on, and a gateway that hears nothing draws no

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
+from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
-from broker.webstomp.feeds import Feeds
 from gateway.auth.assembly import Auth
 from gateway.foundation import Foundation
 from gateway.live.attendance import Attendance

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from broker.feeds import bindings
 from gateway.live.client import connection_states, session, socket_states
 from gateway.live.relay import uplink_states
 
@@ -30,6 +31,7 @@ def mermaid(transitions: Mapping[tuple[S, I], S], *, last: Collection[S]) -> str
 
 #: By the module whose table it is.
 DIAGRAMS: Final = {
+    bindings.__name__: mermaid(bindings.TRANSITIONS, last=[bindings.State.ABSENT]),
     session.__name__: mermaid(session.TRANSITIONS, last=[session.State.LEAVING]),
     socket_states.__name__: mermaid(socket_states.TRANSITIONS, last=[socket_states.State.CLOSED]),
     connection_states.__name__: mermaid(

@@ -169,13 +169,9 @@ def metadata_held(node: Node) -> Iterator[None]:
 
 
 def cut_feeds(cluster: Cluster) -> None:
-    """Close all Web-STOMP connections of the gateways' own account, as an operator may."""
-    found = _management(cluster, "/api/connections?columns=name,user,protocol")
-    own = [
-        each["name"]
-        for each in found
-        if each.get("user") == cluster.gateway.name and "STOMP" in str(each.get("protocol"))
-    ]
+    """Close the connections of all gateways' feeds, as an operator may."""
+    found = _management(cluster, "/api/connections?columns=name,user_provided_name")
+    own = [each["name"] for each in found if ", feed " in str(each.get("user_provided_name"))]
     for name in own:
         cluster.node(1).management("DELETE", f"/api/connections/{quote(name)}", cluster.admin)
     assert len(own) >= 2, found

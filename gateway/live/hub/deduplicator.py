@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
+from broker.timing.readings import Monotonic
 from gateway.expiring import Expiring
 
 #: For how many seconds, and how many, messages are remembered. A feed that is further behind is
@@ -27,11 +27,11 @@ class _Copies:
 class Deduplicator:
     """A memory of recent messages by id, or by content and feed.
 
-    ``clock`` gives seconds and never goes back. Feeds are identified by small numbers.
+    Feeds are identified by small numbers.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float], memory: float = MEMORY, capacity: int = CAPACITY
+        self, *, clock: Monotonic, memory: float = MEMORY, capacity: int = CAPACITY
     ) -> None:
         self._ids: Expiring[str, None] = Expiring(capacity, memory, clock=clock)
         self._contents: Expiring[bytes, _Copies] = Expiring(capacity, memory, clock=clock)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from broker.timing.clock import Clock
+from broker.timing.readings import Monotonic
 from gateway.errors import GatewayError, TooSlow
 from gateway.live.hub.delivery import Delivery, head, sent_at
 from gateway.live.transport import Transport
@@ -17,7 +18,7 @@ from gateway.observe.histogram import Histogram
 TURN: Final = 0.005
 #: Seconds for one topic before the next topic has its turn.
 SLICE: Final = 0.001
-#: Bytes that may wait for an outlet's next round; clients that read never cause that many.
+#: Bytes that may wait for a broadcaster's next round; clients that read never cause that many.
 PENDING: Final = 4 * 1024 * 1024
 #: Subscription ids for which a round's frames are kept: clients of one kind choose the same few
 #: ids, and clients that do not must not make us hold a copy for each.
@@ -81,11 +82,11 @@ def _joined(deliveries: list[Delivery], head: bytes) -> bytes:
     return b"".join([delivery.frame(head) for delivery in deliveries])
 
 
-class Outlet:
+class Broadcaster:
     """One topic's subscribers, and the deliveries on their way to them.
 
     Deliveries go out in rounds, one round at a time: those that arrive during a round wait for the
-    next one and go out joined. The further an outlet is behind, the cheaper a delivery becomes.
+    next one and go out joined. The further a broadcaster is behind, the cheaper a delivery becomes.
     """
 
     def __init__(self, fan_out: FanOut) -> None:
@@ -139,7 +140,7 @@ class Outlet:
                 self.flowing.clear()
             self._fan_out.schedule(self)
 
-    def send(self, until: float, *, clock: Callable[[], float], budget: int) -> None:
+    def send(self, until: float, *, clock: Monotonic, budget: int) -> None:
         """Send until nothing is left, or the clock reaches ``until``.
 
         ``budget``: bytes of backlog above which a client loses instant messages; at twice as many
@@ -187,7 +188,7 @@ def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
 
 
 class FanOut:
-    """The scheduler that gives the outlets their turns, one after the other.
+    """The scheduler that gives the broadcasters their turns, one after the other.
 
     ``clock`` advances within a turn of the loop, unlike the loop's own time.
     """
@@ -207,8 +208,8 @@ class FanOut:
         self._loop = asyncio.get_running_loop()
         self._budget = budget
         self._clock = clock.monotonic
-        self._waiting: deque[Outlet] = deque()
-        self._scheduled: set[Outlet] = set()
+        self._waiting: deque[Broadcaster] = deque()
+        self._scheduled: set[Broadcaster] = set()
         self._running = False
 
     def took(self, delivery: Delivery) -> None:
@@ -217,10 +218,10 @@ class FanOut:
         if accepted_at is not None:
             self.latency.observe(self._time_of_day() - accepted_at)
 
-    def schedule(self, outlet: Outlet) -> None:
-        if outlet not in self._scheduled:
-            self._scheduled.add(outlet)
-            self._waiting.append(outlet)
+    def schedule(self, broadcaster: Broadcaster) -> None:
+        if broadcaster not in self._scheduled:
+            self._scheduled.add(broadcaster)
+            self._waiting.append(broadcaster)
             if not self._running:
                 self._running = True
                 self._loop.call_soon(self._turn)
@@ -230,11 +231,11 @@ class FanOut:
             now = self._clock()
             until = now + TURN
             while self._waiting and now < until:
-                outlet = self._waiting.popleft()
-                self._scheduled.discard(outlet)
-                outlet.send(min(now + SLICE, until), clock=self._clock, budget=self._budget)
-                if outlet.busy:
-                    self.schedule(outlet)
+                broadcaster = self._waiting.popleft()
+                self._scheduled.discard(broadcaster)
+                broadcaster.send(min(now + SLICE, until), clock=self._clock, budget=self._budget)
+                if broadcaster.busy:
+                    self.schedule(broadcaster)
                 now = self._clock()
         finally:
             self._running = bool(self._waiting)

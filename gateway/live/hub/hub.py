@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from broker.feeds.feeds import Feeds
 from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology
-from broker.webstomp.feeds import Feeds
 from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.hub.fanout import FanOut, Subscriber
-from gateway.live.hub.following import Following
+from gateway.live.hub.history_follower import HistoryFollower
 from gateway.live.hub.pages import HistoryReader, Pages
 from gateway.live.hub.topic import SOON, Shared, Topic
 
@@ -50,7 +50,7 @@ class Hub:
         self._feeds = feeds
         self._linger = linger
         self._topics: dict[str, Topic] = {}
-        self._following = Following(
+        self._history_follower = HistoryFollower(
             history, self._topics.values, clock=self._loop.time, tasks=tasks
         )
         self._shared = Shared(
@@ -59,7 +59,7 @@ class Hub:
             fan_out=self.fan_out,
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),
-            unfed=self._following.begin,
+            unfed=self._history_follower.begin,
             clock=self._loop.time,
             tasks=tasks,
         )
@@ -69,7 +69,7 @@ class Hub:
     def unfed(self) -> int:
         """The number of topics that follow the history because no feed has brought them lately."""
         since = self._loop.time() - SOON
-        return sum(topic.unfed_since < since for topic in self._following.topics)
+        return sum(topic.unfed_since < since for topic in self._history_follower.topics)
 
     @property
     def problems(self) -> dict[str, str]:
@@ -110,7 +110,7 @@ class Hub:
         """Stop delivering to a subscriber for which :meth:`join` was called before."""
         key = self._topology.routing_key(stream)
         topic = self._topics[key]
-        topic.outlet.remove(subscriber)
+        topic.broadcaster.remove(subscriber)
         topic.users -= 1
         if not topic.users:
             self._lingering[key] = self._loop.call_later(self._linger, self._release, key)
@@ -118,7 +118,7 @@ class Hub:
     def close(self) -> None:
         for timer in self._lingering.values():
             timer.cancel()
-        self._following.close()
+        self._history_follower.close()
         for topic in self:
             topic.close()
         self._shared.pages.close()
@@ -136,7 +136,7 @@ class Hub:
 
     def doubt(self) -> None:
         """Check every topic in the history: the feeds may have missed the newest messages."""
-        self._following.doubt()
+        self._history_follower.doubt()
 
     def _enter(self, stream: Stream) -> Topic:
         key = self._topology.routing_key(stream)
@@ -148,7 +148,7 @@ class Hub:
             self._feeds.subscribe(key, topic)
         topic.users += 1
         if not topic.fed:
-            self._following.begin()
+            self._history_follower.begin()
         return topic
 
     def _release(self, key: str) -> None:

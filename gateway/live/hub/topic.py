@@ -12,13 +12,14 @@ from functools import partial
 from typing import Final, TypeVar
 
 from broker.protocol.stomp import Frame
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import Tasks
 from broker.topology import Stream
 from gateway.domain.message import Message
 from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.hub.deduplicator import Deduplicator
 from gateway.live.hub.delivery import Delivery, from_broker, from_history, number_of
-from gateway.live.hub.fanout import Batch, FanOut, Outlet, Subscriber
+from gateway.live.hub.fanout import Batch, Broadcaster, FanOut, Subscriber
 from gateway.live.hub.pages import PAGE, HistoryReader, Pages
 from gateway.live.hub.recent import Recent
 from gateway.live.hub.sequencer import Sequencer
@@ -48,7 +49,7 @@ class Shared:
 
     ``reading`` bounds how many topics fill holes at once, ``resuming`` how many clients get a
     portion of the past in one turn of the event loop. ``unfed`` is called when a topic with users
-    has just lost its last feed. ``clock`` gives seconds and never goes back.
+    has just lost its last feed.
     """
 
     history: HistoryReader
@@ -57,23 +58,22 @@ class Shared:
     reading: asyncio.Semaphore
     resuming: asyncio.Semaphore
     unfed: Callable[[], None]
-    clock: Callable[[], float]
+    clock: Monotonic
     tasks: Tasks
 
 
 class Topic:
-    """One stream's state: what the feeds and the history bring is put in order for :attr:`outlet`.
+    """One stream's state: what feeds and history bring is put in order for :attr:`broadcaster`.
 
     It is the listener of its routing key.
     """
 
     def __init__(self, stream: Stream, destination: str, shared: Shared) -> None:
         self.stream = stream
-        self.outlet = Outlet(shared.fan_out)
+        self.broadcaster = Broadcaster(shared.fan_out)
         #: How many subscribers it has, including those that are about to join.
         self.users = 0
         self._standing: set[int] = set()
-        self._stalled: set[int] = set()
         #: Set while a feed brings the topic.
         self._fed = asyncio.Event()
         #: Since when no feed brings it, on the clock.
@@ -106,29 +106,17 @@ class Topic:
         if not self.fed:
             self.doubt(0.0)
         self._standing.add(feed)
-        self._stalled.discard(feed)
-        self._judge_feeds()
-
-    def stalled(self, feed: int) -> None:
-        """The feed will bring everything, but not soon enough."""
-        if feed in self._standing:
-            self._stalled.add(feed)
-            self._judge_feeds()
-
-    def resumed(self, feed: int) -> None:
-        self._stalled.discard(feed)
         self._judge_feeds()
 
     def lost(self, feed: int) -> None:
         if feed in self._standing:
             self._standing.discard(feed)
-            self._stalled.discard(feed)
             self._judge_feeds()
             # The feed may have hung, and the other one may have begun only after that.
             self.doubt()
 
     def _judge_feeds(self) -> None:
-        if self._standing - self._stalled:
+        if self._standing:
             self._fed.set()
         elif self.fed:
             self._fed.clear()
@@ -144,7 +132,7 @@ class Topic:
             self._early = max(self._early, seq)
         elif seq > self._sequencer.last:
             early = seq > self._sequencer.last + 1
-            if not self.outlet.flowing.is_set() or (early and len(message.body) > _HELD_BYTES):
+            if not self.broadcaster.flowing.is_set() or (early and len(message.body) > _HELD_BYTES):
                 self._sequencer.expect(seq)
             else:
                 self._take(
@@ -162,7 +150,7 @@ class Topic:
         """Deliver a message that was posted here, if its turn has come, without waiting for its way
         to the broker and back. Otherwise the feeds bring it like all others."""
         sequencer = self._sequencer
-        if sequencer and message.seq == sequencer.last + 1 and self.outlet.flowing.is_set():
+        if sequencer and message.seq == sequencer.last + 1 and self.broadcaster.flowing.is_set():
             self._take(sequencer, from_history(message, self._destination))
 
     def grown(self, seq: int) -> None:
@@ -231,7 +219,7 @@ class Topic:
     def _attach(self, subscriber: Subscriber) -> None:
         # A subscriber that has left meanwhile must not come back.
         if subscriber.active:
-            self.outlet.add(subscriber)
+            self.broadcaster.add(subscriber)
 
     async def _attach_after(self, subscriber: Subscriber, position: int) -> bool:
         """Add a subscriber with the recent messages after ``position``; False if they do not reach
@@ -283,9 +271,9 @@ class Topic:
         id = message.get("amqp-message-id") or None
         if not self._deduplicator.passes(feed, id=id, content=message.body):
             return
-        if self.outlet.flowing.is_set():
+        if self.broadcaster.flowing.is_set():
             self._dropping = False
-            self.outlet.deliver(from_broker(message, self.stream, None, self._destination))
+            self.broadcaster.deliver(from_broker(message, self.stream, None, self._destination))
         elif not self._dropping:
             self._dropping = True
             logger.warning(
@@ -296,7 +284,7 @@ class Topic:
         if delivery.seq is not None:
             for given in sequencer.offer(delivery.seq, delivery):
                 self._recent.add(given)
-                self.outlet.deliver(given)
+                self.broadcaster.deliver(given)
 
     # Filling holes
 
@@ -358,7 +346,7 @@ class Topic:
             if asked is not None and self._complete > asked:
                 return
             while (sequencer := self._sequencer) and (wanted is None or sequencer.last < wanted):
-                await self.outlet.flowing.wait()
+                await self.broadcaster.flowing.wait()
                 after, questioned = sequencer.last, sequencer.question()
                 self._reads += 1
                 page = await self._shared.history.read(self.stream, after=after, limit=PAGE)
@@ -384,6 +372,6 @@ class Topic:
 
     def _break(self, error: GatewayError) -> None:
         """End all subscriptions: nothing can fill a hole, and no client may miss it unknowingly."""
-        self.outlet.end(error)
+        self.broadcaster.end(error)
         self._sequencer = None
         self._recent = Recent()

@@ -12,18 +12,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from broker.dialling import DialError, DialTimeout, LoginRefused
 from broker.nodes.balancer import Balancer, Lease, NoNodeAvailable
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
-from broker.webstomp.session import (
-    DialError,
-    DialTimeout,
-    LoginRefused,
-    WebSocketStream,
-    WebStompSession,
-    dial,
-    log_in,
-)
+from broker.webstomp.session import WebSocketStream, WebStompSession, dial, log_in
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable, NoCapacity

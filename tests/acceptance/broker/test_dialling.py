@@ -11,6 +11,7 @@ import psutil
 import pytest
 import uvloop
 
+from broker.dialling import DialTimeout, LoginRefused
 from broker.health.prober import Prober
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
@@ -18,7 +19,7 @@ from broker.nodes.node import Health, Node, NodeState
 from broker.protocol import stomp
 from broker.protocol.websocket import Data, MessageReader
 from broker.timing.tasks import Tasks
-from broker.webstomp.session import DialTimeout, LoginRefused, dial, log_in
+from broker.webstomp.session import dial, log_in
 from devenv.cluster import Cluster
 
 pytestmark = pytest.mark.cluster

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from itertools import count
 from pathlib import Path
 from random import SystemRandom
 from ssl import create_default_context
@@ -15,6 +16,10 @@ from urllib.parse import quote
 import pika
 import pytest
 
+from broker.feeds.connection import Connection, open_connection
+from broker.feeds.feed import FeedContext
+from broker.feeds.feeds import Feeds
+from broker.feeds.listener import LEFT_OUT
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
@@ -23,9 +28,6 @@ from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Audience, Stream, Topology
-from broker.webstomp.feed import HEART_BEAT, LEFT_OUT, FeedContext
-from broker.webstomp.feeds import Feeds
-from broker.webstomp.session import WebStompSession, open_session
 from devenv import tls
 from devenv.cluster import Cluster
 from gateway.live.hub.fanout import Subscriber
@@ -462,15 +464,18 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     balancer = Balancer(nodes, clock=asyncio.get_running_loop().time, rng=SystemRandom())
     account = Credentials(cluster.gateway.name, cluster.gateway.password, "/")
 
-    async def log_in(node: Node) -> WebStompSession:
-        return await open_session(node, account, timeout=5, heart_beat=HEART_BEAT)
+    async def dial(number: int, node: Node) -> Connection:
+        return await open_connection(
+            node, account, timeout=5, name=f"test feed {number}", message_bytes=100_000
+        )
 
+    names = count(1)
     context = FeedContext(
-        log_in=log_in,
+        dial=dial,
+        queue=lambda number: Topology(PREFIX).feed_queue("test", number, str(next(names))),
         witness=lambda *_: None,
         complaints=Complaints(LEFT_OUT, clock=asyncio.get_running_loop().time),
         ticker=Ticker(),
-        frame_bytes=100_000,
         rng=SystemRandom(),
     )
     feeds = Feeds(2, balancer=balancer, context=context, tasks=Tasks())

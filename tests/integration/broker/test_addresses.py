@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from broker.dialling import DialError
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing.link import Link, LinkFailed
 from broker.timing.tasks import Tasks
-from broker.webstomp.session import DialError, dial
+from broker.webstomp.session import dial
 
 _NOBODY = Credentials("nobody", "secret", "/")
 

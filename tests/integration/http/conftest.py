@@ -15,6 +15,7 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.ioloop import IOLoop
 
+from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.link import Link, LinkFailed
@@ -23,7 +24,6 @@ from broker.publishing.provision import QueueFailed
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
-from broker.webstomp.feeds import Feeds
 from gateway import config, tls
 from gateway.assembly import Gateway, assemble
 from gateway.auth import tokens

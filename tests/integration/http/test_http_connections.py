@@ -59,7 +59,7 @@ async def test_a_connection_is_counted_from_its_first_frame_on(
     await until(lambda: len(gateway.live.hub) == 1)
     (topic,) = gateway.live.hub
     topic.subscribed(0)
-    await until(lambda: any(len(topic.outlet) for topic in gateway.live.hub))
+    await until(lambda: any(len(topic.broadcaster) for topic in gateway.live.hub))
     heard = []
     for n in range(3):
         topic.message(0, Frame("MESSAGE", (("amqp-message-id", str(n)),), b"hello"))

@@ -20,9 +20,9 @@ import psutil
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 
+from broker.feeds.feeds import Feeds
 from broker.health.prober import Prober
 from broker.publishing.publisher import Publisher
-from broker.webstomp.feeds import Feeds
 from gateway import config
 from gateway.admin.dashboard import Dashboard
 from gateway.auth.accounts import Accounts

@@ -97,3 +97,11 @@ def test_a_wildcard_or_a_foreign_key_names_no_stream(routing_key: str) -> None:
 def test_a_prefix_that_could_not_stand_in_a_routing_key_is_refused(prefix: str) -> None:
     with pytest.raises(ValueError, match="prefix"):
         Topology(prefix)
+
+
+def test_a_feeds_queue_is_recognised_by_its_name_and_is_no_rooms() -> None:
+    topology = Topology("a.b")
+    name = topology.feed_queue("gateway-1", 1, "0a1b2c3d")
+    assert name == "a.b.feed.gateway-1.1.0a1b2c3d"
+    assert topology.private_queue_room(topology.feed_queue("7", 7, "7")) is None
+    assert topology.stream(topology.feed_queue("7", 7, "7")) is None

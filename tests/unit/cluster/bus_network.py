@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from broker.feeds.feeds import Feeds
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
-from broker.webstomp.feeds import Feeds
 from gateway.cluster.bus import Bus
 from gateway.cluster.envelope import Seal
 from tests.fake_feeds import FakeFeeds

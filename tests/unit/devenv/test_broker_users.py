@@ -48,6 +48,7 @@ def test_a_hash_is_salt_and_sha256_of_salt_and_password() -> None:
     ("name", "allowed"),
     [
         ("acdm.mo.interact.private.42", True),
+        ("acdm.mo.interact.feed.host.0.0a1b2c3d", True),
         ("stomp-subscription-cbvwAhxHrOletYRGgvcGGw", True),
         ("amq.gen-abc", True),
         ("payroll", False),

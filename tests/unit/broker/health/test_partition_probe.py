@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import cast
 
+from broker.feeds.feeds import Feeds
 from broker.health.partition import MISSED
 from broker.health.partition_probe import ROUND, PartitionProbe
 from broker.nodes.balancer import Balancer
@@ -13,7 +14,6 @@ from broker.nodes.node import PARTITIONED, Node
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import Publication
 from broker.timing.tasks import Tasks
-from broker.webstomp.feeds import Feeds
 from tests.fake_feeds import FakeFeeds
 from tests.virtual_time import run
 
@@ -134,17 +134,15 @@ def test_without_feeds_nothing_is_known() -> None:
     run(scenario())
 
 
-def test_a_feed_that_is_stalled_is_no_judge_and_one_that_resumes_is_again() -> None:
+def test_a_feed_that_is_lost_is_no_judge_and_one_that_returns_is_again() -> None:
     async def scenario() -> None:
         async with cluster() as of:
             of.partitioned = "r2"
             for feed in (0, 1):
-                of.feeds.stall(feed)
-            # One that never stood does not begin to by resuming.
-            of.feeds.resume(2)
+                of.feeds.lose(feed)
             await asyncio.sleep(10 * ROUND)
             assert of.left == set()
-            of.feeds.resume(1)
+            of.feeds.stand(1, KEY)
             await asyncio.sleep((MISSED + 2) * ROUND)
             assert of.left == {"r2"}
 

@@ -111,6 +111,17 @@ def test_a_message_that_is_too_large_is_reported_and_costs_no_other(size: int) -
     assert found[-1].body == b"good"
 
 
+def test_the_largest_frame_and_the_largest_message_are_taken() -> None:
+    most = FRAME_MAX - methods.OVERHEAD
+    (found,) = read(frames(deliver(), content(most), body.ContentBody(b"x" * most)))
+    assert isinstance(found, Delivery)
+    with pytest.raises(AmqpError, match=f"a frame of {FRAME_MAX + 1} bytes, over {FRAME_MAX}"):
+        read(frames(deliver(), content(most + 1), body.ContentBody(b"x" * (most + 1))))
+    # A content header without properties has 14 bytes.
+    assert [type(each) for each in read(message(b"x" * (LIMIT - 14)))] == [Delivery]
+    assert [type(each) for each in read(message(b"x" * (LIMIT - 13)))] == [TooLarge]
+
+
 def test_a_large_message_is_never_held() -> None:
     by = DeliveryReader(frame_max=131_072, message_bytes=LIMIT)
     piece = frames(body.ContentBody(b"x" * 100_000))
@@ -142,6 +153,7 @@ def test_a_large_message_is_never_held() -> None:
             frames(deliver(), content(1)).replace(b"\0\x3c\0\0\0\0", b"\0\x3d\0\0\0\0"),
             "of class 61",
         ),
+        (frames(deliver(key="a")).replace(b"\1a\xce", b"\0a\xce"), "of the wrong length"),
         (b"\x04\0\1\0\0\0\0\xce", "outside of a message"),
         (frames(deliver()) + b"\x04\0\1\0\0\0\0\xce", "unknown type 4"),
         (b"\x01\0\1\0\0\0\4\0\x3c\0\x3c\xce", "ends too early"),

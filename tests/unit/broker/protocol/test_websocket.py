@@ -19,7 +19,6 @@ from broker.protocol.websocket import (
     HandshakeError,
     MessageReader,
     Opcode,
-    PieceReader,
     Ping,
     Pong,
     WebSocketProtocolError,
@@ -514,91 +513,6 @@ def test_tornado_understands_what_we_build_and_we_what_tornado_answers() -> None
         Data(b"c" * 300, Opcode.BINARY),
         Close(CloseCode.REFUSED, ""),
     ]
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.tuples(fragmented, controls), max_size=5),
-    st.lists(st.integers(min_value=0), max_size=12),
-)
-def test_pieces_put_together_are_the_messages_and_controls_keep_their_place(
-    messages: list[tuple[tuple[tuple[Opcode, bytes], list[int]], bytes | None]],
-    positions: list[int],
-) -> None:
-    data = b""
-    for ((opcode, payload), borders), ping in messages:
-        fragments = cut(payload, borders)
-        for index, fragment in enumerate(fragments):
-            kind = Opcode.CONTINUATION if index else opcode
-            data += build(kind, fragment, fin=index == len(fragments) - 1)
-            if ping is not None:
-                data += build(Opcode.PING, ping)
-    whole, _ = take(MessageReader(LIMIT, masked=False), data)
-    pieces, error = take(PieceReader(), *cut(data, positions))
-    assert error is None
-    assert joined(pieces) == joined(whole)
-
-
-def joined(events: list[Event]) -> list[tuple[int, bytes] | Event]:
-    """Data by message, each where it ends; all else where it came."""
-    found: list[tuple[int, bytes] | Event] = []
-    message = b""
-    for event in events:
-        if isinstance(event, Data):
-            message += event.payload
-            if event.last:
-                found.append((event.opcode, message))
-                message = b""
-        else:
-            found.append(event)
-    return found
-
-
-def test_a_frame_of_any_size_passes_in_pieces_and_nothing_of_it_is_held_back() -> None:
-    reader = PieceReader()
-    size = 20_000_000
-    head = build(Opcode.BINARY, b"")[:1] + b"\x7f" + struct.pack("!Q", size)
-    events, error = take(reader, head)
-    for _ in range(size // 1000):
-        came, error = take(reader, b"x" * 1000)
-        events += came
-        assert error is None
-        assert not reader._buffer
-    more, error = take(reader, build(Opcode.TEXT, b"next"))
-    assert error is None
-    assert more == [Data(b"next", Opcode.TEXT)]
-    pieces = [event for event in events if isinstance(event, Data)]
-    assert sum(len(piece.payload) for piece in pieces) == size
-    assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
-
-
-def test_the_last_fragment_of_a_message_may_come_in_pieces() -> None:
-    data = build(Opcode.TEXT, b"first", fin=False) + build(Opcode.CONTINUATION, b"last")
-    assert take(PieceReader(), data[:-2], data[-2:]) == (
-        [
-            Data(b"first", Opcode.TEXT, last=False),
-            Data(b"la", Opcode.TEXT, last=False),
-            Data(b"st", Opcode.TEXT),
-        ],
-        None,
-    )
-
-
-def test_a_text_comes_in_pieces_and_a_ping_whole() -> None:
-    data = build(Opcode.TEXT, b"hello") + build(Opcode.PING, b"there?")
-    assert take(PieceReader(), data[:4], data[4:11], data[11:]) == (
-        [
-            Data(b"he", Opcode.TEXT, last=False),
-            Data(b"llo", Opcode.TEXT),
-            Ping(b"there?"),
-        ],
-        None,
-    )
-
-
-def test_the_longest_frame_that_rfc_6455_knows_is_taken_in_pieces() -> None:
-    longest = b"\x82\x7f" + struct.pack("!Q", 2**63 - 1)
-    assert take(PieceReader(), longest + b"x") == ([Data(b"x", Opcode.BINARY, last=False)], None)
 
 
 def test_close_codes_are_those_of_the_registry_and_of_the_gateway_s_clients() -> None:

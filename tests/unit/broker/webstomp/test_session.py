@@ -13,6 +13,14 @@ import psutil
 import pytest
 from tornado.iostream import StreamClosedError
 
+from broker.dialling import (
+    ConnectFailed,
+    ConnectionLost,
+    DialError,
+    DialTimeout,
+    HandshakeRefused,
+    LoginRefused,
+)
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.protocol import stomp
@@ -25,18 +33,7 @@ from broker.protocol.websocket import (
     build,
     close_payload,
 )
-from broker.webstomp.session import (
-    ConnectFailed,
-    ConnectionLost,
-    DialError,
-    DialTimeout,
-    HandshakeRefused,
-    LoginRefused,
-    WebSocketStream,
-    WebStompSession,
-    dial,
-    log_in,
-)
+from broker.webstomp.session import WebSocketStream, WebStompSession, dial, log_in
 
 CREDENTIALS = Credentials("gateway", "very-secret", "/")
 CONNECTED = stomp.serialise("CONNECTED", [("version", "1.2"), ("heart-beat", "5000,10000")])

@@ -8,7 +8,7 @@ from broker.timing.clock import Clock
 from gateway.errors import GatewayError, NotKept, TooSlow
 from gateway.live.hub import fanout
 from gateway.live.hub.delivery import Delivery, from_broker, from_history
-from gateway.live.hub.fanout import PENDING, TURN, FanOut, Outlet, Subscriber
+from gateway.live.hub.fanout import PENDING, TURN, Broadcaster, FanOut, Subscriber
 from tests.fake_clock import FakeClock
 from tests.unit.live.fakes import STREAM, FakeClient, foreign, message, subscriber
 from tests.virtual_time import run, settle
@@ -35,11 +35,11 @@ def delivery(body: str, *, instant: bool = False) -> Delivery:
     return from_broker(foreign(body.encode(), *headers), STREAM, None, "/topic/t")
 
 
-def outlet(clock: Clock | None = None) -> Outlet:
-    return Outlet(FanOut(budget=BUDGET, clock=clock or FakeClock(0.0)))
+def broadcaster(clock: Clock | None = None) -> Broadcaster:
+    return Broadcaster(FanOut(budget=BUDGET, clock=clock or FakeClock(0.0)))
 
 
-def attended(by: int, out: Outlet) -> list[FakeClient]:
+def attended(by: int, out: Broadcaster) -> list[FakeClient]:
     clients = []
     for _ in range(by):
         client, each = subscriber()
@@ -68,7 +68,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def test_a_frame_is_built_once_for_all_who_chose_the_same_id(built: list[bytes]) -> None:
     async def scenario() -> None:
-        out = outlet()
+        out = broadcaster()
         for id in ("a", "b") * 50:
             out.add(subscriber(id)[1])
         out.deliver(delivery("x"))
@@ -80,7 +80,7 @@ def test_a_frame_is_built_once_for_all_who_chose_the_same_id(built: list[bytes])
 
 def test_ids_that_all_differ_are_all_served() -> None:
     async def scenario() -> None:
-        out = outlet()
+        out = broadcaster()
         clients = []
         for n in range(100):
             client, each = subscriber(f"id {n}")
@@ -97,7 +97,7 @@ def test_ids_that_all_differ_are_all_served() -> None:
 
 def test_all_of_one_turn_leave_in_one_write() -> None:
     async def scenario() -> None:
-        out = outlet()
+        out = broadcaster()
         (client,) = attended(1, out)
         for text in "abc":
             out.deliver(delivery(text))
@@ -110,7 +110,7 @@ def test_all_of_one_turn_leave_in_one_write() -> None:
 
 def test_messages_that_come_during_a_round_go_out_joined_in_the_next() -> None:
     async def scenario() -> None:
-        out = outlet(CostlyClock())
+        out = broadcaster(CostlyClock())
         clients = attended(1000, out)
         for n in range(200):
             out.deliver(delivery(str(n)))
@@ -124,7 +124,7 @@ def test_messages_that_come_during_a_round_go_out_joined_in_the_next() -> None:
 
 def test_a_subscriber_that_joins_in_between_gets_nothing_twice_and_nothing_too_early() -> None:
     async def scenario() -> None:
-        out = outlet(CostlyClock())
+        out = broadcaster(CostlyClock())
         attended(500, out)
         joined: list[tuple[int, FakeClient]] = []
         for n in range(60):
@@ -144,7 +144,7 @@ def test_a_subscriber_that_joins_in_between_gets_nothing_twice_and_nothing_too_e
 
 def test_a_leaving_client_gets_nothing_more_even_in_the_middle_of_a_round() -> None:
     async def scenario() -> None:
-        out = outlet(CostlyClock())
+        out = broadcaster(CostlyClock())
         first, last = subscriber()[1], subscriber()
         out.add(first)
         attended(500, out)
@@ -163,7 +163,7 @@ def test_a_leaving_client_gets_nothing_more_even_in_the_middle_of_a_round() -> N
 
 def test_without_subscribers_nothing_is_kept() -> None:
     async def scenario() -> None:
-        out = outlet()
+        out = broadcaster()
         out.deliver(delivery("x"))
         assert not out.busy
 
@@ -174,7 +174,7 @@ def test_a_turn_is_bounded_and_a_large_topic_starves_neither_a_small_one_nor_a_t
     async def scenario() -> None:
         clock = CostlyClock()
         fan_out = FanOut(budget=BUDGET, clock=clock)
-        large, small = Outlet(fan_out), Outlet(fan_out)
+        large, small = Broadcaster(fan_out), Broadcaster(fan_out)
         attended(5000, large)
         (client,) = attended(1, small)
         ticks = 0
@@ -202,7 +202,7 @@ def test_a_turn_is_bounded_and_a_large_topic_starves_neither_a_small_one_nor_a_t
 
 def test_above_the_budget_a_client_loses_what_is_instant_and_nothing_else() -> None:
     async def scenario() -> None:
-        out = outlet()
+        out = broadcaster()
         slow, quick = attended(2, out)
         slow.sink.backlog = BUDGET + 1
         quick.sink.backlog = BUDGET
@@ -220,7 +220,7 @@ def test_above_the_budget_a_client_loses_what_is_instant_and_nothing_else() -> N
 
 def test_above_twice_the_budget_a_client_is_too_slow_and_the_others_do_not_notice() -> None:
     async def scenario() -> None:
-        out = outlet()
+        out = broadcaster()
         stalled, quick = attended(2, out)
         stalled.sink.backlog = 2 * BUDGET + 1
         out.deliver(delivery("x"))
@@ -234,7 +234,7 @@ def test_above_twice_the_budget_a_client_is_too_slow_and_the_others_do_not_notic
 
 def test_all_are_told_the_end_and_sent_nothing_more() -> None:
     async def scenario() -> None:
-        out = outlet(CostlyClock())
+        out = broadcaster(CostlyClock())
         clients = attended(300, out)
         out.deliver(delivery("x"))
         out.end(NotKept("a hole"))
@@ -252,7 +252,7 @@ def test_all_are_told_the_end_and_sent_nothing_more() -> None:
 
 def test_it_does_not_flow_while_more_comes_than_goes_out() -> None:
     async def scenario() -> None:
-        out = outlet()
+        out = broadcaster()
         attended(1, out)
         assert out.flowing.is_set()
         for _ in range(4):
@@ -277,7 +277,7 @@ def test_a_fault_with_one_client_stops_nobody_else() -> None:
             lambda _, context: complaints.append(context["exception"])
         )
         fan_out = FanOut(budget=BUDGET, clock=FakeClock(0.0))
-        one, other = Outlet(fan_out), Outlet(fan_out)
+        one, other = Broadcaster(fan_out), Broadcaster(fan_out)
         faulty = Faulty()
         faulty.sink.backlog = 10 * BUDGET
         one.add(Subscriber(faulty, "s"))
@@ -304,7 +304,7 @@ def test_memory_kept_for_a_round_does_not_grow_with_the_ids(built: list[bytes]) 
     assert len(built) == 1000
 
 
-async def until_idle(out: Outlet) -> None:
+async def until_idle(out: Broadcaster) -> None:
     for _ in range(100_000):
         if not out.busy:
             return
@@ -316,7 +316,7 @@ def test_deliveries_are_counted_and_the_oldest_of_a_round_tells_the_latency() ->
     async def scenario() -> None:
         times = [message(seq).sent_at.timestamp() for seq in (1, 2)]
         fan_out = FanOut(budget=BUDGET, clock=FakeClock(times[0] + 0.7))
-        out = Outlet(fan_out)
+        out = Broadcaster(fan_out)
         attended(3, out)
         for seq in (1, 2):
             out.deliver(from_history(message(seq), "/topic/t"))

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 import pytest
 
+from broker.feeds.feeds import Feeds
 from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
-from broker.webstomp.feeds import Feeds
 from gateway.errors import BrokerUnavailable
-from gateway.live.hub.following import HOPELESS, LOOK
+from gateway.live.hub.history_follower import HOPELESS, LOOK
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.topic import SOON
 from tests.fake_feeds import FakeFeeds
@@ -106,14 +106,13 @@ def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
         feeds.stand(1, KEY)
         await joining
         feeds.lose(0)
-        feeds.stall(0)
         await asyncio.sleep(60)
         assert history.looks == []
-        # Until that one says nothing, either.
-        feeds.stall(1)
+        # Until that one is lost, too.
+        feeds.lose(1)
         await asyncio.sleep(3 * LOOK)
         assert history.looks
-        feeds.resume(1)
+        feeds.stand(1, KEY)
         await asyncio.sleep(2 * LOOK)
         looks = len(history.looks)
         await asyncio.sleep(60)

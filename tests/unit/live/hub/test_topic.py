@@ -455,7 +455,7 @@ def test_a_removed_member_is_sent_nothing_more_in_the_middle_of_resuming() -> No
             client, each = subscriber()
             joining = asyncio.create_task(live.join(each, 0))
             await asyncio.sleep(0.05)
-            live.outlet.remove(each)
+            live.broadcaster.remove(each)
             await joining
             live.message(0, published(history.store()[0]))
             await settle()
@@ -476,7 +476,7 @@ def test_a_removed_member_is_sent_nothing_more_while_waiting_for_its_turn_to_res
             await asyncio.sleep(0)
             client, last = many[-1]
             assert not joining[-1].done()
-            live.outlet.remove(last)
+            live.broadcaster.remove(last)
             await asyncio.gather(*joining)
             assert client.sink.chunks == []
             assert many[0][0].seqs == [1, 2, 3]
@@ -496,9 +496,9 @@ def test_a_subscriber_that_left_before_the_topic_began_is_not_attached(
             joining = asyncio.create_task(live.join(each, resume_after))
             await settle()
             assert not joining.done()
-            live.outlet.remove(each)
+            live.broadcaster.remove(each)
             await joining
-            assert len(live.outlet) == 0
+            assert len(live.broadcaster) == 0
             stays = await joined(live)
             live.message(0, published(history.store()[0]))
             await settle()
@@ -519,11 +519,11 @@ def test_for_a_member_who_is_removed_while_resuming_no_further_page_is_read() ->
             await asyncio.sleep(0.5)
             sent, reads = len(client.seqs), len(history.reads)
             assert 0 < sent < history.head
-            live.outlet.remove(each)
+            live.broadcaster.remove(each)
             await joining
             assert len(client.seqs) == sent
             assert len(history.reads) == reads
-            assert len(live.outlet) == 0
+            assert len(live.broadcaster) == 0
 
     run(scenario())
 
@@ -620,7 +620,7 @@ def test_messages_that_come_faster_than_they_go_out_are_read_from_the_history_la
             for each in many:
                 live.message(0, published(each))
                 live.message(0, foreign(each.encode()))
-            assert sum(len(d.tail) for d in live.outlet._pending) < PENDING + 2 * size
+            assert sum(len(d.tail) for d in live.broadcaster._pending) < PENDING + 2 * size
             await asyncio.sleep(5)
             assert [seq for f in client.frames if f.get("room") and (seq := f.get("seq"))] == [
                 str(each.seq) for each in many
@@ -639,7 +639,7 @@ def test_messages_posted_here_while_more_come_than_go_out_are_left_to_the_histor
             live.stored(first)
             (second,) = history.store(1)
             live.stored(second)
-            assert [each.seq for each in live.outlet._pending] == [1]
+            assert [each.seq for each in live.broadcaster._pending] == [1]
             live.message(0, published(second))
             await asyncio.sleep(1)
             assert client.seqs == [1, 2]
@@ -654,12 +654,12 @@ def test_the_history_is_not_read_while_more_comes_than_goes_out() -> None:
         async with topic(history) as live:
             client = await joined(live)
             reads = len(history.reads)
-            live.outlet.flowing.clear()
+            live.broadcaster.flowing.clear()
             history.store(1)
             live.grown(1)
             await asyncio.sleep(5)
             assert len(history.reads) == reads
-            live.outlet.flowing.set()
+            live.broadcaster.flowing.set()
             await asyncio.sleep(0.1)
             assert client.seqs == [1]
 
@@ -752,17 +752,16 @@ def test_a_topic_that_a_feed_brings_in_a_moment_begins_then() -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("fate", ["lost", "stalled"])
-def test_a_resuming_subscriber_of_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt(
-    fate: str,
-) -> None:
+def test_a_resuming_subscriber_of_a_topic_whose_feeds_are_gone_gets_all_before_the_receipt() -> (
+    None
+):
     async def scenario() -> None:
         history = FakeHistory()
         history.store(91)
         async with topic(history) as live:
             other = await joined(live)
             for feed in (0, 1):
-                live.lost(feed) if fate == "lost" else live.stalled(feed)
+                live.lost(feed)
             await asyncio.sleep(10)
             history.store(351)
             client = await joined(live, 0)
@@ -822,17 +821,17 @@ def test_a_read_that_began_before_somebody_came_is_not_what_they_get() -> None:
     run(scenario())
 
 
-def test_a_feed_that_resumes_after_a_stall_brings_nothing_twice() -> None:
+def test_a_feed_that_returns_and_is_late_brings_nothing_twice() -> None:
     async def scenario() -> None:
         history = FakeHistory()
         async with topic(history, standing=(0,)) as live:
             client = await joined(live)
-            live.stalled(0)
+            live.lost(0)
             assert not live.fed
             new = history.store(5)
             live.grown(5)
             await asyncio.sleep(0.1)
-            live.resumed(0)
+            live.subscribed(0)
             assert live.fed
             for each in new:
                 live.message(0, published(each))
@@ -901,20 +900,6 @@ class Stand:
 
 
 @dataclass(frozen=True)
-class Stall:
-    """The messages that it brings wait for `Resume`, or are lost with it."""
-
-    feed: Feed
-
-
-@dataclass(frozen=True)
-class Resume:
-    """A stalled feed goes on."""
-
-    feed: Feed
-
-
-@dataclass(frozen=True)
 class Look:
     """The history is looked at for topics without a feed."""
 
@@ -958,8 +943,6 @@ steps = st.one_of(
     st.builds(Die, feeds),
     st.builds(Hang, feeds),
     st.builds(Stand, feeds),
-    st.builds(Stall, feeds),
-    st.builds(Resume, feeds),
     st.builds(Look),
     st.builds(Join, st.none() | st.integers(0, 8)),
     st.builds(Leave, st.integers(0, 9)),
@@ -978,7 +961,6 @@ class Course:
         self.session = [0, 0]
         self.stands = [False, False]
         self.hangs = [False, False]
-        self.stalled: list[list[Frame] | None] = [None, None]
         self.present: list[tuple[FakeClient, Subscriber, asyncio.Task[int | None]]] = []
         self.gone: list[FakeClient] = []
 
@@ -993,7 +975,7 @@ class Course:
                 await asyncio.sleep(0)
             case Leave(which) if self.present:
                 client, each, task = self.present.pop(which % len(self.present))
-                self.live.outlet.remove(each)
+                self.live.broadcaster.remove(each)
                 await task
                 self.gone.append(client)
             case Pause(ms):
@@ -1012,18 +994,12 @@ class Course:
                 self.hangs[feed] = True
             case Stand(feed):
                 self._stand(feed)
-            case Stall(feed) if self.stands[feed] and self.stalled[feed] is None:
-                self.stalled[feed] = []
-                self.live.stalled(feed)
-            case Resume(feed):
-                self._resume(feed)
             case Look() if not self.live.fed and not self.history.away:
                 self.live.grown(self.history.head)
 
     async def heal(self) -> None:
         self.history.away, self.history.latency = False, 0.001
         for feed in (0, 1):
-            self._resume(feed)
             if self.hangs[feed]:
                 self._die(feed)
             self._stand(feed)
@@ -1047,22 +1023,11 @@ class Course:
 
     def _bring(self, feed: int, session: int, frame: Frame) -> None:
         if session == self.session[feed] and not self.hangs[feed]:
-            if (waiting := self.stalled[feed]) is not None:
-                waiting.append(frame)
-            else:
-                self.live.message(feed, frame)
-
-    def _resume(self, feed: Feed) -> None:
-        waiting, self.stalled[feed] = self.stalled[feed], None
-        if waiting is not None:
-            self.live.resumed(feed)
-            for frame in waiting:
-                self.live.message(feed, frame)
+            self.live.message(feed, frame)
 
     def _die(self, feed: Feed) -> None:
         self.session[feed] += 1
         self.stands[feed] = self.hangs[feed] = False
-        self.stalled[feed] = None
         self.live.lost(feed)
 
     def _stand(self, feed: Feed) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from broker.timing.readings import Monotonic
 from broker.timing.tasks import Job, Tasks
 from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.hub.pages import HistoryReader
@@ -22,11 +23,10 @@ _STREAMS: Final = 512
 HOPELESS: Final = 30.0
 
 
-class Following:
+class HistoryFollower:
     """A loop that runs only while it is needed, and asks one question a second.
 
-    The answer tells where all of the streams end; only those that have grown are read. ``clock``
-    gives seconds and never goes back.
+    The answer tells where all of the streams end; only those that have grown are read.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Following:
         history: HistoryReader,
         topics: Callable[[], Iterable[Topic]],
         *,
-        clock: Callable[[], float],
+        clock: Monotonic,
         tasks: Tasks,
     ) -> None:
         self._history = history

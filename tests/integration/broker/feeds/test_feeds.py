@@ -7,6 +7,10 @@ from random import Random
 
 import pytest
 
+from broker.feeds.connection import Connection, open_connection
+from broker.feeds.feed import FeedContext
+from broker.feeds.feeds import Feeds
+from broker.feeds.listener import LEFT_OUT
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
@@ -14,10 +18,7 @@ from broker.protocol.stomp import Frame
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
-from broker.webstomp.feed import LEFT_OUT, FeedContext
-from broker.webstomp.feeds import Feeds
-from broker.webstomp.session import WebStompSession, open_session
-from tests.integration.live.fake_node import FakeNode, serving
+from tests.integration.broker.feeds.feed_node import FeedNode, serving
 
 _TIMEOUT = 20
 KEYS = ("k.1", "k.2")
@@ -40,12 +41,6 @@ class Listener:
     def left_out(self, feed: int) -> None:
         raise AssertionError(feed)
 
-    def stalled(self, feed: int) -> None:
-        pass
-
-    def resumed(self, feed: int) -> None:
-        pass
-
     def lost(self, feed: int) -> None:
         self.standing.discard(feed)
         self.fewest = min(self.fewest, len(self.standing))
@@ -56,7 +51,7 @@ class Stage:
 
     def __init__(
         self,
-        nodes: list[FakeNode],
+        nodes: list[FeedNode],
         balancer: Balancer,
         feeds: Feeds,
         listeners: dict[str, Listener],
@@ -94,16 +89,16 @@ class Stage:
 async def stage(*names: str) -> AsyncIterator[Stage]:
     tasks = asyncio.all_tasks()
     async with AsyncExitStack() as stack:
-        nodes = [await stack.enter_async_context(serving(FakeNode(name))) for name in names]
+        nodes = [await stack.enter_async_context(serving(FeedNode(name))) for name in names]
         loop = asyncio.get_running_loop()
         rng = Random(1)  # noqa: S311 - the same course every time
         balancer = Balancer([node.node for node in nodes], clock=loop.time, rng=rng)
         context = FeedContext(
-            log_in=_log_in,
+            dial=_dial,
+            queue=lambda number: f"feed.{number}.{rng.random()}",
             witness=lambda *_: None,
             complaints=Complaints(LEFT_OUT, clock=loop.time),
             ticker=Ticker(),
-            frame_bytes=65_536,
             rng=rng,
         )
         feeds = Feeds(2, balancer=balancer, context=context, tasks=Tasks())
@@ -126,9 +121,11 @@ async def until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _log_in(node: Node) -> WebStompSession:
+async def _dial(number: int, node: Node) -> Connection:
     account = Credentials("gateway", "secret", "/")
-    return await open_session(node, account, timeout=2, heart_beat=(200, 100))
+    return await open_connection(
+        node, account, timeout=2, name=f"feed {number}", message_bytes=65_536
+    )
 
 
 def test_a_feed_leaves_a_draining_node_only_when_its_replacement_stands() -> None:
@@ -141,19 +138,19 @@ def test_a_feed_leaves_a_draining_node_only_when_its_replacement_stands() -> Non
             # New nodes answer late: until then nothing may be given up.
             here.nodes[other].answers = False
             here.balancer.drain(first)
-            await until(lambda: len(here.nodes[other].subscribed()) == len(KEYS))
+            await until(lambda: len(here.nodes[other].bound()) == len(KEYS))
             assert here.on() == {first, second, other}
-            here.nodes[other].session.answer(len(KEYS))
+            here.nodes[other].session.answer(1 + len(KEYS))
             await here.stand_on(second, other)
             assert here.fewest == 2
-            assert not here.nodes[first].subscribed()
+            assert not here.nodes[first].bound()
             # What is subscribed later reaches the feeds that are there now, and nobody else.
             here.nodes[other].answers = True
             late = Listener()
             here.feeds.subscribe("k.3", late)
             await until(lambda: len(late.standing) == 2)
             assert late.standing == {feed.number for feed in here.feeds}
-            assert all(len(here.nodes[name].subscribed()) == 3 for name in (second, other))
+            assert all(len(here.nodes[name].bound()) == 3 for name in (second, other))
 
     asyncio.run(scenario())
 
@@ -163,7 +160,7 @@ def test_without_another_node_a_feed_stays_and_moves_when_there_is_one() -> None
         async with stage("a", "b") as here:
             await here.stand_on("a", "b")
             here.balancer.drain("a")
-            async with serving(FakeNode("c")) as third:
+            async with serving(FeedNode("c")) as third:
                 here.balancer.replace([here.nodes["b"].node, third.node])
                 await here.stand_on("b", "c")
                 assert here.fewest == 2
@@ -213,11 +210,7 @@ def test_each_key_is_its_listener_s_alone_by_every_feed_until_it_is_unsubscribed
             assert sorted(other.heard) == [(0, "second"), (1, "second")]
             here.feeds.unsubscribe("k.1")
             here.feeds.unsubscribe("k.1")
-            await until(
-                lambda: all(
-                    list(node.subscribed().values()) == ["k.2"] for node in here.nodes.values()
-                )
-            )
+            await until(lambda: all(node.bound() == ["k.2"] for node in here.nodes.values()))
             # Its listener may be another one now.
             successor = Listener()
             here.feeds.subscribe("k.1", successor)

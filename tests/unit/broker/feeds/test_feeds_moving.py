@@ -5,8 +5,8 @@ from typing import cast
 
 import pytest
 
-from broker.webstomp.feed import Feed
-from broker.webstomp.feeds import STAND, comes_to_stand
+from broker.feeds.feed import Feed
+from broker.feeds.feeds import STAND, comes_to_stand
 from tests.virtual_time import run
 
 

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from broker.webstomp.pauses import LOOKING, SUBSCRIBING, Outcome, Pauses
+from broker.feeds.pauses import LOOKING, SUBSCRIBING, Outcome, Pauses
 
 
 def pauses() -> Pauses:

@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from broker.feeds.feed import Feed, FeedContext
+from broker.feeds.listener import Listener
 from broker.nodes.balancer import Balancer, Lease
 from broker.timing.tasks import Tasks
-from broker.webstomp.feed import Feed, FeedContext, Listener
 
 logger = logging.getLogger(__name__)
 

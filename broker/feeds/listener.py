@@ -1,0 +1,48 @@
+"""The receiver of what the feeds bring for one key."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from broker.protocol.stomp import Frame
+
+#: A message that is larger than the limit.
+TOO_LARGE: Final = "too_large"
+#: A message whose headers no STOMP frame can hold.
+MALFORMED: Final = "malformed"
+#: A message that its listener failed to handle.
+FAILED: Final = "failed"
+#: The reasons for leaving a message out.
+LEFT_OUT: Final = (TOO_LARGE, MALFORMED, FAILED)
+
+
+class Listener(Protocol):
+    """The receiver of one key's messages, given to :meth:`broker.feeds.feeds.Feeds.subscribe`.
+
+    ``feed`` is the number of the feed that calls. Several feeds bring the same key, each message
+    once, so that one may fail unnoticed; the listener tells repetitions apart. For one feed the
+    calls come in this order::
+
+        ( subscribed  (message | left_out)*  lost )*
+
+    with two exceptions: ``message`` may come before ``subscribed``, because RabbitMQ delivers
+    before it answers; and ``lost`` is also called for a subscription that does not stand yet.
+
+    All calls come from the event loop and must not block. None comes after ``unsubscribe``. An
+    exception raised by ``message`` counts as a message left out; any other is noted as a failure of
+    the gateway. Neither costs the feed its session nor another listener a call.
+    """
+
+    def subscribed(self, feed: int) -> None:
+        """From now on this feed brings everything that is published with the key."""
+
+    def message(self, feed: int, message: Frame) -> None:
+        """A message has arrived, as the MESSAGE frame that RabbitMQ's STOMP plugin makes of it."""
+
+    def left_out(self, feed: int) -> None:
+        """Messages may be missing: one could not be delivered, see :data:`LEFT_OUT`, or this
+        process stood still so long that RabbitMQ may have dropped some."""
+
+    def lost(self, feed: int) -> None:
+        """The session has ended, and the subscription with it. The feed looks for another node and
+        subscribes again there."""

@@ -1,0 +1,108 @@
+"""A feed's queue on one node: declared, consumed and bound by the requests on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from broker.feeds.bindings import Bindings, Request, UnexpectedAnswer
+from broker.feeds.connection import MESSAGES, METADATA, Connection, raise_if_closed
+from broker.protocol import amqp_methods as amqp
+from broker.protocol.amqp_deliveries import Received
+from broker.protocol.amqp_methods import AmqpError, Method, encode
+from broker.topology import EXCHANGE, FEED_QUEUE_ARGUMENTS
+
+_METHODS: Final = {Request.BIND: amqp.QUEUE_BIND, Request.UNBIND: amqp.QUEUE_UNBIND}
+_ANSWERS: Final = {amqp.QUEUE_BIND_OK: Request.BIND, amqp.QUEUE_UNBIND_OK: Request.UNBIND}
+_QUESTION: Final = encode(MESSAGES, amqp.CHANNEL_FLOW, active=True)
+
+
+class QueueSession:
+    """One exclusive queue, which RabbitMQ deletes with the connection.
+
+    ``keys`` are to be bound at first. The declaration and all bindings leave in one write; the
+    consumer follows when the queue is there. All methods may raise StreamClosedError.
+    """
+
+    def __init__(self, connection: Connection, queue: str, keys: Iterable[str]) -> None:
+        self.connection = connection
+        self._queue = queue
+        self.bindings = Bindings()
+        #: Whether messages come. Before that, no binding counts as standing.
+        self.consuming = False
+        declare = encode(
+            METADATA,
+            amqp.QUEUE_DECLARE,
+            queue=queue,
+            exclusive=True,
+            arguments=FEED_QUEUE_ARGUMENTS,
+        )
+        binds = [self._encoded(key, self.bindings.want(key)) for key in keys]
+        connection.send(b"".join((declare, *binds)))
+
+    @property
+    def unanswered(self) -> int:
+        """The number of requests that wait for the node's answer."""
+        return self.bindings.unanswered + (not self.consuming)
+
+    @property
+    def stands(self) -> bool:
+        """Whether everything that is wanted is brought."""
+        return self.consuming and not self.bindings.missing
+
+    def want(self, key: str) -> None:
+        self._ask(key, self.bindings.want(key))
+
+    def give_up(self, key: str) -> None:
+        self._ask(key, self.bindings.give_up(key))
+
+    def ask(self) -> None:
+        """Ask the node for a sign of life.
+
+        The answer comes from the channel of the messages, whatever the other one waits for.
+        RabbitMQ takes ``channel.flow`` and changes nothing for it.
+        """
+        self.connection.send(_QUESTION)
+
+    def take(self, received: Received) -> list[str]:
+        """Take the node's answer to a request; returns the keys that come to stand with it.
+
+        Raises :class:`broker.feeds.connection.NodeClosed` for a refusal, which ends a channel and
+        so the session, and :class:`AmqpError` for what was not asked.
+        """
+        raise_if_closed(received)
+        method = received.method
+        if request := _ANSWERS.get(method):
+            return self._take_answer(request)
+        if method is amqp.QUEUE_DECLARE_OK:
+            consume = encode(MESSAGES, amqp.BASIC_CONSUME, queue=self._queue, no_ack=True)
+            self.connection.send(consume)
+        elif method is amqp.BASIC_CONSUME_OK:
+            self.consuming = True
+            return [key for key in self.bindings if self.bindings.stands(key)]
+        elif method is amqp.BASIC_CANCEL:
+            raise AmqpError("RabbitMQ has deleted the queue")
+        elif method is not amqp.CHANNEL_FLOW_OK:
+            raise AmqpError(f"unexpected {method.name}")
+        return []
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _take_answer(self, request: Request) -> list[str]:
+        try:
+            key, following = self.bindings.answered(request)
+        except UnexpectedAnswer as error:
+            raise AmqpError(str(error)) from error
+        self._ask(key, following)
+        return [key] if self.consuming and self.bindings.stands(key) else []
+
+    def _ask(self, key: str, request: Request | None) -> None:
+        if request is not None:
+            self.connection.send(self._encoded(key, request))
+
+    def _encoded(self, key: str, request: Request | None) -> bytes:
+        if request is None:
+            return b""
+        method: Method = _METHODS[request]
+        return encode(METADATA, method, queue=self._queue, exchange=EXCHANGE, routing_key=key)

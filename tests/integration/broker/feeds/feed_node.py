@@ -1,0 +1,204 @@
+"""A node that speaks AMQP 0-9-1 to feeds and does as it is told, on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pamqp import commands, frame
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
+
+from broker.nodes.node import Node
+
+_FRAME_MAX = 131_072
+
+
+@dataclass
+class FeedNode:
+    """An AMQP server with one exchange and the queues of feeds.
+
+    `answers`: whether queue.declare, queue.bind and queue.unbind are answered; `refuses`: the text
+    with which it refuses a login; `deaf`: it accepts connections and that is all; `secret`: the
+    password that it wants. `received` are the names of all methods of all sessions.
+    """
+
+    name: str
+    answers: bool = True
+    refuses: str | None = None
+    deaf: bool = False
+    frame_max: int = _FRAME_MAX
+    received: list[str] = field(default_factory=list)
+    #: All sessions so far, and those that are open.
+    logins: int = 0
+    sessions: list[FeedSession] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def node(self) -> Node:
+        return Node(self.name, "ws://127.0.0.1/ws", f"amqp://127.0.0.1:{self.port}")
+
+    @property
+    def session(self) -> FeedSession:
+        """The last one that was opened."""
+        return self.sessions[-1]
+
+    def bound(self) -> list[str]:
+        """The keys that are bound to the queues of the open sessions."""
+        return sorted(key for each in self.sessions for key in each.keys)
+
+
+class FeedSession:
+    """One connection of a feed on the fake node."""
+
+    def __init__(self, node: FeedNode, writer: asyncio.StreamWriter) -> None:
+        self.keys: set[str] = set()
+        #: How often each key was asked to be bound.
+        self.asked: list[str] = []
+        self.queue = ""
+        self.arguments: dict[str, Any] = {}
+        self.client: dict[str, Any] = {}
+        self.questions = 0
+        self._hangs = False
+        self._consumer: str | None = None
+        self._tag = 0
+        self._unanswered: list[Any] = []
+        self._node = node
+        self._writer = writer
+
+    def send(self, value: Any, channel: int = 0) -> None:
+        self.write(frame.marshal(value, channel))
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def publish(self, key: str, body: bytes, **properties: Any) -> None:
+        """Deliver to the feed what RabbitMQ would deliver: once, if any binding matches."""
+        if key in self.keys and self._consumer is not None:
+            self.deliver(key, body, **properties)
+
+    def deliver(self, key: str, body: bytes, **properties: Any) -> None:
+        """Deliver, bound or not."""
+        content = ContentHeader(0, len(body), commands.Basic.Properties(**properties))
+        self.deliver_content(key, content.marshal(), body)
+
+    def deliver_content(self, key: str, header: bytes, body: bytes) -> None:
+        """Deliver with a content header that need not be a right one."""
+        self._tag += 1
+        tag = self._consumer or ""
+        self.send(commands.Basic.Deliver(tag, self._tag, False, "amq.topic", key), 1)
+        self.write(b"\x02\0\1" + len(header).to_bytes(4, "big") + header + b"\xce")
+        most = self._node.frame_max - 8
+        for start in range(0, len(body), most):
+            self.send(ContentBody(body[start : start + most]), 1)
+
+    def hang(self) -> None:
+        """Keep the socket, say nothing more."""
+        self._hangs = True
+
+    def wake(self) -> None:
+        self._hangs = False
+
+    def answer(self, count: int) -> None:
+        """Answer so many of the requests that wait, the oldest first."""
+        for each in self._unanswered[:count]:
+            self.send(each, 2)
+        del self._unanswered[:count]
+
+    def drop(self) -> None:
+        self._writer.transport.abort()
+
+    async def run(self, reader: asyncio.StreamReader) -> None:
+        assert await reader.readexactly(8) == b"AMQP\x00\x00\x09\x01"
+        self.send(commands.Connection.Start(0, 9, {"product": "fake"}, "PLAIN", "en_US"))
+        data = b""
+        while chunk := await reader.read(65_536):
+            data += chunk
+            while len(data) >= 7 and len(data) >= 8 + int.from_bytes(data[3:7], "big"):
+                consumed, channel, value = frame.unmarshal(data)
+                data = data[consumed:]
+                if not isinstance(value, Heartbeat):
+                    self._take(channel, value)
+
+    def _take(self, channel: int, method: Any) -> None:  # noqa: C901 - a case for each method
+        self._node.received.append(method.name)
+        match method:
+            case commands.Connection.StartOk():
+                self._log_in(method)
+            case commands.Connection.Open():
+                self.send(commands.Connection.OpenOk())
+            case commands.Channel.Open():
+                self.send(commands.Channel.OpenOk(), channel)
+            case commands.Channel.Flow():
+                self.questions += 1
+                if not self._hangs:
+                    self.send(commands.Channel.FlowOk(method.active), channel)
+            case commands.Queue.Declare():
+                assert (method.exclusive, method.durable) == (True, False)
+                self.queue = method.queue
+                self.arguments = dict(method.arguments or {})
+                self._answer(commands.Queue.DeclareOk(method.queue, 0, 0))
+            case commands.Queue.Bind():
+                assert (method.queue, method.exchange) == (self.queue, "amq.topic")
+                self.asked.append(method.routing_key)
+                self.keys.add(method.routing_key)
+                self._answer(commands.Queue.BindOk())
+            case commands.Queue.Unbind():
+                assert (method.queue, method.exchange) == (self.queue, "amq.topic")
+                self.keys.discard(method.routing_key)
+                self._answer(commands.Queue.UnbindOk())
+            case commands.Basic.Consume():
+                assert (method.queue, method.no_ack) == (self.queue, True)
+                self._consumer = f"consumer-{self.queue}"
+                if not self._hangs:
+                    self.send(commands.Basic.ConsumeOk(self._consumer), channel)
+
+    def _answer(self, value: Any) -> None:
+        self._unanswered.append(value)
+        if self._node.answers and not self._hangs:
+            self.answer(1)
+
+    def _log_in(self, method: Any) -> None:
+        self._node.logins += 1
+        self.client = dict(method.client_properties)
+        if self._node.refuses is not None or str(method.response) != "\0gateway\0secret":
+            self.send(commands.Connection.Close(403, self._node.refuses or "ACCESS_REFUSED", 0, 0))
+        else:
+            self.send(commands.Connection.Tune(2047, self._node.frame_max, 60))
+
+
+@asynccontextmanager
+async def serving(fake: FeedNode) -> AsyncIterator[FeedNode]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        session = FeedSession(fake, writer)
+        try:
+            if fake.deaf:
+                await reader.read()
+            fake.sessions.append(session)
+            await session.run(reader)
+        except (asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            if session in fake.sessions:
+                fake.sessions.remove(session)
+            writer.transport.abort()
+            tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", fake.port)
+    fake.port = server.sockets[0].getsockname()[1]
+    try:
+        yield fake
+    finally:
+        server.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

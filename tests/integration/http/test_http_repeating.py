@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from tornado.websocket import websocket_connect
 
+from broker.protocol.stomp import serialise
+from broker.topology import DEFAULT_PREFIX
 from gateway.assembly import Gateway
+from gateway.config import Config
+from gateway.http.listeners import Listener
 from gateway.store import Store
-from tests.integration.http.conftest import Answer, Call, FakeBroker
+from tests.integration.http.conftest import Answer, Call, FakeBroker, token
 
 ID = "0190a5a0-0000-7000-8000-000000000001"
 WORD = {"id": ID, "body": {"text": "hello"}}
@@ -45,8 +51,8 @@ def refused(
     return end
 
 
-async def post(call: Call, room: str, user: str, json: dict[str, Any]) -> Answer:
-    return await call("POST", f"{room}/messages", user=user, json=json)
+async def post(call: Call, room: str, user: str, message: dict[str, Any]) -> Answer:
+    return await call("POST", f"{room}/messages", user=user, json=message)
 
 
 @pytest.mark.gen_test
@@ -117,6 +123,54 @@ async def test_messages_confirmed_meanwhile_are_reported_as_published(
     await store.mark_published([UUID(ID)])
     again = await post(call, room, "bob", WORD)
     assert (again.status, again.json) == (201, first.json | {"published": True})
+
+
+@pytest.fixture
+def send(public: Listener, settings: Config) -> Callable[..., Awaitable[str]]:
+    """Sends a message to a room's public topic as a user by STOMP, on a connection of its own; the
+    first line of the answer, and the code of an ERROR."""
+
+    async def send(room: str, user: str, id: str, text: str = "hello") -> str:
+        url = f"{public.url.replace('http', 'ws')}/ws"
+        client = await websocket_connect(url, subprotocols=["v12.stomp"])
+        connect = [("accept-version", "1.2"), ("passcode", token(settings, user))]
+        await client.write_message(serialise("CONNECT", connect), binary=True)
+        assert str(await client.read_message()).startswith("CONNECTED")
+        headers = [
+            ("destination", f"/topic/{DEFAULT_PREFIX}.public.{room.rpartition('/')[2]}"),
+            ("content-type", "application/json"),
+            ("id", id),
+            ("receipt", "r"),
+        ]
+        body = json.dumps({"text": text}).encode()
+        await client.write_message(serialise("SEND", headers, body), binary=True)
+        command, _, rest = str(await client.read_message()).partition("\n")
+        client.close()
+        error = dict(line.split(":", 1) for line in rest.split("\n\n")[0].split("\n"))
+        return command if command == "RECEIPT" else f"{command} {error['message']}"
+
+    return send
+
+
+@pytest.mark.gen_test
+async def test_a_receipt_comes_again_as_an_answer_does(
+    call: Call,
+    room: str,
+    send: Callable[..., Awaitable[str]],
+    refused: Callable[[], Awaitable[tuple[int, str]]],
+) -> None:
+    assert await send(room, "bob", ID) == "RECEIPT"
+    told = f"ERROR {(await refused())[1]}"
+    for _ in range(2):
+        assert await send(room, "bob", ID) == "RECEIPT"
+    # What was sent by STOMP is found by HTTP as well.
+    again = await post(call, room, "bob", WORD | {"body": {"text": "hello"}})
+    assert (again.status, again.json["seq"]) == (201, 1)
+    assert await send(room, "bob", ID, "something else") == "ERROR id_reused"
+    assert await send(room, "bob", str(uuid4())) == told
+    assert await send(room, "eve", ID) == "ERROR access_refused"
+    assert await send(room, "eve", str(uuid4())) == "ERROR access_refused"
+    assert (await call("GET", f"{room}/messages", user="anna")).json["head"] == 1
 
 
 class TestLimitedRates:

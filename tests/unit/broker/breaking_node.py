@@ -109,7 +109,7 @@ class Cluster:
 class BreakingSession(Session):
     """One connection, which breaks if it is its turn."""
 
-    def __init__(self, node: BreakingNode, writer: asyncio.StreamWriter, number: int) -> None:
+    def __init__(self, node: Breakable, writer: asyncio.StreamWriter, number: int) -> None:
         super().__init__(node, writer)
         self.number = number
         self._cluster = node.cluster
@@ -239,14 +239,11 @@ class BreakingSession(Session):
 
 
 @dataclass(kw_only=True)
-class BreakingNode(AmqpNode):
-    """A node of the cluster."""
+class Breakable(AmqpNode):
+    """A node whose connections break as its cluster says."""
 
     cluster: Cluster
     connections: int = 0
-
-    def __post_init__(self) -> None:
-        self.on_publish = self.cluster.publish
 
     def listen(self, network: MemoryNetwork, port: int) -> None:
         self.port = port
@@ -255,6 +252,14 @@ class BreakingNode(AmqpNode):
     def session(self, writer: asyncio.StreamWriter) -> Session:
         self.connections += 1
         return BreakingSession(self, writer, self.connections)
+
+
+@dataclass(kw_only=True)
+class BreakingNode(Breakable):
+    """A node of the cluster, which takes messages for all queues there are."""
+
+    def __post_init__(self) -> None:
+        self.on_publish = self.cluster.publish
 
     def replies(self, session: Session, channel: int, frame: Any) -> Any:
         match frame:

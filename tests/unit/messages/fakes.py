@@ -222,6 +222,6 @@ class FakeBroker:
         ]
 
 
-def first_times(seqs: Iterable[int]) -> list[int]:
+def first_times(seqs: Iterable[_T]) -> list[_T]:
     """Without the repetitions."""
     return list(dict.fromkeys(seqs))

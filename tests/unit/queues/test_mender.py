@@ -112,8 +112,10 @@ class FakeLanes:
     @asynccontextmanager
     async def held_back(self, room: int) -> AsyncIterator[None]:
         self.held.append("held")
-        yield
-        self.held.append("released")
+        try:
+            yield
+        finally:
+            self.held.append("released")
 
     async def landed(self, room: int) -> None:
         self.held.append("landed")

@@ -109,7 +109,8 @@ class AiormqCalls:
     When a connection closes, aiormq ends its waiters by ``CancelledError``, by a bare
     ``Exception``, or by whatever its reader failed with. None of them may get out: the first looks
     as if the caller's own task were cancelled, and would end that without a word. A cancellation
-    that the task was asked for passes.
+    that the task was asked for passes, whatever aiormq makes of it: a loop that took its error for
+    one of the connection would go on for ever.
     """
 
     __slots__ = ("_asked", "_task")
@@ -125,12 +126,15 @@ class AiormqCalls:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._task is not None and self._task.cancelling() > self._asked:
+            if error is None or isinstance(error, Exception):
+                # aiormq has made an error of its own of it, or nothing at all.
+                raise asyncio.CancelledError from error
+            return
         # TimeoutError is an OSError: neither aiormq's nor one of our own timeouts is touched.
         if error is None or isinstance(error, AMQP_ERRORS):
             return
         if isinstance(error, asyncio.CancelledError):
-            if self._task is None or self._task.cancelling() > self._asked:
-                return
             raise BrokenOff("the connection was closed") from error
         if isinstance(error, Exception):
             raise BrokenOff(describe(error)) from error

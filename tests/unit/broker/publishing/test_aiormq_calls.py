@@ -71,6 +71,49 @@ def test_a_real_cancellation_passes() -> None:
     asyncio.run(scenario())
 
 
+def as_an_error() -> None:
+    raise aiormq.ChannelInvalidStateError("closed")
+
+
+def as_nothing() -> None:
+    return
+
+
+@pytest.mark.parametrize("told", [as_an_error, as_nothing])
+def test_a_real_cancellation_passes_whatever_is_made_of_it(told: Callable[[], None]) -> None:
+    """aiormq ends a call with the channel's error if that comes at the same moment. A loop went on
+    after it, though its gateway was closing."""
+
+    async def ask() -> None:
+        with AiormqCalls():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                told()
+
+    async def loop() -> None:
+        while True:
+            try:
+                await ask()
+            except aiormq.AMQPError:
+                continue
+
+    async def scenario() -> None:
+        asking = asyncio.create_task(loop())
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait({asking}, timeout=5)
+        assert asking.cancelled()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await ask()
+        task = asyncio.current_task()
+        assert task is not None
+        assert not task.cancelling()
+
+    asyncio.run(scenario())
+
+
 async def wait_with_a_deadline_inside() -> None:
     with AiormqCalls():
         async with asyncio.timeout(0.01):

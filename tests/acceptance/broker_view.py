@@ -104,7 +104,7 @@ def write_down(cluster: Cluster) -> None:
         node.control("eval", "catch mnesia:sync_log(), [dets:sync(Table) || Table <- dets:all()].")
 
 
-def _on_khepri() -> bool:
+def on_khepri() -> bool:
     """Whether RabbitMQ keeps its metadata in Khepri: since 4.3 always, before it had Mnesia."""
     return read_version(rabbitmq.version()) >= (4, 3)
 
@@ -118,7 +118,7 @@ def forget_feeds(node: Node) -> None:
     """
     tables = (
         'lists:prefix("rabbit_khepri_topic_binding", atom_to_list(T))'
-        if _on_khepri()
+        if on_khepri()
         else "T =:= rabbit_topic_trie_binding"
     )
     lines = (
@@ -142,7 +142,7 @@ def forget_feeds(node: Node) -> None:
 def metadata_held(node: Node) -> Iterator[None]:
     """Meanwhile, a minute at most, the cluster makes and deletes no queue and no binding; all else
     works."""
-    if _on_khepri():
+    if on_khepri():
         # Its process, not its node: so no other one becomes the leader.
         leader = "{ok, _, Leader} = ra:members({rabbitmq_metadata, node()})"
         node.control(

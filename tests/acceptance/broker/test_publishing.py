@@ -24,7 +24,7 @@ from broker.publishing.repair import QueueRepair
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import amqp
+from tests.acceptance.broker_view import amqp, on_khepri
 
 pytestmark = pytest.mark.cluster
 
@@ -419,10 +419,14 @@ def test_without_a_majority_nothing_is_promised_and_afterwards_all_goes_on(
     cluster: Cluster, nodes: list[Node], credentials: Credentials, drain: Drain, room: int
 ) -> None:
     other = room + 1
+    # On 4.3 a queue whose deletion was asked for meanwhile never confirms anything again; the
+    # gateway replaces it (gateway/queues/mender.py).
+    deleted = room + 2 if on_khepri() else room
 
     async def run() -> None:
         async with publishing(nodes, credentials, timeout=3) as publisher:
-            await publisher.declare_private_queue(room)
+            for each in {room, deleted}:
+                await publisher.declare_private_queue(each)
             for number in (2, 3):
                 await asyncio.to_thread(cluster.kill_node, number)
             with pytest.raises(NotConfirmed):
@@ -430,7 +434,7 @@ def test_without_a_majority_nothing_is_promised_and_afterwards_all_goes_on(
             with pytest.raises(QueueFailed, match="cannot declare"):
                 await publisher.declare_private_queue(other)
             with pytest.raises(QueueFailed, match="cannot delete"):
-                await publisher.delete_private_queue(room)
+                await publisher.delete_private_queue(deleted)
             # A node alone pauses (pause_minority), which takes it some seconds.
             async with asyncio.timeout(30):
                 while publisher.problem is None:  # noqa: ASYNC110 - polled, as readiness does

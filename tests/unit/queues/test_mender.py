@@ -552,3 +552,23 @@ def test_many_queues_are_looked_at_on_few_channels() -> None:
         assert await stage.publisher.missing_private_queues({}) == []
 
     play(scenario, watch=False)
+
+
+def test_after_a_switch_of_clusters_the_host_finds_what_waited_on_the_other_one() -> None:
+    """As SIGHUP has it, with another list of nodes: what waited there stayed behind unseen."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.store.messages = {PUBLIC: [message(1), message(2), message(3)]}
+        stage.store.places = {PUBLIC: 1}
+        stage.hold(message(2), message(3))
+        host = FakeConsumer()
+        stage.consumers.consume(host, ROOM, await stage.ensure())
+        async with amqp_node("green", kind=Rabbit) as green:
+            stage.publisher.replace([green.node])
+            await eventually(lambda: bool(host.errors) and stage.store.mark() in green.exchanges)
+            assert green.ids(QUEUE.name) == ids(message(2), message(3))
+            assert all(each.redelivered for each in green.queues[QUEUE.name].messages)
+            assert green.exchanges[EXCHANGE] == {(QUEUE.name, QUEUE.binding_key)}
+            stage.publisher.replace([stage.node.node])
+
+    play(scenario)

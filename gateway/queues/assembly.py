@@ -39,6 +39,7 @@ def private_queues(made_with: Foundation, *, store: Store, publisher: QueueBroke
             consumers=consumers,
             events=f.events,
             clock=f.clock.monotonic,
+            utc=f.clock.utc,
             tasks=f.tasks.part(),
         ),
     )

@@ -23,7 +23,7 @@ from broker.publishing.channels import describe
 from broker.publishing.provision import QueueFailed
 from broker.publishing.repair import FAILURES, Dials, QueueRepair
 from broker.timing.backoff import BackOff
-from broker.timing.readings import Monotonic
+from broker.timing.readings import Monotonic, UtcTime
 from broker.timing.tasks import Tasks, shared
 from broker.topology import Topology
 from gateway.errors import BrokerUnavailable, StoreUnavailable, UnknownRoom
@@ -133,6 +133,7 @@ class QueueMender:
         consumers: Consumers,
         events: Events,
         clock: Monotonic,
+        utc: UtcTime,
         tasks: Tasks,
     ) -> None:
         self._broker = broker
@@ -142,6 +143,7 @@ class QueueMender:
         self._consumers = consumers
         self._events = events
         self._clock = clock
+        self._utc = utc
         self._tasks = tasks
         self._lanes: Lanes | None = None
         self._closing = False
@@ -293,7 +295,7 @@ class QueueMender:
             async with asyncio.timeout(LANDING):
                 await self._lanes.landed(room)
             await self._acknowledgements.flush()
-            refill, count = Refill(self._store, room), 0
+            refill, count = Refill(self._store, room, now=self._utc()), 0
             async for page in refill.before_binding():
                 count += len(page)
                 await repair.fill([publication(each, self._topology) for each in page])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from broker.topology import Audience, Stream
+from broker.topology import PRIVATE_QUEUE_EXPIRES_MS, Audience, Stream
 from gateway.domain.message import Message
 from gateway.store.records import Page
 
@@ -14,6 +15,7 @@ from gateway.store.records import Page
 MOST: Final = 10_000
 #: Messages that are read from the history at once.
 PAGE: Final = 250
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class History(Protocol):
@@ -30,15 +32,22 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Messages of one stream: above ``after`` and up to ``to``, without those in ``left_out``."""
+    """Messages of one stream: above ``after`` and up to ``to``, sent at ``since`` or later, without
+    those in ``left_out``."""
 
     stream: Stream
     after: int
     to: int
+    since: datetime
     left_out: frozenset[int]
 
-    def __contains__(self, seq: int) -> bool:
-        return self.after < seq <= self.to and seq not in self.left_out
+    def __contains__(self, message: Message) -> bool:
+        seq = message.seq or 0
+        return (
+            self.after < seq <= self.to
+            and message.sent_at >= self.since
+            and seq not in self.left_out
+        )
 
 
 class Refill:
@@ -49,8 +58,9 @@ class Refill:
     out before the queue is bound, and added afterwards: in doubt they come twice.
     """
 
-    def __init__(self, history: History, room: int) -> None:
+    def __init__(self, history: History, room: int, *, now: datetime) -> None:
         self._history = history
+        self._day_ago = now - timedelta(milliseconds=PRIVATE_QUEUE_EXPIRES_MS)
         self._streams = [Stream(audience, room) for audience in Audience]
         #: By stream: what the queue has, in spans.
         self._done: dict[Stream, list[Span]] = {stream: [] for stream in self._streams}
@@ -81,8 +91,11 @@ class Refill:
             unpublished = await self._history.unpublished_seqs(stream)
             waiting = frozenset(seq for seq, own in unpublished.items() if left_out(own))
             head = heads.get(stream, 0)
-            after = max(self._acknowledged.get(stream, 0), head - MOST)
-            spans.append(Span(stream, after, head, waiting))
+            acknowledged = self._acknowledged.get(stream, 0)
+            # Where nobody uses the queue it expires every day, and no longer than that it would
+            # have kept anything.
+            since = _EVER if acknowledged else self._day_ago
+            spans.append(Span(stream, max(acknowledged, head - MOST), head, since, waiting))
         async for page in _merged([self._pages(span) for span in spans]):
             yield page
         for span in spans:
@@ -94,10 +107,9 @@ class Refill:
         while after < span.to:
             page = await self._history.read(span.stream, after=after, limit=PAGE)
             for message in page.messages:
-                seq = message.seq or 0
-                if seq in span and not any(seq in each for each in done):
+                if message in span and not any(message in each for each in done):
                     yield message
-                after = seq
+                after = message.seq or 0
             if not page.messages:
                 return
 

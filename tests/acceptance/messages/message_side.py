@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from uuid import UUID, uuid4
@@ -100,6 +101,7 @@ def mender_of(store: Store, publisher: Publisher) -> QueueMender:
         consumers=Consumers(),
         events=Events(clock=time.time),
         clock=time.monotonic,
+        utc=partial(datetime.now, UTC),
         tasks=Tasks(),
     )
 

@@ -141,6 +141,7 @@ class Stage:
         self.node, self.publisher = node, publisher
         self.store, self.lanes, self.consumers = FakeStore(), FakeLanes(), Consumers()
         self.events = Events(clock=lambda: 0.0)
+        self.now = START
         self.mender = self.another(publisher)
 
     def another(self, publisher: Publisher) -> QueueMender:
@@ -153,6 +154,7 @@ class Stage:
             consumers=self.consumers,
             events=self.events,
             clock=loop.time,
+            utc=lambda: self.now,
             tasks=Tasks(),
         )
 
@@ -291,6 +293,26 @@ def test_a_replaced_queue_has_what_was_not_acknowledged_in_order_and_redelivered
         assert stage.lanes.held == ["held", "landed", "released"]
 
     play(scenario)
+
+
+def test_a_queue_that_nobody_has_used_gets_the_messages_of_a_day() -> None:
+    """Where hosts only follow topics it expires every day; in use, its place counts alone."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.store.messages = {
+            PUBLIC: [message(1), message(2), message(3)],
+            PRIVATE: [message(1, PRIVATE), message(2, PRIVATE)],
+        }
+        stage.store.places = {PRIVATE: 1}
+        stage.now = message(2).sent_at + timedelta(days=1)
+        await stage.ensure()
+        assert stage.held == ids(message(2), message(2, PRIVATE), message(3))
+        stage.now = message(3).sent_at + timedelta(days=2)
+        stage.node.delete(QUEUE.name)
+        await stage.ensure()
+        assert stage.held == ids(message(2, PRIVATE))
+
+    play(scenario, watch=False)
 
 
 def test_a_new_queue_is_filled_before_it_is_bound_and_marked_last() -> None:

@@ -200,3 +200,28 @@ def test_no_other_module_holds_an_object_of_aiormq() -> None:
                 and node.value.id == "aiormq"
             ):
                 assert issubclass(getattr(aiormq, node.attr), Exception), (path, node.attr)
+
+
+@pytest.mark.parametrize("error", [aiormq.AMQPError("closed"), OSError("gone"), KeyError("x")])
+def test_a_cancellation_that_aiormq_turns_into_an_error_is_a_cancellation_all_the_same(
+    error: Exception,
+) -> None:
+    async def ask() -> None:
+        with AiormqCalls():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                # As when the channel of a cancelled call cannot be closed.
+                raise error from None
+
+    async def scenario() -> None:
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert asking.cancelled()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await ask()
+
+    asyncio.run(scenario())

@@ -142,7 +142,7 @@ class Lesson:
     @property
     def _bound(self) -> float:
         step, kind = self.cluster.at, self.cluster.kind
-        if kind is Kind.LATE:
+        if kind is Kind.LATE and step is not None and not step.frame.startswith("Confirm."):
             # A node that lives and confirms nothing may be waiting for another one.
             return STALLED * INTERVAL + RESUMED
         if kind is Kind.FOREIGN:
@@ -241,6 +241,8 @@ def test_the_dialogue_has_all_that_a_link_says() -> None:
     [
         *((step, kind) for step in ALONE if step.time == 1 for kind in Kind),
         *((step, kind) for step in ALONE if step.time == 2 for kind in AGAIN),
+        # The channel that replaces one with a nack.
+        *((step, Kind.LATE) for step in ALONE if step.time == 2 if "Confirm." in step.frame),
     ],
     ids=str,
 )

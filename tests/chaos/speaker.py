@@ -30,13 +30,13 @@ class Speaker(TopicClient):
         self._receipts: dict[str, asyncio.Event] = {}
 
     async def speak(self, interval: float, stop: asyncio.Event) -> None:
-        """A message every `interval` seconds; returns when all are acknowledged, after `stop`."""
+        """A message every `interval` seconds until `stop`, each after the one before it is
+        acknowledged: what one connection sends is handled one by one."""
         due = time.monotonic() + self._ids.uniform(0, interval)
-        async with asyncio.TaskGroup() as said:
-            while not stop.is_set():
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-                said.create_task(self._say_until_acknowledged())
-                due += interval
+        while not stop.is_set():
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self._say_until_acknowledged()
+            due = max(due + interval, time.monotonic())
 
     def receipt(self, frame: Frame) -> None:
         if acknowledged := self._receipts.get(frame.headers["receipt-id"]):

@@ -28,8 +28,9 @@ _OF_CLIENTS = (Kind.CUT_CLIENTS, Kind.STALL_READERS)
 class Cast:
     """The numbers of participants; `rate` is messages a second of everybody together.
 
-    Each room has one that posts and one that speaks by SEND. `begin`: seconds before the first
-    fault; `settle`: seconds at the end in which everything must have arrived.
+    Each room has one that posts and, with `speakers`, one that speaks by SEND: while the database
+    is away, STOMP refuses by closing. `begin`: seconds before the first fault; `settle`: seconds at
+    the end in which everything must have arrived.
     """
 
     rooms: int
@@ -37,6 +38,7 @@ class Cast:
     rate: float
     settle: float = 120.0
     begin: float = 5.0
+    speakers: bool = False
 
 
 class Performance:
@@ -122,8 +124,9 @@ class Performance:
         )
         self._queues.append(QueueClient(f"{host}-queue", host, room, rng=rng, **rest))
         self._posters.append(Poster(poster, room, rng=rng, **rest))
-        rng = Random(self._rng.random())  # noqa: S311 - jitter
-        self._speakers.append(Speaker(speaker, speaker, room, rng=rng, **rest))
+        if self._cast.speakers:
+            rng = Random(self._rng.random())  # noqa: S311 - jitter
+            self._speakers.append(Speaker(speaker, speaker, room, rng=rng, **rest))
 
     async def _suffer(self, number: int, fault: Fault) -> None:
         if fault.kind not in _OF_CLIENTS:

@@ -85,7 +85,7 @@ def soak() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rooms", type=int, default=3)
-    parser.add_argument("--subscribers", type=int, default=30, help="of all rooms together")
+    parser.add_argument("--subscribers", type=int, default=15, help="of all rooms together")
     parser.add_argument("--rate", type=float, default=6.0, help="messages a second")
     parser.add_argument("--output", type=Path, help="a new folder for what everybody saw")
     _add_rabbitmq(parser)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pika
+import pytest
 
 from broker.feeds.connection import Connection, open_connection
 from broker.feeds.session import QueueSession
@@ -20,6 +21,8 @@ from broker.topology import DEFAULT_PREFIX, EXCHANGE, Topology
 from broker.webstomp.session import WebStompSession, open_session
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp
+
+pytestmark = pytest.mark.cluster
 
 _KEY = f"{DEFAULT_PREFIX}.public.headers"
 _QUEUE = Topology().feed_queue("test", 0, "headers")

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from broker.dialling import SetUpRefused
+from broker.feeds.trial import try_feed
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing.link import LinkFailed
@@ -49,7 +51,9 @@ def test_a_queue_with_other_arguments_is_described_and_not_touched(
     assert verified(nodes[0], credentials, room)[-1] == check
 
 
-def test_a_user_who_may_not_publish_is_told(cluster: Cluster, nodes: list[Node], room: int) -> None:
+def test_a_user_who_may_neither_publish_nor_make_a_queue_is_told(
+    cluster: Cluster, nodes: list[Node], room: int
+) -> None:
     node, admin = cluster.node(1), cluster.admin
     node.management("PUT", "/api/users/reader", admin, {"password": "pw-of-reader", "tags": ""})
     node.management(
@@ -58,8 +62,12 @@ def test_a_user_who_may_not_publish_is_told(cluster: Cluster, nodes: list[Node],
         admin,
         {"configure": "", "write": "", "read": ".*"},
     )
+    reader = Credentials("reader", "pw-of-reader")
+    feed = try_feed(nodes[0], reader, queue="q", key="k", timeout=5, tls=None)
     try:
-        checks = verified(nodes[0], Credentials("reader", "pw-of-reader"))
+        checks = verified(nodes[0], reader)
+        with pytest.raises(SetUpRefused, match="ACCESS_REFUSED - access to queue 'q'"):
+            asyncio.run(feed)
     finally:
         node.management("DELETE", "/api/users/reader", admin)
     assert [check.problem is None for check in checks] == [True, False]

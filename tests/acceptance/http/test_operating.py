@@ -19,6 +19,7 @@ def test_the_doctor_finds_a_working_installation_in_order(gateway: GatewayProces
         for what in (
             "Web-STOMP as gateway",
             "publishing to amq.topic",
+            "the queue of a feed",
             "the account guest is removed",
             "asks a gateway about users",
         ):

@@ -49,8 +49,9 @@ def main() -> int:
             rabbitmq.ensure(_say)
             packages.ensure(["npm"], _say)
             vendor.ensure(_say)
-            _clear_away_a_killed_run()
+            # Before the earlier run's cluster, which chooses its own version.
             here = Local(options.nodes, options.port, rabbitmq.chosen())
+            _clear_away_a_killed_run()
             with _running(here, with_tls=options.tls) as gateway:
                 _wait_for_the_end(gateway)
     except SetupError as error:

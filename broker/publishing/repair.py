@@ -27,6 +27,10 @@ from broker.topology import Queue
 
 #: Seconds in which a queue that works confirms a message.
 ANSWER: Final = 5.0
+#: Seconds between the deletion of a queue and the declaration of its successor, and how often that
+#: is tried while the successor has no leader.
+SETTLING: Final = 1.0
+DECLARATIONS: Final = 3
 #: Seconds in which a message for a new queue is confirmed.
 CONFIRM: Final = 15.0
 #: Messages for a new queue that are unconfirmed at once.
@@ -148,10 +152,21 @@ class QueueRepair:
             await asyncio.gather(asked, return_exceptions=True)
 
     async def begin(self) -> None:
-        """Delete the queue, and declare an empty one that gets nothing yet."""
+        """Delete the queue, and declare an empty one that gets nothing yet.
+
+        RabbitMQ 3.10 ends the members of a deleted queue one after the other. A queue of the same
+        name that is declared meanwhile can lose members with them, and never have a leader; so it
+        is given a moment, and asked.
+        """
         channel = self._held()
-        await channel.delete(self._queue.name)
-        await channel.declare(self._queue)
+        for _ in range(DECLARATIONS):
+            replaces = await self._exists()
+            if replaces:
+                await channel.delete(self._queue.name)
+                await asyncio.sleep(SETTLING)
+            await channel.declare(self._queue)
+            if not replaces or await self._has_leader():
+                break
         await channel.mark(self._queue, self._filled_by)
 
     async def fill(self, publications: Sequence[Publication]) -> None:
@@ -202,6 +217,32 @@ class QueueRepair:
     async def delete(self) -> None:
         """Delete the queue after all."""
         await self._held().delete(self._queue.name)
+
+    async def _exists(self) -> bool:
+        channel = await QueueChannel.open(self._link)
+        if not await channel.exists(self._queue.name):
+            return False
+        await channel.close()
+        return True
+
+    async def _has_leader(self) -> bool:
+        """Whether the queue answers ``basic.get``, if only with a refusal, which takes nothing out.
+
+        On a connection of its own, which RabbitMQ closes when it gives up waiting for the leader.
+        """
+        link = await self._dials.dial(self._queue.name)
+        try:
+            async with asyncio.timeout(ANSWER):
+                channel = await QueueChannel.open(link)
+                await channel.get(self._queue.name)
+        except AMQPChannelError:
+            return True
+        except (TimeoutError, *AMQP_ERRORS):
+            return False
+        else:
+            return True
+        finally:
+            await link.close("the queue was examined")
 
     def _held(self) -> QueueChannel:
         if self._channel is None:

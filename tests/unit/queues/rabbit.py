@@ -85,6 +85,8 @@ class Rabbit(AmqpNode):
             self.breaks_at = ""
             session.cut()
             return
+        if frame.name in self.hangs:
+            return
         missing = self.missing(session, frame)
         if missing is not None:
             session.close_channel(channel, *missing)
@@ -129,9 +131,8 @@ class Rabbit(AmqpNode):
         yield spec.Queue.UnbindOk()
 
     def delete_one(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
-        if frame.name not in self.hangs:
-            self.delete(frame.queue)
-            yield spec.Queue.DeleteOk(0)
+        self.delete(frame.queue)
+        yield spec.Queue.DeleteOk(0)
 
     def close(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
         """What was taken and not acknowledged goes back to its place."""

@@ -189,6 +189,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mender, "SETTLED", 0.05)
     monkeypatch.setattr(mender, "ELSEWHERE", 0.01)
     monkeypatch.setattr(repair, "ANSWER", 0.2)
+    monkeypatch.setattr(repair, "SETTLING", 0.01)
 
 
 def play(scenario: Callable[[Stage], Coroutine[Any, Any, None]], *, watch: bool = True) -> None:
@@ -234,6 +235,21 @@ def test_a_queue_that_stands_before_its_room_is_emptied_first() -> None:
         stage.hold(message(1), message(2), mark=TOPOLOGY.queue_mark(ROOM, "beef", 2))
         assert await stage.ensure() == 2
         assert stage.held == []
+        assert stage.is_complete
+
+    play(scenario)
+
+
+def test_a_successor_without_a_leader_is_declared_again() -> None:
+    """RabbitMQ 3.10: the members of the deleted queue may take it with them."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.hold(message(1), mark="")
+        with stage.node.hanging("Basic.Get"):
+            asking = asyncio.create_task(stage.ensure())
+            name = QUEUE.name.rpartition("interact.")[2]
+            await eventually(lambda: stage.node.done.count(f"delete {name}") == 2)
+        assert await asking == 2
         assert stage.is_complete
 
     play(scenario)
@@ -502,7 +518,7 @@ def test_two_gateways_that_miss_a_queue_make_one() -> None:
 
 def test_what_is_owed_to_a_new_room_is_made_as_soon_as_it_can_be() -> None:
     async def scenario(stage: Stage) -> None:
-        with stage.node.hanging("Queue.Delete"):
+        with stage.node.hanging("Queue.Bind"):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(stage.ensure(), 0.1)
             stage.mender.owe(ROOM)

@@ -1,4 +1,4 @@
-"""The loop that keeps topics going without a feed: they follow the history meanwhile."""
+"""The loop by which topics without a feed, or with a new one, follow the history."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class HistoryFollower:
         self._away = False
 
     @property
-    def topics(self) -> list[Topic]:
+    def unfed(self) -> list[Topic]:
         """The topics that have users and no feed."""
         return [topic for topic in self._topics() if topic.users and not topic.fed]
 
     def begin(self) -> None:
-        """Begin, unless it runs: a topic has lost its last feed, or there is a doubt."""
+        """Begin, unless it runs: a topic is not settled, or there is a doubt."""
         if self._job is None or self._job.done:
             self._job = self._tasks.until_done(self._run, "hub: topics without a feed")
 
@@ -69,7 +69,7 @@ class HistoryFollower:
             await asyncio.sleep(LOOK)
         told = False
         while topics := self._due():
-            if not told and (unfed := len(self.topics)):
+            if not told and (unfed := len(self.unfed)):
                 told = True
                 logger.warning(
                     "no feed brings %d topics, which follow the history meanwhile", unfed
@@ -81,10 +81,10 @@ class HistoryFollower:
             logger.info("every topic has a feed again")
 
     def _due(self) -> list[Topic]:
-        if not self._doubtful:
-            return self.topics
-        self._doubtful = False
-        return [topic for topic in self._topics() if topic.users]
+        doubtful, self._doubtful = self._doubtful, False
+        return [
+            topic for topic in self._topics() if topic.users and (doubtful or not topic.settled)
+        ]
 
     async def _look(self, topics: Sequence[Topic]) -> None:
         now = self._clock()

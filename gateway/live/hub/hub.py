@@ -59,7 +59,7 @@ class Hub:
             fan_out=self.fan_out,
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),
-            unfed=self._history_follower.begin,
+            unsettled=self._history_follower.begin,
             clock=self._loop.time,
             tasks=tasks,
         )
@@ -69,7 +69,7 @@ class Hub:
     def unfed(self) -> int:
         """The number of topics that follow the history because no feed has brought them lately."""
         since = self._loop.time() - SOON
-        return sum(topic.unfed_since < since for topic in self._history_follower.topics)
+        return sum(topic.unfed_since < since for topic in self._history_follower.unfed)
 
     @property
     def problems(self) -> dict[str, str]:
@@ -147,7 +147,7 @@ class Hub:
             topic = self._topics[key] = Topic(stream, f"/topic/{key}", self._shared)
             self._feeds.subscribe(key, topic)
         topic.users += 1
-        if not topic.fed:
+        if not topic.settled:
             self._history_follower.begin()
         return topic
 

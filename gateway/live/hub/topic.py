@@ -37,6 +37,9 @@ _RETRY: Final = 1.0
 _STORE_WITHIN: Final = 10.0
 #: Seconds within which a topic without a feed gets one, if the broker is well.
 SOON: Final = 2.0
+#: Seconds that a subscription may take to be known by every node: RabbitMQ 4 with Khepri confirms a
+#: binding that a majority has stored, and a node that is behind routes without it.
+SETTLING: Final = 2.0
 #: A seq beyond the end of any stream: a read after it gives the head and no messages.
 _BEYOND: Final = 2**62
 #: A larger body that comes early is not held, but read from the history when its turn comes.
@@ -48,8 +51,8 @@ class Shared:
     """The services that all topics of a hub share.
 
     ``reading`` bounds how many topics fill holes at once, ``resuming`` how many clients get a
-    portion of the past in one turn of the event loop. ``unfed`` is called when a topic with users
-    has just lost its last feed.
+    portion of the past in one turn of the event loop. ``unsettled`` is called when a topic with
+    users is no longer settled (:attr:`Topic.settled`).
     """
 
     history: HistoryReader
@@ -57,7 +60,7 @@ class Shared:
     fan_out: FanOut
     reading: asyncio.Semaphore
     resuming: asyncio.Semaphore
-    unfed: Callable[[], None]
+    unsettled: Callable[[], None]
     clock: Monotonic
     tasks: Tasks
 
@@ -73,7 +76,8 @@ class Topic:
         self.broadcaster = Broadcaster(shared.fan_out)
         #: How many subscribers it has, including those that are about to join.
         self.users = 0
-        self._standing: set[int] = set()
+        #: The feeds that bring the topic, and since when, in this order.
+        self._standing: dict[int, float] = {}
         #: Set while a feed brings the topic.
         self._fed = asyncio.Event()
         #: Since when no feed brings it, on the clock.
@@ -101,28 +105,30 @@ class Topic:
         """Whether a feed brings the topic now."""
         return self._fed.is_set()
 
+    @property
+    def settled(self) -> bool:
+        """Whether a feed has brought the topic for so long that no message passes it by. Until then
+        the history must be asked."""
+        began = next(iter(self._standing.values()), math.inf)
+        return self._shared.clock() - began > SETTLING
+
     def subscribed(self, feed: int) -> None:
         self._deduplicator.joined(feed)
         if not self.fed:
             self.doubt(0.0)
-        self._standing.add(feed)
-        self._judge_feeds()
+        self._standing.setdefault(feed, self._shared.clock())
+        self._fed.set()
 
     def lost(self, feed: int) -> None:
         if feed in self._standing:
-            self._standing.discard(feed)
-            self._judge_feeds()
+            del self._standing[feed]
+            if not self._standing:
+                self._fed.clear()
+                self.unfed_since = self._shared.clock()
+            if self.users and not self.settled:
+                self._shared.unsettled()
             # The feed may have hung, and the other one may have begun only after that.
             self.doubt()
-
-    def _judge_feeds(self) -> None:
-        if self._standing:
-            self._fed.set()
-        elif self.fed:
-            self._fed.clear()
-            self.unfed_since = self._shared.clock()
-            if self.users:
-                self._shared.unfed()
 
     def message(self, feed: int, message: Frame) -> None:
         seq = number_of(message, self.stream)

@@ -44,7 +44,7 @@ async def topic(
         fan_out=FanOut(budget=1_000_000, clock=Clock()),
         reading=asyncio.Semaphore(8),
         resuming=asyncio.Semaphore(8),
-        unfed=lambda: None,
+        unsettled=lambda: None,
         clock=loop.time,
         tasks=Tasks(),
     )

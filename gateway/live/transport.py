@@ -9,9 +9,12 @@ than all that is done with a message; here a readable socket is one call.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import ssl
 import struct
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
@@ -172,11 +175,11 @@ class Transport:
     def close(self, *, reset: bool = False) -> None:
         """Close at once; what waits is dropped.
 
-        ``reset``: so is what the kernel holds and the peer has not fetched (RFC 9293, section
-        3.10.4: ABORT); the connection is reset.
+        ``reset``: so is what the kernel holds because the peer does not take it (RFC 9293, section
+        3.10.4: ABORT); the connection is reset. A peer that has taken all sees an orderly end.
         """
         if not self.closed:
-            if reset:
+            if reset and self._held_by_kernel:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.hold()
             if self.backlog:
@@ -186,6 +189,13 @@ class Transport:
             self.backlog = 0
             self._wake()
             self._socket.close()
+
+    @property
+    def _held_by_kernel(self) -> int:
+        """Bytes that were sent and that the peer's system has not acknowledged: tcp(7), SIOCOUTQ,
+        which is the same number as TIOCOUTQ."""
+        answer = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(answer, sys.byteorder)
 
     def _readable(self) -> None:
         if self._early:

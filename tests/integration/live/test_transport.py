@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -168,6 +169,39 @@ async def test_what_is_dropped_never_comes_and_what_follows_is_whole(
     assert transport.backlog == 0
     transport.close()
     theirs.close()
+
+
+def connected() -> tuple[Transport, socket.socket]:
+    """A connection over TCP, and its peer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname(), timeout=_TIMEOUT)
+        ours, _ = server.accept()
+    ours.setblocking(False)
+    return Transport(IOStream(ours), stall_timeout=_TIMEOUT), theirs
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_who_has_taken_all_that_was_sent_is_not_reset() -> None:
+    """It may answer, and sees an orderly end."""
+    transport, theirs = connected()
+    with theirs:
+        transport.write(b"the end")
+        assert theirs.recv(7, socket.MSG_PEEK) == b"the end"
+        transport.close(reset=True)
+        assert theirs.recv(100) == b"the end"
+        assert theirs.recv(100) == b""
+        assert theirs.send(b"yes") == 3
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_who_has_not_taken_what_was_sent_is_reset() -> None:
+    transport, theirs = connected()
+    with theirs:
+        transport.write(bytes(_MUCH))
+        assert theirs.recv(1) == bytes(1)
+        transport.close(reset=True)
+        with pytest.raises(ConnectionResetError):
+            list(iter(partial(theirs.recv, 65_536), b""))
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)

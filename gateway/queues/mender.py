@@ -9,6 +9,10 @@ acknowledged is then put into the new one from the history.
 A queue that has its mark and still never confirms is found by what waits in the outbox, whatever
 the reason: RabbitMQ 3.10 can lose the members of a queue that is seconds old when all nodes are
 killed, and on 4.3 a queue whose deletion was asked for without a majority refuses everything.
+
+A queue that was made while a node did not answer has no member there until that node starts anew:
+RabbitMQ 4.3 takes a node back that only hung, and then delivers nothing to consumers on it, though
+the queue confirms. Such a queue is replaced when every node works again.
 """
 
 from __future__ import annotations
@@ -156,6 +160,8 @@ class QueueMender:
         self._examined: dict[int, tuple[int, float]] = {}
         #: Rooms that were made without a queue.
         self._owed: dict[int, None] = {}
+        #: Rooms whose queues were made while a node did not answer.
+        self._makeshift: dict[int, None] = {}
 
     def start(self, lanes: Lanes) -> None:
         """Look for queues that are missing or give no confirm, until :meth:`close`."""
@@ -178,7 +184,7 @@ class QueueMender:
         """
         job = self._jobs.get(room)
         if job is None:
-            job = self._start(room, None)
+            job = self._start(room)
         return await shared(job)
 
     async def delete_private_queue(self, room: int) -> None:
@@ -190,7 +196,12 @@ class QueueMender:
         if len(self._owed) < _KNOWN:
             self._owed[room] = None
 
-    def _start(self, room: int, suspect: Entry | None) -> asyncio.Task[int]:
+    def _start(
+        self, room: int, *, suspect: Entry | None = None, renew: bool = False
+    ) -> asyncio.Task[int]:
+        """Begin to make sure of a queue, which is replaced if the message ``suspect`` shows that it
+        is dead, or in any case with ``renew``."""
+
         def failed(fault: Exception) -> None:
             self._jobs.pop(room, None)
             if not isinstance(fault, QueueFailed) and not self._closing:
@@ -198,29 +209,31 @@ class QueueMender:
 
         async def work() -> int:
             try:
-                return await self._ensure(room, suspect)
+                return await self._ensure(room, suspect, renew=renew)
             finally:
                 self._jobs.pop(room, None)
 
         job = self._jobs[room] = self._tasks.spawn(work(), "a private queue", failed=failed)
         return job
 
-    async def _ensure(self, room: int, suspect: Entry | None) -> int:
+    async def _ensure(self, room: int, suspect: Entry | None, *, renew: bool) -> int:
         queue = self._topology.private_queue(room).name
         while True:
             try:
                 record = await self._record(room)
                 if record is None or not record.is_open:
+                    self._makeshift.pop(room, None)
                     return 0 if record is None else record.number
                 mark = self._topology.queue_mark(room, record.identity, record.number)
-                if suspect is None and await self._broker.has_private_queue(room, mark):
+                at_ease = suspect is None and not renew
+                if at_ease and await self._broker.has_private_queue(room, mark):
                     self._owed.pop(room, None)
                     return record.number
                 async with self._turns, asyncio.timeout(REPLACEMENT):
-                    number = await self._repair(room, suspect)
+                    number = await self._repair(room, suspect, renew=renew)
             except Elsewhere:
                 await asyncio.sleep(ELSEWHERE)
-                suspect = None
+                suspect, renew = None, False
             except (StoreUnavailable, UnknownRoom) as error:
                 raise QueueFailed(f"cannot make sure of {queue}: {error.detail}") from error
             except FAILURES as error:
@@ -242,8 +255,9 @@ class QueueMender:
             self._records.put(room, record)
         return record
 
-    async def _repair(self, room: int, suspect: Entry | None) -> int:
+    async def _repair(self, room: int, suspect: Entry | None, *, renew: bool) -> int:
         """Replace the queue unless it is right after all; its number."""
+        began = self._clock()
         queue = self._topology.private_queue(room)
         async with QueueRepair.of(self._broker, queue) as repair:
             async with asyncio.timeout(STEP):
@@ -257,10 +271,19 @@ class QueueMender:
             if not stands and record.number == 0:
                 # It was declared before there were marks.
                 stands = await repair.adopt(mark)
-            if stands and (suspect is None or not await self._is_dead(repair, suspect, mark)):
+            if not stands:
+                reason = _why(record)
+            elif renew:
+                reason = "it was made while a node did not answer, and may have no member there"
+            elif suspect is not None and await self._is_dead(repair, suspect, mark):
+                reason = "it confirms nothing any more"
+            else:
                 return record.number
-            reason = "it confirms nothing any more" if stands else _why(record)
-            return await self._replace(room, record, repair, reason)
+            number = await self._replace(room, record, repair, reason)
+        self._makeshift.pop(room, None)
+        if self._broker.sound_for < self._clock() - began and len(self._makeshift) < _KNOWN:
+            self._makeshift[room] = None
+        return number
 
     async def _is_dead(self, repair: QueueRepair, suspect: Entry, mark: str) -> bool:
         answers = await repair.answers(publication(suspect.message, self._topology), mark)
@@ -351,7 +374,7 @@ class QueueMender:
         if now < due or room in self._jobs:
             return
         self._examined[room] = times + 1, now + BACK_OFF.delay(times + 1)
-        self._start(room, entry).add_done_callback(self._log)
+        self._start(room, suspect=entry).add_done_callback(self._log)
 
     async def _watch_queues(self) -> None:
         """Queues that were deleted by somebody else, or are on the other cluster."""
@@ -371,12 +394,19 @@ class QueueMender:
                 log.debug("the private queues that are consumed are looked at later: %s", error)
                 continue
             unknown = [room for room in consumed if room not in marks]
-            rooms = dict.fromkeys([*missing, *unknown, *self._owed])
-            await asyncio.gather(*(self._look(room) for room in rooms if room not in self._jobs))
+            makeshift = self._makeshift if self._broker.sound_for >= SETTLED else {}
+            rooms = dict.fromkeys([*missing, *unknown, *self._owed, *makeshift])
+            await asyncio.gather(
+                *(
+                    self._look(room, renew=room in makeshift)
+                    for room in rooms
+                    if room not in self._jobs
+                )
+            )
 
-    async def _look(self, room: int) -> None:
+    async def _look(self, room: int, *, renew: bool) -> None:
         async with self._looking:
-            job = self._start(room, None)
+            job = self._start(room, renew=renew)
             await asyncio.wait({job})
             self._log(job)
 

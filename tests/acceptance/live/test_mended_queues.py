@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import amqp, queues, wait_for
+from tests.acceptance.broker_view import amqp, on_khepri, queues, wait_for
 from tests.acceptance.conftest import Connect, StartGateway, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
@@ -27,6 +27,12 @@ def handled(client: StompClient) -> tuple[object, str]:
     message = client.message()
     client.request("ACK", {"id": message.headers["ack"]})
     return message.json["body"], message.headers["redelivered"]
+
+
+def has_all_members(cluster: Cluster, room: int) -> bool:
+    """Whether the room's queue has a member on each node."""
+    member = f"erlang:whereis('%2F_{queue_of(room)}')."
+    return all("undefined" not in node.control("eval", member) for node in cluster.nodes)
 
 
 def test_a_host_whose_queue_is_deleted_gets_what_was_not_acknowledged_in_order(
@@ -96,14 +102,20 @@ def test_a_room_is_created_while_a_node_hangs_and_its_queue_follows(
     print(f"POST /api/rooms while a node hangs: {made}")  # noqa: T201 - a measurement
     assert {status for status, _, _ in made} <= {201, 202}
     assert max(seconds for _, _, seconds in made) < 4
-    # RabbitMQ's management does not answer while a node hangs, and the queue's member there is only
-    # begun when the node starts.
-    cluster.kill_node(2)
-    cluster.start()
+    # RabbitMQ's management does not answer while a node hangs.
+    if on_khepri():
+        cluster.resume_node(2)
+        cluster.wait_ready()
+    else:
+        # 3.10 often takes a node that hung back only when it starts anew.
+        cluster.kill_node(2)
+        cluster.start()
     wait_for(lambda: {queue_of(room) for _, room, _ in made} <= queues(cluster))
-    status, _ = gateway.post(made[0][1], "hana", "hello")
-    assert status in (201, 202)
-    with host_of(gateway, made[0][1]) as hana:
+    room = made[0][1]
+    assert gateway.post(room, "hana", "hello")[0] in (201, 202)
+    # On 4.3 a consumer at a node without a member gets nothing.
+    wait_for(lambda: has_all_members(cluster, room), within=90)
+    with host_of(gateway, room) as hana:
         assert hana.message().json["body"] == "hello"
 
 

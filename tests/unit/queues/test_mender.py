@@ -240,6 +240,27 @@ def test_a_queue_that_stands_before_its_room_is_emptied_first() -> None:
     play(scenario)
 
 
+def test_a_queue_that_was_made_while_a_node_hung_is_replaced_when_all_answer_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has no member on that node, where consumers would get nothing."""
+    sound_for = 0.0
+    monkeypatch.setattr(Publisher, "sound_for", property(lambda _: sound_for))
+
+    async def scenario(stage: Stage) -> None:
+        nonlocal sound_for
+        assert await stage.ensure() == 2
+        stage.store.messages = {PUBLIC: [message(1)]}
+        # While a node is away, it is the queue that there is.
+        assert await stage.ensure() == 2
+        sound_for = 1000.0
+        await eventually(lambda: stage.store.mark().endswith(".3") and stage.is_complete)
+        assert stage.held == ids(message(1))
+        await eventually(lambda: not stage.mender._makeshift)
+
+    play(scenario)
+
+
 def test_a_successor_without_a_leader_is_declared_again() -> None:
     """RabbitMQ 3.10: the members of the deleted queue may take it with them."""
 

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bench_suite.frames import FrameReader
 from bench_suite.journal import number
-from broker.protocol.websocket import Opcode, walk
 
-_FRAME_BYTES = 1 << 20
 _FAULTS_TOLD = 3
 #: Bytes that are said; as a message it becomes about `messages.SIZE`.
 _SAID = 64
@@ -50,21 +49,12 @@ class Listener:
         self.heard = Heard([0] * size)
         self._room = room
         self._place = place
-        self._other = other
         self._own = own
-        self._rest = b""
+        self._frames = FrameReader(message=self._message, other=other)
         self._seq: int | None = None
 
     def feed(self, chunk: bytes | memoryview) -> None:
-        data = self._rest + bytes(chunk)
-        end = 0
-        for opcode, _, begin, end in walk(data, frame_bytes=_FRAME_BYTES):
-            payload = data[begin:end]
-            if opcode <= Opcode.BINARY and payload.startswith(b"MESSAGE\n"):
-                self._message(payload)
-            else:
-                self._other(opcode, payload)
-        self._rest = data[end:]
+        self._frames.feed(chunk)
 
     def _message(self, payload: bytes) -> None:
         heard = self.heard

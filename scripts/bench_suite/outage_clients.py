@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from uuid import uuid4
 
+from bench_suite.frames import FrameReader
 from bench_suite.subscriber import MASK, Client, Subscriber
 from broker.protocol.stomp import serialise
-from broker.protocol.websocket import Opcode, build, walk
+from broker.protocol.websocket import Opcode, build
 
-_FRAME_BYTES = 1 << 20
 #: Seconds between two posts; every second one is instant.
 INTERVAL = 0.025
 _BUFFER = 1 << 16
@@ -28,19 +28,11 @@ class Witness(Subscriber):
 
     def __init__(self, client: Client) -> None:
         self.arrived: dict[str, float] = {}
-        self._rest = b""
+        self._frames = FrameReader(message=self._message, other=self._frame)
         super().__init__(client, self, buffer=memoryview(bytearray(_BUFFER)))
 
     def feed(self, chunk: bytes | memoryview) -> None:
-        data = self._rest + bytes(chunk)
-        end = 0
-        for opcode, _, begin, end in walk(data, frame_bytes=_FRAME_BYTES):
-            payload = data[begin:end]
-            if opcode <= Opcode.BINARY and payload.startswith(b"MESSAGE\n"):
-                self._message(payload)
-            else:
-                self._frame(opcode, payload)
-        self._rest = data[end:]
+        self._frames.feed(chunk)
 
     def _message(self, payload: bytes) -> None:
         head, _, body = payload.partition(b"\n\n")

@@ -18,6 +18,7 @@ from broker.protocol.websocket import (
     build,
     close_payload,
 )
+from tests.integration.tcp_server import listening
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -199,38 +200,20 @@ class Session:
 
 @asynccontextmanager
 async def serving(fake: FakeNode) -> AsyncIterator[FakeNode]:
-    tasks: set[asyncio.Task[None]] = set()
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         fake.connections += 1
-        try:
-            if fake.deaf:
-                await reader.read()
-            head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(_upgrade(head))
-            session = Session(fake, writer)
-            fake.sessions.append(session)
-            fake.opening += 1
-            fake.most_opening = max(fake.most_opening, fake.opening)
-            await session.run(reader)
-        except (asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.transport.abort()
-            tasks.discard(task)
+        if fake.deaf:
+            await reader.read()
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(_upgrade(head))
+        session = Session(fake, writer)
+        fake.sessions.append(session)
+        fake.opening += 1
+        fake.most_opening = max(fake.most_opening, fake.opening)
+        await session.run(reader)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", fake.port)
-    fake.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(serve, fake.port) as fake.port:
         yield fake
-    finally:
-        server.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _upgrade(head: bytes) -> bytes:

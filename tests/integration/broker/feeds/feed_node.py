@@ -14,6 +14,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from broker.nodes.node import Node
+from tests.integration.tcp_server import listening
 
 _FRAME_MAX = 131_072
 
@@ -173,32 +174,16 @@ class FeedSession:
 
 @asynccontextmanager
 async def serving(fake: FeedNode) -> AsyncIterator[FeedNode]:
-    tasks: set[asyncio.Task[None]] = set()
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         session = FeedSession(fake, writer)
+        if fake.deaf:
+            await reader.read()
+        fake.sessions.append(session)
         try:
-            if fake.deaf:
-                await reader.read()
-            fake.sessions.append(session)
             await session.run(reader)
-        except (asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
-            pass
         finally:
             if session in fake.sessions:
                 fake.sessions.remove(session)
-            writer.transport.abort()
-            tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", fake.port)
-    fake.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(serve, fake.port) as fake.port:
         yield fake
-    finally:
-        server.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

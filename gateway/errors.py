@@ -53,13 +53,15 @@ class GatewayError(Exception):
     """An error with a public meaning. ``detail`` is public too: it names what is wrong and what
     would be right, never a secret.
 
-    ``retry_after`` is in seconds, where trying again helps.
+    ``retry_after`` is in seconds, where trying again helps. ``budget``: the limit that was met, for
+    admins (:mod:`gateway.budget`), e.g. ``posts/user``.
     """
 
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+        self.budget: str | None = None
 
 
 class NotAuthenticated(GatewayError):

@@ -10,6 +10,7 @@ from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
+from gateway.budget.budgets import Budgets
 from gateway.config import Config
 from gateway.limits import LiveLimits
 from gateway.observe.events import Events
@@ -19,6 +20,7 @@ from gateway.observe.events import Events
 class Foundation:
     """One of each for the whole gateway. Every package's factory takes it first."""
 
+    budgets: Budgets
     config: Config
     clock: Clock
     events: Events
@@ -32,11 +34,13 @@ class Foundation:
     def of(cls, config: Config, *, tasks: Tasks, clock: Clock | None = None) -> Self:
         """The foundation for a configuration. Call this inside the running loop."""
         clock = clock or Clock()
+        limits = LiveLimits(config.limits)
         return cls(
+            budgets=Budgets(limits, clock=clock.monotonic),
             config=config,
             clock=clock,
             events=Events(clock=clock.unix),
-            limits=LiveLimits(config.limits),
+            limits=limits,
             rng=SystemRandom(),
             tasks=tasks,
             ticker=Ticker(tasks.failures),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.config import Limits
-from gateway.rates import Rate
 
 #: Limits that are built into what stands; a restart changes them.
 UNTIL_RESTART: Final = ("backlog_bytes", "stall_timeout", "upstream_frame_bytes")
@@ -32,12 +31,3 @@ class LiveLimits:
         kept = {name: getattr(self.now, name) for name in UNTIL_RESTART}
         self.now = limits.model_copy(update=kept)
         self.largest_body = max(self.largest_body, limits.body_bytes)
-
-    def posts(self) -> Rate:
-        """One user's posts."""
-        return Rate(self.now.posts_per_second, self.now.posts_burst)
-
-    def failed_logins(self) -> Rate:
-        """Failed logins from one address."""
-        per_minute = self.now.logins_per_minute
-        return Rate(per_minute / 60, max(1, int(per_minute)))

@@ -103,7 +103,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         stack.push_async_callback(store.close)
         logger.info("database %s", store.name)
         _keep_history(f, store, stack)
-        guesses = Guesses(f.limits.failed_logins, clock=f.clock.monotonic)
+        guesses = Guesses(f.budgets, clock=f.clock.monotonic)
         accounts = Accounts(store, guesses=guesses)
         stack.callback(accounts.close)
         _begin(stack, mq.publisher, mq.prober)

@@ -26,6 +26,12 @@ def measures(
     """Make the metrics; each is read when Prometheus asks."""
     metrics = Metrics()
     metrics.observe_events(made_with.events)
+    metrics.count_each(
+        "gateway_budget_met",
+        "Refusals and waits by a limit of a budget.",
+        label="budget",
+        counts=made_with.budgets.met,
+    )
     metrics.observe_posts(messages.intake.posted)
     metrics.observe_nodes(broker.balancer.states)
     metrics.observe_links(lambda: broker.publisher.links)

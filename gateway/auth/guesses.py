@@ -4,14 +4,15 @@ address."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import RLock
 from typing import Final
 
 from broker.timing.readings import Monotonic
-from gateway.errors import RateLimited, TooManyGuesses
-from gateway.rates import Rate, RateLimiter
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import FAILED_LOGINS
+from gateway.errors import TooManyGuesses
 
 #: Wrong passwords for one account before guessing is slowed down: from one address, and from all.
 FREE_FROM_ONE: Final = 5
@@ -72,16 +73,16 @@ class _Slowing:
 class Guesses:
     """Recent failed logins: by address, by account, and by both.
 
-    ``of_address`` gives the rate of failures that are accepted from one address; valid logins are
+    The ``budgets`` say how many failures are accepted from one address; valid logins are
     not counted, so a school behind one address never notices. After some wrong passwords from
     anywhere an account is slowed down for everybody, except for addresses from which it has logged
     in before: its owner goes on. Nobody is locked out for good. May be used by several
     threads.
     """
 
-    def __init__(self, of_address: Callable[[], Rate], *, clock: Monotonic) -> None:
+    def __init__(self, budgets: Budgets, *, clock: Monotonic) -> None:
         self._clock = clock
-        self._addresses = RateLimiter(of_address, clock=clock)
+        self._addresses = budgets.rate(FAILED_LOGINS)
         self._accounts = _Slowing(free=FREE_FROM_ALL, longest=_LONGEST_FROM_ALL)
         self._pairs = _Slowing(free=FREE_FROM_ONE, longest=_LONGEST_FROM_ONE)
         #: Pairs of account and address with a valid login, the latest last.
@@ -92,13 +93,7 @@ class Guesses:
         """Check that an attempt may be made; ``user`` None: with a token. Raises
         :class:`TooManyGuesses` with the seconds to wait."""
         with self._lock:
-            try:
-                self._addresses.peek(address)
-            except RateLimited as error:
-                raise TooManyGuesses(
-                    "too many failed logins from your address; wait before the next one",
-                    retry_after=error.retry_after,
-                ) from None
+            self._addresses.check(address)
             if user is not None and (wait := self._wait(address, user)):
                 raise TooManyGuesses(
                     "too many wrong passwords for this account; wait before the next one",
@@ -113,7 +108,7 @@ class Guesses:
     def wrong(self, address: str, user: str | None = None) -> None:
         """Count a failed attempt."""
         with self._lock:
-            self._addresses.take(address)
+            self._addresses.spend(address)
             if user is not None:
                 now = self._clock()
                 self._pairs.wrong((user, address), now)

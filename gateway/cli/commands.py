@@ -19,6 +19,7 @@ from gateway.auth.access import AccessRules
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
 from gateway.auth.names import user_name
+from gateway.budget.budgets import Budgets
 from gateway.cli import administrator, doctor
 from gateway.cli.findings import Finding, say, tell
 from gateway.cli.running import Unusable, run, with_store
@@ -75,7 +76,8 @@ def add_user(options: argparse.Namespace, settings: Config) -> int:
     async def put(store: Store) -> None:
         if not options.replace and await store.account(name) is not None:
             raise Unusable(f"{name} has an account already; use --replace to change it")
-        guesses = Guesses(LiveLimits(settings.limits).failed_logins, clock=time.monotonic)
+        budgets = Budgets(LiveLimits(settings.limits), clock=time.monotonic)
+        guesses = Guesses(budgets, clock=time.monotonic)
         accounts: Accounts[Account] = Accounts(store, guesses=guesses)
         try:
             password_hash = await accounts.hash(password)

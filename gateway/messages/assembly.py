@@ -15,7 +15,6 @@ from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
 from gateway.messages.ports import MessageStore
-from gateway.rates import RateLimiter
 
 
 class Store(MessageStore, ReadableHistory, Protocol):
@@ -52,6 +51,7 @@ def messages(
         outbox,
         publisher,
         f.topology,
+        budgets=f.budgets,
         limits=f.limits,
         confirm_timeout=f.config.broker.confirm_timeout,
         stored=tell_all,
@@ -62,7 +62,7 @@ def messages(
         intake=Intake(
             pipeline,
             auth.permissions,
-            rates=RateLimiter(f.limits.posts, clock=f.clock.monotonic),
+            budgets=f.budgets,
             host_types=f.config.messages.host_types,
             clock=f.clock.utc,
         ),

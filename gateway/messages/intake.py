@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 from broker.timing.readings import UtcTime
 from broker.topology import Stream
 from gateway.auth.permissions import POST, Permissions
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import POSTS
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.domain.room import MemberRole
 from gateway.errors import Invalid, RateLimited, Refused, RoomClosed, TooLarge, UnknownRoom
 from gateway.messages.pipeline import Pipeline, Receipt
-from gateway.rates import RateLimiter
 
 MAX_TYPE_LENGTH = 100
 
@@ -23,7 +24,7 @@ MAX_TYPE_LENGTH = 100
 class Intake:
     """The way from a POST or SEND into the pipeline: permissions, rates and types are checked here.
 
-    ``rates`` limits each user's posts; ``clock`` gives the time of sending. ``host_types`` are the
+    ``budgets`` limit each user's posts; ``clock`` gives the time of sending. ``host_types`` are the
     message types that only a room's hosts may send, because readers take such messages for the
     room's state; they may be replaced at any time.
     """
@@ -33,7 +34,7 @@ class Intake:
         pipeline: Pipeline,
         permissions: Permissions,
         *,
-        rates: RateLimiter,
+        budgets: Budgets,
         host_types: Collection[str],
         clock: UtcTime,
     ) -> None:
@@ -42,7 +43,7 @@ class Intake:
         self.posted = {True: 0, False: 0}
         self._pipeline = pipeline
         self._permissions = permissions
-        self._rates = rates
+        self._posts = budgets.rate(POSTS)
         self._clock = clock
 
     async def post(
@@ -91,7 +92,7 @@ class Intake:
             raise Invalid(f"type: {PRESENCE!r} is reserved for the gateway; choose another")
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
-        self._rates.check(who.user)
+        self._posts.take(who.user)
         return await self._pipeline.post(replace(draft, role=role), importance)
 
     async def _repeated(self, draft: Draft) -> Receipt | None:
@@ -99,5 +100,5 @@ class Intake:
         are limited as posts are, with a limiter of their own: RateLimited is no final answer,
         unlike the refusal of the post.
         """
-        self._rates.check(("repeated", draft.sender))
+        self._posts.take(("repeated", draft.sender))
         return await self._pipeline.repeated(draft)

@@ -11,8 +11,12 @@ from typing import Final
 from broker.publishing.publication import ConfirmedPublisher, NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
+from gateway.budget.budgets import Budgets
+from gateway.budget.rank import Rank
+from gateway.budget.table import WAITING_POSTS
 from gateway.domain.message import Draft, Importance, Message
-from gateway.errors import Draining, GatewayError, Invalid, NoCapacity, TooLarge
+from gateway.domain.room import MemberRole
+from gateway.errors import Draining, GatewayError, Invalid, TooLarge
 from gateway.limits import LiveLimits
 from gateway.messages import nesting
 from gateway.messages.group_commit import GroupCommit
@@ -22,7 +26,7 @@ from gateway.messages.publication import publication
 from gateway.store.numbering import repeated
 from gateway.store.records import Appended
 
-#: The ``retry_after`` when too many posts are in hand or the gateway is draining, in seconds.
+#: The ``retry_after`` when the gateway is draining, in seconds.
 RETRY_AFTER: Final = 1.0
 
 
@@ -41,10 +45,11 @@ class Receipt:
 class Pipeline:
     """The way of every member's message: into the history, the outbox and to the broker.
 
-    Permissions are checked before. ``limits.waiting_posts`` may be in hand at once, from arrival to
-    answer; ``limits.body_bytes`` is for a message's JSON, envelope included. ``confirm_timeout``:
-    how many seconds a post waits for the broker once its message is stored. ``stored`` is called
-    with every message that is new in the history, in order per stream.
+    Permissions are checked before. ``budgets`` say how many posts may be in hand at once, from
+    arrival to answer (a part is kept for hosts); ``limits.body_bytes`` is for a message's JSON,
+    envelope included. ``confirm_timeout``: how many seconds a post waits for the broker once its
+    message is stored. ``stored`` is called with every message that is new in the history, in order
+    per stream.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with, each by its name
@@ -54,6 +59,7 @@ class Pipeline:
         publisher: ConfirmedPublisher,
         topology: Topology,
         *,
+        budgets: Budgets,
         limits: LiveLimits,
         confirm_timeout: float,
         stored: Callable[[Sequence[Message]], None],
@@ -66,6 +72,7 @@ class Pipeline:
         self._publisher = publisher
         self._topology = topology
         self._limits = limits
+        self._places = budgets.cap(WAITING_POSTS)
         self._confirm_timeout = confirm_timeout
         self._in_hand = 0
         self._all_answered = asyncio.Event()
@@ -86,7 +93,7 @@ class Pipeline:
         posting the same id again settles it. Once stored, a message is published even if the caller
         goes away.
         """
-        with self._admission():
+        with self._admission(Rank.HOST if draft.role is MemberRole.HOST else Rank.PARTICIPANT):
             self._check(draft)
             if importance is Importance.INSTANT:
                 return await self._pass_on(draft.numbered(None))
@@ -129,18 +136,16 @@ class Pipeline:
         self._tell(messages)
 
     @contextmanager
-    def _admission(self) -> Iterator[None]:
+    def _admission(self, rank: Rank = Rank.PARTICIPANT) -> Iterator[None]:
         if self._closing:
             raise Draining("this gateway is draining; try another one", retry_after=RETRY_AFTER)
-        if self._in_hand >= self._limits.now.waiting_posts:
-            raise NoCapacity(
-                "too many messages are being handled; try again", retry_after=RETRY_AFTER
-            )
+        place = self._places.take(rank=rank)
         self._in_hand += 1
         self._all_answered.clear()
         try:
             yield
         finally:
+            place.give_back()
             self._in_hand -= 1
             if not self._in_hand:
                 self._all_answered.set()

@@ -74,5 +74,6 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "gateway/messages/nesting.py": ("tests/unit/messages/test_nesting.py",),
     "gateway/messages/turns.py": ("tests/unit/messages/test_turns.py",),
     "gateway/queues/progress.py": ("tests/unit/queues/test_progress.py",),
-    "gateway/rates.py": ("tests/unit/test_rates.py",),
+    "gateway/budget/cap.py": ("tests/unit/budget/test_cap.py",),
+    "gateway/budget/rate.py": ("tests/unit/budget/test_rate.py",),
 }

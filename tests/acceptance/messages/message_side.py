@@ -27,6 +27,7 @@ from broker.nodes.node import Node
 from broker.publishing.publisher import Publisher
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
+from gateway.budget.budgets import Budgets
 from gateway.config import Limits
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
@@ -73,6 +74,7 @@ async def running(
         outbox,
         publisher,
         TOPOLOGY,
+        budgets=Budgets(limits, clock=time.monotonic),
         limits=limits,
         confirm_timeout=2.0,
         stored=told.extend,

@@ -29,6 +29,7 @@ from gateway.assembly import Gateway, assemble
 from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
+from gateway.budget.budgets import Budgets
 from gateway.config import Config
 from gateway.drain import Drain
 from gateway.foundation import Foundation
@@ -189,8 +190,13 @@ def limits(settings: Config) -> LiveLimits:
 
 
 @pytest.fixture
-def accounts(store: Store, limits: LiveLimits) -> Iterator[Accounts[Any]]:
-    made = Accounts(store, guesses=Guesses(limits.failed_logins, clock=time.monotonic))
+def budgets(limits: LiveLimits) -> Budgets:
+    return Budgets(limits, clock=time.monotonic)
+
+
+@pytest.fixture
+def accounts(store: Store, budgets: Budgets) -> Iterator[Accounts[Any]]:
+    made = Accounts(store, guesses=Guesses(budgets, clock=time.monotonic))
     yield made
     made.close()
 
@@ -209,6 +215,7 @@ def tasks() -> Tasks:
 def gateway(  # noqa: PLR0917 - fixtures
     settings: Config,
     limits: LiveLimits,
+    budgets: Budgets,
     store: Store,
     accounts: Accounts[Any],
     broker: FakeBroker,
@@ -220,7 +227,7 @@ def gateway(  # noqa: PLR0917 - fixtures
     balancer = Balancer(settings.broker.listed, clock=time.monotonic, rng=SystemRandom())
 
     async def start() -> tuple[Gateway, Outbox]:
-        made_with = replace(Foundation.of(settings, tasks=tasks), limits=limits)
+        made_with = replace(Foundation.of(settings, tasks=tasks), limits=limits, budgets=budgets)
         queues = private_queues(made_with, store=store, publisher=broker)
         outbox = Outbox(
             store,

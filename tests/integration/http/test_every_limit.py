@@ -160,11 +160,11 @@ async def subscriptions(stage: Stage) -> bool:
 
 def wait_of_a_sender(stage: Stage) -> float:
     """Seconds that somebody waits who has posted two hundred messages at once."""
-    rates, who = stage.services.intake._rates, next(_names)
+    rates, who = stage.services.intake._posts, next(_names)
     for _ in range(200):
-        rates.take(who)
+        rates.spend(who)
     try:
-        rates.peek(who)
+        rates.check(who)
     except RateLimited as error:
         return error.retry_after or 0.0
     return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.auth.guesses import FREE_FROM_ALL, FREE_FROM_ONE, Guesses
+from gateway.budget.budgets import Budgets
 from gateway.config import Limits
 from gateway.errors import TooManyGuesses
 from gateway.limits import LiveLimits
@@ -13,7 +14,7 @@ def guesses_of(
     clock: FakeClock, *, per_minute: float = 1e6, limits: LiveLimits | None = None
 ) -> Guesses:
     limits = limits or LiveLimits(Limits(logins_per_minute=per_minute))
-    return Guesses(limits.failed_logins, clock=clock)
+    return Guesses(Budgets(limits, clock=clock), clock=clock)
 
 
 def wait(guesses: Guesses, address: str, user: str | None = "kim") -> float:

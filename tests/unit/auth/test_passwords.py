@@ -17,9 +17,11 @@ from argon2.exceptions import InvalidHashError
 
 from gateway.auth.accounts import MAX_WAITING, Accounts
 from gateway.auth.guesses import FREE_FROM_ALL, Guesses
+from gateway.budget.budgets import Budgets
+from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import LoginsWait, NotAuthenticated, TooManyGuesses
-from gateway.rates import Rate
+from gateway.limits import LiveLimits
 from tests.fake_clock import FakeClock
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -75,6 +77,10 @@ class CountingHasher(PasswordHasher):
 Scene = Callable[[Accounts[Account]], Awaitable[None]]
 
 
+def guesses_of(clock: Callable[[], float]) -> Guesses:
+    return Guesses(Budgets(LiveLimits(Limits()), clock=clock), clock=clock)
+
+
 def play(
     scene: Scene,
     source: Source,
@@ -84,7 +90,7 @@ def play(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     async def run() -> None:
-        guesses = Guesses(lambda: Rate(2, 120), clock=clock)
+        guesses = guesses_of(clock)
         accounts = Accounts(source, hasher=hasher, guesses=guesses, waiting=waiting)
         try:
             await scene(accounts)
@@ -255,7 +261,9 @@ def test_closing_leaves_no_thread_and_nothing_waiting() -> None:
 
     async def run() -> None:
         accounts = Accounts(
-            Source(), guesses=Guesses(lambda: Rate(2, 120), clock=FakeClock()), hasher=hasher
+            Source(),
+            guesses=guesses_of(FakeClock()),
+            hasher=hasher,
         )
         waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(4)]
         await asyncio.sleep(0)
@@ -278,7 +286,10 @@ def test_a_hash_that_is_none_is_the_operators_to_mend() -> None:
 
 
 def test_the_real_parameters_are_not_weak() -> None:
-    accounts = Accounts(Source(), guesses=Guesses(lambda: Rate(2, 120), clock=FakeClock()))
+    accounts = Accounts(
+        Source(),
+        guesses=guesses_of(FakeClock()),
+    )
     accounts.close()
     assert accounts._hasher.type.name == "ID"
     # https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
+from gateway.budget.budgets import Budgets
 from gateway.config import Limits
 from gateway.domain.message import Draft, Message
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.pipeline import Pipeline, Receipt
+from tests.fake_clock import FakeClock
 from tests.unit.messages.fakes import STREAM, FakeBroker, FakeStore, draft, first_times
 from tests.virtual_time import run
 
@@ -86,6 +88,7 @@ def gateway_over(store: FakeStore, broker: FakeBroker) -> tuple[Outbox, Pipeline
         outbox,
         broker,
         Topology(),
+        budgets=Budgets(limits, clock=FakeClock()),
         limits=limits,
         confirm_timeout=2.0,
         stored=told.extend,

@@ -10,6 +10,7 @@ import pytest
 from broker.publishing.publication import NotConfirmed
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
+from gateway.budget.budgets import Budgets
 from gateway.config import Limits
 from gateway.domain.message import Draft, Importance, Message
 from gateway.errors import (
@@ -25,6 +26,7 @@ from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, Receipt
 from gateway.store.records import Appended, Unpublished
+from tests.fake_clock import FakeClock
 from tests.unit.messages.fakes import STREAM, FakeBroker, FakeStore, draft, message
 from tests.unit.messages.test_nesting import nested
 from tests.virtual_time import run, settle
@@ -46,12 +48,14 @@ class Gateway:
         self.outbox = Outbox(
             self.store, self.broker, Topology(), queues=self.broker, rng=rng, tasks=Tasks()
         )
+        live = LiveLimits(limits or Limits())
         self.pipeline = Pipeline(
             self.store,
             self.outbox,
             self.broker,
             Topology(),
-            limits=LiveLimits(limits or Limits()),
+            budgets=Budgets(live, clock=FakeClock()),
+            limits=live,
             confirm_timeout=2.0,
             stored=self.told.extend,
             tasks=Tasks(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from broker.feeds.feeds import Feeds
 from gateway.cluster.bus import Bus
 from gateway.drain import Drain
@@ -36,6 +38,7 @@ def measures(
     metrics.observe_nodes(broker.balancer.states)
     metrics.observe_links(lambda: broker.publisher.links)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(live.registry))
+    metrics.observe("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.observe("gateway_peers", "Other gateways that live.", lambda: len(bus.others))
     metrics.count_each(
         "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts

@@ -76,8 +76,8 @@ def soak() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/soak",
         description="Run the set-up of scripts/run (one node, SQLite) under moderate traffic for a "
-        "long time, kill its node now and then, and judge what everybody saw, what is left "
-        "unpublished, and what grows.",
+        "long time, kill its node now and then, let sockets come and go, and judge what everybody "
+        "saw, what is left unpublished, and what grows.",
     )
     parser.add_argument("--minutes", type=float, default=120.0, help="(default: 120)")
     parser.add_argument(
@@ -87,6 +87,9 @@ def soak() -> argparse.ArgumentParser:
     parser.add_argument("--rooms", type=int, default=3)
     parser.add_argument("--subscribers", type=int, default=15, help="of all rooms together")
     parser.add_argument("--rate", type=float, default=6.0, help="messages a second")
+    parser.add_argument(
+        "--sockets", type=int, default=2000, help="that come and go beside them (default: 2000)"
+    )
     parser.add_argument("--output", type=Path, help="a new folder for what everybody saw")
     _add_rabbitmq(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the schedule only")

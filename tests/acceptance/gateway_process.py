@@ -221,6 +221,15 @@ class GatewayProcess:
         """Bytes of resident memory."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
+    def database_bytes(self) -> dict[str, int]:
+        """The sizes of SQLite's files, by the end of their names (`db`, `db-wal` …); empty with
+        PostgreSQL."""
+        name = self._store.removeprefix("sqlite:///")
+        if name == self._store:
+            return {}
+        file = Path(name)
+        return {each.suffix[1:]: each.stat().st_size for each in file.parent.glob(f"{file.name}*")}
+
     def avoids(self, node: str) -> bool:
         """Whether it gives the broker node of this name, `r1` …, no connection now."""
         return f'gateway_node_available{{node="{node}"}} 0.0' in self.metrics().splitlines()

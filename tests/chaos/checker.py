@@ -10,13 +10,20 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tests.chaos.expectations import PRICES, Price
-from tests.chaos.growth import Growth, Sample, growth
+from tests.chaos.growth import LONG_ENOUGH, Growth, Sample, added, growth
 from tests.chaos.journal import Event
 from tests.chaos.schedule import Kind
 
 #: Seconds after a fault is mended in which something may still be its doing.
 _AFTERMATH = 5.0
 _ACCEPTED = (201, 202)
+#: The most that may be added to RabbitMQ between the second and the last quarter of a run.
+_MOST_OF_BROKER = {"queues": 5, "connections": 10, "memory": 100_000_000}
+#: Bytes of SQLite's write-ahead log at the end of a run.
+_MOST_WAL = 64_000_000
+#: Descriptors and tasks that a crowd of sockets may leave, when all of them have gone: idle
+#: connections to the database among them.
+_MOST_LEFT = 15
 _CALM = "calm"
 
 
@@ -51,7 +58,10 @@ class Rule:
     READABLE = "frames keep to the contract"
     PUBLISHED = "nothing stored is unpublished at the end"
     WORKING = "no background work of a gateway fails"
-    STEADY = "a gateway's memory and descriptors do not grow"
+    STEADY = (
+        "a gateway's memory, descriptors and tasks do not grow, nor RabbitMQ or the log on disk"
+    )
+    LEFT = "sockets that came and went leave nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,8 @@ class Verdict:
     counts: Counter[str]
     #: By the gateway and the number of its process.
     growths: dict[str, Growth] = field(default_factory=dict)
+    #: Further sizes, a line for each.
+    sizes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -146,6 +158,9 @@ class _Court:
         self._posts: dict[str, tuple[Stream, set[int | None]]] = {}
         self._attempts: dict[tuple[str, int], Stream] = {}
         self._samples: dict[tuple[int, int], list[Event]] = defaultdict(list)
+        self._before_the_crowd: dict[int, Event] = {}
+        self._crowd: list[Event] = []
+        self._broker: list[Event] = []
         self._faults = list(_faults(events))
         for fault in self._faults:
             self.verdict.costs[fault.kind].faults += 1
@@ -157,6 +172,7 @@ class _Court:
         self._judge_posts()
         self._judge_ends()
         self._judge_samples()
+        self._judge_broker()
 
     def _object(self, rule: str, text: str) -> None:
         self.verdict.violations.append(Violation(rule, text))
@@ -231,6 +247,14 @@ class _Court:
 
     def _take_sample(self, event: Event) -> None:
         self._samples[event["gateway"], event["pid"]].append(event)
+        if not self._crowd:
+            self._before_the_crowd[event["gateway"]] = event
+
+    def _take_crowd(self, event: Event) -> None:
+        self._crowd.append(event)
+
+    def _take_broker(self, event: Event) -> None:
+        self._broker.append(event)
 
     def _take_garbled(self, event: Event) -> None:
         self._object(Rule.READABLE, f"{event['who']}: {event['why']}")
@@ -302,7 +326,15 @@ class _Court:
                     self._object(
                         Rule.WORKING, f"gateway {gateway}: {task} has failed {times:.0f} times"
                     )
-            looks = [Sample(each["t"], each["memory"], each["descriptors"]) for each in samples]
+            looks = [
+                Sample(
+                    each["t"],
+                    each["memory"],
+                    each["descriptors"] - each["connections"],
+                    each["tasks"],
+                )
+                for each in samples
+            ]
             if (growing := growth(looks)) is None:
                 continue
             self.verdict.growths[f"gateway {gateway}, process {pid}"] = growing
@@ -313,6 +345,44 @@ class _Court:
                 self._object(
                     Rule.PUBLISHED, f"gateway {gateway}: {sample['outbox']} messages in the outbox"
                 )
+            self._judge_disk(gateway, sample["database"])
+            if self._crowd:
+                self._judge_what_is_left(gateway, self._before_the_crowd[gateway], sample)
+
+    def _judge_disk(self, gateway: int, sizes: Mapping[str, int]) -> None:
+        if not sizes:
+            return
+        shown = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sorted(sizes.items()))
+        self.verdict.sizes.append(f"gateway {gateway}, at the end: {shown}")
+        if sizes.get("db-wal", 0) > _MOST_WAL:
+            self._object(Rule.STEADY, f"gateway {gateway}: {shown}")
+
+    def _judge_what_is_left(self, gateway: int, before: Event, after: Event) -> None:
+        last = self._crowd[-1]
+        self.verdict.sizes.append(
+            f"crowd: {max(each['standing'] for each in self._crowd)} sockets at a time, "
+            f"{last['subscribed']} subscribed in all, {last['failed']} failed to connect"
+        )
+        left = {
+            name: after[name] - before[name] for name in ("connections", "descriptors", "tasks")
+        }
+        text = ", ".join(f"{name} {number:+}" for name, number in left.items())
+        self.verdict.sizes.append(f"gateway {gateway}, when the crowd had left: {text}")
+        if max(left.values()) > _MOST_LEFT:
+            self._object(Rule.LEFT, f"gateway {gateway}: {text}")
+
+    def _judge_broker(self) -> None:
+        if not self._broker:
+            return
+        more = {name: added([each[name] for each in self._broker]) for name in _MOST_OF_BROKER}
+        text = (
+            f"RabbitMQ: queues {more['queues']:+.0f}, connections {more['connections']:+.0f}, "
+            f"memory {more['memory'] / 1e6:+.1f} MB"
+        )
+        self.verdict.sizes.append(text)
+        long_enough = self._broker[-1]["t"] - self._broker[0]["t"] >= LONG_ENOUGH
+        if long_enough and any(more[name] > most for name, most in _MOST_OF_BROKER.items()):
+            self._object(Rule.STEADY, text)
 
     def _lasting(self, moment: float, *, since: float | None = None) -> list[_Fault]:
         start = moment if since is None else since

@@ -10,15 +10,18 @@ LONG_ENOUGH = 1200.0
 #: The most that may be added between the second and the last quarter of a run.
 MOST_BYTES = 20_000_000
 MOST_DESCRIPTORS = 5
+MOST_TASKS = 20
 _HOUR = 3600.0
 
 
 class Sample(NamedTuple):
-    """A look at a process: Unix time, bytes of resident memory, open file descriptors."""
+    """A look at a process: Unix time, bytes of resident memory, open file descriptors other than
+    those of WebSockets, tasks of its event loop."""
 
     t: float
     memory: int
     descriptors: int
+    tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +32,24 @@ class Growth:
     seconds: float
     memory: float
     descriptors: float
+    tasks: float
     memory_an_hour: float
     descriptors_an_hour: float
 
     @property
     def excessive(self) -> bool:
         """Whether the process has a leak; a short run cannot tell."""
-        too_much = self.memory > MOST_BYTES or self.descriptors > MOST_DESCRIPTORS
-        return self.seconds >= LONG_ENOUGH and too_much
+        return self.seconds >= LONG_ENOUGH and (
+            self.memory > MOST_BYTES
+            or self.descriptors > MOST_DESCRIPTORS
+            or self.tasks > MOST_TASKS
+        )
 
     def __str__(self) -> str:
         return (
             f"memory {self.memory / 1e6:+.1f} MB ({self.memory_an_hour / 1e6:+.1f} MB an hour), "
-            f"descriptors {self.descriptors:+.0f} ({self.descriptors_an_hour:+.1f} an hour) "
-            f"in {self.seconds / 60:.0f} minutes"
+            f"descriptors {self.descriptors:+.0f} ({self.descriptors_an_hour:+.1f} an hour), "
+            f"tasks {self.tasks:+.0f} in {self.seconds / 60:.0f} minutes"
         )
 
 
@@ -52,17 +59,21 @@ def growth(samples: Sequence[Sample]) -> Growth | None:
     if quarter < 2:
         return None
     warm = samples[quarter:]
-    second, last = samples[quarter : 2 * quarter], samples[-quarter:]
     times = [sample.t for sample in warm]
     return Growth(
         seconds=samples[-1].t - samples[0].t,
-        memory=_median(last, "memory") - _median(second, "memory"),
-        descriptors=_median(last, "descriptors") - _median(second, "descriptors"),
+        memory=added([each.memory for each in samples]),
+        descriptors=added([each.descriptors for each in samples]),
+        tasks=added([each.tasks for each in samples]),
         memory_an_hour=_HOUR * linear_regression(times, [each.memory for each in warm]).slope,
         descriptors_an_hour=_HOUR
         * linear_regression(times, [each.descriptors for each in warm]).slope,
     )
 
 
-def _median(samples: Sequence[Sample], name: str) -> float:
-    return float(median(getattr(sample, name) for sample in samples))
+def added(values: Sequence[float]) -> float:
+    """The difference between the medians of the last and the second quarter; 0 of a few values."""
+    quarter = len(values) // 4
+    if quarter < 2:
+        return 0.0
+    return float(median(values[-quarter:]) - median(values[quarter : 2 * quarter]))

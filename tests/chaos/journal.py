@@ -13,8 +13,11 @@ Every event has `t` (Unix time) and `what`:
     attempt  id, room, audience, gateway        a POST or SEND goes out
     answer   id, gateway, status, seq, took     its answer; status null: none came; seq null: it was
                                                 a RECEIPT
-    sample   gateway, pid, memory, descriptors, a look at a gateway: bytes, open files, messages
-             outbox, failures                   it has not published, failed work (name: times)
+    sample   gateway, pid, memory, descriptors, a look at a gateway: bytes, open files, WebSockets,
+             connections, tasks, outbox,        tasks, messages it has not published, bytes of
+             database, failures                 SQLite's files, failed work (name: times)
+    broker   queues, connections, memory        a look at RabbitMQ, all nodes together
+    crowd    standing, subscribed, failed       sockets that come and go: now, in all, not let in
     lag      late                               seconds: the machine was too busy to wake us in time
     begin, end, recovered   fault, kind, target breaking, mending begins, everything is as before
     operator fault, why                         what had to be done by hand

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
 from tests.acceptance.gateway_process import GatewayProcess
 from tests.chaos.checker import Row, Stream
 from tests.chaos.clients import Client, Place, QueueClient, TopicClient
+from tests.chaos.crowd import Crowd, Members, crowd
 from tests.chaos.journal import Journal
 from tests.chaos.poster import Poster, call
 from tests.chaos.schedule import Fault, Kind
@@ -21,6 +23,11 @@ from tests.chaos.watch import Watch
 _TICK, _LATE = 0.1, 0.05
 _DAY = 86_400.0
 _PAGE = 500
+#: The users of a crowd's sockets, and those of them who host a room of their own.
+_PASSERS, _PASSING_HOSTS = 400, 40
+#: Seconds: for everybody to be there before the crowd comes, for the gateway to notice that it has
+#: left (a half-open WebSocket is found by the next ping), and between two looks at it.
+_BEFORE_THE_CROWD, _AFTER_THE_CROWD, _CROWD_LOOK = 20.0, 30.0, 5.0
 _OF_CLIENTS = (Kind.CUT_CLIENTS, Kind.STALL_READERS)
 
 
@@ -30,7 +37,7 @@ class Cast:
 
     Each room has one that posts and, with `speakers`, one that speaks by SEND: while the database
     is away, STOMP refuses by closing. `begin`: seconds before the first fault; `settle`: seconds at
-    the end in which everything must have arrived.
+    the end in which everything must have arrived. `sockets` come and go beside all others.
     """
 
     rooms: int
@@ -39,6 +46,7 @@ class Cast:
     settle: float = 120.0
     begin: float = 5.0
     speakers: bool = False
+    sockets: int = 0
 
 
 class Performance:
@@ -69,9 +77,16 @@ class Performance:
         self._queues: list[QueueClient] = []
         self._posters: list[Poster] = []
         self._speakers: list[Speaker] = []
-        self._watch = Watch(gateways, journal)
+        self._watch = Watch(gateways, stage.cluster, journal)
+        self._passers = [f"passer{number}" for number in range(_PASSERS if cast.sockets else 0)]
         for number in range(cast.rooms):
             self._open_room(gateways[number % len(gateways)], number)
+        self._members = Members(
+            self._place.gateways,
+            {user: token(user) for user in self._passers},
+            list(self._rooms),
+            {user: gateways[0].room(user) for user in self._passers[:_PASSING_HOSTS]},
+        )
 
     async def run(self, faults: Iterable[Fault]) -> dict[Stream, list[Row]]:
         """Returns the history, read when everybody has everything, or after `Cast.settle`."""
@@ -86,13 +101,14 @@ class Performance:
             *(asyncio.create_task(speaker.speak(interval, stop)) for speaker in self._speakers),
         ]
         try:
-            await asyncio.sleep(self._cast.begin)
-            for number, fault in enumerate(faults):
-                await self._suffer(number, fault)
-                for task in (*clocks, *clients, *posters):
-                    if task.done():
-                        task.result()
-                await asyncio.sleep(fault.calm)
+            async with self._crowd():
+                await asyncio.sleep(self._cast.begin)
+                for number, fault in enumerate(faults):
+                    await self._suffer(number, fault)
+                    for task in (*clocks, *clients, *posters):
+                        if task.done():
+                            task.result()
+                    await asyncio.sleep(fault.calm)
             stop.set()
             await asyncio.gather(*posters)
             history = await self._history()
@@ -103,6 +119,27 @@ class Performance:
             await asyncio.gather(*clocks, *clients, *posters, return_exceptions=True)
         return history
 
+    @asynccontextmanager
+    async def _crowd(self) -> AsyncIterator[None]:
+        """The sockets that come and go, if there are any; noted from time to time."""
+        if not self._cast.sockets:
+            yield
+            return
+        await asyncio.sleep(_BEFORE_THE_CROWD)
+        await self._watch.sample()
+        with crowd(self._members, self._cast.sockets, self._rng.randrange(1 << 32)) as passing:
+            looking = asyncio.create_task(self._look_at(passing))
+            try:
+                yield
+            finally:
+                looking.cancel()
+        await asyncio.sleep(_AFTER_THE_CROWD)
+
+    async def _look_at(self, passing: Crowd) -> None:
+        while True:
+            self._journal.note("crowd", **asdict(passing.look()))
+            await asyncio.sleep(_CROWD_LOOK)
+
     @property
     def _clients(self) -> list[Client]:
         """The clients that may be cut and stalled."""
@@ -112,7 +149,7 @@ class Performance:
         host, poster, speaker = f"host{number}", f"poster{number}", f"speaker{number}"
         share = self._cast.subscribers // self._cast.rooms
         subscribers = [f"r{number}s{index}" for index in range(share)]
-        room = gateway.room(host, poster, speaker, *subscribers)
+        room = gateway.room(host, poster, speaker, *subscribers, *self._passers)
         self._rooms[room] = host
         rest: dict[str, Any] = {"place": self._place, "journal": self._journal}
         for who in subscribers:

@@ -24,6 +24,7 @@ def text(verdict: Verdict) -> str:
         )
     lines.append("")
     lines += [f"{process}: {growing}" for process, growing in sorted(verdict.growths.items())]
+    lines += verdict.sizes
     by_rule: dict[str, list[str]] = {}
     for violation in verdict.violations:
         by_rule.setdefault(violation.rule, []).append(violation.text)

@@ -29,7 +29,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = arguments.output or RUN / f"soak-{time.time():.0f}"
     folder.mkdir(parents=True)
-    cast = Cast(arguments.rooms, arguments.subscribers, arguments.rate, begin=every, speakers=True)
+    cast = Cast(
+        arguments.rooms,
+        arguments.subscribers,
+        arguments.rate,
+        begin=every,
+        speakers=True,
+        sockets=arguments.sockets,
+    )
     with ExitStack() as stack:
         servers = stack.enter_context(session_folder(RUN))
         cluster = Cluster(servers / "cluster", 1, progress=say)

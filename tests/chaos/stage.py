@@ -30,7 +30,7 @@ class Stage:
         postgres: Postgres | None,
         journal: Journal,
     ) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._gateways = gateways
         self._postgres = postgres
         self._journal = journal
@@ -39,7 +39,7 @@ class Stage:
         """Break, wait, repair, and wait until everything is as before. Not for clients' faults."""
         what = {"fault": number, "kind": fault.kind, "target": fault.target}
         if fault.kind is Kind.ALL_NODES_DOWN:
-            await asyncio.to_thread(write_down, self._cluster)
+            await asyncio.to_thread(write_down, self.cluster)
         self._journal.note("begin", **what)
         await asyncio.to_thread(self._break, fault)
         await asyncio.sleep(fault.seconds)
@@ -48,7 +48,7 @@ class Stage:
         self._journal.note("recovered", **what)
 
     def _break(self, fault: Fault) -> None:
-        cluster = self._cluster
+        cluster = self.cluster
         match fault.kind:
             case Kind.KILL_NODE:
                 cluster.kill_node(fault.target)
@@ -70,10 +70,10 @@ class Stage:
     def _mend(self, number: int, fault: Fault) -> None:
         match fault.kind:
             case Kind.HANG_NODE:
-                self._cluster.resume_node(fault.target)
+                self.cluster.resume_node(fault.target)
                 self._rejoined(number, fault.target)
             case Kind.KILL_NODE | Kind.STOP_NODE | Kind.ALL_NODES_DOWN:
-                self._cluster.start()
+                self.cluster.start()
             case Kind.KILL_GATEWAY | Kind.DRAIN_GATEWAY:
                 self._gateways[fault.target].start()
         for gateway in self._gateways:
@@ -82,15 +82,15 @@ class Stage:
     def _rejoined(self, number: int, node: int) -> None:
         deadline = time.monotonic() + _REJOIN
         while time.monotonic() < deadline:
-            if self._cluster.ready():
+            if self.cluster.ready():
                 return
             time.sleep(0.5)
         # What an operator would do: it may stay partitioned although pause_minority is set.
         self._journal.note("operator", fault=number, why=f"node {node} had to be started again")
-        self._cluster.kill_node(node)
+        self.cluster.kill_node(node)
         with suppress(SetupError):
-            self._cluster.start()
+            self.cluster.start()
             return
         self._journal.note("operator", fault=number, why="the cluster had to be started again")
-        self._cluster.stop()
-        self._cluster.start()
+        self.cluster.stop()
+        self.cluster.start()

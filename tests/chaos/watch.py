@@ -1,4 +1,5 @@
-"""The gateways seen from outside during a run: memory, descriptors, outbox, failed work."""
+"""The gateways seen from outside during a run: memory, descriptors, tasks, outbox, failed work,
+and what they cost the broker and the disk."""
 
 import asyncio
 import re
@@ -7,26 +8,31 @@ from http.client import HTTPException
 
 import psutil
 
+from devenv.cluster import Cluster
 from tests.acceptance.gateway_process import GatewayProcess, NotRunning
 from tests.chaos.journal import Journal
 
 #: Seconds between two samples.
 _INTERVAL = 5.0
-_DEPTH = re.compile(r"^gateway_outbox_depth (\S+)$", re.MULTILINE)
+_GAUGE = re.compile(r"^(gateway_(?:outbox_depth|connections|tasks)) (\S+)$", re.MULTILINE)
 _FAILURES = re.compile(r'^gateway_task_failures_total\{task="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
 class Watch:
     """Notes a sample of every gateway that runs, at regular intervals."""
 
-    def __init__(self, gateways: Sequence[GatewayProcess], journal: Journal) -> None:
+    def __init__(
+        self, gateways: Sequence[GatewayProcess], cluster: Cluster, journal: Journal
+    ) -> None:
         self._gateways = gateways
+        self._cluster = cluster
         self._journal = journal
 
     async def run(self) -> None:
         """Run until it is cancelled."""
         while True:
             await self.sample()
+            await asyncio.to_thread(self._sample_broker)
             await asyncio.sleep(_INTERVAL)
 
     async def sample(self) -> int:
@@ -39,18 +45,33 @@ class Watch:
         try:
             process = psutil.Process(gateway.pid)
             text = await asyncio.to_thread(gateway.metrics)
-            depth = _DEPTH.search(text)
-            assert depth is not None, "the metrics name no outbox"
+            gauges = {name: int(float(value)) for name, value in _GAUGE.findall(text)}
             self._journal.note(
                 "sample",
                 gateway=number,
                 pid=process.pid,
                 memory=process.memory_info().rss,
                 descriptors=process.num_fds(),
-                outbox=int(float(depth[1])),
+                connections=gauges["gateway_connections"],
+                tasks=gauges["gateway_tasks"],
+                outbox=gauges["gateway_outbox_depth"],
+                database=gateway.database_bytes(),
                 failures={task: float(times) for task, times in _FAILURES.findall(text)},
             )
         except (OSError, psutil.NoSuchProcess, HTTPException, NotRunning):
             # It was killed, or hangs: there is nothing to see.
             return 0
-        return int(float(depth[1]))
+        return gauges["gateway_outbox_depth"]
+
+    def _sample_broker(self) -> None:
+        node, admin = self._cluster.nodes[0], self._cluster.admin
+        overview = node.management("GET", "/api/overview", admin)
+        nodes = node.management("GET", "/api/nodes?columns=name,mem_used", admin)
+        # None while it is away; the sums come some seconds after the node.
+        if overview and nodes and (totals := overview.get("object_totals")):
+            self._journal.note(
+                "broker",
+                queues=totals["queues"],
+                connections=totals["connections"],
+                memory=sum(each.get("mem_used", 0) for each in nodes),
+            )

@@ -6,6 +6,8 @@ It shares no code with the gateway, so that it sees exactly what was sent.
 import asyncio
 import base64
 import os
+import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -62,6 +64,20 @@ class Wire(asyncio.Protocol):
         """Drop the TCP connection."""
         self._why = self._why or why
         self._transport.abort()
+
+    def close(self) -> None:
+        """Send the Close frame of a client that leaves (1000)."""
+        self._write(_CLOSE, (1000).to_bytes(2))
+
+    def half_close(self) -> None:
+        """Shut down the sending side: the peer reads the end, and can still send."""
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def reset_when_aborted(self) -> None:
+        """Let `abort` send RST instead of FIN (socket(7), SO_LINGER)."""
+        connection = self._transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def stall(self) -> None:
         """Stop reading."""

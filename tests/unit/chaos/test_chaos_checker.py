@@ -302,7 +302,8 @@ def test_a_receipt_promises_as_much_as_an_answer(story: Story) -> None:
 
 
 def look(story: Story, **fields: object) -> None:
-    well = {"gateway": 0, "pid": 7, "memory": 90e6, "descriptors": 40, "outbox": 0, "failures": {}}
+    well = {"gateway": 0, "pid": 7, "memory": 90e6, "descriptors": 40, "connections": 20}
+    well |= {"tasks": 60, "outbox": 0, "database": {"db": 8e6, "db-wal": 4e6}, "failures": {}}
     story.tell("sample", **{**well, **fields})
 
 
@@ -333,7 +334,8 @@ def test_background_work_that_has_failed_is_an_error_also_in_a_process_that_is_g
 
 
 @pytest.mark.parametrize(
-    ("name", "at_first", "each_time"), [("memory", 90e6, 40e3), ("descriptors", 40, 0.01)]
+    ("name", "at_first", "each_time"),
+    [("memory", 90e6, 40e3), ("descriptors", 40, 0.01), ("tasks", 60, 0.04)],
 )
 def test_a_process_that_grows_all_the_time_is_an_error(
     story: Story, name: str, at_first: float, each_time: float
@@ -342,6 +344,48 @@ def test_a_process_that_grows_all_the_time_is_an_error(
         look(story, **{name: at_first + each_time * number})
     assert story.broken() == {Rule.STEADY}
     assert len(story.judged().growths) == 1
+
+
+def test_descriptors_of_websockets_are_no_growth_of_the_process(story: Story) -> None:
+    for number in range(1300):
+        look(story, descriptors=40 + number, connections=20 + number)
+    assert story.broken() == set()
+
+
+@pytest.mark.parametrize("name", ["connections", "descriptors", "tasks"])
+def test_what_a_crowd_leaves_when_it_has_gone_is_an_error(story: Story, name: str) -> None:
+    look(story)
+    story.tell("crowd", standing=2000, subscribed=100, failed=0)
+    look(story, connections=2020, descriptors=2040, tasks=2060)
+    story.tell("crowd", standing=1990, subscribed=900, failed=3)
+    look(story)
+    assert story.broken() == set()
+    assert "2000 sockets at a time, 900 subscribed in all, 3 failed" in story.judged().sizes[1]
+    look(story, **{name: 100})
+    assert story.broken() == {Rule.LEFT}
+
+
+def test_a_write_ahead_log_that_stays_large_is_an_error(story: Story) -> None:
+    look(story, database={"db": 8e6, "db-wal": 90e6})
+    assert story.broken() == {Rule.STEADY}
+    look(story, database={})
+    assert story.broken() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "each_time"), [("queues", 0.02), ("connections", 0.04), ("memory", 200e3)]
+)
+def test_a_broker_that_grows_all_the_time_is_an_error(
+    story: Story, name: str, each_time: float
+) -> None:
+    well = {"queues": 10, "connections": 8, "memory": 150e6}
+    for _ in range(1300):
+        story.tell("broker", **well)
+    assert story.broken() == set()
+    story = Story()
+    for number in range(1300):
+        story.tell("broker", **{**well, name: well[name] + each_time * number})
+    assert story.broken() == {Rule.STEADY}
 
 
 def _rfc3339(moment: float) -> str:

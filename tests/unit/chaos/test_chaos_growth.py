@@ -37,7 +37,7 @@ def test_a_slope_is_given_for_an_hour() -> None:
     # From the middle of the second quarter to that of the last: an hour.
     assert found.memory == pytest.approx(18 * MEGABYTE)
     assert str(found) == (
-        "memory +18.0 MB (+18.0 MB an hour), descriptors +0 (+0.0 an hour) in 120 minutes"
+        "memory +18.0 MB (+18.0 MB an hour), descriptors +0 (+0.0 an hour), tasks +0 in 120 minutes"
     )
 
 

@@ -2,26 +2,23 @@
 
 import argparse
 import json
-import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from bench_suite import markdown, report
 from bench_suite.names import GATEWAYS, SYSTEMS, USUAL
 from bench_suite.peers import PROXIES
 from bench_suite.run import Scale
 from bench_suite.suite import Plan, measure
-from bench_suite.system import Lab, Progress
+from bench_suite.system import Lab, progress
 from devenv import command_lines, packages, rabbitmq, tls
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
+from devenv.interrupts import signals_raise
 from devenv.session_folder import session_folder
 
 _RUN = Path(__file__).parents[2] / ".run"
@@ -38,7 +35,7 @@ def main() -> int:
     if options.plot and find_spec("matplotlib") is None:
         print("--plot needs matplotlib: .venv/bin/pip install -e '.[bench]'", file=sys.stderr)
         return 2
-    _signals_raise()
+    signals_raise()
     try:
         plan = _plan(options)
         with session_folder(_RUN / "bench") as folder, _lab(options, plan, folder) as lab:
@@ -91,34 +88,17 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 @contextmanager
 def _lab(options: argparse.Namespace, plan: Plan, folder: Path) -> Iterator[Lab]:
-    progress = _progress()
-    cluster = Cluster(options.cluster or folder / "cluster", options.nodes, progress=progress)
+    say = progress()
+    cluster = Cluster(options.cluster or folder / "cluster", options.nodes, progress=say)
     if not options.cluster:
         cluster.destroy()
     try:
         cluster.start()
         capacity = max(plan.scale.clients, plan.scale.many)
-        yield Lab(cluster, folder, tls.ensure(folder / "tls"), capacity, progress)
+        yield Lab(cluster, folder, tls.ensure(folder / "tls"), capacity, say)
     finally:
         if not options.cluster:
             cluster.destroy()
-
-
-def _progress() -> Progress:
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
-
-    return say
-
-
-def _signals_raise() -> None:
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
 
 
 if __name__ == "__main__":

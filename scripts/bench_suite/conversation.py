@@ -16,17 +16,20 @@ _FAULTS_TOLD = 3
 _SAID = 64
 
 
-def said(room: int, place: int, count: int) -> bytes:
-    """A text for everyone in the room, which contains the time."""
-    return f"#{room};{place};{count};{time.monotonic_ns()};".ljust(_SAID, ".").encode()
+def said(room: int, place: int, count: int, *, at: int | None = None) -> bytes:
+    """A text for everyone in the room, which contains the time: now, or when it was due."""
+    at = time.monotonic_ns() if at is None else at
+    return f"#{room};{place};{count};{at};".ljust(_SAID, ".").encode()
 
 
 @dataclass
 class Heard:
-    """One member's received messages: ``counts`` by speaker's place, ``delays`` in nanoseconds."""
+    """One member's received messages: ``counts`` by speaker's place, ``delays`` in nanoseconds and,
+    beside each, ``moments``: when it was said, on the monotonic clock."""
 
     counts: list[int]
     delays: list[int] = field(default_factory=list)
+    moments: list[int] = field(default_factory=list)
     faults: int = 0
     told: list[str] = field(default_factory=list)
 
@@ -71,6 +74,7 @@ class Listener:
             self._fault(f"{count} of member {place} came after {heard.counts[place]}")
         heard.counts[place] = count
         heard.delays.append(time.monotonic_ns() - at)
+        heard.moments.append(at)
         seq = number(payload)
         if seq is not None:
             if self._seq is not None and seq != self._seq + 1:

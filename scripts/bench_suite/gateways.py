@@ -7,7 +7,7 @@ import secrets
 import ssl
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,14 @@ USERS = 500
 #: Who may post to every room.
 HOST = "host"
 TOPOLOGY = Topology()
+#: The settings of a gateway that is measured, beside the defaults.
+MEASURED: Mapping[str, Any] = {
+    # Its peers tell nobody who comes and goes.
+    "presence": False,
+    # Few users stand for many here; each limit is still counted.
+    "limits": {"posts_per_second": 1e6, "posts_burst": 1_000_000},
+    "log": {"level": "warning"},
+}
 
 
 def user(index: int) -> str:
@@ -39,17 +47,21 @@ def user(index: int) -> str:
 
 @dataclass(frozen=True)
 class Gateway:
-    """A running gateway: its `door`, its HTTP API, its database."""
+    """A running gateway: its `door`, its HTTP API, its database, and its command line up to the
+    subcommand."""
 
     door: Door
     port: int
+    internal_port: int
+    command: Sequence[str]
+    log: Path
     secret: str
     database: Path
     context: ssl.SSLContext | None
 
     def token(self, name: str, *roles: str) -> str:
         """A token like one that a school's login server issues."""
-        return _token(self.secret, name, *roles)
+        return token(self.secret, name, *roles)
 
     def room(self, members: Sequence[str], *, host: str = HOST) -> int:
         """A new room's number."""
@@ -90,8 +102,15 @@ class Gateway:
 
 
 @contextmanager
-def gateway(lab: Lab, *, fanout: str, tls: bool) -> Iterator[Gateway]:
-    """Run a gateway on an empty database; it is gone at the end."""
+def gateway(
+    lab: Lab,
+    *,
+    fanout: str,
+    tls: bool,
+    store: str = "",
+    settings: Mapping[str, Any] = MEASURED,
+) -> Iterator[Gateway]:
+    """Run a gateway on an empty SQLite database, or on ``store``; it is gone at the end."""
     port, internal_port = lab.cluster.gateway_port(1), lab.cluster.gateway_port(0)
     secret = secrets.token_urlsafe(32)
     with TemporaryDirectory(dir=lab.folder, prefix="gateway-") as name:
@@ -113,39 +132,30 @@ def gateway(lab: Lab, *, fanout: str, tls: bool) -> Iterator[Gateway]:
             "issuer": _ISSUER,
             "audience": _AUDIENCE,
         }
-        config.write_text(
-            gateway_toml.render(
-                {
-                    "fanout": fanout,
-                    # Its peers tell nobody who comes and goes.
-                    "presence": False,
-                    **tables,
-                    # Few users stand for many here; each limit is still counted.
-                    "limits": {"posts_per_second": 1e6, "posts_burst": 1_000_000},
-                    "log": {"level": "warning"},
-                }
-            )
-        )
-        command = [sys.executable, "-m", "gateway", "--config", str(config), "serve"]
+        if store:
+            tables["store"]["url"] = store
+        config.write_text(gateway_toml.render({"fanout": fanout, **settings, **tables}))
+        command = [sys.executable, "-m", "gateway", "--config", str(config)]
         log = lab.folder / f"gateway-{fanout}.log"
-        with running(command, log=log, env=_environment()) as child:
+        with running([*command, "serve"], log=log, env=_environment()) as child:
             _wait_until_ready(internal_port, child)
             door = Door(
                 name=fanout,
                 addresses=[("127.0.0.1", port)],
                 pids=child.pids,
-                who=lambda index: User(user(index), _token(secret, user(index))),
+                who=lambda index: User(user(index), token(secret, user(index))),
                 authority=lab.pair.authority if tls else None,
             )
             context = ssl.create_default_context(cafile=str(lab.pair.authority)) if tls else None
-            yield Gateway(door, port, secret, database, context)
+            yield Gateway(door, port, internal_port, command, log, secret, database, context)
 
 
 def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
 
 
-def _token(secret: str, name: str, *roles: str) -> str:
+def token(secret: str, name: str, *roles: str) -> str:
+    """A token like one that a school's login server issues."""
     now = int(time.time())
     claims = {"sub": name, "roles": roles, "iss": _ISSUER, "aud": _AUDIENCE}
     return jwt.encode({**claims, "iat": now, "exp": now + 86_400}, secret, algorithm="HS256")

@@ -1,4 +1,4 @@
-"""The cost of processes: CPU seconds and memory, from /proc (proc(5))."""
+"""The cost of processes: CPU seconds, memory and descriptors, from /proc (proc(5))."""
 
 import os
 from collections.abc import Iterable
@@ -15,6 +15,18 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 def memory_bytes(pids: Iterable[int]) -> int:
     """Memory of the processes: proportional set sizes, where pages that they share count once."""
     return sum(map(_proportional_kilobytes, pids)) * 1024
+
+
+def descriptors(pids: Iterable[int]) -> int:
+    """Open files and sockets of the processes."""
+    return sum(map(_open_files, pids))
+
+
+def _open_files(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names alone
+    except FileNotFoundError:
+        return 0
 
 
 def _cpu_ticks(pid: int) -> int:

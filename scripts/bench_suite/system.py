@@ -1,5 +1,6 @@
 """A system under measurement: a running way for clients to RabbitMQ."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,16 @@ from devenv.cluster import Cluster
 from devenv.tls import Pair
 
 Progress = Callable[[str], None]
+
+
+def progress() -> Progress:
+    """Prints a line with the seconds since now."""
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
+
+    return say
 
 
 @dataclass(frozen=True)

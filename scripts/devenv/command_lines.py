@@ -12,6 +12,7 @@ from typing import Final
 
 from bench_suite import names as bench_names
 from devenv import rabbitmq
+from flood_suite.catalogue import FLOODS
 from screenshot_suite.view import LOCALES, SCHEMES, SIZES
 
 _RUN: Final = Path(__file__).parents[2] / ".run"
@@ -143,6 +144,34 @@ def bench() -> argparse.ArgumentParser:
     return parser
 
 
+def floods() -> argparse.ArgumentParser:
+    """`scripts/floods`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/floods",
+        description="Let one bad client do its worst, one flood after the other, beside a room "
+        "that behaves well, and judge what the room notices.",
+        epilog="Floods: " + ", ".join(FLOODS) + ". All of them take about twenty minutes; "
+        "their p99s mean something on a machine that does little else.",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=FLOODS,
+        metavar="FLOOD",
+        help="may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--rounds", type=_at_least_one, default=3, help="of calm and flood (default: 3)"
+    )
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each window (default: 6)")
+    parser.add_argument("--nodes", type=_nodes, default=1, help="of RabbitMQ (default: 1)")
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--tls", action="store_true", help="everybody comes by https:// and wss://")
+    _add_rabbitmq(parser)
+    parser.add_argument("--json", type=Path, default=_RUN / "floods.json", metavar="FILE")
+    return parser
+
+
 def screenshots() -> argparse.ArgumentParser:
     """`scripts/screenshots`."""
     parser = argparse.ArgumentParser(
@@ -187,6 +216,13 @@ def _nodes(text: str) -> int:
     return number
 
 
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
 def _add_rabbitmq(parser: argparse.ArgumentParser) -> None:
     """``--rabbitmq``; hand its value to `rabbitmq.choose`."""
     parser.add_argument(
@@ -204,6 +240,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "chaos": chaos,
     "soak": soak,
     "bench": bench,
+    "floods": floods,
     "mutants": mutants,
     "screenshots": screenshots,
 }

@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     packages.ensure(["postgresql"], say)
     # An ordinary end for whoever stops us, so that the servers end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = arguments.output or RUN / f"chaos-{arguments.seed}-{time.time():.0f}"
+    folder = (arguments.output or RUN / f"chaos-{arguments.seed}-{time.time():.0f}").absolute()
     folder.mkdir(parents=True)
     cast = Cast(arguments.rooms, arguments.subscribers, arguments.rate)
     with ExitStack() as stack:

@@ -27,7 +27,7 @@ def main() -> int:
     rabbitmq.ensure(say)
     # An ordinary end for whoever stops us, so that the servers end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = arguments.output or RUN / f"soak-{time.time():.0f}"
+    folder = (arguments.output or RUN / f"soak-{time.time():.0f}").absolute()
     folder.mkdir(parents=True)
     cast = Cast(
         arguments.rooms,

@@ -49,6 +49,7 @@ class Wire(asyncio.Protocol):
         self._take: Callable[[], bool] = self._handshake
         self._bytes = bytearray()
         self._text = bytearray()
+        self._may_write = True
         self._code: int | None = None
         self._why = ""
 
@@ -73,6 +74,7 @@ class Wire(asyncio.Protocol):
         """Shut down the sending side: the peer reads the end, and can still send."""
         if not self._transport.is_closing():
             self._transport.write_eof()
+            self._may_write = False
 
     def reset_when_aborted(self) -> None:
         """Let `abort` send RST instead of FIN (socket(7), SO_LINGER)."""
@@ -182,7 +184,7 @@ class Wire(asyncio.Protocol):
         return True
 
     def _write(self, opcode: int, payload: bytes) -> None:
-        if self._transport.is_closing():
+        if self._transport.is_closing() or not self._may_write:
             return
         mask = bytes(4)
         length = len(payload)

@@ -302,7 +302,13 @@ def test_a_receipt_promises_as_much_as_an_answer(story: Story) -> None:
 
 
 def look(story: Story, **fields: object) -> None:
-    well = {"gateway": 0, "pid": 7, "memory": 90e6, "descriptors": 40, "connections": 20}
+    well: dict[str, object] = {
+        "gateway": 0,
+        "pid": 7,
+        "memory": 90e6,
+        "descriptors": 40,
+        "connections": 20,
+    }
     well |= {"tasks": 60, "outbox": 0, "database": {"db": 8e6, "db-wal": 4e6}, "failures": {}}
     story.tell("sample", **{**well, **fields})
 

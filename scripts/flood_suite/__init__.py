@@ -1,0 +1,1 @@
+"""Floods: what one bad client can do, each beside a room that behaves well and is measured."""

@@ -1,0 +1,35 @@
+"""Doing something again and again, and counting what comes of it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from flood_suite.sockets import Refused
+
+#: Seconds before the next try after one that failed. A flood that does not wait at all would
+#: measure how fast this machine refuses, with the flood's own CPU in it.
+_PAUSE = 0.02
+
+Tally = Counter[str]
+
+
+async def again(tally: Tally, action: Callable[[], Awaitable[str]]) -> None:
+    """Repeat an action until cancelled, and count what each says, or why it failed."""
+    while True:
+        try:
+            tally[await action()] += 1
+        except Refused as refused:
+            tally[f"refused: {refused}"] += 1
+            await asyncio.sleep(_PAUSE)
+        except (OSError, EOFError) as error:
+            tally[type(error).__name__] += 1
+            await asyncio.sleep(_PAUSE)
+
+
+async def side_by_side(
+    count: int, tally: Tally, make: Callable[[int], Callable[[], Awaitable[str]]]
+) -> None:
+    """Repeat so many actions at the same time, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(again(tally, make(number)))

@@ -1,0 +1,49 @@
+"""WebSocket frames without content, from sockets that nobody knows."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from flood_suite.attempts import Tally, side_by_side
+from flood_suite.site import Site
+from flood_suite.sockets import Refused, Socket
+
+#: Bytes a second of each socket: 8 Mbit/s.
+_RATE = 1_000_000
+#: Seconds between two writes.
+_TICK = 0.05
+#: An empty, masked ping: the smallest frame that a client may send before CONNECT.
+_FRAME = b"\x89\x80\0\0\0\0"
+
+
+async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
+    """A socket that was closed is replaced."""
+    block = _FRAME * int(_RATE * _TICK / len(_FRAME))
+
+    def sender(number: int) -> Callable[[], Awaitable[str]]:
+        async def send() -> str:
+            outcome = "ended"
+            socket = await Socket.open(site)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(socket.swallow())
+                    group.create_task(_pour(socket, block))
+            except* (OSError, EOFError):
+                outcome = "lost"
+            except* Refused as refused:
+                outcome = f"refused: {refused.exceptions[0]}"
+            finally:
+                socket.close()
+            return outcome
+
+        return send
+
+    await side_by_side(sockets, tally, sender)
+
+
+async def _pour(socket: Socket, block: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        await socket.flood(block)
+        due += _TICK
+        await asyncio.sleep(max(0.0, due - loop.time()))

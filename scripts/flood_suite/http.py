@@ -1,0 +1,80 @@
+"""An HTTP/1.1 client on one persistent connection, which also sends what is no good request."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from flood_suite.site import Site
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """The status, with the code of a problem document."""
+        if self.headers.get("content-type", "").startswith("application/problem+json"):
+            return f"{self.status} {json.loads(self.body).get('code', '')}"
+        return str(self.status)
+
+
+class Http:
+    """One connection. Raises `OSError` and `EOFError` (of which IncompleteReadError is one)."""
+
+    def __init__(
+        self, site: Site, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._site = site
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def open(cls, site: Site) -> Self:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=site.context)
+        return cls(site, reader, writer)
+
+    async def ask(self, method: str, path: str, *, token: str = "", body: Any = None) -> Answer:
+        """One request, and its answer."""
+        self.send(method, path, token=token, body=body)
+        return await self.answer()
+
+    def send(self, method: str, path: str, *, token: str = "", body: Any = None) -> None:
+        """Send a request; ``body`` as it is if it is bytes, else as JSON."""
+        content = b"" if body is None else body if isinstance(body, bytes) else _json(body)
+        self.writer.write(self.head(method, path, token, f"Content-Length: {len(content)}"))
+        self.writer.write(content)
+
+    def head(self, method: str, path: str, token: str, *lines: str) -> bytes:
+        """A request's head, with further header lines."""
+        all_lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {self._site.host}",
+            *([f"Authorization: Bearer {token}"] if token else []),
+            "Content-Type: application/json",
+            *lines,
+        ]
+        return "\r\n".join([*all_lines, "", ""]).encode()
+
+    async def answer(self) -> Answer:
+        """The next answer."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        fields = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head[1:])
+        }
+        body = await self.reader.readexactly(int(fields.get("content-length", 0)))
+        return Answer(int(head[0].split()[1]), fields, body)
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()

@@ -48,6 +48,18 @@ class Descriptors:
         a connection that gets it shows that all below are in use."""
         return self.limit - self.kept
 
+    @property
+    def for_operators(self) -> int:
+        """The same for the internal listener: half of those that are kept remain for the database,
+        RabbitMQ and files."""
+        return self.limit - self.kept // 2
+
+    @property
+    def for_probes(self) -> int:
+        """Descriptors of those that are kept, for probes of the public listener at the limit; half
+        as many are for the internal one."""
+        return self.kept // 4
+
     def shortage(self, config: Config) -> str | None:
         """The shortage for ``limits.connections`` and its remedy; None: there is none."""
         needed = needs(config)

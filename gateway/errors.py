@@ -16,7 +16,7 @@
     │   ├── ConnectFirst          more was sent before CONNECT than CONNECT needs
     │   ├── BadUtf8
     │   ├── TooLarge
-    │   ├── HeadTooLarge, HeadTooSlow  the head of an HTTP request
+    │   ├── HeadTooLarge, HeadTooSlow, BodyTooSlow  of an HTTP request
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, RoomClosed
     │   ├── UnknownNode, UnknownGateway
@@ -134,6 +134,10 @@ class HeadTooLarge(Invalid):
 
 class HeadTooSlow(Invalid):
     """An HTTP request's head has not arrived in time."""
+
+
+class BodyTooSlow(Invalid):
+    """An HTTP request's body arrives too slowly."""
 
 
 class UnknownPath(Invalid):
@@ -290,6 +294,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "head_too_large", 431, CloseCode.TOO_LARGE, "Request Header Fields Too Large"
     ),
     HeadTooSlow: Outcome("head_too_slow", 408, CloseCode.POLICY_VIOLATION, "Request Timeout"),
+    BodyTooSlow: Outcome("body_too_slow", 408, CloseCode.POLICY_VIOLATION, "Request Timeout"),
     UnknownPath: Outcome("unknown_path", 404, CloseCode.REFUSED, "No resource has this path"),
     MethodNotAllowed: Outcome(
         "method_not_allowed", 405, CloseCode.REFUSED, "The resource has no such method"

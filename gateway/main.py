@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from broker.timing.tasks import Failures, Tasks
 from gateway import garbage, retention, tls
@@ -21,7 +21,8 @@ from gateway.config import Config
 from gateway.descriptors import Descriptors
 from gateway.drain import Drain, leaving
 from gateway.foundation import Foundation
-from gateway.http.listeners import Capacity, Listener
+from gateway.http.listeners import Listener
+from gateway.http.server import SPARE, Capacity, FixedCapacity
 from gateway.live.client.registry import Registry
 from gateway.messages.outbox import Outbox
 from gateway.queues.assembly import private_queues
@@ -30,6 +31,11 @@ from gateway.reload import OnNodes, Reload, Reloadable
 from gateway.store import Store
 
 logger = logging.getLogger(__name__)
+
+#: Connections to the internal listener, and bytes of a request's body there. RabbitMQ asks on a new
+#: connection for each login that is under way, in some hundred bytes.
+_INTERNAL_CONNECTIONS: Final = 1024
+_INTERNAL_BODY: Final = 65_536
 
 
 async def serve(config: Config, *, read: Callable[[], Config]) -> None:
@@ -146,7 +152,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.live.rebalancer,
         )
         mq.broker.feeds.start()
-        public, internal = _open(f, gateway, stack, descriptors=descriptors.for_clients)
+        public, internal = _open(f, gateway, stack, descriptors=descriptors)
         # Whatever ends the gateway, nothing new is accepted from here on.
         stack.callback(drain.begin, "stopping")
         yield Serving(
@@ -177,7 +183,7 @@ def _keep_history(made_with: Foundation, store: Store, stack: AsyncExitStack) ->
 
 
 def _open(
-    made_with: Foundation, gateway: Gateway, stack: AsyncExitStack, *, descriptors: int
+    made_with: Foundation, gateway: Gateway, stack: AsyncExitStack, *, descriptors: Descriptors
 ) -> tuple[Listener, Listener]:
     """Open the public and the internal listener. Raises :class:`ConfigError`,
     :class:`StartError`."""
@@ -187,10 +193,23 @@ def _open(
         what="server.address and port",
         events=f.events,
         tls=None if server.tls is None else tls.for_clients(server.tls),
-        capacity=Capacity(f.limits, frozenset(server.trusted_proxies), descriptors=descriptors),
+        capacity=Capacity(
+            f.limits,
+            frozenset(server.trusted_proxies),
+            descriptors=descriptors.for_clients,
+            spare=min(SPARE, descriptors.for_probes),
+        ),
     )
     internal = Listener(
-        gateway.internal, what="server.internal_address and internal_port", events=f.events
+        gateway.internal,
+        what="server.internal_address and internal_port",
+        events=f.events,
+        capacity=FixedCapacity(
+            _INTERNAL_CONNECTIONS,
+            descriptors=descriptors.for_operators,
+            spare=min(SPARE, descriptors.for_probes // 2),
+        ),
+        body_bytes=_INTERNAL_BODY,
     )
     # Closed from the bottom up: RabbitMQ asks the internal listener about relays until the last one
     # is gone, and posts in hand are answered before their sockets are cut. Until then load

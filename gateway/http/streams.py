@@ -1,108 +1,298 @@
-"""Tornado's streams with limits on the size and the time of a request's head."""
+"""Tornado's streams with limits on the size and the time of a request, and on the time of an
+answer."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Awaitable
+from typing import Any, Final, Protocol
 
+from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
 
-from gateway.errors import GatewayError, HeadTooLarge, HeadTooSlow
+from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow
 from gateway.http import problem
+from gateway.http.lingering import Lingering
+from gateway.http.tls_turns import TlsTurns
 
 #: Bytes of a request's head; a token in it may have 8 KiB.
 HEAD_BYTES: Final = 16 * 1024
 #: Seconds from a head's first byte to its last; for the first request of a connection, from the
 #: moment it was accepted.
 HEAD_SECONDS: Final = 10.0
-#: Bytes that are read and dropped before a connection that still sends is closed: closing before
-#: that would destroy the answer on its way (RFC 9112, section 9.6).
-_FORGOTTEN: Final = 1024 * 1024
-_CHUNK: Final = 65_536
+#: A body may take so many seconds, and one more for each so many of its bytes that have come; but
+#: no longer than that. A phone on a bad line sends some KiB a second.
+BODY_SECONDS: Final = 10.0
+BODY_RATE: Final = 1024
+BODY_LONGEST: Final = 120.0
+#: Seconds between two checks that the client takes its answer, and the least bytes in between.
+ANSWER_SECONDS: Final = 10.0
+ANSWER_BYTES: Final = 10 * 1024
+#: On, for no seconds: socket(7).
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+_READ_OR_WRITE: Final = IOLoop.READ | IOLoop.WRITE
 
-#: The callback for each refusal that no handler has seen.
-Refused = Callable[[GatewayError], None]
+
+class Guardian(Protocol):
+    """The server, as far as its streams know it."""
+
+    lingering: Lingering
+    tls_turns: TlsTurns
+
+    def refused(self, stream: Guarded, error: GatewayError) -> None:
+        """The stream was refused where no handler sees it."""
+
+    def waits(self, stream: Guarded) -> None:
+        """The stream waits for a request."""
+
+    def works(self, stream: Guarded) -> None:
+        """The stream has a request."""
+
+    def unsent(self, stream: Guarded, size: int) -> None:
+        """So many bytes of answers wait for the stream's client."""
 
 
 class Guarded(IOStream):
-    """A stream that ends a connection whose head is late or too large, with an answer if a head has
-    begun."""
+    """A stream that ends a connection whose client is too slow or sends too much, with an answer if
+    a request has begun.
 
-    #: Whether it waits for a head, and nothing of it has come.
-    idle = False
+    A client may close its sending side after a request (RFC 9293, section 3.6); it gets its answer.
+    """
+
+    #: The client's address.
+    address = ""
     #: Whether anything has come since the connection was accepted.
     _has_spoken = False
-    _refused: Refused | None = None
+    #: Whether anything has been written since the last head.
+    _has_answered = False
+    #: Whether the client has closed its sending side.
+    _has_ended = False
+    _guardian: Guardian | None = None
     _awaits_head = False
-    _timer: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
+    _body_began: float | None = None
+    _body_bytes = 0
+    _answer_timer: asyncio.TimerHandle | None = None
+    _taken = 0
+    _unsent = 0
 
-    def guard(self, refused: Refused) -> None:
-        """Guard the new connection from now on."""
-        self._refused = refused
+    def guard(self, guardian: Guardian, address: str) -> None:
+        """Guard the new connection from ``address`` from now on."""
+        self._guardian = guardian
+        self.address = address
+        self._awaits_head = True
+        guardian.waits(self)
         self._head_has_begun()
+
+    def leave(self) -> None:
+        """Guard it no longer: it is closed, or has become a WebSocket."""
+        self._guardian = None
+        self._stop_timers()
+
+    # Reading
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         # Tornado's HTTP server uses this method only to read a request's head.
         self._awaits_head = True
-        self.idle = self._timer is None
+        self._has_answered = False
         future = asyncio.ensure_future(super().read_until_regex(regex, max_bytes))
         if future.done():
             self._head_is_over(future)
         else:
             future.add_done_callback(self._head_is_over)
-            if self._read_buffer_size and self._timer is None:
+            if self._guardian is not None:
+                self._guardian.waits(self)
+            if self._read_buffer_size and self._head_timer is None:
                 # A part of the next head has come together with the data before it.
                 self._head_has_begun()
         return future
 
+    def read_bytes(self, num_bytes: int, partial: bool = False) -> Awaitable[bytes]:
+        future = super().read_bytes(num_bytes, partial)
+        self._body_is_read()
+        return future
+
+    def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        # The size of a chunk.
+        future = super().read_until(delimiter, max_bytes)
+        self._body_is_read()
+        return future
+
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         size = super().read_from_fd(buf)
-        self._has_spoken = self._has_spoken or bool(size)
-        if size and self._awaits_head and self._timer is None:
-            self._head_has_begun()
+        if size:
+            self._has_spoken = True
+            if not self._awaits_head:
+                self._body_bytes += size
+            elif self._head_timer is None:
+                self._head_has_begun()
+        elif size == 0 and (self._read_future is None or self._find_read_pos() is not None):
+            # The request has come as a whole. The next read meets this end again.
+            self._has_ended = True
+            return None
         return size
+
+    def _handle_events(self, fd: Any, events: int) -> None:
+        super()._handle_events(fd, events)
+        if self._has_ended and not self.closed() and not self.reading():
+            # An end that has been seen would be reported in each turn of the loop.
+            self._ignore(IOLoop.READ)
+
+    def _ignore(self, events: int) -> None:
+        if self._state is not None and self._state & events:
+            self._state &= ~events
+            self.io_loop.update_handler(self.fileno(), self._state)
+
+    # Writing
+
+    def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
+        self._has_answered = True
+        future = super().write(data)
+        if self._write_buffer and self._guardian is not None:
+            self._count_unsent()
+            if self._answer_timer is None and not self.closed():
+                self._taken = self._taken_now()
+                self._watch_answer()
+        return future
+
+    def _handle_write(self) -> None:
+        super()._handle_write()
+        if self._unsent:
+            self._count_unsent()
+
+    def _count_unsent(self) -> None:
+        size = len(self._write_buffer or ())
+        if size != self._unsent and self._guardian is not None:
+            self._unsent = size
+            self._guardian.unsent(self, size)
+
+    def _watch_answer(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._answer_timer = loop.call_later(ANSWER_SECONDS, self._check_answer)
+
+    def _check_answer(self) -> None:
+        self._answer_timer = None
+        if not self.writing():
+            return
+        taken, before = self._taken_now(), self._taken
+        if taken < before + ANSWER_BYTES:
+            self.abort()
+            return
+        self._taken = taken
+        self._watch_answer()
+
+    def _taken_now(self) -> int:
+        """Bytes that the client's system has acknowledged: tcp(7), SIOCOUTQ, which is the same
+        number as TIOCOUTQ."""
+        held = fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        return self._total_write_done_index - int.from_bytes(held, sys.byteorder)
+
+    # The end
 
     def close(self, exc_info: Any = False) -> None:
         if isinstance(exc_info, UnsatisfiableReadError) and self._awaits_head:
             self._tell(HeadTooLarge(f"the request's head must have at most {HEAD_BYTES} bytes"))
-        self._stop_timer()
+        self._stop_timers()
         super().close(exc_info)
+        if self._unsent:
+            self._count_unsent()
+
+    def abort(self) -> None:
+        """Reset the connection: what the client has not taken is dropped, in the kernel too."""
+        if not self.closed():
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self._has_answered = False
+            self.close()
+
+    def close_fd(self) -> None:
+        lingers = self._has_answered and not self._has_ended and self.error is None
+        if lingers and self._guardian is not None:
+            connection, self.socket = self.socket, None  # type: ignore[assignment]
+            self._guardian.lingering.take(connection)
+        else:
+            super().close_fd()
+
+    # Heads
 
     def _head_has_begun(self) -> None:
-        self.idle = False
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(HEAD_SECONDS, self._late)
+        self._head_timer = loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _head_is_over(self, _: asyncio.Future[bytes]) -> None:
-        self._awaits_head = self.idle = False
-        self._stop_timer()
+        self._awaits_head = False
+        self._body_began, self._body_bytes = None, 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._guardian is not None and not self.closed():
+            self._guardian.works(self)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _late(self) -> None:
+    def _head_is_late(self) -> None:
         # A browser that opened a connection in advance would show this as the answer to its next
         # request.
         if self._has_spoken:
             self._tell(HeadTooSlow(f"the request's head did not arrive within {HEAD_SECONDS:g} s"))
         self.close()
 
+    # Bodies
+
+    def _body_is_read(self) -> None:
+        """Watch the body, unless all that is wanted of it is there already."""
+        if self._read_future is None or self._body_timer is not None or self._guardian is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._body_began is None:
+            self._body_began = loop.time()
+        self._body_timer = loop.call_at(self._body_is_due, self._check_body)
+
+    @property
+    def _body_is_due(self) -> float:
+        seconds = min(BODY_SECONDS + self._body_bytes / BODY_RATE, BODY_LONGEST)
+        return (self._body_began or 0.0) + seconds
+
+    def _check_body(self) -> None:
+        self._body_timer = None
+        if self._read_future is None or self._awaits_head:
+            # The client is not waited for.
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._body_is_due:
+            self._body_timer = loop.call_at(self._body_is_due, self._check_body)
+            return
+        self._tell(
+            BodyTooSlow(
+                f"a body must arrive at {BODY_RATE} bytes a second, after {BODY_SECONDS:g} s at the"
+                f" start, and within {BODY_LONGEST:g} s"
+            )
+        )
+        self.close()
+
+    # Both
+
+    def _stop_timers(self) -> None:
+        for timer in (self._head_timer, self._body_timer, self._answer_timer):
+            if timer is not None:
+                timer.cancel()
+        self._head_timer = self._body_timer = self._answer_timer = None
+
     def _tell(self, error: GatewayError) -> None:
         """Send as much as the socket takes at once; the client may be gone, or not speak HTTP."""
-        if self._refused is not None:
-            self._refused(error)
+        if self._guardian is None or self._write_buffer:
+            return
+        self._guardian.refused(self, error)
         try:
             self.socket.send(answer(error))
-            for _ in range(_FORGOTTEN // _CHUNK):
-                if not self.socket.recv(_CHUNK):
-                    break
         except OSError:
-            # The socket takes nothing, or nothing more has come.
+            # The socket takes nothing.
             return
+        self._has_answered = True
 
 
 class GuardedStream(Guarded):
@@ -111,6 +301,33 @@ class GuardedStream(Guarded):
 
 class GuardedTlsStream(Guarded, SSLIOStream):
     """A guarded stream with TLS, whose handshake counts as part of the first head's time."""
+
+    #: Whether a step of the handshake waits for its turn, or is in it.
+    _is_due = False
+    _has_turn = False
+
+    def _do_ssl_handshake(self) -> None:
+        if self._has_turn or self._guardian is None:
+            super()._do_ssl_handshake()
+        elif not self._is_due:
+            self._is_due = True
+            self._guardian.tls_turns.due(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_due = False
+        if self.closed():
+            return
+        self._has_turn = True
+        try:
+            self._handle_events(self.fileno(), IOLoop.READ)
+        finally:
+            self._has_turn = False
+
+    def _handle_events(self, fd: Any, events: int) -> None:
+        super()._handle_events(fd, events)
+        if self._is_due and not self.closed():
+            # What has come stays readable, and would be reported in each turn of the loop.
+            self._ignore(_READ_OR_WRITE)
 
 
 def answer(error: GatewayError) -> bytes:

@@ -33,7 +33,8 @@ from gateway.budget.budgets import Budgets
 from gateway.config import Config
 from gateway.drain import Drain
 from gateway.foundation import Foundation
-from gateway.http.listeners import Capacity, Listener
+from gateway.http.listeners import Listener
+from gateway.http.server import Capacity
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
 from gateway.queues.assembly import private_queues

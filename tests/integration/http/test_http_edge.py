@@ -4,23 +4,28 @@ nothing."""
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tornado.ioloop import IOLoop
 
 from devenv import tls as certificates
 from gateway import tls
 from gateway.assembly import Gateway
 from gateway.config import Config, Limits, Tls
+from gateway.http import lingering
+from gateway.http import server as http_server
 from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
-from gateway.http.listeners import Capacity, Listener
+from gateway.http.listeners import Listener
+from gateway.http.server import SPARE, Capacity
 from gateway.http.streams import HEAD_BYTES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
-from tests.integration.http.conftest import token
+from tests.integration.http.conftest import Call, FakeBroker, token
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Open = Callable[[], AbstractAsyncContextManager[Stream]]
@@ -124,6 +129,35 @@ def capacity(
     return Capacity(LiveLimits(limits), frozenset(proxies))
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def busy(dial: Open, public: Listener, settings: Config) -> Open:
+    """A connection with a request in hand: the rest of its body, ``"It"}``, is missing."""
+
+    @asynccontextmanager
+    async def busy() -> AsyncIterator[Stream]:
+        bearer = token(settings, "kim", "host")
+        before = len(public._server._places)
+        async with dial() as (reader, writer):
+            writer.write(
+                f"POST /api/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n"
+                'Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{"title":'.encode()
+            )
+            await until(lambda: len(public._server._places) > before)
+            await until(lambda: public._server._places.longest_waiting() is None)
+            yield reader, writer
+
+    return busy
+
+
+_OTHER = b"GET /nothing/here HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
 @pytest.mark.parametrize(
     ("few", "many"),
     [
@@ -134,31 +168,268 @@ def capacity(
 )
 @pytest.mark.gen_test(timeout=20)
 async def test_connections_are_limited_and_their_places_given_back(
-    few: Capacity, many: Capacity, dial: Open, public: Listener, gateway: Gateway
+    few: Capacity, many: Capacity, dial: Open, busy: Open, public: Listener, gateway: Gateway
 ) -> None:
     public._server._capacity = few
-    async with dial() as (one_reader, one), dial() as (two_reader, two):
-        for reader, writer in ((one_reader, one), (two_reader, two)):
-            writer.write(_ASK)
-            assert (await answer(reader))[0] == 200
-        async with dial() as (reader, _):
+    async with busy() as (one_reader, one), busy() as (two_reader, two):
+        async with dial() as (reader, writer):
+            writer.write(_OTHER)
             status, body = await answer(reader)
             assert status == 503
             assert b'"code": "too_many_connections"' in body
+            assert await until_closed(reader) == b""
         public._server._capacity = many
         async with dial() as (reader, writer):
+            writer.write(_OTHER)
+            assert (await answer(reader))[0] == 404
+        public._server._capacity = few
+        # Those that were there are not disturbed.
+        for reader, writer in ((one_reader, one), (two_reader, two)):
+            writer.write(b'"It"}')
+            assert (await answer(reader))[0] == 201
+    # Closing takes its turn of the loop.
+    await until(lambda: not len(public._server._places))
+    assert not public._server._places.addresses
+    async with dial() as (reader, writer):
+        writer.write(_OTHER)
+        assert (await answer(reader))[0] == 404
+    assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connections", 503] == 1
+
+
+@pytest.mark.parametrize("limit", ["per_address", "in_all"])
+@pytest.mark.gen_test(timeout=20)
+async def test_without_a_place_a_probe_is_answered_and_whoever_comes_once_there_is_one(
+    limit: str, dial: Open, busy: Open, public: Listener
+) -> None:
+    public._server._capacity = (
+        capacity(per_address=1) if limit == "per_address" else capacity(in_all=1)
+    )
+    async with busy() as (busy_reader, busy_writer), AsyncExitStack() as silent:
+        # Many that say nothing do not take the places of those that do.
+        for _ in range(4 * SPARE):
+            await silent.enter_async_context(dial())
+        async with dial() as (late_reader, late_writer):
+            late_writer.write(_ASK)
+            assert await answer(late_reader) == (200, b"ok")
+            busy_writer.write(b'"It"}')
+            assert (await answer(busy_reader))[0] == 201
+            # The one that is done waits now, and makes room.
+            await until(lambda: public._server._places.longest_waiting() is not None)
+            async with dial() as (other_reader, other_writer):
+                other_writer.write(_OTHER)
+                assert (await answer(other_reader))[0] == 404
+            assert await until_closed(busy_reader) == b""
+
+
+@pytest.mark.parametrize("limit", ["per_address", "in_all"])
+@pytest.mark.gen_test(timeout=20)
+async def test_of_those_that_wait_the_first_makes_room(
+    limit: str, dial: Open, public: Listener, gateway: Gateway
+) -> None:
+    public._server._capacity = (
+        capacity(per_address=2) if limit == "per_address" else capacity(in_all=2)
+    )
+    async with dial() as (first_reader, first), dial() as (second_reader, second):
+        for reader, writer in ((first_reader, first), (second_reader, second)):
             writer.write(_ASK)
             assert (await answer(reader))[0] == 200
-        public._server._capacity = few
-    # Closing takes its turn of the loop.
-    async with asyncio.timeout(10):
-        while public._server._open:  # noqa: ASYNC110 - they close in their own time
-            await asyncio.sleep(0.01)
-    assert not public._server._from
+        # The second has waited for longer now.
+        first.write(_ASK)
+        assert (await answer(first_reader))[0] == 200
+        async with dial() as (reader, writer):
+            writer.write(_OTHER)
+            assert (await answer(reader))[0] == 404
+            assert await until_closed(second_reader) == b""
+            first.write(_ASK)
+            assert (await answer(first_reader))[0] == 200
+    assert gateway.services.events.counts[Kind.REFUSAL, "made_room", 503] == 1
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize(
+    ("method", "path", "body", "wanted"),
+    [
+        ("GET", "/healthz", b"", 200),
+        ("GET", "/", b"", 200),
+        ("GET", "/ws", b"", 426),
+        ("GET", "/api/session", b"", 200),
+        ("POST", "/api/rooms", b'{"title":"It"}', 201),
+        # Half a second passes until this answer.
+        ("POST", "/api/rooms/1/messages", b'{"body":"hello"}', 202),
+    ],
+)
+@pytest.mark.gen_test(timeout=20)
+async def test_a_client_that_has_closed_its_sending_side_gets_its_answer(  # noqa: PLR0917
+    method: str,
+    path: str,
+    body: bytes,
+    wanted: int,
+    parts: int,
+    dial: Open,
+    settings: Config,
+    room: str,
+    broker: FakeBroker,
+) -> None:
+    assert room == "/api/rooms/1"
+    broker.away = wanted == 202
+    request = (
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {token(settings, 'anna', 'host')}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
     async with dial() as (reader, writer):
-        writer.write(_ASK)
-        assert (await answer(reader))[0] == 200
-    assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connections", 503] == 1
+        for part in (request[:-7], request[-7:]) if parts == 2 else (request,):
+            writer.write(part)
+            await asyncio.sleep(0)
+        writer.write_eof()
+        assert (await answer(reader))[0] == wanted
+        assert await until_closed(reader) == b""
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_half_a_request_of_a_client_that_has_closed_its_sending_side_is_over(
+    dial: Open, public: Listener
+) -> None:
+    async with dial() as (reader, writer):
+        writer.write(_ASK[:-2])
+        writer.write_eof()
+        assert await until_closed(reader) == b""
+        await until(lambda: not len(public._server._places))
+
+
+@pytest.mark.parametrize("size", [60_000, 900_000])
+@pytest.mark.gen_test(timeout=20)
+async def test_a_refusal_reaches_a_client_that_goes_on_sending(size: int, dial: Open) -> None:
+    async with dial() as (reader, writer):
+        writer.write(
+            f"POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+        )
+        writer.write(b"x" * (size - 1))
+        assert (await answer(reader))[0] == 401
+        # An end, not a reset, although nobody has read what came.
+        assert await until_closed(reader) == b""
+        writer.write(b"x")
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_never_stops_sending_after_a_refusal_is_cut_off(
+    dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lingering, "_SECONDS", 0.2)
+    async with dial() as (reader, writer):
+        writer.write(b"POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\nx")
+        assert (await answer(reader))[0] == 401
+        assert len(public._server.lingering) == 1
+        await until(lambda: not len(public._server.lingering))
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_body_must_come_at_a_rate_and_one_that_does_is_waited_for(
+    busy: Open, public: Listener, monkeypatch: pytest.MonkeyPatch, gateway: Gateway
+) -> None:
+    monkeypatch.setattr(http_streams, "BODY_RATE", 0.1)
+    monkeypatch.setattr(http_streams, "BODY_SECONDS", 0.2)
+    async with busy() as (quick_reader, quick_writer):
+        # One byte counts for ten seconds.
+        quick_writer.write(b'"')
+        (stream,) = public._server._places._addresses
+        await until(lambda: stream._body_bytes == 1)
+        async with busy() as (reader, _):
+            status, body = await answer(reader)
+            assert status == 408
+            assert b'"code": "body_too_slow"' in body
+            assert await until_closed(reader) == b""
+        quick_writer.write(b'It"}')
+        assert (await answer(quick_reader))[0] == 201
+    assert gateway.services.events.counts[Kind.REFUSAL, "body_too_slow", 408] == 1
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_body_has_a_longest_time(busy: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_streams, "BODY_LONGEST", 0.2)
+    async with busy() as (reader, _):
+        assert (await answer(reader))[0] == 408
+
+
+@pytest.fixture
+def reading_nothing(
+    public: Listener, settings: Config, room: str, call: Call, io_loop: IOLoop
+) -> Callable[[], AbstractAsyncContextManager[socket.socket]]:
+    """A client that asks for a large page and takes none of it; little waits in the kernel."""
+
+    async def fill() -> None:
+        for _ in range(5):
+            body = {"body": "x" * 60_000}
+            assert (await call("POST", f"{room}/messages", user="anna", json=body)).status == 201
+
+    io_loop.run_sync(fill)
+    public._sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    @asynccontextmanager
+    async def reading_nothing() -> AsyncIterator[socket.socket]:
+        loop, before = asyncio.get_running_loop(), set(public._server._unsent)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", public.port))
+            request = (
+                f"GET {room}/messages HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {token(settings, 'anna')}\r\n\r\n"
+            )
+            await loop.sock_sendall(client, request.encode())
+            await until(lambda: bool(public._server._unsent.keys() - before))
+            yield client
+
+    return reading_nothing
+
+
+Clients = Callable[[], AbstractAsyncContextManager[socket.socket]]
+
+
+async def all_of(client: socket.socket) -> bytes:
+    loop, got = asyncio.get_running_loop(), b""
+    async with asyncio.timeout(10):
+        while part := await loop.sock_recv(client, 65_536):
+            got += part
+    return got
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_does_not_read_an_answer_is_cut_off_and_who_does_is_not(
+    reading_nothing: Clients, public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_streams, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(http_streams, "ANSWER_BYTES", 100)
+    async with reading_nothing() as slow, reading_nothing() as client:
+        of_slow, of_client = public._server._unsent
+
+        def is_cut_off() -> bool:
+            # The other one reads little by little meanwhile.
+            with suppress(BlockingIOError):
+                client.recv(1024)
+            return of_slow.closed()
+
+        await until(is_cut_off)
+        with pytest.raises(ConnectionResetError):
+            await all_of(slow)
+        assert list(public._server._unsent) == [of_client]
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_the_answers_that_nobody_takes_are_limited_in_all(
+    reading_nothing: Clients, public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = public._server
+    async with reading_nothing() as first, reading_nothing():
+        monkeypatch.setattr(http_server, "_UNSENT", server._unsent_bytes)
+        of_first, of_second = server._unsent
+        async with reading_nothing():
+            assert of_first.closed()
+            assert not of_second.closed()
+        with pytest.raises(ConnectionResetError):
+            await all_of(first)
+    await until(lambda: not server._unsent)
+    assert server._unsent_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -235,4 +506,4 @@ async def test_a_handshake_of_tls_counts_among_the_head_s_time(
     assert not (await until_closed(reader)).startswith(b"HTTP")
     writer.close()
     await listener.close()
-    assert not listener._server._open
+    assert not len(listener._server._places)

@@ -1,0 +1,403 @@
+"""Tornado's HTTP server, with a limit on connections that never keeps a probe from its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import math
+import socket
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.netutil import ssl_wrap_socket
+
+from gateway.descriptors import lowest_free
+from gateway.errors import GatewayError, TooManyHttp, outcome
+from gateway.http.lingering import Lingering
+from gateway.http.places import Places
+from gateway.http.streams import Guarded, GuardedStream, GuardedTlsStream, answer
+from gateway.http.tls_turns import TlsTurns
+from gateway.limits import LiveLimits
+from gateway.observe.events import Events, Kind
+
+logger = logging.getLogger(__name__)
+
+#: Paths that are answered without a free place.
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+#: Connections without a free place whose requests are read all the same, because one may be a
+#: probe.
+SPARE: Final = 16
+#: Connections that are accepted in one turn of the loop.
+_AT_ONCE: Final = 64
+#: Seconds until a paused listener tries to accept again.
+_PAUSE: Final = 0.25
+#: Seconds between two log lines about a shortage.
+_LOG_INTERVAL: Final = 60.0
+#: Bytes of answers that wait for their clients, in all: some sixty pages of the history. A client
+#: that reads at all has taken its own within seconds.
+_UNSENT: Final = 64 * 1024 * 1024
+#: Errors of accept(2) for a lack of resources: descriptors of the process or of the system; memory.
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The number of connections without a WebSocket that a listener accepts.
+
+    The ``trusted_proxies`` carry many clients, so the limit per address does not count for them.
+    Descriptors from the number ``descriptors`` on are not for this listener, but for ``spare``
+    connections without a place; None: all are.
+    """
+
+    limits: LiveLimits
+    trusted_proxies: frozenset[str] = frozenset()
+    descriptors: int | None = None
+    spare: int = SPARE
+
+    def refusal(self, *, in_all: int, of_address: int, address: str) -> GatewayError | None:
+        """The reason against one more connection; ``of_address`` are there from its address."""
+        limits = self.limits.now
+        if of_address >= limits.http_connections_per_address and (
+            address not in self.trusted_proxies
+        ):
+            return TooManyHttp(
+                f"the limit of {limits.http_connections_per_address} HTTP connections from your"
+                " address is reached",
+                retry_after=2.0,
+            )
+        if in_all >= limits.http_connections:
+            return _too_many(limits.http_connections)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FixedCapacity:
+    """As :class:`Capacity`, for a listener that only operators, Prometheus and RabbitMQ reach."""
+
+    most: int
+    descriptors: int | None = None
+    spare: int = SPARE
+
+    def refusal(self, *, in_all: int, of_address: int, address: str) -> GatewayError | None:
+        return None if in_all < self.most else _too_many(self.most)
+
+
+def _too_many(most: int) -> GatewayError:
+    return TooManyHttp(f"the limit of {most} HTTP connections is reached", retry_after=2.0)
+
+
+def _no_descriptor() -> GatewayError:
+    return TooManyHttp("the gateway has no file descriptor left", retry_after=2.0)
+
+
+#: Reasons for making room, and what to do about each.
+_SHORT: Final = ("file descriptors are short", "raise the limit of open files")
+_FULL: Final = ("limits.http_connections is reached", "raise it if these are no attack")
+_FULL_FROM: Final = (
+    "limits.http_connections_per_address is reached",
+    "raise it, or name the address in server.trusted_proxies, if these are no attack",
+)
+_Why = tuple[str, str]
+
+
+class Server(HTTPServer):
+    """Tornado's server, which accepts and guards connections by itself.
+
+    Without a free place, the connection that has waited longest for a request is closed: a client
+    that sends none loses nothing. If all of them have requests in hand, a few more are accepted
+    whose requests are read: a probe is answered, everything else is refused. Beyond those, new
+    connections wait in the kernel while descriptors are short, and are refused otherwise.
+    """
+
+    def equip(
+        self, *, what: str, capacity: Capacity | FixedCapacity | None, events: Events
+    ) -> None:
+        """Set up once, before :meth:`add_sockets`: Tornado's class is made without a
+        constructor."""
+        self.lingering = Lingering()
+        self.tls_turns = TlsTurns()
+        self._what = what
+        self._capacity = capacity
+        self._events = events
+        self._places: Places[Guarded] = Places()
+        self._spare: Places[Guarded] = Places()
+        self._most_spare = SPARE if capacity is None else capacity.spare
+        #: Of each stream with an answer that its client has not taken: the bytes that wait. Who has
+        #: been so for longest is the first.
+        self._unsent: dict[Guarded, int] = {}
+        self._unsent_bytes = 0
+        self._logged_at = -math.inf
+        self._closed_since = 0
+        self._retries: dict[int, asyncio.TimerHandle] = {}
+
+    # Accepting
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        self._loop = asyncio.get_running_loop()
+        for listening in sockets:
+            number = listening.fileno()
+            self._sockets[number] = listening
+            self._handlers[number] = partial(self._stop_accepting, number)
+            self._loop.add_reader(number, self._accept, listening)
+
+    def _stop_accepting(self, number: int) -> None:
+        self._loop.remove_reader(number)
+        if retry := self._retries.pop(number, None):
+            retry.cancel()
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            is_short = not self._has_descriptors(listening)
+            if is_short and not self._may_make_room:
+                self._pause(listening, _SHORT)
+                return
+            try:
+                connection, address = listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    why = (str(error.strerror).lower(), _SHORT[1])
+                    if not self._close_one_that_waits(why):
+                        self._pause(listening, why)
+                        return
+                # accept(2) fails for one connection only: go on with the next.
+                continue
+            where = str(address[0]) if isinstance(address, tuple) else ""
+            refusal = self._refusal(where, is_short=is_short)
+            if is_short and refusal is None:
+                connection = _lowered(connection)
+            self._take(connection, address, where, refusal)
+
+    def _has_descriptors(self, listening: socket.socket) -> bool:
+        if self._capacity is None or self._capacity.descriptors is None:
+            return True
+        lowest = lowest_free(listening.fileno())
+        return lowest is not None and lowest < self._capacity.descriptors
+
+    @property
+    def _may_make_room(self) -> bool:
+        return (
+            len(self._spare) < self._most_spare
+            or len(self.lingering) > 0
+            or self._places.longest_waiting() is not None
+            or self._spare.longest_waiting() is not None
+        )
+
+    def _refusal(self, where: str, *, is_short: bool) -> GatewayError | None:
+        """The reason against one more connection from there, after an attempt to make room."""
+        if is_short and not self._close_one_that_waits(_SHORT):
+            return _no_descriptor()
+        if self._no_room(where) is None:
+            return None
+        if self._places.taken_from(where) and self._is_full_for(where):
+            self._close_one_that_waits(_FULL_FROM, where)
+        else:
+            self._close_one_that_waits(_FULL)
+        return self._no_room(where)
+
+    def _is_full_for(self, where: str) -> bool:
+        """Whether it is its own address that has no room for one more."""
+        return self._capacity is not None and bool(
+            self._capacity.refusal(
+                in_all=0, of_address=self._places.taken_from(where), address=where
+            )
+        )
+
+    def _no_room(self, where: str) -> GatewayError | None:
+        if self._capacity is None:
+            return None
+        return self._capacity.refusal(
+            in_all=len(self._places), of_address=self._places.taken_from(where), address=where
+        )
+
+    def _close_one_that_waits(self, why: _Why, where: str | None = None) -> bool:
+        """Make room (for one from that address). False: there is nobody to close."""
+        if where is None and self.lingering.end_oldest():
+            return True
+        if (oldest := self._places.longest_waiting(where)) is None:
+            return False
+        oldest.close()
+        # Its loop ends later.
+        self._places.remove(oldest)
+        self._closed_since += 1
+        self._log(
+            f"connections without a request are closed to make room ({self._closed_since} since the"
+            f" last such line, {len(self._places)} are open)",
+            why,
+            code="made_room",
+        )
+        return True
+
+    def _pause(self, listening: socket.socket, why: _Why) -> None:
+        """Leave new connections to the kernel for a moment."""
+        number = listening.fileno()
+        self._loop.remove_reader(number)
+        self._retries[number] = self._loop.call_later(_PAUSE, self._resume, listening)
+        self._log(
+            f"no connection is accepted for now ({len(self._places)} HTTP connections are open)",
+            why,
+            code="accept_paused",
+        )
+
+    def _resume(self, listening: socket.socket) -> None:
+        number = listening.fileno()
+        del self._retries[number]
+        self._loop.add_reader(number, self._accept, listening)
+
+    def _log(self, what: str, why: _Why, *, code: str) -> None:
+        """Say it, once a minute."""
+        now = self._loop.time()
+        if now < self._logged_at + _LOG_INTERVAL:
+            return
+        self._logged_at, self._closed_since = now, 0
+        reason, remedy = why
+        logger.warning("%s: %s, because %s: %s", self._what, what, reason, remedy)
+        self._events.note(Kind.REFUSAL, code, f"{self._what}: {reason}", status=503)
+
+    def _take(
+        self, connection: socket.socket, address: Any, where: str, error: GatewayError | None
+    ) -> None:
+        places = self._places
+        if error is not None:
+            places = self._spare
+            if len(places) >= self._most_spare:
+                if (oldest := places.longest_waiting()) is None:
+                    self._turn_away(connection, where, error)
+                    return
+                oldest.close()
+                places.remove(oldest)
+        stream: Guarded
+        if self.ssl_options is None:
+            stream = GuardedStream(connection)
+        else:
+            try:
+                secure = ssl_wrap_socket(
+                    connection, self.ssl_options, server_side=True, do_handshake_on_connect=False
+                )
+            except OSError:
+                # The client has gone already (ssl.SSLError is one of these).
+                connection.close()
+                return
+            stream = GuardedTlsStream(secure)
+        places.add(stream, where)
+        stream.guard(self, where)
+        self.handle_stream(stream, address)
+
+    def _turn_away(self, connection: socket.socket, where: str, error: GatewayError) -> None:
+        self._note(where, error)
+        if self.ssl_options is not None:
+            connection.close()
+            return
+        connection.setblocking(False)
+        with suppress(OSError):
+            connection.send(answer(error))
+        self.lingering.take(connection)
+
+    # Serving
+
+    def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
+        delegate = super().start_request(server_conn, request_conn)
+        stream: Guarded = server_conn.stream
+        if stream not in self._spare:
+            return delegate
+        return _WithoutPlace(delegate, stream, self)
+
+    def promote(self, stream: Guarded) -> GatewayError | None:
+        """Give the spare connection a place. Returns what is against it; None: it has one now."""
+        if not self._has_descriptors(stream.socket):
+            return _no_descriptor()
+        if (error := self._no_room(stream.address)) is None:
+            self._spare.remove(stream)
+            self._places.add(stream, stream.address)
+        return error
+
+    def on_close(self, server_conn: Any) -> None:
+        """The connection is gone, or has become a WebSocket."""
+        super().on_close(server_conn)
+        stream: Guarded = server_conn.stream
+        stream.leave()
+        self.unsent(stream, 0)
+        self._places.remove(stream)
+        self._spare.remove(stream)
+
+    # What streams say
+
+    def refused(self, stream: Guarded, error: GatewayError) -> None:
+        self._note(stream.address, error)
+
+    def waits(self, stream: Guarded) -> None:
+        self._places.waits(stream)
+        self._spare.waits(stream)
+
+    def works(self, stream: Guarded) -> None:
+        self._places.works(stream)
+        self._spare.works(stream)
+
+    def unsent(self, stream: Guarded, size: int) -> None:
+        self._unsent_bytes += size - self._unsent.get(stream, 0)
+        if not size:
+            self._unsent.pop(stream, None)
+            return
+        self._unsent[stream] = size
+        while self._unsent_bytes > _UNSENT and len(self._unsent) > 1:
+            next(iter(self._unsent)).abort()
+
+    def _note(self, where: str, error: GatewayError) -> None:
+        row = outcome(error)
+        self._events.note(Kind.REFUSAL, row.code, error.detail, status=row.status, address=where)
+
+
+def _lowered(connection: socket.socket) -> socket.socket:
+    """The connection under the lowest free descriptor: not under one of those that are kept, when
+    another was closed for it."""
+    lower = connection.dup()
+    connection.close()
+    return lower
+
+
+class _WithoutPlace(HTTPMessageDelegate):
+    """A request on a connection without a place: a probe is answered, and so is any other request
+    if there is a place meanwhile."""
+
+    def __init__(self, delegate: HTTPMessageDelegate, stream: Guarded, server: Server) -> None:
+        self._delegate: HTTPMessageDelegate | None = delegate
+        self._stream = stream
+        self._server = server
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        delegate = self._delegate
+        path = start_line.path if isinstance(start_line, RequestStartLine) else ""
+        error = self._server.promote(self._stream)
+        if delegate is not None and (error is None or path in PROBES):
+            return delegate.headers_received(start_line, headers)
+        self._delegate = None
+        if error is not None:
+            self._server.refused(self._stream, error)
+            self._stream.write(answer(error))
+        self._stream.close()
+        return None
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return None if self._delegate is None else self._delegate.data_received(chunk)
+
+    def finish(self) -> None:
+        if self._delegate is not None:
+            self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        if self._delegate is not None:
+            self._delegate.on_connection_close()

@@ -19,12 +19,15 @@ import uvloop
 from tests.chaos.clients import PREFIX
 from tests.chaos.wire import Frame, Wire
 
-#: Seconds that a socket lives, on average and at most. 2,000 of them make forty new ones a second.
-_LIFE, _LONGEST_LIFE = 50.0, 300.0
+#: Seconds that a socket lives, on average and at most. 2,000 of them make seventeen new ones a
+#: second.
+_LIFE, _LONGEST_LIFE = 120.0, 600.0
 #: Seconds that the gateway has to close a socket whose client has closed its half.
 _HALF_CLOSED = 20.0
+#: Sockets in rooms where somebody speaks; the others hear who comes and goes in rooms of their own.
+_IN_CLASS = 0.1
 #: Seconds over which the first sockets come, and between two tries of one that did not get in.
-_ARRIVING, _AGAIN = 30.0, 1.0
+_ARRIVING, _AGAIN = 60.0, 5.0
 #: Of the host users' sockets, those that read a private queue, each by a relay of its own.
 _RELAYED = 0.5
 _LOWER_PRIORITY = 10
@@ -65,7 +68,8 @@ _STANDING, _SUBSCRIBED, _FAILED = range(3)
 
 @dataclass(frozen=True)
 class Members:
-    """The people of a crowd: `rooms` that everybody follows, and the room of each host user."""
+    """The people of a crowd: the `rooms` where somebody speaks, and the room of each host user.
+    Everybody is a member of all."""
 
     addresses: Sequence[str]
     tokens: Mapping[str, str] = field(repr=False)
@@ -191,7 +195,9 @@ class _Passer:
         own = self._members.hosts.get(self._user)
         if own is not None and self._rng.random() < _RELAYED:
             return {"destination": f"/queue/{PREFIX}.private.{own}", "ack": "client-individual"}
-        return {"destination": f"/topic/{PREFIX}.public.{self._rng.choice(self._members.rooms)}"}
+        in_class = self._rng.random() < _IN_CLASS
+        rooms = self._members.rooms if in_class else list(self._members.hosts.values())
+        return {"destination": f"/topic/{PREFIX}.public.{self._rng.choice(rooms)}"}
 
     async def _leave(self) -> None:
         wire = self._wire

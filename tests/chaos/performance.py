@@ -85,7 +85,10 @@ class Performance:
             self._place.gateways,
             {user: token(user) for user in self._passers},
             list(self._rooms),
-            {user: gateways[0].room(user) for user in self._passers[:_PASSING_HOSTS]},
+            {
+                user: gateways[0].room(user, *(each for each in self._passers if each != user))
+                for user in self._passers[:_PASSING_HOSTS]
+            },
         )
 
     async def run(self, faults: Iterable[Fault]) -> dict[Stream, list[Row]]:

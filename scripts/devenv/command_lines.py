@@ -13,6 +13,7 @@ from typing import Final
 from bench_suite import names as bench_names
 from devenv import rabbitmq
 from flood_suite.catalogue import FLOODS
+from fuzz_suite.catalogue import TARGETS
 from screenshot_suite.view import LOCALES, SCHEMES, SIZES
 
 _RUN: Final = Path(__file__).parents[2] / ".run"
@@ -172,6 +173,28 @@ def floods() -> argparse.ArgumentParser:
     return parser
 
 
+def fuzz() -> argparse.ArgumentParser:
+    """`scripts/fuzz`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/fuzz",
+        description="Give everything that reads bytes from others any bytes, guided by coverage, "
+        "and see whether what is promised of it holds.",
+        epilog="An input that breaks a target is kept in .run/fuzz/, with exit status 1; put it "
+        "into tests/unit/fuzz/examples/ as well. What was learned is where the next run begins.",
+    )
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        type=_target,
+        help=f"{', '.join(TARGETS)} (default: all)",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=8.0, help="of all targets together (default: 8)"
+    )
+    return parser
+
+
 def screenshots() -> argparse.ArgumentParser:
     """`scripts/screenshots`."""
     parser = argparse.ArgumentParser(
@@ -216,6 +239,12 @@ def _nodes(text: str) -> int:
     return number
 
 
+def _target(name: str) -> str:
+    if name not in TARGETS:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(TARGETS)}")
+    return name
+
+
 def _at_least_one(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -241,6 +270,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "soak": soak,
     "bench": bench,
     "floods": floods,
+    "fuzz": fuzz,
     "mutants": mutants,
     "screenshots": screenshots,
 }

@@ -39,7 +39,7 @@ def main() -> int:
                 at,
             ),
         ):
-            for result in measure(plan, running, at, say):
+            for result in measure(plan, lab, running, at):
                 results.append(result)
             told = running.log.read_text(errors="replace")
     except SetupError as error:

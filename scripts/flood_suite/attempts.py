@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from flood_suite.sockets import Refused
 
@@ -33,3 +34,17 @@ async def side_by_side(
     async with asyncio.TaskGroup() as group:
         for number in range(count):
             group.create_task(again(tally, make(number)))
+
+
+async def first_of(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run all parts until one of them ends or fails, then end the others. (A TaskGroup of Python
+    3.11 forgets that it was cancelled if a part fails in that moment.)"""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from flood_suite.catalogue import FLOODS
+from flood_suite.priority import put_last
 from flood_suite.site import Site
 
 
@@ -25,6 +26,10 @@ class Flooder:
         """What has to be there before: a room full of messages, for some."""
         if prepare := getattr(self._module, "prepare", None):
             await prepare(self._site)
+
+    async def put_last(self) -> None:
+        """Let others have the CPU first."""
+        put_last()
 
     async def begin(self) -> None:
         self._tally.clear()

@@ -7,19 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench_suite.gateways import Gateway, gateway
-from bench_suite.system import Lab, Progress
+from bench_suite.run import broker_pids
+from bench_suite.system import Lab
 from devenv.errors import SetupError
 from flood_suite import report
 from flood_suite.flooder import Flooder
 from flood_suite.good_room import HOST, Experience, GoodRoom, members
 from flood_suite.judge import Cost, Result, Round, Spread, State, Window, left
 from flood_suite.observed import Unseen, metered, state
+from flood_suite.priority import put_first
 from flood_suite.site import BAD_MEMBERS, FLOODER, PASSWORD, Site, bad_member
 from flood_suite.worker import Worker, WorkerFailed, worker
 
 #: What is not the default, and has nothing to do with limits: those are measured as they are.
 _SETTINGS = {"log": {"level": "warning"}}
-_LOWEST_PRIORITY = 19
 #: Seconds after which everything of a flood must be gone, and between two looks.
 _BACK, _LOOK = 30.0, 0.25
 #: Seconds of calm before the first window: caches fill, connections come to rest.
@@ -52,25 +53,29 @@ def site(lab: Lab, *, tls: bool, store: str = "") -> Iterator[tuple[Gateway, Sit
         )
 
 
-def measure(plan: Plan, running: Gateway, at: Site, progress: Progress) -> Iterator[Result]:
+def measure(plan: Plan, lab: Lab, running: Gateway, at: Site) -> Iterator[Result]:
     """The result of each flood, as it is known."""
     for name in plan.floods:
         result = Result(name)
         try:
-            _measure(plan, running, at, result)
+            _measure(plan, broker_pids(lab), running, at, result)
         except (WorkerFailed, Unseen) as error:
             result.failure = str(error)
-        progress(report.line(result))
+        lab.progress(report.line(result))
         yield result
 
 
-def _measure(plan: Plan, running: Gateway, at: Site, result: Result) -> None:
+def _measure(
+    plan: Plan, brokers: Sequence[int], running: Gateway, at: Site, result: Result
+) -> None:
     with (
         worker(GoodRoom, at) as room,
-        worker(Flooder, result.name, at, niceness=_LOWEST_PRIORITY) as flooder,
+        worker(Flooder, result.name, at) as flooder,
     ):
         flooder.ask("prepare")
         room.ask("join")
+        if not put_first([room.pid, *running.door.pids, *brokers]):
+            flooder.ask("put_last")
         time.sleep(_WARM_UP)
         before = result.before = state(running)
         for _ in range(plan.rounds):

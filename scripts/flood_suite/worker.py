@@ -21,8 +21,9 @@ class WorkerFailed(Exception):
 class Worker:
     """The asking end."""
 
-    def __init__(self, pipe: Pipe) -> None:
+    def __init__(self, pipe: Pipe, pid: int) -> None:
         self._pipe = pipe
+        self.pid = pid
 
     def ask(self, what: str, *arguments: Any) -> Any:
         """Call a method of the process's object, and wait for its result."""
@@ -39,15 +40,16 @@ class Worker:
 
 
 @contextmanager
-def worker(make: Callable[..., Any], *arguments: Any, niceness: int = 0) -> Iterator[Worker]:
-    """Run ``make(*arguments)`` in a process, and let its public coroutine methods be asked."""
+def worker(make: Callable[..., Any], *arguments: Any) -> Iterator[Worker]:
+    """Run ``make(*arguments)`` in a process with a session of its own, and let its public coroutine
+    methods be asked."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, make, arguments, niceness), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
     process.start()
     theirs.close()
     try:
-        yield Worker(ours)
+        yield Worker(ours, process.pid or 0)
     finally:
         ours.close()
         process.join(5)
@@ -55,8 +57,8 @@ def worker(make: Callable[..., Any], *arguments: Any, niceness: int = 0) -> Iter
         process.join()
 
 
-def _serve(pipe: Pipe, make: Callable[..., Any], arguments: tuple[Any, ...], niceness: int) -> None:
-    os.nice(niceness)
+def _serve(pipe: Pipe, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    os.setsid()
     uvloop.run(_answer(pipe, make, arguments))
 
 

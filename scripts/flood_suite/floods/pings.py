@@ -1,12 +1,11 @@
 """WebSocket pings, each of which asks for a pong."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from broker.protocol.websocket import Opcode, build
-from flood_suite.attempts import Tally, side_by_side
+from flood_suite.attempts import Tally, first_of, side_by_side
 from flood_suite.site import FLOODER, Site
-from flood_suite.sockets import MASK, Refused, Socket
+from flood_suite.sockets import MASK, Socket
 
 
 async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
@@ -16,20 +15,13 @@ async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
 
     def pinger(number: int) -> Callable[[], Awaitable[str]]:
         async def ping() -> str:
-            outcome = "ended"
             socket = await Socket.open(site, token=token)
             try:
                 await socket.connect(token)
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(socket.swallow())
-                    group.create_task(_pour(socket, block, tally))
-            except* (OSError, EOFError):
-                outcome = "lost"
-            except* Refused as refused:
-                outcome = f"refused: {refused.exceptions[0]}"
+                await first_of(socket.swallow(), _pour(socket, block, tally))
             finally:
                 socket.close()
-            return outcome
+            return "ended"
 
         return ping
 

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from flood_suite.attempts import Tally, side_by_side
+from flood_suite.attempts import Tally, first_of, side_by_side
 from flood_suite.site import Site
-from flood_suite.sockets import Refused, Socket
+from flood_suite.sockets import Socket
 
 #: Bytes a second of each socket: 8 Mbit/s.
 _RATE = 1_000_000
@@ -21,19 +21,12 @@ async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
 
     def sender(number: int) -> Callable[[], Awaitable[str]]:
         async def send() -> str:
-            outcome = "ended"
             socket = await Socket.open(site)
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(socket.swallow())
-                    group.create_task(_pour(socket, block))
-            except* (OSError, EOFError):
-                outcome = "lost"
-            except* Refused as refused:
-                outcome = f"refused: {refused.exceptions[0]}"
+                await first_of(socket.swallow(), _pour(socket, block))
             finally:
                 socket.close()
-            return outcome
+            return "ended"
 
         return send
 

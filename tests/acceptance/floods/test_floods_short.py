@@ -27,7 +27,7 @@ def test_no_flood_takes_anything_from_a_good_room(
     plan = Plan(names, rounds=1, seconds=2.0)
 
     with site(lab, tls=secure) as (running, at):
-        results = list(measure(plan, running, at, lambda text: None))
+        results = list(measure(plan, lab, running, at))
         log = running.log.read_text(errors="replace")
 
     found = {result.name: faults(result, timings=False) for result in results}

@@ -296,6 +296,8 @@ class Limits(_Table):
     http_connections_per_address: PositiveInt = 4_000
     unknown_connections: PositiveInt = 2_000
     unknown_connections_per_address: PositiveInt = 1_000
+    upgrades_per_second: PositiveFloat = 200.0
+    upgrades_burst: PositiveInt = 3_000
     frames_per_second: PositiveFloat = 2_000.0
     frames_burst: PositiveInt = 10_000
     subscriptions: PositiveInt = 100
@@ -304,10 +306,16 @@ class Limits(_Table):
     posts_per_second: PositiveFloat = 50.0
     posts_burst: PositiveInt = 100
     logins_per_minute: PositiveFloat = 120.0
+    user_logins_per_minute: PositiveFloat = 30.0
+    user_logins_burst: PositiveInt = 100
     waiting_posts: PositiveInt = 10_000
     page_size: PositiveInt = 500
     reads: PositiveInt = 1000
     reads_per_user: PositiveInt = 8
+    read_bytes_per_second: PositiveFloat = 2.0 * 1024 * 1024
+    read_bytes_burst: PositiveInt = 64 * 1024 * 1024
+    all_read_bytes_per_second: PositiveFloat = 64.0 * 1024 * 1024
+    all_read_bytes_burst: PositiveInt = 1024 * 1024 * 1024
     room_members: PositiveInt = 1000
 
 

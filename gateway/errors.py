@@ -21,17 +21,23 @@
     │   ├── UnknownRoom, UnknownMember, RoomClosed
     │   ├── UnknownNode, UnknownGateway
     │   ├── NotKept               a seq that the history does not reach back to
+    │   ├── RoomFull              of members
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
     │   ├── TooManyGuesses        failed logins, of an address or for an account
-    │   └── TooManyReads          of the history by one user
+    │   ├── TooManyReads          of the history by one user at a time
+    │   ├── TooMuchRead           of the history by one user, in bytes
+    │   ├── TooManyLogins         of one user
+    │   └── TooManyUpgrades       new WebSockets from one address
     ├── TooSlow                   a client that does not read fast enough
     ├── Internal                  a fault of the gateway; its log has the details
     └── Unavailable               try again later
         ├── StoreUnavailable
         ├── BrokerUnavailable
         ├── NoCapacity
+        │   ├── TooManyOfUser     connections of one user
+        │   ├── SubscriptionsFull  too many of one connection
         │   ├── TooManyUnknown    connections that have not authenticated yet
         │   ├── LoginsWait        more logins wait than can be checked soon
         │   ├── TooManyHttp       connections without a WebSocket
@@ -176,6 +182,10 @@ class NotKept(Invalid):
     """The history does not reach back to this seq."""
 
 
+class RoomFull(Invalid):
+    """The room has as many members as it may have."""
+
+
 class LastHost(Invalid):
     """The change would leave a room without a host."""
 
@@ -194,6 +204,18 @@ class TooManyGuesses(RateLimited):
 
 class TooManyReads(RateLimited):
     """Too many reads of the history by one user."""
+
+
+class TooMuchRead(RateLimited):
+    """One user has read too much of the history in a short time."""
+
+
+class TooManyLogins(RateLimited):
+    """One user logs in too often."""
+
+
+class TooManyUpgrades(RateLimited):
+    """Too many new WebSockets from one address in a short time."""
 
 
 class TooSlow(GatewayError):
@@ -225,6 +247,14 @@ class BrokerUnavailable(Unavailable):
 
 class NoCapacity(Unavailable):
     """A limit of the gateway is reached."""
+
+
+class TooManyOfUser(NoCapacity):
+    """One user has too many connections."""
+
+
+class SubscriptionsFull(NoCapacity):
+    """One connection has too many subscriptions."""
 
 
 class TooManyUnknown(NoCapacity):
@@ -310,6 +340,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     NotKept: Outcome(
         "not_kept", 410, CloseCode.REFUSED, "The history does not reach that far back"
     ),
+    RoomFull: Outcome("room_full", 409, CloseCode.REFUSED, "The room is full"),
     LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),
     IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
     RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),
@@ -318,6 +349,15 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     TooManyReads: Outcome(
         "too_many_reads", 429, CloseCode.TRY_AGAIN_LATER, "Too many reads at once"
+    ),
+    TooMuchRead: Outcome(
+        "too_much_read", 429, CloseCode.TRY_AGAIN_LATER, "Too much read in a short time"
+    ),
+    TooManyLogins: Outcome(
+        "too_many_logins", 429, CloseCode.TRY_AGAIN_LATER, "Too many logins of one user"
+    ),
+    TooManyUpgrades: Outcome(
+        "too_many_upgrades", 429, CloseCode.TRY_AGAIN_LATER, "Too many new connections"
     ),
     TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The client does not read fast enough"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
@@ -329,6 +369,12 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "broker_unavailable", 503, CloseCode.SERVICE_RESTART, "The broker is not available"
     ),
     NoCapacity: Outcome("no_capacity", 503, CloseCode.TRY_AGAIN_LATER, "No capacity left"),
+    TooManyOfUser: Outcome(
+        "too_many_of_user", 429, CloseCode.TRY_AGAIN_LATER, "Too many connections of one user"
+    ),
+    SubscriptionsFull: Outcome(
+        "subscriptions_full", 503, CloseCode.TRY_AGAIN_LATER, "Too many subscriptions"
+    ),
     TooManyUnknown: Outcome(
         "too_many_unknown",
         503,

@@ -12,10 +12,11 @@ from typing import Protocol
 
 from broker.timing.readings import UtcTime
 from gateway.auth.permissions import Action, Permissions
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import ROOM_MEMBERS
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
-from gateway.errors import Invalid, RoomClosed, UnknownMember, UnknownRoom
-from gateway.limits import LiveLimits
+from gateway.errors import RoomClosed, UnknownMember, UnknownRoom
 from gateway.private_queues import PrivateQueues
 
 
@@ -85,7 +86,7 @@ class Rooms:
         queues: PrivateQueues,
         changes: Changes,
         presence: Attendances,
-        limits: LiveLimits,
+        budgets: Budgets,
         clock: UtcTime,
     ) -> None:
         self._permissions = permissions
@@ -93,7 +94,7 @@ class Rooms:
         self._queues = queues
         self._changes = changes
         self._presence = presence
-        self._limits = limits
+        self._members = budgets.cap(ROOM_MEMBERS)
         self._clock = clock
 
     async def mine(self, who: Identity) -> list[RoomView]:
@@ -106,14 +107,12 @@ class Rooms:
         """A new room, with its private queue if that could be made in time; otherwise the queue
         follows. The creator hosts the room if ``members`` name no host.
 
-        Raises :class:`Invalid`.
+        Raises :class:`RoomFull`.
         """
         await self._permissions.require(who, Action.CREATE_ROOM)
         if MemberRole.HOST not in members.values():
             members = {**members, who.user: MemberRole.HOST}
-        most = self._limits.now.room_members
-        if len(members) > most:
-            raise Invalid(f"members: a room may have at most {most}")
+        self._members.check_counted(len(members) - 1)
         room = await self._store.create_room(title, members, self._clock())
         has_queue = await self._queues.create(room.id)
         return RoomView(room, members.get(who.user), has_queue=has_queue)
@@ -154,13 +153,12 @@ class Rooms:
     async def set_member(self, who: Identity, number: int, member: Member) -> None:
         """Add a member or change the role; a former host loses the hosts' subscriptions.
 
-        Raises :class:`RoomClosed`, :class:`LastHost`, :class:`Invalid`.
+        Raises :class:`RoomClosed`, :class:`LastHost`, :class:`RoomFull`.
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         before = await self._membership(number, member.user)
-        most = self._limits.now.room_members
-        if before.role is None and len(await self._store.members(number)) >= most:
-            raise Invalid(f"a room may have at most {most} members")
+        if before.role is None:
+            self._members.check_counted(len(await self._store.members(number)))
         await self._store.set_member(number, member.user, member.role)
         demoted = before.role is MemberRole.HOST and member.role is not MemberRole.HOST
         await self._changes.changed(number, member.user, ended=demoted)

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from typing import Final, NoReturn
 
 from broker.timing.readings import Monotonic
+from gateway.budget.addresses import network_of
 from gateway.budget.cap import IN_ALL, Lease, Places
 from gateway.budget.rank import Rank
 from gateway.budget.rate import CAPACITY, Buckets, Rate
@@ -68,6 +69,7 @@ class RateBudget:
     __slots__ = (
         "_buckets",
         "_budget",
+        "_by_address",
         "_clock",
         "_in_force",
         "_keys",
@@ -96,6 +98,7 @@ class RateBudget:
             Buckets(rate_of(limit, limits.now), capacity=capacity) for limit in budget.limits
         )
         self._keys = _all_last(budget)
+        self._by_address = _address_at(budget)
         self._shares = tuple(limit.hosts_first for limit in budget.limits)
 
     def take(self, *keys: Hashable, cost: float = 1.0, rank: Rank = Rank.PARTICIPANT) -> None:
@@ -103,6 +106,8 @@ class RateBudget:
         now = self._clock()
         if self._limits.now is not self._in_force:
             self._replace()
+        if self._by_address is not None:
+            keys = _by_network(keys, self._by_address)
         for number, key in enumerate(keys + self._keys if self._keys else keys):
             if key is not None and not self._buckets[number].take(
                 key, now, cost, rank / 100 if self._shares[number] else 0.0
@@ -113,6 +118,8 @@ class RateBudget:
     def check(self, *keys: Hashable, cost: float = 1.0, rank: Rank = Rank.PARTICIPANT) -> None:
         """As :meth:`take`, and take nothing: for what costs only if it fails, or whose cost is
         known later."""
+        if self._by_address is not None:
+            keys = _by_network(keys, self._by_address)
         limit, wait = self._longest(self._clock(), keys, cost, rank)
         if wait:
             self._refuse(limit, wait)
@@ -121,6 +128,8 @@ class RateBudget:
         """Take ``cost``, whether it is there or not: it was done already."""
         if self._limits.now is not self._in_force:
             self._replace()
+        if self._by_address is not None:
+            keys = _by_network(keys, self._by_address)
         self._take(self._clock(), keys + self._keys, cost)
 
     def reserve(
@@ -133,6 +142,8 @@ class RateBudget:
         """Take ``cost``, which may be there only later; the seconds until then, for the caller to
         wait. Raises the row's error, and takes nothing, if they are more than ``within``."""
         now = self._clock()
+        if self._by_address is not None:
+            keys = _by_network(keys, self._by_address)
         limit, wait = self._longest(now, keys, cost, rank)
         if wait > within:
             self._refuse(limit, wait - within)
@@ -175,7 +186,7 @@ class RateBudget:
 class CapBudget:
     """The places of one row, by its scopes. :class:`Budgets` makes it."""
 
-    __slots__ = ("_budget", "_keys", "_limits", "_met", "_places")
+    __slots__ = ("_budget", "_by_address", "_keys", "_limits", "_met", "_places")
 
     def __init__(self, budget: Budget, limits: LiveLimits, met: Counter[str]) -> None:
         if budget.form is not Form.CAP:
@@ -185,6 +196,7 @@ class CapBudget:
         self._met = met
         self._places = tuple(Places() for _ in budget.limits)
         self._keys = _all_last(budget)
+        self._by_address = _address_at(budget)
 
     def take(self, *keys: Hashable, amount: int = 1, rank: Rank = Rank.PARTICIPANT) -> Lease:
         """A place for each key. Raises the row's error, and takes none."""
@@ -193,6 +205,8 @@ class CapBudget:
 
     def check(self, *keys: Hashable, amount: int = 1, rank: Rank = Rank.PARTICIPANT) -> None:
         """As :meth:`take`, and take none."""
+        if self._by_address is not None:
+            keys = _by_network(keys, self._by_address)
         limits = self._limits.now
         for limit, places, key in zip(
             self._budget.limits, self._places, keys + self._keys, strict=True
@@ -206,6 +220,8 @@ class CapBudget:
 
     def hold(self, *keys: Hashable, amount: int = 1) -> Lease:
         """A place for each key, whether there is one or not: for what was checked before."""
+        if self._by_address is not None:
+            keys = _by_network(keys, self._by_address)
         return Lease(
             [
                 (places, key)
@@ -215,12 +231,35 @@ class CapBudget:
             amount,
         )
 
+    def check_counted(self, *standing: int, rank: Rank = Rank.PARTICIPANT) -> None:
+        """As :meth:`check` for one more, where the caller itself knows how many there are: so many
+        by each of the row's scopes."""
+        limits = self._limits.now
+        for limit, count in zip(self._budget.limits, standing, strict=True):
+            most = most_of(limit, limits)
+            kept = most * rank // 100 if limit.hosts_first else 0
+            if count >= most - kept:
+                _refuse(self._budget, limit, self._met, retry_after=limit.retry_after, most=most)
+
     def taken(self, scope: Scope, key: Hashable = IN_ALL) -> int:
         """The places that are taken now by one key of a scope."""
         for limit, places in zip(self._budget.limits, self._places, strict=True):
             if limit.scope is scope:
                 return places.taken(key)
         raise LookupError(f"{self._budget.name} is not counted by {scope}")
+
+
+def _address_at(budget: Budget) -> int | None:
+    """The place of the address among a row's scopes."""
+    scopes = [limit.scope for limit in budget.limits]
+    return scopes.index(Scope.ADDRESS) if Scope.ADDRESS in scopes else None
+
+
+def _by_network(keys: tuple[Hashable, ...], at: int) -> tuple[Hashable, ...]:
+    address = keys[at]
+    if not isinstance(address, str):
+        return keys
+    return (*keys[:at], network_of(address), *keys[at + 1 :])
 
 
 def _all_last(budget: Budget) -> tuple[Hashable, ...]:

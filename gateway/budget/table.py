@@ -10,7 +10,16 @@ from gateway.errors import (
     GatewayError,
     NoCapacity,
     RateLimited,
+    ReadsBusy,
+    RoomFull,
+    SubscriptionsFull,
     TooManyGuesses,
+    TooManyLogins,
+    TooManyOfUser,
+    TooManyReads,
+    TooManyUnknown,
+    TooManyUpgrades,
+    TooMuchRead,
 )
 
 
@@ -67,6 +76,83 @@ class Budget:
         return f"{self.name}/{limit.scope}"
 
 
+CONNECTIONS: Final = Budget(
+    "connections",
+    "WebSocket connections",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("connections_per_user",),
+            TooManyOfUser,
+            "at most {most} connections per user",
+            retry_after=5.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("connections",),
+            NoCapacity,
+            "this gateway serves {most} connections",
+            retry_after=5.0,
+            hosts_first=True,
+        ),
+    ),
+    reason="Some twenty full classrooms; a user has a few devices with a few tabs each.",
+)
+
+UNKNOWN_CONNECTIONS: Final = Budget(
+    "unknown_connections",
+    "WebSocket connections of unknown users, before CONNECT",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ADDRESS,
+            ("unknown_connections_per_address",),
+            TooManyUnknown,
+            "{most} connections from your address have not sent CONNECT yet",
+            retry_after=2.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("unknown_connections",),
+            TooManyUnknown,
+            "{most} connections have not sent CONNECT yet",
+            retry_after=2.0,
+        ),
+    ),
+    reason="behind one address there may be a whole school whose clients come back at once.",
+)
+
+UPGRADES: Final = Budget(
+    "upgrades",
+    "new WebSockets",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ADDRESS,
+            ("upgrades_per_second", "upgrades_burst"),
+            TooManyUpgrades,
+            "too many new connections from your address; keep one open",
+        ),
+    ),
+    reason="A school of 500 people with three tabs each may come back at once, and try twice.",
+)
+
+SUBSCRIPTIONS: Final = Budget(
+    "subscriptions",
+    "subscriptions",
+    Form.CAP,
+    (
+        Limit(
+            Scope.CONNECTION,
+            ("subscriptions",),
+            SubscriptionsFull,
+            "at most {most} subscriptions per connection",
+        ),
+    ),
+    reason="A page has three or four for its room.",
+)
+
 POSTS: Final = Budget(
     "posts",
     "messages posted",
@@ -114,5 +200,89 @@ FAILED_LOGINS: Final = Budget(
     reason="Successful ones do not count, because a whole school may share one address.",
 )
 
+USER_LOGINS: Final = Budget(
+    "user_logins",
+    "logins",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("user_logins_per_minute", "user_logins_burst"),
+            TooManyLogins,
+            "this user logs in too often; keep the session",
+        ),
+    ),
+    reason="A class may share one account.",
+)
+
+READS: Final = Budget(
+    "reads",
+    "reads of the history",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("reads_per_user",),
+            TooManyReads,
+            "at most {most} reads of the history at a time are allowed for one user",
+            retry_after=1.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("reads",),
+            ReadsBusy,
+            "too many clients are reading the history",
+            retry_after=1.0,
+            hosts_first=True,
+        ),
+    ),
+    reason="Everybody of a full classroom may come back at once.",
+)
+
+READ_BYTES: Final = Budget(
+    "read_bytes",
+    "bytes of the history read",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("read_bytes_per_second", "read_bytes_burst"),
+            TooMuchRead,
+            "you read too much of the history; keep what you have read",
+        ),
+        Limit(
+            Scope.ALL,
+            ("all_read_bytes_per_second", "all_read_bytes_burst"),
+            ReadsBusy,
+            "too many clients are reading the history",
+            hosts_first=True,
+        ),
+    ),
+    reason=(
+        "A lesson's messages are some hundred kilobytes, which 500 people may want at once, each"
+        " for three streams."
+    ),
+)
+
+ROOM_MEMBERS: Final = Budget(
+    "room_members",
+    "members",
+    Form.CAP,
+    (Limit(Scope.ROOM, ("room_members",), RoomFull, "a room may have at most {most} members"),),
+    reason="A lecture has some hundreds.",
+)
+
 #: All budgets, in the order of the configuration.
-TABLE: Final = (POSTS, FAILED_LOGINS, WAITING_POSTS)
+TABLE: Final = (
+    CONNECTIONS,
+    UNKNOWN_CONNECTIONS,
+    UPGRADES,
+    SUBSCRIPTIONS,
+    POSTS,
+    FAILED_LOGINS,
+    USER_LOGINS,
+    WAITING_POSTS,
+    READS,
+    READ_BYTES,
+    ROOM_MEMBERS,
+)

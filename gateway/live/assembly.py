@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
 from gateway.auth.assembly import Auth
+from gateway.budget.table import SUBSCRIPTIONS, UPGRADES
 from gateway.foundation import Foundation
 from gateway.live.attendance import Attendance
 from gateway.live.client.judge import Judge
@@ -51,7 +52,7 @@ def live(
             tasks=f.tasks.part(),
         ),
         rebalancer=Rebalancer(balancer, clock=f.clock.monotonic, rng=f.rng, tasks=f.tasks.part()),
-        registry=Registry(f.limits, tasks=f.tasks.part()),
+        registry=Registry(f.budgets, tasks=f.tasks.part()),
     )
 
 
@@ -81,6 +82,8 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
             tokens=auth.credentials,
             virtual_host=VirtualHost(broker.vhost, auth.origins),
             registry=live.registry,
+            upgrades=f.budgets.rate(UPGRADES),
+            subscriptions=f.budgets.cap(SUBSCRIPTIONS),
             connect_timeout=config.auth.connect_timeout,
         ),
         routes=Routes(

@@ -58,7 +58,7 @@ def messages(
         tasks=f.tasks.part(),
     )
     return Messages(
-        history=HistoryReads(store, auth.permissions, limits=f.limits),
+        history=HistoryReads(store, auth.permissions, budgets=f.budgets, limits=f.limits),
         intake=Intake(
             pipeline,
             auth.permissions,

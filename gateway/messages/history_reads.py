@@ -9,7 +9,11 @@ from typing import Final, Protocol
 
 from broker.topology import Stream
 from gateway.auth.permissions import READ, Action, Permissions
+from gateway.budget.budgets import Budgets
+from gateway.budget.rank import Rank, rank_of
+from gateway.budget.table import READ_BYTES, READS
 from gateway.domain.identity import Identity
+from gateway.errors import Refused
 from gateway.limits import LiveLimits
 from gateway.messages.turns import Turns
 from gateway.store.records import JsonPage
@@ -48,12 +52,18 @@ class HistoryReads:
     it."""
 
     def __init__(
-        self, history: ReadableHistory, permissions: Permissions, *, limits: LiveLimits
+        self,
+        history: ReadableHistory,
+        permissions: Permissions,
+        *,
+        budgets: Budgets,
+        limits: LiveLimits,
     ) -> None:
         self._history = history
         self._permissions = permissions
         self._limits = limits
-        self._turns = Turns(_AT_ONCE)
+        self._turns = Turns(_AT_ONCE, budgets.cap(READS))
+        self._bytes = budgets.rate(READ_BYTES)
 
     @property
     def in_hand(self) -> int:
@@ -71,26 +81,31 @@ class HistoryReads:
     ) -> Excerpt:
         """Messages beyond the seq ``after``: ``limit`` of them, or as many as a page may have.
 
-        Raises :class:`Refused`, :class:`UnknownRoom`, :class:`TooManyReads`, :class:`ReadsBusy`,
-        :class:`StoreUnavailable`.
+        Raises :class:`Refused`, :class:`UnknownRoom`, :class:`TooManyReads`, :class:`TooMuchRead`,
+        :class:`ReadsBusy`, :class:`StoreUnavailable`.
         """
         limits = self._limits.now
         limit = min(limit or limits.page_size, limits.page_size)
-        sender = await self._only_from(who, stream)
-        async with self._turns.turn(who.user, of_user=limits.reads_per_user, in_all=limits.reads):
+        sender, rank = await self._only_from(who, stream)
+        self._bytes.check(who.user, rank=rank)
+        async with self._turns.turn(who.user, rank):
             page = await self._history.read_json(
                 stream, after=after, limit=limit, sender=sender, types=types
             )
+            # Only now it is known.
+            self._bytes.spend(who.user, cost=sum(map(len, page.messages)))
         full = len(page.messages) == limit or page.cut
         more = page.last is not None and page.last < page.head and full
         return Excerpt(page, page.last if more else None, complete=after + 1 >= page.first)
 
-    async def _only_from(self, who: Identity, stream: Stream) -> str | None:
-        """The sender whose messages ``who`` may read; None: everybody's.
+    async def _only_from(self, who: Identity, stream: Stream) -> tuple[str | None, Rank]:
+        """The sender whose messages ``who`` may read (None: everybody's), and the reader's rank.
 
         Participants see the private messages that they have sent. Raises :class:`Refused`.
         """
-        if await self._permissions.may(who, READ[stream.audience], stream.room):
-            return None
-        await self._permissions.require(who, Action.SEE_ROOM, stream.room)
-        return who.user
+        try:
+            role = await self._permissions.require(who, READ[stream.audience], stream.room)
+        except Refused:
+            role = await self._permissions.require(who, Action.SEE_ROOM, stream.room)
+            return who.user, rank_of(who, role)
+        return None, rank_of(who, role)

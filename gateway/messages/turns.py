@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from gateway.errors import ReadsBusy, TooManyReads
+from gateway.budget.budgets import CapBudget
+from gateway.budget.rank import Rank
+from gateway.budget.table import Scope
+from gateway.errors import ReadsBusy
 
 #: Seconds that a read waits for a turn before it is refused.
 PATIENCE: Final = 5.0
@@ -17,52 +20,36 @@ RETRY_AFTER: Final = 1.0
 
 
 class Turns:
-    """The queue of reads. ``at_once``: the number of reads at the same time.
+    """The queue of reads. ``at_once``: the number of reads at the same time; ``places``: how many
+    may be carried out or wait.
 
     Users are served one after the other, so a user with many requests delays only their own.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, places: CapBudget) -> None:
         self._free = at_once
-        self._in_all = 0
-        self._of_user: dict[str, int] = {}
+        self._places = places
         #: Users in the order of their next turns; nobody in here has an empty queue.
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @property
     def in_hand(self) -> int:
         """Reads that are being carried out or wait for their turn."""
-        return self._in_all
+        return self._places.taken(Scope.ALL)
 
     @asynccontextmanager
-    async def turn(self, user: str, *, of_user: int, in_all: int) -> AsyncIterator[None]:
+    async def turn(self, user: str, rank: Rank = Rank.PARTICIPANT) -> AsyncIterator[None]:
         """Wait for a turn, and have it.
 
-        ``of_user``: reads that a user may have in hand; raises :class:`TooManyReads` beyond it.
-        ``in_all``: the same for all users together; raises :class:`ReadsBusy`, as after
-        :data:`PATIENCE`.
+        Raises :class:`TooManyReads` beyond what one user may have in hand, and :class:`ReadsBusy`
+        beyond what all may have together, or after :data:`PATIENCE`.
         """
-        mine = self._of_user.get(user, 0)
-        if mine >= of_user:
-            raise TooManyReads(
-                f"at most {of_user} reads of the history at a time are allowed for one user",
-                retry_after=RETRY_AFTER,
-            )
-        if self._in_all >= in_all:
-            raise ReadsBusy("too many clients are reading the history", retry_after=RETRY_AFTER)
-        self._of_user[user] = mine + 1
-        self._in_all += 1
-        try:
+        with self._places.take(user, rank=rank):
             await self._begin(user)
             try:
                 yield
             finally:
                 self._end()
-        finally:
-            self._in_all -= 1
-            self._of_user[user] -= 1
-            if not self._of_user[user]:
-                del self._of_user[user]
 
     async def _begin(self, user: str) -> None:
         if self._free:

@@ -31,6 +31,7 @@ from gateway.messages.history_reads import HistoryReads
 from gateway.private_queues import PrivateQueues
 from gateway.rooms import Rooms
 from gateway.store.records import JsonPage
+from tests.budgets import budgets_of
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM, UNKNOWN = 1, 2
@@ -127,10 +128,12 @@ def services(backends: FakeBackends) -> tuple[Rooms, HistoryReads]:
         queues=PrivateQueues(backends),
         changes=backends,
         presence=backends,
-        limits=LiveLimits(Limits()),
+        budgets=budgets_of(),
         clock=lambda: NOW,
     )
-    return rooms, HistoryReads(backends, permissions, limits=LiveLimits(Limits()))
+    return rooms, HistoryReads(
+        backends, permissions, budgets=budgets_of(), limits=LiveLimits(Limits())
+    )
 
 
 CAROL = Member("carol", MemberRole.PARTICIPANT)

@@ -8,6 +8,7 @@ from tornado.iostream import StreamClosedError
 
 from gateway.auth.credentials import Credentials
 from gateway.auth.origins import Origins
+from gateway.budget.rank import rank_of
 from gateway.domain.identity import Identity
 from gateway.drain import Drain
 from gateway.http import handshake
@@ -31,6 +32,7 @@ class StompHandler(BodilessHandler):
         trusted_proxies: frozenset[str],
     ) -> None:
         self._live = live
+        self._upgrades = live.admission.upgrades
         self._credentials = credentials
         self._drain = drain
         self._origins = origins
@@ -59,11 +61,14 @@ class StompHandler(BodilessHandler):
     async def get(self) -> None:
         self._origins.check(self.request.headers.get("Origin"))
         head = handshake.accept(self.request)
+        address = caller(self.request, trusted_proxies=self._trusted_proxies).address
+        self._upgrades.take(address)
         identity = await self._identity()
         self._drain.check()
-        address = caller(self.request, trusted_proxies=self._trusted_proxies).address
         user = identity.user if identity else None
-        self._live.admission.registry.check_capacity(address=address, user=user)
+        self._live.admission.registry.check_capacity(
+            address=address, user=user, rank=rank_of(identity)
+        )
         stream = self.detach()
         try:
             stream.set_nodelay(True)

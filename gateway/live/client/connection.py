@@ -81,7 +81,7 @@ class Connection:
         self.identity = identity
         self.since = services.clock()
         limits = services.limits.now
-        self.session = Session(services.routes.topology, max_subscriptions=limits.subscriptions)
+        self.session = Session(services.routes.topology, places=services.admission.subscriptions)
         self._services = services
         self._loop = asyncio.get_running_loop()
         self._socket = ClientSocket(

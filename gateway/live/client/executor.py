@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from broker.protocol.stomp import Frame
 from broker.topology import Stream
 from gateway.auth.names import check_user
+from gateway.budget.rank import rank_of
 from gateway.domain.identity import Identity
 from gateway.errors import (
     BadFrame,
@@ -171,7 +172,7 @@ class Executor:
             check_user(request.user, client.identity)
         # Not before it is known who asks: the refusal names the right host.
         admission.virtual_host.check(request.host, dialled=self._host)
-        admission.registry.admit(client, client.identity.user)
+        admission.registry.admit(client, client.identity.user, rank_of(client.identity))
         client.end_with(client.identity)
         self._session.authenticated(request.version)
         self._socket.introduced(rate=limits.frames_per_second, burst=limits.frames_burst)

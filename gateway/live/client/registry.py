@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from broker.timing.tasks import Tasks
+from gateway.budget.budgets import Budgets
+from gateway.budget.cap import Lease
+from gateway.budget.rank import Rank
+from gateway.budget.table import CONNECTIONS, UNKNOWN_CONNECTIONS
 from gateway.domain.identity import Identity
-from gateway.errors import GatewayError, NoCapacity, TooManyUnknown
-from gateway.limits import LiveLimits
-
-#: Where connections are counted that have not sent CONNECT yet.
-Place = tuple[str, str]
-_ANYWHERE: Final[Place] = ("anywhere", "")
+from gateway.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +66,17 @@ class Member(Protocol):
 
 
 class Registry:
-    """All connections of this gateway, as many as the ``limits`` allow.
+    """All connections of this gateway, as many as the ``budgets`` allow.
 
-    Lowering a limit ends no connection that is there already. Retry times are in seconds.
+    Lowering a limit ends no connection that is there already.
     """
 
-    def __init__(self, limits: LiveLimits, *, tasks: Tasks) -> None:
-        self._limits = limits
-        #: How many have not sent CONNECT: by user, by address, and in all.
-        self._waiting: Counter[Place] = Counter()
-        self._places: dict[Member, tuple[Place, ...]] = {}
+    def __init__(self, budgets: Budgets, *, tasks: Tasks) -> None:
+        self._connections = budgets.cap(CONNECTIONS)
+        self._unknown = budgets.cap(UNKNOWN_CONNECTIONS)
+        self._places: dict[Member, Lease] = {}
+        #: The second places of those whose user is not known.
+        self._waiting: dict[Member, Lease] = {}
         self._users: dict[Member, str | None] = {}
         self._by_user: defaultdict[str, set[Member]] = defaultdict(set)
         self._tasks = tasks
@@ -88,47 +88,33 @@ class Registry:
     def __iter__(self) -> Iterator[Member]:
         return iter(tuple(self._users))
 
-    def check_capacity(self, *, address: str, user: str | None) -> None:
+    def check_capacity(self, *, address: str, user: str | None, rank: Rank) -> None:
         """Return if one more connection may come. ``user`` is given if the handshake names one.
-        Raises :class:`NoCapacity`, :class:`TooManyUnknown`."""
-        limits = self._limits.now
-        if len(self._users) >= limits.connections:
-            raise NoCapacity(
-                f"this gateway serves {limits.connections} connections", retry_after=5.0
-            )
-        if user is not None:
-            self._check_user(self._waiting["user", user])
-            return
-        for place, most, where in (
-            (_ANYWHERE, limits.unknown_connections, ""),
-            (
-                ("address", address),
-                limits.unknown_connections_per_address,
-                " from your address",
-            ),
-        ):
-            if self._waiting[place] >= most:
-                raise TooManyUnknown(
-                    f"{most} connections{where} have not sent CONNECT yet", retry_after=2.0
-                )
+        Raises :class:`TooManyOfUser`, :class:`NoCapacity`, :class:`TooManyUnknown`."""
+        self._connections.check(user, rank=rank)
+        if user is None:
+            self._unknown.check(address)
 
     def serve(self, connection: Member, *, address: str, user: str | None) -> None:
-        """Run the connection, and know it until it is gone. Until CONNECT is accepted it counts
-        among the unknown ones."""
+        """Run the connection, and know it until it is gone. One whose user is not known counts
+        among the unknown ones until CONNECT is accepted."""
         self._users[connection] = None
-        places: tuple[Place, ...] = (
-            (_ANYWHERE, ("address", address)) if user is None else (("user", user),)
-        )
-        self._places[connection] = places
-        self._waiting.update(places)
+        self._places[connection] = self._connections.hold(user)
+        if user is None:
+            self._waiting[connection] = self._unknown.hold(address)
         self._emptied.clear()
         self._tasks.spawn(self._run(connection), "a client's connection")
 
-    def admit(self, connection: Member, user: str) -> None:
-        """Note that the connection is this user's. Raises :class:`NoCapacity`."""
-        own = self._by_user[user]
-        self._check_user(len(own))
-        own.add(connection)
+    def admit(self, connection: Member, user: str, rank: Rank = Rank.PARTICIPANT) -> None:
+        """Note that the connection is this user's. Raises :class:`TooManyOfUser`, and
+        :class:`NoCapacity` if only the share of another rank is left."""
+        self._places[connection].give_back()
+        try:
+            self._places[connection] = self._connections.take(user, rank=rank)
+        except GatewayError:
+            self._places[connection] = self._connections.hold(None)
+            raise
+        self._by_user[user].add(connection)
         self._users[connection] = user
         self._now_known(connection)
 
@@ -156,23 +142,17 @@ class Registry:
                     await self._emptied.wait()
         await self._tasks.close()
 
-    def _check_user(self, own: int) -> None:
-        most = self._limits.now.connections_per_user
-        if own >= most:
-            raise NoCapacity(f"at most {most} connections per user", retry_after=5.0)
-
     def _now_known(self, connection: Member) -> None:
         """Or gone: it no longer counts among the unknown."""
-        for place in self._places.pop(connection, ()):
-            self._waiting[place] -= 1
-            if not self._waiting[place]:
-                del self._waiting[place]
+        if (waiting := self._waiting.pop(connection, None)) is not None:
+            waiting.give_back()
 
     async def _run(self, connection: Member) -> None:
         try:
             await connection.run()
         finally:
             self._now_known(connection)
+            self._places.pop(connection).give_back()
             user = self._users.pop(connection)
             if user is not None:
                 self._by_user[user].discard(connection)

@@ -10,6 +10,7 @@ from broker.timing.readings import UnixTime
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
+from gateway.budget.budgets import CapBudget, RateBudget
 from gateway.domain.identity import Identity
 from gateway.limits import LiveLimits
 from gateway.live.attendance import Attendance
@@ -30,11 +31,14 @@ class TokenVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The services that let a connection in. ``connect_timeout``: seconds until CONNECT."""
+    """The services that let a connection in. ``upgrades``: the rate of new ones from an address;
+    ``connect_timeout``: seconds until CONNECT."""
 
     tokens: TokenVerifier
     virtual_host: VirtualHost
     registry: Registry
+    upgrades: RateBudget
+    subscriptions: CapBudget
     connect_timeout: float
 
 

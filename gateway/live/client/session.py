@@ -13,7 +13,8 @@ from typing import Final
 
 from broker.protocol.stomp import Frame
 from broker.topology import Topology
-from gateway.errors import BadFrame, NoCapacity
+from gateway.budget.budgets import CapBudget
+from gateway.errors import BadFrame
 from gateway.live.client.requests import Request, Subscribe, Unsubscribe, read
 from gateway.live.destinations import Destination
 
@@ -45,14 +46,17 @@ class Input(StrEnum):
 
 
 class Session:
-    """The STOMP session of one client. Raises :class:`BadFrame` for a frame that is illegal now."""
+    """The STOMP session of one client. Raises :class:`BadFrame` for a frame that is illegal now.
 
-    def __init__(self, topology: Topology, *, max_subscriptions: int) -> None:
+    ``places``: how many subscriptions it may have.
+    """
+
+    def __init__(self, topology: Topology, *, places: CapBudget) -> None:
         self.state = State.OPENING
         self.version = "1.0"
         self.subscriptions: dict[str, Destination] = {}
         self._topology = topology
-        self._max_subscriptions = max_subscriptions
+        self._places = places
 
     def receive(self, frame: Frame) -> Request:
         """Read one frame of the client and move to the next state."""
@@ -75,8 +79,7 @@ class Session:
         # Noted before it is judged: a membership that ends meanwhile must find it.
         if request.key in self.subscriptions:
             raise BadFrame(f"subscription {request.key!r} exists; give each SUBSCRIBE its own id")
-        if len(self.subscriptions) >= self._max_subscriptions:
-            raise NoCapacity(f"at most {self._max_subscriptions} subscriptions per connection")
+        self._places.check_counted(len(self.subscriptions))
         self.subscriptions[request.key] = request.destination
 
     def _next(self, received: Input) -> State:

@@ -31,7 +31,7 @@ def test_a_users_connections_are_limited(tight: GatewayProcess) -> None:
         third = stack.enter_context(StompClient(tight.ws_url))
         third.send("CONNECT", {"accept-version": "1.2", "passcode": tight.token("paul")})
         error, code = third.error()
-        assert (error.headers["message"], code) == ("no_capacity", 1013)
+        assert (error.headers["message"], code) == ("too_many_of_user", 1013)
         stack.enter_context(connected(tight, "pia"))
         mine[0].request("DISCONNECT", {})
         mine[0].closed()
@@ -54,7 +54,7 @@ def test_a_connections_subscriptions_are_limited(tight: GatewayProcess) -> None:
         hana.subscribe(topic, "two")
         hana.send("SUBSCRIBE", {"destination": topic, "id": "three"})
         error, code = hana.error()
-        assert (error.headers["message"], code) == ("no_capacity", 1013)
+        assert (error.headers["message"], code) == ("subscriptions_full", 1013)
 
 
 def test_a_subscription_id_is_used_once(tight: GatewayProcess) -> None:

@@ -20,9 +20,19 @@ from broker.topology import Audience, Stream
 from gateway import config
 from gateway.assembly import Gateway
 from gateway.auth.accounts import Accounts
+from gateway.budget.budgets import Budgets, rate_of
+from gateway.budget.rank import Rank
+from gateway.budget.table import READ_BYTES, UPGRADES, USER_LOGINS, Budget, Scope
 from gateway.config import Config, Limits
 from gateway.domain.identity import Identity
-from gateway.errors import NoCapacity, RateLimited, ReadsBusy, TooManyReads, TooManyUnknown
+from gateway.errors import (
+    GatewayError,
+    NoCapacity,
+    RateLimited,
+    ReadsBusy,
+    TooManyReads,
+    TooManyUnknown,
+)
 from gateway.http.listeners import Listener
 from gateway.limits import UNTIL_RESTART, LiveLimits
 from gateway.live.client.connection import Connection
@@ -46,6 +56,7 @@ class Stage:
     public: Listener
     settings: Config
     accounts: Accounts[Any]
+    budgets: Budgets
 
     @property
     def services(self) -> Any:
@@ -87,7 +98,7 @@ async def present(stage: Stage, user: str | None) -> AsyncIterator[None]:
 async def refuses_one_more(stage: Stage, user: str | None, by: type[Exception]) -> bool:
     async with present(stage, user):
         try:
-            stage.gateway.live.registry.check_capacity(address="1.2.3.4", user=user)
+            stage.gateway.live.registry.check_capacity(address="1.2.3.4", user=user, rank=Rank.HOST)
         except by:
             return True
     return False
@@ -138,6 +149,41 @@ async def wait_of_a_client(stage: Stage) -> float:
     allowance.end_turn(0.0)
     allowance.spend(20_000)
     return allowance.end_turn(1_000_000.0)
+
+
+Proof = Callable[[Stage], Awaitable[bool]]
+
+
+async def wait_beyond(stage: Stage, budget: Budget, scope: Scope, *, part: float) -> float:
+    """Seconds that somebody has to wait who has had a part of the default burst at once."""
+    limit = next(limit for limit in budget.limits if limit.scope is scope)
+    keyed = [each.scope for each in budget.limits if each.scope is not Scope.ALL]
+    keys = [f"somebody {next(_names)}" if each is scope else None for each in keyed]
+    rate = stage.budgets.rate(budget)
+    rate.spend(*keys, cost=part * rate_of(limit, Limits()).burst)
+    try:
+        rate.check(*keys, rank=Rank.HOST)
+    except GatewayError as error:
+        return error.retry_after or 0.0
+    return 0.0
+
+
+def a_rate(budget: Budget, scope: Scope) -> Proof:
+    """A proof for the key of a rate, which is lowered to nearly nothing."""
+
+    async def counts(stage: Stage) -> bool:
+        return await wait_beyond(stage, budget, scope, part=1.01) > 600
+
+    return counts
+
+
+def a_burst(budget: Budget, scope: Scope) -> Proof:
+    """A proof for the key of a burst, which is lowered to 1."""
+
+    async def counts(stage: Stage) -> bool:
+        return await wait_beyond(stage, budget, scope, part=0.1) > 0
+
+    return counts
 
 
 async def frames_per_second(stage: Stage) -> bool:
@@ -210,7 +256,7 @@ async def page_size(stage: Stage) -> bool:
 
 async def refuses_another_read(stage: Stage, of: str, by: type[Exception]) -> bool:
     history = stage.services.history
-    async with history._turns.turn(of, of_user=10, in_all=10):
+    with history._turns._places.hold(of):
         try:
             await history.page(BOB, Stream(Audience.PUBLIC, 1), after=0, limit=None, types=None)
         except by:
@@ -228,7 +274,7 @@ async def reads_per_user(stage: Stage) -> bool:
 
 async def room_members(stage: Stage) -> bool:
     path = f"{stage.room}/members/user{next(_names)}"
-    return (await stage.call("PUT", path, user="anna", json={"role": "host"})).status == 400
+    return (await stage.call("PUT", path, user="anna", json={"role": "host"})).status == 409
 
 
 #: By limit: a lower value, and what tells whether it counts.
@@ -243,6 +289,14 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "http_connections_per_address": (1, http_connections),
     "logins_per_minute": (6.0, logins_per_minute),
     "page_size": (1, page_size),
+    "all_read_bytes_burst": (1, a_burst(READ_BYTES, Scope.ALL)),
+    "all_read_bytes_per_second": (0.001, a_rate(READ_BYTES, Scope.ALL)),
+    "read_bytes_burst": (1, a_burst(READ_BYTES, Scope.USER)),
+    "read_bytes_per_second": (0.001, a_rate(READ_BYTES, Scope.USER)),
+    "upgrades_burst": (1, a_burst(UPGRADES, Scope.ADDRESS)),
+    "upgrades_per_second": (0.001, a_rate(UPGRADES, Scope.ADDRESS)),
+    "user_logins_burst": (1, a_burst(USER_LOGINS, Scope.USER)),
+    "user_logins_per_minute": (0.001, a_rate(USER_LOGINS, Scope.USER)),
     "posts_burst": (1, posts_burst),
     "posts_per_second": (0.001, posts_per_second),
     "reads": (1, reads),
@@ -271,8 +325,9 @@ def stage(
     public: Listener,
     settings: Config,
     accounts: Accounts[Any],
+    budgets: Budgets,
 ) -> Stage:
-    return Stage(gateway, call, room, public, settings, accounts)
+    return Stage(gateway, call, room, public, settings, accounts, budgets)
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ async def test_a_room_that_is_full_takes_no_further_member_but_changes_of_role(
         path = f"{room}/members/{user}"
         assert (await call("PUT", path, user="anna", json={"role": "participant"})).status == 200
     answer = await call("PUT", f"{room}/members/eve", user="anna", json={"role": "participant"})
-    assert answer.problem == (400, "invalid_request")
+    assert answer.problem == (409, "room_full")
     assert "at most 4 members" in answer.json["detail"]
     answer = await call("PUT", f"{room}/members/dave", user="anna", json={"role": "host"})
     assert answer.status == 200

@@ -23,13 +23,12 @@ from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import AdminAction, Order, Orders
 from gateway.admin.overview import Overview
 from gateway.cluster.bus import Bus
-from gateway.config import Limits
 from gateway.drain import Drain
 from gateway.errors import NoCapacity, UnknownGateway, UnknownNode
-from gateway.limits import LiveLimits
 from gateway.live.client.registry import Registry
 from gateway.observe.events import Events, Kind
 from gateway.observe.histogram import Histogram
+from tests.budgets import budgets_of
 from tests.integration.http.live_fake import FakeLive
 from tests.unit.cluster.bus_network import Network
 from tests.virtual_time import run
@@ -43,7 +42,7 @@ class Gateway:
         rng = Random(1)  # noqa: S311 - the same course every time
         self.name = bus.gateway
         self.events = Events(clock=clock)
-        self.registry = Registry(LiveLimits(Limits()), tasks=Tasks())
+        self.registry = Registry(budgets_of(), tasks=Tasks())
         self.balancer = Balancer(
             [Node(name, "ws://x/ws", "amqp://x") for name in nodes], clock=clock, rng=rng
         )

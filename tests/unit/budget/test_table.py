@@ -21,18 +21,10 @@ SIZES: Final = {"body_bytes", "frame_bytes", "page_size", "stall_timeout", "upst
 #: Limits that other modules still enforce by themselves.
 MOVING: Final = {
     "backlog_bytes",
-    "connections",
-    "connections_per_user",
     "frames_burst",
     "frames_per_second",
     "http_connections",
     "http_connections_per_address",
-    "reads",
-    "reads_per_user",
-    "room_members",
-    "subscriptions",
-    "unknown_connections",
-    "unknown_connections_per_address",
 }
 _CONFIGURATION: Final = Path(__file__).parents[3] / "conf/gateway.toml"
 

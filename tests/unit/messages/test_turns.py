@@ -6,8 +6,11 @@ import asyncio
 
 import pytest
 
+from gateway.budget.rank import Rank
+from gateway.budget.table import READS, Scope
 from gateway.errors import ReadsBusy, TooManyReads
 from gateway.messages.turns import PATIENCE, Turns
+from tests.budgets import budgets_of
 from tests.virtual_time import run, settle
 
 
@@ -15,8 +18,9 @@ class Readers:
     """Reads that last until they are told to end; ``begun`` is in the order of their turns."""
 
     def __init__(self, at_once: int, *, of_user: int = 100, in_all: int = 100) -> None:
-        self.turns = Turns(at_once)
-        self._most = {"of_user": of_user, "in_all": in_all}
+        # Hosts may have all of it.
+        places = budgets_of(reads_per_user=of_user, reads=in_all).cap(READS)
+        self.turns = Turns(at_once, places)
         self._at_once = at_once
         self.begun: list[str] = []
         self.running = 0
@@ -24,7 +28,7 @@ class Readers:
 
     def read(self, user: str) -> asyncio.Task[None]:
         async def read() -> None:
-            async with self.turns.turn(user, **self._most):
+            async with self.turns.turn(user, Rank.HOST):
                 self.begun.append(user)
                 self.running += 1
                 assert self.running <= self._at_once
@@ -150,7 +154,8 @@ def test_what_is_over_counts_no_more() -> None:
                 await readers.end_one()
                 assert readers.turns.in_hand == left
             await asyncio.gather(*reads)
-        assert not readers.turns._of_user
+        places = readers.turns._places
+        assert not any(places.taken(Scope.USER, user) for user in ("anna", "bob"))
         assert readers.begun == ["anna", "anna", "bob"] * 2
 
     run(main())

@@ -16,6 +16,7 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.auth.origins import Origins
+from gateway.budget.table import SUBSCRIPTIONS, UPGRADES
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import (
@@ -33,6 +34,7 @@ from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.observe.events import Events
+from tests.budgets import budgets_of
 from tests.integration.live.relay.test_dialler import WHO
 from tests.unit.broker.amqp_node import eventually
 
@@ -59,11 +61,14 @@ class SlowTokens:
 
 
 def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
+    budgets = budgets_of(subscriptions=1)
     return ConnectionServices(
         admission=Admission(
             tokens=tokens,
             virtual_host=VirtualHost("/", Origins([])),
             registry=registry,
+            upgrades=budgets.rate(UPGRADES),
+            subscriptions=budgets.cap(SUBSCRIPTIONS),
             connect_timeout=10,
         ),
         routes=Routes(
@@ -79,7 +84,6 @@ def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
                 frame_bytes=10_000,
                 frames_per_second=1000,
                 frames_burst=1000,
-                subscriptions=1,
                 stall_timeout=10,
             )
         ),
@@ -172,7 +176,7 @@ async def connecting(
     ours, theirs = pair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    registry = Registry(LiveLimits(Limits(connections=1)), tasks=Tasks())
+    registry = Registry(budgets_of(connections=1), tasks=Tasks())
     connection = Connection(
         IOStream(ours),
         services(tokens, registry),

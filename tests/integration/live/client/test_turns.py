@@ -16,11 +16,11 @@ from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode,
 from broker.timing.tasks import Tasks
 from gateway.config import Limits
 from gateway.errors import Draining
-from gateway.limits import LiveLimits
 from gateway.live.client.allowance import TURN, Allowance
 from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
 from gateway.live.client.socket import FRAMES_BEFORE_CONNECT, PAUSE, ClientSocket
+from tests.budgets import budgets_of
 from tests.integration.live.client.test_connection import SlowTokens, services
 from tests.integration.live.relay.test_dialler import WHO
 
@@ -135,7 +135,7 @@ def fill(client: socket.socket, flood: bytes) -> int:
 
 
 def roomy() -> Registry:
-    return Registry(LiveLimits(Limits()), tasks=Tasks())
+    return Registry(budgets_of(), tasks=Tasks())
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)

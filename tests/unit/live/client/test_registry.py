@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from broker.timing.tasks import Tasks
-from gateway.config import Limits
+from gateway.budget.rank import Rank
 from gateway.domain.identity import Identity
 from gateway.errors import Draining, GatewayError, NoCapacity, Removed, TooManyUnknown
-from gateway.limits import LiveLimits
 from gateway.live.client.registry import ConnectionState, Registry
+from tests.budgets import budgets_of
 
 GONE = Removed("gone")
 
@@ -46,13 +46,11 @@ async def settled() -> None:
 def scenario(test: Callable[[Registry], Awaitable[None]]) -> None:
     async def run() -> None:
         registry = Registry(
-            LiveLimits(
-                Limits(
-                    connections=3,
-                    connections_per_user=2,
-                    unknown_connections=2,
-                    unknown_connections_per_address=1,
-                )
+            budgets_of(
+                connections=3,
+                connections_per_user=2,
+                unknown_connections=2,
+                unknown_connections_per_address=1,
             ),
             tasks=Tasks(),
         )
@@ -86,10 +84,10 @@ def test_a_connection_is_known_until_it_is_gone() -> None:
 def test_a_full_gateway_takes_no_more() -> None:
     async def test(registry: Registry) -> None:
         for user in "abc":
-            registry.check_capacity(address="here", user=None)
+            registry.check_capacity(address="here", user=None, rank=Rank.UNKNOWN)
             joined(registry, user)
         with pytest.raises(NoCapacity, match="3 connections"):
-            registry.check_capacity(address="here", user=None)
+            registry.check_capacity(address="here", user=None, rank=Rank.UNKNOWN)
 
     scenario(test)
 
@@ -99,18 +97,18 @@ def test_those_who_have_not_sent_connect_have_places_of_their_own() -> None:
         first, second = Connection(), Connection()
         registry.serve(first, address="here", user=None)
         with pytest.raises(TooManyUnknown, match="from your address"):
-            registry.check_capacity(address="here", user=None)
+            registry.check_capacity(address="here", user=None, rank=Rank.UNKNOWN)
         # Who says in the handshake who it is, and who comes from elsewhere, is not kept out.
-        registry.check_capacity(address="here", user="ann")
-        registry.check_capacity(address="there", user=None)
+        registry.check_capacity(address="here", user="ann", rank=Rank.PARTICIPANT)
+        registry.check_capacity(address="there", user=None, rank=Rank.UNKNOWN)
         registry.serve(second, address="there", user=None)
         with pytest.raises(TooManyUnknown, match="2 connections have not"):
-            registry.check_capacity(address="elsewhere", user=None)
+            registry.check_capacity(address="elsewhere", user=None, rank=Rank.UNKNOWN)
         registry.admit(first, "ann")
-        registry.check_capacity(address="here", user=None)
+        registry.check_capacity(address="here", user=None, rank=Rank.UNKNOWN)
         second.end(None)
         await settled()
-        registry.check_capacity(address="there", user=None)
+        registry.check_capacity(address="there", user=None, rank=Rank.UNKNOWN)
         assert not registry._waiting
 
     scenario(test)
@@ -119,10 +117,10 @@ def test_those_who_have_not_sent_connect_have_places_of_their_own() -> None:
 def test_a_user_s_sockets_without_connect_count_as_the_user_s() -> None:
     async def test(registry: Registry) -> None:
         for _ in range(2):
-            registry.check_capacity(address="here", user="ann")
+            registry.check_capacity(address="here", user="ann", rank=Rank.PARTICIPANT)
             registry.serve(Connection(), address="here", user="ann")
         with pytest.raises(NoCapacity, match="2 connections per user"):
-            registry.check_capacity(address="here", user="ann")
+            registry.check_capacity(address="here", user="ann", rank=Rank.PARTICIPANT)
 
     scenario(test)
 
@@ -171,3 +169,30 @@ def test_a_client_that_does_not_leave_in_time_is_cut_off() -> None:
         assert list(registry) == []
 
     scenario(test)
+
+
+def test_the_last_places_are_for_those_who_may_be_hosts_and_then_for_hosts() -> None:
+    async def run() -> None:
+        registry = Registry(budgets_of(connections=20), tasks=Tasks())
+        for number in range(18):
+            joined(registry, f"pupil {number}")
+        with pytest.raises(NoCapacity):
+            registry.check_capacity(address="here", user="late", rank=Rank.PARTICIPANT)
+        # Somebody unknown may be the teacher.
+        registry.check_capacity(address="here", user=None, rank=Rank.UNKNOWN)
+        for user, rank in (("late", Rank.PARTICIPANT), ("the teacher", Rank.HOST)):
+            connection = Connection()
+            registry.serve(connection, address="here", user=None)
+            if rank is Rank.HOST:
+                registry.admit(connection, user, rank)
+                continue
+            with pytest.raises(NoCapacity):
+                registry.admit(connection, user, rank)
+            connection.end(None)
+            await settled()
+        registry.check_capacity(address="here", user="a second teacher", rank=Rank.HOST)
+        await registry.close(Draining("the test is over"), within=0.01)
+        assert not registry._places
+        assert not registry._waiting
+
+    asyncio.run(run())

@@ -6,10 +6,12 @@ import pytest
 
 from broker.protocol.stomp import CLIENT_COMMANDS, Frame
 from broker.topology import Audience, Stream, Topology
+from gateway.budget.table import SUBSCRIPTIONS
 from gateway.errors import BadFrame, NoCapacity
 from gateway.live.client.requests import Subscribe, Unsubscribe
 from gateway.live.client.session import TRANSITIONS, Input, Session, State
 from gateway.live.destinations import RoomQueue, RoomTopic
+from tests.budgets import budgets_of
 
 TOPOLOGY = Topology("t")
 HEADERS = {
@@ -22,7 +24,7 @@ HEADERS = {
 
 
 def session_in(state: State) -> Session:
-    session = Session(TOPOLOGY, max_subscriptions=2)
+    session = Session(TOPOLOGY, places=budgets_of(subscriptions=2).cap(SUBSCRIPTIONS))
     session.state = state
     session.version = "1.2"
     return session
@@ -33,7 +35,7 @@ def frame(command: str, *headers: tuple[str, str]) -> Frame:
 
 
 def test_a_session_opens_in_the_version_of_clients_that_name_none() -> None:
-    session = Session(TOPOLOGY, max_subscriptions=2)
+    session = Session(TOPOLOGY, places=budgets_of(subscriptions=2).cap(SUBSCRIPTIONS))
     assert (session.state, session.version) == (State.OPENING, "1.0")
 
 

@@ -3,7 +3,8 @@
 The names are a contract with systems that publish or consume without the gateway:
 
 * routing key and topic: ``<prefix>.<audience>.<room>`` on the exchange ``amq.topic``
-* a room's private queue: ``<prefix>.private.<room>``, bound with ``<prefix>.*.<room>``
+* a room's private queue: ``<prefix>.private.<room>``, bound with ``<prefix>.*.<room>`` to the
+  exchange ``<prefix>.kept``, which gets everything but instant messages, see :class:`Sorting`
 * the proof that a private queue is the right one: the exchange
   ``<prefix>.private.<room>.<identity>.<number>``, see :meth:`Topology.queue_mark`
 * what gateways say to each other: ``<prefix>.gateways``, a word shorter than any room's key, so
@@ -35,6 +36,13 @@ PRIVATE_QUEUE_EXPIRES_MS: Final = 86_400_000
 #: https://github.com/rabbitmq/rabbitmq-server/issues/14202
 PRIVATE_QUEUE_DELIVERY_LIMIT: Final = 1_000_000
 
+#: The most that a private queue holds: messages, and bytes of them. Beyond that RabbitMQ drops the
+#: oldest ones, which hosts get from the history. This is an argument rather than a policy, because
+#: it needs no administrator and cannot be forgotten; a policy can lower it.
+#: https://www.rabbitmq.com/docs/maxlength
+PRIVATE_QUEUE_MESSAGES: Final = 10_000
+PRIVATE_QUEUE_BYTES: Final = 64 * 1024 * 1024
+
 #: The queue of a feed. Only a gateway that stands still for long reaches its limits; then RabbitMQ
 #: drops the oldest messages, and topics read them from the history.
 #: https://www.rabbitmq.com/docs/maxlength
@@ -43,6 +51,9 @@ FEED_QUEUE_ARGUMENTS: Final[dict[str, str | int | bool]] = {
     "x-max-length": 50_000,
     "x-max-length-bytes": 64 * 1024 * 1024,
 }
+
+#: The header that tells an instant message from one that is kept, and its value.
+INSTANT_HEADER: Final = ("importance", "instant")
 
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -69,24 +80,43 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """A queue to declare and the binding key that feeds it from :data:`EXCHANGE`.
+class Sorting:
+    """The exchanges through which the private queues get what is published, without what is
+    instant.
 
-    A queue's arguments cannot change. ``earlier``: the arguments with which a former version of the
-    gateway declared such a queue, which is then used as it is.
+    ``pattern`` binds ``sorter``, a headers exchange, to :data:`EXCHANGE`. It routes messages with
+    :data:`INSTANT_HEADER` to ``instant``, where they end, and all others to its alternate exchange
+    ``kept``, a topic exchange. No binding can say "all but", an alternate exchange does.
+    https://www.rabbitmq.com/docs/ae
+    """
+
+    pattern: str
+    sorter: str
+    instant: str
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue to declare and the binding key that feeds it: from ``sorting.kept``, or without
+    sorting from :data:`EXCHANGE`.
+
+    A queue's arguments cannot change. ``earlier``: the arguments with which former versions of the
+    gateway declared such a queue, the newest first; a queue that has them is used as it is.
     """
 
     name: str
     binding_key: str
     arguments: Arguments
-    earlier: Arguments | None = None
+    earlier: tuple[Arguments, ...] = ()
+    sorting: Sorting | None = None
 
     @property
     def variants(self) -> Iterator[Queue]:
-        """The queue as it is declared now, then as a former version declared it."""
+        """The queue as it is declared now, then as former versions declared it."""
         yield self
-        if self.earlier is not None:
-            yield replace(self, arguments=self.earlier, earlier=None)
+        for arguments in self.earlier:
+            yield replace(self, arguments=arguments, earlier=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +166,32 @@ class Topology:
 
         https://www.rabbitmq.com/docs/quorum-queues, https://www.rabbitmq.com/docs/consumers
         """
-        earlier: Arguments = {
+        first: Arguments = {
             "x-queue-type": "quorum",
             "x-single-active-consumer": True,
             "x-expires": PRIVATE_QUEUE_EXPIRES_MS,
         }
+        second: Arguments = {**first, "x-delivery-limit": PRIVATE_QUEUE_DELIVERY_LIMIT}
         return Queue(
             name=self.routing_key(Stream(Audience.PRIVATE, room)),
             binding_key=f"{self.prefix}.*.{room}",
-            arguments={**earlier, "x-delivery-limit": PRIVATE_QUEUE_DELIVERY_LIMIT},
-            earlier=earlier,
+            arguments={
+                **second,
+                "x-max-length": PRIVATE_QUEUE_MESSAGES,
+                "x-max-length-bytes": PRIVATE_QUEUE_BYTES,
+            },
+            earlier=(second, first),
+            sorting=self.sorting,
+        )
+
+    @property
+    def sorting(self) -> Sorting:
+        """The exchanges between :data:`EXCHANGE` and the private queues."""
+        return Sorting(
+            pattern=f"{self.prefix}.*.*",
+            sorter=f"{self.prefix}.sorter",
+            instant=f"{self.prefix}.instant",
+            kept=f"{self.prefix}.kept",
         )
 
     def queue_mark(self, room: int, identity: str, number: int) -> str:

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.management.versions import Version
-from broker.topology import PRIVATE_QUEUE_DELIVERY_LIMIT, Audience, Stream, Topology
+from broker.topology import (
+    PRIVATE_QUEUE_BYTES,
+    PRIVATE_QUEUE_DELIVERY_LIMIT,
+    PRIVATE_QUEUE_MESSAGES,
+    Audience,
+    Stream,
+    Topology,
+)
 
 #: Milliseconds until a queue takes back the messages of a consumer whose node is away, and serves
 #: the next consumer. RabbitMQ 4.3 waits for 60,000; older versions do so at once and know no such
@@ -23,6 +30,7 @@ from broker.topology import PRIVATE_QUEUE_DELIVERY_LIMIT, Audience, Stream, Topo
 CONSUMER_DISCONNECTED_MS: Final = 0
 
 _LIMIT, _DISCONNECTED = "delivery-limit", "consumer-disconnected-timeout"
+_BOUNDS: Final = {"max-length": PRIVATE_QUEUE_MESSAGES, "max-length-bytes": PRIVATE_QUEUE_BYTES}
 _OF_QUEUES: Final = ("queues", "quorum_queues", "all")
 
 
@@ -114,14 +122,16 @@ def plan(policies: Iterable[Policy], *, topology: Topology, version: Version) ->
     own = Policy(
         name,
         pattern=rf"^{topology.prefix}.private.".replace(".", r"\."),
-        definition=wanted,
+        # The bounds are for queues that an earlier version of the gateway declared.
+        definition={**wanted, **_BOUNDS},
         priority=max(above, default=0),
     )
     if not candidates:
         return Plan("no policy applies to the private queues", own)
     first = max(policy.priority for policy in candidates)
     for policy in candidates:
-        short = _shortcoming(policy, wanted) or _absence(policy, wanted)
+        sets = own.definition if policy.name == name else wanted
+        short = _shortcoming(policy, wanted) or _absence(policy, sets)
         if policy.priority == first and short:
             problem = f"the policy {policy.name} applies to the private queues: {short}"
             return Plan(problem, own, None if policy.name == name else policy)

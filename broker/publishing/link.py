@@ -74,6 +74,8 @@ class Link:
         self.channels = channels
         self.aside = aside
         self.lost: str | None = None
+        #: The loop's time until which the exchanges before the private queues are known to stand.
+        self.sorted_until = 0.0
         self._socket = socket
         self._connection = connection
         self._deadlines: set[asyncio.Timeout] = set()

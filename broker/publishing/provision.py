@@ -25,12 +25,18 @@ from broker.publishing.links import Links
 from broker.publishing.publication import Publication, Returned
 from broker.publishing.stream import Attempt
 from broker.timing.tasks import Tasks
-from broker.topology import EXCHANGE, Queue, Topology
+from broker.topology import EXCHANGE, INSTANT_HEADER, Queue, Sorting, Topology
 
 #: The problem of a :class:`Check` whose object does not exist.
 MISSING: Final = "missing"
 #: The remark on a queue that stands with the arguments of a former version of the gateway.
 EARLIER: Final = "declared by an earlier version of the gateway"
+#: Seconds for which a link assumes that the exchanges before the private queues stand.
+_SORTED: Final = 60.0
+#: Seconds for which a queue is assumed not to be bound again by a gateway of a former version, and
+#: the queues that are remembered.
+_UNSORTED: Final = 600.0
+_REMEMBERED: Final = 10_000
 #: Links that are lost one after the other in the middle of a question, before it has failed.
 _LINKS_LOST: Final = 2
 
@@ -51,13 +57,14 @@ class QueueChannel:
     Every method raises :data:`broker.publishing.channels.AMQP_ERRORS`; a refusal ends the channel.
     """
 
-    def __init__(self, channel: AbstractChannel) -> None:
+    def __init__(self, channel: AbstractChannel, link: Link) -> None:
         self._channel = channel
+        self._link = link
 
     @classmethod
     async def open(cls, link: Link) -> Self:
         """A new channel on this link."""
-        return cls(await link.new_channel())
+        return cls(await link.new_channel(), link)
 
     async def declare(self, queue: Queue) -> None:
         """Declare a durable queue with its arguments; fine if it is there already."""
@@ -67,9 +74,45 @@ class QueueChannel:
             )
 
     async def bind(self, queue: Queue) -> None:
-        """Bind a queue to the exchange; fine if it is bound already."""
+        """Bind a queue to its exchange, and make that first; fine if it is bound already."""
+        key, exchange = queue.binding_key, EXCHANGE
+        if queue.sorting is not None:
+            await self._sort(queue.sorting)
+            exchange = queue.sorting.kept
         with AiormqCalls():
-            await self._channel.queue_bind(queue.name, EXCHANGE, routing_key=queue.binding_key)
+            await self._channel.queue_bind(queue.name, exchange, routing_key=key)
+
+    async def unsort(self, queue: Queue) -> None:
+        """Take away the binding past the sorting, with which a former version bound the queue; fine
+        if there is none. The queue must be bound: it misses nothing then."""
+        with AiormqCalls():
+            await self._channel.queue_unbind(queue.name, EXCHANGE, routing_key=queue.binding_key)
+
+    async def _sort(self, sorting: Sorting) -> None:
+        """Make the exchanges between the topic exchange and the private queues.
+
+        A link remembers for a minute that they stand.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._link.sorted_until:
+            return
+        channel = self._channel
+        header, value = INSTANT_HEADER
+        with AiormqCalls():
+            await channel.exchange_declare(sorting.kept, exchange_type="topic", durable=True)
+            await channel.exchange_declare(sorting.instant, exchange_type="fanout", durable=True)
+            await channel.exchange_declare(
+                sorting.sorter,
+                exchange_type="headers",
+                durable=True,
+                arguments={"alternate-exchange": sorting.kept},
+            )
+            # Before anything comes: what is instant must not pass for a moment.
+            await channel.exchange_bind(
+                sorting.instant, sorting.sorter, arguments={"x-match": "all", header: value}
+            )
+            await channel.exchange_bind(sorting.sorter, EXCHANGE, routing_key=sorting.pattern)
+        self._link.sorted_until = now + _SORTED
 
     async def find(self, name: str) -> None:
         """Raise ``ChannelNotFoundEntity`` if there is no queue of this name."""
@@ -165,22 +208,28 @@ class PrivateQueues:
         self._links = links
         self._topology = topology
         self._timeout = timeout
+        #: By the mark of a queue: until when it is assumed to be bound through the sorting only.
+        self._sorted: dict[str, float] = {}
 
     async def declare(self, room: int) -> None:
         """Make sure that the room's queue exists and is bound; any number of times.
 
         Raises :class:`QueueDiffers`.
         """
-        queue, earlier = self._topology.private_queue(room).variants
-        try:
-            await self._declare(queue)
-        except QueueDiffers:
-            await self._declare(earlier)
+        *newer, oldest = self._topology.private_queue(room).variants
+        for queue in newer:
+            try:
+                await self._declare(queue)
+            except QueueDiffers:
+                continue
+            return
+        await self._declare(oldest)
 
     async def _declare(self, queue: Queue) -> None:
         async def declare(channel: QueueChannel) -> None:
             await channel.declare(queue)
             await channel.bind(queue)
+            await channel.unsort(queue)
 
         await self._ask(queue.name, f"declare {queue.name}", declare)
 
@@ -195,11 +244,23 @@ class PrivateQueues:
             try:
                 await channel.find_exchange(mark)
                 await channel.bind(queue)
+                await self._unsort(channel, queue, mark)
             except aiormq.ChannelNotFoundEntity:
                 return False
             return True
 
         return await self._ask(queue.name, f"look for {queue.name}", look)
+
+    async def _unsort(self, channel: QueueChannel, queue: Queue, mark: str) -> None:
+        """See :meth:`QueueChannel.unsort`: seldom, because a gateway of a former version that runs
+        beside binds the queue again."""
+        now = asyncio.get_running_loop().time()
+        if now < self._sorted.get(mark, now):
+            return
+        await channel.unsort(queue)
+        if len(self._sorted) >= _REMEMBERED:
+            self._sorted.clear()
+        self._sorted[mark] = now + _UNSORTED
 
     async def missing(self, marks: Mapping[int, str]) -> list[int]:
         """The rooms whose queues do not have these marks; it only reads, on as few channels as
@@ -384,6 +445,7 @@ async def _declare(queue: Queue, link: Link) -> str | None:
     remark = await _as_now_or_earlier(queue, link)
     channel = await QueueChannel.open(link)
     await channel.bind(queue)
+    await channel.unsort(queue)
     await channel.close()
     return remark
 
@@ -398,14 +460,16 @@ async def _is_as_declared(queue: Queue, link: Link) -> str | None:
 
 async def _as_now_or_earlier(queue: Queue, link: Link) -> str | None:
     """Declare the queue; the remark if it stands as an earlier version declared it."""
-    now, earlier = queue.variants
-    channel = await QueueChannel.open(link)
-    try:
-        await channel.declare(now)
-    except aiormq.ChannelPreconditionFailed:
+    *newer, oldest = queue.variants
+    for variant in newer:
         channel = await QueueChannel.open(link)
-        await channel.declare(earlier)
+        try:
+            await channel.declare(variant)
+        except aiormq.ChannelPreconditionFailed:
+            continue
         await channel.close()
-        return EARLIER
+        return None if variant is newer[0] else EARLIER
+    channel = await QueueChannel.open(link)
+    await channel.declare(oldest)
     await channel.close()
-    return None
+    return EARLIER

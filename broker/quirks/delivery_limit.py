@@ -48,7 +48,7 @@ async def survives(
     for the login. Raises :class:`LinkFailed`.
     """
     token = secrets.token_hex(4)
-    now, before = topology.private_queue(1).variants
+    now, *_, before = topology.private_queue(1).variants
     queue = _trial(before if earlier else now, f"{now.name}.trial-{token}")
     link = await Link.open(
         node, credentials, ssl_context=ssl_context, timeout=timeout, tasks=Tasks()
@@ -73,7 +73,7 @@ def _trial(queue: Queue, name: str) -> Queue:
     arguments = {**queue.arguments, "x-expires": _EXPIRES}
     # With it basic.get is refused.
     del arguments["x-single-active-consumer"]
-    return replace(queue, name=name, binding_key=name, arguments=arguments)
+    return replace(queue, name=name, binding_key=name, arguments=arguments, sorting=None)
 
 
 async def _try(link: Link, queue: Queue) -> bool:

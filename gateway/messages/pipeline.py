@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from broker.publishing.publication import ConfirmedPublisher, NotConfirmed
+from broker.publishing.publication import ConfirmedPublisher, NotConfirmed, Returned
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.budget.budgets import Budgets
@@ -167,6 +167,9 @@ class Pipeline:
             await self._publisher.publish(
                 publication(message, self._topology), self._confirm_timeout
             )
+        except Returned:
+            # RabbitMQ has taken it, and nobody listens: no private queue gets what is instant.
+            return Receipt(message, published=True)
         except NotConfirmed:
             return Receipt(message, published=False)
         return Receipt(message, published=True)

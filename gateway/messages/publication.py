@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from broker.publishing.publication import Publication
-from broker.topology import Topology
+from broker.topology import INSTANT_HEADER, Topology
 from gateway.domain.message import Message
 
-#: An old instant message is worth nothing; expired ones do not pile up in the room's private queue
-#: while the host is away. https://www.rabbitmq.com/docs/ttl#per-message-ttl-in-publishers
+#: An old instant message is worth nothing to a consumer that was away for a moment.
+#: https://www.rabbitmq.com/docs/ttl#per-message-ttl-in-publishers
 INSTANT_EXPIRES_MS: Final = 10_000
 
 
 def publication(message: Message, topology: Topology) -> Publication:
     """The AMQP publication of a message: persistent if it has a number, expiring if not (instant).
 
-    Header values are strings, because RabbitMQ's STOMP adapter drops small integers.
+    Header values are strings, because RabbitMQ's STOMP adapter drops small integers. One of them
+    keeps an instant message out of the private queues.
     """
     guaranteed = message.seq is not None
     headers = {
@@ -26,6 +27,8 @@ def publication(message: Message, topology: Topology) -> Publication:
     }
     if guaranteed:
         headers["seq"] = str(message.seq)
+    else:
+        headers |= [INSTANT_HEADER]
     return Publication(
         routing_key=topology.routing_key(message.stream),
         body=message.encode(),

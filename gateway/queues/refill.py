@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Final, Protocol
 
-from broker.topology import PRIVATE_QUEUE_EXPIRES_MS, Audience, Stream
+from broker.topology import (
+    PRIVATE_QUEUE_BYTES,
+    PRIVATE_QUEUE_EXPIRES_MS,
+    PRIVATE_QUEUE_MESSAGES,
+    Audience,
+    Stream,
+)
 from gateway.domain.message import Message
 from gateway.store.records import Page
 
-#: The newest messages of a stream that a new queue gets at most; the rest is in the history.
-MOST: Final = 10_000
+#: The messages, and bytes of them, that a new queue gets at most, the oldest first: fewer than it
+#: can hold. What follows them is in the history, from which the relay gives it to the host.
+MOST: Final = PRIVATE_QUEUE_MESSAGES * 8 // 10
+MOST_BYTES: Final = PRIVATE_QUEUE_BYTES * 3 // 4
 #: Messages that are read from the history at once.
 PAGE: Final = 250
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -65,6 +75,12 @@ class Refill:
         #: By stream: what the queue has, in spans.
         self._done: dict[Stream, list[Span]] = {stream: [] for stream in self._streams}
         self._acknowledged: Mapping[Stream, int] = {}
+        self._messages, self._bytes = 0, 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the queue must not get more, so that something is missing in it."""
+        return self._messages >= MOST or self._bytes >= MOST_BYTES
 
     async def before_binding(self) -> AsyncIterator[list[Message]]:
         """Pages of the messages that hosts have not acknowledged and somebody has published.
@@ -81,8 +97,9 @@ class Refill:
 
         Raises StoreUnavailable.
         """
-        async for page in self._missing(lambda own: own):
-            yield page
+        if not self.is_full:
+            async for page in self._missing(lambda own: own):
+                yield page
 
     async def _missing(self, left_out: Callable[[bool], bool]) -> AsyncIterator[list[Message]]:
         heads = await self._history.heads(self._streams)
@@ -95,11 +112,22 @@ class Refill:
             # Where nobody uses the queue it expires every day, and no longer than that it would
             # have kept anything.
             since = _EVER if acknowledged else self._day_ago
-            spans.append(Span(stream, max(acknowledged, head - MOST), head, since, waiting))
-        async for page in _merged([self._pages(span) for span in spans]):
-            yield page
+            spans.append(Span(stream, acknowledged, head, since, waiting))
+        async with aclosing(_merged([self._pages(span) for span in spans])) as pages:
+            async for page in pages:
+                yield list(takewhile(self._fits, page))
+                if self.is_full:
+                    return
         for span in spans:
             self._done[span.stream].append(span)
+
+    def _fits(self, message: Message) -> bool:
+        """Whether the queue may still get this message; if so, it is counted."""
+        if self.is_full:
+            return False
+        self._messages += 1
+        self._bytes += len(message.encode())
+        return True
 
     async def _pages(self, span: Span) -> AsyncIterator[Message]:
         """One stream's messages, one by one."""
@@ -114,7 +142,7 @@ class Refill:
                 return
 
 
-async def _merged(streams: list[AsyncIterator[Message]]) -> AsyncIterator[list[Message]]:
+async def _merged(streams: list[AsyncIterator[Message]]) -> AsyncGenerator[list[Message]]:
     """The messages of all streams by the time of sending, in lists of at most :data:`PAGE`."""
     page: list[Message] = []
     heads = [(await anext(stream, None), stream) for stream in streams]

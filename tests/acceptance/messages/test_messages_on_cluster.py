@@ -11,6 +11,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -19,11 +20,14 @@ import uvloop
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
+from broker.publishing.publisher import Publisher
+from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream
 from devenv.cluster import Cluster
 from gateway.domain.message import Importance
+from tests.acceptance.broker_view import amqp, witness
 from tests.acceptance.messages.conftest import Delivery
-from tests.acceptance.messages.message_side import TOPOLOGY, Gateway, draft, running
+from tests.acceptance.messages.message_side import TOPOLOGY, Gateway, draft, mender_of, running
 from tests.integration.store.content import outbox_size
 
 pytestmark = pytest.mark.cluster
@@ -104,17 +108,51 @@ def test_an_id_posted_twenty_times_at_once_is_one_row_and_one_publication(
     assert len(take_queue(ROOM)) == 1
 
 
-def test_an_instant_message_passes_by_the_history_and_expires(run: Run, take_queue: Take) -> None:
+def test_an_instant_message_passes_by_the_history_and_the_private_queue(
+    run: Run, take_queue: Take, cluster: Cluster
+) -> None:
+    foreign = {"room": ROOM, "from": "elsewhere"}
+
     async def work(gateway: Gateway) -> None:
-        receipt = await gateway.pipeline.post(draft(ROOM), Importance.INSTANT)
-        assert receipt.published
+        assert (await gateway.pipeline.post(draft(ROOM), Importance.INSTANT)).published
         assert (await gateway.store.read(Stream(Audience.PUBLIC, ROOM), after=0, limit=9)).head == 0
+        assert (await gateway.pipeline.post(draft(ROOM, "stays"))).published
+
+    with witness(cluster, TOPOLOGY.routing_key(Stream(Audience.PUBLIC, ROOM))) as heard:
+        run(work)
+        heard.publish(f"{TOPOLOGY.prefix}.anything.{ROOM}", json.dumps(foreign).encode())
+        (_, properties, body), (_, _, second) = heard.hear(2)
+    assert json.loads(body)["seq"] is None
+    assert properties.expiration == "10000"
+    assert properties.delivery_mode != 2
+    assert json.loads(second)["body"] == "stays"
+    assert [each.body for each in take_queue(ROOM)] == [json.loads(second), foreign]
+
+
+def test_a_queue_of_before_loses_nothing_on_its_way_behind_the_sorting(
+    run: Run, take_queue: Take, cluster: Cluster, nodes: list[Node], credentials: Credentials
+) -> None:
+    """As a gateway of an earlier version left it, which may still run beside."""
+
+    async def work(gateway: Gateway) -> None:
+        queue = TOPOLOGY.private_queue(ROOM)
+        for n in range(3):
+            with amqp(cluster) as channel:
+                channel.queue_bind(queue.name, "amq.topic", queue.binding_key)
+            assert (await gateway.pipeline.post(draft(ROOM, n))).published
+        with amqp(cluster) as channel:
+            channel.queue_unbind(queue.name, TOPOLOGY.sorting.kept, queue.binding_key)
+        # A new gateway looks for it.
+        rng = Random(1)  # noqa: S311 - spreads load, guards nothing
+        publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=5.0, rng=rng, tasks=Tasks())
+        publisher.start()
+        await mender_of(gateway.store, publisher).declare_private_queue(ROOM)
+        await publisher.close()
+        assert (await gateway.pipeline.post(draft(ROOM), Importance.INSTANT)).published
+        assert (await gateway.pipeline.post(draft(ROOM, 3))).published
 
     run(work)
-    (delivery,) = take_queue(ROOM)
-    assert delivery.body["seq"] is None
-    assert delivery.properties.expiration == "10000"
-    assert delivery.properties.delivery_mode != 2
+    assert [each.body["body"] for each in take_queue(ROOM)] == [0, 1, 2, 3]
 
 
 def test_a_private_queue_that_is_missing_is_declared_again(run: Run, take_queue: Take) -> None:

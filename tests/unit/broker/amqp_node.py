@@ -19,6 +19,19 @@ _PROTOCOL: Final = b"AMQP\x00\x00\x09\x01"
 _CAPABILITIES: Final[Any] = {"publisher_confirms": True, "basic.nack": True}
 
 
+_REPLIES: Final[dict[Any, Callable[[], Any]]] = {
+    spec.Channel.Open: spec.Channel.OpenOk,
+    spec.Channel.Close: spec.Channel.CloseOk,
+    spec.Confirm.Select: spec.Confirm.SelectOk,
+    spec.Queue.Bind: spec.Queue.BindOk,
+    spec.Queue.Unbind: spec.Queue.UnbindOk,
+    spec.Exchange.Declare: spec.Exchange.DeclareOk,
+    spec.Exchange.Bind: spec.Exchange.BindOk,
+    spec.Queue.Delete: lambda: spec.Queue.DeleteOk(0),
+    spec.Basic.Get: spec.Basic.GetEmpty,
+}
+
+
 @dataclass
 class Published:
     """A message that came on a channel; ``tag`` counts them there."""
@@ -30,6 +43,7 @@ class Published:
     body: bytes
     exchange: str = ""
     mandatory: bool = True
+    headers: dict[str, Any] = field(default_factory=dict)
 
 
 class Session:
@@ -107,7 +121,14 @@ class Session:
         tag = self._tags[channel] = self._tags.get(channel, 0) + 1
         id = header.properties.message_id or ""
         published = Published(
-            channel, tag, id, publish.routing_key, body, publish.exchange, publish.mandatory
+            channel,
+            tag,
+            id,
+            publish.routing_key,
+            body,
+            publish.exchange,
+            publish.mandatory,
+            header.properties.headers or {},
         )
         self.node.published.append(published)
         self.node.on_publish(self, published)
@@ -142,23 +163,10 @@ class AmqpNode:
     def replies(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
         if frame.name in self.hangs:
             return
-        match frame:
-            case spec.Channel.Open():
-                yield spec.Channel.OpenOk()
-            case spec.Channel.Close():
-                yield spec.Channel.CloseOk()
-            case spec.Confirm.Select():
-                yield spec.Confirm.SelectOk()
-            case spec.Queue.Declare():
-                yield spec.Queue.DeclareOk(frame.queue, 0, 0)
-            case spec.Queue.Bind():
-                yield spec.Queue.BindOk()
-            case spec.Queue.Delete():
-                yield spec.Queue.DeleteOk(0)
-            case spec.Basic.Get():
-                yield spec.Basic.GetEmpty()
-            case _:
-                return
+        if isinstance(frame, spec.Queue.Declare):
+            yield spec.Queue.DeclareOk(frame.queue, 0, 0)
+        elif (reply := _REPLIES.get(type(frame))) is not None:
+            yield reply()
 
     @contextmanager
     def hanging(self, *methods: str) -> Iterator[None]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.topology import Arguments, Audience, Queue, Stream, Topology
+from broker.topology import Arguments, Audience, Queue, Sorting, Stream, Topology
 
 TOPOLOGY = Topology()
 
@@ -22,15 +22,28 @@ def test_the_private_queue_is_replicated_ordered_and_expires_after_a_day() -> No
         "x-single-active-consumer": True,
         "x-expires": 24 * 60 * 60 * 1000,
     }
+    limited: Arguments = {**as_ever, "x-delivery-limit": 1_000_000}
+    bounds: Arguments = {"x-max-length": 10_000, "x-max-length-bytes": 64 * 1024 * 1024}
     name, key = "acdm.mo.interact.private.42", "acdm.mo.interact.*.42"
+    sorting = Sorting(
+        pattern="acdm.mo.interact.*.*",
+        sorter="acdm.mo.interact.sorter",
+        instant="acdm.mo.interact.instant",
+        kept="acdm.mo.interact.kept",
+    )
     queue = TOPOLOGY.private_queue(42)
     assert queue == Queue(
         name=name,
         binding_key=key,
-        arguments={**as_ever, "x-delivery-limit": 1_000_000},
-        earlier=as_ever,
+        arguments=limited | bounds,
+        earlier=(limited, as_ever),
+        sorting=sorting,
     )
-    assert list(queue.variants) == [queue, Queue(name, key, as_ever)]
+    assert list(queue.variants) == [
+        queue,
+        Queue(name, key, limited, sorting=sorting),
+        Queue(name, key, as_ever, sorting=sorting),
+    ]
 
 
 def test_a_gateways_echoes_are_the_gateways_own_and_no_rooms() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from broker.publishing.publication import NotConfirmed
+from broker.publishing.publication import NotConfirmed, Returned
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.budget.budgets import Budgets
@@ -352,8 +352,22 @@ def test_an_instant_message_is_published_without_a_number_and_not_stored() -> No
     (publication,) = gateway.broker.wire
     assert not publication.persistent
     assert publication.expiration_ms == 10_000
-    assert publication.headers == {"room": "42", "audience": "public", "sender": "kim"}
+    assert publication.headers == {
+        "room": "42",
+        "audience": "public",
+        "sender": "kim",
+        "importance": "instant",
+    }
     assert gateway.store.messages == {}
+
+
+def test_an_instant_message_that_nobody_listens_for_is_published_all_the_same() -> None:
+    gateway = Gateway(broker=FakeBroker(fates=[(0.1, Returned)]))
+
+    async def main() -> None:
+        assert (await gateway.pipeline.post(draft(), Importance.INSTANT)).published
+
+    gateway.run(main())
 
 
 def test_an_instant_message_is_dropped_when_the_broker_is_away_or_silent() -> None:

@@ -9,8 +9,12 @@ from typing import Any
 from pamqp import commands as spec
 from pamqp.header import ContentHeader
 
-from broker.topology import EXCHANGE
+from broker.topology import EXCHANGE, Topology
 from tests.unit.broker.amqp_node import AmqpNode, Published, Session
+
+SORTING = Topology().sorting
+#: The exchanges that outlive their bindings.
+LASTING = {EXCHANGE, SORTING.kept, SORTING.sorter, SORTING.instant}
 
 
 @dataclass
@@ -37,6 +41,9 @@ class Rabbit(AmqpNode):
 
     queues: dict[str, HeldQueue] = field(default_factory=dict)
     exchanges: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: {EXCHANGE: set()})
+    #: By exchange: the alternate exchange, and exchanges bound to it, each with its key or headers.
+    alternates: dict[str, str] = field(default_factory=dict)
+    between: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     #: The methods that changed something, and whatever was bound then.
     done: list[str] = field(default_factory=list)
     #: Exclusive queues, which serve as locks.
@@ -55,11 +62,7 @@ class Rabbit(AmqpNode):
         if published.exchange not in self.exchanges:
             session.close_channel(published.channel, 404, "NOT_FOUND - no exchange")
             return
-        takers = [
-            self.queues[queue]
-            for queue, key in self.exchanges[published.exchange]
-            if published.exchange != EXCHANGE or _matches(key, published.routing_key)
-        ]
+        takers = [self.queues[queue] for queue in self.takers(published.exchange, published)]
         for queue in takers:
             if not (queue.dead or queue.refuses):
                 queue.messages.append(Held(published.message_id))
@@ -71,6 +74,23 @@ class Rabbit(AmqpNode):
         if not takers:
             self.give_back(session, published)
         session.send(spec.Basic.Ack(published.tag), published.channel)
+
+    def takers(self, exchange: str, published: Published) -> set[str]:
+        """The queues that RabbitMQ routes the message to."""
+        fanout = exchange not in (EXCHANGE, SORTING.kept)
+        queues = {
+            queue
+            for queue, key in self.exchanges[exchange]
+            if fanout or _matches(key, published.routing_key)
+        }
+        further = {
+            other
+            for other, key in self.between.get(exchange, ())
+            if _matches(key, published.routing_key) or published.headers.get("importance") == key
+        }
+        if not (queues or further) and exchange in self.alternates:
+            further = {self.alternates[exchange]}
+        return queues.union(*(self.takers(other, published) for other in further))
 
     def give_back(self, session: Session, published: Published) -> None:
         session.send(
@@ -94,6 +114,7 @@ class Rabbit(AmqpNode):
         handlers = {
             spec.Exchange.Declare: self.declare_exchange,
             spec.Queue.Declare: self.declare_queue,
+            spec.Exchange.Bind: self.bind_exchange,
             spec.Queue.Bind: self.bind,
             spec.Queue.Unbind: self.unbind_one,
             spec.Queue.Delete: self.delete_one,
@@ -108,7 +129,14 @@ class Rabbit(AmqpNode):
 
     def declare_exchange(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
         self.exchanges.setdefault(frame.exchange, set())
+        if frame.arguments:
+            self.alternates[frame.exchange] = frame.arguments["alternate-exchange"]
         yield spec.Exchange.DeclareOk()
+
+    def bind_exchange(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
+        key = frame.routing_key or frame.arguments["importance"]
+        self.between.setdefault(frame.source, set()).add((frame.destination, key))
+        yield spec.Exchange.BindOk()
 
     def declare_queue(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
         if frame.exclusive:
@@ -126,7 +154,8 @@ class Rabbit(AmqpNode):
         yield spec.Queue.BindOk()
 
     def unbind_one(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:
-        self.note("unbind", frame.exchange)
+        if any(queue == frame.queue for queue, _ in self.exchanges[frame.exchange]):
+            self.note("unbind", frame.exchange)
         self.unbind(frame.exchange, frame.queue)
         yield spec.Queue.UnbindOk()
 
@@ -165,16 +194,15 @@ class Rabbit(AmqpNode):
     def delete(self, queue: str) -> None:
         if self.queues.pop(queue, None) is not None:
             self.note("delete", queue)
-        for exchange in [each for each in self.exchanges if each != EXCHANGE]:
+        for exchange in list(self.exchanges):
             self.unbind(exchange, queue)
-        self.exchanges[EXCHANGE] = {each for each in self.exchanges[EXCHANGE] if each[0] != queue}
 
     def unbind(self, exchange: str, queue: str) -> None:
-        """RabbitMQ deletes an exchange of this kind with its last binding."""
+        """RabbitMQ deletes an auto-delete exchange with its last binding."""
         bound = self.exchanges[exchange]
         left = {each for each in bound if each[0] != queue}
         self.exchanges[exchange] = left
-        if bound and not left:
+        if bound and not left and exchange not in LASTING:
             del self.exchanges[exchange]
 
     def consume(self, session: Session, channel: int, frame: Any) -> Iterator[Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from broker.publishing import repair
 from broker.publishing.provision import QueueFailed
+from broker.publishing.publication import Publication, Returned
 from broker.publishing.publisher import Publisher
 from broker.timing.tasks import Tasks
 from broker.topology import EXCHANGE, Audience, Stream, Topology
@@ -24,13 +25,13 @@ from gateway.live.relay.consumers import Consumers
 from gateway.messages.lane import Entry
 from gateway.messages.publication import publication
 from gateway.observe.events import Events
-from gateway.queues import mender
+from gateway.queues import mender, refill
 from gateway.queues.acknowledged import Acknowledgements
 from gateway.queues.mender import QueueMender
 from gateway.store.records import Page, QueueRecord
 from tests.unit.broker.amqp_node import amqp_node, eventually
 from tests.unit.broker.publishing.test_links import publisher_to
-from tests.unit.queues.rabbit import Held, HeldQueue, Rabbit
+from tests.unit.queues.rabbit import LASTING, SORTING, Held, HeldQueue, Rabbit
 
 TOPOLOGY = Topology()
 ROOM = 1
@@ -177,7 +178,8 @@ class Stage:
     def is_complete(self) -> bool:
         """Whether the queue is bound, has its mark, and nothing else is left over."""
         return self.node.exchanges == {
-            EXCHANGE: {(QUEUE.name, QUEUE.binding_key)},
+            **{exchange: set() for exchange in LASTING},
+            SORTING.kept: {(QUEUE.name, QUEUE.binding_key)},
             self.store.mark(): {(QUEUE.name, "")},
         }
 
@@ -290,7 +292,7 @@ def test_a_queue_of_an_older_backup_s_future_is_replaced() -> None:
     play(scenario)
 
 
-@pytest.mark.parametrize("version", [0, 1], ids=["of now", "of an earlier version"])
+@pytest.mark.parametrize("version", range(3))
 def test_a_queue_without_a_mark_is_kept_for_a_room_that_is_older_than_marks(version: int) -> None:
     async def scenario(stage: Stage) -> None:
         stage.store.record = QueueRecord("f00d", 0, is_open=True)
@@ -298,6 +300,48 @@ def test_a_queue_without_a_mark_is_kept_for_a_room_that_is_older_than_marks(vers
         arguments = list(QUEUE.variants)[version].arguments
         stage.node.queues[QUEUE.name].arguments = dict(arguments)
         assert await stage.ensure() == 0
+        assert stage.held == ids(message(1))
+        assert stage.is_complete
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("bound", [("MOST", 3), ("MOST_BYTES", 3 * len(message(1).encode()))])
+def test_a_new_queue_gets_no_more_than_it_can_hold_and_the_oldest_messages_first(
+    bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RabbitMQ would drop the oldest ones again, and the replacement would wait for them."""
+    monkeypatch.setattr(refill, *bound)
+    said = [message(seq) for seq in range(1, 7)]
+
+    async def scenario(stage: Stage) -> None:
+        stage.store.messages, stage.store.places = {PUBLIC: said}, {PUBLIC: 1}
+        await stage.ensure()
+        assert stage.held == ids(*said[1:4])
+        assert stage.is_complete
+
+    play(scenario)
+
+
+def test_what_is_instant_enters_no_private_queue_and_anything_else_does() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.ensure()
+        kept, instant = message(1), replace(message(2), seq=None)
+        for each in (kept, instant):
+            with suppress(Returned):
+                await stage.publisher.publish(publication(each, TOPOLOGY), 5)
+        foreign = Publication(f"{TOPOLOGY.prefix}.anything.{ROOM}", b"", "foreign")
+        await stage.publisher.publish(foreign, 5)
+        assert stage.held == [*ids(kept), "foreign"]
+
+    play(scenario)
+
+
+def test_a_queue_that_an_earlier_version_bound_is_bound_behind_the_sorting_without_a_gap() -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.hold(message(1))
+        await stage.ensure()
+        assert stage.node.done == ["bind kept", "unbind amq.topic"]
         assert stage.held == ids(message(1))
         assert stage.is_complete
 
@@ -362,7 +406,7 @@ def test_a_new_queue_is_filled_before_it_is_bound_and_marked_last() -> None:
             f"delete {name}",
             f"declare {name}",
             f"bind {name}.filling",
-            "bind amq.topic",
+            "bind kept",
             f"bind {mark}",
             f"unbind {name}.filling",
         ]
@@ -627,7 +671,7 @@ def test_after_a_switch_of_clusters_the_host_finds_what_waited_on_the_other_one(
             await eventually(lambda: bool(host.errors) and stage.store.mark() in green.exchanges)
             assert green.ids(QUEUE.name) == ids(message(2), message(3))
             assert all(each.redelivered for each in green.queues[QUEUE.name].messages)
-            assert green.exchanges[EXCHANGE] == {(QUEUE.name, QUEUE.binding_key)}
+            assert green.exchanges[SORTING.kept] == {(QUEUE.name, QUEUE.binding_key)}
             stage.publisher.replace([stage.node.node])
 
     play(scenario)

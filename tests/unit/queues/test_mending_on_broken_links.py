@@ -8,15 +8,15 @@ from typing import Final, cast
 
 import pytest
 
-from broker.topology import EXCHANGE
 from tests.unit.broker.breaking_node import Breakable, Cluster, Kind, Step
 from tests.unit.broker.memory_network import MemoryNetwork
 from tests.unit.broker.publishing.test_links import publisher_to
 from tests.unit.messages.fakes import first_times
 from tests.unit.queues.rabbit import Rabbit
-from tests.unit.queues.test_mender import PUBLIC, QUEUE, Stage, ids, message
+from tests.unit.queues.test_mender import PUBLIC, QUEUE, TOPOLOGY, Stage, ids, message
 from tests.virtual_time import run
 
+KEPT: Final = TOPOLOGY.sorting.kept
 #: Seconds: a queue is examined once all nodes have been sound for a while, and then less and less
 #: often.
 MENDED: Final = 150.0
@@ -64,7 +64,7 @@ class Mending:
             await asyncio.sleep(0.5)
             queue = stage.node.queues.get(QUEUE.name)
             works = queue is not None and not queue.refuses
-            bound = (QUEUE.name, QUEUE.binding_key) in exchanges[EXCHANGE]
+            bound = (QUEUE.name, QUEUE.binding_key) in exchanges.get(KEPT, ())
             let_go = lanes.held.count("held") == lanes.held.count("released")
             if works and bound and let_go and stage.store.mark() in exchanges:
                 return

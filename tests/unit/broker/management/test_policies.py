@@ -17,6 +17,7 @@ PATTERN = r"^acdm\.mo\.interact\.private\."
 OLD, NEW = (3, 10, 8), (4, 3, 6)
 LIMIT = {"delivery-limit": 1_000_000}
 BOTH = {**LIMIT, "consumer-disconnected-timeout": 0}
+BOUNDS = {"max-length": 10_000, "max-length-bytes": 64 * 1024 * 1024}
 
 
 def policy(
@@ -36,7 +37,7 @@ def test_a_vhost_without_policies_lacks_one_and_has_it_afterwards(
     missing = plan([], topology=TOPOLOGY, version=version)
     assert missing is not None
     assert missing.problem == "no policy applies to the private queues"
-    assert missing.policy == Policy("acdm.mo.interact.private", PATTERN, definition)
+    assert missing.policy == Policy("acdm.mo.interact.private", PATTERN, definition | BOUNDS)
     assert missing.instead_of is None
     assert plan([missing.policy], topology=TOPOLOGY, version=version) is None
 
@@ -90,8 +91,16 @@ def test_our_own_that_was_set_for_an_older_version_is_replaced_by_itself() -> No
     assert missing is not None
     after_the_upgrade = plan([missing.policy], topology=TOPOLOGY, version=NEW)
     assert after_the_upgrade is not None
-    assert after_the_upgrade.policy == replace(missing.policy, definition=BOTH)
+    assert after_the_upgrade.policy == replace(missing.policy, definition=BOTH | BOUNDS)
     assert after_the_upgrade.instead_of is None
+
+
+def test_our_own_of_a_version_that_had_no_bounds_gets_them() -> None:
+    before = Policy("acdm.mo.interact.private", PATTERN, BOTH)
+    missing = plan([before], topology=TOPOLOGY, version=NEW)
+    assert missing is not None
+    assert missing.problem.endswith("it does not set max-length, max-length-bytes")
+    assert missing.policy == replace(before, definition=BOTH | BOUNDS)
 
 
 def test_of_two_with_one_priority_either_may_apply_so_that_both_must_do() -> None:
@@ -134,7 +143,8 @@ def test_the_command_for_rabbitmqs_own_tool_can_be_pasted_into_a_shell() -> None
         *("rabbitmqctl", "set_policy", "-p", "a b", "--priority", "0", "--apply-to", "queues"),
         "acdm.mo.interact.private",
         PATTERN,
-        '{"delivery-limit": 1000000, "consumer-disconnected-timeout": 0}',
+        '{"delivery-limit": 1000000, "consumer-disconnected-timeout": 0,'
+        ' "max-length": 10000, "max-length-bytes": 67108864}',
     ]
 
 

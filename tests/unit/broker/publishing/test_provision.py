@@ -18,7 +18,7 @@ from tests.unit.broker.amqp_node import AmqpNode, Session, amqp_node, eventually
 from tests.unit.broker.publishing.test_links import KEY, publisher_to
 
 TOPOLOGY = Topology()
-QUEUE, BEFORE = TOPOLOGY.private_queue(1).variants
+QUEUE, BEFORE, _ = TOPOLOGY.private_queue(1).variants
 LOGIN = Credentials("gateway", "secret", "/")
 
 
@@ -45,8 +45,6 @@ class Node(AmqpNode):
                     self.queues[frame.queue] = frame.arguments
             case spec.Queue.Bind():
                 self.bound.append(frame.queue)
-            case spec.Exchange.Declare():
-                yield spec.Exchange.DeclareOk()
         yield from super().replies(session, channel, frame)
 
 

@@ -117,6 +117,7 @@ def assemble(
         queues=private_queues,
         consumers=queues.consumers,
         acknowledgements=queues.acknowledgements,
+        missed=queues.missed,
         balancer=balancer,
         broker_tls=broker.tls,
     )

@@ -20,6 +20,7 @@ from gateway.live.hub.pages import HistoryReader
 from gateway.live.relay.acknowledgements import Noted
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.dialler import Dialler
+from gateway.live.relay.missed import MissedMessages
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import PrivateQueues, UplinkContext
@@ -65,6 +66,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
     queues: PrivateQueues,
     consumers: Consumers,
     acknowledgements: Noted,
+    missed: MissedMessages,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
 ) -> ConnectionServices:
@@ -76,6 +78,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         ticker=f.ticker,
         tasks=f.tasks.part(),
         acknowledgements=acknowledgements,
+        missed=missed,
     )
     return ConnectionServices(
         admission=Admission(

@@ -74,6 +74,12 @@ class Acknowledgements:
         """Note that a session of this gateway has acknowledged such a message."""
         self._progress(stream).acknowledged(seq)
 
+    def has(self, stream: Stream, seq: int) -> bool:
+        """Whether a session of this gateway has acknowledged a message that :meth:`flush` cannot
+        store yet, because one before it is not acknowledged."""
+        progress = self._streams.get(stream)
+        return progress is not None and progress.has(seq)
+
     async def flush(self) -> None:
         """Store everything that is known now. Raises :class:`StoreUnavailable`."""
         async with self._flushing:

@@ -9,6 +9,7 @@ from gateway.foundation import Foundation
 from gateway.live.relay.consumers import Consumers
 from gateway.queues.acknowledged import AcknowledgedStore, Acknowledgements
 from gateway.queues.mender import QueueBroker, QueueMender, QueueStore
+from gateway.queues.missed import Missed
 
 
 class Store(QueueStore, AcknowledgedStore, Protocol):
@@ -22,6 +23,7 @@ class Queues:
     acknowledgements: Acknowledgements
     consumers: Consumers
     mender: QueueMender
+    missed: Missed
 
 
 def private_queues(made_with: Foundation, *, store: Store, publisher: QueueBroker) -> Queues:
@@ -42,4 +44,5 @@ def private_queues(made_with: Foundation, *, store: Store, publisher: QueueBroke
             utc=f.clock.utc,
             tasks=f.tasks.part(),
         ),
+        missed=Missed(store, acknowledgements, utc=f.clock.utc),
     )

@@ -35,6 +35,10 @@ class Progress:
         """Whether nothing more is known than :attr:`place`."""
         return not (self._acknowledged or self._outstanding)
 
+    def has(self, seq: int) -> bool:
+        """Whether a message above the place is acknowledged."""
+        return seq in self._acknowledged
+
     def delivered(self, seq: int) -> None:
         """Note that a session has a message. Beyond :data:`MOST` messages nothing is noted."""
         if len(self._outstanding) < MOST:

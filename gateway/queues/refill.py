@@ -113,7 +113,7 @@ class Refill:
             # have kept anything.
             since = _EVER if acknowledged else self._day_ago
             spans.append(Span(stream, acknowledged, head, since, waiting))
-        async with aclosing(_merged([self._pages(span) for span in spans])) as pages:
+        async with aclosing(merged([self._pages(span) for span in spans])) as pages:
             async for page in pages:
                 yield list(takewhile(self._fits, page))
                 if self.is_full:
@@ -142,7 +142,7 @@ class Refill:
                 return
 
 
-async def _merged(streams: list[AsyncIterator[Message]]) -> AsyncGenerator[list[Message]]:
+async def merged(streams: Sequence[AsyncIterator[Message]]) -> AsyncGenerator[list[Message]]:
     """The messages of all streams by the time of sending, in lists of at most :data:`PAGE`."""
     page: list[Message] = []
     heads = [(await anext(stream, None), stream) for stream in streams]

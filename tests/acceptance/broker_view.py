@@ -183,6 +183,13 @@ def waiting(cluster: Cluster, queue: str) -> int:
         return int(channel.queue_declare(queue, passive=True).method.message_count)
 
 
+def max_length(cluster: Cluster, queue: str) -> object:
+    """How many messages the queue may hold by a policy."""
+    found = _management(cluster, "/api/queues?columns=name,effective_policy_definition")
+    [of_queue] = [each for each in found if each["name"] == queue]
+    return dict(of_queue.get("effective_policy_definition") or {}).get("max-length")
+
+
 def queues(cluster: Cluster) -> set[str]:
     """The names of all queues."""
     found = _management(cluster, "/api/queues?columns=name")

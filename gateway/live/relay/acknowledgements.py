@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
 
-from broker.protocol.stomp import Frame
+from broker.protocol.stomp import Frame, serialise
 from broker.protocol.websocket import mask
 from broker.topology import Audience, Stream
+from gateway.domain.message import Message
 from gateway.errors import BadFrame
+from gateway.live.relay.missed import MARK, Consumer, Gap, Given
 
-#: Between the parts of the message ids of RabbitMQ's STOMP adapter:
-#: ``T_<subscription>@@<session>@@<delivery tag>``.
-MARK: Final = "@@"
 #: A delivery tag as RabbitMQ writes it; 19 digits hold its 64 bits.
 _TAG: Final = re.compile(rb"[0-9]{1,19}")
 #: Acknowledged messages above one that is not, for each session.
@@ -66,6 +65,17 @@ class Settled:
     cumulative: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A message of a private queue that the client does not get, because it has it already.
+
+    ``tag``: RabbitMQ's, to be acknowledged by the gateway; 0: it is not to be acknowledged.
+    """
+
+    tag: int
+    id: str
+
+
 class Noted(Protocol):
     """A witness of what becomes of the numbered messages of private queues."""
 
@@ -93,6 +103,7 @@ class Deliveries:
     """
 
     __slots__ = (
+        "_consumers",
         "_ended",
         "_floor",
         "_forgotten",
@@ -103,19 +114,29 @@ class Deliveries:
         "_pattern",
         "_queues",
         "_settled",
+        "_version",
         "expected",
+        "given",
         "last",
         "mark",
+        "muted",
         "newest",
     )
 
-    def __init__(self, session: str, version: str, noted: Noted) -> None:
+    def __init__(
+        self, session: str, version: str, noted: Noted, given: Given | None = None
+    ) -> None:
         #: What the ids of this session's messages hold.
         self.mark = f"{MARK}{session}{MARK}".encode()
         #: How many messages have come: the last one's tag, or less.
         self.last = 0
         #: The newest message from its beginning, if acknowledgements are expected.
         self.newest = b""
+        #: What the client has from the history.
+        self.given = given or Given()
+        #: Whether the client gets no messages of private queues any more: it leaves.
+        self.muted = False
+        self._version = version
         #: Whether anything that comes is to be acknowledged.
         self.expected = False
         self._header, self._pattern = ("id", _NEWER) if version == "1.2" else ("message-id", _OLDER)
@@ -125,6 +146,7 @@ class Deliveries:
         self._noted = noted
         #: By the same, for subscriptions to private queues: the streams that come by them.
         self._queues: dict[bytes, dict[bytes, Stream]] = {}
+        self._consumers: dict[bytes, Consumer] = {}
         #: By tag, in order: what is to be acknowledged of them.
         self._numbers: dict[int, tuple[Stream, int]] = {}
         #: All up to here are settled; of those above, these.
@@ -136,11 +158,13 @@ class Deliveries:
         """Note a subscription; ``frame`` is its SUBSCRIBE. ``room``: the one whose private queue
         it consumes."""
         name = consumer(frame).encode()
-        self._modes[self._before_tag(name)] = CUMULATIVE.get(frame.get("ack") or "")
+        before = self._before_tag(name)
+        self._modes[before] = cumulative = CUMULATIVE.get(frame.get("ack") or "")
         if room is not None:
-            self._queues[self._before_tag(name)] = {
+            self._queues[before] = {
                 audience.encode(): Stream(audience, room) for audience in Audience
             }
+            self._consumers[before] = Consumer.of(before, frame, cumulative=cumulative)
         self._ended.pop(name, None)
         self._look()
 
@@ -148,6 +172,7 @@ class Deliveries:
         """Forget a subscription: RabbitMQ takes no acknowledgement of its deliveries any more."""
         name = consumer(frame).encode()
         self._queues.pop(self._before_tag(name), None)
+        self._consumers.pop(self._before_tag(name), None)
         if self._modes.pop(self._before_tag(name), None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
@@ -162,25 +187,76 @@ class Deliveries:
         """Whether messages of private queues may come: then :meth:`came` wants to see them."""
         return bool(self._queues)
 
-    def came(self, head: bytes) -> None:
+    def consumer(self, before: bytes) -> Consumer | None:
+        """The subscription to a private queue whose messages' ids begin so, while it stands."""
+        return self._consumers.get(before)
+
+    def came(self, head: bytes) -> Gap | LeftOut | None:
         """Note the number of a message of a private queue. ``head``: the beginning of a MESSAGE,
-        without its command."""
+        without its command.
+
+        A :class:`Gap`: nothing was noted, because others may be missing before it. A
+        :class:`LeftOut`: the client must not get it.
+        """
         # By hand, because every message passes here: a third of the time that patterns take.
         end = head.find(b"\n\n") + 1
-        before, _, tag = _value(head, b"\nmessage-id:", end).rpartition(b"@@")
+        before, _, tag = (name := _value(head, b"\nmessage-id:", end)).rpartition(b"@@")
         streams = self._queues.get(before)
+        if streams is not None and self.muted:
+            return LeftOut(0, "")
         seq = _value(head, b"\nseq:", end)
         if streams is None or not _NUMBER.fullmatch(seq) or not _NUMBER.fullmatch(tag):
-            return
+            return None
         stream = streams.get(_value(head, b"\naudience:", end))
         if stream is None:
-            return
-        if self._modes.get(before) is None:
+            return None
+        number = int(seq)
+        if self.given.shows_gap(stream, number):
+            return Gap(stream, number, self.given.seen, before)
+        self.given.came(stream, number)
+        cumulative = self._modes.get(before)
+        # A cumulative acknowledgement of it would be one for all before it.
+        may_settle = not cumulative or (self._floor == int(tag) - 1 and not self._settled)
+        if may_settle and self.given.is_copy(stream, number):
+            return LeftOut(0 if cumulative is None else int(tag), name.decode())
+        if cumulative is None:
             # RabbitMQ takes it for acknowledged when it is sent.
-            self._noted.acknowledged(stream, int(seq))
+            self._noted.acknowledged(stream, number)
         elif len(self._numbers) < NUMBERED:
-            self._numbers[int(tag)] = numbered = stream, int(seq)
-            self._noted.delivered(*numbered)
+            self._numbers[int(tag)] = stream, number
+            self._noted.delivered(stream, number)
+        return None
+
+    def left_out(self, message: LeftOut) -> bytes:
+        """The ACK for a message that the client does not get. RabbitMQ must be sent it."""
+        self._settle(message.tag, cumulative=False, handled=True)
+        subscription = message.id.partition(MARK)[0].removeprefix("T_")
+        older = [("message-id", message.id), ("subscription", subscription)]
+        return serialise("ACK", [("id", message.id)] if self._version == "1.2" else older)
+
+    def give(self, message: Message, consumer: Consumer) -> bytes:
+        """The MESSAGE frame of a message from the history, which the client gets now."""
+        if consumer.cumulative is None:
+            self._noted.acknowledged(message.stream, message.seq or 0)
+        else:
+            self._noted.delivered(message.stream, message.seq or 0)
+        return self.given.give(message, consumer, version=self._version, after=self.last)
+
+    def handled(self, frame: Frame) -> bytes | None:
+        """Note an ACK or NACK of a message from the history, and return what RabbitMQ is to be told
+        of its own messages by it. None: it is for no such message."""
+        name = frame.get(self._header) or ""
+        handled = self.given.handled(name, good=frame.command == "ACK")
+        if handled is None:
+            return None
+        for stream, seq in handled.messages:
+            self._noted.acknowledged(stream, seq)
+        tag = handled.up_to
+        if not tag or not self._settle(tag, cumulative=True, handled=frame.command == "ACK"):
+            return b""
+        own = f"{name.rpartition(MARK)[0]}{MARK}{tag}"
+        headers = [(n, own if n == self._header else v) for n, v in frame.headers if n != "receipt"]
+        return serialise(frame.command, headers)
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK comes too late: for a message of another session, or of a
@@ -253,7 +329,7 @@ class Deliveries:
             handled = frame[0] == _ACK
             if number == self._floor + 1 <= self.last and not self._settled:
                 self._floor = number
-                if self._numbers:
+                if self._numbers or self.given:
                     self._note(number, cumulative=cumulative, handled=handled)
             elif number <= self._forgotten or not self._settle(number, cumulative, handled=handled):
                 break
@@ -272,6 +348,10 @@ class Deliveries:
             numbered = numbers.pop(each, None)
             if numbered is not None and handled:
                 self._noted.acknowledged(*numbered)
+        if cumulative:
+            for given in self.given.handled_before(tag):
+                if handled:
+                    self._noted.acknowledged(*given)
 
     def _settle(self, tag: int, cumulative: bool, *, handled: bool) -> bool:
         settled = self._settled
@@ -279,7 +359,7 @@ class Deliveries:
             return tag <= self._forgotten
         if tag in settled or not self._has_come(tag):
             return False
-        if self._numbers:
+        if self._numbers or self.given:
             self._note(tag, cumulative=cumulative, handled=handled)
         if cumulative:
             self._floor = tag

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from tornado.iostream import StreamClosedError
@@ -13,6 +15,7 @@ from broker.webstomp.session import WebStompSession
 from gateway.errors import BrokerUnavailable, TooLarge
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import oversized
+from gateway.live.relay.missed import Consumer, Gap
 from gateway.live.relay.proofs import Proofs
 from gateway.live.relay.receipts import ReceiptWatch
 from gateway.live.relay.relay import End, Relay, RelayContext
@@ -37,6 +40,9 @@ class Owner(Protocol):
     def refused(self, code: str, detail: str) -> None:
         """Something was kept from the client, for the list of events."""
 
+    def refilled(self, detail: str) -> None:
+        """Messages that a private queue had dropped were given to the client, for the same list."""
+
 
 class Conversation:
     """One client's conversation; it has no session until :meth:`take_up`.
@@ -51,6 +57,7 @@ class Conversation:
         "_farewell",
         "_owner",
         "_receipts",
+        "_room",
         "proofs",
         "relay",
         "state",
@@ -73,6 +80,8 @@ class Conversation:
         self._farewell = f"{name}-disconnect"
         self.proofs = Proofs(name, doubt=lambda: self.state.doubt, send=self._ask)
         self._receipts = ReceiptWatch(self.state, overdue=self._overdue)
+        #: Set when the client may take more messages from the history.
+        self._room = asyncio.Event()
 
     @property
     def flowing(self) -> bool:
@@ -111,11 +120,17 @@ class Conversation:
     def unsubscribe(self, key: str, frame: Frame) -> None:
         self.state.unsubscribed(key, frame)
         self._send(frame)
+        self._room.set()
 
     def send(self, frame: Frame) -> bool:
-        """Pass a frame on. False: it means nothing any more, because it acknowledges a message of a
-        session that is gone, which will come again. Raises :class:`BadFrame` for what RabbitMQ
-        would end the session for."""
+        """Pass a frame on. False: it is not RabbitMQ's concern, because it acknowledges a message
+        from the history, or one of a session that is gone, which will come again. Raises
+        :class:`BadFrame` for what RabbitMQ would end the session for."""
+        if (instead := self.state.handled(frame)) is not None:
+            self._room.set()
+            if instead:
+                self._ask(instead)
+            return False
         if self.state.is_stale(frame):
             return False
         self.state.sent(frame)
@@ -131,6 +146,8 @@ class Conversation:
             return 0, 0
         found, end = self.state.deliveries.pass_by(data)
         if found:
+            if not self._room.is_set():
+                self._room.set()
             relay.pass_on(data if end == len(data) else data[:end])
         return found, end
 
@@ -183,6 +200,36 @@ class Conversation:
                 f"{where} holds {what}: take it out past the gateway, or raise the limit"
             )
         return oversized.replacement(message, size, limit=limit, detail=what)
+
+    async def missed(self, gap: Gap) -> AsyncIterator[bytes]:
+        """The MESSAGE frames of what is missing before a message, as fast as the client
+        acknowledges them. Raises :class:`gateway.errors.StoreUnavailable`."""
+        number = 0
+        async for message in self._context.missed.before(gap):
+            if (consumer := await self._with_room(gap)) is None:
+                break
+            yield self.state.deliveries.give(message, consumer)
+            number += 1
+        await self._with_room(gap)
+        if number:
+            detail = f"{number} messages came from the history, before {gap.seq} of {gap.stream}"
+            logger.info(
+                "the private queue of room %d had dropped some: %s", gap.stream.room, detail
+            )
+            self._owner.refilled(detail)
+
+    async def _with_room(self, gap: Gap) -> Consumer | None:
+        """The consumer, as soon as it may take a message more; None: it has unsubscribed."""
+        deliveries = self.state.deliveries
+        while (found := deliveries.consumer(gap.before)) and deliveries.given.is_full(found):
+            self._room.clear()
+            await self._room.wait()
+        return found
+
+    def leaving(self) -> None:
+        """The client gets no more messages of private queues; the session is about to end."""
+        if self.relay is not None:
+            self.relay.stop_filling()
 
     def ended(self, end: End) -> None:
         """The relay has ended by itself."""

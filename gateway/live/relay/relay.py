@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio import Task
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
@@ -33,7 +34,8 @@ from broker.timing.ticker import Ticker
 from broker.webstomp.session import WebStompSession, close_text
 from gateway.errors import BrokerUnavailable, GatewayError, Internal, TooSlow
 from gateway.live.relay import refusals
-from gateway.live.relay.acknowledgements import Deliveries, Noted
+from gateway.live.relay.acknowledgements import Deliveries, LeftOut, Noted
+from gateway.live.relay.missed import Gap, MissedMessages
 from gateway.live.relay.oversized import Oversized, needed
 from gateway.live.relay.state import Ending
 from gateway.live.transport import Stalled, Transport
@@ -57,6 +59,14 @@ PATIENCE: Final = 1.75
 
 class _Closed(Exception):
     """The broker has closed in good order."""
+
+
+class _Missing(Exception):
+    """Others are missing before a message."""
+
+    def __init__(self, gap: Gap) -> None:
+        super().__init__(f"before {gap.seq} of {gap.stream}")
+        self.gap = gap
 
 
 class _Refusal(Exception):
@@ -84,6 +94,7 @@ class RelayContext:
     ticker: Ticker
     tasks: Tasks
     acknowledgements: Noted
+    missed: MissedMessages
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,10 @@ class Owner(Protocol):
         """The frame that the client gets instead of a message whose frame of ``size`` bytes was
         read past; ``message`` has no body. Raises :class:`GatewayError`: the client's end."""
 
+    def missed(self, gap: Gap) -> AsyncIterator[bytes]:
+        """The MESSAGE frames of what is missing before a message of a private queue."""
+        ...
+
     def ended(self, end: End) -> None:
         """Once, when the relay has ended by itself."""
 
@@ -123,9 +138,12 @@ class Relay:
         "_client",
         "_closed",
         "_deliveries",
+        "_filling",
         "_frame_bytes",
+        "_gap",
         "_held",
         "_lease",
+        "_left_out",
         "_loop",
         "_needed",
         "_oversized",
@@ -163,6 +181,11 @@ class Relay:
         self._needed = 0
         self._oversized: Oversized | None = None
         self._waiting: Task[None] | None = None
+        #: Where messages are missing that the client gets from the history; it is being done.
+        self._gap: Gap | None = None
+        #: Messages that the client does not get, to be acknowledged for it.
+        self._left_out: list[LeftOut] = []
+        self._filling = False
         self._closed = False
         sends, hears = upstream.heart_beat
         self._pulse = HeartBeats(sends / 1000, hears / 1000, patience=PATIENCE)
@@ -224,6 +247,14 @@ class Relay:
             if self._waiting is not None:
                 self._waiting.cancel()
 
+    def stop_filling(self) -> None:
+        """Give the client nothing more from the history, nor from its private queues: it would
+        come before what is missing. It comes again in the next session."""
+        if self._filling and self._waiting is not None:
+            self._waiting.cancel()
+            self._deliveries.muted = True
+            self._go_on()
+
     def _end(self, end: End) -> None:
         if not self._closed:
             self.close()
@@ -240,7 +271,7 @@ class Relay:
             return
         if self._held:
             self._held += data
-            if len(self._held) < self._needed:
+            if len(self._held) < self._needed or self._filling:
                 return
             data = bytes(self._held)
             self._held.clear()
@@ -249,14 +280,40 @@ class Relay:
         except Exception as error:
             self._end(self._end_by(error))
         else:
-            if self._client.backlog and self._transport.listening:
+            if self._gap is not None:
+                self._transport.hold()
+                self._filling = True
+                self._waiting = self._tasks.spawn(
+                    self._fill(self._gap), "relay: missed messages", failed=self._wait_failed
+                )
+                self._gap = None
+            elif self._client.backlog and self._transport.listening:
                 self._transport.hold()
                 self._waiting = self._tasks.spawn(
                     self._wait_for_client(), "relay: a client's backlog", failed=self._wait_failed
                 )
 
+    async def _fill(self, gap: Gap) -> None:
+        """Give the client what is missing before the message that was read last, and read on."""
+        try:
+            async for frame in self._owner.missed(gap):
+                self._client.write(build(Opcode.TEXT, frame), frames=1)
+                await self._client.drained()
+        except Stalled:
+            self._end(End(None, TooSlow("messages were not read fast enough")))
+        except GatewayError as error:
+            self._end(End(None, error))
+        else:
+            self._deliveries.given.came(gap.stream, gap.seq - 1)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._filling = False
+        self._transport.listen()
+        self._received(b"")
+
     def _wait_failed(self, fault: Exception) -> None:
-        if not self._closed:
+        if not (self._closed or self._deliveries.muted):
             # Cancelled by somebody else, for one: nobody would read on.
             self._end(self._end_by(fault))
 
@@ -324,11 +381,12 @@ class Relay:
         else:
             self._transport.listen()
 
-    def _forward(self, data: bytes) -> int:
+    def _forward(self, data: bytes) -> int:  # noqa: C901 - whatever comes passes here
         """Pass whole frames on, so that a frame of ours may follow at any time. Returns where the
         rest begins."""
         begin = start = frames = 0
         messages: list[int] = []
+        numbered = self._deliveries.numbered
         try:
             for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
                 if opcode > _LAST_OF_DATA:
@@ -338,16 +396,21 @@ class Relay:
                 elif opcode and payload < end:
                     kind = data[payload]
                     if kind == _MESSAGE:
+                        stays = numbered and self._is_kept(_head(data, payload))
                         messages.append(payload)
                     elif kind == _ERROR:
                         self._pass(data, begin, start, frames)
                         self._refuse(data[payload:end], data[start:end])
-                    elif self._stays(kind, data[payload:end]):
+                    else:
+                        stays = self._stays(kind, data[payload:end])
+                    if stays:
                         self._pass(data, begin, start, frames)
                         begin, start, frames = end, end, 0
                         continue
                     frames += 1
                 start = end
+        except _Missing as missing:
+            self._gap = missing.gap
         except WebSocketProtocolError as error:
             if error.close_code != CloseCode.TOO_LARGE:
                 self._pass(data, begin, start, frames)
@@ -358,15 +421,26 @@ class Relay:
         self._pass(data, begin, start, frames)
         return start
 
+    def _is_kept(self, head: bytes) -> bool:
+        """Whether a message of a private queue is not for the client, which has it already. Raises
+        :class:`_Missing`."""
+        came = self._deliveries.came(head)
+        if came is None:
+            return False
+        if isinstance(came, Gap):
+            raise _Missing(came)
+        if came.tag:
+            self._left_out.append(came)
+        return True
+
     def _came(self, data: bytes, messages: list[int]) -> None:
         """Note the messages that begin at these places of ``data``."""
         deliveries = self._deliveries
         deliveries.last += len(messages)
         if deliveries.expected:
-            deliveries.newest = data[messages[-1] : messages[-1] + _HEAD]
-        if deliveries.numbered:
-            for begin in messages:
-                deliveries.came(data[begin : begin + _HEAD])
+            deliveries.newest = _head(data, messages[-1])
+        while self._left_out:
+            self.send(deliveries.left_out(self._left_out.pop(0)))
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.CLOSE:
@@ -393,6 +467,10 @@ class Relay:
     def _pass(self, data: bytes, begin: int, end: int, frames: int) -> None:
         if begin < end:
             self._client.write(data[begin:end], frames=frames)
+
+
+def _head(data: bytes, begin: int) -> bytes:
+    return data[begin : begin + _HEAD]
 
 
 def _parse(payload: bytes) -> Frame | None:

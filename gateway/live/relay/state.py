@@ -16,8 +16,9 @@ from broker.protocol.stomp import Frame, serialise
 from gateway.errors import BadFrame, NoCapacity
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import properties
-from gateway.live.relay.acknowledgements import MARK, Deliveries, Noted, Settled, consumer
+from gateway.live.relay.acknowledgements import Deliveries, Noted, Settled, consumer
 from gateway.live.relay.doubt import Doubt
+from gateway.live.relay.missed import MARK
 
 #: Transactions that are open at a time, acknowledgements in one, and receipts not yet answered.
 TRANSACTIONS: Final = 100
@@ -108,6 +109,10 @@ class RelayState:
             if proves:
                 self.doubt.proven(number)
 
+    def handled(self, frame: Frame) -> bytes | None:
+        """An ACK or NACK for a message from the history; see :meth:`Deliveries.handled`."""
+        return self.deliveries.handled(frame) if frame.command in ("ACK", "NACK") else None
+
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK is for a message of a session that is gone."""
         return frame.command in ("ACK", "NACK") and self.deliveries.is_stale(frame)
@@ -172,7 +177,9 @@ class RelayState:
 
         A SUBSCRIBE asks for its RECEIPT only if the client has not got it yet.
         """
-        self.deliveries = Deliveries(session, self._version, self._noted)
+        given = self.deliveries.given
+        given.moved()
+        self.deliveries = Deliveries(session, self._version, self._noted, given)
         self.doubt = Doubt()
         open_receipts, self._receipts = self._receipts.keys(), {}
         frames = []

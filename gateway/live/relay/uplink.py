@@ -211,6 +211,7 @@ class Uplink:
         Raises :class:`BrokerUnavailable` if that is not known in time.
         """
         conversation = self._conversation
+        conversation.leaving()
         try:
             async with asyncio.timeout(LEAVE):
                 await self.wait()
@@ -294,6 +295,10 @@ class Uplink:
     def refused(self, code: str, detail: str) -> None:
         """Something was kept from the client."""
         self._note(Kind.REFUSAL, code, detail)
+
+    def refilled(self, detail: str) -> None:
+        """Messages that a private queue had dropped were given to the client."""
+        self._note(Kind.FAILOVER, "queue_refilled", detail)
 
     def _receive(self, received: Input) -> None:
         self._state = TRANSITIONS.get((self._state, received), self._state)
@@ -402,6 +407,7 @@ class Uplink:
         until then is passed on, and only then are its unacknowledged messages another consumer's,
         in their order. Raises :class:`BrokerUnavailable` if messages stay in doubt."""
         conversation = self._conversation
+        conversation.leaving()
         try:
             async with asyncio.timeout(_PARTING):
                 if self._state is State.PROVING and conversation.state.doubt.messages:

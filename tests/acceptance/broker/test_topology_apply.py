@@ -51,7 +51,7 @@ def forget_policies(cluster: Cluster) -> None:
 
 
 def declared_by_an_earlier_version(cluster: Cluster, room: int) -> None:
-    _, queue = Topology().private_queue(room).variants
+    *_, queue = Topology().private_queue(room).variants
     with amqp(cluster) as channel:
         channel.queue_delete(queue.name)
         channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
@@ -115,7 +115,7 @@ def test_in_a_queue_of_an_earlier_version_it_is_kept_by_the_policy(
     lose(straight, queue, b"keep this", LOST)
     with amqp(cluster) as channel:
         # That it was the queue of an earlier version until the end.
-        _, earlier = Topology().private_queue(room).variants
+        *_, earlier = Topology().private_queue(room).variants
         channel.queue_declare(queue, durable=True, arguments=dict(earlier.arguments))
     with straight() as last:
         last.subscribe(f"/amq/queue/{queue}", ack="client-individual")

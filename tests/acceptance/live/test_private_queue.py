@@ -1,9 +1,11 @@
 """The host's queue: everything said in the room, acknowledged, kept while the host is away."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import amqp, queues, wait_for, waiting
+from tests.acceptance.broker_view import amqp, max_length, queues, wait_for, waiting
 from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
@@ -56,6 +58,57 @@ def test_unacknowledged_messages_come_again_and_acknowledged_ones_do_not(
     again = [second.message() for _ in range(3)]
     assert [message.json["body"] for message in again] == [2, 4, 5]
     assert {message.headers["redelivered"] for message in again} == {"true"}
+
+
+@pytest.fixture
+def short_queue(cluster_of_session: Cluster, name: str) -> Iterator[None]:
+    """A policy may make private queues shorter than the gateway does; they drop the oldest."""
+    node, admin = cluster_of_session.node(1), cluster_of_session.admin
+    policy = {"pattern": f"^{name}$", "definition": {"max-length": 4}, "apply-to": "queues"}
+    node.management("PUT", "/api/policies/%2F/short", admin, policy | {"priority": 99})
+    yield
+    node.management("DELETE", "/api/policies/%2F/short", admin)
+
+
+@pytest.mark.usefixtures("short_queue")
+@pytest.mark.parametrize("prefetch", ["1", "100"])
+def test_what_the_queue_has_dropped_the_host_gets_from_the_history(
+    prefetch: str,
+    gateway: GatewayProcess,
+    connect: Connect,
+    room: int,
+    name: str,
+    cluster_of_session: Cluster,
+) -> None:
+    """In order, once, acknowledged like the rest, and as if RabbitMQ had delivered it again."""
+    wait_for(lambda: max_length(cluster_of_session, name) == 4)
+    for number in range(1, 13):
+        gateway.post(room, "paul", number)
+        if number % 3 == 0:
+            gateway.post(room, "paul", f"? {number}", audience="private")
+    wait_for(lambda: waiting(cluster_of_session, name) == 4)
+    hana = connect("hana")
+    hana.subscribe(f"/queue/{name}", "q", ack="client-individual", prefetch_count=prefetch)
+    heard: dict[str, list[int]] = {"public": [], "private": []}
+    redelivered = []
+    for _ in range(10):
+        message = hana.message()
+        heard[message.json["audience"]].append(message.json["seq"])
+        redelivered.append(message.headers["redelivered"])
+        assert message.headers["subscription"] == "q"
+        hana.send("ACK", {"id": message.headers["ack"]})
+    hana.request("DISCONNECT", {})
+    # The rest, and nothing that was acknowledged.
+    again = connect("hana")
+    again.subscribe(f"/queue/{name}", "q", ack="client-individual")
+    for _ in range(6):
+        message = again.message()
+        heard[message.json["audience"]].append(message.json["seq"])
+        again.send("ACK", {"id": message.headers["ack"]})
+    assert heard == {"public": list(range(1, 13)), "private": [1, 2, 3, 4]}
+    assert redelivered.count("true") >= 8
+    gateway.post(room, "paul", "later")
+    assert again.message().json["body"] == "later"
 
 
 def test_ack_client_is_cumulative(

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -90,8 +90,10 @@ class Session:
             if subscribed == key:
                 self.send("MESSAGE", ("subscription", id), ("message-id", "1"), body=body)
 
-    def deliver(self, id: str, tag: int, body: bytes = b"") -> str:
-        """A message of that subscription; its id."""
+    def deliver(
+        self, id: str, tag: int, body: bytes = b"", more: Sequence[tuple[str, str]] = ()
+    ) -> str:
+        """A message of that subscription, with ``more`` headers; its id."""
         name = f"T_{id}@@{self.name}@@{tag}"
         self.send(
             "MESSAGE",
@@ -99,6 +101,7 @@ class Session:
             ("destination", "/queue/x"),
             ("message-id", name),
             ("ack", name),
+            *more,
             body=body,
         )
         return name

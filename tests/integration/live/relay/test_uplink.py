@@ -33,7 +33,7 @@ from gateway.live.transport import Transport
 from gateway.observe.events import Events
 from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.relay.test_dialler import WHO, connections, dialler
-from tests.unit.live.relay.fakes import FakeNotes
+from tests.unit.live.relay.fakes import FakeMissed, FakeNotes
 
 _TIMEOUT = 10.0
 
@@ -71,6 +71,7 @@ class Stage:
         self.client.setblocking(False)
         self.transport = Transport(IOStream(ours), stall_timeout=1)
         self.consumers = Consumers()
+        self.notes, self.missed = FakeNotes(), FakeMissed()
         rng = SystemRandom()
         self.uplink = Uplink(
             UplinkContext(
@@ -84,7 +85,8 @@ class Stage:
                     limits=RelayLimits(100_000, stall_timeout=1),
                     ticker=Ticker(),
                     tasks=Tasks(),
-                    acknowledgements=FakeNotes(),
+                    acknowledgements=self.notes,
+                    missed=self.missed,
                 ),
                 events=Events(clock=lambda: 0.0),
                 rng=rng,
@@ -101,11 +103,11 @@ class Stage:
         self.dialler.balancer.resume(self.second.name)
         assert self.uplink.node == self.first.name
 
-    async def subscribe(self, *headers: tuple[str, str]) -> None:
+    async def subscribe(self, *headers: tuple[str, str], ack: str = "client-individual") -> None:
         sent = (
             ("destination", "/amq/queue/acdm.mo.interact.private.7"),
             ("id", "s"),
-            ("ack", "client-individual"),
+            ("ack", ack),
             *headers,
         )
         await self.uplink.subscribe(

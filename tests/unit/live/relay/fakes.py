@@ -1,8 +1,12 @@
 """Fakes in memory for the parts of a relay."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from broker.topology import Stream
+from gateway.domain.message import Message
+from gateway.errors import StoreUnavailable
+from gateway.live.relay.missed import Gap
 
 
 @dataclass
@@ -16,3 +20,19 @@ class FakeNotes:
 
     def acknowledged(self, stream: Stream, seq: int) -> None:
         self.noted.append(("acknowledged", stream, seq))
+
+
+@dataclass
+class FakeMissed:
+    """The history: what is missing before each message that shows a gap, and what was asked."""
+
+    messages: Sequence[Message] = ()
+    asked: list[Gap] = field(default_factory=list)
+    away: bool = False
+
+    async def before(self, gap: Gap) -> AsyncIterator[Message]:
+        self.asked.append(gap)
+        if self.away:
+            raise StoreUnavailable("the database is away")
+        for message in self.messages:
+            yield message

@@ -333,6 +333,7 @@ def of_queue(ack: str = "client-individual") -> tuple[Deliveries, FakeNotes]:
     """A session that consumes the private queue of room 7, beside another subscription."""
     notes = FakeNotes()
     deliveries = Deliveries("session-1", "1.2", notes)
+    deliveries.given.came(PUBLIC, 3)
     deliveries.subscribed(subscribe("q", ack), 7)
     deliveries.subscribed(subscribe("other", ack))
     return deliveries, notes

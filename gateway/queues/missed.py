@@ -1,0 +1,100 @@
+"""The messages that a private queue has dropped, or never got, from the history.
+
+A message counts as missing if it is older than what comes now, and no host is known to have
+acknowledged it. It may also be just behind: several gateways publish one stream, and not always in
+its order. Then its copy is left out when it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from broker.timing.readings import UtcTime
+from broker.topology import PRIVATE_QUEUE_EXPIRES_MS, Audience, Stream
+from gateway.domain.message import Message
+from gateway.live.relay.missed import Gap
+from gateway.queues.acknowledged import INTERVAL, Acknowledgements
+from gateway.queues.refill import PAGE, merged
+from gateway.store.records import Page
+
+#: Seconds until other gateways have stored what their hosts have acknowledged.
+_STORED: Final = INTERVAL + 0.2
+_DAY: Final = timedelta(milliseconds=PRIVATE_QUEUE_EXPIRES_MS)
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class History(Protocol):
+    """The stored messages. All methods raise :class:`gateway.errors.StoreUnavailable`."""
+
+    async def read(self, stream: Stream, *, after: int, limit: int) -> Page: ...
+
+    async def acknowledged(self, streams: Sequence[Stream]) -> dict[Stream, int]: ...
+
+
+class Missed:
+    """The messages that are missing in sessions which consume private queues."""
+
+    def __init__(
+        self, history: History, acknowledgements: Acknowledgements, *, utc: UtcTime
+    ) -> None:
+        self._history = history
+        self._acknowledgements = acknowledgements
+        self._utc = utc
+
+    async def before(self, gap: Gap) -> AsyncIterator[Message]:
+        """See :meth:`gateway.live.relay.missed.MissedMessages.before`."""
+        streams = [Stream(audience, gap.stream.room) for audience in Audience]
+        floors = dict(gap.seen)
+        new = [stream for stream in streams if stream not in floors]
+        places: Mapping[Stream, int] = {}
+        if new:
+            places = await self._places(new)
+            if places.get(gap.stream, 0) < gap.seq - 1 and gap.stream in places:
+                await asyncio.sleep(_STORED)
+                places = await self._places(new)
+            floors |= places
+        shown = await self._history.read(gap.stream, after=gap.seq - 1, limit=1)
+        if not shown.messages or shown.messages[0].seq != gap.seq:
+            # Whoever published past the gateway has invented it.
+            return
+        until, day_ago = shown.messages[0].sent_at, self._utc() - _DAY
+        # What is missing of the other stream is shown by its own messages, too, except before the
+        # first one.
+        ways = [
+            self._way(
+                stream,
+                floors[stream],
+                gap.seq - 1 if stream == gap.stream else None,
+                # Where nobody uses the queue it expires every day, and no longer than that it would
+                # have kept anything.
+                since=day_ago if places.get(stream, 1) == 0 else _EVER,
+                until=until,
+            )
+            for stream in streams
+            if stream == gap.stream or stream in new
+        ]
+        async for page in merged(ways):
+            for message in page:
+                yield message
+
+    async def _places(self, streams: Sequence[Stream]) -> Mapping[Stream, int]:
+        await self._acknowledgements.flush()
+        return await self._history.acknowledged(streams)
+
+    async def _way(
+        self, stream: Stream, after: int, last: int | None, *, since: datetime, until: datetime
+    ) -> AsyncGenerator[Message]:
+        """The messages of one stream: above ``after``, up to ``last``, sent within the times."""
+        while last is None or after < last:
+            page = await self._history.read(stream, after=after, limit=PAGE)
+            for message in page.messages:
+                seq = after = message.seq or 0
+                if (last is None and message.sent_at > until) or (last is not None and seq > last):
+                    return
+                if message.sent_at >= since and not self._acknowledgements.has(stream, seq):
+                    yield message
+            if not page.messages:
+                return

@@ -1,0 +1,181 @@
+"""What a private queue has dropped reaches its consumer from the history, in order and once."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from broker.protocol.stomp import Frame
+from broker.topology import Audience, Stream
+from gateway.domain.message import Message
+from gateway.errors import BadFrame, StoreUnavailable
+from tests.integration.live.relay.test_uplink import Stage, commands, staged, until
+from tests.unit.live.relay.fakes import FakeNotes
+
+ROOM = 7
+PUBLIC, PRIVATE = Stream(Audience.PUBLIC, ROOM), Stream(Audience.PRIVATE, ROOM)
+_TIMEOUT = 10.0
+
+pytestmark = pytest.mark.gen_test(timeout=_TIMEOUT)
+
+
+def message(seq: int, stream: Stream = PUBLIC) -> Message:
+    id = UUID(int=1000 * (stream == PRIVATE) + seq)
+    return Message(id, stream, seq, "paul", datetime(2026, 1, 2, tzinfo=UTC), "chat", f"#{seq}")
+
+
+def deliver(stage: Stage, tag: int, seq: int, stream: Stream = PUBLIC) -> str:
+    """RabbitMQ brings a message; its id."""
+    said = message(seq, stream)
+    headers = [("seq", str(seq)), ("audience", str(stream.audience)), ("room", str(ROOM))]
+    return stage.first.session.deliver("s", tag, said.encode(), headers)
+
+
+def heard(stage: Stage) -> list[str]:
+    """Of all that the client has got: the stream and number of each message, in order."""
+    found = re.findall(rb'"audience":"([a-z]+)","seq":([0-9]+)', stage.heard)
+    return [f"{audience.decode()} {seq.decode()}" for audience, seq in found]
+
+
+def name(seq: int, stream: Stream = PUBLIC) -> str:
+    """The id of a message from the history."""
+    return f"T_s@@session-r1-1@@{stream.audience}-{seq}"
+
+
+def acknowledged(notes: FakeNotes) -> list[int]:
+    return [seq for what, stream, seq in notes.noted if what == "acknowledged" and stream == PUBLIC]
+
+
+def acks(stage: Stage) -> list[str | None]:
+    """What RabbitMQ has been told to be acknowledged."""
+    return [frame.get("id") for frame in stage.first.received if frame.command == "ACK"]
+
+
+async def begun(stage: Stage, *headers: tuple[str, str], ack: str = "client-individual") -> None:
+    await stage.subscribe(*headers, ack=ack)
+    await until(stage.first.subscribed)
+
+
+async def test_what_is_missing_before_a_message_comes_before_it_and_is_acknowledged_here() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(5, PRIVATE), message(2)]
+        await begun(stage)
+        own = deliver(stage, 1, 3)
+        await stage.hears(b'"seq":3')
+        assert heard(stage) == ["public 1", "private 5", "public 2", "public 3"]
+        [gap] = stage.missed.asked
+        assert (gap.stream, gap.seq, gap.seen) == (PUBLIC, 3, {})
+        first = stage.heard[stage.heard.index(b"MESSAGE") :].partition(b"\n\n")[0]
+        assert b"subscription:s\n" in first
+        assert b"destination:/topic/acdm.mo.interact.public.7\n" in first
+        assert b"redelivered:true\n" in first
+        assert f"ack:{name(1)}\n".encode() in first
+        assert not stage.send("ACK", ("id", name(1)))
+        assert not stage.send("ACK", ("id", name(5, PRIVATE)))
+        assert stage.send("ACK", ("id", own))
+        await until(lambda: acks(stage) == [own])
+        assert acknowledged(stage.notes) == [1, 3]
+        assert ("acknowledged", PRIVATE, 5) in stage.notes.noted
+        # Nothing is missing any more.
+        deliver(stage, 2, 4)
+        await stage.hears(b'"seq":4')
+        assert len(stage.missed.asked) == 1
+
+
+async def test_a_copy_that_comes_after_all_is_left_out_and_acknowledged_for_the_client() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2)]
+        await begun(stage)
+        deliver(stage, 1, 3)
+        copy = deliver(stage, 2, 2)
+        last = deliver(stage, 3, 4)
+        await stage.hears(b'"seq":4')
+        assert heard(stage) == [f"public {n}" for n in (1, 2, 3, 4)]
+        await until(lambda: acks(stage) == [copy])
+        assert stage.send("ACK", ("id", last))
+        with pytest.raises(BadFrame):
+            stage.send("ACK", ("id", copy))
+
+
+async def test_a_client_gets_no_more_than_its_prefetch_count_allows() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2)]
+        await begun(stage, ("prefetch-count", "1"))
+        deliver(stage, 1, 3)
+        await stage.hears(b'"seq":1')
+        # Its answers do not wait behind what it has not acknowledged.
+        assert heard(stage) == ["public 1"]
+        stage.send("ACK", ("id", name(1)))
+        await stage.hears(b'"seq":2')
+        assert heard(stage) == ["public 1", "public 2"]
+        stage.send("ACK", ("id", name(2)))
+        await stage.hears(b'"seq":3')
+        assert heard(stage) == ["public 1", "public 2", "public 3"]
+
+
+async def test_a_cumulative_acknowledgement_counts_across_both_sources() -> None:
+    async with staged() as stage:
+        await begun(stage, ack="client")
+        for tag, seq in ((1, 1), (2, 2)):
+            deliver(stage, tag, seq)
+        await stage.hears(b'"seq":2')
+        stage.missed.messages = [message(3), message(4), message(5)]
+        deliver(stage, 3, 6)
+        await stage.hears(b'"seq":6')
+        # Of a message from the history: for RabbitMQ's before it …
+        stage.send("ACK", ("id", name(4)))
+        await until(lambda: acks(stage) == ["T_s@@session-r1-1@@2"])
+        assert acknowledged(stage.notes) == [3, 4, 1, 2]
+        # … and of RabbitMQ's for those from the history before it.
+        stage.send("ACK", ("id", "T_s@@session-r1-1@@3"))
+        await until(lambda: len(acks(stage)) == 2)
+        assert sorted(acknowledged(stage.notes)) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_client_that_has_enough_is_not_held_up(*, leaves: bool) -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2)]
+        await begun(stage, ("prefetch-count", "1"))
+        deliver(stage, 1, 3)
+        await stage.hears(b'"seq":1')
+        if leaves:
+            await stage.uplink.leave()
+            assert commands(stage.first)[-1] == "DISCONNECT"
+            assert heard(stage) == ["public 1"]
+        else:
+            stage.uplink.unsubscribe(
+                "s", Frame("UNSUBSCRIBE", (("id", "s"),), raw=b"UNSUBSCRIBE\nid:s\n\n\0")
+            )
+            await stage.hears(b'"seq":3')
+            assert heard(stage) == ["public 1", "public 3"]
+        assert stage.ended is None
+
+
+async def test_a_history_that_cannot_be_read_ends_the_client_rather_than_make_a_hole() -> None:
+    async with staged() as stage:
+        stage.missed.away = True
+        await begun(stage)
+        deliver(stage, 1, 3)
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, StoreUnavailable)
+
+
+async def test_a_move_forgets_nothing_that_the_client_has() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2)]
+        await begun(stage)
+        deliver(stage, 1, 3)
+        await stage.hears(b'"seq":3')
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        assert not stage.send("ACK", ("id", name(2)))
+        assert acknowledged(stage.notes) == [2]
+        headers = [("seq", "3"), ("audience", "public")]
+        stage.second.session.deliver("s", 1, b"again", headers)
+        await stage.hears(b"again")
+        assert len(stage.missed.asked) == 1

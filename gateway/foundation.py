@@ -14,6 +14,7 @@ from gateway.budget.budgets import Budgets
 from gateway.config import Config
 from gateway.limits import LiveLimits
 from gateway.observe.events import Events
+from gateway.rotation import Rotation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Foundation:
     events: Events
     limits: LiveLimits
     rng: Random
+    rotation: Rotation
     tasks: Tasks
     ticker: Ticker
     topology: Topology
@@ -42,6 +44,7 @@ class Foundation:
             events=Events(clock=clock.unix),
             limits=limits,
             rng=SystemRandom(),
+            rotation=Rotation(clock=clock.monotonic),
             tasks=tasks,
             ticker=Ticker(tasks.failures),
             topology=Topology(config.broker.prefix),

@@ -198,6 +198,7 @@ def _open(
             frozenset(server.trusted_proxies),
             descriptors=descriptors.for_clients,
             spare=min(SPARE, descriptors.for_probes),
+            rotation=f.rotation,
         ),
     )
     internal = Listener(

@@ -53,6 +53,9 @@ _LONG: Final = 5.0
 #: Seconds between two reads after which this process must have stood still, because a node that
 #: lives is heard more often; its queue may have overflowed meanwhile.
 _STANDSTILL: Final = 5.0
+#: Messages that are handed over in one turn of the loop: one read may bring a thousand, from a
+#: queue that was not read for a while.
+_TURN: Final = 64
 #: Seconds that a session must have lasted to count as one that worked.
 _SHORTEST_SESSION: Final = 5.0
 
@@ -227,8 +230,10 @@ class Feed:
                 now = loop.time()
                 stood_still = now - self._received_at > _STANDSTILL
                 self._received_at, self._asked_at = now, None
-                for event in events:
+                for number, event in enumerate(events, 1):
                     self._take(session, queue, event)
+                    if not number % _TURN:
+                        await asyncio.sleep(0)
                 if stood_still:
                     self._call_all(lambda each: each.left_out)
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -74,6 +74,8 @@ class Message:
     type: str
     body: Any
     role: MemberRole | None = None
+    #: What :meth:`encode` gives, if it was made before.
+    encoded: bytes | None = field(default=None, compare=False, repr=False)
 
     def encode(self) -> bytes:
         """The message's JSON as compact UTF-8. It begins with its :func:`opening`.
@@ -81,6 +83,8 @@ class Message:
         A lone surrogate, which JSON can express and UTF-8 cannot, stays the escape that it came as.
         Raises ValueError for NaN and infinities, which are not JSON (RFC 8259, section 6).
         """
+        if self.encoded is not None:
+            return self.encoded
         return self.encode_with(_json(self.body))
 
     def encode_with(self, body: str) -> bytes:

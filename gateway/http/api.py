@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import ClassVar, Final
 
+from tornado.http1connection import HTTP1Connection
 from tornado.web import stream_request_body
 
 from broker.protocol.numerals import natural
@@ -16,6 +17,7 @@ from gateway.http.body import BodyT, read, validate
 from gateway.http.caller import Caller, caller
 from gateway.http.services import HandlerServices
 from gateway.http.sharing import share
+from gateway.http.streams import Guarded
 
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -53,7 +55,7 @@ class ApiHandler(BaseHandler):
 
     async def _somebody(self) -> None:
         if not self.for_anybody:
-            await self.services.credentials.identify(self.request)
+            await self.identity()
 
     def compute_etag(self) -> None:
         """None: an answer that must not be stored cannot be revalidated."""
@@ -92,6 +94,9 @@ class ApiHandler(BaseHandler):
         """The user of the request. Raises :class:`NotAuthenticated`."""
         identity = await self.services.credentials.identify(self.request)
         self.user = identity.user
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection) and isinstance(connection.stream, Guarded):
+            connection.stream.belongs_to(identity.user)
         return identity
 
     def body(self, model: type[BodyT]) -> BodyT:

@@ -30,6 +30,7 @@ from gateway.http.streams import Guarded, GuardedStream, GuardedTlsStream, answe
 from gateway.http.tls_turns import TlsTurns
 from gateway.limits import LiveLimits
 from gateway.observe.events import Events, Kind
+from gateway.rotation import Rotation, Share, share_key
 
 logger = logging.getLogger(__name__)
 
@@ -57,13 +58,23 @@ class Capacity:
 
     The ``trusted_proxies`` carry many clients, so the limit per address does not count for them.
     Descriptors from the number ``descriptors`` on are not for this listener, but for ``spare``
-    connections without a place; None: all are.
+    connections without a place; None: all are. Requests take their turns in the ``rotation``; None:
+    they are handled at once.
     """
 
     limits: LiveLimits
     trusted_proxies: frozenset[str] = frozenset()
     descriptors: int | None = None
     spare: int = SPARE
+    rotation: Rotation | None = None
+
+    def share(self, stream: Guarded) -> None:
+        """Give a new connection its share of the rotation."""
+        if self.rotation is not None:
+            # Behind a proxy there are many clients.
+            proxy = stream.address in self.trusted_proxies
+            known = share_key(None, stream.address)
+            stream.take_turns(self.rotation, Share() if proxy else self.rotation.share(known))
 
     def refusal(self, *, in_all: int, of_address: int, address: str) -> GatewayError | None:
         """The reason against one more connection; ``of_address`` are there from its address."""
@@ -293,6 +304,8 @@ class Server(HTTPServer):
             stream = GuardedTlsStream(secure)
         places.add(stream, where)
         stream.guard(self, where)
+        if isinstance(self._capacity, Capacity):
+            self._capacity.share(stream)
         self.handle_stream(stream, address)
 
     def _turn_away(self, connection: socket.socket, where: str, error: GatewayError) -> None:

@@ -11,15 +11,17 @@ import struct
 import sys
 import termios
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
 from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow
 from gateway.http import problem
 from gateway.http.lingering import Lingering
 from gateway.http.tls_turns import TlsTurns
+from gateway.rotation import Rotation, Share, share_key
 
 #: Bytes of a request's head; a token in it may have 8 KiB.
 HEAD_BYTES: Final = 16 * 1024
@@ -37,6 +39,9 @@ ANSWER_BYTES: Final = 10 * 1024
 #: On, for no seconds: socket(7).
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _READ_OR_WRITE: Final = IOLoop.READ | IOLoop.WRITE
+#: Seconds of the loop's time that a request counts for. Half of what a cheap one takes, so that a
+#: class that posts at once is not held up.
+_REQUEST: Final = 0.000_25
 
 
 class Guardian(Protocol):
@@ -82,6 +87,8 @@ class Guarded(IOStream):
     _answer_timer: asyncio.TimerHandle | None = None
     _taken = 0
     _unsent = 0
+    _rotation: Rotation | None = None
+    _share: Share | None = None
 
     def guard(self, guardian: Guardian, address: str) -> None:
         """Guard the new connection from ``address`` from now on."""
@@ -90,6 +97,16 @@ class Guarded(IOStream):
         self._awaits_head = True
         guardian.waits(self)
         self._head_has_begun()
+
+    def take_turns(self, rotation: Rotation, share: Share) -> None:
+        """Begin requests only in the turns that the ``share`` has of the ``rotation``."""
+        self._rotation, self._share = rotation, share
+
+    def belongs_to(self, user: str) -> None:
+        """Let the next requests take the user's turns: nobody waits behind the requests of unknown
+        clients at the same address."""
+        if self._rotation is not None:
+            self._share = self._rotation.share(share_key(user, self.address))
 
     def leave(self) -> None:
         """Guard it no longer: it is closed, or has become a WebSocket."""
@@ -112,7 +129,22 @@ class Guarded(IOStream):
             if self._read_buffer_size and self._head_timer is None:
                 # A part of the next head has come together with the data before it.
                 self._head_has_begun()
-        return future
+        if self._rotation is None or self._share is None:
+            return future
+        return self._in_turn(future, self._rotation)
+
+    async def _in_turn(self, head: asyncio.Future[bytes], rotation: Rotation) -> bytes:
+        """The head, when it is its turn."""
+        found = await head
+        if rotation.has_room or self._share is None:
+            rotation.spend(_REQUEST)
+            return found
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        rotation.wait(partial(_begin, turn, rotation), self._share)
+        await turn
+        if self.closed():
+            raise StreamClosedError(real_error=self.error)
+        return found
 
     def read_bytes(self, num_bytes: int, partial: bool = False) -> Awaitable[bytes]:
         future = super().read_bytes(num_bytes, partial)
@@ -328,6 +360,12 @@ class GuardedTlsStream(Guarded, SSLIOStream):
         if self._is_due and not self.closed():
             # What has come stays readable, and would be reported in each turn of the loop.
             self._ignore(_READ_OR_WRITE)
+
+
+def _begin(turn: asyncio.Future[None], rotation: Rotation) -> None:
+    if not turn.done():
+        rotation.spend(_REQUEST)
+        turn.set_result(None)
 
 
 def answer(error: GatewayError) -> bytes:

@@ -76,6 +76,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
     relays = RelayContext(
         limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
         ticker=f.ticker,
+        rotation=f.rotation,
         tasks=f.tasks.part(),
         acknowledgements=acknowledgements,
         missed=missed,
@@ -109,6 +110,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         ),
         limits=f.limits,
         ticker=f.ticker,
+        rotation=f.rotation,
         events=f.events,
         clock=f.clock.unix,
         rng=f.rng,

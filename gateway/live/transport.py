@@ -23,6 +23,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError
 
 from broker.protocol.websocket import walk
+from gateway.rotation import Rotation, Share, Waiting
 
 #: Where all sockets are read into, one after the other; nothing stays in it. No less than a record
 #: of TLS (RFC 8446, section 5.1): a part of one would wait unseen in the library.
@@ -44,7 +45,8 @@ class Transport:
     """One peer's socket, taken over from an open ``stream``. Nothing is read until :meth:`attach`.
 
     Only whole frames are written, so that any frame may follow any other. ``stall_timeout``:
-    seconds that :meth:`drained` waits for the peer. Raises StreamClosedError.
+    seconds that :meth:`drained` waits for the peer. It is read in the turns that its ``share`` has
+    of the ``rotation``; what is behind stays in the socket. Raises StreamClosedError.
     """
 
     __slots__ = (
@@ -54,8 +56,10 @@ class Transport:
         "_lost",
         "_queue",
         "_received",
+        "_rotation",
         "_socket",
         "_stall_timeout",
+        "_turn",
         "_waiters",
         "backlog",
         "bytes_in",
@@ -65,9 +69,12 @@ class Transport:
         "listening",
         "received_at",
         "sent_at",
+        "share",
     )
 
-    def __init__(self, stream: IOStream, *, stall_timeout: float) -> None:
+    def __init__(
+        self, stream: IOStream, *, stall_timeout: float, rotation: Rotation, share: Share
+    ) -> None:
         reading = asyncio.ensure_future(stream.read_bytes(stream.max_buffer_size, partial=True))
         if stream.closed():
             raise StreamClosedError(stream.error)
@@ -80,6 +87,10 @@ class Transport:
         self._lost: Callable[[], None] | None = None
         self._queue: deque[bytes | bytearray | memoryview] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] | None = None
+        self._rotation = rotation
+        #: The turn that it waits for, to be read.
+        self._turn: Waiting | None = None
+        self.share = share
         self.closed = False
         self.listening = False
         #: When anything came last, and when anything was sent last, on the loop's clock.
@@ -99,7 +110,7 @@ class Transport:
 
     def listen(self) -> None:
         """Go on reading after :meth:`hold`."""
-        if not (self.listening or self.closed):
+        if not (self.listening or self._turn or self.closed):
             self.listening = True
             self._listening_since = self._loop.time()
             self._loop.add_reader(self._socket.fileno(), self._readable)
@@ -111,6 +122,9 @@ class Transport:
         if self.listening:
             self.listening = False
             self._loop.remove_reader(self._socket.fileno())
+        elif self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     def silent_since(self, now: float) -> float:
         """The time at which anything came last; while nobody listens, silence says nothing."""
@@ -198,6 +212,20 @@ class Transport:
         return int.from_bytes(answer, sys.byteorder)
 
     def _readable(self) -> None:
+        if not self._rotation.has_room:
+            self.hold()
+            self._turn = self._rotation.wait(self._have_turn, self.share)
+            return
+        began = self._rotation.clock()
+        self._read()
+        self._rotation.spend(self._rotation.clock() - began)
+
+    def _have_turn(self) -> None:
+        self._turn = None
+        self.listen()
+        self._read()
+
+    def _read(self) -> None:
         if self._early:
             # uvloop calls readers before what was to be called soon.
             self._hand_over_early()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -192,8 +192,9 @@ def read(
     limit: int,
     sender: str | None,
     types: Collection[str] | None,
+    size: int = READ_BYTES,
 ) -> Found:
-    """The stream's bounds and its messages from one snapshot, up to ``READ_BYTES``."""
+    """The stream's bounds and its messages from one snapshot, up to ``size`` bytes of bodies."""
     if not is_room(stream.room):
         raise UnknownRoom(f"there is no room {stream.room}")
     keys = _keys(stream, after=after, limit=limit, sender=sender, types=types).subquery()
@@ -202,12 +203,14 @@ def read(
         bounds = connection.execute(_BOUNDS, this).one_or_none()
         if bounds is None:
             raise UnknownRoom(f"there is no room {stream.room}")
-        return Found(take(connection, one_by_one(keys, this), {}), bounds.head, bounds.first)
+        return Found(
+            take(connection, one_by_one(keys, this), {}, size=size), bounds.head, bounds.first
+        )
     # In one statement, because it is a transaction of its own here.
     found = sized(keys, this)
     query = (
         _BOUNDS.add_columns(found)
-        .outerjoin_from(streams, found, found.c.before < READ_BYTES)
+        .outerjoin_from(streams, found, found.c.before < size)
         .order_by(found.c.seq)
     )
     rows = connection.execute(query, this).all()
@@ -218,9 +221,9 @@ def read(
 
 
 def page(found: Found) -> Page:
-    """The rows as messages."""
+    """The rows as messages, with their JSON: making it is not left to the event loop."""
     return Page(
-        [message(row) for row in found.portion.rows],
+        [replace(message(row), encoded=encoded(row)) for row in found.portion.rows],
         head=found.head,
         first=found.first,
         cut=found.portion.cut,

@@ -82,7 +82,7 @@ def unpublished_in(
     """See :meth:`gateway.store.store.Store.unpublished_in`."""
     asked = of_stream(stream) | {"after": after, "own": owner, "most": limit}
     if connection.dialect.name == "sqlite":
-        portion = take(connection, _ONE_BY_ONE, asked)
+        portion = take(connection, _ONE_BY_ONE, asked, size=READ_BYTES)
     else:
         portion = whole(connection.execute(_UP_TO_THE_BOUND, asked).all())
     return Unpublished(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, Subquery, and_, func, select
 from broker.topology import Stream
 from gateway.store.tables import messages
 
-#: Bytes of bodies that one read returns; the message that crosses the bound is included.
+#: Bytes of bodies that one read returns at most; the message that crosses the bound is included.
 READ_BYTES: Final = 1024 * 1024
 
 
@@ -47,18 +47,20 @@ def sized(keys: Subquery, stream: Mapping[str, Any]) -> Subquery:
     )
 
 
-def take(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> Portion:
-    """Run a :func:`one_by_one` query up to the bound."""
+def take(
+    connection: Connection, query: Select[Any], values: Mapping[str, Any], *, size: int
+) -> Portion:
+    """Run a :func:`one_by_one` query up to ``size`` bytes of bodies."""
     rows: list[Row[Any]] = []
-    size = 0
+    taken = 0
     with connection.execute(query, values) as found:
         for row in found:
             if rows and row.seq <= rows[-1].seq:
                 raise AssertionError("SQLite returned the rows of a page out of order")
-            if size >= READ_BYTES:
+            if taken >= size:
                 return Portion(rows, cut=True)
             rows.append(row)
-            size += len(row.body)
+            taken += len(row.body)
     return Portion(rows, cut=False)
 
 

@@ -29,6 +29,7 @@ from gateway.store import (
     sessions,
 )
 from gateway.store.database import Database
+from gateway.store.portions import READ_BYTES
 from gateway.store.records import Account, Appended, JsonPage, Page, QueueRecord, Unpublished
 from gateway.store.sqlite import SqliteDatabase
 from gateway.store.watched import Watched
@@ -168,11 +169,19 @@ class Store:
         limit: int,
         sender: str | None = None,
         types: Collection[str] | None = None,
+        size: int = READ_BYTES,
     ) -> Page:
-        """Messages with ``seq > after``: at most ``limit`` (1 or more) and about a megabyte of
-        them; only those of ``sender`` and of certain ``types`` where given. Raises UnknownRoom."""
+        """Messages with ``seq > after``: at most ``limit`` (1 or more) of them and about ``size``
+        bytes, a megabyte at most; only those of ``sender`` and of certain ``types`` where given.
+        Raises UnknownRoom."""
         query = partial(
-            history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
+            history.read,
+            stream=stream,
+            after=after,
+            limit=limit,
+            sender=sender,
+            types=types,
+            size=min(size, READ_BYTES),
         )
         return await self._database.scan(query, history.page)
 

@@ -34,6 +34,7 @@ from gateway.live.destinations import RoomQueue, RoomTopic
 from gateway.live.transport import Stalled, Transport
 from gateway.observe.events import Kind
 from gateway.observe.logs import connection as connection_in_logs
+from gateway.rotation import share_key
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +86,13 @@ class Connection:
         self._services = services
         self._loop = asyncio.get_running_loop()
         self._socket = ClientSocket(
-            stream, frame_bytes=limits.frame_bytes, stall_timeout=limits.stall_timeout
+            stream,
+            frame_bytes=limits.frame_bytes,
+            stall_timeout=limits.stall_timeout,
+            rotation=services.rotation,
+            share=services.rotation.share(share_key(identity.user if identity else None, address)),
         )
-        self._reader = Reader(self._socket, self, tasks=services.tasks)
+        self._reader = Reader(self._socket, self, tasks=services.tasks, rotation=services.rotation)
         self._executor = Executor(
             self,
             services,

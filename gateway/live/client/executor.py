@@ -43,6 +43,7 @@ from gateway.live.client.socket import ClientSocket
 from gateway.live.hub import fanout
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.relay.uplink import Uplink
+from gateway.rotation import share_key
 
 logger = logging.getLogger(__name__)
 
@@ -176,6 +177,9 @@ class Executor:
         client.end_with(client.identity)
         self._session.authenticated(request.version)
         self._socket.introduced(rate=limits.frames_per_second, burst=limits.frames_burst)
+        # From now on it takes its turns with the user's other connections, not with its neighbours.
+        share = self._services.rotation.share(share_key(client.identity.user, client.address))
+        self._socket.transport.share = share
         sends, wants = (
             max(_SHORTEST_HEART_BEAT, interval) if interval else 0
             for interval in request.heart_beat

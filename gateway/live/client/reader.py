@@ -9,6 +9,7 @@ from typing import Protocol
 from broker.protocol.stomp import Frame, HeartBeat
 from broker.timing.tasks import Tasks
 from gateway.live.client.socket import PAUSE, ClientSocket, Pause
+from gateway.rotation import Rotation, Waiting
 
 #: The rest of a request that cannot be carried out at once.
 Work = Coroutine[None, None, None]
@@ -49,14 +50,19 @@ class Reader:
         "_consumer",
         "_loop",
         "_resting",
+        "_rotation",
         "_socket",
         "_tasks",
+        "_timer",
+        "_turn",
         "_working",
         "fast_path",
         "receipt",
     )
 
-    def __init__(self, socket: ClientSocket, consumer: Consumer, *, tasks: Tasks) -> None:
+    def __init__(
+        self, socket: ClientSocket, consumer: Consumer, *, tasks: Tasks, rotation: Rotation
+    ) -> None:
         #: The receipt that the frame asks for which is being carried out.
         self.receipt: str | None = None
         #: Set as soon as there is an uplink.
@@ -66,7 +72,11 @@ class Reader:
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._working: asyncio.Task[None] | None = None
-        self._resting: asyncio.Handle | None = None
+        self._rotation = rotation
+        #: Unfinished frames, or none, that wait for the next turn, or for the rate to allow it.
+        self._resting: Incoming | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn: Waiting | None = None
 
     def begin(self) -> None:
         self._socket.transport.attach(received=self._received, lost=self._consumer.lost)
@@ -80,8 +90,10 @@ class Reader:
         """Carry nothing out any more."""
         if self._working is not None:
             self._working.cancel()
-        if self._resting is not None:
-            self._resting.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._turn is not None:
+            self._turn.cancel()
 
     def _received(self, data: bytes) -> None:
         try:
@@ -133,17 +145,24 @@ class Reader:
         the client's rate allows it."""
         seconds = self._socket.allowance.end_turn(self._loop.time())
         if seconds > 0:
-            self._resting = self._loop.call_later(seconds, self._go_on, frames)
-        elif unfinished:
-            self._resting = self._loop.call_soon(self._go_on, frames)
-        else:
+            self._timer = self._loop.call_later(seconds, self._await_turn)
+        elif not unfinished:
             return
+        self._resting = frames
         self._socket.transport.hold()
+        if seconds <= 0:
+            self._await_turn()
 
-    def _go_on(self, frames: Incoming) -> None:
-        self._resting = None
-        self._take(frames)
-        self._listen_again()
+    def _await_turn(self) -> None:
+        self._timer = None
+        self._turn = self._rotation.wait(self._go_on, self._socket.transport.share)
+
+    def _go_on(self) -> None:
+        self._turn = None
+        frames, self._resting = self._resting, None
+        if frames is not None:
+            self._take(frames)
+            self._listen_again()
 
     def _listen_again(self) -> None:
         if self._resting is None and self._working is None:

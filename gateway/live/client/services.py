@@ -21,6 +21,7 @@ from gateway.live.hub.hub import Hub
 from gateway.live.relay.uplink import UplinkContext
 from gateway.messages.intake import Intake
 from gateway.observe.events import Events
+from gateway.rotation import Rotation
 
 
 class TokenVerifier(Protocol):
@@ -65,6 +66,7 @@ class ConnectionServices:
     routes: Routes
     limits: LiveLimits
     ticker: Ticker
+    rotation: Rotation
     events: Events
     clock: UnixTime
     rng: Random

@@ -38,6 +38,7 @@ from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
 from gateway.live.client.allowance import PING, Allowance, units_of
 from gateway.live.client.socket_states import TRANSITIONS, Input, State
 from gateway.live.transport import Transport
+from gateway.rotation import Rotation, Share
 
 #: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
 _ANSWER_BYTES: Final = 65_536
@@ -102,10 +103,20 @@ class ClientSocket:
         "transport",
     )
 
-    def __init__(self, stream: IOStream, *, frame_bytes: int, stall_timeout: float) -> None:
+    def __init__(
+        self,
+        stream: IOStream,
+        *,
+        frame_bytes: int,
+        stall_timeout: float,
+        rotation: Rotation,
+        share: Share,
+    ) -> None:
         #: What this client may make us do. Before CONNECT nobody knows who pays for it.
         self.allowance = Allowance(rate=_RATE_BEFORE_CONNECT, burst=_BURST_BEFORE_CONNECT)
-        self.transport = Transport(stream, stall_timeout=stall_timeout)
+        self.transport = Transport(
+            stream, stall_timeout=stall_timeout, rotation=rotation, share=share
+        )
         #: STOMP frames that have come.
         self.frames_in = 0
         self._state = State.UNKNOWN

@@ -1,119 +1,112 @@
-"""Pages of the history for resuming subscribers: one read serves all that need the same page."""
+"""Pages of the history for resuming subscribers: one read serves all that need the same part."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
 from typing import Any, Final, Protocol
-
-from cachetools import LRUCache
 
 from broker.timing.tasks import shared
 from broker.topology import Stream
 from gateway.errors import NotKept
 from gateway.live.hub.delivery import Delivery, from_history
+from gateway.live.hub.page_cache import PAGE, Chunk, PageCache
 from gateway.store.records import Page
 
-#: Messages in a page. Pages begin at multiples of it, so that many readers need the same page.
-PAGE: Final = 250
 #: Bytes given at a time, so that a slow reader holds little.
 PORTION: Final = 64 * 1024
-#: Bytes of pages that are cached for the next reader.
+#: Bytes that one read takes from the history: a few portions, because a subscriber that leaves, or
+#: whose part the cache has lost, wastes the rest. A page of usual messages has less.
+READ: Final = 4 * PORTION
+#: Bytes that are cached for the next reader, and those of them that one client's reads may fill.
 CACHE: Final = 16 * 1024 * 1024
+OWN: Final = 2 * 1024 * 1024
 
 
 class HistoryReader(Protocol):
     """The stored messages, as pages are made of them."""
 
-    async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
-        """Raises :class:`StoreUnavailable`."""
+    async def read(self, stream: Stream, *, after: int, limit: int, size: int = ...) -> Page:
+        """Up to ``limit`` messages, and about ``size`` bytes. Raises :class:`StoreUnavailable`."""
 
     async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
         """The last seq of each stream that exists. Raises :class:`StoreUnavailable`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """One page; ``first`` is the lowest seq that the history kept when the page was read."""
-
-    first: int
-    deliveries: list[Delivery]
-
-    @property
-    def size(self) -> int:
-        return sum(len(delivery.tail) for delivery in self.deliveries)
-
-    def reaches_beyond(self, seq: int) -> bool:
-        return bool(self.deliveries) and _seq(self.deliveries[-1]) > seq
-
-
 class Pages:
-    """A cache of the history of all streams, as deliveries.
+    """The history of all streams, as deliveries, with a cache.
 
-    Stored messages never change, so a page stays valid as far as it reaches.
+    Stored messages never change, so what was read stays valid as far as it reaches.
     """
 
-    def __init__(self, history: HistoryReader, *, cache: int = CACHE) -> None:
+    def __init__(self, history: HistoryReader, *, cache: int = CACHE, own: int = OWN) -> None:
         self._history = history
-        self._reads: dict[tuple[Stream, int], asyncio.Task[_Page]] = {}
-        self._kept: LRUCache[tuple[Stream, int], _Page] = LRUCache(
-            cache, getsizeof=lambda page: page.size
-        )
+        self._reads: dict[tuple[Stream, int], asyncio.Task[Chunk]] = {}
+        self._kept = PageCache(size=cache, own=own)
 
-    async def after(self, stream: Stream, seq: int, *, destination: str) -> list[Delivery]:
-        """Some of the deliveries after ``seq``, without a hole; none at the stream's end.
+    async def after(
+        self, stream: Stream, seq: int, *, destination: str, owner: Hashable = None
+    ) -> list[Delivery]:
+        """Some of the deliveries after ``seq``, without a hole; none at the stream's end. ``owner``
+        stands for the client that asks.
 
         Raises :class:`NotKept` if the history does not reach back that far, and the errors of the
         history.
         """
-        key = (stream, seq - seq % PAGE)
-        page = self._kept.get(key)
-        if page is None or not page.reaches_beyond(seq):
-            page = await self._shared(key, destination)
-        if not page.reaches_beyond(seq):
+        chunk = self._kept.find(stream, seq)
+        if chunk is None:
+            begin = seq - seq % PAGE
+            # Where the messages are large, the page's first read ends early; then the part after
+            # ``seq`` is read alone.
+            chunk = self._kept.at(stream, begin)
+            if chunk is None or not chunk.cut:
+                chunk = await self._shared(stream, begin, destination, owner)
+            if chunk.cut and chunk.end <= seq:
+                chunk = await self._shared(stream, seq, destination, owner)
+        if chunk.end <= seq:
             # The shared read may have begun before this question.
-            page = await self._shared(key, destination)
-        if seq + 1 < page.first:
-            raise NotKept(f"the history is kept from seq {page.first} on")
-        return _portion(page.deliveries, seq)
+            chunk = await self._shared(stream, chunk.start, destination, owner)
+        if seq + 1 < chunk.first:
+            raise NotKept(f"the history is kept from seq {chunk.first} on")
+        return _portion(chunk.deliveries, seq)
+
+    @property
+    def cached(self) -> int:
+        """Bytes in the cache."""
+        return self._kept.size
 
     def close(self) -> None:
         for read in self._reads.values():
             read.cancel()
 
-    async def _shared(self, key: tuple[Stream, int], destination: str) -> _Page:
+    async def _shared(self, stream: Stream, start: int, destination: str, owner: Hashable) -> Chunk:
+        key = (stream, start)
         read = self._reads.get(key)
         if read is None:
-            read = self._reads[key] = asyncio.create_task(self._read(key, destination))
+            read = asyncio.create_task(self._read(stream, start, destination, owner))
+            self._reads[key] = read
             read.add_done_callback(_retrieve)
         # A caller that is cancelled must not cancel the read for the others.
         return await shared(read)
 
-    async def _read(self, key: tuple[Stream, int], destination: str) -> _Page:
-        stream, start = key
-        deliveries: list[Delivery] = []
+    async def _read(self, stream: Stream, start: int, destination: str, owner: Hashable) -> Chunk:
         try:
-            read = await self._history.read(stream, after=start, limit=PAGE)
-            first = read.first
-            while True:
-                deliveries += [from_history(each, destination) for each in read.messages]
-                if not read.cut:
-                    break
-                # Large messages come a megabyte at a time, and the loop gets its turn in between.
-                after = _seq(deliveries[-1])
-                left = PAGE - len(deliveries)
-                read = await self._history.read(stream, after=after, limit=left)
-                if read.first > after + 1:
-                    # Deleted meanwhile: what was read is given, and a reader of more gets an
-                    # error.
-                    break
+            limit = PAGE - start % PAGE
+            page = await self._history.read(stream, after=start, limit=limit, size=READ)
         finally:
-            del self._reads[key]
-        page = _Page(first, deliveries)
-        if page.size <= self._kept.maxsize:
-            self._kept[key] = page
-        return page
+            del self._reads[stream, start]
+        deliveries = [from_history(each, destination) for each in page.messages]
+        chunk = Chunk(
+            stream,
+            start,
+            end=_seq(deliveries[-1]) if deliveries else start,
+            first=page.first,
+            cut=page.cut,
+            deliveries=deliveries,
+            size=sum(len(delivery.tail) for delivery in deliveries),
+        )
+        self._kept.add(chunk, owner)
+        return chunk
 
 
 def _portion(deliveries: list[Delivery], seq: int) -> list[Delivery]:

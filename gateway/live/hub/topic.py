@@ -20,7 +20,8 @@ from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavai
 from gateway.live.hub.deduplicator import Deduplicator
 from gateway.live.hub.delivery import Delivery, from_broker, from_history, number_of
 from gateway.live.hub.fanout import Batch, Broadcaster, FanOut, Subscriber
-from gateway.live.hub.pages import PAGE, HistoryReader, Pages
+from gateway.live.hub.page_cache import PAGE
+from gateway.live.hub.pages import HistoryReader, Pages
 from gateway.live.hub.recent import Recent
 from gateway.live.hub.sequencer import Sequencer
 
@@ -243,7 +244,13 @@ class Topic:
     async def _pass_page(self, subscriber: Subscriber, position: int) -> int:
         """Send some of the history after ``position``; returns the seq up to which that is."""
         page = await self._from_store(
-            partial(self._shared.pages.after, self.stream, position, destination=self._destination)
+            partial(
+                self._shared.pages.after,
+                self.stream,
+                position,
+                destination=self._destination,
+                owner=subscriber.client.writer.share,
+            )
         )
         # Messages beyond the last one come live.
         page = [each for each in page if each.seq is not None and each.seq <= self._last]

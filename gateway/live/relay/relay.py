@@ -39,6 +39,7 @@ from gateway.live.relay.missed import Gap, MissedMessages
 from gateway.live.relay.oversized import Oversized, needed
 from gateway.live.relay.state import Ending
 from gateway.live.transport import Stalled, Transport
+from gateway.rotation import Rotation
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class RelayContext:
 
     limits: RelayLimits
     ticker: Ticker
+    rotation: Rotation
     tasks: Tasks
     acknowledgements: Noted
     missed: MissedMessages
@@ -192,7 +194,12 @@ class Relay:
         self.due = 0.0
         self._ticker = context.ticker
         self._tasks = context.tasks
-        self._transport = Transport(upstream.stream, stall_timeout=context.limits.stall_timeout)
+        self._transport = Transport(
+            upstream.stream,
+            stall_timeout=context.limits.stall_timeout,
+            rotation=context.rotation,
+            share=client.share,
+        )
         self._transport.attach(received=self._received, lost=self._lost)
         context.ticker.add(self)
         if self._held:

@@ -446,7 +446,7 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     class Empty:
         """A history without messages."""
 
-        async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
+        async def read(self, stream: Stream, *, after: int, limit: int, size: int = 0) -> Page:
             return Page([], head=0, first=1)
 
         async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:

@@ -41,6 +41,7 @@ from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import Broker
 from gateway.store import Store
 from tests.fake_feeds import FakeFeeds
+from tests.rotations import rotation
 
 JWT_SECRET = "the issuer's secret, long enough for HS256"
 ORIGIN = "https://school.example"
@@ -270,7 +271,7 @@ def public(
         gateway.public,
         what="server.port",
         events=gateway.services.events,
-        capacity=Capacity(limits, frozenset(settings.server.trusted_proxies)),
+        capacity=Capacity(limits, frozenset(settings.server.trusted_proxies), rotation=rotation()),
     )
     io_loop.run_sync(partial(_open, listener))
     yield listener

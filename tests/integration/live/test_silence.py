@@ -7,6 +7,7 @@ import pytest
 from tornado.iostream import IOStream
 
 from gateway.live.client.socket import ClientSocket
+from tests.rotations import in_rotation
 
 _LATER = 1000.0
 
@@ -16,7 +17,7 @@ async def test_a_client_is_dead_when_we_listen_and_nothing_comes_and_not_before(
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with theirs:
-        client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1)
+        client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1, **in_rotation())
         client.keep_alive(sends=1.0, wants=0.0)
         loop = asyncio.get_running_loop()
         assert client.check(loop.time() + _LATER) is not None, "nobody listens yet"

@@ -13,6 +13,7 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from broker.protocol.websocket import Data, MessageReader, Opcode, build
 from devenv import tls
 from gateway.live.transport import Stalled, Transport
+from tests.rotations import in_rotation
 
 _BUFFER = 16_384
 #: More than any socket buffer of the kernel takes.
@@ -72,7 +73,7 @@ def numbered(count: int, size: int) -> list[bytes]:
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_bytes_that_the_socket_takes_leave_at_once(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=1)
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
     transport.write(b"hello")
     assert (transport.bytes_out, transport.backlog) == (5, 0)
     assert await theirs.read_bytes(5) == b"hello"
@@ -86,7 +87,7 @@ async def test_bytes_that_the_socket_does_not_take_follow_in_order_and_the_backl
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=_TIMEOUT)
+    transport = Transport(ours, stall_timeout=_TIMEOUT, **in_rotation())
     chunks = [*numbered(40, 100_000), *numbered(500, 80), *numbered(3, 1_000_000)]
     for chunk in chunks:
         transport.write(chunk)
@@ -104,7 +105,7 @@ async def test_bytes_that_the_socket_does_not_take_follow_in_order_and_the_backl
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_order_is_kept_while_the_peer_reads_now_and_then(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=_TIMEOUT)
+    transport = Transport(ours, stall_timeout=_TIMEOUT, **in_rotation())
     sent, received, direct = bytearray(), bytearray(), 0
     for n in range(300):
         chunk = b"%05d;" % n * (1 + n * 37 % 9_000)
@@ -129,7 +130,7 @@ async def test_a_peer_that_does_not_read_is_stalled_and_its_close_frees_the_back
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=0.05)
+    transport = Transport(ours, stall_timeout=0.05, **in_rotation())
     transport.write(bytes(_MUCH))
     with pytest.raises(Stalled):
         await transport.drained()
@@ -148,7 +149,7 @@ async def test_what_is_dropped_never_comes_and_what_follows_is_whole(
 ) -> None:
     """As much as has left, and the rest of the frame that has left in part."""
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=_TIMEOUT)
+    transport = Transport(ours, stall_timeout=_TIMEOUT, **in_rotation())
     frames = [b"%08d" % number * (size // 8) for number in range(2_000_000 // size)]
     for frame in frames:
         transport.write(build(Opcode.TEXT, frame))
@@ -177,7 +178,7 @@ def connected() -> tuple[Transport, socket.socket]:
         theirs = socket.create_connection(server.getsockname(), timeout=_TIMEOUT)
         ours, _ = server.accept()
     ours.setblocking(False)
-    return Transport(IOStream(ours), stall_timeout=_TIMEOUT), theirs
+    return Transport(IOStream(ours), stall_timeout=_TIMEOUT, **in_rotation()), theirs
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
@@ -209,7 +210,7 @@ async def test_the_fragments_of_a_message_that_has_begun_to_leave_stay_together(
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=_TIMEOUT)
+    transport = Transport(ours, stall_timeout=_TIMEOUT, **in_rotation())
     begun = build(Opcode.TEXT, bytes(1_000_000), fin=False)
     transport.write(begun + build(Opcode.CONTINUATION, b"its end"))
     transport.write(build(Opcode.TEXT, b"dropped"))
@@ -224,7 +225,7 @@ async def test_the_fragments_of_a_message_that_has_begun_to_leave_stay_together(
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_where_nothing_waits_nothing_is_dropped(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=1)
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
     transport.write(b"hello")
     transport.drop()
     assert await theirs.read_bytes(5) == b"hello"
@@ -236,7 +237,7 @@ async def test_where_nothing_waits_nothing_is_dropped(pair: Callable[[], Pair]) 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_closed_one_swallows_what_is_written(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=1)
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
     transport.close()
     transport.close()
     transport.write(b"x")
@@ -251,7 +252,7 @@ async def test_a_peer_that_is_gone_is_told_once_and_raises_nothing(
     pair: Callable[[], Pair], listens: bool
 ) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=1)
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
     lost = Listener(transport)
     if not listens:
         transport.hold()
@@ -270,7 +271,7 @@ async def test_messages_read_before_a_takeover_come_first(pair: Callable[[], Pai
     ours, theirs = await shaken(pair())
     theirs.write(b"head;early")
     assert await ours.read_until(b";") == b"head;"
-    transport = Transport(ours, stall_timeout=1)
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
     listener = Listener(transport)
     theirs.write(b", then more")
     await listener.heard(b"early, then more")
@@ -285,7 +286,7 @@ async def test_much_is_heard_whole_and_what_comes_while_held_waits(
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=1)
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
     listener = Listener(transport)
     everything = b"".join(numbered(30, 100_000))
     theirs.write(everything)
@@ -311,7 +312,7 @@ async def test_a_stream_that_has_ended_is_not_taken_over(
     if known:
         await ours.read_until_close()
     with pytest.raises(StreamClosedError):
-        Transport(ours, stall_timeout=1)
+        Transport(ours, stall_timeout=1, **in_rotation())
 
 
 class Listener:

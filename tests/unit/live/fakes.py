@@ -14,6 +14,8 @@ from gateway.domain.message import Message
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.transport import Transport
+from gateway.rotation import Share
+from gateway.store.portions import READ_BYTES
 from gateway.store.records import Page
 
 STREAM = Stream(Audience.PUBLIC, 42)
@@ -67,6 +69,7 @@ class FakeHistory:
     first: int = 1
     stored: list[Message] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
+    bytes_read: int = 0
     looks: list[list[Stream]] = field(default_factory=list)
 
     @property
@@ -78,13 +81,19 @@ class FakeHistory:
         self.stored += new
         return new
 
-    async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
+    async def read(self, stream: Stream, *, after: int, limit: int, size: int = READ_BYTES) -> Page:
         self.reads.append(after)
         away = self.away
         start = max(after, self.first - 1)
         found = self.stored[start : start + limit]
-        cut = len(found) > self.portion
-        page = Page(found[: self.portion], head=self.head, first=self.first, cut=cut)
+        taken: list[Message] = []
+        for each in found:
+            if size <= 0 or len(taken) == self.portion:
+                break
+            taken.append(each)
+            size -= len(each.encode())
+        self.bytes_read += sum(len(each.encode()) for each in taken)
+        page = Page(taken, head=self.head, first=self.first, cut=len(taken) < len(found))
         await asyncio.sleep(self.latency)
         if away:
             raise StoreUnavailable("the database is away")
@@ -105,6 +114,7 @@ class FakeWriter:
     def __init__(self) -> None:
         self.backlog = 0
         self.pace = 0.0
+        self.share = Share()
         self.chunks: list[bytes] = []
         self.drains = 0
 

@@ -36,6 +36,7 @@ from gateway.live.client.virtual_host import VirtualHost
 from gateway.observe.events import Events
 from tests.budgets import budgets_of
 from tests.integration.live.relay.test_dialler import WHO
+from tests.rotations import rotation
 from tests.unit.broker.amqp_node import eventually
 
 _UNUSED = cast("Any", None)
@@ -88,6 +89,7 @@ def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
             )
         ),
         ticker=Ticker(),
+        rotation=rotation(),
         events=Events(clock=lambda: 0.0),
         clock=lambda: 0.0,
         rng=SystemRandom(),

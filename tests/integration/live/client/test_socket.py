@@ -7,6 +7,7 @@ from tornado.iostream import IOStream
 
 from broker.protocol.websocket import Opcode, build
 from gateway.live.client.socket import PAUSE, ClientSocket
+from tests.rotations import in_rotation
 
 _PING = build(Opcode.PING, b"", mask=b"mask")
 
@@ -14,7 +15,7 @@ _PING = build(Opcode.PING, b"", mask=b"mask")
 @pytest.mark.gen_test
 async def test_a_client_that_pings_and_reads_nothing_is_refused_some_time() -> None:
     ours, theirs = socket.socketpair()
-    client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1)
+    client = ClientSocket(IOStream(ours), frame_bytes=1000, stall_timeout=1, **in_rotation())
     client.introduced(rate=1000, burst=1000)
     try:
         for _ in range(1000):

@@ -23,6 +23,7 @@ from gateway.live.client.socket import FRAMES_BEFORE_CONNECT, PAUSE, ClientSocke
 from tests.budgets import budgets_of
 from tests.integration.live.client.test_connection import SlowTokens, services
 from tests.integration.live.relay.test_dialler import WHO
+from tests.rotations import in_rotation
 
 _MASK = b"mask"
 _CONNECT = build(
@@ -89,7 +90,7 @@ async def test_a_turn_of_one_client_is_short_whatever_it_sends(
 
     monkeypatch.setattr(MessageReader, "feed", counted)
     with pair() as (ours, _):
-        client = ClientSocket(IOStream(ours), frame_bytes=65_536, stall_timeout=1)
+        client = ClientSocket(IOStream(ours), frame_bytes=65_536, stall_timeout=1, **in_rotation())
         client.introduced(rate=1e9, burst=1_000_000_000)
         turns = 0
         for frame in client.frames(flood):

@@ -34,6 +34,8 @@ from gateway.observe.events import Events
 from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.relay.test_dialler import WHO, connections, dialler
 from tests.unit.live.relay.fakes import FakeMissed, FakeNotes
+from tests.rotations import in_rotation, rotation
+from tests.unit.live.relay.fakes import FakeNotes
 
 _TIMEOUT = 10.0
 
@@ -69,7 +71,7 @@ class Stage:
         ours, self.client = socket.socketpair()
         ours.setblocking(False)
         self.client.setblocking(False)
-        self.transport = Transport(IOStream(ours), stall_timeout=1)
+        self.transport = Transport(IOStream(ours), stall_timeout=1, **in_rotation())
         self.consumers = Consumers()
         self.notes, self.missed = FakeNotes(), FakeMissed()
         rng = SystemRandom()
@@ -84,6 +86,7 @@ class Stage:
                 relays=RelayContext(
                     limits=RelayLimits(100_000, stall_timeout=1),
                     ticker=Ticker(),
+                    rotation=rotation(),
                     tasks=Tasks(),
                     acknowledgements=self.notes,
                     missed=self.missed,

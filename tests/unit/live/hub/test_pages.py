@@ -7,7 +7,8 @@ import pytest
 from broker.timing.tasks import Cancelled
 from broker.topology import Stream
 from gateway.errors import NotKept, StoreUnavailable
-from gateway.live.hub.pages import PAGE, PORTION, Pages
+from gateway.live.hub.page_cache import PAGE
+from gateway.live.hub.pages import CACHE, OWN, PORTION, READ, Pages
 from gateway.store.records import Page
 from tests.unit.live.fakes import DESTINATION, STREAM, FakeHistory
 from tests.virtual_time import run, settle
@@ -130,16 +131,16 @@ def test_a_failure_that_nobody_waits_for_any_more_disturbs_nobody() -> None:
 
 def test_large_messages_come_in_portions_without_a_hole_and_without_another_read() -> None:
     async def scenario() -> None:
-        history = stored(20, "x" * (PORTION // 4))
+        history = stored(15, "x" * (PORTION // 4))
         pages = Pages(history)
         seq, portions = 0, []
         while portion := await pages.after(STREAM, seq, destination=DESTINATION):
             assert sum(len(each.tail) for each in portion) <= PORTION
             portions.append([each.seq for each in portion])
             seq = portion[-1].seq or 0
-            if seq == 20:
+            if seq == 15:
                 break
-        assert [seq for portion in portions for seq in portion] == list(range(1, 21))
+        assert [seq for portion in portions for seq in portion] == list(range(1, 16))
         assert len(portions) > 4
         assert history.reads == [0]
 
@@ -186,8 +187,10 @@ def test_a_page_that_the_store_gives_in_pieces_is_whole() -> None:
         history = stored(PAGE + 5)
         history.portion = 100
         pages = Pages(history)
-        assert (await after(pages, 90))[:20] == list(range(91, 111))
+        assert await after(pages, 90) == list(range(91, 101))
+        assert await after(pages, 100) == list(range(101, 201))
         assert await after(pages, 200) == list(range(201, PAGE + 1))
+        assert await after(pages, 150) == list(range(151, 201))
         assert history.reads == [0, 100, 200]
         assert await after(pages, PAGE) == list(range(PAGE + 1, PAGE + 6))
 
@@ -198,8 +201,8 @@ def test_messages_deleted_between_two_pieces_leave_no_silent_hole() -> None:
     class Pruned(FakeHistory):
         """A history whose beginning is deleted after the first read."""
 
-        async def read(self, stream: Stream, *, after: int, limit: int) -> Page:
-            page = await super().read(stream, after=after, limit=limit)
+        async def read(self, stream: Stream, *, after: int, limit: int, size: int = READ) -> Page:
+            page = await super().read(stream, after=after, limit=limit, size=size)
             self.first = 151
             return page
 
@@ -210,5 +213,66 @@ def test_messages_deleted_between_two_pieces_leave_no_silent_hole() -> None:
         assert await after(pages, 0) == list(range(1, 101))
         with pytest.raises(NotKept):
             await after(pages, 100)
+
+    run(scenario())
+
+
+LARGE = "x" * 60_000
+
+
+async def resume(pages: Pages, seq: int, stream: Stream, *, owner: str, portions: int) -> int:
+    """Read on from there for so many portions; returns the bytes that were given."""
+    given = 0
+    for _ in range(portions):
+        portion = await pages.after(stream, seq, destination=DESTINATION, owner=owner)
+        given += sum(len(each.tail) for each in portion)
+        seq = portion[-1].seq or 0
+    return given
+
+
+@pytest.mark.parametrize("cache", [CACHE, 10], ids=["with a cache", "when it keeps nothing"])
+def test_few_bytes_are_read_for_each_that_is_given_however_often_a_client_resumes(
+    cache: int,
+) -> None:
+    async def scenario() -> None:
+        history = stored(300, LARGE)
+        pages = Pages(history, cache=cache)
+        given = 0
+        # Two resumes take turns, far apart in a page, and each leaves after a dozen portions.
+        for _ in range(3):
+            for seq in (0, 130):
+                given += await resume(pages, seq, STREAM, owner="mina", portions=12)
+        # A read is four portions and may end in the middle of one; the first one of a page may be
+        # for nothing.
+        assert history.bytes_read <= 9 * given
+        assert history.bytes_read <= 2 * given or cache == 10
+
+    run(scenario())
+
+
+def test_one_who_reads_a_lot_takes_nobody_elses_place_in_the_cache() -> None:
+    async def scenario() -> None:
+        history = stored(350, LARGE)
+        pages = Pages(history)
+        await resume(pages, 0, STREAM, owner="kim", portions=1)
+        classroom = history.bytes_read
+        for owner in ("mina", "jun"):
+            # Much more than the whole cache.
+            await resume(pages, 0, Stream(STREAM.audience, 7), owner=owner, portions=300)
+        history.bytes_read = 0
+        await resume(pages, 0, STREAM, owner="kim", portions=1)
+        assert history.bytes_read == 0 < classroom
+        assert pages.cached <= 2 * OWN + READ
+
+    run(scenario())
+
+
+def test_a_page_of_usual_messages_is_one_read_wherever_a_reader_begins() -> None:
+    async def scenario() -> None:
+        history = stored(PAGE, "x" * 200)
+        pages = Pages(history)
+        for seq in (249, 0, 17, 100):
+            await after(pages, seq)
+        assert history.reads == [0]
 
     run(scenario())

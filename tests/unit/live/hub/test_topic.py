@@ -17,7 +17,8 @@ from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from gateway.errors import Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.hub.fanout import PENDING, FanOut, Subscriber
-from gateway.live.hub.pages import PAGE, Pages
+from gateway.live.hub.page_cache import PAGE
+from gateway.live.hub.pages import Pages
 from gateway.live.hub.topic import SOON, Shared, Topic
 from tests.unit.live.fakes import (
     DESTINATION,

@@ -1,0 +1,169 @@
+"""The rotation of clients that want to be read: a bound on all reading in one turn of the loop.
+
+A client's own turn is short (:mod:`gateway.live.client.allowance`), but a thousand short turns in a
+row are a long one. So the time of all reading in a turn of the loop is bounded too. Whatever is
+beyond it waits here, and clients that have had least come first: start-time fair queueing (Goyal,
+Vin, Cheng: "Start-time Fair Queuing", SIGCOMM 1996), with the seconds of a turn as its cost. A
+client that asks for less than its share is served in the next turn of the loop, however many others
+ask for more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final
+
+from broker.timing.readings import Monotonic
+
+#: Seconds of work from sockets in one turn of the loop.
+TURN: Final = 0.004
+#: Seconds that a client which has asked for less than its share is ahead of the others. Without
+#: them it would have to wait for a turn of each.
+CREDIT: Final = 0.002
+#: Seconds of work that are not worth a callback to begin counting anew.
+_NEGLIGIBLE: Final = 0.001
+#: Shares that are remembered, beyond those that are in use.
+_CAPACITY: Final = 10_000
+
+#: A piece of work: one turn of a client.
+Turn = Callable[[], None]
+
+
+def share_key(user: str | None, address: str) -> Hashable:
+    """The key of a client's share: the user; as long as that is unknown, the address."""
+    return ("address", address) if user is None else ("user", user)
+
+
+class Waiting:
+    """A turn that waits, and may be cancelled."""
+
+    __slots__ = ("turn",)
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn: Turn | None = turn
+
+    def cancel(self) -> None:
+        self.turn = None
+
+
+class Share:
+    """One client's share: all connections of a user, or of unknown clients at one address.
+
+    ``tag`` is the time that it has had, on the rotation's own scale. Of equal tags the ``rank``,
+    which is the order in which they came, decides.
+    """
+
+    __slots__ = ("rank", "tag", "waiting")
+
+    def __init__(self) -> None:
+        self.tag = 0.0
+        self.rank = 0
+        self.waiting: deque[Waiting] = deque()
+
+    def __lt__(self, other: Share) -> bool:
+        return (self.tag, self.rank) < (other.tag, other.rank)
+
+
+class Rotation:
+    """The order in which work that comes from sockets is done.
+
+    ``clock`` advances within a turn of the loop, unlike the loop's own time. ``cpu`` is the time
+    that this thread has had of a processor: nobody is charged for what other processes take.
+    """
+
+    def __init__(self, *, clock: Monotonic, cpu: Monotonic = time.thread_time) -> None:
+        self.clock = clock
+        self._cpu = cpu
+        #: Shares with work that waits, the one that is next first.
+        self._heap: list[Share] = []
+        self._ranks = count()
+        #: The tag of the share that was served last: whoever comes now starts there, with credit.
+        self._virtual = 0.0
+        #: What has come while turns were served: it has to wait for the next turn of the loop.
+        self._later: list[tuple[Waiting, Share]] = []
+        self._serving = False
+        #: Seconds of work in this turn of the loop.
+        self._spent = 0.0
+        self._scheduled = False
+        self._shares: OrderedDict[Hashable, Share] = OrderedDict()
+
+    def share(self, key: Hashable) -> Share:
+        """The share of the client that is known by this key."""
+        share = self._shares.get(key)
+        if share is None:
+            share = self._shares[key] = Share()
+            if len(self._shares) > _CAPACITY:
+                self._shares.popitem(last=False)
+        else:
+            self._shares.move_to_end(key)
+        return share
+
+    @property
+    def has_room(self) -> bool:
+        """Whether work may be done at once: this turn of the loop has time left, and nobody waits.
+        Otherwise it has to :meth:`wait`."""
+        return self._spent < TURN and not self._heap
+
+    def spend(self, seconds: float) -> None:
+        """Count work that was done at once, or that a turn has only begun."""
+        self._spent += seconds
+        if self._spent > _NEGLIGIBLE and not self._scheduled:
+            self._schedule()
+
+    def wait(self, turn: Turn, share: Share) -> Waiting:
+        """Call ``turn`` in a later turn of the loop. It may :meth:`spend`."""
+        waiting = Waiting(turn)
+        if self._serving:
+            self._later.append((waiting, share))
+        else:
+            self._add(waiting, share)
+        return waiting
+
+    def _add(self, waiting: Waiting, share: Share) -> None:
+        if not share.waiting:
+            share.tag = max(share.tag, self._virtual - CREDIT)
+            self._queue(share)
+        share.waiting.append(waiting)
+        if not self._scheduled:
+            self._schedule()
+
+    def _queue(self, share: Share) -> None:
+        share.rank = next(self._ranks)
+        heappush(self._heap, share)
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        self._scheduled = False
+        self._spent = 0.0
+        self._serving = True
+        try:
+            while self._heap and self._spent < TURN:
+                self._serve(heappop(self._heap))
+        finally:
+            self._serving = False
+            later, self._later = self._later, []
+            for waiting, share in later:
+                self._add(waiting, share)
+            if self._heap and not self._scheduled:
+                self._schedule()
+
+    def _serve(self, share: Share) -> None:
+        self._virtual = share.tag
+        turn = share.waiting.popleft().turn
+        try:
+            if turn is not None:
+                before, began, cpu = self._spent, self.clock(), self._cpu()
+                turn()
+                share.tag += self._cpu() - cpu + self._spent - before
+                self._spent += self.clock() - began
+        finally:
+            if share.waiting:
+                self._queue(share)

@@ -1,0 +1,208 @@
+"""Turns of many clients: how much one turn of the loop takes, and who comes first."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from gateway.rotation import TURN, Rotation, Share, share_key
+from tests import virtual_time
+from tests.virtual_time import settle
+
+
+class Clock:
+    """Advances only by the work of the test."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Stage:
+    """A rotation, the clock that its work advances, and the order in which clients were served."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.rotation = Rotation(clock=self.clock, cpu=self.clock)
+        self.served: list[str] = []
+
+    def ask(self, name: str, share: Share, *, seconds: float, times: int = 1) -> None:
+        """Ask for a turn that takes so long, again and again."""
+
+        def turn() -> None:
+            self.served.append(name)
+            self.clock.now += seconds
+            if times > 1:
+                self.ask(name, share, seconds=seconds, times=times - 1)
+
+        self.rotation.wait(turn, share)
+
+
+async def turns_of_the_loop(until: Callable[[], bool]) -> int:
+    """Turns of the loop until something is so."""
+    turns = 0
+    while not until():
+        await asyncio.sleep(0)
+        turns += 1
+        assert turns < 10_000
+    return turns
+
+
+def test_a_turn_of_the_loop_ends_however_many_clients_wait() -> None:
+    async def main() -> None:
+        stage = Stage()
+        for n in range(1000):
+            stage.ask(f"flooder {n}", Share(), seconds=TURN / 10, times=5)
+        longest = 0.0
+        while len(stage.served) < 5000:
+            before = stage.clock.now
+            await asyncio.sleep(0)
+            longest = max(longest, stage.clock.now - before)
+        # A turn that has begun is finished.
+        assert TURN <= longest <= 1.2 * TURN
+
+    virtual_time.run(main())
+
+
+def test_a_client_that_asks_for_little_does_not_wait_for_those_that_ask_for_much() -> None:
+    async def main() -> None:
+        stage = Stage()
+        modest = Share()
+        for n in range(200):
+            stage.ask(f"flooder {n}", Share(), seconds=TURN / 10, times=1000)
+        # Every one of them has had a turn.
+        await turns_of_the_loop(lambda: len(stage.served) >= 200)
+        for asked in range(1, 20):
+            # It asks for less than its share, a hundredth of what they take in a round.
+            stage.ask("modest", modest, seconds=TURN / 1000)
+            assert await turns_of_the_loop(lambda: stage.served.count("modest") == asked) <= 2  # noqa: B023
+            await turns_of_the_loop(lambda: len(stage.served) >= 200 * (asked + 1))  # noqa: B023
+
+    virtual_time.run(main())
+
+
+def test_many_connections_of_one_client_have_one_share() -> None:
+    async def main() -> None:
+        stage = Stage()
+        many, single = Share(), Share()
+        for _ in range(100):
+            stage.ask("many", many, seconds=TURN, times=10)
+        stage.ask("single", single, seconds=TURN, times=100)
+        await turns_of_the_loop(lambda: len(stage.served) >= 100)
+        assert abs(Counter(stage.served)["single"] - 50) <= 1
+
+    virtual_time.run(main())
+
+
+def test_dear_turns_come_less_often_than_cheap_ones() -> None:
+    async def main() -> None:
+        stage = Stage()
+        stage.ask("dear", Share(), seconds=3 * TURN, times=100)
+        stage.ask("cheap", Share(), seconds=TURN, times=100)
+        await turns_of_the_loop(lambda: len(stage.served) >= 80)
+        assert abs(Counter(stage.served)["dear"] - 20) <= 1
+
+    virtual_time.run(main())
+
+
+def test_who_was_silent_has_saved_up_nothing() -> None:
+    async def main() -> None:
+        stage = Stage()
+        silent, busy = Share(), Share()
+        stage.ask("busy", busy, seconds=TURN, times=200)
+        await turns_of_the_loop(lambda: len(stage.served) >= 100)
+        stage.ask("silent", silent, seconds=TURN, times=100)
+        await turns_of_the_loop(lambda: len(stage.served) >= 140)
+        assert abs(Counter(stage.served[100:])["busy"] - 20) <= 1
+
+    virtual_time.run(main())
+
+
+def test_work_is_done_at_once_until_the_turn_of_the_loop_is_used_up() -> None:
+    async def main() -> None:
+        stage = Stage()
+        rotation = stage.rotation
+        assert rotation.has_room
+        rotation.spend(TURN / 2)
+        assert rotation.has_room
+        rotation.spend(TURN / 2)
+        assert not rotation.has_room
+        await settle()
+        assert rotation.has_room
+
+    virtual_time.run(main())
+
+
+def test_nobody_passes_those_who_wait() -> None:
+    async def main() -> None:
+        stage = Stage()
+        stage.ask("first", Share(), seconds=0.0)
+        assert not stage.rotation.has_room
+        await settle()
+        assert stage.served == ["first"]
+        assert stage.rotation.has_room
+
+    virtual_time.run(main())
+
+
+def test_work_that_a_turn_only_begins_counts_as_well() -> None:
+    async def main() -> None:
+        stage = Stage()
+        begun: list[int] = []
+
+        def begin(n: int) -> None:
+            begun.append(n)
+            stage.rotation.spend(TURN / 4)
+
+        for n in range(20):
+            stage.rotation.wait(lambda n=n: begin(n), Share())  # type: ignore[misc]
+        await turns_of_the_loop(lambda: bool(begun))
+        assert begun == [0, 1, 2, 3]
+
+    virtual_time.run(main())
+
+
+def test_a_cancelled_turn_is_not_served_and_costs_the_others_nothing() -> None:
+    async def main() -> None:
+        stage = Stage()
+        share = Share()
+        waiting = stage.rotation.wait(lambda: stage.served.append("cancelled"), share)
+        stage.ask("next", share, seconds=0.0)
+        waiting.cancel()
+        await settle()
+        assert stage.served == ["next"]
+
+    virtual_time.run(main())
+
+
+def test_a_turn_that_fails_does_not_end_the_rotation() -> None:
+    async def main() -> None:
+        stage = Stage()
+        share = Share()
+        failed: list[BaseException | None] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failed.append(context.get("exception")))
+
+        def fail() -> None:
+            raise ValueError("a fault")
+
+        stage.rotation.wait(fail, share)
+        stage.ask("the same client", share, seconds=0.0)
+        stage.ask("another", Share(), seconds=0.0)
+        await settle()
+        assert sorted(stage.served) == ["another", "the same client"]
+        assert [type(error) for error in failed] == [ValueError]
+
+    virtual_time.run(main())
+
+
+def test_a_user_has_one_share_and_unknown_clients_of_an_address_have_one() -> None:
+    rotation = Rotation(clock=Clock(), cpu=Clock())
+    mina = rotation.share(share_key("mina", "192.0.2.1"))
+    assert rotation.share(share_key("mina", "192.0.2.2")) is mina
+    unknown = rotation.share(share_key(None, "192.0.2.1"))
+    assert unknown is not mina
+    assert rotation.share(share_key(None, "192.0.2.1")) is unknown
+    # A user may be called like an address.
+    assert rotation.share(share_key("192.0.2.1", "")) is not unknown

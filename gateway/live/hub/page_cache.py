@@ -18,7 +18,7 @@ PAGE: Final = 250
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """What one read has found after the seq ``start``; ``end`` is the last seq of it.
+    """The messages that one read has found after the seq ``start``; ``end`` is the last of them.
 
     ``first`` is the lowest seq that the history kept then. ``cut``: it ends before the page does,
     because its messages are large.

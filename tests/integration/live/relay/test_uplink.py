@@ -33,9 +33,8 @@ from gateway.live.transport import Transport
 from gateway.observe.events import Events
 from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.relay.test_dialler import WHO, connections, dialler
-from tests.unit.live.relay.fakes import FakeMissed, FakeNotes
 from tests.rotations import in_rotation, rotation
-from tests.unit.live.relay.fakes import FakeNotes
+from tests.unit.live.relay.fakes import FakeMissed, FakeNotes
 
 _TIMEOUT = 10.0
 

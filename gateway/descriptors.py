@@ -60,16 +60,28 @@ class Descriptors:
         as many are for the internal one."""
         return self.kept // 4
 
-    def shortage(self, config: Config) -> str | None:
+    def shortage(self, config: Config) -> Shortage | None:
         """The shortage for ``limits.connections`` and its remedy; None: there is none."""
         needed = needs(config)
         if self.limit >= needed:
             return None
-        return (
+        return Shortage(
             f"the system allows this process {self.limit} open files, but limits.connections ="
-            f" {config.limits.connections} needs {needed}: raise the limit (systemd: LimitNOFILE=;"
-            " docker: --ulimit nofile=; a shell: ulimit -Hn), or lower limits.connections"
+            f" {config.limits.connections} needs {needed}",
+            "raise the limit (systemd: LimitNOFILE=; docker: --ulimit nofile=; a shell: ulimit"
+            " -Hn), or lower limits.connections",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Fewer descriptors than the configuration needs, and what to do about it."""
+
+    problem: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.mend}"
 
 
 def needs(config: Config) -> int:

@@ -100,7 +100,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     """
     descriptors = Descriptors.raised(config)
     if shortage := descriptors.shortage(config):
-        logger.warning(shortage)
+        logger.warning("%s", shortage)
     f = Foundation.of(config, tasks=_tasks())
     mq = rabbitmq(f)
     async with AsyncExitStack() as stack:

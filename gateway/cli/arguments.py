@@ -10,7 +10,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # The output of the other commands is for people.
     serves = options.command is commands.serve
-    with log_stream.off_the_loop() if serves else nullcontext():
+    if not serves:
         return _carry_out(options)
+    with log_stream.off_the_loop(), logs.of_everything():
+        try:
+            return _carry_out(options)
+        finally:
+            logs.end()
 
 
 def _carry_out(options: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from gateway.cli import administrator, doctor
 from gateway.cli.findings import Finding, say, tell
 from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config, ConfigError, load
+from gateway.descriptors import Descriptors
 from gateway.limits import LiveLimits
 from gateway.observe import logs
 from gateway.store import Account, Store
@@ -48,6 +49,9 @@ def check_config(_: argparse.Namespace, settings: Config) -> int:
         tls.for_clients(settings.server.tls)
     for line in _lines(settings):
         say(line)
+    # No fault of the configuration: the service may be allowed more than this shell.
+    if shortage := Descriptors.found(settings).shortage(settings):
+        sys.stderr.write(f"warning: {shortage}\n")
     return 0
 
 

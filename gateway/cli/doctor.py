@@ -102,8 +102,7 @@ def _open_files(config: Config) -> Finding:
     what = f"open files: {descriptors.limit}"
     if (shortage := descriptors.shortage(config)) is None:
         return Finding(what)
-    problem, _, mend = shortage.partition(": ")
-    return Finding(what, problem, mend)
+    return Finding(what, shortage.problem, shortage.mend)
 
 
 def _access(config: Config) -> Finding:
@@ -271,7 +270,7 @@ async def _amqp(config: Config, node: Node, context: ssl.SSLContext) -> list[Fin
         checks = await _verify(config, node, context, rooms=[])
     except LinkFailed as error:
         what = f"{node.name}: AMQP as {config.broker.user}"
-        return [Finding(what, str(error), _mend_dial(str(error), f"check {node.amqp}"))]
+        return [Finding(what, error.reason, _mend_dial(error.reason, f"check {node.amqp}"))]
     mend = "run: rabbitmqctl set_permissions, see conf/rabbitmq/rabbitmq.conf"
     return [
         _supported(node, told),
@@ -309,7 +308,8 @@ async def _private_queues(
         except LinkFailed:
             continue
         return found
-    return [Finding(what, "no node answers", "see the nodes above")]
+    # The nodes' own findings say why.
+    return [Finding(what, skipped="no node answers")]
 
 
 def _private_queues_of(what: str, checks: list[Check]) -> Finding:

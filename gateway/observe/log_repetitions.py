@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from types import TracebackType
@@ -57,6 +58,12 @@ class Repetitions(logging.Filter):
             now + _MINUTE, f"{kind.__name__} at {where[0]}, line {where[1]} ({record.name})"
         )
         return True
+
+    def tell_all(self) -> None:
+        """Say now what was counted, at the end of the process: nothing comes after it."""
+        for place in self._places.values():
+            place.until = -math.inf
+        self._tell(0.0)
 
     def _tell(self, now: float) -> None:
         while self._places:

@@ -11,8 +11,11 @@ import json
 import logging
 import re
 import secrets
+import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from itertools import count
@@ -20,6 +23,8 @@ from typing import Final, TextIO
 
 from gateway.config import Log
 from gateway.observe.log_repetitions import Repetitions
+
+_log = logging.getLogger(__name__)
 
 #: The connection or request that the running task works for; "-" outside of any.
 connection: ContextVar[str] = ContextVar("connection", default="-")
@@ -176,16 +181,32 @@ _QUIET: Final = {
 }
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """A handler whose own failures are log lines, too, so that they are counted like all others."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if record.name != __name__:
+            _log.error(
+                "a log line of %s could not be written (%s, line %d)",
+                record.name,
+                record.pathname,
+                record.lineno,
+                exc_info=True,
+            )
+
+
 def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     """Send the root logger's lines to ``stream`` in the configured form, and only there.
 
-    May be called again with other settings.
+    May be called again with other settings; what was counted stays counted.
     """
-    redact = Redaction(known_secrets)
-    handler = logging.StreamHandler(stream)
-    handler.addFilter(Repetitions(clock=time.monotonic))
-    handler.setFormatter(JsonFormatter(redact) if log.format == "json" else PlainFormatter(redact))
     root = logging.getLogger()
+    known = [each for handler in root.handlers for each in handler.filters]
+    counted = [each for each in known if isinstance(each, Repetitions)]
+    redact = Redaction(known_secrets)
+    handler = _Handler(stream)
+    handler.addFilter(counted[0] if counted else Repetitions(clock=time.monotonic))
+    handler.setFormatter(JsonFormatter(redact) if log.format == "json" else PlainFormatter(redact))
     for old in tuple(root.handlers):
         root.removeHandler(old)
         old.flush()
@@ -194,3 +215,38 @@ def set_up(log: Log, *, known_secrets: Iterable[str], stream: TextIO) -> None:
     logging.captureWarnings(capture=True)
     for name, level in _QUIET.items():
         logging.getLogger(name).setLevel(logging.NOTSET if log.level == "debug" else level)
+
+
+def end() -> None:
+    """Say what has been counted and not been said; nothing is logged after this."""
+    for handler in logging.getLogger().handlers:
+        for repetitions in handler.filters:
+            if isinstance(repetitions, Repetitions):
+                repetitions.tell_all()
+
+
+@contextmanager
+def of_everything() -> Iterator[None]:
+    """Log what Python would write to standard error by itself: exceptions that nobody can catch,
+    in destructors and in threads."""
+    before = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook, threading.excepthook = _unraisable, _of_thread
+    try:
+        yield
+    finally:
+        sys.unraisablehook, threading.excepthook = before
+
+
+def _unraisable(found: sys.UnraisableHookArgs) -> None:
+    _log.error(
+        "%s: %s",
+        found.err_msg or "Exception ignored in",
+        # Not the object itself: its text may be long, or hold a secret.
+        getattr(found.object, "__qualname__", type(found.object).__qualname__),
+        exc_info=found.exc_value,
+    )
+
+
+def _of_thread(found: threading.ExceptHookArgs) -> None:
+    name = found.thread.name if found.thread else "unknown"
+    _log.error("the thread %s has failed", name, exc_info=found.exc_value)

@@ -35,7 +35,9 @@ def test_some_are_kept_for_probes_the_database_and_the_nodes() -> None:
 
 
 def test_of_a_limit_that_is_far_too_small_a_part_is_kept() -> None:
-    assert Descriptors.of(configured(), limit=120).for_clients == 90
+    found = Descriptors.of(configured(), limit=120)
+    assert found.for_clients == 90
+    assert (found.for_operators, found.for_probes) == (105, 7)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +55,9 @@ def test_missing_parts_are_named_with_the_remedy(tables: dict[str, Any], needed:
     assert Descriptors.of(settings, limit=needed).shortage(settings) is None
     told = Descriptors.of(settings, limit=needed - 1).shortage(settings)
     assert told is not None
-    assert f"allows this process {needed - 1} open files" in told
-    assert f"limits.connections = 1000 needs {needed}" in told
-    assert "LimitNOFILE" in told
+    assert f"allows this process {needed - 1} open files" in str(told)
+    assert f"limits.connections = 1000 needs {needed}" in str(told)
+    assert "LimitNOFILE" in told.mend
 
 
 def test_the_soft_limit_becomes_the_hard_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ def test_the_effective_configuration_is_shown_without_its_secrets(
     run: Run, environment: dict[str, str]
 ) -> None:
     environment["GATEWAY_STORE__URL"] = "postgresql://interact:hunter3@db/interact"
+    environment["GATEWAY_LIMITS__CONNECTIONS"] = "100"
     result = run("check-config")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -149,8 +151,24 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
     assert "WRONG  origins of pages: server.origins is empty" in result.stdout
     assert "WRONG  r1: Web-STOMP as gateway: " in result.stdout
     assert "WRONG  r1: AMQP as gateway: " in result.stdout
+    # Each node is named once in its line, and what could not be seen is no fault of its own.
+    assert "r1: AMQP as gateway: r1: " not in result.stdout
+    assert "-      private queues of 0 open rooms: no node answers" in result.stdout
     assert "Traceback" not in result.stderr
     assert "hunter2" not in result.stdout + result.stderr
+
+
+def test_fewer_open_files_than_the_configuration_needs_are_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = "the system allows this process 900 open files, but limits.connections = 10000 needs"
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (900, 900))
+    checked = run("check-config")
+    assert checked.returncode == 0
+    assert f"warning: {problem} 10072: raise the limit (systemd: LimitNOFILE=" in checked.stderr
+    assert f"WRONG  open files: 900: {problem} 10072\n       raise the" in run("doctor").stdout
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (900, 10_072))
+    assert run("check-config").stderr == ""
 
 
 def test_the_doctor_dials_as_the_gateway_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +178,7 @@ def test_the_doctor_dials_as_the_gateway_does(run: Run, monkeypatch: pytest.Monk
         raise LinkFailed("r1", "not for aiormq")
 
     monkeypatch.setattr(Link, "open", refuse)
-    assert "WRONG  r1: AMQP as gateway: r1: not for aiormq" in run("doctor").stdout
+    assert "WRONG  r1: AMQP as gateway: not for aiormq" in run("doctor").stdout
 
 
 def test_the_doctor_says_why_a_database_takes_nothing(

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator
 from typing import Literal
@@ -194,3 +195,62 @@ def test_connection_ids_differ_and_are_short() -> None:
     ids = {logs.new_connection_id() for _ in range(100)}
     assert len(ids) == 100
     assert all(re.fullmatch("[0-9a-f]{12}", each) for each in ids)
+
+
+class Unprintable:
+    """An object that cannot be formatted."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class Destroyed:
+    """An object whose destructor fails."""
+
+    def __del__(self) -> None:
+        raise ValueError("in a destructor")
+
+
+def test_a_line_that_cannot_be_written_is_told_once_and_counted() -> None:
+    stream = set_up()
+    for _ in range(5):
+        logging.getLogger("gateway.x").error("%s", Unprintable())
+    logs.end()
+    told = stream.getvalue()
+    assert told.count("a log line of gateway.x could not be written") == 1
+    assert told.count("Traceback") == 1
+    assert "repeated 4 more times within a minute: ValueError at " in told
+
+
+def test_what_python_writes_by_itself_is_told_once_and_counted() -> None:
+    stream = set_up()
+
+    def fail() -> None:
+        raise ValueError("in a thread")
+
+    with logs.of_everything():
+        for _ in range(3):
+            Destroyed()
+            thread = threading.Thread(target=fail, name="worker")
+            thread.start()
+            thread.join()
+    logs.end()
+    told = stream.getvalue()
+    assert told.count("Traceback") == 2
+    assert "Destroyed.__del__" in told
+    assert "the thread worker has failed" in told
+    assert told.count("repeated 2 more times within a minute: ValueError at ") == 2
+
+
+def test_counting_goes_on_when_the_log_is_set_up_again() -> None:
+    streams = []
+    for _ in range(2):
+        streams.append(set_up())
+        for _ in range(2):
+            try:
+                raise ValueError("again")
+            except ValueError:
+                logging.getLogger("gateway.x").exception("it failed")
+    logs.end()
+    assert [stream.getvalue().count("Traceback") for stream in streams] == [1, 0]
+    assert "repeated 3 more times within a minute" in streams[1].getvalue()

@@ -113,7 +113,8 @@ def _no_descriptor() -> GatewayError:
 
 
 #: Reasons for making room, and what to do about each.
-_SHORT: Final = ("file descriptors are short", "raise the limit of open files")
+_MORE_FILES: Final = "raise the limit of open files"
+_SHORT: Final = ("file descriptors are short", _MORE_FILES)
 _FULL: Final = ("limits.http_connections is reached", "raise it if these are no attack")
 _FULL_FROM: Final = (
     "limits.http_connections_per_address is reached",
@@ -125,9 +126,10 @@ _Why = tuple[str, str]
 class Server(HTTPServer):
     """Tornado's server, which accepts and guards connections by itself.
 
-    Without a free place, the connection that has waited longest for a request is closed: a client
-    that sends none loses nothing. If all of them have requests in hand, a few more are accepted
-    whose requests are read: a probe is answered, everything else is refused. Beyond those, new
+    Without a free place, the connection that has waited longest for the rest of a request is
+    closed: a client that sends none loses nothing. If there is none, it is the one whose client
+    takes its answer most slowly. If all others have requests in hand, a few more are accepted whose
+    requests are read: a probe is answered, everything else is refused. Beyond those, new
     connections wait in the kernel while descriptors are short, and are refused otherwise.
     """
 
@@ -168,7 +170,11 @@ class Server(HTTPServer):
             retry.cancel()
 
     def _accept(self, listening: socket.socket) -> None:
+        spare = 0
         for _ in range(_AT_ONCE):
+            if spare > self._most_spare // 2:
+                # Those must be read before others displace them.
+                return
             is_short = not self._has_descriptors(listening)
             if is_short and not self._may_make_room:
                 self._pause(listening, _SHORT)
@@ -179,7 +185,7 @@ class Server(HTTPServer):
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    why = (str(error.strerror).lower(), _SHORT[1])
+                    why = (str(error.strerror).lower(), _MORE_FILES)
                     if not self._close_one_that_waits(why):
                         self._pause(listening, why)
                         return
@@ -187,7 +193,9 @@ class Server(HTTPServer):
                 continue
             where = str(address[0]) if isinstance(address, tuple) else ""
             refusal = self._refusal(where, is_short=is_short)
-            if is_short and refusal is None:
+            if refusal is not None:
+                spare += 1
+            elif is_short:
                 connection = _lowered(connection)
             self._take(connection, address, where, refusal)
 
@@ -204,6 +212,7 @@ class Server(HTTPServer):
             or len(self.lingering) > 0
             or self._places.longest_waiting() is not None
             or self._spare.longest_waiting() is not None
+            or len(self._unsent) > 0
         )
 
     def _refusal(self, where: str, *, is_short: bool) -> GatewayError | None:
@@ -235,21 +244,31 @@ class Server(HTTPServer):
 
     def _close_one_that_waits(self, why: _Why, where: str | None = None) -> bool:
         """Make room (for one from that address). False: there is nobody to close."""
-        if where is None and self.lingering.end_oldest():
+        if why[1] is _MORE_FILES and self.lingering.end_oldest():
             return True
-        if (oldest := self._places.longest_waiting(where)) is None:
+        if (oldest := self._places.longest_waiting(where)) is not None:
+            oldest.close()
+        elif (oldest := self._longest_unread(where)) is not None:
+            oldest.abort()
+        else:
             return False
-        oldest.close()
         # Its loop ends later.
         self._places.remove(oldest)
         self._closed_since += 1
         self._log(
-            f"connections without a request are closed to make room ({self._closed_since} since the"
-            f" last such line, {len(self._places)} are open)",
+            "connections without a whole request are closed to make room"
+            f" ({self._closed_since} since the last such line, {len(self._places)} are open)",
             why,
             code="made_room",
         )
         return True
+
+    def _longest_unread(self, where: str | None) -> Guarded | None:
+        """The connection (from that address) whose client has not taken its answer for longest."""
+        for stream in self._unsent:
+            if stream in self._places and where in (None, stream.address):
+                return stream
+        return None
 
     def _pause(self, listening: socket.socket, why: _Why) -> None:
         """Leave new connections to the kernel for a moment."""

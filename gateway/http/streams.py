@@ -10,14 +10,14 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Protocol
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
-from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow
+from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow, Invalid
 from gateway.http import problem
 from gateway.http.lingering import Lingering
 from gateway.http.tls_turns import TlsTurns
@@ -25,6 +25,12 @@ from gateway.rotation import Rotation, Share, share_key
 
 #: Bytes of a request's head; a token in it may have 8 KiB.
 HEAD_BYTES: Final = 16 * 1024
+#: Lines of a head; a browser sends some twenty. Parsing one costs more than receiving it.
+HEAD_LINES: Final = 128
+#: Chunks of a body (RFC 9112, section 7.1), and one more for each so many bytes of it. Each costs
+#: as much as a short request does.
+CHUNKS: Final = 64
+CHUNK_BYTES: Final = 1024
 #: Seconds from a head's first byte to its last; for the first request of a connection, from the
 #: moment it was accepted.
 HEAD_SECONDS: Final = 10.0
@@ -54,10 +60,10 @@ class Guardian(Protocol):
         """The stream was refused where no handler sees it."""
 
     def waits(self, stream: Guarded) -> None:
-        """The stream waits for a request."""
+        """The stream waits for a request, or for the rest of one."""
 
     def works(self, stream: Guarded) -> None:
-        """The stream has a request."""
+        """The stream has a whole request."""
 
     def unsent(self, stream: Guarded, size: int) -> None:
         """So many bytes of answers wait for the stream's client."""
@@ -84,6 +90,7 @@ class Guarded(IOStream):
     _body_timer: asyncio.TimerHandle | None = None
     _body_began: float | None = None
     _body_bytes = 0
+    _chunks = 0
     _answer_timer: asyncio.TimerHandle | None = None
     _taken = 0
     _unsent = 0
@@ -153,6 +160,17 @@ class Guarded(IOStream):
 
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         # The size of a chunk.
+        self._chunks += 1
+        if self._chunks > CHUNKS + self._body_bytes / CHUNK_BYTES:
+            self._tell(
+                Invalid(
+                    f"a body may have {CHUNKS} chunks, and one more for each {CHUNK_BYTES} bytes;"
+                    " send larger ones"
+                )
+            )
+            self.close()
+            # More of them may be there already.
+            raise StreamClosedError
         future = super().read_until(delimiter, max_bytes)
         self._body_is_read()
         return future
@@ -170,6 +188,11 @@ class Guarded(IOStream):
             self._has_ended = True
             return None
         return size
+
+    def _check_max_bytes(self, delimiter: Any, size: int) -> None:
+        super()._check_max_bytes(delimiter, size)
+        if self._awaits_head and self._read_buffer.count(b"\n", 0, size) > HEAD_LINES:
+            raise UnsatisfiableReadError(f"more than {HEAD_LINES} lines")
 
     def _handle_events(self, fd: Any, events: int) -> None:
         super()._handle_events(fd, events)
@@ -228,9 +251,20 @@ class Guarded(IOStream):
 
     # The end
 
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        # Tornado's HTTP server sets one once a request has come as a whole.
+        if callback is not None and self._guardian is not None:
+            self._guardian.works(self)
+        super().set_close_callback(callback)
+
     def close(self, exc_info: Any = False) -> None:
         if isinstance(exc_info, UnsatisfiableReadError) and self._awaits_head:
-            self._tell(HeadTooLarge(f"the request's head must have at most {HEAD_BYTES} bytes"))
+            self._tell(
+                HeadTooLarge(
+                    f"the request's head must have at most {HEAD_BYTES} bytes"
+                    f" and {HEAD_LINES} lines"
+                )
+            )
         self._stop_timers()
         super().close(exc_info)
         if self._unsent:
@@ -259,7 +293,7 @@ class Guarded(IOStream):
 
     def _head_is_over(self, _: asyncio.Future[bytes]) -> None:
         self._awaits_head = False
-        self._body_began, self._body_bytes = None, 0
+        self._body_began, self._body_bytes, self._chunks = None, self._read_buffer_size, 0
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -282,6 +316,7 @@ class Guarded(IOStream):
         loop = asyncio.get_running_loop()
         if self._body_began is None:
             self._body_began = loop.time()
+            self._guardian.waits(self)
         self._body_timer = loop.call_at(self._body_is_due, self._check_body)
 
     @property

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
 
+from broker.publishing.publication import Publication
 from devenv import tls as certificates
 from gateway import tls
 from gateway.assembly import Gateway
@@ -22,13 +24,14 @@ from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
 from gateway.http.listeners import Listener
 from gateway.http.server import SPARE, Capacity
-from gateway.http.streams import HEAD_BYTES
+from gateway.http.streams import CHUNKS, HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
 from tests.integration.http.conftest import Call, FakeBroker, token
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Open = Callable[[], AbstractAsyncContextManager[Stream]]
+Clients = Callable[[], AbstractAsyncContextManager[socket.socket]]
 
 _ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -88,6 +91,31 @@ async def test_a_head_that_is_large_and_whole_is_refused_too_and_one_below_is_no
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_a_head_of_many_lines_is_refused_and_one_below_is_not(dial: Open) -> None:
+    for lines, wanted in ((HEAD_LINES, 431), (HEAD_LINES - 3, 200)):
+        async with dial() as (reader, writer):
+            writer.write(_ASK[:-2] + b"a:b\r\n" * lines + b"\r\n")
+            assert (await answer(reader))[0] == wanted
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(1, 400), (1024, 413)])
+@pytest.mark.gen_test(timeout=20)
+async def test_a_body_of_many_small_chunks_is_refused_and_one_of_large_ones_is_not(
+    size: int, wanted: int, dial: Open, gateway: Gateway
+) -> None:
+    async with dial() as (reader, writer):
+        writer.write(b"POST /api/session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(CHUNKS + 1):
+            writer.write(b"%x\r\n%s\r\n" % (size, b"x" * size))
+        writer.write(b"0\r\n\r\n")
+        status, body = await answer(reader)
+        # Sixty-five kilobytes are one too many for another reason.
+        assert status == wanted
+        assert (b"send larger ones" in body) == (wanted == 400)
+    assert gateway.services.events.counts[Kind.REFUSAL, "invalid_request", 400] == (wanted == 400)
+
+
+@pytest.mark.gen_test(timeout=20)
 async def test_half_a_head_is_waited_for_so_long_and_no_longer(
     dial: Open, monkeypatch: pytest.MonkeyPatch, gateway: Gateway
 ) -> None:
@@ -136,20 +164,61 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def busy(dial: Open, public: Listener, settings: Config) -> Open:
-    """A connection with a request in hand: the rest of its body, ``"It"}``, is missing."""
+def half_a_body(dial: Open, public: Listener, settings: Config) -> Open:
+    """A connection with a request whose body's rest is missing: a thousand spaces, and
+    ``"It"}``."""
 
     @asynccontextmanager
-    async def busy() -> AsyncIterator[Stream]:
+    async def half_a_body() -> AsyncIterator[Stream]:
         bearer = token(settings, "kim", "host")
         before = len(public._server._places)
         async with dial() as (reader, writer):
             writer.write(
                 f"POST /api/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n"
-                'Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{"title":'.encode()
+                'Content-Type: application/json\r\nContent-Length: 1014\r\n\r\n{"title":'.encode()
             )
             await until(lambda: len(public._server._places) > before)
-            await until(lambda: public._server._places.longest_waiting() is None)
+            *_, stream = public._server._places._addresses
+            await until(lambda: stream._body_timer is not None)
+            yield reader, writer
+
+    return half_a_body
+
+
+@pytest.fixture
+def confirms(tables: dict[str, Any], broker: FakeBroker) -> Iterator[asyncio.Event]:
+    """The moment at which the broker confirms what was posted; until then posts have no answer."""
+    tables["broker"]["confirm_timeout"] = 10.0
+    confirms, publish = asyncio.Event(), broker.publish
+
+    async def late(publication: Publication, timeout: float) -> None:  # noqa: ASYNC109 - the port's own
+        await confirms.wait()
+        await publish(publication, timeout)
+
+    broker.publish = late  # type: ignore[method-assign]
+    yield confirms
+    confirms.set()
+
+
+@pytest.fixture
+def busy(
+    confirms: asyncio.Event, dial: Open, public: Listener, settings: Config, room: str
+) -> Open:
+    """A connection with a whole request in hand, which is answered once the broker confirms."""
+
+    @asynccontextmanager
+    async def busy() -> AsyncIterator[Stream]:
+        bearer, places = token(settings, "anna", "host"), public._server._places
+        before = len(places)
+        async with dial() as (reader, writer):
+            writer.write(
+                f"POST {room}/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 12\r\n\r\n"
+                '{"body":"x"}'.encode()
+            )
+            await until(lambda: len(places) > before)
+            *_, stream = places._addresses
+            await until(lambda: stream not in places._waiting)
             yield reader, writer
 
     return busy
@@ -168,10 +237,16 @@ _OTHER = b"GET /nothing/here HTTP/1.1\r\nHost: x\r\n\r\n"
 )
 @pytest.mark.gen_test(timeout=20)
 async def test_connections_are_limited_and_their_places_given_back(
-    few: Capacity, many: Capacity, dial: Open, busy: Open, public: Listener, gateway: Gateway
+    few: Capacity,
+    many: Capacity,
+    confirms: asyncio.Event,
+    dial: Open,
+    busy: Open,
+    public: Listener,
+    gateway: Gateway,
 ) -> None:
     public._server._capacity = few
-    async with busy() as (one_reader, one), busy() as (two_reader, two):
+    async with busy() as (one_reader, _), busy() as (two_reader, _):
         async with dial() as (reader, writer):
             writer.write(_OTHER)
             status, body = await answer(reader)
@@ -184,8 +259,8 @@ async def test_connections_are_limited_and_their_places_given_back(
             assert (await answer(reader))[0] == 404
         public._server._capacity = few
         # Those that were there are not disturbed.
-        for reader, writer in ((one_reader, one), (two_reader, two)):
-            writer.write(b'"It"}')
+        confirms.set()
+        for reader in (one_reader, two_reader):
             assert (await answer(reader))[0] == 201
     # Closing takes its turn of the loop.
     await until(lambda: not len(public._server._places))
@@ -199,19 +274,21 @@ async def test_connections_are_limited_and_their_places_given_back(
 @pytest.mark.parametrize("limit", ["per_address", "in_all"])
 @pytest.mark.gen_test(timeout=20)
 async def test_without_a_place_a_probe_is_answered_and_whoever_comes_once_there_is_one(
-    limit: str, dial: Open, busy: Open, public: Listener
+    limit: str, confirms: asyncio.Event, dial: Open, busy: Open, public: Listener
 ) -> None:
     public._server._capacity = (
         capacity(per_address=1) if limit == "per_address" else capacity(in_all=1)
     )
-    async with busy() as (busy_reader, busy_writer), AsyncExitStack() as silent:
+    async with busy() as (busy_reader, _), AsyncExitStack() as silent:
         # Many that say nothing do not take the places of those that do.
         for _ in range(4 * SPARE):
             await silent.enter_async_context(dial())
         async with dial() as (late_reader, late_writer):
             late_writer.write(_ASK)
             assert await answer(late_reader) == (200, b"ok")
-            busy_writer.write(b'"It"}')
+            late_writer.write(_OTHER)
+            assert (await answer(late_reader))[0] == 503
+            confirms.set()
             assert (await answer(busy_reader))[0] == 201
             # The one that is done waits now, and makes room.
             await until(lambda: public._server._places.longest_waiting() is not None)
@@ -243,6 +320,27 @@ async def test_of_those_that_wait_the_first_makes_room(
             first.write(_ASK)
             assert (await answer(first_reader))[0] == 200
     assert gateway.services.events.counts[Kind.REFUSAL, "made_room", 503] == 1
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_half_a_body_makes_room_too(half_a_body: Open, dial: Open, public: Listener) -> None:
+    public._server._capacity = capacity(in_all=1)
+    async with half_a_body() as (half_reader, _), dial() as (reader, writer):
+        writer.write(_OTHER)
+        assert (await answer(reader))[0] == 404
+        assert await until_closed(half_reader) == b""
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_an_answer_that_nobody_reads_makes_room_too(
+    reading_nothing: Clients, dial: Open, public: Listener
+) -> None:
+    public._server._capacity = capacity(in_all=1)
+    async with reading_nothing() as client, dial() as (reader, writer):
+        writer.write(_OTHER)
+        assert (await answer(reader))[0] == 404
+        with pytest.raises(ConnectionResetError):
+            await all_of(client)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -325,36 +423,38 @@ async def test_who_never_stops_sending_after_a_refusal_is_cut_off(
 
 @pytest.mark.gen_test(timeout=20)
 async def test_a_body_must_come_at_a_rate_and_one_that_does_is_waited_for(
-    busy: Open, public: Listener, monkeypatch: pytest.MonkeyPatch, gateway: Gateway
+    half_a_body: Open, public: Listener, monkeypatch: pytest.MonkeyPatch, gateway: Gateway
 ) -> None:
-    monkeypatch.setattr(http_streams, "BODY_RATE", 0.1)
+    monkeypatch.setattr(http_streams, "BODY_RATE", 100)
     monkeypatch.setattr(http_streams, "BODY_SECONDS", 0.2)
-    async with busy() as (quick_reader, quick_writer):
-        # One byte counts for ten seconds.
-        quick_writer.write(b'"')
+    async with half_a_body() as (quick_reader, quick_writer):
+        # Ten more seconds.
+        quick_writer.write(b" " * 1000)
         (stream,) = public._server._places._addresses
-        await until(lambda: stream._body_bytes == 1)
-        async with busy() as (reader, _):
+        await until(lambda: stream._body_bytes >= 1000)
+        async with half_a_body() as (reader, _):
             status, body = await answer(reader)
             assert status == 408
             assert b'"code": "body_too_slow"' in body
             assert await until_closed(reader) == b""
-        quick_writer.write(b'It"}')
+        quick_writer.write(b'"It"}')
         assert (await answer(quick_reader))[0] == 201
     assert gateway.services.events.counts[Kind.REFUSAL, "body_too_slow", 408] == 1
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_a_body_has_a_longest_time(busy: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_has_a_longest_time(
+    half_a_body: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http_streams, "BODY_LONGEST", 0.2)
-    async with busy() as (reader, _):
+    async with half_a_body() as (reader, _):
         assert (await answer(reader))[0] == 408
 
 
 @pytest.fixture
 def reading_nothing(
     public: Listener, settings: Config, room: str, call: Call, io_loop: IOLoop
-) -> Callable[[], AbstractAsyncContextManager[socket.socket]]:
+) -> Clients:
     """A client that asks for a large page and takes none of it; little waits in the kernel."""
 
     async def fill() -> None:
@@ -381,9 +481,6 @@ def reading_nothing(
             yield client
 
     return reading_nothing
-
-
-Clients = Callable[[], AbstractAsyncContextManager[socket.socket]]
 
 
 async def all_of(client: socket.socket) -> bytes:

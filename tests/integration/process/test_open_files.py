@@ -9,8 +9,7 @@ import resource
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -90,38 +89,22 @@ def test_beyond_its_limit_everybody_who_asks_is_answered_and_nobody_s_log_is_flo
         assert opened <= (95 if listener == "public" else 110)
         log = gateway.end()
     assert "Traceback" not in log
-    assert log.count("connections without a request are closed to make room") == 1
+    assert log.count("connections without a whole request are closed to make room") == 1
     assert "allows this process 120 open files, but limits.connections = 10000 needs" in log
 
 
-def test_when_all_have_requests_in_hand_probes_are_answered_and_everybody_once_there_is_room(
-    environment: dict[str, str],
-) -> None:
+def test_half_bodies_of_logins_keep_nobody_out(environment: dict[str, str]) -> None:
     with served(environment, soft=120, hard=120) as gateway, ExitStack() as stack:
         host, port = urlsplit(gateway.public).hostname, urlsplit(gateway.public).port
-        clients = []
         head = b"POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"
         for _ in range(140):
             client = stack.enter_context(socket.create_connection((host, port), timeout=5))
             client.sendall(head)
-            clients.append(client)
         for _ in range(20):
             assert get(gateway.public, "/healthz") == (200, "ok")
+            assert get(gateway.public, "/")[0] == 200
             assert get(gateway.internal, "/healthz") == (200, "ok")
-        status, body = get(gateway.public, "/")
-        assert (status, "too_many_connections" in body) == (503, True)
-        for client in clients:
-            client.close()
-        until(lambda: get(gateway.public, "/")[0] == 200)
-        log = gateway.end()
-    assert "Traceback" not in log
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        assert "Traceback" not in gateway.end()
 
 
 def test_connections_that_idle_after_an_answer_make_room_for_others(

@@ -29,7 +29,7 @@ HEAD_BYTES: Final = 16 * 1024
 HEAD_LINES: Final = 128
 #: Chunks of a body (RFC 9112, section 7.1), and one more for each so many bytes of it. Each costs
 #: as much as a short request does.
-CHUNKS: Final = 64
+CHUNKS: Final = 16
 CHUNK_BYTES: Final = 1024
 #: Seconds from a head's first byte to its last; for the first request of a connection, from the
 #: moment it was accepted.

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from flood_suite.sockets import Refused
@@ -27,13 +28,12 @@ async def again(tally: Tally, action: Callable[[], Awaitable[str]]) -> None:
             await asyncio.sleep(_PAUSE)
 
 
-async def side_by_side(
-    count: int, tally: Tally, make: Callable[[int], Callable[[], Awaitable[str]]]
-) -> None:
-    """Repeat so many actions at the same time, until cancelled."""
+async def side_by_side(count: int, tally: Tally, action: Callable[[int], Awaitable[str]]) -> None:
+    """Repeat an action at so many places at the same time, until cancelled; it gets the number of
+    its place."""
     async with asyncio.TaskGroup() as group:
         for number in range(count):
-            group.create_task(again(tally, make(number)))
+            group.create_task(again(tally, partial(action, number)))
 
 
 async def first_of(*parts: Coroutine[Any, Any, None]) -> None:

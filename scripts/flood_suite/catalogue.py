@@ -105,7 +105,9 @@ FLOODS: Final[dict[str, Entry]] = {
         "1,100 sockets that never say CONNECT", "unknown_sockets", {"sockets": 1100}
     ),
     "deep-json": Entry(
-        "one participant posts JSON of 20,000 brackets", "deep_json", {"connections": 8}
+        "one participant posts JSON of 20,000 brackets",
+        "large_posts",
+        {"connections": 8, "deep": 1},
     ),
     "pages": Entry(
         "requests for pages, without credentials, pipelined", "pages", {"connections": 8}

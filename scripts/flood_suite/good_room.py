@@ -7,7 +7,7 @@ make them measure less.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench_suite.conversation import Listener, said
@@ -16,9 +16,9 @@ from bench_suite.subscriber import MASK, Client, Subscriber
 from broker.protocol.stomp import serialise
 from broker.protocol.websocket import Opcode, build
 from broker.topology import Audience
-from flood_suite.http import Http
+from flood_suite.http import Http, Persistent
 from flood_suite.site import Site, queue, topic
-from flood_suite.sockets import Refused, Socket
+from flood_suite.sockets import Refused, connected
 
 #: The name of the room's host.
 HOST = "host"
@@ -173,7 +173,7 @@ class GoodRoom:
         others = [
             self._every(_QUESTIONS, begin, self._question()),
             self._every(_NEWCOMERS, begin, self._enter),
-            self._every(_READINESS, begin, self._look_at_readiness()),
+            self._every(_READINESS, begin, self._look_at_readiness),
         ]
         self._going = [asyncio.create_task(each) for each in (*speaking, *others)]
 
@@ -246,13 +246,12 @@ class GoodRoom:
 
     def _posting(self, place: int) -> Callable[[int], Awaitable[None]]:
         token = self._tokens[participant(place)]
-        path = f"/api/rooms/{self._site.good_room}/messages"
-        post = self._poster()
+        standing = Persistent(self._site)
 
         async def speak(due: int) -> None:
             text = said(self._site.good_room, place, self._counts[place] + 1, at=due)
-            if await post(due, path, token, {"type": "chat", "body": text.decode()}):
-                self._counts[place] += 1
+            await self._post(standing, due, token, {"type": "chat", "body": text.decode()})
+            self._counts[place] += 1
 
         return speak
 
@@ -277,60 +276,39 @@ class GoodRoom:
     def _question(self) -> Callable[[int], Awaitable[None]]:
         """A private message to the host."""
         token = self._tokens[participant(0)]
-        path = f"/api/rooms/{self._site.good_room}/messages"
-        post = self._poster()
+        standing = Persistent(self._site)
 
         async def ask(due: int) -> None:
             message = {"type": "chat", "audience": str(Audience.PRIVATE), "body": f"#?;{due};"}
-            if await post(due, path, token, message):
-                self._asked += 1
+            await self._post(standing, due, token, message)
+            self._asked += 1
 
         return ask
 
-    def _poster(self) -> Callable[[int, str, str, object], Awaitable[bool]]:
-        """Posts on a connection that stays, and is made anew when it was lost. Whether it was
-        taken."""
-        standing: list[Http] = []
-
-        async def post(due: int, path: str, token: str, message: object) -> bool:
-            if not standing:
-                standing.append(await Http.open(self._site))
-            try:
-                answer = await standing[0].ask("POST", path, token=token, body=message)
-            except BaseException:
-                standing.pop().close()
-                raise
-            if answer.status not in (201, 202):
-                raise Refused(f"POST {answer.code}")
-            self._posts.note(due)
-            return True
-
-        return post
+    async def _post(
+        self, standing: Persistent, due: int, token: str, message: Mapping[str, str]
+    ) -> None:
+        """Raises `Refused` unless it is taken."""
+        path = f"/api/rooms/{self._site.good_room}/messages"
+        answer = await standing.ask("POST", path, token=token, body=message)
+        if answer.status not in (201, 202):
+            raise Refused(f"POST {answer.code}")
+        self._posts.note(due)
 
     async def _enter(self, due: int) -> None:
         """Somebody comes in, as a page does: with credentials in the handshake."""
-        token = self._tokens[_NEWCOMER]
-        socket = await Socket.open(self._site, token=token)
-        try:
-            await socket.connect(token)
+        async with connected(self._site, self._tokens[_NEWCOMER]) as socket:
             await socket.subscribe(topic(self._site.good_room))
             self._entries.note(due)
             socket.send("DISCONNECT", {"receipt": "bye"})
             await socket.until(b"RECEIPT")
-        finally:
-            socket.close()
 
-    def _look_at_readiness(self) -> Callable[[int], Awaitable[None]]:
-        async def look(due: int) -> None:
-            http = await Http.open(self._site)
-            try:
-                answer = await http.ask("GET", "/readyz")
-            finally:
-                http.close()
-            if answer.status != 200:
-                raise Refused(f"/readyz {answer.status}")
-
-        return look
+    async def _look_at_readiness(self, due: int) -> None:
+        """What a load balancer asks, on a connection of its own."""
+        async with await Http.open(self._site) as http:
+            answer = await http.ask("GET", "/readyz")
+        if answer.status != 200:
+            raise Refused(f"/readyz {answer.status}")
 
 
 def _at_least(counts: Sequence[int], wanted: Sequence[int]) -> bool:

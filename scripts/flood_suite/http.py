@@ -72,8 +72,37 @@ class Http:
         body = await self.reader.readexactly(int(fields.get("content-length", 0)))
         return Answer(int(head[0].split()[1]), fields, body)
 
+    def stop_reading(self) -> None:
+        """Leave in the system what comes, so that the gateway cannot send on."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     def close(self) -> None:
         self.writer.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+
+
+class Persistent:
+    """A connection that stays, and is made anew for the next request after it was lost."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._http: Http | None = None
+
+    async def ask(self, method: str, path: str, *, token: str = "", body: Any = None) -> Answer:
+        """One request, and its answer."""
+        if self._http is None:
+            self._http = await Http.open(self._site)
+        try:
+            return await self._http.ask(method, path, token=token, body=body)
+        except BaseException:
+            self._http.close()
+            self._http = None
+            raise
 
 
 def _json(value: Any) -> bytes:

@@ -1,7 +1,9 @@
 """A WebSocket that speaks STOMP, or whatever a flood makes it say."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Self
 
 from broker.protocol.stomp import serialise
@@ -96,6 +98,10 @@ class Socket:
         self._rest = self._rest[end:]
         return found
 
+    def stop_reading(self) -> None:
+        """Leave in the system what comes, so that the gateway cannot send on."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     async def flood(self, data: bytes) -> None:
         """Write, and wait until the system takes more."""
         self.writer.write(data)
@@ -103,6 +109,27 @@ class Socket:
 
     def close(self) -> None:
         self.writer.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+
+
+@asynccontextmanager
+async def connected(site: Site, token: str) -> AsyncIterator[Socket]:
+    """A socket of somebody who is known since the handshake, after CONNECTED."""
+    async with await Socket.open(site, token=token) as socket:
+        await socket.connect(token)
+        yield socket
+
+
+async def pour(socket: Socket, block: bytes, tally: Counter[str]) -> None:
+    """Write the same bytes again and again, as fast as the gateway reads them."""
+    while True:
+        await socket.flood(block)
+        tally["bytes sent"] += len(block)
 
 
 def handshake(site: Site, token: str = "") -> bytes:

@@ -12,13 +12,10 @@ async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
     """Each token is another one, so that no cache knows it."""
     names = count()
 
-    async def connect() -> str:
-        socket = await Socket.open(site)
-        try:
-            name = f"{FLOODER}{next(names)}"
+    async def connect(number: int) -> str:
+        name = f"{FLOODER}{next(names)}"
+        async with await Socket.open(site) as socket:
             await socket.connect(gateways.token("not the secret" * 3, name, "admin"))
-        finally:
-            socket.close()
         return "LET IN"
 
-    await side_by_side(sockets, tally, lambda number: connect)
+    await side_by_side(sockets, tally, connect)

@@ -1,28 +1,20 @@
 """Large messages for the topic of the bad room."""
 
-from collections.abc import Awaitable, Callable
-
-from flood_suite.http import Http
+from flood_suite.attempts import Tally, side_by_side
+from flood_suite.http import Persistent
 from flood_suite.site import Site, bad_member
 
-#: Bytes of a message.
-_SIZE = 30_000
+_CHARACTERS = 30_000
 
 
-def post_large(site: Site, size: int = _SIZE) -> Callable[[], Awaitable[str]]:
-    """An action that posts one message as a member, on a connection that stays."""
+async def post_large(site: Site, tally: Tally) -> None:
+    """A member posts one message after the other, on a connection that stays."""
     token = site.token(bad_member(0))
     path = f"/api/rooms/{site.bad_room}/messages"
-    standing: list[Http] = []
+    standing = Persistent(site)
+    message = {"type": "chat", "body": "x" * _CHARACTERS}
 
-    async def post() -> str:
-        if not standing:
-            standing.append(await Http.open(site))
-        try:
-            message = {"type": "chat", "body": "x" * size}
-            return f"post {(await standing[0].ask('POST', path, token=token, body=message)).code}"
-        except (OSError, EOFError):
-            standing.pop().close()
-            raise
+    async def post(number: int) -> str:
+        return f"post {(await standing.ask('POST', path, token=token, body=message)).code}"
 
-    return post
+    await side_by_side(1, tally, post)

@@ -8,8 +8,8 @@ from flood_suite.site import Site
 async def flood(site: Site, tally: Tally, *, at_once: int) -> None:
     """Connect (with TLS: shake hands) and leave."""
 
-    async def come_and_go() -> str:
-        (await Http.open(site)).close()
-        return "came"
+    async def come_and_go(number: int) -> str:
+        async with await Http.open(site):
+            return "came"
 
-    await side_by_side(at_once, tally, lambda number: come_and_go)
+    await side_by_side(at_once, tally, come_and_go)

@@ -3,28 +3,29 @@
 import asyncio
 
 from flood_suite.http import Http
-from flood_suite.site import Site, bad_member
+from flood_suite.site import BAD_MEMBERS, Site, bad_member
 
-#: Messages, their bytes, and the members who post them: nobody may post as many alone at once.
-MESSAGES, SIZE, _AUTHORS = 500, 60_000, 10
+#: Messages, and characters of each. All members post them: nobody may post as many alone at once.
+MESSAGES, SIZE = 500, 60_000
 #: Seconds before a post that was refused is tried again, and how often.
 _AGAIN, _TRIES = 1.0, 60
 
 
 async def large_history(site: Site) -> None:
     """Post what there is to read, unless it is there already."""
-    first = await Http.open(site)
     path = f"/api/rooms/{site.bad_room}/messages"
-    answer = await first.ask("GET", f"{path}?after={MESSAGES - 1}", token=site.token(bad_member(0)))
-    first.close()
-    if answer.status == 200 and b'"seq"' in answer.body:
-        return
+    async with await Http.open(site) as http:
+        last = f"{path}?after={MESSAGES - 1}&limit=1"
+        answer = await http.ask("GET", last, token=site.token(bad_member(0)))
+    if answer.status != 200 or b'"seq"' not in answer.body:
+        await asyncio.gather(*(_post_share(site, path, author) for author in range(BAD_MEMBERS)))
 
-    async def post(author: int) -> None:
-        token = site.token(bad_member(author))
-        http = await Http.open(site)
-        message = {"type": "chat", "body": "x" * SIZE}
-        for _ in range(MESSAGES // _AUTHORS):
+
+async def _post_share(site: Site, path: str, author: int) -> None:
+    token = site.token(bad_member(author))
+    message = {"type": "chat", "body": "x" * SIZE}
+    async with await Http.open(site) as http:
+        for _ in range(MESSAGES // BAD_MEMBERS):
             for _ in range(_TRIES):
                 answer = await http.ask("POST", path, token=token, body=message)
                 if answer.status in (201, 202):
@@ -32,6 +33,3 @@ async def large_history(site: Site) -> None:
                 await asyncio.sleep(_AGAIN)
             else:
                 raise RuntimeError(f"no history: {answer.code}")
-        http.close()
-
-    await asyncio.gather(*map(post, range(_AUTHORS)))

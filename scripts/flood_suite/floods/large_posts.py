@@ -1,31 +1,30 @@
-"""Posts as large as they may be, each as soon as the last one is answered."""
+"""Posts of one body by one participant, each as soon as the last one is answered."""
 
-from collections.abc import Awaitable, Callable
+import json
 
 from flood_suite.attempts import Tally, side_by_side
-from flood_suite.http import Http
+from flood_suite.http import Persistent
 from flood_suite.site import FLOODER, Site
 
+#: Characters of a message that is as large as may be, and brackets of one that is all depth.
+_CHARACTERS, _DEPTH = 65_000, 20_000
 
-async def flood(site: Site, tally: Tally, *, connections: int, instant: int = 0) -> None:
-    """To a room of the flooder's own; ``instant``: messages that are not stored."""
+
+async def flood(
+    site: Site, tally: Tally, *, connections: int, instant: int = 0, deep: int = 0
+) -> None:
+    """To a room of the flooder's own. ``instant``: messages that are not stored; ``deep``: JSON of
+    balanced brackets, which has to be read to its end."""
     token = site.token(FLOODER)
     path = f"/api/rooms/{site.bad_room}/messages"
-    message = {"type": "chat", "body": "x" * (65_536 - 120)}
-    if instant:
-        message["importance"] = "instant"
+    importance = "instant" if instant else "guaranteed"
+    message = {"type": "chat", "importance": importance, "body": "x" * _CHARACTERS}
+    body = json.dumps(message).encode()
+    if deep:
+        body = b'{"body":' + b"[" * _DEPTH + b"]" * _DEPTH + b"}"
+    standing = [Persistent(site) for _ in range(connections)]
 
-    def poster(number: int) -> Callable[[], Awaitable[str]]:
-        async def post() -> str:
-            http = await Http.open(site)
-            try:
-                for _ in range(1000):
-                    answer = await http.ask("POST", path, token=token, body=message)
-                    tally[f"post {answer.code}"] += 1
-            finally:
-                http.close()
-            return "a thousand posts"
+    async def post(number: int) -> str:
+        return f"post {(await standing[number].ask('POST', path, token=token, body=body)).code}"
 
-        return post
-
-    await side_by_side(connections, tally, poster)
+    await side_by_side(connections, tally, post)

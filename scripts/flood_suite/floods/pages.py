@@ -12,17 +12,13 @@ _PATHS = ("/", "/static/interact/index.js", "/api/session", "/nothing/here")
 async def flood(site: Site, tally: Tally, *, connections: int) -> None:
     """Pipelined, and all answers are read."""
 
-    async def ask() -> str:
-        http = await Http.open(site)
-        try:
-            for _ in range(1000):
+    async def ask(number: int) -> str:
+        async with await Http.open(site) as http:
+            while True:
                 for index in range(_PIPELINED):
                     http.send("GET", _PATHS[index % len(_PATHS)])
                 await http.writer.drain()
                 for _ in range(_PIPELINED):
                     tally[f"page {(await http.answer()).status}"] += 1
-        finally:
-            http.close()
-        return "a thousand rounds"
 
-    await side_by_side(connections, tally, lambda number: ask)
+    await side_by_side(connections, tally, ask)

@@ -5,7 +5,7 @@ import json
 from flood_suite.attempts import Tally, side_by_side
 from flood_suite.http import Http
 from flood_suite.site import FLOODER, Site, queue
-from flood_suite.sockets import Socket
+from flood_suite.sockets import connected
 
 _AT_ONCE = 4
 
@@ -14,20 +14,13 @@ async def flood(site: Site, tally: Tally) -> None:
     """Make a room, read its queue, leave; again."""
     token = site.token(FLOODER, "host")
 
-    async def make_and_dial() -> str:
-        http = await Http.open(site)
-        try:
+    async def make_and_dial(number: int) -> str:
+        async with await Http.open(site) as http:
             answer = await http.ask("POST", "/api/rooms", token=token, body={"title": "one more"})
-        finally:
-            http.close()
         if answer.status not in (201, 202):
             return f"room {answer.code}"
-        socket = await Socket.open(site, token=token)
-        try:
-            await socket.connect(token)
+        async with connected(site, token) as socket:
             await socket.subscribe(queue(int(json.loads(answer.body)["id"])), ack="client")
-        finally:
-            socket.close()
         return "room and relay"
 
-    await side_by_side(_AT_ONCE, tally, lambda number: make_and_dial)
+    await side_by_side(_AT_ONCE, tally, make_and_dial)

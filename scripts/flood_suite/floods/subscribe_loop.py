@@ -1,10 +1,8 @@
 """SUBSCRIBE and UNSUBSCRIBE: each pair may bind and unbind a topic at the broker."""
 
-from collections.abc import Awaitable, Callable
-
 from flood_suite.attempts import Tally, side_by_side
 from flood_suite.site import FLOODER, Site, topic
-from flood_suite.sockets import Socket, frame
+from flood_suite.sockets import connected, frame
 
 _PAIRS = 20
 
@@ -15,21 +13,13 @@ async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
     pair = frame("SUBSCRIBE", {"destination": topic(site.bad_room), "id": "s"}) + frame(
         "UNSUBSCRIBE", {"id": "s"}
     )
-    last = frame("SEND", {"destination": "/gateway/ping", "receipt": "end"}, b"")
+    last = frame("SEND", {"destination": "/gateway/ping", "receipt": "end"})
 
-    def looper(number: int) -> Callable[[], Awaitable[str]]:
-        async def loop() -> str:
-            socket = await Socket.open(site, token=token)
-            try:
-                await socket.connect(token)
-                for _ in range(1000):
-                    await socket.flood(pair * _PAIRS + last)
-                    await socket.until(b"RECEIPT")
-                    tally["pairs"] += _PAIRS
-            finally:
-                socket.close()
-            return "a thousand rounds"
+    async def loop(number: int) -> str:
+        async with connected(site, token) as socket:
+            while True:
+                await socket.flood(pair * _PAIRS + last)
+                await socket.until(b"RECEIPT")
+                tally["pairs"] += _PAIRS
 
-        return loop
-
-    await side_by_side(sockets, tally, looper)
+    await side_by_side(sockets, tally, loop)

@@ -1,7 +1,6 @@
 """WebSocket frames without content, from sockets that nobody knows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from flood_suite.attempts import Tally, first_of, side_by_side
 from flood_suite.site import Site
@@ -19,18 +18,12 @@ async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
     """A socket that was closed is replaced."""
     block = _FRAME * int(_RATE * _TICK / len(_FRAME))
 
-    def sender(number: int) -> Callable[[], Awaitable[str]]:
-        async def send() -> str:
-            socket = await Socket.open(site)
-            try:
-                await first_of(socket.swallow(), _pour(socket, block))
-            finally:
-                socket.close()
-            return "ended"
+    async def send(number: int) -> str:
+        async with await Socket.open(site) as socket:
+            await first_of(socket.swallow(), _pour(socket, block))
+        return "ended"
 
-        return send
-
-    await side_by_side(sockets, tally, sender)
+    await side_by_side(sockets, tally, send)
 
 
 async def _pour(socket: Socket, block: bytes) -> None:

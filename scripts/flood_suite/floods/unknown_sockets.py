@@ -8,12 +8,10 @@ from flood_suite.sockets import Socket
 async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
     """Each stays until it is closed, and is replaced."""
 
-    async def stay() -> str:
-        socket = await Socket.open(site)
-        try:
+    async def stay(number: int) -> str:
+        async with await Socket.open(site) as socket:
+            tally["opened"] += 1
             await socket.swallow()
-        finally:
-            socket.close()
         return "ended"
 
-    await side_by_side(sockets, tally, lambda number: stay)
+    await side_by_side(sockets, tally, stay)

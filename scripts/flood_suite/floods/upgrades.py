@@ -1,7 +1,5 @@
 """WebSocket handshakes, half of them with a good token, whose clients leave at once."""
 
-from collections.abc import Awaitable, Callable
-
 from flood_suite.attempts import Tally, side_by_side
 from flood_suite.site import FLOODER, Site
 from flood_suite.sockets import Socket
@@ -13,11 +11,8 @@ async def flood(site: Site, tally: Tally) -> None:
     """Become a WebSocket, and leave."""
     token = site.token(FLOODER)
 
-    def upgrader(number: int) -> Callable[[], Awaitable[str]]:
-        async def upgrade() -> str:
-            (await Socket.open(site, token=token if number % 2 else "")).close()
+    async def upgrade(number: int) -> str:
+        async with await Socket.open(site, token=token if number % 2 else ""):
             return "upgraded"
 
-        return upgrade
-
-    await side_by_side(_AT_ONCE, tally, upgrader)
+    await side_by_side(_AT_ONCE, tally, upgrade)

@@ -16,7 +16,7 @@ from fuzz_suite.catalogue import TARGETS
 
 _RUN = Path(__file__).parents[2] / ".run" / "fuzz"
 #: Seconds that a target may take beyond its share, to start and to end.
-_START = 60.0
+_START = 300.0
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from broker.protocol.websocket import (
 from fuzz_suite.cuts import outcome, pieces, same
 
 _FRAME_BYTES = 300
-_MASK = b"abcd"
+_LONGEST_HEAD = bytes(14)
 
 SEEDS = (
     b"\x02\x03\x04\x81\x85abcd\x09\x07\x0f\x08\x0e\x89\x80abcd",
@@ -42,8 +42,12 @@ def check(data: bytes) -> None:
     if any(isinstance(event, Close) for event in events):
         # What follows is ignored by us.
         return
-    # It refuses a fragment out of order by its head, we when it has come as a whole.
-    assert (error is not None) == they_failed or (error is None and not reader.idle)
+    if error is None:
+        # It refuses a fragment out of order by its head, we when it has come as a whole.
+        assert not they_failed or not reader.idle
+    else:
+        # We refuse a wrong byte at once, it when the head has come as a whole.
+        assert they_failed or _read_by_wsproto(whole + _LONGEST_HEAD)[1]
 
 
 def _reader() -> MessageReader:

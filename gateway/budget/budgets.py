@@ -13,6 +13,7 @@ from gateway.budget.rank import Rank
 from gateway.budget.rate import CAPACITY, Buckets, Rate
 from gateway.budget.table import TABLE, Budget, Form, Limit, Scope
 from gateway.config import Limits
+from gateway.errors import GatewayError
 from gateway.limits import LiveLimits
 
 #: Seconds in the time that a rate's key names.
@@ -231,15 +232,28 @@ class CapBudget:
             amount,
         )
 
-    def check_counted(self, *standing: int, rank: Rank = Rank.PARTICIPANT) -> None:
+    def check_counted(self, *standing: int | None, rank: Rank = Rank.PARTICIPANT) -> None:
         """As :meth:`check` for one more, where the caller itself knows how many there are: so many
-        by each of the row's scopes."""
+        by each of the row's scopes, None where one does not count."""
+        if (error := self.against(*standing, rank=rank)) is not None:
+            self.count(error)
+            raise error
+
+    def against(self, *standing: int | None, rank: Rank = Rank.PARTICIPANT) -> GatewayError | None:
+        """The error that :meth:`check_counted` would raise. It is not counted: callers that can make
+        room :meth:`count` it when they refuse."""
         limits = self._limits.now
         for limit, count in zip(self._budget.limits, standing, strict=True):
             most = most_of(limit, limits)
             kept = most * rank // 100 if limit.hosts_first else 0
-            if count >= most - kept:
-                _refuse(self._budget, limit, self._met, retry_after=limit.retry_after, most=most)
+            if count is not None and count >= most - kept:
+                return _error(self._budget, limit, retry_after=limit.retry_after, most=most)
+        return None
+
+    def count(self, error: GatewayError) -> None:
+        """Count a refusal by this budget."""
+        if (name := error.budget) is not None and name in self._met:
+            self._met[name] += 1
 
     def taken(self, scope: Scope, key: Hashable = IN_ALL) -> int:
         """The places that are taken now by one key of a scope."""
@@ -273,10 +287,14 @@ def _all_last(budget: Budget) -> tuple[Hashable, ...]:
 def _refuse(
     budget: Budget, limit: Limit, met: Counter[str], *, retry_after: float | None, most: int
 ) -> NoReturn:
+    met[budget.met(limit)] += 1
+    raise _error(budget, limit, retry_after=retry_after, most=most)
+
+
+def _error(budget: Budget, limit: Limit, *, retry_after: float | None, most: int) -> GatewayError:
     name = budget.met(limit)
-    met[name] += 1
     if limit.error is None:
         raise TypeError(f"{name} refuses nothing: reserve, and wait")
     error = limit.error(limit.says.format(most=most), retry_after=retry_after)
     error.budget = name
-    raise error
+    return error

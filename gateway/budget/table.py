@@ -14,6 +14,7 @@ from gateway.errors import (
     RoomFull,
     SubscriptionsFull,
     TooManyGuesses,
+    TooManyHttp,
     TooManyLogins,
     TooManyOfUser,
     TooManyReads,
@@ -136,6 +137,31 @@ UPGRADES: Final = Budget(
         ),
     ),
     reason="A school of 500 people with three tabs each may come back at once, and try twice.",
+)
+
+HTTP_CONNECTIONS: Final = Budget(
+    "http_connections",
+    "connections without a WebSocket",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ADDRESS,
+            ("http_connections_per_address",),
+            TooManyHttp,
+            "the limit of {most} HTTP connections from your address is reached",
+            retry_after=2.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("http_connections",),
+            TooManyHttp,
+            "the limit of {most} HTTP connections is reached",
+            retry_after=2.0,
+        ),
+    ),
+    reason=(
+        "A browser opens six at once for a page, and a whole school may come from one address."
+    ),
 )
 
 SUBSCRIPTIONS: Final = Budget(
@@ -277,6 +303,7 @@ TABLE: Final = (
     CONNECTIONS,
     UNKNOWN_CONNECTIONS,
     UPGRADES,
+    HTTP_CONNECTIONS,
     SUBSCRIPTIONS,
     POSTS,
     FAILED_LOGINS,

@@ -56,6 +56,8 @@ class BaseHandler(RequestHandler):
     #: The ``code`` of the problem that was answered.
     refused_as: str | None = None
     refused_because: str = ""
+    #: The budget that was met.
+    refused_by: str | None = None
 
     #: The user, once known.
     user: str | None = None
@@ -86,6 +88,7 @@ class BaseHandler(RequestHandler):
         error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)
         document = problem.document(error)
         self.refused_as, self.refused_because = document["code"], error.detail
+        self.refused_by = error.budget
         for name, value in problem.headers(error).items():
             self.set_header(name, value)
         if document["status"] == 405:
@@ -155,7 +158,7 @@ def account_for(
     handler: RequestHandler, *, metrics: Metrics, events: Events, trusted_proxies: Collection[str]
 ) -> None:
     """Count an answered request, and log it in a line without the query; a refusal is noted as an
-    event."""
+    event, and when it is repeated, it is logged for debugging only."""
     request, status = handler.request, handler.get_status()
     route = type(handler).__name__.removesuffix("Handler").lower()
     # A method that does not exist must not add a series to the metrics.
@@ -167,15 +170,17 @@ def account_for(
         level = handler.log_level
         if handler.refused_as is not None:
             answer = f"{status} {handler.refused_as}"
-            if status in _TURNED_AWAY:
-                events.note(
-                    Kind.REFUSAL,
-                    handler.refused_as,
-                    f"{request.method} {shortened(request.path)}: {handler.refused_because}",
-                    status=status,
-                    user=handler.user,
-                    address=address,
-                )
+            if (status in _TURNED_AWAY or handler.refused_by is not None) and not events.note(
+                Kind.REFUSAL,
+                handler.refused_as,
+                f"{request.method} {shortened(request.path)}: {handler.refused_because}",
+                status=status,
+                user=handler.user,
+                address=address,
+                budget=handler.refused_by,
+            ):
+                # Once a minute is enough for the log; the events count.
+                level = logging.DEBUG
     _access_log.log(
         logging.ERROR if status == 500 else level,
         "%s %s %s %.1f ms from %s",

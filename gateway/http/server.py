@@ -22,13 +22,14 @@ from tornado.httputil import (
 )
 from tornado.netutil import ssl_wrap_socket
 
+from gateway.budget.budgets import CapBudget
+from gateway.budget.rank import Rank
 from gateway.descriptors import lowest_free
 from gateway.errors import GatewayError, TooManyHttp, outcome
 from gateway.http.lingering import Lingering
 from gateway.http.places import Places
 from gateway.http.streams import Guarded, GuardedStream, GuardedTlsStream, answer
 from gateway.http.tls_turns import TlsTurns
-from gateway.limits import LiveLimits
 from gateway.observe.events import Events, Kind
 from gateway.rotation import Rotation, Share, share_key
 
@@ -62,7 +63,7 @@ class Capacity:
     they are handled at once.
     """
 
-    limits: LiveLimits
+    places: CapBudget
     trusted_proxies: frozenset[str] = frozenset()
     descriptors: int | None = None
     spare: int = SPARE
@@ -78,18 +79,13 @@ class Capacity:
 
     def refusal(self, *, in_all: int, of_address: int, address: str) -> GatewayError | None:
         """The reason against one more connection; ``of_address`` are there from its address."""
-        limits = self.limits.now
-        if of_address >= limits.http_connections_per_address and (
-            address not in self.trusted_proxies
-        ):
-            return TooManyHttp(
-                f"the limit of {limits.http_connections_per_address} HTTP connections from your"
-                " address is reached",
-                retry_after=2.0,
-            )
-        if in_all >= limits.http_connections:
-            return _too_many(limits.http_connections)
-        return None
+        return self.places.against(
+            None if address in self.trusted_proxies else of_address, in_all, rank=Rank.HOST
+        )
+
+    def count(self, error: GatewayError) -> None:
+        """Count a refusal that no room could be made for."""
+        self.places.count(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +97,12 @@ class FixedCapacity:
     spare: int = SPARE
 
     def refusal(self, *, in_all: int, of_address: int, address: str) -> GatewayError | None:
-        return None if in_all < self.most else _too_many(self.most)
+        if in_all < self.most:
+            return None
+        return TooManyHttp(f"the limit of {self.most} HTTP connections is reached", retry_after=2.0)
 
-
-def _too_many(most: int) -> GatewayError:
-    return TooManyHttp(f"the limit of {most} HTTP connections is reached", retry_after=2.0)
+    def count(self, error: GatewayError) -> None:
+        """Count nothing: it is no client's budget."""
 
 
 def _no_descriptor() -> GatewayError:
@@ -388,7 +385,16 @@ class Server(HTTPServer):
 
     def _note(self, where: str, error: GatewayError) -> None:
         row = outcome(error)
-        self._events.note(Kind.REFUSAL, row.code, error.detail, status=row.status, address=where)
+        if self._capacity is not None:
+            self._capacity.count(error)
+        self._events.note(
+            Kind.REFUSAL,
+            row.code,
+            error.detail,
+            status=row.status,
+            address=where,
+            budget=error.budget,
+        )
 
 
 def _lowered(connection: socket.socket) -> socket.socket:

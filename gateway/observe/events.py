@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import takewhile
@@ -13,6 +14,8 @@ from broker.timing.readings import UnixTime
 #: Events of one kind that are kept. One kind does not push out another: a school that goes home
 #: does not hide the failure of a node.
 KEPT: Final = 200
+#: Seconds in which refusals of the same client for the same reason are one event.
+_ALIKE: Final = 60.0
 #: The longest detail, in characters; it may quote something that a client sent.
 _DETAIL: Final = 300
 
@@ -36,7 +39,10 @@ class Kind(StrEnum):
 class Event:
     """One event. ``number`` counts up from 1 for each gateway; ``at`` is Unix time. ``code`` is a
     stable word for machines, ``detail`` for people; ``status`` is the HTTP status or WebSocket
-    close code.
+    close code. ``budget``: the limit that was met (:mod:`gateway.budget`), e.g. ``posts/user``.
+
+    An event that has come several times in a minute is one, with the latest number, time and
+    detail; ``times``: how often, ``first``: its first number.
     """
 
     number: int
@@ -49,6 +55,9 @@ class Event:
     address: str | None = None
     node: str | None = None
     connection: str | None = None
+    budget: str | None = None
+    times: int | None = None
+    first: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
@@ -60,7 +69,11 @@ class Events:
     def __init__(self, *, clock: UnixTime, kept: int = KEPT) -> None:
         self.counts: Counter[tuple[Kind, str, int | None]] = Counter()
         self._clock = clock
-        self._kept = {kind: deque[Event](maxlen=kept) for kind in Kind}
+        self._most = kept
+        #: By what makes events alike, the latest last.
+        self._kept: dict[Kind, OrderedDict[Hashable, Event]] = {
+            kind: OrderedDict() for kind in Kind
+        }
         self._last = 0
 
     @property
@@ -79,31 +92,49 @@ class Events:
         address: str | None = None,
         node: str | None = None,
         connection: str | None = None,
-    ) -> None:
+        budget: str | None = None,
+    ) -> bool:
         """Keep an event and count it. ``code`` and ``status`` must come from tables in this code,
-        never from a client: each pair is a series in the metrics."""
+        never from a client: each pair is a series in the metrics.
+
+        What one client may repeat at will (refusals, ends of connections of nobody known or beyond
+        a budget) is one event a minute, and counted. False: it was such a repetition, so that a log
+        need not have it either.
+        """
         self._last += 1
         self.counts[kind, code, status] += 1
-        self._kept[kind].append(
-            Event(
-                self._last,
-                self._clock(),
-                kind,
-                code,
-                detail if len(detail) <= _DETAIL else detail[: _DETAIL - 1] + "…",
-                status,
-                user,
-                address,
-                node,
-                connection,
-            )
+        now = self._clock()
+        alike: Hashable = self._last
+        if budget is not None or (
+            address is not None and (kind is Kind.REFUSAL or (kind is Kind.CLOSE and user is None))
+        ):
+            alike = code, status, user, address, budget, now // _ALIKE
+        kept = self._kept[kind]
+        before = kept.pop(alike, None)
+        kept[alike] = Event(
+            self._last,
+            now,
+            kind,
+            code,
+            detail if len(detail) <= _DETAIL else detail[: _DETAIL - 1] + "…",
+            status,
+            user,
+            address,
+            node,
+            connection,
+            budget,
+            None if before is None else (before.times or 1) + 1,
+            None if before is None else before.first or before.number,
         )
+        if len(kept) > self._most:
+            kept.popitem(last=False)
+        return before is None
 
     def after(self, number: int, *, limit: int) -> list[Event]:
         """The newest ``limit`` events that came after that number, oldest first."""
         found = [
             event
             for kept in self._kept.values()
-            for event in takewhile(lambda event: event.number > number, reversed(kept))
+            for event in takewhile(lambda event: event.number > number, reversed(kept.values()))
         ]
         return sorted(found, key=lambda event: event.number)[-limit:]

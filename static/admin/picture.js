@@ -29,6 +29,9 @@
  * @property {string} [address]
  * @property {string} [node]
  * @property {string} [connection]
+ * @property {string} [budget] the limit that was met, with its scope: posts/user
+ * @property {number} [times] how often it has come, if more than once; the event is the last one then
+ * @property {number} [first] the number that it had the first time
  */
 /**
  * @typedef {object} Gateway
@@ -52,6 +55,9 @@ const SHOWN = 900;
 const EVENTS = 500;
 /** The columns of a sample. */
 export const AT = { connections: 1, deliveries: 2, posts: 3, p50: 4, p99: 5, outbox: 6 };
+
+/** The key of an event: it stays the same when the event comes again. @param {Event & {gateway: string}} event */
+export const keyOf = ({ gateway, number, first = number }) => `${gateway} ${first}`;
 
 export class Picture {
   /** @type {State} */
@@ -125,7 +131,11 @@ export class Picture {
   #remember(gateway, events) {
     const fresh = events.filter(({ number }) => !this.#known.has(`${gateway} ${number}`));
     if (fresh.length === 0) return;
-    const all = [...fresh.map((event) => ({ gateway, ...event })), ...this.events];
+    const again = new Set(fresh.map((event) => keyOf({ gateway, ...event })));
+    const all = [
+      ...fresh.map((event) => ({ gateway, ...event })),
+      ...this.events.filter((event) => !again.has(keyOf(event))),
+    ];
     this.events = all.sort((a, b) => b.at - a.at || b.number - a.number).slice(0, EVENTS);
     this.#known = new Set(this.events.map(({ gateway, number }) => `${gateway} ${number}`));
   }

@@ -256,8 +256,10 @@ class Connection:
                 self._socket.revoke()
             if not error_sent:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
-            logger.info("closing with %d %s: %s", code, outcome(error).code, error.detail)
-            self._note_end(outcome(error).code, error.detail, code)
+            row = outcome(error)
+            is_new = self._note_end(row.code, error.detail, code, budget=error.budget)
+            level = logging.INFO if is_new else logging.DEBUG
+            logger.log(level, "closing with %d %s: %s", code, row.code, error.detail)
         self._socket.say_goodbye(code, self._late)
 
     def _late(self) -> None:
@@ -275,8 +277,9 @@ class Connection:
             headers.append(("retry-after", str(round(wait * 1000))))
         return headers
 
-    def _note_end(self, code: str, detail: str, status: int) -> None:
-        self._services.events.note(
+    def _note_end(self, code: str, detail: str, status: int, *, budget: str | None = None) -> bool:
+        """Note the end as an event. False: one of many alike."""
+        return self._services.events.note(
             Kind.CLOSE,
             code,
             detail,
@@ -285,6 +288,7 @@ class Connection:
             address=self.address,
             node=self.node,
             connection=self.id,
+            budget=budget,
         )
 
     def _release(self) -> None:

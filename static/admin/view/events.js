@@ -1,4 +1,5 @@
 import { element } from "../../shared/element.js";
+import { keyOf } from "../picture.js";
 import { NARROW, table } from "./rows.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
@@ -17,7 +18,7 @@ export function eventsTable({ i18n, format }) {
   const grid = table({
     caption: i18n.say("events.title"),
     empty: i18n.say("events.none"),
-    key: (/** @type {Event} */ event) => `${event.gateway} ${event.number}`,
+    key: (/** @type {Event} */ event) => keyOf(event),
     columns: [
       { label: i18n.say("events.time"), kind: "name", cell: ({ at }) => [format.clock(at)] },
       {
@@ -26,9 +27,10 @@ export function eventsTable({ i18n, format }) {
       },
       {
         label: i18n.say("events.what"),
-        cell: ({ code, status }) => {
+        cell: ({ code, status, times }) => {
           const word = i18n.words[`code.${code}`] ?? code.replaceAll("_", " ");
-          return [status === undefined ? word : `${word} (${status})`];
+          const often = times === undefined ? "" : ` × ${format.number(times)}`;
+          return [(status === undefined ? word : `${word} (${status})`) + often];
         },
       },
       {
@@ -37,10 +39,17 @@ export function eventsTable({ i18n, format }) {
           [user, address, node].filter((each) => each !== undefined).join(" · ") || "–",
         ],
       },
-      { label: i18n.say("events.detail"), kind: "wide", cell: ({ detail }) => [detail] },
+      { label: i18n.say("events.detail"), kind: "wide", cell: ({ detail, budget }) => why(detail, budget) },
       { label: i18n.say("events.gateway"), kind: "name", cell: ({ gateway }) => [gateway] },
     ],
   });
+  /** @param {string} detail @param {string | undefined} budget */
+  function why(detail, budget) {
+    if (budget === undefined) return [detail];
+    const [name, scope] = budget.split("/");
+    const limit = i18n.say("events.limit", { name, scope: i18n.say(`scope.${scope}`) });
+    return [detail, " ", element("small", {}, limit)];
+  }
   const render = () => {
     grid.show(
       events

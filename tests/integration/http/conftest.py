@@ -30,6 +30,7 @@ from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
 from gateway.budget.budgets import Budgets
+from gateway.budget.table import HTTP_CONNECTIONS
 from gateway.config import Config
 from gateway.drain import Drain
 from gateway.foundation import Foundation
@@ -265,13 +266,17 @@ def gateway(  # noqa: PLR0917 - fixtures
 
 @pytest.fixture
 def public(
-    gateway: Gateway, settings: Config, limits: LiveLimits, io_loop: IOLoop
+    gateway: Gateway, settings: Config, budgets: Budgets, io_loop: IOLoop
 ) -> Iterator[Listener]:
     listener = Listener(
         gateway.public,
         what="server.port",
         events=gateway.services.events,
-        capacity=Capacity(limits, frozenset(settings.server.trusted_proxies), rotation=rotation()),
+        capacity=Capacity(
+            budgets.cap(HTTP_CONNECTIONS),
+            frozenset(settings.server.trusted_proxies),
+            rotation=rotation(),
+        ),
     )
     io_loop.run_sync(partial(_open, listener))
     yield listener

@@ -17,7 +17,8 @@ from broker.publishing.publication import Publication
 from devenv import tls as certificates
 from gateway import tls
 from gateway.assembly import Gateway
-from gateway.config import Config, Limits, Tls
+from gateway.budget.table import HTTP_CONNECTIONS
+from gateway.config import Config, Tls
 from gateway.http import lingering
 from gateway.http import server as http_server
 from gateway.http import streams as http_streams
@@ -25,8 +26,8 @@ from gateway.http.base import _DROPPED
 from gateway.http.listeners import Listener
 from gateway.http.server import SPARE, Capacity
 from gateway.http.streams import CHUNKS, HEAD_BYTES, HEAD_LINES
-from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
+from tests.budgets import budgets_of
 from tests.integration.http.conftest import Call, FakeBroker, token
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -153,8 +154,8 @@ async def test_a_connection_that_idles_between_two_requests_is_not_hurried(
 def capacity(
     *, in_all: int = 100, per_address: int = 100, proxies: tuple[str, ...] = ()
 ) -> Capacity:
-    limits = Limits(http_connections=in_all, http_connections_per_address=per_address)
-    return Capacity(LiveLimits(limits), frozenset(proxies))
+    budgets = budgets_of(http_connections=in_all, http_connections_per_address=per_address)
+    return Capacity(budgets.cap(HTTP_CONNECTIONS), frozenset(proxies))
 
 
 async def until(condition: Callable[[], bool]) -> None:

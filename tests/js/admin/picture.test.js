@@ -119,3 +119,18 @@ test("a node has a view of each gateway", () => {
   assert.equal(condition(node({ available: false })), "full");
   assert.equal(condition(node({ partitioned: true, available: false })), "partitioned");
 });
+
+test("an event that has come again stands at its latest time, once", () => {
+  const picture = new Picture();
+  const event = { at: 1, kind: "refusal", code: "rate_limited", detail: "", budget: "posts/user" };
+  picture.take(told([state("a", { events: [{ ...event, number: 7 }] })]));
+  picture.take(told([state("a", { events: [{ ...event, number: 8, at: 1.5 }] })]));
+  picture.take(told([state("a", { events: [{ ...event, number: 30, first: 7, times: 23, at: 2 }] })]));
+  assert.deepEqual(
+    picture.events.map(({ number, times }) => [number, times]),
+    [
+      [30, 23],
+      [8, undefined],
+    ],
+  );
+});

@@ -23,8 +23,6 @@ MOVING: Final = {
     "backlog_bytes",
     "frames_burst",
     "frames_per_second",
-    "http_connections",
-    "http_connections_per_address",
 }
 _CONFIGURATION: Final = Path(__file__).parents[3] / "conf/gateway.toml"
 

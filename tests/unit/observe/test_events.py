@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.observe.events import Events, Kind
+from tests.fake_clock import FakeClock
 
 
 def test_events_come_in_order_after_the_one_that_is_known() -> None:
@@ -48,3 +49,54 @@ def test_a_client_s_text_makes_no_event_large() -> None:
     (event,) = events.after(0, limit=1)
     assert len(event.detail) == 300
     assert event.detail.endswith("x…")
+
+
+def test_what_one_client_is_refused_again_and_again_is_one_event_with_its_count() -> None:
+    clock = FakeClock(0.0)
+    events = Events(clock=clock)
+
+    def refuse(user: str, address: str = "1.2.3.4", budget: str = "posts/user") -> bool:
+        return events.note(
+            Kind.REFUSAL,
+            "rate_limited",
+            f"at {clock.now:g}",
+            status=429,
+            user=user,
+            address=address,
+            budget=budget,
+        )
+
+    assert refuse("kim")
+    known = events.last
+    for _ in range(49):
+        clock.now += 1
+        assert not refuse("kim")
+    assert refuse("lee")
+    assert refuse("kim", budget="reads/user")
+    assert refuse("kim", address="5.6.7.8")
+    (first, *others) = events.after(known, limit=9)
+    assert (first.times, first.first, first.number, first.at) == (50, 1, 50, 49)
+    assert first.detail == "at 49"
+    assert [event.times for event in others] == [None, None, None]
+    assert events.counts[Kind.REFUSAL, "rate_limited", 429] == 53
+    clock.now = 60
+    assert refuse("kim"), "in the next minute it is told again"
+    assert len(events.after(0, limit=9)) == 5
+
+
+def test_a_flood_of_refusals_hides_no_other_refusal() -> None:
+    events = Events(clock=lambda: 0.0, kept=3)
+    events.note(Kind.REFUSAL, "access_refused", "the needle", status=403, address="5.6.7.8")
+    for _ in range(1000):
+        events.note(Kind.REFUSAL, "too_many_upgrades", "…", status=429, address="1.2.3.4")
+    assert [event.detail for event in events.after(0, limit=9)] == ["the needle", "…"]
+
+
+def test_the_ends_of_nobody_s_connections_are_counted_and_those_of_users_are_listed() -> None:
+    events = Events(clock=lambda: 0.0)
+    for _ in range(10):
+        events.note(Kind.CLOSE, "connect_first", "…", status=1002, address="1.2.3.4")
+        events.note(Kind.CLOSE, "gone", "…", status=1006, user="kim", address="1.2.3.4")
+    ends = events.after(0, limit=99)
+    assert [event.code for event in ends].count("gone") == 10
+    assert [event.times for event in ends if event.code == "connect_first"] == [10]

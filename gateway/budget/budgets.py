@@ -240,8 +240,8 @@ class CapBudget:
             raise error
 
     def against(self, *standing: int | None, rank: Rank = Rank.PARTICIPANT) -> GatewayError | None:
-        """The error that :meth:`check_counted` would raise. It is not counted: callers that can make
-        room :meth:`count` it when they refuse."""
+        """The error that :meth:`check_counted` would raise. It is not counted: callers that can
+        make room :meth:`count` it when they refuse."""
         limits = self._limits.now
         for limit, count in zip(self._budget.limits, standing, strict=True):
             most = most_of(limit, limits)

@@ -13,6 +13,7 @@ from gateway.admin.assembly import admin
 from gateway.auth.accounts import Accounts
 from gateway.auth.assembly import Auth, auth
 from gateway.auth.broker_auth import BrokerAuth
+from gateway.budget.budgets import Budgets
 from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
 from gateway.foundation import Foundation
@@ -39,6 +40,7 @@ class Gateway:
 
     admin: Admin
     auth: Auth
+    budgets: Budgets
     cluster: Cluster
     internal: Application
     live: Live
@@ -96,7 +98,7 @@ def assemble(
     metrics = measures(
         f, broker=broker, live=lives, messages=posts, bus=others.bus, outbox=outbox, drain=drain
     )
-    private_queues = PrivateQueues(queues.mender)
+    private_queues = PrivateQueues(queues.mender, clock=f.clock.monotonic)
     services = _services(
         f,
         store=store,
@@ -148,6 +150,7 @@ def assemble(
     return Gateway(
         admin=shown,
         auth=users,
+        budgets=f.budgets,
         cluster=others,
         partition_probe=PartitionProbe(
             f.topology.echo_key(token_hex(8)),

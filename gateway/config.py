@@ -301,7 +301,13 @@ class Limits(_Table):
     frames_per_second: PositiveFloat = 2_000.0
     frames_burst: PositiveInt = 10_000
     subscriptions: PositiveInt = 100
+    copies: PositiveInt = 8
+    copies_per_user: PositiveInt = 64
     backlog_bytes: PositiveInt = 1024 * 1024
+    backlog_bytes_per_user: PositiveInt = 16 * 1024 * 1024
+    backlog_bytes_in_all: PositiveInt = 512 * 1024 * 1024
+    half_read_bytes_per_user: PositiveInt = 8 * 1024 * 1024
+    half_read_bytes: PositiveInt = 128 * 1024 * 1024
     stall_timeout: PositiveFloat = 20.0
     posts_per_second: PositiveFloat = 50.0
     posts_burst: PositiveInt = 100
@@ -309,6 +315,9 @@ class Limits(_Table):
     user_logins_per_minute: PositiveFloat = 30.0
     user_logins_burst: PositiveInt = 100
     waiting_posts: PositiveInt = 10_000
+    waiting_posts_per_user: PositiveInt = 1_000
+    waiting_bytes: PositiveInt = 128 * 1024 * 1024
+    waiting_bytes_per_user: PositiveInt = 16 * 1024 * 1024
     page_size: PositiveInt = 500
     reads: PositiveInt = 1000
     reads_per_user: PositiveInt = 8
@@ -317,6 +326,12 @@ class Limits(_Table):
     all_read_bytes_per_second: PositiveFloat = 64.0 * 1024 * 1024
     all_read_bytes_burst: PositiveInt = 1024 * 1024 * 1024
     room_members: PositiveInt = 1000
+    dials_per_second: PositiveFloat = 3.0
+    dials_burst: PositiveInt = 20
+    broker_subscriptions_per_second: PositiveFloat = 5.0
+    broker_subscriptions_burst: PositiveInt = 30
+    rooms_per_minute: PositiveFloat = 30.0
+    rooms_burst: PositiveInt = 100
 
 
 class Log(_Table):
@@ -356,6 +371,16 @@ class Config(BaseSettings):
                 f"limits.body_bytes is {self.limits.body_bytes}, but RabbitMQ takes {most} bytes at"
                 " most: lower it, or raise RabbitMQ's max_message_size on every node and then"
                 " broker.max_message_bytes"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _every_message_can_wait(self) -> Self:
+        limits = self.limits
+        if min(limits.waiting_bytes_per_user, limits.waiting_bytes // 2) < limits.body_bytes:
+            raise ValueError(
+                f"limits.body_bytes is {limits.body_bytes}: limits.waiting_bytes_per_user must be"
+                " as much at least, and limits.waiting_bytes twice as much"
             )
         return self
 

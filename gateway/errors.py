@@ -29,7 +29,11 @@
     │   ├── TooManyReads          of the history by one user at a time
     │   ├── TooMuchRead           of the history by one user, in bytes
     │   ├── TooManyLogins         of one user
-    │   └── TooManyUpgrades       new WebSockets from one address
+    │   ├── TooManyUpgrades       new WebSockets from one address
+    │   ├── TooManyPosts          waiting for the store, of one user
+    │   ├── TooManyDials          relays opened by one user
+    │   ├── TooManySubscriptions  at the broker by one user, in a short time
+    │   └── TooManyRooms          made by one user
     ├── TooSlow                   a client that does not read fast enough
     ├── Internal                  a fault of the gateway; its log has the details
     └── Unavailable               try again later
@@ -41,6 +45,10 @@
         │   ├── TooManyUnknown    connections that have not authenticated yet
         │   ├── LoginsWait        more logins wait than can be checked soon
         │   ├── TooManyHttp       connections without a WebSocket
+        │   ├── TooManyCopies     subscriptions of one user to the same destination
+        │   ├── FramesBusy        parts of frames from all clients together
+        │   ├── PostsBusy         posts of all users together wait for the store
+        │   ├── DialsBusy         too many relays wait to be opened
         │   └── ReadsBusy         of the history by all users together
         └── Draining
 
@@ -218,6 +226,22 @@ class TooManyUpgrades(RateLimited):
     """Too many new WebSockets from one address in a short time."""
 
 
+class TooManyPosts(RateLimited):
+    """Too many posts of one user wait for the store."""
+
+
+class TooManyDials(RateLimited):
+    """Too many relays opened by one user."""
+
+
+class TooManySubscriptions(RateLimited):
+    """Too many subscriptions at the broker by one user."""
+
+
+class TooManyRooms(RateLimited):
+    """Too many rooms made by one user."""
+
+
 class TooSlow(GatewayError):
     """The client does not read fast enough."""
 
@@ -267,6 +291,22 @@ class LoginsWait(NoCapacity):
 
 class TooManyHttp(NoCapacity):
     """Too many connections without a WebSocket."""
+
+
+class TooManyCopies(NoCapacity):
+    """Too many subscriptions of one connection or user to the same destination."""
+
+
+class PostsBusy(NoCapacity):
+    """Too many posts of all users together wait for the store."""
+
+
+class FramesBusy(NoCapacity):
+    """More frames have come in part than are kept, and much of it from this client."""
+
+
+class DialsBusy(NoCapacity):
+    """Too many relays wait to be opened."""
 
 
 class ReadsBusy(NoCapacity):
@@ -359,6 +399,16 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooManyUpgrades: Outcome(
         "too_many_upgrades", 429, CloseCode.TRY_AGAIN_LATER, "Too many new connections"
     ),
+    TooManyPosts: Outcome(
+        "too_many_posts", 429, CloseCode.TRY_AGAIN_LATER, "Too many posts at once"
+    ),
+    TooManyDials: Outcome(
+        "too_many_dials", 429, CloseCode.TRY_AGAIN_LATER, "Too many connections to the broker"
+    ),
+    TooManySubscriptions: Outcome(
+        "too_many_subscriptions", 429, CloseCode.TRY_AGAIN_LATER, "Too many subscriptions"
+    ),
+    TooManyRooms: Outcome("too_many_rooms", 429, CloseCode.TRY_AGAIN_LATER, "Too many new rooms"),
     TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The client does not read fast enough"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
@@ -386,6 +436,19 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     LoginsWait: Outcome(
         "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Too many logins are waiting"
+    ),
+    TooManyCopies: Outcome(
+        "too_many_copies",
+        429,
+        CloseCode.TRY_AGAIN_LATER,
+        "Too many subscriptions to the same destination",
+    ),
+    PostsBusy: Outcome("posts_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many posts at once"),
+    FramesBusy: Outcome(
+        "frames_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many frames have come in part"
+    ),
+    DialsBusy: Outcome(
+        "dials_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many clients wait for the broker"
     ),
     ReadsBusy: Outcome("reads_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many reads at once"),
     Draining: Outcome("draining", 503, CloseCode.SERVICE_RESTART, "The gateway is draining"),

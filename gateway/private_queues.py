@@ -7,6 +7,8 @@ import logging
 from typing import Final, Protocol
 
 from broker.publishing.provision import QueueFailed
+from broker.timing.readings import Monotonic
+from gateway.budget.rate import Buckets, Rate
 from gateway.errors import BrokerUnavailable
 
 #: Seconds after which to try again a broker that is away.
@@ -15,6 +17,11 @@ RETRY_AFTER: Final = 2.0
 #: after a node's death takes less, one after a hang more.
 NEW_QUEUE: Final = 2.0
 
+#: The rates at which queues of new rooms are made: for one user, and in all. One costs RabbitMQ a
+#: tenth of a second; beyond these rates the rooms are there first, and their queues follow.
+OF_MAKER: Final = Rate(per_second=0.5, burst=5)
+IN_ALL: Final = Rate(per_second=1.0, burst=20)
+
 logger = logging.getLogger(__name__)
 
 
@@ -22,8 +29,9 @@ class QueueDeclarer(Protocol):
     """The maker of private queues. All methods raise
     :class:`broker.publishing.provision.QueueFailed`."""
 
-    async def declare_private_queue(self, room: int) -> int:
-        """Make sure that the room has its queue; the queue's number."""
+    async def declare_private_queue(self, room: int, *, maker: str | None = None) -> int:
+        """Make sure that the room has its queue; the queue's number. ``maker``: who has just made
+        the room."""
         ...
 
     async def delete_private_queue(self, room: int) -> None: ...
@@ -39,16 +47,28 @@ class PrivateQueues:
     :class:`gateway.rooms.Rooms` before a room is created or closed.
     """
 
-    def __init__(self, declarer: QueueDeclarer) -> None:
+    def __init__(self, declarer: QueueDeclarer, *, clock: Monotonic) -> None:
         self._declarer = declarer
+        self._clock = clock
+        self._of_maker = Buckets(OF_MAKER)
+        self._in_all = Buckets(IN_ALL)
 
-    async def create(self, room: int) -> bool:
-        """Make the queue of a new room. False, and nothing is raised: there is none after
-        :data:`NEW_QUEUE` seconds, because of an election for one; it will be made as soon as
-        possible."""
+    async def create(self, room: int, maker: str) -> bool:
+        """Make the queue of a room that ``maker`` has just made. False, and nothing is raised:
+        there is none after :data:`NEW_QUEUE` seconds, because of an election for one, or because so
+        many rooms are made; it will be made as soon as possible, at once if a host wants it."""
+        now = self._clock()
+        wait = max(self._of_maker.wait(maker, now), self._in_all.wait(None, now))
+        if wait > NEW_QUEUE / 2:
+            logger.info("room %d is made without its private queue: too many rooms are made", room)
+            self._declarer.owe(room)
+            return False
+        self._of_maker.spend(maker, now)
+        self._in_all.spend(None, now)
         try:
             async with asyncio.timeout(NEW_QUEUE):
-                await self._declarer.declare_private_queue(room)
+                await asyncio.sleep(wait)
+                await self._declarer.declare_private_queue(room, maker=maker)
         except (QueueFailed, TimeoutError) as error:
             self._declarer.owe(room)
             logger.warning(

@@ -13,7 +13,7 @@ from typing import Protocol
 from broker.timing.readings import UtcTime
 from gateway.auth.permissions import Action, Permissions
 from gateway.budget.budgets import Budgets
-from gateway.budget.table import ROOM_MEMBERS
+from gateway.budget.table import ROOM_MEMBERS, ROOMS
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
 from gateway.errors import RoomClosed, UnknownMember, UnknownRoom
@@ -95,6 +95,7 @@ class Rooms:
         self._changes = changes
         self._presence = presence
         self._members = budgets.cap(ROOM_MEMBERS)
+        self._changes_of_rooms = budgets.rate(ROOMS)
         self._clock = clock
 
     async def mine(self, who: Identity) -> list[RoomView]:
@@ -107,14 +108,15 @@ class Rooms:
         """A new room, with its private queue if that could be made in time; otherwise the queue
         follows. The creator hosts the room if ``members`` name no host.
 
-        Raises :class:`RoomFull`.
+        Raises :class:`RoomFull`, :class:`TooManyRooms`.
         """
         await self._permissions.require(who, Action.CREATE_ROOM)
+        self._changes_of_rooms.take(("create", who.user))
         if MemberRole.HOST not in members.values():
             members = {**members, who.user: MemberRole.HOST}
         self._members.check_counted(len(members) - 1)
         room = await self._store.create_room(title, members, self._clock())
-        has_queue = await self._queues.create(room.id)
+        has_queue = await self._queues.create(room.id, who.user)
         return RoomView(room, members.get(who.user), has_queue=has_queue)
 
     async def show(self, who: Identity, number: int) -> RoomView:
@@ -138,9 +140,10 @@ class Rooms:
 
         Closing it again is no error, and tries the deletion again. Raises
         :class:`BrokerUnavailable` when the room is closed but its queue still exists (it will
-        expire by itself).
+        expire by itself), :class:`TooManyRooms`.
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        self._changes_of_rooms.take(("close", who.user))
         await self._store.close_room(number, self._clock())
         await self._changes.changed(number, ended=True)
         await self._queues.delete(number)

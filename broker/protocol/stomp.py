@@ -144,6 +144,11 @@ class FrameParser:
         """Whether the next byte begins a frame."""
         return not self._buffer and self._failure is None
 
+    @property
+    def held(self) -> int:
+        """The bytes of frames that are not complete, or were not taken yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The events that ``data`` completes, parsed while the caller iterates.
 

@@ -247,6 +247,11 @@ class MessageReader:
         busy = self._buffer or self._closed or self._failure is not None
         return not busy and self._message is None
 
+    @property
+    def held(self) -> int:
+        """The bytes of frames that are not complete, or were not taken yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that ``data`` completes, read while the caller iterates.
 

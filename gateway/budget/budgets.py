@@ -298,3 +298,9 @@ def _error(budget: Budget, limit: Limit, *, retry_after: float | None, most: int
     error = limit.error(limit.says.format(most=most), retry_after=retry_after)
     error.budget = name
     return error
+
+
+def refusal(budget: Budget, limit: Limit, met: Counter[str], *, most: int) -> GatewayError:
+    """The error for who has met a limit that another module enforces; it is counted."""
+    met[budget.met(limit)] += 1
+    return _error(budget, limit, retry_after=limit.retry_after, most=most)

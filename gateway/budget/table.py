@@ -7,20 +7,28 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.errors import (
+    FramesBusy,
     GatewayError,
     NoCapacity,
+    PostsBusy,
     RateLimited,
     ReadsBusy,
     RoomFull,
     SubscriptionsFull,
+    TooManyCopies,
+    TooManyDials,
     TooManyGuesses,
     TooManyHttp,
     TooManyLogins,
     TooManyOfUser,
+    TooManyPosts,
     TooManyReads,
+    TooManyRooms,
+    TooManySubscriptions,
     TooManyUnknown,
     TooManyUpgrades,
     TooMuchRead,
+    TooSlow,
 )
 
 
@@ -200,15 +208,155 @@ WAITING_POSTS: Final = Budget(
     Form.CAP,
     (
         Limit(
+            Scope.USER,
+            ("waiting_posts_per_user",),
+            TooManyPosts,
+            "at most {most} messages of one user are handled at a time; wait for answers",
+            retry_after=1.0,
+        ),
+        Limit(
             Scope.ALL,
             ("waiting_posts",),
-            NoCapacity,
+            PostsBusy,
             "too many messages are being handled; try again",
             retry_after=1.0,
             hosts_first=True,
         ),
     ),
     reason="Everybody in twenty full classrooms may answer a poll at the same moment.",
+)
+
+WAITING_BYTES: Final = Budget(
+    "waiting_bytes",
+    "bytes of messages without an answer yet",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("waiting_bytes_per_user",),
+            TooManyPosts,
+            "at most {most} bytes of one user's messages are handled at a time; wait for answers",
+            retry_after=1.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("waiting_bytes",),
+            PostsBusy,
+            "too many messages are being handled; try again",
+            retry_after=1.0,
+            hosts_first=True,
+        ),
+    ),
+    reason="Messages of people have some hundred bytes, and wait only while the database is away.",
+)
+
+COPIES: Final = Budget(
+    "copies",
+    "subscriptions to the same destination",
+    Form.CAP,
+    (
+        Limit(
+            Scope.CONNECTION,
+            ("copies",),
+            TooManyCopies,
+            "at most {most} subscriptions to the same destination on one connection",
+        ),
+        Limit(
+            Scope.USER,
+            ("copies_per_user",),
+            TooManyCopies,
+            "at most {most} subscriptions to the same destination for one user",
+        ),
+    ),
+    reason="A page needs one, and people have a few tabs and devices.",
+)
+
+BACKLOG: Final = Budget(
+    "backlog",
+    "bytes that wait for slow readers",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("backlog_bytes_per_user",),
+            TooSlow,
+            "messages were not read fast enough: at most {most} bytes wait for one user",
+        ),
+        Limit(
+            Scope.ALL,
+            ("backlog_bytes_in_all",),
+            TooSlow,
+            "messages were not read fast enough: at most {most} bytes wait for all together",
+        ),
+    ),
+    reason="Readers of a classroom are behind by some kilobytes",
+)
+
+HALF_READ: Final = Budget(
+    "half_read",
+    "bytes of frames that are not complete, or wait for their turn",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("half_read_bytes_per_user",),
+            FramesBusy,
+            "at most {most} bytes of one user's incomplete frames are kept",
+        ),
+        Limit(
+            Scope.ALL,
+            ("half_read_bytes",),
+            FramesBusy,
+            "at most {most} bytes of incomplete frames are kept for all together",
+            retry_after=1.0,
+        ),
+    ),
+    reason="Complete frames are taken at once, so a classroom needs nearly none.",
+)
+
+DIALS: Final = Budget(
+    "dials",
+    "logins to RabbitMQ",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("dials_per_second", "dials_burst"),
+            TooManyDials,
+            "you connect to the broker too often; keep one connection open",
+        ),
+    ),
+    reason="RabbitMQ needs a twentieth of a second of CPU for each; a host has a few tabs.",
+)
+
+BROKER_SUBSCRIPTIONS: Final = Budget(
+    "broker_subscriptions",
+    "subscriptions at RabbitMQ",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("broker_subscriptions_per_second", "broker_subscriptions_burst"),
+            TooManySubscriptions,
+            "you subscribe at the broker too often; keep subscriptions open",
+        ),
+    ),
+    reason="RabbitMQ writes each to its log on all nodes.",
+)
+
+ROOMS: Final = Budget(
+    "rooms",
+    "rooms made, or closed",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("rooms_per_minute", "rooms_burst"),
+            TooManyRooms,
+            "too many rooms are made or closed in a short time; wait",
+        ),
+    ),
+    reason="Each has a queue on all nodes of RabbitMQ, which takes a tenth of a second to make",
 )
 
 FAILED_LOGINS: Final = Budget(
@@ -305,11 +453,18 @@ TABLE: Final = (
     UPGRADES,
     HTTP_CONNECTIONS,
     SUBSCRIPTIONS,
+    COPIES,
+    BACKLOG,
+    HALF_READ,
+    DIALS,
+    BROKER_SUBSCRIPTIONS,
     POSTS,
     FAILED_LOGINS,
     USER_LOGINS,
     WAITING_POSTS,
+    WAITING_BYTES,
     READS,
     READ_BYTES,
     ROOM_MEMBERS,
+    ROOMS,
 )

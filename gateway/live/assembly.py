@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
 from gateway.auth.assembly import Auth
-from gateway.budget.table import SUBSCRIPTIONS, UPGRADES
+from gateway.budget.table import BACKLOG, COPIES, HALF_READ, SUBSCRIPTIONS, UPGRADES
 from gateway.foundation import Foundation
 from gateway.live.attendance import Attendance
+from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
@@ -18,6 +19,7 @@ from gateway.live.client.virtual_host import VirtualHost
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.pages import HistoryReader
 from gateway.live.relay.acknowledgements import Noted
+from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.missed import MissedMessages
@@ -32,6 +34,8 @@ class Live:
     """The parts that all connections share."""
 
     attendance: Attendance
+    backlog: BytesInHand
+    half_read: BytesInHand
     hub: Hub
     rebalancer: Rebalancer
     registry: Registry
@@ -44,6 +48,14 @@ def live(
     f = made_with
     return Live(
         attendance=Attendance(),
+        backlog=BytesInHand(BACKLOG, f.limits, met=f.budgets.met),
+        half_read=BytesInHand(
+            HALF_READ,
+            f.limits,
+            met=f.budgets.met,
+            # One frame must always fit: as it comes, and unpacked.
+            at_least=lambda: 3 * f.limits.now.frame_bytes,
+        ),
         hub=Hub(
             f.topology,
             history,
@@ -96,10 +108,12 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
             intake=intake,
             hub=live.hub,
             attendance=live.attendance,
+            copies=f.budgets.cap(COPIES),
             uplinks=UplinkContext(
                 dialler=Dialler(
                     balancer, auth.passcodes, broker.vhost, broker.dial_timeout, broker_tls
                 ),
+                charges=Charges(f.budgets),
                 queues=queues,
                 consumers=consumers,
                 rebalancer=live.rebalancer,
@@ -109,6 +123,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
             ),
         ),
         limits=f.limits,
+        bytes_in_hand=(live.backlog, live.half_read),
         ticker=f.ticker,
         rotation=f.rotation,
         events=f.events,

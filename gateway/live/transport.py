@@ -23,6 +23,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError
 
 from broker.protocol.websocket import walk
+from gateway.live.bytes_in_hand import Account
 from gateway.rotation import Rotation, Share, Waiting
 
 #: Where all sockets are read into, one after the other; nothing stays in it. No less than a record
@@ -61,6 +62,7 @@ class Transport:
         "_stall_timeout",
         "_turn",
         "_waiters",
+        "account",
         "backlog",
         "bytes_in",
         "bytes_out",
@@ -87,6 +89,8 @@ class Transport:
         self._lost: Callable[[], None] | None = None
         self._queue: deque[bytes | bytearray | memoryview] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] | None = None
+        #: Where the backlog is counted, if anywhere.
+        self.account: Account | None = None
         self._rotation = rotation
         #: The turn that it waits for, to be read.
         self._turn: Waiting | None = None
@@ -184,6 +188,7 @@ class Transport:
         else:
             self._queue = None
             self._loop.remove_writer(self._socket.fileno())
+        self._count()
         self._wake()
 
     def close(self, *, reset: bool = False) -> None:
@@ -201,6 +206,7 @@ class Transport:
             self.closed = True
             self._queue = self._received = self._lost = None
             self.backlog = 0
+            self._count()
             self._wake()
             self._socket.close()
 
@@ -264,6 +270,7 @@ class Transport:
         if not self.backlog:
             self._loop.add_writer(self._socket.fileno(), self._writable)
         self.backlog += len(data)
+        self._count()
         if len(data) > _SMALL or isinstance(data, memoryview):
             # A view is the rest of a chunk, which knows where its frame ends.
             self._queue.append(data)
@@ -292,7 +299,12 @@ class Transport:
         if not self.backlog:
             self._queue = None
             self._loop.remove_writer(self._socket.fileno())
+        self._count()
         self._wake()
+
+    def _count(self) -> None:
+        if self.account is not None:
+            self.account.keep(self.backlog)
 
     def _wake(self) -> None:
         waiters, left = self._waiters, self.bytes_out - self.backlog

@@ -13,7 +13,7 @@ from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank
-from gateway.budget.table import WAITING_POSTS
+from gateway.budget.table import WAITING_BYTES, WAITING_POSTS
 from gateway.domain.message import Draft, Importance, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import Draining, GatewayError, Invalid, TooLarge
@@ -73,6 +73,7 @@ class Pipeline:
         self._topology = topology
         self._limits = limits
         self._places = budgets.cap(WAITING_POSTS)
+        self._bytes = budgets.cap(WAITING_BYTES)
         self._confirm_timeout = confirm_timeout
         self._in_hand = 0
         self._all_answered = asyncio.Event()
@@ -87,14 +88,17 @@ class Pipeline:
     async def post(self, draft: Draft, importance: Importance = Importance.GUARANTEED) -> Receipt:
         """Store and publish a message; a repeated id gets the first one's answer again.
 
-        When it raises, nothing was published: :class:`Draining`, :class:`NoCapacity`,
-        :class:`TooLarge`, :class:`Invalid`, :class:`IdReused`, :class:`RoomClosed`,
-        :class:`UnknownRoom` — nor stored, except perhaps with :class:`StoreUnavailable`: then
-        posting the same id again settles it. Once stored, a message is published even if the caller
-        goes away.
+        When it raises, nothing was published: :class:`Draining`, :class:`TooManyPosts`,
+        :class:`PostsBusy`, :class:`TooLarge`, :class:`Invalid`, :class:`IdReused`,
+        :class:`RoomClosed`, :class:`UnknownRoom` — nor stored, except perhaps with
+        :class:`StoreUnavailable`: then posting the same id again settles it. Once stored, a message
+        is published even if the caller goes away.
         """
-        with self._admission(Rank.HOST if draft.role is MemberRole.HOST else Rank.PARTICIPANT):
-            self._check(draft)
+        rank = Rank.HOST if draft.role is MemberRole.HOST else Rank.PARTICIPANT
+        with (
+            self._admission(draft.sender, rank),
+            self._bytes.take(draft.sender, amount=self._check(draft), rank=rank),
+        ):
             if importance is Importance.INSTANT:
                 return await self._pass_on(draft.numbered(None))
             return await self._answered(await self._commits.append(draft))
@@ -104,9 +108,9 @@ class Pipeline:
         sent no such message.
 
         Asks the history, which :meth:`post` does only to store. Raises :class:`Draining`,
-        :class:`NoCapacity`, :class:`IdReused`, :class:`StoreUnavailable`.
+        :class:`TooManyPosts`, :class:`PostsBusy`, :class:`IdReused`, :class:`StoreUnavailable`.
         """
-        with self._admission():
+        with self._admission(draft.sender, Rank.PARTICIPANT):
             # The first post, which was allowed, may still be on its way.
             await self._commits.passed(draft.id)
             before = await self._history.stored(draft.id)
@@ -136,10 +140,10 @@ class Pipeline:
         self._tell(messages)
 
     @contextmanager
-    def _admission(self, rank: Rank = Rank.PARTICIPANT) -> Iterator[None]:
+    def _admission(self, sender: str, rank: Rank) -> Iterator[None]:
         if self._closing:
             raise Draining("this gateway is draining; try another one", retry_after=RETRY_AFTER)
-        place = self._places.take(rank=rank)
+        place = self._places.take(sender, rank=rank)
         self._in_hand += 1
         self._all_answered.clear()
         try:
@@ -150,7 +154,8 @@ class Pipeline:
             if not self._in_hand:
                 self._all_answered.set()
 
-    def _check(self, draft: Draft) -> None:
+    def _check(self, draft: Draft) -> int:
+        """The size of the message as JSON. Raises :class:`Invalid`, :class:`TooLarge`."""
         try:
             encoded = draft.numbered(None).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -161,6 +166,7 @@ class Pipeline:
             raise TooLarge(f"the message has {size} bytes as JSON; the limit is {most}")
         if nesting.is_too_deep(draft.body, encoded):
             raise Invalid(f"body: nested too deeply; at most {nesting.MOST} levels are allowed")
+        return size
 
     async def _pass_on(self, message: Message) -> Receipt:
         try:

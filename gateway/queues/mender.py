@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Final, Protocol
 
 from broker.publishing.channels import describe
@@ -33,6 +34,7 @@ from broker.topology import Topology
 from gateway.errors import BrokerUnavailable, StoreUnavailable, UnknownRoom
 from gateway.expiring import Expiring
 from gateway.live.relay.consumers import Consumers
+from gateway.live.relay.turns import FairTurns
 from gateway.messages.lane import Entry
 from gateway.messages.publication import publication
 from gateway.observe.events import Events, Kind
@@ -62,6 +64,12 @@ STEP: Final = 30.0
 LANDING: Final = 20.0
 #: Queues that are looked at, and replaced, at the same time.
 AT_ONCE: Final = 4
+#: Of them, those that new rooms leave to hosts who wait for a queue, and the most for new rooms of
+#: one user.
+KEPT: Final = 3
+OF_USER: Final = 1
+#: Queues of new rooms that are made up for in one look.
+OWED_AT_A_TIME: Final = 5
 #: Seconds from one examination of a room's queue to the next, while it gives no confirm.
 BACK_OFF: Final = BackOff(first=2.0, longest=120.0)
 #: Seconds between two attempts while another gateway replaces the queue.
@@ -154,7 +162,7 @@ class QueueMender:
         self._records: Expiring[int, QueueRecord] = Expiring(_KNOWN, _KNOWN_FOR, clock=clock)
         #: By room: what is being done for whoever asks for its queue.
         self._jobs: dict[int, asyncio.Task[int]] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = FairTurns(AT_ONCE, of_user=OF_USER, kept=KEPT)
         self._looking = asyncio.Semaphore(AT_ONCE)
         #: By room without a confirm: examinations, and when the next one is due.
         self._examined: dict[int, tuple[int, float]] = {}
@@ -176,15 +184,18 @@ class QueueMender:
         self._closing = True
         await self._tasks.close()
 
-    async def declare_private_queue(self, room: int) -> int:
+    async def declare_private_queue(self, room: int, *, maker: str | None = None) -> int:
         """Make sure that an open room has its queue, with all that it should hold; its number.
+
+        ``maker``: the user who has just made the room. Its queue is made after those that hosts
+        wait for, and takes turns with the rooms of other makers.
 
         Callers at the same time share the work, which goes on when they give up waiting. Raises
         :class:`QueueFailed`.
         """
         job = self._jobs.get(room)
         if job is None:
-            job = self._start(room)
+            job = self._start(room, maker=maker)
         return await shared(job)
 
     async def delete_private_queue(self, room: int) -> None:
@@ -197,10 +208,23 @@ class QueueMender:
             self._owed[room] = None
 
     def _start(
-        self, room: int, *, suspect: Entry | None = None, renew: bool = False
+        self,
+        room: int,
+        *,
+        suspect: Entry | None = None,
+        renew: bool = False,
+        maker: str | None = None,
+        urgent: bool = True,
     ) -> asyncio.Task[int]:
         """Begin to make sure of a queue, which is replaced if the message ``suspect`` shows that it
-        is dead, or in any case with ``renew``."""
+        is dead, or in any case with ``renew``. ``urgent``: somebody may wait for it."""
+
+        turn = partial(
+            self._turns.turn,
+            ("room", room) if maker is None else ("maker", maker),
+            urgent=urgent and maker is None,
+            within=REPLACEMENT,
+        )
 
         def failed(fault: Exception) -> None:
             self._jobs.pop(room, None)
@@ -209,27 +233,35 @@ class QueueMender:
 
         async def work() -> int:
             try:
-                return await self._ensure(room, suspect, renew=renew)
+                return await self._ensure(room, suspect, renew=renew, turn=turn)
             finally:
                 self._jobs.pop(room, None)
 
         job = self._jobs[room] = self._tasks.spawn(work(), "a private queue", failed=failed)
         return job
 
-    async def _ensure(self, room: int, suspect: Entry | None, *, renew: bool) -> int:
+    async def _ensure(
+        self,
+        room: int,
+        suspect: Entry | None,
+        *,
+        renew: bool,
+        turn: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> int:
         queue = self._topology.private_queue(room).name
         while True:
             try:
                 record = await self._record(room)
                 if record is None or not record.is_open:
                     self._makeshift.pop(room, None)
+                    self._owed.pop(room, None)
                     return 0 if record is None else record.number
                 mark = self._topology.queue_mark(room, record.identity, record.number)
                 at_ease = suspect is None and not renew
                 if at_ease and await self._broker.has_private_queue(room, mark):
                     self._owed.pop(room, None)
                     return record.number
-                async with self._turns, asyncio.timeout(REPLACEMENT):
+                async with turn(), asyncio.timeout(REPLACEMENT):
                     number = await self._repair(room, suspect, renew=renew)
             except Elsewhere:
                 await asyncio.sleep(ELSEWHERE)
@@ -395,18 +427,22 @@ class QueueMender:
                 continue
             unknown = [room for room in consumed if room not in marks]
             makeshift = self._makeshift if self._broker.sound_for >= SETTLED else {}
-            rooms = dict.fromkeys([*missing, *unknown, *self._owed, *makeshift])
+            wanted = dict.fromkeys([*missing, *unknown])
+            owed = [room for room in self._owed if room not in wanted][:OWED_AT_A_TIME]
+            for room in owed:
+                # A queue that cannot be made again and again lets the others have their turn.
+                self._owed[room] = self._owed.pop(room)
             await asyncio.gather(
                 *(
-                    self._look(room, renew=room in makeshift)
-                    for room in rooms
+                    self._look(room, renew=room in makeshift, urgent=room in wanted)
+                    for room in dict.fromkeys([*wanted, *owed, *makeshift])
                     if room not in self._jobs
                 )
             )
 
-    async def _look(self, room: int, *, renew: bool) -> None:
+    async def _look(self, room: int, *, renew: bool, urgent: bool) -> None:
         async with self._looking:
-            job = self._start(room, renew=renew)
+            job = self._start(room, renew=renew, urgent=urgent)
             await asyncio.wait({job})
             self._log(job)
 

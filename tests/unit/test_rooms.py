@@ -23,18 +23,21 @@ from gateway.auth.permissions import Permissions
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
-from gateway.errors import BrokerUnavailable, Refused, UnknownRoom
+from gateway.errors import BrokerUnavailable, Refused, TooManyRooms, UnknownRoom
 from gateway.http.handlers.admin import AdminHandler
 from gateway.http.services import HandlerServices
 from gateway.limits import LiveLimits
 from gateway.messages.history_reads import HistoryReads
-from gateway.private_queues import PrivateQueues
+from gateway.private_queues import IN_ALL, NEW_QUEUE, OF_MAKER, PrivateQueues
 from gateway.rooms import Rooms
 from gateway.store.records import JsonPage
 from tests.budgets import budgets_of
+from tests.virtual_time import run
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM, UNKNOWN = 1, 2
+#: Rooms that one user may make, or close, at once.
+ROOMS_AT_ONCE: Final = 3
 
 STRANGER = Identity("mallory", frozenset(), math.inf)
 PARTICIPANT = Identity("bob", frozenset(), math.inf)
@@ -105,7 +108,7 @@ class FakeBackends:
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
         self.done.append(f"told of {user or 'the room'}{', ended' if ended else ''}")
 
-    async def declare_private_queue(self, room: int) -> int:
+    async def declare_private_queue(self, room: int, *, maker: str | None = None) -> int:
         if self.queue_hangs:
             await asyncio.Event().wait()
         if self.queue_fails:
@@ -125,10 +128,10 @@ def services(backends: FakeBackends) -> tuple[Rooms, HistoryReads]:
     rooms = Rooms(
         permissions=permissions,
         store=backends,
-        queues=PrivateQueues(backends),
+        queues=PrivateQueues(backends, clock=lambda: 0.0),
         changes=backends,
         presence=backends,
-        budgets=budgets_of(),
+        budgets=budgets_of(clock=lambda: 0.0, rooms_per_minute=60.0, rooms_burst=ROOMS_AT_ONCE),
         clock=lambda: NOW,
     )
     return rooms, HistoryReads(
@@ -247,6 +250,31 @@ def test_a_room_can_be_there_before_its_queue(
     assert backends.done == ["create Maths", f"owe {ROOM} its queue"]
 
 
+def test_beyond_the_rate_of_queues_rooms_come_first_and_their_queues_follow() -> None:
+    async def course() -> None:
+        declared = FakeBackends()
+        queues = PrivateQueues(declared, clock=asyncio.get_running_loop().time)
+        began = asyncio.get_running_loop().time()
+        made = await asyncio.gather(*(queues.create(room, "greedy") for room in range(20)))
+        # The burst at once, as many as may be made while a POST waits, and the others later.
+        at_once = int(OF_MAKER.burst + OF_MAKER.per_second * NEW_QUEUE / 2)
+        assert made == [True] * at_once + [False] * (20 - at_once)
+        assert declared.done == [f"owe {room} its queue" for room in range(at_once, 20)]
+        assert asyncio.get_running_loop().time() - began <= NEW_QUEUE
+        assert await queues.create(20, "another")
+
+    run(course())
+
+
+def test_all_makers_together_have_a_rate_of_queues() -> None:
+    async def course() -> None:
+        queues = PrivateQueues(FakeBackends(), clock=asyncio.get_running_loop().time)
+        made = await asyncio.gather(*(queues.create(room, f"user {room}") for room in range(50)))
+        assert made.count(True) == IN_ALL.burst + IN_ALL.per_second * NEW_QUEUE / 2
+
+    run(course())
+
+
 def test_a_room_whose_queue_could_be_made_is_owed_nothing() -> None:
     backends = FakeBackends()
     rooms, _ = services(backends)
@@ -260,6 +288,25 @@ def test_without_the_broker_a_closed_room_stays_closed() -> None:
     with pytest.raises(BrokerUnavailable):
         asyncio.run(rooms.close(HOST, ROOM))
     assert backends.done == ["close", "told of the room, ended"]
+
+
+def test_the_rooms_that_a_user_makes_and_closes_are_limited_and_nobody_elses() -> None:
+    async def course() -> None:
+        backends = FakeBackends()
+        rooms, _ = services(backends)
+        for _ in range(ROOMS_AT_ONCE):
+            await rooms.create(TEACHER, "Maths", {})
+            await rooms.close(ADMIN, ROOM)
+        before = list(backends.done)
+        for refused in (rooms.create(TEACHER, "Maths", {}), rooms.close(ADMIN, ROOM)):
+            with pytest.raises(TooManyRooms) as error:
+                await refused
+            assert error.value.retry_after == 1.0
+        assert backends.done == before
+        await rooms.create(ADMIN, "Maths", {})
+        await rooms.close(HOST, ROOM)
+
+    asyncio.run(course())
 
 
 #: Modules that let a handler read or change something without asking who may.

@@ -12,7 +12,7 @@ from tornado.iostream import IOStream
 
 from broker.protocol.stomp import Frame
 from broker.protocol.websocket import CloseCode
-from gateway.domain.identity import Identity
+from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.errors import (
     ACCESS_ENDED,
     GatewayError,
@@ -50,6 +50,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_accounts",
         "_deadline",
         "_executor",
         "_gone",
@@ -92,7 +93,16 @@ class Connection:
             rotation=services.rotation,
             share=services.rotation.share(share_key(identity.user if identity else None, address)),
         )
-        self._reader = Reader(self._socket, self, tasks=services.tasks, rotation=services.rotation)
+        backlog, half_read = services.bytes_in_hand
+        self._accounts = backlog.account(self), half_read.account(self)
+        self._socket.transport.account, account = self._accounts
+        self._reader = Reader(
+            self._socket,
+            self,
+            account=account,
+            tasks=services.tasks,
+            rotation=services.rotation,
+        )
         self._executor = Executor(
             self,
             services,
@@ -123,6 +133,18 @@ class Connection:
     def ended(self) -> bool:
         """Whether everything has been given back, and nothing more may be said."""
         return self._state not in OPEN
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the user is a host or an admin, of the system or in a room that is followed."""
+        return self.identity is not None and (
+            bool(self.identity.roles & {HOST, ADMIN}) or self._executor.follows_as_host
+        )
+
+    def admitted(self, user: str) -> None:
+        """CONNECT is accepted for this user."""
+        for account in self._accounts:
+            account.belongs_to(user)
 
     def snapshot(self) -> ConnectionState:
         """The facts about this connection, now."""
@@ -167,12 +189,20 @@ class Connection:
             self._reader.close()
             self._release()
             self._socket.close()
+            for account in self._accounts:
+                account.close()
 
     def end(self, error: GatewayError | None, *, error_sent: bool = False) -> None:
         """Tell the client why in an ERROR frame, unless one has been sent (``error_sent``), close,
         and give everything back: at once, once, from anywhere. None: the client asked for it."""
         if self._receive(Input.END):
             self._say_goodbye(error, error_sent=error_sent)
+
+    def cut_short(self, error: GatewayError) -> None:
+        """End as :meth:`end` does, and drop what waits for the client."""
+        if self._receive(Input.END):
+            self._socket.revoke()
+            self._say_goodbye(error)
 
     def carry_out(self, frame: Frame) -> Work | None:
         """Carry out what the client asks for, at once or with the work that is returned."""

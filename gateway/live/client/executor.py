@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Final, Protocol
 
 from broker.protocol.stomp import Frame
 from broker.topology import Stream
 from gateway.auth.names import check_user
+from gateway.budget.cap import Lease
 from gateway.budget.rank import rank_of
 from gateway.domain.identity import Identity
+from gateway.domain.room import MemberRole
 from gateway.errors import (
     BadFrame,
     GatewayError,
@@ -40,6 +42,7 @@ from gateway.live.client.requests import (
 from gateway.live.client.services import ConnectionServices
 from gateway.live.client.session import Session
 from gateway.live.client.socket import ClientSocket
+from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.hub import fanout
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.relay.uplink import Uplink
@@ -64,6 +67,9 @@ class Client(Member, Follower, fanout.Client, Protocol):
 
     def end(self, error: GatewayError | None, *, error_sent: bool = False) -> None: ...
 
+    def admitted(self, user: str) -> None:
+        """CONNECT is accepted for this user."""
+
     def end_with(self, identity: Identity) -> None:
         """End when the identity's time is over."""
 
@@ -79,6 +85,7 @@ class Executor:
 
     __slots__ = (
         "_client",
+        "_copies",
         "_host",
         "_joined",
         "_reader",
@@ -111,6 +118,8 @@ class Executor:
         self._host = host
         self._joined: dict[str, tuple[Stream, Subscriber]] = {}
         self._rights: dict[str, Right] = {}
+        #: By the subscription's key: its place among those to the same destination.
+        self._copies: dict[str, Lease] = {}
 
     def carry_out(self, frame: Frame) -> Work | None:
         """Carry a frame out, at once or with the work that is returned. Raises the reason why not,
@@ -142,6 +151,11 @@ class Executor:
         """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
         return self.uplink is not None and self.uplink.in_doubt
 
+    @property
+    def follows_as_host(self) -> bool:
+        """Whether the client follows a room as its host."""
+        return any(right.role is MemberRole.HOST for right in self._rights.values())
+
     async def leave(self) -> None:
         """Return when RabbitMQ has taken everything. Raises :class:`BrokerUnavailable`."""
         if self.uplink is not None:
@@ -157,6 +171,9 @@ class Executor:
         for right in self._rights.values():
             self._routes.attendance.end(self._client, right)
         self._rights.clear()
+        for copy in self._copies.values():
+            copy.give_back()
+        self._copies.clear()
 
     async def _connect(self, request: Connect) -> None:
         client, admission = self._client, self._services.admission
@@ -174,6 +191,7 @@ class Executor:
         # Not before it is known who asks: the refusal names the right host.
         admission.virtual_host.check(request.host, dialled=self._host)
         admission.registry.admit(client, client.identity.user, rank_of(client.identity))
+        client.admitted(client.identity.user)
         client.end_with(client.identity)
         self._session.authenticated(request.version)
         self._socket.introduced(rate=limits.frames_per_second, burst=limits.frames_burst)
@@ -208,16 +226,28 @@ class Executor:
                 # Meanwhile, from outside: everything has been given back already.
                 return
             case ByHub(stream, resume_after, right):
+                self._count(request)
                 self._attend(request.key, right)
                 subscriber = Subscriber(self._client, request.key)
                 self._joined[request.key] = (stream, subscriber)
                 seq = await self._routes.hub.join(stream, subscriber, resume_after=resume_after)
                 self._acknowledge(request.frame, ("seq", str(seq)))
             case ByRelay(frame, right):
+                self._count(request)
                 if right is not None:
                     self._attend(request.key, right)
-                uplink = await self._open_uplink()
+                urgent = isinstance(request.destination, RoomQueue)
+                uplink = await self._open_uplink(urgent=urgent)
                 await uplink.subscribe(request.key, request.destination, frame)
+
+    def _count(self, request: Subscribe) -> None:
+        """Raises :class:`TooManyCopies`."""
+        destination: Hashable = request.destination
+        if isinstance(destination, Elsewhere):
+            destination = request.frame.get("destination")
+        self._copies[request.key] = self._routes.copies.take(
+            (self._client.id, destination), (self._who.user, destination)
+        )
 
     def _attend(self, key: str, right: Right) -> None:
         """In the turn of the loop in which the membership was found: nothing can end it between."""
@@ -225,6 +255,8 @@ class Executor:
         self._routes.attendance.begin(self._client, right)
 
     def _unsubscribe(self, request: Unsubscribe) -> Work | None:
+        if copy := self._copies.pop(request.key, None):
+            copy.give_back()
         if right := self._rights.pop(request.key, None):
             self._routes.attendance.end(self._client, right)
         joined = self._joined.pop(request.key, None)
@@ -293,7 +325,7 @@ class Executor:
         self._acknowledge(request.frame)
         self._client.end(None)
 
-    async def _open_uplink(self) -> Uplink:
+    async def _open_uplink(self, *, urgent: bool = False) -> Uplink:
         if self.uplink is None:
             self.uplink = Uplink(
                 self._routes.uplinks,
@@ -305,7 +337,7 @@ class Executor:
             self._reader.fast_path = self.uplink.acknowledge
             if self._client.ended:
                 self.uplink.close()
-            await self.uplink.open()
+            await self.uplink.open(urgent=urgent)
         return self.uplink
 
     def _existing_uplink(self) -> Uplink:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from broker.protocol.stomp import Frame, HeartBeat
 from broker.timing.tasks import Tasks
+from gateway.live.bytes_in_hand import Account
 from gateway.live.client.socket import PAUSE, ClientSocket, Pause
 from gateway.rotation import Rotation, Waiting
 
@@ -40,13 +41,14 @@ class Consumer(Protocol):
 
 
 class Reader:
-    """The reader of one client.
+    """The reader of one client. ``account``: where the bytes are counted that it has not taken yet.
 
     While a frame is carried out, or when the client's turn or its rate is used up, nothing more is
     read: the rest stays in the socket, and TCP tells the client so.
     """
 
     __slots__ = (
+        "_account",
         "_consumer",
         "_loop",
         "_resting",
@@ -61,7 +63,13 @@ class Reader:
     )
 
     def __init__(
-        self, socket: ClientSocket, consumer: Consumer, *, tasks: Tasks, rotation: Rotation
+        self,
+        socket: ClientSocket,
+        consumer: Consumer,
+        *,
+        account: Account,
+        tasks: Tasks,
+        rotation: Rotation,
     ) -> None:
         #: The receipt that the frame asks for which is being carried out.
         self.receipt: str | None = None
@@ -69,6 +77,7 @@ class Reader:
         self.fast_path: FastPath | None = None
         self._socket = socket
         self._consumer = consumer
+        self._account = account
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._working: asyncio.Task[None] | None = None
@@ -143,6 +152,7 @@ class Reader:
     def _rest(self, frames: Incoming, *, unfinished: bool) -> None:
         """The turn is over: unfinished frames go on in the next one, and nothing more is read until
         the client's rate allows it."""
+        self._account.keep(self._socket.held)
         seconds = self._socket.allowance.end_turn(self._loop.time())
         if seconds > 0:
             self._timer = self._loop.call_later(seconds, self._await_turn)
@@ -170,6 +180,7 @@ class Reader:
 
     def _wait_for(self, waiting: Work, frames: Incoming) -> None:
         self._socket.transport.hold()
+        self._account.keep(self._socket.held)
         self._working = self._tasks.spawn(
             self._work(waiting, frames), "a client's request", failed=self._broken_off
         )

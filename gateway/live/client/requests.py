@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from broker.protocol.stomp import Frame, MalformedFrame, negotiate_version, parse_heart_beat
@@ -12,6 +12,10 @@ from broker.topology import Stream, Topology
 from gateway.domain.message import Importance
 from gateway.errors import BadFrame, Invalid
 from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenRenewal, parse
+
+#: Characters of a subscription's id, or of the destination in its place. Every message repeats it;
+#: RabbitMQ cannot make a consumer for one that is longer than 253 bytes.
+LONGEST_KEY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +171,12 @@ def _key(frame: Frame, version: str) -> str:
     """The name of a subscription, here and at the broker: only STOMP 1.0 does without an id, and an
     empty one would be no name here and one there."""
     if version == "1.0" and frame.get("id") is None:
-        return _required(frame, "destination")
-    return _required(frame, "id")
+        key = _required(frame, "destination")
+    else:
+        key = _required(frame, "id")
+    if len(key) > LONGEST_KEY:
+        raise BadFrame(f"{frame.command}: an id has at most {LONGEST_KEY} characters")
+    return key
 
 
 def _required(frame: Frame, name: str) -> str:

@@ -14,6 +14,7 @@ from gateway.budget.budgets import CapBudget, RateBudget
 from gateway.domain.identity import Identity
 from gateway.limits import LiveLimits
 from gateway.live.attendance import Attendance
+from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
 from gateway.live.client.virtual_host import VirtualHost
@@ -52,6 +53,7 @@ class Routes:
     intake: Intake
     hub: Hub
     attendance: Attendance
+    copies: CapBudget
     uplinks: UplinkContext
 
 
@@ -59,12 +61,14 @@ class Routes:
 class ConnectionServices:
     """The services that every connection works with.
 
-    A limit that changes counts for the connections that come from then on.
+    A limit that changes counts for the connections that come from then on. ``bytes_in_hand``: what
+    waits for slow readers, and what has come of frames that are not whole.
     """
 
     admission: Admission
     routes: Routes
     limits: LiveLimits
+    bytes_in_hand: tuple[BytesInHand, BytesInHand]
     ticker: Ticker
     rotation: Rotation
     events: Events

@@ -143,6 +143,12 @@ class ClientSocket:
         """Whether what comes next begins a frame, and may be taken past :meth:`frames`."""
         return self._messages.idle and self._frames.idle and self._state is State.KNOWN
 
+    @property
+    def held(self) -> int:
+        """The bytes that have come and were not taken yet: parts of frames, and what waits for its
+        turn."""
+        return self._messages.held + self._frames.held
+
     def introduced(self, *, rate: float, burst: float) -> None:
         """CONNECT is accepted: ``rate`` units of work a second from now on, ``burst`` at once."""
         self._receive(Input.INTRODUCED)

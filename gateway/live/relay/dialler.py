@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -19,7 +18,8 @@ from broker.nodes.node import Node
 from broker.webstomp.session import WebSocketStream, WebStompSession, dial, log_in
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
-from gateway.errors import BrokerUnavailable, NoCapacity
+from gateway.errors import BrokerUnavailable, DialsBusy, NoCapacity
+from gateway.live.relay.turns import FairTurns
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ ACCEPT: Final = 1.5
 #: Relays that are opened at the same time. A login costs a node milliseconds and us its questions:
 #: a class that comes in at once would make nodes time out that are well.
 AT_ONCE: Final = 32
+#: Of them, those that only hosts get who wait for their private queue, and those of one user.
+KEPT: Final = 8
+OF_USER: Final = 2
 #: Seconds that a relay may wait for its turn.
 LONGEST_WAIT: Final = 60.0
 
@@ -53,18 +56,26 @@ class Dialler:
     vhost: str
     timeout: float
     tls: ssl.SSLContext | None
-    _turns: asyncio.Semaphore = field(
-        default_factory=partial(asyncio.Semaphore, AT_ONCE), init=False, repr=False
+    _turns: FairTurns = field(
+        default_factory=partial(FairTurns, AT_ONCE, of_user=OF_USER, kept=KEPT),
+        init=False,
+        repr=False,
     )
 
     async def dial(
-        self, who: Identity, version: str, *, exclude: AbstractSet[str] = frozenset()
+        self,
+        who: Identity,
+        version: str,
+        *,
+        urgent: bool = False,
+        exclude: AbstractSet[str] = frozenset(),
     ) -> tuple[WebStompSession, Lease]:
         """A session at the broker as this user, in exactly this STOMP version.
 
-        Each available node but those to ``exclude`` is tried once; those that were passed over for
-        being slow are tried last, and have the whole time then. Raises :class:`BrokerUnavailable`,
-        :class:`NoCapacity`.
+        ``urgent``: for a host's private queue, before all others. Each available node but those to
+        ``exclude`` is tried once; those that were passed over for being slow are tried last, and
+        have the whole time then. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`,
+        :class:`DialsBusy`.
         """
         tried, passed_over, accept = set(exclude), set[str](), ACCEPT
         while True:
@@ -79,7 +90,8 @@ class Dialler:
                     raise NoCapacity("the broker's nodes take no more connections") from error
                 raise BrokerUnavailable("no broker node is available") from error
             try:
-                upstream = await self._session(lease, who, version, accept=accept)
+                async with self._turn(who.user, urgent=urgent):
+                    upstream = await self._session(lease, who, version, accept=accept)
             except _NotAccepted:
                 lease.silent()
                 lease.release()
@@ -104,14 +116,13 @@ class Dialler:
     async def _session(
         self, lease: Lease, who: Identity, version: str, *, accept: float
     ) -> WebStompSession:
-        async with self._turn():
-            return await log_in(
-                await self._accepted(lease.node, version, accept),
-                Credentials(who.user, self.passcodes.issue(who), self.vhost),
-                timeout=self.timeout,
-                version=version,
-                heart_beat=HEART_BEAT,
-            )
+        return await log_in(
+            await self._accepted(lease.node, version, accept),
+            Credentials(who.user, self.passcodes.issue(who), self.vhost),
+            timeout=self.timeout,
+            version=version,
+            heart_beat=HEART_BEAT,
+        )
 
     async def _accepted(self, node: Node, version: str, seconds: float) -> WebSocketStream:
         """Raises :class:`DialError`, and :class:`_NotAccepted` before the whole time is over."""
@@ -125,13 +136,11 @@ class Dialler:
             raise
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(LONGEST_WAIT):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise NoCapacity("too many relays are being opened", retry_after=5.0) from None
-        try:
+    async def _turn(self, user: str, *, urgent: bool) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                turn = self._turns.turn(user, urgent=urgent, within=LONGEST_WAIT)
+                await stack.enter_async_context(turn)
+            except TimeoutError:
+                raise DialsBusy("too many relays are being opened", retry_after=5.0) from None
             yield
-        finally:
-            self._turns.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from gateway.errors import (
     NoCapacity,
 )
 from gateway.live.destinations import Destination, RoomQueue
+from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.conversation import Conversation
 from gateway.live.relay.dialler import Dialler
@@ -68,6 +70,7 @@ class UplinkContext:
     """The services that all uplinks share."""
 
     dialler: Dialler
+    charges: Charges
     queues: PrivateQueues
     consumers: Consumers
     rebalancer: Rebalancer
@@ -178,13 +181,18 @@ class Uplink:
             else:
                 return
 
-    async def open(self) -> None:
-        """Dial. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`."""
-        self._take_up(*await self._context.dialler.dial(self._who(), self._version))
+    async def open(self, *, urgent: bool) -> None:
+        """Dial; ``urgent``: for a host's private queue. Raises :class:`BrokerUnavailable`,
+        :class:`NoCapacity`, :class:`TooManyDials`."""
+        await self._context.charges.dial(self._who().user)
+        self._take_up(*await self._context.dialler.dial(self._who(), self._version, urgent=urgent))
         if self._state is State.OPEN:
             self._context.rebalancer.add(self)
 
     async def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
+        """Subscribe at the broker. Raises :class:`BrokerUnavailable`,
+        :class:`TooManySubscriptions`."""
+        await self._context.charges.subscription(self._who().user)
         if isinstance(destination, RoomQueue):
             await self._ensure(destination.room)
         await self.wait()
@@ -244,9 +252,7 @@ class Uplink:
             async with asyncio.timeout(RESCUE):
                 for room in self._conversation.state.rooms:
                     await self._ensure(room)
-            upstream, lease = await self._context.dialler.dial(
-                self._who(), self._version, exclude={left.node}
-            )
+            upstream, lease = await self._dial(exclude={left.node})
         except (BrokerUnavailable, NoCapacity, TimeoutError):
             return False
         if self._conversation.relay is not left or not self.free:
@@ -387,6 +393,15 @@ class Uplink:
             self._moving = None
             self._fail(Internal("the gateway failed; its log says why"))
 
+    async def _dial(
+        self, *, exclude: AbstractSet[str] = frozenset()
+    ) -> tuple[WebStompSession, Lease]:
+        """Another session for a client that has one, or had."""
+        urgent = bool(self._conversation.state.rooms)
+        return await self._context.dialler.dial(
+            self._who(), self._version, urgent=urgent, exclude=exclude
+        )
+
     async def _ensure(self, room: int) -> None:
         number = await self._context.queues.ensure_private_queue(room)
         if self._state not in FINAL:
@@ -437,7 +452,7 @@ class Uplink:
                 )
             began = self._loop.time()
             try:
-                session = await self._context.dialler.dial(self._who(), self._version)
+                session = await self._dial()
                 try:
                     await asyncio.wait({declaring}, timeout=began + _DECLARED - self._loop.time())
                 except BaseException:

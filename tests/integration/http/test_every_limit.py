@@ -7,7 +7,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
@@ -22,19 +22,35 @@ from gateway.assembly import Gateway
 from gateway.auth.accounts import Accounts
 from gateway.budget.budgets import Budgets, rate_of
 from gateway.budget.rank import Rank
-from gateway.budget.table import READ_BYTES, UPGRADES, USER_LOGINS, Budget, Scope
+from gateway.budget.table import (
+    BROKER_SUBSCRIPTIONS,
+    COPIES,
+    DIALS,
+    READ_BYTES,
+    ROOMS,
+    UPGRADES,
+    USER_LOGINS,
+    WAITING_BYTES,
+    WAITING_POSTS,
+    Budget,
+    Scope,
+)
 from gateway.config import Config, Limits
 from gateway.domain.identity import Identity
 from gateway.errors import (
     GatewayError,
     NoCapacity,
+    PostsBusy,
     RateLimited,
     ReadsBusy,
+    TooManyCopies,
+    TooManyPosts,
     TooManyReads,
     TooManyUnknown,
 )
 from gateway.http.listeners import Listener
 from gateway.limits import UNTIL_RESTART, LiveLimits
+from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.connection import Connection
 from gateway.live.client.requests import Subscribe
 from gateway.live.destinations import RoomTopic
@@ -44,6 +60,16 @@ from tests.integration.http.live_fake import FakeLive
 
 BOB: Final = Identity("bob", frozenset(), 2.0**40)
 _names = count(1)
+
+
+class Keeper:
+    """A connection for which bytes are kept."""
+
+    is_host = False
+    ended = False
+
+    def cut_short(self, error: GatewayError) -> None:
+        self.ended = True
 
 
 @dataclass
@@ -236,15 +262,73 @@ async def logins_per_minute(stage: Stage) -> bool:
     return False
 
 
+async def refuses_another_post(stage: Stage, *senders: str, by: type[Exception]) -> bool:
+    """Whether one of two posts that are large, but not too large, is not taken."""
+    with ExitStack() as stack:
+        try:
+            for sender in senders:
+                for row, amount in ((WAITING_POSTS, 1), (WAITING_BYTES, 70_000)):
+                    place = stage.gateway.budgets.cap(row).take(
+                        sender, amount=amount, rank=Rank.HOST
+                    )
+                    stack.callback(place.give_back)
+        except by:
+            return True
+    return False
+
+
 async def waiting_posts(stage: Stage) -> bool:
-    try:
-        with (
-            stage.gateway.messages.pipeline._admission(),
-            stage.gateway.messages.pipeline._admission(),
-        ):
-            return False
-    except NoCapacity:
-        return True
+    return await refuses_another_post(stage, "anna", "bob", by=PostsBusy)
+
+
+async def waiting_posts_per_user(stage: Stage) -> bool:
+    return await refuses_another_post(stage, "bob", "bob", by=TooManyPosts)
+
+
+async def keeps_too_much(stage: Stage, which: str, *users: str) -> bool:
+    """Whether somebody's connection ends for a hundred thousand bytes that two have together."""
+    pool: BytesInHand = getattr(stage.gateway.live, which)
+    keepers = [Keeper() for _ in users]
+    accounts = [pool.account(keeper) for keeper in keepers]
+    for account, user in zip(accounts, users, strict=True):
+        account.belongs_to(user)
+        account.keep(150_000)
+    await asyncio.sleep(0)
+    for account in accounts:
+        account.close()
+    return any(keeper.ended for keeper in keepers)
+
+
+async def backlog_bytes_in_all(stage: Stage) -> bool:
+    return await keeps_too_much(stage, "backlog", "anna", "bob")
+
+
+async def backlog_bytes_per_user(stage: Stage) -> bool:
+    return await keeps_too_much(stage, "backlog", "bob", "bob")
+
+
+async def half_read_bytes(stage: Stage) -> bool:
+    return await keeps_too_much(stage, "half_read", "anna", "bob")
+
+
+async def half_read_bytes_per_user(stage: Stage) -> bool:
+    return await keeps_too_much(stage, "half_read", "bob", "bob")
+
+
+async def copies(stage: Stage, *connections: str) -> bool:
+    """Whether one of two subscriptions to the same topic is refused."""
+    with ExitStack() as stack:
+        try:
+            for connection in connections or ("one", "one"):
+                place = stage.gateway.budgets.cap(COPIES).take(connection, "bob")
+                stack.callback(place.give_back)
+        except TooManyCopies:
+            return True
+    return False
+
+
+async def copies_per_user(stage: Stage) -> bool:
+    return await copies(stage, "one", "two")
 
 
 async def page_size(stage: Stage) -> bool:
@@ -279,12 +363,22 @@ async def room_members(stage: Stage) -> bool:
 
 #: By limit: a lower value, and what tells whether it counts.
 PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
+    "backlog_bytes_in_all": (200_000, backlog_bytes_in_all),
+    "backlog_bytes_per_user": (200_000, backlog_bytes_per_user),
     "body_bytes": (1_000, body_bytes),
+    "broker_subscriptions_burst": (1, a_burst(BROKER_SUBSCRIPTIONS, Scope.USER)),
+    "broker_subscriptions_per_second": (0.001, a_rate(BROKER_SUBSCRIPTIONS, Scope.USER)),
     "connections": (1, connections),
     "connections_per_user": (1, connections),
+    "copies": (1, copies),
+    "copies_per_user": (1, copies_per_user),
+    "dials_burst": (1, a_burst(DIALS, Scope.USER)),
+    "dials_per_second": (0.001, a_rate(DIALS, Scope.USER)),
     "frame_bytes": (1_000, frame_bytes),
     "frames_burst": (1, frames_burst),
     "frames_per_second": (1.0, frames_per_second),
+    "half_read_bytes": (200_000, half_read_bytes),
+    "half_read_bytes_per_user": (200_000, half_read_bytes_per_user),
     "http_connections": (1, http_connections),
     "http_connections_per_address": (1, http_connections),
     "logins_per_minute": (6.0, logins_per_minute),
@@ -302,10 +396,15 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "reads": (1, reads),
     "reads_per_user": (1, reads_per_user),
     "room_members": (2, room_members),
+    "rooms_burst": (1, a_burst(ROOMS, Scope.USER)),
+    "rooms_per_minute": (0.01, a_rate(ROOMS, Scope.USER)),
     "subscriptions": (1, subscriptions),
     "unknown_connections": (1, unknown_connections),
     "unknown_connections_per_address": (1, unknown_connections),
+    "waiting_bytes": (131_072, waiting_posts),
+    "waiting_bytes_per_user": (131_072, waiting_posts_per_user),
     "waiting_posts": (1, waiting_posts),
+    "waiting_posts_per_user": (1, waiting_posts_per_user),
 }
 
 

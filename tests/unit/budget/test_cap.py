@@ -115,13 +115,13 @@ def test_a_limit_that_is_lowered_takes_no_place_away() -> None:
     live = LiveLimits(Limits(waiting_posts=3))
     budgets = Budgets(live, clock=FakeClock())
     cap = budgets.cap(WAITING_POSTS)
-    leases = [cap.take(), cap.take()]
+    leases = [cap.take(None), cap.take(None)]
     live.replace(Limits(waiting_posts=1))
     with pytest.raises(NoCapacity):
-        cap.take()
+        cap.take(None)
     leases[0].give_back()
     leases[1].give_back()
-    cap.take()
+    cap.take(None)
     assert budgets.met["waiting_posts/all"] == 1
 
 

@@ -11,16 +11,20 @@ from broker.publishing.publication import NotConfirmed, Returned
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.budget.budgets import Budgets
+from gateway.budget.table import Scope
 from gateway.config import Limits
 from gateway.domain.message import Draft, Importance, Message
+from gateway.domain.room import MemberRole
 from gateway.errors import (
     Draining,
     GatewayError,
     IdReused,
     Invalid,
     NoCapacity,
+    PostsBusy,
     StoreUnavailable,
     TooLarge,
+    TooManyPosts,
 )
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
@@ -294,6 +298,56 @@ def test_more_posts_than_may_be_in_hand_are_refused_until_one_is_answered() -> N
 
     gateway.run(main())
     assert len(gateway.store.messages) == 4
+
+
+def test_the_posts_and_bytes_of_one_user_are_limited_and_nobody_elses() -> None:
+    limits = Limits(waiting_posts_per_user=3, waiting_bytes_per_user=5_000)
+    gateway = Gateway(limits=limits)
+
+    def size() -> int:
+        return gateway.pipeline._bytes.taken(Scope.ALL)
+
+    async def main() -> None:
+        posts = [asyncio.create_task(gateway.pipeline.post(draft())) for _ in range(3)]
+        await settle()
+        with pytest.raises(TooManyPosts) as refused:
+            await gateway.pipeline.post(draft())
+        assert refused.value.retry_after
+        await gateway.pipeline.post(replace(draft(), sender="another"))
+        await asyncio.gather(*posts)
+        large = asyncio.create_task(gateway.pipeline.post(draft("x" * 3_000)))
+        await settle()
+        assert 3_000 < size() < 4_000
+        with pytest.raises(TooManyPosts):
+            await gateway.pipeline.post(draft("x" * 3_000))
+        await gateway.pipeline.post(draft("x" * 1_000))
+        await large
+        assert size() == gateway.pipeline.in_hand == 0
+
+    gateway.run(main())
+    assert len(gateway.store.messages) == 6
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(waiting_posts=10), Limits(waiting_bytes=20_000)],
+    ids=["posts", "bytes"],
+)
+def test_when_all_together_have_too_many_in_hand_hosts_can_still_post(limits: Limits) -> None:
+    gateway = Gateway(limits=limits)
+
+    async def main() -> None:
+        body = "x" * 1_700
+        posts = [asyncio.create_task(gateway.pipeline.post(draft(body))) for _ in range(9)]
+        await settle()
+        with pytest.raises(PostsBusy):
+            await gateway.pipeline.post(draft(body))
+        host = replace(draft(body), role=MemberRole.HOST)
+        await gateway.pipeline.post(host)
+        await asyncio.gather(*posts)
+
+    gateway.run(main())
+    assert len(gateway.store.messages) == 10
 
 
 def test_a_leaving_gateway_finishes_the_posts_in_hand_and_takes_no_more() -> None:

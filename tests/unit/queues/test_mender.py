@@ -27,7 +27,7 @@ from gateway.messages.publication import publication
 from gateway.observe.events import Events
 from gateway.queues import mender, refill
 from gateway.queues.acknowledged import Acknowledgements
-from gateway.queues.mender import QueueMender
+from gateway.queues.mender import OWED_AT_A_TIME, QueueMender
 from gateway.store.records import Page, QueueRecord
 from tests.unit.broker.amqp_node import amqp_node, eventually
 from tests.unit.broker.publishing.test_links import publisher_to
@@ -590,6 +590,30 @@ def test_what_is_owed_to_a_new_room_is_made_as_soon_as_it_can_be() -> None:
             for session in tuple(stage.node.sessions):
                 session.cut()
         await eventually(lambda: QUEUE.name in stage.node.queues and stage.is_complete)
+
+    play(scenario)
+
+
+def test_many_queues_that_are_owed_are_made_a_few_at_a_time_and_closed_rooms_are_forgotten() -> (
+    None
+):
+    async def scenario(stage: Stage) -> None:
+        asked: list[int] = []
+        known = stage.store.private_queue
+
+        async def private_queue(room: int) -> QueueRecord | None:
+            asked.append(room)
+            return await known(room)
+
+        stage.store.private_queue = private_queue  # type: ignore[method-assign]
+        closed = list(range(1000, 1000 + OWED_AT_A_TIME + 3))
+        for room in closed:
+            stage.mender.owe(room)
+        await eventually(lambda: len(asked) >= OWED_AT_A_TIME)
+        assert asked == closed[:OWED_AT_A_TIME]
+        await eventually(lambda: len(asked) >= len(closed))
+        assert asked == closed
+        assert not stage.mender._owed
 
     play(scenario)
 

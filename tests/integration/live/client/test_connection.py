@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from random import SystemRandom
@@ -16,7 +17,7 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.auth.origins import Origins
-from gateway.budget.table import SUBSCRIPTIONS, UPGRADES
+from gateway.budget.table import BACKLOG, SUBSCRIPTIONS, UPGRADES
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import (
@@ -29,6 +30,7 @@ from gateway.errors import (
     Unavailable,
 )
 from gateway.limits import LiveLimits
+from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
@@ -61,6 +63,10 @@ class SlowTokens:
         return WHO
 
 
+def unbounded() -> BytesInHand:
+    return BytesInHand(BACKLOG, LiveLimits(Limits()), met=Counter())
+
+
 def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
     budgets = budgets_of(subscriptions=1)
     return ConnectionServices(
@@ -78,6 +84,7 @@ def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
             intake=_UNUSED,
             hub=_UNUSED,
             attendance=_UNUSED,
+            copies=_UNUSED,
             uplinks=_UNUSED,
         ),
         limits=LiveLimits(
@@ -88,6 +95,7 @@ def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
                 stall_timeout=10,
             )
         ),
+        bytes_in_hand=(unbounded(), unbounded()),
         ticker=Ticker(),
         rotation=rotation(),
         events=Events(clock=lambda: 0.0),

@@ -13,6 +13,8 @@ from broker.protocol.stomp import Frame, serialise
 from broker.protocol.websocket import Opcode, build
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
+from gateway.budget.budgets import Budgets
+from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import (
     BadFrame,
@@ -22,8 +24,10 @@ from gateway.errors import (
     Internal,
     TooLarge,
 )
+from gateway.limits import LiveLimits
 from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.relay import receipts
+from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.moves import MOVES
 from gateway.live.relay.rebalance import Rebalancer
@@ -77,6 +81,7 @@ class Stage:
         self.uplink = Uplink(
             UplinkContext(
                 dialler=self.dialler,
+                charges=Charges(Budgets(LiveLimits(Limits()), clock=lambda: 0.0)),
                 queues=self.queues,
                 consumers=self.consumers,
                 rebalancer=Rebalancer(
@@ -101,7 +106,7 @@ class Stage:
 
     async def open(self) -> None:
         self.dialler.balancer.drain(self.second.name)
-        await self.uplink.open()
+        await self.uplink.open(urgent=True)
         self.dialler.balancer.resume(self.second.name)
         assert self.uplink.node == self.first.name
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from broker.feeds.connection import Connection, open_connection
 from broker.feeds.feed import FeedContext
 from broker.feeds.feeds import Feeds
+from broker.feeds.leftovers import Leftovers
 from broker.feeds.listener import LEFT_OUT
 from broker.health.prober import Prober
 from broker.nodes.balancer import Balancer
@@ -118,6 +119,7 @@ def feeds_of(made_with: Foundation, *, balancer: Balancer, context: ssl.SSLConte
         dial=dial,
         queue=queue,
         witness=witness,
+        leftovers=Leftovers(),
         ticker=f.ticker,
         complaints=Complaints(LEFT_OUT, clock=f.clock.monotonic),
         rng=f.rng,

@@ -1,6 +1,7 @@
 """Feeds without nodes: the test says what they bring."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from broker.feeds.listener import LEFT_OUT, Listener
 from broker.protocol.stomp import Frame
@@ -17,6 +18,8 @@ class FakeFeeds:
         self.calls: list[str] = []
         self.nodes: list[str | None] = []
         self.problems: dict[str, str] = {}
+        self.entrances: list[str] = []
+        self.swept: list[str] = []
         self.left_out = Counter(dict.fromkeys(LEFT_OUT, 0))
 
     def subscribe(self, key: str, listener: Listener) -> None:
@@ -27,6 +30,9 @@ class FakeFeeds:
     def unsubscribe(self, key: str) -> None:
         if self.listeners.pop(key, None) is not None:
             self.calls.append(f"-{key}")
+
+    def sweep(self, entrances: Iterable[str]) -> None:
+        self.swept.extend(entrances)
 
     # What happens to a feed
 

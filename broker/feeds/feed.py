@@ -24,6 +24,7 @@ from tornado.iostream import StreamClosedError
 
 from broker.dialling import DialError, cause
 from broker.feeds.connection import Connection, NodeClosed
+from broker.feeds.leftovers import Leftovers
 from broker.feeds.listener import FAILED, MALFORMED, TOO_LARGE, Listener
 from broker.feeds.pauses import Outcome, Pauses
 from broker.feeds.session import QueueSession
@@ -50,6 +51,8 @@ _SPEAK_AFTER: Final = 10.0
 _ANSWER_WITHIN: Final = 60.0
 #: Seconds without an answer after which :attr:`Feed.problem` names the outstanding requests.
 _LONG: Final = 5.0
+#: Seconds between two questions whether the feed's entrance is still there.
+_LOOK_EVERY: Final = 5.0
 #: Seconds between two reads after which this process must have stood still, because a node that
 #: lives is heard more often; its queue may have overflowed meanwhile.
 _STANDSTILL: Final = 5.0
@@ -65,7 +68,8 @@ class FeedContext:
     """The surroundings that all feeds of a gateway share.
 
     ``dial`` opens a connection to a node for the feed of this number and raises :class:`DialError`;
-    ``queue`` makes up the name of a new queue for it. ``witness`` is called with a feed's number,
+    ``queue`` makes up the name of a new queue for it, and of the exchange in front of it.
+    ``leftovers`` are the exchanges of lost sessions. ``witness`` is called with a feed's number,
     the name of a node, and None when the feed has come to that node, else why it has left it; it is
     for people. ``complaints`` count the messages left out by the reasons of :data:`LEFT_OUT`.
     """
@@ -73,6 +77,7 @@ class FeedContext:
     dial: Callable[[int, Node], Awaitable[Connection]]
     queue: Callable[[int], str]
     witness: Callable[[int, str, str | None], None]
+    leftovers: Leftovers
     ticker: Ticker
     complaints: Complaints
     rng: Random
@@ -102,12 +107,14 @@ class Feed:
         self._reading: asyncio.Future[list[Event]] | None = None
         #: When :meth:`check` is to be called next, for the ticker.
         self.due = 0.0
-        self._received_at = self._sent_at = self._answered_at = 0.0
+        self._received_at = self._sent_at = self._answered_at = self._looked_at = 0.0
         #: When the node was asked for a sign of life; None: it has given one since.
         self._asked_at: float | None = None
         #: Whether everything has stood at once in this session.
         self._has_stood = False
         self._given_up: str | None = None
+        #: The exchange that topics are bound to; None: there is none now.
+        self.entrance: str | None = None
         #: Set while everything that is subscribed stands.
         self.stood = asyncio.Event()
 
@@ -152,6 +159,10 @@ class Feed:
         """Give the key up, if it is subscribed: its listener is not called any more."""
         if self._listeners.remove(key):
             self._request(lambda session: session.give_up(key))
+
+    def delete(self, entrance: str) -> None:
+        """Delete the entrance of a lost session. For :class:`Leftovers`."""
+        self._request(lambda session: session.delete(entrance))
 
     async def _run(self) -> None:
         pauses = Pauses(self._context.rng)
@@ -212,32 +223,45 @@ class Feed:
 
     async def _read(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        self._received_at = self._sent_at = self._answered_at = loop.time()
+        now = loop.time()
+        self._received_at = self._sent_at = self._answered_at = self._looked_at = now
         self._asked_at = None
         self._has_stood = False
         self._given_up = None
         queue = self._context.queue(self.number)
-        session = self._session = QueueSession(connection, queue, self._listeners)
+        leftovers = self._context.leftovers
+        session = self._session = QueueSession(
+            connection, queue, self._listeners, deleted=leftovers.deleted
+        )
+        self.entrance = queue
         self.due = 0.0
         self._context.ticker.add(self)
         try:
-            while True:
-                # A read that finds something does not yield by itself: a flood would keep the loop
-                # from everything else, including the fan-out of what was read.
-                await asyncio.sleep(0)
-                self._reading = asyncio.ensure_future(connection.read())
-                events = await self._reading
-                now = loop.time()
-                stood_still = now - self._received_at > _STANDSTILL
-                self._received_at, self._asked_at = now, None
-                for number, event in enumerate(events, 1):
-                    self._take(session, queue, event)
-                    if not number % _TURN:
-                        await asyncio.sleep(0)
-                if stood_still:
-                    self._call_all(lambda each: each.left_out)
+            with leftovers.swept_by(self):
+                await self._take_all(session, queue)
         finally:
             self._context.ticker.remove(self)
+            self.entrance = None
+            leftovers.add([queue])
+
+    async def _take_all(self, session: QueueSession, queue: str) -> None:
+        """Take what the node says, until the session is lost."""
+        loop = asyncio.get_running_loop()
+        while True:
+            # A read that finds something does not yield by itself: a flood would keep the loop from
+            # everything else, including the fan-out of what was read.
+            await asyncio.sleep(0)
+            self._reading = asyncio.ensure_future(session.connection.read())
+            events = await self._reading
+            now = loop.time()
+            stood_still = now - self._received_at > _STANDSTILL
+            self._received_at, self._asked_at = now, None
+            for number, event in enumerate(events, 1):
+                self._take(session, queue, event)
+                if not number % _TURN:
+                    await asyncio.sleep(0)
+            if stood_still:
+                self._call_all(lambda each: each.left_out)
 
     def check(self, now: float) -> None:
         """Judge the node's silence and outstanding answers. Called by the ticker."""
@@ -248,6 +272,9 @@ class Feed:
         late = bool(session.unanswered) and now - self._answered_at > _ANSWER_WITHIN
         if not silent and not late:
             self._ask(session, now)
+            if now - self._looked_at >= _LOOK_EVERY:
+                self._looked_at = now
+                self._request(QueueSession.look)
         elif self._is_silent(session) and (reason := self._reason_to_leave(session, late=late)):
             self._given_up = reason
             session.connection.stream.close()

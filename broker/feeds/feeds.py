@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from broker.feeds.feed import Feed, FeedContext
@@ -53,6 +53,11 @@ class Feeds:
         return [feed.node for feed in self._feeds]
 
     @property
+    def entrances(self) -> list[str]:
+        """The exchanges that the feeds' topics are bound to now."""
+        return [feed.entrance for feed in self._feeds if feed.entrance is not None]
+
+    @property
     def problems(self) -> dict[str, str]:
         """Why feeds do not bring everything now, by the feed, for people."""
         return {
@@ -89,6 +94,10 @@ class Feeds:
         self._listeners.pop(key, None)
         for feed in self._feeds:
             feed.unsubscribe(key)
+
+    def sweep(self, entrances: Iterable[str]) -> None:
+        """Delete the entrances of another gateway's feeds, which ended without closing them."""
+        self._context.leftovers.add(entrances)
 
     def _make(self, number: int) -> Feed:
         return Feed(number, acquire=self._acquire, context=self._context, tasks=self._tasks.part())

@@ -1,49 +1,78 @@
-"""A feed's queue on one node: declared, consumed and bound by the requests on one connection."""
+"""A feed's queue on one node: declared, consumed and bound by the requests on one connection.
+
+Topics are bound to the feed's entrance, an exchange of the queue's name that hands everything on to
+the queue: see :mod:`broker.feeds.leftovers`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from broker.feeds.bindings import Bindings, Request, UnexpectedAnswer
 from broker.feeds.connection import MESSAGES, METADATA, Connection, raise_if_closed
 from broker.protocol import amqp_methods as amqp
 from broker.protocol.amqp_deliveries import Received
-from broker.protocol.amqp_methods import AmqpError, Method, encode
+from broker.protocol.amqp_methods import AmqpError, Method, Value, encode
 from broker.topology import EXCHANGE, FEED_QUEUE_ARGUMENTS
 
-_METHODS: Final = {Request.BIND: amqp.QUEUE_BIND, Request.UNBIND: amqp.QUEUE_UNBIND}
-_ANSWERS: Final = {amqp.QUEUE_BIND_OK: Request.BIND, amqp.QUEUE_UNBIND_OK: Request.UNBIND}
+_METHODS: Final = {Request.BIND: amqp.EXCHANGE_BIND, Request.UNBIND: amqp.EXCHANGE_UNBIND}
+_ANSWERS: Final = {amqp.EXCHANGE_BIND_OK: Request.BIND, amqp.EXCHANGE_UNBIND_OK: Request.UNBIND}
 _QUESTION: Final = encode(MESSAGES, amqp.CHANNEL_FLOW, active=True)
 
 
 class QueueSession:
     """One exclusive queue, which RabbitMQ deletes with the connection.
 
-    ``keys`` are to be bound at first. The declaration and all bindings leave in one write; the
-    consumer follows when the queue is there. All methods may raise StreamClosedError.
+    ``keys`` are to be bound at first. All declarations and bindings leave in one write; the
+    consumer follows when the queue is there. ``deleted`` is called with each entrance that was
+    deleted by :meth:`delete`. All methods may raise StreamClosedError.
     """
 
-    def __init__(self, connection: Connection, queue: str, keys: Iterable[str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        queue: str,
+        keys: Iterable[str],
+        *,
+        deleted: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.connection = connection
         self._queue = queue
+        self._deleted = deleted
         self.bindings = Bindings()
         #: Whether messages come. Before that, no binding counts as standing.
         self.consuming = False
-        declare = encode(
-            METADATA,
-            amqp.QUEUE_DECLARE,
-            queue=queue,
-            exclusive=True,
-            arguments=FEED_QUEUE_ARGUMENTS,
+        #: The answers that are to come to all requests but those for bindings, in their order.
+        self._expected: deque[Method] = deque()
+        self._deleting: deque[str] = deque()
+        self._looking = False
+        made = (
+            self._request(
+                amqp.EXCHANGE_DECLARE,
+                amqp.EXCHANGE_DECLARE_OK,
+                exchange=queue,
+                type="fanout",
+                # Deleted with its only binding, and so with the queue.
+                auto_delete=True,
+            ),
+            self._request(
+                amqp.QUEUE_DECLARE,
+                amqp.QUEUE_DECLARE_OK,
+                queue=queue,
+                exclusive=True,
+                arguments=FEED_QUEUE_ARGUMENTS,
+            ),
+            self._request(amqp.QUEUE_BIND, amqp.QUEUE_BIND_OK, queue=queue, exchange=queue),
         )
         binds = [self._encoded(key, self.bindings.want(key)) for key in keys]
-        connection.send(b"".join((declare, *binds)))
+        connection.send(b"".join((*made, *binds)))
 
     @property
     def unanswered(self) -> int:
         """The number of requests that wait for the node's answer."""
-        return self.bindings.unanswered + (not self.consuming)
+        return self.bindings.unanswered + len(self._expected) + (not self.consuming)
 
     @property
     def stands(self) -> bool:
@@ -64,6 +93,29 @@ class QueueSession:
         """
         self.connection.send(_QUESTION)
 
+    def look(self) -> None:
+        """Ask whether the entrance is still there; :meth:`take` raises if it is not.
+
+        Other gateways delete it if they take this one for dead.
+        """
+        if not self._looking:
+            self._looking = True
+            self.connection.send(
+                self._request(
+                    amqp.EXCHANGE_DECLARE,
+                    amqp.EXCHANGE_DECLARE_OK,
+                    exchange=self._queue,
+                    passive=True,
+                )
+            )
+
+    def delete(self, entrance: str) -> None:
+        """Delete the entrance of another session, which is lost."""
+        self._deleting.append(entrance)
+        self.connection.send(
+            self._request(amqp.EXCHANGE_DELETE, amqp.EXCHANGE_DELETE_OK, exchange=entrance)
+        )
+
     def take(self, received: Received) -> list[str]:
         """Take the node's answer to a request; returns the keys that come to stand with it.
 
@@ -74,9 +126,9 @@ class QueueSession:
         method = received.method
         if request := _ANSWERS.get(method):
             return self._take_answer(request)
-        if method is amqp.QUEUE_DECLARE_OK:
-            consume = encode(MESSAGES, amqp.BASIC_CONSUME, queue=self._queue, no_ack=True)
-            self.connection.send(consume)
+        if self._expected and method is self._expected[0]:
+            self._expected.popleft()
+            self._take_expected(method)
         elif method is amqp.BASIC_CONSUME_OK:
             self.consuming = True
             return [key for key in self.bindings if self.bindings.stands(key)]
@@ -88,6 +140,15 @@ class QueueSession:
 
     def close(self) -> None:
         self.connection.close()
+
+    def _take_expected(self, answer: Method) -> None:
+        if answer is amqp.QUEUE_DECLARE_OK:
+            consume = encode(MESSAGES, amqp.BASIC_CONSUME, queue=self._queue, no_ack=True)
+            self.connection.send(consume)
+        elif answer is amqp.EXCHANGE_DECLARE_OK:
+            self._looking = False
+        elif answer is amqp.EXCHANGE_DELETE_OK:
+            self._deleted(self._deleting.popleft())
 
     def _take_answer(self, request: Request) -> list[str]:
         try:
@@ -105,4 +166,8 @@ class QueueSession:
         if request is None:
             return b""
         method: Method = _METHODS[request]
-        return encode(METADATA, method, queue=self._queue, exchange=EXCHANGE, routing_key=key)
+        return encode(METADATA, method, destination=self._queue, source=EXCHANGE, routing_key=key)
+
+    def _request(self, method: Method, answer: Method, **values: Value) -> bytes:
+        self._expected.append(answer)
+        return encode(METADATA, method, **values)

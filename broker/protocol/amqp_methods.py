@@ -122,6 +122,57 @@ CHANNEL_CLOSE: Final = _method(
     class_id="short",
     method_id="short",
 )
+#: RabbitMQ's extension of class 40: bindings between exchanges (``bind``, ``unbind``).
+#: https://www.rabbitmq.com/docs/e2e
+EXCHANGE_DECLARE: Final = _method(
+    40,
+    10,
+    "exchange.declare",
+    reserved_1="short",
+    exchange="shortstr",
+    type="shortstr",
+    passive="bit",
+    durable="bit",
+    auto_delete="bit",
+    internal="bit",
+    no_wait="bit",
+    arguments="table",
+)
+EXCHANGE_DECLARE_OK: Final = _method(40, 11, "exchange.declare-ok")
+EXCHANGE_DELETE: Final = _method(
+    40,
+    20,
+    "exchange.delete",
+    reserved_1="short",
+    exchange="shortstr",
+    if_unused="bit",
+    no_wait="bit",
+)
+EXCHANGE_DELETE_OK: Final = _method(40, 21, "exchange.delete-ok")
+EXCHANGE_BIND: Final = _method(
+    40,
+    30,
+    "exchange.bind",
+    reserved_1="short",
+    destination="shortstr",
+    source="shortstr",
+    routing_key="shortstr",
+    no_wait="bit",
+    arguments="table",
+)
+EXCHANGE_BIND_OK: Final = _method(40, 31, "exchange.bind-ok")
+EXCHANGE_UNBIND: Final = _method(
+    40,
+    40,
+    "exchange.unbind",
+    reserved_1="short",
+    destination="shortstr",
+    source="shortstr",
+    routing_key="shortstr",
+    no_wait="bit",
+    arguments="table",
+)
+EXCHANGE_UNBIND_OK: Final = _method(40, 51, "exchange.unbind-ok")
 QUEUE_DECLARE: Final = _method(
     50,
     10,
@@ -150,17 +201,6 @@ QUEUE_BIND: Final = _method(
     arguments="table",
 )
 QUEUE_BIND_OK: Final = _method(50, 21, "queue.bind-ok")
-QUEUE_UNBIND: Final = _method(
-    50,
-    50,
-    "queue.unbind",
-    reserved_1="short",
-    queue="shortstr",
-    exchange="shortstr",
-    routing_key="shortstr",
-    arguments="table",
-)
-QUEUE_UNBIND_OK: Final = _method(50, 51, "queue.unbind-ok")
 BASIC_CONSUME: Final = _method(
     60,
     20,
@@ -192,9 +232,12 @@ RECEIVED: Final[Mapping[tuple[int, int], Method]] = {
         CHANNEL_OPEN_OK,
         CHANNEL_FLOW_OK,
         CHANNEL_CLOSE,
+        EXCHANGE_DECLARE_OK,
+        EXCHANGE_DELETE_OK,
+        EXCHANGE_BIND_OK,
+        EXCHANGE_UNBIND_OK,
         QUEUE_DECLARE_OK,
         QUEUE_BIND_OK,
-        QUEUE_UNBIND_OK,
         BASIC_CONSUME_OK,
         BASIC_CANCEL,
     )

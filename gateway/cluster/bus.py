@@ -121,6 +121,8 @@ class Bus:
         self._feeds = feeds
         self.counts = Counter(dict.fromkeys(OUTCOMES, 0))
         self._peers = Peers()
+        #: The entrances of the others' feeds, as each has said last.
+        self._entrances: dict[str, list[str]] = {}
         self._handlers: dict[str, list[Handler]] = {}
         self._responders: dict[str, Responder] = {}
         self._questions: dict[str, _Question] = {}
@@ -215,7 +217,7 @@ class Bus:
         """Say hello: a new gateway then need not wait for the next beat to know the others and be
         known."""
         logger.debug("feed %d is subscribed to the bus (%s)", feed, self._key)
-        self._send(_Own.HELLO, {})
+        self._send(_Own.HELLO, self._about_feeds())
 
     def message(self, feed: int, message: Frame) -> None:
         try:
@@ -237,6 +239,9 @@ class Bus:
                     logger.warning(
                         "gateway %s is down: it has not been heard for ten seconds", gateway
                     )
+                    # If its node died with it, its queues are still bound there. If it lives and
+                    # was not heard, it notices.
+                    self._feeds.sweep(self._entrances.pop(gateway, ()))
             return
         if self._peers.parted(envelope.sender):
             self.counts["stale"] += 1
@@ -257,9 +262,13 @@ class Bus:
         match envelope.kind:
             case _Own.BYE:
                 self._peers.left(envelope.sender)
+                self._entrances.pop(envelope.sender, None)
                 logger.info("gateway %s has stopped", envelope.sender)
             case _Own.HELLO:
-                self._send(_Own.HERE, {})
+                self._note_feeds(envelope)
+                self._send(_Own.HERE, self._about_feeds())
+            case _Own.HERE | _Own.BEAT:
+                self._note_feeds(envelope)
             case _Own.ASK:
                 self._asked(envelope)
             case _Own.ANSWER | _Own.FAULT:
@@ -267,6 +276,13 @@ class Bus:
             case kind:
                 for handler in self._handlers.get(kind, ()):
                     self._handle(handler, envelope)
+
+    def _about_feeds(self) -> dict[str, Any]:
+        return {"entrances": self._feeds.entrances}
+
+    def _note_feeds(self, envelope: Envelope) -> None:
+        # A gateway of an earlier version says nothing.
+        self._entrances[envelope.sender] = list(envelope.payload.get("entrances", ()))
 
     def _handle(self, handler: Handler, envelope: Envelope) -> None:
         try:
@@ -334,7 +350,7 @@ class Bus:
 
     async def _beat(self) -> None:
         while True:
-            self._send(_Own.BEAT, {})
+            self._send(_Own.BEAT, self._about_feeds())
             await asyncio.sleep(BEAT)
 
     async def _publish(self) -> None:

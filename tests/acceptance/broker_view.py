@@ -208,6 +208,16 @@ def nodes_of(cluster: Cluster, user: str) -> list[str]:
     return sorted(each["node"].partition("@")[0] for each in found if each.get("user") == user)
 
 
+def nodes_of_feeds(cluster: Cluster, name: str = ".feed.") -> list[int]:
+    """The numbers of the nodes that have feeds with this in the names of their queues."""
+    found = _management(cluster, "/api/queues?columns=name,node")
+    return sorted(
+        int(each["node"].removeprefix("r").partition("@")[0])
+        for each in found
+        if name in each["name"]
+    )
+
+
 def _management(cluster: Cluster, path: str) -> list[dict[str, Any]]:
     for node in cluster.nodes:
         answer = node.management("GET", path, cluster.admin)

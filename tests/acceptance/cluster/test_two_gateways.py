@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import forget_feeds, wait_for
+from tests.acceptance.broker_view import forget_feeds, nodes_of_feeds, wait_for
 from tests.acceptance.conftest import StartGateway, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 
@@ -20,7 +20,10 @@ _LEFT = 10
 @pytest.fixture
 def gateways(start_gateway: StartGateway, postgres_url: str) -> list[GatewayProcess]:
     store = postgres_url.replace("+asyncpg", "")
-    return [start_gateway(number=number, store=store) for number in (0, 1)]
+    return [
+        start_gateway(number=n, store=store, server=f'name = "gateway-{n}"\ndrain_time = 0.0')
+        for n in (0, 1)
+    ]
 
 
 def test_members_on_different_gateways_see_one_stream_with_one_numbering(
@@ -63,6 +66,29 @@ def test_a_node_that_has_lost_the_others_is_left_and_nothing_is_missed(
             cluster.start()
         for gateway in gateways:
             wait_for(partial(gateway.avoids, "r3"), wanted=operator.not_)
+
+
+def test_a_gateway_that_dies_together_with_a_node_keeps_no_message_unconfirmed(
+    gateways: list[GatewayProcess], cluster: Cluster
+) -> None:
+    staying, dying = gateways
+    room = staying.room("hana", "paul")
+    with connected(dying, "paul") as paul:
+        # Only the gateway that dies has a feed for the topic.
+        paul.subscribe(f"/topic/{PREFIX}.public.{room}")
+        assert staying.post(room, "hana", "before")[0] == 201
+        assert wait_for(paul.message).json["body"] == "before"
+        machine = nodes_of_feeds(cluster, ".feed.gateway-1.")[0]
+        cluster.kill_node(machine)
+        dying.kill()
+    try:
+        assert wait_for(
+            lambda: staying.post(room, "hana", "after")[0],
+            wanted=lambda status: status == 201,
+            within=60.0,
+        )
+    finally:
+        cluster.start()
 
 
 def test_messages_that_a_killed_gateway_has_answered_are_published_by_the_other_in_order(

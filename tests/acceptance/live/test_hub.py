@@ -19,6 +19,7 @@ import pytest
 from broker.feeds.connection import Connection, open_connection
 from broker.feeds.feed import FeedContext
 from broker.feeds.feeds import Feeds
+from broker.feeds.leftovers import Leftovers
 from broker.feeds.listener import LEFT_OUT
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
@@ -475,6 +476,7 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
         queue=lambda number: Topology(PREFIX).feed_queue("test", number, str(next(names))),
         witness=lambda *_: None,
         complaints=Complaints(LEFT_OUT, clock=asyncio.get_running_loop().time),
+        leftovers=Leftovers(),
         ticker=Ticker(),
         rng=SystemRandom(),
     )

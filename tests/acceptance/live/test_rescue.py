@@ -3,8 +3,8 @@
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import nodes_of, wait_for
-from tests.acceptance.conftest import Connect
+from tests.acceptance.broker_view import nodes_of, nodes_of_feeds, wait_for
+from tests.acceptance.conftest import Connect, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import Received, StompClient
 
@@ -25,6 +25,11 @@ def host(connect: Connect, room: int) -> StompClient:
 def node_of(cluster: Cluster, user: str) -> int:
     (node,) = wait_for(lambda: nodes_of(cluster, user), wanted=lambda nodes: len(nodes) == 1)
     return int(node.removeprefix("r").partition("@")[0])
+
+
+def _is_confirmed(status: int) -> bool:
+    assert status in (201, 202)
+    return status == 201
 
 
 def heard(client: StompClient, body: object) -> Received:
@@ -62,6 +67,27 @@ def test_the_host_goes_on_when_the_node_is_lost(
     # Killed, it rejoins; woken up, it might stay apart from the others.
     cluster.kill_node(lost)
     assert node_of(cluster, "hana") != lost
+
+
+@pytest.mark.parametrize("loss", ["kill", "hang"])
+def test_messages_are_confirmed_while_a_node_that_a_feed_was_on_stays_away(
+    loss: str, gateway: GatewayProcess, cluster: Cluster, room: int, host: StompClient
+) -> None:
+    with connected(gateway, "paul") as paul:
+        topic = f"/topic/{PREFIX}.public.{room}"
+        paul.subscribe(topic)
+        assert gateway.post(room, "hana", "before")[0] == 201
+        heard(host, "before")
+        lost = next(each for each in nodes_of_feeds(cluster) if each != node_of(cluster, "hana"))
+        (cluster.kill_node if loss == "kill" else cluster.pause_node)(lost)
+        try:
+            # RabbitMQ 4.3 keeps the feed's queue, and whatever is routed to that gets a nack.
+            wait_for(lambda: gateway.post(room, "hana", "meanwhile")[0], wanted=_is_confirmed)
+            assert gateway.post(room, "hana", "after")[0] == 201
+            heard(host, "after")
+            heard(paul, "after")
+        finally:
+            cluster.kill_node(lost)
 
 
 def test_frames_that_cannot_be_moved_are_reported(

@@ -61,6 +61,29 @@ def test_a_silent_gateway_is_gone_after_about_ten_seconds() -> None:
     run(scenario())
 
 
+def test_what_the_feeds_of_a_gateway_that_died_have_left_is_swept_away_by_the_others() -> None:
+    async def scenario() -> None:
+        network = Network()
+        async with network.joined("north", "south", "east") as (_, south, east):
+            feeds = network.feeds
+            feeds["south"].entrances = ["feed.south.1"]
+            feeds["east"].entrances = ["feed.east.1"]
+            await asyncio.sleep(BEAT)
+            # It moves, and says so at once.
+            feeds["south"].entrances = ["feed.south.2"]
+            south.subscribed(0)
+            await asyncio.sleep(0.1)
+            network.buses.remove(south)
+            await south._tasks.close()
+            await east.close()
+            await asyncio.sleep(BEAT * PATIENCE - 1)
+            assert feeds["north"].swept == []
+            await asyncio.sleep(BEAT + 2)
+            assert feeds["north"].swept == ["feed.south.2"], "east closes what it had itself"
+
+    run(scenario())
+
+
 def test_a_gateway_that_says_goodbye_is_gone_at_once() -> None:
     async def scenario() -> None:
         network = Network()

@@ -17,13 +17,15 @@ from broker.nodes.node import Node
 from tests.integration.tcp_server import listening
 
 _FRAME_MAX = 131_072
+#: The answers before those to bindings: the feed's exchange, its queue, the binding between them.
+DECLARATIONS = 3
 
 
 @dataclass
 class FeedNode:
     """An AMQP server with one exchange and the queues of feeds.
 
-    `answers`: whether queue.declare, queue.bind and queue.unbind are answered; `refuses`: the text
+    `answers`: whether declarations, bindings and their ends are answered; `refuses`: the text
     with which it refuses a login; `deaf`: it accepts connections and that is all; `secret`: the
     password that it wants. `received` are the names of all methods of all sessions.
     """
@@ -38,6 +40,8 @@ class FeedNode:
     logins: int = 0
     sessions: list[FeedSession] = field(default_factory=list)
     port: int = 0
+    #: The exchanges that were deleted.
+    deleted: list[str] = field(default_factory=list)
 
     @property
     def node(self) -> Node:
@@ -60,7 +64,7 @@ class FeedSession:
         self.keys: set[str] = set()
         #: How often each key was asked to be bound.
         self.asked: list[str] = []
-        self.queue = ""
+        self.queue = self.entrance = ""
         self.arguments: dict[str, Any] = {}
         self.client: dict[str, Any] = {}
         self.questions = 0
@@ -125,7 +129,7 @@ class FeedSession:
                 if not isinstance(value, Heartbeat):
                     self._take(channel, value)
 
-    def _take(self, channel: int, method: Any) -> None:  # noqa: C901 - a case for each method
+    def _take(self, channel: int, method: Any) -> None:  # noqa: C901, PLR0912 - a case for each method
         self._node.received.append(method.name)
         match method:
             case commands.Connection.StartOk():
@@ -144,19 +148,37 @@ class FeedSession:
                 self.arguments = dict(method.arguments or {})
                 self._answer(commands.Queue.DeclareOk(method.queue, 0, 0))
             case commands.Queue.Bind():
-                assert (method.queue, method.exchange) == (self.queue, "amq.topic")
+                # The queue gets whatever comes through the feed's own exchange.
+                assert (method.queue, method.exchange) == (self.queue, self.entrance)
+                self._answer(commands.Queue.BindOk())
+            case commands.Exchange.Declare():
+                self._take_exchange(method)
+            case commands.Exchange.Delete():
+                self._node.deleted.append(method.exchange)
+                self._answer(commands.Exchange.DeleteOk())
+            case commands.Exchange.Bind():
+                assert (method.destination, method.source) == (self.entrance, "amq.topic")
                 self.asked.append(method.routing_key)
                 self.keys.add(method.routing_key)
-                self._answer(commands.Queue.BindOk())
-            case commands.Queue.Unbind():
-                assert (method.queue, method.exchange) == (self.queue, "amq.topic")
+                self._answer(commands.Exchange.BindOk())
+            case commands.Exchange.Unbind():
+                assert (method.destination, method.source) == (self.entrance, "amq.topic")
                 self.keys.discard(method.routing_key)
-                self._answer(commands.Queue.UnbindOk())
+                self._answer(commands.Exchange.UnbindOk())
             case commands.Basic.Consume():
                 assert (method.queue, method.no_ack) == (self.queue, True)
                 self._consumer = f"consumer-{self.queue}"
                 if not self._hangs:
                     self.send(commands.Basic.ConsumeOk(self._consumer), channel)
+
+    def _take_exchange(self, method: Any) -> None:
+        if not method.passive:
+            assert (method.exchange_type, method.auto_delete) == ("fanout", True)
+            self.entrance = method.exchange
+        elif method.exchange in self._node.deleted:
+            self.send(commands.Channel.Close(404, "NOT_FOUND", 40, 10), 2)
+            return
+        self._answer(commands.Exchange.DeclareOk())
 
     def _answer(self, value: Any) -> None:
         self._unanswered.append(value)

@@ -13,6 +13,7 @@ from pamqp import commands
 
 from broker.feeds.connection import Connection, open_connection
 from broker.feeds.feed import Feed, FeedContext
+from broker.feeds.leftovers import Leftovers
 from broker.feeds.listener import LEFT_OUT
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
@@ -22,7 +23,7 @@ from broker.timing.complaints import Complaints
 from broker.timing.tasks import Failures, Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import FEED_QUEUE_ARGUMENTS
-from tests.integration.broker.feeds.feed_node import FeedNode, serving
+from tests.integration.broker.feeds.feed_node import DECLARATIONS, FeedNode, serving
 
 _TIMEOUT = 20
 
@@ -88,7 +89,9 @@ class Stage:
         balancer: Balancer,
         complaints: Complaints,
         failures: Failures,
+        leftovers: Leftovers,
     ) -> None:
+        self.leftovers = leftovers
         self.nodes = nodes
         self.feed = feed
         self.record = record
@@ -129,11 +132,13 @@ async def stage(*nodes: FeedNode, start: bool = True) -> AsyncIterator[Stage]:
         )
         failures = Failures()
         complaints = Complaints(LEFT_OUT, clock=loop.time)
+        leftovers = Leftovers()
         sessions = count(1)
         context = FeedContext(
             dial=_dial,
             queue=lambda number: f"feed.{number}.{next(sessions)}",
             witness=record.witness,
+            leftovers=leftovers,
             ticker=Ticker(),
             complaints=complaints,
             rng=Random(1),  # noqa: S311
@@ -142,7 +147,7 @@ async def stage(*nodes: FeedNode, start: bool = True) -> AsyncIterator[Stage]:
         if start:
             made.start()
         try:
-            yield Stage(list(nodes), made, record, balancer, complaints, failures)
+            yield Stage(list(nodes), made, record, balancer, complaints, failures, leftovers)
         finally:
             await made.close()
     assert asyncio.all_tasks() == tasks
@@ -277,6 +282,43 @@ def test_after_any_end_of_a_session_everything_is_bound_anew_elsewhere(fate: str
     asyncio.run(scenario())
 
 
+def test_the_entrance_of_a_lost_session_is_deleted_by_the_next_one() -> None:
+    async def scenario() -> None:
+        async with stage(FeedNode("a"), FeedNode("b")) as here:
+            here.subscribe("k")
+            await here.record.hears("subscribed", "k")
+            lost, entrance = here.on, here.on.session.entrance
+            assert here.feed.entrance == entrance
+            # The node hangs: its queue stays, and is bound through the entrance alone.
+            lost.session.hang()
+            await here.record.hears("subscribed", "k", times=2)
+            await until(lambda: entrance in here.on.deleted)
+            assert here.feed.entrance == here.on.session.entrance != entrance
+            assert list(here.leftovers) == []
+            assert here.record.count("left") == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_feed_whose_entrance_is_gone_notices_it_and_binds_everything_anew() -> None:
+    async def scenario() -> None:
+        async with stage(FeedNode("a")) as here:
+            here.subscribe("k")
+            await here.record.hears("subscribed", "k")
+            (node,) = here.nodes
+            here.feed.check(asyncio.get_running_loop().time() + 5)
+            await until(lambda: node.received.count("Exchange.Declare") == 2)
+            assert here.record.count("lost") == 0
+            # Another gateway took this one for dead.
+            node.deleted.append(node.session.entrance)
+            here.feed.check(asyncio.get_running_loop().time() + 10)
+            await here.record.hears("lost", "k")
+            await here.record.hears("subscribed", "k", times=2)
+            assert any("NOT_FOUND" in told[-1] for told in here.record.told if told[0] == "left")
+
+    asyncio.run(scenario())
+
+
 def test_a_lost_session_is_made_again_with_one_declaration_and_all_bindings_in_one_burst() -> None:
     async def scenario() -> None:
         keys = [f"k.{n}" for n in range(500)]
@@ -297,7 +339,7 @@ def test_a_lost_session_is_made_again_with_one_declaration_and_all_bindings_in_o
             assert node.received.count("Queue.Declare") == 1
             assert node.received.count("Basic.Consume") == 0
             node.answers = True
-            node.session.answer(1 + len(keys))
+            node.session.answer(DECLARATIONS + len(keys))
             await here.feed.stood.wait()
             assert here.record.count("subscribed") == 2 * len(keys) + 1
 
@@ -408,7 +450,7 @@ def test_a_node_that_is_silent_while_the_queue_is_made_is_waited_for() -> None:
             assert here.feed.standing == 0
             node.session.wake()
             # What stands stands, however slowly the others follow.
-            node.session.answer(2)
+            node.session.answer(DECLARATIONS + 1)
             await here.record.hears("subscribed", "k.1")
             node.session.publish("k.1", b"hello")
             await here.record.hears("message", "k.1", "hello")
@@ -433,7 +475,7 @@ def test_what_waits_for_a_slow_node_is_named(monkeypatch: pytest.MonkeyPatch) ->
             here.subscribe("k.2")
             await until(lambda: len(node.bound()) == 2)
             assert here.feed.problem == "2 of 2 topics wait for a"
-            node.session.answer(2)
+            node.session.answer(DECLARATIONS + 1)
             await here.record.hears("subscribed", "k.1")
             assert here.feed.problem == "1 of 2 topics wait for a"
             # The topics that stand go on, and the node is asked as before.
@@ -479,7 +521,7 @@ def test_a_key_that_comes_back_before_its_answer_is_not_bound_twice() -> None:
             (node,) = here.nodes
             here.subscribe("k")
             await until(node.bound)
-            node.session.answer(1)
+            node.session.answer(DECLARATIONS)
             await until(lambda: "Basic.Consume" in node.received)
             for _ in range(10):
                 here.feed.unsubscribe("k")
@@ -492,7 +534,7 @@ def test_a_key_that_comes_back_before_its_answer_is_not_bound_twice() -> None:
             await here.record.hears("subscribed", "k")
             assert here.feed.stood.is_set()
             assert node.session.asked == ["k"]
-            assert "Queue.Unbind" not in node.received
+            assert "Exchange.Unbind" not in node.received
 
     asyncio.run(scenario())
 

@@ -10,6 +10,7 @@ import pytest
 from broker.feeds.connection import Connection, open_connection
 from broker.feeds.feed import FeedContext
 from broker.feeds.feeds import Feeds
+from broker.feeds.leftovers import Leftovers
 from broker.feeds.listener import LEFT_OUT
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
@@ -18,7 +19,7 @@ from broker.protocol.stomp import Frame
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
-from tests.integration.broker.feeds.feed_node import FeedNode, serving
+from tests.integration.broker.feeds.feed_node import DECLARATIONS, FeedNode, serving
 
 _TIMEOUT = 20
 KEYS = ("k.1", "k.2")
@@ -98,6 +99,7 @@ async def stage(*names: str) -> AsyncIterator[Stage]:
             queue=lambda number: f"feed.{number}.{rng.random()}",
             witness=lambda *_: None,
             complaints=Complaints(LEFT_OUT, clock=loop.time),
+            leftovers=Leftovers(),
             ticker=Ticker(),
             rng=rng,
         )
@@ -140,7 +142,7 @@ def test_a_feed_leaves_a_draining_node_only_when_its_replacement_stands() -> Non
             here.balancer.drain(first)
             await until(lambda: len(here.nodes[other].bound()) == len(KEYS))
             assert here.on() == {first, second, other}
-            here.nodes[other].session.answer(1 + len(KEYS))
+            here.nodes[other].session.answer(DECLARATIONS + len(KEYS))
             await here.stand_on(second, other)
             assert here.fewest == 2
             assert not here.nodes[first].bound()

@@ -66,9 +66,29 @@ ARGUMENTS: dict[str, Any] = {
             commands.Queue.Bind(0, "q", "amq.topic", "a.b", False, {}),
         ),
         (
-            methods.QUEUE_UNBIND,
-            {"queue": "q", "exchange": "amq.topic", "routing_key": "a.b"},
-            commands.Queue.Unbind(0, "q", "amq.topic", "a.b", {}),
+            methods.EXCHANGE_DECLARE,
+            {"exchange": "e", "type": "fanout", "auto_delete": True},
+            commands.Exchange.Declare(0, "e", "fanout", auto_delete=True),
+        ),
+        (
+            methods.EXCHANGE_DECLARE,
+            {"exchange": "e", "passive": True},
+            commands.Exchange.Declare(0, "e", "", passive=True),
+        ),
+        (
+            methods.EXCHANGE_DELETE,
+            {"exchange": "e"},
+            commands.Exchange.Delete(0, "e"),
+        ),
+        (
+            methods.EXCHANGE_BIND,
+            {"destination": "e", "source": "amq.topic", "routing_key": "a.b"},
+            commands.Exchange.Bind(0, "e", "amq.topic", "a.b", False, {}),
+        ),
+        (
+            methods.EXCHANGE_UNBIND,
+            {"destination": "e", "source": "amq.topic", "routing_key": "a.b"},
+            commands.Exchange.Unbind(0, "e", "amq.topic", "a.b", False, {}),
         ),
         (
             methods.BASIC_CONSUME,
@@ -114,7 +134,10 @@ def test_pamqp_reads_what_we_write(method: Method, values: dict[str, Value], exp
             {"queue": "q", "message_count": 3, "consumer_count": 1},
         ),
         (commands.Queue.BindOk(), methods.QUEUE_BIND_OK, {}),
-        (commands.Queue.UnbindOk(), methods.QUEUE_UNBIND_OK, {}),
+        (commands.Exchange.DeclareOk(), methods.EXCHANGE_DECLARE_OK, {}),
+        (commands.Exchange.DeleteOk(), methods.EXCHANGE_DELETE_OK, {}),
+        (commands.Exchange.BindOk(), methods.EXCHANGE_BIND_OK, {}),
+        (commands.Exchange.UnbindOk(), methods.EXCHANGE_UNBIND_OK, {}),
         (commands.Basic.ConsumeOk("c"), methods.BASIC_CONSUME_OK, {"consumer_tag": "c"}),
         (
             commands.Basic.Cancel("c", True),

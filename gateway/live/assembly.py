@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
 from gateway.auth.assembly import Auth
-from gateway.budget.table import BACKLOG, COPIES, HALF_READ, SUBSCRIPTIONS, UPGRADES
+from gateway.budget.table import BACKLOG, COPIES, HALF_READ, READ_BYTES, SUBSCRIPTIONS, UPGRADES
 from gateway.foundation import Foundation
 from gateway.live.attendance import Attendance
 from gateway.live.bytes_in_hand import BytesInHand
@@ -63,6 +63,7 @@ def live(
             budget=f.limits.now.backlog_bytes,
             clock=f.clock,
             tasks=f.tasks.part(),
+            reads=f.budgets.rate(READ_BYTES),
         ),
         rebalancer=Rebalancer(balancer, clock=f.clock.monotonic, rng=f.rng, tasks=f.tasks.part()),
         registry=Registry(f.budgets, tasks=f.tasks.part()),

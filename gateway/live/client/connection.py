@@ -124,6 +124,11 @@ class Connection:
         return self._socket.transport
 
     @property
+    def user(self) -> str | None:
+        """The user, once it is known."""
+        return self.identity.user if self.identity else None
+
+    @property
     def node(self) -> str | None:
         """The broker node of the relay, if there is one."""
         uplink = self._executor.uplink

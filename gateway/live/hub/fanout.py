@@ -31,6 +31,9 @@ class Client(Protocol):
     @property
     def writer(self) -> Transport: ...
 
+    @property
+    def user(self) -> str | None: ...
+
     def end(self, error: GatewayError | None) -> None:
         """Send the client the error and close; called once, returns at once."""
 

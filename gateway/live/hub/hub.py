@@ -10,6 +10,7 @@ from broker.feeds.feeds import Feeds
 from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology
+from gateway.budget.budgets import RateBudget
 from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.hub.fanout import FanOut, Subscriber
@@ -30,10 +31,11 @@ class Hub:
     """The topics that clients of this gateway follow, each subscribed once on every feed.
 
     ``budget`` is the number of bytes that may wait for one client. ``linger`` is for how many
-    seconds a topic stays subscribed when its last subscriber has left.
+    seconds a topic stays subscribed when its last subscriber has left. ``reads`` is the budget of
+    what resuming clients read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the surroundings of all topics
         self,
         topology: Topology,
         history: HistoryReader,
@@ -43,6 +45,7 @@ class Hub:
         clock: Clock,
         tasks: Tasks,
         linger: float = LINGER,
+        reads: RateBudget | None = None,
     ) -> None:
         self.fan_out = FanOut(budget=budget, clock=clock)
         self._loop = asyncio.get_running_loop()
@@ -55,7 +58,7 @@ class Hub:
         )
         self._shared = Shared(
             history=history,
-            pages=Pages(history),
+            pages=Pages(history, budget=reads),
             fan_out=self.fan_out,
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),

@@ -67,13 +67,10 @@ class PageCache:
                 return chunk
         return None
 
-    def at(self, stream: Stream, start: int) -> Chunk | None:
-        """The chunk that begins after this seq."""
-        return self._pages.get((stream, _page_of(start)), {}).get(start)
-
     def add(self, chunk: Chunk, owner: Hashable) -> None:
         """Keep a chunk, in the place of an older one that begins where it does."""
-        if (before := self.at(chunk.stream, chunk.start)) is not None:
+        page = self._pages.get((chunk.stream, _page_of(chunk.start)), {})
+        if (before := page.get(chunk.start)) is not None:
             self._drop(before)
         if not chunk.size or chunk.size > self._own:
             return

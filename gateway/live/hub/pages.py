@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Hashable, Sequence
 from typing import Any, Final, Protocol
 
+from cachetools import LRUCache
+
 from broker.timing.tasks import shared
 from broker.topology import Stream
+from gateway.budget.budgets import RateBudget
 from gateway.errors import NotKept
 from gateway.live.hub.delivery import Delivery, from_history
 from gateway.live.hub.page_cache import PAGE, Chunk, PageCache
@@ -18,6 +21,10 @@ PORTION: Final = 64 * 1024
 #: Bytes that one read takes from the history: a few portions, because a subscriber that leaves, or
 #: whose part the cache has lost, wastes the rest. A page of usual messages has less.
 READ: Final = 4 * PORTION
+#: Pages with large messages of which that is remembered.
+_REMEMBERED: Final = 10_000
+#: Seconds that a subscriber waits for its budget of reads before it is sent away.
+_PATIENCE: Final = 15.0
 #: Bytes that are cached for the next reader, and those of them that one client's reads may fill.
 CACHE: Final = 16 * 1024 * 1024
 OWN: Final = 2 * 1024 * 1024
@@ -36,32 +43,42 @@ class HistoryReader(Protocol):
 class Pages:
     """The history of all streams, as deliveries, with a cache.
 
-    Stored messages never change, so what was read stays valid as far as it reaches.
+    Stored messages never change, so what was read stays valid as far as it reaches. ``budget``
+    bounds the bytes that each client makes us read; a client beyond it waits.
     """
 
-    def __init__(self, history: HistoryReader, *, cache: int = CACHE, own: int = OWN) -> None:
+    def __init__(
+        self,
+        history: HistoryReader,
+        *,
+        cache: int = CACHE,
+        own: int = OWN,
+        budget: RateBudget | None = None,
+    ) -> None:
         self._history = history
+        self._budget = budget
         self._reads: dict[tuple[Stream, int], asyncio.Task[Chunk]] = {}
         self._kept = PageCache(size=cache, own=own)
+        #: Of pages with large messages: where their first read ends.
+        self._cut_at: LRUCache[tuple[Stream, int], int] = LRUCache(_REMEMBERED)
 
     async def after(
         self, stream: Stream, seq: int, *, destination: str, owner: Hashable = None
     ) -> list[Delivery]:
         """Some of the deliveries after ``seq``, without a hole; none at the stream's end. ``owner``
-        stands for the client that asks.
+        is the user who asks.
 
-        Raises :class:`NotKept` if the history does not reach back that far, and the errors of the
-        history.
+        Raises :class:`NotKept` if the history does not reach back that far, the errors of the
+        budget when it takes too long to wait for that, and those of the history.
         """
         chunk = self._kept.find(stream, seq)
         if chunk is None:
             begin = seq - seq % PAGE
             # Where the messages are large, the page's first read ends early; then the part after
             # ``seq`` is read alone.
-            chunk = self._kept.at(stream, begin)
-            if chunk is None or not chunk.cut:
+            if self._cut_at.get((stream, begin), seq + 1) > seq:
                 chunk = await self._shared(stream, begin, destination, owner)
-            if chunk.cut and chunk.end <= seq:
+            if chunk is None or (chunk.cut and chunk.end <= seq):
                 chunk = await self._shared(stream, seq, destination, owner)
         if chunk.end <= seq:
             # The shared read may have begun before this question.
@@ -81,6 +98,13 @@ class Pages:
 
     async def _shared(self, stream: Stream, start: int, destination: str, owner: Hashable) -> Chunk:
         key = (stream, start)
+        if key not in self._reads and self._budget is not None:
+            seconds = self._budget.reserve(owner, within=_PATIENCE, cost=READ)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                # What it does cost is known when it is read.
+                self._budget.spend(owner, cost=-READ)
         read = self._reads.get(key)
         if read is None:
             read = asyncio.create_task(self._read(stream, start, destination, owner))
@@ -105,6 +129,10 @@ class Pages:
             deliveries=deliveries,
             size=sum(len(delivery.tail) for delivery in deliveries),
         )
+        if self._budget is not None:
+            self._budget.spend(owner, cost=chunk.size)
+        if chunk.cut and start % PAGE == 0:
+            self._cut_at[stream, start] = chunk.end
         self._kept.add(chunk, owner)
         return chunk
 

@@ -249,7 +249,7 @@ class Topic:
                 self.stream,
                 position,
                 destination=self._destination,
-                owner=subscriber.client.writer.share,
+                owner=subscriber.client.user,
             )
         )
         # Messages beyond the last one come live.

@@ -457,6 +457,7 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
         """A client that must never be ended."""
 
         writer: Any = None
+        user: str | None = None
 
         def end(self, error: Exception | None) -> None:
             raise AssertionError(error)

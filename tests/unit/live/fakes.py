@@ -14,7 +14,6 @@ from gateway.domain.message import Message
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.transport import Transport
-from gateway.rotation import Share
 from gateway.store.portions import READ_BYTES
 from gateway.store.records import Page
 
@@ -114,7 +113,6 @@ class FakeWriter:
     def __init__(self) -> None:
         self.backlog = 0
         self.pace = 0.0
-        self.share = Share()
         self.chunks: list[bytes] = []
         self.drains = 0
 
@@ -133,6 +131,7 @@ class FakeClient:
     def __init__(self) -> None:
         self.sink = FakeWriter()
         self.ended: GatewayError | None = None
+        self.user = "mina"
 
     @property
     def writer(self) -> Transport:

@@ -6,7 +6,11 @@ import pytest
 
 from broker.timing.tasks import Cancelled
 from broker.topology import Stream
-from gateway.errors import NotKept, StoreUnavailable
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import READ_BYTES
+from gateway.config import Limits
+from gateway.errors import NotKept, StoreUnavailable, TooMuchRead
+from gateway.limits import LiveLimits
 from gateway.live.hub.page_cache import PAGE
 from gateway.live.hub.pages import CACHE, OWN, PORTION, READ, Pages
 from gateway.store.records import Page
@@ -242,9 +246,9 @@ def test_few_bytes_are_read_for_each_that_is_given_however_often_a_client_resume
         for _ in range(3):
             for seq in (0, 130):
                 given += await resume(pages, seq, STREAM, owner="mina", portions=12)
-        # A read is four portions and may end in the middle of one; the first one of a page may be
-        # for nothing.
-        assert history.bytes_read <= 9 * given
+        # A read is four portions and the message that crosses its bound; the first one of a page
+        # may be for nothing.
+        assert history.bytes_read <= 5.5 * given
         assert history.bytes_read <= 2 * given or cache == 10
 
     run(scenario())
@@ -274,5 +278,46 @@ def test_a_page_of_usual_messages_is_one_read_wherever_a_reader_begins() -> None
         for seq in (249, 0, 17, 100):
             await after(pages, seq)
         assert history.reads == [0]
+
+    run(scenario())
+
+
+def test_a_client_beyond_its_budget_of_reads_waits_and_the_others_do_not() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        limits = LiveLimits(Limits(read_bytes_per_second=READ, read_bytes_burst=2 * READ))
+        history = stored(200, LARGE)
+        history.latency = 0.0
+        reads = Budgets(limits, clock=loop.time).rate(READ_BYTES)
+        pages = Pages(history, cache=10, budget=reads)
+        began = loop.time()
+        await resume(pages, 0, STREAM, owner="mina", portions=12)
+        # A read for each portion, because nothing is kept: 12 reads, of which two are free. A read
+        # takes the message that crosses its bound.
+        assert 10 <= loop.time() - began <= 15
+        began = loop.time()
+        await resume(pages, 0, STREAM, owner="jun", portions=1)
+        assert loop.time() == began
+
+    run(scenario())
+
+
+def test_a_client_that_would_have_to_wait_too_long_is_told_so_and_those_who_left_cost_nothing() -> (
+    None
+):
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        limits = LiveLimits(Limits(read_bytes_per_second=READ / 10, read_bytes_burst=READ))
+        history = stored(200, LARGE)
+        reads = Budgets(limits, clock=loop.time).rate(READ_BYTES)
+        pages = Pages(history, cache=10, budget=reads)
+        await resume(pages, 0, STREAM, owner="mina", portions=1)
+        leaving = asyncio.create_task(resume(pages, 0, STREAM, owner="mina", portions=1))
+        await settle()
+        with pytest.raises(TooMuchRead):
+            await resume(pages, 100, STREAM, owner="mina", portions=1)
+        leaving.cancel()
+        await asyncio.sleep(11)
+        await resume(pages, 100, STREAM, owner="mina", portions=1)
 
     run(scenario())

@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Any, Final, Protocol
 
 from broker.timing.tasks import Failures, Tasks
-from gateway import garbage, retention, tls
+from gateway import garbage, retention, threads, tls
 from gateway.assembly import Gateway, assemble
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
@@ -65,6 +65,7 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
     async with running(config, drain) as serving:
         changes = serving.reloadable.changes(serving.public, serving.on_nodes)
         loop.add_signal_handler(signal.SIGHUP, Reload(config, read=read, changes=changes))
+        threads.settle()
         garbage.settle()
         logger.info("serving %s, internal %s", serving.public.url, serving.internal.url)
         await drain.wait()

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPServerRequest, parse_cookie
 
 from broker.timing.readings import UnixTime
 from gateway.auth.names import check_user
@@ -67,7 +67,7 @@ class Credentials:
 
     def given(self, request: HTTPServerRequest) -> bool:
         """Whether the request has credentials, valid or not."""
-        return "Authorization" in request.headers or SESSION_COOKIE in request.cookies
+        return "Authorization" in request.headers or _cookie(request) is not None
 
     async def identify(self, request: HTTPServerRequest) -> Identity:
         """The user of the request. Raises :class:`NotAuthenticated`, and :class:`UserChanged` if
@@ -90,19 +90,19 @@ class Credentials:
             if scheme.lower() != "bearer" or not token.strip():
                 raise NotAuthenticated("the Authorization header must be: Bearer <token>")
             return await self.verify(token.strip())
-        if SESSION_COOKIE in request.cookies:
-            return self._session(request.cookies[SESSION_COOKIE].value)
+        if (cookie := _cookie(request)) is not None:
+            return self._session(cookie)
         raise NotAuthenticated(
             "log in by POST /api/session, or send the header Authorization: Bearer <token>"
         )
 
     def session(self, request: HTTPServerRequest) -> Identity | None:
         """The user of the cookie's session, if that goes on. Raises :class:`UserChanged`."""
-        cookie = request.cookies.get(SESSION_COOKIE)
+        cookie = _cookie(request)
         if cookie is None:
             return None
         try:
-            identity = self._session(cookie.value)
+            identity = self._session(cookie)
         except NotAuthenticated:
             return None
         self._check_user(request, identity)
@@ -127,6 +127,13 @@ class Credentials:
         else:
             self._sessions.check(identity)
         return identity
+
+
+def _cookie(request: HTTPServerRequest) -> str | None:
+    """The session cookie. ``request.cookies`` makes an object of each of the thousands of cookies
+    that a head may have."""
+    given = request.headers.get("Cookie", "")
+    return parse_cookie(given).get(SESSION_COOKIE) if SESSION_COOKIE in given else None
 
 
 def _decoded(header: str) -> str:

@@ -15,6 +15,8 @@ from gateway.errors import Invalid
 
 MEDIA_TYPE: Final = "application/json"
 
+#: Wrong fields that an error names.
+_MANY: Final = 10
 #: The beginning of pydantic's messages.
 _SHOULD: Final = re.compile(r"^\w+ should ")
 
@@ -40,13 +42,16 @@ def read(model: type[BodyT], raw: bytes, *, content_type: str | None) -> BodyT:
 
 
 def validate(model: type[BodyT], value: dict[str, Any]) -> BodyT:
-    """The model of ``value``. Raises :class:`Invalid`, which names each wrong field."""
+    """The model of ``value``. Raises :class:`Invalid`, which names the first wrong fields."""
+    if len(value) > len(model.model_fields) + _MANY:
+        # Pydantic would describe each of them, which are thousands.
+        raise Invalid(f"there are {len(value)} fields, of which most are unknown")
     try:
         return model.model_validate(value)
     except ValidationError as error:
         # ``include_input=False``: a refused value may be a password.
         faults = error.errors(include_input=False, include_url=False)
-        raise Invalid("; ".join(_fault(fault["loc"], fault) for fault in faults[:10])) from None
+        raise Invalid("; ".join(_fault(fault["loc"], fault) for fault in faults[:_MANY])) from None
 
 
 def parse(raw: bytes) -> Any:

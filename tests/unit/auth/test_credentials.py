@@ -1,6 +1,13 @@
 """A proof is checked once a minute, and never counts for longer than it says."""
 
-from gateway.auth.credentials import CAPACITY, LIFETIME, Verified
+import math
+from typing import NoReturn, cast
+
+from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, RequestStartLine
+
+from gateway.auth.credentials import CAPACITY, LIFETIME, SESSION_COOKIE, Credentials, Verified
+from gateway.auth.ended import EndedSessions
+from gateway.auth.sessions import Sessions
 from gateway.domain.identity import Identity
 from tests.fake_clock import FakeClock
 
@@ -40,3 +47,34 @@ def test_the_memory_is_bounded() -> None:
 
 def test_a_lone_surrogate_is_only_another_proof() -> None:
     assert Verified(clock=FakeClock(1000.0)).get("\udc80") is None
+
+
+class Unread(HTTPServerRequest):
+    """A request whose cookies must not be made into objects."""
+
+    @property
+    def cookies(self) -> NoReturn:
+        raise AssertionError("all cookies were read")
+
+
+def test_a_session_is_found_among_thousands_of_cookies_which_are_not_read_one_by_one() -> None:
+    clock = FakeClock(1000.0)
+    sessions = Sessions("s" * 32, lifetime=60, clock=clock, ended=EndedSessions(clock=clock))
+    identity = sessions.open(Identity("mina", frozenset(), math.inf))
+    credentials = Credentials(sessions=sessions, tokens=None, clock=clock)
+
+    def asking(cookies: str) -> Unread:
+        headers = HTTPHeaders({"Host": "x", "Cookie": cookies})
+        return Unread(
+            headers=headers,
+            connection=cast("HTTPConnection", None),
+            start_line=RequestStartLine("GET", "/", "HTTP/1.1"),
+        )
+
+    many = "; ".join(f"c{n}=1" for n in range(2000))
+    request = asking(f"{many}; {SESSION_COOKIE}={sessions.sign(identity)}; last=1")
+    assert credentials.given(request)
+    assert credentials.session(request) == identity
+    assert not credentials.given(asking(many))
+    assert credentials.session(asking(many)) is None
+    assert not credentials.given(asking(f"x{SESSION_COOKIE}=1"))

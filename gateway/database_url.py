@@ -119,6 +119,9 @@ def _postgresql(url: str) -> PostgresServer:
         kept.setdefault("target_session_attrs", "read-write")
     shown = given.get("host", hosts) or "localhost"
     database = given.get("dbname", given.get("database", parts.path.lstrip("/")))
+    if "@" in shown + database:
+        # The rest of a user name or a password: both are shown.
+        raise ValueError(_ENCODED)
     return PostgresServer(
         url=base + ("?" + urlencode(kept) if kept else ""),
         name=f"postgresql://{shown}/{database}",

@@ -19,7 +19,7 @@ class Flooder:
         self._module = import_module(f"flood_suite.floods.{entry.module}")
         self._arguments = entry.arguments
         self._site = site
-        self._tally: Counter[str] = Counter()
+        self.tally: Counter[str] = Counter()
         self._going: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
@@ -32,8 +32,8 @@ class Flooder:
         put_last()
 
     async def begin(self) -> None:
-        self._tally.clear()
-        flood = self._module.flood(self._site, self._tally, **self._arguments)
+        self.tally.clear()
+        flood = self._module.flood(self._site, self.tally, **self._arguments)
         self._going = asyncio.create_task(flood)
 
     async def end(self) -> Mapping[str, int]:
@@ -43,4 +43,4 @@ class Flooder:
         self._going.cancel()
         with suppress(asyncio.CancelledError):
             await self._going
-        return dict(self._tally)
+        return dict(self.tally)

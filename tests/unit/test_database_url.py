@@ -65,6 +65,10 @@ def test_of_several_servers_the_one_that_takes_writes_is_meant() -> None:
         ("postgresql://anna:hush/hush@db/x", "percent-encoded"),
         ("postgresql://anna:hush?hush@db/x", "percent-encoded"),
         ("postgresql://anna:hush#hush@db/x", "percent-encoded"),
+        # What stands before the slash could be a host and its port.
+        ("postgresql://anna:12/hush@db/x", "percent-encoded"),
+        ("postgresql://an/na:hush@db/x", "percent-encoded"),
+        ("postgresql://anna:1?host=hush@db/x", "percent-encoded"),
     ],
 )
 def test_faults_are_named_without_any_secret(url: str, told: str) -> None:

@@ -1,0 +1,415 @@
+"""Every limit of every budget, met at the front door: the status or close code, the code of its
+own, when to try again, the count in the metrics, and the event for the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from broker.protocol.stomp import serialise
+from gateway.assembly import Gateway
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import TABLE
+from gateway.config import Config
+from gateway.http.listeners import Listener
+from gateway.observe.events import Event, Kind
+from tests.integration.http.conftest import Answer, Call, FakeBroker, token
+
+UPGRADE: Final = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@dataclass
+class Stage:
+    """A gateway with one limit that is easily met."""
+
+    gateway: Gateway
+    call: Call
+    room: str
+    public: Listener
+    settings: Config
+    broker: FakeBroker
+
+    async def dial(self, user: str | None = None) -> WebSocketClientConnection:
+        headers = {} if user is None else {"Authorization": self._bearer(user)}
+        url = f"{self.public.url.replace('http', 'ws')}/ws"
+        request = HTTPRequest(url, headers=headers)
+        return await websocket_connect(request, subprotocols=["v12.stomp"])
+
+    async def connect(self, user: str) -> WebSocketClientConnection:
+        client = await self.dial(user)
+        await client.write_message(serialise("CONNECT", [("accept-version", "1.2")]), binary=True)
+        assert str(await client.read_message()).startswith("CONNECTED")
+        return client
+
+    async def hang_up(self, client: WebSocketClientConnection) -> None:
+        """Close, and wait until the gateway has taken notice."""
+        client.close()
+        async with asyncio.timeout(10):
+            while len(self.gateway.live.registry):  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.005)
+
+    async def handshake(self, user: str | None = None) -> Answer:
+        headers = dict(UPGRADE)
+        if user is not None:
+            headers["Authorization"] = self._bearer(user)
+        return await self.call("GET", "/ws", headers=headers)
+
+    async def post(self, size: int = 1) -> Answer:
+        return await self.call(
+            "POST", f"{self.room}/messages", user="bob", json={"body": "x" * size}
+        )
+
+    async def read(self, user: str = "bob") -> Answer:
+        return await self.call("GET", f"{self.room}/messages", user=user)
+
+    async def log_in(self, proof: str) -> Answer:
+        return await self.call("POST", "/api/session", json={"token": proof})
+
+    def _bearer(self, user: str) -> str:
+        return f"Bearer {token(self.settings, user)}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What the client sees: an HTTP status or a close code, and the code of the problem."""
+
+    status: int
+    code: str
+    retries: bool = True
+
+
+def answered(answer: Answer) -> Refusal:
+    status, code = answer.problem
+    seconds = answer.headers.get("Retry-After")
+    assert seconds is None or int(seconds) >= 1
+    return Refusal(status, code, seconds is not None)
+
+
+async def stomp_refusal(client: WebSocketClientConnection) -> Refusal:
+    """The refusal of a connection: its ERROR, then its Close."""
+    while not str(frame := await client.read_message()).startswith("ERROR"):
+        assert frame is not None
+    headers = dict(
+        line.partition(":")[::2] for line in str(frame).partition("\n\n")[0].splitlines()[1:]
+    )
+    assert await client.read_message() is None
+    assert client.close_code is not None
+    return Refusal(client.close_code, headers["message"], "retry-after" in headers)
+
+
+async def two_of_one_user(stage: Stage) -> Refusal:
+    client = await stage.dial("bob")
+    refused = answered(await stage.handshake("bob"))
+    await stage.hang_up(client)
+    return refused
+
+
+async def two_of_different_users(stage: Stage) -> Refusal:
+    client = await stage.dial("bob")
+    refused = answered(await stage.handshake("anna"))
+    await stage.hang_up(client)
+    return refused
+
+
+async def two_of_nobody(stage: Stage) -> Refusal:
+    client = await stage.dial()
+    refused = answered(await stage.handshake())
+    await stage.hang_up(client)
+    return refused
+
+
+async def two_http_connections(stage: Stage) -> Refusal:
+    """The first one is busy: it waits for the broker, so it makes no room."""
+    stage.broker.away = True
+    busy = asyncio.ensure_future(stage.post())
+    async with asyncio.timeout(10):
+        while not stage.gateway.messages.pipeline.in_hand:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.005)
+    where = stage.public.url.rpartition("/")[2].split(":")
+    reader, writer = await asyncio.open_connection(*where)
+    writer.write(b"GET /api/session HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    body = (await reader.read()).decode()
+    writer.close()
+    await busy
+    code = body.partition('"code": "')[2].partition('"')[0]
+    return Refusal(int(head.split()[1]), code, "Retry-After: " in head)
+
+
+async def two_subscriptions(stage: Stage) -> Refusal:
+    client = await stage.connect("bob")
+    topic = f"/topic/acdm.mo.interact.public.{stage.room.rpartition('/')[2]}"
+    for id in ("1", "2"):
+        frame = serialise("SUBSCRIBE", [("destination", topic), ("id", id)])
+        await client.write_message(frame, binary=True)
+    refused = await stomp_refusal(client)
+    await stage.hang_up(client)
+    return refused
+
+
+async def two_relays(stage: Stage) -> Refusal:
+    """A host's two connections to the private queue, while no node can be reached."""
+    queue = f"/queue/acdm.mo.interact.private.{stage.room.rpartition('/')[2]}"
+    refused = []
+    for _ in range(2):
+        client = await stage.connect("anna")
+        frame = serialise("SUBSCRIBE", [("destination", queue), ("id", "q"), ("ack", "client")])
+        await client.write_message(frame, binary=True)
+        refused.append(await stomp_refusal(client))
+        await stage.hang_up(client)
+    assert refused[0].code == "broker_unavailable"
+    return refused[1]
+
+
+async def another_room(stage: Stage) -> Refusal:
+    """The first one is that of the stage."""
+    return answered(
+        await stage.call("POST", "/api/rooms", user="anna", roles=("host",), json={"title": "x"})
+    )
+
+
+async def two_posts(stage: Stage) -> Refusal:
+    assert (await stage.post()).status in (201, 202)
+    return answered(await stage.post())
+
+
+async def two_posts_at_once(stage: Stage) -> Refusal:
+    stage.broker.away = True
+    answers = await asyncio.gather(stage.post(1000), stage.post(1000))
+    return answered(max(answers, key=lambda answer: answer.status))
+
+
+async def three_posts_at_once(stage: Stage) -> Refusal:
+    stage.broker.away = True
+    answers = await asyncio.gather(*(stage.post(1000) for _ in range(3)))
+    return answered(max(answers, key=lambda answer: answer.status))
+
+
+async def two_wrong_logins(stage: Stage) -> Refusal:
+    assert (await stage.log_in("wrong")).status == 401
+    return answered(await stage.log_in("wrong"))
+
+
+async def two_right_logins(stage: Stage) -> Refusal:
+    assert (await stage.log_in(token(stage.settings, "bob"))).status == 200
+    return answered(await stage.log_in(token(stage.settings, "bob")))
+
+
+def two_reads_at_once(first: str) -> Proof:
+    async def met(stage: Stage) -> Refusal:
+        with stage.gateway.services.history._turns._places.hold(first):
+            return answered(await stage.read("bob"))
+
+    return met
+
+
+async def two_reads(stage: Stage) -> Refusal:
+    await stage.post()
+    assert (await stage.read()).status == 200
+    return answered(await stage.read())
+
+
+async def one_member_more(stage: Stage) -> Refusal:
+    answer = await stage.call(
+        "PUT", f"{stage.room}/members/carol", user="anna", json={"role": "participant"}
+    )
+    return answered(answer)
+
+
+async def two_handshakes(stage: Stage) -> Refusal:
+    await stage.hang_up(await stage.dial())
+    return answered(await stage.handshake())
+
+
+Proof = Callable[[Stage], Awaitable[Refusal]]
+
+#: By limit: the configuration with which it is met, how, and what the client sees.
+PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
+    "connections/user": (
+        {"connections_per_user": 1},
+        two_of_one_user,
+        Refusal(429, "too_many_of_user"),
+    ),
+    "connections/all": (
+        {"connections": 1},
+        two_of_different_users,
+        Refusal(503, "no_capacity"),
+    ),
+    "unknown_connections/address": (
+        {"unknown_connections_per_address": 1},
+        two_of_nobody,
+        Refusal(503, "too_many_unknown"),
+    ),
+    "unknown_connections/all": (
+        {"unknown_connections": 1},
+        two_of_nobody,
+        Refusal(503, "too_many_unknown"),
+    ),
+    "upgrades/address": (
+        {"upgrades_burst": 1, "upgrades_per_second": 0.01},
+        two_handshakes,
+        Refusal(429, "too_many_upgrades"),
+    ),
+    "http_connections/address": (
+        {"http_connections_per_address": 1},
+        two_http_connections,
+        Refusal(503, "too_many_connections"),
+    ),
+    "http_connections/all": (
+        {"http_connections": 1},
+        two_http_connections,
+        Refusal(503, "too_many_connections"),
+    ),
+    "subscriptions/connection": (
+        {"subscriptions": 1},
+        two_subscriptions,
+        Refusal(1013, "subscriptions_full"),
+    ),
+    "posts/user": (
+        {"posts_burst": 1, "posts_per_second": 0.01},
+        two_posts,
+        Refusal(429, "rate_limited"),
+    ),
+    "failed_logins/address": (
+        {"logins_per_minute": 1.0},
+        two_wrong_logins,
+        Refusal(429, "too_many_guesses"),
+    ),
+    "user_logins/user": (
+        {"user_logins_burst": 1, "user_logins_per_minute": 1.0},
+        two_right_logins,
+        Refusal(429, "too_many_logins"),
+    ),
+    "waiting_posts/all": (
+        {"waiting_posts": 1},
+        two_posts_at_once,
+        Refusal(503, "posts_busy"),
+    ),
+    "waiting_posts/user": (
+        {"waiting_posts_per_user": 1},
+        two_posts_at_once,
+        Refusal(429, "too_many_posts"),
+    ),
+    "waiting_bytes/user": (
+        {"body_bytes": 1500, "waiting_bytes_per_user": 1500},
+        two_posts_at_once,
+        Refusal(429, "too_many_posts"),
+    ),
+    "waiting_bytes/all": (
+        {"body_bytes": 1500, "waiting_bytes": 3000},
+        three_posts_at_once,
+        Refusal(503, "posts_busy"),
+    ),
+    "copies/connection": (
+        {"copies": 1},
+        two_subscriptions,
+        Refusal(1013, "too_many_copies"),
+    ),
+    "copies/user": (
+        {"copies_per_user": 1},
+        two_subscriptions,
+        Refusal(1013, "too_many_copies"),
+    ),
+    "dials/user": (
+        {"dials_burst": 1, "dials_per_second": 0.01},
+        two_relays,
+        Refusal(1013, "too_many_dials"),
+    ),
+    "rooms/user": (
+        {"rooms_burst": 1, "rooms_per_minute": 1.0},
+        another_room,
+        Refusal(429, "too_many_rooms"),
+    ),
+    "reads/user": (
+        {"reads_per_user": 1},
+        two_reads_at_once("bob"),
+        Refusal(429, "too_many_reads"),
+    ),
+    "reads/all": ({"reads": 1}, two_reads_at_once("anna"), Refusal(503, "reads_busy")),
+    "read_bytes/user": (
+        {"read_bytes_burst": 1, "read_bytes_per_second": 0.01},
+        two_reads,
+        Refusal(429, "too_much_read"),
+    ),
+    "read_bytes/all": (
+        {"all_read_bytes_burst": 1, "all_read_bytes_per_second": 0.01},
+        two_reads,
+        Refusal(503, "reads_busy"),
+    ),
+    "room_members/room": (
+        {"room_members": 2},
+        one_member_more,
+        Refusal(409, "room_full", retries=False),
+    ),
+}
+
+
+#: Limits that tests of their own meet: for bytes in hand a client has to be slow for long
+#: (test_every_limit.py, tests/unit/live/test_bytes_in_hand.py), for subscriptions at the broker
+#: there must be one.
+ELSEWHERE: Final = {
+    "backlog/user",
+    "backlog/all",
+    "broker_subscriptions/user",
+    "half_read/user",
+    "half_read/all",
+}
+
+
+@pytest.fixture
+def tables(tables: dict[str, Any], limit: str) -> dict[str, Any]:
+    tables["limits"] = PROOFS[limit][0]
+    # The address of these tests is one like every other.
+    tables["server"]["trusted_proxies"] = []
+    tables["broker"]["confirm_timeout"] = 1.0
+    return tables
+
+
+@pytest.fixture
+def stage(
+    gateway: Gateway, call: Call, room: str, public: Listener, settings: Config, broker: FakeBroker
+) -> Stage:
+    return Stage(gateway, call, room, public, settings, broker)
+
+
+def test_every_limit_that_refuses_is_met_at_the_front_door() -> None:
+    refusing = {
+        budget.met(limit) for budget in TABLE for limit in budget.limits if limit.error is not None
+    }
+    assert PROOFS.keys() | ELSEWHERE == refusing
+
+
+@pytest.mark.parametrize("limit", PROOFS)
+@pytest.mark.gen_test(timeout=30)
+async def test_a_limit_is_met_counted_and_shown(
+    limit: str, stage: Stage, budgets: Budgets, call_internal: Call
+) -> None:
+    _, meet, expected = PROOFS[limit]
+    assert not budgets.met[limit]
+    assert await meet(stage) == expected
+    assert budgets.met[limit] == 1
+    metrics = (await call_internal("GET", "/metrics")).body.decode()
+    assert f'gateway_budget_met_total{{budget="{limit}"}} 1.0' in metrics
+    (event,) = shown(stage, limit)
+    assert (event.code, event.status) == (expected.code, expected.status)
+
+
+def shown(stage: Stage, limit: str) -> list[Event]:
+    """The dashboard's events of a limit."""
+    events = stage.gateway.services.events.after(0, limit=99)
+    return [
+        event
+        for event in events
+        if event.budget == limit and event.kind in (Kind.REFUSAL, Kind.CLOSE)
+    ]

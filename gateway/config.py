@@ -294,6 +294,8 @@ class Limits(_Table):
     connections_per_user: PositiveInt = 50
     http_connections: PositiveInt = 8_000
     http_connections_per_address: PositiveInt = 4_000
+    http_connects_per_second: PositiveFloat = 300.0
+    http_connects_burst: PositiveInt = 6_000
     unknown_connections: PositiveInt = 2_000
     unknown_connections_per_address: PositiveInt = 1_000
     upgrades_per_second: PositiveFloat = 200.0

@@ -29,6 +29,7 @@
     │   ├── TooManyReads          of the history by one user at a time
     │   ├── TooMuchRead           of the history by one user, in bytes
     │   ├── TooManyLogins         of one user
+    │   ├── TooManyConnects       new HTTP connections from one address
     │   ├── TooManyUpgrades       new WebSockets from one address
     │   ├── TooManyPosts          waiting for the store, of one user
     │   ├── TooManyDials          relays opened by one user
@@ -222,6 +223,10 @@ class TooManyLogins(RateLimited):
     """One user logs in too often."""
 
 
+class TooManyConnects(RateLimited):
+    """Too many new HTTP connections from one address in a short time."""
+
+
 class TooManyUpgrades(RateLimited):
     """Too many new WebSockets from one address in a short time."""
 
@@ -395,6 +400,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     TooManyLogins: Outcome(
         "too_many_logins", 429, CloseCode.TRY_AGAIN_LATER, "Too many logins of one user"
+    ),
+    TooManyConnects: Outcome(
+        "too_many_connects", 429, CloseCode.TRY_AGAIN_LATER, "Too many new HTTP connections"
     ),
     TooManyUpgrades: Outcome(
         "too_many_upgrades", 429, CloseCode.TRY_AGAIN_LATER, "Too many new connections"

@@ -17,7 +17,6 @@ from gateway import garbage, retention, threads, tls
 from gateway.assembly import Gateway, assemble
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
-from gateway.budget.table import HTTP_CONNECTIONS
 from gateway.config import Config
 from gateway.descriptors import Descriptors
 from gateway.drain import Drain, leaving
@@ -196,7 +195,7 @@ def _open(
         events=f.events,
         tls=None if server.tls is None else tls.for_clients(server.tls),
         capacity=Capacity(
-            f.budgets.cap(HTTP_CONNECTIONS),
+            f.budgets,
             frozenset(server.trusted_proxies),
             descriptors=descriptors.for_clients,
             spare=min(SPARE, descriptors.for_probes),

@@ -15,6 +15,7 @@ from gateway.errors import (
     ReadsBusy,
     RoomFull,
     SubscriptionsFull,
+    TooManyConnects,
     TooManyCopies,
     TooManyDials,
     TooManyGuesses,
@@ -130,6 +131,24 @@ UNKNOWN_CONNECTIONS: Final = Budget(
         ),
     ),
     reason="behind one address there may be a whole school whose clients come back at once.",
+)
+
+HTTP_CONNECTS: Final = Budget(
+    "http_connects",
+    "new HTTP connections",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ADDRESS,
+            ("http_connects_per_second", "http_connects_burst"),
+            TooManyConnects,
+            "too many new HTTP connections from your address; keep them open",
+        ),
+    ),
+    reason=(
+        "Five hundred people who come back at once open six each. With TLS, a new one costs a"
+        " millisecond."
+    ),
 )
 
 UPGRADES: Final = Budget(
@@ -452,6 +471,7 @@ TABLE: Final = (
     UNKNOWN_CONNECTIONS,
     UPGRADES,
     HTTP_CONNECTIONS,
+    HTTP_CONNECTS,
     SUBSCRIPTIONS,
     COPIES,
     BACKLOG,

@@ -9,7 +9,6 @@ import math
 import socket
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -22,21 +21,21 @@ from tornado.httputil import (
 )
 from tornado.netutil import ssl_wrap_socket
 
-from gateway.budget.budgets import CapBudget
+from gateway.budget.budgets import Budgets
+from gateway.budget.cap import IN_ALL, Lease, Places
 from gateway.budget.rank import Rank
+from gateway.budget.table import HTTP_CONNECTIONS, HTTP_CONNECTS, Scope
 from gateway.descriptors import lowest_free
-from gateway.errors import GatewayError, TooManyHttp, outcome
+from gateway.errors import GatewayError, TooManyConnects, TooManyHttp, outcome
 from gateway.http.lingering import Lingering
-from gateway.http.places import Places
-from gateway.http.streams import Guarded, GuardedStream, GuardedTlsStream, answer
+from gateway.http.open_connections import Open
+from gateway.http.streams import NOT_SENT, PROBES, Guarded, GuardedStream, GuardedTlsStream, answer
 from gateway.http.tls_turns import TlsTurns
 from gateway.observe.events import Events, Kind
 from gateway.rotation import Rotation, Share, share_key
 
 logger = logging.getLogger(__name__)
 
-#: Paths that are answered without a free place.
-PROBES: Final = frozenset({"/healthz", "/readyz"})
 #: Connections without a free place whose requests are read all the same, because one may be a
 #: probe.
 SPARE: Final = 16
@@ -53,56 +52,89 @@ _UNSENT: Final = 64 * 1024 * 1024
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-@dataclass(frozen=True, slots=True)
 class Capacity:
-    """The number of connections without a WebSocket that a listener accepts.
+    """The number of connections without a WebSocket that the public listener accepts.
 
-    The ``trusted_proxies`` carry many clients, so the limit per address does not count for them.
+    The ``trusted_proxies`` carry many clients, so the limits per address do not count for them.
     Descriptors from the number ``descriptors`` on are not for this listener, but for ``spare``
     connections without a place; None: all are. Requests take their turns in the ``rotation``; None:
     they are handled at once.
     """
 
-    places: CapBudget
-    trusted_proxies: frozenset[str] = frozenset()
-    descriptors: int | None = None
-    spare: int = SPARE
-    rotation: Rotation | None = None
+    def __init__(
+        self,
+        budgets: Budgets,
+        trusted_proxies: frozenset[str] = frozenset(),
+        *,
+        descriptors: int | None = None,
+        spare: int = SPARE,
+        rotation: Rotation | None = None,
+    ) -> None:
+        self.descriptors = descriptors
+        self.spare = spare
+        self._connections = budgets.cap(HTTP_CONNECTIONS)
+        self._connects = budgets.rate(HTTP_CONNECTS)
+        self._trusted_proxies = trusted_proxies
+        self._rotation = rotation
 
     def share(self, stream: Guarded) -> None:
         """Give a new connection its share of the rotation."""
-        if self.rotation is not None:
+        if self._rotation is not None:
             # Behind a proxy there are many clients.
-            proxy = stream.address in self.trusted_proxies
+            proxy = stream.address in self._trusted_proxies
             known = share_key(None, stream.address)
-            stream.take_turns(self.rotation, Share() if proxy else self.rotation.share(known))
+            stream.take_turns(self._rotation, Share() if proxy else self._rotation.share(known))
 
-    def refusal(self, *, in_all: int, of_address: int, address: str) -> GatewayError | None:
-        """The reason against one more connection; ``of_address`` are there from its address."""
-        return self.places.against(
-            None if address in self.trusted_proxies else of_address, in_all, rank=Rank.HOST
+    def comes(self, address: str) -> None:
+        """Count a new connection. Raises :class:`TooManyConnects`."""
+        self._connects.take(self._key(address))
+
+    def refusal(self, address: str) -> GatewayError | None:
+        """The reason against one more connection from there."""
+        key, taken = self._key(address), self._connections.taken
+        return self._connections.against(
+            None if key is None else taken(Scope.ADDRESS, key), taken(Scope.ALL), rank=Rank.HOST
         )
 
     def count(self, error: GatewayError) -> None:
         """Count a refusal that no room could be made for."""
-        self.places.count(error)
+        self._connections.count(error)
+
+    def hold(self, address: str) -> Lease:
+        """Take a place."""
+        return self._connections.hold(self._key(address))
+
+    def _key(self, address: str) -> str | None:
+        return None if address in self._trusted_proxies else address
 
 
-@dataclass(frozen=True, slots=True)
 class FixedCapacity:
     """As :class:`Capacity`, for a listener that only operators, Prometheus and RabbitMQ reach."""
 
-    most: int
-    descriptors: int | None = None
-    spare: int = SPARE
+    def __init__(self, most: int, *, descriptors: int | None = None, spare: int = SPARE) -> None:
+        self.descriptors = descriptors
+        self.spare = spare
+        self._most = most
+        self._places = Places()
 
-    def refusal(self, *, in_all: int, of_address: int, address: str) -> GatewayError | None:
-        if in_all < self.most:
+    def share(self, stream: Guarded) -> None:
+        """Handle its requests at once."""
+
+    def comes(self, _: str) -> None:
+        """Let new connections come as often as they will."""
+
+    def refusal(self, _: str) -> GatewayError | None:
+        if self._places.taken(IN_ALL) < self._most:
             return None
-        return TooManyHttp(f"the limit of {self.most} HTTP connections is reached", retry_after=2.0)
+        return TooManyHttp(
+            f"the limit of {self._most} HTTP connections is reached", retry_after=2.0
+        )
 
     def count(self, error: GatewayError) -> None:
         """Count nothing: it is no client's budget."""
+
+    def hold(self, _: str) -> Lease:
+        return Lease([(self._places, IN_ALL)], 1)
 
 
 def _no_descriptor() -> GatewayError:
@@ -140,8 +172,11 @@ class Server(HTTPServer):
         self._what = what
         self._capacity = capacity
         self._events = events
-        self._places: Places[Guarded] = Places()
-        self._spare: Places[Guarded] = Places()
+        self._places: Open[Guarded] = Open()
+        self._spare: Open[Guarded] = Open()
+        self._leases: dict[Guarded, Lease] = {}
+        #: Those of the spare ones whose address opens too many.
+        self._too_fast: dict[Guarded, TooManyConnects] = {}
         self._most_spare = SPARE if capacity is None else capacity.spare
         #: Of each stream with an answer that its client has not taken: the bytes that wait. Who has
         #: been so for longest is the first.
@@ -216,41 +251,34 @@ class Server(HTTPServer):
         """The reason against one more connection from there, after an attempt to make room."""
         if is_short and not self._close_one_that_waits(_SHORT):
             return _no_descriptor()
-        if self._no_room(where) is None:
+        try:
+            if self._capacity is not None:
+                self._capacity.comes(where)
+        except GatewayError as error:
+            return error
+        if (full := self._no_room(where)) is None:
             return None
-        if self._places.taken_from(where) and self._is_full_for(where):
+        if full.budget == HTTP_CONNECTIONS.met(HTTP_CONNECTIONS.limits[0]):
             self._close_one_that_waits(_FULL_FROM, where)
         else:
             self._close_one_that_waits(_FULL)
         return self._no_room(where)
 
-    def _is_full_for(self, where: str) -> bool:
-        """Whether it is its own address that has no room for one more."""
-        return self._capacity is not None and bool(
-            self._capacity.refusal(
-                in_all=0, of_address=self._places.taken_from(where), address=where
-            )
-        )
-
     def _no_room(self, where: str) -> GatewayError | None:
-        if self._capacity is None:
-            return None
-        return self._capacity.refusal(
-            in_all=len(self._places), of_address=self._places.taken_from(where), address=where
-        )
+        return None if self._capacity is None else self._capacity.refusal(where)
 
     def _close_one_that_waits(self, why: _Why, where: str | None = None) -> bool:
         """Make room (for one from that address). False: there is nobody to close."""
         if why[1] is _MORE_FILES and self.lingering.end_oldest():
             return True
         if (oldest := self._places.longest_waiting(where)) is not None:
-            oldest.close()
+            oldest.drop()
         elif (oldest := self._longest_unread(where)) is not None:
             oldest.abort()
         else:
             return False
         # Its loop ends later.
-        self._places.remove(oldest)
+        self._forget(oldest)
         self._closed_since += 1
         self._log(
             "connections without a whole request are closed to make room"
@@ -297,14 +325,21 @@ class Server(HTTPServer):
         self, connection: socket.socket, address: Any, where: str, error: GatewayError | None
     ) -> None:
         places = self._places
+        if isinstance(error, TooManyConnects) and self.ssl_options is not None:
+            # Its handshake alone would cost what the limit saves.
+            self._turn_away(connection, where, error)
+            return
         if error is not None:
             places = self._spare
             if len(places) >= self._most_spare:
                 if (oldest := places.longest_waiting()) is None:
                     self._turn_away(connection, where, error)
                     return
-                oldest.close()
+                oldest.drop()
                 places.remove(oldest)
+        with suppress(OSError):
+            # Until it becomes a WebSocket, the kernel keeps little for a client that takes nothing.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
         stream: Guarded
         if self.ssl_options is None:
             stream = GuardedStream(connection)
@@ -318,9 +353,14 @@ class Server(HTTPServer):
                 connection.close()
                 return
             stream = GuardedTlsStream(secure)
-        places.add(stream, where)
+        if places is self._places:
+            self._give_place(stream, where)
+        else:
+            places.add(stream, where)
+        if isinstance(error, TooManyConnects):
+            self._too_fast[stream] = error
         stream.guard(self, where)
-        if isinstance(self._capacity, Capacity):
+        if self._capacity is not None:
             self._capacity.share(stream)
         self.handle_stream(stream, address)
 
@@ -345,12 +385,26 @@ class Server(HTTPServer):
 
     def promote(self, stream: Guarded) -> GatewayError | None:
         """Give the spare connection a place. Returns what is against it; None: it has one now."""
+        if stream in self._too_fast:
+            return self._too_fast[stream]
         if not self._has_descriptors(stream.socket):
             return _no_descriptor()
         if (error := self._no_room(stream.address)) is None:
             self._spare.remove(stream)
-            self._places.add(stream, stream.address)
+            self._give_place(stream, stream.address)
         return error
+
+    def _give_place(self, stream: Guarded, where: str) -> None:
+        self._places.add(stream, where)
+        if self._capacity is not None:
+            self._leases[stream] = self._capacity.hold(where)
+
+    def _forget(self, stream: Guarded) -> None:
+        self._places.remove(stream)
+        self._spare.remove(stream)
+        self._too_fast.pop(stream, None)
+        if lease := self._leases.pop(stream, None):
+            lease.give_back()
 
     def on_close(self, server_conn: Any) -> None:
         """The connection is gone, or has become a WebSocket."""
@@ -358,8 +412,7 @@ class Server(HTTPServer):
         stream: Guarded = server_conn.stream
         stream.leave()
         self.unsent(stream, 0)
-        self._places.remove(stream)
-        self._spare.remove(stream)
+        self._forget(stream)
 
     # What streams say
 
@@ -385,7 +438,7 @@ class Server(HTTPServer):
 
     def _note(self, where: str, error: GatewayError) -> None:
         row = outcome(error)
-        if self._capacity is not None:
+        if self._capacity is not None and isinstance(error, TooManyHttp):
             self._capacity.count(error)
         self._events.note(
             Kind.REFUSAL,
@@ -400,7 +453,10 @@ class Server(HTTPServer):
 def _lowered(connection: socket.socket) -> socket.socket:
     """The connection under the lowest free descriptor: not under one of those that are kept, when
     another was closed for it."""
-    lower = connection.dup()
+    try:
+        lower = connection.dup()
+    except OSError:
+        return connection
     connection.close()
     return lower
 
@@ -418,6 +474,10 @@ class _WithoutPlace(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         delegate = self._delegate
+        if self._stream.closed():
+            # It has made room for another one.
+            self._delegate = None
+            return None
         path = start_line.path if isinstance(start_line, RequestStartLine) else ""
         error = self._server.promote(self._stream)
         if delegate is not None and (error is None or path in PROBES):

@@ -11,6 +11,7 @@ import struct
 import sys
 import termios
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -42,6 +43,13 @@ BODY_LONGEST: Final = 120.0
 #: Seconds between two checks that the client takes its answer, and the least bytes in between.
 ANSWER_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 10 * 1024
+#: Bytes that wait in the kernel at most, to be sent for the first time (tcp(7)).
+NOT_SENT: Final = 128 * 1024
+#: Paths of probes, which are answered without a place and without a turn.
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+_PROBES: Final = tuple(
+    f"{method} {path} ".encode() for method in ("GET", "HEAD") for path in PROBES
+)
 #: On, for no seconds: socket(7).
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _READ_OR_WRITE: Final = IOLoop.READ | IOLoop.WRITE
@@ -119,6 +127,9 @@ class Guarded(IOStream):
         """Guard it no longer: it is closed, or has become a WebSocket."""
         self._guardian = None
         self._stop_timers()
+        if not self.closed():
+            with suppress(OSError):
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 0)
 
     # Reading
 
@@ -143,7 +154,7 @@ class Guarded(IOStream):
     async def _in_turn(self, head: asyncio.Future[bytes], rotation: Rotation) -> bytes:
         """The head, when it is its turn."""
         found = await head
-        if rotation.has_room or self._share is None:
+        if rotation.has_room or self._share is None or found.startswith(_PROBES):
             rotation.spend(_REQUEST)
             return found
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -269,6 +280,11 @@ class Guarded(IOStream):
         super().close(exc_info)
         if self._unsent:
             self._count_unsent()
+
+    def drop(self) -> None:
+        """Close at once, to make room: nothing lingers."""
+        self._has_answered = False
+        self.close()
 
     def abort(self) -> None:
         """Reset the connection: what the client has not taken is dropped, in the kernel too."""

@@ -160,6 +160,10 @@ class JsonFormatter(_LineFormatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+#: Python reads a codec from its file when it is first used; no descriptor may be left then.
+"".encode("unicode_escape")
+
+
 def _on_one_line(text: str) -> str:
     if text.isprintable():
         return text

@@ -30,7 +30,6 @@ from gateway.auth import tokens
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
 from gateway.budget.budgets import Budgets
-from gateway.budget.table import HTTP_CONNECTIONS
 from gateway.config import Config
 from gateway.drain import Drain
 from gateway.foundation import Foundation
@@ -272,11 +271,7 @@ def public(
         gateway.public,
         what="server.port",
         events=gateway.services.events,
-        capacity=Capacity(
-            budgets.cap(HTTP_CONNECTIONS),
-            frozenset(settings.server.trusted_proxies),
-            rotation=rotation(),
-        ),
+        capacity=Capacity(budgets, frozenset(settings.server.trusted_proxies), rotation=rotation()),
     )
     io_loop.run_sync(partial(_open, listener))
     yield listener

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -17,8 +19,8 @@ from broker.publishing.publication import Publication
 from devenv import tls as certificates
 from gateway import tls
 from gateway.assembly import Gateway
-from gateway.budget.table import HTTP_CONNECTIONS
-from gateway.config import Config, Tls
+from gateway.budget.budgets import Budgets
+from gateway.config import Config, Limits, Tls
 from gateway.http import lingering
 from gateway.http import server as http_server
 from gateway.http import streams as http_streams
@@ -26,8 +28,9 @@ from gateway.http.base import _DROPPED
 from gateway.http.listeners import Listener
 from gateway.http.server import SPARE, Capacity
 from gateway.http.streams import CHUNKS, HEAD_BYTES, HEAD_LINES
+from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
-from tests.budgets import budgets_of
+from gateway.rotation import Rotation, Share, Turn, Waiting
 from tests.integration.http.conftest import Call, FakeBroker, token
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -151,11 +154,17 @@ async def test_a_connection_that_idles_between_two_requests_is_not_hurried(
         assert (await answer(idle_reader))[0] == 200
 
 
-def capacity(
-    *, in_all: int = 100, per_address: int = 100, proxies: tuple[str, ...] = ()
-) -> Capacity:
-    budgets = budgets_of(http_connections=in_all, http_connections_per_address=per_address)
-    return Capacity(budgets.cap(HTTP_CONNECTIONS), frozenset(proxies))
+@pytest.fixture
+def limit(public: Listener) -> Callable[..., None]:
+    """A function that changes the limits of HTTP connections."""
+    live = LiveLimits(Limits())
+    capacity = public._server._capacity = Capacity(Budgets(live, clock=time.monotonic))
+
+    def limit(*, proxies: tuple[str, ...] = (), **limits: int) -> None:
+        live.now = Limits.model_validate(limits)
+        capacity._trusted_proxies = frozenset(proxies)
+
+    return limit
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -231,22 +240,26 @@ _OTHER = b"GET /nothing/here HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.mark.parametrize(
     ("few", "many"),
     [
-        (capacity(per_address=2), capacity(per_address=3)),
-        (capacity(in_all=2), capacity(in_all=3)),
-        (capacity(per_address=2), capacity(per_address=2, proxies=("127.0.0.1",))),
+        ({"http_connections_per_address": 2}, {"http_connections_per_address": 3}),
+        ({"http_connections": 2}, {"http_connections": 3}),
+        (
+            {"http_connections_per_address": 2},
+            {"http_connections_per_address": 2, "proxies": ("127.0.0.1",)},
+        ),
     ],
 )
 @pytest.mark.gen_test(timeout=20)
-async def test_connections_are_limited_and_their_places_given_back(
-    few: Capacity,
-    many: Capacity,
+async def test_connections_are_limited_and_their_places_given_back(  # noqa: PLR0917
+    few: dict[str, Any],
+    many: dict[str, Any],
+    limit: Callable[..., None],
     confirms: asyncio.Event,
     dial: Open,
     busy: Open,
     public: Listener,
     gateway: Gateway,
 ) -> None:
-    public._server._capacity = few
+    limit(**few)
     async with busy() as (one_reader, _), busy() as (two_reader, _):
         async with dial() as (reader, writer):
             writer.write(_OTHER)
@@ -254,32 +267,35 @@ async def test_connections_are_limited_and_their_places_given_back(
             assert status == 503
             assert b'"code": "too_many_connections"' in body
             assert await until_closed(reader) == b""
-        public._server._capacity = many
+        limit(**many)
         async with dial() as (reader, writer):
             writer.write(_OTHER)
             assert (await answer(reader))[0] == 404
-        public._server._capacity = few
+        limit(**few)
         # Those that were there are not disturbed.
         confirms.set()
         for reader in (one_reader, two_reader):
             assert (await answer(reader))[0] == 201
     # Closing takes its turn of the loop.
     await until(lambda: not len(public._server._places))
-    assert not public._server._places.addresses
+    assert not public._server._leases
     async with dial() as (reader, writer):
         writer.write(_OTHER)
         assert (await answer(reader))[0] == 404
     assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connections", 503] == 1
 
 
-@pytest.mark.parametrize("limit", ["per_address", "in_all"])
+@pytest.mark.parametrize("key", ["http_connections_per_address", "http_connections"])
 @pytest.mark.gen_test(timeout=20)
 async def test_without_a_place_a_probe_is_answered_and_whoever_comes_once_there_is_one(
-    limit: str, confirms: asyncio.Event, dial: Open, busy: Open, public: Listener
+    key: str,
+    limit: Callable[..., None],
+    confirms: asyncio.Event,
+    dial: Open,
+    busy: Open,
+    public: Listener,
 ) -> None:
-    public._server._capacity = (
-        capacity(per_address=1) if limit == "per_address" else capacity(in_all=1)
-    )
+    limit(**{key: 1})
     async with busy() as (busy_reader, _), AsyncExitStack() as silent:
         # Many that say nothing do not take the places of those that do.
         for _ in range(4 * SPARE):
@@ -299,14 +315,12 @@ async def test_without_a_place_a_probe_is_answered_and_whoever_comes_once_there_
             assert await until_closed(busy_reader) == b""
 
 
-@pytest.mark.parametrize("limit", ["per_address", "in_all"])
+@pytest.mark.parametrize("key", ["http_connections_per_address", "http_connections"])
 @pytest.mark.gen_test(timeout=20)
 async def test_of_those_that_wait_the_first_makes_room(
-    limit: str, dial: Open, public: Listener, gateway: Gateway
+    key: str, limit: Callable[..., None], dial: Open, gateway: Gateway
 ) -> None:
-    public._server._capacity = (
-        capacity(per_address=2) if limit == "per_address" else capacity(in_all=2)
-    )
+    limit(**{key: 2})
     async with dial() as (first_reader, first), dial() as (second_reader, second):
         for reader, writer in ((first_reader, first), (second_reader, second)):
             writer.write(_ASK)
@@ -324,8 +338,30 @@ async def test_of_those_that_wait_the_first_makes_room(
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_half_a_body_makes_room_too(half_a_body: Open, dial: Open, public: Listener) -> None:
-    public._server._capacity = capacity(in_all=1)
+async def test_too_many_new_connections_from_one_address_are_refused_and_probes_answered(
+    limit: Callable[..., None], dial: Open, gateway: Gateway
+) -> None:
+    limit(http_connects_per_second=0.01, http_connects_burst=1)
+    async with dial() as (first_reader, first), dial() as (reader, writer):
+        writer.write(_ASK)
+        assert await answer(reader) == (200, b"ok")
+        writer.write(_OTHER)
+        status, body = await answer(reader)
+        assert (status, b'"code": "too_many_connects"' in body) == (429, True)
+        first.write(_OTHER)
+        assert (await answer(first_reader))[0] == 404
+        limit(http_connects_per_second=0.01, http_connects_burst=1, proxies=("127.0.0.1",))
+        async with dial() as (other_reader, other):
+            other.write(_OTHER)
+            assert (await answer(other_reader))[0] == 404
+    assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connects", 429] == 1
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_half_a_body_makes_room_too(
+    half_a_body: Open, dial: Open, limit: Callable[..., None]
+) -> None:
+    limit(http_connections=1)
     async with half_a_body() as (half_reader, _), dial() as (reader, writer):
         writer.write(_OTHER)
         assert (await answer(reader))[0] == 404
@@ -333,10 +369,63 @@ async def test_half_a_body_makes_room_too(half_a_body: Open, dial: Open, public:
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_an_answer_that_nobody_reads_makes_room_too(
-    reading_nothing: Clients, dial: Open, public: Listener
+async def test_whoever_makes_room_does_so_at_once_even_if_something_was_said_to_it(
+    dial: Open, limit: Callable[..., None], public: Listener
 ) -> None:
-    public._server._capacity = capacity(in_all=1)
+    limit(http_connections=1)
+    async with dial() as (half_reader, half):
+        half.write(
+            b"POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert (await answer(half_reader))[0] == 100
+        async with dial() as (other_reader, other):
+            other.write(_OTHER)
+            assert (await answer(other_reader))[0] == 404
+        assert await until_closed(half_reader) == b""
+        assert not len(public._server.lingering)
+
+
+class Full(Rotation):
+    """A rotation with no room left: whatever comes waits in ``turns``."""
+
+    has_room = False
+
+    def __init__(self) -> None:
+        super().__init__(clock=time.monotonic)
+        self.turns: list[Turn] = []
+
+    def wait(self, turn: Turn, _: Share) -> Waiting:
+        self.turns.append(turn)
+        return Waiting(turn)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_probe_is_answered_while_others_wait_for_their_turns(
+    dial: Open, public: Listener
+) -> None:
+    rotation = Full()
+    async with dial() as (reader, writer), dial() as (other_reader, other):
+        await until(lambda: len(public._server._places) == 2)
+        for stream, client in zip(public._server._places._addresses, (writer, other), strict=True):
+            # The share counts from the second request on.
+            client.write(_ASK)
+            stream.take_turns(rotation, Share())
+        assert (await answer(reader))[0] == (await answer(other_reader))[0] == 200
+        other.write(_OTHER)
+        await until(lambda: len(rotation.turns) == 1)
+        for path in ("/healthz", "/readyz"):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert (await answer(reader))[0] == 200
+        rotation.turns[0]()
+        assert (await answer(other_reader))[0] == 404
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_an_answer_that_nobody_reads_makes_room_too(
+    reading_nothing: Clients, dial: Open, limit: Callable[..., None]
+) -> None:
+    limit(http_connections=1)
     async with reading_nothing() as client, dial() as (reader, writer):
         writer.write(_OTHER)
         assert (await answer(reader))[0] == 404
@@ -595,7 +684,7 @@ async def test_a_handshake_of_tls_counts_among_the_head_s_time(
         what="server.port",
         events=gateway.services.events,
         tls=tls.for_clients(Tls(certificate=pair.certificate, key=pair.key)),
-        capacity=capacity(),
+        capacity=Capacity(Budgets(LiveLimits(Limits()), clock=time.monotonic)),
     )
     listener.open("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
@@ -605,3 +694,31 @@ async def test_a_handshake_of_tls_counts_among_the_head_s_time(
     writer.close()
     await listener.close()
     assert not len(listener._server._places)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_handshake_of_tls_beyond_the_rate_of_new_connections_is_not_begun(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    pair = certificates.ensure(tmp_path)
+    limits = Limits(http_connects_per_second=0.01, http_connects_burst=1)
+    listener = Listener(
+        gateway.public,
+        what="server.port",
+        events=gateway.services.events,
+        tls=tls.for_clients(Tls(certificate=pair.certificate, key=pair.key)),
+        capacity=Capacity(Budgets(LiveLimits(limits), clock=time.monotonic)),
+    )
+    listener.open("127.0.0.1", 0)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    where = ("localhost", listener.port)
+    reader, writer = await asyncio.open_connection(*where, ssl=trusting, family=socket.AF_INET)
+    with pytest.raises(ConnectionError):
+        await asyncio.open_connection(*where, ssl=trusting, family=socket.AF_INET)
+    writer.write(_ASK)
+    assert await answer(reader) == (200, b"ok")
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    await listener.close()
+    assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connects", 429] == 1

@@ -1,23 +1,22 @@
-"""The open connections of a listener: how many there are, and who can make room."""
+"""The open connections of a listener, and who of them can make room."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
 
-class Places(Generic[T]):
-    """The connections, the address of each, and those that wait for a request.
+class Open(Generic[T]):
+    """The connections, the address of each, and those that wait for a whole request.
 
-    A connection without a request can be closed without harm: a browser opens another one.
+    A connection without one can be closed without harm: a browser opens another one.
     """
 
     def __init__(self) -> None:
         self._addresses: dict[T, str] = {}
-        self._counts: Counter[str] = Counter()
         #: In the order in which they began to wait; the second by address.
         self._waiting: dict[T, None] = {}
         self._waiting_from: defaultdict[str, dict[T, None]] = defaultdict(dict)
@@ -28,28 +27,14 @@ class Places(Generic[T]):
     def __contains__(self, one: T) -> bool:
         return one in self._addresses
 
-    def taken_from(self, address: str) -> int:
-        """The number of connections from this address."""
-        return self._counts[address]
-
-    @property
-    def addresses(self) -> int:
-        """The number of addresses with a connection."""
-        return len(self._counts)
-
     def add(self, one: T, address: str) -> None:
         self._addresses[one] = address
-        self._counts[address] += 1
 
     def remove(self, one: T) -> None:
         """Forget the connection, if it is known."""
-        if one not in self._addresses:
-            return
-        self.works(one)
-        address = self._addresses.pop(one)
-        self._counts[address] -= 1
-        if not self._counts[address]:
-            del self._counts[address]
+        if one in self._addresses:
+            self.works(one)
+            del self._addresses[one]
 
     def waits(self, one: T) -> None:
         """The connection waits for a request from now on."""

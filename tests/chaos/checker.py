@@ -331,14 +331,14 @@ class _Court:
                     each["t"],
                     each["memory"],
                     each["descriptors"] - each["connections"],
-                    each["tasks"],
+                    each["tasks"] - each["connections"],
                 )
                 for each in samples
             ]
             if (growing := growth(looks)) is None:
                 continue
             self.verdict.growths[f"gateway {gateway}, process {pid}"] = growing
-            if growing.excessive:
+            if growing.excessive_for_a_crowd if self._crowd else growing.excessive:
                 self._object(Rule.STEADY, f"gateway {gateway}: {growing}")
         for gateway, sample in last.items():
             if sample["outbox"]:

@@ -4,7 +4,14 @@ from random import Random
 
 import pytest
 
-from tests.chaos.growth import LONG_ENOUGH, MOST_BYTES, MOST_DESCRIPTORS, Sample, growth
+from tests.chaos.growth import (
+    LONG_ENOUGH,
+    MOST_BYTES,
+    MOST_DESCRIPTORS,
+    MOST_OF_A_CROWD,
+    Sample,
+    growth,
+)
 
 HOUR = 3600
 MEGABYTE = 1_000_000
@@ -52,6 +59,16 @@ def test_a_leak_of_descriptors_is_excessive() -> None:
     found = growth(samples(descriptors=lambda second: second * (MOST_DESCRIPTORS + 1) // HOUR))
     assert found is not None
     assert found.excessive
+
+
+@pytest.mark.parametrize("name", ["descriptors", "tasks"])
+def test_beside_a_crowd_some_more_is_no_leak(name: str) -> None:
+    for more, excessive in ((MOST_OF_A_CROWD - 2, False), (MOST_OF_A_CROWD + 2, True)):
+        grown = [each._replace(**{name: round(more * each.t / HOUR)}) for each in samples()]
+        found = growth(grown)
+        assert found is not None
+        assert found.excessive
+        assert found.excessive_for_a_crowd == excessive
 
 
 def test_a_warm_up_is_no_leak() -> None:

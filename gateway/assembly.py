@@ -190,6 +190,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
     return HandlerServices(
         accounts=accounts,
         admin=admin,
+        budgets=f.budgets,
         clock=f.clock.unix,
         credentials=auth.credentials,
         drain=drain,

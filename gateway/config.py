@@ -288,6 +288,8 @@ class Limits(_Table):
     """The limits on clients, messages and connections; SIGHUP may change most."""
 
     body_bytes: PositiveInt = 65_536
+    body_bytes_per_user: PositiveInt = 32 * 1024 * 1024
+    body_bytes_in_all: PositiveInt = 128 * 1024 * 1024
     frame_bytes: PositiveInt = 65_536
     upstream_frame_bytes: PositiveInt = 16 * 1024 * 1024
     connections: PositiveInt = 10_000
@@ -379,10 +381,13 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _every_message_can_wait(self) -> Self:
         limits = self.limits
-        if min(limits.waiting_bytes_per_user, limits.waiting_bytes // 2) < limits.body_bytes:
+        of_user = min(limits.waiting_bytes_per_user, limits.body_bytes_per_user)
+        in_all = min(limits.waiting_bytes, limits.body_bytes_in_all)
+        if min(of_user, in_all // 2) < limits.body_bytes:
             raise ValueError(
-                f"limits.body_bytes is {limits.body_bytes}: limits.waiting_bytes_per_user must be"
-                " as much at least, and limits.waiting_bytes twice as much"
+                f"limits.body_bytes is {limits.body_bytes}: limits.waiting_bytes_per_user and"
+                " limits.body_bytes_per_user must be as much at least, limits.waiting_bytes and"
+                " limits.body_bytes_in_all twice as much"
             )
         return self
 

@@ -269,6 +269,30 @@ WAITING_BYTES: Final = Budget(
     reason="Messages of people have some hundred bytes, and wait only while the database is away.",
 )
 
+BODIES: Final = Budget(
+    "bodies",
+    "bytes of requests' bodies that are read, or not answered yet",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("body_bytes_per_user",),
+            TooManyPosts,
+            "at most {most} bytes of one user's requests are read at a time; wait for answers",
+            retry_after=1.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("body_bytes_in_all",),
+            PostsBusy,
+            "too many requests are being read; try again",
+            retry_after=1.0,
+            hosts_first=True,
+        ),
+    ),
+    reason="A page has a body or two under way; its messages have some hundred bytes.",
+)
+
 COPIES: Final = Budget(
     "copies",
     "subscriptions to the same destination",
@@ -467,6 +491,7 @@ ROOM_MEMBERS: Final = Budget(
 
 #: All budgets, in the order of the configuration.
 TABLE: Final = (
+    BODIES,
     CONNECTIONS,
     UNKNOWN_CONNECTIONS,
     UPGRADES,

@@ -10,6 +10,9 @@ from tornado.web import stream_request_body
 
 from broker.protocol.numerals import natural
 from gateway.auth.credentials import USER_HEADER
+from gateway.budget.cap import Lease
+from gateway.budget.rank import rank_of
+from gateway.budget.table import BODIES
 from gateway.domain.identity import Identity
 from gateway.errors import Invalid, TooLarge, UnknownRoom
 from gateway.http.base import BaseHandler
@@ -40,6 +43,7 @@ class ApiHandler(BaseHandler):
     def initialize(self, services: HandlerServices) -> None:
         self.services = services
         self._received = bytearray()
+        self._place: Lease | None = None
 
     def prepare(self) -> Awaitable[None] | None:
         super().prepare()
@@ -54,8 +58,29 @@ class ApiHandler(BaseHandler):
         return self._somebody() if self.request.method not in _SAFE_METHODS else None
 
     async def _somebody(self) -> None:
-        if not self.for_anybody:
-            await self.identity()
+        if self.for_anybody:
+            # Not counted in all: unknown clients must not be able to use that up.
+            return
+        identity = await self.identity()
+        chunked = "Transfer-Encoding" in self.request.headers
+        most = self.most_body
+        self._place = self.services.budgets.cap(BODIES).take(
+            identity.user,
+            amount=most if chunked else min(self._announced_length(), most),
+            rank=rank_of(identity),
+        )
+
+    def on_finish(self) -> None:
+        self._give_back()
+        super().on_finish()
+
+    def on_connection_close(self) -> None:
+        self._give_back()
+        super().on_connection_close()
+
+    def _give_back(self) -> None:
+        if self._place is not None:
+            self._place.give_back()
 
     def compute_etag(self) -> None:
         """None: an answer that must not be stored cannot be revalidated."""

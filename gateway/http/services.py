@@ -11,6 +11,7 @@ from gateway.auth.accounts import Accounts
 from gateway.auth.credentials import Credentials
 from gateway.auth.origins import Origins
 from gateway.auth.sessions import Sessions
+from gateway.budget.budgets import Budgets
 from gateway.drain import Drain
 from gateway.limits import LiveLimits
 from gateway.logins import Logins
@@ -28,6 +29,7 @@ class HandlerServices:
 
     accounts: Accounts[Account]
     admin: Admin
+    budgets: Budgets
     clock: UnixTime
     credentials: Credentials
     drain: Drain

@@ -83,8 +83,8 @@ class _Share:
         self.kept += account.kept
 
     def leave(self, account: Account) -> None:
+        """The account keeps nothing any more."""
         self.accounts.discard(account)
-        self.kept -= account.kept
         if not self.accounts:
             self._shares.pop(self._user, None)
 

@@ -389,7 +389,15 @@ def test_every_key_of_the_example_is_explained() -> None:
             explained = line.startswith("# ") or (explained and line.strip() != "")
 
 
-@pytest.mark.parametrize("limits", [{"waiting_bytes_per_user": 65_535}, {"waiting_bytes": 131_071}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"waiting_bytes_per_user": 65_535},
+        {"waiting_bytes": 131_071},
+        {"body_bytes_per_user": 65_535},
+        {"body_bytes_in_all": 131_071},
+    ],
+)
 def test_the_largest_message_is_never_too_much_by_itself(limits: dict[str, int]) -> None:
     assert "limits.body_bytes is 65536" in refused(table(limits=limits))
     assert config.parse(table(limits={name: n + 1 for name, n in limits.items()}), source="x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from http.cookies import Morsel
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,9 @@ from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 
 #: The longest accepted password in characters: longer ones only take time to check.
+#: Bytes of a body, which anybody may send: the longest token, and what is around it.
+_MOST_BODY: Final = 24 * 1024
+
 _Password = Annotated[str, Field(min_length=1, max_length=1024)]
 _Token = Annotated[str, Field(min_length=1, max_length=16_384)]
 _User = Annotated[str, Field(min_length=1, max_length=255)]
@@ -41,6 +44,10 @@ class SessionHandler(ApiHandler):
     """The session of the cookie: POST logs in, GET shows the user, DELETE logs out."""
 
     for_anybody = True
+
+    @property
+    def most_body(self) -> int:
+        return min(super().most_body, _MOST_BODY)
 
     async def get(self) -> None:
         self.write_json(_as_json(await self.identity()))

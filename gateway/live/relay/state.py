@@ -20,10 +20,13 @@ from gateway.live.relay.acknowledgements import Deliveries, Noted, Settled, cons
 from gateway.live.relay.doubt import Doubt
 from gateway.live.relay.missed import MARK
 
-#: Transactions that are open at a time, acknowledgements in one, and receipts not yet answered.
+#: Transactions that are open at a time, acknowledgements in all of them, and receipts not yet
+#: answered.
 TRANSACTIONS: Final = 100
 ACKNOWLEDGEMENTS: Final = 10_000
 RECEIPTS: Final = 65_536
+#: Bytes of headers that are noted for them, and for subscriptions, in all.
+NOTED: Final = 1024 * 1024
 #: A SEND with such a ``reply-to`` subscribes to a queue that goes with the session.
 TEMP_QUEUES: Final = "/temp-queue/"
 
@@ -76,15 +79,21 @@ class RelayState:
         self._receipts: dict[str, tuple[int, bool]] = {}
         self._transactions: dict[str, list[tuple[Frame, Settled]]] = {}
         self._replies = False
+        #: Acknowledgements in open transactions, and the bytes of everything that is noted.
+        self._together = self._noted_bytes = 0
 
     def subscribed(self, key: str, destination: Destination, frame: Frame) -> None:
         """Note a subscription; ``frame`` is the SUBSCRIBE as the broker got it."""
+        # Without its bytes: what sets it up again is made of its headers.
+        frame = Frame(frame.command, frame.headers)
+        self._note(_size(frame))
         self._subscriptions[key] = (destination, frame)
         self.deliveries.subscribed(frame, _queue_of(destination))
         self._expect(frame, self.doubt.sent("SUBSCRIBE", frame.get("destination")), proves=True)
 
     def unsubscribed(self, key: str, frame: Frame) -> None:
-        self._subscriptions.pop(key, None)
+        if (subscription := self._subscriptions.pop(key, None)) is not None:
+            self._noted_bytes -= _size(subscription[1])
         self.deliveries.unsubscribed(frame)
         self._expect(frame, self.doubt.sent("UNSUBSCRIBE", key), proves=True)
 
@@ -105,6 +114,7 @@ class RelayState:
         """The broker's RECEIPT has come."""
         expected = self._receipts.pop(receipt, None)
         if expected is not None:
+            self._noted_bytes -= len(receipt)
             number, proves = expected
             if proves:
                 self.doubt.proven(number)
@@ -182,6 +192,7 @@ class RelayState:
         self.deliveries = Deliveries(session, self._version, self._noted, given)
         self.doubt = Doubt()
         open_receipts, self._receipts = self._receipts.keys(), {}
+        self._noted_bytes -= sum(map(len, open_receipts))
         frames = []
         for destination, frame in self._subscriptions.values():
             headers = [(n, v) for n, v in frame.headers if n != "receipt" or v in open_receipts]
@@ -198,10 +209,12 @@ class RelayState:
         if settled is None or (transaction is not None and transaction not in self._transactions):
             return self.doubt.sent(frame.command, name)
         if transaction is not None:
-            together = self._transactions[transaction]
-            if len(together) >= ACKNOWLEDGEMENTS:
-                raise NoCapacity(f"at most {ACKNOWLEDGEMENTS} acknowledgements per transaction")
-            together.append((frame, settled))
+            if self._together >= ACKNOWLEDGEMENTS:
+                raise NoCapacity(f"at most {ACKNOWLEDGEMENTS} acknowledgements in transactions")
+            frame = Frame(frame.command, frame.headers)
+            self._note(_size(frame))
+            self._together += 1
+            self._transactions[transaction].append((frame, settled))
             return self.doubt.passed
         self._settle(frame, settled)
         if self.deliveries.knows(settled):
@@ -231,6 +244,9 @@ class RelayState:
             if transaction not in self._transactions and len(self._transactions) >= TRANSACTIONS:
                 raise NoCapacity(f"at most {TRANSACTIONS} open transactions per connection")
             # RabbitMQ begins one anew that is open, and drops what was in it.
+            if transaction in self._transactions:
+                self._end(transaction)
+            self._note(len(transaction))
             self._transactions[transaction] = []
             return self.doubt.passed
         if transaction not in self._transactions:
@@ -239,17 +255,36 @@ class RelayState:
         if frame.command == "COMMIT":
             for acknowledgement, settled in together:
                 self._settle(acknowledgement, settled)
-        del self._transactions[transaction]
+        self._end(transaction)
         if frame.command == "ABORT":
             return self.doubt.passed
         return self.doubt.sent("COMMIT", transaction, message=True)
+
+    def _end(self, transaction: str) -> None:
+        together = self._transactions.pop(transaction)
+        self._together -= len(together)
+        self._noted_bytes -= len(transaction) + sum(_size(frame) for frame, _ in together)
+
+    def _note(self, size: int) -> None:
+        if self._noted_bytes + size > NOTED:
+            raise NoCapacity(
+                f"the headers of subscriptions, receipts and transactions have {NOTED} bytes"
+            )
+        self._noted_bytes += size
 
     def _expect(self, frame: Frame, number: int, *, proves: bool) -> None:
         receipt = frame.get("receipt")
         if receipt is not None:
             if len(self._receipts) >= RECEIPTS:
                 raise NoCapacity(f"{RECEIPTS} receipts are not answered yet")
+            if receipt not in self._receipts:
+                self._note(len(receipt))
             self._receipts[receipt] = (number, proves)
+
+
+def _size(frame: Frame) -> int:
+    """The bytes of a frame's headers, nearly."""
+    return sum(len(name) + len(value) for name, value in frame.headers)
 
 
 def _queue_of(destination: Destination) -> int | None:

@@ -115,3 +115,106 @@ def test_a_client_that_does_not_read_the_answers_is_not_read_either(
             paul.raw(pings)
         assert gateway.memory() - before < 30_000_000
         gateway.await_logged("closing with 4008 too_slow")
+
+
+@pytest.fixture
+def sparing(start_gateway: StartGateway) -> GatewayProcess:
+    return start_gateway(
+        tail="""[limits]
+copies = 2
+copies_per_user = 3
+dials_per_second = 0.01
+dials_burst = 2
+broker_subscriptions_per_second = 0.01
+broker_subscriptions_burst = 2
+rooms_per_minute = 0.1
+rooms_burst = 2
+"""
+    )
+
+
+def test_a_topic_is_sent_to_one_user_a_few_times_and_to_the_others_all_the_same(
+    sparing: GatewayProcess,
+) -> None:
+    room = sparing.room("hana", "paul", "pia")
+    topic = {"destination": f"/topic/{PREFIX}.public.{room}"}
+    with ExitStack() as stack:
+        pia = stack.enter_context(connected(sparing, "pia"))
+        pia.subscribe(topic["destination"])
+        one, another = (stack.enter_context(connected(sparing, "paul")) for _ in range(2))
+        for client, id in ((one, "1"), (one, "2"), (another, "3")):
+            client.subscribe(topic["destination"], id)
+        for client in (another, one):
+            client.send("SUBSCRIBE", {**topic, "id": "more", "receipt": "wanted"})
+            error, code = client.error()
+            assert (error.headers["message"], code) == ("too_many_copies", 1013)
+            assert error.headers["receipt-id"] == "wanted"
+        # What they had is given back.
+        again = stack.enter_context(connected(sparing, "paul"))
+        again.subscribe(topic["destination"], "1")
+        again.request("UNSUBSCRIBE", {"id": "1"})
+        again.subscribe(topic["destination"], "2")
+        again.subscribe(topic["destination"], "3")
+        assert sparing.post(room, "hana", "hello")[0] == 201
+        assert pia.message().json["body"] == "hello"
+        assert [again.message().headers["subscription"] for _ in range(2)] == ["2", "3"]
+
+
+def test_a_host_who_connects_to_queues_all_the_time_costs_another_host_nothing(
+    sparing: GatewayProcess,
+) -> None:
+    bad, good = sparing.room("bea"), sparing.room("hana", "paul")
+    for _ in range(2):
+        with connected(sparing, "bea") as bea:
+            bea.subscribe(f"/queue/{PREFIX}.private.{bad}")
+    with connected(sparing, "bea") as bea:
+        bea.send("SUBSCRIBE", {"destination": f"/queue/{PREFIX}.private.{bad}", "id": "s"})
+        error, code = bea.error()
+        assert (error.headers["message"], code) == ("too_many_dials", 1013)
+        assert int(error.headers["retry-after"]) > 10_000
+    with connected(sparing, "hana") as hana:
+        queue = f"/queue/{PREFIX}.private.{good}"
+        hana.subscribe(queue)
+        sparing.post(good, "paul", "a question")
+        assert hana.message().json["body"] == "a question"
+        hana.request("UNSUBSCRIBE", {"id": "s"})
+        hana.subscribe(queue)
+        hana.request("UNSUBSCRIBE", {"id": "s"})
+        hana.send("SUBSCRIBE", {"destination": queue, "id": "s"})
+        error, code = hana.error()
+        assert (error.headers["message"], code) == ("too_many_subscriptions", 1013)
+    met = sparing.metrics()
+    assert 'gateway_budget_met_total{budget="dials/user"} 1.0' in met
+    assert 'gateway_budget_met_total{budget="broker_subscriptions/user"} 1.0' in met
+
+
+def test_rooms_have_a_rate_for_each_user(sparing: GatewayProcess) -> None:
+    for _ in range(2):
+        sparing.room("bea")
+    status, problem = sparing.call(
+        "POST", "/api/rooms", {"title": "x"}, user="bea", roles=("host",)
+    )
+    assert (status, problem["code"]) == (429, "too_many_rooms")
+    sparing.room("hana")
+
+
+def test_what_waits_for_slow_readers_is_bounded_in_all_and_the_others_get_everything(
+    start_gateway: StartGateway,
+) -> None:
+    """Each of these is behind by less than one alone may be."""
+    gateway = start_gateway(tail="[limits]\nbacklog_bytes_in_all = 4000000\nposts_burst = 1000\n")
+    room = gateway.room("hana", *(f"slow{number}" for number in range(12)), "pia")
+    topic = f"/topic/{PREFIX}.public.{room}"
+    with ExitStack() as stack:
+        pia = stack.enter_context(connected(gateway, "pia"))
+        pia.subscribe(topic)
+        for number in range(12):
+            slow = stack.enter_context(connected(gateway, f"slow{number}"))
+            slow.subscribe(topic)
+        before = gateway.memory()
+        for number in range(200):
+            assert gateway.post(room, "hana", f"{number} {'x' * 50_000}")[0] == 201
+            assert pia.message().json["seq"] == number + 1
+        assert gateway.memory() - before < 40_000_000
+    assert 'gateway_budget_met_total{budget="backlog/all"} 0.0' not in gateway.metrics()
+    gateway.await_logged("closing with 4008 too_slow")

@@ -23,6 +23,7 @@ from gateway.auth.accounts import Accounts
 from gateway.budget.budgets import Budgets, rate_of
 from gateway.budget.rank import Rank
 from gateway.budget.table import (
+    BODIES,
     BROKER_SUBSCRIPTIONS,
     COPIES,
     DIALS,
@@ -278,6 +279,17 @@ async def refuses_another_post(stage: Stage, *senders: str, by: type[Exception])
     return False
 
 
+async def body_bytes_per_user(stage: Stage) -> bool:
+    """Whether a body is not read because its user has others under way."""
+    with stage.budgets.cap(BODIES).take("bob", amount=130_000, rank=Rank.HOST):
+        return await post(stage, "x" * 2_000) == 429
+
+
+async def body_bytes_in_all(stage: Stage) -> bool:
+    with stage.budgets.cap(BODIES).take("anna", amount=130_000, rank=Rank.HOST):
+        return await post(stage, "x" * 2_000) == 503
+
+
 async def waiting_posts(stage: Stage) -> bool:
     return await refuses_another_post(stage, "anna", "bob", by=PostsBusy)
 
@@ -367,6 +379,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "backlog_bytes_in_all": (200_000, backlog_bytes_in_all),
     "backlog_bytes_per_user": (200_000, backlog_bytes_per_user),
     "body_bytes": (1_000, body_bytes),
+    "body_bytes_in_all": (131_072, body_bytes_in_all),
+    "body_bytes_per_user": (131_072, body_bytes_per_user),
     "broker_subscriptions_burst": (1, a_burst(BROKER_SUBSCRIPTIONS, Scope.USER)),
     "broker_subscriptions_per_second": (0.001, a_rate(BROKER_SUBSCRIPTIONS, Scope.USER)),
     "connections": (1, connections),

@@ -92,9 +92,9 @@ def test_beyond_the_limit_in_all_those_most_behind_end_and_hosts_last() -> None:
             connection.account.keep(90 - number)
         await settle()
         assert not any(each.error for each in (host, *others))
-        Connection(found, None).account.keep(10)
-        others[9].account.keep(100)
-        others[8].account.keep(100)
+        Connection(found, None).account.keep(20)
+        others[9].account.keep(99)
+        others[8].account.keep(99)
         assert found.kept > IN_ALL
         await settle()
         assert [each.error is not None for each in others] == [False] * 8 + [True] * 2

@@ -9,6 +9,7 @@ from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Importance
 from gateway.errors import BadFrame, GatewayError, Invalid
 from gateway.live.client.requests import (
+    LONGEST_KEY,
     Acknowledge,
     Connect,
     Disconnect,
@@ -177,3 +178,10 @@ def test_the_rest_is_named_by_its_command(command: str, kind: type[Request]) -> 
 def test_every_refusal_is_an_error_of_the_table() -> None:
     with pytest.raises(GatewayError):
         ask("SUBSCRIBE", ("destination", ""))
+
+
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "UNSUBSCRIBE"])
+def test_an_id_that_every_message_repeats_has_a_limit(command: str) -> None:
+    ask(command, TOPIC, ("id", "x" * LONGEST_KEY))
+    with pytest.raises(BadFrame, match="500 characters"):
+        ask(command, TOPIC, ("id", "x" * (LONGEST_KEY + 1)))

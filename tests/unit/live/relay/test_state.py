@@ -10,6 +10,7 @@ from gateway.errors import BadFrame, NoCapacity
 from gateway.live.destinations import Destination, Elsewhere, RoomQueue, RoomTopic
 from gateway.live.relay.state import (
     ACKNOWLEDGEMENTS,
+    NOTED,
     RECEIPTS,
     TRANSACTIONS,
     VERDICTS,
@@ -390,3 +391,30 @@ def test_unanswered_receipts_have_a_limit() -> None:
     state.sent(frame("SEND", destination="/queue/x", receipt="the last one"))
     with pytest.raises(NoCapacity, match="65536 receipts"):
         state.sent(frame("SEND", destination="/queue/x", receipt="one more"))
+
+
+def test_what_is_noted_of_headers_has_a_limit_and_what_is_over_makes_room() -> None:
+    long = "x" * 16_000
+    state = host()
+    before = state._noted_bytes
+    for number in range(NOTED // 16_000):
+        state.sent(frame("SEND", destination="/queue/x", receipt=f"{number}{long}"[:16_000]))
+    with pytest.raises(NoCapacity, match="headers"):
+        state.sent(frame("SEND", destination="/queue/x", receipt=f"more {long}"))
+    for number in range(NOTED // 16_000):
+        state.answered(f"{number}{long}"[:16_000])
+    assert state._noted_bytes == before
+    state.sent(frame("BEGIN", transaction=long))
+    state.sent(frame("BEGIN", transaction=long))
+    state.sent(frame("ACK", id=deliver(state, 1), transaction=long))
+    state.sent(frame("COMMIT", transaction=long))
+    state.subscribed("l", RoomQueue(8), frame("SUBSCRIBE", id="l", destination=long, receipt=long))
+    state.move("session-2")
+    state.answered(long)
+    state.unsubscribed("l", frame("UNSUBSCRIBE", id="l"))
+    assert state._noted_bytes == before
+    for number in range(NOTED // 16_100):
+        key = f"{number}"
+        state.subscribed(key, RoomQueue(8), frame("SUBSCRIBE", id=key, destination=long))
+    with pytest.raises(NoCapacity, match="headers"):
+        state.subscribed("one more", RoomQueue(8), frame("SUBSCRIBE", id="x", destination=long))

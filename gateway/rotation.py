@@ -21,12 +21,12 @@ from typing import Final
 from broker.timing.readings import Monotonic
 
 #: Seconds of work from sockets in one turn of the loop.
-TURN: Final = 0.004
+TURN: Final = 0.002
 #: Seconds that a client which has asked for less than its share is ahead of the others. Without
 #: them it would have to wait for a turn of each.
-CREDIT: Final = 0.002
+CREDIT: Final = 0.001
 #: Seconds of work that are not worth a callback to begin counting anew.
-_NEGLIGIBLE: Final = 0.001
+_NEGLIGIBLE: Final = 0.0005
 #: Shares that are remembered, beyond those that are in use.
 _CAPACITY: Final = 10_000
 

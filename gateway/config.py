@@ -304,6 +304,8 @@ class Limits(_Table):
     upgrades_burst: PositiveInt = 3_000
     frames_per_second: PositiveFloat = 2_000.0
     frames_burst: PositiveInt = 10_000
+    bytes_per_second: PositiveFloat = 4.0 * 1024 * 1024
+    bytes_burst: PositiveInt = 16 * 1024 * 1024
     subscriptions: PositiveInt = 100
     copies: PositiveInt = 8
     copies_per_user: PositiveInt = 64

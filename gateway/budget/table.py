@@ -191,6 +191,25 @@ HTTP_CONNECTIONS: Final = Budget(
     ),
 )
 
+FRAMES: Final = Budget(
+    "frames",
+    "frames from a client, in units of work",
+    Form.RATE,
+    (Limit(Scope.CONNECTION, ("frames_per_second", "frames_burst"), None),),
+    reason=(
+        "A busy host acknowledges some hundred messages a second, so a classroom never reaches"
+        " this limit;"
+    ),
+)
+
+BYTES_IN: Final = Budget(
+    "bytes_in",
+    "bytes from a client",
+    Form.RATE,
+    (Limit(Scope.CONNECTION, ("bytes_per_second", "bytes_burst"), None),),
+    reason="People send some frames a minute, of 64 KiB at most.",
+)
+
 SUBSCRIPTIONS: Final = Budget(
     "subscriptions",
     "subscriptions",
@@ -497,6 +516,8 @@ TABLE: Final = (
     UPGRADES,
     HTTP_CONNECTIONS,
     HTTP_CONNECTS,
+    FRAMES,
+    BYTES_IN,
     SUBSCRIPTIONS,
     COPIES,
     BACKLOG,

@@ -101,6 +101,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
             registry=live.registry,
             upgrades=f.budgets.rate(UPGRADES),
             subscriptions=f.budgets.cap(SUBSCRIPTIONS),
+            met=f.budgets.met,
             connect_timeout=config.auth.connect_timeout,
         ),
         routes=Routes(

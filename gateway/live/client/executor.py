@@ -11,8 +11,10 @@ from typing import Final, Protocol
 from broker.protocol.stomp import Frame
 from broker.topology import Stream
 from gateway.auth.names import check_user
+from gateway.budget.budgets import rate_of
 from gateway.budget.cap import Lease
 from gateway.budget.rank import rank_of
+from gateway.budget.table import BYTES_IN
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole
 from gateway.errors import (
@@ -194,7 +196,12 @@ class Executor:
         client.admitted(client.identity.user)
         client.end_with(client.identity)
         self._session.authenticated(request.version)
-        self._socket.introduced(rate=limits.frames_per_second, burst=limits.frames_burst)
+        self._socket.introduced(
+            rate=limits.frames_per_second,
+            burst=limits.frames_burst,
+            bytes_in=rate_of(BYTES_IN.limits[0], limits),
+            met=admission.met,
+        )
         # From now on it takes its turns with the user's other connections, not with its neighbours.
         share = self._services.rotation.share(share_key(client.identity.user, client.address))
         self._socket.transport.share = share

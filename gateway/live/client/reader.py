@@ -153,7 +153,8 @@ class Reader:
         """The turn is over: unfinished frames go on in the next one, and nothing more is read until
         the client's rate allows it."""
         self._account.keep(self._socket.held)
-        seconds = self._socket.allowance.end_turn(self._loop.time())
+        socket = self._socket
+        seconds = socket.allowance.end_turn(self._loop.time(), socket.transport.bytes_in)
         if seconds > 0:
             self._timer = self._loop.call_later(seconds, self._await_turn)
         elif not unfinished:

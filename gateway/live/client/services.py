@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -34,13 +35,15 @@ class TokenVerifier(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """The services that let a connection in. ``upgrades``: the rate of new ones from an address;
-    ``connect_timeout``: seconds until CONNECT."""
+    ``met``: how often each budget made somebody wait; ``connect_timeout``: seconds until
+    CONNECT."""
 
     tokens: TokenVerifier
     virtual_host: VirtualHost
     registry: Registry
     upgrades: RateBudget
     subscriptions: CapBudget
+    met: Counter[str]
     connect_timeout: float
 
 

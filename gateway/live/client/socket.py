@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final
@@ -34,6 +35,7 @@ from broker.protocol.websocket import (
     build,
     close_payload,
 )
+from gateway.budget.rate import Rate
 from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
 from gateway.live.client.allowance import PING, Allowance, units_of
 from gateway.live.client.socket_states import TRANSITIONS, Input, State
@@ -149,10 +151,18 @@ class ClientSocket:
         turn."""
         return self._messages.held + self._frames.held
 
-    def introduced(self, *, rate: float, burst: float) -> None:
-        """CONNECT is accepted: ``rate`` units of work a second from now on, ``burst`` at once."""
+    def introduced(
+        self,
+        *,
+        rate: float,
+        burst: float,
+        bytes_in: Rate | None = None,
+        met: Counter[str] | None = None,
+    ) -> None:
+        """CONNECT is accepted: ``rate`` units of work a second from now on, ``burst`` at once, and
+        so many ``bytes_in``. Waits are counted in ``met``."""
         self._receive(Input.INTRODUCED)
-        self.allowance.replace(rate=rate, burst=burst)
+        self.allowance.replace(rate=rate, burst=burst, bytes_in=bytes_in, met=met)
 
     def frames(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
         """The frames that ``data`` completes; none once :meth:`say_goodbye` was called. ``PAUSE``

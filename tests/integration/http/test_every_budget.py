@@ -136,13 +136,19 @@ async def two_http_connections(stage: Stage) -> Refusal:
     async with asyncio.timeout(10):
         while not stage.gateway.messages.pipeline.in_hand:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.005)
+    refused = await new_connection(stage)
+    await busy
+    return refused
+
+
+async def new_connection(stage: Stage) -> Refusal:
+    """The answer to a request on a connection of its own."""
     where = stage.public.url.rpartition("/")[2].split(":")
     reader, writer = await asyncio.open_connection(*where)
     writer.write(b"GET /api/session HTTP/1.1\r\nHost: x\r\n\r\n")
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     body = (await reader.read()).decode()
     writer.close()
-    await busy
     code = body.partition('"code": "')[2].partition('"')[0]
     return Refusal(int(head.split()[1]), code, "Retry-After: " in head)
 
@@ -270,6 +276,12 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         {"http_connections": 1},
         two_http_connections,
         Refusal(503, "too_many_connections"),
+    ),
+    "http_connects/address": (
+        # The stage's room was made by the first one.
+        {"http_connects_burst": 1, "http_connects_per_second": 0.01},
+        new_connection,
+        Refusal(429, "too_many_connects"),
     ),
     "subscriptions/connection": (
         {"subscriptions": 1},

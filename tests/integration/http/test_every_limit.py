@@ -214,6 +214,22 @@ def a_burst(budget: Budget, scope: Scope) -> Proof:
     return counts
 
 
+async def wait_after_bytes(stage: Stage) -> float:
+    """Seconds until the next turn of a client that has sent more than the default at once."""
+    _, connection = await stage.answer_to_connect()
+    allowance = connection._socket.allowance
+    allowance.end_turn(0.0)
+    return allowance.end_turn(1_000_000.0, 17 * 1024 * 1024)
+
+
+async def bytes_per_second(stage: Stage) -> bool:
+    return await wait_after_bytes(stage) > 60
+
+
+async def bytes_burst(stage: Stage) -> bool:
+    return await wait_after_bytes(stage) > 2
+
+
 async def frames_per_second(stage: Stage) -> bool:
     return await wait_of_a_client(stage) > 100
 
@@ -408,6 +424,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "upgrades_per_second": (0.001, a_rate(UPGRADES, Scope.ADDRESS)),
     "user_logins_burst": (1, a_burst(USER_LOGINS, Scope.USER)),
     "user_logins_per_minute": (0.001, a_rate(USER_LOGINS, Scope.USER)),
+    "bytes_burst": (1, bytes_burst),
+    "bytes_per_second": (1000.0, bytes_per_second),
     "posts_burst": (1, posts_burst),
     "posts_per_second": (0.001, posts_per_second),
     "reads": (1, reads),

@@ -76,6 +76,7 @@ def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
             registry=registry,
             upgrades=budgets.rate(UPGRADES),
             subscriptions=budgets.cap(SUBSCRIPTIONS),
+            met=budgets.met,
             connect_timeout=10,
         ),
         routes=Routes(

@@ -1,5 +1,8 @@
 """Turns and rates of what one client may make the gateway do."""
 
+from collections import Counter
+
+from gateway.budget.rate import Rate
 from gateway.live.client.allowance import TURN, Allowance, units_of
 
 
@@ -51,3 +54,16 @@ def test_frames_that_take_more_work_cost_more() -> None:
     assert units_of("SEND", 2) == 1
     assert units_of("SEND", 100) == 13
     assert units_of("SUBSCRIBE", 2) == units_of("UNSUBSCRIBE", 2) == 17
+
+
+def test_who_sends_more_bytes_than_allowed_is_read_later_and_the_wait_is_counted() -> None:
+    allowance, met = Allowance(rate=1000, burst=1000), Counter[str]()
+    assert allowance.end_turn(0.0, 10**9) == 0, "before CONNECT frames are limited, and their sum"
+    allowance.replace(rate=1000, burst=1000, bytes_in=Rate(1000, 5000), met=met)
+    assert allowance.end_turn(1.0, 10**9 + 5000) == 0
+    assert allowance.end_turn(1.0, 10**9 + 5500) == 0.5
+    assert allowance.end_turn(1.5, 10**9 + 5500) == 0
+    assert met == {"bytes_in/connection": 1}
+    allowance.spend(2000)
+    assert allowance.end_turn(100.0, 10**9 + 5500) == 1
+    assert met == {"bytes_in/connection": 1, "frames/connection": 1}

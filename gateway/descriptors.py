@@ -49,6 +49,12 @@ class Descriptors:
         return self.limit - self.kept
 
     @property
+    def has_room(self) -> bool:
+        """Whether something may be opened for a client."""
+        lowest = lowest_free()
+        return lowest is not None and lowest < self.for_clients
+
+    @property
     def for_operators(self) -> int:
         """The same for the internal listener: half of those that are kept remain for the database,
         RabbitMQ and files."""
@@ -92,10 +98,10 @@ def needs(config: Config) -> int:
     return limits.connections * each + _KEPT + _KEPT_A_NODE * len(config.broker.nodes)
 
 
-def lowest_free(descriptor: int) -> int | None:
+def lowest_free() -> int | None:
     """The number that the next descriptor will have; None: there is none left."""
     try:
-        probe = os.dup(descriptor)
+        probe = os.open(os.devnull, os.O_RDONLY)
     except OSError:
         return None
     os.close(probe)

@@ -12,6 +12,7 @@ from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.budget.budgets import Budgets
 from gateway.config import Config
+from gateway.descriptors import Descriptors
 from gateway.limits import LiveLimits
 from gateway.observe.events import Events
 from gateway.rotation import Rotation
@@ -24,6 +25,7 @@ class Foundation:
     budgets: Budgets
     config: Config
     clock: Clock
+    descriptors: Descriptors
     events: Events
     limits: LiveLimits
     rng: Random
@@ -41,6 +43,7 @@ class Foundation:
             budgets=Budgets(limits, clock=clock.monotonic),
             config=config,
             clock=clock,
+            descriptors=Descriptors.found(config),
             events=Events(clock=clock.unix),
             limits=limits,
             rng=SystemRandom(),

@@ -99,8 +99,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     Raises the errors of :func:`serve`. Everything that was opened is closed, in reverse, each part
     within a bound of its own, also when starting fails halfway.
     """
-    descriptors = Descriptors.raised(config)
-    if shortage := descriptors.shortage(config):
+    if shortage := Descriptors.raised(config).shortage(config):
         logger.warning("%s", shortage)
     f = Foundation.of(config, tasks=_tasks())
     mq = rabbitmq(f)
@@ -153,7 +152,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.live.rebalancer,
         )
         mq.broker.feeds.start()
-        public, internal = _open(f, gateway, stack, descriptors=descriptors)
+        public, internal = _open(f, gateway, stack)
         # Whatever ends the gateway, nothing new is accepted from here on.
         stack.callback(drain.begin, "stopping")
         yield Serving(
@@ -184,11 +183,11 @@ def _keep_history(made_with: Foundation, store: Store, stack: AsyncExitStack) ->
 
 
 def _open(
-    made_with: Foundation, gateway: Gateway, stack: AsyncExitStack, *, descriptors: Descriptors
+    made_with: Foundation, gateway: Gateway, stack: AsyncExitStack
 ) -> tuple[Listener, Listener]:
     """Open the public and the internal listener. Raises :class:`ConfigError`,
     :class:`StartError`."""
-    f, server = made_with, made_with.config.server
+    f, server, descriptors = made_with, made_with.config.server, made_with.descriptors
     public = Listener(
         gateway.public,
         what="server.address and port",
@@ -210,6 +209,7 @@ def _open(
             _INTERNAL_CONNECTIONS,
             descriptors=descriptors.for_operators,
             spare=min(SPARE, descriptors.for_probes // 2),
+            rotation=f.rotation,
         ),
         body_bytes=_INTERNAL_BODY,
     )

@@ -36,6 +36,8 @@ from gateway.rotation import Rotation, Share, share_key
 
 logger = logging.getLogger(__name__)
 
+#: The beginnings of RabbitMQ's questions.
+_QUESTIONS: Final = (b"GET /broker/auth/", b"POST /broker/auth/")
 #: Connections without a free place whose requests are read all the same, because one may be a
 #: probe.
 SPARE: Final = 16
@@ -111,14 +113,25 @@ class Capacity:
 class FixedCapacity:
     """As :class:`Capacity`, for a listener that only operators, Prometheus and RabbitMQ reach."""
 
-    def __init__(self, most: int, *, descriptors: int | None = None, spare: int = SPARE) -> None:
+    def __init__(
+        self,
+        most: int,
+        *,
+        descriptors: int | None = None,
+        spare: int = SPARE,
+        rotation: Rotation | None = None,
+    ) -> None:
         self.descriptors = descriptors
         self.spare = spare
         self._most = most
+        self._rotation = rotation
         self._places = Places()
 
     def share(self, stream: Guarded) -> None:
-        """Handle its requests at once."""
+        """Let everything but RabbitMQ's questions take turns: relays wait for these."""
+        if self._rotation is not None:
+            share = self._rotation.share(("internal", stream.address))
+            stream.take_turns(self._rotation, share, at_once=_QUESTIONS)
 
     def comes(self, _: str) -> None:
         """Let new connections come as often as they will."""
@@ -207,7 +220,7 @@ class Server(HTTPServer):
             if spare > self._most_spare // 2:
                 # Those must be read before others displace them.
                 return
-            is_short = not self._has_descriptors(listening)
+            is_short = not self._has_descriptors
             if is_short and not self._may_make_room:
                 self._pause(listening, _SHORT)
                 return
@@ -231,10 +244,11 @@ class Server(HTTPServer):
                 connection = _lowered(connection)
             self._take(connection, address, where, refusal)
 
-    def _has_descriptors(self, listening: socket.socket) -> bool:
+    @property
+    def _has_descriptors(self) -> bool:
         if self._capacity is None or self._capacity.descriptors is None:
             return True
-        lowest = lowest_free(listening.fileno())
+        lowest = lowest_free()
         return lowest is not None and lowest < self._capacity.descriptors
 
     @property
@@ -387,7 +401,7 @@ class Server(HTTPServer):
         """Give the spare connection a place. Returns what is against it; None: it has one now."""
         if stream in self._too_fast:
             return self._too_fast[stream]
-        if not self._has_descriptors(stream.socket):
+        if not self._has_descriptors:
             return _no_descriptor()
         if (error := self._no_room(stream.address)) is None:
             self._spare.remove(stream)

@@ -104,6 +104,7 @@ class Guarded(IOStream):
     _unsent = 0
     _rotation: Rotation | None = None
     _share: Share | None = None
+    _at_once = _PROBES
 
     def guard(self, guardian: Guardian, address: str) -> None:
         """Guard the new connection from ``address`` from now on."""
@@ -113,9 +114,13 @@ class Guarded(IOStream):
         guardian.waits(self)
         self._head_has_begun()
 
-    def take_turns(self, rotation: Rotation, share: Share) -> None:
-        """Begin requests only in the turns that the ``share`` has of the ``rotation``."""
+    def take_turns(
+        self, rotation: Rotation, share: Share, *, at_once: tuple[bytes, ...] = ()
+    ) -> None:
+        """Begin requests only in the turns that the ``share`` has of the ``rotation``; but those
+        whose heads begin like a probe's, or like one of ``at_once``, at once."""
         self._rotation, self._share = rotation, share
+        self._at_once = _PROBES + at_once
 
     def belongs_to(self, user: str) -> None:
         """Let the next requests take the user's turns: nobody waits behind the requests of unknown
@@ -154,7 +159,7 @@ class Guarded(IOStream):
     async def _in_turn(self, head: asyncio.Future[bytes], rotation: Rotation) -> bytes:
         """The head, when it is its turn."""
         found = await head
-        if rotation.has_room or self._share is None or found.startswith(_PROBES):
+        if rotation.has_room or self._share is None or found.startswith(self._at_once):
             rotation.spend(_REQUEST)
             return found
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

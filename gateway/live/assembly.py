@@ -113,7 +113,12 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
             copies=f.budgets.cap(COPIES),
             uplinks=UplinkContext(
                 dialler=Dialler(
-                    balancer, auth.passcodes, broker.vhost, broker.dial_timeout, broker_tls
+                    balancer,
+                    auth.passcodes,
+                    broker.vhost,
+                    broker.dial_timeout,
+                    broker_tls,
+                    has_room=lambda: f.descriptors.has_room,
                 ),
                 charges=Charges(f.budgets),
                 queues=queues,

@@ -71,9 +71,16 @@ def test_the_soft_limit_becomes_the_hard_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_lowest_free_number_is_what_is_given_next() -> None:
-    number = lowest_free(0)
+    number = lowest_free()
     opened = os.open(os.devnull, os.O_RDONLY)
     try:
         assert opened == number
     finally:
         os.close(opened)
+
+
+def test_there_is_room_for_clients_below_the_number_from_which_on_descriptors_are_kept() -> None:
+    lowest = lowest_free()
+    assert lowest is not None
+    assert Descriptors(limit=lowest + 11, kept=10).has_room
+    assert not Descriptors(limit=lowest + 10, kept=10).has_room

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,7 +48,9 @@ class _NotAccepted(Exception):
 class Dialler:
     """A dialler that opens sessions at the broker, a bounded number at a time.
 
-    ``timeout``: seconds for a node to accept the WebSocket, and again for its CONNECTED.
+    ``timeout``: seconds for a node to accept the WebSocket, and again for its CONNECTED. No relay
+    is opened while ``has_room`` says no: its descriptor would be one that is kept for feeds,
+    publishing and probes.
     """
 
     balancer: Balancer
@@ -56,6 +58,8 @@ class Dialler:
     vhost: str
     timeout: float
     tls: ssl.SSLContext | None
+    #: Whether there is a file descriptor for one more relay.
+    has_room: Callable[[], bool] = lambda: True
     _turns: FairTurns = field(
         default_factory=partial(FairTurns, AT_ONCE, of_user=OF_USER, kept=KEPT),
         init=False,
@@ -80,7 +84,7 @@ class Dialler:
         tried, passed_over, accept = set(exclude), set[str](), ACCEPT
         while True:
             try:
-                lease = self.balancer.acquire(tried | passed_over)
+                lease = self._acquire(tried | passed_over)
             except NoNodeAvailable as error:
                 if passed_over:
                     passed_over, accept = set(), self.timeout
@@ -112,6 +116,12 @@ class Dialler:
             else:
                 lease.up()
                 return upstream, lease
+
+    def _acquire(self, exclude: AbstractSet[str]) -> Lease:
+        """Raises :class:`NoNodeAvailable`, :class:`NoCapacity`."""
+        if not self.has_room():
+            raise NoCapacity("the gateway has no file descriptor left", retry_after=5.0)
+        return self.balancer.acquire(exclude)
 
     async def _session(
         self, lease: Lease, who: Identity, version: str, *, accept: float

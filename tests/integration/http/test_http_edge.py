@@ -26,7 +26,7 @@ from gateway.http import server as http_server
 from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
 from gateway.http.listeners import Listener
-from gateway.http.server import SPARE, Capacity
+from gateway.http.server import SPARE, Capacity, FixedCapacity
 from gateway.http.streams import CHUNKS, HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
@@ -419,6 +419,31 @@ async def test_a_probe_is_answered_while_others_wait_for_their_turns(
             assert (await answer(reader))[0] == 200
         rotation.turns[0]()
         assert (await answer(other_reader))[0] == 404
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_takes_turns(
+    gateway: Gateway,
+) -> None:
+    rotation = Full()
+    listener = Listener(
+        gateway.internal,
+        what="server.internal_port",
+        events=gateway.services.events,
+        capacity=FixedCapacity(100, rotation=rotation),
+    )
+    listener.open("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    for path in ("/broker/auth/user?username=x&password=y", "/readyz"):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert (await answer(reader))[0] == 200
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    await until(lambda: len(rotation.turns) == 1)
+    rotation.turns[0]()
+    assert (await answer(reader))[0] == 200
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    await listener.close()
 
 
 @pytest.mark.gen_test(timeout=20)

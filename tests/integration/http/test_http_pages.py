@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.http.app import STATIC
+from gateway.http.handlers.pages import PageHandler
 from gateway.http.listeners import Listener
 from tests.integration.http.conftest import ORIGIN, Call
 
@@ -108,3 +110,18 @@ async def test_nobody_else_may_and_nobody_a_page(call: Call, path: str, origin: 
 @pytest.mark.gen_test
 async def test_a_cache_keeps_the_answers_of_origins_apart(call: Call) -> None:
     assert (await call("GET", "/static/interact/index.js")).headers["Vary"] == "Origin"
+
+
+@pytest.mark.gen_test
+async def test_a_part_of_a_file_can_be_asked_for(call: Call) -> None:
+    whole = (await call("GET", "/static/room/index.html")).body
+    for wanted, part in (("5-9", whole[5:10]), ("9-", whole[9:]), ("-7", whole[-7:])):
+        headers = {"Range": f"bytes={wanted}"}
+        answer = await call("GET", "/static/room/index.html", headers=headers)
+        assert (answer.status, answer.body) == (206, part)
+
+
+def test_no_file_stays_open_while_its_client_takes_it() -> None:
+    """An iterator would keep it open, and take a descriptor that is kept for something else."""
+    path = STATIC / "room" / "index.html"
+    assert PageHandler.get_content(str(path)) == path.read_bytes()

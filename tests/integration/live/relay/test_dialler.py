@@ -10,7 +10,7 @@ import pytest
 from broker.nodes.balancer import Balancer
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
-from gateway.errors import BrokerUnavailable
+from gateway.errors import BrokerUnavailable, NoCapacity
 from gateway.live.relay.dialler import AT_ONCE, Dialler
 from tests.integration.live.fake_node import FakeNode, serving
 
@@ -41,6 +41,19 @@ def test_a_relay_logs_in_as_the_user_in_exactly_the_clients_version() -> None:
             assert connections(found) == {"r1": 1}
             upstream.close()
             lease.release()
+            assert connections(found) == {"r1": 0}
+
+    asyncio.run(course())
+
+
+def test_no_relay_takes_a_descriptor_that_is_kept_and_no_node_is_blamed() -> None:
+    async def course() -> None:
+        async with serving(FakeNode("r1")) as node:
+            found = replace(dialler(node), has_room=lambda: False)
+            with pytest.raises(NoCapacity, match="no file descriptor left"):
+                await found.dial(WHO, "1.2")
+            assert not node.received
+            assert all(state.available for state in found.balancer.states())
             assert connections(found) == {"r1": 0}
 
     asyncio.run(course())

@@ -197,7 +197,10 @@ def half_a_body(dial: Open, public: Listener, settings: Config) -> Open:
 
 @pytest.fixture
 def confirms(tables: dict[str, Any], broker: FakeBroker) -> Iterator[asyncio.Event]:
-    """The moment at which the broker confirms what was posted; until then posts have no answer."""
+    """The moment at which the broker confirms what was posted; until then posts have no answer.
+
+    A test must ask for it before anything that needs the gateway.
+    """
     tables["broker"]["confirm_timeout"] = 10.0
     confirms, publish = asyncio.Event(), broker.publish
 
@@ -252,8 +255,8 @@ _OTHER = b"GET /nothing/here HTTP/1.1\r\nHost: x\r\n\r\n"
 async def test_connections_are_limited_and_their_places_given_back(  # noqa: PLR0917
     few: dict[str, Any],
     many: dict[str, Any],
-    limit: Callable[..., None],
     confirms: asyncio.Event,
+    limit: Callable[..., None],
     dial: Open,
     busy: Open,
     public: Listener,
@@ -289,8 +292,8 @@ async def test_connections_are_limited_and_their_places_given_back(  # noqa: PLR
 @pytest.mark.gen_test(timeout=20)
 async def test_without_a_place_a_probe_is_answered_and_whoever_comes_once_there_is_one(
     key: str,
-    limit: Callable[..., None],
     confirms: asyncio.Event,
+    limit: Callable[..., None],
     dial: Open,
     busy: Open,
     public: Listener,

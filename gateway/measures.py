@@ -39,6 +39,14 @@ def measures(
     metrics.observe_links(lambda: broker.publisher.links)
     metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(live.registry))
     metrics.observe("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
+    metrics.observe(
+        "gateway_backlog_bytes", "Bytes that wait for slow readers.", lambda: live.backlog.kept
+    )
+    metrics.observe(
+        "gateway_half_read_bytes",
+        "Bytes of incomplete frames from clients.",
+        lambda: live.half_read.kept,
+    )
     metrics.observe("gateway_peers", "Other gateways that live.", lambda: len(bus.others))
     metrics.count_each(
         "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts

@@ -17,7 +17,7 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.auth.origins import Origins
-from gateway.budget.table import BACKLOG, SUBSCRIPTIONS, UPGRADES
+from gateway.budget.table import BACKLOG, HALF_READ, SUBSCRIPTIONS, UPGRADES, Budget
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import (
@@ -63,8 +63,8 @@ class SlowTokens:
         return WHO
 
 
-def unbounded() -> BytesInHand:
-    return BytesInHand(BACKLOG, LiveLimits(Limits()), met=Counter())
+def in_hand(budget: Budget, **limits: int) -> BytesInHand:
+    return BytesInHand(budget, LiveLimits(Limits(**limits)), met=Counter())
 
 
 def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
@@ -96,7 +96,10 @@ def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
                 stall_timeout=10,
             )
         ),
-        bytes_in_hand=(unbounded(), unbounded()),
+        bytes_in_hand=(
+            in_hand(BACKLOG, backlog_bytes_per_user=30_000_000),
+            in_hand(HALF_READ, half_read_bytes_per_user=5_000),
+        ),
         ticker=Ticker(),
         rotation=rotation(),
         events=Events(clock=lambda: 0.0),
@@ -310,6 +313,42 @@ async def behind() -> AsyncIterator[Client]:
             client.connection.writer.write(_MESSAGE)
         assert client.connection.writer.backlog > 10_000_000
         yield client
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_is_too_far_behind_in_all_ends_and_what_waits_is_dropped() -> None:
+    """The memory is needed now, not in the fifteen seconds in which it might read."""
+    async with behind() as client:
+        backlog, _ = client.connection._accounts
+        assert backlog.kept == client.connection.writer.backlog
+        for _ in range(_QUEUED):
+            client.connection.writer.write(_MESSAGE)
+        assert not client.connection.ended
+        await eventually(lambda: client.connection.ended)
+        assert client.connection.writer.backlog < len(_MESSAGE) + 1_000
+        assert backlog.kept == client.connection.writer.backlog
+        *_, said, close = await client.hears_goodbye()
+    assert isinstance(said, Data)
+    assert b"message:too_slow" in said.payload
+    assert isinstance(close, Close)
+    assert close.code == 4008
+
+
+@pytest.mark.gen_test
+async def test_the_beginnings_of_frames_are_counted_until_they_are_whole() -> None:
+    tokens = SlowTokens()
+    tokens.answer.set()
+    async with connecting(tokens) as client:
+        await client.hears(b"CONNECTED")
+        _, half_read = client.connection._accounts
+        await client.says(Opcode.TEXT, b"SEND\ndestination:/gateway/ping\n\n" + b"x" * 2_000)
+        await eventually(lambda: 2_000 < half_read.kept < 2_100)
+        await client.says(Opcode.TEXT, b"\0")
+        await eventually(lambda: half_read.kept == 0)
+        await client.says(Opcode.TEXT, b"SEND\ndestination:/gateway/ping\n\n" + b"x" * 6_000)
+        command, headers, code = await client.is_refused()
+        assert (command, headers["message"], code) == ("ERROR", "frames_busy", 1013)
+        assert half_read.kept == 0
 
 
 @pytest.mark.parametrize("error", _ENDS, ids=lambda error: type(error).__name__)

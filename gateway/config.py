@@ -317,6 +317,12 @@ class Limits(_Table):
     stall_timeout: PositiveFloat = 20.0
     posts_per_second: PositiveFloat = 50.0
     posts_burst: PositiveInt = 100
+    room_posts_per_second: PositiveFloat = 500.0
+    room_posts_burst: PositiveInt = 10_000
+    post_bytes_per_second: PositiveFloat = 1024.0 * 1024
+    post_bytes_burst: PositiveInt = 32 * 1024 * 1024
+    room_post_bytes_per_second: PositiveFloat = 2.0 * 1024 * 1024
+    room_post_bytes_burst: PositiveInt = 64 * 1024 * 1024
     logins_per_minute: PositiveFloat = 120.0
     user_logins_per_minute: PositiveFloat = 30.0
     user_logins_burst: PositiveInt = 100

@@ -25,6 +25,7 @@
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
+    │   ├── TooManyBytes          in posts of one user
     │   ├── TooManyGuesses        failed logins, of an address or for an account
     │   ├── TooManyReads          of the history by one user at a time
     │   ├── TooMuchRead           of the history by one user, in bytes
@@ -41,6 +42,7 @@
         ├── StoreUnavailable
         ├── BrokerUnavailable
         ├── NoCapacity
+        │   ├── RoomBusy          too much is posted to one room
         │   ├── TooManyOfUser     connections of one user
         │   ├── SubscriptionsFull  too many of one connection
         │   ├── TooManyUnknown    connections that have not authenticated yet
@@ -215,6 +217,10 @@ class TooManyReads(RateLimited):
     """Too many reads of the history by one user."""
 
 
+class TooManyBytes(RateLimited):
+    """One user has posted too many bytes in a short time."""
+
+
 class TooMuchRead(RateLimited):
     """One user has read too much of the history in a short time."""
 
@@ -276,6 +282,10 @@ class BrokerUnavailable(Unavailable):
 
 class NoCapacity(Unavailable):
     """A limit of the gateway is reached."""
+
+
+class RoomBusy(NoCapacity):
+    """Too much is posted to one room in a short time."""
 
 
 class TooManyOfUser(NoCapacity):
@@ -395,6 +405,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooManyReads: Outcome(
         "too_many_reads", 429, CloseCode.TRY_AGAIN_LATER, "Too many reads at once"
     ),
+    TooManyBytes: Outcome(
+        "too_many_bytes", 429, CloseCode.TRY_AGAIN_LATER, "Too many bytes in posts"
+    ),
     TooMuchRead: Outcome(
         "too_much_read", 429, CloseCode.TRY_AGAIN_LATER, "Too much read in a short time"
     ),
@@ -427,6 +440,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "broker_unavailable", 503, CloseCode.SERVICE_RESTART, "The broker is not available"
     ),
     NoCapacity: Outcome("no_capacity", 503, CloseCode.TRY_AGAIN_LATER, "No capacity left"),
+    RoomBusy: Outcome(
+        "room_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too much is posted to this room"
+    ),
     TooManyOfUser: Outcome(
         "too_many_of_user", 429, CloseCode.TRY_AGAIN_LATER, "Too many connections of one user"
     ),

@@ -13,8 +13,10 @@ from gateway.errors import (
     PostsBusy,
     RateLimited,
     ReadsBusy,
+    RoomBusy,
     RoomFull,
     SubscriptionsFull,
+    TooManyBytes,
     TooManyConnects,
     TooManyCopies,
     TooManyDials,
@@ -238,6 +240,44 @@ POSTS: Final = Budget(
         ),
     ),
     reason="Nobody types or taps fifty messages a second; a program may.",
+)
+
+ROOM_POSTS: Final = Budget(
+    "room_posts",
+    "messages posted to a room",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ROOM,
+            ("room_posts_per_second", "room_posts_burst"),
+            RoomBusy,
+            "too many messages are posted to this room; slow down",
+            hosts_first=True,
+        ),
+    ),
+    reason="Five hundred people may clap twice a second for ten seconds.",
+)
+
+POST_BYTES: Final = Budget(
+    "post_bytes",
+    "bytes of messages posted",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("post_bytes_per_second", "post_bytes_burst"),
+            TooManyBytes,
+            "you post too many bytes; slow down",
+        ),
+        Limit(
+            Scope.ROOM,
+            ("room_post_bytes_per_second", "room_post_bytes_burst"),
+            RoomBusy,
+            "too many bytes are posted to this room; slow down",
+            hosts_first=True,
+        ),
+    ),
+    reason="Everybody in a full classroom may send a picture of 64 KiB at the same moment.",
 )
 
 WAITING_POSTS: Final = Budget(
@@ -525,6 +565,8 @@ TABLE: Final = (
     DIALS,
     BROKER_SUBSCRIPTIONS,
     POSTS,
+    ROOM_POSTS,
+    POST_BYTES,
     FAILED_LOGINS,
     USER_LOGINS,
     WAITING_POSTS,

@@ -11,7 +11,8 @@ from broker.timing.readings import UtcTime
 from broker.topology import Stream
 from gateway.auth.permissions import POST, Permissions
 from gateway.budget.budgets import Budgets
-from gateway.budget.table import POSTS
+from gateway.budget.rank import Rank
+from gateway.budget.table import POSTS, ROOM_POSTS
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.domain.room import MemberRole
@@ -24,9 +25,9 @@ MAX_TYPE_LENGTH = 100
 class Intake:
     """The way from a POST or SEND into the pipeline: permissions, rates and types are checked here.
 
-    ``budgets`` limit each user's posts; ``clock`` gives the time of sending. ``host_types`` are the
-    message types that only a room's hosts may send, because readers take such messages for the
-    room's state; they may be replaced at any time.
+    ``budgets`` limit each user's and each room's posts; ``clock`` gives the time of sending.
+    ``host_types`` are the message types that only a room's hosts may send, because readers take
+    such messages for the room's state; they may be replaced at any time.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Intake:
         self._pipeline = pipeline
         self._permissions = permissions
         self._posts = budgets.rate(POSTS)
+        self._room_posts = budgets.rate(ROOM_POSTS)
         self._clock = clock
 
     async def post(
@@ -92,6 +94,8 @@ class Intake:
             raise Invalid(f"type: {PRESENCE!r} is reserved for the gateway; choose another")
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
+        rank = Rank.HOST if role is MemberRole.HOST else Rank.PARTICIPANT
+        self._room_posts.take(stream.room, rank=rank)
         self._posts.take(who.user)
         return await self._pipeline.post(replace(draft, role=role), importance)
 

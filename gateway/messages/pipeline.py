@@ -13,7 +13,7 @@ from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank
-from gateway.budget.table import WAITING_BYTES, WAITING_POSTS
+from gateway.budget.table import POST_BYTES, WAITING_BYTES, WAITING_POSTS
 from gateway.domain.message import Draft, Importance, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import Draining, GatewayError, Invalid, TooLarge
@@ -74,6 +74,7 @@ class Pipeline:
         self._limits = limits
         self._places = budgets.cap(WAITING_POSTS)
         self._bytes = budgets.cap(WAITING_BYTES)
+        self._rate = budgets.rate(POST_BYTES)
         self._confirm_timeout = confirm_timeout
         self._in_hand = 0
         self._all_answered = asyncio.Event()
@@ -89,16 +90,17 @@ class Pipeline:
         """Store and publish a message; a repeated id gets the first one's answer again.
 
         When it raises, nothing was published: :class:`Draining`, :class:`TooManyPosts`,
-        :class:`PostsBusy`, :class:`TooLarge`, :class:`Invalid`, :class:`IdReused`,
-        :class:`RoomClosed`, :class:`UnknownRoom` — nor stored, except perhaps with
-        :class:`StoreUnavailable`: then posting the same id again settles it. Once stored, a message
-        is published even if the caller goes away.
+        :class:`PostsBusy`, :class:`TooManyBytes`, :class:`RoomBusy`, :class:`TooLarge`,
+        :class:`Invalid`, :class:`IdReused`, :class:`RoomClosed`, :class:`UnknownRoom` — nor stored,
+        except perhaps with :class:`StoreUnavailable`: then posting the same id again settles it.
+        Once stored, a message is published even if the caller goes away.
         """
         rank = Rank.HOST if draft.role is MemberRole.HOST else Rank.PARTICIPANT
         with (
             self._admission(draft.sender, rank),
-            self._bytes.take(draft.sender, amount=self._check(draft), rank=rank),
+            self._bytes.take(draft.sender, amount=(size := self._check(draft)), rank=rank),
         ):
+            self._rate.take(draft.sender, draft.stream.room, cost=size, rank=rank)
             if importance is Importance.INSTANT:
                 return await self._pass_on(draft.numbered(None))
             return await self._answered(await self._commits.append(draft))

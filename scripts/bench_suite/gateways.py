@@ -36,7 +36,17 @@ MEASURED: Mapping[str, Any] = {
     # Its peers tell nobody who comes and goes.
     "presence": False,
     # Few users stand for many here; each limit is still counted.
-    "limits": {"posts_per_second": 1e6, "posts_burst": 1_000_000},
+    "limits": {
+        "posts_per_second": 1e6,
+        "posts_burst": 1_000_000,
+        "post_bytes_per_second": 1e9,
+        "room_posts_per_second": 1e6,
+        "room_posts_burst": 1_000_000,
+        "room_post_bytes_per_second": 1e9,
+        # All clients come from one address.
+        "http_connects_per_second": 1e6,
+        "upgrades_per_second": 1e6,
+    },
     "log": {"level": "warning"},
 }
 

@@ -190,6 +190,12 @@ async def two_posts(stage: Stage) -> Refusal:
     return answered(await stage.post())
 
 
+async def a_host_then_a_participant(stage: Stage) -> Refusal:
+    answer = await stage.call("POST", f"{stage.room}/messages", user="anna", json={"body": "x"})
+    assert answer.status in (201, 202)
+    return answered(await stage.post())
+
+
 async def two_posts_at_once(stage: Stage) -> Refusal:
     stage.broker.away = True
     answers = await asyncio.gather(stage.post(1000), stage.post(1000))
@@ -293,6 +299,21 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         two_posts,
         Refusal(429, "rate_limited"),
     ),
+    "room_posts/room": (
+        {"room_posts_burst": 1, "room_posts_per_second": 0.01},
+        a_host_then_a_participant,
+        Refusal(503, "room_busy"),
+    ),
+    "post_bytes/user": (
+        {"post_bytes_burst": 100, "post_bytes_per_second": 0.01},
+        two_posts,
+        Refusal(429, "too_many_bytes"),
+    ),
+    "post_bytes/room": (
+        {"room_post_bytes_burst": 100, "room_post_bytes_per_second": 0.01},
+        two_posts,
+        Refusal(503, "room_busy"),
+    ),
     "failed_logins/address": (
         {"logins_per_minute": 1.0},
         two_wrong_logins,
@@ -320,6 +341,16 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
     ),
     "waiting_bytes/all": (
         {"body_bytes": 1500, "waiting_bytes": 3000},
+        three_posts_at_once,
+        Refusal(503, "posts_busy"),
+    ),
+    "bodies/user": (
+        {"body_bytes": 1500, "body_bytes_per_user": 1500},
+        two_posts_at_once,
+        Refusal(429, "too_many_posts"),
+    ),
+    "bodies/all": (
+        {"body_bytes": 1500, "body_bytes_in_all": 3000},
         three_posts_at_once,
         Refusal(503, "posts_busy"),
     ),

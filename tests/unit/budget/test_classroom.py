@@ -9,7 +9,7 @@ import pytest
 
 from gateway.budget.budgets import most_of, rate_of
 from gateway.budget.rank import Rank
-from gateway.budget.table import TABLE, Budget, Form, Limit
+from gateway.budget.table import ROOM_POSTS, TABLE, Budget, Form, Limit
 from gateway.config import Limits
 
 PEOPLE: Final = 500
@@ -30,6 +30,8 @@ CLASS: Final = 40
 #: A pupil answers polls and claps as fast as fingers go, twice a second, for ten seconds.
 TAPS: Final = 20
 MESSAGE: Final = 500
+#: A picture in a message, as large as that may be.
+PICTURE: Final = 65_536
 
 #: What is asked of each limit within a moment.
 DEMAND: Final[dict[str, float]] = {
@@ -56,10 +58,16 @@ DEMAND: Final[dict[str, float]] = {
     "dials/user": TABS * TRIES,
     "broker_subscriptions/user": TABS * TRIES,
     "posts/user": TAPS,
+    # While everybody claps, the bucket fills again.
+    "room_posts/room": PEOPLE * TAPS - 10 * rate_of(ROOM_POSTS.limits[0], Limits()).per_second,
+    "post_bytes/user": TABS * PICTURE,
+    "post_bytes/room": PEOPLE * PICTURE,
     "waiting_posts/user": TAPS,
     "waiting_posts/all": PEOPLE * 3,
     "waiting_bytes/user": TAPS * MESSAGE,
     "waiting_bytes/all": PEOPLE * 3 * MESSAGE,
+    "bodies/user": TABS * 2 * PICTURE,
+    "bodies/all": PEOPLE * PICTURE,
     "rooms/user": 20,
     # One in five mistypes, all within the same minute.
     "failed_logins/address": PEOPLE * 0.2,

@@ -359,6 +359,25 @@ def test_subscriptions_that_change_while_there_is_no_node_count_on_the_next() ->
     asyncio.run(scenario())
 
 
+def test_a_long_backlog_that_comes_in_one_read_is_handed_over_in_many_turns_of_the_loop() -> None:
+    async def scenario() -> None:
+        async with stage(FeedNode("a")) as here:
+            here.subscribe("k")
+            await here.record.hears("subscribed", "k")
+            for number in range(600):
+                here.on.session.publish("k", b"%d" % number)
+            in_a_turn: list[int] = []
+            while sum(in_a_turn) < 600:
+                before = here.record.count("message")
+                await asyncio.sleep(0)
+                in_a_turn.append(here.record.count("message") - before)
+            assert max(in_a_turn) <= 64
+            came = [told[-1] for told in here.record.told if told[0] == "message"]
+            assert came == [str(number) for number in range(600)]
+
+    asyncio.run(scenario())
+
+
 def test_a_node_is_not_silent_while_what_it_said_waits_to_be_read() -> None:
     async def scenario() -> None:
         async with stage(FeedNode("a")) as here:

@@ -36,6 +36,7 @@ from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHost
 from gateway.observe.events import Events
+from gateway.rotation import Rotation
 from tests.budgets import budgets_of
 from tests.integration.live.relay.test_dialler import WHO
 from tests.rotations import rotation
@@ -67,7 +68,9 @@ def in_hand(budget: Budget, **limits: int) -> BytesInHand:
     return BytesInHand(budget, LiveLimits(Limits(**limits)), met=Counter())
 
 
-def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
+def services(
+    tokens: SlowTokens, registry: Registry, turns: Rotation | None = None
+) -> ConnectionServices:
     budgets = budgets_of(subscriptions=1)
     return ConnectionServices(
         admission=Admission(
@@ -101,7 +104,7 @@ def services(tokens: SlowTokens, registry: Registry) -> ConnectionServices:
             in_hand(HALF_READ, half_read_bytes_per_user=5_000),
         ),
         ticker=Ticker(),
-        rotation=rotation(),
+        rotation=turns or rotation(),
         events=Events(clock=lambda: 0.0),
         clock=lambda: 0.0,
         rng=SystemRandom(),

@@ -6,7 +6,8 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 from tornado.iostream import IOStream
@@ -14,6 +15,7 @@ from tornado.iostream import IOStream
 from broker.protocol.stomp import Frame, serialise
 from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode, build
 from broker.timing.tasks import Tasks
+from gateway import rotation
 from gateway.config import Limits
 from gateway.errors import Draining
 from gateway.live.client.allowance import TURN, Allowance
@@ -110,15 +112,22 @@ async def test_a_turn_of_one_client_is_short_whatever_it_sends(
 
 @asynccontextmanager
 async def connected(
-    registry: Registry, *, rate: float, burst: int, introduced: bool = True
+    registry: Registry,
+    *,
+    rate: float,
+    burst: int,
+    introduced: bool = True,
+    user: str = WHO.user,
+    turns: rotation.Rotation | None = None,
 ) -> AsyncIterator[tuple[Connection, socket.socket]]:
     """A client that has sent CONNECT, if it is ``introduced``, and read the answer."""
-    given = services(SlowTokens(), registry)
+    given = services(SlowTokens(), registry, turns)
     given.limits.now = Limits(frame_bytes=10_000, frames_per_second=rate, frames_burst=burst)
     loop = asyncio.get_running_loop()
     with pair() as (ours, theirs):
-        connection = Connection(IOStream(ours), given, id="c", address="", host="", identity=WHO)
-        registry.serve(connection, address="", user=WHO.user)
+        who = replace(WHO, user=user)
+        connection = Connection(IOStream(ours), given, id="c", address="", host="", identity=who)
+        registry.serve(connection, address="", user=who.user)
         if introduced:
             await loop.sock_sendall(theirs, _CONNECT)
             assert b"CONNECTED" in await loop.sock_recv(theirs, 65_536)
@@ -180,6 +189,65 @@ async def test_a_flooding_client_has_no_more_than_its_share_of_each_turn_and_oth
         flooding = max(most, key=lambda allowance: most[allowance])
         # A turn, and what its last frame may take beyond it; a reader and a timer may meet in one.
         assert most[flooding] <= 2 * (TURN + 4)
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_many_flooding_clients_together_have_no_more_of_a_turn_and_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a clock that only the work of clients advances."""
+    cost = rotation.TURN / 100
+    now = 0.0
+    spent = Counter[int]()
+    number = 0
+    spend = Allowance.spend
+
+    def counted(self: Allowance, units: int) -> None:
+        nonlocal now
+        now += units * cost
+        spent[number] += units
+        spend(self, units)
+
+    loop = asyncio.get_running_loop()
+    watching = True
+
+    def turn() -> None:
+        nonlocal number
+        number += 1
+        if watching:
+            loop.call_soon(turn)
+
+    monkeypatch.setattr(Allowance, "spend", counted)
+    turns = rotation.Rotation(clock=lambda: now, cpu=lambda: now)
+    registry = roomy()
+    async with AsyncExitStack() as stack:
+        flooders = [
+            (
+                await stack.enter_async_context(
+                    connected(registry, rate=1.0, burst=100_000, user=f"flooder {n}", turns=turns)
+                )
+            )[1]
+            for n in range(60)
+        ]
+        _, good = await stack.enter_async_context(
+            connected(registry, rate=1.0, burst=1000, user="good", turns=turns)
+        )
+        spent.clear()
+        turn()
+        for flooder in flooders:
+            fill(flooder, FLOODS["heart-beats"])
+        waited = []
+        for _ in range(20):
+            before = number
+            await loop.sock_sendall(good, build(Opcode.PING, b"here", mask=_MASK))
+            async with asyncio.timeout(10):
+                assert await loop.sock_recv(good, 100) == build(Opcode.PONG, b"here")
+            waited.append(number - before)
+        watching = False
+        # What is read at once, and what has waited; the last client of each finishes its turn.
+        assert max(spent.values()) <= 2 * (100 + TURN + 4)
+        # While all of them flood: a round of theirs takes twenty turns of the loop.
+        assert sorted(waited)[10] <= 5
 
 
 @pytest.mark.gen_test

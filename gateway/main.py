@@ -160,7 +160,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             internal,
             gateway.live.registry,
             gateway.reloadable,
-            on_nodes=mq.on_nodes,
+            on_nodes=[*mq.on_nodes, gateway.live.hub],
         )
 
 

@@ -45,6 +45,10 @@ class FakeFeeds:
     def leave_out(self, feed: int, key: str) -> None:
         self.listeners[key].left_out(feed)
 
+    def overflow(self, feed: int) -> None:
+        for listener in self.listeners.values():
+            listener.dropped(feed)
+
     def lose(self, feed: int) -> None:
         for listener in self.listeners.values():
             listener.lost(feed)

@@ -261,7 +261,7 @@ class Feed:
                 if not number % _TURN:
                     await asyncio.sleep(0)
             if stood_still:
-                self._call_all(lambda each: each.left_out)
+                self._call_all(lambda each: each.dropped)
 
     def check(self, now: float) -> None:
         """Judge the node's silence and outstanding answers. Called by the ticker."""

@@ -23,7 +23,7 @@ class Listener(Protocol):
     once, so that one may fail unnoticed; the listener tells repetitions apart. For one feed the
     calls come in this order::
 
-        ( subscribed  (message | left_out)*  lost )*
+        ( subscribed  (message | left_out | dropped)*  lost )*
 
     with two exceptions: ``message`` may come before ``subscribed``, because RabbitMQ delivers
     before it answers; and ``lost`` is also called for a subscription that does not stand yet.
@@ -40,8 +40,11 @@ class Listener(Protocol):
         """A message has arrived, as the MESSAGE frame that RabbitMQ's STOMP plugin makes of it."""
 
     def left_out(self, feed: int) -> None:
-        """Messages may be missing: one could not be delivered, see :data:`LEFT_OUT`, or this
-        process stood still so long that RabbitMQ may have dropped some."""
+        """A message is missing, which could not be delivered; see :data:`LEFT_OUT`."""
+
+    def dropped(self, feed: int) -> None:
+        """Messages may be missing, of this key or of others: the feed's queue was full, and
+        RabbitMQ dropped the oldest ones."""
 
     def lost(self, feed: int) -> None:
         """The session has ended, and the subscription with it. The feed looks for another node and

@@ -74,6 +74,9 @@ class PartitionProbe:
     def left_out(self, feed: int) -> None:
         """Nothing to do: it was no echo."""
 
+    def dropped(self, feed: int) -> None:
+        """Nothing to do: the echoes of other rounds tell enough."""
+
     def lost(self, feed: int) -> None:
         """A feed that hears nothing cannot judge which node is silent."""
         self._detector.gone(feed)

@@ -89,41 +89,26 @@ CONNECTION_START_OK: Final = _method(
     response="longstr",
     locale="shortstr",
 )
-CONNECTION_TUNE: Final = _method(
-    10, 30, "connection.tune", channel_max="short", frame_max="long", heartbeat="short"
-)
-CONNECTION_TUNE_OK: Final = _method(
-    10, 31, "connection.tune-ok", channel_max="short", frame_max="long", heartbeat="short"
-)
+_TUNING: Final = {"channel_max": "short", "frame_max": "long", "heartbeat": "short"}
+CONNECTION_TUNE: Final = _method(10, 30, "connection.tune", **_TUNING)
+CONNECTION_TUNE_OK: Final = _method(10, 31, "connection.tune-ok", **_TUNING)
 CONNECTION_OPEN: Final = _method(
     10, 40, "connection.open", virtual_host="shortstr", reserved_1="shortstr", reserved_2="bit"
 )
 CONNECTION_OPEN_OK: Final = _method(10, 41, "connection.open-ok", reserved_1="shortstr")
-CONNECTION_CLOSE: Final = _method(
-    10,
-    50,
-    "connection.close",
-    reply_code="short",
-    reply_text="shortstr",
-    class_id="short",
-    method_id="short",
-)
+_REASON: Final = {
+    "reply_code": "short",
+    "reply_text": "shortstr",
+    "class_id": "short",
+    "method_id": "short",
+}
+CONNECTION_CLOSE: Final = _method(10, 50, "connection.close", **_REASON)
 CONNECTION_CLOSE_OK: Final = _method(10, 51, "connection.close-ok")
 CHANNEL_OPEN: Final = _method(20, 10, "channel.open", reserved_1="shortstr")
 CHANNEL_OPEN_OK: Final = _method(20, 11, "channel.open-ok", reserved_1="longstr")
 CHANNEL_FLOW: Final = _method(20, 20, "channel.flow", active="bit")
 CHANNEL_FLOW_OK: Final = _method(20, 21, "channel.flow-ok", active="bit")
-CHANNEL_CLOSE: Final = _method(
-    20,
-    40,
-    "channel.close",
-    reply_code="short",
-    reply_text="shortstr",
-    class_id="short",
-    method_id="short",
-)
-#: RabbitMQ's extension of class 40: bindings between exchanges (``bind``, ``unbind``).
-#: https://www.rabbitmq.com/docs/e2e
+CHANNEL_CLOSE: Final = _method(20, 40, "channel.close", **_REASON)
 EXCHANGE_DECLARE: Final = _method(
     40,
     10,
@@ -149,29 +134,18 @@ EXCHANGE_DELETE: Final = _method(
     no_wait="bit",
 )
 EXCHANGE_DELETE_OK: Final = _method(40, 21, "exchange.delete-ok")
-EXCHANGE_BIND: Final = _method(
-    40,
-    30,
-    "exchange.bind",
-    reserved_1="short",
-    destination="shortstr",
-    source="shortstr",
-    routing_key="shortstr",
-    no_wait="bit",
-    arguments="table",
-)
+#: RabbitMQ's own: a binding between exchanges. https://www.rabbitmq.com/docs/e2e
+_EXCHANGE_BINDING: Final = {
+    "reserved_1": "short",
+    "destination": "shortstr",
+    "source": "shortstr",
+    "routing_key": "shortstr",
+    "no_wait": "bit",
+    "arguments": "table",
+}
+EXCHANGE_BIND: Final = _method(40, 30, "exchange.bind", **_EXCHANGE_BINDING)
 EXCHANGE_BIND_OK: Final = _method(40, 31, "exchange.bind-ok")
-EXCHANGE_UNBIND: Final = _method(
-    40,
-    40,
-    "exchange.unbind",
-    reserved_1="short",
-    destination="shortstr",
-    source="shortstr",
-    routing_key="shortstr",
-    no_wait="bit",
-    arguments="table",
-)
+EXCHANGE_UNBIND: Final = _method(40, 40, "exchange.unbind", **_EXCHANGE_BINDING)
 EXCHANGE_UNBIND_OK: Final = _method(40, 51, "exchange.unbind-ok")
 QUEUE_DECLARE: Final = _method(
     50,
@@ -201,6 +175,10 @@ QUEUE_BIND: Final = _method(
     arguments="table",
 )
 QUEUE_BIND_OK: Final = _method(50, 21, "queue.bind-ok")
+QUEUE_PURGE: Final = _method(
+    50, 30, "queue.purge", reserved_1="short", queue="shortstr", no_wait="bit"
+)
+QUEUE_PURGE_OK: Final = _method(50, 31, "queue.purge-ok", message_count="long")
 BASIC_CONSUME: Final = _method(
     60,
     20,
@@ -238,6 +216,7 @@ RECEIVED: Final[Mapping[tuple[int, int], Method]] = {
         EXCHANGE_UNBIND_OK,
         QUEUE_DECLARE_OK,
         QUEUE_BIND_OK,
+        QUEUE_PURGE_OK,
         BASIC_CONSUME_OK,
         BASIC_CANCEL,
     )

@@ -124,6 +124,7 @@ class Bus:
         #: The entrances of the others' feeds, as each has said last.
         self._entrances: dict[str, list[str]] = {}
         self._handlers: dict[str, list[Handler]] = {}
+        self._on_arrival: list[Callable[[], None]] = []
         self._responders: dict[str, Responder] = {}
         self._questions: dict[str, _Question] = {}
         self._outgoing: asyncio.Queue[Publication] = asyncio.Queue(_WAITING)
@@ -172,6 +173,10 @@ class Bus:
     def on(self, kind: str, handler: Handler) -> None:
         """Call ``handler(gateway, payload)`` on the event loop for each message of this kind."""
         self._handlers.setdefault(kind, []).append(handler)
+
+    def on_arrival(self, handler: Callable[[], None]) -> None:
+        """Call ``handler()`` when a gateway is heard that was not there."""
+        self._on_arrival.append(handler)
 
     async def ask(
         self,
@@ -248,11 +253,16 @@ class Bus:
             return
         if self._peers.heard(envelope.sender):
             logger.info("gateway %s is up", envelope.sender)
+            for handler in self._on_arrival:
+                handler()
         self.counts["received"] += 1
         self._take(envelope)
 
     def left_out(self, feed: int) -> None:
         """Nothing to do: no gateway sends messages of that size or form."""
+
+    def dropped(self, feed: int) -> None:
+        """Nothing to do: nothing depends on the arrival of a message."""
 
     def lost(self, feed: int) -> None:
         """Nothing to do: the other feed carries on, and a gateway that hears nothing draws no

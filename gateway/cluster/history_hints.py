@@ -2,7 +2,8 @@
 
 A node that hangs takes a message and delivers it to nobody until its link is given up, seconds
 later. The subscribers of the gateway that stored it have it all the same, and the others' should
-have it, too.
+have it, too. A gateway that is heard for the first time may have published on another cluster
+before, or while this one had no feed.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class HistoryHints:
         self._something = asyncio.Event()
         self._tasks = tasks
         bus.on(_GROWN, self._grown)
+        bus.on_arrival(hub.gateway_arrived)
 
     def start(self) -> None:
         self._tasks.forever(self._run, "history hints")

@@ -19,12 +19,14 @@ TEMPLATES = Path(__file__).parents[2] / "conf" / "rabbitmq"
 
 @dataclass(frozen=True)
 class Node:
-    """Server `r<number>@localhost`; `port` is the first of ten ports that belong to it."""
+    """Server `r<number>@localhost`; `port` is the first of ten ports that belong to it, `version`
+    its version of RabbitMQ if that is not the chosen one."""
 
     number: int
     root: Path
     port: int
     epmd_port: int
+    version: str | None = None
 
     @property
     def name(self) -> str:
@@ -82,7 +84,7 @@ class Node:
     def spawn(self, settings: dict[str, str], *, peers: list[str]) -> None:
         """Write its configuration and start it; returns before it is ready."""
         self._configure(settings, peers=peers)
-        self.daemon.spawn([rabbitmq.sbin() / "rabbitmq-server"], env=self.environment())
+        self.daemon.spawn([rabbitmq.sbin(self.version) / "rabbitmq-server"], env=self.environment())
 
     def environment(self) -> dict[str, str]:
         """The environment in which RabbitMQ's scripts and tools reach this node and no other."""
@@ -148,7 +150,7 @@ class Node:
     def control(self, *arguments: str) -> str:
         """The output of ``rabbitmqctl`` for this node. Raises ``subprocess.CalledProcessError``."""
         result = subprocess.run(
-            [rabbitmq.sbin() / "rabbitmqctl", "-n", self.name, *arguments],
+            [rabbitmq.sbin(self.version) / "rabbitmqctl", "-n", self.name, *arguments],
             env=self.environment(),
             check=True,
             capture_output=True,

@@ -40,6 +40,7 @@ class Cluster:
     `port_base` is the first of `ports.BLOCK` ports; if they are taken, or none is named, others
     are chosen and remembered. `auth_url` is the address that RabbitMQ asks about permissions (the
     gateway's internal listener, without the last path segment); by default on `gateway_port(0)`.
+    `version`: of RabbitMQ, if it is not the chosen one.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Cluster:
         *,
         port_base: int | None = None,
         auth_url: str | None = None,
+        version: str | None = None,
         progress: Progress = lambda text: None,
     ) -> None:
         self.root = root.resolve()
@@ -60,7 +62,7 @@ class Cluster:
         self.auth_url = auth_url or f"http://127.0.0.1:{self.gateway_port(0)}/broker/auth"
         self._epmd = Daemon(f"{self.root}:epmd", self.root / "epmd.log")
         self.nodes = [
-            Node(number, self.root, self._base + 10 * number, epmd_port=self._base)
+            Node(number, self.root, self._base + 10 * number, self._base, version)
             for number in range(1, nodes + 1)
         ]
 

@@ -68,9 +68,14 @@ class NotInArchive(SetupError):
 
 def choose(version: str | None) -> None:
     """Choose a version for this process and its children. Raises `SetupError` if it is unknown."""
-    if version and version not in SUITES:
-        raise SetupError(f"RabbitMQ {version} is not known here: choose {', '.join(SUITES)}")
+    if version:
+        _check(version)
     os.environ[VARIABLE] = version or ""
+
+
+def _check(version: str) -> None:
+    if version not in SUITES:
+        raise SetupError(f"RabbitMQ {version} is not known here: choose {', '.join(SUITES)}")
 
 
 def chosen() -> str | None:
@@ -78,16 +83,16 @@ def chosen() -> str | None:
     return os.environ.get(VARIABLE) or None
 
 
-def ensure(progress: Progress) -> None:
-    """Install or fetch the chosen version if it is missing.
+def ensure(progress: Progress, version: str | None = None) -> None:
+    """Install or fetch this version if it is missing; without one, the chosen version.
 
     Raises `SetupError` if that fails, `NotInArchive` if there is no such version.
     """
-    version = chosen()
+    version = version or chosen()
     if version is None:
         packages.ensure(["rabbitmq-server"], progress)
         return
-    choose(version)
+    _check(version)
     folder = _FOLDER / version
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -107,13 +112,13 @@ def version() -> str:
     ]
 
 
-def sbin() -> Path:
-    """The folder with the scripts of the chosen version.
+def sbin(version: str | None = None) -> Path:
+    """The folder with the scripts of this version; without one, of the chosen version.
 
     Of several that are installed the newest counts. Those in /usr/sbin refuse every user but
     `rabbitmq` and work on the system's own broker.
     """
-    version = chosen()
+    version = version or chosen()
     if version is not None:
         return _FOLDER / version / "sbin"
     return _newest_server(Path("/"))

@@ -105,6 +105,12 @@ class GatewayProcess:
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
 
+    def use_cluster(self, cluster: Cluster) -> None:
+        """The nodes of another cluster from now on, as SIGHUP has it; its accounts must be the
+        same."""
+        self.cluster = cluster
+        self.use_nodes(*(node.number for node in cluster.nodes))
+
     def await_ready(self) -> None:
         self._await_answer("/readyz")
 

@@ -151,7 +151,7 @@ class Client:
             wire.beat()
             if not self._up and loop.time() - began > _PATIENCE:
                 wire.abort("not subscribed in time")
-            elif loop.time() - wire.received > _BELIEF:
+            elif wire.silence > _BELIEF:
                 wire.abort("silent")
         self._wire, self._up = None, False
 

@@ -38,14 +38,16 @@ class Listener(Protocol):
 
 
 class Wire(asyncio.Protocol):
-    """One WebSocket connection. `received` is the loop's time when something came last."""
+    """One WebSocket connection."""
 
     def __init__(self, host: str, listener: Listener) -> None:
         self._host = host
         self._listener = listener
         self._transport: asyncio.Transport
         self._loop = asyncio.get_running_loop()
-        self.received = self._loop.time()
+        #: The loop's time when something came last, or might have come.
+        self._received = self._loop.time()
+        self._stalled = False
         self._take: Callable[[], bool] = self._handshake
         self._bytes = bytearray()
         self._text = bytearray()
@@ -81,11 +83,19 @@ class Wire(asyncio.Protocol):
         connection = self._transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
+    @property
+    def silence(self) -> float:
+        """Seconds for which nothing has come; who does not read cannot tell."""
+        return 0.0 if self._stalled else self._loop.time() - self._received
+
     def stall(self) -> None:
         """Stop reading."""
+        self._stalled = True
         self._transport.pause_reading()
 
     def read_on(self) -> None:
+        self._stalled = False
+        self._received = self._loop.time()
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -106,7 +116,7 @@ class Wire(asyncio.Protocol):
         self._transport.write("\r\n".join([*lines, "", ""]).encode())
 
     def data_received(self, data: bytes) -> None:
-        self.received = self._loop.time()
+        self._received = self._loop.time()
         self._bytes += data
         try:
             while self._take():

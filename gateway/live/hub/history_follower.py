@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -43,6 +44,8 @@ class HistoryFollower:
         self._tasks = tasks
         self._job: Job | None = None
         self._doubtful = False
+        #: Until when every topic is doubtful, on the clock.
+        self._doubtful_until = -math.inf
         self._away = False
 
     @property
@@ -59,6 +62,11 @@ class HistoryFollower:
         """Check every topic once: each may have missed the newest messages."""
         self._doubtful = True
         self.begin()
+
+    def doubt_for(self, seconds: float) -> None:
+        """Check every topic again and again for so long."""
+        self._doubtful_until = max(self._doubtful_until, self._clock() + seconds)
+        self.doubt()
 
     def close(self) -> None:
         if self._job is not None:
@@ -81,7 +89,8 @@ class HistoryFollower:
             logger.info("every topic has a feed again")
 
     def _due(self) -> list[Topic]:
-        doubtful, self._doubtful = self._doubtful, False
+        doubtful = self._doubtful or self._clock() < self._doubtful_until
+        self._doubtful = False
         return [
             topic for topic in self._topics() if topic.users and (doubtful or not topic.settled)
         ]

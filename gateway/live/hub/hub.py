@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from broker.feeds.feeds import Feeds
+from broker.nodes.node import Node
 from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology
@@ -21,6 +22,10 @@ from gateway.live.hub.topic import SOON, Shared, Topic
 #: Seconds that a topic stays subscribed when its last subscriber has left: a class that reloads
 #: its page then comes back to a topic that stands.
 LINGER: Final = 30.0
+#: Seconds for which the history is followed after the list of nodes was changed, and after another
+#: gateway was heard for the first time. It says so before the last of its streams has come over.
+CHANGEOVER: Final = 60.0
+ARRIVAL: Final = 10.0
 #: Topics that may read the history at the same time, e.g. when a node is lost.
 _READERS: Final = 8
 #: Clients that may get a portion of the past in one turn of the event loop.
@@ -63,6 +68,7 @@ class Hub:
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),
             unsettled=self._history_follower.begin,
+            doubted=self._history_follower.doubt,
             clock=self._loop.time,
             tasks=tasks,
         )
@@ -136,6 +142,17 @@ class Hub:
         """Read the stream from the history up to this seq: the broker is late with it."""
         if topic := self._topics.get(self._topology.routing_key(stream)):
             topic.grown(seq)
+
+    def replace(self, nodes: Sequence[Node]) -> None:
+        """Follow the history beside the feeds for a while, because the nodes have been changed: if
+        they are another cluster's, some gateways may still publish on the old one."""
+        del nodes
+        self._history_follower.doubt_for(CHANGEOVER)
+
+    def gateway_arrived(self) -> None:
+        """Follow the history beside the feeds for a moment: a gateway that was not heard may have
+        published where no feed of this one was."""
+        self._history_follower.doubt_for(ARRIVAL)
 
     def doubt(self) -> None:
         """Check every topic in the history: the feeds may have missed the newest messages."""

@@ -53,7 +53,8 @@ class Shared:
 
     ``reading`` bounds how many topics fill holes at once, ``resuming`` how many clients get a
     portion of the past in one turn of the event loop. ``unsettled`` is called when a topic with
-    users is no longer settled (:attr:`Topic.settled`).
+    users is no longer settled (:attr:`Topic.settled`), ``doubted`` when any topic may have missed
+    its newest messages.
     """
 
     history: HistoryReader
@@ -62,6 +63,7 @@ class Shared:
     reading: asyncio.Semaphore
     resuming: asyncio.Semaphore
     unsettled: Callable[[], None]
+    doubted: Callable[[], None]
     clock: Monotonic
     tasks: Tasks
 
@@ -153,6 +155,11 @@ class Topic:
         del feed
         self.doubt()
 
+    def dropped(self, feed: int) -> None:
+        """Have the history asked, by one question for all topics."""
+        del feed
+        self._shared.doubted()
+
     def stored(self, message: Message) -> None:
         """Deliver a message that was posted here, if its turn has come, without waiting for its way
         to the broker and back. Otherwise the feeds bring it like all others."""
@@ -162,7 +169,9 @@ class Topic:
 
     def grown(self, seq: int) -> None:
         """Read the history up to this seq: it is stored, and the feeds are late with it."""
-        if self._sequencer is not None and seq > self._sequencer.last:
+        if self._sequencer is None:
+            self._early = max(self._early, seq)
+        elif seq > self._sequencer.last:
             self._sequencer.expect(seq)
             self._fill_soon(0.0)
 

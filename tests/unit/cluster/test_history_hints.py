@@ -36,6 +36,10 @@ class FakeHub:
     """A hub that records what it is asked to read."""
 
     told: list[tuple[Stream, int]] = field(default_factory=list)
+    arrivals: int = 0
+
+    def gateway_arrived(self) -> None:
+        self.arrivals += 1
 
     def grown(self, stream: Stream, seq: int) -> None:
         self.told.append((stream, seq))
@@ -78,6 +82,17 @@ def test_the_others_hear_how_far_a_stream_has_grown() -> None:
             assert b.hub.told == c.hub.told == [(STREAM, 3), (OTHER, 9)]
             assert a.hub.told == []
             assert network.scattered == 1
+
+    run(scenario())
+
+
+def test_a_gateway_that_arrives_makes_the_others_look_for_what_it_published_elsewhere() -> None:
+    async def scenario() -> None:
+        network = Network()
+        async with gateways(network, "a") as (a,), network.joined("b"):
+            assert a.hub.arrivals == 1
+            await asyncio.sleep(60)
+            assert a.hub.arrivals == 1
 
     run(scenario())
 

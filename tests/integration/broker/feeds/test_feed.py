@@ -74,6 +74,9 @@ class Listener:
     def left_out(self, feed: int) -> None:
         self._record.add("left out", self._key)
 
+    def dropped(self, feed: int) -> None:
+        self._record.add("dropped", self._key)
+
     def lost(self, feed: int) -> None:
         self._record.add("lost", self._key)
 
@@ -412,7 +415,7 @@ def test_a_standstill_of_this_process_ends_no_session_but_every_topic_is_looked_
             here.feed._received_at -= 100
             here.on.session.publish("k.1", b"newer than what was dropped")
             for key in ("k.1", "k.2"):
-                await here.record.hears("left out", key)
+                await here.record.hears("dropped", key)
             assert here.record.count("lost") == 0
 
     asyncio.run(scenario())
@@ -626,7 +629,7 @@ def test_a_listener_s_fault_costs_neither_the_others_a_call_nor_the_feed_its_ses
             super().subscribed(feed)
             raise ZeroDivisionError
 
-        left_out = lost = subscribed
+        left_out = dropped = lost = subscribed
 
     async def scenario() -> None:
         async with stage(FeedNode("a")) as here:

@@ -39,6 +39,9 @@ class Listener:
     def message(self, feed: int, message: Frame) -> None:
         self.heard.append((feed, message.body.decode()))
 
+    def dropped(self, feed: int) -> None:
+        raise AssertionError("no queue was full")
+
     def left_out(self, feed: int) -> None:
         raise AssertionError(feed)
 

@@ -90,6 +90,7 @@ ARGUMENTS: dict[str, Any] = {
             {"destination": "e", "source": "amq.topic", "routing_key": "a.b"},
             commands.Exchange.Unbind(0, "e", "amq.topic", "a.b", False, {}),
         ),
+        (methods.QUEUE_PURGE, {"queue": "q"}, commands.Queue.Purge(0, "q")),
         (
             methods.BASIC_CONSUME,
             {"queue": "q", "consumer_tag": "c", "no_ack": True},
@@ -134,6 +135,7 @@ def test_pamqp_reads_what_we_write(method: Method, values: dict[str, Value], exp
             {"queue": "q", "message_count": 3, "consumer_count": 1},
         ),
         (commands.Queue.BindOk(), methods.QUEUE_BIND_OK, {}),
+        (commands.Queue.PurgeOk(7), methods.QUEUE_PURGE_OK, {"message_count": 7}),
         (commands.Exchange.DeclareOk(), methods.EXCHANGE_DECLARE_OK, {}),
         (commands.Exchange.DeleteOk(), methods.EXCHANGE_DELETE_OK, {}),
         (commands.Exchange.BindOk(), methods.EXCHANGE_BIND_OK, {}),

@@ -10,8 +10,9 @@ from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.errors import BrokerUnavailable
+from gateway.live.hub.fanout import Subscriber
 from gateway.live.hub.history_follower import HOPELESS, LOOK
-from gateway.live.hub.hub import Hub
+from gateway.live.hub.hub import CHANGEOVER, Hub
 from gateway.live.hub.topic import SETTLING, SOON
 from tests.fake_feeds import FakeFeeds
 from tests.unit.live.fakes import STREAM, FakeHistory, message, published, subscriber
@@ -32,6 +33,14 @@ def hub(history: FakeHistory | None = None, **options: Any) -> tuple[Hub, FakeFe
         tasks=Tasks(),
     )
     return made, feeds
+
+
+async def join_fed(made: Hub, feeds: FakeFeeds, each: Subscriber, *, feed: int = 0) -> None:
+    """Add a subscriber of the stream, which this feed then brings."""
+    joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
+    await settle()
+    feeds.stand(feed, KEY)
+    await joining
 
 
 def test_the_first_subscriber_subscribes_the_topic_and_waits_for_one_to_stand() -> None:
@@ -101,10 +110,7 @@ def test_with_one_feed_that_stands_the_history_is_left_alone() -> None:
     async def scenario() -> None:
         history = FakeHistory()
         made, feeds = hub(history)
-        joining = asyncio.create_task(made.join(STREAM, subscriber()[1], resume_after=None))
-        await settle()
-        feeds.stand(1, KEY)
-        await joining
+        await join_fed(made, feeds, subscriber()[1], feed=1)
         feeds.lose(0)
         await asyncio.sleep(SETTLING + 2 * LOOK)
         looks = len(history.looks)
@@ -132,10 +138,7 @@ def test_what_a_new_feed_of_a_slow_node_misses_comes_from_the_history(again: boo
         history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
-        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-        await settle()
-        feeds.stand(1, KEY)
-        await joining
+        await join_fed(made, feeds, each, feed=1)
         if again:
             await asyncio.sleep(SETTLING + 2 * LOOK)
             feeds.stand(0, KEY)
@@ -206,10 +209,7 @@ def test_subscribers_left_without_feed_and_history_are_told_after_a_while() -> N
         history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
-        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-        await settle()
-        feeds.stand(0, KEY)
-        await joining
+        await join_fed(made, feeds, each)
         history.away = True
         await asyncio.sleep(100)
         assert client.ended is None, "a feed is enough"
@@ -228,14 +228,71 @@ def test_a_message_that_a_feed_left_out_comes_from_the_history_if_it_is_there() 
         history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
-        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-        await settle()
-        feeds.stand(0, KEY)
-        await joining
+        await join_fed(made, feeds, each)
         history.store(1)
         feeds.leave_out(0, KEY)
         await asyncio.sleep(0.2)
         assert client.seqs == [1]
+        made.close()
+
+    run(scenario())
+
+
+def test_what_rabbitmq_dropped_comes_from_the_history_by_one_question_for_all_topics() -> None:
+    """The newest messages of topics, so that no hole shows it."""
+
+    async def scenario() -> None:
+        history = FakeHistory()
+        made, feeds = hub(history)
+        people = [subscriber() for _ in range(2)]
+        keys = {KEY: STREAM, "t.private.42": Stream(Audience.PRIVATE, 42)}
+        joining = [
+            asyncio.create_task(made.join(stream, each, resume_after=None))
+            for stream, (_, each) in zip(keys.values(), people, strict=True)
+        ]
+        await settle()
+        for key in keys:
+            feeds.stand(0, key)
+        await asyncio.gather(*joining)
+        await asyncio.sleep(SETTLING + 2 * LOOK)
+        looks, reads = len(history.looks), len(history.reads)
+        feeds.overflow(0)
+        await asyncio.sleep(2 * LOOK)
+        assert (len(history.looks) - looks, len(history.reads) - reads) == (1, 0)
+        history.store(1)
+        feeds.overflow(0)
+        await asyncio.sleep(2 * LOOK)
+        assert people[0][0].seqs == [1]
+        made.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("cause", ["other nodes", "another gateway"])
+def test_what_another_gateway_publishes_on_the_old_cluster_comes_from_the_history(
+    cause: str,
+) -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        made, feeds = hub(history)
+        client, each = subscriber()
+        await join_fed(made, feeds, each)
+        await asyncio.sleep(SETTLING + 2 * LOOK)
+        history.store(1)
+        await asyncio.sleep(10)
+        assert client.seqs == [], "nothing tells of it"
+        if cause == "other nodes":
+            made.replace([])
+        else:
+            made.gateway_arrived()
+        await asyncio.sleep(LOOK)
+        history.store(1)
+        await asyncio.sleep(2 * LOOK)
+        assert client.seqs == [1, 2]
+        await asyncio.sleep(CHANGEOVER)
+        looks = len(history.looks)
+        await asyncio.sleep(60)
+        assert len(history.looks) == looks
         made.close()
 
     run(scenario())
@@ -246,10 +303,7 @@ def test_the_topic_is_given_up_a_while_after_the_last_one_has_left() -> None:
         made, feeds = hub(linger=10.0)
         one, other = subscriber()[1], subscriber()[1]
         for each in (one, other):
-            joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-            await settle()
-            feeds.stand(0, KEY)
-            await joining
+            await join_fed(made, feeds, each)
         made.leave(STREAM, one)
         await asyncio.sleep(100)
         assert len(made) == 1
@@ -273,10 +327,7 @@ def test_nobody_listens_to_a_topic_that_was_given_up_and_the_next_one_begins_ane
         made, feeds = hub(linger=10.0)
         each = subscriber()[1]
         for _ in range(2):
-            joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-            await settle()
-            feeds.stand(0, KEY)
-            await joining
+            await join_fed(made, feeds, each)
             (topic,) = made
             assert feeds.listeners == {KEY: topic}
             made.leave(STREAM, each)
@@ -315,10 +366,7 @@ def test_a_message_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None
         history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
-        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-        await settle()
-        feeds.stand(0, KEY)
-        await joining
+        await join_fed(made, feeds, each)
         elsewhere = Stream(Audience.PRIVATE, 42)
         made.stored([*history.store(2), message(1, stream=elsewhere)])
         await settle()
@@ -333,10 +381,7 @@ def test_a_lost_feed_makes_every_topic_look_what_it_missed() -> None:
         history = FakeHistory()
         made, feeds = hub(history)
         client, each = subscriber()
-        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-        await settle()
-        feeds.stand(0, KEY)
-        await joining
+        await join_fed(made, feeds, each)
         history.store(3)
         feeds.lose(0)
         await asyncio.sleep(0.2)
@@ -351,10 +396,7 @@ def test_closing_ends_what_is_under_way() -> None:
         history = FakeHistory()
         made, feeds = hub(history)
         _, each = subscriber()
-        joining = asyncio.create_task(made.join(STREAM, each, resume_after=None))
-        await settle()
-        feeds.stand(0, KEY)
-        await joining
+        await join_fed(made, feeds, each)
         history.latency = 1e6
         feeds.lose(0)
         await asyncio.sleep(1)

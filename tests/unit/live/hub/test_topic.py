@@ -46,6 +46,7 @@ async def topic(
         reading=asyncio.Semaphore(8),
         resuming=asyncio.Semaphore(8),
         unsettled=lambda: None,
+        doubted=lambda: None,
         clock=loop.time,
         tasks=Tasks(),
     )

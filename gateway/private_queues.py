@@ -19,8 +19,8 @@ NEW_QUEUE: Final = 2.0
 
 #: The rates at which queues of new rooms are made: for one user, and in all. One costs RabbitMQ a
 #: tenth of a second; beyond these rates the rooms are there first, and their queues follow.
-OF_MAKER: Final = Rate(per_second=0.5, burst=5)
-IN_ALL: Final = Rate(per_second=1.0, burst=20)
+OF_MAKER: Final = Rate(per_second=1.0, burst=30)
+IN_ALL: Final = Rate(per_second=2.0, burst=60)
 
 logger = logging.getLogger(__name__)
 

@@ -255,13 +255,13 @@ def test_beyond_the_rate_of_queues_rooms_come_first_and_their_queues_follow() ->
         declared = FakeBackends()
         queues = PrivateQueues(declared, clock=asyncio.get_running_loop().time)
         began = asyncio.get_running_loop().time()
-        made = await asyncio.gather(*(queues.create(room, "greedy") for room in range(20)))
+        made = await asyncio.gather(*(queues.create(room, "greedy") for room in range(50)))
         # The burst at once, as many as may be made while a POST waits, and the others later.
         at_once = int(OF_MAKER.burst + OF_MAKER.per_second * NEW_QUEUE / 2)
-        assert made == [True] * at_once + [False] * (20 - at_once)
-        assert declared.done == [f"owe {room} its queue" for room in range(at_once, 20)]
+        assert made == [True] * at_once + [False] * (50 - at_once)
+        assert declared.done == [f"owe {room} its queue" for room in range(at_once, 50)]
         assert asyncio.get_running_loop().time() - began <= NEW_QUEUE
-        assert await queues.create(20, "another")
+        assert await queues.create(50, "another")
 
     run(course())
 
@@ -269,7 +269,7 @@ def test_beyond_the_rate_of_queues_rooms_come_first_and_their_queues_follow() ->
 def test_all_makers_together_have_a_rate_of_queues() -> None:
     async def course() -> None:
         queues = PrivateQueues(FakeBackends(), clock=asyncio.get_running_loop().time)
-        made = await asyncio.gather(*(queues.create(room, f"user {room}") for room in range(50)))
+        made = await asyncio.gather(*(queues.create(room, f"user {room}") for room in range(99)))
         assert made.count(True) == IN_ALL.burst + IN_ALL.per_second * NEW_QUEUE / 2
 
     run(course())

@@ -32,7 +32,8 @@ class Places:
         if left:
             self._taken[key] = left
         else:
-            del self._taken[key]
+            # It may have none: an amount can be 0.
+            self._taken.pop(key, None)
 
 
 class Lease:

@@ -111,6 +111,15 @@ def test_an_amount_needs_so_much_room() -> None:
     assert taken(cap, "kim") == (3, 3)
 
 
+def test_an_amount_of_nothing_takes_no_place() -> None:
+    cap = places(of_user=10, in_all=100)
+    with cap.take("kim", amount=0):
+        assert taken(cap, "kim") == (0, 0)
+    with cap.take("kim", amount=3), cap.take("kim", amount=0):
+        assert taken(cap, "kim") == (3, 3)
+    assert taken(cap, "kim") == (0, 0)
+
+
 def test_a_limit_that_is_lowered_takes_no_place_away() -> None:
     live = LiveLimits(Limits(waiting_posts=3))
     budgets = Budgets(live, clock=FakeClock())

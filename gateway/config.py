@@ -309,6 +309,8 @@ class Limits(_Table):
     subscriptions: PositiveInt = 100
     copies: PositiveInt = 8
     copies_per_user: PositiveInt = 64
+    dashboards: PositiveInt = 50
+    dashboards_per_user: PositiveInt = 10
     backlog_bytes: PositiveInt = 1024 * 1024
     backlog_bytes_per_user: PositiveInt = 16 * 1024 * 1024
     backlog_bytes_in_all: PositiveInt = 512 * 1024 * 1024

@@ -48,6 +48,7 @@
         │   ├── TooManyUnknown    connections that have not authenticated yet
         │   ├── LoginsWait        more logins wait than can be checked soon
         │   ├── TooManyHttp       connections without a WebSocket
+        │   ├── TooManyDashboards  of one admin at one gateway
         │   ├── TooManyCopies     subscriptions of one user to the same destination
         │   ├── FramesBusy        parts of frames from all clients together
         │   ├── PostsBusy         posts of all users together wait for the store
@@ -308,6 +309,10 @@ class TooManyHttp(NoCapacity):
     """Too many connections without a WebSocket."""
 
 
+class TooManyDashboards(NoCapacity):
+    """One admin has too many dashboards open at this gateway."""
+
+
 class TooManyCopies(NoCapacity):
     """Too many subscriptions of one connection or user to the same destination."""
 
@@ -460,6 +465,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     LoginsWait: Outcome(
         "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Too many logins are waiting"
+    ),
+    TooManyDashboards: Outcome(
+        "too_many_dashboards", 429, CloseCode.TRY_AGAIN_LATER, "Too many open dashboards"
     ),
     TooManyCopies: Outcome(
         "too_many_copies",

@@ -17,6 +17,7 @@ from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import Orders
 from gateway.admin.overview import Overview
 from gateway.auth.permissions import Permissions
+from gateway.budget.table import DASHBOARDS
 from gateway.cluster.bus import Bus
 from gateway.drain import Drain
 from gateway.foundation import Foundation
@@ -87,6 +88,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
         gateways,
         history,
         NodeWatch(balancer.states, lambda: publisher.links, f.events),
+        places=f.budgets.cap(DASHBOARDS),
         clock=f.clock.unix,
         tasks=f.tasks.part(),
     )

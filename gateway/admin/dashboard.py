@@ -11,31 +11,30 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from broker.timing.readings import UnixTime
-from broker.timing.tasks import Tasks
+from broker.timing.tasks import Tasks, shared
 from gateway.admin.gateways import Gateways
 from gateway.admin.history import SampleHistory
 from gateway.admin.node_watch import NodeWatch
-from gateway.errors import NoCapacity
+from gateway.budget.budgets import CapBudget
+from gateway.budget.cap import Lease
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two samples, and two messages to the dashboards.
 TICK: Final = 1.0
-#: The most dashboards at one gateway.
-_VIEWERS: Final = 50
 #: Messages that a dashboard may be behind before it is dropped; it reconnects by itself and begins
 #: with the current state.
 _BEHIND: Final = 5
-_TRY_AGAIN: Final = 5.0
 
 
 class Viewer:
     """One open dashboard, until ``expires_at`` (Unix time) or its ``session`` ends. Iterating gives
     server-sent events."""
 
-    def __init__(self, expires_at: float, session: str | None) -> None:
+    def __init__(self, expires_at: float, session: str | None, place: Lease) -> None:
         self.expires_at = expires_at
         self.session = session
+        self._place = place
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_BEHIND + 1)
 
     def tell(self, message: bytes) -> bool:
@@ -46,7 +45,8 @@ class Viewer:
         return True
 
     def close(self) -> None:
-        """End the iteration; messages that wait are dropped."""
+        """End the iteration; messages that wait are dropped. May be called several times."""
+        self._place.give_back()
         while not self._messages.empty():
             self._messages.get_nowait()
         self._messages.put_nowait(None)
@@ -65,15 +65,19 @@ class Dashboard:
         history: SampleHistory,
         node_watch: NodeWatch,
         *,
+        places: CapBudget,
         clock: UnixTime,
         tasks: Tasks,
     ) -> None:
+        self._places = places
         self._gateways = gateways
         self._history = history
         self._node_watch = node_watch
         self._clock = clock
         self._viewers: set[Viewer] = set()
         self._last_sent: dict[str, int] = {}
+        #: The first message for everybody who comes before the next tick.
+        self._beginning: asyncio.Task[bytes] | None = None
         self._tasks = tasks
 
     def __len__(self) -> int:
@@ -89,13 +93,10 @@ class Dashboard:
             self.leave(viewer)
         await self._tasks.close()
 
-    def watch(self, *, expires_at: float, session: str | None = None) -> Viewer:
-        """A viewer from now on, to be given back by :meth:`leave`. Raises :class:`NoCapacity`."""
-        if len(self._viewers) >= _VIEWERS:
-            raise NoCapacity(
-                f"{_VIEWERS} dashboards are open at this gateway already", retry_after=_TRY_AGAIN
-            )
-        viewer = Viewer(expires_at, session)
+    def watch(self, user: str, *, expires_at: float, session: str | None = None) -> Viewer:
+        """An admin's viewer from now on, to be given back by :meth:`leave`. Raises
+        :class:`NoCapacity`."""
+        viewer = Viewer(expires_at, session, self._places.take(user))
         self._viewers.add(viewer)
         return viewer
 
@@ -111,7 +112,16 @@ class Dashboard:
                 self.leave(viewer)
 
     async def beginning(self) -> bytes:
-        """The first message to a dashboard: everything, with the past and the last events."""
+        """The first message to a dashboard: everything, with the past and the last events.
+
+        Some hundred kilobytes of JSON, made once for all who come before the next tick: what
+        happens later is in the messages after that, which they get as well.
+        """
+        if self._beginning is None:
+            self._beginning = self._tasks.spawn(self._begin(), "dashboard: the first message")
+        return await shared(self._beginning)
+
+    async def _begin(self) -> bytes:
         return _server_sent(await self._gateways.states(after={}, past=True))
 
     async def _run(self) -> None:
@@ -121,6 +131,7 @@ class Dashboard:
             await asyncio.sleep(due - loop.time())
             # After a standstill of the loop, missed seconds stay missing.
             due = max(due, loop.time()) + TICK
+            self._beginning = None
             self._gateways.sampled(self._history.take())
             self._node_watch.poll()
             await self._gateways.learn_drained()

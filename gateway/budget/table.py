@@ -19,6 +19,7 @@ from gateway.errors import (
     TooManyBytes,
     TooManyConnects,
     TooManyCopies,
+    TooManyDashboards,
     TooManyDials,
     TooManyGuesses,
     TooManyHttp,
@@ -373,6 +374,29 @@ COPIES: Final = Budget(
     reason="A page needs one, and people have a few tabs and devices.",
 )
 
+DASHBOARDS: Final = Budget(
+    "dashboards",
+    "open dashboards",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("dashboards_per_user",),
+            TooManyDashboards,
+            "at most {most} dashboards of one admin are open at a gateway; close another one",
+            retry_after=5.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("dashboards",),
+            NoCapacity,
+            "{most} dashboards are open at this gateway already",
+            retry_after=5.0,
+        ),
+    ),
+    reason=("A few admins with a few tabs each; a dashboard is sent some kilobytes a second."),
+)
+
 BACKLOG: Final = Budget(
     "backlog",
     "bytes that wait for slow readers",
@@ -560,6 +584,7 @@ TABLE: Final = (
     BYTES_IN,
     SUBSCRIPTIONS,
     COPIES,
+    DASHBOARDS,
     BACKLOG,
     HALF_READ,
     DIALS,

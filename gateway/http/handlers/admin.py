@@ -57,7 +57,7 @@ class AdminLiveHandler(AdminHandler):
         # A page of another origin could not read it, but could keep it open.
         self.services.origins.check(self.request.headers.get("Origin"))
         self._viewer = viewer = self.services.admin.dashboard.watch(
-            expires_at=self.who.expires_at, session=self.who.session
+            self.who.user, expires_at=self.who.expires_at, session=self.who.session
         )
         try:
             # From here on the end of the session finds the viewer; this is for an end just before.

@@ -226,6 +226,18 @@ def two_reads_at_once(first: str) -> Proof:
     return met
 
 
+def two_dashboards(first: str) -> Proof:
+    async def met(stage: Stage) -> Refusal:
+        viewer = stage.gateway.admin.dashboard.watch(first, expires_at=2e9)
+        try:
+            live = "/api/admin/live"
+            return answered(await stage.call("GET", live, user="admin", roles=("admin",)))
+        finally:
+            stage.gateway.admin.dashboard.leave(viewer)
+
+    return met
+
+
 async def two_reads(stage: Stage) -> Refusal:
     await stage.post()
     assert (await stage.read()).status == 200
@@ -363,6 +375,16 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         {"copies_per_user": 1},
         two_subscriptions,
         Refusal(1013, "too_many_copies"),
+    ),
+    "dashboards/user": (
+        {"dashboards_per_user": 1},
+        two_dashboards("admin"),
+        Refusal(429, "too_many_dashboards"),
+    ),
+    "dashboards/all": (
+        {"dashboards": 1},
+        two_dashboards("another"),
+        Refusal(503, "no_capacity"),
     ),
     "dials/user": (
         {"dials_burst": 1, "dials_per_second": 0.01},

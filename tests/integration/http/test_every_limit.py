@@ -362,6 +362,19 @@ async def copies_per_user(stage: Stage) -> bool:
     return await copies(stage, "one", "two")
 
 
+async def dashboards(stage: Stage) -> bool:
+    """Whether the second dashboard of an admin is refused."""
+    viewer = stage.gateway.admin.dashboard.watch("admin", expires_at=2e9)
+    try:
+        stage.gateway.admin.dashboard.watch("admin", expires_at=2e9).close()
+    except NoCapacity:
+        return True
+    else:
+        return False
+    finally:
+        viewer.close()
+
+
 async def page_size(stage: Stage) -> bool:
     for number in range(2):
         await post(stage, number)
@@ -405,6 +418,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "connections_per_user": (1, connections),
     "copies": (1, copies),
     "copies_per_user": (1, copies_per_user),
+    "dashboards": (1, dashboards),
+    "dashboards_per_user": (1, dashboards),
     "dials_burst": (1, a_burst(DIALS, Scope.USER)),
     "dials_per_second": (0.001, a_rate(DIALS, Scope.USER)),
     "frame_bytes": (1_000, frame_bytes),

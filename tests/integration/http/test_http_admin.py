@@ -282,7 +282,7 @@ async def test_a_dashboard_that_is_closed_is_forgotten(
 
 @pytest.mark.gen_test
 async def test_there_is_room_for_so_many_dashboards(admin: Call, gateway: Gateway) -> None:
-    viewers = [gateway.admin.dashboard.watch(expires_at=2e9) for _ in range(50)]
+    viewers = [gateway.admin.dashboard.watch(f"admin{n % 5}", expires_at=2e9) for n in range(50)]
     assert (await admin("GET", "/api/admin/live")).problem == (503, "no_capacity")
     for viewer in viewers:
         gateway.admin.dashboard.leave(viewer)

@@ -22,9 +22,13 @@ from gateway.admin.history import Gauges, SampleHistory
 from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import AdminAction, Order, Orders
 from gateway.admin.overview import Overview
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import DASHBOARDS
 from gateway.cluster.bus import Bus
+from gateway.config import Limits
 from gateway.drain import Drain
-from gateway.errors import NoCapacity, UnknownGateway, UnknownNode
+from gateway.errors import NoCapacity, TooManyDashboards, UnknownGateway, UnknownNode
+from gateway.limits import LiveLimits
 from gateway.live.client.registry import Registry
 from gateway.observe.events import Events, Kind
 from gateway.observe.histogram import Histogram
@@ -82,7 +86,12 @@ class Gateway:
         )
         self.node_watch = NodeWatch(self.balancer.states, lambda: self.links, self.events)
         self.dashboard = Dashboard(
-            self.gateways, history, self.node_watch, clock=clock, tasks=Tasks()
+            self.gateways,
+            history,
+            self.node_watch,
+            places=Budgets(LiveLimits(Limits()), clock=clock).cap(DASHBOARDS),
+            clock=clock,
+            tasks=Tasks(),
         )
 
     def serves(self, id: str, user: str) -> FakeLive:
@@ -325,7 +334,7 @@ def test_one_ticker_serves_all_dashboards_and_rests_without_them(
             a.dashboard.start()
             await asyncio.sleep(5.5)
             assert asked.states == 0
-            viewers = [a.dashboard.watch(expires_at=1e9) for _ in range(20)]
+            viewers = [a.dashboard.watch(f"admin{n % 5}", expires_at=1e9) for n in range(20)]
             await asyncio.sleep(3)
             assert asked.states == 3
             for viewer in viewers:
@@ -342,7 +351,7 @@ def test_a_dashboard_that_does_not_read_is_dropped_and_the_others_are_not() -> N
     async def scenario() -> None:
         async with two() as (_, a, _b):
             a.dashboard.start()
-            deaf, reading = (a.dashboard.watch(expires_at=1e9) for _ in range(2))
+            deaf, reading = (a.dashboard.watch("admin", expires_at=1e9) for _ in range(2))
             heard = 0
             async with asyncio.timeout(10.5):
                 async for _message in reading:
@@ -358,9 +367,32 @@ def test_a_dashboard_that_does_not_read_is_dropped_and_the_others_are_not() -> N
 def test_dashboards_are_bounded() -> None:
     async def scenario() -> None:
         async with two() as (_, a, _b):
-            for _number in range(50):
-                a.dashboard.watch(expires_at=1e9)
+            viewers = [a.dashboard.watch(f"admin{n % 5}", expires_at=1e9) for n in range(50)]
             with pytest.raises(NoCapacity):
-                a.dashboard.watch(expires_at=1e9)
+                a.dashboard.watch("another", expires_at=1e9)
+            a.dashboard.leave(viewers[0])
+            a.dashboard.leave(viewers[0])
+            a.dashboard.watch("another", expires_at=1e9)
+            # One admin's share, whatever there is in all.
+            with pytest.raises(TooManyDashboards):
+                a.dashboard.watch("admin1", expires_at=1e9)
+
+    run(scenario())
+
+
+def test_the_first_message_is_made_once_for_all_dashboards_of_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        async with two() as (_, a, _b):
+            asked = Asked(a.gateways, monkeypatch)
+            a.dashboard.start()
+            first = await asyncio.gather(*(a.dashboard.beginning() for _ in range(100)))
+            assert await a.dashboard.beginning() is first[0]
+            assert (asked.states, len(set(map(id, first)))) == (1, 1)
+            # One that is made before the last tick would lack what that has told.
+            await asyncio.sleep(1.5)
+            assert await a.dashboard.beginning() is not first[0]
+            assert asked.states == 2
 
     run(scenario())

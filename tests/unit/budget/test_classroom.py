@@ -50,6 +50,8 @@ DEMAND: Final[dict[str, float]] = {
     "subscriptions/connection": TOPICS + 1,
     "copies/connection": 1,
     "copies/user": TABS * TRIES,
+    "dashboards/user": TABS,
+    "dashboards/all": 10 * TABS,
     "backlog/user": TABS * TOPICS * MISSED,
     "backlog/all": SOCKETS * TOPICS * 100_000,
     "half_read/user": TABS * 65_536,

@@ -49,6 +49,11 @@ class Postgres:
         self._environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
         self.port = 0
 
+    @property
+    def pids(self) -> list[int]:
+        """Its processes now; the first one starts all others."""
+        return [process.pid for process in self._daemon.processes()]
+
     def start(self) -> None:
         """Make an empty server and wait until it answers; a stale one is removed first."""
         self.destroy()

@@ -34,6 +34,8 @@ class Plan:
     floods: Sequence[str]
     rounds: int
     seconds: float
+    #: Processes of a database, which come first as the brokers do.
+    database: Sequence[int] = ()
 
 
 @contextmanager
@@ -58,7 +60,7 @@ def measure(plan: Plan, lab: Lab, running: Gateway, at: Site) -> Iterator[Result
     for name in plan.floods:
         result = Result(name)
         try:
-            _measure(plan, broker_pids(lab), running, at, result)
+            _measure(plan, [*broker_pids(lab), *plan.database], running, at, result)
         except (WorkerFailed, Unseen) as error:
             result.failure = str(error)
         lab.progress(report.line(result))
@@ -66,7 +68,7 @@ def measure(plan: Plan, lab: Lab, running: Gateway, at: Site) -> Iterator[Result
 
 
 def _measure(
-    plan: Plan, brokers: Sequence[int], running: Gateway, at: Site, result: Result
+    plan: Plan, servers: Sequence[int], running: Gateway, at: Site, result: Result
 ) -> None:
     with (
         worker(GoodRoom, at) as room,
@@ -74,7 +76,7 @@ def _measure(
     ):
         flooder.ask("prepare")
         room.ask("join")
-        if not put_first([room.pid, *running.door.pids, *brokers]):
+        if not put_first([room.pid, *running.door.pids, *servers]):
             flooder.ask("put_last")
         time.sleep(_WARM_UP)
         before = result.before = state(running)

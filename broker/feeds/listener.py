@@ -43,8 +43,8 @@ class Listener(Protocol):
         """A message is missing, which could not be delivered; see :data:`LEFT_OUT`."""
 
     def dropped(self, feed: int) -> None:
-        """Messages may be missing, of this key or of others: the feed's queue was full, and
-        RabbitMQ dropped the oldest ones."""
+        """Messages may be missing, of this key or of others: this process stood still so long that
+        the feed's queue may have been full, and RabbitMQ drops the oldest ones then."""
 
     def lost(self, feed: int) -> None:
         """The session has ended, and the subscription with it. The feed looks for another node and

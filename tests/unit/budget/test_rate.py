@@ -141,6 +141,11 @@ def test_of_those_who_are_forgotten_the_one_who_took_most_is_the_last() -> None:
         limits.take(key)
     assert len(limits._buckets[0]) == 2
     assert [wait(limits, "kim"), wait(limits, "kim")] == [0, 1]
+    limits = limiter(FakeClock(), rate=1, burst=3, capacity=2)
+    for key in ("kim", "kim", "lee", "park"):
+        limits.take(key)
+    # Whoever is not known counts as the one who was forgotten, and had taken least.
+    assert [wait(limits, "new") for _ in range(3)] == [0, 0, 1]
 
 
 def test_what_has_a_cost_takes_so_much() -> None:

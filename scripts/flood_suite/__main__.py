@@ -30,15 +30,13 @@ def main() -> int:
     signals_raise()
     say = progress()
     results: list[Result] = []
-    plan = Plan(options.only or list(FLOODS), options.rounds, options.seconds)
     try:
         with (
-            _lab(options, say) as (lab, store),
-            site(lab, tls=options.tls, store=store) as (
-                running,
-                at,
-            ),
+            _lab(options, say) as (lab, store, database),
+            site(lab, tls=options.tls, store=store) as (running, at),
         ):
+            names = options.only or list(FLOODS)
+            plan = Plan(names, options.rounds, options.seconds, database)
             for result in measure(plan, lab, running, at):
                 results.append(result)
             told = running.log.read_text(errors="replace")
@@ -57,8 +55,8 @@ def main() -> int:
                 datetime.now(UTC),
                 store=options.store,
                 tls=options.tls,
-                rounds=plan.rounds,
-                seconds=plan.seconds,
+                rounds=options.rounds,
+                seconds=options.seconds,
             ),
             indent=1,
         )
@@ -72,8 +70,8 @@ def main() -> int:
 
 
 @contextmanager
-def _lab(options: argparse.Namespace, say: Progress) -> Iterator[tuple[Lab, str]]:
-    """Brokers and a database; the URL of the latter is empty for SQLite."""
+def _lab(options: argparse.Namespace, say: Progress) -> Iterator[tuple[Lab, str, list[int]]]:
+    """Brokers, and a database's URL and processes; both are empty for SQLite."""
     rabbitmq.choose(options.rabbitmq)
     rabbitmq.ensure(print)
     with ExitStack() as stack:
@@ -82,7 +80,7 @@ def _lab(options: argparse.Namespace, say: Progress) -> Iterator[tuple[Lab, str]
         cluster.destroy()
         stack.callback(cluster.destroy)
         cluster.start()
-        store = ""
+        store, database = "", list[int]()
         if options.store == "postgresql":
             packages.ensure(["postgresql"], print)
             postgres = Postgres(folder, progress=say)
@@ -90,8 +88,9 @@ def _lab(options: argparse.Namespace, say: Progress) -> Iterator[tuple[Lab, str]
             postgres.start()
             name = f"floods_{time.time():.0f}"
             postgres.create_database(name)
+            database = postgres.pids
             store = postgres.url(name).replace("+asyncpg", "")
-        yield Lab(cluster, folder, tls.ensure(folder / "tls"), 0, say), store
+        yield Lab(cluster, folder, tls.ensure(folder / "tls"), 0, say), store, database
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tests.chaos.expectations import PRICES, Price
-from tests.chaos.growth import LONG_ENOUGH, Growth, Sample, added, growth
+from tests.chaos.growth import LONG_ENOUGH, MOST_OF_A_CROWD, Growth, Sample, added, growth
 from tests.chaos.journal import Event
 from tests.chaos.schedule import Kind
 
@@ -380,8 +380,9 @@ class _Court:
             f"memory {more['memory'] / 1e6:+.1f} MB"
         )
         self.verdict.sizes.append(text)
+        most = _MOST_OF_BROKER | ({"connections": MOST_OF_A_CROWD} if self._crowd else {})
         long_enough = self._broker[-1]["t"] - self._broker[0]["t"] >= LONG_ENOUGH
-        if long_enough and any(more[name] > most for name, most in _MOST_OF_BROKER.items()):
+        if long_enough and any(more[name] > limit for name, limit in most.items()):
             self._object(Rule.STEADY, text)
 
     def _lasting(self, moment: float, *, since: float | None = None) -> list[_Fault]:

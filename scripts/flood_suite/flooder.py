@@ -33,6 +33,8 @@ class Flooder:
 
     async def begin(self) -> None:
         self.tally.clear()
+        # uvloop tells of each TLS connection that is cut while it has something to write.
+        asyncio.get_running_loop().set_exception_handler(self._cut_off)
         flood = self._module.flood(self._site, self.tally, **self._arguments)
         self._going = asyncio.create_task(flood)
 
@@ -44,3 +46,6 @@ class Flooder:
         with suppress(asyncio.CancelledError):
             await self._going
         return dict(self.tally)
+
+    def _cut_off(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        self.tally[str(context.get("message", "cut off"))] += 1

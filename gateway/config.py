@@ -221,9 +221,11 @@ class Messages(_Table):
 
 
 class History(_Table):
-    """The time for which the history is kept."""
+    """The bounds of the history that is kept: days, and for each room messages and megabytes."""
 
     keep_days: PositiveInt | None = None
+    room_messages: PositiveInt = 1_000_000
+    room_megabytes: PositiveInt = 1024
 
 
 class Jwt(_Table):

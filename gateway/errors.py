@@ -18,7 +18,7 @@
     │   ├── TooLarge
     │   ├── HeadTooLarge, HeadTooSlow, BodyTooSlow  of an HTTP request
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
-    │   ├── UnknownRoom, UnknownMember, RoomClosed
+    │   ├── UnknownRoom, UnknownMember, RoomClosed, HistoryFull
     │   ├── UnknownNode, UnknownGateway
     │   ├── NotKept               a seq that the history does not reach back to
     │   ├── RoomFull              of members
@@ -188,6 +188,10 @@ class UnknownGateway(Invalid):
 
 class RoomClosed(Invalid):
     """The room is closed."""
+
+
+class HistoryFull(Invalid):
+    """The room's history has as much as it may have."""
 
 
 class NotKept(Invalid):
@@ -397,6 +401,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownNode: Outcome("unknown_node", 404, CloseCode.REFUSED, "There is no such broker node"),
     UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
     RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),
+    HistoryFull: Outcome("history_full", 409, CloseCode.REFUSED, "The room's history is full"),
     NotKept: Outcome(
         "not_kept", 410, CloseCode.REFUSED, "The history does not reach that far back"
     ),

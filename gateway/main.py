@@ -29,6 +29,7 @@ from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import rabbitmq
 from gateway.reload import OnNodes, Reload, Reloadable
 from gateway.store import Store
+from gateway.store.quota import Quota
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(f.tasks.close)
         store = await Store.open(config.store.url.get_secret_value())
+        kept = config.history
+        store.quota = Quota(kept.room_messages, kept.room_megabytes * 1024 * 1024)
         stack.push_async_callback(store.close)
         logger.info("database %s", store.name)
         _keep_history(f, store, stack)

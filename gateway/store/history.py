@@ -41,6 +41,7 @@ from gateway.store.portions import (
     whole,
 )
 from gateway.store.prepared import Prepared, PreparedList
+from gateway.store.quota import Quota, Usage
 from gateway.store.records import Appended, JsonPage, Page
 from gateway.store.tables import NOT_SAID, SAID, among, messages, outbox, padded, rooms, streams
 from gateway.store.values import (
@@ -63,7 +64,14 @@ IN_OUTBOX: Final = and_(
 _LOCK: Final = PreparedList(
     rooms.c.id,
     lambda condition: (
-        select(rooms.c.id, rooms.c.closed_at, streams.c.audience, streams.c.head)
+        select(
+            rooms.c.id,
+            rooms.c.closed_at,
+            streams.c.audience,
+            streams.c.head,
+            streams.c.first,
+            streams.c.bytes,
+        )
         .join(streams)
         .where(condition)
         .order_by(rooms.c.id, streams.c.audience)
@@ -81,32 +89,36 @@ _KNOWN: Final = (
 _BOUNDS: Final = select(streams.c.head, streams.c.first).where(
     streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience")
 )
+_NO_QUOTA: Final = Quota(MAX_NUMBER, MAX_NUMBER)
+_COLUMNS: Final = tuple(messages.c.keys())
 _ADD_MESSAGES: Final = Prepared(insert(messages))
 _ADD_TO_OUTBOX: Final = Prepared(insert(outbox))
 _SET_HEAD: Final = Prepared(
     update(streams)
     .where(streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience"))
-    .values(head=bindparam("new_head"))
+    .values(head=bindparam("new_head"), bytes=streams.c.bytes + bindparam("more"))
 )
 
 
 def append(
-    connection: Connection, drafts: Sequence[Draft], *, owner: UUID
+    connection: Connection, drafts: Sequence[Draft], *, owner: UUID, quota: Quota = _NO_QUOTA
 ) -> list[Appended | GatewayError]:
-    """Number the drafts and store them in the history, and in the owner's outbox."""
+    """Number the drafts and store them in the history, and in the owner's outbox; ``quota`` is for
+    each room."""
     prepared = [(draft, _prepare(draft)) for draft in drafts]
     storable = [draft for draft, row in prepared if isinstance(row, dict)]
-    numbering = _numbering(connection, storable)
+    numbering = _numbering(connection, storable, quota)
     answers: list[Appended | GatewayError] = []
     rows: list[dict[str, Any]] = []
     for draft, row in prepared:
         if isinstance(row, GatewayError):
             answers.append(row)
             continue
-        answer = numbering.take(draft)
+        size = len(row["body"].encode())
+        answer = numbering.take(draft, size)
         answers.append(answer)
         if isinstance(answer, Appended) and not answer.repeated:
-            rows.append(row | {"seq": answer.message.seq})
+            rows.append(row | {"seq": answer.message.seq, "size": size})
     if rows:
         _insert(connection, rows, numbering.heads, owner)
     return answers
@@ -132,18 +144,22 @@ def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
         return error
 
 
-def _numbering(connection: Connection, drafts: Sequence[Draft]) -> Numbering:
+def _numbering(connection: Connection, drafts: Sequence[Draft], quota: Quota) -> Numbering:
     """Lock the streams, then read them: from here on, all earlier commits of other gateways are
     visible."""
     heads: dict[Stream, int] = {}
     closed: set[int] = set()
+    usage: dict[int, Usage] = {}
     numbers = sorted({draft.stream.room for draft in drafts})
-    for room, closed_at, audience, head in _LOCK.rows(connection, numbers):
+    for room, closed_at, audience, head, first, size in _LOCK.rows(connection, numbers):
         heads[Stream(Audience(audience), room)] = head
+        used = usage.setdefault(room, Usage())
+        used.messages += head + 1 - first
+        used.bytes += size
         if closed_at is not None:
             closed.add(room)
     ids = sorted({draft.id for draft in drafts})
-    return Numbering(heads, frozenset(closed), _known(connection, ids))
+    return Numbering(heads, frozenset(closed), _known(connection, ids), usage, quota)
 
 
 def _known(connection: Connection, ids: list[UUID]) -> dict[UUID, Appended]:
@@ -166,12 +182,19 @@ def _insert(
     # In the order of their ids: two gateways that insert the same ids then wait for each other
     # instead of running into a deadlock.
     rows.sort(key=lambda row: UUID.__int__(row["id"]))
-    _ADD_MESSAGES.run(connection, rows)
-    _ADD_TO_OUTBOX.run(connection, [row | {"owner": owner} for row in rows])
-    grown = {Stream(row["audience"], row["room"]) for row in rows}
+    stored = [{name: row[name] for name in _COLUMNS} for row in rows]
+    _ADD_MESSAGES.run(connection, stored)
+    _ADD_TO_OUTBOX.run(connection, [{**row, "owner": owner} for row in stored])
+    grown: dict[Stream, int] = {}
+    for row in rows:
+        stream = Stream(row["audience"], row["room"])
+        grown[stream] = grown.get(stream, 0) + row["size"]
     _SET_HEAD.run(
         connection,
-        [{"in_room": s.room, "in_audience": s.audience, "new_head": heads[s]} for s in grown],
+        [
+            {"in_room": s.room, "in_audience": s.audience, "new_head": heads[s], "more": more}
+            for s, more in grown.items()
+        ],
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.errors import GatewayError, IdReused, RoomClosed, UnknownRoom
+from gateway.store.quota import Quota, Usage
 from gateway.store.records import Appended
 
 
@@ -15,23 +16,31 @@ from gateway.store.records import Appended
 class Numbering:
     """The state by which the drafts of one batch are numbered.
 
-    ``heads`` has the last seq of each existing stream, ``known`` the stored messages by their id. A
+    ``heads`` has the last seq of each existing stream, ``known`` the stored messages by their id,
+    ``usage`` what each room has. A
     draft that :meth:`take` accepts advances its stream's head and is known from then on.
     """
 
     heads: dict[Stream, int]
     closed_rooms: frozenset[int]
     known: dict[UUID, Appended]
+    usage: dict[int, Usage] = field(default_factory=dict)
+    quota: Quota = field(default_factory=Quota)
 
-    def take(self, draft: Draft) -> Appended | GatewayError:
-        """Number a draft. A repeated id gets the first answer again, even if the room has changed
-        since."""
+    def take(self, draft: Draft, size: int = 0) -> Appended | GatewayError:
+        """Number a draft, whose body has ``size`` bytes. A repeated id gets the first answer again,
+        even if the room has changed since."""
         if before := self.known.get(draft.id):
             return repeated(before, draft)
         if draft.stream not in self.heads:
             return UnknownRoom(f"there is no room {draft.stream.room}")
         if draft.stream.room in self.closed_rooms:
             return RoomClosed(f"room {draft.stream.room} is closed")
+        usage = self.usage.setdefault(draft.stream.room, Usage())
+        if full := self.quota.refusal(usage, draft, size):
+            return full
+        usage.messages += 1
+        usage.bytes += size
         self.heads[draft.stream] += 1
         appended = Appended(draft.numbered(self.heads[draft.stream]), repeated=False)
         self.known[draft.id] = appended

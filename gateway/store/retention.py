@@ -8,7 +8,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, LargeBinary, and_, case, cast, delete, func, select, update
 
 from broker.topology import Audience, Stream
 from gateway.store.database import Database
@@ -60,14 +60,29 @@ def _delete_start(connection: Connection, stream: Stream, before: datetime) -> i
     first = connection.execute(select(streams.c.first).where(this).with_for_update()).scalar_one()
     of_stream = and_(messages.c.room == stream.room, messages.c.audience == stream.audience)
     oldest = connection.execute(
-        select(messages.c.sent_at, outbox.c.seq.label("waiting"))
+        select(
+            messages.c.sent_at,
+            outbox.c.seq.label("waiting"),
+            func.length(cast(messages.c.body, LargeBinary)).label("size")
+            if connection.dialect.name == "sqlite"
+            else func.octet_length(messages.c.body).label("size"),
+        )
         .outerjoin(outbox, IN_OUTBOX)
         .where(of_stream)
         .order_by(messages.c.seq)
         .limit(ROWS)
     )
-    old = takewhile(lambda row: row.sent_at < before and row.waiting is None, oldest.all())
-    if count := sum(1 for _ in old):
+    old = list(takewhile(lambda row: row.sent_at < before and row.waiting is None, oldest.all()))
+    if count := len(old):
+        left = streams.c.bytes - sum(row.size for row in old)
         connection.execute(delete(messages).where(of_stream, messages.c.seq < first + count))
-        connection.execute(update(streams).where(this).values(first=first + count))
+        connection.execute(
+            update(streams)
+            .where(this)
+            .values(
+                first=first + count,
+                # Not below what was stored before it was counted.
+                bytes=case((left < 0, 0), else_=left),
+            )
+        )
     return count

@@ -30,6 +30,7 @@ from gateway.store import (
 )
 from gateway.store.database import Database
 from gateway.store.portions import READ_BYTES
+from gateway.store.quota import Quota
 from gateway.store.records import Account, Appended, JsonPage, Page, QueueRecord, Unpublished
 from gateway.store.sqlite import SqliteDatabase
 from gateway.store.watched import Watched
@@ -49,6 +50,8 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.gateway = uuid4()
+        #: For each room; set before anything is stored.
+        self.quota = Quota()
         self._database = Watched(
             database, probe=lambda connection, size: leases.probe(connection, self.gateway, size)
         )
@@ -146,14 +149,15 @@ class Store:
         """Store and number a batch (up to 512) in one transaction; an answer to each, in order.
 
         Each stream counts 1, 2, 3 … without a hole, however many gateways append. An answer may be
-        an error, which concerns that draft alone: IdReused, UnknownRoom, RoomClosed, Invalid.
+        an error, which concerns that draft alone: IdReused, UnknownRoom, RoomClosed, HistoryFull,
+        Invalid.
 
         After :class:`StoreUnavailable` the batch may have been stored all the same, if the
         connection broke during the commit; then it is in :meth:`unpublished_in`, and the same ids
         give the same answer.
         """
         return await self._database.write(
-            partial(history.append, drafts=drafts, owner=self.gateway)
+            partial(history.append, drafts=drafts, owner=self.gateway, quota=self.quota)
         )
 
     async def stored(self, message_id: UUID) -> Appended | None:

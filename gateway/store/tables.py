@@ -76,6 +76,7 @@ members: Final = Table(
 )
 
 #: ``head``: the last seq given; it never decreases. ``first``: the lowest seq still kept.
+#: ``bytes``: of the bodies kept, without those that were stored before this column.
 streams: Final = Table(
     "streams",
     metadata,
@@ -83,6 +84,7 @@ streams: Final = Table(
     Column("audience", _Audience, primary_key=True),
     Column("head", _Number, nullable=False),
     Column("first", _Number, nullable=False),
+    Column("bytes", _Number, nullable=False, server_default="0"),
     CheckConstraint("audience IN ('public', 'private')", name="audience"),
     CheckConstraint("head >= 0 AND first BETWEEN 1 AND head + 1", name="range"),
 )

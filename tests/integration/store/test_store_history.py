@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from broker.topology import Audience, Stream
+from gateway.domain.message import Draft
 from gateway.domain.room import MemberRole
-from gateway.errors import UnknownRoom
+from gateway.errors import HistoryFull, UnknownRoom
 from gateway.store import Page, Store
+from gateway.store.quota import Quota
 from gateway.store.retention import ROWS
 from tests.integration.store.content import (
     NOON,
@@ -180,6 +182,28 @@ async def test_pruning_makes_no_hole_where_clocks_disagree(store: Store) -> None
     await store.mark_published([message.id for message in kept])
     assert await store.prune(NOON + DAY) == 1
     assert await history(store, stream) == kept[1:]
+
+
+@pytest.mark.gen_test
+async def test_what_is_deleted_makes_room_in_a_full_room(store: Store) -> None:
+    public = await new_stream(store)
+    private = Stream(Audience.PRIVATE, public.room)
+    # Of which participants may use 41.
+    store.quota = Quota(bytes=46)
+    old = [draft(public, "12345678"), draft(private, "가나"), draft(public, "12345678")]
+    messages = stored(await store.append(old))
+
+    async def refused(draft: Draft) -> bool:
+        [answer] = await store.append([draft])
+        return isinstance(answer, HistoryFull)
+
+    assert await refused(draft(public, "1234567"))
+    stored(await store.append([draft(private, "1234", at=NOON + 2 * DAY)]))
+    assert await refused(draft(private, 123))
+    await store.mark_published([message.id for message in messages])
+    assert await store.prune(NOON + DAY) == 3
+    stored(await store.append([draft(public, "1" * 26), draft(private, 12)]))
+    assert await refused(draft(private, "12345"))
 
 
 @pytest.mark.gen_test(timeout=60)

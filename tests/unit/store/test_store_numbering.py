@@ -1,13 +1,17 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
-from gateway.errors import IdReused, RoomClosed, UnknownRoom
+from gateway.domain.room import MemberRole
+from gateway.errors import HistoryFull, IdReused, RoomClosed, UnknownRoom
 from gateway.store.numbering import Numbering
+from gateway.store.quota import Quota, Usage
 from gateway.store.records import Appended
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -42,6 +46,23 @@ def test_closed_and_missing_rooms_are_told_apart() -> None:
     state = numbering()
     assert isinstance(state.take(draft(2, stream=CLOSED)), RoomClosed)
     assert isinstance(state.take(draft(2, stream=MISSING)), UnknownRoom)
+
+
+def of_host(number: int) -> Draft:
+    return replace(draft(number), role=MemberRole.HOST)
+
+
+@pytest.mark.parametrize("quota", [Quota(messages=20), Quota(bytes=20)])
+def test_a_full_room_takes_nothing_more_and_its_last_tenth_is_for_hosts(quota: Quota) -> None:
+    state = Numbering({OPEN: 17}, frozenset(), {}, {1: Usage(17, 17)}, quota)
+    assert isinstance(state.take(draft(1), 1), Appended)
+    assert isinstance(state.take(draft(2), 1), HistoryFull)
+    assert isinstance(state.take(of_host(3), 1), Appended)
+    assert isinstance(state.take(of_host(4), 1), Appended)
+    assert isinstance(state.take(of_host(5), 1), HistoryFull)
+    # The first answer again, and no number is left out.
+    assert isinstance(state.take(draft(1), 1), Appended)
+    assert state.heads[OPEN] == 20
 
 
 @settings(deadline=None)

@@ -13,6 +13,8 @@ from gateway.errors import BrokerUnavailable
 
 #: Seconds after which to try again a broker that is away.
 RETRY_AFTER: Final = 2.0
+#: Seconds that a closed room waits for the deletion of its queue.
+OLD_QUEUE: Final = 2.0
 #: Seconds that a new room waits for its queue: as long as a message for its confirm. An election
 #: after a node's death takes less, one after a hang more.
 NEW_QUEUE: Final = 2.0
@@ -90,12 +92,17 @@ class PrivateQueues:
                 retry_after=RETRY_AFTER,
             ) from error
 
-    async def delete(self, room: int) -> None:
-        """Delete the queue of a room that is closed."""
+    async def delete(self, room: int) -> bool:
+        """Delete the queue of a room that is closed. False, and nothing is raised: RabbitMQ has not
+        done it within :data:`OLD_QUEUE` seconds; it will be deleted as soon as possible."""
         try:
-            await self._declarer.delete_private_queue(room)
-        except QueueFailed as error:
-            raise BrokerUnavailable(
-                f"room {room} is closed, but its queue is not deleted yet",
-                retry_after=RETRY_AFTER,
-            ) from error
+            async with asyncio.timeout(OLD_QUEUE):
+                await self._declarer.delete_private_queue(room)
+        except (QueueFailed, TimeoutError) as error:
+            logger.warning(
+                "room %d is closed; its private queue will be deleted as soon as RabbitMQ can: %s",
+                room,
+                str(error) or f"not deleted within {OLD_QUEUE:g} s",
+            )
+            return False
+        return True

@@ -134,19 +134,17 @@ class Rooms:
         await self._permissions.require(who, Action.SEE_ROOM, number)
         return await self._presence.of(number)
 
-    async def close(self, who: Identity, number: int) -> None:
+    async def close(self, who: Identity, number: int) -> bool:
         """Close the room: it takes no more messages, its subscriptions end, its queue is deleted;
-        the history stays.
+        the history stays. Closing it again is no error.
 
-        Closing it again is no error, and tries the deletion again. Raises
-        :class:`BrokerUnavailable` when the room is closed but its queue still exists (it will
-        expire by itself), :class:`TooManyRooms`.
+        Returns whether the queue is deleted; otherwise that follows. Raises :class:`TooManyRooms`.
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         self._changes_of_rooms.take(("close", who.user))
         await self._store.close_room(number, self._clock())
         await self._changes.changed(number, ended=True)
-        await self._queues.delete(number)
+        return await self._queues.delete(number)
 
     async def members(self, who: Identity, number: int) -> list[Member]:
         """All members, by name."""

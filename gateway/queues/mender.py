@@ -13,6 +13,9 @@ killed, and on 4.3 a queue whose deletion was asked for without a majority refus
 A queue that was made while a node did not answer has no member there until that node starts anew:
 RabbitMQ 4.3 takes a node back that only hung, and then delivers nothing to consumers on it, though
 the queue confirms. Such a queue is replaced when every node works again.
+
+The queue of a closed room is deleted. Both are kept in the database as work that is due, so that no
+gateway's end forgets it.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ from gateway.messages.publication import publication
 from gateway.observe.events import Events, Kind
 from gateway.queues.acknowledged import Acknowledgements
 from gateway.queues.refill import History, Refill
-from gateway.store.records import QueueRecord
+from gateway.store.records import QueueDue, QueueRecord
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,8 @@ ELSEWHERE: Final = 0.2
 RETRY_AFTER: Final = 0.5
 #: Rooms that are remembered, for while the database is away, and seconds.
 _KNOWN: Final = 10_000
+#: Queues with due work that one look takes on.
+_DUE: Final = 100
 _KNOWN_FOR: Final = 3600.0
 
 
@@ -111,6 +116,10 @@ class QueueStore(History, Protocol):
     async def private_queue(self, room: int) -> QueueRecord | None: ...
 
     async def renew_private_queue(self, room: int) -> int: ...
+
+    async def queues_due(self, limit: int) -> Mapping[int, QueueDue]: ...
+
+    async def set_queue_due(self, room: int, work: QueueDue | None) -> None: ...
 
     async def private_queue_numbers(self, numbers: Sequence[int]) -> Mapping[int, int]: ...
 
@@ -168,8 +177,8 @@ class QueueMender:
         self._examined: dict[int, tuple[int, float]] = {}
         #: Rooms that were made without a queue.
         self._owed: dict[int, None] = {}
-        #: Rooms whose queues were made while a node did not answer.
-        self._makeshift: dict[int, None] = {}
+        #: When the deletions that are due were tried last.
+        self._deleted_at = -STUCK_LONG
 
     def start(self, lanes: Lanes) -> None:
         """Look for queues that are missing or give no confirm, until :meth:`close`."""
@@ -199,8 +208,14 @@ class QueueMender:
         return await shared(job)
 
     async def delete_private_queue(self, room: int) -> None:
-        """Delete the queue of a room that is closed. Raises :class:`QueueFailed`."""
+        """Delete the queue of a room that is closed. If this fails, it stays due, and is tried
+        again by any gateway. Raises :class:`QueueFailed`."""
         await self._broker.delete_private_queue(room)
+        try:
+            await self._store.set_queue_due(room, None)
+        except StoreUnavailable as error:
+            # Deleting it once more does no harm.
+            log.debug("that the queue of room %d is deleted is not stored: %s", room, error.detail)
 
     def owe(self, room: int) -> None:
         """Make the queue of a new room as soon as it can be made."""
@@ -253,7 +268,6 @@ class QueueMender:
             try:
                 record = await self._record(room)
                 if record is None or not record.is_open:
-                    self._makeshift.pop(room, None)
                     self._owed.pop(room, None)
                     return 0 if record is None else record.number
                 mark = self._topology.queue_mark(room, record.identity, record.number)
@@ -289,7 +303,6 @@ class QueueMender:
 
     async def _repair(self, room: int, suspect: Entry | None, *, renew: bool) -> int:
         """Replace the queue unless it is right after all; its number."""
-        began = self._clock()
         queue = self._topology.private_queue(room)
         async with QueueRepair.of(self._broker, queue) as repair:
             async with asyncio.timeout(STEP):
@@ -305,17 +318,13 @@ class QueueMender:
                 stands = await repair.adopt(mark)
             if not stands:
                 reason = _why(record)
-            elif renew:
+            elif renew and record.due is QueueDue.RENEWAL:
                 reason = "it was made while a node did not answer, and may have no member there"
             elif suspect is not None and await self._is_dead(repair, suspect, mark):
                 reason = "it confirms nothing any more"
             else:
                 return record.number
-            number = await self._replace(room, record, repair, reason)
-        self._makeshift.pop(room, None)
-        if self._broker.sound_for < self._clock() - began and len(self._makeshift) < _KNOWN:
-            self._makeshift[room] = None
-        return number
+            return await self._replace(room, record, repair, reason)
 
     async def _is_dead(self, repair: QueueRepair, suspect: Entry, mark: str) -> bool:
         answers = await repair.answers(publication(suspect.message, self._topology), mark)
@@ -338,7 +347,7 @@ class QueueMender:
     async def _replace(
         self, room: int, record: QueueRecord, repair: QueueRepair, reason: str
     ) -> int:
-        queue = self._topology.private_queue(room).name
+        queue, began = self._topology.private_queue(room).name, self._clock()
         # First: whoever breaks off here leaves a queue without its mark, which is replaced again.
         number = await self._store.renew_private_queue(room)
         mark = self._topology.queue_mark(room, record.identity, number)
@@ -361,6 +370,9 @@ class QueueMender:
             async for page in refill.after_binding():
                 count += len(page)
                 await repair.fill([publication(each, self._topology) for each in page])
+            # A node that did not answer meanwhile has no member of it.
+            makeshift = self._broker.sound_for < self._clock() - began
+            await self._store.set_queue_due(room, QueueDue.RENEWAL if makeshift else None)
             async with asyncio.timeout(STEP):
                 await repair.finish(mark)
         if record.number > 1 or count:
@@ -426,7 +438,8 @@ class QueueMender:
                 log.debug("the private queues that are consumed are looked at later: %s", error)
                 continue
             unknown = [room for room in consumed if room not in marks]
-            makeshift = self._makeshift if self._broker.sound_for >= SETTLED else {}
+            due = await self._due()
+            makeshift = [room for room, work in due.items() if work is QueueDue.RENEWAL]
             wanted = dict.fromkeys([*missing, *unknown])
             owed = [room for room in self._owed if room not in wanted][:OWED_AT_A_TIME]
             for room in owed:
@@ -437,8 +450,32 @@ class QueueMender:
                     self._look(room, renew=room in makeshift, urgent=room in wanted)
                     for room in dict.fromkeys([*wanted, *owed, *makeshift])
                     if room not in self._jobs
-                )
+                ),
+                *(self._delete(room) for room, work in due.items() if work is QueueDue.DELETION),
             )
+
+    async def _due(self) -> Mapping[int, QueueDue]:
+        """The work that is due and may be done now: while a node does not answer, RabbitMQ may not
+        be able to delete a queue, and a new one would be no better."""
+        settled = self._broker.sound_for >= SETTLED
+        if not settled and self._clock() - self._deleted_at < STUCK_LONG:
+            return {}
+        self._deleted_at = self._clock()
+        try:
+            due = await self._store.queues_due(_DUE)
+        except StoreUnavailable:
+            # Logged by those who need the database for more; asked again.
+            return {}
+        return {r: work for r, work in due.items() if settled or work is QueueDue.DELETION}
+
+    async def _delete(self, room: int) -> None:
+        async with self._looking:
+            try:
+                record = await self._store.private_queue(room)
+                if record is not None and not record.is_open:
+                    await self.delete_private_queue(room)
+            except (QueueFailed, StoreUnavailable) as error:
+                log.debug("the queue of the closed room %d is deleted later: %s", room, error)
 
     async def _look(self, room: int, *, renew: bool, urgent: bool) -> None:
         async with self._looking:

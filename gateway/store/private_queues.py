@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, case, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
+from sqlalchemy import text as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.topology import Audience, Stream
 from gateway.errors import UnknownRoom
-from gateway.store.records import QueueRecord
-from gateway.store.tables import acknowledged, among, padded, rooms, streams
+from gateway.store.records import QueueDue, QueueRecord
+from gateway.store.tables import DUE, acknowledged, among, padded, rooms, streams
 from gateway.store.values import is_room
 
-_QUEUE: Final = select(rooms.c.identity, rooms.c.queue, rooms.c.closed_at).where(
+_QUEUE: Final = select(rooms.c.identity, rooms.c.queue, rooms.c.closed_at, rooms.c.queue_due).where(
     rooms.c.id == bindparam("room")
+)
+_DUE: Final = (
+    select(rooms.c.id, rooms.c.queue_due)
+    .where(sql(DUE))
+    .order_by(func.random())
+    .limit(bindparam("most"))
 )
 _NUMBERS: Final = select(rooms.c.id, rooms.c.queue).where(among(rooms.c.id, "rooms"))
 _ACKNOWLEDGED: Final = select(acknowledged).where(among(acknowledged.c.room, "rooms"))
@@ -37,7 +44,24 @@ def get(connection: Connection, number: int) -> QueueRecord | None:
     if not is_room(number):
         return None
     row = connection.execute(_QUEUE, {"room": number}).one_or_none()
-    return None if row is None else QueueRecord(row.identity, row.queue, row.closed_at is None)
+    if row is None:
+        return None
+    due = None if row.queue_due is None else QueueDue(row.queue_due)
+    return QueueRecord(row.identity, row.queue, row.closed_at is None, due)
+
+
+def due(connection: Connection, limit: int) -> dict[int, QueueDue]:
+    """By room: the work that is due on its private queue."""
+    return {row.id: QueueDue(row.queue_due) for row in connection.execute(_DUE, {"most": limit})}
+
+
+def set_due(connection: Connection, number: int, work: QueueDue | None) -> None:
+    """Note the work that is due, or that it is done. That a closed room's queue is to be deleted
+    outweighs all else."""
+    changing = update(rooms).where(rooms.c.id == number).values(queue_due=work)
+    if work is QueueDue.RENEWAL:
+        changing = changing.where(rooms.c.closed_at.is_(None))
+    connection.execute(changing)
 
 
 def renew(connection: Connection, number: int) -> int:

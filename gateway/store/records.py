@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from gateway.domain.message import Message
 
@@ -63,6 +64,14 @@ class Account:
     roles: frozenset[str]
 
 
+class QueueDue(StrEnum):
+    """The work that is due on a room's private queue: to delete that of a closed room, or to
+    replace one that was made while a node did not answer."""
+
+    DELETION = "delete"
+    RENEWAL = "renew"
+
+
 @dataclass(frozen=True, slots=True)
 class QueueRecord:
     """A room's private queue. ``identity`` is the room's own, and random; ``number`` grows with
@@ -72,3 +81,4 @@ class QueueRecord:
     identity: str
     number: int
     is_open: bool
+    due: QueueDue | None = None

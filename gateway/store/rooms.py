@@ -24,6 +24,7 @@ from sqlalchemy import (
 from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import LastHost, UnknownRoom
+from gateway.store.records import QueueDue
 from gateway.store.tables import among, members, padded, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
 
@@ -94,13 +95,14 @@ def of_user(connection: Connection, user: str) -> list[tuple[Room, MemberRole]]:
 
 
 def close(connection: Connection, number: int, at: datetime) -> bool:
-    """Close the room; False if it is closed already or does not exist."""
+    """Close the room, whose queue is to be deleted then; False if it is closed already or does not
+    exist."""
     if not is_room(number):
         return False
     closing = (
         update(rooms)
         .where(rooms.c.id == number, rooms.c.closed_at.is_(None))
-        .values(closed_at=at, revision=rooms.c.revision + 1)
+        .values(closed_at=at, revision=rooms.c.revision + 1, queue_due=QueueDue.DELETION)
     )
     return connection.execute(closing).rowcount == 1
 

@@ -31,7 +31,15 @@ from gateway.store import (
 from gateway.store.database import Database
 from gateway.store.portions import READ_BYTES
 from gateway.store.quota import Quota
-from gateway.store.records import Account, Appended, JsonPage, Page, QueueRecord, Unpublished
+from gateway.store.records import (
+    Account,
+    Appended,
+    JsonPage,
+    Page,
+    QueueDue,
+    QueueRecord,
+    Unpublished,
+)
 from gateway.store.sqlite import SqliteDatabase
 from gateway.store.watched import Watched
 
@@ -249,6 +257,15 @@ class Store:
         Raises UnknownRoom.
         """
         return await self._database.write(partial(private_queues.renew, number=room))
+
+    async def queues_due(self, limit: int) -> dict[int, QueueDue]:
+        """By room: the work that is due on its private queue; some of them if there are more than
+        ``limit``."""
+        return await self._database.read(partial(private_queues.due, limit=limit))
+
+    async def set_queue_due(self, room: int, work: QueueDue | None) -> None:
+        """Note the work that is due on a private queue; None: it is done."""
+        await self._database.write(partial(private_queues.set_due, number=room, work=work))
 
     async def private_queue_numbers(self, numbers: Sequence[int]) -> dict[int, int]:
         """By room: the number of the private queue that it has now, or that is being made."""

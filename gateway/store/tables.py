@@ -34,6 +34,9 @@ T = TypeVar("T")
 SAID: Final = "message"
 NOT_SAID: Final = f"type <> '{SAID}'"
 
+#: Part of an index.
+DUE: Final = "queue_due IS NOT NULL"
+
 metadata: Final = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pk",
@@ -62,6 +65,9 @@ rooms: Final = Table(
     Column("identity", String(16), nullable=False, server_default=""),
     # Grows whenever the room's private queue is replaced. 0: older than this column.
     Column("queue", _Number, nullable=False, server_default="0"),
+    # Work that is due on it. NULL: none.
+    Column("queue_due", String(8)),
+    Index(None, "queue_due", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     sqlite_autoincrement=True,
 )
 

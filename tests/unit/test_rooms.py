@@ -23,7 +23,7 @@ from gateway.auth.permissions import Permissions
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
-from gateway.errors import BrokerUnavailable, Refused, TooManyRooms, UnknownRoom
+from gateway.errors import Refused, TooManyRooms, UnknownRoom
 from gateway.http.handlers.admin import AdminHandler
 from gateway.http.services import HandlerServices
 from gateway.limits import LiveLimits
@@ -285,8 +285,7 @@ def test_a_room_whose_queue_could_be_made_is_owed_nothing() -> None:
 def test_without_the_broker_a_closed_room_stays_closed() -> None:
     backends = FakeBackends(queue_fails=True)
     rooms, _ = services(backends)
-    with pytest.raises(BrokerUnavailable):
-        asyncio.run(rooms.close(HOST, ROOM))
+    assert not asyncio.run(rooms.close(HOST, ROOM))
     assert backends.done == ["close", "told of the room, ended"]
 
 

@@ -65,8 +65,9 @@ class RoomHandler(ApiHandler):
 
     async def delete(self, room: str) -> None:
         number = self.room_number(room)
-        await self.services.rooms.close(await self.identity(), number)
-        self.set_status(204)
+        deleted = await self.services.rooms.close(await self.identity(), number)
+        # As for a new room: 202 says that RabbitMQ lags behind.
+        self.set_status(204 if deleted else 202)
 
 
 def _as_json(view: RoomView, topology: Topology) -> dict[str, Any]:

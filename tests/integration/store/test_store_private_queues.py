@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, text
 from broker.topology import Audience, Stream
 from gateway.errors import UnknownRoom
 from gateway.store import Store
-from gateway.store.records import QueueRecord
+from gateway.store.records import QueueDue, QueueRecord
 from gateway.store.tables import metadata, rooms
 from tests.integration.store.content import MEMBERS, NOON, draft, new_stream, stored
 
@@ -51,6 +51,28 @@ async def test_a_closed_room_needs_no_queue(store: Store) -> None:
     found = await store.private_queue(room)
     assert found is not None
     assert not found.is_open
+    # Until it is deleted, whichever gateway does it.
+    assert found.due is QueueDue.DELETION
+
+
+@pytest.mark.gen_test
+async def test_work_that_is_due_on_queues_is_known_to_all_gateways_until_it_is_done(
+    store: Store, other_gateway: Store
+) -> None:
+    made = [(await store.create_room("a room", MEMBERS, NOON)).id for _ in range(4)]
+    assert await store.queues_due(10) == {}
+    await store.set_queue_due(made[0], QueueDue.RENEWAL)
+    await store.close_room(made[1], NOON)
+    await store.set_queue_due(made[1], QueueDue.RENEWAL)
+    await store.set_queue_due(made[2], QueueDue.RENEWAL)
+    await store.close_room(made[2], NOON)
+    deletion, renewal = QueueDue.DELETION, QueueDue.RENEWAL
+    due = {made[0]: renewal, made[1]: deletion, made[2]: deletion}
+    assert await other_gateway.queues_due(10) == due
+    assert len(await other_gateway.queues_due(2)) == 2
+    for room in made:
+        await other_gateway.set_queue_due(room, None)
+    assert await store.queues_due(10) == {}
 
 
 @pytest.mark.gen_test

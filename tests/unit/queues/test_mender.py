@@ -28,7 +28,7 @@ from gateway.observe.events import Events
 from gateway.queues import mender, refill
 from gateway.queues.acknowledged import Acknowledgements
 from gateway.queues.mender import OWED_AT_A_TIME, QueueMender
-from gateway.store.records import Page, QueueRecord
+from gateway.store.records import Page, QueueDue, QueueRecord
 from tests.unit.broker.amqp_node import amqp_node, eventually
 from tests.unit.broker.publishing.test_links import publisher_to
 from tests.unit.queues.rabbit import LASTING, SORTING, Held, HeldQueue, Rabbit
@@ -61,6 +61,7 @@ class FakeStore:
     own: set[Message] = field(default_factory=set)
     others: set[Message] = field(default_factory=set)
     away: bool = False
+    looks: int = 0
     on_renew: Callable[[], None] = lambda: None
 
     def mark(self) -> str:
@@ -76,8 +77,17 @@ class FakeStore:
         assert self.record is not None
         self.on_renew()
         number = self.record.number + 1
-        self.record = QueueRecord(self.record.identity, number, is_open=self.record.is_open)
+        self.record = replace(self.record, number=number)
         return number
+
+    async def queues_due(self, limit: int) -> dict[int, QueueDue]:
+        self.looks += 1
+        due = None if self.record is None else self.record.due
+        return {} if due is None else {ROOM: due}
+
+    async def set_queue_due(self, room: int, work: QueueDue | None) -> None:
+        assert self.record is not None
+        self.record = replace(self.record, due=work)
 
     async def private_queue_numbers(self, numbers: Sequence[int]) -> dict[int, int]:
         return {} if self.record is None else {ROOM: self.record.number}
@@ -255,10 +265,15 @@ def test_a_queue_that_was_made_while_a_node_hung_is_replaced_when_all_answer_aga
         stage.store.messages = {PUBLIC: [message(1)]}
         # While a node is away, it is the queue that there is.
         assert await stage.ensure() == 2
+        assert stage.store.record == QueueRecord("f00d", 2, is_open=True, due=QueueDue.RENEWAL)
+        # The gateway that made it has ended meanwhile.
+        await stage.mender.close()
+        stage.mender = stage.another(stage.publisher)
+        stage.mender.start(stage.lanes)
         sound_for = 1000.0
         await eventually(lambda: stage.store.mark().endswith(".3") and stage.is_complete)
         assert stage.held == ids(message(1))
-        await eventually(lambda: not stage.mender._makeshift)
+        await eventually(lambda: stage.store.record == QueueRecord("f00d", 3, is_open=True))
 
     play(scenario)
 
@@ -614,6 +629,33 @@ def test_many_queues_that_are_owed_are_made_a_few_at_a_time_and_closed_rooms_are
         await eventually(lambda: len(asked) >= len(closed))
         assert asked == closed
         assert not stage.mender._owed
+
+    play(scenario)
+
+
+def test_the_queue_of_a_closed_room_is_deleted_as_soon_as_it_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sound_for = 0.0
+    monkeypatch.setattr(Publisher, "sound_for", property(lambda _: sound_for))
+    monkeypatch.setattr(mender, "STUCK_LONG", 1000.0)
+
+    async def scenario(stage: Stage) -> None:
+        nonlocal sound_for
+        stage.hold(message(1))
+        stage.store.record = QueueRecord("f00d", 1, is_open=False, due=QueueDue.DELETION)
+        await stage.mender.close()
+        stage.mender = stage.another(stage.publisher)
+        stage.mender.start(stage.lanes)
+        sound_for = 1000.0
+        await eventually(lambda: stage.store.record == QueueRecord("f00d", 1, is_open=False))
+        assert QUEUE.name not in stage.node.queues
+        # Never that of a room that is open.
+        stage.hold(message(1))
+        stage.store.record = QueueRecord("f00d", 1, is_open=True, due=QueueDue.DELETION)
+        looks = stage.store.looks
+        await eventually(lambda: stage.store.looks > looks + 2)
+        assert stage.held == ids(message(1))
 
     play(scenario)
 

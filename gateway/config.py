@@ -431,6 +431,8 @@ def load(path: Path) -> Config:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: not a configuration: it is nested too deeply") from None
     return _placed(parse(table, source=str(path)), path.absolute().parent)
 
 

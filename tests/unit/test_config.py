@@ -416,3 +416,10 @@ def test_messages_that_rabbitmq_would_never_take_are_not_accepted(
     assert "max_message_size" in told
     given["limits"]["body_bytes"] -= 64
     assert config.parse(given, source="gateway.toml")
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text("a = " + "[" * 3000 + "]" * 3000)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        config.load(file)

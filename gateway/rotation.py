@@ -27,6 +27,11 @@ TURN: Final = 0.002
 CREDIT: Final = 0.001
 #: Seconds of work that are not worth a callback to begin counting anew.
 _NEGLIGIBLE: Final = 0.0005
+#: Seconds of the loop's time that a request counts for at least: half of what a cheap one takes, so
+#: that a class that posts at once is not held up.
+REQUEST: Final = 0.000_25
+#: A request counts for what the share's last ones have taken, each with this weight.
+_WEIGHT: Final = 0.25
 #: Shares that are remembered, beyond those that are in use.
 _CAPACITY: Final = 10_000
 
@@ -55,13 +60,15 @@ class Share:
     """One client's share: all connections of a user, or of unknown clients at one address.
 
     ``tag`` is the time that it has had, on the rotation's own scale. Of equal tags the ``rank``,
-    which is the order in which they came, decides.
+    which is the order in which they came, decides. ``owed`` is time that it has had and that is not
+    in its tag yet; ``request`` is the time that its next request will probably take, in seconds.
     """
 
-    __slots__ = ("rank", "tag", "waiting")
+    __slots__ = ("owed", "rank", "request", "tag", "waiting")
 
     def __init__(self) -> None:
-        self.tag = 0.0
+        self.tag = self.owed = 0.0
+        self.request = REQUEST
         self.rank = 0
         self.waiting: deque[Waiting] = deque()
 
@@ -115,6 +122,16 @@ class Rotation:
         if self._spent > _NEGLIGIBLE and not self._scheduled:
             self._schedule()
 
+    def has_taken(self, seconds: float, share: Share) -> None:
+        """Count what a request of the share has taken, of which only an estimate was counted when
+        it began."""
+        beyond = seconds - share.request
+        share.request = max(REQUEST, share.request + _WEIGHT * beyond)
+        if beyond > 0:
+            # Its place among the others may change only when it is not among them.
+            share.owed += beyond
+            self.spend(beyond)
+
     def wait(self, turn: Turn, share: Share) -> Waiting:
         """Call ``turn`` in a later turn of the loop. It may :meth:`spend`."""
         waiting = Waiting(turn)
@@ -126,7 +143,8 @@ class Rotation:
 
     def _add(self, waiting: Waiting, share: Share) -> None:
         if not share.waiting:
-            share.tag = max(share.tag, self._virtual - CREDIT)
+            share.tag = max(share.tag, self._virtual - CREDIT) + share.owed
+            share.owed = 0.0
             self._queue(share)
         share.waiting.append(waiting)
         if not self._scheduled:
@@ -166,4 +184,6 @@ class Rotation:
                 self._spent += self.clock() - began
         finally:
             if share.waiting:
+                share.tag += share.owed
+                share.owed = 0.0
                 self._queue(share)

@@ -22,7 +22,7 @@ from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow,
 from gateway.http import problem
 from gateway.http.lingering import Lingering
 from gateway.http.tls_turns import TlsTurns
-from gateway.rotation import Rotation, Share, share_key
+from gateway.rotation import REQUEST, Rotation, Share, share_key
 
 #: Bytes of a request's head; a token in it may have 8 KiB.
 HEAD_BYTES: Final = 16 * 1024
@@ -53,9 +53,6 @@ _PROBES: Final = tuple(
 #: On, for no seconds: socket(7).
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _READ_OR_WRITE: Final = IOLoop.READ | IOLoop.WRITE
-#: Seconds of the loop's time that a request counts for. Half of what a cheap one takes, so that a
-#: class that posts at once is not held up.
-_REQUEST: Final = 0.000_25
 
 
 class Guardian(Protocol):
@@ -128,6 +125,11 @@ class Guarded(IOStream):
         if self._rotation is not None:
             self._share = self._rotation.share(share_key(user, self.address))
 
+    def has_taken(self, seconds: float) -> None:
+        """Count what a request has taken of the loop's time, beyond its head."""
+        if self._rotation is not None and self._share is not None:
+            self._rotation.has_taken(REQUEST + seconds, self._share)
+
     def leave(self) -> None:
         """Guard it no longer: it is closed, or has become a WebSocket."""
         self._guardian = None
@@ -160,10 +162,10 @@ class Guarded(IOStream):
         """The head, when it is its turn."""
         found = await head
         if rotation.has_room or self._share is None or found.startswith(self._at_once):
-            rotation.spend(_REQUEST)
+            rotation.spend(REQUEST if self._share is None else self._share.request)
             return found
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rotation.wait(partial(_begin, turn, rotation), self._share)
+        rotation.wait(partial(_begin, turn, rotation, self._share), self._share)
         await turn
         if self.closed():
             raise StreamClosedError(real_error=self.error)
@@ -418,9 +420,9 @@ class GuardedTlsStream(Guarded, SSLIOStream):
             self._ignore(_READ_OR_WRITE)
 
 
-def _begin(turn: asyncio.Future[None], rotation: Rotation) -> None:
+def _begin(turn: asyncio.Future[None], rotation: Rotation, share: Share) -> None:
     if not turn.done():
-        rotation.spend(_REQUEST)
+        rotation.spend(share.request)
         turn.set_result(None)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from gateway.rotation import TURN, Rotation, Share, share_key
+from gateway.rotation import REQUEST, TURN, Rotation, Share, share_key
 from tests import virtual_time
 from tests.virtual_time import settle
 
@@ -206,3 +206,43 @@ def test_a_user_has_one_share_and_unknown_clients_of_an_address_have_one() -> No
     assert rotation.share(share_key(None, "192.0.2.1")) is unknown
     # A user may be called like an address.
     assert rotation.share(share_key("192.0.2.1", "")) is not unknown
+
+
+def test_requests_count_for_what_they_take_and_soon_from_their_beginning() -> None:
+    async def main() -> None:
+        stage = Stage()
+        dear, cheap = Share(), Share()
+        waits = 0
+
+        def begin(name: str, share: Share, seconds: float) -> None:
+            """Begin a request, which is carried out later in the loop, and ask for the next."""
+
+            def carry_out() -> None:
+                stage.clock.now += seconds
+                stage.served.append(name)
+                stage.rotation.has_taken(seconds, share)
+                ask(name, share, seconds)
+
+            stage.rotation.spend(share.request)
+            asyncio.get_running_loop().call_soon(carry_out)
+
+        def ask(name: str, share: Share, seconds: float) -> None:
+            stage.rotation.wait(lambda: begin(name, share, seconds), share)
+
+        for _ in range(20):
+            ask("dear", dear, 10 * REQUEST)
+        ask("cheap", cheap, REQUEST)
+        await turns_of_the_loop(lambda: len(stage.served) >= 200)
+        assert 9 * REQUEST < dear.request < 11 * REQUEST
+        assert cheap.request == REQUEST
+        # Known to take more than a turn of the loop, they are begun one at a time.
+        for _ in range(50):
+            before = stage.clock.now
+            await asyncio.sleep(0)
+            waits = max(waits, round((stage.clock.now - before) / REQUEST))
+        assert waits <= 11
+        # However many of them wait, the other one's next request waits for one of them at most.
+        counts = Counter(stage.served[100:])
+        assert counts["cheap"] >= counts["dear"]
+
+    virtual_time.run(main())

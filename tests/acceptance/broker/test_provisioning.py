@@ -66,7 +66,7 @@ def test_a_user_who_may_neither_publish_nor_make_a_queue_is_told(
     feed = try_feed(nodes[0], reader, queue="q", key="k", timeout=5, tls=None)
     try:
         checks = verified(nodes[0], reader)
-        with pytest.raises(SetUpRefused, match=r"ACCESS_REFUSED - .*access to queue 'q'"):
+        with pytest.raises(SetUpRefused, match=r"ACCESS_REFUSED - .*access to exchange 'q'"):
             asyncio.run(feed)
     finally:
         node.management("DELETE", "/api/users/reader", admin)

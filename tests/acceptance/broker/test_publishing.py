@@ -180,7 +180,7 @@ def test_the_private_queue_is_declared_and_deleted_any_number_of_times(
             bindings = node.management("GET", f"{at}/bindings", cluster.admin)
             assert {(b["source"], b["routing_key"]) for b in bindings} == {
                 ("", queue_name),
-                ("amq.topic", f"acdm.mo.interact.*.{room}"),
+                (TOPOLOGY.sorting.kept, f"acdm.mo.interact.*.{room}"),
             }
             await publisher.delete_private_queue(room)
             await publisher.delete_private_queue(room)

@@ -30,7 +30,7 @@ from gateway.http.server import SPARE, Capacity, FixedCapacity
 from gateway.http.streams import CHUNKS, HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
-from gateway.rotation import Rotation, Share, Turn, Waiting
+from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting
 from tests.integration.http.conftest import Call, FakeBroker, token
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -447,6 +447,23 @@ async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_take
     writer.close()
     await asyncio.gather(writer.wait_closed(), return_exceptions=True)
     await listener.close()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_request_that_is_answered_at_once_counts_for_the_time_that_it_takes(
+    dial: Open, public: Listener
+) -> None:
+    rotation, share = Rotation(clock=time.monotonic), Share()
+    async with dial() as (reader, writer):
+        writer.write(_ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, share)
+        for path in ("/", "/ws", "/nothing/here"):
+            share.request = REQUEST
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert (await answer(reader))[0] in (200, 404, 426)
+            assert share.request > REQUEST
 
 
 @pytest.mark.gen_test(timeout=20)

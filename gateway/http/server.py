@@ -7,6 +7,7 @@ import errno
 import logging
 import math
 import socket
+import time
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from tornado.httputil import (
 )
 from tornado.netutil import ssl_wrap_socket
 
+from broker.timing.readings import Monotonic
 from gateway.budget.budgets import Budgets
 from gateway.budget.cap import IN_ALL, Lease, Places
 from gateway.budget.rank import Rank
@@ -36,13 +38,19 @@ from gateway.rotation import Rotation, Share, share_key
 
 logger = logging.getLogger(__name__)
 
+#: Unlike the loop's clock, it advances within a turn of the loop.
+_now: Monotonic = time.monotonic
+
 #: The beginnings of RabbitMQ's questions.
 _QUESTIONS: Final = (b"GET /broker/auth/", b"POST /broker/auth/")
 #: Connections without a free place whose requests are read all the same, because one may be a
 #: probe.
 SPARE: Final = 16
-#: Connections that are accepted in one turn of the loop.
+#: Connections that are accepted in one turn of the loop, and the seconds that it may take, but for
+#: one connection in any case. The rest stays in the kernel: what follows for each costs as much
+#: again.
 _AT_ONCE: Final = 64
+ACCEPTING: Final = 0.001
 #: Seconds until a paused listener tries to accept again.
 _PAUSE: Final = 0.25
 #: Seconds between two log lines about a shortage.
@@ -216,9 +224,10 @@ class Server(HTTPServer):
 
     def _accept(self, listening: socket.socket) -> None:
         spare = 0
-        for _ in range(_AT_ONCE):
-            if spare > self._most_spare // 2:
-                # Those must be read before others displace them.
+        end = _now() + ACCEPTING
+        for number in range(_AT_ONCE):
+            if (number and _now() >= end) or spare > self._most_spare // 2:
+                # Spare ones must be read before others displace them.
                 return
             is_short = not self._has_descriptors
             if is_short and not self._may_make_room:

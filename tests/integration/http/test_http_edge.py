@@ -4,11 +4,18 @@ nothing."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +33,7 @@ from gateway.http import server as http_server
 from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
 from gateway.http.listeners import Listener
-from gateway.http.server import SPARE, Capacity, FixedCapacity
+from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
 from gateway.http.streams import CHUNKS, HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
@@ -464,6 +471,24 @@ async def test_a_request_that_is_answered_at_once_counts_for_the_time_that_it_ta
             writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert (await answer(reader))[0] in (200, 404, 426)
             assert share.request > REQUEST
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
+    public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, (listening,) = public._server, public._sockets
+    reading = itertools.count()
+    with monkeypatch.context() as patched, ExitStack() as stack:
+        # Each look at the clock finds it a third of that later.
+        patched.setattr(http_server, "_now", lambda: next(reading) * ACCEPTING / 3)
+        for _ in range(20):
+            # The kernel connects them.
+            stack.enter_context(socket.create_connection(("127.0.0.1", public.port)))
+        for accepted in (3, 6, 9):
+            server._accept(listening)
+            assert len(server._places) == accepted
+        await until(lambda: len(server._places) == 20)
 
 
 @pytest.mark.gen_test(timeout=20)

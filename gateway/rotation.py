@@ -128,9 +128,13 @@ class Rotation:
         beyond = seconds - share.request
         share.request = max(REQUEST, share.request + _WEIGHT * beyond)
         if beyond > 0:
-            # Its place among the others may change only when it is not among them.
-            share.owed += beyond
-            self.spend(beyond)
+            self.charge(beyond, share)
+
+    def charge(self, seconds: float, share: Share) -> None:
+        """Count work for the share that was not done in one of its turns."""
+        # Its place among the others may change only when it is not among them.
+        share.owed += seconds
+        self.spend(seconds)
 
     def wait(self, turn: Turn, share: Share) -> Waiting:
         """Call ``turn`` in a later turn of the loop. It may :meth:`spend`."""

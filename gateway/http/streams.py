@@ -32,6 +32,8 @@ HEAD_LINES: Final = 128
 #: as much as a short request does.
 CHUNKS: Final = 16
 CHUNK_BYTES: Final = 1024
+#: Seconds of the loop's time that a chunk counts for.
+_CHUNK: Final = 0.000_1
 #: Seconds from a head's first byte to its last; for the first request of a connection, from the
 #: moment it was accepted.
 HEAD_SECONDS: Final = 10.0
@@ -179,6 +181,8 @@ class Guarded(IOStream):
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         # The size of a chunk.
         self._chunks += 1
+        if self._rotation is not None and self._share is not None:
+            self._rotation.charge(_CHUNK, self._share)
         if self._chunks > CHUNKS + self._body_bytes / CHUNK_BYTES:
             self._tell(
                 Invalid(

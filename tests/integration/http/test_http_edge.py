@@ -34,7 +34,7 @@ from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
 from gateway.http.listeners import Listener
 from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
-from gateway.http.streams import CHUNKS, HEAD_BYTES, HEAD_LINES
+from gateway.http.streams import _CHUNK, CHUNKS, HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
 from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting
@@ -471,6 +471,22 @@ async def test_a_request_that_is_answered_at_once_counts_for_the_time_that_it_ta
             writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert (await answer(reader))[0] in (200, 404, 426)
             assert share.request > REQUEST
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_each_chunk_of_a_body_counts(dial: Open, public: Listener) -> None:
+    rotation, share = Full(), Share()
+    async with dial() as (reader, writer):
+        writer.write(_ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, share)
+        head = b"POST /api/session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"1\r\nx\r\n" * 5)
+        await until(lambda: len(rotation.turns) == 1)
+        rotation.turns[0]()
+        # The sixth is waited for.
+        await until(lambda: share.owed == pytest.approx(6 * _CHUNK))
 
 
 @pytest.mark.gen_test(timeout=20)

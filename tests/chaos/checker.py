@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import median
 from typing import NamedTuple
 
-from tests.chaos.expectations import PRICES, Price
+from tests.chaos.expectations import LONG_FAULT, POST_WITHIN, PRICES, QUEUE_WITHIN, Price
 from tests.chaos.growth import LONG_ENOUGH, MOST_OF_A_CROWD, Growth, Sample, added, growth
 from tests.chaos.journal import Event
 from tests.chaos.schedule import Kind
@@ -55,6 +56,7 @@ class Rule:
     KEPT_OPEN = "no socket is closed but by what may close it"
     ANSWERING = "POST is answered 201 or 202"
     LOGGED = "no gateway's log tells of a crash or holds a secret"
+    GOING_ON = "while one node is lost, most posts and messages to hosts are as quick as before"
     READABLE = "frames keep to the contract"
     PUBLISHED = "nothing stored is unpublished at the end"
     WORKING = "no background work of a gateway fails"
@@ -85,6 +87,8 @@ class Costs:
     queues_closed: int = 0
     failed_attempts: int = 0
     longest_lag: float = 0.0
+    #: How long the shortest of the faults lasted.
+    shortest: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -163,7 +167,9 @@ class _Court:
         self._broker: list[Event] = []
         self._faults = list(_faults(events))
         for fault in self._faults:
-            self.verdict.costs[fault.kind].faults += 1
+            costs = self.verdict.costs[fault.kind]
+            costs.faults += 1
+            costs.shortest = min(costs.shortest, fault.end - fault.begin)
         for event in events:
             self.verdict.counts[event["what"]] += 1
             if take := getattr(self, f"_take_{event['what']}", None):
@@ -173,6 +179,7 @@ class _Court:
         self._judge_ends()
         self._judge_samples()
         self._judge_broker()
+        self._judge_pace()
 
     def _object(self, rule: str, text: str) -> None:
         self.verdict.violations.append(Violation(rule, text))
@@ -384,6 +391,22 @@ class _Court:
         long_enough = self._broker[-1]["t"] - self._broker[0]["t"] >= LONG_ENOUGH
         if long_enough and any(more[name] > limit for name, limit in most.items()):
             self._object(Rule.STEADY, text)
+
+    def _judge_pace(self) -> None:
+        for kind, price in PRICES.items():
+            costs = self.verdict.costs.get(kind)
+            if costs is None or not price.goes_on or costs.shortest < LONG_FAULT:
+                continue
+            for what, seconds, within in (
+                ("POSTs", costs.post_times, POST_WITHIN),
+                ("messages to hosts", costs.queue_delays, QUEUE_WITHIN),
+            ):
+                if seconds and (half := median(seconds)) > within:
+                    self._object(
+                        Rule.GOING_ON,
+                        f"half of the {what} during {kind} took {half:.1f} s or more instead of"
+                        f" {within:g}",
+                    )
 
     def _lasting(self, moment: float, *, since: float | None = None) -> list[_Fault]:
         start = moment if since is None else since

@@ -9,19 +9,27 @@ from tests.chaos.schedule import Kind
 class Price:
     """Whether, during the fault, sockets of topics and of private queues may close and POSTs may
     go unanswered or be refused. With `own_gateway` only those at the broken gateway; with `code`
-    only sockets closed with it."""
+    only sockets closed with it. `goes_on`: whatever the fault, everything is as quick as before
+    after the first seconds of it."""
 
     closes_topics: bool = False
     closes_queues: bool = False
     fails_posts: bool = False
     own_gateway: bool = False
     code: int | None = None
+    goes_on: bool = False
 
+
+#: Seconds that half of all POSTs may take until they are answered, and half of the messages until
+#: hosts have them, during a fault of so many seconds in which things go on.
+POST_WITHIN = 1.0
+QUEUE_WITHIN = 3.0
+LONG_FAULT = 15.0
 
 PRICES = {
-    Kind.KILL_NODE: Price(),
-    Kind.HANG_NODE: Price(),
-    Kind.STOP_NODE: Price(),
+    Kind.KILL_NODE: Price(goes_on=True),
+    Kind.HANG_NODE: Price(goes_on=True),
+    Kind.STOP_NODE: Price(goes_on=True),
     # There is no other node that a private queue's socket could be moved to.
     Kind.ALL_NODES_DOWN: Price(closes_queues=True),
     Kind.KILL_GATEWAY: Price(

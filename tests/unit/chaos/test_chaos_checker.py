@@ -287,6 +287,36 @@ def test_delays_are_counted_under_the_fault_that_lasted_when_a_message_was_sent(
     assert costs.queue_delays == [2.5]
 
 
+@pytest.mark.parametrize(
+    ("kind", "lasts", "took", "came", "broken"),
+    [
+        (Kind.HANG_NODE, 30, 0.1, 0.1, set()),
+        (Kind.HANG_NODE, 30, 2.0, 0.1, {Rule.GOING_ON}),
+        (Kind.HANG_NODE, 30, 0.1, 12.0, {Rule.GOING_ON}),
+        (Kind.HANG_NODE, 3, 2.0, 12.0, set()),
+        (Kind.ALL_NODES_DOWN, 30, 2.0, 12.0, set()),
+    ],
+)
+def test_while_one_node_is_lost_for_long_most_must_be_as_quick_as_before(
+    story: Story, kind: Kind, lasts: float, took: float, came: float, broken: set[str]
+) -> None:
+    story.tell("begin", fault=0, kind=kind, target=0)
+    began = story.events[-1]["t"]
+    for seq in range(10, 15):
+        row = Row(seq, f"p{seq}")
+        story.history[PUBLIC].append(row)
+        story.post(PUBLIC, row)
+        # Whatever comes at the fault's beginning, when nobody knows of it yet, is slow.
+        slow = seq < 12
+        story.events[-1] |= {"t": began + 0.1, "took": 2.0 if slow else took}
+        for who in ("sub", "host"):
+            story.hear(who, PUBLIC, row)
+            story.events[-1] |= {"t": began + (2.0 if slow else came), "sent": _rfc3339(began)}
+    story.tell("recovered", fault=0)
+    story.events[-1]["t"] = began + lasts
+    assert story.broken() == broken
+
+
 def test_a_receipt_promises_as_much_as_an_answer(story: Story) -> None:
     """It names no seq."""
     story.tell("attempt", id="said", room=1, audience="public", gateway=0)

@@ -403,7 +403,10 @@ class Relay:
                 elif opcode and payload < end:
                     kind = data[payload]
                     if kind == _MESSAGE:
-                        stays = numbered and self._is_kept(_head(data, payload))
+                        # As a whole: a long name of a sender or subscription is in it.
+                        stays = numbered and self._is_kept(
+                            data[payload : data.find(b"\n\n", payload, end) + 2]
+                        )
                         messages.append(payload)
                     elif kind == _ERROR:
                         self._pass(data, begin, start, frames)

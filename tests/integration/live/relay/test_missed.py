@@ -54,8 +54,10 @@ def acks(stage: Stage) -> list[str | None]:
     return [frame.get("id") for frame in stage.first.received if frame.command == "ACK"]
 
 
-async def begun(stage: Stage, *headers: tuple[str, str], ack: str = "client-individual") -> None:
-    await stage.subscribe(*headers, ack=ack)
+async def begun(
+    stage: Stage, *headers: tuple[str, str], ack: str = "client-individual", id: str = "s"
+) -> None:
+    await stage.subscribe(*headers, ack=ack, id=id)
     await until(stage.first.subscribed)
 
 
@@ -179,3 +181,18 @@ async def test_a_move_forgets_nothing_that_the_client_has() -> None:
         stage.second.session.deliver("s", 1, b"again", headers)
         await stage.hears(b"again")
         assert len(stage.missed.asked) == 1
+
+
+@pytest.mark.parametrize("id", ["a:b", "s" * 500])
+async def test_a_hole_shows_whatever_the_subscription_is_called(id: str) -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1)]
+        await begun(stage, id=id)
+        headers = [("sender", "\N{GRINNING FACE}" * 255), ("seq", "2"), ("audience", "public")]
+        own = stage.first.session.deliver(id, 1, message(2).encode(), headers)
+        await stage.hears(b'"seq":2')
+        assert heard(stage) == ["public 1", "public 2"]
+        assert not stage.send("ACK", ("id", f"T_{id}@@session-r1-1@@public-1"))
+        assert stage.send("ACK", ("id", own))
+        await until(lambda: acks(stage) == [own])
+        assert acknowledged(stage.notes) == [1, 2]

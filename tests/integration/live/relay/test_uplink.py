@@ -110,15 +110,17 @@ class Stage:
         self.dialler.balancer.resume(self.second.name)
         assert self.uplink.node == self.first.name
 
-    async def subscribe(self, *headers: tuple[str, str], ack: str = "client-individual") -> None:
+    async def subscribe(
+        self, *headers: tuple[str, str], ack: str = "client-individual", id: str = "s"
+    ) -> None:
         sent = (
             ("destination", "/amq/queue/acdm.mo.interact.private.7"),
-            ("id", "s"),
+            ("id", id),
             ("ack", ack),
             *headers,
         )
         await self.uplink.subscribe(
-            "s", RoomQueue(7), Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
+            id, RoomQueue(7), Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
         )
 
     def send(self, command: str, *headers: tuple[str, str]) -> bool:

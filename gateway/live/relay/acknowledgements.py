@@ -108,6 +108,7 @@ class Deliveries:
         "_floor",
         "_forgotten",
         "_header",
+        "_last_of",
         "_modes",
         "_noted",
         "_numbers",
@@ -147,6 +148,8 @@ class Deliveries:
         #: By the same, for subscriptions to private queues: the streams that come by them.
         self._queues: dict[bytes, dict[bytes, Stream]] = {}
         self._consumers: dict[bytes, Consumer] = {}
+        #: By the same: the tag of the last message that the client has got by it.
+        self._last_of: dict[bytes, int] = {}
         #: By tag, in order: what is to be acknowledged of them.
         self._numbers: dict[int, tuple[Stream, int]] = {}
         #: All up to here are settled; of those above, these.
@@ -173,6 +176,7 @@ class Deliveries:
         name = consumer(frame).encode()
         self._queues.pop(self._before_tag(name), None)
         self._consumers.pop(self._before_tag(name), None)
+        self._last_of.pop(self._before_tag(name), None)
         if self._modes.pop(self._before_tag(name), None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
@@ -192,8 +196,8 @@ class Deliveries:
         return self._consumers.get(before)
 
     def came(self, head: bytes) -> Gap | LeftOut | None:
-        """Note the number of a message of a private queue. ``head``: the head of a MESSAGE, with the
-        empty line at its end.
+        """Note the number of a message of a private queue. ``head``: a MESSAGE up to the empty line
+        behind its headers.
 
         A :class:`Gap`: nothing was noted, because others may be missing before it. A
         :class:`LeftOut`: the client must not get it.
@@ -208,11 +212,12 @@ class Deliveries:
         streams = self._queues.get(before)
         if streams is not None and self.muted:
             return LeftOut(0, "")
-        seq = _value(head, b"\nseq:", end)
-        if streams is None or not _NUMBER.fullmatch(seq) or not _NUMBER.fullmatch(tag):
+        if streams is None or not _NUMBER.fullmatch(tag):
             return None
-        stream = streams.get(_value(head, b"\naudience:", end))
+        seq = _value(head, b"\nseq:", end)
+        stream = streams.get(_value(head, b"\naudience:", end)) if _NUMBER.fullmatch(seq) else None
         if stream is None:
+            self._last_of[before] = int(tag)
             return None
         number = int(seq)
         if self.given.shows_gap(stream, number):
@@ -223,6 +228,7 @@ class Deliveries:
         may_settle = not cumulative or (self._floor == int(tag) - 1 and not self._settled)
         if may_settle and self.given.is_copy(stream, number):
             return LeftOut(0 if cumulative is None else int(tag), name.decode())
+        self._last_of[before] = int(tag)
         if cumulative is None:
             # RabbitMQ takes it for acknowledged when it is sent.
             self._noted.acknowledged(stream, number)
@@ -244,7 +250,8 @@ class Deliveries:
             self._noted.acknowledged(message.stream, message.seq or 0)
         else:
             self._noted.delivered(message.stream, message.seq or 0)
-        return self.given.give(message, consumer, version=self._version, after=self.last)
+        own = self._last_of.get(consumer.before.encode(), 0)
+        return self.given.give(message, consumer, version=self._version, after=self.last, own=own)
 
     def handled(self, frame: Frame) -> bytes | None:
         """Note an ACK or NACK of a message from the history, and return what RabbitMQ is to be told

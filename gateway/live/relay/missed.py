@@ -78,11 +78,13 @@ class Consumer:
 @dataclass(frozen=True, slots=True)
 class _Given:
     """A message from the history that the client has. ``after``: the tag of the last message of
-    RabbitMQ's that it had got before."""
+    RabbitMQ's that it had got before, ``own``: of the last one by this subscription. Others need
+    no acknowledgement, perhaps, and RabbitMQ ends the session for one."""
 
     stream: Stream
     seq: int
     after: int
+    own: int
     consumer: Consumer
 
 
@@ -116,7 +118,7 @@ class Given:
 
     def moved(self) -> None:
         """Go on in another session, whose tags begin anew."""
-        self._given = {name: replace(each, after=0) for name, each in self._given.items()}
+        self._given = {name: replace(each, after=0, own=0) for name, each in self._given.items()}
 
     @property
     def seen(self) -> dict[Stream, int]:
@@ -137,12 +139,15 @@ class Given:
         """Whether the client has this message from the history already. True once."""
         return self._copies.pop((stream, seq), self) is None
 
-    def give(self, message: Message, consumer: Consumer, *, version: str, after: int) -> bytes:
-        """The MESSAGE frame of a message. ``after``: the tag of RabbitMQ's last message."""
+    def give(
+        self, message: Message, consumer: Consumer, *, version: str, after: int, own: int
+    ) -> bytes:
+        """The MESSAGE frame of a message. ``after``: the tag of RabbitMQ's last message, ``own``:
+        of its last one by this subscription."""
         stream, seq = message.stream, message.seq or 0
         name = f"{consumer.before}{MARK}{stream.audience}-{seq}"
         if consumer.cumulative is not None:
-            self._given[name] = _Given(stream, seq, after, consumer)
+            self._given[name] = _Given(stream, seq, after, own, consumer)
         self._copies[stream, seq] = None
         if len(self._copies) > COPIES:
             del self._copies[next(iter(self._copies))]
@@ -157,9 +162,13 @@ class Given:
             return None
         names, up_to = [name], 0
         if given.consumer.cumulative:
-            names, up_to = list(self._given), given.after
+            names, up_to = list(self._given), given.own
             del names[names.index(name) + 1 :]
         done = [self._given.pop(each) for each in names]
+        if not good:
+            # The client wants them again: also if RabbitMQ's come after all.
+            for each in done:
+                self._copies.pop((each.stream, each.seq), None)
         return Handled([(each.stream, each.seq) for each in done] if good else [], up_to)
 
     def handled_before(self, tag: int) -> Iterator[tuple[Stream, int]]:

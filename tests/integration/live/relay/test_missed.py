@@ -196,3 +196,45 @@ async def test_a_hole_shows_whatever_the_subscription_is_called(id: str) -> None
         assert stage.send("ACK", ("id", own))
         await until(lambda: acks(stage) == [own])
         assert acknowledged(stage.notes) == [1, 2]
+
+
+async def test_a_cumulative_acknowledgement_names_none_of_another_subscription() -> None:
+    async with staged() as stage:
+        await begun(stage, ack="client")
+        own = deliver(stage, 1, 1)
+        # Of a subscription with ack:auto: RabbitMQ ends a session that acknowledges it.
+        stage.first.session.deliver("other", 2, b"other")
+        await stage.hears(b"other")
+        stage.missed.messages = [message(2)]
+        deliver(stage, 3, 3)
+        await stage.hears(b'"seq":3')
+        stage.send("ACK", ("id", name(2)))
+        await until(lambda: acks(stage) == [own])
+
+
+async def test_a_message_that_was_refused_comes_when_rabbitmq_brings_it_after_all() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1)]
+        await begun(stage)
+        deliver(stage, 1, 2)
+        await stage.hears(b'"seq":2')
+        assert not stage.send("NACK", ("id", name(1)))
+        late = deliver(stage, 2, 1)
+        deliver(stage, 3, 3)
+        await stage.hears(b'"seq":3')
+        assert heard(stage) == [f"public {n}" for n in (1, 2, 1, 3)]
+        assert late.encode() in stage.heard
+        assert acks(stage) == []
+
+
+async def test_any_form_of_an_acknowledgement_makes_room_for_more() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1)]
+        await begun(stage, ("prefetch-count", "2"), ack="client")
+        own = deliver(stage, 1, 2)
+        await stage.hears(b'"seq":2')
+        stage.missed.messages = [message(3), message(4)]
+        deliver(stage, 2, 5)
+        await stage.hears(b'"seq":3')
+        assert stage.send("ACK", ("id", own), ("receipt", "r"))
+        await stage.hears(b'"seq":4')

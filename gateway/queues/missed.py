@@ -8,7 +8,7 @@ its order. Then its copy is left out when it comes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
@@ -47,15 +47,16 @@ class Missed:
     async def before(self, gap: Gap) -> AsyncIterator[Message]:
         """See :meth:`gateway.live.relay.missed.MissedMessages.before`."""
         streams = [Stream(audience, gap.stream.room) for audience in Audience]
-        floors = dict(gap.seen)
-        new = [stream for stream in streams if stream not in floors]
-        places: Mapping[Stream, int] = {}
+        new = [stream for stream in streams if stream not in gap.seen]
         if new:
-            places = await self._places(new)
-            if places.get(gap.stream, 0) < gap.seq - 1 and gap.stream in places:
-                await asyncio.sleep(_STORED)
-                places = await self._places(new)
-            floors |= places
+            await self._acknowledgements.flush()
+        places = await self._history.acknowledged(streams)
+        if gap.stream in new and places[gap.stream] < gap.seq - 1:
+            await asyncio.sleep(_STORED)
+            await self._acknowledgements.flush()
+            places = await self._history.acknowledged(streams)
+        # Other hosts may have gone on meanwhile, while this session was not the queue's consumer.
+        floors = {stream: max(gap.seen.get(stream, 0), places[stream]) for stream in streams}
         shown = await self._history.read(gap.stream, after=gap.seq - 1, limit=1)
         if not shown.messages or shown.messages[0].seq != gap.seq:
             # Whoever published past the gateway has invented it.
@@ -70,7 +71,7 @@ class Missed:
                 gap.seq - 1 if stream == gap.stream else None,
                 # Where nobody uses the queue it expires every day, and no longer than that it would
                 # have kept anything.
-                since=day_ago if places.get(stream, 1) == 0 else _EVER,
+                since=day_ago if stream in new and places[stream] == 0 else _EVER,
                 until=until,
             )
             for stream in streams
@@ -79,10 +80,6 @@ class Missed:
         async for page in merged(ways):
             for message in page:
                 yield message
-
-    async def _places(self, streams: Sequence[Stream]) -> Mapping[Stream, int]:
-        await self._acknowledgements.flush()
-        return await self._history.acknowledged(streams)
 
     async def _way(
         self, stream: Stream, after: int, last: int | None, *, since: datetime, until: datetime

@@ -85,6 +85,12 @@ def test_in_the_middle_of_a_session_it_is_what_is_between() -> None:
     assert missed(history, gap(8, public=5)) == public(6, 7)
 
 
+def test_what_another_host_has_acknowledged_meanwhile_is_not_missing() -> None:
+    """The session goes on after a move, or a new SUBSCRIBE, and had to wait for its turn."""
+    history = FakeHistory({PUBLIC: [message(n) for n in range(1, 9)]}, {PUBLIC: 6})
+    assert missed(history, gap(8, public=2)) == public(7)
+
+
 def test_what_is_acknowledged_out_of_order_is_not_missing() -> None:
     history = FakeHistory({PUBLIC: [message(n) for n in range(1, 9)]}, {PUBLIC: 1})
     assert missed(history, gap(6), acknowledged=[3, 4]) == public(2, 5)

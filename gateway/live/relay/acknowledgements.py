@@ -49,6 +49,8 @@ _OLDER: Final = re.compile(
 _ACK: Final = b"A"[0]
 #: A seq or a delivery tag; 18 digits hold all that may come.
 _NUMBER: Final = re.compile(rb"[1-9][0-9]{0,17}")
+#: What the id of a message from the history has in place of the tag.
+_FROM_HISTORY: Final = re.compile(rf"({'|'.join(Audience)})-[0-9]+")
 #: Messages of private queues that are not acknowledged yet and whose numbers are remembered.
 NUMBERED: Final = 10_000
 
@@ -174,10 +176,13 @@ class Deliveries:
     def unsubscribed(self, frame: Frame) -> None:
         """Forget a subscription: RabbitMQ takes no acknowledgement of its deliveries any more."""
         name = consumer(frame).encode()
-        self._queues.pop(self._before_tag(name), None)
-        self._consumers.pop(self._before_tag(name), None)
-        self._last_of.pop(self._before_tag(name), None)
-        if self._modes.pop(self._before_tag(name), None) is not None:
+        before = self._before_tag(name)
+        streams = self._queues.pop(before, {}).values()
+        others = {stream for each in self._queues.values() for stream in each.values()}
+        self.given.forget(before.decode(), [each for each in streams if each not in others])
+        self._consumers.pop(before, None)
+        self._last_of.pop(before, None)
+        if self._modes.pop(before, None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
                 del self._ended[next(iter(self._ended))]
@@ -271,14 +276,15 @@ class Deliveries:
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK comes too late: for a message of another session, or of a
-        subscription that has ended. The broker does not know that name any more, and delivers
-        the message again."""
+        subscription that has ended, or one from the history that is none of :attr:`given` any more.
+        The broker does not know that name, and the message comes again."""
         name = frame.get(self._header) or ""
         parts = name.split(MARK)
         if len(parts) != 3:
             return False
         ours = f"{MARK}{parts[1]}{MARK}".encode() == self.mark
-        return not ours or parts[0].encode() in self._ended
+        ended = parts[0].encode() in self._ended
+        return not ours or ended or _FROM_HISTORY.fullmatch(parts[2]) is not None
 
     def read(self, frame: Frame) -> Settled | None:
         """The messages that an ACK or NACK is for, acknowledged or not; it must not be stale.

@@ -8,7 +8,7 @@ marked as redelivered, and are acknowledged like any other; RabbitMQ knows nothi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final, Protocol
@@ -134,6 +134,15 @@ class Given:
         """Note a message that has come, or is as good as come."""
         if seq > self._seen.get(stream, 0):
             self._seen[stream] = seq
+
+    def forget(self, before: str, streams: Iterable[Stream]) -> None:
+        """The subscription has ended, and what the client has not acknowledged of it is missing
+        again. ``streams``: those that no other subscription brings."""
+        self._given = {
+            name: given for name, given in self._given.items() if given.consumer.before != before
+        }
+        for stream in streams:
+            self._seen.pop(stream, None)
 
     def is_copy(self, stream: Stream, seq: int) -> bool:
         """Whether the client has this message from the history already. True once."""

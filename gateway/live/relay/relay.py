@@ -145,6 +145,7 @@ class Relay:
         "_gap",
         "_held",
         "_lease",
+        "_leaving",
         "_left_out",
         "_loop",
         "_needed",
@@ -188,6 +189,7 @@ class Relay:
         #: Messages that the client does not get, to be acknowledged for it.
         self._left_out: list[LeftOut] = []
         self._filling = False
+        self._leaving = False
         self._closed = False
         sends, hears = upstream.heart_beat
         self._pulse = HeartBeats(sends / 1000, hears / 1000, patience=PATIENCE)
@@ -257,6 +259,7 @@ class Relay:
     def stop_filling(self) -> None:
         """Give the client nothing more from the history, nor from its private queues: it would
         come before what is missing. It comes again in the next session."""
+        self._leaving = True
         if self._filling and self._waiting is not None:
             self._waiting.cancel()
             self._deliveries.muted = True
@@ -311,7 +314,8 @@ class Relay:
         except GatewayError as error:
             self._end(End(None, error))
         else:
-            self._deliveries.given.came(gap.stream, gap.seq - 1)
+            if self._deliveries.consumer(gap.before) is not None:
+                self._deliveries.given.came(gap.stream, gap.seq - 1)
             self._go_on()
 
     def _go_on(self) -> None:
@@ -432,13 +436,16 @@ class Relay:
         return start
 
     def _is_kept(self, head: bytes) -> bool:
-        """Whether a message of a private queue is not for the client, which has it already. Raises
-        :class:`_Missing`."""
+        """Whether a message of a private queue is not for the client, which has it already or gets
+        it in its next session. Raises :class:`_Missing`."""
         came = self._deliveries.came(head)
         if came is None:
             return False
         if isinstance(came, Gap):
-            raise _Missing(came)
+            if not self._leaving:
+                raise _Missing(came)
+            self._deliveries.muted = True
+            return True
         if came.tag:
             self._left_out.append(came)
         return True

@@ -219,10 +219,10 @@ class Uplink:
         Raises :class:`BrokerUnavailable` if that is not known in time.
         """
         conversation = self._conversation
-        conversation.leaving()
         try:
             async with asyncio.timeout(LEAVE):
                 await self.wait()
+                conversation.leaving()
                 self._receive(Input.LEAVE)
                 if self._state is State.LEAVING:
                     await conversation.proofs.now()

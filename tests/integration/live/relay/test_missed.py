@@ -238,3 +238,55 @@ async def test_any_form_of_an_acknowledgement_makes_room_for_more() -> None:
         await stage.hears(b'"seq":3')
         assert stage.send("ACK", ("id", own), ("receipt", "r"))
         await stage.hears(b'"seq":4')
+
+
+def unsubscribe(stage: Stage) -> None:
+    stage.uplink.unsubscribe(
+        "s", Frame("UNSUBSCRIBE", (("id", "s"),), raw=b"UNSUBSCRIBE\nid:s\n\n\0")
+    )
+
+
+async def test_what_was_not_given_before_an_unsubscribe_is_missing_after_the_next_subscribe() -> (
+    None
+):
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2)]
+        await begun(stage, ("prefetch-count", "1"))
+        deliver(stage, 1, 3)
+        await stage.hears(b'"seq":1')
+        unsubscribe(stage)
+        await stage.hears(b'"seq":3')
+        await until(lambda: not stage.first.subscribed())
+        await begun(stage)
+        deliver(stage, 2, 4)
+        await stage.hears(b'"seq":4')
+        assert heard(stage) == [f"public {n}" for n in (1, 3, 1, 2, 4)]
+        assert [dict(gap.seen) for gap in stage.missed.asked] == [{}, {}]
+
+
+async def test_a_late_acknowledgement_of_a_subscription_that_has_ended_goes_nowhere() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1)]
+        await begun(stage)
+        deliver(stage, 1, 2)
+        await stage.hears(b'"seq":2')
+        unsubscribe(stage)
+        await until(lambda: not stage.first.subscribed())
+        await begun(stage)
+        assert not stage.send("ACK", ("id", name(1)))
+        assert acks(stage) == []
+        assert acknowledged(stage.notes) == []
+
+
+async def test_a_hole_that_shows_while_the_client_leaves_holds_nothing_up() -> None:
+    async with staged() as stage:
+        await begun(stage, ("prefetch-count", "1"))
+        deliver(stage, 1, 1)
+        await stage.hears(b'"seq":1')
+        stage.missed.messages = [message(2), message(3)]
+        stage.send("SEND", ("destination", "/queue/x"))
+        stage.first.cruel = lambda frame: frame.command == "BEGIN" and not deliver(stage, 2, 4)
+        await stage.uplink.leave()
+        assert stage.ended is None
+        assert heard(stage) == ["public 1"]
+        assert stage.missed.asked == []

@@ -122,12 +122,15 @@ def forget_feeds(node: Node) -> None:
         else "T =:= rabbit_topic_trie_binding"
     )
     lines = (
-        "Named = fun F({resource, _, queue, Queue}) -> Queue;"
+        "Named = fun F({resource, _, Kind, Name}) -> [{Kind, Name}];"
         " F(Tuple) when is_tuple(Tuple) -> F(tuple_to_list(Tuple));"
-        " F([H | T]) -> case F(H) of <<>> -> F(T); Queue -> Queue end;"
-        " F(_) -> <<>> end",
-        "Mine = fun(B) -> Queue = Named(B),"
-        ' Queue =/= <<>> andalso binary:match(Queue, <<"interact.private.">>) =:= nomatch end',
+        " F([H | T]) -> F(H) ++ F(T);"
+        " F(_) -> [] end",
+        "Has = fun(Name, Part) -> binary:match(Name, Part) =/= nomatch end",
+        # A feed's own exchange stands before its queue.
+        "Mine = fun(B) -> lists:any(fun"
+        ' ({queue, Queue}) -> not Has(Queue, <<"interact.private.">>);'
+        ' ({exchange, Exchange}) -> Has(Exchange, <<"interact.feed.">>) end, Named(B)) end',
         f"Tables = [T || T <- ets:all(), is_atom(T), {tables}]",
         "Forget = fun(T) -> Found = [B || B <- ets:tab2list(T), Mine(B)],"
         " Delete = fun(State) -> [ets:delete_object(T, B) || B <- Found], State end,"

@@ -71,7 +71,7 @@ class Settled:
 class LeftOut:
     """A message of a private queue that the client does not get, because it has it already.
 
-    ``tag``: RabbitMQ's, to be acknowledged by the gateway; 0: it is not to be acknowledged.
+    ``tag``: RabbitMQ's, to be acknowledged by the gateway; 0: it is not to be acknowledged now.
     """
 
     tag: int
@@ -232,7 +232,8 @@ class Deliveries:
         # A cumulative acknowledgement of it would be one for all before it.
         may_settle = not cumulative or (self._floor == int(tag) - 1 and not self._settled)
         if may_settle and self.given.is_copy(stream, number):
-            return LeftOut(0 if cumulative is None else int(tag), name.decode())
+            kept = self.given.leave_out(stream, number, name.decode())
+            return LeftOut(0 if kept or cumulative is None else int(tag), name.decode())
         self._last_of[before] = int(tag)
         if cumulative is None:
             # RabbitMQ takes it for acknowledged when it is sent.
@@ -245,9 +246,12 @@ class Deliveries:
     def left_out(self, message: LeftOut) -> bytes:
         """The ACK for a message that the client does not get. RabbitMQ must be sent it."""
         self._settle(message.tag, cumulative=False, handled=True)
-        subscription = message.id.partition(MARK)[0].removeprefix("T_")
-        older = [("message-id", message.id), ("subscription", subscription)]
-        return serialise("ACK", [("id", message.id)] if self._version == "1.2" else older)
+        return self._answer("ACK", message.id)
+
+    def _answer(self, command: str, name: str) -> bytes:
+        subscription = name.partition(MARK)[0].removeprefix("T_")
+        older = [("message-id", name), ("subscription", subscription)]
+        return serialise(command, [("id", name)] if self._version == "1.2" else older)
 
     def give(self, message: Message, consumer: Consumer) -> bytes:
         """The MESSAGE frame of a message from the history, which the client gets now."""
@@ -258,21 +262,27 @@ class Deliveries:
         own = self._last_of.get(consumer.before.encode(), 0)
         return self.given.give(message, consumer, version=self._version, after=self.last, own=own)
 
-    def handled(self, frame: Frame) -> bytes | None:
+    def handled(self, frame: Frame) -> list[bytes] | None:
         """Note an ACK or NACK of a message from the history, and return what RabbitMQ is to be told
         of its own messages by it. None: it is for no such message."""
-        name = frame.get(self._header) or ""
-        handled = self.given.handled(name, good=frame.command == "ACK")
+        name, good = frame.get(self._header) or "", frame.command == "ACK"
+        handled = self.given.handled(name, good=good)
         if handled is None:
             return None
         for stream, seq in handled.messages:
             self._noted.acknowledged(stream, seq)
+        told = []
+        for copy in handled.copies:
+            if self._settle(int(copy.rpartition(MARK)[2]), cumulative=False, handled=good):
+                told.append(self._answer(frame.command, copy))
         tag = handled.up_to
-        if not tag or not self._settle(tag, cumulative=True, handled=frame.command == "ACK"):
-            return b""
-        own = f"{name.rpartition(MARK)[0]}{MARK}{tag}"
-        headers = [(n, own if n == self._header else v) for n, v in frame.headers if n != "receipt"]
-        return serialise(frame.command, headers)
+        if tag and self._settle(tag, cumulative=True, handled=good):
+            own = f"{name.rpartition(MARK)[0]}{MARK}{tag}"
+            headers = [
+                (n, own if n == self._header else v) for n, v in frame.headers if n != "receipt"
+            ]
+            told.append(serialise(frame.command, headers))
+        return told
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK comes too late: for a message of another session, or of a

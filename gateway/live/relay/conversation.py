@@ -128,8 +128,8 @@ class Conversation:
         :class:`BadFrame` for what RabbitMQ would end the session for."""
         if (instead := self.state.handled(frame)) is not None:
             self._room.set()
-            if instead:
-                self._ask(instead)
+            for each in instead:
+                self._ask(each)
             return False
         if self.state.is_stale(frame):
             return False

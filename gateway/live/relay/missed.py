@@ -79,21 +79,24 @@ class Consumer:
 class _Given:
     """A message from the history that the client has. ``after``: the tag of the last message of
     RabbitMQ's that it had got before, ``own``: of the last one by this subscription. Others need
-    no acknowledgement, perhaps, and RabbitMQ ends the session for one."""
+    no acknowledgement, perhaps, and RabbitMQ ends the session for one. ``copy``: the id of
+    RabbitMQ's copy, which has come since."""
 
     stream: Stream
     seq: int
     after: int
     own: int
     consumer: Consumer
+    copy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """The messages from the history that an acknowledgement is for, and the tag up to which it
-    acknowledges RabbitMQ's own, too; 0: none."""
+    """The messages from the history that an acknowledgement is for, the ids of RabbitMQ's copies of
+    them, and the tag up to which it acknowledges RabbitMQ's own, too; 0: none."""
 
     messages: list[tuple[Stream, int]]
+    copies: list[str]
     up_to: int = 0
 
 
@@ -105,7 +108,8 @@ class Given:
     def __init__(self) -> None:
         #: By id; in the order in which the client got them.
         self._given: dict[str, _Given] = {}
-        self._copies: dict[tuple[Stream, int], None] = {}
+        #: The ids of messages whose copies may still come.
+        self._copies: dict[tuple[Stream, int], str] = {}
         self._seen: dict[Stream, int] = {}
 
     def __bool__(self) -> bool:
@@ -117,8 +121,11 @@ class Given:
         return mine >= consumer.window
 
     def moved(self) -> None:
-        """Go on in another session, whose tags begin anew."""
-        self._given = {name: replace(each, after=0, own=0) for name, each in self._given.items()}
+        """Go on in another session, whose tags begin anew, and which brings the copies again."""
+        for name, each in self._given.items():
+            if each.copy is not None:
+                self._copies[each.stream, each.seq] = name
+            self._given[name] = replace(each, after=0, own=0, copy=None)
 
     @property
     def seen(self) -> dict[Stream, int]:
@@ -145,8 +152,18 @@ class Given:
             self._seen.pop(stream, None)
 
     def is_copy(self, stream: Stream, seq: int) -> bool:
-        """Whether the client has this message from the history already. True once."""
-        return self._copies.pop((stream, seq), self) is None
+        """Whether the client has this message from the history already."""
+        return (stream, seq) in self._copies
+
+    def leave_out(self, stream: Stream, seq: int, copy: str) -> bool:
+        """Leave a copy out, whose id this is. True: the client has not acknowledged the message
+        yet, and RabbitMQ is to keep it until then; see :attr:`Handled.copies`."""
+        name = self._copies.pop((stream, seq))
+        given = self._given.get(name)
+        if given is None or given.consumer.cumulative:
+            return False
+        self._given[name] = replace(given, copy=copy)
+        return True
 
     def give(
         self, message: Message, consumer: Consumer, *, version: str, after: int, own: int
@@ -157,7 +174,7 @@ class Given:
         name = f"{consumer.before}{MARK}{stream.audience}-{seq}"
         if consumer.cumulative is not None:
             self._given[name] = _Given(stream, seq, after, own, consumer)
-        self._copies[stream, seq] = None
+        self._copies[stream, seq] = name
         if len(self._copies) > COPIES:
             del self._copies[next(iter(self._copies))]
         self.came(stream, seq)
@@ -178,7 +195,8 @@ class Given:
             # The client wants them again: also if RabbitMQ's come after all.
             for each in done:
                 self._copies.pop((each.stream, each.seq), None)
-        return Handled([(each.stream, each.seq) for each in done] if good else [], up_to)
+        copies = [each.copy for each in done if each.copy is not None]
+        return Handled([(each.stream, each.seq) for each in done] if good else [], copies, up_to)
 
     def handled_before(self, tag: int) -> Iterator[tuple[Stream, int]]:
         """The messages that a cumulative acknowledgement of RabbitMQ's message ``tag`` covers."""

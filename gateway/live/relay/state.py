@@ -119,7 +119,7 @@ class RelayState:
             if proves:
                 self.doubt.proven(number)
 
-    def handled(self, frame: Frame) -> bytes | None:
+    def handled(self, frame: Frame) -> list[bytes] | None:
         """An ACK or NACK for a message from the history; see :meth:`Deliveries.handled`."""
         return self.deliveries.handled(frame) if frame.command in ("ACK", "NACK") else None
 

@@ -87,7 +87,7 @@ async def test_what_is_missing_before_a_message_comes_before_it_and_is_acknowled
         assert len(stage.missed.asked) == 1
 
 
-async def test_a_copy_that_comes_after_all_is_left_out_and_acknowledged_for_the_client() -> None:
+async def test_a_copy_that_comes_after_all_is_left_out_and_acknowledged_with_the_message() -> None:
     async with staged() as stage:
         stage.missed.messages = [message(1), message(2)]
         await begun(stage)
@@ -96,6 +96,9 @@ async def test_a_copy_that_comes_after_all_is_left_out_and_acknowledged_for_the_
         last = deliver(stage, 3, 4)
         await stage.hears(b'"seq":4')
         assert heard(stage) == [f"public {n}" for n in (1, 2, 3, 4)]
+        # Until then RabbitMQ keeps it, for whoever comes after this client.
+        assert acks(stage) == []
+        assert not stage.send("ACK", ("id", name(2)))
         await until(lambda: acks(stage) == [copy])
         assert stage.send("ACK", ("id", last))
         with pytest.raises(BadFrame):
@@ -290,3 +293,58 @@ async def test_a_hole_that_shows_while_the_client_leaves_holds_nothing_up() -> N
         assert stage.ended is None
         assert heard(stage) == ["public 1"]
         assert stage.missed.asked == []
+
+
+async def test_a_copy_of_what_is_acknowledged_already_is_acknowledged_at_once() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1)]
+        await begun(stage)
+        deliver(stage, 1, 2)
+        await stage.hears(b'"seq":2')
+        assert not stage.send("ACK", ("id", name(1)))
+        copy = deliver(stage, 2, 1)
+        await until(lambda: acks(stage) == [copy])
+
+
+async def test_a_copy_is_refused_with_its_message() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1)]
+        await begun(stage)
+        deliver(stage, 1, 2)
+        copy = deliver(stage, 2, 1)
+        deliver(stage, 3, 3)
+        await stage.hears(b'"seq":3')
+        assert not stage.send("NACK", ("id", name(1)))
+        await until(
+            lambda: (
+                [each.get("id") for each in stage.first.received if each.command == "NACK"]
+                == [copy]
+            )
+        )
+        assert acknowledged(stage.notes) == []
+
+
+async def test_a_copy_that_comes_again_after_a_move_is_left_out_again() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1)]
+        await begun(stage)
+        deliver(stage, 1, 2)
+        deliver(stage, 2, 1)
+        deliver(stage, 3, 3)
+        await stage.hears(b'"seq":3')
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        headers = [("seq", "1"), ("audience", "public")]
+        copy = stage.second.session.deliver("s", 1, message(1).encode(), headers)
+        headers = [("seq", "4"), ("audience", "public")]
+        stage.second.session.deliver("s", 2, message(4).encode(), headers)
+        await stage.hears(b'"seq":4')
+        assert heard(stage) == [f"public {n}" for n in (1, 2, 3, 4)]
+        assert not stage.send("ACK", ("id", name(1)))
+        await until(
+            lambda: (
+                [each.get("id") for each in stage.second.received if each.command == "ACK"]
+                == [copy]
+            )
+        )

@@ -259,7 +259,8 @@ class CapBudget:
         """The places that are taken now by one key of a scope."""
         for limit, places in zip(self._budget.limits, self._places, strict=True):
             if limit.scope is scope:
-                return places.taken(key)
+                by_network = scope is Scope.ADDRESS and isinstance(key, str)
+                return places.taken(network_of(key) if by_network else key)
         raise LookupError(f"{self._budget.name} is not counted by {scope}")
 
 

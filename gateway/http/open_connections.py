@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from gateway.budget.addresses import network_of
+
 T = TypeVar("T", bound=Hashable)
 
 
 class Open(Generic[T]):
-    """The connections, the address of each, and those that wait for a whole request.
+    """The connections, the address of each, and those that wait for a whole request. All addresses
+    of an IPv6 network count as one.
 
     A connection without one can be closed without harm: a browser opens another one.
     """
@@ -28,7 +31,7 @@ class Open(Generic[T]):
         return one in self._addresses
 
     def add(self, one: T, address: str) -> None:
-        self._addresses[one] = address
+        self._addresses[one] = network_of(address)
 
     def remove(self, one: T) -> None:
         """Forget the connection, if it is known."""
@@ -53,5 +56,7 @@ class Open(Generic[T]):
 
     def longest_waiting(self, address: str | None = None) -> T | None:
         """The connection (of this address) that has waited longest for a request."""
-        waiting = self._waiting if address is None else self._waiting_from.get(address, {})
+        waiting = (
+            self._waiting if address is None else self._waiting_from.get(network_of(address), {})
+        )
         return next(iter(waiting), None)

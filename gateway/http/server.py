@@ -23,6 +23,7 @@ from tornado.httputil import (
 from tornado.netutil import ssl_wrap_socket
 
 from broker.timing.readings import Monotonic
+from gateway.budget.addresses import network_of
 from gateway.budget.budgets import Budgets
 from gateway.budget.cap import IN_ALL, Lease, Places
 from gateway.budget.rank import Rank
@@ -313,8 +314,9 @@ class Server(HTTPServer):
 
     def _longest_unread(self, where: str | None) -> Guarded | None:
         """The connection (from that address) whose client has not taken its answer for longest."""
+        network = None if where is None else network_of(where)
         for stream in self._unsent:
-            if stream in self._places and where in (None, stream.address):
+            if stream in self._places and network in (None, network_of(stream.address)):
                 return stream
         return None
 

@@ -42,5 +42,6 @@ def test_a_client_with_a_network_of_addresses_has_one_budget() -> None:
     with pytest.raises(TooManyUnknown):
         places.take("2001:db8::2")
     assert places.taken(Scope.ADDRESS, "2001:db8::/64") == 1
+    assert places.taken(Scope.ADDRESS, "2001:db8::3") == 1
     lease.give_back()
     places.take("2001:db8::2")

@@ -36,3 +36,14 @@ def test_the_one_that_has_waited_longest_is_found() -> None:
     # One that is gone does not come back by waiting.
     connections.waits("c")
     assert connections.longest_waiting() is None
+
+
+def test_addresses_of_one_ipv6_network_count_as_one() -> None:
+    connections: Open[str] = Open()
+    connections.add("a", "2001:db8::1")
+    connections.add("b", "2001:db8:0:1::1")
+    for one in "ba":
+        connections.waits(one)
+    assert connections.longest_waiting("2001:db8::2") == "a"
+    connections.works("a")
+    assert connections.longest_waiting("2001:db8::1") is None

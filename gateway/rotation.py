@@ -19,6 +19,7 @@ from itertools import count
 from typing import Final
 
 from broker.timing.readings import Monotonic
+from gateway.budget.addresses import network_of
 
 #: Seconds of work from sockets in one turn of the loop.
 TURN: Final = 0.002
@@ -40,8 +41,9 @@ Turn = Callable[[], None]
 
 
 def share_key(user: str | None, address: str) -> Hashable:
-    """The key of a client's share: the user; as long as that is unknown, the address."""
-    return ("address", address) if user is None else ("user", user)
+    """The key of a client's share: the user; as long as that is unknown, the address, of an IPv6
+    address its network."""
+    return ("address", network_of(address)) if user is None else ("user", user)
 
 
 class Waiting:
@@ -60,8 +62,9 @@ class Share:
     """One client's share: all connections of a user, or of unknown clients at one address.
 
     ``tag`` is the time that it has had, on the rotation's own scale. Of equal tags the ``rank``,
-    which is the order in which they came, decides. ``owed`` is time that it has had and that is not
-    in its tag yet; ``request`` is the time that its next request will probably take, in seconds.
+    which is the order in which they came, decides. The tag stays as it is while the share waits;
+    what it has meanwhile is ``owed``. ``request`` is the time that its next request will probably
+    take, in seconds.
     """
 
     __slots__ = ("owed", "rank", "request", "tag", "waiting")
@@ -89,8 +92,11 @@ class Rotation:
         #: Shares with work that waits, the one that is next first.
         self._heap: list[Share] = []
         self._ranks = count()
-        #: The tag of the share that was served last: whoever comes now starts there, with credit.
+        #: Where on the scale whoever comes now starts, with credit. It never goes back.
         self._virtual = 0.0
+        #: The highest tag of all. The scale goes on there once nobody waits: what somebody had when
+        #: nobody else asked is not held against them later.
+        self._highest = 0.0
         #: What has come while turns were served: it has to wait for the next turn of the loop.
         self._later: list[tuple[Waiting, Share]] = []
         self._serving = False
@@ -132,8 +138,12 @@ class Rotation:
 
     def charge(self, seconds: float, share: Share) -> None:
         """Count work for the share that was not done in one of its turns."""
-        # Its place among the others may change only when it is not among them.
-        share.owed += seconds
+        if share.waiting:
+            # Its place among the others may change only when it is not among them.
+            share.owed += seconds
+        else:
+            share.tag = max(share.tag, self._virtual - CREDIT) + seconds
+            self._highest = max(self._highest, share.tag)
         self.spend(seconds)
 
     def wait(self, turn: Turn, share: Share) -> Waiting:
@@ -147,8 +157,7 @@ class Rotation:
 
     def _add(self, waiting: Waiting, share: Share) -> None:
         if not share.waiting:
-            share.tag = max(share.tag, self._virtual - CREDIT) + share.owed
-            share.owed = 0.0
+            share.tag = max(share.tag, self._virtual - CREDIT)
             self._queue(share)
         share.waiting.append(waiting)
         if not self._scheduled:
@@ -174,20 +183,28 @@ class Rotation:
             later, self._later = self._later, []
             for waiting, share in later:
                 self._add(waiting, share)
-            if self._heap and not self._scheduled:
+            if not self._heap:
+                self._virtual = max(self._virtual, self._highest)
+            elif not self._scheduled:
                 self._schedule()
 
     def _serve(self, share: Share) -> None:
-        self._virtual = share.tag
+        comes_anew = share.tag <= self._virtual
+        self._virtual = max(self._virtual, share.tag)
         turn = share.waiting.popleft().turn
         try:
             if turn is not None:
                 before, began, cpu = self._spent, self.clock(), self._cpu()
                 turn()
-                share.tag += self._cpu() - cpu + self._spent - before
+                taken = self._cpu() - cpu + self._spent - before
+                share.tag += taken
+                if comes_anew:
+                    # Those who wait are not passed for ever, however many come anew.
+                    self._virtual += taken / (len(self._heap) + 1)
                 self._spent += self.clock() - began
         finally:
+            share.tag += share.owed
+            share.owed = 0.0
+            self._highest = max(self._highest, share.tag)
             if share.waiting:
-                share.tag += share.owed
-                share.owed = 0.0
                 self._queue(share)

@@ -119,6 +119,52 @@ def test_who_was_silent_has_saved_up_nothing() -> None:
     virtual_time.run(main())
 
 
+def test_who_waits_is_not_passed_for_ever_by_clients_that_are_new() -> None:
+    async def main() -> None:
+        stage = Stage()
+        stage.ask("regular", Share(), seconds=TURN, times=5)
+        # As many as the loop has time for come anew, e.g. each from another address.
+        for turn in range(100):
+            for n in range(4):
+                stage.ask(f"new {turn} {n}", Share(), seconds=TURN / 4)
+            await asyncio.sleep(0)
+        assert stage.served.count("regular") == 5
+
+    virtual_time.run(main())
+
+
+def test_what_a_client_had_while_nobody_waited_is_not_held_against_it_later() -> None:
+    async def main() -> None:
+        stage = Stage()
+        frequent, other = Share(), Share()
+        for n in range(1000):
+            stage.rotation.has_taken((n % 2 + 1) * TURN, frequent)
+            await settle()
+        stage.ask("frequent", frequent, seconds=TURN, times=100)
+        stage.ask("other", other, seconds=TURN, times=100)
+        await turns_of_the_loop(lambda: len(stage.served) >= 40)
+        assert abs(Counter(stage.served)["frequent"] - 20) <= 2
+
+    virtual_time.run(main())
+
+
+def test_what_a_client_has_beside_its_turns_counts_while_others_wait() -> None:
+    async def main() -> None:
+        stage = Stage()
+        share, other = Share(), Share()
+        stage.ask("other", other, seconds=TURN, times=100)
+        stage.ask("charged", share, seconds=TURN, times=100)
+        for _ in range(40):
+            await asyncio.sleep(0)
+            # For each turn of either.
+            stage.rotation.charge(TURN / 2, share)
+        charged = Counter(stage.served)["charged"]
+        # It has as much as the other one, and half of it beside its turns.
+        assert 8 <= charged <= 14
+
+    virtual_time.run(main())
+
+
 def test_work_is_done_at_once_until_the_turn_of_the_loop_is_used_up() -> None:
     async def main() -> None:
         stage = Stage()
@@ -204,6 +250,10 @@ def test_a_user_has_one_share_and_unknown_clients_of_an_address_have_one() -> No
     unknown = rotation.share(share_key(None, "192.0.2.1"))
     assert unknown is not mina
     assert rotation.share(share_key(None, "192.0.2.1")) is unknown
+    assert rotation.share(share_key(None, "192.0.2.2")) is not unknown
+    # A client with IPv6 has a network of addresses.
+    of_network = rotation.share(share_key(None, "2001:db8::1"))
+    assert rotation.share(share_key(None, "2001:db8::2")) is of_network
     # A user may be called like an address.
     assert rotation.share(share_key("192.0.2.1", "")) is not unknown
 

@@ -486,7 +486,7 @@ async def test_each_chunk_of_a_body_counts(dial: Open, public: Listener) -> None
         await until(lambda: len(rotation.turns) == 1)
         rotation.turns[0]()
         # The sixth is waited for.
-        await until(lambda: share.owed == pytest.approx(6 * _CHUNK))
+        await until(lambda: share.tag + share.owed == pytest.approx(6 * _CHUNK))
 
 
 @pytest.mark.gen_test(timeout=20)

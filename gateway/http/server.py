@@ -90,11 +90,14 @@ class Capacity:
 
     def share(self, stream: Guarded) -> None:
         """Give a new connection its share of the rotation."""
-        if self._rotation is not None:
-            # Behind a proxy there are many clients.
-            proxy = stream.address in self._trusted_proxies
+        if self._rotation is None:
+            return
+        if stream.address in self._trusted_proxies:
+            # Behind it there are many clients, whose requests come one after the other.
+            stream.take_turns(self._rotation, Share(), of_many=True)
+        else:
             known = share_key(None, stream.address)
-            stream.take_turns(self._rotation, Share() if proxy else self._rotation.share(known))
+            stream.take_turns(self._rotation, self._rotation.share(known))
 
     def comes(self, address: str) -> None:
         """Count a new connection. Raises :class:`TooManyConnects`."""
@@ -385,7 +388,8 @@ class Server(HTTPServer):
         if isinstance(error, TooManyConnects):
             self._too_fast[stream] = error
         stream.guard(self, where)
-        if self._capacity is not None:
+        if self._capacity is not None and places is self._places:
+            # Without a place it is answered at once: while it waited, a probe would have no place.
             self._capacity.share(stream)
         self.handle_stream(stream, address)
 
@@ -417,6 +421,8 @@ class Server(HTTPServer):
         if (error := self._no_room(stream.address)) is None:
             self._spare.remove(stream)
             self._give_place(stream, stream.address)
+            if self._capacity is not None:
+                self._capacity.share(stream)
         return error
 
     def _give_place(self, stream: Guarded, where: str) -> None:

@@ -104,6 +104,7 @@ class Guarded(IOStream):
     _rotation: Rotation | None = None
     _share: Share | None = None
     _at_once = _PROBES
+    _is_of_many = False
 
     def guard(self, guardian: Guardian, address: str) -> None:
         """Guard the new connection from ``address`` from now on."""
@@ -114,17 +115,23 @@ class Guarded(IOStream):
         self._head_has_begun()
 
     def take_turns(
-        self, rotation: Rotation, share: Share, *, at_once: tuple[bytes, ...] = ()
+        self,
+        rotation: Rotation,
+        share: Share,
+        *,
+        at_once: tuple[bytes, ...] = (),
+        of_many: bool = False,
     ) -> None:
         """Begin requests only in the turns that the ``share`` has of the ``rotation``; but those
-        whose heads begin like a probe's, or like one of ``at_once``, at once."""
-        self._rotation, self._share = rotation, share
+        whose heads begin like a probe's, or like one of ``at_once``, at once. ``of_many``: it
+        carries many users' requests, and keeps its share."""
+        self._rotation, self._share, self._is_of_many = rotation, share, of_many
         self._at_once = _PROBES + at_once
 
     def belongs_to(self, user: str) -> None:
         """Let the next requests take the user's turns: nobody waits behind the requests of unknown
         clients at the same address."""
-        if self._rotation is not None:
+        if self._rotation is not None and not self._is_of_many:
             self._share = self._rotation.share(share_key(user, self.address))
 
     def has_taken(self, seconds: float) -> None:

@@ -37,7 +37,7 @@ from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
 from gateway.http.streams import _CHUNK, CHUNKS, HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
-from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting
+from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting, share_key
 from tests.integration.http.conftest import Call, FakeBroker, token
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -429,6 +429,65 @@ async def test_a_probe_is_answered_while_others_wait_for_their_turns(
             assert (await answer(reader))[0] == 200
         rotation.turns[0]()
         assert (await answer(other_reader))[0] == 404
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_requests_without_a_place_wait_for_no_turn_and_keep_no_probe_out(
+    limit: Callable[..., None], dial: Open, busy: Open, public: Listener
+) -> None:
+    limit(http_connections=1)
+    async with busy(), AsyncExitStack() as others:
+        capacity = public._server._capacity
+        assert isinstance(capacity, Capacity)
+        capacity._rotation = Full()
+        for _ in range(SPARE):
+            reader, writer = await others.enter_async_context(dial())
+            writer.write(_OTHER)
+            assert (await answer(reader))[0] == 503
+        async with dial() as (reader, writer):
+            writer.write(_ASK)
+            assert await answer(reader) == (200, b"ok")
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_gets_a_place_later_takes_turns_from_then_on(
+    limit: Callable[..., None], dial: Open, busy: Open, public: Listener
+) -> None:
+    limit(http_connections=1)
+    async with busy(), dial() as (reader, writer):
+        capacity, rotation = public._server._capacity, Full()
+        assert isinstance(capacity, Capacity)
+        capacity._rotation = rotation
+        writer.write(_ASK)
+        assert (await answer(reader))[0] == 200
+        limit(http_connections=2)
+        writer.write(_ASK)
+        assert (await answer(reader))[0] == 200
+        writer.write(_OTHER)
+        await until(lambda: len(rotation.turns) == 1)
+        rotation.turns[0]()
+        assert (await answer(reader))[0] == 404
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_nobody_behind_a_proxy_waits_behind_whom_it_served_before(
+    budgets: Budgets, dial: Open, public: Listener, settings: Config
+) -> None:
+    rotation = Rotation(clock=time.monotonic)
+    public._server._capacity = Capacity(budgets, frozenset({"127.0.0.1"}), rotation=rotation)
+    async with dial() as (reader, writer):
+        writer.write(_ASK)
+        assert (await answer(reader))[0] == 200
+        *_, stream = public._server._places._addresses
+        own = stream._share
+        writer.write(
+            b"GET /api/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+            + token(settings, "anna", "host").encode()
+            + b"\r\n\r\n"
+        )
+        assert (await answer(reader))[0] == 200
+        assert stream._share is own
+        assert own is not rotation.share(share_key("anna", "127.0.0.1"))
 
 
 @pytest.mark.gen_test(timeout=20)

@@ -32,10 +32,12 @@ from gateway.http import lingering
 from gateway.http import server as http_server
 from gateway.http import streams as http_streams
 from gateway.http.base import _DROPPED
+from gateway.http.handlers import stomp
 from gateway.http.listeners import Listener
 from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
 from gateway.http.streams import _CHUNK, CHUNKS, HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
+from gateway.live.client.connection import Connection
 from gateway.observe.events import Kind
 from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting, share_key
 from tests.integration.http.conftest import Call, FakeBroker, token
@@ -394,6 +396,29 @@ async def test_whoever_makes_room_does_so_at_once_even_if_something_was_said_to_
             assert (await answer(other_reader))[0] == 404
         assert await until_closed(half_reader) == b""
         assert not len(public._server.lingering)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_new_websocket_makes_no_room(
+    dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[object] = []
+
+    def connected(*args: Any, **kwargs: Any) -> Connection:
+        connection = Connection(*args, **kwargs)
+        waiting.append(public._server._places.longest_waiting())
+        return connection
+
+    monkeypatch.setattr(stomp, "Connection", connected)
+    async with dial() as (reader, writer):
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Sec-WebSocket-Protocol: v12.stomp\r\n\r\n"
+        )
+        assert (await answer(reader))[0] == 101
+    # Its socket is somebody else's, who would not know that it is closed.
+    assert waiting == [None]
 
 
 class Full(Rotation):

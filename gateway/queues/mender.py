@@ -372,7 +372,11 @@ class QueueMender:
                 await repair.fill([publication(each, self._topology) for each in page])
             # A node that did not answer meanwhile has no member of it.
             makeshift = self._broker.sound_for < self._clock() - began
-            await self._store.set_queue_due(room, QueueDue.RENEWAL if makeshift else None)
+            if makeshift:
+                await self._store.set_queue_due(room, QueueDue.RENEWAL)
+            elif record.due is QueueDue.RENEWAL:
+                # Not otherwise: the room may be closed meanwhile, and a deletion due.
+                await self._store.set_queue_due(room, None)
             async with asyncio.timeout(STEP):
                 await repair.finish(mark)
         if record.number > 1 or count:

@@ -660,6 +660,24 @@ def test_the_queue_of_a_closed_room_is_deleted_as_soon_as_it_can_be(
     play(scenario)
 
 
+def test_a_deletion_that_becomes_due_while_the_queue_is_made_stays_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Publisher, "sound_for", 1000.0)
+    monkeypatch.setattr(mender, "LOOK", 1000.0)
+
+    async def scenario(stage: Stage) -> None:
+        def close() -> None:
+            assert stage.store.record is not None
+            stage.store.record = replace(stage.store.record, is_open=False, due=QueueDue.DELETION)
+
+        stage.store.on_renew = close
+        await stage.ensure()
+        assert stage.store.record == QueueRecord("f00d", 2, is_open=False, due=QueueDue.DELETION)
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("record", [None, QueueRecord("f00d", 4, is_open=False)])
 def test_a_room_that_is_closed_or_unknown_gets_no_queue(record: QueueRecord | None) -> None:
     async def scenario(stage: Stage) -> None:

@@ -109,12 +109,14 @@ class Acknowledgements:
         return progress
 
     async def _flush(self, streams: Sequence[Stream]) -> None:
-        new = [stream for stream in streams if self._streams[stream].place is None]
-        stored = await self._store.acknowledged(new) if new else {}
+        # Also where one before is not acknowledged here: its session ended, and the host may have
+        # gone on at another gateway.
+        asked = [stream for stream in streams if self._streams[stream].asks]
+        stored = await self._store.acknowledged(asked) if asked else {}
         now = self._clock()
         for stream in streams:
             progress = self._streams[stream]
-            before = stored.get(stream, 0) if progress.place is None else progress.place
+            before = max(stored.get(stream, 0), progress.place or 0)
             if (place := progress.advance(before, now)) > before:
                 self._grown[stream] = place
         if grown := {each: self._grown[each] for each in streams if each in self._grown}:

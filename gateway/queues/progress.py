@@ -35,6 +35,11 @@ class Progress:
         """Whether nothing more is known than :attr:`place`."""
         return not (self._acknowledged or self._outstanding)
 
+    @property
+    def asks(self) -> bool:
+        """Whether the database may know of a place that matters."""
+        return self.place is None or bool(self._acknowledged)
+
     def has(self, seq: int) -> bool:
         """Whether a message above the place is acknowledged."""
         return seq in self._acknowledged

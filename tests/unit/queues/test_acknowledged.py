@@ -104,6 +104,26 @@ def test_without_the_database_the_last_ones_are_given_up(
     assert "the last acknowledgements of private queues are not stored" in caplog.text
 
 
+def test_what_another_gateway_s_session_has_acknowledged_holds_nothing_back() -> None:
+    """The host had it here first, and went away without a word."""
+
+    async def scenario() -> None:
+        store = FakeStore()
+        acknowledgements = over(store)
+        acknowledgements.start()
+        handle(acknowledgements, STREAM, 1)
+        acknowledgements.delivered(STREAM, 2)
+        await asyncio.sleep(1.5)
+        store.places[STREAM] = 2
+        await asyncio.sleep(100)
+        handle(acknowledgements, STREAM, 3, 4)
+        await asyncio.sleep(1.5)
+        assert store.places == {STREAM: 4}
+        await acknowledgements.close()
+
+    run(scenario())
+
+
 def test_a_stream_of_which_nothing_is_open_is_forgotten() -> None:
     async def scenario() -> None:
         acknowledgements = over(FakeStore())

@@ -262,6 +262,10 @@ class Deliveries:
         own = self._last_of.get(consumer.before.encode(), 0)
         return self.given.give(message, consumer, version=self._version, after=self.last, own=own)
 
+    def knows_given(self, frame: Frame) -> bool:
+        """Whether an ACK or NACK is for a message from the history."""
+        return self.given.has(frame.get(self._header) or "")
+
     def handled(self, frame: Frame) -> list[bytes] | None:
         """Note an ACK or NACK of a message from the history, and return what RabbitMQ is to be told
         of its own messages by it. None: it is for no such message."""
@@ -279,7 +283,9 @@ class Deliveries:
         if tag and self._settle(tag, cumulative=True, handled=good):
             own = f"{name.rpartition(MARK)[0]}{MARK}{tag}"
             headers = [
-                (n, own if n == self._header else v) for n, v in frame.headers if n != "receipt"
+                (n, own if n == self._header else v)
+                for n, v in frame.headers
+                if n not in ("receipt", "transaction")
             ]
             told.append(serialise(frame.command, headers))
         return told

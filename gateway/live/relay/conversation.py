@@ -135,6 +135,8 @@ class Conversation:
             return False
         self.state.sent(frame)
         self._send(frame)
+        for each in self.state.told():
+            self._ask(each)
         # A cumulative acknowledgement may be for messages from the history, too.
         self._room.set()
         return True

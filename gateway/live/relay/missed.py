@@ -180,6 +180,10 @@ class Given:
         self.came(stream, seq)
         return _frame(message, name, consumer, version)
 
+    def has(self, name: str) -> bool:
+        """Whether this is the id of a message that the client has not acknowledged."""
+        return name in self._given
+
     def handled(self, name: str, *, good: bool) -> Handled | None:
         """The consequence of an ACK (``good``) or NACK with this id; None: it is for no message
         from the history. A message that was refused comes again with the client's next session."""

@@ -77,7 +77,10 @@ class RelayState:
         self._subscriptions: dict[str, tuple[Destination, Frame]] = {}
         #: Not answered yet: which frame each is of, and whether its answer tells of those before.
         self._receipts: dict[str, tuple[int, bool]] = {}
-        self._transactions: dict[str, list[tuple[Frame, Settled]]] = {}
+        #: None: of a message from the history.
+        self._transactions: dict[str, list[tuple[Frame, Settled | None]]] = {}
+        #: What RabbitMQ is to be told of its messages by a COMMIT that was for some of the history.
+        self._told: list[bytes] = []
         self._replies = False
         #: Acknowledgements in open transactions, and the bytes of everything that is noted.
         self._together = self._noted_bytes = 0
@@ -120,8 +123,20 @@ class RelayState:
                 self.doubt.proven(number)
 
     def handled(self, frame: Frame) -> list[bytes] | None:
-        """An ACK or NACK for a message from the history; see :meth:`Deliveries.handled`."""
-        return self.deliveries.handled(frame) if frame.command in ("ACK", "NACK") else None
+        """An ACK or NACK for a message from the history; see :meth:`Deliveries.handled`. In a
+        transaction it is one when that is committed; see :meth:`told`."""
+        if frame.command not in ("ACK", "NACK"):
+            return None
+        transaction = frame.get("transaction")
+        if transaction not in self._transactions or not self.deliveries.knows_given(frame):
+            return self.deliveries.handled(frame)
+        self._keep(transaction, frame, None)
+        return []
+
+    def told(self) -> list[bytes]:
+        """What RabbitMQ is to be told now, behind the frame that was :meth:`sent`. Once."""
+        told, self._told = self._told, []
+        return told
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK is for a message of a session that is gone."""
@@ -209,17 +224,21 @@ class RelayState:
         if settled is None or (transaction is not None and transaction not in self._transactions):
             return self.doubt.sent(frame.command, name)
         if transaction is not None:
-            if self._together >= ACKNOWLEDGEMENTS:
-                raise NoCapacity(f"at most {ACKNOWLEDGEMENTS} acknowledgements in transactions")
-            frame = Frame(frame.command, frame.headers)
-            self._note(_size(frame))
-            self._together += 1
-            self._transactions[transaction].append((frame, settled))
+            self._keep(transaction, frame, settled)
             return self.doubt.passed
         self._settle(frame, settled)
         if self.deliveries.knows(settled):
             return self.doubt.passed
         return self.doubt.sent(frame.command, name)
+
+    def _keep(self, transaction: str, frame: Frame, settled: Settled | None) -> None:
+        """Keep an acknowledgement until its transaction is over."""
+        if self._together >= ACKNOWLEDGEMENTS:
+            raise NoCapacity(f"at most {ACKNOWLEDGEMENTS} acknowledgements in transactions")
+        frame = Frame(frame.command, frame.headers)
+        self._note(_size(frame))
+        self._together += 1
+        self._transactions[transaction].append((frame, settled))
 
     def _settle(self, frame: Frame, settled: Settled) -> None:
         if not self.deliveries.settle(settled, handled=frame.command == "ACK"):
@@ -254,7 +273,10 @@ class RelayState:
         together = self._transactions[transaction]
         if frame.command == "COMMIT":
             for acknowledgement, settled in together:
-                self._settle(acknowledgement, settled)
+                if settled is None:
+                    self._told += self.deliveries.handled(acknowledgement) or ()
+                else:
+                    self._settle(acknowledgement, settled)
         self._end(transaction)
         if frame.command == "ABORT":
             return self.doubt.passed

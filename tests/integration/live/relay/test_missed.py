@@ -348,3 +348,26 @@ async def test_a_copy_that_comes_again_after_a_move_is_left_out_again() -> None:
                 == [copy]
             )
         )
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ABORT"])
+async def test_an_acknowledgement_in_a_transaction_counts_when_it_is_committed(end: str) -> None:
+    async with staged() as stage:
+        await begun(stage, ack="client")
+        own = deliver(stage, 1, 1)
+        await stage.hears(b'"seq":1')
+        stage.missed.messages = [message(2)]
+        deliver(stage, 2, 3)
+        await stage.hears(b'"seq":3')
+        assert stage.send("BEGIN", ("transaction", "t"))
+        assert not stage.send("ACK", ("id", name(2)), ("transaction", "t"))
+        assert acknowledged(stage.notes) == []
+        assert stage.send(end, ("transaction", "t"))
+        await until(lambda: end in commands(stage.first))
+        if end == "COMMIT":
+            await until(lambda: acks(stage) == [own])
+            assert acknowledged(stage.notes) == [2, 1]
+        else:
+            assert acknowledged(stage.notes) == []
+            assert not stage.send("ACK", ("id", name(2)))
+            await until(lambda: acks(stage) == [own])

@@ -134,7 +134,7 @@ class RelayState:
         return []
 
     def told(self) -> list[bytes]:
-        """What RabbitMQ is to be told now, behind the frame that was :meth:`sent`. Once."""
+        """Take the frames for RabbitMQ that belong behind the one that was :meth:`sent`."""
         told, self._told = self._told, []
         return told
 

@@ -23,6 +23,8 @@ from gateway.budget.addresses import network_of
 
 #: Seconds of work from sockets in one turn of the loop.
 TURN: Final = 0.002
+#: Seconds of probes in one turn of the loop that wait for nobody.
+PROBING: Final = TURN
 #: Seconds that a client which has asked for less than its share is ahead of the others. Without
 #: them it would have to wait for a turn of each.
 CREDIT: Final = 0.001
@@ -100,8 +102,8 @@ class Rotation:
         #: What has come while turns were served: it has to wait for the next turn of the loop.
         self._later: list[tuple[Waiting, Share]] = []
         self._serving = False
-        #: Seconds of work in this turn of the loop.
-        self._spent = 0.0
+        #: Seconds of work in this turn of the loop, and those of probes among them.
+        self._spent = self._probed = 0.0
         self._scheduled = False
         self._shares: OrderedDict[Hashable, Share] = OrderedDict()
 
@@ -127,6 +129,15 @@ class Rotation:
         self._spent += seconds
         if self._spent > _NEGLIGIBLE and not self._scheduled:
             self._schedule()
+
+    def may_probe(self) -> bool:
+        """Count a probe that is answered at once, though others wait. False: there are too many of
+        them in this turn of the loop, which they would have for themselves; it has to wait."""
+        if self._probed >= PROBING:
+            return False
+        self._probed += REQUEST
+        self.spend(REQUEST)
+        return True
 
     def has_taken(self, seconds: float, share: Share) -> None:
         """Count what a request of the share has taken, of which only an estimate was counted when
@@ -173,7 +184,7 @@ class Rotation:
 
     def _next(self) -> None:
         self._scheduled = False
-        self._spent = 0.0
+        self._spent = self._probed = 0.0
         self._serving = True
         try:
             while self._heap and self._spent < TURN:

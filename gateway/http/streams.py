@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
+from gateway.budget.addresses import network_of
 from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow, Invalid
 from gateway.http import problem
 from gateway.http.lingering import Lingering
@@ -103,7 +104,7 @@ class Guarded(IOStream):
     _unsent = 0
     _rotation: Rotation | None = None
     _share: Share | None = None
-    _at_once = _PROBES
+    _at_once: tuple[bytes, ...] = ()
     _is_of_many = False
 
     def guard(self, guardian: Guardian, address: str) -> None:
@@ -123,10 +124,10 @@ class Guarded(IOStream):
         of_many: bool = False,
     ) -> None:
         """Begin requests only in the turns that the ``share`` has of the ``rotation``; but those
-        whose heads begin like a probe's, or like one of ``at_once``, at once. ``of_many``: it
-        carries many users' requests, and keeps its share."""
+        whose heads begin like a probe's, as long as these are few, or like one of ``at_once``, at
+        once. ``of_many``: it carries many users' requests, and keeps its share."""
         self._rotation, self._share, self._is_of_many = rotation, share, of_many
-        self._at_once = _PROBES + at_once
+        self._at_once = at_once
 
     def belongs_to(self, user: str) -> None:
         """Let the next requests take the user's turns: nobody waits behind the requests of unknown
@@ -170,11 +171,19 @@ class Guarded(IOStream):
     async def _in_turn(self, head: asyncio.Future[bytes], rotation: Rotation) -> bytes:
         """The head, when it is its turn."""
         found = await head
-        if rotation.has_room or self._share is None or found.startswith(self._at_once):
-            rotation.spend(REQUEST if self._share is None else self._share.request)
+        share = self._share
+        if share is None:
+            return found
+        if found.startswith(_PROBES):
+            if rotation.may_probe():
+                return found
+            # Not behind other requests from there.
+            share = rotation.share(("probes", network_of(self.address)))
+        elif rotation.has_room or (self._at_once and found.startswith(self._at_once)):
+            rotation.spend(share.request)
             return found
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rotation.wait(partial(_begin, turn, rotation, self._share), self._share)
+        rotation.wait(partial(_begin, turn, rotation, share), share)
         await turn
         if self.closed():
             raise StreamClosedError(real_error=self.error)

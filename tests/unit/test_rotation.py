@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from gateway.rotation import REQUEST, TURN, Rotation, Share, share_key
+from gateway.rotation import PROBING, REQUEST, TURN, Rotation, Share, share_key
 from tests import virtual_time
 from tests.virtual_time import settle
 
@@ -176,6 +176,20 @@ def test_work_is_done_at_once_until_the_turn_of_the_loop_is_used_up() -> None:
         assert not rotation.has_room
         await settle()
         assert rotation.has_room
+
+    virtual_time.run(main())
+
+
+def test_probes_have_room_beside_those_who_wait_but_no_flood_of_them() -> None:
+    async def main() -> None:
+        rotation = Stage().rotation
+        rotation.wait(lambda: None, Share())
+        rotation.spend(10 * TURN)
+        for _ in range(round(PROBING / REQUEST)):
+            assert rotation.may_probe()
+        assert not rotation.may_probe()
+        await settle()
+        assert rotation.may_probe()
 
     virtual_time.run(main())
 

@@ -516,6 +516,28 @@ async def test_nobody_behind_a_proxy_waits_behind_whom_it_served_before(
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_a_flood_of_probes_takes_turns(dial: Open, public: Listener) -> None:
+    class Flooded(Full):
+        """A rotation in which more probes than it has room for come in every turn of the loop."""
+
+        def may_probe(self) -> bool:
+            while super().may_probe():
+                pass
+            return False
+
+    rotation = Flooded()
+    async with dial() as (reader, writer):
+        writer.write(_ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, Share())
+        writer.write(_ASK)
+        await until(lambda: len(rotation.turns) == 1)
+        rotation.turns[0]()
+        assert (await answer(reader))[0] == 200
+
+
+@pytest.mark.gen_test(timeout=20)
 async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_takes_turns(
     gateway: Gateway,
 ) -> None:

@@ -192,8 +192,9 @@ class Given:
             return None
         names, up_to = [name], 0
         if given.consumer.cumulative:
-            names, up_to = list(self._given), given.own
-            del names[names.index(name) + 1 :]
+            before, up_to = given.consumer.before, given.own
+            mine = [each for each, its in self._given.items() if its.consumer.before == before]
+            names = mine[: mine.index(name) + 1]
         done = [self._given.pop(each) for each in names]
         if not good:
             # The client wants them again: also if RabbitMQ's come after all.
@@ -204,7 +205,12 @@ class Given:
 
     def handled_before(self, tag: int) -> Iterator[tuple[Stream, int]]:
         """The messages that a cumulative acknowledgement of RabbitMQ's message ``tag`` covers."""
-        first = list(takewhile(lambda each: each[1].after < tag, self._given.items()))
+        # Never for those of a subscription whose messages are acknowledged one by one.
+        first = [
+            (name, given)
+            for name, given in takewhile(lambda each: each[1].after < tag, self._given.items())
+            if given.consumer.cumulative
+        ]
         for name, given in first:
             del self._given[name]
             yield given.stream, given.seq

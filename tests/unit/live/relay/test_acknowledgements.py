@@ -1,12 +1,16 @@
 """Frames that pass as acknowledgements unread, and those that must be read."""
 
+from datetime import UTC, datetime
+from uuid import UUID
+
+import hypothesis
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.protocol.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
 from broker.protocol.websocket import Data, MessageReader, Opcode, build, mask
 from broker.topology import Audience, Stream
+from gateway.domain.message import Message
 from gateway.errors import BadFrame
 from gateway.live.relay.acknowledgements import ENDED, KEPT, NUMBERED, Deliveries, Settled
 from tests.unit.live.relay.fakes import FakeNotes
@@ -238,7 +242,7 @@ def ack_bytes(tag: int, id: str = "s") -> bytes:
     return client(serialise("ACK", [("id", f"T_{id}@@session-1@@{tag}")]))
 
 
-@given(st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=20), st.booleans())
+@hypothesis.given(st.lists(st.tuples(st.integers(1, 8), st.booleans()), max_size=20), st.booleans())
 def test_what_is_settled_is_what_was_acknowledged_however_it_came(
     steps: list[tuple[int, bool]], cumulative: bool
 ) -> None:
@@ -435,3 +439,32 @@ def test_the_numbers_that_are_remembered_are_bounded() -> None:
     assert len(notes.noted) == NUMBERED
     assert settles_in_queue(deliveries, NUMBERED + 2)
     assert len(notes.noted) == NUMBERED
+
+
+def given(deliveries: Deliveries, stream: Stream, seq: int, id: str) -> str:
+    """A message from the history that a subscription gets; its id."""
+    consumer = deliveries.consumer(f"T_{id}@@session-1".encode())
+    assert consumer is not None
+    said = Message(UUID(int=seq), stream, seq, "paul", datetime(2026, 1, 2, tzinfo=UTC), "chat", "")
+    deliveries.give(said, consumer)
+    return f"T_{id}@@session-1@@{stream.audience}-{seq}"
+
+
+def test_a_cumulative_acknowledgement_is_for_no_other_subscription_s_messages_of_the_history() -> (
+    None
+):
+    """RabbitMQ does not have them: they would be lost if the client goes without them."""
+    notes, other = FakeNotes(), Stream(Audience.PUBLIC, 8)
+    deliveries = Deliveries("session-1", "1.2", notes)
+    deliveries.subscribed(subscribe("one", "client-individual"), 7)
+    deliveries.subscribed(subscribe("all", "client"), 8)
+    single = given(deliveries, PUBLIC, 1, "one")
+    several = given(deliveries, other, 1, "all")
+    deliveries.last = 1
+    deliveries.came(head(1, "audience:public", "seq:2", id="all"))
+    notes.noted.clear()
+    assert deliveries.handled(Frame("ACK", (("id", several),))) == []
+    assert deliveries.pass_by(ack_bytes(1, "all"))[0] == 1
+    assert notes.noted == [("acknowledged", other, 1), ("acknowledged", other, 2)]
+    assert deliveries.handled(Frame("ACK", (("id", single),))) == []
+    assert notes.noted[-1] == ("acknowledged", PUBLIC, 1)

@@ -179,7 +179,7 @@ class Deliveries:
         before = self._before_tag(name)
         streams = self._queues.pop(before, {}).values()
         others = {stream for each in self._queues.values() for stream in each.values()}
-        self.given.forget(before.decode(), [each for each in streams if each not in others])
+        self.given.forget(name.decode(), [each for each in streams if each not in others])
         self._consumers.pop(before, None)
         self._last_of.pop(before, None)
         if self._modes.pop(before, None) is not None:

@@ -67,6 +67,11 @@ class Consumer:
     cumulative: bool | None
     window: int
 
+    @property
+    def name(self) -> str:
+        """RabbitMQ's name for the subscription, which is the same in every session."""
+        return self.before.partition(MARK)[0]
+
     @classmethod
     def of(cls, before: bytes, frame: Frame, *, cumulative: bool | None) -> Consumer:
         """The subscription of a SUBSCRIBE as the broker gets it."""
@@ -117,7 +122,7 @@ class Given:
 
     def is_full(self, consumer: Consumer) -> bool:
         """Whether a subscription must acknowledge something before it gets more."""
-        mine = sum(1 for each in self._given.values() if each.consumer.before == consumer.before)
+        mine = sum(1 for each in self._given.values() if each.consumer.name == consumer.name)
         return mine >= consumer.window
 
     def moved(self) -> None:
@@ -142,11 +147,13 @@ class Given:
         if seq > self._seen.get(stream, 0):
             self._seen[stream] = seq
 
-    def forget(self, before: str, streams: Iterable[Stream]) -> None:
-        """The subscription has ended, and what the client has not acknowledged of it is missing
-        again. ``streams``: those that no other subscription brings."""
+    def forget(self, subscription: str, streams: Iterable[Stream]) -> None:
+        """The subscription of this name has ended, and what the client has not acknowledged of it
+        is missing again. ``streams``: those that no other subscription brings."""
         self._given = {
-            name: given for name, given in self._given.items() if given.consumer.before != before
+            name: given
+            for name, given in self._given.items()
+            if given.consumer.name != subscription
         }
         for stream in streams:
             self._seen.pop(stream, None)
@@ -192,8 +199,8 @@ class Given:
             return None
         names, up_to = [name], 0
         if given.consumer.cumulative:
-            before, up_to = given.consumer.before, given.own
-            mine = [each for each, its in self._given.items() if its.consumer.before == before]
+            subscription, up_to = given.consumer.name, given.own
+            mine = [each for each, its in self._given.items() if its.consumer.name == subscription]
             names = mine[: mine.index(name) + 1]
         done = [self._given.pop(each) for each in names]
         if not good:
@@ -221,7 +228,7 @@ def _frame(message: Message, name: str, consumer: Consumer, version: str) -> byt
     stream = message.stream
     prefix = consumer.queue.removesuffix(f".{Audience.PRIVATE}.{stream.room}")
     headers = [
-        ("subscription", consumer.before.partition(MARK)[0].removeprefix("T_")),
+        ("subscription", consumer.name.removeprefix("T_")),
         ("destination", f"/topic/{prefix}.{stream}"),
         ("message-id", name),
         ("redelivered", "true"),

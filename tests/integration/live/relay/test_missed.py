@@ -371,3 +371,23 @@ async def test_an_acknowledgement_in_a_transaction_counts_when_it_is_committed(e
             assert acknowledged(stage.notes) == []
             assert not stage.send("ACK", ("id", name(2)))
             await until(lambda: acks(stage) == [own])
+
+
+async def test_a_move_widens_no_window_and_ends_no_cumulative_acknowledgement() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2)]
+        await begun(stage, ("prefetch-count", "3"), ack="client")
+        deliver(stage, 1, 3)
+        await stage.hears(b'"seq":3')
+        stage.dialler.balancer.drain("r1")
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        stage.missed.messages = [message(4), message(5)]
+        headers = [("seq", "6"), ("audience", "public")]
+        stage.second.session.deliver("s", 1, message(6).encode(), headers)
+        await stage.hears(b'"seq":4')
+        assert heard(stage) == [f"public {n}" for n in (1, 2, 3, 4)]
+        assert not stage.send("ACK", ("id", "T_s@@session-r2-1@@public-4"))
+        assert acknowledged(stage.notes) == [1, 2, 4]
+        await stage.hears(b'"seq":6')
+        assert heard(stage) == [f"public {n}" for n in range(1, 7)]

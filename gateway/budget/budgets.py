@@ -177,8 +177,9 @@ class RateBudget:
     def _replace(self) -> None:
         """Other limits are in force."""
         self._in_force = self._limits.now
+        now = self._clock()
         for limit, buckets in zip(self._budget.limits, self._buckets, strict=True):
-            buckets.replace(rate_of(limit, self._in_force))
+            buckets.replace(rate_of(limit, self._in_force), now)
 
     def _refuse(self, limit: Limit, seconds: float) -> NoReturn:
         _refuse(self._budget, limit, self._met, retry_after=seconds, most=0)

@@ -38,16 +38,22 @@ class Buckets:
         #: When the bucket of a key that is not known will be full.
         self._floor = 0.0
         self._capacity = capacity
-        self.replace(rate)
+        self._interval = 1 / rate.per_second
+        self._burst = rate.burst * self._interval
 
     def __len__(self) -> int:
         """Keys that are remembered."""
         return len(self._full_at)
 
-    def replace(self, rate: Rate) -> None:
-        """Use this rate from now on; what was taken before stays taken."""
+    def replace(self, rate: Rate, now: float) -> None:
+        """Use this rate from now on. What was taken before stays taken, and comes back as fast as
+        this rate says, if that is faster."""
+        faster = min(1.0, 1 / rate.per_second / self._interval)
         self._interval = 1 / rate.per_second
         self._burst = rate.burst * self._interval
+        for key, full_at in self._full_at.items():
+            self._full_at[key] = now + (full_at - now) * faster
+        self._floor = min(now + (self._floor - now) * faster, self._empty(now))
 
     def wait(self, key: Hashable, now: float, cost: float = 1.0, kept: float = 0.0) -> float:
         """Seconds until ``cost`` may be taken; 0: now. A cost above the burst needs a full bucket.
@@ -92,4 +98,8 @@ class Buckets:
         beyond = len(full_at) - enough
         for key in nsmallest(beyond, full_at, key=full_at.__getitem__):
             self._floor = max(self._floor, full_at.pop(key))
-        self._floor = min(self._floor, now + self._burst - self._interval)
+        self._floor = min(self._floor, self._empty(now))
+
+    def _empty(self, now: float) -> float:
+        """When a bucket that has one left will be full."""
+        return now + self._burst - self._interval

@@ -225,6 +225,30 @@ def test_a_rate_that_is_changed_counts_at_once_and_what_was_taken_stays_taken() 
     assert [wait(limits), wait(limits), wait(limits)] == [0, 0, 1]
 
 
+def test_a_raised_rate_counts_at_once_for_who_has_used_up_the_old_one() -> None:
+    clock = FakeClock()
+    live = LiveLimits(Limits(posts_per_second=1, posts_burst=60))
+    limits = Budgets(live, clock=clock).rate(POSTS)
+    for _ in range(60):
+        limits.take("kim")
+    live.replace(Limits(posts_per_second=100, posts_burst=60))
+    # As many as before are missing, and come a hundred times as fast.
+    assert wait(limits) == pytest.approx(1 / 100, rel=0.01)
+    # A lowered one makes nobody wait longer than they had to.
+    live.replace(Limits(posts_per_second=1, posts_burst=60))
+    assert wait(limits) == 0
+
+
+def test_nobody_new_is_kept_out_by_a_lowered_burst() -> None:
+    clock = FakeClock()
+    live = LiveLimits(Limits(posts_per_second=1, posts_burst=60))
+    limits = Budgets(live, clock=clock).rate(POSTS, capacity=4)
+    for number in range(8):
+        limits.spend(f"flooder {number}", cost=60)
+    live.replace(Limits(posts_per_second=1, posts_burst=2))
+    assert wait(limits) == 0
+
+
 def test_every_refusal_and_every_wait_is_counted_by_its_budget() -> None:
     budgets = Budgets(LiveLimits(Limits(posts_per_second=1, posts_burst=1)), clock=FakeClock())
     limits = budgets.rate(POSTS)

@@ -101,5 +101,5 @@ class Buckets:
         self._floor = min(self._floor, self._empty(now))
 
     def _empty(self, now: float) -> float:
-        """When a bucket that has one left will be full."""
+        """The time at which a bucket that has one left will be full."""
         return now + self._burst - self._interval

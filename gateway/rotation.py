@@ -139,13 +139,9 @@ class Rotation:
         self.spend(REQUEST)
         return True
 
-    def has_taken(self, seconds: float, share: Share) -> None:
-        """Count what a request of the share has taken, of which only an estimate was counted when
-        it began."""
-        beyond = seconds - share.request
-        share.request = max(REQUEST, share.request + _WEIGHT * beyond)
-        if beyond > 0:
-            self.charge(beyond, share)
+    def learn(self, seconds: float, share: Share) -> None:
+        """Expect of the share's next requests what this one has taken."""
+        share.request = max(REQUEST, share.request + _WEIGHT * (seconds - share.request))
 
     def charge(self, seconds: float, share: Share) -> None:
         """Count work for the share that was not done in one of its turns."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Collection
 from types import TracebackType
 from typing import Any, ClassVar, Final
@@ -17,6 +15,7 @@ from broker.protocol.numerals import natural
 from gateway.errors import GatewayError, StoreUnavailable, TooLarge, Unavailable, UnknownPath
 from gateway.http import problem
 from gateway.http.caller import caller
+from gateway.http.metered import Metered
 from gateway.http.streams import Guarded
 from gateway.observe import logs
 from gateway.observe.events import Events, Kind
@@ -46,26 +45,6 @@ _DROPPED: Final = 65_536
 _LOGGED_PATH: Final = 300
 
 
-class _Step:
-    """A part of a request that is carried out in one turn of the loop, and the time that it has
-    taken."""
-
-    __slots__ = ("_began", "is_over")
-
-    def __init__(self) -> None:
-        self.is_over = False
-        self._began = time.thread_time()
-        asyncio.get_running_loop().call_soon(self._end)
-
-    @property
-    def taken(self) -> float:
-        """Seconds of a processor since then."""
-        return time.thread_time() - self._began
-
-    def _end(self) -> None:
-        self.is_over = True
-
-
 class BaseHandler(RequestHandler):
     """A handler whose errors are answered as problem details, whatever raised them."""
 
@@ -86,7 +65,6 @@ class BaseHandler(RequestHandler):
     user: str | None = None
 
     _id: str | None = None
-    _step: _Step | None = None
 
     def set_default_headers(self) -> None:
         # Called again before an error is written, which also drops the headers that a handler has
@@ -97,23 +75,20 @@ class BaseHandler(RequestHandler):
         self.set_header("Content-Security-Policy", self.content_security_policy)
 
     def prepare(self) -> Awaitable[None] | None:
-        self.begin_step()
         self.set_header("X-Request-Id", self._take_id())
         return None
 
-    def begin_step(self) -> None:
-        """Count the time from now to the answer against the client's share of the loop, if both are
-        in the same turn of it. To be called by methods that answer at once and take long: Tornado
-        calls them some turns after :meth:`prepare`."""
-        self._step = _Step()
-
-    def flush(self, include_footers: bool = False) -> asyncio.Future[None]:
-        flushed = super().flush(include_footers)
-        step, self._step = self._step, None
+    async def _execute(self, transforms: Any, *args: bytes, **kwargs: bytes) -> None:
+        # The one place of Tornado's through which everything of a request goes.
         stream = getattr(self.request.connection, "stream", None)
-        if step is not None and not step.is_over and isinstance(stream, Guarded):
-            stream.has_taken(step.taken)
-        return flushed
+        work = super()._execute(transforms, *args, **kwargs)
+        if not isinstance(stream, Guarded):
+            await work
+            return
+        try:
+            await Metered(work, stream.has_taken)
+        finally:
+            stream.has_ended()
 
     def write_json(self, value: Any, *, status: int = 200) -> None:
         """Answer with ``value``, which may be any JSON."""

@@ -104,6 +104,8 @@ class Guarded(IOStream):
     _unsent = 0
     _rotation: Rotation | None = None
     _share: Share | None = None
+    #: Seconds of the loop's time that the request has had, and those that were counted.
+    _has_had = _counted = 0.0
     _at_once: tuple[bytes, ...] = ()
     _is_of_many = False
 
@@ -136,9 +138,19 @@ class Guarded(IOStream):
             self._share = self._rotation.share(share_key(user, self.address))
 
     def has_taken(self, seconds: float) -> None:
-        """Count what a request has taken of the loop's time, beyond its head."""
+        """Count so much more time that the request has taken of the loop."""
+        rotation, share = self._rotation, self._share
+        self._has_had += seconds
+        if rotation is None or share is None or self._has_had <= self._counted:
+            return
+        rotation.charge(self._has_had - self._counted, share)
+        rotation.learn(self._has_had, share)
+        self._counted = self._has_had
+
+    def has_ended(self) -> None:
+        """The request is over."""
         if self._rotation is not None and self._share is not None:
-            self._rotation.has_taken(REQUEST + seconds, self._share)
+            self._rotation.learn(self._has_had, self._share)
 
     def leave(self) -> None:
         """Guard it no longer: it is closed, or has become a WebSocket."""
@@ -174,6 +186,7 @@ class Guarded(IOStream):
         share = self._share
         if share is None:
             return found
+        self._has_had, self._counted = REQUEST, share.request
         if found.startswith(_PROBES):
             if rotation.may_probe():
                 return found

@@ -24,6 +24,7 @@ Every event has `t` (Unix time) and `what`:
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,11 +41,16 @@ class Journal:
     def __init__(self, file: TextIO, *, say: Callable[[str], None]) -> None:
         self._file = file
         self._say = say
+        self._writing = threading.Lock()
 
     def note(self, what: str, **fields: object) -> None:
         if what in _SAID:
             self._say(" ".join(map(str, (what, *fields.values()))))
-        self._file.write(json.dumps({"t": time.time(), "what": what, **fields}) + "\n")
+        line = json.dumps({"t": time.time(), "what": what, **fields}) + "\n"
+        # Threads that write to one text file at the same time may write freed memory into it:
+        # https://github.com/python/cpython/issues/119506
+        with self._writing:
+            self._file.write(line)
 
 
 def read(path: Path) -> Iterator[Event]:

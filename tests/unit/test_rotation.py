@@ -38,6 +38,12 @@ class Stage:
 
         self.rotation.wait(turn, share)
 
+    def has_taken(self, seconds: float, share: Share) -> None:
+        """A request is over, of which an estimate was counted when it began."""
+        if seconds > share.request:
+            self.rotation.charge(seconds - share.request, share)
+        self.rotation.learn(seconds, share)
+
 
 async def turns_of_the_loop(until: Callable[[], bool]) -> int:
     """Turns of the loop until something is so."""
@@ -138,7 +144,7 @@ def test_what_a_client_had_while_nobody_waited_is_not_held_against_it_later() ->
         stage = Stage()
         frequent, other = Share(), Share()
         for n in range(1000):
-            stage.rotation.has_taken((n % 2 + 1) * TURN, frequent)
+            stage.has_taken((n % 2 + 1) * TURN, frequent)
             await settle()
         stage.ask("frequent", frequent, seconds=TURN, times=100)
         stage.ask("other", other, seconds=TURN, times=100)
@@ -284,7 +290,7 @@ def test_requests_count_for_what_they_take_and_soon_from_their_beginning() -> No
             def carry_out() -> None:
                 stage.clock.now += seconds
                 stage.served.append(name)
-                stage.rotation.has_taken(seconds, share)
+                stage.has_taken(seconds, share)
                 ask(name, share, seconds)
 
             stage.rotation.spend(share.request)

@@ -53,6 +53,5 @@ class MetricsHandler(BodilessHandler):
         self._metrics = metrics
 
     def get(self) -> None:
-        self.begin_step()
         self.set_header("Content-Type", CONTENT_TYPE)
         self.write(self._metrics.exposition())

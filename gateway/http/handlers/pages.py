@@ -36,10 +36,6 @@ class PageHandler(BodilessHandler, StaticFileHandler):
         self._share()
         return None
 
-    async def get(self, path: str, include_body: bool = True) -> None:
-        self.begin_step()
-        await super().get(path, include_body)
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self._share()
         super().write_error(status_code, **kwargs)

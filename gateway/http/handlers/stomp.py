@@ -60,7 +60,6 @@ class StompHandler(BodilessHandler):
         self.refuse_a_large_body()
 
     async def get(self) -> None:
-        self.begin_step()
         self._origins.check(self.request.headers.get("Origin"))
         head = handshake.accept(self.request)
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address

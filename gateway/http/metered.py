@@ -1,0 +1,41 @@
+"""Work whose time on the event loop is measured, without the time in which it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from time import thread_time
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Metered(Generic[T]):
+    """A coroutine to be awaited; ``took`` is called after each of its steps with the seconds of a
+    processor that this thread has had in it."""
+
+    __slots__ = ("_took", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, T], took: Callable[[float], None]) -> None:
+        self._work = work
+        self._took = took
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        work, took = self._work, self._took
+        error: BaseException | None = None
+        try:
+            while True:
+                began = thread_time()
+                try:
+                    waits_for = work.send(None) if error is None else work.throw(error)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                finally:
+                    took(thread_time() - began)
+                error = None
+                try:
+                    yield waits_for
+                except BaseException as thrown:
+                    error = thrown
+        finally:
+            work.close()

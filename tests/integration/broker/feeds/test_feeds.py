@@ -22,6 +22,8 @@ from broker.timing.ticker import Ticker
 from tests.integration.broker.feeds.feed_node import DECLARATIONS, FeedNode, serving
 
 _TIMEOUT = 20
+#: No feed was lost yet.
+_NEVER = 99
 KEYS = ("k.1", "k.2")
 
 
@@ -30,7 +32,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.standing: set[int] = set()
-        self.fewest = 99
+        self.fewest = _NEVER
         self.heard: list[tuple[int, str]] = []
 
     def subscribed(self, feed: int) -> None:
@@ -77,6 +79,10 @@ class Stage:
         await until(
             lambda: self.on() == set(names) and all(feed.stood.is_set() for feed in self.feeds)
         )
+
+    async def has_left(self) -> None:
+        """A feed that was replaced is closed, which comes a moment later."""
+        await until(lambda: self.fewest != _NEVER)
 
     async def stand_on_the_only(self, name: str) -> None:
         """One of them on this node, and the other one nowhere."""
@@ -147,6 +153,7 @@ def test_a_feed_leaves_a_draining_node_only_when_its_replacement_stands() -> Non
             assert here.on() == {first, second, other}
             here.nodes[other].session.answer(DECLARATIONS + len(KEYS))
             await here.stand_on(second, other)
+            await here.has_left()
             assert here.fewest == 2
             assert not here.nodes[first].bound()
             # What is subscribed later reaches the feeds that are there now, and nobody else.
@@ -168,6 +175,7 @@ def test_without_another_node_a_feed_stays_and_moves_when_there_is_one() -> None
             async with serving(FeedNode("c")) as third:
                 here.balancer.replace([here.nodes["b"].node, third.node])
                 await here.stand_on("b", "c")
+                await here.has_left()
                 assert here.fewest == 2
                 await here.feeds.close()
 

@@ -36,8 +36,8 @@ from broker.timing.tasks import Tasks, shared
 from broker.topology import Topology
 from gateway.errors import BrokerUnavailable, StoreUnavailable, UnknownRoom
 from gateway.expiring import Expiring
+from gateway.fair_turns import FairTurns
 from gateway.live.relay.consumers import Consumers
-from gateway.live.relay.turns import FairTurns
 from gateway.messages.lane import Entry
 from gateway.messages.publication import publication
 from gateway.observe.events import Events, Kind

@@ -72,6 +72,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "gateway/live/relay/uplink_states.py": (f"{_RELAY}/test_uplink_states.py",),
     "gateway/messages/lane.py": ("tests/unit/messages/test_lane.py",),
     "gateway/messages/nesting.py": ("tests/unit/messages/test_nesting.py",),
+    "gateway/fair_turns.py": ("tests/unit/test_fair_turns.py", "tests/unit/messages/test_turns.py"),
     "gateway/messages/turns.py": ("tests/unit/messages/test_turns.py",),
     "gateway/queues/progress.py": ("tests/unit/queues/test_progress.py",),
     "gateway/budget/cap.py": ("tests/unit/budget/test_cap.py",),

@@ -19,7 +19,7 @@ from broker.webstomp.session import WebSocketStream, WebStompSession, dial, log_
 from gateway.auth.passcodes import Passcodes
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerUnavailable, DialsBusy, NoCapacity
-from gateway.live.relay.turns import FairTurns
+from gateway.fair_turns import FairTurns
 
 logger = logging.getLogger(__name__)
 

@@ -107,7 +107,7 @@ def test_a_caller_that_goes_away_takes_no_turn() -> None:
         await settle()
         second.cancel()
         await settle()
-        assert list(readers.turns._waiting) == ["carol"], "nor is anything of it kept"
+        assert list(readers.turns._turns._lines[1]) == ["carol"], "nor is anything of it kept"
         await readers.end_one()
         assert readers.begun == ["anna", "carol"]
         await readers.end_one()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.live.relay.turns import FairTurns
+from gateway.fair_turns import FairTurns
 from tests.virtual_time import run, settle
 
 

@@ -1,4 +1,4 @@
-"""Turns at work that costs RabbitMQ much: a few at a time, the urgent first, user after user."""
+"""Turns at work that costs much: a few at a time, the urgent first, user after user."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ class FairTurns:
     @asynccontextmanager
     async def turn(self, user: Hashable, *, urgent: bool, within: float) -> AsyncIterator[None]:
         """Wait for a turn, and have it. Raises :class:`TimeoutError` after ``within`` seconds."""
+        await self.begin(user, urgent=urgent, within=within)
+        try:
+            yield
+        finally:
+            self.end(user)
+
+    async def begin(self, user: Hashable, *, within: float, urgent: bool = False) -> None:
+        """Wait for a turn, to be ended by :meth:`end`. Raises :class:`TimeoutError` after
+        ``within`` seconds."""
         line = self._lines[0 if urgent else 1]
         given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.setdefault(user, deque()).append(given)
@@ -47,14 +56,11 @@ class FairTurns:
                 self._withdraw(line, user, given)
             else:
                 # The turn came after the caller had gone.
-                self._end(user)
+                self.end(user)
             raise
-        try:
-            yield
-        finally:
-            self._end(user)
 
-    def _end(self, user: Hashable) -> None:
+    def end(self, user: Hashable) -> None:
+        """End the user's turn."""
         self._free += 1
         self._in_hand[user] -= 1
         if not self._in_hand[user]:

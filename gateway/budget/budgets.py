@@ -216,8 +216,7 @@ class CapBudget:
             if key is None:
                 continue
             most = most_of(limit, limits)
-            kept = most * rank // 100 if limit.hosts_first else 0
-            if places.taken(key) + amount > most - kept:
+            if places.taken(key) + amount > _open_to(rank, limit, most):
                 _refuse(self._budget, limit, self._met, retry_after=limit.retry_after, most=most)
 
     def hold(self, *keys: Hashable, amount: int = 1) -> Lease:
@@ -246,8 +245,7 @@ class CapBudget:
         limits = self._limits.now
         for limit, count in zip(self._budget.limits, standing, strict=True):
             most = most_of(limit, limits)
-            kept = most * rank // 100 if limit.hosts_first else 0
-            if count is not None and count >= most - kept:
+            if count is not None and count >= _open_to(rank, limit, most):
                 return _error(self._budget, limit, retry_after=limit.retry_after, most=most)
         return None
 
@@ -263,6 +261,11 @@ class CapBudget:
                 by_network = scope is Scope.ADDRESS and isinstance(key, str)
                 return places.taken(network_of(key) if by_network else key)
         raise LookupError(f"{self._budget.name} is not counted by {scope}")
+
+
+def _open_to(rank: Rank, limit: Limit, most: int) -> int:
+    """The part of a limit that is not kept for others."""
+    return most - (most * rank // 100 if limit.hosts_first else 0)
 
 
 def _address_at(budget: Budget) -> int | None:

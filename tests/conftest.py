@@ -2,7 +2,9 @@
 servers start when the first test that needs them runs, and live as long as the session."""
 
 import asyncio
+import faulthandler
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -18,6 +20,9 @@ from tornado.ioloop import IOLoop
 from devenv.cluster import Cluster
 from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
+from tests.time_limit import pytest_timeout_cancel_timer, pytest_timeout_set_timer
+
+__all__ = ["pytest_timeout_cancel_timer", "pytest_timeout_set_timer"]
 
 # Machines are busy; how long an example takes says nothing about the code.
 settings.register_profile("unhurried", deadline=None)
@@ -26,6 +31,7 @@ settings.load_profile("unhurried")
 _RUN = Path(__file__).parents[1] / ".run"
 _NODES = 3
 _LINGER = 1.0
+_STDERR = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _received: list[int] = []
 
@@ -48,6 +54,9 @@ def pytest_configure() -> None:
 
     for each in _SIGNALS:
         signal.signal(each, interrupt)
+    # `scripts/test` asks a session that hangs what it does.
+    # Standard error as it is now: pytest replaces it during a test.
+    faulthandler.register(signal.SIGUSR1, file=os.dup(_STDERR))
 
 
 def pytest_runtest_setup() -> None:

@@ -16,6 +16,12 @@ from devenv.moving_line import TICK, MovingLine, Progress
 _QUIET = 30.0
 #: Seconds that an interrupted command has to end what it started.
 _STOP_TIMEOUT = 60.0
+#: Seconds without a byte of output after which a command hangs. A test has 600 (setup.cfg).
+_SILENCE = 900.0
+#: Has a session of pytest print what its threads do (tests/conftest.py).
+_TELL = signal.SIGUSR1
+#: Seconds for that.
+_TELL_TIME = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,19 @@ class Outcome:
 
 
 def run(
-    jobs: Iterable[Job], *, at_once: int, folder: Path, say: Progress, show: Progress = print
+    jobs: Iterable[Job],
+    *,
+    at_once: int,
+    folder: Path,
+    say: Progress,
+    show: Progress = print,
+    silence: float = _SILENCE,
 ) -> list[Outcome]:
     """Run the jobs in their order, `at_once` at a time; returns the outcomes as the jobs ended.
 
     `folder` takes the output while they run. `say` is given headings and progress, `show` the
     output of a job that has ended. SIGINT, SIGTERM and SIGHUP end all jobs: `KeyboardInterrupt`.
+    A job that prints nothing for `silence` seconds is ended, and is told of as `HUNG`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     waiting, running, outcomes = deque(jobs), list[_Running](), list[Outcome]()
@@ -56,6 +69,12 @@ def run(
             while waiting or running:
                 while waiting and len(running) < at_once:
                     running.append(_Running(waiting.popleft(), folder))
+                for one in [one for one in running if one.is_silent_for(silence)]:
+                    moving.clear()
+                    say(f"{one.job.name}: HUNG, it has printed nothing for {silence:g} s; ended")
+                    one.process.send_signal(_TELL)
+                    time.sleep(_TELL_TIME)
+                    _stop([one])
                 for one in [one for one in running if one.has_ended()]:
                     running.remove(one)
                     outcomes.append(one.outcome())
@@ -99,6 +118,7 @@ class _Running:
         self.job = job
         self.started = time.monotonic()
         self._output = folder / f"{job.name.replace(' ', '-')}.log"
+        self._size, self._grown = 0, self.started
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 job.command,
@@ -111,6 +131,13 @@ class _Running:
 
     def has_ended(self) -> bool:
         return self.process.poll() is not None
+
+    def is_silent_for(self, seconds: float) -> bool:
+        """Whether the job still runs and has printed nothing for so long."""
+        now, size = time.monotonic(), self._output.stat().st_size
+        if size != self._size:
+            self._size, self._grown = size, now
+        return not self.has_ended() and now - self._grown >= seconds
 
     def outcome(self) -> Outcome:
         return Outcome(self.job, self.process.wait(), self._printed())

@@ -64,6 +64,27 @@ def test_the_output_of_a_job_is_shown_in_one_piece_under_its_name(tmp_path: Path
         assert said[said.index(f"{name} 1\n{name} 2\n{name} 3") - 1].startswith(f"{name}: ")
 
 
+def test_a_job_that_falls_silent_is_ended_and_the_next_one_runs(tmp_path: Path) -> None:
+    hangs = "trap 'echo waits for ever' USR1; echo began; while :; do sleep 0.1; done"
+
+    said: list[str] = []
+    outcomes = run(
+        [
+            _shell("hangs", hangs),
+            _shell("talks", "for turn in 1 2 3 4 5 6; do echo; sleep 0.5; done"),
+        ],
+        at_once=1,
+        folder=tmp_path,
+        say=said.append,
+        show=said.append,
+        silence=2.0,
+    )
+
+    assert [outcome.code for outcome in outcomes] == [-signal.SIGTERM, 0]
+    assert outcomes[0].printed == "began\nwaits for ever\n", "it was asked what it does"
+    assert said[0] == "hangs: HUNG, it has printed nothing for 2 s; ended"
+
+
 _INTERRUPTED = """
 import signal
 from pathlib import Path

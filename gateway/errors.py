@@ -5,10 +5,12 @@
     │   ├── TokenExpired
     │   ├── TokenInvalid          forged, malformed, wrong issuer, audience or algorithm
     │   ├── SessionEnded          logged out, or the account was removed or changed
-    │   └── UserChanged           another user has logged in in the same browser
+    │   ├── UserChanged           another user has logged in in the same browser
+    │   └── WrongLogin            RabbitMQ does not take the login of CONNECT
     ├── Refused                   known, but not allowed
     │   ├── OriginRefused
     │   ├── BrokerRefused         RabbitMQ has ended the session for something that was sent
+    │   ├── UnknownVirtualHost    CONNECT's host
     │   └── Removed               a membership was ended by somebody
     │       └── Kicked            a connection was ended by an admin
     ├── Invalid                   the request makes no sense
@@ -75,6 +77,9 @@ class GatewayError(Exception):
     admins (:mod:`gateway.budget`), e.g. ``posts/user``.
     """
 
+    #: What stands in the header ``message`` of an ERROR frame instead of the code: RabbitMQ's own.
+    stomp_message: str | None = None
+
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -102,6 +107,12 @@ class UserChanged(NotAuthenticated):
     """Another user has logged in in the same browser."""
 
 
+class WrongLogin(NotAuthenticated):
+    """RabbitMQ does not take the login and passcode of CONNECT; the text is RabbitMQ's."""
+
+    stomp_message = "Bad CONNECT"
+
+
 class Refused(GatewayError):
     """The user is known, but not allowed to do this."""
 
@@ -112,6 +123,12 @@ class OriginRefused(Refused):
 
 class BrokerRefused(Refused):
     """RabbitMQ has ended the session because of something that was sent."""
+
+
+class UnknownVirtualHost(Refused):
+    """CONNECT names a virtual host that is not open to clients; the text is RabbitMQ's."""
+
+    stomp_message = "Bad CONNECT"
 
 
 class Removed(Refused):
@@ -368,12 +385,18 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UserChanged: Outcome(
         "user_changed", 401, CloseCode.NOT_AUTHENTICATED, "Another user is logged in now"
     ),
+    WrongLogin: Outcome(
+        "wrong_login", 401, CloseCode.NOT_AUTHENTICATED, "RabbitMQ does not take this login"
+    ),
     Refused: Outcome("access_refused", 403, CloseCode.REFUSED, "Not allowed"),
     OriginRefused: Outcome(
         "origin_refused", 403, CloseCode.REFUSED, "This web origin is not allowed"
     ),
     BrokerRefused: Outcome(
         "broker_refused", 403, CloseCode.REFUSED, "The broker refused something that was sent"
+    ),
+    UnknownVirtualHost: Outcome(
+        "unknown_virtual_host", 403, CloseCode.REFUSED, "There is no such virtual host"
     ),
     Removed: Outcome("removed", 403, CloseCode.REFUSED, "Access was ended"),
     Kicked: Outcome("kicked", 403, CloseCode.REFUSED, "The connection was ended"),

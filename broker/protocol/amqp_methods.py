@@ -109,6 +109,7 @@ CHANNEL_OPEN_OK: Final = _method(20, 11, "channel.open-ok", reserved_1="longstr"
 CHANNEL_FLOW: Final = _method(20, 20, "channel.flow", active="bit")
 CHANNEL_FLOW_OK: Final = _method(20, 21, "channel.flow-ok", active="bit")
 CHANNEL_CLOSE: Final = _method(20, 40, "channel.close", **_REASON)
+CHANNEL_CLOSE_OK: Final = _method(20, 41, "channel.close-ok")
 EXCHANGE_DECLARE: Final = _method(
     40,
     10,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from gateway.domain.broker_login import BrokerLogin
 
 #: System roles that the gateway itself knows; all others only open access rules.
 ADMIN: Final = "admin"
@@ -16,13 +18,22 @@ class Identity:
     epoch).
 
     ``session`` is the login that was used. When it ends, everything that it opened ends too. None:
-    the user showed a token.
+    the user showed a token. ``login``: one of RabbitMQ's own users, whom RabbitMQ judges; they have
+    no roles here, and take no part in rooms. ``vhost``: the virtual host that a connection has
+    chosen; None is the configured one, where the rooms are.
     """
 
     user: str
     roles: frozenset[str]
     expires_at: float
     session: str | None = None
+    login: BrokerLogin | None = field(default=None, compare=False)
+    vhost: str | None = None
+
+    @property
+    def payer(self) -> str:
+        """The owner of what the limits on one user count."""
+        return self.user if self.login is None else self.login.payer
 
     def has(self, role: str) -> bool:
         return role in self.roles

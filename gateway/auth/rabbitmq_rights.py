@@ -1,0 +1,341 @@
+"""The rights of RabbitMQ's own users, as RabbitMQ itself has said a short time ago.
+
+Whatever such a user does over a relay is judged by RabbitMQ then and there. What the gateway serves
+from elsewhere (topics, from the hub) needs RabbitMQ's word: it is asked with the user's own login
+(:class:`Ask`), its answer counts for ``lifetime`` seconds, and it is asked again while somebody
+relies on it. A right that RabbitMQ takes back, or that cannot be confirmed in time, ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from random import Random
+from typing import Final, Protocol
+
+from broker.feeds.reading import Source
+from broker.nodes.credentials import Credentials
+from broker.timing.tasks import Cancelled, Tasks, shared
+from broker.timing.ticker import Ticker
+from gateway.domain.broker_login import BrokerLogin
+from gateway.domain.identity import Identity
+from gateway.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    GatewayError,
+    NotAuthenticated,
+)
+from gateway.fair_turns import FairTurns
+
+#: Users for whom RabbitMQ is asked at the same time, and questions of one user.
+AT_ONCE: Final = 8
+OF_USER: Final = 1
+#: The part of a right's lifetime after which RabbitMQ is asked again; the rest is for the answer.
+_AGAIN: Final = 0.5
+#: The part of the lifetime between two looks at a login's rights.
+_STEP: Final = 0.1
+#: Rights of one login that are remembered although nobody relies on them.
+_IDLE: Final = 1_000
+
+Ended = Callable[[GatewayError], None]
+
+
+class Ask(Protocol):
+    """The question to RabbitMQ, asked with the user's own login."""
+
+    async def __call__(
+        self, login: Credentials, sources: Sequence[Source]
+    ) -> Mapping[Source, str | None]:
+        """For each source None, or RabbitMQ's reason why the user may not read it. Without sources
+        only the login is tried.
+
+        Raises :class:`WrongLogin` if RabbitMQ does not take the login, and
+        :class:`BrokerUnavailable` if no node answers.
+        """
+        ...
+
+
+class Held:
+    """A right that somebody relies on. ``ended`` is called once if it ends before
+    :meth:`release`."""
+
+    __slots__ = ("_right", "ended", "login")
+
+    def __init__(self, right: _Right, login: BrokerLogin, ended: Ended) -> None:
+        self._right = right
+        self.login = login
+        self.ended = ended
+        right.held.add(self)
+
+    def release(self) -> None:
+        """Rely on it no longer; any number of times."""
+        self._right.held.discard(self)
+
+
+class BrokerRights:
+    """The rights of RabbitMQ's own users, by login and source."""
+
+    def __init__(
+        self, ask: Ask, *, lifetime: float, ticker: Ticker, tasks: Tasks, rng: Random
+    ) -> None:
+        self.lifetime = lifetime
+        self.rng = rng
+        self.tasks = tasks
+        self._ask = ask
+        self._ticker = ticker
+        self._turns = FairTurns(AT_ONCE, of_user=OF_USER)
+        self._loop = asyncio.get_running_loop()
+        self._logins: dict[_Key, _Login] = {}
+        #: Passcodes are told apart by it, in this process alone.
+        self._salt = secrets.token_bytes(32)
+
+    def __len__(self) -> int:
+        return len(self._logins)
+
+    def login(self, user: str, passcode: str, *, vhost: str, payer: str) -> BrokerLogin:
+        """A login that was not tried yet."""
+        mark = hmac.digest(self._salt, passcode.encode(errors="surrogatepass"), sha256)
+        return BrokerLogin(user, passcode, vhost=vhost, mark=mark, payer=payer)
+
+    @asynccontextmanager
+    async def logging_in(self, login: BrokerLogin) -> AsyncIterator[bool]:
+        """A block that finds out whether RabbitMQ takes the login; when it ends without an
+        exception, RabbitMQ has. It is given whether that is known already. Those who come with the
+        same login wait: a class that shares one is tried once.
+        """
+        known = self._known(login)
+        known.visitors += 1
+        try:
+            async with known.door:
+                right = known.right(None)
+                if right.stands(self._loop.time(), self.lifetime):
+                    yield True
+                    return
+                began = self._loop.time()
+                yield False
+                known.right(None).confirmed = began
+        finally:
+            known.visitors -= 1
+            self._tidy(known)
+
+    def hold_login(self, login: BrokerLogin, *, ended: Ended) -> Held:
+        """Rely on the login itself: ``ended`` is called when RabbitMQ takes it no longer."""
+        return Held(self._known(login).right(None), login, ended)
+
+    async def hold(self, who: Identity, exchange: str, key: str, *, ended: Ended) -> Held:
+        """Rely on the right to read what an exchange gives for a routing key (with wildcards).
+
+        ``ended`` is called, with the reason for the client, when RabbitMQ has taken the right back,
+        or has not confirmed it for the whole lifetime. Raises :class:`BrokerRefused` with
+        RabbitMQ's own text, :class:`WrongLogin`, :class:`BrokerUnavailable`.
+        """
+        login = who.login
+        if login is None:
+            raise ValueError("only RabbitMQ's own users are judged by RabbitMQ")
+        known = self._known(login)
+        right = known.right((exchange, key))
+        held = Held(right, login, ended)
+        try:
+            if not right.stands(self._loop.time(), self.lifetime):
+                await self._first_answer(known, (exchange, key), right, login)
+        except BaseException:
+            held.release()
+            raise
+        return held
+
+    async def ask(
+        self, credentials: Credentials, sources: Sequence[Source]
+    ) -> Mapping[Source, str | None]:
+        """Ask RabbitMQ, a few questions at a time."""
+        turn = self._turns.turn(
+            (credentials.login, credentials.vhost), urgent=False, within=self.lifetime * _AGAIN
+        )
+        try:
+            async with turn:
+                return await self._ask(credentials, sources)
+        except TimeoutError:
+            raise BrokerUnavailable("too many users are asked about at RabbitMQ") from None
+
+    async def close(self) -> None:
+        """Ask no more."""
+        for known in tuple(self._logins.values()):
+            self._ticker.remove(known)
+        self._logins.clear()
+        await self.tasks.close()
+
+    def forget(self, known: _Login) -> None:
+        """Drop a login that nobody needs."""
+        self._ticker.remove(known)
+        if self._logins.get(known.key) is known:
+            del self._logins[known.key]
+
+    async def _first_answer(
+        self, known: _Login, source: Source, right: _Right, login: BrokerLogin
+    ) -> None:
+        if right.asking is None:
+            right.asking = self.tasks.spawn(
+                self._answer(known, source, right, login.credentials),
+                "rights: a question to RabbitMQ",
+            )
+        try:
+            refusal = await shared(right.asking)
+        except Cancelled as error:
+            raise BrokerUnavailable("RabbitMQ was not asked to the end") from error
+        if refusal is not None:
+            raise refusal
+
+    async def _answer(
+        self, known: _Login, source: Source, right: _Right, credentials: Credentials
+    ) -> GatewayError | None:
+        """Errors are returned: several may wait for them, or nobody any more."""
+        began = self._loop.time()
+        try:
+            refusal = (await self.ask(credentials, [source]))[source]
+        except GatewayError as error:
+            return error
+        finally:
+            right.asking = None
+        if refusal is not None:
+            known.rights.pop(source, None)
+            return BrokerRefused(refusal)
+        right.confirmed = began
+        return None
+
+    def _known(self, login: BrokerLogin) -> _Login:
+        key = login.user, login.vhost, login.mark
+        known = self._logins.get(key)
+        if known is None:
+            known = self._logins[key] = _Login(self, key, due=self._next_look())
+            self._ticker.add(known)
+        return known
+
+    def _next_look(self) -> float:
+        return self._loop.time() + self.lifetime * _STEP
+
+    def _tidy(self, known: _Login) -> None:
+        if not known.visitors and not known.rights_in_use(self._loop.time()):
+            self.forget(known)
+
+
+_Key = tuple[str, str, bytes]
+
+
+class _Right:
+    """One right. ``confirmed``: when RabbitMQ was asked that has said yes, on the loop's clock."""
+
+    __slots__ = ("asking", "confirmed", "held")
+
+    def __init__(self) -> None:
+        self.confirmed = -math.inf
+        self.held: set[Held] = set()
+        self.asking: asyncio.Task[GatewayError | None] | None = None
+
+    def stands(self, now: float, lifetime: float) -> bool:
+        return now < self.confirmed + lifetime
+
+    def end(self, error: GatewayError) -> None:
+        held, self.held = self.held, set()
+        for each in held:
+            each.ended(error)
+
+
+class _Login:
+    """The rights of one login; an entry of the ticker. The login itself is the right to None."""
+
+    def __init__(self, owner: BrokerRights, key: _Key, *, due: float) -> None:
+        self.key = key
+        self.due = due
+        self.door = asyncio.Lock()
+        #: Those who are logging in with it.
+        self.visitors = 0
+        self.rights: dict[Source | None, _Right] = {}
+        self._owner = owner
+        self._asking: asyncio.Task[None] | None = None
+        self._again = _AGAIN * owner.rng.uniform(0.8, 1.0)
+
+    def right(self, source: Source | None) -> _Right:
+        right = self.rights.get(source)
+        if right is None:
+            if len(self.rights) >= _IDLE:
+                self._drop_idle()
+            right = self.rights[source] = _Right()
+        return right
+
+    def rights_in_use(self, now: float) -> bool:
+        """Whether somebody relies on one, or it still counts for whoever comes next."""
+        lifetime = self._owner.lifetime
+        self.rights = {
+            source: right
+            for source, right in self.rights.items()
+            if right.held or right.asking is not None or right.stands(now, lifetime)
+        }
+        return bool(self.rights)
+
+    def check(self, now: float) -> None:
+        lifetime = self._owner.lifetime
+        for right in tuple(self.rights.values()):
+            if right.held and right.asking is None and not right.stands(now, lifetime):
+                right.end(
+                    BrokerUnavailable("RabbitMQ could not be asked whether you may still do this")
+                )
+        if not self.rights_in_use(now) and not self.visitors:
+            self._owner.forget(self)
+            return
+        held = [right for right in self.rights.values() if right.held and right.asking is None]
+        if not held:
+            self.due = now + lifetime * _STEP
+            return
+        oldest = min(right.confirmed for right in held)
+        if self._asking is None and now >= oldest + lifetime * self._again:
+            self._asking = self._owner.tasks.spawn(
+                # The login is taken now: its holder may be gone before its turn comes.
+                self._ask_again(next(iter(held[0].held)).login.credentials),
+                "rights: RabbitMQ is asked again",
+                failed=self._not_asked,
+            )
+        self.due = min(now + lifetime * _STEP, oldest + lifetime)
+
+    async def _ask_again(self, credentials: Credentials) -> None:
+        relied_on = [source for source, right in self.rights.items() if right.held]
+        began = asyncio.get_running_loop().time()
+        answers: dict[Source | None, str | None] = {None: None}
+        try:
+            asked = [source for source in relied_on if source is not None]
+            answers.update((await self._owner.ask(credentials, asked)).items())
+        except NotAuthenticated as error:
+            self._end_all(error)
+            return
+        except BrokerUnavailable:
+            # Asked again at the next look, until the rights have ended.
+            return
+        finally:
+            self._asking = None
+        for source, refusal in answers.items():
+            right = self.rights.get(source)
+            if right is None:
+                continue
+            if refusal is None:
+                right.confirmed = began
+            else:
+                del self.rights[source]
+                right.end(BrokerRefused(refusal))
+
+    def _not_asked(self, fault: Exception) -> None:
+        self._asking = None
+
+    def _end_all(self, error: NotAuthenticated) -> None:
+        rights, self.rights = self.rights, {}
+        for right in rights.values():
+            right.end(error)
+
+    def _drop_idle(self) -> None:
+        self.rights = {
+            source: right
+            for source, right in self.rights.items()
+            if source is None or right.held or right.asking is not None
+        }

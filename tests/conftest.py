@@ -6,6 +6,7 @@ import faulthandler
 import logging
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -91,8 +92,8 @@ def failures() -> Iterator[list[str]]:
 def io_loop() -> Iterator[IOLoop]:
     """The loop of pytest-tornado's `gen_test`, on uvloop as in production.
 
-    Fails the test for an exception in a callback or a task that nobody awaited, and for a task
-    that is still there `_LINGER` seconds after the test.
+    Fails the test for an exception in a callback or a task that nobody awaited, for a task that is
+    still there `_LINGER` seconds after the test, and for a connection that is still open.
     """
     loop = uvloop.new_event_loop()
     complaints: list[dict[str, Any]] = []
@@ -109,9 +110,14 @@ def io_loop() -> Iterator[IOLoop]:
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())
     asyncio.set_event_loop(None)
-    tornado_loop.close(all_fds=True)
+    # A warning that is an error keeps uvloop from closing what it warns of, and then it waits for
+    # ever until that is closed.
+    with warnings.catch_warnings(record=True) as unclosed:
+        warnings.simplefilter("always", ResourceWarning)
+        tornado_loop.close(all_fds=True)
     assert not leaked, f"tasks left running: {leaked}"
     assert not complaints, f"exceptions that nobody caught: {complaints}"
+    assert not unclosed, f"left open: {[str(each.message) for each in unclosed]}"
 
 
 @pytest.fixture(scope="session")

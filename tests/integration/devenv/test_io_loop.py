@@ -23,6 +23,12 @@ async def test_leaks_a_task():
 async def test_has_an_exception_in_a_callback():
     asyncio.get_running_loop().call_soon(lambda: 1 / 0)
     await asyncio.sleep(0)
+
+async def test_leaves_a_connection_open():
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    kept.append(await asyncio.open_connection(*server.sockets[0].getsockname()))
+    server.close()
+    raise AssertionError("so it did not come to closing it")
 """
 
 
@@ -44,7 +50,9 @@ def test_leaked_tasks_and_unseen_exceptions_fail_a_test_that_passed(tmp_path: Pa
         timeout=60,
     )
 
-    assert "3 passed, 2 errors" in result.stdout, result.stdout
+    assert "1 failed, 3 passed, 3 errors" in result.stdout, result.stdout
+    assert "so it did not come to closing it" in result.stdout
+    assert "unclosed resource <TCPTransport" in result.stdout
     assert "tasks left running" in result.stdout
     assert "exceptions that nobody caught" in result.stdout
     assert "ZeroDivisionError" in result.stdout

@@ -11,7 +11,7 @@ from broker.health.partition_probe import PartitionProbe
 from gateway.admin import Admin
 from gateway.admin.assembly import admin
 from gateway.auth.accounts import Accounts
-from gateway.auth.assembly import Auth, auth
+from gateway.auth.assembly import Auth, auth, rabbitmq_logins
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.budget.budgets import Budgets
 from gateway.cluster.assembly import Cluster, cluster
@@ -122,6 +122,9 @@ def assemble(
         missed=queues.missed,
         balancer=balancer,
         broker_tls=broker.tls,
+        rabbitmq=rabbitmq_logins(
+            f, auth=users, guesses=accounts.guesses, balancer=balancer, tls=broker.tls
+        ),
     )
     readiness = Readiness(
         store=store,
@@ -138,6 +141,7 @@ def assemble(
         users.access,
         topology=f.topology,
         vhost=f.config.broker.vhost,
+        vhosts=f.config.broker.vhosts,
     )
 
     def progress() -> dict[str, int]:

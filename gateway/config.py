@@ -162,6 +162,7 @@ class Broker(_Table):
     user: Name
     password: Annotated[SecretStr, AfterValidator(_given)]
     vhost: str = "/"
+    vhosts: tuple[Name, ...] = ()
     prefix: str = DEFAULT_PREFIX
     tls: BrokerTls = BrokerTls()
     dial_timeout: PositiveFloat = 4.0
@@ -262,6 +263,80 @@ class Jwt(_Table):
         return self
 
 
+class RabbitmqLogins(_Table):
+    """Logins of RabbitMQ's own users, by ``login`` and ``passcode`` of CONNECT. The table's being
+    there lets them in. ``rights_lifetime``: seconds for which RabbitMQ's word counts."""
+
+    rights_lifetime: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    rooms: bool = False
+
+
+#: A token of RFC 9110, section 5.6.2.
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+#: Headers that belong to one connection, or that the question has of its own.
+_NOT_FORWARDED: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+
+
+def _forwarded_header(value: str) -> str:
+    if not _HEADER_NAME.fullmatch(value):
+        raise ValueError("must be the name of an HTTP header, e.g. Authorization")
+    name = value.lower()
+    if name == "cookie":
+        raise ValueError("cookies have a key of their own: cookies")
+    if name in _NOT_FORWARDED or name.startswith("sec-websocket-"):
+        raise ValueError("belongs to the browser's own connection and says nothing about its user")
+    return value
+
+
+class Hook(_Table):
+    """The surrounding application's HTTP address that tells whose a request is.
+
+    ``cookies`` None: all cookies are sent, but the gateway's own. ``at_once``: questions at the
+    same time.
+    """
+
+    url: Annotated[str, _url("http", "https")]
+    cookies: tuple[Name, ...] | None = None
+    headers: tuple[Annotated[str, AfterValidator(_forwarded_header)], ...] = ()
+    secret: Annotated[SecretStr, AfterValidator(_given)] | None = None
+    timeout: Annotated[float, Field(gt=0, le=30)] = 3.0
+    cache: Annotated[float, Field(ge=0, le=300)] = 10.0
+    at_once: Annotated[int, Field(ge=1, le=1000)] = 32
+
+    @model_validator(mode="after")
+    def _asks_about_something(self) -> Self:
+        if self.cookies == () and not self.headers:
+            raise ValueError(
+                "nothing would be sent: give headers, or in cookies the names of cookies (all of"
+                " them without the key)"
+            )
+        if self.secret is not None:
+            if "authorization" in (name.lower() for name in self.headers):
+                raise ValueError(
+                    "secret is sent as Authorization, so headers cannot name that one, too"
+                )
+            if not re.fullmatch(r"[\x21-\x7e]+", self.secret.get_secret_value()):
+                raise ValueError("secret must be ASCII without spaces, because it goes in a header")
+        return self
+
+
 class Auth(_Table):
     """Logins. ``secret`` signs session cookies and broker passcodes; all gateways share it."""
 
@@ -269,6 +344,8 @@ class Auth(_Table):
     session_lifetime: PositiveFloat = 28_800.0
     connect_timeout: PositiveFloat = 10.0
     jwt: Jwt | None = None
+    rabbitmq: RabbitmqLogins | None = None
+    hook: Hook | None = None
 
     @field_validator("secret")
     @classmethod
@@ -279,9 +356,11 @@ class Auth(_Table):
 
 
 class Access(_Table):
-    """Destinations that are open to system roles; ``**`` opens everything."""
+    """Destinations that are open to system roles; ``**`` opens everything. ``vhosts``: the virtual
+    hosts where they are open; empty: the one of the rooms."""
 
     roles: Annotated[tuple[str, ...], Field(min_length=1)]
+    vhosts: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     send: tuple[str, ...] = ()
 
@@ -388,6 +467,17 @@ class Config(BaseSettings):
                 " most: lower it, or raise RabbitMQ's max_message_size on every node and then"
                 " broker.max_message_bytes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rules_are_for_open_vhosts(self) -> Self:
+        open_ones = {self.broker.vhost, *self.broker.vhosts}
+        for number, rule in enumerate(self.access):
+            if unknown := sorted(set(rule.vhosts) - open_ones):
+                raise ValueError(
+                    f"access.{number}.vhosts names {', '.join(unknown)}, which clients cannot"
+                    f" choose: broker.vhost and broker.vhosts are {', '.join(sorted(open_ones))}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -42,6 +42,7 @@
     ├── Internal                  a fault of the gateway; its log has the details
     └── Unavailable               try again later
         ├── StoreUnavailable
+        ├── HookUnavailable       the application that tells who somebody is
         ├── BrokerUnavailable
         ├── NoCapacity
         │   ├── RoomBusy          too much is posted to one room
@@ -298,6 +299,10 @@ class StoreUnavailable(Unavailable):
         self.reason = reason
 
 
+class HookUnavailable(Unavailable):
+    """The surrounding application does not tell who somebody is."""
+
+
 class BrokerUnavailable(Unavailable):
     """No broker node can be used now."""
 
@@ -468,6 +473,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
     StoreUnavailable: Outcome(
         "store_unavailable", 503, CloseCode.TRY_AGAIN_LATER, "The history is not available"
+    ),
+    HookUnavailable: Outcome(
+        "identity_unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Nobody can be identified now"
     ),
     BrokerUnavailable: Outcome(
         "broker_unavailable", 503, CloseCode.SERVICE_RESTART, "The broker is not available"

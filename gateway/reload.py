@@ -135,7 +135,7 @@ class Reloadable:
         return partial(self.services.origins.replace, new.server.origins)
 
     def _access(self, new: Config) -> PutInForce:
-        return partial(self.access.replace, AccessRules(new.access))
+        return partial(self.access.replace, AccessRules(new.access, home=new.broker.vhost))
 
     def _tokens(self, new: Config) -> PutInForce:
         credentials = self.services.credentials
@@ -143,7 +143,7 @@ class Reloadable:
             credentials.accept,
             tokens_for(
                 new,
-                AccessRules(new.access),
+                AccessRules(new.access, home=new.broker.vhost),
                 clock=self.clock,
                 tasks=self.tasks,
                 before=credentials.tokens,

@@ -21,6 +21,10 @@ class Direction(StrEnum):
     SEND = "send"
 
 
+#: A virtual host (None: that of the rooms), a role there, and the direction.
+_Holder = tuple[str | None, str, Direction]
+
+
 class AccessRules:
     """The ``[[access]]`` tables of the configuration. Without one, nothing is open.
 
@@ -29,16 +33,21 @@ class AccessRules:
     ``/queue/x`` does not open ``/amq/queue/x``. A rule that covers names under the rooms' prefix
     opens them: ``/topic/#`` opens every room's topics to its roles. Temp queues, transactions and
     queue headers need ``**``.
+
+    A rule holds in the virtual hosts that its table names, without names in that of the rooms,
+    ``home``, for which None stands everywhere else.
     """
 
-    def __init__(self, tables: Sequence[Access]) -> None:
+    def __init__(self, tables: Sequence[Access], *, home: str = "/") -> None:
         """Raises :class:`ConfigError` for a rule that no destination can match."""
-        self._patterns: dict[tuple[str, Direction], list[Pattern]] = {}
-        self._everything: set[tuple[str, Direction]] = set()
+        self._patterns: dict[_Holder, list[Pattern]] = {}
+        self._everything: set[_Holder] = set()
         for number, table in enumerate(tables):
+            vhosts = [None if name == home else name for name in table.vhosts] or [None]
             for direction in Direction:
+                holders = [(vhost, role, direction) for vhost in vhosts for role in table.roles]
                 for rule in getattr(table, direction):
-                    self._add(rule, table.roles, direction, where=f"access.{number}.{direction}")
+                    self._add(rule, holders, direction, where=f"access.{number}.{direction}")
 
     def replace(self, other: AccessRules) -> None:
         """Apply the other's rules from now on."""
@@ -47,38 +56,51 @@ class AccessRules:
     @property
     def roles(self) -> frozenset[str]:
         """Every role that some rule names."""
-        return frozenset(role for role, _ in (*self._patterns, *self._everything))
+        return frozenset(role for _, role, _ in (*self._patterns, *self._everything))
 
-    def opens(self, roles: Iterable[str], direction: Direction, destination: str) -> bool:
+    def opens(
+        self,
+        roles: Iterable[str],
+        direction: Direction,
+        destination: str,
+        *,
+        vhost: str | None = None,
+    ) -> bool:
         """Whether every name that this destination can match is open to one of the roles."""
         roles = frozenset(roles)
-        if self.opens_everything(roles, direction):
+        if self.opens_everything(roles, direction, vhost=vhost):
             return True
         try:
             request = parse(destination)
         except ValueError:
             return False
-        return any(rule.includes(request) for rule in self.patterns(roles, direction))
+        return any(rule.includes(request) for rule in self.patterns(roles, direction, vhost=vhost))
 
-    def opens_everything(self, roles: Iterable[str], direction: Direction) -> bool:
+    def opens_everything(
+        self, roles: Iterable[str], direction: Direction, *, vhost: str | None = None
+    ) -> bool:
         """Whether one of the roles has the rule ``**``: any destination, any header."""
-        return any((role, direction) in self._everything for role in roles)
+        return any((vhost, role, direction) in self._everything for role in roles)
 
-    def patterns(self, roles: Iterable[str], direction: Direction) -> Iterator[Pattern]:
+    def patterns(
+        self, roles: Iterable[str], direction: Direction, *, vhost: str | None = None
+    ) -> Iterator[Pattern]:
         """The patterns that are open to the roles, except ``**``."""
         for role in roles:
-            yield from self._patterns.get((role, direction), ())
+            yield from self._patterns.get((vhost, role, direction), ())
 
-    def _add(self, rule: str, roles: Iterable[str], direction: Direction, *, where: str) -> None:
+    def _add(
+        self, rule: str, holders: Sequence[_Holder], direction: Direction, *, where: str
+    ) -> None:
         if rule == EVERYTHING:
-            self._everything.update((role, direction) for role in roles)
+            self._everything.update(holders)
             return
         try:
             pattern = _rule(rule, direction)
         except ValueError as error:
             raise ConfigError(f"{where}: {rule!r}: {error}") from error
-        for role in roles:
-            self._patterns.setdefault((role, direction), []).append(pattern)
+        for holder in holders:
+            self._patterns.setdefault(holder, []).append(pattern)
 
 
 def _rule(text: str, direction: Direction) -> Pattern:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
+from broker.nodes.balancer import Balancer
 from gateway.auth.access import AccessRules
-from gateway.auth.credentials import Credentials
+from gateway.auth.credentials import SESSION_COOKIE, Credentials
 from gateway.auth.ended import EndedSessions
+from gateway.auth.guesses import Guesses
+from gateway.auth.hook import Hook, HttpQuestion
 from gateway.auth.memberships import Memberships, RosterSource
 from gateway.auth.origins import Origins
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.permissions import Permissions
+from gateway.auth.rabbitmq_logins import RabbitmqLogins
+from gateway.auth.rabbitmq_questions import Questions
+from gateway.auth.rabbitmq_rights import BrokerRights
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import tokens_for
+from gateway.domain.identity import ADMIN, HOST
 from gateway.foundation import Foundation
 
 
@@ -34,18 +42,63 @@ def auth(made_with: Foundation, *, rosters: RosterSource) -> Auth:
     """Make the parts. Raises :class:`ConfigError`."""
     f, config = made_with, made_with.config
     secret, clock = config.auth.secret.get_secret_value(), f.clock.unix
-    access = AccessRules(config.access)
+    access = AccessRules(config.access, home=config.broker.vhost)
     memberships = Memberships(rosters, clock=f.clock.monotonic)
     ended = EndedSessions(clock=clock)
     sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=clock, ended=ended)
     tokens = tokens_for(config, access, clock=f.clock, tasks=f.tasks)
     return Auth(
         access=access,
-        credentials=Credentials(sessions=sessions, tokens=tokens, clock=clock),
+        credentials=Credentials(
+            sessions=sessions, tokens=tokens, clock=clock, hook=_hook(f, access)
+        ),
         ended=ended,
         memberships=memberships,
         origins=Origins(config.server.origins),
         passcodes=Passcodes(secret, clock=clock, ended=ended),
         permissions=Permissions(memberships, access),
         sessions=sessions,
+    )
+
+
+def _hook(made_with: Foundation, access: AccessRules) -> Hook | None:
+    f, settings = made_with, made_with.config.auth.hook
+    if settings is None:
+        return None
+    return Hook(
+        settings,
+        HttpQuestion(settings),
+        own_cookie=SESSION_COOKIE,
+        known_roles=lambda: access.roles | {ADMIN, HOST},
+        clock=f.clock,
+        tasks=f.tasks.part(),
+    )
+
+
+def rabbitmq_logins(
+    made_with: Foundation,
+    *,
+    auth: Auth,
+    guesses: Guesses,
+    balancer: Balancer,
+    tls: ssl.SSLContext | None,
+) -> RabbitmqLogins | None:
+    """The door for RabbitMQ's own users; None unless the configuration opens it."""
+    f, config = made_with, made_with.config
+    settings = config.auth.rabbitmq
+    if settings is None:
+        return None
+    rights = BrokerRights(
+        Questions(balancer, config.broker.dial_timeout, tls, f.rng),
+        lifetime=settings.rights_lifetime,
+        ticker=f.ticker,
+        tasks=f.tasks.part(),
+        rng=f.rng,
+    )
+    return RabbitmqLogins(
+        rights,
+        guesses,
+        vhost=config.broker.vhost,
+        own=config.broker.user,
+        with_tokens=lambda: auth.credentials.tokens is not None,
     )

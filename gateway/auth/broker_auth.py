@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 import math
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote
@@ -94,12 +94,14 @@ class BrokerAuth:
         *,
         topology: Topology,
         vhost: str,
+        vhosts: Collection[str] = (),
     ) -> None:
         self._passcodes = passcodes
         self._permissions = permissions
         self._access = access
         self._topology = topology
         self._vhost = vhost
+        self._others = frozenset(vhosts) - {vhost}
         self._answers = {
             Question.USER: self._user,
             Question.VHOST: self._into_vhost,
@@ -149,7 +151,7 @@ class BrokerAuth:
     async def _queue(self, asker: Identity, queue: str, permission: Permission) -> bool:
         if queue.startswith(SUBSCRIPTION_QUEUE):
             return True
-        room = self._topology.private_queue_room(queue)
+        room = self._topology.private_queue_room(queue) if asker.vhost is None else None
         if (
             room is not None
             and permission is Permission.READ
@@ -169,7 +171,7 @@ class BrokerAuth:
                     for direction in Direction
                 )
         # A binding to a queue of the client's own choice: x-queue-name, only with ``**``.
-        return self._access.opens_everything(asker.roles, Direction.SUBSCRIBE)
+        return self._access.opens_everything(asker.roles, Direction.SUBSCRIBE, vhost=asker.vhost)
 
     def _exchange(self, asker: Identity, exchange: str, permission: Permission) -> bool:
         match permission:
@@ -187,7 +189,9 @@ class BrokerAuth:
 
     async def _topic(self, fields: _Fields) -> str:
         asker, exchange, key = self._asker(fields), fields["name"], fields["routing_key"]
-        if exchange == EXCHANGE and self._topology.is_gateways(key):
+        # Rooms, and what gateways say to each other, are in one virtual host only.
+        of_rooms = exchange == EXCHANGE and asker.vhost is None
+        if of_rooms and self._topology.is_gateways(key):
             return DENY
 
         def names(rule: Pattern) -> bool:
@@ -198,7 +202,7 @@ class BrokerAuth:
             case Permission.READ:
                 # A wildcard is no stream: a membership does not let anyone follow several rooms at
                 # once.
-                stream = self._topology.stream(key) if exchange == EXCHANGE else None
+                stream = self._topology.stream(key) if of_rooms else None
                 if stream and await self._permissions.may(
                     asker, SUBSCRIBE[stream.audience], stream.room
                 ):
@@ -211,17 +215,23 @@ class BrokerAuth:
     def _opens(
         self, asker: Identity, direction: Direction, fits: Callable[[Pattern], bool]
     ) -> bool:
-        return self._access.opens_everything(asker.roles, direction) or any(
-            fits(rule) for rule in self._access.patterns(asker.roles, direction)
+        roles, vhost = asker.roles, asker.vhost
+        return self._access.opens_everything(roles, direction, vhost=vhost) or any(
+            fits(rule) for rule in self._access.patterns(roles, direction, vhost=vhost)
         )
 
     def _asker(self, fields: _Fields) -> Identity:
-        """The user, with the roles from the answer to ``user``. ``ValueError``: for another virtual
-        host."""
-        if fields["vhost"] != self._vhost:
+        """The user, with the roles from the answer to ``user``. ``ValueError``: for a virtual host
+        that is not open to clients."""
+        name = fields["vhost"]
+        if name != self._vhost and name not in self._others:
             raise ValueError("another virtual host")
-        roles = roles_in_tags(fields.get("tags", ""))
-        return Identity(user_name(fields["username"]), roles, math.inf)
+        return Identity(
+            user_name(fields["username"]),
+            roles_in_tags(fields.get("tags", "")),
+            math.inf,
+            vhost=None if name == self._vhost else name,
+        )
 
 
 def role_tag(role: str) -> str:

@@ -1,4 +1,5 @@
-"""Credentials of a request: ``Authorization: Bearer`` or the session cookie."""
+"""Credentials of a request: ``Authorization: Bearer``, the session cookie, or what the surrounding
+application knows its users by."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 from tornado.httputil import HTTPServerRequest, parse_cookie
 
 from broker.timing.readings import UnixTime
+from gateway.auth.hook import Hook
 from gateway.auth.names import check_user
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
@@ -48,13 +50,23 @@ class Verified:
 
 
 class Credentials:
-    """The finder of a request's user, by its token or session cookie.
+    """The finder of a request's user: by its token, its session cookie, or by asking the
+    surrounding application, in this order.
 
-    ``tokens`` is None if no issuer is configured: then only local logins exist.
+    ``tokens`` is None if no issuer is configured: then only local logins exist. ``hook`` is None
+    where the application is not asked.
     """
 
-    def __init__(self, *, sessions: Sessions, tokens: Tokens | None, clock: UnixTime) -> None:
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        tokens: Tokens | None,
+        clock: UnixTime,
+        hook: Hook | None = None,
+    ) -> None:
         self._sessions = sessions
+        self._hook = hook
         self._clock = clock
         # Two caches, because a token must not pass as a cookie, nor a cookie as a token.
         self._known_sessions = Verified(clock=clock)
@@ -67,14 +79,18 @@ class Credentials:
 
     def given(self, request: HTTPServerRequest) -> bool:
         """Whether the request has credentials, valid or not."""
-        return "Authorization" in request.headers or _cookie(request) is not None
+        return (
+            "Authorization" in request.headers
+            or _cookie(request) is not None
+            or (self._hook is not None and self._hook.proof(request.headers) is not None)
+        )
 
-    async def identify(self, request: HTTPServerRequest) -> Identity:
-        """The user of the request. Raises :class:`NotAuthenticated`, and :class:`UserChanged` if
-        the caller believes to be somebody else. With two credentials the header wins: it was set on
-        purpose.
+    async def identify(self, request: HTTPServerRequest, *, address: str) -> Identity:
+        """The user of the request. Raises :class:`NotAuthenticated`, :class:`HookUnavailable`, and
+        :class:`UserChanged` if the caller believes to be somebody else. With two credentials the
+        header wins: it was set on purpose. ``address`` is the client's.
         """
-        identity = await self._identify(request)
+        identity = await self._identify(request, address)
         self._check_user(request, identity)
         return identity
 
@@ -83,15 +99,24 @@ class Credentials:
         if believed is not None:
             check_user(_decoded(believed), identity)
 
-    async def _identify(self, request: HTTPServerRequest) -> Identity:
+    async def _identify(self, request: HTTPServerRequest, address: str) -> Identity:
+        hook = self._hook
         authorization = request.headers.get("Authorization")
-        if authorization is not None:
+        if authorization is not None and not (hook is not None and hook.takes_authorization):
             scheme, _, token = authorization.partition(" ")
             if scheme.lower() != "bearer" or not token.strip():
                 raise NotAuthenticated("the Authorization header must be: Bearer <token>")
             return await self.verify(token.strip())
+        proof = None if hook is None else hook.proof(request.headers)
         if (cookie := _cookie(request)) is not None:
-            return self._session(cookie)
+            try:
+                return self._session(cookie)
+            except NotAuthenticated:
+                # Left behind by a login that has ended: the application knows better.
+                if proof is None:
+                    raise
+        if hook is not None and proof is not None:
+            return await hook.identify(proof, address=address)
         raise NotAuthenticated(
             "log in by POST /api/session, or send the header Authorization: Bearer <token>"
         )

@@ -121,3 +121,11 @@ def _parse(kind: Kind, rest: str) -> Pattern:
     if any(len(part.encode()) > MAX_NAME_BYTES for part in (name, exchange or "")):
         raise ValueError(f"a name must have at most {MAX_NAME_BYTES} bytes")
     return Pattern(kind, exchange, words(name))
+
+
+def reaches(request: tuple[str, ...], prefix: tuple[str, ...]) -> bool:
+    """Whether a requested pattern matches any key that begins with the words of ``prefix``."""
+    reached = _skip(request, {0})
+    for word in prefix:
+        reached = _skip(request, {_step(request, at, word) for at in reached} - {None})
+    return bool(reached)

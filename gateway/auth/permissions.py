@@ -43,6 +43,9 @@ SYSTEM_ROLES: Final[dict[Action, frozenset[str]]] = {
     Action.CREATE_ROOM: frozenset({HOST}),
 }
 
+#: The refusal of RabbitMQ's own users.
+NO_ROOMS: Final = "rooms are not open to RabbitMQ's own users: connect with a token or a session"
+
 _HOSTS: Final = frozenset({MemberRole.HOST})
 _MEMBERS: Final = frozenset(MemberRole)
 
@@ -79,7 +82,7 @@ class MembershipLookup(Protocol):
 
 class Permissions:
     """The decisions about actions. Admins may do everything, but a room must exist and be open for
-    them too."""
+    them too. RabbitMQ's own users are judged by RabbitMQ, and take no part in rooms."""
 
     def __init__(self, memberships: MembershipLookup, access: AccessRules) -> None:
         self._memberships = memberships
@@ -108,6 +111,9 @@ class Permissions:
             return None
         if room is None:
             raise ValueError(f"{action.name} needs a room")
+        if identity.login is not None:
+            # Somebody else may have the same name here.
+            raise Refused(NO_ROOMS)
         membership = await self._memberships.membership(room, identity.user)
         return self.check(identity, action, room, membership)
 
@@ -127,9 +133,10 @@ class Permissions:
         return membership.role
 
     def opens(self, identity: Identity, direction: Direction, destination: str) -> bool:
-        """Whether an access rule opens a destination outside of rooms."""
-        return self._access.opens(identity.roles, direction, destination)
+        """Whether an access rule opens a destination outside of rooms, in the user's virtual
+        host."""
+        return self._access.opens(identity.roles, direction, destination, vhost=identity.vhost)
 
     def opens_everything(self, identity: Identity, direction: Direction) -> bool:
         """Whether ``**`` is open: frames are passed on unchanged, with any header."""
-        return self._access.opens_everything(identity.roles, direction)
+        return self._access.opens_everything(identity.roles, direction, vhost=identity.vhost)

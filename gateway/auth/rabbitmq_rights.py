@@ -91,6 +91,7 @@ class BrokerRights:
         self._turns = FairTurns(AT_ONCE, of_user=OF_USER)
         self._loop = asyncio.get_running_loop()
         self._logins: dict[_Key, _Login] = {}
+        self._doors: dict[str, _Door] = {}
         #: Passcodes are told apart by it, in this process alone.
         self._salt = secrets.token_bytes(32)
 
@@ -105,23 +106,28 @@ class BrokerRights:
     @asynccontextmanager
     async def logging_in(self, login: BrokerLogin) -> AsyncIterator[bool]:
         """A block that finds out whether RabbitMQ takes the login; when it ends without an
-        exception, RabbitMQ has. It is given whether that is known already. Those who come with the
-        same login wait: a class that shares one is tried once.
+        exception, RabbitMQ has. It is given whether that is known already.
+
+        For each user name one block at a time: a class that shares a login is tried once, and
+        nobody guesses at one faster by guessing often.
         """
-        known = self._known(login)
-        known.visitors += 1
+        if self._stands(login):
+            yield True
+            return
+        door = self._doors.setdefault(login.user, _Door())
+        door.visitors += 1
         try:
-            async with known.door:
-                right = known.right(None)
-                if right.stands(self._loop.time(), self.lifetime):
+            async with door.lock:
+                if self._stands(login):
                     yield True
                     return
                 began = self._loop.time()
                 yield False
-                known.right(None).confirmed = began
+                self._known(login).right(None).confirmed = began
         finally:
-            known.visitors -= 1
-            self._tidy(known)
+            door.visitors -= 1
+            if not door.visitors:
+                del self._doors[login.user]
 
     def hold_login(self, login: BrokerLogin, *, ended: Ended) -> Held:
         """Rely on the login itself: ``ended`` is called when RabbitMQ takes it no longer."""
@@ -161,13 +167,6 @@ class BrokerRights:
         except TimeoutError:
             raise BrokerUnavailable("too many users are asked about at RabbitMQ") from None
 
-    async def close(self) -> None:
-        """Ask no more."""
-        for known in tuple(self._logins.values()):
-            self._ticker.remove(known)
-        self._logins.clear()
-        await self.tasks.close()
-
     def forget(self, known: _Login) -> None:
         """Drop a login that nobody needs."""
         self._ticker.remove(known)
@@ -206,8 +205,13 @@ class BrokerRights:
         right.confirmed = began
         return None
 
+    def _stands(self, login: BrokerLogin) -> bool:
+        known = self._logins.get(_key(login))
+        right = None if known is None else known.rights.get(None)
+        return right is not None and right.stands(self._loop.time(), self.lifetime)
+
     def _known(self, login: BrokerLogin) -> _Login:
-        key = login.user, login.vhost, login.mark
+        key = _key(login)
         known = self._logins.get(key)
         if known is None:
             known = self._logins[key] = _Login(self, key, due=self._next_look())
@@ -217,12 +221,22 @@ class BrokerRights:
     def _next_look(self) -> float:
         return self._loop.time() + self.lifetime * _STEP
 
-    def _tidy(self, known: _Login) -> None:
-        if not known.visitors and not known.rights_in_use(self._loop.time()):
-            self.forget(known)
-
 
 _Key = tuple[str, str, bytes]
+
+
+def _key(login: BrokerLogin) -> _Key:
+    return login.user, login.vhost, login.mark
+
+
+class _Door:
+    """The door that users of one name pass one after the other; dropped after the last one."""
+
+    __slots__ = ("lock", "visitors")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.visitors = 0
 
 
 class _Right:
@@ -250,9 +264,6 @@ class _Login:
     def __init__(self, owner: BrokerRights, key: _Key, *, due: float) -> None:
         self.key = key
         self.due = due
-        self.door = asyncio.Lock()
-        #: Those who are logging in with it.
-        self.visitors = 0
         self.rights: dict[Source | None, _Right] = {}
         self._owner = owner
         self._asking: asyncio.Task[None] | None = None
@@ -283,7 +294,7 @@ class _Login:
                 right.end(
                     BrokerUnavailable("RabbitMQ could not be asked whether you may still do this")
                 )
-        if not self.rights_in_use(now) and not self.visitors:
+        if not self.rights_in_use(now):
             self._owner.forget(self)
             return
         held = [right for right in self.rights.values() if right.held and right.asking is None]

@@ -41,7 +41,7 @@ def serve(options: argparse.Namespace, settings: Config) -> int:
 def check_config(_: argparse.Namespace, settings: Config) -> int:
     """Show the configuration that is in force, without its secrets; refuse one that cannot
     serve."""
-    AccessRules(settings.access)
+    AccessRules(settings.access, home=settings.broker.vhost)
     if settings.auth.jwt is not None:
         tokens.key_source(settings.auth.jwt, clock=time.monotonic)
     tls.for_broker(settings.broker.tls)

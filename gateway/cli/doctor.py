@@ -108,7 +108,7 @@ def _open_files(config: Config) -> Finding:
 def _access(config: Config) -> Finding:
     what = "access rules"
     try:
-        AccessRules(config.access)
+        AccessRules(config.access, home=config.broker.vhost)
     except ConfigError as error:
         return Finding(what, str(error), "see access in the configuration")
     return Finding(f"{what}: {len(config.access)}")

@@ -117,7 +117,9 @@ class ApiHandler(BaseHandler):
 
     async def identity(self) -> Identity:
         """The user of the request. Raises :class:`NotAuthenticated`."""
-        identity = await self.services.credentials.identify(self.request)
+        identity = await self.services.credentials.identify(
+            self.request, address=self.caller.address
+        )
         self.user = identity.user
         connection = self.request.connection
         if isinstance(connection, HTTP1Connection) and isinstance(connection.stream, Guarded):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
 from gateway.auth.assembly import Auth
+from gateway.auth.outsiders import Outsiders
+from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.budget.table import BACKLOG, COPIES, HALF_READ, READ_BYTES, SUBSCRIPTIONS, UPGRADES
 from gateway.foundation import Foundation
 from gateway.live.attendance import Attendance
@@ -15,7 +17,7 @@ from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
-from gateway.live.client.virtual_host import VirtualHost
+from gateway.live.client.virtual_host import VirtualHosts
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.pages import HistoryReader
 from gateway.live.relay.acknowledgements import Noted
@@ -82,6 +84,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
     missed: MissedMessages,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
+    rabbitmq: RabbitmqLogins | None,
 ) -> ConnectionServices:
     """Make what every connection works with."""
     f, config, limits = made_with, made_with.config, made_with.limits.now
@@ -97,7 +100,8 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
     return ConnectionServices(
         admission=Admission(
             tokens=auth.credentials,
-            virtual_host=VirtualHost(broker.vhost, auth.origins),
+            rabbitmq=rabbitmq,
+            virtual_hosts=VirtualHosts(broker.vhost, auth.origins, others=broker.vhosts),
             registry=live.registry,
             upgrades=f.budgets.rate(UPGRADES),
             subscriptions=f.budgets.cap(SUBSCRIPTIONS),
@@ -106,7 +110,15 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         ),
         routes=Routes(
             topology=f.topology,
-            judge=Judge(auth.permissions, f.topology, shared=config.fanout == "shared"),
+            judge=Judge(
+                auth.permissions,
+                f.topology,
+                shared=config.fanout == "shared",
+                outsiders=Outsiders(
+                    f.topology,
+                    rooms=config.auth.rabbitmq is not None and config.auth.rabbitmq.rooms,
+                ),
+            ),
             intake=intake,
             hub=live.hub,
             attendance=live.attendance,

@@ -46,8 +46,9 @@ class Elsewhere:
 Destination = RoomTopic | RoomQueue | TokenRenewal | SignOfLife | Elsewhere
 
 
-def parse(destination: str, topology: Topology) -> Destination:
-    """Read a destination as RabbitMQ would; only exact names are a room's.
+def parse(destination: str, topology: Topology | None) -> Destination:
+    """Read a destination as RabbitMQ would; only exact names are a room's. ``topology`` None: in a
+    virtual host without rooms.
 
     https://www.rabbitmq.com/docs/stomp#d: the kind, a slash, the name with ``/`` as ``%2F``. A
     room's name has no slash, so a name with an escape is never a room's.
@@ -56,6 +57,8 @@ def parse(destination: str, topology: Topology) -> Destination:
         return TokenRenewal()
     if destination == PING:
         return SignOfLife()
+    if topology is None:
+        return Elsewhere()
     kind, _, name = destination.rpartition("/")
     match kind:
         case "/topic" if stream := topology.stream(name):

@@ -49,7 +49,12 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "broker/timing/complaints.py": (f"{_TIMING}/test_complaints.py",),
     "gateway/auth/ended.py": (f"{_AUTH}/test_ended.py",),
     "gateway/auth/guesses.py": (f"{_AUTH}/test_guesses.py",),
-    "gateway/auth/patterns.py": (f"{_AUTH}/test_patterns.py", f"{_AUTH}/test_permissions.py"),
+    "gateway/auth/outsiders.py": (f"{_AUTH}/test_outsiders.py",),
+    "gateway/auth/patterns.py": (
+        f"{_AUTH}/test_patterns.py",
+        f"{_AUTH}/test_permissions.py",
+        f"{_AUTH}/test_outsiders.py",
+    ),
     "gateway/auth/permissions.py": (f"{_AUTH}/test_permissions.py",),
     "gateway/cluster/peers.py": (f"{_CLUSTER}/test_peers.py",),
     "gateway/cluster/presence_table.py": (f"{_CLUSTER}/test_presence_table.py",),

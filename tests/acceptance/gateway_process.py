@@ -143,6 +143,10 @@ class GatewayProcess:
         self._secrets.add(token)
         return token
 
+    def never_shows(self, secret: str) -> None:
+        """The log, and whatever the commands say, must not hold this."""
+        self._secrets.add(secret)
+
     def call(
         self,
         method: str,

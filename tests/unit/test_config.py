@@ -209,6 +209,55 @@ def test_a_misspelt_variable_is_refused_by_its_name(
         ({"auth": {"secret": "short"}}, "auth.secret: must have at least 32 bytes"),
         ({"auth": {"jwt": {}}}, "auth.jwt.issuer: this key is required"),
         ({"log": {"level": "loud"}}, "log.level: Input should be 'debug', 'info'"),
+        (
+            {"access": [{"roles": ["r"], "vhosts": ["billing"]}]},
+            "access.0.vhosts names billing, which clients cannot choose: broker.vhost and"
+            " broker.vhosts are /",
+        ),
+        ({"broker": {"vhosts": [""]}}, "broker.vhosts.0: must not be empty"),
+        (
+            {"auth": {"rabbitmq": {"rights_lifetime": 0.5}}},
+            "auth.rabbitmq.rights_lifetime: Input should be greater than or equal to 1",
+        ),
+        (
+            {"auth": {"rabbitmq": {"room": True}}},
+            "auth.rabbitmq.room: unknown key; did you mean ro",
+        ),
+        ({"auth": {"hook": {}}}, "auth.hook.url: this key is required"),
+        ({"auth": {"hook": {"url": "school/whoami"}}}, "auth.hook.url: must be a URL that starts"),
+        (
+            {"auth": {"hook": {"url": "http://u:hunter2@a/"}}},
+            "auth.hook.url: must not contain credentials",
+        ),
+        (
+            {"auth": {"hook": {"url": "http://a/", "headers": ["Cookie"]}}},
+            "auth.hook.headers.0: cookies have a key of their own: cookies",
+        ),
+        (
+            {"auth": {"hook": {"url": "http://a/", "headers": ["Host"]}}},
+            "auth.hook.headers.0: belongs to the browser's own connection",
+        ),
+        (
+            {"auth": {"hook": {"url": "http://a/", "headers": ["Sec-WebSocket-Key"]}}},
+            "auth.hook.headers.0: belongs to the browser's own connection",
+        ),
+        (
+            {"auth": {"hook": {"url": "http://a/", "headers": ["a b"]}}},
+            "auth.hook.headers.0: must be the name of an HTTP header",
+        ),
+        ({"auth": {"hook": {"url": "http://a/", "cookies": []}}}, "nothing would be sent"),
+        (
+            {"auth": {"hook": {"url": "http://a/", "headers": ["authorization"], "secret": "x"}}},
+            "secret is sent as Authorization, so headers cannot name that one, too",
+        ),
+        (
+            {"auth": {"hook": {"url": "http://a/", "secret": "a\r\nHost: b"}}},
+            "secret must be ASCII without spaces",
+        ),
+        (
+            {"auth": {"hook": {"url": "http://a/", "timeout": 31}}},
+            "auth.hook.timeout: Input should be less than or equal to 30",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_key(given: dict[str, Any], told: str) -> None:
@@ -265,10 +314,20 @@ def test_secrets_are_not_in_the_repr() -> None:
 def test_every_secret_is_found_for_those_who_must_hide_it() -> None:
     jwt = {"secret": SECRET[::-1], "algorithms": ["HS256"], "issuer": "i", "audience": "a"}
     found = config.parse(
-        table(broker={"password": "hunter2"}, auth={"jwt": jwt}, store={"url": "sqlite:///x"}),
+        table(
+            broker={"password": "hunter2"},
+            auth={"jwt": jwt, "hook": {"url": "http://a/", "secret": "hunter4"}},
+            store={"url": "sqlite:///x"},
+        ),
         source="f",
     )
-    assert set(config.secrets_of(found)) == {"hunter2", SECRET, SECRET[::-1], "sqlite:///x"}
+    assert set(config.secrets_of(found)) == {
+        "hunter2",
+        "hunter4",
+        SECRET,
+        SECRET[::-1],
+        "sqlite:///x",
+    }
 
 
 @pytest.mark.parametrize(
@@ -367,7 +426,9 @@ def test_the_example_leaves_out_only_what_has_no_default() -> None:
     outside_of_optional_tables = {
         key: default
         for key, default in keys(Config)
-        if not key.startswith(("server.tls.", "auth.jwt.", "access."))
+        if not key.startswith(
+            ("server.tls.", "auth.jwt.", "auth.rabbitmq.", "auth.hook.", "access.")
+        )
     }
     for key, default in outside_of_optional_tables.items():
         assert key in shown or default in (None, PydanticUndefined), key

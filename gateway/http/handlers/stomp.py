@@ -64,7 +64,7 @@ class StompHandler(BodilessHandler):
         head = handshake.accept(self.request)
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address
         self._upgrades.take(address)
-        identity = await self._identity()
+        identity = await self._identity(address)
         self._drain.check()
         user = identity.user if identity else None
         self._live.admission.registry.check_capacity(
@@ -90,8 +90,9 @@ class StompHandler(BodilessHandler):
             return
         self._live.admission.registry.serve(connection, address=address, user=user)
 
-    async def _identity(self) -> Identity | None:
-        """The user, if the handshake has credentials. Raises :class:`NotAuthenticated`."""
+    async def _identity(self, address: str) -> Identity | None:
+        """The user, if the handshake has credentials. Raises :class:`NotAuthenticated`,
+        :class:`HookUnavailable`."""
         if not self._credentials.given(self.request):
             return None
-        return await self._credentials.identify(self.request)
+        return await self._credentials.identify(self.request, address=address)

@@ -10,7 +10,7 @@ from typing import Final
 
 from tornado.iostream import IOStream
 
-from broker.protocol.stomp import Frame
+from broker.protocol.stomp import VERSIONS, Frame
 from broker.protocol.websocket import CloseCode
 from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.errors import (
@@ -304,6 +304,12 @@ class Connection:
         """The headers of the ERROR frame."""
         row = outcome(error)
         headers = [("message", row.code), ("content-type", "text/plain;charset=utf-8")]
+        if error.stomp_message is not None:
+            headers = [
+                ("message", error.stomp_message),
+                ("content-type", "text/plain"),
+                ("version", ",".join(reversed(VERSIONS))),
+            ]
         if self._reader.receipt is not None:
             headers.append(("receipt-id", self._reader.receipt))
         if row.close_code in (CloseCode.SERVICE_RESTART, CloseCode.TRY_AGAIN_LATER):

@@ -11,10 +11,13 @@ from typing import Final, Protocol
 from broker.protocol.stomp import Frame
 from broker.topology import Stream
 from gateway.auth.names import check_user
+from gateway.auth.rabbitmq_logins import RabbitmqLogins
+from gateway.auth.rabbitmq_rights import Held
 from gateway.budget.budgets import rate_of
 from gateway.budget.cap import Lease
 from gateway.budget.rank import rank_of
 from gateway.budget.table import BYTES_IN
+from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole
 from gateway.errors import (
@@ -90,6 +93,8 @@ class Executor:
         "_copies",
         "_host",
         "_joined",
+        "_login",
+        "_login_held",
         "_reader",
         "_rights",
         "_routes",
@@ -122,6 +127,9 @@ class Executor:
         self._rights: dict[str, Right] = {}
         #: By the subscription's key: its place among those to the same destination.
         self._copies: dict[str, Lease] = {}
+        #: One of RabbitMQ's own users, and its right to be logged in.
+        self._login: BrokerLogin | None = None
+        self._login_held: Held | None = None
 
     def carry_out(self, frame: Frame) -> Work | None:
         """Carry a frame out, at once or with the work that is returned. Raises the reason why not,
@@ -176,26 +184,28 @@ class Executor:
         for copy in self._copies.values():
             copy.give_back()
         self._copies.clear()
+        if self._login_held is not None:
+            self._login_held.release()
+        if self._login is not None:
+            self._login.forget()
 
     async def _connect(self, request: Connect) -> None:
         client, admission = self._client, self._services.admission
         limits = self._services.limits.now
-        if client.identity is None:
-            if not request.token:
-                raise NotAuthenticated(
-                    "CONNECT needs a token as passcode, or the handshake a cookie or bearer token"
-                )
-            client.identity = await admission.tokens.verify(request.token)
-            if client.ended:
-                return
+        rabbitmq = admission.rabbitmq
+        if rabbitmq is not None and rabbitmq.is_meant(request.login, request.token):
+            await self._log_in(request, rabbitmq)
+        else:
+            await self._identify(request)
+        if client.ended:
+            return
+        identity = self._who
         if request.user is not None:
-            check_user(request.user, client.identity)
-        # Not before it is known who asks: the refusal names the right host.
-        admission.virtual_host.check(request.host, dialled=self._host)
-        admission.registry.admit(client, client.identity.user, rank_of(client.identity))
-        client.admitted(client.identity.user)
-        client.end_with(client.identity)
-        self._session.authenticated(request.version)
+            check_user(request.user, identity)
+        admission.registry.admit(client, identity.user, rank_of(identity), payer=identity.payer)
+        client.admitted(identity.payer)
+        client.end_with(identity)
+        self._session.authenticated(request.version, rooms=identity.vhost is None)
         self._socket.introduced(
             rate=limits.frames_per_second,
             burst=limits.frames_burst,
@@ -203,7 +213,9 @@ class Executor:
             met=admission.met,
         )
         # From now on it takes its turns with the user's other connections, not with its neighbours.
-        share = self._services.rotation.share(share_key(client.identity.user, client.address))
+        # Those with a login that is shared take turns as those of their address.
+        payer = identity.user if identity.login is None else None
+        share = self._services.rotation.share(share_key(payer, client.address))
         self._socket.transport.share = share
         sends, wants = (
             max(_SHORTEST_HEART_BEAT, interval) if interval else 0
@@ -222,10 +234,52 @@ class Executor:
         client.check(asyncio.get_running_loop().time())
         logger.info(
             "%s has connected from %s with STOMP %s",
-            client.identity.user,
+            identity.user,
             client.address,
             request.version,
         )
+
+    async def _identify(self, request: Connect) -> None:
+        client, admission = self._client, self._services.admission
+        identity = client.identity
+        if identity is None:
+            if not request.token:
+                raise NotAuthenticated(
+                    "CONNECT needs a token as passcode, or the handshake a cookie or bearer token"
+                )
+            identity = await admission.tokens.verify(request.token)
+        vhost = admission.virtual_hosts.choose(request.host, dialled=self._host)
+        client.identity = replace(identity, vhost=vhost)
+
+    async def _log_in(self, request: Connect, rabbitmq: RabbitmqLogins) -> None:
+        """Let RabbitMQ judge one of its own users: the relay that will be needed logs in now,
+        unless RabbitMQ has taken the login a short time ago."""
+        client = self._client
+        identity = rabbitmq.identity(
+            request.login or "",
+            request.token or "",
+            vhost=self._services.admission.virtual_hosts.choose(request.host, dialled=self._host),
+            address=client.address,
+            connection=client.id,
+        )
+        login = self._login = identity.login
+        assert login is not None  # noqa: S101 - it is what was asked for
+        client.identity = identity
+        async with rabbitmq.logging_in(login, address=client.address) as known:
+            if not known:
+                await self._try_to_log_in(request.version)
+        if not client.ended:
+            self._login_held = rabbitmq.rights.hold_login(login, ended=client.end)
+
+    async def _try_to_log_in(self, version: str) -> None:
+        """Raises :class:`WrongLogin`, :class:`UnknownVirtualHost`, :class:`BrokerUnavailable`."""
+        try:
+            if not self._client.ended:
+                await self._open_uplink(version)
+        finally:
+            if self._client.ended:
+                # The passcode was forgotten meanwhile: whatever RabbitMQ said is about another one.
+                raise NotAuthenticated("the connection has ended")
 
     async def _subscribe(self, request: Subscribe) -> None:
         match await self._routes.judge.subscribe(self._who, request):
@@ -253,7 +307,7 @@ class Executor:
         if isinstance(destination, Elsewhere):
             destination = request.frame.get("destination")
         self._copies[request.key] = self._routes.copies.take(
-            (self._client.id, destination), (self._who.user, destination)
+            (self._client.id, destination), (self._who.payer, destination)
         )
 
     def _attend(self, key: str, right: Right) -> None:
@@ -316,6 +370,8 @@ class Executor:
         return None
 
     async def _renew(self, request: Renew) -> None:
+        if self._who.login is not None:
+            raise Refused("a login of RabbitMQ is not renewed by a token: RabbitMQ says how long")
         identity = await self._services.admission.tokens.verify(request.token)
         if identity.user != self._who.user:
             raise Refused("the token is another user's; renew with one of the same subject")
@@ -323,7 +379,8 @@ class Executor:
             # What the old roles opened must end; the relay's login still carries them.
             raise TokenExpired("your roles have changed: connect again with the new token")
         # A socket that a login has opened ends with that login, whatever token renews it.
-        self._client.identity = replace(identity, session=self._who.session)
+        who = self._who
+        self._client.identity = replace(identity, session=who.session, vhost=who.vhost)
         self._client.end_with(identity)
         self._acknowledge(request.frame)
 
@@ -332,12 +389,13 @@ class Executor:
         self._acknowledge(request.frame)
         self._client.end(None)
 
-    async def _open_uplink(self, *, urgent: bool = False) -> Uplink:
+    async def _open_uplink(self, version: str | None = None, *, urgent: bool = False) -> Uplink:
+        """The uplink; ``version``: of STOMP, before the session knows it."""
         if self.uplink is None:
             self.uplink = Uplink(
                 self._routes.uplinks,
                 who=lambda: self._who,
-                version=self._session.version,
+                version=version or self._session.version,
                 client=self._socket.transport,
                 ended=self._client.end,
             )

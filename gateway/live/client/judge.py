@@ -13,6 +13,7 @@ from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame, serialise
 from broker.topology import Stream, Topology
 from gateway.auth.access import Direction
+from gateway.auth.outsiders import Outsiders
 from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, Invalid, Refused
@@ -52,15 +53,27 @@ class Judge:
     Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for a request that may not pass.
 
     ``shared``: topics are served by the hub, unless the client wants to acknowledge.
+    ``outsiders`` judges RabbitMQ's own users, as far as RabbitMQ does not.
     """
 
-    def __init__(self, permissions: Permissions, topology: Topology, *, shared: bool) -> None:
+    def __init__(
+        self,
+        permissions: Permissions,
+        topology: Topology,
+        *,
+        shared: bool,
+        outsiders: Outsiders | None = None,
+    ) -> None:
         self._permissions = permissions
         self._topology = topology
         self._shared = shared
+        self._outsiders = outsiders or Outsiders(topology, rooms=False)
 
     async def subscribe(self, who: Identity, request: Subscribe) -> ByHub | ByRelay:
         frame = request.frame
+        if who.login is not None:
+            self._outsiders.check(who, Direction.SUBSCRIBE, frame)
+            return ByRelay(frame)
         try:
             right = await self._may_join(who, request.destination)
             _refuse_queue_headers(frame)
@@ -78,6 +91,9 @@ class Judge:
 
     def unsubscribe(self, who: Identity, request: Unsubscribe) -> Frame:
         """The UNSUBSCRIBE for the broker; ``durable:true`` on it would delete a queue."""
+        if who.login is not None:
+            self._outsiders.check(who, Direction.SUBSCRIBE, request.frame)
+            return request.frame
         if not self._permissions.opens_everything(who, Direction.SUBSCRIBE):
             _refuse_queue_headers(request.frame)
         if isinstance(request.destination, RoomQueue):
@@ -85,6 +101,9 @@ class Judge:
         return request.frame
 
     def send(self, who: Identity, request: Send) -> Frame:
+        if who.login is not None:
+            self._outsiders.check(who, Direction.SEND, request.frame)
+            return request.frame
         if not self._opened(who, Direction.SEND, request.frame):
             raise Refused(
                 f"no access rule opens {request.frame.get('destination')!r} for sending to you"
@@ -92,12 +111,18 @@ class Judge:
         return request.frame
 
     def opens_topic(self, who: Identity, frame: Frame) -> bool:
-        """Whether a rule lets somebody who may not post to a room publish to its topic directly."""
+        """Whether a rule lets somebody who may not post to a room publish to its topic directly.
+        Raises :class:`Refused` for RabbitMQ's own users, if they may not reach rooms."""
+        if who.login is not None:
+            self._outsiders.check(who, Direction.SEND, frame)
+            return True
         return self._opened(who, Direction.SEND, frame)
 
     def transact(self, who: Identity, request: Acknowledge | Transact) -> Frame:
         """Acknowledgements pass; transactions are part of what the rule ``**`` opens."""
         frame = request.frame
+        if who.login is not None:
+            return frame
         if (isinstance(request, Transact) or frame.get("transaction") is not None) and not any(
             self._permissions.opens_everything(who, direction) for direction in Direction
         ):

@@ -105,12 +105,20 @@ class Registry:
         self._emptied.clear()
         self._tasks.spawn(self._run(connection), "a client's connection")
 
-    def admit(self, connection: Member, user: str, rank: Rank = Rank.PARTICIPANT) -> None:
-        """Note that the connection is this user's. Raises :class:`TooManyOfUser`, and
-        :class:`NoCapacity` if only the share of another rank is left."""
+    def admit(
+        self,
+        connection: Member,
+        user: str,
+        rank: Rank = Rank.PARTICIPANT,
+        *,
+        payer: str | None = None,
+    ) -> None:
+        """Note that the connection is this user's; ``payer`` is counted in the user's place. Raises
+        :class:`TooManyOfUser`, and :class:`NoCapacity` if only the share of another rank is
+        left."""
         self._places[connection].give_back()
         try:
-            self._places[connection] = self._connections.take(user, rank=rank)
+            self._places[connection] = self._connections.take(payer or user, rank=rank)
         except GatewayError:
             self._places[connection] = self._connections.hold(None)
             raise

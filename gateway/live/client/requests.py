@@ -22,8 +22,9 @@ LONGEST_KEY: Final = 500
 class Connect:
     """A CONNECT: the client introduces itself.
 
-    ``heart_beat``: the intervals that it sends and wants, in milliseconds, 0 for none. ``user``:
-    the user that it believes to be; ``host``: the virtual host that it wants; None if not said.
+    ``heart_beat``: the intervals that it sends and wants, in milliseconds, 0 for none. ``token`` is
+    a token, or the passcode of ``login``. ``user``: the user that it believes to be; ``host``: the
+    virtual host that it wants; None if not said.
     """
 
     version: str
@@ -31,6 +32,7 @@ class Connect:
     token: str | None = field(repr=False)
     user: str | None = None
     host: str | None = None
+    login: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,9 @@ Request = (
 )
 
 
-def read(frame: Frame, *, version: str, topology: Topology) -> Request:
-    """The request in a client's frame, in the STOMP version agreed on.
+def read(frame: Frame, *, version: str, topology: Topology | None) -> Request:
+    """The request in a client's frame, in the STOMP version agreed on. ``topology`` None: in a
+    virtual host without rooms.
 
     Raises :class:`BadFrame` for a header that STOMP demands, :class:`Invalid` for one of ours.
     """
@@ -152,11 +155,18 @@ def _connect(frame: Frame) -> Connect:
         heart_beat = parse_heart_beat(frame.get("heart-beat"))
     except MalformedFrame as error:
         raise BadFrame(str(error)) from error
-    token = _bearer(frame) or frame.get("passcode")
-    return Connect(version, heart_beat, token, frame.get("interact-user"), frame.get("host"))
+    bearer = _bearer(frame)
+    return Connect(
+        version,
+        heart_beat,
+        bearer or frame.get("passcode"),
+        frame.get("interact-user"),
+        frame.get("host"),
+        None if bearer else frame.get("login"),
+    )
 
 
-def _send(frame: Frame, topology: Topology) -> Send | Post | Renew | Ping:
+def _send(frame: Frame, topology: Topology | None) -> Send | Post | Renew | Ping:
     match parse(_required(frame, "destination"), topology):
         case RoomTopic(stream):
             return _post(frame, stream)

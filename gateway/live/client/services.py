@@ -11,6 +11,7 @@ from broker.timing.readings import UnixTime
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
+from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.budget.budgets import CapBudget, RateBudget
 from gateway.domain.identity import Identity
 from gateway.limits import LiveLimits
@@ -18,7 +19,7 @@ from gateway.live.attendance import Attendance
 from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
-from gateway.live.client.virtual_host import VirtualHost
+from gateway.live.client.virtual_host import VirtualHosts
 from gateway.live.hub.hub import Hub
 from gateway.live.relay.uplink import UplinkContext
 from gateway.messages.intake import Intake
@@ -36,10 +37,11 @@ class TokenVerifier(Protocol):
 class Admission:
     """The services that let a connection in. ``upgrades``: the rate of new ones from an address;
     ``met``: how often each budget made somebody wait; ``connect_timeout``: seconds until
-    CONNECT."""
+    CONNECT. ``rabbitmq`` is None where RabbitMQ's own users are not let in."""
 
     tokens: TokenVerifier
-    virtual_host: VirtualHost
+    rabbitmq: RabbitmqLogins | None
+    virtual_hosts: VirtualHosts
     registry: Registry
     upgrades: RateBudget
     subscriptions: CapBudget

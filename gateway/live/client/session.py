@@ -55,7 +55,7 @@ class Session:
         self.state = State.OPENING
         self.version = "1.0"
         self.subscriptions: dict[str, Destination] = {}
-        self._topology = topology
+        self._topology: Topology | None = topology
         self._places = places
 
     def receive(self, frame: Frame) -> Request:
@@ -70,10 +70,13 @@ class Session:
         self.state = next_state
         return request
 
-    def authenticated(self, version: str) -> None:
-        """The client's CONNECT was accepted in this STOMP version."""
+    def authenticated(self, version: str, *, rooms: bool = True) -> None:
+        """The client's CONNECT was accepted in this STOMP version. ``rooms``: whether there are
+        rooms in its virtual host."""
         self.state = self._next(Input.AUTHENTICATED)
         self.version = version
+        if not rooms:
+            self._topology = None
 
     def _subscribe(self, request: Subscribe) -> None:
         # Noted before it is judged: a membership that ends meanwhile must find it.

@@ -17,8 +17,15 @@ from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.webstomp.session import WebSocketStream, WebStompSession, dial, log_in
 from gateway.auth.passcodes import Passcodes
+from gateway.auth.rabbitmq_logins import refusal
 from gateway.domain.identity import Identity
-from gateway.errors import BrokerUnavailable, DialsBusy, NoCapacity
+from gateway.errors import (
+    BrokerUnavailable,
+    DialsBusy,
+    GatewayError,
+    NoCapacity,
+    UnknownVirtualHost,
+)
 from gateway.fair_turns import FairTurns
 
 logger = logging.getLogger(__name__)
@@ -79,7 +86,8 @@ class Dialler:
         ``urgent``: for a host's private queue, before all others. Each available node but those to
         ``exclude`` is tried once; those that were passed over for being slow are tried last, and
         have the whole time then. Raises :class:`BrokerUnavailable`, :class:`NoCapacity`,
-        :class:`DialsBusy`.
+        :class:`DialsBusy`, and for RabbitMQ's own users :class:`WrongLogin` and
+        :class:`UnknownVirtualHost`.
         """
         tried, passed_over, accept = set(exclude), set[str](), ACCEPT
         while True:
@@ -94,7 +102,7 @@ class Dialler:
                     raise NoCapacity("the broker's nodes take no more connections") from error
                 raise BrokerUnavailable("no broker node is available") from error
             try:
-                async with self._turn(who.user, urgent=urgent):
+                async with self._turn(who.payer, urgent=urgent):
                     upstream = await self._session(lease, who, version, accept=accept)
             except _NotAccepted:
                 lease.silent()
@@ -126,13 +134,36 @@ class Dialler:
     async def _session(
         self, lease: Lease, who: Identity, version: str, *, accept: float
     ) -> WebStompSession:
-        return await log_in(
-            await self._accepted(lease.node, version, accept),
-            Credentials(who.user, self.passcodes.issue(who), self.vhost),
-            timeout=self.timeout,
-            version=version,
-            heart_beat=HEART_BEAT,
-        )
+        accepted = await self._accepted(lease.node, version, accept)
+        try:
+            return await log_in(
+                accepted,
+                self._credentials(who),
+                timeout=self.timeout,
+                version=version,
+                heart_beat=HEART_BEAT,
+            )
+        except LoginRefused as error:
+            if (refused := self._refusal(who, error)) is not None:
+                raise refused from None
+            raise
+
+    def _credentials(self, who: Identity) -> Credentials:
+        if who.login is not None:
+            return who.login.credentials
+        return Credentials(who.user, self.passcodes.issue(who), who.vhost or self.vhost)
+
+    def _refusal(self, who: Identity, error: LoginRefused) -> GatewayError | None:
+        """RabbitMQ's decision about this user; None if another node may say something else.
+
+        Its text may quote what stays here, so only what it is known to say is said again.
+        """
+        denied = f"Virtual host '{who.vhost or self.vhost}' access denied"
+        if (who.vhost or who.login) and denied in error.message:
+            return UnknownVirtualHost(denied)
+        if who.login is not None and "Access refused for user" in error.message:
+            return refusal(who.user)
+        return None
 
     async def _accepted(self, node: Node, version: str, seconds: float) -> WebSocketStream:
         """Raises :class:`DialError`, and :class:`_NotAccepted` before the whole time is over."""

@@ -184,7 +184,7 @@ class Uplink:
     async def open(self, *, urgent: bool) -> None:
         """Dial; ``urgent``: for a host's private queue. Raises :class:`BrokerUnavailable`,
         :class:`NoCapacity`, :class:`TooManyDials`."""
-        await self._context.charges.dial(self._who().user)
+        await self._context.charges.dial(self._who().payer)
         self._take_up(*await self._context.dialler.dial(self._who(), self._version, urgent=urgent))
         if self._state is State.OPEN:
             self._context.rebalancer.add(self)
@@ -192,7 +192,7 @@ class Uplink:
     async def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
         """Subscribe at the broker. Raises :class:`BrokerUnavailable`,
         :class:`TooManySubscriptions`."""
-        await self._context.charges.subscription(self._who().user)
+        await self._context.charges.subscription(self._who().payer)
         if isinstance(destination, RoomQueue):
             await self._ensure(destination.room)
         await self.wait()

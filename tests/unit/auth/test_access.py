@@ -104,3 +104,22 @@ def test_a_reply_queue_can_be_opened_for_answers_and_a_temp_queue_by_two_stars_o
     assert access.opens({"service"}, SEND, "/reply-queue/amq.gen-1")
     assert not access.opens({"service"}, SUBSCRIBE, "/temp-queue/answers")
     assert rules(subscribe=("**",)).opens({"service"}, SUBSCRIBE, "/temp-queue/answers")
+
+
+def test_a_rule_holds_in_the_virtual_hosts_that_it_names() -> None:
+    tables = [
+        Access(roles=("clerk",), subscribe=("/topic/a",)),
+        Access(roles=("clerk",), vhosts=("billing",), subscribe=("/topic/b",), send=("**",)),
+        Access(roles=("clerk",), vhosts=("billing", "school"), subscribe=("/topic/c",)),
+    ]
+    rules = AccessRules(tables, home="school")
+    opened = {
+        (vhost, name)
+        for vhost in (None, "billing", "school", "other")
+        for name in "abc"
+        if rules.opens(["clerk"], Direction.SUBSCRIBE, f"/topic/{name}", vhost=vhost)
+    }
+    assert opened == {(None, "a"), (None, "c"), ("billing", "b"), ("billing", "c")}
+    assert rules.opens_everything(["clerk"], Direction.SEND, vhost="billing")
+    assert not rules.opens_everything(["clerk"], Direction.SEND)
+    assert rules.roles == {"clerk"}

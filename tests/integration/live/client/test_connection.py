@@ -34,7 +34,7 @@ from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
-from gateway.live.client.virtual_host import VirtualHost
+from gateway.live.client.virtual_host import VirtualHosts
 from gateway.observe.events import Events
 from gateway.rotation import Rotation
 from tests.budgets import budgets_of
@@ -75,7 +75,8 @@ def services(
     return ConnectionServices(
         admission=Admission(
             tokens=tokens,
-            virtual_host=VirtualHost("/", Origins([])),
+            rabbitmq=None,
+            virtual_hosts=VirtualHosts("/", Origins([])),
             registry=registry,
             upgrades=budgets.rate(UPGRADES),
             subscriptions=budgets.cap(SUBSCRIPTIONS),

@@ -9,8 +9,15 @@ import pytest
 
 from broker.nodes.balancer import Balancer
 from gateway.auth.passcodes import Passcodes
+from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
-from gateway.errors import BrokerUnavailable, NoCapacity
+from gateway.errors import (
+    BrokerUnavailable,
+    GatewayError,
+    NoCapacity,
+    UnknownVirtualHost,
+    WrongLogin,
+)
 from gateway.live.relay.dialler import AT_ONCE, Dialler
 from tests.integration.live.fake_node import FakeNode, serving
 
@@ -161,5 +168,66 @@ def test_when_many_come_at_once_so_many_are_opened_at_a_time_and_all_have_their_
                 lease.release()
             assert 1 < node.most_opening <= AT_ONCE
             assert node.logins == count
+
+    asyncio.run(course())
+
+
+def own_login(vhost: str = "/") -> Identity:
+    login = BrokerLogin("app", "open-sesame", vhost=vhost, mark=b"", payer="app 1")
+    return Identity("app", frozenset(), 2e9, login=login, vhost=None if vhost == "/" else vhost)
+
+
+def test_rabbitmqs_own_user_logs_in_with_the_login_of_its_own() -> None:
+    async def course() -> None:
+        async with serving(FakeNode("r1")) as node:
+            for who, vhost in ((own_login(), "/"), (own_login("billing"), "billing")):
+                upstream, lease = await dialler(node).dial(who, "1.2")
+                given = node.received[-1]
+                assert [given.get(name) for name in ("login", "passcode", "host")] == [
+                    "app",
+                    "open-sesame",
+                    vhost,
+                ]
+                upstream.close()
+                lease.release()
+
+    asyncio.run(course())
+
+
+def test_a_token_of_another_virtual_host_goes_there() -> None:
+    async def course() -> None:
+        async with serving(FakeNode("r1")) as node:
+            upstream, lease = await dialler(node).dial(replace(WHO, vhost="billing"), "1.2")
+            assert node.received[-1].get("host") == "billing"
+            upstream.close()
+            lease.release()
+
+    asyncio.run(course())
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("Bad CONNECT\n\nAccess refused for user 'app'\n", WrongLogin),
+        ("Bad CONNECT\n\nAccess refused for user 'app', backend x returned an error", WrongLogin),
+        ("Bad CONNECT\n\nVirtual host '/' access denied", UnknownVirtualHost),
+        ("Bad CONNECT\n\nthe limit of connections is reached", BrokerUnavailable),
+    ],
+)
+def test_rabbitmqs_word_about_a_login_of_its_own_is_final(
+    said: str, error: type[GatewayError]
+) -> None:
+    async def course() -> None:
+        one, two = FakeNode("r1", refuses=said), FakeNode("r2", refuses=said)
+        async with serving(one), serving(two):
+            nodes = one, two
+            found = dialler(*nodes)
+            with pytest.raises(error) as refused:
+                await found.dial(own_login(), "1.2")
+            assert "backend" not in refused.value.detail
+            asked = sum(len(node.received) for node in nodes)
+            assert asked == (2 if error is BrokerUnavailable else 1)
+            assert set(connections(found).values()) == {0}
+            assert all(state.available for state in found.balancer.states())
 
     asyncio.run(course())

@@ -1,0 +1,82 @@
+"""The questions to RabbitMQ about its own users: which node is asked, and the reading of its
+answers."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from broker.dialling import DialError, LoginRefused
+from broker.feeds.reading import QUEUE_PREFIX, Source, may_read
+from broker.nodes.balancer import Balancer, NoNodeAvailable
+from broker.nodes.credentials import Credentials
+from gateway.auth.rabbitmq_logins import refusal
+from gateway.errors import BrokerUnavailable, WrongLogin
+
+logger = logging.getLogger(__name__)
+
+#: AMQP's "access refused" (a wrong login) and "not allowed" (the virtual host).
+_REFUSED: Final = "403 "
+_NOT_ALLOWED: Final = "530 "
+#: "Not allowed" for the moment only: the user or the virtual host has as many connections as it may
+#: have, or the virtual host does not run on this node.
+_PASSING: Final = ("limit", "is down")
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The asker. ``timeout``: seconds for a node to take the login, and again for its answers."""
+
+    balancer: Balancer
+    timeout: float
+    tls: ssl.SSLContext | None
+    rng: Random
+
+    async def __call__(
+        self, login: Credentials, sources: Sequence[Source]
+    ) -> Mapping[Source, str | None]:
+        """Ask one node after the other until one answers; see
+        :class:`gateway.auth.rabbitmq_rights.Ask`."""
+        tried = set[str]()
+        while True:
+            try:
+                lease = self.balancer.acquire(tried)
+            except NoNodeAvailable as error:
+                raise BrokerUnavailable(
+                    "no broker node says what RabbitMQ's users may do"
+                ) from error
+            with lease:
+                tried.add(lease.node.name)
+                try:
+                    answers = await may_read(
+                        lease.node,
+                        login,
+                        sources,
+                        queue=f"{QUEUE_PREFIX}{self.rng.getrandbits(128):032x}",
+                        timeout=self.timeout,
+                        tls=self.tls,
+                    )
+                except LoginRefused as error:
+                    lease.up()
+                    if (refused := _refusal(login, error.message)) is not None:
+                        raise refused from None
+                    logger.warning("a user's permissions are asked for elsewhere: %s", error)
+                except DialError as error:
+                    lease.failed(error.what)
+                    logger.warning("a user's permissions are asked for elsewhere: %s", error)
+                else:
+                    lease.up()
+                    return answers
+
+
+def _refusal(login: Credentials, said: str) -> WrongLogin | None:
+    """The error behind RabbitMQ's refusal of a login; None if it is about the moment only."""
+    if said.startswith(_REFUSED) or (
+        said.startswith(_NOT_ALLOWED) and not any(word in said for word in _PASSING)
+    ):
+        return refusal(login.login)
+    return None

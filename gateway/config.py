@@ -381,6 +381,7 @@ class Limits(_Table):
     http_connects_burst: PositiveInt = 6_000
     unknown_connections: PositiveInt = 2_000
     unknown_connections_per_address: PositiveInt = 1_000
+    login_connections_per_address: PositiveInt = 2_000
     upgrades_per_second: PositiveFloat = 200.0
     upgrades_burst: PositiveInt = 3_000
     frames_per_second: PositiveFloat = 2_000.0

@@ -20,6 +20,7 @@ from gateway.auth.rabbitmq_questions import Questions
 from gateway.auth.rabbitmq_rights import BrokerRights
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import tokens_for
+from gateway.budget.table import LOGIN_CONNECTIONS
 from gateway.domain.identity import ADMIN, HOST
 from gateway.foundation import Foundation
 
@@ -101,4 +102,5 @@ def rabbitmq_logins(
         vhost=config.broker.vhost,
         own=config.broker.user,
         with_tokens=lambda: auth.credentials.tokens is not None,
+        places=f.budgets.cap(LOGIN_CONNECTIONS),
     )

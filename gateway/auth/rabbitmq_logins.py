@@ -11,6 +11,7 @@ from typing import Final
 from gateway.auth.guesses import Guesses
 from gateway.auth.names import user_name
 from gateway.auth.rabbitmq_rights import BrokerRights
+from gateway.budget.budgets import CapBudget
 from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.errors import UnknownVirtualHost, WrongLogin
@@ -27,7 +28,8 @@ class RabbitmqLogins:
     guesses, as those at the gateway's own accounts do.
 
     ``own``: the gateway's own account, which is not for clients. ``with_tokens``: whether this
-    gateway accepts tokens, so that a passcode may be one, whatever ``login`` says.
+    gateway accepts tokens, so that a passcode may be one, whatever ``login`` says. ``places``: of
+    their connections, by address.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class RabbitmqLogins:
         vhost: str,
         own: str,
         with_tokens: Callable[[], bool],
+        places: CapBudget,
     ) -> None:
         self.rights = rights
+        self.places = places
         self._guesses = guesses
         self._vhost = vhost
         self._own = own

@@ -61,15 +61,13 @@ class Questions:
                         tls=self.tls,
                     )
                 except LoginRefused as error:
-                    lease.up()
                     if (refused := _refusal(login, error.message)) is not None:
                         raise refused from None
                     logger.warning("a user's permissions are asked for elsewhere: %s", error)
                 except DialError as error:
-                    lease.failed(error.what)
+                    # Not held against the node: relays and probes do not come by AMQP.
                     logger.warning("a user's permissions are asked for elsewhere: %s", error)
                 else:
-                    lease.up()
                     return answers
 
 

@@ -111,14 +111,14 @@ class BrokerRights:
         For each user name one block at a time: a class that shares a login is tried once, and
         nobody guesses at one faster by guessing often.
         """
-        if self._stands(login):
+        if self._is_known(login):
             yield True
             return
         door = self._doors.setdefault(login.user, _Door())
         door.visitors += 1
         try:
             async with door.lock:
-                if self._stands(login):
+                if self._is_known(login):
                     yield True
                     return
                 began = self._loop.time()
@@ -147,7 +147,7 @@ class BrokerRights:
         right = known.right((exchange, key))
         held = Held(right, login, ended)
         try:
-            if not right.stands(self._loop.time(), self.lifetime):
+            if not right.is_fresh(self._loop.time(), self.lifetime):
                 await self._first_answer(known, (exchange, key), right, login)
         except BaseException:
             held.release()
@@ -205,10 +205,10 @@ class BrokerRights:
         right.confirmed = began
         return None
 
-    def _stands(self, login: BrokerLogin) -> bool:
+    def _is_known(self, login: BrokerLogin) -> bool:
         known = self._logins.get(_key(login))
         right = None if known is None else known.rights.get(None)
-        return right is not None and right.stands(self._loop.time(), self.lifetime)
+        return right is not None and right.is_fresh(self._loop.time(), self.lifetime)
 
     def _known(self, login: BrokerLogin) -> _Login:
         key = _key(login)
@@ -251,6 +251,10 @@ class _Right:
 
     def stands(self, now: float, lifetime: float) -> bool:
         return now < self.confirmed + lifetime
+
+    def is_fresh(self, now: float, lifetime: float) -> bool:
+        """Whether somebody may begin to rely on it: there is time to ask again."""
+        return now < self.confirmed + lifetime * _AGAIN
 
     def end(self, error: GatewayError) -> None:
         held, self.held = self.held, set()

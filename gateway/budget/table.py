@@ -136,6 +136,22 @@ UNKNOWN_CONNECTIONS: Final = Budget(
     reason="behind one address there may be a whole school whose clients come back at once.",
 )
 
+LOGIN_CONNECTIONS: Final = Budget(
+    "login_connections",
+    "WebSocket connections with logins of RabbitMQ",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ADDRESS,
+            ("login_connections_per_address",),
+            TooManyOfUser,
+            "at most {most} connections with RabbitMQ's logins from one address",
+            retry_after=5.0,
+        ),
+    ),
+    reason="A login may be shared by everybody who opens a page, in a whole school.",
+)
+
 HTTP_CONNECTS: Final = Budget(
     "http_connects",
     "new HTTP connections",
@@ -577,6 +593,7 @@ TABLE: Final = (
     BODIES,
     CONNECTIONS,
     UNKNOWN_CONNECTIONS,
+    LOGIN_CONNECTIONS,
     UPGRADES,
     HTTP_CONNECTIONS,
     HTTP_CONNECTS,

@@ -95,6 +95,7 @@ class Executor:
         "_joined",
         "_login",
         "_login_held",
+        "_login_place",
         "_reader",
         "_rights",
         "_routes",
@@ -130,6 +131,7 @@ class Executor:
         #: One of RabbitMQ's own users, and its right to be logged in.
         self._login: BrokerLogin | None = None
         self._login_held: Held | None = None
+        self._login_place: Lease | None = None
 
     def carry_out(self, frame: Frame) -> Work | None:
         """Carry a frame out, at once or with the work that is returned. Raises the reason why not,
@@ -184,6 +186,8 @@ class Executor:
         for copy in self._copies.values():
             copy.give_back()
         self._copies.clear()
+        if self._login_place is not None:
+            self._login_place.give_back()
         if self._login_held is not None:
             self._login_held.release()
         if self._login is not None:
@@ -255,6 +259,10 @@ class Executor:
         """Let RabbitMQ judge one of its own users: the relay that will be needed logs in now,
         unless RabbitMQ has taken the login a short time ago."""
         client = self._client
+        if client.ended:
+            # Before its turn came: everything has been given back already.
+            return
+        self._login_place = rabbitmq.places.take(client.address)
         identity = rabbitmq.identity(
             request.login or "",
             request.token or "",

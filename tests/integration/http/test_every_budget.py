@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from broker.protocol.stomp import serialise
 from gateway.assembly import Gateway
 from gateway.budget.budgets import Budgets
-from gateway.budget.table import TABLE
+from gateway.budget.table import LOGIN_CONNECTIONS, TABLE
 from gateway.config import Config
 from gateway.http.listeners import Listener
 from gateway.observe.events import Event, Kind
@@ -126,6 +126,17 @@ async def two_of_nobody(stage: Stage) -> Refusal:
     client = await stage.dial()
     refused = answered(await stage.handshake())
     await stage.hang_up(client)
+    return refused
+
+
+async def two_with_a_login_of_rabbitmq(stage: Stage) -> Refusal:
+    """The first one is there for as long as RabbitMQ takes to answer."""
+    with stage.gateway.budgets.cap(LOGIN_CONNECTIONS).hold("127.0.0.1"):
+        client = await stage.dial()
+        login = [("accept-version", "1.2"), ("login", "app"), ("passcode", "p")]
+        await client.write_message(serialise("CONNECT", login), binary=True)
+        refused = await stomp_refusal(client)
+        await stage.hang_up(client)
     return refused
 
 
@@ -279,6 +290,11 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         {"unknown_connections": 1},
         two_of_nobody,
         Refusal(503, "too_many_unknown"),
+    ),
+    "login_connections/address": (
+        {"login_connections_per_address": 1},
+        two_with_a_login_of_rabbitmq,
+        Refusal(1013, "too_many_of_user"),
     ),
     "upgrades/address": (
         {"upgrades_burst": 1, "upgrades_per_second": 0.01},
@@ -438,6 +454,7 @@ def tables(tables: dict[str, Any], limit: str) -> dict[str, Any]:
     # The address of these tests is one like every other.
     tables["server"]["trusted_proxies"] = []
     tables["broker"]["confirm_timeout"] = 1.0
+    tables["auth"]["rabbitmq"] = {}
     return tables
 
 

@@ -16,6 +16,7 @@ from gateway.auth.guesses import FREE_FROM_ALL, FREE_FROM_ONE, Guesses
 from gateway.auth.rabbitmq_logins import RabbitmqLogins, refusal
 from gateway.auth.rabbitmq_rights import BrokerRights
 from gateway.budget.budgets import Budgets
+from gateway.budget.table import LOGIN_CONNECTIONS
 from gateway.config import Limits
 from gateway.errors import TooManyGuesses, UnknownVirtualHost, WrongLogin
 from gateway.limits import LiveLimits
@@ -33,9 +34,8 @@ class Stage:
     def __init__(self, *, with_tokens: bool = True) -> None:
         self.clock = FakeClock()
         tasks = Tasks()
-        self.guesses = Guesses(
-            Budgets(LiveLimits(Limits()), clock=self.clock.monotonic), clock=self.clock.monotonic
-        )
+        budgets = Budgets(LiveLimits(Limits()), clock=self.clock.monotonic)
+        self.guesses = Guesses(budgets, clock=self.clock.monotonic)
         rights = BrokerRights(
             _nothing,
             lifetime=60,
@@ -44,7 +44,12 @@ class Stage:
             rng=Random(1),  # noqa: S311
         )
         self.logins = RabbitmqLogins(
-            rights, self.guesses, vhost="/", own="gateway", with_tokens=lambda: with_tokens
+            rights,
+            self.guesses,
+            vhost="/",
+            own="gateway",
+            with_tokens=lambda: with_tokens,
+            places=budgets.cap(LOGIN_CONNECTIONS),
         )
 
     async def log_in(self, error: Exception | None = None, *, address: str = HOME) -> None:

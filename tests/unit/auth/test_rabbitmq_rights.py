@@ -192,6 +192,31 @@ def test_a_right_that_nobody_can_confirm_ends_with_its_lifetime_and_not_before()
     run(scenario())
 
 
+def test_an_old_answer_is_not_relied_on_for_the_rest_of_its_time() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        held = await stage.rights.hold(stage.who(), *NEWS, ended=stage.ended.append)
+        held.release()
+        for seconds in (0.6, 0.95):
+            await asyncio.sleep(LIFETIME * seconds)
+            asked = len(stage.rabbit.asked)
+            held = await stage.rights.hold(stage.who(), *NEWS, ended=stage.ended.append)
+            assert len(stage.rabbit.asked) == asked + 1
+            held.release()
+        login = stage.login()
+        async with stage.rights.logging_in(login):
+            pass
+        await asyncio.sleep(LIFETIME * 0.95)
+        async with stage.rights.logging_in(login) as known:
+            assert not known
+        stage.rights.hold_login(login, ended=stage.ended.append)
+        await asyncio.sleep(LIFETIME)
+        assert not stage.ended
+        await stage.tasks.close()
+
+    run(scenario())
+
+
 def test_rabbitmq_may_be_away_for_a_while() -> None:
     async def scenario() -> None:
         stage = Stage()

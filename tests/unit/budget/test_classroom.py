@@ -40,6 +40,8 @@ DEMAND: Final[dict[str, float]] = {
     # Only those who send their token with CONNECT; the others are known by their cookies.
     "unknown_connections/address": SOCKETS,
     "unknown_connections/all": SOCKETS,
+    # All of them with the login that stands in the page.
+    "login_connections/address": SOCKETS * TRIES,
     "upgrades/address": SOCKETS * TRIES,
     "http_connections/address": PEOPLE * BROWSER,
     "http_connections/all": PEOPLE * BROWSER,

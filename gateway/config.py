@@ -414,6 +414,8 @@ class Limits(_Table):
     waiting_posts_per_user: PositiveInt = 1_000
     waiting_bytes: PositiveInt = 128 * 1024 * 1024
     waiting_bytes_per_user: PositiveInt = 16 * 1024 * 1024
+    outbox_messages: PositiveInt = 150_000
+    outbox_bytes: PositiveInt = 512 * 1024 * 1024
     page_size: PositiveInt = 500
     reads: PositiveInt = 1000
     reads_per_user: PositiveInt = 8
@@ -422,12 +424,16 @@ class Limits(_Table):
     all_read_bytes_per_second: PositiveFloat = 64.0 * 1024 * 1024
     all_read_bytes_burst: PositiveInt = 1024 * 1024 * 1024
     room_members: PositiveInt = 1000
+    member_changes_per_second: PositiveFloat = 10.0
+    member_changes_burst: PositiveInt = 2_000
     dials_per_second: PositiveFloat = 3.0
     dials_burst: PositiveInt = 20
     broker_subscriptions_per_second: PositiveFloat = 5.0
     broker_subscriptions_burst: PositiveInt = 30
     rooms_per_minute: PositiveFloat = 30.0
     rooms_burst: PositiveInt = 100
+    open_rooms: PositiveInt = 20_000
+    open_rooms_per_user: PositiveInt = 2_000
 
 
 class Log(_Table):
@@ -485,12 +491,12 @@ class Config(BaseSettings):
     def _every_message_can_wait(self) -> Self:
         limits = self.limits
         of_user = min(limits.waiting_bytes_per_user, limits.body_bytes_per_user)
-        in_all = min(limits.waiting_bytes, limits.body_bytes_in_all)
+        in_all = min(limits.waiting_bytes, limits.body_bytes_in_all, limits.outbox_bytes)
         if min(of_user, in_all // 2) < limits.body_bytes:
             raise ValueError(
                 f"limits.body_bytes is {limits.body_bytes}: limits.waiting_bytes_per_user and"
-                " limits.body_bytes_per_user must be as much at least, limits.waiting_bytes and"
-                " limits.body_bytes_in_all twice as much"
+                " limits.body_bytes_per_user must be as much at least, limits.waiting_bytes,"
+                " limits.body_bytes_in_all and limits.outbox_bytes twice as much"
             )
         return self
 

@@ -24,6 +24,7 @@
     │   ├── UnknownNode, UnknownGateway
     │   ├── NotKept               a seq that the history does not reach back to
     │   ├── RoomFull              of members
+    │   ├── TooManyOpenRooms      made by one user
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
@@ -37,7 +38,8 @@
     │   ├── TooManyPosts          waiting for the store, of one user
     │   ├── TooManyDials          relays opened by one user
     │   ├── TooManySubscriptions  at the broker by one user, in a short time
-    │   └── TooManyRooms          made by one user
+    │   ├── TooManyRooms          made by one user, in a short time
+    │   └── TooManyChanges        of members by one user, in a short time
     ├── TooSlow                   a client that does not read fast enough
     ├── Internal                  a fault of the gateway; its log has the details
     └── Unavailable               try again later
@@ -55,6 +57,8 @@
         │   ├── TooManyCopies     subscriptions of one user to the same destination
         │   ├── FramesBusy        parts of frames from all clients together
         │   ├── PostsBusy         posts of all users together wait for the store
+        │   ├── PublishingBehind  too much waits for RabbitMQ
+        │   ├── RoomsFull         of all users together
         │   ├── DialsBusy         too many relays wait to be opened
         │   └── ReadsBusy         of the history by all users together
         └── Draining
@@ -220,6 +224,10 @@ class RoomFull(Invalid):
     """The room has as many members as it may have."""
 
 
+class TooManyOpenRooms(Invalid):
+    """One user has created as many open rooms as a user may have."""
+
+
 class LastHost(Invalid):
     """The change would leave a room without a host."""
 
@@ -274,6 +282,10 @@ class TooManySubscriptions(RateLimited):
 
 class TooManyRooms(RateLimited):
     """Too many rooms made by one user."""
+
+
+class TooManyChanges(RateLimited):
+    """One user changes the members of rooms too often."""
 
 
 class TooSlow(GatewayError):
@@ -349,6 +361,14 @@ class PostsBusy(NoCapacity):
 
 class FramesBusy(NoCapacity):
     """More frames have come in part than are kept, and much of it from this client."""
+
+
+class PublishingBehind(NoCapacity):
+    """As many messages wait for RabbitMQ as may."""
+
+
+class RoomsFull(NoCapacity):
+    """As many rooms are open as may be, of all users together."""
 
 
 class DialsBusy(NoCapacity):
@@ -434,6 +454,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "not_kept", 410, CloseCode.REFUSED, "The history does not reach that far back"
     ),
     RoomFull: Outcome("room_full", 409, CloseCode.REFUSED, "The room is full"),
+    TooManyOpenRooms: Outcome("too_many_open_rooms", 409, CloseCode.REFUSED, "Too many open rooms"),
     LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),
     IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
     RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),
@@ -468,6 +489,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "too_many_subscriptions", 429, CloseCode.TRY_AGAIN_LATER, "Too many subscriptions"
     ),
     TooManyRooms: Outcome("too_many_rooms", 429, CloseCode.TRY_AGAIN_LATER, "Too many new rooms"),
+    TooManyChanges: Outcome(
+        "too_many_changes", 429, CloseCode.TRY_AGAIN_LATER, "Too many changes of members"
+    ),
     TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The client does not read fast enough"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
@@ -515,6 +539,10 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     FramesBusy: Outcome(
         "frames_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many frames have come in part"
     ),
+    PublishingBehind: Outcome(
+        "publishing_behind", 503, CloseCode.TRY_AGAIN_LATER, "Too many messages wait for the broker"
+    ),
+    RoomsFull: Outcome("rooms_full", 503, CloseCode.TRY_AGAIN_LATER, "Too many open rooms"),
     DialsBusy: Outcome(
         "dials_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many clients wait for the broker"
     ),

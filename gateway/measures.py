@@ -62,6 +62,12 @@ def measures(
     metrics.observe(
         "gateway_outbox_parked", "Messages that RabbitMQ refuses.", lambda: len(outbox.parking)
     )
+    metrics.observe(
+        "gateway_outbox_messages",
+        "Messages in the outbox of all gateways.",
+        lambda: outbox.fill.messages,
+    )
+    metrics.observe("gateway_outbox_bytes", "Bytes of these messages.", lambda: outbox.fill.bytes)
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     return metrics
 

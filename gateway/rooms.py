@@ -5,7 +5,7 @@ The store, the broker and the live connections must agree about a room; here the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,10 +13,10 @@ from typing import Protocol
 from broker.timing.readings import UtcTime
 from gateway.auth.permissions import Action, Permissions
 from gateway.budget.budgets import Budgets
-from gateway.budget.table import ROOM_MEMBERS, ROOMS
+from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
-from gateway.errors import RoomClosed, UnknownMember, UnknownRoom
+from gateway.errors import GatewayError, RoomClosed, UnknownMember, UnknownRoom
 from gateway.private_queues import PrivateQueues
 
 
@@ -24,7 +24,13 @@ class RoomStore(Protocol):
     """The store of rooms and members."""
 
     async def create_room(
-        self, title: str, members: Mapping[str, MemberRole], at: datetime
+        self,
+        title: str,
+        members: Mapping[str, MemberRole],
+        at: datetime,
+        *,
+        creator: str,
+        refusal: Callable[[int, int], GatewayError | None],
     ) -> Room: ...
 
     async def rooms_of(self, user: str) -> list[tuple[Room, MemberRole]]: ...
@@ -96,6 +102,8 @@ class Rooms:
         self._presence = presence
         self._members = budgets.cap(ROOM_MEMBERS)
         self._changes_of_rooms = budgets.rate(ROOMS)
+        self._changes_of_members = budgets.rate(MEMBER_CHANGES)
+        self._open_rooms = budgets.cap(OPEN_ROOMS)
         self._clock = clock
 
     async def mine(self, who: Identity) -> list[RoomView]:
@@ -108,14 +116,25 @@ class Rooms:
         """A new room, with its private queue if that could be made in time; otherwise the queue
         follows. The creator hosts the room if ``members`` name no host.
 
-        Raises :class:`RoomFull`, :class:`TooManyRooms`.
+        Raises :class:`RoomFull`, :class:`TooManyRooms`, :class:`TooManyOpenRooms`,
+        :class:`RoomsFull`.
         """
         await self._permissions.require(who, Action.CREATE_ROOM)
         self._changes_of_rooms.take(("create", who.user))
         if MemberRole.HOST not in members.values():
             members = {**members, who.user: MemberRole.HOST}
         self._members.check_counted(len(members) - 1)
-        room = await self._store.create_room(title, members, self._clock())
+        try:
+            room = await self._store.create_room(
+                title,
+                members,
+                self._clock(),
+                creator=who.user,
+                refusal=self._open_rooms.against,
+            )
+        except GatewayError as error:
+            self._open_rooms.count(error)
+            raise
         has_queue = await self._queues.create(room.id, who.user)
         return RoomView(room, members.get(who.user), has_queue=has_queue)
 
@@ -154,9 +173,10 @@ class Rooms:
     async def set_member(self, who: Identity, number: int, member: Member) -> None:
         """Add a member or change the role; a former host loses the hosts' subscriptions.
 
-        Raises :class:`RoomClosed`, :class:`LastHost`, :class:`RoomFull`.
+        Raises :class:`RoomClosed`, :class:`LastHost`, :class:`RoomFull`, :class:`TooManyChanges`.
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        self._changes_of_members.take(who.user)
         before = await self._membership(number, member.user)
         if before.role is None:
             self._members.check_counted(len(await self._store.members(number)))
@@ -167,9 +187,10 @@ class Rooms:
     async def remove_member(self, who: Identity, number: int, user: str) -> None:
         """End a membership and its live subscriptions.
 
-        Raises :class:`UnknownMember`, :class:`LastHost`.
+        Raises :class:`UnknownMember`, :class:`LastHost`, :class:`TooManyChanges`.
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        self._changes_of_members.take(who.user)
         if not await self._store.remove_member(number, user):
             raise UnknownMember(f"{user} is not a member of room {number}")
         await self._changes.changed(number, user, ended=True)

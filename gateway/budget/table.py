@@ -11,12 +11,15 @@ from gateway.errors import (
     GatewayError,
     NoCapacity,
     PostsBusy,
+    PublishingBehind,
     RateLimited,
     ReadsBusy,
     RoomBusy,
     RoomFull,
+    RoomsFull,
     SubscriptionsFull,
     TooManyBytes,
+    TooManyChanges,
     TooManyConnects,
     TooManyCopies,
     TooManyDashboards,
@@ -25,6 +28,7 @@ from gateway.errors import (
     TooManyHttp,
     TooManyLogins,
     TooManyOfUser,
+    TooManyOpenRooms,
     TooManyPosts,
     TooManyReads,
     TooManyRooms,
@@ -345,6 +349,40 @@ WAITING_BYTES: Final = Budget(
     reason="Messages of people have some hundred bytes, and wait only while the database is away.",
 )
 
+OUTBOX: Final = Budget(
+    "outbox",
+    "messages that are stored and that RabbitMQ has not taken yet",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ALL,
+            ("outbox_messages",),
+            PublishingBehind,
+            "{most} messages wait for the broker already; try again later",
+            retry_after=5.0,
+            hosts_first=True,
+        ),
+    ),
+    reason="Five hundred people who write four messages a minute fill it in a lesson and a half.",
+)
+
+OUTBOX_BYTES: Final = Budget(
+    "outbox_bytes",
+    "bytes of messages that are stored and that RabbitMQ has not taken yet",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ALL,
+            ("outbox_bytes",),
+            PublishingBehind,
+            "{most} bytes of messages wait for the broker already; try again later",
+            retry_after=5.0,
+            hosts_first=True,
+        ),
+    ),
+    reason="Everybody of a full classroom may send ten pictures of 64 KiB meanwhile.",
+)
+
 BODIES: Final = Budget(
     "bodies",
     "bytes of requests' bodies that are read, or not answered yet",
@@ -501,6 +539,43 @@ ROOMS: Final = Budget(
     reason="Each has a queue on all nodes of RabbitMQ, which takes a tenth of a second to make",
 )
 
+OPEN_ROOMS: Final = Budget(
+    "open_rooms",
+    "open rooms",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("open_rooms_per_user",),
+            TooManyOpenRooms,
+            "at most {most} rooms that one user has created may be open; close one",
+        ),
+        Limit(
+            Scope.ALL,
+            ("open_rooms",),
+            RoomsFull,
+            "at most {most} rooms may be open in all; close one",
+            retry_after=60.0,
+        ),
+    ),
+    reason="A teacher who never closes one makes some thousand in a school year.",
+)
+
+MEMBER_CHANGES: Final = Budget(
+    "member_changes",
+    "members added, changed or removed",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("member_changes_per_second", "member_changes_burst"),
+            TooManyChanges,
+            "members are changed too often; slow down",
+        ),
+    ),
+    reason="All gateways read a room's members anew after each; a host may invite a full lecture.",
+)
+
 FAILED_LOGINS: Final = Budget(
     "failed_logins",
     "failed logins",
@@ -613,8 +688,12 @@ TABLE: Final = (
     USER_LOGINS,
     WAITING_POSTS,
     WAITING_BYTES,
+    OUTBOX,
+    OUTBOX_BYTES,
     READS,
     READ_BYTES,
     ROOM_MEMBERS,
+    MEMBER_CHANGES,
     ROOMS,
+    OPEN_ROOMS,
 )

@@ -16,7 +16,15 @@ from gateway.budget.table import POSTS, ROOM_POSTS
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.domain.room import MemberRole
-from gateway.errors import Invalid, RateLimited, Refused, RoomClosed, TooLarge, UnknownRoom
+from gateway.errors import (
+    Invalid,
+    PublishingBehind,
+    RateLimited,
+    Refused,
+    RoomClosed,
+    TooLarge,
+    UnknownRoom,
+)
 from gateway.messages.pipeline import Pipeline, Receipt
 
 MAX_TYPE_LENGTH = 100
@@ -71,7 +79,14 @@ class Intake:
         draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body)
         try:
             receipt = await self._first(who, draft, importance)
-        except (Refused, UnknownRoom, RoomClosed, TooLarge, RateLimited) as refusal:
+        except (
+            Refused,
+            UnknownRoom,
+            RoomClosed,
+            TooLarge,
+            RateLimited,
+            PublishingBehind,
+        ) as refusal:
             if id is None or importance is Importance.INSTANT:
                 raise
             if isinstance(refusal, Refused | UnknownRoom) and elsewhere():

@@ -26,6 +26,7 @@ from gateway.domain.message import Message
 from gateway.errors import StoreUnavailable
 from gateway.messages.lane import Entry, Lane, Publish, Read, Rest
 from gateway.messages.open_rooms import OpenRooms
+from gateway.messages.outbox_fill import OutboxFill
 from gateway.messages.outbox_lease import OutboxLease
 from gateway.messages.parking import Parking
 from gateway.messages.ports import RoomQueues, StoredOutbox
@@ -98,12 +99,16 @@ class Outbox:
         self._rng = rng
         self._limits = limits or OutboxLimits()
         self._tasks = tasks
-        self._marks = PublishedMarks(store, delay=self._delay, tasks=tasks.part())
+        #: The fill level of the store's outbox, where most messages wait if RabbitMQ is away.
+        self.fill = OutboxFill(store)
+        self._marks = PublishedMarks(
+            store, delay=self._delay, written=self.fill.removed, tasks=tasks.part()
+        )
         self._lease = OutboxLease(
             store,
             lapsed=self._read_everything_anew,
             taken=self.read_anew,
-            find_strays=self._find_strays,
+            look_into_store=self._look_into_store,
             tasks=tasks.part(),
         )
         self._rooms = OpenRooms(store, queues, clock=_now)
@@ -139,6 +144,7 @@ class Outbox:
         """Publish messages that have just been stored; those of a stream come in ``seq`` order."""
         for message in messages:
             entry = self._entry(message)
+            self.fill.add(message.id, entry.size)
             lane = self._lanes.get(message.stream) or self._open(message.stream, entry.seq - 1)
             lane.add(entry, memory=self._share)
             self._advance(lane)
@@ -242,9 +248,9 @@ class Outbox:
         for stream in list(self._lanes):
             self.read_anew(stream)
 
-    async def _find_strays(self) -> None:
+    async def _look_into_store(self) -> None:
         """Find messages that were stored without being added: their commit was given up and
-        succeeded all the same.
+        succeeded all the same. Read how much there is in all.
 
         Where a lane is busy, the search after it has finished is early enough.
         """
@@ -253,6 +259,7 @@ class Outbox:
         for stream in streams:
             if stream not in self._lanes and self.parking.may_read(stream):
                 self.read_on(stream)
+        await self.fill.read()
 
     def _lanes_of(self, room: int) -> list[Lane]:
         streams = (Stream(audience, room) for audience in Audience)

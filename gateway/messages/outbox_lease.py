@@ -27,8 +27,8 @@ class OutboxLease:
     """The gateway's lease, and the taking over of messages from gateways whose lease has ended.
 
     ``lapsed`` is called when others may have taken this gateway's messages, ``taken`` with each
-    stream that has got messages from others. ``find_strays`` is called in every round; it may raise
-    :class:`StoreUnavailable`.
+    stream that has got messages from others. ``look_into_store`` is called in every round; it may
+    raise :class:`StoreUnavailable`.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class OutboxLease:
         *,
         lapsed: Callable[[], None],
         taken: Callable[[Stream], None],
-        find_strays: Callable[[], Awaitable[None]],
+        look_into_store: Callable[[], Awaitable[None]],
         tasks: Tasks,
     ) -> None:
         self._leases = leases
         self._lapsed = lapsed
         self._taken = taken
-        self._find_strays = find_strays
+        self._look_into_store = look_into_store
         self._tasks = tasks
         self._started = False
 
@@ -97,4 +97,4 @@ class OutboxLease:
                     got,
                     len(set(streams)),
                 )
-        await self._find_strays()
+        await self._look_into_store()

@@ -13,7 +13,14 @@ from broker.timing.tasks import Tasks
 from broker.topology import Topology
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank
-from gateway.budget.table import POST_BYTES, WAITING_BYTES, WAITING_POSTS
+from gateway.budget.table import (
+    OUTBOX,
+    OUTBOX_BYTES,
+    POST_BYTES,
+    WAITING_BYTES,
+    WAITING_POSTS,
+    Scope,
+)
 from gateway.domain.message import Draft, Importance, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import Draining, GatewayError, Invalid, TooLarge
@@ -75,6 +82,9 @@ class Pipeline:
         self._places = budgets.cap(WAITING_POSTS)
         self._bytes = budgets.cap(WAITING_BYTES)
         self._rate = budgets.rate(POST_BYTES)
+        #: Messages that are about to be stored; the outbox knows of the others.
+        self._outbox_messages = budgets.cap(OUTBOX)
+        self._outbox_bytes = budgets.cap(OUTBOX_BYTES)
         self._confirm_timeout = confirm_timeout
         self._in_hand = 0
         self._all_answered = asyncio.Event()
@@ -90,10 +100,11 @@ class Pipeline:
         """Store and publish a message; a repeated id gets the first one's answer again.
 
         When it raises, nothing was published: :class:`Draining`, :class:`TooManyPosts`,
-        :class:`PostsBusy`, :class:`TooManyBytes`, :class:`RoomBusy`, :class:`TooLarge`,
-        :class:`Invalid`, :class:`IdReused`, :class:`RoomClosed`, :class:`UnknownRoom` — nor stored,
-        except perhaps with :class:`StoreUnavailable`: then posting the same id again settles it.
-        Once stored, a message is published even if the caller goes away.
+        :class:`PostsBusy`, :class:`TooManyBytes`, :class:`RoomBusy`, :class:`PublishingBehind`,
+        :class:`TooLarge`, :class:`Invalid`, :class:`IdReused`, :class:`RoomClosed`,
+        :class:`UnknownRoom` — nor stored, except perhaps with :class:`StoreUnavailable`: then
+        posting the same id again settles it. Once stored, a message is published even if the caller
+        goes away.
         """
         rank = Rank.HOST if draft.role is MemberRole.HOST else Rank.PARTICIPANT
         with (
@@ -103,7 +114,9 @@ class Pipeline:
             self._rate.take(draft.sender, draft.stream.room, cost=size, rank=rank)
             if importance is Importance.INSTANT:
                 return await self._pass_on(draft.numbered(None))
-            return await self._answered(await self._commits.append(draft))
+            with self._place_in_outbox(size, rank):
+                stored = await self._commits.append(draft)
+            return await self._answered(stored)
 
     async def repeated(self, draft: Draft) -> Receipt | None:
         """The first answer, for a message that its sender may not post again. None: this sender has
@@ -140,6 +153,17 @@ class Pipeline:
     def _new(self, messages: Sequence[Message]) -> None:
         self._outbox.add(messages)
         self._tell(messages)
+
+    @contextmanager
+    def _place_in_outbox(self, size: int, rank: Rank) -> Iterator[None]:
+        """A place for a message that is to be stored. Raises :class:`PublishingBehind`."""
+        count, size_of = self._outbox_messages, self._outbox_bytes
+        fill = self._outbox.fill
+        count.check_counted(fill.messages + count.taken(Scope.ALL), rank=rank)
+        # One byte less, because this one counts: the limit itself is still allowed.
+        size_of.check_counted(fill.bytes + size_of.taken(Scope.ALL) + size - 1, rank=rank)
+        with count.hold(), size_of.hold(amount=size):
+            yield
 
     @contextmanager
     def _admission(self, sender: str, rank: Rank) -> Iterator[None]:

@@ -10,6 +10,7 @@ from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.domain.room import Room
 from gateway.errors import GatewayError
+from gateway.messages.outbox_fill import SizedOutbox
 from gateway.store.records import Appended, Unpublished
 
 
@@ -44,7 +45,7 @@ class Leases(Protocol):
         ...
 
 
-class StoredOutbox(Leases, Protocol):
+class StoredOutbox(Leases, SizedOutbox, Protocol):
     """The store's outbox: this gateway's messages that the broker has not confirmed yet.
 
     Every method raises :class:`gateway.errors.StoreUnavailable` when the database is away.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Final
@@ -27,10 +27,21 @@ class PublishedMarks:
     """Confirmed messages that the store's outbox still has; they are removed in batches, until it
     works."""
 
-    def __init__(self, store: StoredOutbox, *, delay: Callable[[int], float], tasks: Tasks) -> None:
-        """Make one; ``delay`` gives the seconds to wait after so many failures in a row."""
+    def __init__(
+        self,
+        store: StoredOutbox,
+        *,
+        delay: Callable[[int], float],
+        written: Callable[[Sequence[UUID]], None] = lambda _: None,
+        tasks: Tasks,
+    ) -> None:
+        """Make one; ``delay`` gives the seconds to wait after so many failures in a row.
+
+        ``written`` is called with the messages that have left the store's outbox.
+        """
         self._store = store
         self._delay = delay
+        self._tell = written
         # A dict, because a set has no order.
         self._ids: dict[UUID, None] = {}
         #: The marks written while somebody reads the store; None: nobody does.
@@ -107,6 +118,7 @@ class PublishedMarks:
                     self._ids.pop(message_id, None)
                 if self._marked_meanwhile is not None:
                     self._marked_meanwhile.update(batch)
+                self._tell(batch)
                 self._written.set()
 
     async def _gather(self) -> None:

@@ -184,7 +184,7 @@ def _insert(
     rows.sort(key=lambda row: UUID.__int__(row["id"]))
     stored = [{name: row[name] for name in _COLUMNS} for row in rows]
     _ADD_MESSAGES.run(connection, stored)
-    _ADD_TO_OUTBOX.run(connection, [{**row, "owner": owner} for row in stored])
+    _ADD_TO_OUTBOX.run(connection, [{**row, "owner": owner} for row in rows])
     grown: dict[Stream, int] = {}
     for row in rows:
         stream = Stream(row["audience"], row["room"])

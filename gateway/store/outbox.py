@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, tuple_, update
 
 from broker.topology import Audience, Stream
 from gateway.store.history import IN_OUTBOX, message
 from gateway.store.leases import LIVING
 from gateway.store.portions import READ_BYTES, of_stream, one_by_one, sized, take, whole
-from gateway.store.records import Unpublished
+from gateway.store.records import OutboxSize, Unpublished
 from gateway.store.tables import among, messages, outbox, padded
 
 _KEY: Final = (outbox.c.room, outbox.c.audience, outbox.c.seq)
@@ -62,6 +62,9 @@ _TAKE_OVER: Final = (
 _WAITING: Final = (
     select(outbox.c.seq).join(messages, IN_OUTBOX).where(messages.c.id == bindparam("message"))
 )
+_SIZE: Final = select(
+    func.count().label("messages"), func.coalesce(func.sum(outbox.c.size), 0).label("bytes")
+).select_from(outbox)
 _REMOVE: Final = delete(outbox).where(
     tuple_(*_KEY).in_(
         select(messages.c.room, messages.c.audience, messages.c.seq).where(
@@ -108,6 +111,12 @@ def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream
 def is_published(connection: Connection, message_id: UUID) -> bool:
     """Whether the message is in nobody's outbox."""
     return connection.execute(_WAITING, {"message": message_id}).one_or_none() is None
+
+
+def size(connection: Connection) -> OutboxSize:
+    """See :meth:`gateway.store.store.Store.outbox_size`."""
+    row = connection.execute(_SIZE).one()
+    return OutboxSize(row.messages, int(row.bytes))
 
 
 def mark_published(connection: Connection, ids: Sequence[UUID]) -> None:

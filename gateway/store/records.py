@@ -64,6 +64,14 @@ class Account:
     roles: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class OutboxSize:
+    """The number of messages in the outbox, and the bytes of their bodies."""
+
+    messages: int = 0
+    bytes: int = 0
+
+
 class QueueDue(StrEnum):
     """The work that is due on a room's private queue: to delete that of a closed room, or to
     replace one that was made while a node did not answer."""

@@ -3,7 +3,7 @@ time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from secrets import token_hex
 from typing import Final
@@ -20,14 +20,18 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import text as sql
 
 from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
-from gateway.errors import LastHost, UnknownRoom
+from gateway.errors import GatewayError, LastHost, UnknownRoom
 from gateway.store.records import QueueDue
-from gateway.store.tables import among, members, padded, rooms, streams
+from gateway.store.tables import OPEN, among, counters, members, padded, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
 
+#: The error for one more open room, by the open rooms of its creator and of all; None: it may be
+#: created. It is called in a thread of the database.
+RoomRefusal = Callable[[int, int], GatewayError | None]
 #: Calling an enumeration takes four times as long as a dictionary lookup.
 _ROLES: Final = {role.value: role for role in MemberRole}
 
@@ -37,6 +41,13 @@ _ROSTER: Final = (
     .outerjoin(members)
     .where(rooms.c.id == bindparam("room"))
 )
+#: The row that each creation locks, so that no two count at the same time.
+_ONE_CREATION: Final = (
+    select(counters.c.value).where(counters.c.name == "rooms created").with_for_update()
+)
+# Written exactly as in the index, so that it applies.
+_OPEN: Final = select(func.count()).select_from(rooms).where(sql(OPEN))
+_OPEN_OF: Final = _OPEN.where(rooms.c.created_by == bindparam("user"))
 _REVISIONS: Final = select(rooms.c.id, rooms.c.revision).where(among(rooms.c.id, "rooms"))
 
 
@@ -45,16 +56,22 @@ def create(
     title: str,
     users: Mapping[str, MemberRole],
     at: datetime,
+    *,
+    creator: str | None = None,
+    refusal: RoomRefusal | None = None,
 ) -> Room:
     """Create an open room with its members and its two empty streams.
 
-    ``lowest``: the room's number is at least this one. Raises LastHost if no member is a host.
+    Raises LastHost if no member is a host, and the error of ``refusal``.
     """
     if MemberRole.HOST not in users.values():
         raise LastHost("a room needs at least one member with the role host")
+    if refusal is not None and (error := refusal(*_count_open(connection, creator))) is not None:
+        raise error
     values = {
         "title": text(title, "title", TITLE_LENGTH),
         "created_at": at,
+        "created_by": creator,
         "identity": token_hex(8),
         "queue": 1,
     }
@@ -71,6 +88,13 @@ def create(
         ],
     )
     return Room(number, title, at)
+
+
+def _count_open(connection: Connection, creator: str | None) -> tuple[int, int]:
+    """The open rooms of a creator and of all; other creations wait until this transaction ends."""
+    connection.execute(_ONE_CREATION)
+    of_creator = 0 if creator is None else connection.execute(_OPEN_OF, {"user": creator}).scalar()
+    return of_creator or 0, connection.execute(_OPEN).scalar() or 0
 
 
 def get(connection: Connection, number: int) -> Room | None:

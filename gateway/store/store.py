@@ -35,6 +35,7 @@ from gateway.store.records import (
     Account,
     Appended,
     JsonPage,
+    OutboxSize,
     Page,
     QueueDue,
     QueueRecord,
@@ -104,12 +105,21 @@ class Store:
         title: str,
         members: Mapping[str, MemberRole],
         at: datetime,
+        *,
+        creator: str | None = None,
+        refusal: rooms.RoomRefusal | None = None,
     ) -> Room:
-        """Make a room with the next number.
+        """Create a room with the next number.
 
-        Raises LastHost without a host among the members, Invalid for values that cannot be stored.
+        ``refusal`` is given the numbers of rooms that are open, those that ``creator`` has created
+        and all; it returns the error for one more. It runs in a thread of the database, within the
+        transaction that creates the room.
+
+        Raises LastHost without a host among the members, Invalid for values that cannot be stored,
+        and the error of ``refusal``.
         """
-        return await self._database.write(partial(rooms.create, title=title, users=members, at=at))
+        create = partial(rooms.create, title=title, users=members, at=at)
+        return await self._database.write(partial(create, creator=creator, refusal=refusal))
 
     async def room(self, room: int) -> Room | None:
         return await self._database.read(partial(rooms.get, number=room))
@@ -240,6 +250,10 @@ class Store:
     async def is_published(self, message_id: UUID) -> bool:
         """Whether a stored message has left the outbox, whichever gateway owned it."""
         return await self._database.read(partial(outbox.is_published, message_id=message_id))
+
+    async def outbox_size(self) -> OutboxSize:
+        """The messages that all gateways together have in the outbox."""
+        return await self._database.read(outbox.size)
 
     async def mark_published(self, ids: Sequence[UUID]) -> None:
         """Remove confirmed messages from the outbox; unknown ids are ignored."""

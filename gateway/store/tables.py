@@ -34,8 +34,9 @@ T = TypeVar("T")
 SAID: Final = "message"
 NOT_SAID: Final = f"type <> '{SAID}'"
 
-#: Part of an index.
+#: Parts of indices.
 DUE: Final = "queue_due IS NOT NULL"
+OPEN: Final = "closed_at IS NULL"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -67,7 +68,10 @@ rooms: Final = Table(
     Column("queue", _Number, nullable=False, server_default="0"),
     # Work that is due on it. NULL: none.
     Column("queue_due", String(8)),
+    # NULL: the room is older than this column.
+    Column("created_by", String(USER_LENGTH)),
     Index(None, "queue_due", sqlite_where=text(DUE), postgresql_where=text(DUE)),
+    Index(None, "created_by", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
     sqlite_autoincrement=True,
 )
 
@@ -155,6 +159,8 @@ outbox: Final = Table(
     Column("audience", _Audience, primary_key=True),
     Column("seq", _Number, primary_key=True, autoincrement=False),
     Column("owner", Uuid),
+    # Bytes of the body; 0 if the entry is older than this column.
+    Column("size", _Number, nullable=False, server_default="0"),
     ForeignKeyConstraint(
         ["room", "audience", "seq"], [messages.c.room, messages.c.audience, messages.c.seq]
     ),

@@ -23,7 +23,15 @@ from gateway.auth.permissions import Permissions
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
-from gateway.errors import Refused, TooManyRooms, UnknownRoom
+from gateway.errors import (
+    GatewayError,
+    Refused,
+    RoomsFull,
+    TooManyChanges,
+    TooManyOpenRooms,
+    TooManyRooms,
+    UnknownRoom,
+)
 from gateway.http.handlers.admin import AdminHandler
 from gateway.http.services import HandlerServices
 from gateway.limits import LiveLimits
@@ -53,6 +61,8 @@ class FakeBackends:
     """Room 1 in the store, in RabbitMQ, and on the line. ``done``: what was read and changed."""
 
     done: list[str] = field(default_factory=list)
+    open_of: dict[str, int] = field(default_factory=dict)
+    open_rooms: int = 0
     queue_fails: bool = False
     queue_hangs: bool = False
 
@@ -61,8 +71,16 @@ class FakeBackends:
         return Membership(is_open=True, role=roles.get(user)) if room == ROOM else None
 
     async def create_room(
-        self, title: str, members: Mapping[str, MemberRole], at: datetime
+        self,
+        title: str,
+        members: Mapping[str, MemberRole],
+        at: datetime,
+        *,
+        creator: str,
+        refusal: Callable[[int, int], GatewayError | None],
     ) -> Room:
+        if (error := refusal(self.open_of.get(creator, 0), self.open_rooms)) is not None:
+            raise error
         self.done.append(f"create {title}")
         return Room(ROOM, title, at)
 
@@ -123,7 +141,7 @@ class FakeBackends:
             raise QueueFailed("away")
 
 
-def services(backends: FakeBackends) -> tuple[Rooms, HistoryReads]:
+def services(backends: FakeBackends, **limits: float) -> tuple[Rooms, HistoryReads]:
     permissions = Permissions(backends, AccessRules([]))
     rooms = Rooms(
         permissions=permissions,
@@ -131,7 +149,9 @@ def services(backends: FakeBackends) -> tuple[Rooms, HistoryReads]:
         queues=PrivateQueues(backends, clock=lambda: 0.0),
         changes=backends,
         presence=backends,
-        budgets=budgets_of(clock=lambda: 0.0, rooms_per_minute=60.0, rooms_burst=ROOMS_AT_ONCE),
+        budgets=budgets_of(
+            clock=lambda: 0.0, rooms_per_minute=60.0, rooms_burst=ROOMS_AT_ONCE, **limits
+        ),
         clock=lambda: NOW,
     )
     return rooms, HistoryReads(
@@ -304,6 +324,45 @@ def test_the_rooms_that_a_user_makes_and_closes_are_limited_and_nobody_elses() -
         assert backends.done == before
         await rooms.create(ADMIN, "Maths", {})
         await rooms.close(HOST, ROOM)
+
+    asyncio.run(course())
+
+
+def test_the_open_rooms_that_a_user_has_created_are_limited_and_those_of_all() -> None:
+    backends = FakeBackends(open_of={TEACHER.user: 2}, open_rooms=2)
+    rooms, _ = services(backends, open_rooms_per_user=2, open_rooms=3)
+
+    async def course() -> None:
+        with pytest.raises(TooManyOpenRooms, match=r"at most 2 .* close one"):
+            await rooms.create(TEACHER, "Maths", {})
+        assert not backends.done
+        await rooms.create(ADMIN, "Maths", {})
+        backends.open_rooms = 3
+        with pytest.raises(RoomsFull):
+            await rooms.create(ADMIN, "Maths", {})
+
+    asyncio.run(course())
+    assert backends.done == ["create Maths"]
+
+
+def test_a_member_who_is_put_in_and_taken_out_again_and_again_costs_the_others_nothing() -> None:
+    backends = FakeBackends()
+    rooms, _ = services(backends, member_changes_burst=3, member_changes_per_second=2.0)
+
+    async def course() -> None:
+        await rooms.set_member(HOST, ROOM, CAROL)
+        await rooms.remove_member(HOST, ROOM, "bob")
+        await rooms.set_member(HOST, ROOM, CAROL)
+        before = list(backends.done)
+        for refused in (
+            rooms.set_member(HOST, ROOM, CAROL),
+            rooms.remove_member(HOST, ROOM, "bob"),
+        ):
+            with pytest.raises(TooManyChanges) as error:
+                await refused
+            assert error.value.retry_after == 0.5
+        assert backends.done == before
+        await rooms.set_member(ADMIN, ROOM, CAROL)
 
     asyncio.run(course())
 

@@ -201,6 +201,19 @@ async def two_posts(stage: Stage) -> Refusal:
     return answered(await stage.post())
 
 
+async def two_posts_without_broker(stage: Stage) -> Refusal:
+    stage.broker.away = True
+    assert (await stage.post()).status == 202
+    return answered(await stage.post())
+
+
+async def a_member_who_comes_and_goes(stage: Stage) -> Refusal:
+    carol = f"{stage.room}/members/carol"
+    put = await stage.call("PUT", carol, user="anna", json={"role": "participant"})
+    assert put.status < 300
+    return answered(await stage.call("DELETE", carol, user="anna"))
+
+
 async def a_host_then_a_participant(stage: Stage) -> Refusal:
     answer = await stage.call("POST", f"{stage.room}/messages", user="anna", json={"body": "x"})
     assert answer.status in (201, 202)
@@ -372,6 +385,16 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         three_posts_at_once,
         Refusal(503, "posts_busy"),
     ),
+    "outbox/all": (
+        {"outbox_messages": 1},
+        two_posts_without_broker,
+        Refusal(503, "publishing_behind"),
+    ),
+    "outbox_bytes/all": (
+        {"body_bytes": 1500, "outbox_bytes": 3000},
+        three_posts_at_once,
+        Refusal(503, "publishing_behind"),
+    ),
     "bodies/user": (
         {"body_bytes": 1500, "body_bytes_per_user": 1500},
         two_posts_at_once,
@@ -411,6 +434,17 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         {"rooms_burst": 1, "rooms_per_minute": 1.0},
         another_room,
         Refusal(429, "too_many_rooms"),
+    ),
+    "open_rooms/user": (
+        {"open_rooms_per_user": 1},
+        another_room,
+        Refusal(409, "too_many_open_rooms", retries=False),
+    ),
+    "open_rooms/all": ({"open_rooms": 1}, another_room, Refusal(503, "rooms_full")),
+    "member_changes/user": (
+        {"member_changes_burst": 1, "member_changes_per_second": 0.01},
+        a_member_who_comes_and_goes,
+        Refusal(429, "too_many_changes"),
     ),
     "reads/user": (
         {"reads_per_user": 1},

@@ -10,6 +10,7 @@ from gateway.domain.room import MemberRole
 from gateway.errors import HistoryFull, UnknownRoom
 from gateway.store import Page, Store
 from gateway.store.quota import Quota
+from gateway.store.records import OutboxSize
 from gateway.store.retention import ROWS
 from tests.integration.store.content import (
     NOON,
@@ -124,6 +125,8 @@ async def test_the_outbox_holds_what_is_not_published_yet_in_order(store: Store)
     kept = await history(store, one)
     assert await store.unpublished_streams() == [one, two]
     assert await outbox_size(store) == 10
+    # Each body is a digit.
+    assert await store.outbox_size() == OutboxSize(messages=10, bytes=10)
     assert (await store.unpublished_in(one, after=0, limit=3)).messages == kept[:3]
     assert (await store.unpublished_in(one, after=3, limit=3)).messages == kept[3:]
     await store.mark_published([kept[0].id, kept[2].id])
@@ -133,6 +136,7 @@ async def test_the_outbox_holds_what_is_not_published_yet_in_order(store: Store)
         kept[4],
     ]
     assert await outbox_size(store) == 8
+    assert await store.outbox_size() == OutboxSize(messages=8, bytes=8)
     await store.mark_published([message.id for message in kept])
     assert await store.unpublished_streams() == [two]
     assert await history(store, one) == kept

@@ -4,7 +4,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from gateway.domain.room import Member, MemberRole, Membership, Room
-from gateway.errors import Invalid, LastHost, UnknownRoom
+from gateway.errors import GatewayError, Invalid, LastHost, RoomsFull, UnknownRoom
 from gateway.store import Store
 from tests.integration.store.content import MEMBERS, NOON
 
@@ -36,6 +36,32 @@ async def test_a_room_is_not_made_without_a_host(store: Store) -> None:
     with pytest.raises(LastHost):
         await store.create_room("a room", {"paul": PARTICIPANT}, NOON)
     assert await store.open_rooms() == []
+
+
+@pytest.mark.gen_test
+async def test_a_room_too_many_is_not_created_even_if_two_gateways_create_at_once(
+    store: Store, other_gateway: Store
+) -> None:
+    def refusal(of_creator: int, of_all: int) -> GatewayError | None:
+        return RoomsFull("full") if of_all >= 8 or of_creator >= 5 else None
+
+    async def create(by: Store, creator: str) -> None:
+        await by.create_room("a room", MEMBERS, NOON, creator=creator, refusal=refusal)
+
+    await store.create_room("of nobody known", MEMBERS, NOON)
+    answers = await asyncio.gather(
+        *(create(by, "hanna") for by in (store, other_gateway) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in answers if each is not None] == [RoomsFull] * 5
+    assert len(await store.open_rooms()) == 6
+    await create(store, "heidi")
+    await create(other_gateway, "heidi")
+    with pytest.raises(RoomsFull):
+        await create(store, "heidi")
+    assert await store.close_room(2, NOON)
+    await create(store, "hanna")
+    assert len(await store.open_rooms()) == 8
 
 
 @pytest.mark.gen_test

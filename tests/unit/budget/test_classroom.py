@@ -30,6 +30,9 @@ CLASS: Final = 40
 #: A pupil answers polls and claps as fast as fingers go, twice a second, for ten seconds.
 TAPS: Final = 20
 MESSAGE: Final = 500
+#: Minutes.
+LESSON: Final = 45
+SCHOOL_DAYS: Final = 200
 #: A picture in a message, as large as that may be.
 PICTURE: Final = 65_536
 
@@ -70,9 +73,16 @@ DEMAND: Final[dict[str, float]] = {
     "waiting_posts/all": PEOPLE * 3,
     "waiting_bytes/user": TAPS * MESSAGE,
     "waiting_bytes/all": PEOPLE * 3 * MESSAGE,
+    # RabbitMQ is away for a whole lesson.
+    "outbox/all": PEOPLE * 4 * LESSON,
+    "outbox_bytes/all": PEOPLE * 10 * PICTURE,
     "bodies/user": TABS * 2 * PICTURE,
     "bodies/all": PEOPLE * PICTURE,
     "rooms/user": 20,
+    # Six lessons a day, in a room each that is never closed.
+    "open_rooms/user": 6 * SCHOOL_DAYS,
+    "open_rooms/all": PEOPLE / CLASS * 6 * SCHOOL_DAYS,
+    "member_changes/user": 2 * PEOPLE,
     # One in five mistypes, all within the same minute.
     "failed_logins/address": PEOPLE * 0.2,
     "user_logins/user": CLASS * TRIES,

@@ -19,7 +19,7 @@ from broker.topology import Audience, Stream
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import Room
 from gateway.errors import GatewayError, IdReused, StoreUnavailable
-from gateway.store.records import Appended, Unpublished
+from gateway.store.records import Appended, OutboxSize, Unpublished
 
 _T = TypeVar("_T")
 
@@ -122,6 +122,13 @@ class FakeStore:
             return Unpublished(found[:most], more=len(found) > most)
 
         return await self._call(find)
+
+    async def outbox_size(self) -> OutboxSize:
+        return await self._call(
+            lambda: OutboxSize(
+                len(self.outbox), sum(len(str(each.body)) for each in self.outbox.values())
+            )
+        )
 
     async def mark_published(self, ids: Sequence[UUID]) -> None:
         def mark() -> None:

@@ -22,6 +22,7 @@ from gateway.errors import (
     Invalid,
     NoCapacity,
     PostsBusy,
+    PublishingBehind,
     StoreUnavailable,
     TooLarge,
     TooManyPosts,
@@ -348,6 +349,81 @@ def test_when_all_together_have_too_many_in_hand_hosts_can_still_post(limits: Li
 
     gateway.run(main())
     assert len(gateway.store.messages) == 10
+
+
+def host_draft(body: str = "hello") -> Draft:
+    return replace(draft(body), role=MemberRole.HOST)
+
+
+def test_while_the_broker_is_away_posts_are_taken_up_to_the_outbox_limit_and_none_is_lost() -> None:
+    gateway = Gateway(broker=FakeBroker(away=True), limits=Limits(outbox_messages=20))
+
+    async def main() -> None:
+        posts = [gateway.pipeline.post(draft()) for _ in range(30)]
+        answers = await asyncio.gather(*posts, return_exceptions=True)
+        refused = [each for each in answers if isinstance(each, PublishingBehind)]
+        assert len(refused) == 12
+        assert {each.retry_after for each in refused} == {5.0}
+        # The last tenth is for hosts.
+        for _ in range(2):
+            assert not (await gateway.pipeline.post(host_draft())).published
+        with pytest.raises(PublishingBehind):
+            await gateway.pipeline.post(host_draft())
+        assert len(gateway.store.outbox) == len(gateway.store.messages) == 20
+        assert not (await gateway.pipeline.post(draft(), Importance.INSTANT)).published
+        gateway.broker.away = False
+        # Seconds of a clock that jumps.
+        await asyncio.sleep(10.0)
+        assert not gateway.store.outbox
+        await gateway.pipeline.post(draft())
+
+    gateway.run(main())
+    assert gateway.broker.seqs() == list(range(1, 22))
+
+
+def test_messages_that_the_broker_takes_do_not_count_for_the_outbox_limit() -> None:
+    gateway = Gateway(limits=Limits(outbox_messages=10))
+
+    async def main() -> None:
+        for _ in range(100):
+            await gateway.pipeline.post(draft())
+            await gateway.outbox.landed(STREAM.room)
+
+    gateway.run(main())
+    assert len(gateway.store.messages) == 100
+
+
+def test_what_was_in_the_outbox_at_the_start_and_what_others_add_counts() -> None:
+    store = FakeStore()
+    store.put([message(seq) for seq in range(1, 16)])
+    other = store.another("other")
+    gateway = Gateway(store, FakeBroker(away=True), limits=Limits(outbox_messages=20))
+
+    async def main() -> None:
+        await gateway.outbox.start()
+        await gateway.pipeline.post(draft())
+        other.put([message(seq) for seq in range(17, 20)])
+        await other.renew_lease(60.0)
+        await asyncio.sleep(2.5)
+        with pytest.raises(PublishingBehind):
+            await gateway.pipeline.post(draft())
+        await gateway.pipeline.post(host_draft())
+
+    gateway.run(main())
+
+
+def test_bytes_in_the_outbox_are_limited_too() -> None:
+    limits = Limits(body_bytes=1500, outbox_bytes=10_000)
+    gateway = Gateway(broker=FakeBroker(away=True), limits=limits)
+
+    async def main() -> None:
+        posts = [gateway.pipeline.post(draft("x" * 1000)) for _ in range(20)]
+        answers = await asyncio.gather(*posts, return_exceptions=True)
+        taken = sum(isinstance(each, Receipt) for each in answers)
+        assert taken == sum(not isinstance(each, PublishingBehind) for each in answers)
+        assert 7_800 < sum(len(each.encode()) for each in gateway.store.outbox.values()) <= 9_000
+
+    gateway.run(main())
 
 
 def test_a_leaving_gateway_finishes_the_posts_in_hand_and_takes_no_more() -> None:

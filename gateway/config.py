@@ -394,7 +394,7 @@ class Limits(_Table):
     dashboards: PositiveInt = 50
     dashboards_per_user: PositiveInt = 10
     backlog_bytes: PositiveInt = 1024 * 1024
-    backlog_bytes_per_user: PositiveInt = 16 * 1024 * 1024
+    backlog_bytes_per_user: PositiveInt = 32 * 1024 * 1024
     backlog_bytes_in_all: PositiveInt = 512 * 1024 * 1024
     half_read_bytes_per_user: PositiveInt = 8 * 1024 * 1024
     half_read_bytes: PositiveInt = 128 * 1024 * 1024
@@ -410,6 +410,7 @@ class Limits(_Table):
     logins_per_minute: PositiveFloat = 120.0
     user_logins_per_minute: PositiveFloat = 30.0
     user_logins_burst: PositiveInt = 100
+    waiting_logins: PositiveInt = 600
     waiting_posts: PositiveInt = 10_000
     waiting_posts_per_user: PositiveInt = 1_000
     waiting_bytes: PositiveInt = 128 * 1024 * 1024

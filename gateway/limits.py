@@ -8,7 +8,7 @@ from typing import Final
 from gateway.config import Limits
 
 #: Limits that are built into what stands; a restart changes them.
-UNTIL_RESTART: Final = ("backlog_bytes", "stall_timeout", "upstream_frame_bytes")
+UNTIL_RESTART: Final = ("stall_timeout", "upstream_frame_bytes")
 
 
 @dataclass(slots=True)

@@ -113,7 +113,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         logger.info("database %s", store.name)
         _keep_history(f, store, stack)
         guesses = Guesses(f.budgets, clock=f.clock.monotonic)
-        accounts = Accounts(store, guesses=guesses)
+        accounts = Accounts(store, guesses=guesses, budgets=f.budgets)
         stack.callback(accounts.close)
         _begin(stack, mq.publisher, mq.prober)
         queues = private_queues(f, store=store, publisher=mq.publisher)

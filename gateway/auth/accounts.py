@@ -19,6 +19,8 @@ from argon2.exceptions import VerifyMismatchError
 
 from gateway.auth.guesses import Guesses
 from gateway.auth.names import user_name
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import WAITING_LOGINS, Scope
 from gateway.domain.identity import Identity
 from gateway.errors import LoginsWait, NotAuthenticated
 
@@ -31,8 +33,6 @@ THREADS: Final = 1
 #: The thread yields to the loop where both want the same processor (``nice``).
 _NICE: Final = 2
 _NICEST: Final = 19
-#: Passwords that are being hashed or wait for it: a school that logs in at once.
-MAX_WAITING: Final = 600
 #: The time of one hash in seconds, until one has been measured.
 _FIRST_ESTIMATE: Final = 0.05
 #: The weight of a new measurement in the mean.
@@ -70,7 +70,7 @@ class AccountSource(Protocol[A]):
 
 
 class Accounts(Generic[A]):
-    """The checking of passwords, one after the other; at most ``waiting`` wait at once.
+    """The checking of passwords, one after the other; ``budgets`` say how many may wait.
 
     ``guesses`` decides who may try. Close it at the end.
     """
@@ -80,16 +80,15 @@ class Accounts(Generic[A]):
         source: AccountSource[A],
         *,
         guesses: Guesses,
+        budgets: Budgets,
         hasher: PasswordHasher | None = None,
-        waiting: int = MAX_WAITING,
     ) -> None:
         self.guesses = guesses
         self._source = source
         self._hasher = hasher or PasswordHasher(
             time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1
         )
-        self._most = waiting
-        self._waiting = 0
+        self._places = budgets.cap(WAITING_LOGINS)
         self._seconds = _FIRST_ESTIMATE
         self._lane = ThreadPoolExecutor(
             THREADS, thread_name_prefix="argon2", initializer=_step_back
@@ -157,12 +156,11 @@ class Accounts(Generic[A]):
             return False
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
-        if self._waiting >= self._most:
-            raise LoginsWait(
-                f"{self._waiting} logins wait before yours; try again",
-                retry_after=min(max(_SOONEST, self._waiting * self._seconds), _LATEST),
-            )
-        self._waiting += 1
+        try:
+            place = self._places.take()
+        except LoginsWait as error:
+            error.retry_after = min(max(_SOONEST, self._waiting * self._seconds), _LATEST)
+            raise
         loop = asyncio.get_running_loop()
 
         def measured() -> T:
@@ -175,15 +173,17 @@ class Accounts(Generic[A]):
         def done(_: Future[T]) -> None:
             # The loop is closed if a command that hashed was interrupted.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._leave)
+                loop.call_soon_threadsafe(place.give_back)
 
         future = self._lane.submit(measured)
         # A caller that gives up frees its place only when the thread is free as well.
         future.add_done_callback(done)
         return await asyncio.wrap_future(future)
 
-    def _leave(self) -> None:
-        self._waiting -= 1
+    @property
+    def _waiting(self) -> int:
+        """Passwords that are being hashed or wait for it."""
+        return self._places.taken(Scope.ALL)
 
 
 def _step_back() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.errors import (
     FramesBusy,
     GatewayError,
+    LoginsWait,
     NoCapacity,
     PostsBusy,
     PublishingBehind,
@@ -453,7 +454,7 @@ DASHBOARDS: Final = Budget(
 
 BACKLOG: Final = Budget(
     "backlog",
-    "bytes that wait for slow readers",
+    "bytes that wait for slow readers, or come for them in part",
     Form.CAP,
     (
         Limit(
@@ -606,6 +607,22 @@ USER_LOGINS: Final = Budget(
     reason="A class may share one account.",
 )
 
+WAITING_LOGINS: Final = Budget(
+    "waiting_logins",
+    "passwords that are being checked, or wait for it",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ALL,
+            ("waiting_logins",),
+            LoginsWait,
+            "{most} logins wait before yours; try again",
+            retry_after=10.0,
+        ),
+    ),
+    reason="A school that logs in at once is through in a quarter of a minute.",
+)
+
 READS: Final = Budget(
     "reads",
     "reads of the history",
@@ -686,6 +703,7 @@ TABLE: Final = (
     POST_BYTES,
     FAILED_LOGINS,
     USER_LOGINS,
+    WAITING_LOGINS,
     WAITING_POSTS,
     WAITING_BYTES,
     OUTBOX,

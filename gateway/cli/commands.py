@@ -82,7 +82,7 @@ def add_user(options: argparse.Namespace, settings: Config) -> int:
             raise Unusable(f"{name} has an account already; use --replace to change it")
         budgets = Budgets(LiveLimits(settings.limits), clock=time.monotonic)
         guesses = Guesses(budgets, clock=time.monotonic)
-        accounts: Accounts[Account] = Accounts(store, guesses=guesses)
+        accounts: Accounts[Account] = Accounts(store, guesses=guesses, budgets=budgets)
         try:
             password_hash = await accounts.hash(password)
         finally:

@@ -62,7 +62,7 @@ def live(
             f.topology,
             history,
             feeds,
-            budget=f.limits.now.backlog_bytes,
+            budget=lambda: f.limits.now.backlog_bytes,
             clock=f.clock,
             tasks=f.tasks.part(),
             reads=f.budgets.rate(READ_BYTES),

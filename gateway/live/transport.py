@@ -67,6 +67,7 @@ class Transport:
         "bytes_in",
         "bytes_out",
         "closed",
+        "coming",
         "frames_out",
         "listening",
         "received_at",
@@ -103,6 +104,8 @@ class Transport:
         #: Bytes sent in all, and of them those that wait for the peer.
         self.bytes_out = 0
         self.backlog = 0
+        #: Bytes of a frame for the peer that has come in part; see :meth:`comes`.
+        self.coming = 0
         #: STOMP frames in them, as the callers of :meth:`write` count.
         self.frames_out = 0
 
@@ -156,6 +159,13 @@ class Transport:
         if sent < size:
             self._keep(memoryview(data)[sent:] if sent else data)
 
+    def comes(self, size: int) -> None:
+        """Note the bytes of a frame for the peer that is not whole yet: they count like those that
+        wait."""
+        if size != self.coming and not self.closed:
+            self.coming = size
+            self._count()
+
     async def drained(self) -> None:
         """Wait until everything written so far has left, or never will. Raises :class:`Stalled`."""
         if not self.backlog:
@@ -205,7 +215,7 @@ class Transport:
                 self._loop.remove_writer(self._socket.fileno())
             self.closed = True
             self._queue = self._received = self._lost = None
-            self.backlog = 0
+            self.backlog = self.coming = 0
             self._count()
             self._wake()
             self._socket.close()
@@ -304,7 +314,7 @@ class Transport:
 
     def _count(self) -> None:
         if self.account is not None:
-            self.account.keep(self.backlog)
+            self.account.keep(self.backlog + self.coming)
 
     def _wake(self) -> None:
         waiters, left = self._waiters, self.bytes_out - self.backlog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from broker.timing.clock import Clock
@@ -193,13 +193,14 @@ def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
 class FanOut:
     """The scheduler that gives the broadcasters their turns, one after the other.
 
-    ``clock`` advances within a turn of the loop, unlike the loop's own time.
+    ``budget``: the bytes that may wait for one client now. ``clock`` advances within a turn of the
+    loop, unlike the loop's own time.
     """
 
     def __init__(
         self,
         *,
-        budget: int,
+        budget: Callable[[], int],
         clock: Clock,
     ) -> None:
         #: The sum of subscribers over all messages since the start.
@@ -233,10 +234,11 @@ class FanOut:
         try:
             now = self._clock()
             until = now + TURN
+            budget = self._budget()
             while self._waiting and now < until:
                 broadcaster = self._waiting.popleft()
                 self._scheduled.discard(broadcaster)
-                broadcaster.send(min(now + SLICE, until), clock=self._clock, budget=self._budget)
+                broadcaster.send(min(now + SLICE, until), clock=self._clock, budget=budget)
                 if broadcaster.busy:
                     self.schedule(broadcaster)
                 now = self._clock()

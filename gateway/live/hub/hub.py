@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from broker.feeds.feeds import Feeds
@@ -35,7 +35,7 @@ _RESUMING: Final = 8
 class Hub:
     """The topics that clients of this gateway follow, each subscribed once on every feed.
 
-    ``budget`` is the number of bytes that may wait for one client. ``linger`` is for how many
+    ``budget`` gives the number of bytes that may wait for one client. ``linger`` is for how many
     seconds a topic stays subscribed when its last subscriber has left. ``reads`` is the budget of
     what resuming clients read.
     """
@@ -46,7 +46,7 @@ class Hub:
         history: HistoryReader,
         feeds: Feeds,
         *,
-        budget: int,
+        budget: Callable[[], int],
         clock: Clock,
         tasks: Tasks,
         linger: float = LINGER,

@@ -252,6 +252,7 @@ class Relay:
                 farewell = close_payload(CloseCode.NORMAL)
                 self._transport.write(self._upstream.frame(farewell, Opcode.CLOSE))
             self._transport.close()
+            self._client.comes(0)
             self._lease.release()
             if self._waiting is not None:
                 self._waiting.cancel()
@@ -282,9 +283,11 @@ class Relay:
         if self._held:
             self._held += data
             if len(self._held) < self._needed or self._filling:
+                self._client.comes(len(self._held))
                 return
             data = bytes(self._held)
             self._held.clear()
+            self._client.comes(0)
         try:
             self._read(data)
         except Exception as error:
@@ -366,6 +369,7 @@ class Relay:
         if end < len(data):
             self._held += data[end:] if end else data
             self._needed = needed(self._held)
+            self._client.comes(len(self._held))
 
     def _replace(self, oversized: Oversized) -> None:
         message = oversized.frame()

@@ -483,7 +483,13 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
     )
     feeds = Feeds(2, balancer=balancer, context=context, tasks=Tasks())
     hub = Hub(
-        Topology(PREFIX), Empty(), feeds, budget=1000, clock=Clock(), linger=0.5, tasks=Tasks()
+        Topology(PREFIX),
+        Empty(),
+        feeds,
+        budget=lambda: 1000,
+        clock=Clock(),
+        linger=0.5,
+        tasks=Tasks(),
     )
     room, subscriber = 999_999, Subscriber(Nobody(), "s")
     stream = Stream(Audience.PUBLIC, room)

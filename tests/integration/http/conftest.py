@@ -198,7 +198,7 @@ def budgets(limits: LiveLimits) -> Budgets:
 
 @pytest.fixture
 def accounts(store: Store, budgets: Budgets) -> Iterator[Accounts[Any]]:
-    made = Accounts(store, guesses=Guesses(budgets, clock=time.monotonic))
+    made = Accounts(store, guesses=Guesses(budgets, clock=time.monotonic), budgets=budgets)
     yield made
     made.close()
 

@@ -242,6 +242,14 @@ async def two_right_logins(stage: Stage) -> Refusal:
     return answered(await stage.log_in(token(stage.settings, "bob")))
 
 
+async def two_passwords_at_once(stage: Stage) -> Refusal:
+    body = {"user": "nobody", "password": "x"}
+    calls = (stage.call("POST", "/api/session", json=body) for _ in range(2))
+    answers = sorted(await asyncio.gather(*calls), key=lambda answer: answer.status)
+    assert answers[0].status == 401
+    return answered(answers[1])
+
+
 def two_reads_at_once(first: str) -> Proof:
     async def met(stage: Stage) -> Refusal:
         with stage.gateway.services.history._turns._places.hold(first):
@@ -364,6 +372,11 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         {"user_logins_burst": 1, "user_logins_per_minute": 1.0},
         two_right_logins,
         Refusal(429, "too_many_logins"),
+    ),
+    "waiting_logins/all": (
+        {"waiting_logins": 1},
+        two_passwords_at_once,
+        Refusal(503, "logins_wait"),
     ),
     "waiting_posts/all": (
         {"waiting_posts": 1},

@@ -28,6 +28,9 @@ from gateway.budget.table import (
     COPIES,
     DIALS,
     HTTP_CONNECTS,
+    MEMBER_CHANGES,
+    OUTBOX,
+    OUTBOX_BYTES,
     POST_BYTES,
     READ_BYTES,
     ROOM_POSTS,
@@ -35,6 +38,7 @@ from gateway.budget.table import (
     UPGRADES,
     USER_LOGINS,
     WAITING_BYTES,
+    WAITING_LOGINS,
     WAITING_POSTS,
     Budget,
     Scope,
@@ -405,6 +409,39 @@ async def room_members(stage: Stage) -> bool:
     return (await stage.call("PUT", path, user="anna", json={"role": "host"})).status == 409
 
 
+def full(budget: Budget, amount: int, call: Callable[[Stage], Awaitable[int]]) -> Proof:
+    """A proof for a cap: with so much held, the call is refused."""
+
+    async def counts(stage: Stage) -> bool:
+        with stage.budgets.cap(budget).hold(amount=amount):
+            return await call(stage) == 503
+
+    return counts
+
+
+async def a_post(stage: Stage) -> int:
+    return await post(stage, "x")
+
+
+async def a_login(stage: Stage) -> int:
+    body = {"user": "nobody", "password": "x"}
+    return (await stage.call("POST", "/api/session", json=body)).status
+
+
+async def open_rooms(stage: Stage) -> bool:
+    """Whether a user who has made a room may not make another."""
+    answers = [
+        await stage.call("POST", "/api/rooms", user="rita", roles=("host",), json={"title": "x"})
+        for _ in range(2)
+    ]
+    return answers[1].status in (409, 503)
+
+
+async def backlog_bytes(stage: Stage) -> bool:
+    budget: int = stage.gateway.live.hub.fan_out._budget()
+    return budget == 1_000
+
+
 #: By limit: a lower value, and what tells whether it counts.
 PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "backlog_bytes_in_all": (200_000, backlog_bytes_in_all),
@@ -454,6 +491,14 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "reads": (1, reads),
     "reads_per_user": (1, reads_per_user),
     "room_members": (2, room_members),
+    "backlog_bytes": (1_000, backlog_bytes),
+    "member_changes_burst": (1, a_burst(MEMBER_CHANGES, Scope.USER)),
+    "member_changes_per_second": (0.001, a_rate(MEMBER_CHANGES, Scope.USER)),
+    "open_rooms": (1, open_rooms),
+    "open_rooms_per_user": (1, open_rooms),
+    "outbox_bytes": (131_072, full(OUTBOX_BYTES, 131_072, a_post)),
+    "outbox_messages": (1, full(OUTBOX, 1, a_post)),
+    "waiting_logins": (1, full(WAITING_LOGINS, 1, a_login)),
     "rooms_burst": (1, a_burst(ROOMS, Scope.USER)),
     "rooms_per_minute": (0.01, a_rate(ROOMS, Scope.USER)),
     "subscriptions": (1, subscriptions),

@@ -15,13 +15,14 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError
 
-from gateway.auth.accounts import MAX_WAITING, Accounts
+from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import FREE_FROM_ALL, Guesses
 from gateway.budget.budgets import Budgets
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import LoginsWait, NotAuthenticated, TooManyGuesses
 from gateway.limits import LiveLimits
+from tests.budgets import budgets_of
 from tests.fake_clock import FakeClock
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -91,7 +92,9 @@ def play(
 ) -> None:
     async def run() -> None:
         guesses = guesses_of(clock)
-        accounts = Accounts(source, hasher=hasher, guesses=guesses, waiting=waiting)
+        accounts = Accounts(
+            source, hasher=hasher, guesses=guesses, budgets=budgets_of(waiting_logins=waiting)
+        )
         try:
             await scene(accounts)
         finally:
@@ -263,6 +266,7 @@ def test_closing_leaves_no_thread_and_nothing_waiting() -> None:
         accounts = Accounts(
             Source(),
             guesses=guesses_of(FakeClock()),
+            budgets=budgets_of(),
             hasher=hasher,
         )
         waiting = [asyncio.create_task(accounts.hash("x")) for _ in range(4)]
@@ -289,6 +293,7 @@ def test_the_real_parameters_are_not_weak() -> None:
     accounts = Accounts(
         Source(),
         guesses=guesses_of(FakeClock()),
+        budgets=budgets_of(),
     )
     accounts.close()
     assert accounts._hasher.type.name == "ID"
@@ -325,7 +330,7 @@ def test_a_school_behind_one_address_logs_in_at_once_one_password_after_the_othe
         )
         assert [identity.user for identity in found] == [pupil.user for pupil in pupils]
 
-    play(scene, Source(*pupils), hasher=hasher, waiting=MAX_WAITING)
+    play(scene, Source(*pupils), hasher=hasher, waiting=Limits().waiting_logins)
     assert hasher.most == 1
     lowest = 19
     ours = os.getpriority(os.PRIO_PROCESS, 0)

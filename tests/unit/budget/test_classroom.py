@@ -86,6 +86,7 @@ DEMAND: Final[dict[str, float]] = {
     # One in five mistypes, all within the same minute.
     "failed_logins/address": PEOPLE * 0.2,
     "user_logins/user": CLASS * TRIES,
+    "waiting_logins/all": PEOPLE,
     "reads/user": TOPICS * TABS,
     # Pages ask for one topic after the other; two reads take ten milliseconds.
     "reads/all": PEOPLE,

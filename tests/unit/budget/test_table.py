@@ -18,8 +18,8 @@ from tests.fake_clock import FakeClock
 
 #: Limits of one thing at a time: nothing is added up.
 SIZES: Final = {"body_bytes", "frame_bytes", "page_size", "stall_timeout", "upstream_frame_bytes"}
-#: A limit of each connection, built into the hub and the relays; a restart changes it.
-BUILT_IN: Final = {"backlog_bytes"}
+#: A limit of each connection, which the hub enforces.
+OF_EACH: Final = {"backlog_bytes"}
 _CONFIGURATION: Final = Path(__file__).parents[3] / "conf/gateway.toml"
 
 LIMITS: Final = [(budget, limit) for budget in TABLE for limit in budget.limits]
@@ -55,8 +55,8 @@ def test_every_limit_of_the_configuration_is_a_budget_or_a_size() -> None:
     keys = [key for _, limit in LIMITS for key in limit.keys]
     assert len(set(keys)) == len(keys)
     assert not SIZES & set(keys)
-    assert not BUILT_IN & set(keys)
-    assert SIZES | BUILT_IN | set(keys) == set(Limits.model_fields)
+    assert not OF_EACH & set(keys)
+    assert SIZES | OF_EACH | set(keys) == set(Limits.model_fields)
 
 
 @each_budget

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import SystemRandom
@@ -14,6 +15,7 @@ from broker.protocol.websocket import Opcode, build
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from gateway.budget.budgets import Budgets
+from gateway.budget.table import BACKLOG
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.errors import (
@@ -25,6 +27,7 @@ from gateway.errors import (
     TooLarge,
 )
 from gateway.limits import LiveLimits
+from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.relay import receipts
 from gateway.live.relay.charges import Charges
@@ -678,3 +681,43 @@ async def test_a_planned_move_looks_for_the_queue_first() -> None:
         assert await stage.uplink.relocate("on purpose")
         assert stage.consumers.end_older(7, 2, REPLACED) == 0
         assert stage.uplink.node == "r2"
+
+
+class Keeper:
+    """A connection for which bytes are kept."""
+
+    is_host = False
+
+    def __init__(self) -> None:
+        self.error: GatewayError | None = None
+
+    def cut_short(self, error: GatewayError) -> None:
+        self.error = error
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_has_come_of_a_frame_for_a_client_counts_for_it_and_has_a_limit_in_all() -> None:
+    limits = LiveLimits(Limits(backlog_bytes_in_all=60_000))
+    pool, keeper = BytesInHand(BACKLOG, limits, met=Counter()), Keeper()
+    async with staged() as stage:
+        account = stage.transport.account = pool.account(keeper)
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        whole = build(
+            Opcode.TEXT,
+            serialise("MESSAGE", (("subscription", "s"), ("message-id", "1")), b"x" * 70_000),
+        )
+        stage.first.session.write(whole[:50_000])
+        await until(lambda: account.kept == 50_000)
+        assert keeper.error is None
+        stage.first.session.write(whole[50_000:65_000])
+        await until(lambda: keeper.error is not None)
+        assert keeper.error is not None
+        assert keeper.error.budget == "backlog/all"
+        stage.first.session.write(whole[65_000:])
+        await stage.hears(b"x" * 70_000)
+        await until(lambda: account.kept == 0)
+        stage.first.session.write(whole[:100])
+        await until(lambda: account.kept == 100)
+        stage.uplink.close()
+        assert account.kept == 0

@@ -36,7 +36,7 @@ def delivery(body: str, *, instant: bool = False) -> Delivery:
 
 
 def broadcaster(clock: Clock | None = None) -> Broadcaster:
-    return Broadcaster(FanOut(budget=BUDGET, clock=clock or FakeClock(0.0)))
+    return Broadcaster(FanOut(budget=lambda: BUDGET, clock=clock or FakeClock(0.0)))
 
 
 def attended(by: int, out: Broadcaster) -> list[FakeClient]:
@@ -173,7 +173,7 @@ def test_without_subscribers_nothing_is_kept() -> None:
 def test_a_turn_is_bounded_and_a_large_topic_starves_neither_a_small_one_nor_a_timer() -> None:
     async def scenario() -> None:
         clock = CostlyClock()
-        fan_out = FanOut(budget=BUDGET, clock=clock)
+        fan_out = FanOut(budget=lambda: BUDGET, clock=clock)
         large, small = Broadcaster(fan_out), Broadcaster(fan_out)
         attended(5000, large)
         (client,) = attended(1, small)
@@ -276,7 +276,7 @@ def test_a_fault_with_one_client_stops_nobody_else() -> None:
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: complaints.append(context["exception"])
         )
-        fan_out = FanOut(budget=BUDGET, clock=FakeClock(0.0))
+        fan_out = FanOut(budget=lambda: BUDGET, clock=FakeClock(0.0))
         one, other = Broadcaster(fan_out), Broadcaster(fan_out)
         faulty = Faulty()
         faulty.sink.backlog = 10 * BUDGET
@@ -315,7 +315,7 @@ async def until_idle(out: Broadcaster) -> None:
 def test_deliveries_are_counted_and_the_oldest_of_a_round_tells_the_latency() -> None:
     async def scenario() -> None:
         times = [message(seq).sent_at.timestamp() for seq in (1, 2)]
-        fan_out = FanOut(budget=BUDGET, clock=FakeClock(times[0] + 0.7))
+        fan_out = FanOut(budget=lambda: BUDGET, clock=FakeClock(times[0] + 0.7))
         out = Broadcaster(fan_out)
         attended(3, out)
         for seq in (1, 2):

@@ -27,7 +27,7 @@ def hub(history: FakeHistory | None = None, **options: Any) -> tuple[Hub, FakeFe
         Topology("t"),
         history or FakeHistory(),
         cast("Feeds", feeds),
-        budget=1000,
+        budget=lambda: 1000,
         clock=Clock(),
         **options,
         tasks=Tasks(),

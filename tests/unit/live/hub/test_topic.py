@@ -42,7 +42,7 @@ async def topic(
     shared = Shared(
         history=history,
         pages=pages,
-        fan_out=FanOut(budget=1_000_000, clock=Clock()),
+        fan_out=FanOut(budget=lambda: 1_000_000, clock=Clock()),
         reading=asyncio.Semaphore(8),
         resuming=asyncio.Semaphore(8),
         unsettled=lambda: None,

@@ -20,7 +20,8 @@ from gateway.domain.message import Message
 from gateway.store.records import Page
 
 #: The messages, and bytes of them, that a new queue gets at most, the oldest first: fewer than it
-#: can hold. What follows them is in the history, from which the relay gives it to the host.
+#: can hold. What follows them is in the history, from which the relay gives it to the host; the
+#: last message of each stream is added, which shows what is missing before it.
 MOST: Final = PRIVATE_QUEUE_MESSAGES * 8 // 10
 MOST_BYTES: Final = PRIVATE_QUEUE_BYTES * 3 // 4
 #: Messages that are read from the history at once.
@@ -76,6 +77,8 @@ class Refill:
         self._done: dict[Stream, list[Span]] = {stream: [] for stream in self._streams}
         self._acknowledged: Mapping[Stream, int] = {}
         self._messages, self._bytes = 0, 0
+        #: By stream: the highest seq that the queue has got.
+        self._given = dict.fromkeys(self._streams, 0)
 
     @property
     def is_full(self) -> bool:
@@ -100,6 +103,27 @@ class Refill:
         if not self.is_full:
             async for page in self._missing(lambda own: own):
                 yield page
+        if self.is_full and (last := await self._last_of_each()):
+            yield last
+
+    async def _last_of_each(self) -> list[Message]:
+        """The last message of each stream, unless the queue has it or gets it from its outbox."""
+        found = []
+        heads = await self._history.heads(self._streams)
+        for stream in self._streams:
+            head = heads.get(stream, 0)
+            if head <= max(self._given[stream], self._acknowledged.get(stream, 0)):
+                continue
+            if (await self._history.unpublished_seqs(stream)).get(head, False):
+                continue
+            page = await self._history.read(stream, after=head - 1, limit=1)
+            found += [each for each in page.messages if each.sent_at >= self._since(stream)]
+        return sorted(found, key=lambda each: each.sent_at)
+
+    def _since(self, stream: Stream) -> datetime:
+        """The time from which on the queue has the stream's messages. Where nobody uses the queue
+        it expires every day, and no longer than that it would have kept anything."""
+        return _EVER if self._acknowledged.get(stream, 0) else self._day_ago
 
     async def _missing(self, left_out: Callable[[bool], bool]) -> AsyncIterator[list[Message]]:
         heads = await self._history.heads(self._streams)
@@ -109,10 +133,7 @@ class Refill:
             waiting = frozenset(seq for seq, own in unpublished.items() if left_out(own))
             head = heads.get(stream, 0)
             acknowledged = self._acknowledged.get(stream, 0)
-            # Where nobody uses the queue it expires every day, and no longer than that it would
-            # have kept anything.
-            since = _EVER if acknowledged else self._day_ago
-            spans.append(Span(stream, acknowledged, head, since, waiting))
+            spans.append(Span(stream, acknowledged, head, self._since(stream), waiting))
         async with aclosing(merged([self._pages(span) for span in spans])) as pages:
             async for page in pages:
                 yield list(takewhile(self._fits, page))
@@ -125,6 +146,7 @@ class Refill:
         """Whether the queue may still get this message; if so, it is counted."""
         if self.is_full:
             return False
+        self._given[message.stream] = message.seq or 0
         self._messages += 1
         self._bytes += len(message.encode())
         return True

@@ -11,6 +11,7 @@ frames can go on as they are, mask and all. Whatever looks any different is pars
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
@@ -113,6 +114,7 @@ class Deliveries:
         "_last_of",
         "_modes",
         "_noted",
+        "_number_of",
         "_numbers",
         "_pattern",
         "_queues",
@@ -152,8 +154,10 @@ class Deliveries:
         self._consumers: dict[bytes, Consumer] = {}
         #: By the same: the tag of the last message that the client has got by it.
         self._last_of: dict[bytes, int] = {}
-        #: By tag, in order: what is to be acknowledged of them.
-        self._numbers: dict[int, tuple[Stream, int]] = {}
+        #: By tag, in order: what is to be acknowledged of them, and by which subscription.
+        self._numbers: dict[int, tuple[Stream, int, bytes]] = {}
+        #: By subscription, as above: how many of them are its own.
+        self._number_of: Counter[bytes] = Counter()
         #: All up to here are settled; of those above, these.
         self._floor = 0
         self._settled: set[int] = set()
@@ -182,6 +186,8 @@ class Deliveries:
         self.given.forget(name.decode(), [each for each in streams if each not in others])
         self._consumers.pop(before, None)
         self._last_of.pop(before, None)
+        if self._number_of.pop(before, 0):
+            self._numbers = {tag: each for tag, each in self._numbers.items() if each[2] != before}
         if self._modes.pop(before, None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
@@ -239,9 +245,16 @@ class Deliveries:
             # RabbitMQ takes it for acknowledged when it is sent.
             self._noted.acknowledged(stream, number)
         elif len(self._numbers) < NUMBERED:
-            self._numbers[int(tag)] = stream, number
+            self._numbers[int(tag)] = stream, number, before
+            self._number_of[before] += 1
             self._noted.delivered(stream, number)
         return None
+
+    def is_full(self, consumer: Consumer) -> bool:
+        """Whether a subscription must acknowledge something before it gets more from the history.
+        What it has from RabbitMQ counts, too."""
+        own = self._number_of[consumer.before.encode()]
+        return own + self.given.number_of(consumer) >= consumer.window
 
     def left_out(self, message: LeftOut) -> bytes:
         """The ACK for a message that the client does not get. RabbitMQ must be sent it."""
@@ -378,9 +391,12 @@ class Deliveries:
         numbers = self._numbers
         tags = takewhile(lambda each: each <= tag, numbers) if cumulative else (tag,)
         for each in list(tags):
-            numbered = numbers.pop(each, None)
-            if numbered is not None and handled:
-                self._noted.acknowledged(*numbered)
+            if (numbered := numbers.pop(each, None)) is None:
+                continue
+            stream, seq, before = numbered
+            self._number_of[before] -= 1
+            if handled:
+                self._noted.acknowledged(stream, seq)
         if cumulative:
             for given in self.given.handled_before(tag):
                 if handled:

@@ -225,7 +225,7 @@ class Conversation:
     async def _with_room(self, gap: Gap) -> Consumer | None:
         """The consumer, as soon as it may take a message more; None: it has unsubscribed."""
         deliveries = self.state.deliveries
-        while (found := deliveries.consumer(gap.before)) and deliveries.given.is_full(found):
+        while (found := deliveries.consumer(gap.before)) and deliveries.is_full(found):
             self._room.clear()
             await self._room.wait()
         return found

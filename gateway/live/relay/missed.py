@@ -8,6 +8,7 @@ marked as redelivered, and are acknowledged like any other; RabbitMQ knows nothi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -15,15 +16,16 @@ from typing import Final, Protocol
 
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame, serialise
-from broker.topology import Audience, Stream
+from broker.topology import PRIVATE_QUEUE_MESSAGES, Audience, Stream
 from gateway.domain.message import Message
 
 #: Between the parts of the message ids of RabbitMQ's STOMP adapter:
 #: ``T_<subscription>@@<session>@@<delivery tag>``.
 MARK: Final = "@@"
-#: Messages from the history that a client may have and not have acknowledged, unless its SUBSCRIBE
-#: says fewer (``prefetch-count``).
-WINDOW: Final = 250
+#: Messages that a client may have and not have acknowledged when it gets more from the history,
+#: unless its SUBSCRIBE says fewer (``prefetch-count``): as many as a private queue holds, which
+#: RabbitMQ would send to such a client without waiting for an acknowledgement.
+WINDOW: Final = PRIVATE_QUEUE_MESSAGES
 #: Messages that were given from the history, whose copies may still come by the queue.
 COPIES: Final = 10_000
 
@@ -59,7 +61,7 @@ class Consumer:
 
     ``before`` is what is before the tag in its messages' ids, ``queue`` the queue's name.
     ``cumulative``: whether an acknowledgement is for all messages up to it; None: nothing is to be
-    acknowledged. ``window``: messages from the history that it may have unacknowledged.
+    acknowledged. ``window``: messages that it may have unacknowledged.
     """
 
     before: str
@@ -108,11 +110,13 @@ class Handled:
 class Given:
     """The messages from the history that one session has given to its client. Pure."""
 
-    __slots__ = ("_copies", "_given", "_seen")
+    __slots__ = ("_copies", "_given", "_number_of", "_seen")
 
     def __init__(self) -> None:
         #: By id; in the order in which the client got them.
         self._given: dict[str, _Given] = {}
+        #: By the name of the subscription: how many of them are its own.
+        self._number_of: Counter[str] = Counter()
         #: The ids of messages whose copies may still come.
         self._copies: dict[tuple[Stream, int], str] = {}
         self._seen: dict[Stream, int] = {}
@@ -120,10 +124,9 @@ class Given:
     def __bool__(self) -> bool:
         return bool(self._given)
 
-    def is_full(self, consumer: Consumer) -> bool:
-        """Whether a subscription must acknowledge something before it gets more."""
-        mine = sum(1 for each in self._given.values() if each.consumer.name == consumer.name)
-        return mine >= consumer.window
+    def number_of(self, consumer: Consumer) -> int:
+        """The number of messages that a subscription has from the history."""
+        return self._number_of[consumer.name]
 
     def moved(self) -> None:
         """Go on in another session, whose tags begin anew, and which brings the copies again."""
@@ -155,6 +158,7 @@ class Given:
             for name, given in self._given.items()
             if given.consumer.name != subscription
         }
+        del self._number_of[subscription]
         for stream in streams:
             self._seen.pop(stream, None)
 
@@ -180,6 +184,7 @@ class Given:
         stream, seq = message.stream, message.seq or 0
         name = f"{consumer.before}{MARK}{stream.audience}-{seq}"
         if consumer.cumulative is not None:
+            self._number_of[consumer.name] += name not in self._given
             self._given[name] = _Given(stream, seq, after, own, consumer)
         self._copies[stream, seq] = name
         if len(self._copies) > COPIES:
@@ -202,7 +207,7 @@ class Given:
             subscription, up_to = given.consumer.name, given.own
             mine = [each for each, its in self._given.items() if its.consumer.name == subscription]
             names = mine[: mine.index(name) + 1]
-        done = [self._given.pop(each) for each in names]
+        done = [self._take(each) for each in names]
         if not good:
             # The client wants them again: also if RabbitMQ's come after all.
             for each in done:
@@ -219,8 +224,13 @@ class Given:
             if given.consumer.cumulative
         ]
         for name, given in first:
-            del self._given[name]
+            self._take(name)
             yield given.stream, given.seq
+
+    def _take(self, name: str) -> _Given:
+        given = self._given.pop(name)
+        self._number_of[given.consumer.name] -= 1
+        return given
 
 
 def _frame(message: Message, name: str, consumer: Consumer, version: str) -> bytes:

@@ -322,17 +322,35 @@ def test_a_queue_without_a_mark_is_kept_for_a_room_that_is_older_than_marks(vers
 
 
 @pytest.mark.parametrize("bound", [("MOST", 3), ("MOST_BYTES", 3 * len(message(1).encode()))])
+@pytest.mark.parametrize("last", [4, 5, 6])
 def test_a_new_queue_gets_no_more_than_it_can_hold_and_the_oldest_messages_first(
-    bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+    bound: tuple[str, int], last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RabbitMQ would drop the oldest ones again, and the replacement would wait for them."""
+    """RabbitMQ would drop the oldest ones again, and the replacement would wait for them. The last
+    one shows what is missing before it, also if nobody says anything more."""
     monkeypatch.setattr(refill, *bound)
-    said = [message(seq) for seq in range(1, 7)]
+    said = [message(seq) for seq in range(1, last + 1)]
 
     async def scenario(stage: Stage) -> None:
         stage.store.messages, stage.store.places = {PUBLIC: said}, {PUBLIC: 1}
         await stage.ensure()
-        assert stage.held == ids(*said[1:4])
+        assert stage.held == ids(*said[1:4], *said[4:][-1:])
+        assert stage.is_complete
+
+    play(scenario)
+
+
+def test_a_new_queue_that_is_full_shows_what_is_missing_of_the_other_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(refill, "MOST", 2)
+    public = [message(seq) for seq in range(1, 5)]
+    private = [message(seq, PRIVATE, at=seq + 4) for seq in range(1, 4)]
+
+    async def scenario(stage: Stage) -> None:
+        stage.store.messages = {PUBLIC: public, PRIVATE: private}
+        await stage.ensure()
+        assert stage.held == ids(*public[:2], public[-1], private[-1])
         assert stage.is_complete
 
     play(scenario)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from broker.protocol.stomp import Frame
+from broker.protocol.stomp import Frame, serialise
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.errors import BadFrame, StoreUnavailable
@@ -119,6 +119,50 @@ async def test_a_client_gets_no_more_than_its_prefetch_count_allows() -> None:
         stage.send("ACK", ("id", name(2)))
         await stage.hears(b'"seq":3')
         assert heard(stage) == ["public 1", "public 2", "public 3"]
+
+
+@pytest.mark.parametrize("ack", ["client", "client-individual"])
+async def test_a_client_that_acknowledges_seldom_gets_as_much_as_rabbitmq_would_send(
+    ack: str,
+) -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(seq) for seq in range(1, 1001)]
+        await begun(stage, ack=ack)
+        deliver(stage, 1, 1001)
+        await stage.hears(b'"seq":1001')
+        assert heard(stage) == [f"public {n}" for n in range(1, 1002)]
+
+
+async def test_the_prefetch_count_is_for_both_sources_together() -> None:
+    async with staged() as stage:
+        await begun(stage, ("prefetch-count", "2"))
+        own = deliver(stage, 1, 1)
+        await stage.hears(b'"seq":1')
+        stage.missed.messages = [message(2), message(3)]
+        deliver(stage, 2, 4)
+        await stage.hears(b'"seq":2')
+        assert heard(stage) == ["public 1", "public 2"]
+        stage.send("ACK", ("id", own))
+        await stage.hears(b'"seq":3')
+        assert heard(stage) == ["public 1", "public 2", "public 3"]
+        stage.send("ACK", ("id", name(2)))
+        await stage.hears(b'"seq":4')
+
+
+async def test_what_a_subscription_that_has_ended_had_not_acknowledged_counts_no_more() -> None:
+    async with staged() as stage:
+        await begun(stage, ("prefetch-count", "1"))
+        deliver(stage, 1, 1)
+        await stage.hears(b'"seq":1')
+        sent = (("id", "s"),)
+        stage.uplink.unsubscribe(
+            "s", Frame("UNSUBSCRIBE", sent, raw=serialise("UNSUBSCRIBE", sent))
+        )
+        await until(lambda: not stage.first.subscribed())
+        await begun(stage, ("prefetch-count", "1"))
+        stage.missed.messages = [message(1)]
+        deliver(stage, 2, 2)
+        await stage.hears(name(1).encode())
 
 
 async def test_a_cumulative_acknowledgement_counts_across_both_sources() -> None:
@@ -233,7 +277,7 @@ async def test_a_message_that_was_refused_comes_when_rabbitmq_brings_it_after_al
 async def test_any_form_of_an_acknowledgement_makes_room_for_more() -> None:
     async with staged() as stage:
         stage.missed.messages = [message(1)]
-        await begun(stage, ("prefetch-count", "2"), ack="client")
+        await begun(stage, ("prefetch-count", "3"), ack="client")
         own = deliver(stage, 1, 2)
         await stage.hears(b'"seq":2')
         stage.missed.messages = [message(3), message(4)]

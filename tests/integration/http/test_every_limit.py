@@ -28,6 +28,7 @@ from gateway.budget.table import (
     COPIES,
     DIALS,
     HTTP_CONNECTS,
+    LOGIN_CONNECTIONS,
     MEMBER_CHANGES,
     OUTBOX,
     OUTBOX_BYTES,
@@ -158,6 +159,17 @@ async def connections(stage: Stage) -> bool:
 
 async def unknown_connections(stage: Stage) -> bool:
     return await refuses_one_more(stage, None, TooManyUnknown)
+
+
+async def login_connections(stage: Stage) -> bool:
+    """Whether a second CONNECT with a login of RabbitMQ is refused before RabbitMQ is asked."""
+    with stage.budgets.cap(LOGIN_CONNECTIONS).hold("127.0.0.1"):
+        client = await stage.connected()
+        login = [("accept-version", "1.2"), ("login", "app"), ("passcode", "p")]
+        await client.write_message(serialise("CONNECT", login), binary=True)
+        answer = str(await client.read_message())
+        client.close()
+    return "too_many_of_user" in answer
 
 
 async def http_connections(stage: Stage) -> bool:
@@ -501,6 +513,7 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "waiting_logins": (1, full(WAITING_LOGINS, 1, a_login)),
     "rooms_burst": (1, a_burst(ROOMS, Scope.USER)),
     "rooms_per_minute": (0.01, a_rate(ROOMS, Scope.USER)),
+    "login_connections_per_address": (1, login_connections),
     "subscriptions": (1, subscriptions),
     "unknown_connections": (1, unknown_connections),
     "unknown_connections_per_address": (1, unknown_connections),
@@ -516,6 +529,7 @@ def tables(tables: dict[str, Any]) -> dict[str, Any]:
     # The defaults; and the address of these tests is one like every other.
     tables["limits"] = {}
     tables["server"]["trusted_proxies"] = []
+    tables["auth"]["rabbitmq"] = {}
     return tables
 
 

@@ -96,7 +96,14 @@ def assemble(
     )
     others.session_revocation.observe(shown.dashboard.end_sessions)
     metrics = measures(
-        f, broker=broker, live=lives, messages=posts, bus=others.bus, outbox=outbox, drain=drain
+        f,
+        broker=broker,
+        live=lives,
+        messages=posts,
+        bus=others.bus,
+        outbox=outbox,
+        drain=drain,
+        store=store,
     )
     private_queues = PrivateQueues(queues.mender, clock=f.clock.monotonic)
     services = _services(

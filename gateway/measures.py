@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from broker.feeds.feeds import Feeds
 from gateway.cluster.bus import Bus
@@ -15,7 +16,14 @@ from gateway.observe.metrics import Metrics
 from gateway.rabbitmq import Broker
 
 
-def measures(
+class LoggedStore(Protocol):
+    """The database, whose write-ahead log is measured."""
+
+    @property
+    def log_bytes(self) -> int: ...
+
+
+def measures(  # noqa: PLR0913 - everything that is measured
     made_with: Foundation,
     *,
     broker: Broker,
@@ -24,6 +32,7 @@ def measures(
     bus: Bus,
     outbox: Outbox,
     drain: Drain,
+    store: LoggedStore,
 ) -> Metrics:
     """Make the metrics; each is read when Prometheus asks."""
     metrics = Metrics()
@@ -68,6 +77,9 @@ def measures(
         lambda: outbox.fill.messages,
     )
     metrics.observe("gateway_outbox_bytes", "Bytes of these messages.", lambda: outbox.fill.bytes)
+    metrics.observe(
+        "gateway_store_log_bytes", "Bytes of SQLite's write-ahead log.", lambda: store.log_bytes
+    )
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     return metrics
 

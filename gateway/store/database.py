@@ -25,6 +25,10 @@ class Database(Protocol):
     def name(self) -> str:
         """The database's file or server, without credentials."""
 
+    @property
+    def log_bytes(self) -> int:
+        """The bytes of the write-ahead log beside a file; 0 for a server, which bounds its own."""
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run one small statement. It sees everything that was committed before."""
 

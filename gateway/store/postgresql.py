@@ -45,6 +45,8 @@ _LEAVE_INTERVAL: Final = 1.0
 #: Ends the transaction of a gateway that hangs, so that it does not keep a stream locked for the
 #: others.
 _IDLE: Final = "idle_in_transaction_session_timeout"
+#: Ends a statement that nobody waits for any more, also if the gateway is gone.
+_STATEMENT: Final = "statement_timeout"
 _EPOCH: Final = "epoch"
 #: protocol_violation
 _REFUSED_PARAMETER: Final = "08P01"
@@ -75,6 +77,10 @@ class PostgresDatabase:
     @property
     def name(self) -> str:
         return self._server.name
+
+    @property
+    def log_bytes(self) -> int:
+        return 0
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self._ask(self._engine, query)
@@ -195,7 +201,10 @@ class PostgresDatabase:
 
     def _dial(self, engine: AsyncEngine) -> Any:
         pooled = self._pooled
-        settings = self._server.settings | ({} if pooled else {_IDLE: self._idle})
+        settings = self._server.settings
+        if not pooled:
+            # The operator's own statement_timeout comes first.
+            settings = {_STATEMENT: self._idle} | settings | {_IDLE: self._idle}
 
         async def dial(*_: Any, **__: Any) -> Any:
             return await asyncpg.connect(
@@ -230,6 +239,8 @@ class PostgresDatabase:
 
 
 def _upgrade_alone(connection: Connection) -> None:
+    # Another gateway that migrates, or a large table, may take longer than any other statement.
+    connection.execute(text(f"SET LOCAL {_STATEMENT} = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
     schema.upgrade(connection)
 

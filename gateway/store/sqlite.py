@@ -11,8 +11,9 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,8 +22,9 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import StoreUnavailable
-from gateway.store import schema
+from gateway.store import schema, write_ahead_log
 from gateway.store.failures import Consequence, consequence, reason, unavailable
+from gateway.store.write_ahead_log import WriteAheadLog
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,15 +32,15 @@ R = TypeVar("R")
 READERS: Final = 2
 #: Separate threads for pages of the history.
 SCANNERS: Final = 2
-#: Bytes that the write-ahead log may keep when it is empty, after a burst or a long read.
-_LOG_BYTES: Final = 64 * 1024 * 1024
+#: Steps of SQLite's virtual machine after which a statement looks at the time: some milliseconds.
+_STEPS: Final = 100_000
 #: https://www.sqlite.org/pragma.html; FULL: a commit survives a power cut in WAL mode, too.
 _READER: Final = ("foreign_keys = ON", "query_only = ON")
 _WRITER: Final = (
     "foreign_keys = ON",
     "journal_mode = WAL",
     "synchronous = FULL",
-    f"journal_size_limit = {_LOG_BYTES}",
+    f"journal_size_limit = {write_ahead_log.MOST}",
 )
 
 
@@ -51,6 +53,7 @@ class SqliteDatabase:
     def __init__(self, path: str, *, timeout: float) -> None:
         self._path = Path(path).absolute()
         self._timeout = timeout
+        self._log = WriteAheadLog(self._path)
         make = partial(_engine, self._path, timeout=timeout)
         # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later
         # then cannot find that another writer got in between.
@@ -74,7 +77,14 @@ class SqliteDatabase:
         return await self._run(self._scanners, self._scanning, lambda c: make(query(c)))
 
     async def write(self, change: Callable[[Connection], T]) -> T:
-        return await self._run(self._writer, self._writing, change)
+        result = await self._run(self._writer, self._writing, change)
+        if self._log.is_due():
+            self._writer.submit(self._shorten_log)
+        return result
+
+    @property
+    def log_bytes(self) -> int:
+        return self._log.size
 
     async def migrate(self) -> None:
         threads = asyncio.get_running_loop()
@@ -114,6 +124,13 @@ class SqliteDatabase:
             threads.submit(engine.dispose)
             await asyncio.to_thread(threads.shutdown)
 
+    def _shorten_log(self) -> None:
+        # What goes wrong here goes wrong in the next write, too, which says so.
+        with self._writing.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - pysqlite
+            self._log.shorten(driver)
+
     async def _run(
         self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]
     ) -> T:
@@ -147,17 +164,35 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _transaction(engine: Engine, work: Callable[[Connection], T], *, late: float) -> T:
-    """Run one transaction; it is rolled back after ``late``, a time of the monotonic clock."""
+    """Run one transaction; it is rolled back after ``late``, a time of the monotonic clock.
+
+    A statement that runs until then is interrupted: it would keep the thread, and the write-ahead
+    log from being begun anew.
+    """
     with engine.connect() as connection:
         try:
             with connection.begin():
-                result = work(connection)
+                with _interrupted(connection, late):
+                    result = work(connection)
                 if time.monotonic() > late:
                     raise TimeoutError("the database was busy with other calls")
                 return result
         except (DBAPIError, sqlite3.Error) as error:
             _settle(connection, error)
             raise
+
+
+@contextmanager
+def _interrupted(connection: Connection, late: float) -> Iterator[None]:
+    """A block whose statements are interrupted after ``late``. The commit is not: it may have been
+    done all the same."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - pysqlite
+    driver.set_progress_handler(lambda: time.monotonic() > late, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def _settle(connection: Connection, error: DBAPIError | sqlite3.Error) -> None:

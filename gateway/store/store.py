@@ -70,6 +70,11 @@ class Store:
         """The database's file or server, without credentials."""
         return self._database.name
 
+    @property
+    def log_bytes(self) -> int:
+        """The bytes of SQLite's write-ahead log; 0 with PostgreSQL."""
+        return self._database.log_bytes
+
     @classmethod
     async def open(cls, url: str, *, call_timeout: float = TIMEOUT) -> Self:
         """Open and migrate ``sqlite:///file`` or ``postgresql://…`` (with libpq's parameters).

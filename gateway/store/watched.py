@@ -60,6 +60,10 @@ class Watched:
     def name(self) -> str:
         return self._database.name
 
+    @property
+    def log_bytes(self) -> int:
+        return self._database.log_bytes
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self._watch(self._database.read(query))
 

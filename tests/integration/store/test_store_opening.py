@@ -181,3 +181,21 @@ async def test_a_user_without_rights_on_the_schema_gets_advice(postgres_url: str
     finally:
         await admin.execute("DROP ROLE guest")
         await admin.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("parameter", "limit"), [("", "500ms"), ("options=-c%20statement_timeout%3D7s", "7s")]
+)
+@pytest.mark.gen_test
+async def test_the_server_ends_a_statement_that_nobody_waits_for(
+    postgres_url: str, parameter: str, limit: str
+) -> None:
+    url = postgres_url + ("&" if "?" in postgres_url else "?") + parameter if parameter else ""
+    store = await Store.open(url or postgres_url, call_timeout=0.5)
+
+    def shown(connection: Connection) -> str:
+        return str(connection.execute(text("SHOW statement_timeout")).scalar_one())
+
+    assert await store._database.read(shown) == limit
+    await store.close()

@@ -21,6 +21,7 @@ class FakeDatabase:
     """Reading works; ``problem`` is why writing does not. ``room``: bytes that still fit."""
 
     name = "fake"
+    log_bytes = 0
 
     def __init__(self) -> None:
         self.problem: str | None = None

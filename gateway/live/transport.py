@@ -52,9 +52,11 @@ class Transport:
 
     __slots__ = (
         "_early",
+        "_gone",
         "_listening_since",
         "_loop",
         "_lost",
+        "_parting",
         "_queue",
         "_received",
         "_rotation",
@@ -90,13 +92,16 @@ class Transport:
         self._lost: Callable[[], None] | None = None
         self._queue: deque[bytes | bytearray | memoryview] | None = None
         self._waiters: deque[tuple[int, asyncio.Future[None]]] | None = None
+        #: The end of the time that the peer has to close, while it is awaited.
+        self._parting: asyncio.TimerHandle | None = None
         #: Where the backlog is counted, if anywhere.
         self.account: Account | None = None
         self._rotation = rotation
         #: The turn that it waits for, to be read.
         self._turn: Waiting | None = None
         self.share = share
-        self.closed = False
+        #: Whether nothing is written any more; :attr:`_gone`: whether the socket is closed, too.
+        self.closed = self._gone = False
         self.listening = False
         #: When anything came last, and when anything was sent last, on the loop's clock.
         self.received_at = self.sent_at = self._listening_since = self._loop.time()
@@ -117,7 +122,7 @@ class Transport:
 
     def listen(self) -> None:
         """Go on reading after :meth:`hold`."""
-        if not (self.listening or self._turn or self.closed):
+        if not (self.listening or self._turn or self._gone):
             self.listening = True
             self._listening_since = self._loop.time()
             self._loop.add_reader(self._socket.fileno(), self._readable)
@@ -154,7 +159,7 @@ class Transport:
         except _NOT_NOW:
             sent = 0
         except OSError:
-            self._loop.call_soon(self._lose)
+            self._break_off()
             return
         if sent < size:
             self._keep(memoryview(data)[sent:] if sent else data)
@@ -168,7 +173,7 @@ class Transport:
 
     async def drained(self) -> None:
         """Wait until everything written so far has left, or never will. Raises :class:`Stalled`."""
-        if not self.backlog:
+        if not self.backlog or self.closed:
             return
         left = self._loop.create_future()
         if self._waiters is None:
@@ -207,18 +212,46 @@ class Transport:
         ``reset``: so is what the kernel holds because the peer does not take it (RFC 9293, section
         3.10.4: ABORT); the connection is reset. A peer that has taken all sees an orderly end.
         """
-        if not self.closed:
+        if not self._gone:
             if reset and self._held_by_kernel:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.hold()
-            if self.backlog:
-                self._loop.remove_writer(self._socket.fileno())
-            self.closed = True
-            self._queue = self._received = self._lost = None
-            self.backlog = self.coming = 0
-            self._count()
-            self._wake()
+            self._gone = True
+            self._received = self._lost = None
+            self._write_no_more()
+            if self._parting is not None:
+                self._parting.cancel()
             self._socket.close()
+
+    def part(self, *, within: float) -> None:
+        """Close when the peer has closed, or after so many seconds.
+
+        What waits is still sent, and what comes is dropped: were it left unread, the system would
+        reset the connection, and the peer lose what it has not read yet (RFC 9293, section 3.10.4).
+        """
+        if not self.closed:
+            self.closed = True
+            self._received = self._lost = None
+            self._parting = self._loop.call_later(within, self.close)
+            self._wake(self.bytes_out)
+            self.listen()
+
+    def _write_no_more(self) -> None:
+        self.closed = True
+        if self.backlog:
+            self._loop.remove_writer(self._socket.fileno())
+        self._queue = None
+        self.backlog = self.coming = 0
+        self._count()
+        self._wake()
+
+    def _break_off(self) -> None:
+        """The peer takes nothing more. What it had sent before may be in the socket still, with its
+        end behind it."""
+        if self.listening or self._turn is not None:
+            self._write_no_more()
+        else:
+            self._loop.call_soon(self._lose)
 
     @property
     def _held_by_kernel(self) -> int:
@@ -298,7 +331,7 @@ class Transport:
             except _NOT_NOW:
                 break
             except OSError:
-                self._lose()
+                self._break_off()
                 return
             sent += taken
             self.backlog -= taken
@@ -316,8 +349,11 @@ class Transport:
         if self.account is not None:
             self.account.keep(self.backlog + self.coming)
 
-    def _wake(self) -> None:
-        waiters, left = self._waiters, self.bytes_out - self.backlog
+    def _wake(self, left: int | None = None) -> None:
+        """Release those that wait until so many bytes have left; without a number, as have."""
+        waiters = self._waiters
+        if left is None:
+            left = self.bytes_out - self.backlog
         while waiters and waiters[0][0] <= left:
             future = waiters.popleft()[1]
             if not future.done():

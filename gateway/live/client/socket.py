@@ -34,6 +34,7 @@ from broker.protocol.websocket import (
     WebSocketProtocolError,
     build,
     close_payload,
+    ends_with_close,
 )
 from gateway.budget.rate import Rate
 from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
@@ -88,6 +89,7 @@ class ClientSocket:
 
     __slots__ = (
         "_answers",
+        "_broken",
         "_bytes_left",
         "_frame_bytes",
         "_frames",
@@ -130,6 +132,8 @@ class ClientSocket:
         self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
         self._lingering: asyncio.TimerHandle | None = None
         self._revoked = False
+        #: Whether a WebSocket frame was wrong: where the next ones begin nobody knows.
+        self._broken = False
         self._pinged_at = self.transport.received_at
         self._pulse = STILL
         self._pings = False
@@ -171,9 +175,16 @@ class ClientSocket:
         Raises :class:`BadFrame`, :class:`BadUtf8`, :class:`TooLarge`, :class:`ConnectFirst`, after
         the good frames.
         """
-        allowance = self.allowance
         # However little it is, it took a turn of the loop and a system call.
-        allowance.spend(1)
+        self.allowance.spend(1)
+        if not self._broken:
+            return self._read(data)
+        if ends_with_close(data):
+            self._receive(Input.CLOSE)
+        return iter(())
+
+    def _read(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
+        allowance = self.allowance
         try:
             for event in self._messages.feed(data):
                 allowance.spend(1)
@@ -187,6 +198,7 @@ class ClientSocket:
                 if allowance.turn_is_over:
                     yield PAUSE
         except WebSocketProtocolError as error:
+            self._broken = True
             raise _FAULTS.get(error.close_code, BadFrame)(str(error)) from error
         except FrameTooLarge as error:
             raise TooLarge(str(error)) from error

@@ -14,7 +14,7 @@ from typing import Final
 
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame, escape
-from broker.protocol.websocket import Opcode, build
+from broker.protocol.websocket import build, data_opcode
 from broker.topology import Stream
 from gateway.domain.message import Message, opening
 
@@ -155,13 +155,4 @@ def _delivery(
     lines = [f"{escape(name)}:{escape(value)}" for name, value in headers]
     lines.append(f"content-length:{len(body)}")
     tail = "\n".join(lines).encode() + b"\n\n" + body + b"\0"
-    return Delivery(seq, instant, _opcode(tail), tail)
-
-
-def _opcode(tail: bytes) -> int:
-    """TEXT for valid UTF-8, which browsers' tools show and every client can read, else BINARY."""
-    try:
-        tail.decode()
-    except UnicodeDecodeError:
-        return Opcode.BINARY
-    return Opcode.TEXT
+    return Delivery(seq, instant, data_opcode(tail), tail)

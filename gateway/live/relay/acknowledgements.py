@@ -29,6 +29,12 @@ _TAG: Final = re.compile(rb"[0-9]{1,19}")
 KEPT: Final = 4_096
 #: Subscriptions of a session that have ended, whose late acknowledgements are known as such.
 ENDED: Final = 100
+#: Subscriptions of a session with ``ack:auto`` that are remembered, those that have ended too.
+AUTOMATIC: Final = 1_000
+#: What the ids of answers begin with that come by a queue of RabbitMQ's own making
+#: (``reply-to:/temp-queue/…``, ``rabbit_stomp_util:consumer_tag_reply_to``): it wants no
+#: acknowledgements.
+_ANSWERS: Final = b"T_/temp-queue/"
 
 #: Whole, unfragmented text or binary frames.
 _FIRST_BYTES: Final = frozenset({0x81, 0x82})
@@ -101,11 +107,14 @@ class Deliveries:
 
     Delivery tags count a session's messages, whatever their subscription. So how many have come and
     what was acknowledged say all, without a look into every message: only where the count would
-    make an acknowledgement wrong, the newest message is asked. Above :data:`KEPT` acknowledged
-    messages the oldest ones are forgotten: of those nothing is known, see :meth:`knows`.
+    make an acknowledgement wrong, the newest message is asked. In a session that is :attr:`mixed`
+    each message is asked for its subscription: those of ``ack:auto`` count as acknowledged. Above
+    :data:`KEPT` acknowledged messages the oldest ones are forgotten: of those nothing is known, see
+    :meth:`knows`.
     """
 
     __slots__ = (
+        "_automatic",
         "_consumers",
         "_ended",
         "_floor",
@@ -124,6 +133,7 @@ class Deliveries:
         "given",
         "last",
         "mark",
+        "mixed",
         "muted",
         "newest",
     )
@@ -144,10 +154,15 @@ class Deliveries:
         self._version = version
         #: Whether anything that comes is to be acknowledged.
         self.expected = False
+        #: Whether only the id of a message tells if it is to be acknowledged: then :meth:`passed`
+        #: wants to see each one.
+        self.mixed = False
         self._header, self._pattern = ("id", _NEWER) if version == "1.2" else ("message-id", _OLDER)
         #: By what is before the tag in its messages' ids: whether cumulative, None for auto.
         self._modes: dict[bytes, bool | None] = {}
         self._ended: dict[bytes, None] = {}
+        #: By the same: subscriptions with ``ack:auto``, also those that have ended.
+        self._automatic: dict[bytes, None] = {}
         self._noted = noted
         #: By the same, for subscriptions to private queues: the streams that come by them.
         self._queues: dict[bytes, dict[bytes, Stream]] = {}
@@ -168,7 +183,8 @@ class Deliveries:
         it consumes."""
         name = consumer(frame).encode()
         before = self._before_tag(name)
-        self._modes[before] = cumulative = CUMULATIVE.get(frame.get("ack") or "")
+        cumulative = CUMULATIVE.get(frame.get("ack") or "")
+        self._note_mode(before, cumulative=cumulative)
         if room is not None:
             self._queues[before] = {
                 audience.encode(): Stream(audience, room) for audience in Audience
@@ -194,8 +210,26 @@ class Deliveries:
                 del self._ended[next(iter(self._ended))]
         self._look()
 
+    def _note_mode(self, before: bytes, *, cumulative: bool | None) -> None:
+        if cumulative is None:
+            self._automatic[before] = None
+            if len(self._automatic) > AUTOMATIC:
+                del self._automatic[next(iter(self._automatic))]
+        else:
+            self._automatic.pop(before, None)
+            if not (self.mixed or self.expected or self._ended):
+                # Nothing that has come so far was to be acknowledged.
+                self._floor = self.last
+        self._modes[before] = cumulative
+
+    def answers_come(self) -> None:
+        """Answers may come by a temporary queue."""
+        self._automatic[_ANSWERS] = None
+        self._look()
+
     def _look(self) -> None:
         self.expected = any(mode is not None for mode in self._modes.values())
+        self.mixed = self.mixed or (self.expected and bool(self._automatic))
 
     @property
     def numbered(self) -> bool:
@@ -215,10 +249,7 @@ class Deliveries:
         """
         # By hand, because every message passes here: a third of the time that patterns take.
         end = head.find(b"\n\n") + 1
-        name = _value(head, b"\nmessage-id:", end)
-        if b"\\" in name:
-            # The client has a colon in its subscription's id, for one.
-            name = unescape(name.decode()).encode()
+        name = _name(head, end)
         before, _, tag = name.rpartition(b"@@")
         streams = self._queues.get(before)
         if streams is not None and self.muted:
@@ -255,6 +286,13 @@ class Deliveries:
         What it has from RabbitMQ counts, too."""
         own = self._number_of[consumer.before.encode()]
         return own + self.given.number_of(consumer) >= consumer.window
+
+    def passed(self, head: bytes) -> None:
+        """Note a message of a session that is :attr:`mixed`. ``head``: the MESSAGE from its
+        beginning, with its id."""
+        before, _, tag = _name(head, head.find(b"\n\n") + 1 or len(head)).rpartition(b"@@")
+        if before in self._automatic or before.startswith(_ANSWERS):
+            self._done(int(tag) if _NUMBER.fullmatch(tag) else 0)
 
     def left_out(self, message: LeftOut) -> bytes:
         """The ACK for a message that the client does not get. RabbitMQ must be sent it."""
@@ -331,7 +369,12 @@ class Deliveries:
                 frame, name, "its subscription has ack:auto, nothing is to be acknowledged"
             )
         if number == 0 or not self._has_come(number):
-            raise _wrong(frame, name, "no such message was delivered")
+            raise _wrong(
+                frame,
+                name,
+                "no such message was delivered; acknowledge what a MESSAGE has in its header "
+                + ("ack" if self._version == "1.2" else "message-id"),
+            )
         return Settled(number, cumulative)
 
     def settle(self, settled: Settled, *, handled: bool) -> bool:
@@ -413,18 +456,27 @@ class Deliveries:
         if cumulative:
             self._floor = tag
             self._settled = {other for other in settled if other > tag} if settled else settled
-            settled = self._settled
-        elif tag == self._floor + 1:
-            self._floor = tag
         else:
-            settled.add(tag)
-            if len(settled) > KEPT:
-                self._forget()
+            self._done(tag)
             return True
+        self._raise_floor()
+        return True
+
+    def _done(self, tag: int) -> None:
+        """Note one message that was acknowledged, or need not be."""
+        if tag == self._floor + 1:
+            self._floor = tag
+            self._raise_floor()
+        elif tag > self._floor:
+            self._settled.add(tag)
+            if len(self._settled) > KEPT:
+                self._forget()
+
+    def _raise_floor(self) -> None:
+        settled = self._settled
         while settled and self._floor + 1 in settled:
             self._floor += 1
             settled.remove(self._floor)
-        return True
 
     def _has_come(self, tag: int) -> bool:
         if tag > self.last:
@@ -445,10 +497,20 @@ def _wrong(frame: Frame, name: str, why: str) -> BadFrame:
     return BadFrame(f"{frame.command} {name[:200]!r}: {why}")
 
 
+def _name(head: bytes, end: int) -> bytes:
+    """The id of a MESSAGE whose headers end there."""
+    name = _value(head, b"\nmessage-id:", end)
+    if b"\\" in name:
+        # The client has a colon in its subscription's id, for one.
+        name = unescape(name.decode()).encode()
+    return name
+
+
 def _value(head: bytes, name: bytes, end: int) -> bytes:
     """The value of a header that begins with ``name`` before ``end``, or nothing."""
     start = head.find(name, 0, end)
     if start < 0:
         return b""
     start += len(name)
-    return head[start : head.find(b"\n", start, end)]
+    stop = head.find(b"\n", start, end)
+    return head[start:stop] if stop >= 0 else b""

@@ -2,10 +2,12 @@
 
 Downstream the broker's WebSocket frames go to the client as the bytes they came in: only their
 headers are walked, and the first byte of a payload tells an ERROR from what just passes, and both
-from a heart-beat, which is between the broker and the gateway (a client may want none). Of the
-messages in what was read only the number is noted, and the newest one's beginning.
-Upstream
-the client's judged STOMP frames are sent as they are or as the judge rebuilt them.
+from a heart-beat. What is UTF-8 becomes a text frame, whatever RabbitMQ makes it
+(``web_stomp.ws_frame``): older clients garble text from binary ones. All else is binary. A
+heart-beat is between the broker and the gateway (a client may want none). Of the messages in what
+was read only the number is noted, and the newest one's beginning.
+
+Upstream the client's judged STOMP frames are sent as they are or as the judge rebuilt them.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from broker.protocol.websocket import (
     WebSocketProtocolError,
     build,
     close_payload,
+    data_opcode,
     walk,
 )
 from broker.timing.tasks import Tasks
@@ -56,6 +59,9 @@ _HEART_BEAT: Final = b"\n"
 #: twice within it), and a move that was not needed costs a pause only. A relay should have moved
 #: before the private queue knows that its consumer is gone (conf/rabbitmq: net_ticktime).
 PATIENCE: Final = 1.75
+#: Seconds that a node has to take what it was sent before a relay's end: longer than one stands
+#: still that is not dead.
+PARTING: Final = 15.0
 
 
 class _Closed(Exception):
@@ -115,6 +121,10 @@ class End:
 class Owner(Protocol):
     """The owner of a relay; it hears nothing after :meth:`Relay.close`."""
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
+
     def answered(self, receipt: str) -> bool:
         """A RECEIPT has come. Returns whether it is the gateway's own, and not for the client."""
 
@@ -152,6 +162,7 @@ class Relay:
         "_oversized",
         "_owner",
         "_pulse",
+        "_silent",
         "_tasks",
         "_ticker",
         "_transport",
@@ -191,6 +202,7 @@ class Relay:
         self._filling = False
         self._leaving = False
         self._closed = False
+        self._silent = False
         sends, hears = upstream.heart_beat
         self._pulse = HeartBeats(sends / 1000, hears / 1000, patience=PATIENCE)
         self.due = 0.0
@@ -236,6 +248,7 @@ class Relay:
         """Look at the heart-beats with the node; called by the ticker."""
         heard_at = self._transport.silent_since(now)
         if now >= self._pulse.lost_at(heard_at):
+            self._silent = True
             self._lease.silent()
             self._lose("the broker fell silent")
             return
@@ -244,14 +257,17 @@ class Relay:
         self.due = min(self._pulse.beat_at(self._transport.sent_at), self._pulse.lost_at(heard_at))
 
     def close(self) -> None:
-        """Give everything back; whatever is on its way is dropped."""
+        """Give everything back. The broker gets what it was sent; what it sends is dropped."""
         if not self._closed:
             self._closed = True
             self._ticker.remove(self)
-            if not self._transport.backlog:
-                farewell = close_payload(CloseCode.NORMAL)
-                self._transport.write(self._upstream.frame(farewell, Opcode.CLOSE))
-            self._transport.close()
+            farewell = close_payload(CloseCode.NORMAL)
+            self._transport.write(self._upstream.frame(farewell, Opcode.CLOSE))
+            if self._silent and not self._owner.in_doubt:
+                # Nobody misses anything, and the places of many relays are needed elsewhere.
+                self._transport.close()
+            else:
+                self._transport.part(within=PARTING)
             self._client.comes(0)
             self._lease.release()
             if self._waiting is not None:
@@ -402,10 +418,12 @@ class Relay:
         begin = start = frames = 0
         messages: list[int] = []
         numbered = self._deliveries.numbered
+        #: The same bytes, but for the first ones of frames whose kind is to be another.
+        out: bytes | bytearray = data
         try:
-            for opcode, _, payload, end in walk(data, frame_bytes=self._frame_bytes):
+            for opcode, final, payload, end in walk(data, frame_bytes=self._frame_bytes):
                 if opcode > _LAST_OF_DATA:
-                    self._pass(data, begin, start, frames)
+                    self._pass(out, begin, start, frames)
                     begin, frames = end, 0
                     self._control(opcode, data[payload:end])
                 elif opcode and payload < end:
@@ -417,26 +435,29 @@ class Relay:
                         )
                         messages.append(payload)
                     elif kind == _ERROR:
-                        self._pass(data, begin, start, frames)
-                        self._refuse(data[payload:end], data[start:end])
+                        self._pass(out, begin, start, frames)
+                        self._refuse(data[payload:end])
                     else:
                         stays = self._stays(kind, data[payload:end])
                     if stays:
-                        self._pass(data, begin, start, frames)
+                        self._pass(out, begin, start, frames)
                         begin, start, frames = end, end, 0
                         continue
+                    if final and opcode != (kind := data_opcode(data[payload:end])):
+                        out = out if isinstance(out, bytearray) else bytearray(out)
+                        out[start] ^= opcode ^ kind
                     frames += 1
                 start = end
         except _Missing as missing:
             self._gap = missing.gap
         except WebSocketProtocolError as error:
             if error.close_code != CloseCode.TOO_LARGE:
-                self._pass(data, begin, start, frames)
+                self._pass(out, begin, start, frames)
                 raise
             self._oversized = Oversized(data[start:])
         if messages:
             self._came(data, messages)
-        self._pass(data, begin, start, frames)
+        self._pass(out, begin, start, frames)
         return start
 
     def _is_kept(self, head: bytes) -> bool:
@@ -460,6 +481,9 @@ class Relay:
         deliveries.last += len(messages)
         if deliveries.expected:
             deliveries.newest = _head(data, messages[-1])
+        if deliveries.mixed:
+            for begin in messages:
+                deliveries.passed(_head(data, begin))
         while self._left_out:
             self.send(deliveries.left_out(self._left_out.pop(0)))
 
@@ -476,18 +500,22 @@ class Relay:
         frame = _parse(payload)
         return frame is not None and self._owner.answered(frame.get("receipt-id") or "")
 
-    def _refuse(self, error: bytes, frame: bytes) -> NoReturn:
+    def _refuse(self, error: bytes) -> NoReturn:
         """End with the broker's ERROR, which the client gets as it is, but for what stays here."""
         found = _parse(error)
         if found is None:
             raise WebSocketProtocolError(CloseCode.PROTOCOL_ERROR, "an ERROR that is no STOMP")
         public = refusals.public(found)
-        self._client.write(frame if public is None else build(Opcode.TEXT, public), frames=1)
+        self._client.write(build(data_opcode(error), error if public is None else public), frames=1)
         raise _Refusal(refusals.meaning(found))
 
-    def _pass(self, data: bytes, begin: int, end: int, frames: int) -> None:
+    def _pass(self, data: bytes | bytearray, begin: int, end: int, frames: int) -> None:
         if begin < end:
-            self._client.write(data[begin:end], frames=frames)
+            # Of bytes as a whole no copy is made.
+            part = (
+                data[begin:end] if isinstance(data, bytes) else bytes(memoryview(data)[begin:end])
+            )
+            self._client.write(part, frames=frames)
 
 
 def _head(data: bytes, begin: int) -> bytes:

@@ -86,7 +86,9 @@ class RelayState:
         self._together = self._noted_bytes = 0
 
     def subscribed(self, key: str, destination: Destination, frame: Frame) -> None:
-        """Note a subscription; ``frame`` is the SUBSCRIBE as the broker got it."""
+        """Note a subscription; ``frame`` is the SUBSCRIBE as the broker gets it. Raises
+        :class:`BadFrame` for what RabbitMQ would end the session for."""
+        properties.check_subscribe(frame)
         # Without its bytes: what sets it up again is made of its headers.
         frame = Frame(frame.command, frame.headers)
         self._note(_size(frame))
@@ -244,15 +246,16 @@ class RelayState:
         if not self.deliveries.settle(settled, handled=frame.command == "ACK"):
             name = frame.get("id") or frame.get("message-id") or ""
             raise BadFrame(
-                f"{frame.command} {name[:200]!r}: this message was acknowledged before; "
-                "acknowledge each one once"
+                f"{frame.command} {name[:200]!r}: this message was acknowledged before, or came by "
+                "a subscription with ack:auto; acknowledge each one once"
             )
 
     def _published(self, frame: Frame) -> int:
-        properties.check(frame)
+        properties.check_send(frame)
         transaction = frame.get("transaction")
         if (frame.get("reply-to") or "").startswith(TEMP_QUEUES):
             self._replies = True
+            self.deliveries.answers_come()
         return self.doubt.sent("SEND", frame.get("destination"), message=transaction is None)
 
     def _transacted(self, frame: Frame) -> int:

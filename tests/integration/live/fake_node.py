@@ -48,6 +48,8 @@ class FakeNode:
     opening: int = 0
     most_opening: int = 0
     logins: int = 0
+    #: Sessions whose connections stand.
+    open: int = 0
     sessions: list["Session"] = field(default_factory=list)
     port: int = 0
 
@@ -78,6 +80,9 @@ class Session:
         self._parser = FrameParser(Limits(), CLIENT_COMMANDS)
         self._messages = MessageReader(65_536, masked=True)
         self._beating: asyncio.Task[None] | None = None
+        #: Cleared while it reads nothing.
+        self.reads = asyncio.Event()
+        self.reads.set()
 
     def send(self, command: str, *headers: tuple[str, str], body: bytes = b"") -> None:
         self.write(build(Opcode.TEXT, serialise(command, headers, body)))
@@ -134,8 +139,9 @@ class Session:
     async def run(self, reader: asyncio.StreamReader) -> None:
         try:
             while data := await reader.read(65_536):
+                await self.reads.wait()
                 for event in self._messages.feed(data):
-                    if isinstance(event, Close):
+                    if isinstance(event, Close) and not self._hangs:
                         return
                     if isinstance(event, Data):
                         for frame in self._parser.feed(event.payload):
@@ -213,7 +219,11 @@ async def serving(fake: FakeNode) -> AsyncIterator[FakeNode]:
         fake.sessions.append(session)
         fake.opening += 1
         fake.most_opening = max(fake.most_opening, fake.opening)
-        await session.run(reader)
+        fake.open += 1
+        try:
+            await session.run(reader)
+        finally:
+            fake.open -= 1
 
     async with listening(serve, fake.port) as fake.port:
         yield fake

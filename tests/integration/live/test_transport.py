@@ -267,6 +267,53 @@ async def test_a_peer_that_is_gone_is_told_once_and_raises_nothing(
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_peer_that_goes_without_reading_is_heard_to_its_last_byte() -> None:
+    transport, theirs = connected()
+    last_words = bytes(100_000)
+    with theirs:
+        transport.write(b"never read")
+        theirs.sendall(last_words)
+        assert theirs.recv(1) == b"n"
+    # Its system has reset the connection.
+    listener = Listener(transport)
+    for _ in range(3):
+        transport.write(b"in vain")
+    await until(lambda: listener.times)
+    assert (len(listener.data), listener.times) == (len(last_words), 1)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_parts_sends_what_waits_and_is_over_when_the_peer_closes(
+    pair: Callable[[], Pair],
+) -> None:
+    ours, theirs = await shaken(pair())
+    transport = Transport(ours, stall_timeout=_TIMEOUT, **in_rotation())
+    listener = Listener(transport)
+    transport.write(bytes(_MUCH))
+    waits = asyncio.ensure_future(transport.drained())
+    transport.part(within=_TIMEOUT)
+    await waits
+    transport.write(b"too late")
+    # What comes meanwhile is dropped, and left unread it would reset the connection.
+    await theirs.write(b"never heard")
+    assert len(await theirs.read_bytes(_MUCH)) == _MUCH
+    theirs.close()
+    await until(lambda: not transport.listening)
+    assert (bytes(listener.data), listener.times, transport.backlog) == (b"", 0, 0)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_parts_does_not_wait_for_ever(pair: Callable[[], Pair]) -> None:
+    ours, theirs = await shaken(pair())
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
+    transport.write(bytes(_MUCH))
+    transport.part(within=0.01)
+    with pytest.raises(StreamClosedError):
+        await theirs.read_bytes(_MUCH)
+    assert (transport.backlog, transport.listening) == (0, False)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_messages_read_before_a_takeover_come_first(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
     theirs.write(b"head;early")
@@ -313,6 +360,14 @@ async def test_a_stream_that_has_ended_is_not_taken_over(
         await ours.read_until_close()
     with pytest.raises(StreamClosedError):
         Transport(ours, stall_timeout=1, **in_rotation())
+
+
+async def until(what: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _TIMEOUT / 2
+    while not what():
+        assert loop.time() < end
+        await asyncio.sleep(0)
 
 
 class Listener:

@@ -11,7 +11,7 @@ import pytest
 from tornado.iostream import IOStream
 
 from broker.protocol.stomp import Frame, serialise
-from broker.protocol.websocket import Opcode, build
+from broker.protocol.websocket import Opcode, build, walk
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from gateway.budget.budgets import Budgets
@@ -392,6 +392,55 @@ async def test_a_node_that_dies_with_disconnect_has_not_closed_in_good_order() -
             await leaving
 
 
+async def _taken_though_nobody_reads(stage: Stage) -> int:
+    """How many messages the uplink has taken until its node, which reads nothing, takes no more."""
+    stage.first.session.reads.clear()
+    sent, body = 0, bytes(50_000)
+    headers = (("destination", "/queue/x"),)
+    loop = asyncio.get_running_loop()
+    full_since = None
+    while full_since is None or loop.time() < full_since + 0.05:
+        if not stage.uplink.ready:
+            full_since = full_since or loop.time()
+            await asyncio.sleep(0)
+            continue
+        full_since = None
+        frame = Frame("SEND", headers, body, raw=serialise("SEND", headers, body))
+        assert stage.uplink.send(frame)
+        sent += 1
+    return sent
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_was_taken_from_a_client_that_is_gone_is_delivered() -> None:
+    async with staged() as stage:
+        sent = await _taken_though_nobody_reads(stage)
+        stage.uplink.close()
+        stage.first.session.reads.set()
+        await until(lambda: commands(stage.first).count("SEND") == sent)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_was_taken_for_a_node_that_stands_still_is_delivered_when_it_goes_on() -> None:
+    async with staged() as stage:
+        sent = await _taken_though_nobody_reads(stage)
+        stage.first.session.hang()
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        stage.first.session.reads.set()
+        await until(lambda: commands(stage.first).count("SEND") == sent)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_node_that_stands_still_and_owes_nothing_is_left_at_once() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await asked(stage.first)
+        stage.first.session.hang()
+        await until(lambda: stage.uplink.node == stage.second.name)
+        await until(lambda: stage.first.open == 0)
+
+
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_receipt_that_never_comes_makes_leaving_doubtful() -> None:
     async with staged() as stage:
@@ -512,6 +561,28 @@ async def test_one_that_is_too_large_elsewhere_ends_with_what_it_is() -> None:
         assert isinstance(stage.ended, TooLarge)
         assert "/queue/x" in stage.ended.detail
         assert stage.second.logins == 0
+
+
+@pytest.mark.parametrize("given", [Opcode.TEXT, Opcode.BINARY])
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_text_reaches_the_client_as_text_and_all_else_as_binary(given: Opcode) -> None:
+    bodies = ["한글".encode(), b"plain", b"\xff\0", b"", b"the end"]
+    async with staged() as stage:
+        await stage.subscribe(ack="auto")
+        await asked(stage.first)
+        stage.first.session.write(
+            b"".join(
+                build(given, serialise("MESSAGE", [("subscription", "s")], body)) for body in bodies
+            )
+        )
+        await stage.hears(b"the end")
+    found = [
+        (opcode, stage.heard[payload:end])
+        for opcode, _, payload, end in walk(stage.heard, frame_bytes=100_000)
+    ]
+    kinds = [Opcode.TEXT, Opcode.TEXT, Opcode.BINARY, Opcode.TEXT, Opcode.TEXT]
+    assert [opcode for opcode, data in found if data.startswith(b"MESSAGE")] == kinds
+    assert all(body in data for body, (_, data) in zip(bodies, found[-5:], strict=True))
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)

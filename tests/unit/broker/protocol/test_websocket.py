@@ -27,6 +27,7 @@ from broker.protocol.websocket import (
     check_server_handshake,
     client_handshake,
     close_payload,
+    ends_with_close,
     mask,
     walk,
 )
@@ -273,6 +274,31 @@ def test_a_close_with_an_illegal_code_is_refused_with_1002(payload: bytes) -> No
     assert events == []
     assert error is not None
     assert error.close_code == CloseCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x03\xea", b"\x03\xe8" + b"x" * 123])
+@pytest.mark.parametrize("before", [b"", b"\xff" * 7, b"\x82\xff\0\0"])
+def test_a_close_is_known_by_its_end_where_frames_cannot_be_told_apart(
+    payload: bytes, before: bytes
+) -> None:
+    whole = before + build(Opcode.CLOSE, payload, mask=KEY)
+    assert ends_with_close(whole)
+    assert not ends_with_close(whole[:-1])
+    assert not ends_with_close(whole + b"x" * 200)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x88",
+        build(Opcode.CLOSE, b"\x03\xea"),
+        build(Opcode.CLOSE, b"\x03\xed", mask=KEY),
+        build(Opcode.PING, b"\x03\xea", mask=KEY),
+    ],
+)
+def test_what_is_no_close_of_a_client_is_none(data: bytes) -> None:
+    assert not ends_with_close(data)
 
 
 def test_nothing_is_read_after_a_close() -> None:

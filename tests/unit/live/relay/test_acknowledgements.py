@@ -12,7 +12,14 @@ from broker.protocol.websocket import Data, MessageReader, Opcode, build, mask
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.errors import BadFrame
-from gateway.live.relay.acknowledgements import ENDED, KEPT, NUMBERED, Deliveries, Settled
+from gateway.live.relay.acknowledgements import (
+    AUTOMATIC,
+    ENDED,
+    KEPT,
+    NUMBERED,
+    Deliveries,
+    Settled,
+)
 from tests.unit.live.relay.fakes import FakeNotes
 
 ID = "T_s@@session-1@@7"
@@ -236,6 +243,94 @@ def test_a_client_that_leaves_one_out_for_thousands_is_forgotten_about_that_one(
     assert deliveries.knows(newest)
     assert not deliveries.settle(newest, handled=True)
     assert settles(deliveries, 2 * KEPT)
+
+
+def arrive(deliveries: Deliveries, *names: str) -> None:
+    """The next messages of the session, by what is before the mark in their ids."""
+    for name in names:
+        deliveries.last += 1
+        if deliveries.mixed:
+            id = f"{name}@@session-1@@{deliveries.last}"
+            deliveries.passed(f"MESSAGE\nsubscription:s\nmessage-id:{id}\n\n".encode())
+
+
+def mixed() -> Deliveries:
+    """A session with a subscription of ``ack:auto`` beside one of ``client-individual``."""
+    deliveries = delivered(0)
+    deliveries.subscribed(subscribe("a", "auto"))
+    return deliveries
+
+
+def test_what_needs_no_acknowledgement_gets_none_by_the_name_of_another_subscription() -> None:
+    deliveries = mixed()
+    arrive(deliveries, "T_s", "T_a", "T_s", "T_a", "T_s")
+    for wrong in (2, 4):
+        assert not settles(deliveries, wrong)
+        assert deliveries.pass_by(ack_bytes(wrong)) == (0, 0)
+    assert [settles(deliveries, tag) for tag in (5, 1, 3)] == [True, True, True]
+    assert not any(settles(deliveries, tag) for tag in range(1, 6))
+
+
+def test_what_came_before_anything_was_to_be_acknowledged_needs_it_not_later_either() -> None:
+    deliveries = delivered(3, ack="auto", id="a")
+    assert not deliveries.mixed
+    deliveries.subscribed(subscribe("s", "client-individual"))
+    arrive(deliveries, "T_a", "T_s")
+    assert [settles(deliveries, tag) for tag in range(1, 6)] == [False] * 4 + [True]
+
+
+def test_a_subscription_that_has_ended_brings_what_needs_none_a_little_longer() -> None:
+    deliveries = mixed()
+    deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", "a"),)))
+    arrive(deliveries, "T_a", "T_s")
+    assert [settles(deliveries, tag) for tag in (1, 2)] == [False, True]
+
+
+def test_a_name_is_what_its_last_subscription_says() -> None:
+    deliveries = mixed()
+    deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", "a"),)))
+    deliveries.subscribed(subscribe("a", "client"))
+    arrive(deliveries, "T_a")
+    assert settles(deliveries, 1)
+
+
+def test_answers_by_a_temporary_queue_need_no_acknowledgement() -> None:
+    deliveries = delivered(0)
+    deliveries.answers_come()
+    arrive(deliveries, "T_s", "T_/temp-queue/answers", "T_s")
+    assert [settles(deliveries, tag) for tag in (2, 3, 1)] == [False, True, True]
+
+
+def test_a_message_whose_id_is_cut_off_counts_as_one_to_acknowledge() -> None:
+    deliveries = mixed()
+    arrive(deliveries, "T_s")
+    deliveries.last += 1
+    deliveries.passed(b"MESSAGE\nsubscription:s\nmessage-id:T_a@@session-1@@2")
+    assert settles(deliveries, 2)
+
+
+def test_only_the_last_automatic_subscriptions_are_remembered() -> None:
+    deliveries = mixed()
+    for number in range(AUTOMATIC):
+        deliveries.subscribed(subscribe(str(number), "auto"))
+        deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", str(number)),)))
+    arrive(deliveries, "T_a", f"T_{AUTOMATIC - 1}")
+    assert [settles(deliveries, tag) for tag in (1, 2)] == [True, False]
+
+
+@hypothesis.given(st.lists(st.booleans(), max_size=12), st.permutations(range(1, 13)))
+def test_exactly_what_was_delivered_to_be_acknowledged_may_be(
+    automatic: list[bool], order: list[int]
+) -> None:
+    deliveries = mixed()
+    arrive(deliveries, *("T_a" if each else "T_s" for each in automatic))
+    for tag in order:
+        if tag > len(automatic):
+            with pytest.raises(BadFrame, match="no such message"):
+                deliveries.read(frame(tag))
+        else:
+            assert settles(deliveries, tag) is not automatic[tag - 1]
+            assert not settles(deliveries, tag)
 
 
 def ack_bytes(tag: int, id: str = "s") -> bytes:

@@ -1,10 +1,10 @@
-"""Which headers of a SEND must have a form."""
+"""Which headers of a frame must have a form."""
 
 import pytest
 
 from broker.protocol.stomp import Frame
 from gateway.errors import BadFrame
-from gateway.live.relay.properties import check
+from gateway.live.relay.properties import check_send, check_subscribe
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from gateway.live.relay.properties import check
     ],
 )
 def test_frames_that_rabbitmq_accepts_pass(name: str, value: str) -> None:
-    check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
+    check_send(Frame("SEND", (("destination", "/queue/x"), (name, value))))
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,30 @@ def test_frames_that_rabbitmq_accepts_pass(name: str, value: str) -> None:
 )
 def test_frames_for_which_rabbitmq_would_end_the_session_are_named(name: str, value: str) -> None:
     with pytest.raises(BadFrame, match=name):
-        check(Frame("SEND", (("destination", "/queue/x"), (name, value))))
+        check_send(Frame("SEND", (("destination", "/queue/x"), (name, value))))
 
 
 def test_a_long_value_is_shown_by_its_beginning_only() -> None:
     with pytest.raises(BadFrame) as caught:
-        check(Frame("SEND", (("expiration", "9" * 1000),)))
+        check_send(Frame("SEND", (("expiration", "9" * 1000),)))
     assert len(str(caught.value)) < 150
 
 
 def test_the_first_of_a_repeated_header_counts() -> None:
-    check(Frame("SEND", (("expiration", "1"), ("expiration", "abc"))))
+    check_send(Frame("SEND", (("expiration", "1"), ("expiration", "abc"))))
+
+
+@pytest.mark.parametrize("value", ["0", "10", "-1", "+5", " 7 ", "70000"])
+def test_a_prefetch_that_rabbitmq_reads_passes(value: str) -> None:
+    check_subscribe(Frame("SUBSCRIBE", (("destination", "/queue/x"), ("prefetch-count", value))))
+
+
+def test_without_a_prefetch_there_is_nothing_to_check() -> None:
+    check_subscribe(Frame("SUBSCRIBE", (("destination", "/queue/x"),)))
+
+
+@pytest.mark.parametrize("value", ["abc", "", "1.5", "1 0", "--1", "9" * 40, "٣"])
+def test_a_prefetch_for_which_rabbitmq_would_end_the_session_is_named(value: str) -> None:
+    with pytest.raises(BadFrame, match="prefetch-count") as caught:
+        check_subscribe(Frame("SUBSCRIBE", (("prefetch-count", value),)))
+    assert len(str(caught.value)) < 150

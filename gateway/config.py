@@ -371,7 +371,7 @@ class Limits(_Table):
     body_bytes: PositiveInt = 65_536
     body_bytes_per_user: PositiveInt = 32 * 1024 * 1024
     body_bytes_in_all: PositiveInt = 128 * 1024 * 1024
-    frame_bytes: PositiveInt = 65_536
+    frame_bytes: PositiveInt = 1_114_112
     upstream_frame_bytes: PositiveInt = 16 * 1024 * 1024
     connections: PositiveInt = 10_000
     connections_per_user: PositiveInt = 50

@@ -41,6 +41,7 @@
     │   ├── TooManyRooms          made by one user, in a short time
     │   └── TooManyChanges        of members by one user, in a short time
     ├── TooSlow                   a client that does not read fast enough
+    ├── Silent                    a client of which nothing is heard any more
     ├── Internal                  a fault of the gateway; its log has the details
     └── Unavailable               try again later
         ├── StoreUnavailable
@@ -292,6 +293,10 @@ class TooSlow(GatewayError):
     """The client does not read fast enough."""
 
 
+class Silent(GatewayError):
+    """Nothing is heard of the client any more."""
+
+
 class Internal(GatewayError):
     """A fault of the gateway; its log has the details."""
 
@@ -492,6 +497,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooManyChanges: Outcome(
         "too_many_changes", 429, CloseCode.TRY_AGAIN_LATER, "Too many changes of members"
     ),
+    Silent: Outcome("silent", 408, CloseCode.TOO_SLOW, "Nothing is heard of the client"),
     TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The client does not read fast enough"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),

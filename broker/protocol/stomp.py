@@ -17,7 +17,7 @@ than STOMP 1.2 the frame is refused:
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 
@@ -31,6 +31,10 @@ class MalformedFrame(StompError):
 
 class FrameTooLarge(StompError):
     """The peer's frame exceeds the limits, or announces that it will."""
+
+
+class HeadTooLarge(FrameTooLarge):
+    """The command line and the headers are too long, or the headers too many."""
 
 
 class Unrepresentable(StompError):
@@ -149,6 +153,10 @@ class FrameParser:
         """The bytes of frames that are not complete, or were not taken yet."""
         return len(self._buffer)
 
+    def allow(self, frame_bytes: int) -> None:
+        """Let a frame have so many bytes from now on."""
+        self._limits = replace(self._limits, frame_bytes=frame_bytes)
+
     def feed(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The events that ``data`` completes, parsed while the caller iterates.
 
@@ -204,7 +212,7 @@ class FrameParser:
         if crlf >= 0:
             end, start = crlf, crlf + 3
         if end > limit or (end < 0 and stop == bound):
-            raise FrameTooLarge(f"command and headers exceed {limit} bytes")
+            raise HeadTooLarge(f"command and headers exceed {limit} bytes")
         if end < 0:
             if nul >= 0:
                 raise MalformedFrame(
@@ -237,7 +245,7 @@ class FrameParser:
             what = f" {command!r}" if command.isalpha() and len(command) <= 16 else ""
             raise MalformedFrame(f"unknown command{what}, expected {_listed(self._commands)}")
         if len(lines) > self._limits.header_count:
-            raise FrameTooLarge(f"more than {self._limits.header_count} headers")
+            raise HeadTooLarge(f"more than {self._limits.header_count} headers")
         headers: list[tuple[str, str]] = []
         escaped = "\\" in text
         for line in lines:

@@ -64,7 +64,7 @@ class CloseCode(IntEnum):
     TLS_HANDSHAKE = 1015  # never sent
     NOT_AUTHENTICATED = 4001  # or the token ended: get a new token first
     REFUSED = 4003  # also: removed from the room, kicked
-    TOO_SLOW = 4008  # a reader that cannot keep up: reconnect and resume
+    TOO_SLOW = 4008  # a reader that cannot keep up, or is silent: reconnect and resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,8 @@ class MessageReader:
     """
 
     def __init__(self, frame_bytes: int, *, masked: bool) -> None:
-        self._frame_bytes = frame_bytes
+        #: May be raised at any time.
+        self.frame_bytes = frame_bytes
         self._masked = masked
         self._buffer = bytearray()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
@@ -292,7 +293,7 @@ class MessageReader:
 
     def _next(self) -> Event | None:
         buffer = self._buffer
-        frame = _frame_at(buffer, 0, self._masked, self._frame_bytes)
+        frame = _frame_at(buffer, 0, self._masked, self.frame_bytes)
         if frame is None:
             return None
         first, start, end = frame

@@ -15,10 +15,11 @@ from broker.protocol.websocket import CloseCode
 from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.errors import (
     ACCESS_ENDED,
+    BadFrame,
     GatewayError,
     Internal,
-    Invalid,
     NotAuthenticated,
+    Silent,
     TokenExpired,
     TooSlow,
     outcome,
@@ -28,7 +29,7 @@ from gateway.live.client.executor import Executor
 from gateway.live.client.reader import Reader, Work
 from gateway.live.client.registry import ConnectionState
 from gateway.live.client.services import ConnectionServices
-from gateway.live.client.session import Session
+from gateway.live.client.session import OPENING, Session
 from gateway.live.client.socket import ClientSocket
 from gateway.live.destinations import RoomQueue, RoomTopic
 from gateway.live.transport import Stalled, Transport
@@ -40,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds over which clients that have to come back are spread, each drawing its own.
 SPREAD: Final = (1.0, 5.0)
+_UNENDED: Final = (
+    "the first frame has not ended: behind its headers and the empty line belongs a NUL"
+)
 
 
 class Connection:
@@ -252,11 +256,12 @@ class Connection:
     def check(self, now: float) -> None:
         """Look at the deadline and the heart-beats; called by the ticker."""
         if now >= self._deadline:
-            self.end(self._overdue)
+            unended = self.session.state is OPENING and self._socket.awaits_nul
+            self.end(BadFrame(_UNENDED) if unended else self._overdue)
             return
         following = self._socket.check(now)
         if following is None:
-            self.end(Invalid("nothing came within the heart-beat's time"))
+            self.end(Silent("nothing came within the heart-beat's time, not even a pong"))
         else:
             self.due = min(following, self._deadline)
 

@@ -28,6 +28,10 @@ class State(StrEnum):
     LEAVING = "leaving"
 
 
+#: CONNECT has not come yet.
+OPENING: Final = State.OPENING
+
+
 class Input(StrEnum):
     """An input to the session: a client's command, or the connection's report (lower case)."""
 

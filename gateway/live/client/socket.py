@@ -17,6 +17,7 @@ from broker.protocol.stomp import (
     Frame,
     FrameParser,
     FrameTooLarge,
+    HeadTooLarge,
     HeartBeat,
     Limits,
     StompError,
@@ -37,7 +38,7 @@ from broker.protocol.websocket import (
     ends_with_close,
 )
 from gateway.budget.rate import Rate
-from gateway.errors import BadFrame, BadUtf8, ConnectFirst, TooLarge
+from gateway.errors import BadFrame, BadUtf8, ConnectFirst, Invalid, TooLarge
 from gateway.live.client.allowance import PING, Allowance, units_of
 from gateway.live.client.socket_states import TRANSITIONS, Input, State
 from gateway.live.transport import Transport
@@ -51,18 +52,22 @@ _LINGER: Final = 2.0
 _LINGER_BEHIND: Final = 15.0
 #: The same for one whose access has ended.
 _LINGER_REVOKED: Final = 1.0
-#: WebSocket frames before CONNECT is accepted: a client needs one, or a few for a long token. Their
-#: payloads in all may have the bytes of one frame.
+#: WebSocket frames before CONNECT is accepted, and bytes of their payloads in all: a client needs
+#: one, or a few for a long token.
 FRAMES_BEFORE_CONNECT: Final = 100
+BYTES_BEFORE_CONNECT: Final = 65_536
 #: Units (:mod:`gateway.live.client.allowance`) at once, and a second, until then.
 _BURST_BEFORE_CONNECT: Final = 200
 _RATE_BEFORE_CONNECT: Final = 100.0
 #: Seconds between the pings to a client that sends no heart-beats of its own.
 _PING_INTERVAL: Final = 30.0
+#: Seconds in which a client that owes a heart-beat must have answered a ping. Browsers let a hidden
+#: tab run once a minute only; what answers a ping is never held back.
+_PONG: Final = 5.0
 _HEART_BEAT_FRAME: Final = build(Opcode.TEXT, b"\n")
 _PING_FRAME: Final = build(Opcode.PING, b"")
 #: What a fault of the framing is called; all others are broken frames.
-_FAULTS: Final = {CloseCode.TOO_LARGE: TooLarge, CloseCode.INVALID_DATA: BadUtf8}
+_FAULTS: Final = {CloseCode.INVALID_DATA: BadUtf8}
 _INPUTS: Final[dict[type[Event], Input]] = {
     Data: Input.DATA,
     Ping: Input.PING,
@@ -125,11 +130,12 @@ class ClientSocket:
         self.frames_in = 0
         self._state = State.UNKNOWN
         self._frame_bytes = frame_bytes
+        before = min(frame_bytes, BYTES_BEFORE_CONNECT)
         #: WebSocket frames and bytes that may still come before CONNECT is accepted.
-        self._frames_left, self._bytes_left = FRAMES_BEFORE_CONNECT, frame_bytes
+        self._frames_left, self._bytes_left = FRAMES_BEFORE_CONNECT, before
         self._loop = asyncio.get_running_loop()
-        self._messages = MessageReader(frame_bytes, masked=True)
-        self._frames = FrameParser(Limits(frame_bytes=frame_bytes), CLIENT_COMMANDS)
+        self._messages = MessageReader(before, masked=True)
+        self._frames = FrameParser(Limits(frame_bytes=before), CLIENT_COMMANDS)
         self._lingering: asyncio.TimerHandle | None = None
         self._revoked = False
         #: Whether a WebSocket frame was wrong: where the next ones begin nobody knows.
@@ -150,6 +156,11 @@ class ClientSocket:
         return self._messages.idle and self._frames.idle and self._state is State.KNOWN
 
     @property
+    def awaits_nul(self) -> bool:
+        """Whether a STOMP frame has begun that no NUL has ended."""
+        return self._messages.idle and self._frames.held > 0
+
+    @property
     def held(self) -> int:
         """The bytes that have come and were not taken yet: parts of frames, and what waits for its
         turn."""
@@ -166,6 +177,8 @@ class ClientSocket:
         """CONNECT is accepted: ``rate`` units of work a second from now on, ``burst`` at once, and
         so many ``bytes_in``. Waits are counted in ``met``."""
         self._receive(Input.INTRODUCED)
+        self._messages.frame_bytes = self._frame_bytes
+        self._frames.allow(self._frame_bytes)
         self.allowance.replace(rate=rate, burst=burst, bytes_in=bytes_in, met=met)
 
     def frames(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
@@ -197,13 +210,8 @@ class ClientSocket:
                         self._control(event)
                 if allowance.turn_is_over:
                     yield PAUSE
-        except WebSocketProtocolError as error:
-            self._broken = True
-            raise _FAULTS.get(error.close_code, BadFrame)(str(error)) from error
-        except FrameTooLarge as error:
-            raise TooLarge(str(error)) from error
-        except StompError as error:
-            raise BadFrame(str(error)) from error
+        except (WebSocketProtocolError, StompError) as error:
+            raise self._fault(error) from error
 
     def _stomp(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
         allowance = self.allowance
@@ -222,13 +230,31 @@ class ClientSocket:
         elif isinstance(event, Close):
             self._receive(Input.CLOSE)
 
+    def _fault(self, error: WebSocketProtocolError | StompError) -> Invalid:
+        """What is wrong, for the client."""
+        match error:
+            case WebSocketProtocolError(close_code=code):
+                self._broken = True
+                if code != CloseCode.TOO_LARGE:
+                    return _FAULTS.get(code, BadFrame)(str(error))
+            case HeadTooLarge():
+                return TooLarge(str(error))
+            case FrameTooLarge():
+                pass
+            case _:
+                return BadFrame(str(error))
+        if self._state is State.UNKNOWN:
+            return TooLarge(f"{error} before CONNECT is accepted")
+        return TooLarge(f"{error}; the gateway's key limits.frame_bytes allows more")
+
     def _count(self, event: Event) -> None:
         self._frames_left -= 1
         self._bytes_left -= len(event.payload) if isinstance(event, Data) else 0
         if self._frames_left < 0 or self._bytes_left < 0:
             raise ConnectFirst(
                 f"before CONNECT at most {FRAMES_BEFORE_CONNECT} WebSocket frames and"
-                f" {self._frame_bytes} bytes are taken; send CONNECT first"
+                f" {min(self._frame_bytes, BYTES_BEFORE_CONNECT)} bytes are taken; send CONNECT"
+                " first"
             )
 
     def _receive(self, received: Input) -> None:
@@ -252,7 +278,8 @@ class ClientSocket:
 
     def keep_alive(self, *, sends: float, wants: float) -> None:
         """Keep the agreed heart-beats, in seconds: what the client sends and what it wants, 0 for
-        none. A client that sends none is pinged instead."""
+        none. A client that sends none is pinged instead; one that owes some, before it is judged.
+        """
         self._pings = not sends
         self._pulse = HeartBeats(outgoing=wants, incoming=sends or _PING_INTERVAL)
 
@@ -261,18 +288,26 @@ class ClientSocket:
         clock; None: the client is dead."""
         transport = self.transport
         heard_at = transport.silent_since(now)
-        if now >= self._pulse.lost_at(heard_at):
+        lost_at = self._pulse.lost_at(heard_at)
+        if now >= lost_at and not self._pings:
+            if self._pinged_at <= heard_at:
+                self._ping(now)
+            lost_at = self._pinged_at + _PONG
+        if now >= lost_at:
             return None
         if now >= self._pulse.beat_at(transport.sent_at):
             transport.write(_HEART_BEAT_FRAME)
         if self._pings and now >= self._pinged_at + _PING_INTERVAL:
-            self._pinged_at = now
-            transport.write(_PING_FRAME)
+            self._ping(now)
         return min(
             self._pulse.beat_at(transport.sent_at),
-            self._pulse.lost_at(heard_at),
+            lost_at,
             self._pinged_at + _PING_INTERVAL if self._pings else math.inf,
         )
+
+    def _ping(self, now: float) -> None:
+        self._pinged_at = now
+        self.transport.write(_PING_FRAME)
 
     def revoke(self) -> None:
         """The client may have nothing more: drop now what waits here, and in :meth:`close` what the

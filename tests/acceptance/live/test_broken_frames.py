@@ -12,7 +12,8 @@ from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import Closed, Received, StompClient
 
-FRAME_BYTES = 65_536
+#: `limits.frame_bytes`.
+FRAME_BYTES = 1_114_112
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def _send(topic: str, size: int) -> bytes:
     return head + b"x" * (size - len(head) - 1) + b"\0"
 
 
-def test_a_frame_of_just_64_kib_is_read_and_judged(paul: StompClient) -> None:
+def test_a_frame_of_just_the_limit_is_read_and_judged(paul: StompClient) -> None:
     paul.socket.send_binary(_send("/queue/elsewhere", FRAME_BYTES))
     assert paul.error()[1] == 4003
 
@@ -160,6 +161,27 @@ def test_a_frame_that_is_too_large_is_refused(
     error, code = paul.error()
     assert (error.headers["message"], code) == ("too_large", 1009)
     assert error.body
+
+
+@pytest.mark.parametrize("extra", [0, FRAME_BYTES], ids=["as it comes", "as it is announced"])
+def test_one_that_is_too_large_names_the_key_that_allows_it(
+    extra: int, paul: StompClient, topic: str
+) -> None:
+    if extra:
+        paul.raw(b"\x82\xff" + (FRAME_BYTES + 1).to_bytes(8) + bytes(4))
+    else:
+        paul.socket.send_binary(_send(topic, FRAME_BYTES + 1))
+    error, code = paul.error()
+    assert code == 1009
+    assert "limits.frame_bytes" in error.body.decode()
+
+
+def test_before_connect_a_frame_has_64_kib_at_most(gateway: GatewayProcess) -> None:
+    with StompClient(gateway.ws_url) as client:
+        client.socket.send_binary(b"CONNECT\n" + b"x" * 65_536)
+        error, code = client.error()
+    assert (error.headers["message"], code) == ("too_large", 1009)
+    assert "before CONNECT" in error.body.decode()
 
 
 def test_a_websocket_frame_is_refused_by_the_length_that_it_announces(paul: StompClient) -> None:

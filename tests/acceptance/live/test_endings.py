@@ -100,6 +100,14 @@ def test_a_client_that_does_not_connect_in_time_is_closed(gateway: GatewayProces
     assert 0.9 <= time.monotonic() - began <= 1 + _AT_ONCE
 
 
+def test_a_connect_without_its_nul_is_told_so(gateway: GatewayProcess) -> None:
+    with StompClient(gateway.ws_url) as client:
+        client.socket.send(f"CONNECT\naccept-version:1.2\npasscode:{gateway.token('paul')}\n\n")
+        error, code = client.error()
+    assert (error.headers["message"], code) == ("bad_frame", 1002)
+    assert "NUL" in error.body.decode()
+
+
 def test_a_client_that_only_sends_heart_beats_does_not_connect_in_time(
     gateway: GatewayProcess,
 ) -> None:

@@ -333,13 +333,13 @@ async def waiting_posts_per_user(stage: Stage) -> bool:
 
 
 async def keeps_too_much(stage: Stage, which: str, *users: str) -> bool:
-    """Whether somebody's connection ends for a hundred thousand bytes that two have together."""
+    """Whether somebody's connection ends for four million bytes that two have together."""
     pool: BytesInHand = getattr(stage.gateway.live, which)
     keepers = [Keeper() for _ in users]
     accounts = [pool.account(keeper) for keeper in keepers]
     for account, user in zip(accounts, users, strict=True):
         account.belongs_to(user)
-        account.keep(150_000)
+        account.keep(2_000_000)
     await asyncio.sleep(0)
     for account in accounts:
         account.close()

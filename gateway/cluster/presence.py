@@ -196,15 +196,16 @@ class Presence:
             "events": [
                 {
                     "user": event.user,
-                    "event": "join" if event.joined else "leave",
+                    "event": event.kind,
                     "role": event.role,
                 }
                 for event in events
             ]
         }
         stream = Stream(Audience.PUBLIC, room)
-        sent_at = datetime.fromtimestamp(self._clock(), UTC)
-        id = message_id(room, events)
+        now = self._clock()
+        sent_at = datetime.fromtimestamp(now, UTC)
+        id = message_id(room, events, now)
         message = Message(id, stream, None, _NOBODY, sent_at, PRESENCE, body)
         self._speaking.spawn(self._publish(message), "presence: a message")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import blake2b
 from uuid import UUID, uuid5
 
@@ -19,12 +20,20 @@ from gateway.domain.room import MemberRole
 _NAMESPACE = UUID("8f0c1a52-5d0e-4b62-9a55-0c5f2f6f1e2b")
 
 
+class Kind(StrEnum):
+    """The kinds of change: a user comes, goes, or has another role in the room."""
+
+    JOIN = "join"
+    LEAVE = "leave"
+    ROLE = "role"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The arrival or departure of a user."""
+    """The arrival or departure of a user, or a change of role."""
 
     user: str
-    joined: bool
+    kind: Kind
     claim: Claim
 
     @property
@@ -91,11 +100,14 @@ class PresenceTable:
             present: Mapping[str, dict[str, Claim]] = self._rooms.get(room, {})
             events = []
             for user in sorted(users):
-                if user in present and user not in said:
-                    said[user] = _earliest(present[user])
-                    events.append(Event(user, joined=True, claim=said[user]))
-                elif user in said and user not in present:
-                    events.append(Event(user, joined=False, claim=said.pop(user)))
+                if user in present:
+                    kind = Kind.ROLE if user in said else Kind.JOIN
+                    before, claim = said.get(user), _earliest(present[user])
+                    said[user] = claim
+                    if before is None or before.role is not claim.role:
+                        events.append(Event(user, kind, claim))
+                elif user in said:
+                    events.append(Event(user, Kind.LEAVE, said.pop(user)))
             if not said:
                 del self._said[room]
             if events:
@@ -108,9 +120,18 @@ class PresenceTable:
         return bool(gateways) and self._gateway == min(gateways, key=lambda g: _lot(room, g))
 
 
-def message_id(room: int, events: list[Event]) -> UUID:
-    """An id that is the same for the same events, so that two announcements count once."""
-    words = [f"{event.user}\n{event.joined}\n{event.claim.since!r}" for event in events]
+def message_id(room: int, events: list[Event], now: float) -> UUID:
+    """An id that is the same for the same events, so that two announcements count once.
+
+    A role may change back and forth, and nothing numbers that: there the time ``now`` makes the
+    difference. To be told twice what role somebody has harms nobody.
+    """
+    words = [
+        f"{event.user}\n{event.kind is Kind.JOIN}\n{event.claim.since!r}"
+        if event.kind is not Kind.ROLE
+        else f"{event.user}\n{event.role}\n{now!r}"
+        for event in events
+    ]
     return uuid5(_NAMESPACE, "\n".join([str(room), *words]))
 
 

@@ -155,6 +155,9 @@ class Revocation:
             self._permissions.check(identity, action, room, membership)
         except (Refused, RoomClosed, UnknownRoom) as error:
             follower.end(_error_for(error, room, membership))
+            return
+        if membership is not None and membership.role is not None:
+            self._attendance.became(room, identity.user, membership.role)
 
 
 def _error_for(error: GatewayError, room: int, membership: Membership | None) -> GatewayError:

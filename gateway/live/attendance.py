@@ -68,6 +68,13 @@ class Attendance:
                 self._roles[key] = right.role
                 self._tell(*key, right.role)
 
+    def became(self, room: int, user: str, role: MemberRole) -> None:
+        """A member of the room has this role now, by the database."""
+        key = (room, user)
+        if self._roles.get(key, role) is not role:
+            self._roles[key] = role
+            self._tell(*key, role)
+
     def end(self, follower: Follower, right: Right) -> None:
         """End a right that :meth:`begin` has begun."""
         following = self._rooms[right.room]

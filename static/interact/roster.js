@@ -1,7 +1,7 @@
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Present} Present */
 
-/** @typedef {{user: string, role: import("./types.js").Role, event: "join" | "leave"}} Change */
+/** @typedef {{user: string, role: import("./types.js").Role, event: "join" | "leave" | "role"}} Change */
 
 /** Who is in a room, by name. Pure. */
 export class Roster {
@@ -25,9 +25,14 @@ export class Roster {
   *apply({ body, sent_at }) {
     const events = Array.isArray(body?.events) ? body.events : [];
     for (const { user, role, event } of events) {
-      if ((event === "join") === this.#present.has(user)) continue;
-      if (event === "join") this.#present.set(user, { user, role, since: sent_at });
-      else this.#present.delete(user);
+      const known = this.#present.get(user);
+      if (event === "role") {
+        if (known === undefined || known.role === role) continue;
+        this.#present.set(user, { ...known, role });
+      } else if (event === "join") {
+        if (known !== undefined) continue;
+        this.#present.set(user, { user, role, since: sent_at });
+      } else if (!this.#present.delete(user)) continue;
       yield { user, role, event };
     }
   }

@@ -321,6 +321,26 @@ test("who is there is told at once and with every change, and is no message", as
   assert.deepEqual(heard, []);
 });
 
+test("another role is told with the new one, once, and only of somebody who is there", async () => {
+  const gateway = new Gateway();
+  gateway.present = [joined("mina")];
+  const { room } = await page(gateway);
+  const told = [];
+  room.presence((present, what) => {
+    told.push([present.map(({ user, role }) => `${user} ${role}`).join(), what?.event ?? null]);
+  });
+  await turn();
+  await turn();
+  for (const user of ["mina", "mina", "paul"]) {
+    const events = [{ user, role: "host", event: "role" }];
+    gateway.say(message(null, { type: "presence", body: { events } }));
+  }
+  assert.deepEqual(told, [
+    ["mina participant", null],
+    ["mina host", "role"],
+  ]);
+});
+
 test("a change that comes while the list is read is not lost", async () => {
   const gateway = new Gateway();
   const { room } = await page(gateway);

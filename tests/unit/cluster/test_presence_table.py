@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cluster.presence_table import Event, PresenceTable, message_id
+from gateway.cluster.presence_table import Event, Kind, PresenceTable, message_id
 from gateway.cluster.replica import Claim
 from gateway.domain.room import MemberRole
 
@@ -18,7 +18,9 @@ def news(present: PresenceTable) -> list[tuple[int, list[Event]]]:
 
 
 def said(present: PresenceTable) -> list[tuple[int, list[tuple[str, bool]]]]:
-    return [(room, [(e.user, e.joined) for e in events]) for room, events in news(present)]
+    return [
+        (room, [(e.user, e.kind is Kind.JOIN) for e in events]) for room, events in news(present)
+    ]
 
 
 def test_a_user_on_two_gateways_comes_once_and_leaves_once() -> None:
@@ -132,22 +134,37 @@ def test_of_a_room_that_everybody_has_left_nothing_is_kept() -> None:
 
 def test_an_event_has_the_role_that_was_claimed() -> None:
     host = Claim(1.0, MemberRole.HOST)
-    assert Event("ann", joined=True, claim=host).role is MemberRole.HOST
-    assert Event("ann", joined=False, claim=EARLY).role is MemberRole.PARTICIPANT
+    assert Event("ann", Kind.JOIN, host).role is MemberRole.HOST
+    assert Event("ann", Kind.LEAVE, EARLY).role is MemberRole.PARTICIPANT
 
 
 def test_the_same_events_have_the_same_id_and_others_another() -> None:
-    events = [Event("ann", joined=True, claim=EARLY), Event("bob", joined=False, claim=LATE)]
-    again = [Event("ann", joined=True, claim=EARLY), Event("bob", joined=False, claim=LATE)]
-    assert message_id(1, events) == message_id(1, again)
+    events = [Event("ann", Kind.JOIN, EARLY), Event("bob", Kind.LEAVE, LATE)]
+    again = [Event("ann", Kind.JOIN, EARLY), Event("bob", Kind.LEAVE, LATE)]
+    assert message_id(1, events, 7.0) == message_id(1, again, 7.0)
     others = [
-        message_id(2, events),
-        message_id(1, events[:1]),
-        message_id(1, events[::-1]),
-        message_id(1, [Event("ann", joined=True, claim=LATE), events[1]]),
-        message_id(1, [Event("ann", joined=False, claim=EARLY), events[1]]),
+        message_id(2, events, 7.0),
+        message_id(1, events[:1], 7.0),
+        message_id(1, events[::-1], 7.0),
+        message_id(1, [Event("ann", Kind.JOIN, LATE), events[1]], 7.0),
+        message_id(1, [Event("ann", Kind.LEAVE, EARLY), events[1]], 7.0),
     ]
-    assert len({message_id(1, events), *others}) == 6
+    assert len({message_id(1, events, 7.0), *others}) == 6
+
+
+def test_who_has_another_role_is_told_of_with_the_new_one_each_time() -> None:
+    table = PresenceTable("north")
+    table.put("north", (1, "hana"), EARLY)
+    news(table)
+    ids = set()
+    for now, role in enumerate([MemberRole.HOST, MemberRole.PARTICIPANT, MemberRole.HOST]):
+        table.put("north", (1, "hana"), Claim(EARLY.since, role))
+        ((room, events),) = news(table)
+        assert (room, events) == (1, [Event("hana", Kind.ROLE, Claim(EARLY.since, role))])
+        ids.add(message_id(room, events, float(now)))
+        table.put("north", (1, "hana"), Claim(EARLY.since, role))
+        assert news(table) == []
+    assert len(ids) == 3
 
 
 claims = st.lists(
@@ -185,7 +202,7 @@ def _hear(tables: list[PresenceTable], rooms: dict[int, set[str]]) -> None:
     for table in tables:
         for room, events in news(table):
             for event in events:
-                if event.joined:
+                if event.kind is Kind.JOIN:
                     rooms[room].add(event.user)
                 else:
                     rooms[room].remove(event.user)

@@ -203,6 +203,24 @@ def test_a_former_host_loses_what_is_the_hosts_and_nothing_else() -> None:
     run(scenario())
 
 
+def test_another_role_of_somebody_who_is_there_is_noticed_on_all_gateways() -> None:
+    async def scenario() -> None:
+        database = Database()
+        database.put(1, hana=HOST, paul=PARTICIPANT)
+        async with cluster(database) as (north, south):
+            paul = south.user("paul").follow(1)
+            noticed: list[tuple[int, str, MemberRole | None]] = []
+            south.attendance.observe(lambda *what: noticed.append(what))
+            database.put(1, hana=HOST, paul=HOST)
+            await north.revocation.changed(1, "paul", ended=False)
+            await until(lambda: noticed, within=1.5)
+            await asyncio.sleep(2)
+            assert noticed == [(1, "paul", HOST)]
+            assert paul.ended is None
+
+    run(scenario())
+
+
 def test_a_closed_room_ends_for_everybody_an_admin_included() -> None:
     async def scenario() -> None:
         database = Database()

@@ -88,3 +88,15 @@ def test_an_admin_without_a_membership_follows_unnoticed() -> None:
     assert attendance.of(1) == [(admin, PUBLIC)]
     attendance.end(admin, Right(PUBLIC, 1, None))
     assert (attendance.rooms, seen) == ([], [])
+
+
+def test_a_role_that_has_become_another_is_noticed_once_and_only_of_somebody_who_is_there() -> None:
+    attendance, ann = Attendance(), Follower("ann")
+    seen = noticed(attendance)
+    attendance.became(1, "ann", HOST)
+    attendance.begin(ann, Right(PUBLIC, 1, GUEST))
+    attendance.became(1, "ann", GUEST)
+    attendance.became(1, "ann", HOST)
+    attendance.became(1, "ann", HOST)
+    attendance.end(ann, Right(PUBLIC, 1, GUEST))
+    assert seen == [(1, "ann", GUEST), (1, "ann", HOST), (1, "ann", None)]

@@ -61,6 +61,25 @@ def test_three_tabs_on_two_gateways_are_one_who_comes_and_leaves_once(
             wait_for(lambda g=gateway: _present(g, room), wanted={"hana": "host"}.__eq__)  # type: ignore[misc]
 
 
+def test_another_role_is_told_to_everybody_wherever_they_are(
+    gateways: list[GatewayProcess],
+) -> None:
+    here, there = gateways
+    room = here.room("hana", "paul")
+    topic = f"/topic/{PREFIX}.public.{room}"
+    with (
+        Listener(connected(here, "hana"), topic) as hana,
+        Listener(connected(there, "paul"), topic),
+    ):
+        wait_for(lambda: _said_of(hana, "join"))
+        path = f"/api/rooms/{room}/members/paul"
+        assert here.call("PUT", path, {"role": "host"}, user="hana")[0] == 200
+        wait_for(lambda: _said_of(hana, "role"), wanted=["paul"].__eq__)
+        for gateway in gateways:
+            assert _present(gateway, room) == {"hana": "host", "paul": "host"}
+        assert _said_of(hana, "leave") == []
+
+
 def test_the_users_of_a_gateway_that_was_killed_leave_once_within_thirty_seconds(
     gateways: list[GatewayProcess],
 ) -> None:

@@ -231,7 +231,7 @@ class ClientSocket:
             self._receive(Input.CLOSE)
 
     def _fault(self, error: WebSocketProtocolError | StompError) -> Invalid:
-        """What is wrong, for the client."""
+        """The error for the client behind a frame that is wrong."""
         match error:
             case WebSocketProtocolError(close_code=code):
                 self._broken = True

@@ -379,3 +379,64 @@ def test_any_role_survives_the_way_through_rabbitmq(roles: frozenset[str]) -> No
 def test_no_role_becomes_a_tag_that_means_something_to_rabbitmq() -> None:
     assert role_tag("administrator") == "role-administrator"
     assert roles_in_tags("administrator management role-a") == {"a"}
+
+
+BILLING = BrokerAuth(
+    PASSCODES,
+    Permissions(FakeMemberships(), ACCESS),
+    AccessRules(
+        [
+            Access(roles=("clerk",), vhosts=("billing",), subscribe=("/topic/#",), send=("**",)),
+            Access(roles=("spy",), subscribe=("/topic/#",)),
+        ],
+        home="school",
+    ),
+    topology=Topology(),
+    vhost="school",
+    vhosts=["billing"],
+)
+
+
+def ask_in(vhost: str, question: str, tags: str = "", **fields: str) -> str:
+    given = {"username": "host", "vhost": vhost, "tags": tags, **fields}
+    return asyncio.run(BILLING.answer(question, {n: [v.encode()] for n, v in given.items()}))
+
+
+def test_a_virtual_host_that_clients_may_choose_is_open_and_no_other() -> None:
+    assert [ask_in(name, "vhost") for name in ("school", "billing", "other", "/")] == [
+        "allow",
+        "allow",
+        "deny",
+        "deny",
+    ]
+
+
+def read_topic(vhost: str, key: str, *roles: str) -> str:
+    return ask_in(
+        vhost,
+        "topic",
+        " ".join(role_tag(role) for role in roles),
+        resource="topic",
+        name="amq.topic",
+        permission="read",
+        routing_key=key,
+    )
+
+
+def test_a_membership_opens_nothing_in_another_virtual_host() -> None:
+    assert read_topic("school", PUBLIC) == "allow"
+    assert read_topic("billing", PUBLIC) == "deny"
+    queue = {"resource": "queue", "name": PRIVATE, "permission": "read"}
+    assert ask_in("school", "resource", **queue) == "allow"
+    assert ask_in("billing", "resource", **queue) == "deny"
+
+
+def test_a_rule_opens_only_its_own_virtual_host() -> None:
+    assert read_topic("billing", "invoices", "clerk") == "allow"
+    assert read_topic("billing", PUBLIC, "clerk") == "allow"
+    assert read_topic("school", "invoices", "clerk") == "deny"
+    assert read_topic("school", "invoices", "spy") == "allow"
+    assert read_topic("billing", "invoices", "spy") == "deny"
+    exchange = {"resource": "exchange", "name": "any", "permission": "write"}
+    assert ask_in("billing", "resource", role_tag("clerk"), **exchange) == "allow"
+    assert ask_in("school", "resource", role_tag("clerk"), **exchange) == "deny"

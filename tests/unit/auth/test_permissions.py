@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,7 @@ from gateway.auth.permissions import (
     Permissions,
 )
 from gateway.config import Access
+from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import Refused, RoomClosed, StoreUnavailable, UnknownRoom
@@ -174,3 +176,30 @@ def test_destinations_outside_the_rooms_are_opened_by_rules_alone() -> None:
     assert not PERMISSIONS.opens(admin, Direction.SUBSCRIBE, "/queue/a")
     assert PERMISSIONS.opens_everything(service, Direction.SEND)
     assert not PERMISSIONS.opens_everything(service, Direction.SUBSCRIBE)
+
+
+@pytest.mark.parametrize("action", [action for action in Action if action in MEMBER_ROLES])
+@pytest.mark.parametrize("user", ["host", "participant", "nobody"])
+def test_rabbitmqs_users_take_part_in_no_room_whoever_has_their_name(
+    user: str, action: Action
+) -> None:
+    login = BrokerLogin(user, "secret", vhost="/", mark=b"", payer="1")
+    outsider = Identity(user, frozenset(), math.inf, login=login)
+    with pytest.raises(Refused, match="RabbitMQ's own users"):
+        require(outsider, action, OPEN)
+
+
+def test_rules_are_those_of_the_virtual_host() -> None:
+    rules = [
+        Access(roles=("clerk",), subscribe=("/queue/a",), send=("**",)),
+        Access(roles=("clerk",), vhosts=("billing",), subscribe=("/queue/b",)),
+    ]
+    permissions = Permissions(FakeMemberships(), AccessRules(rules))
+    clerk = identity("carla", "clerk")
+    there = replace(clerk, vhost="billing")
+    assert permissions.opens(clerk, Direction.SUBSCRIBE, "/queue/a")
+    assert permissions.opens_everything(clerk, Direction.SEND)
+    assert not permissions.opens(clerk, Direction.SUBSCRIBE, "/queue/b")
+    assert permissions.opens(there, Direction.SUBSCRIBE, "/queue/b")
+    assert not permissions.opens(there, Direction.SUBSCRIBE, "/queue/a")
+    assert not permissions.opens_everything(there, Direction.SEND)

@@ -9,6 +9,7 @@ from broker.topology import Topology
 from gateway.auth.access import AccessRules
 from gateway.auth.permissions import Permissions
 from gateway.config import Access
+from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import GatewayError, Invalid, Refused, RoomClosed, UnknownRoom
@@ -257,3 +258,41 @@ def test_only_a_reply_to_that_names_a_temp_queue_shapes_one() -> None:
     service = who("s", "service")
     assert send(service, "/topic/news.kr", ("reply-to", "/queue/answers"))
     assert send(service, "/topic/news.kr", ("odd", "/temp-queue/x"))
+
+
+def outsider(*, vhost: str | None = None) -> Identity:
+    login = BrokerLogin("hana", "secret", vhost=vhost or "/", mark=b"", payer="1")
+    return Identity("hana", frozenset(), 2e9, login=login, vhost=vhost)
+
+
+@pytest.mark.parametrize("destination", ["/topic/news.#", "/exchange/x/y", "/queue/q", "nonsense"])
+def test_what_rabbitmqs_users_subscribe_to_passes_unchanged(destination: str) -> None:
+    headers = (("x-queue-name", "mine"), ("durable", "true"), ("ack", "client"))
+    raw = subscribe(outsider(), destination, *headers)
+    assert raw == frame("SUBSCRIBE", ("destination", destination), ("id", "s"), *headers).raw
+
+
+@pytest.mark.parametrize("destination", ["/topic/t.public.1", "/topic/#", "/queue/t.private.1"])
+def test_rabbitmqs_users_reach_no_room_whoever_has_their_name(destination: str) -> None:
+    with pytest.raises(Refused):
+        subscribe(outsider(), destination)
+    with pytest.raises(Refused):
+        JUDGE.send(outsider(), Send(frame("SEND", ("destination", "/queue/t.private.1"))))
+    with pytest.raises(Refused):
+        JUDGE.opens_topic(outsider(), frame("SEND", ("destination", "/topic/t.public.1")))
+    unsubscribe = frame("UNSUBSCRIBE", ("id", "s"), ("x-queue-name", "t.private.1"))
+    with pytest.raises(Refused):
+        JUDGE.unsubscribe(outsider(), Unsubscribe("s", None, unsubscribe))
+
+
+def test_in_another_virtual_host_there_are_no_rooms_to_protect() -> None:
+    assert subscribe(outsider(vhost="billing"), "/topic/#")
+
+
+def test_rabbitmqs_users_have_transactions_and_queue_headers() -> None:
+    begin = Transact(frame("BEGIN", ("transaction", "t")))
+    assert JUDGE.transact(outsider(), begin) is begin.frame
+    sent = Send(frame("SEND", ("destination", "/queue/q"), ("transaction", "t"), ("x-a", "b")))
+    assert JUDGE.send(outsider(), sent) is sent.frame
+    gone = frame("UNSUBSCRIBE", ("id", "s"), ("durable", "true"))
+    assert JUDGE.unsubscribe(outsider(), Unsubscribe("s", None, gone)) is gone

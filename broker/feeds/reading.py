@@ -47,8 +47,8 @@ async def may_read(
 ) -> Mapping[Source, str | None]:
     """Ask for each source; the answer is None, or RabbitMQ's reason why not.
 
-    ``queue``: a name that nobody else has, which begins with :data:`QUEUE_PREFIX`. The queue is
-    gone when this returns. Raises :class:`broker.dialling.DialError`
+    ``queue``: a name that nobody else has, which begins with :data:`QUEUE_PREFIX`. RabbitMQ deletes
+    the queue with the connection. Raises :class:`broker.dialling.DialError`
     (:class:`broker.dialling.LoginRefused` if the user may not even log in), after twice
     ``timeout`` seconds at the latest.
     """

@@ -12,7 +12,7 @@ from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from devenv.cluster import Cluster
 from tests.acceptance.broker_accounts import Accounts
-from tests.acceptance.broker_view import amqp
+from tests.acceptance.broker_view import amqp, wait_for
 from tests.acceptance.stomp_client import Closed, StompClient
 
 pytestmark = pytest.mark.cluster
@@ -70,6 +70,12 @@ def ask(
     )
 
 
+def _queues(cluster: Cluster) -> list[str]:
+    found = cluster.node(1).management("GET", "/api/queues", cluster.admin)
+    assert found is not None
+    return [queue["name"] for queue in found if queue["name"].startswith(QUEUE_PREFIX)]
+
+
 def _subscribes(cluster: Cluster, passcode: str, source: Source) -> bool:
     """Whether the user's own SUBSCRIBE at Web-STOMP stands."""
     exchange, key = source
@@ -114,8 +120,8 @@ def test_a_question_leaves_no_queue_and_takes_no_message(
         for _ in range(3):
             channel.basic_publish("amq.topic", "news.today", b"x")
         assert ask(nodes[0], passcode, [("amq.topic", "news.#")]) == {("amq.topic", "news.#"): None}
-        queues = cluster.node(1).management("GET", "/api/queues", cluster.admin) or []
-    assert not [queue for queue in queues if queue["name"].startswith(QUEUE_PREFIX)]
+    # RabbitMQ deletes it with the connection.
+    wait_for(lambda: _queues(cluster), wanted=lambda names: not names)
 
 
 @pytest.mark.parametrize(("wrong", "vhost"), [(True, "/"), (False, "nowhere")])

@@ -386,7 +386,7 @@ def test_after_the_loss_of_its_node_the_relay_logs_in_elsewhere_as_the_same_user
     client.request("SEND", {"destination": "/amq/queue/kept"}, b"before")
     assert client.message().body == b"before"
     (relay,) = wait_for(lambda: _relays(gateway, user))
-    number = next(n.number for n in cluster.nodes if relay["node"].split("@")[0] == n.name)
+    number = next(n.number for n in cluster.nodes if relay["node"] == n.name)
     cluster.kill_node(number)
     other = next(n for n in cluster.nodes if n.number != number)
     with StompClient(other.web_stomp_url) as direct:

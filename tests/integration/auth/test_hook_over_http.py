@@ -259,7 +259,7 @@ async def test_an_answer_that_is_not_as_agreed_lets_nobody_in(
 async def test_an_answer_of_ten_megabytes_is_not_read(
     url: str, school: School, warned: pytest.LogCaptureFixture
 ) -> None:
-    school.body = b" " * 10 * 1024 * 1024
+    school.body = json.dumps(school.answer).encode() + b" " * 10 * 1024 * 1024
     with pytest.raises(HookUnavailable):
         await Asker(url).ask(Cookie="sid=1")
 
@@ -268,7 +268,7 @@ async def test_an_answer_of_ten_megabytes_is_not_read(
 async def test_an_answer_that_would_unfold_is_not_unfolded(
     url: str, school: School, warned: pytest.LogCaptureFixture
 ) -> None:
-    school.body = gzip.compress(b" " * (MAX_BYTES + 1))
+    school.body = gzip.compress(json.dumps(school.answer).encode() + b" " * (MAX_BYTES + 1))
     school.headers = {"Content-Encoding": "gzip"}
     with pytest.raises(HookUnavailable):
         await Asker(url).ask(Cookie="sid=1")

@@ -431,6 +431,8 @@ class Limits(_Table):
     dials_burst: PositiveInt = 20
     broker_subscriptions_per_second: PositiveFloat = 5.0
     broker_subscriptions_burst: PositiveInt = 30
+    broker_queues: PositiveInt = 10_000
+    broker_queues_per_user: PositiveInt = 1_000
     rooms_per_minute: PositiveFloat = 30.0
     rooms_burst: PositiveInt = 100
     open_rooms: PositiveInt = 20_000

@@ -25,6 +25,7 @@
     │   ├── NotKept               a seq that the history does not reach back to
     │   ├── RoomFull              of members
     │   ├── TooManyOpenRooms      made by one user
+    │   ├── TooManyQueues         durable ones at the broker, named by one user
     │   ├── LastHost
     │   └── IdReused              the same id with other content
     ├── RateLimited
@@ -227,6 +228,10 @@ class RoomFull(Invalid):
 
 class TooManyOpenRooms(Invalid):
     """One user has created as many open rooms as a user may have."""
+
+
+class TooManyQueues(Invalid):
+    """One user, or all together, have named as many durable queues of the broker as they may."""
 
 
 class LastHost(Invalid):
@@ -460,6 +465,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     RoomFull: Outcome("room_full", 409, CloseCode.REFUSED, "The room is full"),
     TooManyOpenRooms: Outcome("too_many_open_rooms", 409, CloseCode.REFUSED, "Too many open rooms"),
+    TooManyQueues: Outcome("too_many_queues", 409, CloseCode.REFUSED, "Too many queues"),
     LastHost: Outcome("last_host", 409, CloseCode.REFUSED, "A room needs a host"),
     IdReused: Outcome("id_reused", 422, CloseCode.REFUSED, "This id was used for another message"),
     RateLimited: Outcome("rate_limited", 429, CloseCode.TRY_AGAIN_LATER, "Too many requests"),

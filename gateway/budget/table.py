@@ -31,6 +31,7 @@ from gateway.errors import (
     TooManyOfUser,
     TooManyOpenRooms,
     TooManyPosts,
+    TooManyQueues,
     TooManyReads,
     TooManyRooms,
     TooManySubscriptions,
@@ -525,6 +526,27 @@ BROKER_SUBSCRIPTIONS: Final = Budget(
     reason="RabbitMQ writes each to its log on all nodes.",
 )
 
+BROKER_QUEUES: Final = Budget(
+    "broker_queues",
+    "names of durable queues given to RabbitMQ since the start",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("broker_queues_per_user",),
+            TooManyQueues,
+            "at most {most} durable queues of the broker may be named by one user",
+        ),
+        Limit(
+            Scope.ALL,
+            ("broker_queues",),
+            TooManyQueues,
+            "at most {most} durable queues of the broker may be named in all",
+        ),
+    ),
+    reason="Rooms need none of them, and a service has some dozens.",
+)
+
 ROOMS: Final = Budget(
     "rooms",
     "rooms made, or closed",
@@ -698,6 +720,7 @@ TABLE: Final = (
     HALF_READ,
     DIALS,
     BROKER_SUBSCRIPTIONS,
+    BROKER_QUEUES,
     POSTS,
     ROOM_POSTS,
     POST_BYTES,

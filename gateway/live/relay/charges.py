@@ -1,4 +1,4 @@
-"""The rates at which one user may cost RabbitMQ work."""
+"""The rates at which one user may cost RabbitMQ work, and the queues that stay behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import BROKER_SUBSCRIPTIONS, DIALS
+from gateway.live.relay.declared_queues import DeclaredQueues
 
 #: Seconds that a client waits, unread, for what its user may do again only then; beyond them it is
 #: refused. All connections of a user at once are within it.
@@ -14,11 +15,13 @@ PATIENCE: Final = 15.0
 
 
 class Charges:
-    """The rates of users' relays, from the ``budgets``."""
+    """The budgets of users' relays."""
 
     def __init__(self, budgets: Budgets) -> None:
         self._dials = budgets.rate(DIALS)
         self._subscriptions = budgets.rate(BROKER_SUBSCRIPTIONS)
+        #: The durable queues that users have named.
+        self.queues = DeclaredQueues(budgets)
 
     async def dial(self, user: str) -> None:
         """Wait until the user may open another relay. Raises :class:`TooManyDials`."""

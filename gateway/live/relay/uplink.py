@@ -191,7 +191,8 @@ class Uplink:
 
     async def subscribe(self, key: str, destination: Destination, frame: Frame) -> None:
         """Subscribe at the broker. Raises :class:`BrokerUnavailable`,
-        :class:`TooManySubscriptions`."""
+        :class:`TooManySubscriptions`, :class:`TooManyQueues`."""
+        self._context.charges.queues.count(self._who(), frame)
         await self._context.charges.subscription(self._who().payer)
         if isinstance(destination, RoomQueue):
             await self._ensure(destination.room)
@@ -202,7 +203,9 @@ class Uplink:
         self._conversation.unsubscribe(key, frame)
 
     def send(self, frame: Frame) -> bool:
-        """Pass a frame on; see :meth:`Conversation.send`."""
+        """Pass a frame on; see :meth:`Conversation.send`. Raises :class:`TooManyQueues`, too."""
+        if frame.command == "SEND":
+            self._context.charges.queues.count(self._who(), frame)
         return self._conversation.send(frame)
 
     def acknowledge(self, data: bytes) -> tuple[int, int]:

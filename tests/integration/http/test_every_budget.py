@@ -484,11 +484,13 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
 
 
 #: Limits that tests of their own meet: for bytes in hand a client has to be slow for long
-#: (test_every_limit.py, tests/unit/live/test_bytes_in_hand.py), for subscriptions at the broker
-#: there must be one.
+#: (test_every_limit.py, tests/unit/live/test_bytes_in_hand.py), for subscriptions and queues at the
+#: broker there must be one (tests/integration/live/relay/test_uplink.py).
 ELSEWHERE: Final = {
     "backlog/user",
     "backlog/all",
+    "broker_queues/all",
+    "broker_queues/user",
     "broker_subscriptions/user",
     "half_read/user",
     "half_read/all",

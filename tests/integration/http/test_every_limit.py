@@ -54,6 +54,7 @@ from gateway.errors import (
     ReadsBusy,
     TooManyCopies,
     TooManyPosts,
+    TooManyQueues,
     TooManyReads,
     TooManyUnknown,
 )
@@ -63,6 +64,7 @@ from gateway.live.bytes_in_hand import BytesInHand
 from gateway.live.client.connection import Connection
 from gateway.live.client.requests import Subscribe
 from gateway.live.destinations import RoomTopic
+from gateway.live.relay.declared_queues import DeclaredQueues
 from gateway.reload import Reload
 from tests.integration.http.conftest import Call, token
 from tests.integration.http.live_fake import FakeLive
@@ -449,6 +451,17 @@ async def open_rooms(stage: Stage) -> bool:
     return answers[1].status in (409, 503)
 
 
+async def broker_queues(stage: Stage) -> bool:
+    """Whether a second durable queue is refused to one user."""
+    queues = DeclaredQueues(stage.budgets)
+    try:
+        for name in ("/queue/a", "/queue/b"):
+            queues.count(BOB, Frame("SEND", (("destination", name),)))
+    except TooManyQueues:
+        return True
+    return False
+
+
 async def backlog_bytes(stage: Stage) -> bool:
     budget: int = stage.gateway.live.hub.fan_out._budget()
     return budget == 1_000
@@ -461,6 +474,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "body_bytes": (1_000, body_bytes),
     "body_bytes_in_all": (131_072, body_bytes_in_all),
     "body_bytes_per_user": (131_072, body_bytes_per_user),
+    "broker_queues": (1, broker_queues),
+    "broker_queues_per_user": (1, broker_queues),
     "broker_subscriptions_burst": (1, a_burst(BROKER_SUBSCRIPTIONS, Scope.USER)),
     "broker_subscriptions_per_second": (0.001, a_rate(BROKER_SUBSCRIPTIONS, Scope.USER)),
     "connections": (1, connections),

@@ -63,6 +63,8 @@ DEMAND: Final[dict[str, float]] = {
     "half_read/all": SOCKETS * 4096,
     # A host's pages at their private queues.
     "dials/user": TABS * TRIES,
+    "broker_queues/user": 0,
+    "broker_queues/all": 0,
     "broker_subscriptions/user": TABS * TRIES,
     "posts/user": TAPS,
     # While everybody claps, the bucket fills again.

@@ -25,6 +25,7 @@ from gateway.errors import (
     GatewayError,
     Internal,
     TooLarge,
+    TooManyQueues,
 )
 from gateway.limits import LiveLimits
 from gateway.live.bytes_in_hand import BytesInHand
@@ -84,7 +85,9 @@ class Stage:
         self.uplink = Uplink(
             UplinkContext(
                 dialler=self.dialler,
-                charges=Charges(Budgets(LiveLimits(Limits()), clock=lambda: 0.0)),
+                charges=Charges(
+                    Budgets(LiveLimits(Limits(broker_queues_per_user=2)), clock=lambda: 0.0)
+                ),
                 queues=self.queues,
                 consumers=self.consumers,
                 rebalancer=Rebalancer(
@@ -752,6 +755,33 @@ async def test_a_planned_move_looks_for_the_queue_first() -> None:
         assert await stage.uplink.relocate("on purpose")
         assert stage.consumers.end_older(7, 2, REPLACED) == 0
         assert stage.uplink.node == "r2"
+
+
+@pytest.mark.parametrize("by", ["SEND", "SUBSCRIBE"])
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_durable_queues_that_a_client_lets_rabbitmq_declare_are_counted(by: str) -> None:
+    ids = iter("123456789")
+
+    async def use(name: str) -> None:
+        id = next(ids)
+        headers = (("destination", f"/queue/{name}"), ("id", id))
+        frame = Frame(by, headers, raw=serialise(by, headers))
+        if by == "SEND":
+            stage.uplink.send(frame)
+        else:
+            await stage.uplink.subscribe(id, Elsewhere(), frame)
+
+    async with staged() as stage:
+        for name in ("a", "b", "a", "b"):
+            await use(name)
+        with pytest.raises(TooManyQueues, match="at most 2 "):
+            await use("c")
+        await until(lambda: commands(stage.first).count(by) == 4)
+        # The room's own queue, and topics, leave nothing behind.
+        await stage.subscribe()
+        stage.send("SEND", ("destination", "/topic/d"))
+        await until(lambda: commands(stage.first).count("SEND") == (5 if by == "SEND" else 1))
+        assert "/queue/c" not in {each.get("destination") for each in stage.first.received}
 
 
 class Keeper:

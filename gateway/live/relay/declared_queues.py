@@ -26,7 +26,8 @@ class DeclaredQueues:
     """The names of durable queues that each user's relays have given RabbitMQ since the start.
 
     Each was there once, and stays until somebody deletes it. Only RabbitMQ knows which ones there
-    still are; its own limits (``max-queues``) are for a whole virtual host.
+    still are; its own limits (``max-queues``) are for a whole virtual host. Those of RabbitMQ's own
+    users are not counted: RabbitMQ says which ones they may declare, with the gateway or without.
     """
 
     def __init__(self, budgets: Budgets) -> None:
@@ -38,7 +39,7 @@ class DeclaredQueues:
         """Count the queue of a SEND or SUBSCRIBE, if it is a new one. Raises
         :class:`TooManyQueues`."""
         name = durable_queue(frame)
-        if name is None:
+        if name is None or who.login is not None:
             return
         named = self._by_payer.get(who.payer)
         queue = who.vhost, name

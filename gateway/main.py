@@ -24,11 +24,14 @@ from gateway.foundation import Foundation
 from gateway.http.listeners import Listener
 from gateway.http.server import SPARE, Capacity, FixedCapacity
 from gateway.live.client.registry import Registry
+from gateway.messages import nesting
+from gateway.messages.intake import MAX_TYPE_LENGTH
 from gateway.messages.outbox import Outbox
 from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import rabbitmq
 from gateway.reload import OnNodes, Reload, Reloadable
 from gateway.store import Store
+from gateway.store.post_function import PostLimits
 from gateway.store.quota import Quota
 
 logger = logging.getLogger(__name__)
@@ -106,9 +109,15 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     mq = rabbitmq(f)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(f.tasks.close)
-        store = await Store.open(config.store.url.get_secret_value())
         kept = config.history
-        store.quota = Quota(kept.room_messages, kept.room_megabytes * 1024 * 1024)
+        quota = Quota(kept.room_messages, kept.room_megabytes * 1024 * 1024)
+        store = await Store.open(
+            config.store.url.get_secret_value(),
+            posting=PostLimits(
+                quota, body=config.limits.body_bytes, nesting=nesting.MOST, type=MAX_TYPE_LENGTH
+            ),
+        )
+        store.quota = quota
         stack.push_async_callback(store.close)
         logger.info("database %s", store.name)
         _keep_history(f, store, stack)

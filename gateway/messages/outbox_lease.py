@@ -1,5 +1,8 @@
-"""The lease on the stored outbox: a gateway publishes its entries as long as it lives, no
-longer."""
+"""The lease on the stored outbox: a gateway publishes its entries as long as it lives, no longer.
+
+Entries that belong to nobody, or to a gateway without a lease, go to whichever takes them first.
+Applications store such entries in transactions of their own (gateway/store/post_function.py).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
+from broker.timing.backoff import BackOff
 from broker.timing.tasks import Tasks
 from broker.topology import Stream
 from gateway.errors import StoreUnavailable
@@ -17,6 +21,10 @@ from gateway.messages.ports import Leases
 LEASE: Final = 10.0
 #: Seconds between renewals, and between searches for what dead gateways left behind.
 INTERVAL: Final = 2.0
+#: Seconds between two takings that were heard of: what comes in between is taken together.
+HEARD_INTERVAL: Final = 0.02
+#: Between two attempts to hear, in seconds.
+HEAR_AGAIN: Final = BackOff(first=0.1, longest=5.0)
 #: The most messages that one transaction takes over.
 BATCH: Final = 5000
 
@@ -46,13 +54,17 @@ class OutboxLease:
         self._look_into_store = look_into_store
         self._tasks = tasks
         self._started = False
+        self._heard = asyncio.Event()
 
     async def start(self) -> None:
         """Take a lease, and take over what is left behind. Raises :class:`StoreUnavailable`."""
         await self._leases.renew_lease(LEASE)
         await self._take_over()
+        await self._look_into_store()
         self._started = True
         self._tasks.forever(self._run, "outbox lease", needed="the lease")
+        self._tasks.forever(self._hear, "outbox: hearing of messages of applications")
+        self._tasks.forever(self._take_heard, "outbox: taking messages of applications")
 
     async def close(self) -> None:
         """Leave unpublished messages to the others, at once if the database can be reached."""
@@ -80,10 +92,33 @@ class OutboxLease:
                     )
                     self._lapsed()
                 await self._take_over()
+                await self._look_into_store()
             except StoreUnavailable as error:
                 _log.debug("the outbox lease could not be renewed, trying again: %s", error.detail)
 
-    async def _take_over(self) -> None:
+    async def _hear(self) -> NoReturn:
+        failures = 0
+        while True:
+            try:
+                await self._leases.hear(self._heard.set)
+                failures = 0
+            except StoreUnavailable as error:
+                failures += 1
+                _log.debug("messages of applications are not heard of now: %s", error.detail)
+            await asyncio.sleep(HEAR_AGAIN.delay(max(1, failures)))
+
+    async def _take_heard(self) -> NoReturn:
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            try:
+                await self._take_over(logging.DEBUG)
+            except StoreUnavailable as error:
+                # The next round of the lease takes them.
+                _log.debug("messages of applications could not be taken: %s", error.detail)
+            await asyncio.sleep(HEARD_INTERVAL)
+
+    async def _take_over(self, level: int = logging.INFO) -> None:
         got = BATCH
         while got == BATCH:
             streams = await self._leases.take_over(limit=BATCH)
@@ -91,10 +126,9 @@ class OutboxLease:
             for stream in set(streams):
                 self._taken(stream)
             if got:
-                _log.info(
-                    "took over %d messages of %d streams from gateways whose outbox lease has "
-                    "expired",
+                _log.log(
+                    level,
+                    "took over %d messages of %d streams that no living gateway owned",
                     got,
                     len(set(streams)),
                 )
-        await self._look_into_store()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -41,7 +41,13 @@ class Leases(Protocol):
     async def end_lease(self) -> None: ...
 
     async def take_over(self, *, limit: int) -> Sequence[Stream]:
-        """Own what gateways without a lease left behind; the stream of each message."""
+        """Own what gateways without a lease left behind, and what applications stored; the stream
+        of each message."""
+        ...
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` when an application may have stored a message; ends when nothing more can
+        be heard."""
         ...
 
 

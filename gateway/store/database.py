@@ -44,6 +44,13 @@ class Database(Protocol):
     async def migrate(self) -> None:
         """Bring the tables up to date. Raises if they are newer than this code."""
 
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` whenever another program has stored a message, until the connection is
+        lost, and once at the beginning: earlier ones may not have been heard.
+
+        Where nothing can be heard, this waits until it is cancelled.
+        """
+
     async def verify(self) -> None:
         """Check that this is still the database that was opened."""
 

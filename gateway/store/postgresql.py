@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -16,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.database_url import PostgresServer
 from gateway.errors import StoreUnavailable
-from gateway.store import schema
+from gateway.store import post_function, schema
 from gateway.store.failures import Consequence, consequence, reason, unavailable
+from gateway.store.post_function import CHANNEL, PostLimits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,6 +50,12 @@ _IDLE: Final = "idle_in_transaction_session_timeout"
 #: Ends a statement that nobody waits for any more, also if the gateway is gone.
 _STATEMENT: Final = "statement_timeout"
 _EPOCH: Final = "epoch"
+#: Seconds between two questions whether the connection that is listened on still works.
+_STILL_THERE: Final = 10.0
+_TABLES_ARE_IN: Final = text(
+    "SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+    " WHERE pg_class.oid = to_regclass('alembic_version')"
+)
 #: protocol_violation
 _REFUSED_PARAMETER: Final = "08P01"
 
@@ -56,10 +64,14 @@ class PostgresDatabase:
     """A PostgreSQL server and this gateway's connections to it.
 
     ``timeout``: seconds that a call may take, including connecting and waiting for locks.
+    ``posting``: the limits of messages that applications store in their own transactions.
     """
 
-    def __init__(self, server: PostgresServer, *, timeout: float) -> None:
+    def __init__(
+        self, server: PostgresServer, *, timeout: float, posting: PostLimits | None = None
+    ) -> None:
         self._server = server
+        self._posting = posting or PostLimits()
         self._timeout = timeout
         self._pooled = server.pooled
         #: The current generation of connections; those of an earlier one are not used any more.
@@ -108,6 +120,32 @@ class PostgresDatabase:
     async def verify(self) -> None:
         """Nothing to check: unlike a file, a server cannot be swapped under its connections."""
 
+    async def hear(self, heard: Callable[[], None]) -> None:
+        if self._pooled:
+            # LISTEN belongs to one connection of the server.
+            await asyncio.Event().wait()
+        try:
+            connection = await self._connect(pooled=self._pooled)
+        except _FAILURES as error:
+            raise unavailable(error) from error
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            async with asyncio.timeout(self._timeout):
+                await connection.add_listener(CHANNEL, lambda *_: heard())
+            heard()
+            while not lost.is_set():
+                # What is between may have forgotten the connection without telling either end.
+                async with asyncio.timeout(self._timeout):
+                    await connection.execute("SELECT 1")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_STILL_THERE):
+                        await lost.wait()
+        except _FAILURES as error:
+            raise unavailable(error) from error
+        finally:
+            connection.terminate()
+
     async def close(self) -> None:
         await self._scanning.dispose()
         await self._engine.dispose()
@@ -116,7 +154,7 @@ class PostgresDatabase:
     async def _migrate(self) -> None:
         engine = self._make(poolclass=NullPool)
         async with asyncio.timeout(MIGRATION_TIMEOUT), engine.begin() as connection:
-            await connection.run_sync(_upgrade_alone)
+            await connection.run_sync(_upgrade_alone, self._posting)
 
     async def _ask(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
         return await self._run(engine if self._pooled else self._quick[engine], query, writes=False)
@@ -201,18 +239,9 @@ class PostgresDatabase:
 
     def _dial(self, engine: AsyncEngine) -> Any:
         pooled = self._pooled
-        settings = self._server.settings
-        if not pooled:
-            # The operator's own statement_timeout comes first.
-            settings = {_STATEMENT: self._idle} | settings | {_IDLE: self._idle}
 
         async def dial(*_: Any, **__: Any) -> Any:
-            return await asyncpg.connect(
-                self._server.url,
-                timeout=min(self._timeout, self._server.connect_timeout or self._timeout),
-                server_settings=settings,
-                statement_cache_size=0 if pooled else 100,
-            )
+            return await self._connect(pooled=pooled)
 
         # A prepared statement belongs to one connection; an unnamed one is sent with every use.
         statements: dict[str, Any] = (
@@ -223,6 +252,18 @@ class PostgresDatabase:
         # The same that create_async_engine does for its async_creator.
         driver: Any = engine.sync_engine.dialect.dbapi
         return driver.connect(async_creator_fn=dial, **statements)
+
+    async def _connect(self, *, pooled: bool) -> Any:
+        settings = self._server.settings
+        if not pooled:
+            # The operator's own statement_timeout comes first.
+            settings = {_STATEMENT: self._idle} | settings | {_IDLE: self._idle}
+        return await asyncpg.connect(
+            self._server.url,
+            timeout=min(self._timeout, self._server.connect_timeout or self._timeout),
+            server_settings=settings,
+            statement_cache_size=0 if pooled else 100,
+        )
 
     def _connected(self, connection: object, record: Any) -> None:
         record.info[_EPOCH] = self._epoch
@@ -238,11 +279,16 @@ class PostgresDatabase:
             raise DisconnectionError
 
 
-def _upgrade_alone(connection: Connection) -> None:
+def _upgrade_alone(connection: Connection, posting: PostLimits) -> None:
     # Another gateway that migrates, or a large table, may take longer than any other statement.
     connection.execute(text(f"SET LOCAL {_STATEMENT} = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    # Where the tables are, they stay. A login of the name "interact" would make new ones in the
+    # schema of that name, which it has since gateway/store/post_function.py made it.
+    if where := connection.execute(_TABLES_ARE_IN).scalar():
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {where}")
     schema.upgrade(connection)
+    post_function.install(connection, posting)
 
 
 def _advice(error: Exception) -> str:

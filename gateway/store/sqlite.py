@@ -102,6 +102,10 @@ class SqliteDatabase:
             raise StoreUnavailable(f"{self._path}: {reason(error)}; see store.url") from error
         self._opened = await threads.run_in_executor(self._readers, _identity, self._path)
 
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """Wait for ever: a file tells nobody of a change, and has one gateway."""
+        await asyncio.Event().wait()
+
     async def verify(self) -> None:
         """Check that the path still leads to the file that is open. Restoring a backup under a
         running gateway replaces the file, and everything written after that would be lost."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from gateway.store import (
 )
 from gateway.store.database import Database
 from gateway.store.portions import READ_BYTES
+from gateway.store.post_function import PostLimits
 from gateway.store.quota import Quota
 from gateway.store.records import (
     Account,
@@ -76,13 +77,16 @@ class Store:
         return self._database.log_bytes
 
     @classmethod
-    async def open(cls, url: str, *, call_timeout: float = TIMEOUT) -> Self:
+    async def open(
+        cls, url: str, *, call_timeout: float = TIMEOUT, posting: PostLimits | None = None
+    ) -> Self:
         """Open and migrate ``sqlite:///file`` or ``postgresql://…`` (with libpq's parameters).
 
         Raises :class:`gateway.errors.StoreUnavailable`, whose text tells the operator what to do;
         it never holds the password. ``call_timeout``: seconds that each call may take.
+        ``posting``: for what applications store in their own transactions.
         """
-        database = _database(url, timeout=call_timeout)
+        database = _database(url, timeout=call_timeout, posting=posting)
         try:
             await database.migrate()
         except BaseException:
@@ -238,6 +242,12 @@ class Store:
         Returns how many messages were deleted. Their numbers are never given again.
         """
         return await retention.prune(self._database, before)
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` when an application may have stored a message, which :meth:`take_over`
+        gives then. Returns when the connection for that is lost; on SQLite, and behind a pooler,
+        nothing is heard, and it never returns."""
+        await self._database.hear(heard)
 
     async def unpublished_streams(self) -> list[Stream]:
         """The streams that have entries of this gateway in the outbox."""
@@ -408,7 +418,7 @@ class Store:
         await self._database.write(partial(sessions.forget, before=before))
 
 
-def _database(url: str, *, timeout: float) -> Database:
+def _database(url: str, *, timeout: float, posting: PostLimits | None) -> Database:
     try:
         where = parse(url)
     except ValueError as error:
@@ -422,4 +432,4 @@ def _database(url: str, *, timeout: float) -> Database:
         raise StoreUnavailable(
             f"PostgreSQL needs {error.name}: pip install 'interact-gateway[postgres]'"
         ) from error
-    return PostgresDatabase(where, timeout=timeout)
+    return PostgresDatabase(where, timeout=timeout, posting=posting)

@@ -78,6 +78,10 @@ class Watched:
     async def migrate(self) -> None:
         await self._database.migrate()
 
+    async def hear(self, heard: Callable[[], None]) -> None:
+        # Not watched: who posts does not need it, and an idle connection may be lost for itself.
+        await self._database.hear(heard)
+
     async def verify(self) -> None:
         await self._database.verify()
 

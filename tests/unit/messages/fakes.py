@@ -43,7 +43,8 @@ class FakeStore:
 
     ``loses_answers``: a call does its work and then fails, as when the connection breaks. ``me`` is
     the gateway that it is the store of; ``living`` are those with a lease. ``portion``: how many
-    messages it gives at a time, whatever is asked for, as it does with large ones.
+    messages it gives at a time, whatever is asked for, as it does with large ones. ``heard`` tells
+    that an application has stored a message.
     """
 
     latency: float = 0.001
@@ -58,6 +59,7 @@ class FakeStore:
     batches: list[int] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     portion: int = 1_000_000
+    heard: Callable[[], None] = field(default=lambda: None)
 
     def put(self, messages: Iterable[Message]) -> None:
         """The messages of this gateway that are stored and not published."""
@@ -79,6 +81,10 @@ class FakeStore:
 
     async def end_lease(self) -> None:
         await self._call(lambda: self.living.discard(self.me))
+
+    async def hear(self, heard: Callable[[], None]) -> None:
+        self.heard = heard
+        await asyncio.Event().wait()
 
     async def take_over(self, *, limit: int) -> list[Stream]:
         def take() -> list[Stream]:

@@ -222,3 +222,52 @@ def test_a_lease_is_renewed_in_time_after_an_error_that_nobody_foresaw(
     run(main())
     assert failures == ["outbox lease has failed and begins anew"]
     failures.clear()
+
+
+def numbers(broker: FakeBroker) -> list[int]:
+    """The numbers of what was published, without repetitions."""
+    return list(dict.fromkeys(int(str(each.headers["seq"])) for each in broker.wire))
+
+
+def test_a_message_of_an_application_is_published_when_it_is_heard_of() -> None:
+    mine = FakeStore()
+    nobodys, broker = mine.another("nobody's"), FakeBroker()
+
+    async def main() -> None:
+        outbox = outbox_over(mine, broker)
+        await outbox.start()
+        await asyncio.sleep(INTERVAL / 4)
+        nobodys.put([message(1)])
+        mine.heard()
+        await asyncio.sleep(INTERVAL / 4)
+        assert numbers(broker) == [1]
+        # Those that come while the first is being taken.
+        nobodys.put([message(2)])
+        mine.heard()
+        nobodys.put([message(3)])
+        mine.heard()
+        await asyncio.sleep(INTERVAL / 4)
+        assert numbers(broker) == [1, 2, 3]
+        await outbox.close(within=1.0)
+
+    run(main())
+
+
+def test_a_message_of_an_application_that_nobody_heard_of_is_published_all_the_same() -> None:
+    mine = FakeStore()
+    nobodys, broker = mine.another("nobody's"), FakeBroker()
+
+    async def main() -> None:
+        outbox = outbox_over(mine, broker)
+        await outbox.start()
+        nobodys.put([message(1)])
+        mine.away = True
+        mine.heard()
+        await asyncio.sleep(INTERVAL)
+        assert broker.wire == []
+        mine.away = False
+        await asyncio.sleep(2 * INTERVAL)
+        assert numbers(broker) == [1]
+        await outbox.close(within=1.0)
+
+    run(main())

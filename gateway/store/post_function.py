@@ -1,0 +1,297 @@
+"""`interact.post`, a function of PostgreSQL with which an application posts in its own transaction.
+
+    SELECT interact.post(room, audience, type, body, sender [, id]);
+
+It returns the message's id. The message is stored, and gets its number, when the caller's
+transaction commits; rolled back, it never was. A deferred trigger does that, because a number may
+only be given by whoever holds the lock of its stream: taken at the call, the lock would keep
+everybody else from posting in the room for as long as the application's transaction is open.
+https://www.postgresql.org/docs/current/sql-createtrigger.html (CONSTRAINT TRIGGER)
+
+An entry of the outbox without an owner is free for any gateway, so nothing else is needed for it to
+be published. :data:`CHANNEL` tells the gateways that there is one.
+
+The functions run with the rights of their owner, the gateway's login. Nobody else may call them
+until an administrator grants USAGE on the schema `interact` and EXECUTE on `interact.post`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from gateway.domain.message import PRESENCE
+from gateway.store.quota import PARTICIPANTS, Quota
+from gateway.store.values import USER_LENGTH
+
+#: Of LISTEN and NOTIFY; without a payload.
+CHANNEL: Final = "interact_posted"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PostLimits:
+    """The limits of a message that comes by `interact.post`.
+
+    ``body``: bytes of its JSON. ``nesting``: levels of its body. ``type``: characters of its type.
+    """
+
+    quota: Quota = field(default_factory=Quota)
+    body: int = 65_536
+    nesting: int = 100
+    type: int = 100
+
+
+_STATE: Final = text(
+    """
+    SELECT quote_ident(current_schema()) AS tables,
+           has_database_privilege(current_database(), 'CREATE') AS may_create,
+           schema.oid IS NOT NULL AS exists,
+           coalesce(has_schema_privilege(schema.oid, 'CREATE'), false) AS is_ours,
+           (SELECT replace(proconfig[1], 'search_path=', '') FROM pg_proc
+            WHERE pronamespace = schema.oid AND proname = 'post' LIMIT 1) AS settings
+    FROM (SELECT 1) AS one LEFT JOIN pg_namespace AS schema ON schema.nspname = 'interact'
+    """
+)
+
+
+def install(connection: Connection, limits: PostLimits) -> None:
+    """Make or renew the functions, in the caller's transaction; needs the newest tables.
+
+    Without the right to do so nothing is changed: the gateway works without them, and the log names
+    the remedy.
+    """
+    state = connection.execute(_STATE).one()
+    path = f"{state.tables}, pg_temp"
+    if not (state.is_ours if state.exists else state.may_create):
+        _log.info(
+            "the function interact.post is not there: the gateway's login may not create the schema"
+            " interact. Who wants it makes the schema: CREATE SCHEMA interact AUTHORIZATION <login>"
+        )
+        return
+    if state.settings is not None and state.settings != path:
+        _log.warning(
+            "interact.post belongs to another gateway with tables in %s; it is left alone",
+            state.settings,
+        )
+        return
+    is_new = state.settings is None
+    # Not IF NOT EXISTS, which needs the right to make one also where it exists.
+    made = () if state.exists else ("CREATE SCHEMA interact",)
+    closed = _CLOSED if is_new else ()
+    for statement in (*made, *_TABLE, *_functions(path, limits), _TRIGGER, *closed):
+        connection.exec_driver_sql(statement)
+
+
+_TABLE: Final = (
+    """
+CREATE TABLE IF NOT EXISTS interact.posted (
+    id uuid PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    room bigint NOT NULL,
+    audience text NOT NULL,
+    type text NOT NULL,
+    body text NOT NULL,
+    sender text NOT NULL,
+    sent_at timestamptz NOT NULL
+)
+""",
+    "COMMENT ON TABLE interact.posted IS 'messages of transactions that are not committed yet'",
+)
+
+#: Not made anew: that would wait for every transaction that has posted.
+_TRIGGER: Final = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'interact.posted'::regclass
+                   AND tgname = 'store_posted') THEN
+        CREATE CONSTRAINT TRIGGER store_posted AFTER INSERT ON interact.posted
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION interact.store_posted();
+    END IF;
+END $$
+"""
+
+#: Once, so that later grants stay. A new function is everybody's.
+_CLOSED: Final = (
+    "REVOKE ALL ON FUNCTION interact.post(bigint, text, text, jsonb, text, uuid) FROM PUBLIC",
+    "REVOKE ALL ON FUNCTION interact.store_posted() FROM PUBLIC",
+)
+
+_POST: Final = """
+CREATE OR REPLACE FUNCTION interact.post(
+    room bigint, audience text, type text, body jsonb, sender text,
+    id uuid DEFAULT gen_random_uuid()
+) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = {path} AS $$
+DECLARE
+    said text := post.body::text;
+    closed timestamptz;
+    taken uuid;
+BEGIN
+    IF post.audience IS NULL OR post.audience NOT IN ('public', 'private') THEN
+        RAISE 'audience must be public or private, not %', coalesce(post.audience, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF post.type IS NULL OR length(post.type) NOT BETWEEN 1 AND {type_length} THEN
+        RAISE 'type must have 1 to {type_length} characters'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF post.type = '{presence}' THEN
+        RAISE 'type {presence} is reserved for the gateway; choose another'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF post.sender IS NULL OR length(post.sender) NOT BETWEEN 1 AND {user_length} THEN
+        RAISE 'sender must have 1 to {user_length} characters'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF said IS NULL THEN
+        RAISE 'body must be a JSON value; the JSON null is written ''null''::jsonb'
+            USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF octet_length(said) > {body} THEN
+        RAISE 'body has % bytes, and may have {body} (limits.body_bytes)', octet_length(said)
+            USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    -- Readers in other languages refuse longer numbers.
+    IF said ~ '([0-9]{{250}}){{16}}' THEN
+        RAISE 'body has a number of 4,000 digits or more'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF length(said) - length(translate(said, '[{{', '')) > {nested}
+            AND interact.depth(post.body) > {nested} THEN
+        RAISE 'body is nested deeper than {nested} levels'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT closed_at INTO closed FROM rooms WHERE rooms.id = post.room;
+    IF NOT found THEN
+        RAISE 'there is no room %', coalesce(post.room::text, 'NULL')
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    -- A repeated id gets its first answer, also in a room that has been closed since.
+    IF closed IS NOT NULL AND NOT EXISTS (SELECT FROM messages WHERE messages.id = post.id) THEN
+        RAISE 'room % is closed', post.room USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    INSERT INTO interact.posted AS before (id, room, audience, type, body, sender, sent_at)
+    VALUES (coalesce(post.id, gen_random_uuid()), post.room, post.audience, post.type, said,
+            post.sender, clock_timestamp())
+    ON CONFLICT ON CONSTRAINT posted_pkey DO UPDATE SET sent_at = before.sent_at
+        WHERE (before.room, before.audience, before.type, before.sender)
+            = (excluded.room, excluded.audience, excluded.type, excluded.sender)
+            AND before.body::jsonb = excluded.body::jsonb
+    RETURNING before.id INTO taken;
+    IF NOT found THEN
+        RAISE 'id % was used for another message; choose a new one', post.id
+            USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN taken;
+END $$
+"""
+
+_DEPTH: Final = """
+CREATE OR REPLACE FUNCTION interact.depth(body jsonb) RETURNS integer
+LANGUAGE sql IMMUTABLE SET search_path = {path} AS $$
+    WITH RECURSIVE inside(value, depth) AS (
+        SELECT depth.body, 1
+        UNION ALL
+        SELECT child.value, inside.depth + 1
+        FROM inside, LATERAL (
+            SELECT * FROM jsonb_array_elements(
+                CASE jsonb_typeof(inside.value) WHEN 'array' THEN inside.value ELSE '[]' END)
+            UNION ALL
+            SELECT each.value FROM jsonb_each(
+                CASE jsonb_typeof(inside.value) WHEN 'object' THEN inside.value ELSE '{{}}' END
+            ) AS each
+        ) AS child(value)
+        WHERE jsonb_typeof(child.value) IN ('array', 'object') AND inside.depth <= {nested}
+    )
+    SELECT max(inside.depth) FROM inside
+$$
+"""
+
+# Locks are taken as in gateway/store/history.py: rooms in ascending order, each with its streams.
+_STORE: Final = """
+CREATE OR REPLACE FUNCTION interact.store_posted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {path} AS $$
+DECLARE
+    one record;
+    before record;
+    same boolean;
+    kept record;
+    part double precision;
+    new_role text;
+BEGIN
+    -- The first call of a transaction finds all that it has posted, and nothing of others: theirs
+    -- is deleted before it can be seen.
+    FOR one IN
+        WITH taken AS (DELETE FROM interact.posted RETURNING *)
+        SELECT * FROM taken ORDER BY room, number
+    LOOP
+        PERFORM FROM rooms JOIN streams ON streams.room = rooms.id WHERE rooms.id = one.room
+            ORDER BY streams.audience FOR NO KEY UPDATE;
+        SELECT * INTO before FROM messages WHERE messages.id = one.id;
+        IF found THEN
+            BEGIN
+                same := before.body::jsonb = one.body::jsonb;
+            EXCEPTION WHEN data_exception THEN
+                -- JSON that jsonb does not take, so it did not come by here.
+                same := false;
+            END;
+            IF NOT same OR (before.room, before.audience, before.type, before.sender)
+                    IS DISTINCT FROM (one.room, one.audience, one.type, one.sender) THEN
+                RAISE 'id % was used for another message; choose a new one', one.id
+                    USING ERRCODE = 'unique_violation';
+            END IF;
+            CONTINUE;
+        END IF;
+        SELECT rooms.closed_at, sum(streams.head + 1 - streams.first) AS messages,
+               sum(streams.bytes) AS bytes
+            INTO kept
+            FROM rooms JOIN streams ON streams.room = rooms.id
+            WHERE rooms.id = one.room GROUP BY rooms.id;
+        IF NOT found THEN
+            RAISE 'there is no room %', one.room USING ERRCODE = 'foreign_key_violation';
+        END IF;
+        IF kept.closed_at IS NOT NULL THEN
+            RAISE 'room % is closed', one.room
+                USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        SELECT members.role INTO new_role
+            FROM members WHERE members.room = one.room AND members.user_id = one.sender;
+        part := CASE new_role WHEN 'participant' THEN {participants} ELSE 1 END;
+        IF kept.messages + 1 > part * {messages}
+                OR kept.bytes + octet_length(one.body) > part * {bytes} THEN
+            RAISE 'room % is full: its history has % messages and % bytes; go on in a new room',
+                one.room, kept.messages, kept.bytes USING ERRCODE = 'program_limit_exceeded';
+        END IF;
+        UPDATE streams SET head = head + 1, bytes = streams.bytes + octet_length(one.body)
+            WHERE streams.room = one.room AND streams.audience = one.audience;
+        INSERT INTO messages (id, room, audience, seq, sender, sent_at, type, body, role)
+            SELECT one.id, one.room, one.audience, streams.head, one.sender, one.sent_at, one.type,
+                   one.body, new_role
+            FROM streams WHERE streams.room = one.room AND streams.audience = one.audience;
+        INSERT INTO outbox (room, audience, seq, size)
+            SELECT room, audience, head, octet_length(one.body) FROM streams
+            WHERE streams.room = one.room AND streams.audience = one.audience;
+        PERFORM pg_notify('{channel}', '');
+    END LOOP;
+    RETURN NULL;
+END $$
+"""
+
+
+def _functions(path: str, limits: PostLimits) -> list[str]:
+    values = {
+        "path": path,
+        "type_length": limits.type,
+        "user_length": USER_LENGTH,
+        "presence": PRESENCE,
+        "body": limits.body,
+        "nested": limits.nesting,
+        "participants": PARTICIPANTS,
+        "messages": limits.quota.messages,
+        "bytes": limits.quota.bytes,
+        "channel": CHANNEL,
+    }
+    return [each.format(**values) for each in (_DEPTH, _POST, _STORE)]

@@ -176,7 +176,9 @@ def assemble(
         ),
         live=lives,
         messages=posts,
-        public=app.public(services, connections, readiness),
+        public=app.public(
+            services, connections, readiness, stomp_paths=f.config.server.stomp_paths
+        ),
         reloadable=Reloadable(
             config=f.config, access=users.access, services=services, clock=f.clock, tasks=f.tasks
         ),

@@ -102,6 +102,17 @@ def _short_name(value: str) -> str:
     return value
 
 
+def _stomp_path(value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        raise ValueError('must be a path such as "/stomp/websocket", without "/" at its end')
+    if value.split("/")[1] in _OUR_PATHS:
+        raise ValueError(f"must not begin with /{value.split('/')[1]}, which is the gateway's own")
+    return value
+
+
+#: The first parts of the public listener's paths.
+_OUR_PATHS: Final = frozenset({"admin", "api", "healthz", "readyz", "static"})
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, AfterValidator(_given)]
 
@@ -127,6 +138,7 @@ class Server(_Table):
     port: Port = 8080
     internal_address: str = "127.0.0.1"
     internal_port: Port = 8081
+    stomp_paths: tuple[Annotated[str, AfterValidator(_stomp_path)], ...] = ()
     origins: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
     drain_time: Annotated[float, Field(ge=0)] = 10.0

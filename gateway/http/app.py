@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -39,9 +40,17 @@ STATIC: Final = Path(__file__).parent.parent / "static"
 
 
 def public(
-    services: HandlerServices, live: ConnectionServices, readiness: Readiness
+    services: HandlerServices,
+    live: ConnectionServices,
+    readiness: Readiness,
+    *,
+    stomp_paths: Collection[str],
 ) -> Application:
-    """The application for browsers and load balancers."""
+    """The application for browsers and load balancers.
+
+    ``stomp_paths``: where a WebSocket is taken besides ``/ws``, none of them a path of another
+    handler.
+    """
     own = {"services": services}
     socket = {
         "live": live,
@@ -55,6 +64,7 @@ def public(
         services.events,
         # The most frequent ones first: the routes are tried in this order.
         (r"/ws", StompHandler, socket),
+        *((re.escape(path), StompHandler, socket) for path in stomp_paths),
         (r"/api/session", SessionHandler, own),
         (r"/api/rooms", RoomsHandler, own),
         (r"/api/rooms/([^/]+)", RoomHandler, own),

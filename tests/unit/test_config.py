@@ -195,6 +195,13 @@ def test_a_misspelt_variable_is_refused_by_its_name(
             "access.0.sent: unknown key; did you mean sen",
         ),
         ({"broker": {"password": ""}}, "broker.password: must not be empty"),
+        (
+            {"server": {"stomp_paths": ["stomp"]}},
+            'server.stomp_paths.0: must be a path such as "/stomp/websocket"',
+        ),
+        ({"server": {"stomp_paths": ["/stomp/"]}}, 'without "/" at its end'),
+        ({"server": {"stomp_paths": ["/a?b"]}}, "must be a path"),
+        ({"server": {"stomp_paths": ["/api/ws"]}}, "must not begin with /api"),
         ({"server": {"port": "ten"}}, "server.port: Input should be a valid integer"),
         ({"server": {"port": 65_536}}, "server.port: Input should be less than or equal to 65535"),
         ({"server": {"trusted_proxies": ["proxy"]}}, "server.trusted_proxies.0: must be an IP"),

@@ -54,9 +54,8 @@ class Outsiders:
         if direction is Direction.SEND or request.kind not in (Kind.TOPIC, Kind.EXCHANGE):
             # On any exchange: a queue of the user's own could hand it on to that of the rooms.
             return self._is_own(".".join(request.words))
-        if request.kind is Kind.TOPIC or request.exchange == EXCHANGE:
-            return reaches(request.words, self._words)
-        return False
+        of_rooms = request.kind is Kind.TOPIC or request.exchange == EXCHANGE
+        return of_rooms and reaches(request.words, self._words)
 
     def _is_own(self, name: str) -> bool:
         return name == self._prefix or name.startswith(f"{self._prefix}.")

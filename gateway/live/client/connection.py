@@ -87,7 +87,11 @@ class Connection:
         self.identity = identity
         self.since = services.clock()
         limits = services.limits.now
-        self.session = Session(services.routes.topology, places=services.admission.subscriptions)
+        self.session = Session(
+            services.routes.topology,
+            places=services.admission.subscriptions,
+            largest_body=lambda: services.limits.largest_body,
+        )
         self._services = services
         self._loop = asyncio.get_running_loop()
         self._socket = ClientSocket(

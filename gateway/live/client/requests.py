@@ -10,12 +10,14 @@ from uuid import UUID
 from broker.protocol.stomp import Frame, MalformedFrame, negotiate_version, parse_heart_beat
 from broker.topology import Stream, Topology
 from gateway.domain.message import Importance
-from gateway.errors import BadFrame, Invalid
+from gateway.errors import BadFrame, Invalid, TooLarge
 from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenRenewal, parse
 
 #: Characters of a subscription's id, or of the destination in its place. Every message repeats it;
 #: RabbitMQ cannot make a consumer for one that is longer than 253 bytes.
 LONGEST_KEY: Final = 500
+#: Bytes of a token that renews another; a header of CONNECT could have no more either.
+LONGEST_TOKEN: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,13 @@ Request = (
 )
 
 
-def read(frame: Frame, *, version: str, topology: Topology | None) -> Request:
+def read(frame: Frame, *, version: str, topology: Topology | None, largest_body: int) -> Request:
     """The request in a client's frame, in the STOMP version agreed on. ``topology`` None: in a
-    virtual host without rooms.
+    virtual host without rooms. ``largest_body``: bytes of a message to a room, beyond which it is
+    not even parsed.
 
-    Raises :class:`BadFrame` for a header that STOMP demands, :class:`Invalid` for one of ours.
+    Raises :class:`BadFrame` for a header that STOMP demands, :class:`Invalid` for one of ours, and
+    :class:`TooLarge`.
     """
     match frame.command:
         case "CONNECT" | "STOMP":
@@ -138,7 +142,7 @@ def read(frame: Frame, *, version: str, topology: Topology | None) -> Request:
         case "UNSUBSCRIBE":
             return Unsubscribe(_key(frame, version), None, frame)
         case "SEND":
-            return _send(frame, topology)
+            return _send(frame, topology, largest_body)
         case "ACK" | "NACK":
             return Acknowledge(frame)
         case "DISCONNECT":
@@ -166,11 +170,13 @@ def _connect(frame: Frame) -> Connect:
     )
 
 
-def _send(frame: Frame, topology: Topology | None) -> Send | Post | Renew | Ping:
+def _send(frame: Frame, topology: Topology | None, largest_body: int) -> Send | Post | Renew | Ping:
     match parse(_required(frame, "destination"), topology):
         case RoomTopic(stream):
+            _check_size(frame, largest_body)
             return _post(frame, stream)
         case TokenRenewal():
+            _check_size(frame, LONGEST_TOKEN)
             return Renew(_text(frame).strip(), frame)
         case SignOfLife():
             return Ping(frame)
@@ -202,6 +208,13 @@ def _bearer(frame: Frame) -> str | None:
     value = frame.get("Authorization") or frame.get("authorization") or ""
     scheme, _, token = value.partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _check_size(frame: Frame, most: int) -> None:
+    """Before it is read: that takes the more time, the larger it is."""
+    if len(frame.body) > most:
+        where = frame.get("destination")
+        raise TooLarge(f"a body of {len(frame.body)} bytes, {where} takes at most {most}")
 
 
 def _post(frame: Frame, stream: Stream) -> Post:

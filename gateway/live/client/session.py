@@ -6,7 +6,7 @@ data, which the connection has judged and then carries out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -52,20 +52,29 @@ class Input(StrEnum):
 class Session:
     """The STOMP session of one client. Raises :class:`BadFrame` for a frame that is illegal now.
 
-    ``places``: how many subscriptions it may have.
+    ``places``: how many subscriptions it may have. ``largest_body`` gives the bytes that a message
+    to a room may have now.
     """
 
-    def __init__(self, topology: Topology, *, places: CapBudget) -> None:
+    def __init__(
+        self, topology: Topology, *, places: CapBudget, largest_body: Callable[[], int]
+    ) -> None:
         self.state = State.OPENING
         self.version = "1.0"
         self.subscriptions: dict[str, Destination] = {}
         self._topology: Topology | None = topology
         self._places = places
+        self._largest_body = largest_body
 
     def receive(self, frame: Frame) -> Request:
         """Read one frame of the client and move to the next state."""
         next_state = self._next(Input(frame.command))
-        request = read(frame, version=self.version, topology=self._topology)
+        request = read(
+            frame,
+            version=self.version,
+            topology=self._topology,
+            largest_body=self._largest_body(),
+        )
         match request:
             case Subscribe():
                 self._subscribe(request)

@@ -7,7 +7,7 @@ import pytest
 from broker.protocol.stomp import Frame
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Importance
-from gateway.errors import BadFrame, GatewayError, Invalid
+from gateway.errors import BadFrame, GatewayError, Invalid, TooLarge
 from gateway.live.client.requests import (
     LONGEST_KEY,
     Acknowledge,
@@ -29,7 +29,9 @@ ID = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 
 
 def ask(command: str, *headers: tuple[str, str], body: bytes = b"") -> Request:
-    return read(Frame(command, headers, body), version="1.2", topology=Topology("t"))
+    return read(
+        Frame(command, headers, body), version="1.2", topology=Topology("t"), largest_body=1_000_000
+    )
 
 
 @pytest.mark.parametrize("command", ["CONNECT", "STOMP"])
@@ -86,17 +88,17 @@ def test_an_empty_id_would_name_one_subscription_here_and_another_at_the_broker(
 ) -> None:
     frame = Frame(command, (TOPIC, ("id", "")))
     with pytest.raises(BadFrame, match=f"{command} needs the header id"):
-        read(frame, version=version, topology=Topology())
+        read(frame, version=version, topology=Topology(), largest_body=1_000_000)
 
 
 @pytest.mark.parametrize("command", ["SUBSCRIBE", "UNSUBSCRIBE"])
 def test_only_stomp_1_0_does_without_an_id(command: str) -> None:
     frame = Frame(command, (TOPIC,))
-    request = read(frame, version="1.0", topology=Topology())
+    request = read(frame, version="1.0", topology=Topology(), largest_body=1_000_000)
     assert isinstance(request, Subscribe | Unsubscribe)
     assert request.key == TOPIC[1]
     with pytest.raises(BadFrame, match=f"{command} needs the header id"):
-        read(frame, version="1.1", topology=Topology())
+        read(frame, version="1.1", topology=Topology(), largest_body=1_000_000)
 
 
 def test_a_message_to_a_room_is_for_the_pipeline() -> None:
@@ -185,3 +187,22 @@ def test_an_id_that_every_message_repeats_has_a_limit(command: str) -> None:
     ask(command, TOPIC, ("id", "x" * LONGEST_KEY))
     with pytest.raises(BadFrame, match="500 characters"):
         ask(command, TOPIC, ("id", "x" * (LONGEST_KEY + 1)))
+
+
+@pytest.mark.parametrize(
+    ("destination", "most"),
+    [
+        ("/topic/t.public.9", 1_000_000),
+        ("/topic/t.private.9", 1_000_000),
+        ("/gateway/token", 16_384),
+    ],
+)
+def test_a_body_that_is_too_large_is_not_even_parsed(destination: str, most: int) -> None:
+    headers = ("destination", destination), ("content-type", "application/json")
+    ask("SEND", *headers, body=b"1" + b" " * (most - 1))
+    with pytest.raises(TooLarge, match=f"{most + 1} bytes"):
+        ask("SEND", *headers, body=b"[" * (most + 1))
+
+
+def test_a_body_for_the_broker_has_no_other_limit_than_its_frame() -> None:
+    assert isinstance(ask("SEND", ("destination", "/queue/x"), body=bytes(100_000)), Send)

@@ -24,7 +24,9 @@ HEADERS = {
 
 
 def session_in(state: State) -> Session:
-    session = Session(TOPOLOGY, places=budgets_of(subscriptions=2).cap(SUBSCRIPTIONS))
+    session = Session(
+        TOPOLOGY, places=budgets_of(subscriptions=2).cap(SUBSCRIPTIONS), largest_body=lambda: 1_000
+    )
     session.state = state
     session.version = "1.2"
     return session
@@ -35,7 +37,9 @@ def frame(command: str, *headers: tuple[str, str]) -> Frame:
 
 
 def test_a_session_opens_in_the_version_of_clients_that_name_none() -> None:
-    session = Session(TOPOLOGY, places=budgets_of(subscriptions=2).cap(SUBSCRIPTIONS))
+    session = Session(
+        TOPOLOGY, places=budgets_of(subscriptions=2).cap(SUBSCRIPTIONS), largest_body=lambda: 1_000
+    )
     assert (session.state, session.version) == (State.OPENING, "1.0")
 
 

@@ -229,12 +229,15 @@ class Transport:
         What waits is still sent, and what comes is dropped: were it left unread, the system would
         reset the connection, and the peer lose what it has not read yet (RFC 9293, section 3.10.4).
         """
-        if not self.closed:
-            self.closed = True
-            self._received = self._lost = None
-            self._parting = self._loop.call_later(within, self.close)
-            self._wake(self.bytes_out)
-            self.listen()
+        if self.closed:
+            # The peer takes nothing more.
+            self.close()
+            return
+        self.closed = True
+        self._received = self._lost = None
+        self._parting = self._loop.call_later(within, self.close)
+        self._wake(self.bytes_out)
+        self.listen()
 
     def _write_no_more(self) -> None:
         self.closed = True

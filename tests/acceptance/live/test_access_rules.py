@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+import websocket
 
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import bound, queues, wait_for
@@ -209,6 +210,27 @@ def test_bodies_that_are_no_text_pass_both_ways(connect: Connect) -> None:
     body = bytes(range(256)) * 4
     robot.send("SEND", {"destination": "/topic/rules.binary"}, body)
     assert robot.message().body == body
+
+
+def test_a_body_of_a_mebibyte_passes_both_ways(connect: Connect) -> None:
+    robot = connect("robot", "service")
+    robot.subscribe("/topic/rules.large")
+    body = bytes(range(256)) * 4096
+    robot.send("SEND", {"destination": "/topic/rules.large"}, body)
+    assert robot.message().body == body
+
+
+def test_text_comes_in_text_frames_and_all_else_in_binary_ones(connect: Connect) -> None:
+    robot = connect("robot", "service")
+    robot.subscribe("/topic/rules.kinds")
+    for body, kind in (
+        ("한글".encode(), websocket.ABNF.OPCODE_TEXT),
+        (b"\xff\xfe", websocket.ABNF.OPCODE_BINARY),
+        (b"plain", websocket.ABNF.OPCODE_TEXT),
+    ):
+        robot.send("SEND", {"destination": "/topic/rules.kinds"}, body)
+        opcode, payload = robot.socket.recv_data()
+        assert (opcode, body in payload) == (kind, True)
 
 
 def test_a_durable_subscription_keeps_what_comes_meanwhile(

@@ -303,6 +303,21 @@ async def test_one_that_parts_sends_what_waits_and_is_over_when_the_peer_closes(
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_whose_peer_takes_nothing_more_parts_at_once() -> None:
+    transport, theirs = connected()
+    listener = Listener(transport)
+    transport.write(b"never read")
+    with theirs:
+        assert theirs.recv(1) == b"n"
+    while not transport.closed:
+        transport.write(b"in vain")
+    transport.part(within=_TIMEOUT)
+    assert not transport.listening
+    await asyncio.sleep(0)
+    assert listener.times == 0
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_one_that_parts_does_not_wait_for_ever(pair: Callable[[], Pair]) -> None:
     ours, theirs = await shaken(pair())
     transport = Transport(ours, stall_timeout=1, **in_rotation())

@@ -21,15 +21,16 @@ from typing import Final
 from broker.timing.readings import Monotonic
 from gateway.budget.addresses import network_of
 
-#: Seconds of work from sockets in one turn of the loop.
-TURN: Final = 0.002
+#: Seconds of work from sockets in one turn of the loop. A post needs two dozen turns of the loop
+#: until it is answered, and each of them may be as full.
+TURN: Final = 0.000_5
 #: Seconds of probes in one turn of the loop that wait for nobody.
-PROBING: Final = TURN
+PROBING: Final = 0.002
 #: Seconds that a client which has asked for less than its share is ahead of the others. Without
 #: them it would have to wait for a turn of each.
 CREDIT: Final = 0.001
 #: Seconds of work that are not worth a callback to begin counting anew.
-_NEGLIGIBLE: Final = 0.0005
+_NEGLIGIBLE: Final = 0.000_1
 #: Seconds of the loop's time that a request counts for at least: half of what a cheap one takes, so
 #: that a class that posts at once is not held up.
 REQUEST: Final = 0.000_25
@@ -127,7 +128,7 @@ class Rotation:
     def spend(self, seconds: float) -> None:
         """Count work that was done at once, or that a turn has only begun."""
         self._spent += seconds
-        if self._spent > _NEGLIGIBLE and not self._scheduled:
+        if self._spent > _NEGLIGIBLE and not (self._scheduled or self._serving):
             self._schedule()
 
     def may_probe(self) -> bool:
@@ -192,7 +193,9 @@ class Rotation:
                 self._add(waiting, share)
             if not self._heap:
                 self._virtual = max(self._virtual, self._highest)
-            elif not self._scheduled:
+            # Only now: behind what the turns have begun, so that a client whose request is over in
+            # its first step may ask for the next one before others are served.
+            if (self._heap or self._spent > _NEGLIGIBLE) and not self._scheduled:
                 self._schedule()
 
     def _serve(self, share: Share) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Collection
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Final
 
 from tornado.http1connection import HTTP1Connection
+from tornado.util import ObjectDict
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from broker.protocol.numerals import natural
@@ -80,6 +82,9 @@ class BaseHandler(RequestHandler):
 
     async def _execute(self, transforms: Any, *args: bytes, **kwargs: bytes) -> None:
         # The one place of Tornado's through which everything of a request goes.
+        # Its templates point back here, and only an answered request drops them: those that become
+        # a WebSocket, or whose clients go away, would wait for the collector of garbage.
+        self.ui = ObjectDict()
         stream = getattr(self.request.connection, "stream", None)
         work = super()._execute(transforms, *args, **kwargs)
         if not isinstance(stream, Guarded):
@@ -89,6 +94,7 @@ class BaseHandler(RequestHandler):
             await Metered(work, stream.has_taken)
         finally:
             stream.has_ended()
+            _untie(getattr(self.request, "_body_future", None))
 
     def write_json(self, value: Any, *, status: int = 200) -> None:
         """Answer with ``value``, which may be any JSON."""
@@ -142,6 +148,15 @@ class BaseHandler(RequestHandler):
             _log.warning("%s %s: %s%s", method, path, value.detail, cause)
         elif not isinstance(value, GatewayError | HTTPError):
             _log.error("%s %s failed", method, path, exc_info=value or True)
+
+
+def _untie(body: asyncio.Future[None] | None) -> None:
+    """Let the error of a client that went away within its body forget where it was raised: the
+    frame that waited for the body holds the request, and that holds the error."""
+    if body is None or not body.done() or body.cancelled():
+        return
+    if (error := body.exception()) is not None:
+        error.__traceback__ = None
 
 
 @stream_request_body

@@ -22,8 +22,6 @@ logger = logging.getLogger(__name__)
 #: Connections that wait to be accepted: a whole school that comes back at once. The kernel may
 #: allow fewer (net.core.somaxconn).
 _BACKLOG: Final = 4096
-#: Seconds that a kept-alive connection may be idle.
-_IDLE: Final = 75.0
 
 
 class Listener:
@@ -51,8 +49,7 @@ class Listener:
             ssl_options=tls,
             max_header_size=HEAD_BYTES,
             max_body_size=body_bytes,
-            # The time of heads, bodies and answers is limited by the streams.
-            idle_connection_timeout=_IDLE,
+            # The time of heads, bodies, answers and idling is limited by the streams.
         )
         self._server.equip(what=what, capacity=capacity, events=events)
 

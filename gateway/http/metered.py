@@ -38,4 +38,6 @@ class Metered(Generic[T]):
                 except BaseException as thrown:
                     error = thrown
         finally:
+            # An error would hold this frame, and this frame the error, or the future that has it.
+            error = waits_for = None
             work.close()

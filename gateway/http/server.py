@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from tornado.httpserver import HTTPServer
+from tornado.httpserver import HTTPServer, _HTTPRequestContext
 from tornado.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
@@ -32,6 +32,7 @@ from gateway.descriptors import lowest_free
 from gateway.errors import GatewayError, TooManyConnects, TooManyHttp, outcome
 from gateway.http.lingering import Lingering
 from gateway.http.open_connections import Open
+from gateway.http.serving import Serving
 from gateway.http.streams import NOT_SENT, PROBES, Guarded, GuardedStream, GuardedTlsStream, answer
 from gateway.http.tls_turns import TlsTurns
 from gateway.observe.events import Events, Kind
@@ -48,10 +49,10 @@ _QUESTIONS: Final = (b"GET /broker/auth/", b"POST /broker/auth/")
 #: probe.
 SPARE: Final = 16
 #: Connections that are accepted in one turn of the loop, and the seconds that it may take, but for
-#: one connection in any case. The rest stays in the kernel: what follows for each costs as much
-#: again.
+#: one connection in any case, which is all while others wait for their turns. The rest stays in the
+#: kernel: what follows for each costs twice as much again.
 _AT_ONCE: Final = 64
-ACCEPTING: Final = 0.001
+ACCEPTING: Final = 0.000_5
 #: Seconds until a paused listener tries to accept again.
 _PAUSE: Final = 0.25
 #: Seconds between two log lines about a shortage.
@@ -99,6 +100,16 @@ class Capacity:
             known = share_key(None, stream.address)
             stream.take_turns(self._rotation, self._rotation.share(known))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether this turn of the loop has time left for new connections."""
+        return self._rotation is None or self._rotation.has_room
+
+    def spend(self, seconds: float) -> None:
+        """Count the time of accepting as a part of this turn of the loop."""
+        if self._rotation is not None:
+            self._rotation.spend(seconds)
+
     def comes(self, address: str) -> None:
         """Count a new connection. Raises :class:`TooManyConnects`."""
         self._connects.take(self._key(address))
@@ -144,6 +155,12 @@ class FixedCapacity:
         if self._rotation is not None:
             share = self._rotation.share(("internal", stream.address))
             stream.take_turns(self._rotation, share, at_once=_QUESTIONS)
+
+    #: Accepting never waits for what clients do.
+    has_room = True
+
+    def spend(self, _: float) -> None:
+        """Count nothing: operators come rarely."""
 
     def comes(self, _: str) -> None:
         """Let new connections come as often as they will."""
@@ -203,6 +220,9 @@ class Server(HTTPServer):
         #: Those of the spare ones whose address opens too many.
         self._too_fast: dict[Guarded, TooManyConnects] = {}
         self._most_spare = SPARE if capacity is None else capacity.spare
+        # Streams end idle connections themselves: by Tornado's way each request would go through
+        # two more futures, and two more turns of the loop.
+        self.conn_params.header_timeout = None
         #: Of each stream with an answer that its client has not taken: the bytes that wait. Who has
         #: been so for longest is the first.
         self._unsent: dict[Guarded, int] = {}
@@ -227,9 +247,17 @@ class Server(HTTPServer):
             retry.cancel()
 
     def _accept(self, listening: socket.socket) -> None:
+        capacity, began = self._capacity, _now()
+        if capacity is None:
+            self._accept_some(listening, _AT_ONCE, began + ACCEPTING)
+            return
+        self._accept_some(listening, _AT_ONCE if capacity.has_room else 1, began + ACCEPTING)
+        capacity.spend(_now() - began)
+
+    def _accept_some(self, listening: socket.socket, most: int, end: float) -> None:
+        """Accept connections until ``end``, but ``most`` at most, and one in any case."""
         spare = 0
-        end = _now() + ACCEPTING
-        for number in range(_AT_ONCE):
+        for number in range(most):
             if (number and _now() >= end) or spare > self._most_spare // 2:
                 # Spare ones must be read before others displace them.
                 return
@@ -404,6 +432,12 @@ class Server(HTTPServer):
         self.lingering.take(connection)
 
     # Serving
+
+    def handle_stream(self, stream: Any, address: Any) -> None:
+        context = _HTTPRequestContext(stream, address, self.protocol, self.trusted_downstream)
+        connection = Serving(stream, self.conn_params, context)
+        self._connections.add(connection)
+        connection.start_serving(self)
 
     def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
         delegate = super().start_request(server_conn, request_conn)

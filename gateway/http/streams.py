@@ -13,6 +13,7 @@ import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from time import thread_time
 from typing import Any, Final, Protocol
 
 from tornado.ioloop import IOLoop
@@ -23,7 +24,7 @@ from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow,
 from gateway.http import problem
 from gateway.http.lingering import Lingering
 from gateway.http.tls_turns import TlsTurns
-from gateway.rotation import REQUEST, Rotation, Share, share_key
+from gateway.rotation import Rotation, Share, share_key
 
 #: Bytes of a request's head; a token in it may have 8 KiB.
 HEAD_BYTES: Final = 16 * 1024
@@ -38,6 +39,8 @@ _CHUNK: Final = 0.000_1
 #: Seconds from a head's first byte to its last; for the first request of a connection, from the
 #: moment it was accepted.
 HEAD_SECONDS: Final = 10.0
+#: Seconds that a kept-alive connection may be idle.
+IDLE_SECONDS: Final = 75.0
 #: A body may take so many seconds, and one more for each so many of its bytes that have come; but
 #: no longer than that. A phone on a bad line sends some KiB a second.
 BODY_SECONDS: Final = 10.0
@@ -95,6 +98,7 @@ class Guarded(IOStream):
     _guardian: Guardian | None = None
     _awaits_head = False
     _head_timer: asyncio.TimerHandle | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
     _body_began: float | None = None
     _body_bytes = 0
@@ -106,6 +110,8 @@ class Guarded(IOStream):
     _share: Share | None = None
     #: Seconds of the loop's time that the request has had, and those that were counted.
     _has_had = _counted = 0.0
+    #: Whether a handler has the request.
+    _is_handled = False
     _at_once: tuple[bytes, ...] = ()
     _is_of_many = False
 
@@ -138,19 +144,23 @@ class Guarded(IOStream):
             self._share = self._rotation.share(share_key(user, self.address))
 
     def has_taken(self, seconds: float) -> None:
-        """Count so much more time that the request has taken of the loop."""
+        """Count so much more time that the connection has taken of the loop: for its request, or
+        for the next one."""
         rotation, share = self._rotation, self._share
         self._has_had += seconds
         if rotation is None or share is None or self._has_had <= self._counted:
             return
         rotation.charge(self._has_had - self._counted, share)
-        rotation.learn(self._has_had, share)
+        if self._is_handled:
+            rotation.learn(self._has_had, share)
         self._counted = self._has_had
 
     def has_ended(self) -> None:
         """The request is over."""
         if self._rotation is not None and self._share is not None:
             self._rotation.learn(self._has_had, self._share)
+        self._is_handled = False
+        self._has_had = self._counted = 0.0
 
     def leave(self) -> None:
         """Guard it no longer: it is closed, or has become a WebSocket."""
@@ -173,20 +183,30 @@ class Guarded(IOStream):
             future.add_done_callback(self._head_is_over)
             if self._guardian is not None:
                 self._guardian.waits(self)
-            if self._read_buffer_size and self._head_timer is None:
+            if self._head_timer is not None:
+                pass
+            elif self._read_buffer_size:
                 # A part of the next head has come together with the data before it.
                 self._head_has_begun()
+            else:
+                loop = asyncio.get_running_loop()
+                self._idle_timer = loop.call_later(IDLE_SECONDS, self.close)
         if self._rotation is None or self._share is None:
             return future
         return self._in_turn(future, self._rotation)
 
     async def _in_turn(self, head: asyncio.Future[bytes], rotation: Rotation) -> bytes:
         """The head, when it is its turn."""
-        found = await head
+        try:
+            found = await head
+        finally:
+            # Its error would hold this frame, and this frame the error.
+            del head
         share = self._share
         if share is None:
             return found
-        self._has_had, self._counted = REQUEST, share.request
+        self._is_handled = True
+        self._counted += share.request
         if found.startswith(_PROBES):
             if rotation.may_probe():
                 return found
@@ -246,7 +266,9 @@ class Guarded(IOStream):
             raise UnsatisfiableReadError(f"more than {HEAD_LINES} lines")
 
     def _handle_events(self, fd: Any, events: int) -> None:
+        began = thread_time()
         super()._handle_events(fd, events)
+        self.has_taken(thread_time() - began)
         if self._has_ended and not self.closed() and not self.reading():
             # An end that has been seen would be reported in each turn of the loop.
             self._ignore(IOLoop.READ)
@@ -318,6 +340,9 @@ class Guarded(IOStream):
             )
         self._stop_timers()
         super().close(exc_info)
+        if self.error is not None:
+            # It was raised in a method of this stream, which its traceback would hold.
+            self.error.__traceback__ = None
         if self._unsent:
             self._count_unsent()
 
@@ -344,17 +369,24 @@ class Guarded(IOStream):
     # Heads
 
     def _head_has_begun(self) -> None:
+        self._stop_idling()
         loop = asyncio.get_running_loop()
         self._head_timer = loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _head_is_over(self, _: asyncio.Future[bytes]) -> None:
         self._awaits_head = False
         self._body_began, self._body_bytes, self._chunks = None, self._read_buffer_size, 0
+        self._stop_idling()
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
         if self._guardian is not None and not self.closed():
             self._guardian.works(self)
+
+    def _stop_idling(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
     def _head_is_late(self) -> None:
         # A browser that opened a connection in advance would show this as the answer to its next
@@ -400,6 +432,7 @@ class Guarded(IOStream):
     # Both
 
     def _stop_timers(self) -> None:
+        self._stop_idling()
         for timer in (self._head_timer, self._body_timer, self._answer_timer):
             if timer is not None:
                 timer.cancel()

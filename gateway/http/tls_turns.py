@@ -11,7 +11,7 @@ from typing import Final
 from broker.timing.readings import Monotonic
 
 #: Seconds of handshakes in one turn of the loop. A step costs up to a millisecond.
-_TURN: Final = 0.004
+TURN: Final = 0.001
 
 
 class TlsTurns:
@@ -38,7 +38,7 @@ class TlsTurns:
 
     def _run(self) -> None:
         self._is_scheduled = False
-        ends = self._clock() + _TURN
+        ends = self._clock() + TURN
         try:
             while self._due:
                 self._due.popleft()()

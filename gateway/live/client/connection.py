@@ -204,6 +204,10 @@ class Connection:
             self._socket.close()
             for account in self._accounts:
                 account.close()
+            # All of them point back here. Such a ring of fifty objects is freed by the collector
+            # only, which stops the loop for a tenth of a second when thousands have come and gone.
+            self._socket.transport.account = None
+            del self._accounts, self._executor, self._reader
 
     def end(self, error: GatewayError | None, *, error_sent: bool = False) -> None:
         """Tell the client why in an ERROR frame, unless one has been sent (``error_sent``), close,

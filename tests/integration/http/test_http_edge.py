@@ -163,6 +163,21 @@ async def test_a_connection_that_idles_between_two_requests_is_not_hurried(
         assert (await answer(idle_reader))[0] == 200
 
 
+@pytest.mark.gen_test(timeout=20)
+async def test_a_connection_that_idles_too_long_is_closed_without_a_word(
+    dial: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_streams, "IDLE_SECONDS", 0.3)
+    loop = asyncio.get_running_loop()
+    async with dial() as (reader, writer):
+        for _ in range(2):
+            writer.write(_ASK)
+            assert (await answer(reader))[0] == 200
+        answered = loop.time()
+        assert await until_closed(reader) == b""
+        assert 0.2 < loop.time() - answered < 5
+
+
 @pytest.fixture
 def limit(public: Listener) -> Callable[..., None]:
     """A function that changes the limits of HTTP connections."""
@@ -585,6 +600,20 @@ async def test_a_request_that_is_answered_at_once_counts_for_the_time_that_it_ta
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_what_a_connection_takes_before_it_has_a_whole_request_counts(
+    dial: Open, public: Listener
+) -> None:
+    rotation = Full()
+    async with dial() as (reader, writer):
+        writer.write(_ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, Share())
+        writer.write(_ASK[:-4])
+        await until(lambda: sum(rotation.charged) > 0)
+
+
+@pytest.mark.gen_test(timeout=20)
 async def test_each_chunk_of_a_body_counts(dial: Open, public: Listener) -> None:
     rotation, share = Full(), Share()
     async with dial() as (reader, writer):
@@ -612,9 +641,14 @@ async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
         for _ in range(20):
             # The kernel connects them.
             stack.enter_context(socket.create_connection(("127.0.0.1", public.port)))
-        for accepted in (3, 6, 9):
+        # What the first three have taken leaves room for one at a time in this turn of the loop.
+        for accepted in (3, 4, 5):
             server._accept(listening)
             assert len(server._places) == accepted
+        assert isinstance(server._capacity, Capacity)
+        server._capacity._rotation = Rotation(clock=time.monotonic)
+        server._accept(listening)
+        assert len(server._places) == 8
         await until(lambda: len(server._places) == 20)
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.http.tls_turns import TlsTurns
+from gateway.http.tls_turns import TURN, TlsTurns
 
 
 class Clock:
@@ -24,7 +24,7 @@ async def test_steps_that_take_long_are_spread_over_turns_of_the_loop(clock: Clo
     turns, done, seen = TlsTurns(clock=clock), [], []
 
     def step(number: int) -> None:
-        clock.now += 0.0015
+        clock.now += 0.375 * TURN
         done.append(number)
 
     for number in range(7):

@@ -21,7 +21,7 @@ from gateway.assembly import Gateway
 from gateway.config import Config
 from gateway.http.listeners import Listener
 from tests.integration.http.conftest import token
-from tests.integration.http.test_http_edge import until
+from tests.integration.http.edge.clients import until
 
 #: Connections of one kind.
 _MANY = 20

@@ -1,0 +1,239 @@
+"""Turns: how much of the loop's time connections and requests have, and who is served first."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack
+
+import pytest
+
+from gateway.assembly import Gateway
+from gateway.budget.budgets import Budgets
+from gateway.config import Config
+from gateway.http import server as http_server
+from gateway.http.listeners import Listener
+from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
+from gateway.http.streams import _CHUNK
+from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting, share_key
+from tests.integration.http.conftest import token
+from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until
+
+
+class Full(Rotation):
+    """A rotation with no room left: whatever comes waits in ``turns``."""
+
+    has_room = False
+
+    def __init__(self) -> None:
+        super().__init__(clock=time.monotonic)
+        self.turns: list[Turn] = []
+        self.charged: list[float] = []
+
+    def charge(self, seconds: float, share: Share) -> None:
+        self.charged.append(seconds)
+        super().charge(seconds, share)
+
+    def wait(self, turn: Turn, _: Share) -> Waiting:
+        self.turns.append(turn)
+        return Waiting(turn)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_probe_is_answered_while_others_wait_for_their_turns(
+    dial: Open, public: Listener
+) -> None:
+    rotation = Full()
+    async with dial() as (reader, writer), dial() as (other_reader, other):
+        await until(lambda: len(public._server._places) == 2)
+        for stream, client in zip(public._server._places._addresses, (writer, other), strict=True):
+            # The share counts from the second request on.
+            client.write(ASK)
+            stream.take_turns(rotation, Share())
+        assert (await answer(reader))[0] == (await answer(other_reader))[0] == 200
+        other.write(OTHER)
+        await until(lambda: len(rotation.turns) == 1)
+        for path in ("/healthz", "/readyz"):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert (await answer(reader))[0] == 200
+        rotation.turns[0]()
+        assert (await answer(other_reader))[0] == 404
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_requests_without_a_place_wait_for_no_turn_and_keep_no_probe_out(
+    limit: Callable[..., None], dial: Open, busy: Open, public: Listener
+) -> None:
+    limit(http_connections=1)
+    async with busy(), AsyncExitStack() as others:
+        capacity = public._server._capacity
+        assert isinstance(capacity, Capacity)
+        capacity._rotation = Full()
+        for _ in range(SPARE):
+            reader, writer = await others.enter_async_context(dial())
+            writer.write(OTHER)
+            assert (await answer(reader))[0] == 503
+        async with dial() as (reader, writer):
+            writer.write(ASK)
+            assert await answer(reader) == (200, b"ok")
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_gets_a_place_later_takes_turns_from_then_on(
+    limit: Callable[..., None], dial: Open, busy: Open, public: Listener
+) -> None:
+    limit(http_connections=1)
+    async with busy(), dial() as (reader, writer):
+        capacity, rotation = public._server._capacity, Full()
+        assert isinstance(capacity, Capacity)
+        capacity._rotation = rotation
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        limit(http_connections=2)
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        writer.write(OTHER)
+        await until(lambda: len(rotation.turns) == 1)
+        rotation.turns[0]()
+        assert (await answer(reader))[0] == 404
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_nobody_behind_a_proxy_waits_behind_whom_it_served_before(
+    budgets: Budgets, dial: Open, public: Listener, settings: Config
+) -> None:
+    rotation = Rotation(clock=time.monotonic)
+    public._server._capacity = Capacity(budgets, frozenset({"127.0.0.1"}), rotation=rotation)
+    async with dial() as (reader, writer):
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        *_, stream = public._server._places._addresses
+        own = stream._share
+        writer.write(
+            b"GET /api/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+            + token(settings, "anna", "host").encode()
+            + b"\r\n\r\n"
+        )
+        assert (await answer(reader))[0] == 200
+        assert stream._share is own
+        assert own is not rotation.share(share_key("anna", "127.0.0.1"))
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_flood_of_probes_takes_turns(dial: Open, public: Listener) -> None:
+    class Flooded(Full):
+        """A rotation in which more probes than it has room for come in every turn of the loop."""
+
+        def may_probe(self) -> bool:
+            while super().may_probe():
+                pass
+            return False
+
+    rotation = Flooded()
+    async with dial() as (reader, writer):
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, Share())
+        writer.write(ASK)
+        await until(lambda: len(rotation.turns) == 1)
+        rotation.turns[0]()
+        assert (await answer(reader))[0] == 200
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_takes_turns(
+    gateway: Gateway,
+) -> None:
+    rotation = Full()
+    listener = Listener(
+        gateway.internal,
+        what="server.internal_port",
+        events=gateway.services.events,
+        capacity=FixedCapacity(100, rotation=rotation),
+    )
+    listener.open("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    for path in ("/broker/auth/user?username=x&password=y", "/readyz"):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert (await answer(reader))[0] == 200
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    await until(lambda: len(rotation.turns) == 1)
+    rotation.turns[0]()
+    assert (await answer(reader))[0] == 200
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    await listener.close()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_request_that_is_answered_at_once_counts_for_the_time_that_it_takes(
+    dial: Open, public: Listener
+) -> None:
+    rotation, share = Rotation(clock=time.monotonic), Share()
+    async with dial() as (reader, writer):
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, share)
+        for path in ("/", "/ws", "/nothing/here"):
+            share.request = REQUEST
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert (await answer(reader))[0] in (200, 404, 426)
+            assert share.request > REQUEST
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_what_a_connection_takes_before_it_has_a_whole_request_counts(
+    dial: Open, public: Listener
+) -> None:
+    rotation = Full()
+    async with dial() as (reader, writer):
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, Share())
+        writer.write(ASK[:-4])
+        await until(lambda: sum(rotation.charged) > 0)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_each_chunk_of_a_body_counts(dial: Open, public: Listener) -> None:
+    rotation, share = Full(), Share()
+    async with dial() as (reader, writer):
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, share)
+        head = b"POST /api/session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"1\r\nx\r\n" * 5)
+        await until(lambda: len(rotation.turns) == 1)
+        rotation.turns[0]()
+        # The sixth is waited for.
+        await until(lambda: rotation.charged.count(_CHUNK) == 6)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
+    public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, (listening,) = public._server, public._sockets
+    reading = itertools.count()
+    with monkeypatch.context() as patched, ExitStack() as stack:
+        # Each look at the clock finds it a third of that later.
+        patched.setattr(http_server, "_now", lambda: next(reading) * ACCEPTING / 3)
+        for _ in range(20):
+            # The kernel connects them.
+            stack.enter_context(socket.create_connection(("127.0.0.1", public.port)))
+        # What the first three have taken leaves room for one at a time in this turn of the loop.
+        for accepted in (3, 4, 5):
+            server._accept(listening)
+            assert len(server._places) == accepted
+        assert isinstance(server._capacity, Capacity)
+        server._capacity._rotation = Rotation(clock=time.monotonic)
+        server._accept(listening)
+        assert len(server._places) == 8
+        await until(lambda: len(server._places) == 20)

@@ -522,6 +522,20 @@ async def test_a_second_acknowledgement_is_the_clients_fault() -> None:
             stage.send("NACK", ("id", name))
 
 
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_needs_no_acknowledgement_gets_none_by_another_subscriptions_name() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await stage.subscribe(ack="auto", id="a")
+        name = stage.first.session.deliver("s", 1)
+        stage.first.session.deliver("a", 2, b"automatic")
+        await stage.hears(b"automatic")
+        with pytest.raises(BadFrame, match="ack:auto"):
+            stage.send("ACK", ("id", name.removesuffix("1") + "2"))
+        assert stage.send("ACK", ("id", name))
+        await until(lambda: "ACK" in commands(stage.first))
+
+
 @pytest.mark.gen_test(timeout=3 * _TIMEOUT)
 async def test_a_session_that_ends_again_and_again_does_not_move_for_ever() -> None:
     async with staged() as stage:

@@ -7,6 +7,8 @@ The names are a contract with systems that publish or consume without the gatewa
   exchange ``<prefix>.kept``, which gets everything but instant messages, see :class:`Sorting`
 * the proof that a private queue is the right one: the exchange
   ``<prefix>.private.<room>.<identity>.<number>``, see :meth:`Topology.queue_mark`
+* messages that are too large for a gateway: the queue ``<prefix>.parked`` behind the exchange
+  ``<prefix>.parking``, see :class:`Parking`
 * what gateways say to each other: ``<prefix>.gateways``, a word shorter than any room's key, so
   that no room's queue is bound to it
 """
@@ -42,6 +44,11 @@ PRIVATE_QUEUE_DELIVERY_LIMIT: Final = 1_000_000
 #: https://www.rabbitmq.com/docs/maxlength
 PRIVATE_QUEUE_MESSAGES: Final = 10_000
 PRIVATE_QUEUE_BYTES: Final = 64 * 1024 * 1024
+
+#: The most that is parked: messages, and bytes of them. Beyond that the oldest ones go. Only
+#: producers that publish past the gateway can send anything that large.
+PARKED_MESSAGES: Final = 1_000
+PARKED_BYTES: Final = 256 * 1024 * 1024
 
 #: The queue of a feed. Only a gateway that stands still for long reaches its limits; then RabbitMQ
 #: drops the oldest messages, and topics read them from the history.
@@ -94,6 +101,23 @@ class Sorting:
     sorter: str
     instant: str
     kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """The way of a private queue's message that is too large for the gateway, and where it stays.
+
+    The relay rejects it, so RabbitMQ itself moves it through ``exchange``, a headers exchange, into
+    ``queue``, with all its properties; its header ``x-death`` says from where, when and why. A
+    private queue that is full gives its oldest messages to the exchange, too: ``binding`` lets
+    through only what was rejected (``all-with-x``: headers that begin with ``x-`` count as well).
+    https://www.rabbitmq.com/docs/dlx
+    """
+
+    exchange: str
+    queue: str
+    arguments: Arguments
+    binding: Arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +196,32 @@ class Topology:
             "x-expires": PRIVATE_QUEUE_EXPIRES_MS,
         }
         second: Arguments = {**first, "x-delivery-limit": PRIVATE_QUEUE_DELIVERY_LIMIT}
+        third: Arguments = {
+            **second,
+            "x-max-length": PRIVATE_QUEUE_MESSAGES,
+            "x-max-length-bytes": PRIVATE_QUEUE_BYTES,
+        }
         return Queue(
             name=self.routing_key(Stream(Audience.PRIVATE, room)),
             binding_key=f"{self.prefix}.*.{room}",
-            arguments={
-                **second,
-                "x-max-length": PRIVATE_QUEUE_MESSAGES,
-                "x-max-length-bytes": PRIVATE_QUEUE_BYTES,
-            },
-            earlier=(second, first),
+            arguments={**third, "x-dead-letter-exchange": self.parking.exchange},
+            earlier=(third, second, first),
             sorting=self.sorting,
+        )
+
+    @property
+    def parking(self) -> Parking:
+        """The queue for messages that are too large for the gateway."""
+        return Parking(
+            exchange=f"{self.prefix}.parking",
+            queue=f"{self.prefix}.parked",
+            arguments={
+                "x-queue-type": "quorum",
+                "x-delivery-limit": PRIVATE_QUEUE_DELIVERY_LIMIT,
+                "x-max-length": PARKED_MESSAGES,
+                "x-max-length-bytes": PARKED_BYTES,
+            },
+            binding={"x-match": "all-with-x", "x-first-death-reason": "rejected"},
         )
 
     @property

@@ -93,6 +93,7 @@ def assemble(
         feeds=feeds,
         drain=drain,
         permissions=users.permissions,
+        parked=queues.parked,
     )
     others.session_revocation.observe(shown.dashboard.end_sessions)
     metrics = measures(
@@ -104,6 +105,7 @@ def assemble(
         outbox=outbox,
         drain=drain,
         store=store,
+        parked=queues.parked,
     )
     private_queues = PrivateQueues(queues.mender, clock=f.clock.monotonic)
     services = _services(
@@ -127,6 +129,7 @@ def assemble(
         consumers=queues.consumers,
         acknowledgements=queues.acknowledgements,
         missed=queues.missed,
+        parking=queues.parked,
         balancer=balancer,
         broker_tls=broker.tls,
         rabbitmq=rabbitmq_logins(
@@ -140,7 +143,7 @@ def assemble(
         feeds=lambda: lives.hub.problems,
         drain=drain,
         failures=f.tasks.failures,
-        parked=outbox.parking,
+        parked={"outbox": outbox.parking, "private queues": queues.parked},
     )
     broker_auth = BrokerAuth(
         users.passcodes,

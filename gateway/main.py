@@ -126,7 +126,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         stack.callback(accounts.close)
         _begin(stack, mq.publisher, mq.prober)
         queues = private_queues(f, store=store, publisher=mq.publisher)
-        _begin(stack, queues.acknowledgements)
+        _begin(stack, queues.acknowledgements, queues.parked)
         stack.push_async_callback(queues.mender.close)
         outbox = Outbox(
             store,

@@ -13,6 +13,7 @@ from gateway.live.assembly import Live
 from gateway.messages.assembly import Messages
 from gateway.messages.outbox import Outbox
 from gateway.observe.metrics import Metrics
+from gateway.queues.parked import Parked
 from gateway.rabbitmq import Broker
 
 
@@ -31,6 +32,7 @@ def measures(  # noqa: PLR0913 - everything that is measured
     messages: Messages,
     bus: Bus,
     outbox: Outbox,
+    parked: Parked,
     drain: Drain,
     store: LoggedStore,
 ) -> Metrics:
@@ -79,6 +81,11 @@ def measures(  # noqa: PLR0913 - everything that is measured
     metrics.observe("gateway_outbox_bytes", "Bytes of these messages.", lambda: outbox.fill.bytes)
     metrics.observe(
         "gateway_store_log_bytes", "Bytes of SQLite's write-ahead log.", lambda: store.log_bytes
+    )
+    metrics.observe(
+        "gateway_private_queues_parked",
+        "Messages in RabbitMQ that were too large for hosts.",
+        lambda: parked.count,
     )
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     return metrics

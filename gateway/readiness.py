@@ -37,7 +37,7 @@ class PublisherState(Protocol):
 
 
 class Parked(Protocol):
-    """The messages that RabbitMQ refuses."""
+    """Messages that are kept apart because they are too large."""
 
     @property
     def problem(self) -> str | None: ...
@@ -76,7 +76,7 @@ class Readiness:
         feeds: Callable[[], Mapping[str, str]],
         drain: Drain,
         failures: Failures,
-        parked: Parked,
+        parked: Mapping[str, Parked],
     ) -> None:
         self._store = store
         self._balancer = balancer
@@ -98,8 +98,9 @@ class Readiness:
             if link.problem is not None:
                 problems[f"publisher on {link.node}"] = link.problem
         problems |= self._feeds()
-        if self._parked.problem is not None:
-            problems["outbox"] = self._parked.problem
+        problems |= {
+            part: parked.problem for part, parked in self._parked.items() if parked.problem
+        }
         for failing in self._failures.now:
             problems[f"task {failing.name}"] = str(failing)
         broken = self._failures.broken

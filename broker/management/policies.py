@@ -30,6 +30,7 @@ from broker.topology import (
 CONSUMER_DISCONNECTED_MS: Final = 0
 
 _LIMIT, _DISCONNECTED = "delivery-limit", "consumer-disconnected-timeout"
+_DEAD_LETTERS: Final = "dead-letter-exchange"
 _BOUNDS: Final = {"max-length": PRIVATE_QUEUE_MESSAGES, "max-length-bytes": PRIVATE_QUEUE_BYTES}
 _OF_QUEUES: Final = ("queues", "quorum_queues", "all")
 
@@ -122,8 +123,8 @@ def plan(policies: Iterable[Policy], *, topology: Topology, version: Version) ->
     own = Policy(
         name,
         pattern=rf"^{topology.prefix}.private.".replace(".", r"\."),
-        # The bounds are for queues that an earlier version of the gateway declared.
-        definition={**wanted, **_BOUNDS},
+        # The rest is for queues that an earlier version of the gateway declared.
+        definition={**wanted, **_BOUNDS, _DEAD_LETTERS: topology.parking.exchange},
         priority=max(above, default=0),
     )
     if not candidates:
@@ -164,7 +165,7 @@ def _shortcoming(policy: Policy, wanted: Mapping[str, int]) -> str | None:
     return None
 
 
-def _absence(policy: Policy, wanted: Mapping[str, int]) -> str | None:
+def _absence(policy: Policy, wanted: Mapping[str, Any]) -> str | None:
     """The fault of what the policy leaves to RabbitMQ's defaults."""
     absent = [key for key in wanted if key not in policy.definition]
     return f"it does not set {', '.join(absent)}" if absent else None

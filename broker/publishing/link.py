@@ -162,13 +162,16 @@ class Link:
         with AiormqCalls():
             await self._connection.ready()
 
-    async def new_channel(self) -> AbstractChannel:
-        """An aiormq channel that may fail without harm to publishing.
+    async def new_channel(self, *, confirms: bool = False) -> AbstractChannel:
+        """An aiormq channel that may fail without harm to publishing. With ``confirms`` aiormq
+        waits for the confirm of what is published on it, and raises for what is returned.
 
         Raises :data:`AMQP_ERRORS`.
         """
         with AiormqCalls():
-            return await self._connection.channel(publisher_confirms=False)
+            return await self._connection.channel(
+                publisher_confirms=confirms, on_return_raises=confirms
+            )
 
     @contextmanager
     def ends(self, deadline: asyncio.Timeout) -> Iterator[None]:

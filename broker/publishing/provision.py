@@ -25,7 +25,7 @@ from broker.publishing.links import Links
 from broker.publishing.publication import Publication, Returned
 from broker.publishing.stream import Attempt
 from broker.timing.tasks import Tasks
-from broker.topology import EXCHANGE, INSTANT_HEADER, Queue, Sorting, Topology
+from broker.topology import EXCHANGE, INSTANT_HEADER, Parking, Queue, Sorting, Topology
 
 #: The problem of a :class:`Check` whose object does not exist.
 MISSING: Final = "missing"
@@ -113,6 +113,20 @@ class QueueChannel:
             )
             await channel.exchange_bind(sorting.sorter, EXCHANGE, routing_key=sorting.pattern)
         self._link.sorted_until = now + _SORTED
+
+    async def make(self, parking: Parking) -> None:
+        """Make the queue for what is rejected, and the way into it; it must not stand in another
+        form."""
+        with AiormqCalls():
+            await self._channel.exchange_declare(
+                parking.exchange, exchange_type="headers", durable=True
+            )
+            await self._channel.queue_declare(
+                parking.queue, durable=True, arguments=dict(parking.arguments)
+            )
+            await self._channel.queue_bind(
+                parking.queue, parking.exchange, arguments=dict(parking.binding)
+            )
 
     async def find(self, name: str) -> None:
         """Raise ``ChannelNotFoundEntity`` if there is no queue of this name."""
@@ -279,6 +293,39 @@ class PrivateQueues:
         while rooms:
             await self._ask(marks[rooms[0]], "look for private queues", look)
         return missing
+
+    async def parked(self) -> int:
+        """The number of parked messages; their queue is made if it is missing."""
+        parking, made = self._topology.parking, False
+
+        async def count(channel: QueueChannel) -> int | None:
+            if made:
+                await channel.make(parking)
+            try:
+                return await channel.waiting(parking.queue)
+            except aiormq.ChannelNotFoundEntity:
+                return None
+
+        found = await self._ask(parking.queue, f"look for {parking.queue}", count)
+        if found is None:
+            made = True
+            found = await self._ask(parking.queue, f"declare {parking.queue}", count)
+        return found or 0
+
+    async def parks(self, room: int) -> bool:
+        """Whether the room's queue was declared so that what is rejected there is parked. A queue
+        of an earlier version of the gateway needs a policy for that."""
+        queue = self._topology.private_queue(room)
+
+        async def compare(channel: QueueChannel) -> None:
+            await channel.find(queue.name)
+            await channel.declare(queue)
+
+        try:
+            await self._ask(queue.name, f"examine {queue.name}", compare)
+        except QueueDiffers:
+            return False
+        return True
 
     async def delete(self, room: int) -> None:
         """Delete the room's queue with all it holds; fine if there is none."""

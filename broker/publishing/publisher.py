@@ -150,6 +150,14 @@ class Publisher:
         """See :meth:`broker.publishing.provision.PrivateQueues.missing`."""
         return await self._queues.missing(marks)
 
+    async def parked_messages(self) -> int:
+        """See :meth:`broker.publishing.provision.PrivateQueues.parked`."""
+        return await self._queues.parked()
+
+    async def parks_rejected(self, room: int) -> bool:
+        """See :meth:`broker.publishing.provision.PrivateQueues.parks`."""
+        return await self._queues.parks(room)
+
     async def delete_private_queue(self, room: int) -> None:
         """See :meth:`broker.publishing.provision.PrivateQueues.delete`."""
         await self._queues.delete(room)

@@ -24,6 +24,7 @@ from gateway.foundation import Foundation
 from gateway.live.assembly import Live
 from gateway.messages.assembly import Messages
 from gateway.messages.outbox import Outbox
+from gateway.queues.parked import Parked
 
 
 class Links(Protocol):
@@ -48,6 +49,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     feeds: Feeds,
     drain: Drain,
     permissions: Permissions,
+    parked: Parked,
 ) -> Admin:
     """Make the dashboard of this gateway, and its view of all others."""
     f, hub = made_with, live.hub
@@ -63,7 +65,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     )
 
     def problems() -> list[str]:
-        found = [*filter(None, (publisher.problem, outbox.parking.problem))]
+        found = [*filter(None, (publisher.problem, outbox.parking.problem, parked.problem))]
         found += [f"{part}: {problem}" for part, problem in hub.problems.items()]
         return found + [f"{each.name}: {each}" for each in f.tasks.failures.now]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway import config
-from gateway.cli import commands, topology
+from gateway.cli import commands, parked, topology
 from gateway.cli.running import Unusable, WrongOptions
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
 from gateway.domain.identity import ADMIN, HOST
@@ -96,6 +96,16 @@ def _parser() -> argparse.ArgumentParser:
     issuing.add_argument(
         "--lifetime", type=float, default=3600.0, metavar="SECONDS", help="(default: an hour)"
     )
+
+    parking = _group(top, "parked", "Messages that were too large for hosts, kept in RabbitMQ.")
+    _add(parking, "list", parked.show)
+    saving = _add(parking, "save", parked.save)
+    saving.add_argument("id", metavar="ID")
+    saving.add_argument("file", type=Path, metavar="FILE")
+    for name, settle in (("put-back", parked.put_back), ("drop", parked.drop)):
+        settling = _add(parking, name, settle)
+        settling.add_argument("ids", nargs="*", metavar="ID")
+        settling.add_argument("--all", action="store_true", help="every message that is parked")
 
     topologies = _group(top, "topology", "What the gateway needs in RabbitMQ.")
     applying = _add(topologies, "apply", topology.apply)

@@ -19,7 +19,9 @@ from broker.management.versions import NEWEST, OLDEST, read_version, series
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.publishing import provision
+from broker.publishing.channels import AMQP_ERRORS, describe
 from broker.publishing.link import LinkFailed
+from broker.publishing.parked import ParkedMessages
 from broker.publishing.provision import Check
 from broker.quirks import delivery_limit
 from broker.topology import Topology
@@ -302,6 +304,7 @@ async def _private_queues(
             found = [
                 _private_queues_of(what, checks),
                 await _patience(config, node, context, earlier=False, remedy=remedy),
+                await _parked(config, node, context),
             ]
             if any(check.remark == provision.EARLIER for check in checks):
                 found.append(await _patience(config, node, context, earlier=True, remedy=remedy))
@@ -344,6 +347,33 @@ async def _patience(
         return Finding(what)
     why = "RabbitMQ 4's own limit" if earlier else "the delivery-limit of a policy"
     return Finding(what, f"they are dropped by {why}", f"run: {remedy}")
+
+
+async def _parked(config: Config, node: Node, context: ssl.SSLContext) -> Finding:
+    """Raises :class:`LinkFailed`."""
+    broker = config.broker
+    topology = Topology(broker.prefix)
+    what = f"messages that were too large for hosts (the queue {topology.parking.queue})"
+    parked = await ParkedMessages.open(
+        node, broker.account, topology, timeout=broker.dial_timeout, ssl_context=context
+    )
+    try:
+        try:
+            oldest = await parked.oldest()
+        finally:
+            await parked.close()
+    except AMQP_ERRORS as error:
+        raise LinkFailed(node.name, describe(error)) from error
+    if oldest is None:
+        return Finding(what)
+    message, number = oldest
+    return Finding(
+        what,
+        f"{number} are parked; the oldest since {message.at:%Y-%m-%d %H:%M:%S} UTC:"
+        f" {len(message.taken.body)} bytes from {message.queue}",
+        "look at them by `gateway parked list`, then `gateway parked drop`, or raise"
+        " limits.upstream_frame_bytes and `gateway parked put-back`",
+    )
 
 
 async def _policies(access: Access | None, remedy: str) -> list[Finding]:

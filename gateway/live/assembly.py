@@ -25,6 +25,7 @@ from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.missed import MissedMessages
+from gateway.live.relay.oversized import Parking
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import PrivateQueues, UplinkContext
@@ -82,6 +83,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
     consumers: Consumers,
     acknowledgements: Noted,
     missed: MissedMessages,
+    parking: Parking,
     balancer: Balancer,
     broker_tls: ssl.SSLContext,
     rabbitmq: RabbitmqLogins | None,
@@ -96,6 +98,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         tasks=f.tasks.part(),
         acknowledgements=acknowledgements,
         missed=missed,
+        parking=parking,
     )
     return ConnectionServices(
         admission=Admission(

@@ -10,6 +10,7 @@ from gateway.live.relay.consumers import Consumers
 from gateway.queues.acknowledged import AcknowledgedStore, Acknowledgements
 from gateway.queues.mender import QueueBroker, QueueMender, QueueStore
 from gateway.queues.missed import Missed
+from gateway.queues.parked import Parked, ParkingBroker
 
 
 class Store(QueueStore, AcknowledgedStore, Protocol):
@@ -24,9 +25,14 @@ class Queues:
     consumers: Consumers
     mender: QueueMender
     missed: Missed
+    parked: Parked
 
 
-def private_queues(made_with: Foundation, *, store: Store, publisher: QueueBroker) -> Queues:
+class Broker(QueueBroker, ParkingBroker, Protocol):
+    """The publisher, for queues and for what is parked."""
+
+
+def private_queues(made_with: Foundation, *, store: Store, publisher: Broker) -> Queues:
     """Make the parts."""
     f, consumers = made_with, Consumers()
     acknowledgements = Acknowledgements(store, clock=f.clock.monotonic, tasks=f.tasks.part())
@@ -45,4 +51,5 @@ def private_queues(made_with: Foundation, *, store: Store, publisher: QueueBroke
             tasks=f.tasks.part(),
         ),
         missed=Missed(store, acknowledgements, utc=f.clock.utc),
+        parked=Parked(publisher, f.topology, tasks=f.tasks.part()),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final, Protocol
 
@@ -85,6 +85,18 @@ class LeftOut:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class _TooLarge:
+    """A message of a private queue that RabbitMQ is to move elsewhere. ``own``: the tag of the last
+    one before it by the same subscription. ``answered``: the client has acknowledged what it got in
+    its place."""
+
+    name: str
+    own: int
+    cumulative: bool
+    answered: bool = False
+
+
 class Noted(Protocol):
     """A witness of what becomes of the numbered messages of private queues."""
 
@@ -127,7 +139,9 @@ class Deliveries:
         "_numbers",
         "_pattern",
         "_queues",
+        "_rejected",
         "_settled",
+        "_too_large",
         "_version",
         "expected",
         "given",
@@ -173,6 +187,10 @@ class Deliveries:
         self._numbers: dict[int, tuple[Stream, int, bytes]] = {}
         #: By subscription, as above: how many of them are its own.
         self._number_of: Counter[bytes] = Counter()
+        #: By tag, in order: those that are to be rejected.
+        self._too_large: dict[int, _TooLarge] = {}
+        #: The tags of those that were, and whose acknowledgement is still to come.
+        self._rejected: dict[int, None] = {}
         #: All up to here are settled; of those above, these.
         self._floor = 0
         self._settled: set[int] = set()
@@ -204,6 +222,9 @@ class Deliveries:
         self._last_of.pop(before, None)
         if self._number_of.pop(before, 0):
             self._numbers = {tag: each for tag, each in self._numbers.items() if each[2] != before}
+        for tag, each in list(self._too_large.items()):
+            if each.name.encode().rpartition(b"@@")[0] == before:
+                del self._too_large[tag]
         if self._modes.pop(before, None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
@@ -299,10 +320,53 @@ class Deliveries:
         self._settle(message.tag, cumulative=False, handled=True)
         return self._answer("ACK", message.id)
 
-    def _answer(self, command: str, name: str) -> bytes:
+    def without_discarding(self, frame: Frame) -> Frame:
+        """A client's frame; in place of a NACK that lets RabbitMQ discard a message of a private
+        queue (``requeue:false``) an ACK: what is discarded there is parked, but only messages that
+        are too large are meant to be."""
+        discards = frame.get("requeue") if frame.command == "NACK" else None
+        before = (frame.get(self._header) or "").encode().rpartition(MARK.encode())[0]
+        if discards is None or before not in self._queues:
+            return frame
+        command = "ACK" if discards in ("false", "False") else "NACK"
+        headers = tuple(header for header in frame.headers if header[0] != "requeue")
+        return Frame(command, headers, raw=serialise(command, headers))
+
+    def too_large(self, message: Frame) -> bool:
+        """Note a message of a private queue in whose place the client gets another one. False:
+        RabbitMQ has forgotten it already, because its subscription has ack:auto."""
+        name = message.get("message-id") or ""
+        before, _, tag = name.encode().rpartition(MARK.encode())
+        cumulative = self._modes.get(before)
+        if cumulative is None or not _NUMBER.fullmatch(tag):
+            return False
+        self._too_large[int(tag)] = _TooLarge(name, self._last_of.get(before, 0), cumulative)
+        return True
+
+    def reject(self) -> list[bytes]:
+        """The NACKs that make RabbitMQ move messages that are too large elsewhere. RabbitMQ must be
+        sent them."""
+        # A cumulative NACK is one for all before it: it waits until those are acknowledged.
+        return [
+            self._reject(tag)
+            for tag, each in list(self._too_large.items())
+            if not each.cumulative or self._floor >= tag - 1
+        ]
+
+    def _reject(self, tag: int) -> bytes:
+        message = self._too_large.pop(tag)
+        self._settle(tag, cumulative=False, handled=True)
+        if not message.answered:
+            self._rejected[tag] = None
+            if len(self._rejected) > KEPT:
+                del self._rejected[next(iter(self._rejected))]
+        # https://www.rabbitmq.com/docs/stomp#ack-nack
+        return self._answer("NACK", message.name, ("requeue", "false"))
+
+    def _answer(self, command: str, name: str, *more: tuple[str, str]) -> bytes:
         subscription = name.partition(MARK)[0].removeprefix("T_")
         older = [("message-id", name), ("subscription", subscription)]
-        return serialise(command, [("id", name)] if self._version == "1.2" else older)
+        return serialise(command, [*([("id", name)] if self._version == "1.2" else older), *more])
 
     def give(self, message: Message, consumer: Consumer) -> bytes:
         """The MESSAGE frame of a message from the history, which the client gets now."""
@@ -314,12 +378,28 @@ class Deliveries:
         return self.given.give(message, consumer, version=self._version, after=self.last, own=own)
 
     def knows_given(self, frame: Frame) -> bool:
-        """Whether an ACK or NACK is for a message from the history."""
-        return self.given.has(frame.get(self._header) or "")
+        """Whether an ACK or NACK is for a message from the history, or for one that is too
+        large."""
+        return self.given.has(frame.get(self._header) or "") or self._concerned(frame) is not None
+
+    def _concerned(self, frame: Frame) -> int | None:
+        """The tag of an ACK or NACK that is for a message which is too large, among others."""
+        before, _, tag = (frame.get(self._header) or "").encode().rpartition(MARK.encode())
+        if not (self._too_large or self._rejected) or not _NUMBER.fullmatch(tag):
+            return None
+        number, cumulative = int(tag), self._modes.get(before)
+        if cumulative is None:
+            return None
+        first = next(iter(self._too_large), number + 1)
+        own = number in self._rejected or number in self._too_large
+        return number if own or (cumulative and first < number) else None
 
     def handled(self, frame: Frame) -> list[bytes] | None:
-        """Note an ACK or NACK of a message from the history, and return what RabbitMQ is to be told
-        of its own messages by it. None: it is for no such message."""
+        """Note an ACK or NACK of a message from the history, or of one that is too large, and
+        return what RabbitMQ is to be told of its own messages by it. None: it is for no such
+        message."""
+        if (tag := self._concerned(frame)) is not None:
+            return self._answered(frame, tag)
         name, good = frame.get(self._header) or "", frame.command == "ACK"
         handled = self.given.handled(name, good=good)
         if handled is None:
@@ -339,6 +419,33 @@ class Deliveries:
                 if n not in ("receipt", "transaction")
             ]
             told.append(serialise(frame.command, headers))
+        return told
+
+    def _answered(self, frame: Frame, tag: int) -> list[bytes]:
+        """Note an ACK or NACK of what the client got in place of a message that is too large."""
+        if tag in self._rejected:
+            del self._rejected[tag]
+            return []
+        if tag in self._too_large and not self._too_large[tag].cumulative:
+            self._too_large[tag] = replace(self._too_large[tag], answered=True)
+            return []
+        # It is cumulative, so it goes out in parts: up to the message, the message, all behind it.
+        name, good, told = frame.get(self._header) or "", frame.command == "ACK", list[bytes]()
+        for each in [each for each in self._too_large if each <= tag]:
+            message = self._too_large[each]
+            if message.own > self._floor:
+                self._settle(message.own, cumulative=True, handled=good)
+                own = f"{message.name.rpartition(MARK)[0]}{MARK}{message.own}"
+                told.append(self._answer(frame.command, own))
+            if self._floor < each - 1:
+                # Another subscription has messages between that are not acknowledged: a NACK would
+                # be for them, too.
+                del self._too_large[each]
+                continue
+            self._too_large[each] = replace(message, answered=each == tag)
+            told.append(self._reject(each))
+        if self._settle(tag, cumulative=True, handled=good):
+            told.append(self._answer(frame.command, name))
         return told
 
     def is_stale(self, frame: Frame) -> bool:
@@ -394,6 +501,8 @@ class Deliveries:
         They are noted. The rest has to be parsed: it is something else, or wrong.
         """
         found = start = 0
+        if self._too_large:
+            return 0, 0
         size, pattern, modes = len(data), self._pattern, self._modes
         while start < size:
             payload = start + 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import Task
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -56,6 +57,8 @@ class Conversation:
         "_context",
         "_farewell",
         "_owner",
+        "_parking",
+        "_parks",
         "_receipts",
         "_room",
         "proofs",
@@ -80,6 +83,9 @@ class Conversation:
         self._farewell = f"{name}-disconnect"
         self.proofs = Proofs(name, doubt=lambda: self.state.doubt, send=self._ask)
         self._receipts = ReceiptWatch(self.state, overdue=self._overdue)
+        #: Waits for the place of messages that are too large; then they can be rejected.
+        self._parking: Task[None] | None = None
+        self._parks = False
         #: Set when the client may take more messages from the history.
         self._room = asyncio.Event()
 
@@ -126,6 +132,7 @@ class Conversation:
         """Pass a frame on. False: it is not RabbitMQ's concern, because it acknowledges a message
         from the history, or one of a session that is gone, which will come again. Raises
         :class:`BadFrame` for what RabbitMQ would end the session for."""
+        frame = self.state.deliveries.without_discarding(frame)
         if (instead := self.state.handled(frame)) is not None:
             self._room.set()
             for each in instead:
@@ -137,6 +144,8 @@ class Conversation:
         self._send(frame)
         for each in self.state.told():
             self._ask(each)
+        if self._parks:
+            self._reject()
         # A cumulative acknowledgement may be for messages from the history, too.
         self._room.set()
         return True
@@ -165,7 +174,7 @@ class Conversation:
         """End the session without a word to its owner; another one may follow."""
         if self.relay is not None:
             self.relay.close()
-        self.proofs.end_session()
+        self._end_session()
 
     def close(self) -> None:
         """Give everything back; any number of times."""
@@ -182,28 +191,56 @@ class Conversation:
         self.proofs.wake()
         return ours
 
-    def oversized(self, message: Frame, size: int) -> bytes:
-        """The frame that the client gets in place of a message that is too large to be held. Raises
-        :class:`TooLarge` for one that does not come from a private queue."""
+    def oversized(self, message: Frame, size: int) -> bytes | None:
+        """The frame that the client gets in place of a message that is too large to be held, if
+        any. A message of a private queue is parked. Raises :class:`TooLarge` for any other one."""
         limit = self._context.limits.frame_bytes
         what = f"a message of {size} bytes, at most {limit} are passed on"
         where = message.get("destination") or "?"
+        origin = self.state.destination_of(message)
+        if isinstance(origin, RoomQueue) and self.state.deliveries.muted:
+            # The session is about to end; the message comes again in the next one.
+            return None
+        left = "still in its queue"
+        if isinstance(origin, RoomQueue):
+            left = self._park(message, origin.room, size)
         logger.warning(
-            "the message %s in %s has %d bytes and was left out: at most %d are passed on; raise "
-            "limits.upstream_frame_bytes if such messages are meant to come",
+            "the message %s in %s has %d bytes and was left out: at most %d are passed on; it is "
+            "%s. Raise limits.upstream_frame_bytes if such messages are meant to come",
             message.get("message-id"),
             where,
             size,
             limit,
+            left,
         )
-        self._owner.refused("too_large", f"{where}: {what}")
-        if not isinstance(self.state.destination_of(message), RoomQueue):
+        self._owner.refused("too_large", f"{where}: {what}; it is {left}")
+        if not isinstance(origin, RoomQueue):
             # A consumer elsewhere knows nothing of the gateway, and would take the replacement for
             # the real message.
             raise TooLarge(
                 f"{where} holds {what}: take it out past the gateway, or raise the limit"
             )
         return oversized.replacement(message, size, limit=limit, detail=what)
+
+    def _park(self, message: Frame, room: int, size: int) -> str:
+        """Let RabbitMQ keep the message elsewhere, and tell where it is then."""
+        if not self.state.deliveries.too_large(message):
+            return "lost, because its client acknowledges nothing (ack:auto)"
+        if self._parking is None or self._parking.done():
+            what = f"{size} bytes in the private queue of room {room}"
+            self._parking = self._context.tasks.spawn(
+                self._wait_for_parking(room, what), "relay: a message that is too large"
+            )
+        return f"kept in the queue {self._context.parking.queue}, see `gateway parked list`"
+
+    async def _wait_for_parking(self, room: int, what: str) -> None:
+        await self._context.parking.ready(room, what)
+        self._parks = True
+        self._reject()
+
+    def _reject(self) -> None:
+        for each in self.state.deliveries.reject():
+            self._ask(each)
 
     async def missed(self, gap: Gap) -> AsyncIterator[bytes]:
         """The MESSAGE frames of what is missing before a message, as fast as the client
@@ -239,7 +276,13 @@ class Conversation:
         """The relay has ended by itself."""
         self.relay = None
         self._owner.ended(end)
+        self._end_session()
+
+    def _end_session(self) -> None:
         self.proofs.end_session()
+        self._parks = False
+        if self._parking is not None:
+            self._parking.cancel()
 
     def _send(self, frame: Frame) -> None:
         if self.relay is not None:

@@ -6,7 +6,7 @@ The head tells what the frame is, because RabbitMQ puts one STOMP frame in a Web
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Final, Protocol
 
 from broker.protocol.stomp import (
     SERVER_COMMANDS,
@@ -23,6 +23,18 @@ HEAD_BYTES: Final = 131_072
 _HEADERS: Final = 10_000
 #: Headers of a message that describe its body.
 _OF_THE_BODY: Final = frozenset({"content-type", "content-length", "content-encoding"})
+
+
+class Parking(Protocol):
+    """The place where RabbitMQ keeps messages of private queues that are too large."""
+
+    @property
+    def queue(self) -> str:
+        """Its name in RabbitMQ."""
+
+    async def ready(self, room: int, what: str) -> None:
+        """Wait until a message that is rejected in the room's private queue is moved there;
+        ``what`` tells of it."""
 
 
 def frame_bytes(data: bytes | bytearray) -> tuple[int, int]:

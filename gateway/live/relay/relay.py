@@ -39,7 +39,7 @@ from gateway.errors import BrokerUnavailable, GatewayError, Internal, TooSlow
 from gateway.live.relay import refusals
 from gateway.live.relay.acknowledgements import Deliveries, LeftOut, Noted
 from gateway.live.relay.missed import Gap, MissedMessages
-from gateway.live.relay.oversized import Oversized, needed
+from gateway.live.relay.oversized import Oversized, Parking, needed
 from gateway.live.relay.state import Ending
 from gateway.live.transport import Stalled, Transport
 from gateway.rotation import Rotation
@@ -103,6 +103,7 @@ class RelayContext:
     tasks: Tasks
     acknowledgements: Noted
     missed: MissedMessages
+    parking: Parking
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,10 @@ class Owner(Protocol):
     def answered(self, receipt: str) -> bool:
         """A RECEIPT has come. Returns whether it is the gateway's own, and not for the client."""
 
-    def oversized(self, message: Frame, size: int) -> bytes:
+    def oversized(self, message: Frame, size: int) -> bytes | None:
         """The frame that the client gets instead of a message whose frame of ``size`` bytes was
-        read past; ``message`` has no body. Raises :class:`GatewayError`: the client's end."""
+        read past, if any; ``message`` has no body. Raises :class:`GatewayError`: the client's
+        end."""
 
     def missed(self, gap: Gap) -> AsyncIterator[bytes]:
         """The MESSAGE frames of what is missing before a message of a private queue."""
@@ -395,7 +397,8 @@ class Relay:
             )
         self._came(oversized.head, [0])
         instead = self._owner.oversized(message, oversized.size)
-        self._client.write(build(Opcode.TEXT, instead), frames=1)
+        if instead is not None:
+            self._client.write(build(Opcode.TEXT, instead), frames=1)
 
     def _closed_by_broker(self, why: str) -> End:
         # RabbitMQ also closes in good order when it has not heard our heart-beat: we stood still.

@@ -88,6 +88,14 @@ class FakeBroker:
     async def missing_private_queues(self, marks: Mapping[int, str]) -> list[int]:
         return []
 
+    async def parked_messages(self) -> int:
+        if self.away:
+            raise QueueFailed("nobody is there")
+        return 0
+
+    async def parks_rejected(self, room: int) -> bool:
+        return True
+
     async def delete_private_queue(self, room: int) -> None:
         if self.away:
             raise QueueFailed("nobody is there")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.topology import Arguments, Audience, Queue, Sorting, Stream, Topology
+from broker.topology import Arguments, Audience, Parking, Queue, Sorting, Stream, Topology
 
 TOPOLOGY = Topology()
 
@@ -35,15 +35,32 @@ def test_the_private_queue_is_replicated_ordered_and_expires_after_a_day() -> No
     assert queue == Queue(
         name=name,
         binding_key=key,
-        arguments=limited | bounds,
-        earlier=(limited, as_ever),
+        arguments=limited | bounds | {"x-dead-letter-exchange": "acdm.mo.interact.parking"},
+        earlier=(limited | bounds, limited, as_ever),
         sorting=sorting,
     )
     assert list(queue.variants) == [
         queue,
+        Queue(name, key, limited | bounds, sorting=sorting),
         Queue(name, key, limited, sorting=sorting),
         Queue(name, key, as_ever, sorting=sorting),
     ]
+
+
+def test_only_what_is_rejected_is_parked_and_not_what_a_full_queue_drops() -> None:
+    parking = TOPOLOGY.parking
+    assert parking == Parking(
+        exchange="acdm.mo.interact.parking",
+        queue="acdm.mo.interact.parked",
+        arguments={
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 1_000_000,
+            "x-max-length": 1_000,
+            "x-max-length-bytes": 256 * 1024 * 1024,
+        },
+        binding={"x-match": "all-with-x", "x-first-death-reason": "rejected"},
+    )
+    assert TOPOLOGY.stream(parking.queue) is None
 
 
 def test_a_gateways_echoes_are_the_gateways_own_and_no_rooms() -> None:

@@ -307,7 +307,7 @@ def test_a_queue_of_an_older_backup_s_future_is_replaced() -> None:
     play(scenario)
 
 
-@pytest.mark.parametrize("version", range(3))
+@pytest.mark.parametrize("version", range(4))
 def test_a_queue_without_a_mark_is_kept_for_a_room_that_is_older_than_marks(version: int) -> None:
     async def scenario(stage: Stage) -> None:
         stage.store.record = QueueRecord("f00d", 0, is_open=True)

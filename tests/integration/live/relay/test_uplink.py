@@ -42,7 +42,7 @@ from gateway.observe.events import Events
 from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.relay.test_dialler import WHO, connections, dialler
 from tests.rotations import in_rotation, rotation
-from tests.unit.live.relay.fakes import FakeMissed, FakeNotes
+from tests.unit.live.relay.fakes import FakeMissed, FakeNotes, FakeParking
 
 _TIMEOUT = 10.0
 
@@ -80,7 +80,8 @@ class Stage:
         self.client.setblocking(False)
         self.transport = Transport(IOStream(ours), stall_timeout=1, **in_rotation())
         self.consumers = Consumers()
-        self.notes, self.missed = FakeNotes(), FakeMissed()
+        self.notes, self.missed, self.parking = FakeNotes(), FakeMissed(), FakeParking()
+        self.events = Events(clock=lambda: 0.0)
         rng = SystemRandom()
         self.uplink = Uplink(
             UplinkContext(
@@ -100,8 +101,9 @@ class Stage:
                     tasks=Tasks(),
                     acknowledgements=self.notes,
                     missed=self.missed,
+                    parking=self.parking,
                 ),
-                events=Events(clock=lambda: 0.0),
+                events=self.events,
                 rng=rng,
             ),
             who=self._who,
@@ -557,13 +559,53 @@ async def test_a_message_that_is_too_large_is_replaced_and_what_is_behind_comes(
         await stage.subscribe()
         await until(stage.first.subscribed)
         name = stage.first.session.deliver("s", 1, b"x" * 300_000)
-        stage.first.session.deliver("s", 2, b"behind")
+        behind = stage.first.session.deliver("s", 2, b"behind")
         await stage.hears(b"behind")
         assert b"too-large:" in stage.heard
         assert b"xxxx" not in stage.heard
-        assert stage.send("ACK", ("id", name))
-        assert stage.ended is None
+        # RabbitMQ keeps it until there is a place for it.
+        assert stage.parking.told == [(7, "300125 bytes in the private queue of room 7")]
+        assert not stage.send("ACK", ("id", name))
+        assert stage.send("ACK", ("id", behind))
         await until(lambda: "ACK" in commands(stage.first))
+        assert "NACK" not in commands(stage.first)
+        stage.parking.stands.set()
+        await until(lambda: "NACK" in commands(stage.first))
+        (nack,) = [frame for frame in stage.first.received if frame.command == "NACK"]
+        assert (nack.get("id"), nack.get("requeue")) == (name, "false")
+        assert commands(stage.first).count("ACK") == 1
+        assert stage.ended is None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_is_too_large_waits_in_its_queue_if_its_session_ends_before() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.first.session.deliver("s", 1, b"x" * 300_000)
+        await stage.hears(b"too-large:")
+        await until(lambda: stage.parking.told)
+        stage.dialler.balancer.drain(stage.first.name)
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        stage.parking.stands.set()
+        # It comes again: there it is rejected, under its new name.
+        name = stage.second.session.deliver("s", 1, b"x" * 300_000)
+        await until(lambda: "NACK" in commands(stage.second))
+        assert [f.get("id") for f in stage.second.received if f.command == "NACK"] == [name]
+        assert "NACK" not in commands(stage.first)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_one_that_ack_auto_has_taken_is_said_to_be_lost() -> None:
+    async with staged() as stage:
+        await stage.subscribe(ack="auto")
+        await until(stage.first.subscribed)
+        stage.first.session.deliver("s", 1, b"x" * 300_000)
+        await stage.hears(b"too-large:")
+        assert stage.parking.told == []
+        (event,) = stage.events.after(0, limit=9)
+        assert "lost, because its client acknowledges nothing" in event.as_json()["detail"]
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)

@@ -17,7 +17,12 @@ PATTERN = r"^acdm\.mo\.interact\.private\."
 OLD, NEW = (3, 10, 8), (4, 3, 6)
 LIMIT = {"delivery-limit": 1_000_000}
 BOTH = {**LIMIT, "consumer-disconnected-timeout": 0}
-BOUNDS = {"max-length": 10_000, "max-length-bytes": 64 * 1024 * 1024}
+#: What queues of earlier versions of the gateway lack.
+BOUNDS: dict[str, object] = {
+    "max-length": 10_000,
+    "max-length-bytes": 64 * 1024 * 1024,
+    "dead-letter-exchange": "acdm.mo.interact.parking",
+}
 
 
 def policy(
@@ -95,11 +100,18 @@ def test_our_own_that_was_set_for_an_older_version_is_replaced_by_itself() -> No
     assert after_the_upgrade.instead_of is None
 
 
-def test_our_own_of_a_version_that_had_no_bounds_gets_them() -> None:
-    before = Policy("acdm.mo.interact.private", PATTERN, BOTH)
+@pytest.mark.parametrize(
+    ("had", "lacks"),
+    [
+        ((), "max-length, max-length-bytes, dead-letter-exchange"),
+        (("max-length", "max-length-bytes"), "dead-letter-exchange"),
+    ],
+)
+def test_our_own_of_an_earlier_version_gets_what_it_lacks(had: tuple[str, ...], lacks: str) -> None:
+    before = Policy("acdm.mo.interact.private", PATTERN, BOTH | {key: BOUNDS[key] for key in had})
     missing = plan([before], topology=TOPOLOGY, version=NEW)
     assert missing is not None
-    assert missing.problem.endswith("it does not set max-length, max-length-bytes")
+    assert missing.problem.endswith(f"it does not set {lacks}")
     assert missing.policy == replace(before, definition=BOTH | BOUNDS)
 
 
@@ -144,7 +156,8 @@ def test_the_command_for_rabbitmqs_own_tool_can_be_pasted_into_a_shell() -> None
         "acdm.mo.interact.private",
         PATTERN,
         '{"delivery-limit": 1000000, "consumer-disconnected-timeout": 0,'
-        ' "max-length": 10000, "max-length-bytes": 67108864}',
+        ' "max-length": 10000, "max-length-bytes": 67108864,'
+        ' "dead-letter-exchange": "acdm.mo.interact.parking"}',
     ]
 
 

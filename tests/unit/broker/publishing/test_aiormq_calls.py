@@ -15,7 +15,7 @@ from broker import publishing
 from broker.publishing.channels import AMQP_ERRORS, AiormqCalls, BrokenOff
 
 #: The only modules that hold aiormq's connections and channels.
-SEAM = {"channels", "link", "provision"}
+SEAM = {"channels", "link", "parked", "provision"}
 
 
 async def wait_for_what_is_broken_off() -> None:

@@ -11,14 +11,22 @@ from pamqp import commands as spec
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.rendezvous import LinkState
-from broker.publishing.provision import EARLIER, MISSING, Check, QueueDiffers, apply, verify
+from broker.publishing.provision import (
+    EARLIER,
+    MISSING,
+    Check,
+    QueueDiffers,
+    QueueFailed,
+    apply,
+    verify,
+)
 from broker.publishing.publication import Publication
 from broker.topology import Topology
 from tests.unit.broker.amqp_node import AmqpNode, Session, amqp_node, eventually
 from tests.unit.broker.publishing.test_links import KEY, publisher_to
 
 TOPOLOGY = Topology()
-QUEUE, BEFORE, _ = TOPOLOGY.private_queue(1).variants
+QUEUE, BEFORE, *_ = TOPOLOGY.private_queue(1).variants
 LOGIN = Credentials("gateway", "secret", "/")
 
 
@@ -132,3 +140,33 @@ def test_looking_declares_nothing() -> None:
     node, [check] = on_node({}, verified)
     assert check == Check(f"queue {QUEUE.name}", MISSING)
     assert node.queues == {}
+
+
+async def counted(node: Node) -> int:
+    async with publisher_to(node.node) as publisher:
+        return await publisher.parked_messages()
+
+
+async def parks(node: Node) -> bool:
+    async with publisher_to(node.node) as publisher:
+        return await publisher.parks_rejected(1)
+
+
+def test_the_queue_for_what_is_rejected_is_made_if_it_is_missing_and_then_left_alone() -> None:
+    parking = TOPOLOGY.parking
+    node, results = on_node({}, counted, counted)
+    assert results == [0, 0]
+    assert node.queues == {parking.queue: parking.arguments}
+    assert node.bound == [parking.queue]
+    by_hand = {parking.queue: {"x-queue-type": "classic"}}
+    node, results = on_node(dict(by_hand), counted)
+    assert (results, node.queues, node.bound) == ([0], by_hand, [])
+
+
+def test_whether_a_queue_parks_what_is_rejected_is_seen_by_its_arguments() -> None:
+    assert on_node({QUEUE.name: QUEUE.arguments}, parks)[1] == [True]
+    earlier = {QUEUE.name: BEFORE.arguments}
+    node, results = on_node(dict(earlier), parks)
+    assert (results, node.queues) == ([False], earlier)
+    with pytest.raises(QueueFailed, match="no queue"):
+        on_node({}, parks)

@@ -1,5 +1,6 @@
 """Fakes in memory for the parts of a relay."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
@@ -36,3 +37,16 @@ class FakeMissed:
             raise StoreUnavailable("the database is away")
         for message in self.messages:
             yield message
+
+
+@dataclass
+class FakeParking:
+    """The place for messages that are too large, which is there once :attr:`stands` is set."""
+
+    queue: str = "p.parked"
+    told: list[tuple[int, str]] = field(default_factory=list)
+    stands: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def ready(self, room: int, what: str) -> None:
+        self.told.append((room, what))
+        await self.stands.wait()

@@ -50,13 +50,19 @@ PRIVATE_QUEUE_BYTES: Final = 64 * 1024 * 1024
 PARKED_MESSAGES: Final = 1_000
 PARKED_BYTES: Final = 256 * 1024 * 1024
 
-#: The queue of a feed. Only a gateway that stands still for long reaches its limits; then RabbitMQ
-#: drops the oldest messages, and topics read them from the history.
+#: The queue of a feed. Only a gateway that is late for long reaches its limits; then RabbitMQ drops
+#: the oldest messages, and topics read them from the history.
 #: https://www.rabbitmq.com/docs/maxlength
 FEED_QUEUE_ARGUMENTS: Final[dict[str, str | int | bool]] = {
     "x-queue-type": "classic",
     "x-max-length": 50_000,
     "x-max-length-bytes": 64 * 1024 * 1024,
+}
+#: The queue that gets what a feed's queue drops, and keeps the last one: it only shows that there
+#: was something.
+OVERFLOW_QUEUE_ARGUMENTS: Final[dict[str, str | int | bool]] = {
+    "x-queue-type": "classic",
+    "x-max-length": 1,
 }
 
 #: The header that tells an instant message from one that is kept, and its value.

@@ -25,7 +25,7 @@ from tornado.iostream import StreamClosedError
 from broker.dialling import DialError, cause
 from broker.feeds.connection import Connection, NodeClosed
 from broker.feeds.leftovers import Leftovers
-from broker.feeds.listener import FAILED, MALFORMED, TOO_LARGE, Listener
+from broker.feeds.listener import FAILED, MALFORMED, OVERFLOWED, TOO_LARGE, Listener
 from broker.feeds.pauses import Outcome, Pauses
 from broker.feeds.session import QueueSession
 from broker.feeds.topic_table import TopicTable
@@ -53,9 +53,9 @@ _ANSWER_WITHIN: Final = 60.0
 _LONG: Final = 5.0
 #: Seconds between two questions whether the feed's entrance is still there.
 _LOOK_EVERY: Final = 5.0
-#: Seconds between two reads after which this process must have stood still, because a node that
-#: lives is heard more often; its queue may have overflowed meanwhile.
-_STANDSTILL: Final = 5.0
+#: Seconds between two questions whether the queue has overflowed, while it brings messages. One
+#: that drops the oldest has more to bring.
+_LOOK_FOR_OVERFLOW_EVERY: Final = 1.0
 #: Messages that are handed over in one turn of the loop: one read may bring a thousand, from a
 #: queue that was not read for a while.
 _TURN: Final = 64
@@ -107,7 +107,11 @@ class Feed:
         self._reading: asyncio.Future[list[Event]] | None = None
         #: When :meth:`check` is to be called next, for the ticker.
         self.due = 0.0
-        self._received_at = self._sent_at = self._answered_at = self._looked_at = 0.0
+        self._received_at = self._sent_at = self._answered_at = 0.0
+        #: When the node was last asked for the entrance, and for an overflow.
+        self._looked_at = self._looked_for_overflow_at = 0.0
+        #: Whether messages have come since the last look for an overflow.
+        self._brought = False
         #: When the node was asked for a sign of life; None: it has given one since.
         self._asked_at: float | None = None
         #: Whether everything has stood at once in this session.
@@ -228,6 +232,7 @@ class Feed:
         self._asked_at = None
         self._has_stood = False
         self._given_up = None
+        self._brought = False
         queue = self._context.queue(self.number)
         leftovers = self._context.leftovers
         session = self._session = QueueSession(
@@ -253,15 +258,11 @@ class Feed:
             await asyncio.sleep(0)
             self._reading = asyncio.ensure_future(session.connection.read())
             events = await self._reading
-            now = loop.time()
-            stood_still = now - self._received_at > _STANDSTILL
-            self._received_at, self._asked_at = now, None
+            self._received_at, self._asked_at = loop.time(), None
             for number, event in enumerate(events, 1):
                 self._take(session, queue, event)
                 if not number % _TURN:
                     await asyncio.sleep(0)
-            if stood_still:
-                self._call_all(lambda each: each.dropped)
 
     def check(self, now: float) -> None:
         """Judge the node's silence and outstanding answers. Called by the ticker."""
@@ -272,9 +273,7 @@ class Feed:
         late = bool(session.unanswered) and now - self._answered_at > _ANSWER_WITHIN
         if not silent and not late:
             self._ask(session, now)
-            if now - self._looked_at >= _LOOK_EVERY:
-                self._looked_at = now
-                self._request(QueueSession.look)
+            self._look(session, now)
         elif self._is_silent(session) and (reason := self._reason_to_leave(session, late=late)):
             self._given_up = reason
             session.connection.stream.close()
@@ -288,6 +287,16 @@ class Feed:
         elif now - self._sent_at < _SPEAK_AFTER:
             return
         self._request(QueueSession.ask)
+
+    def _look(self, session: QueueSession, now: float) -> None:
+        """Ask the node for what no message tells, if it is time."""
+        if now - self._looked_at >= _LOOK_EVERY:
+            self._looked_at = now
+            self._request(QueueSession.look)
+        since = now - self._looked_for_overflow_at
+        if self._brought and session.consuming and since >= _LOOK_FOR_OVERFLOW_EVERY:
+            self._brought, self._looked_for_overflow_at = False, now
+            self._request(QueueSession.look_for_overflow)
 
     def _reason_to_leave(self, session: QueueSession, *, late: bool) -> str | None:
         if late:
@@ -306,24 +315,38 @@ class Feed:
     def _take(self, session: QueueSession, queue: str, event: Event) -> None:
         match event:
             case Delivery(routing_key):
+                self._brought = True
                 # A key that was unsubscribed while the message was on its way concerns nobody.
                 if concerned := self._listeners.concerned(routing_key):
                     self._hand_over(concerned, queue, event)
             case TooLarge(routing_key, size):
+                self._brought = True
                 for key, listener in self._listeners.concerned(routing_key):
                     self._leave_out(key, listener, TOO_LARGE, f"a body of {size} bytes")
             case Received():
                 self._take_answer(session, event)
 
     def _take_answer(self, session: QueueSession, answer: Received) -> None:
-        before = session.unanswered
+        before, overflows = session.unanswered, session.overflows
         stand = session.take(answer)
         if session.unanswered != before or stand:
             self._answered_at = self._received_at
+        if session.overflows != overflows:
+            self._overflowed()
         for key in stand:
             if listener := self._listeners.get(key):
                 self._call(listener.subscribed)
         self._note_whether_all_stands()
+
+    def _overflowed(self) -> None:
+        if times := self._context.complaints.note(OVERFLOWED):
+            logger.warning(
+                "feed %d: RabbitMQ has dropped messages, because this gateway is late in reading; "
+                "topics ask the history (%d times since this was last logged)",
+                self.number,
+                times,
+            )
+        self._call_all(lambda each: each.dropped)
 
     def _hand_over(
         self, concerned: Iterable[tuple[str, Listener]], queue: str, message: Delivery

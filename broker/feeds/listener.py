@@ -12,8 +12,10 @@ TOO_LARGE: Final = "too_large"
 MALFORMED: Final = "malformed"
 #: A message that its listener failed to handle.
 FAILED: Final = "failed"
-#: The reasons for leaving a message out.
-LEFT_OUT: Final = (TOO_LARGE, MALFORMED, FAILED)
+#: RabbitMQ dropped messages, because this process was so late in reading that the queue was full.
+OVERFLOWED: Final = "overflowed"
+#: The reasons for which messages are left out.
+LEFT_OUT: Final = (TOO_LARGE, MALFORMED, FAILED, OVERFLOWED)
 
 
 class Listener(Protocol):

@@ -1,13 +1,14 @@
 """A feed's queue on one node: declared, consumed and bound by the requests on one connection.
 
 Topics are bound to the feed's entrance, an exchange of the queue's name that hands everything on to
-the queue: see :mod:`broker.feeds.leftovers`.
+the queue: see :mod:`broker.feeds.leftovers`. What the queue drops goes by a second exchange to a
+second queue, which only shows that something was dropped.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from broker.feeds.bindings import Bindings, Request, UnexpectedAnswer
@@ -15,7 +16,12 @@ from broker.feeds.connection import MESSAGES, METADATA, Connection, raise_if_clo
 from broker.protocol import amqp_methods as amqp
 from broker.protocol.amqp_deliveries import Received
 from broker.protocol.amqp_methods import AmqpError, Method, Value, encode
-from broker.topology import EXCHANGE, FEED_QUEUE_ARGUMENTS
+from broker.topology import (
+    EXCHANGE,
+    FEED_QUEUE_ARGUMENTS,
+    OVERFLOW_QUEUE_ARGUMENTS,
+    Arguments,
+)
 
 _METHODS: Final = {Request.BIND: amqp.EXCHANGE_BIND, Request.UNBIND: amqp.EXCHANGE_UNBIND}
 _ANSWERS: Final = {amqp.EXCHANGE_BIND_OK: Request.BIND, amqp.EXCHANGE_UNBIND_OK: Request.UNBIND}
@@ -48,23 +54,14 @@ class QueueSession:
         self._expected: deque[Method] = deque()
         self._deleting: deque[str] = deque()
         self._looking = False
+        self._overflow = f"{queue}.overflow"
+        #: How often the queue was found to have dropped messages.
+        self.overflows = 0
+        # https://www.rabbitmq.com/docs/dlx
+        arguments = {**FEED_QUEUE_ARGUMENTS, "x-dead-letter-exchange": self._overflow}
         made = (
-            self._request(
-                amqp.EXCHANGE_DECLARE,
-                amqp.EXCHANGE_DECLARE_OK,
-                exchange=queue,
-                type="fanout",
-                # Deleted with its only binding, and so with the queue.
-                auto_delete=True,
-            ),
-            self._request(
-                amqp.QUEUE_DECLARE,
-                amqp.QUEUE_DECLARE_OK,
-                queue=queue,
-                exclusive=True,
-                arguments=FEED_QUEUE_ARGUMENTS,
-            ),
-            self._request(amqp.QUEUE_BIND, amqp.QUEUE_BIND_OK, queue=queue, exchange=queue),
+            *self._made(queue, arguments),
+            *self._made(self._overflow, OVERFLOW_QUEUE_ARGUMENTS),
         )
         binds = [self._encoded(key, self.bindings.want(key)) for key in keys]
         connection.send(b"".join((*made, *binds)))
@@ -109,6 +106,11 @@ class QueueSession:
                 )
             )
 
+    def look_for_overflow(self) -> None:
+        """Ask whether the queue has dropped messages since this was asked last: the second queue is
+        emptied, which tells what was in it."""
+        self.connection.send(encode(MESSAGES, amqp.QUEUE_PURGE, queue=self._overflow))
+
     def delete(self, entrance: str) -> None:
         """Delete the entrance of another session, which is lost."""
         self._deleting.append(entrance)
@@ -128,7 +130,9 @@ class QueueSession:
             return self._take_answer(request)
         if self._expected and method is self._expected[0]:
             self._expected.popleft()
-            self._take_expected(method)
+            self._take_expected(received)
+        elif method is amqp.QUEUE_PURGE_OK:
+            self.overflows += received.values["message_count"] != 0
         elif method is amqp.BASIC_CONSUME_OK:
             self.consuming = True
             return [key for key in self.bindings if self.bindings.stands(key)]
@@ -141,8 +145,28 @@ class QueueSession:
     def close(self) -> None:
         self.connection.close()
 
-    def _take_expected(self, answer: Method) -> None:
-        if answer is amqp.QUEUE_DECLARE_OK:
+    def _made(self, name: str, arguments: Arguments) -> Iterator[bytes]:
+        """The requests for an exclusive queue and an exchange in front of it, both of this name."""
+        yield self._request(
+            amqp.EXCHANGE_DECLARE,
+            amqp.EXCHANGE_DECLARE_OK,
+            exchange=name,
+            type="fanout",
+            # Deleted with its only binding, and so with the queue.
+            auto_delete=True,
+        )
+        yield self._request(
+            amqp.QUEUE_DECLARE,
+            amqp.QUEUE_DECLARE_OK,
+            queue=name,
+            exclusive=True,
+            arguments=arguments,
+        )
+        yield self._request(amqp.QUEUE_BIND, amqp.QUEUE_BIND_OK, queue=name, exchange=name)
+
+    def _take_expected(self, received: Received) -> None:
+        answer = received.method
+        if answer is amqp.QUEUE_DECLARE_OK and received.values["queue"] == self._queue:
             consume = encode(MESSAGES, amqp.BASIC_CONSUME, queue=self._queue, no_ack=True)
             self.connection.send(consume)
         elif answer is amqp.EXCHANGE_DECLARE_OK:

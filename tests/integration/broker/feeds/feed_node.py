@@ -17,8 +17,9 @@ from broker.nodes.node import Node
 from tests.integration.tcp_server import listening
 
 _FRAME_MAX = 131_072
-#: The answers before those to bindings: the feed's exchange, its queue, the binding between them.
-DECLARATIONS = 3
+#: The answers before those to bindings: the feed's exchange, its queue, the binding between them,
+#: and the same for what the queue drops.
+DECLARATIONS = 6
 
 
 @dataclass
@@ -64,7 +65,9 @@ class FeedSession:
         self.keys: set[str] = set()
         #: How often each key was asked to be bound.
         self.asked: list[str] = []
-        self.queue = self.entrance = ""
+        self.queue = self.entrance = self.overflow = ""
+        #: The number of messages that the feed's queue has dropped lately.
+        self.dropped = 0
         self.arguments: dict[str, Any] = {}
         self.client: dict[str, Any] = {}
         self.questions = 0
@@ -144,13 +147,19 @@ class FeedSession:
                     self.send(commands.Channel.FlowOk(method.active), channel)
             case commands.Queue.Declare():
                 assert (method.exclusive, method.durable) == (True, False)
-                self.queue = method.queue
-                self.arguments = dict(method.arguments or {})
+                if method.queue != self.overflow:
+                    self.queue = method.queue
+                    self.arguments = dict(method.arguments or {})
+                    self.overflow = str(self.arguments["x-dead-letter-exchange"])
                 self._answer(commands.Queue.DeclareOk(method.queue, 0, 0))
             case commands.Queue.Bind():
-                # The queue gets whatever comes through the feed's own exchange.
-                assert (method.queue, method.exchange) == (self.queue, self.entrance)
+                # The queue gets whatever comes through the feed's own exchange, as does the other.
+                assert method.queue == method.exchange
                 self._answer(commands.Queue.BindOk())
+            case commands.Queue.Purge():
+                assert method.queue == self.overflow
+                count, self.dropped = self.dropped, 0
+                self.send(commands.Queue.PurgeOk(count), channel)
             case commands.Exchange.Declare():
                 self._take_exchange(method)
             case commands.Exchange.Delete():
@@ -174,7 +183,8 @@ class FeedSession:
     def _take_exchange(self, method: Any) -> None:
         if not method.passive:
             assert (method.exchange_type, method.auto_delete) == ("fanout", True)
-            self.entrance = method.exchange
+            if method.exchange != self.overflow:
+                self.entrance = method.exchange
         elif method.exchange in self._node.deleted:
             self.send(commands.Channel.Close(404, "NOT_FOUND", 40, 10), 2)
             return

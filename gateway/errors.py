@@ -20,7 +20,7 @@
     │   ├── TooLarge
     │   ├── HeadTooLarge, HeadTooSlow, BodyTooSlow  of an HTTP request
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
-    │   ├── UnknownRoom, UnknownMember, RoomClosed, HistoryFull
+    │   ├── UnknownRoom, UnknownMember, RoomClosed, RoomReplaced, HistoryFull
     │   ├── UnknownNode, UnknownGateway
     │   ├── NotKept               a seq that the history does not reach back to
     │   ├── RoomFull              of members
@@ -212,6 +212,11 @@ class UnknownGateway(Invalid):
 
 class RoomClosed(Invalid):
     """The room is closed."""
+
+
+class RoomReplaced(Invalid):
+    """The room of this number is another one than the client knows: the database is a new one, or
+    an older backup."""
 
 
 class HistoryFull(Invalid):
@@ -459,6 +464,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownNode: Outcome("unknown_node", 404, CloseCode.REFUSED, "There is no such broker node"),
     UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
     RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),
+    RoomReplaced: Outcome("room_replaced", 410, CloseCode.REFUSED, "The room is another one now"),
     HistoryFull: Outcome("history_full", 409, CloseCode.REFUSED, "The room's history is full"),
     NotKept: Outcome(
         "not_kept", 410, CloseCode.REFUSED, "The history does not reach that far back"

@@ -148,6 +148,10 @@ class Rooms:
         hosts = [member.user for member in members if member.role is MemberRole.HOST]
         return RoomView(room, role, hosts)
 
+    async def recognise(self, who: Identity, number: int, identity: str | None) -> None:
+        """See :meth:`gateway.auth.permissions.Permissions.recognise`."""
+        await self._permissions.recognise(who, number, identity)
+
     async def present(self, who: Identity, number: int) -> list[Attendee]:
         """The members who are in the room now."""
         await self._permissions.require(who, Action.SEE_ROOM, number)

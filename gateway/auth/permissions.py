@@ -9,7 +9,7 @@ from broker.topology import Audience
 from gateway.auth.access import AccessRules, Direction
 from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.domain.room import MemberRole, Membership
-from gateway.errors import Refused, RoomClosed, UnknownRoom
+from gateway.errors import Refused, RoomClosed, RoomReplaced, UnknownRoom
 
 
 class Action(StrEnum):
@@ -116,6 +116,19 @@ class Permissions:
             raise Refused(NO_ROOMS)
         membership = await self._memberships.membership(room, identity.user)
         return self.check(identity, action, room, membership)
+
+    async def recognise(self, identity: Identity, room: int, known: str | None) -> None:
+        """Return if the room is the one that a client knows by this identity of the room's; None:
+        the client does not say. Of somebody who may not see the room nothing is said.
+
+        Raises :class:`RoomReplaced`, :class:`StoreUnavailable`.
+        """
+        if known is None:
+            return
+        membership = await self._memberships.membership(room, identity.user)
+        sees = membership is not None and (membership.role is not None or identity.has(ADMIN))
+        if membership is not None and sees and membership.identity != known:
+            raise RoomReplaced(f"room {room} is another one now; load it again")
 
     def check(
         self, identity: Identity, action: Action, room: int, membership: Membership | None

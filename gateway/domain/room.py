@@ -25,21 +25,27 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One interaction. ``closed_at`` is None while it is open; a closed room keeps its history."""
+    """One interaction. ``closed_at`` is None while it is open; a closed room keeps its history.
+
+    ``identity`` is random and stays: it tells this room from one that had the same number in
+    another database, or before a backup was restored.
+    """
 
     id: int
     title: str
     created_at: datetime
     closed_at: datetime | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
     """The facts that decide whether a user may act in a room: whether it is open, and the user's
-    role, if any."""
+    role, if any. ``identity``: the room's."""
 
     is_open: bool
     role: MemberRole | None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,13 @@ class Attendee:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The memberships of all members of a room. ``revision`` grows with every change of them."""
+    """The memberships of all members of a room. ``revision`` grows with every change of them;
+    ``identity``: the room's."""
 
     is_open: bool
     roles: Mapping[str, MemberRole]
     revision: int = 0
+    identity: str = ""
 
     def of(self, user: str) -> Membership:
-        return Membership(self.is_open, self.roles.get(user))
+        return Membership(self.is_open, self.roles.get(user), self.identity)

@@ -37,7 +37,13 @@ _ROLES: Final = {role.value: role for role in MemberRole}
 
 #: Made once: this is the only query that every subscription and post may need.
 _ROSTER: Final = (
-    select(rooms.c.closed_at.is_(None), rooms.c.revision, members.c.user_id, members.c.role)
+    select(
+        rooms.c.closed_at.is_(None),
+        rooms.c.revision,
+        rooms.c.identity,
+        members.c.user_id,
+        members.c.role,
+    )
     .outerjoin(members)
     .where(rooms.c.id == bindparam("room"))
 )
@@ -68,11 +74,12 @@ def create(
         raise LastHost("a room needs at least one member with the role host")
     if refusal is not None and (error := refusal(*_count_open(connection, creator))) is not None:
         raise error
+    identity = token_hex(8)
     values = {
         "title": text(title, "title", TITLE_LENGTH),
         "created_at": at,
         "created_by": creator,
-        "identity": token_hex(8),
+        "identity": identity,
         "queue": 1,
     }
     number = connection.execute(insert(rooms).values(values).returning(rooms.c.id)).scalar_one()
@@ -87,7 +94,7 @@ def create(
             for user, role in users.items()
         ],
     )
-    return Room(number, title, at)
+    return Room(number, title, at, identity=identity)
 
 
 def _count_open(connection: Connection, creator: str | None) -> tuple[int, int]:
@@ -143,13 +150,14 @@ def membership(connection: Connection, number: int, user: str) -> Membership | N
         return None
     who = members.c.user_id == user if is_text(user) else false()
     row = connection.execute(
-        select(rooms.c.closed_at, members.c.role)
+        select(rooms.c.closed_at, rooms.c.identity, members.c.role)
         .outerjoin(members, and_(members.c.room == rooms.c.id, who))
         .where(rooms.c.id == number)
     ).one_or_none()
     if row is None:
         return None
-    return Membership(row.closed_at is None, None if row.role is None else MemberRole(row.role))
+    role = None if row.role is None else MemberRole(row.role)
+    return Membership(row.closed_at is None, role, row.identity)
 
 
 def roster(connection: Connection, number: int) -> Roster | None:
@@ -160,8 +168,8 @@ def roster(connection: Connection, number: int) -> Roster | None:
     if not rows:
         return None
     roles = {user: _ROLES[role] for *_, user, role in rows if role is not None}
-    is_open, revision, *_ = rows[0]
-    return Roster(is_open, roles, revision)
+    is_open, revision, identity, *_ = rows[0]
+    return Roster(is_open, roles, revision, identity)
 
 
 def revisions(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
@@ -237,4 +245,4 @@ def _keep_a_host(connection: Connection, number: int, *, without: str) -> None:
 
 
 def _room(row: Row[tuple[object, ...]]) -> Room:
-    return Room(row.id, row.title, row.created_at, row.closed_at)
+    return Room(row.id, row.title, row.created_at, row.closed_at, row.identity)

@@ -1,7 +1,6 @@
-import { isRefusal } from "./problem.js";
+import { isRefusal, Problem, ROOM_REPLACED } from "./problem.js";
 import { untilDone } from "./retry.js";
 
-/** @typedef {import("./problem.js").Problem} Problem */
 /** @typedef {import("./retry.js").Patience} Patience */
 /** @typedef {import("./types.js").Access} AccessState */
 /** @typedef {import("./types.js").RoomInfo} RoomInfo */
@@ -34,6 +33,8 @@ export class Access {
   state = Object.freeze({ name: "unknown", role: null, problem: null });
   /** The room's last description of itself. @type {RoomInfo | null} */
   room = null;
+  /** The room's identity, once it is known; it stays. @type {string | null} */
+  identity = null;
   /** @type {Promise<RoomInfo> | null} */
   #asking = null;
   #watching = false;
@@ -92,12 +93,19 @@ export class Access {
   }
 
   get #isOfUse() {
-    return this.state.name !== "closed" && this.isMissed();
+    const isOver = this.state.name === "closed" || this.state.problem?.code === ROOM_REPLACED;
+    return !isOver && this.isMissed();
   }
 
   async #ask() {
     try {
       const room = await untilDone(this.info, this.patience);
+      const identity = room.identity ?? null;
+      if (this.identity !== null && identity !== null && identity !== this.identity) {
+        // Its messages have the numbers of those that are here, and its members see what is posted.
+        throw new Problem(410, ROOM_REPLACED, "the room is another one now: load it again");
+      }
+      this.identity ??= identity;
       this.room = room;
       const isClosed = (room.closed_at ?? null) !== null;
       this.allow(isClosed ? {} : room.destinations);
@@ -107,7 +115,8 @@ export class Access {
       if (isRefusal(error)) {
         this.room = null;
         this.allow({});
-        this.#tell({ name: error.status === 410 ? "closed" : "out", role: null, problem: error });
+        const isClosed = error.status === 410 && error.code !== ROOM_REPLACED;
+        this.#tell({ name: isClosed ? "closed" : "out", role: null, problem: error });
       }
       throw error;
     }

@@ -1,5 +1,5 @@
 import { readMessage } from "./message.js";
-import { Place } from "./place.js";
+import { identified, Place } from "./place.js";
 
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./stomp-connection.js").Subscription} Subscription */
@@ -30,10 +30,12 @@ export class Channel {
    * @param {object} parts
    * @param {Live} parts.live
    * @param {string} parts.destination
+   * @param {() => string | null} parts.identity the room's
    * @param {(task: Promise<void>) => void} parts.run reports the errors of a promise that nobody awaits
    */
-  constructor({ live, destination, run }) {
+  constructor({ live, destination, identity, run }) {
     this.live = live;
+    this.identity = identity;
     this.destination = destination;
     this.run = run;
     this.place = new Place(live, this);
@@ -72,8 +74,9 @@ export class Channel {
   headers() {
     this.#isOpened = false;
     const positions = this.#positions;
-    if (!this.#resumes || positions.length === 0) return {};
-    return { "resume-after": `${Math.min(...positions)}` };
+    const headers = identified(this.identity());
+    if (!this.#resumes || positions.length === 0) return headers;
+    return { ...headers, "resume-after": `${Math.min(...positions)}` };
   }
 
   /** @param {{body: string, headers: {seq?: string}}} frame */

@@ -34,7 +34,12 @@ export class Channels {
     const destination = await this.destination(audience);
     const found = this.#channels.get(audience);
     if (found) return found;
-    const channel = new Channel({ live: this.live, destination, run: this.run });
+    const channel = new Channel({
+      live: this.live,
+      destination,
+      identity: () => this.access.identity,
+      run: this.run,
+    });
     this.#channels.set(audience, channel);
     this.#places.set(audience, channel.place);
     return channel;

@@ -1,6 +1,16 @@
 /** @typedef {import("./live.js").Live} Live */
 /** @typedef {import("./stomp-connection.js").Subscription} Subscription */
 
+/**
+ * The header of a SUBSCRIBE that says which room is meant: its number may have become another room's.
+ *
+ * @param {string | null} identity of the room, if it is known
+ * @returns {Record<string, string>}
+ */
+export function identified(identity) {
+  return identity === null ? {} : { "room-identity": identity };
+}
+
 /** A subscription's place on the connection: given up while the room does not admit us, and taken again. */
 export class Place {
   #isWanted = false;

@@ -39,6 +39,9 @@ export class UserChanged extends Problem {
   }
 }
 
+/** The room of this number is another one than the page knows. The code of the gateway's problem, and of its ERROR frame. */
+export const ROOM_REPLACED = "room_replaced";
+
 /** The code of the gateway's problem, and of its ERROR frame. */
 export const USER_CHANGED = "user_changed";
 

@@ -1,4 +1,5 @@
 import { readMessage } from "./message.js";
+import { identified } from "./place.js";
 import { isPresence } from "./presence.js";
 
 /** @typedef {import("./stomp-connection.js").Subscription} Subscription */
@@ -24,14 +25,16 @@ export class Queue {
   /**
    * @param {object} parts
    * @param {string} parts.destination
+   * @param {() => string | null} parts.identity the room's
    * @param {(message: Message) => unknown} parts.handler may be asynchronous; never runs twice at a time
    * @param {() => void} parts.opened
    * @param {(error: unknown) => void} parts.report is called with an error of the handler
    * @param {AbortSignal} parts.signal nothing is handled after it
    */
-  constructor({ destination, handler, opened, report, signal }) {
+  constructor({ destination, identity, handler, opened, report, signal }) {
     this.id = `queue.${destination.replace(/^.*\//, "")}`;
     this.destination = destination;
+    this.identity = identity;
     this.handler = handler;
     this.opened = opened;
     this.report = report;
@@ -39,7 +42,7 @@ export class Queue {
   }
 
   headers() {
-    return { ack: "client-individual", "prefetch-count": PREFETCH };
+    return { ...identified(this.identity()), ack: "client-individual", "prefetch-count": PREFETCH };
   }
 
   /** @param {{body: string, headers: {seq?: string}, ack: () => void}} frame */

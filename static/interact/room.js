@@ -125,6 +125,7 @@ export class Room extends EventTarget {
   async history({ after = 0, limit = 500, audience = "public", types } = {}) {
     const query = new URLSearchParams({ audience, after: `${after}`, limit: `${limit}` });
     if (types) query.set("types", types.join(","));
+    if (this.#access.identity !== null) query.set("identity", this.#access.identity);
     const path = `/api/rooms/${this.number}/messages?${query}`;
     const page = await this.#asMember(() => this.#http.call("GET", path));
     return expected(page, isPage(page, after));
@@ -185,6 +186,7 @@ export class Room extends EventTarget {
       const subscribed = new Latch();
       const queue = new Queue({
         destination,
+        identity: () => this.#access.identity,
         handler,
         opened: subscribed.open,
         report: this.#surroundings.report,
@@ -353,7 +355,8 @@ export class Room extends EventTarget {
   }
 
   get #messages() {
-    return `/api/rooms/${this.number}/messages`;
+    const { identity } = this.#access;
+    return `/api/rooms/${this.number}/messages${identity === null ? "" : `?identity=${identity}`}`;
   }
 
   /**

@@ -41,9 +41,11 @@
 
 /**
  * `destinations` has what the caller's role may subscribe to; `role` is null for an admin who is no
- * member; `hosts` stands only where one room is asked about.
+ * member; `hosts` stands only where one room is asked about. `identity` tells the room from one that had the same
+ * number in a database that was lost; older gateways do not give it.
  * @typedef {object} RoomInfo
  * @property {number} id
+ * @property {string} [identity]
  * @property {string} title
  * @property {string} created_at
  * @property {string | null} closed_at

@@ -1,3 +1,4 @@
+import { ROOM_REPLACED } from "../interact/problem.js";
 import { openPoll } from "./select.js";
 import { emptyRoom, reduce } from "./state.js";
 
@@ -19,7 +20,7 @@ const PAGE = 200;
  * A room as one page follows it: its state, and who is present.
  *
  * Events: `change` (of anything that is shown), `clap`, `moved` (the user has another role now, or the room is
- * closed, so this page is the wrong one).
+ * closed, so this page is the wrong one), `replaced` (the room of this number is another one now).
  */
 export class LiveRoom extends EventTarget {
   /** @type {Present[]} */
@@ -177,8 +178,12 @@ export class LiveRoom extends EventTarget {
     this.gatewayRoom.doubt().catch((problem) => this.signal.aborted || this.refuse(problem));
   }
 
-  /** @param {Pick<import("../interact/types.js").Access, "name" | "role">} access */
-  #checkPlace({ name, role }) {
+  /** @param {import("../interact/types.js").Access} access */
+  #checkPlace({ name, role, problem }) {
+    if (problem?.code === ROOM_REPLACED) {
+      this.dispatchEvent(new Event("replaced"));
+      return;
+    }
     const hasRole = name === "in" && role !== this.info.role;
     const isClosed = name === "closed" && !this.isReadOnly;
     if (hasRole || isClosed) this.dispatchEvent(new Event("moved"));

@@ -40,6 +40,8 @@ class Sync(body.Body):
     limit: Annotated[int, Field(strict=False, ge=1)] | None = None
     #: Types, separated by commas: only messages of these are returned.
     types: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    #: The room's, as the client knows it.
+    identity: Annotated[str, Field(max_length=64)] | None = None
 
     @field_validator("types")
     @classmethod
@@ -62,6 +64,8 @@ class MessagesHandler(ApiHandler):
         number = self.room_number(room)
         identity = await self.identity()
         wanted = self.body(NewMessage)
+        known = self.get_query_argument("identity", None)
+        await self.services.rooms.recognise(identity, number, known)
         receipt = await self.services.intake.post(
             identity,
             Stream(wanted.audience, number),
@@ -76,6 +80,7 @@ class MessagesHandler(ApiHandler):
         number = self.room_number(room)
         identity = await self.identity()
         query = self.query(Sync)
+        await self.services.rooms.recognise(identity, number, query.identity)
         excerpt = await self.services.history.page(
             identity,
             Stream(query.audience, number),

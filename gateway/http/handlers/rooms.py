@@ -80,6 +80,7 @@ def _as_json(view: RoomView, topology: Topology) -> dict[str, Any]:
         destinations["queue"] = f"/queue/{topology.private_queue(room.id).name}"
     return {
         "id": room.id,
+        "identity": room.identity,
         "title": room.title,
         "created_at": timestamp(room.created_at),
         "closed_at": None if room.closed_at is None else timestamp(room.closed_at),

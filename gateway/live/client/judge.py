@@ -50,7 +50,8 @@ class ByRelay:
 class Judge:
     """The decision about each request of a client, by the permissions of its user.
 
-    Raises :class:`Refused`, ``UnknownRoom`` or ``RoomClosed`` for a request that may not pass.
+    Raises :class:`Refused`, ``UnknownRoom``, ``RoomClosed`` or ``RoomReplaced`` for a request that
+    may not pass.
 
     ``shared``: topics are served by the hub, unless the client wants to acknowledge.
     ``outsiders`` judges RabbitMQ's own users, as far as RabbitMQ does not.
@@ -81,6 +82,7 @@ class Judge:
             if self._opened(who, Direction.SUBSCRIBE, frame):
                 return ByRelay(frame)
             raise
+        await self._permissions.recognise(who, right.room, frame.get("room-identity"))
         resume_after = frame.get("resume-after")
         match request.destination:
             case RoomTopic(stream) if self._shared and frame.get("ack") in (None, "auto"):

@@ -78,6 +78,8 @@ export function roomView(context, number, { projected, signal }) {
       });
     });
     classroom.addEventListener("moved", context.reopen, { signal });
+    // The page holds another room's data.
+    classroom.addEventListener("replaced", () => location.reload(), { signal });
     addEventListener("beforeunload", (event) => classroom.isSafe || event.preventDefault(), { signal });
     update();
     await classroom.open({ asDesk: classroom.isHost && !projected });

@@ -1,5 +1,8 @@
 """The pages while the connection, a node, or the gateway goes away."""
 
+import shutil
+from pathlib import Path
+
 from playwright.sync_api import expect
 
 from devenv.cluster import Cluster
@@ -145,3 +148,39 @@ def test_messages_written_while_the_gateway_is_dead_are_sent_once_when_it_lives(
     paul.reads("one", "two")
     paul.is_connected()
     assert _texts(gateway, room) == ["one", "two"]
+
+
+def test_a_page_that_meets_another_room_of_its_number_shows_nothing_of_both_together(
+    start_gateway: StartGateway, visit: Visit, tmp_path: Path
+) -> None:
+    """A backup from before the room was made is restored, and its number given to a new room."""
+    gateway = start_gateway()
+    add_accounts(gateway)
+    paul = visit(gateway)
+    paul.log_in("paul")
+    gateway.stop()
+    database, backup = tmp_path / "interact.db", tmp_path / "backup.db"
+    shutil.copy(database, backup)
+    gateway.start()
+    gateway.await_ready()
+    room = gateway.room("hana", "paul")
+    paul.page.goto(f"{gateway.url}/#/rooms/{room}")
+    paul.is_connected()
+    assert gateway.post(room, "hana", "of the old room")[0] == 201
+    paul.reads("of the old room")
+    # The page finds the gateway again when the new room has more messages than the old one had.
+    paul.context.set_offline(True)
+    gateway.stop()
+    for file in tmp_path.glob("interact.db-*"):
+        file.unlink()
+    shutil.copy(backup, database)
+    gateway.start()
+    gateway.await_ready()
+    assert gateway.room("hana", "paul", "mina") == room
+    new = [f"of the new room {number}" for number in range(3)]
+    for text in new:
+        assert gateway.post(room, "hana", text)[0] == 201
+    paul.context.set_offline(False)
+    paul.reads(*new)
+    paul.say("and on it goes")
+    paul.reads(*new, "and on it goes")

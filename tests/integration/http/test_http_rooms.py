@@ -26,6 +26,7 @@ async def test_a_new_room_comes_with_its_destinations_and_its_queue(
     assert answer.headers["Location"] == "/api/rooms/1"
     assert answer.json == {
         "id": 1,
+        "identity": answer.json["identity"],
         "title": "수학",
         "created_at": answer.json["created_at"],
         "closed_at": None,
@@ -36,6 +37,7 @@ async def test_a_new_room_comes_with_its_destinations_and_its_queue(
             "queue": "/queue/acdm.mo.interact.private.1",
         },
     }
+    assert len(answer.json["identity"]) == 16
     assert broker.queues == {1}
 
 
@@ -213,3 +215,28 @@ async def test_an_admin_may_see_and_close_any_room(call: Call, room: str) -> Non
     seen = await call("GET", room, user="root", roles=("admin",))
     assert seen.json["role"] is None
     assert (await call("DELETE", room, user="root", roles=("admin",))).status == 204
+
+
+@pytest.mark.gen_test
+async def test_who_means_another_room_of_this_number_reads_and_posts_nothing(
+    call: Call, room: str
+) -> None:
+    """Its messages would be mixed with those that the client has."""
+    (here,) = (await call("GET", "/api/rooms", user="anna")).json["rooms"]
+    messages = f"{room}/messages?identity="
+    posted = await call("POST", messages + "0" * 16, user="bob", json={"body": "for another one"})
+    assert posted.problem == (410, "room_replaced")
+    read = await call("GET", messages + "0" * 16, user="bob")
+    assert read.problem == (410, "room_replaced")
+    said = await call("POST", messages + here["identity"], user="bob", json={"body": "here"})
+    assert said.status == 201
+    page = (await call("GET", messages + here["identity"], user="bob")).json
+    assert [message["body"] for message in page["messages"]] == ["here"]
+
+
+@pytest.mark.gen_test
+async def test_who_may_not_see_a_room_does_not_learn_whether_it_is_another_one(
+    call: Call, room: str
+) -> None:
+    read = await call("GET", f"{room}/messages?identity={'0' * 16}", user="mallory")
+    assert read.problem == (403, "access_refused")

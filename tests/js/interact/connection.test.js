@@ -611,6 +611,62 @@ test("a room that was closed is told, and not asked about again", async () => {
   await assert.rejects(room.subscribe(() => {}).ready, { status: 410, code: "room_closed" });
 });
 
+test("a page says with everything which room it means", async () => {
+  const gateway = new Gateway();
+  [gateway.identity, gateway.role] = ["a1", "host"];
+  const { room } = await page(gateway, { after: 0 });
+  room.private(() => {});
+  await room.post("hello");
+  await turn();
+  gateway.stomp.receiveAll();
+  const [topic, queue] = gateway.stomp.subscriptions;
+  assert.deepEqual([topic.headers["room-identity"], queue.headers["room-identity"]], ["a1", "a1"]);
+  const asked = gateway.asked.filter((each) => each.includes("/messages"));
+  assert.ok(asked.length >= 2);
+  assert.ok(asked.every((each) => each.endsWith("identity=a1")), asked.join());
+});
+
+for (const [how, meets] of Object.entries({
+  "by its subscription": async ({ gateway }) => {
+    gateway.stomp.close(1006, false);
+    await gateway.wake();
+    await gateway.open();
+    gateway.stomp.error({ message: "room_replaced" }, "room 42 is another one now");
+    gateway.stomp.close(4003);
+  },
+  "by the history": async ({ room }) => {
+    await assert.rejects(room.history(), { status: 410, code: "room_replaced" });
+  },
+  "by a post": async ({ room }) => {
+    await assert.rejects(room.post("for the room that was"), { status: 410, code: "room_replaced" });
+  },
+})) {
+  test(`a page learns ${how} that the room is another one, and keeps out of it`, async () => {
+    const gateway = new Gateway();
+    gateway.identity = "a1";
+    const seen = await page(gateway);
+    gateway.say(message(1));
+    gateway.identity = "b2";
+    await meets(seen);
+    for (let n = 0; n < 5; n += 1) await turn();
+    const { name, problem: why } = seen.room.access;
+    assert.deepEqual([name, why.code], ["out", "room_replaced"]);
+    // It waits for nothing but to ask in silence whether something was missed.
+    assert.deepEqual(
+      gateway.patience.waits.filter(({ milliseconds }) => milliseconds < 40_000),
+      [],
+    );
+    assert.deepEqual(seen.heard, [1]);
+  });
+}
+
+test("a gateway of an older version that names no rooms is believed", async () => {
+  const { gateway, room } = await page();
+  assert.equal("room-identity" in gateway.stomp.subscriptions[0].headers, false);
+  await room.post("hello");
+  assert.equal(room.access.name, "in");
+});
+
 test("a post that only members may make tells that one is none any more", async () => {
   const { gateway, room } = await page();
   gateway.refusal = removed;

@@ -30,6 +30,8 @@ export class Gateway {
   /** What is answered instead of the room, to who asks for it. @type {(() => Response) | null} */
   refusal = null;
   closedAt = null;
+  /** The room's identity; undefined: an older gateway's, which gives none. @type {string | undefined} */
+  identity = undefined;
   /** Behave like a gateway of an older version. */
   ignoresClaims = false;
   #woken = new Set();
@@ -127,7 +129,9 @@ export class Gateway {
     }
     const refusal = path.startsWith("/api/rooms/42") && this.refusal?.(path);
     if (refusal) return refusal;
-    if (method === "POST" && path.endsWith("/messages")) {
+    const meant = new URLSearchParams(path.split("?")[1]).get("identity");
+    if (meant !== null && meant !== this.identity) return problem(410, "room_replaced")();
+    if (method === "POST" && /\/messages(\?|$)/.test(path)) {
       const answer = this.answers.shift();
       if (answer) return answer(body);
       const { id } = JSON.parse(body);
@@ -143,7 +147,7 @@ export class Gateway {
       const host = this.role === "host";
       const queue = "/queue/acdm.mo.interact.private.42";
       const destinations = { public: TOPIC.replace(/42$/, path.split("/").at(-1)), ...(host ? { queue } : {}) };
-      return { destinations, role: this.role, closed_at: this.closedAt };
+      return { destinations, identity: this.identity, role: this.role, closed_at: this.closedAt };
     }
     if (path.endsWith("/presence")) return { present: this.present };
     const query = new URLSearchParams(path.split("?")[1]);

@@ -10,6 +10,7 @@ function queue(handler = () => {}) {
   const leaving = new AbortController();
   const made = new Queue({
     destination: "/queue/acdm.mo.interact.private.42",
+    identity: () => "a1",
     handler: async (one) => {
       course.push(`begin ${one.seq}`);
       await handler(one);

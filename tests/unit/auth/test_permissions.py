@@ -24,7 +24,7 @@ from gateway.config import Access
 from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
-from gateway.errors import Refused, RoomClosed, StoreUnavailable, UnknownRoom
+from gateway.errors import Refused, RoomClosed, RoomReplaced, StoreUnavailable, UnknownRoom
 
 OPEN, CLOSED, UNKNOWN = 1, 2, 3
 MEMBERS = {"host": MemberRole.HOST, "participant": MemberRole.PARTICIPANT}
@@ -36,7 +36,7 @@ class FakeMemberships:
     async def membership(self, room: int, user: str) -> Membership | None:
         if room == UNKNOWN:
             return None
-        return Membership(is_open=room == OPEN, role=MEMBERS.get(user))
+        return Membership(is_open=room == OPEN, role=MEMBERS.get(user), identity=f"id {room}")
 
 
 class Away:
@@ -203,3 +203,18 @@ def test_rules_are_those_of_the_virtual_host() -> None:
     assert permissions.opens(there, Direction.SUBSCRIBE, "/queue/b")
     assert not permissions.opens(there, Direction.SUBSCRIBE, "/queue/a")
     assert not permissions.opens_everything(there, Direction.SEND)
+
+
+@pytest.mark.parametrize("room", [OPEN, CLOSED])
+@pytest.mark.parametrize("user", ["host", "participant", "admin"])
+def test_a_room_is_recognised_by_its_identity(room: int, user: str) -> None:
+    who = identity(user, *(("admin",) if user == "admin" else ()))
+    for known in (None, f"id {room}"):
+        asyncio.run(PERMISSIONS.recognise(who, room, known))
+    with pytest.raises(RoomReplaced):
+        asyncio.run(PERMISSIONS.recognise(who, room, "another"))
+
+
+def test_strangers_are_not_told_whether_a_room_is_another_one() -> None:
+    for room in (OPEN, UNKNOWN):
+        asyncio.run(PERMISSIONS.recognise(identity("mallory"), room, "another"))

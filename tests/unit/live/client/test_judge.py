@@ -12,7 +12,7 @@ from gateway.config import Access
 from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
-from gateway.errors import GatewayError, Invalid, Refused, RoomClosed, UnknownRoom
+from gateway.errors import GatewayError, Invalid, Refused, RoomClosed, RoomReplaced, UnknownRoom
 from gateway.live.client.judge import ByHub, ByRelay, Judge
 from gateway.live.client.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 from gateway.live.destinations import parse
@@ -26,7 +26,7 @@ class Rooms:
     async def membership(self, room: int, user: str) -> Membership | None:
         roles = {"hana": MemberRole.HOST, "paul": MemberRole.PARTICIPANT}
         return {
-            1: Membership(is_open=True, role=roles.get(user)),
+            1: Membership(is_open=True, role=roles.get(user), identity="a1"),
             2: Membership(is_open=False, role=roles.get(user)),
         }.get(room)
 
@@ -296,3 +296,14 @@ def test_rabbitmqs_users_have_transactions_and_queue_headers() -> None:
     assert JUDGE.send(outsider(), sent) is sent.frame
     gone = frame("UNSUBSCRIBE", ("id", "s"), ("durable", "true"))
     assert JUDGE.unsubscribe(outsider(), Unsubscribe("s", None, gone)) is gone
+
+
+@pytest.mark.parametrize("destination", ["/topic/t.public.1", "/queue/t.private.1"])
+def test_who_means_another_room_of_this_number_gets_nothing_of_it(destination: str) -> None:
+    hana = who("hana")
+    assert b"room-identity" not in subscribe(hana, destination, ("room-identity", "a1"))
+    with pytest.raises(RoomReplaced):
+        subscribe(hana, destination, ("room-identity", "b2"))
+    # Whether it is another one is no stranger's business.
+    with pytest.raises(Refused):
+        subscribe(who("mallory"), destination, ("room-identity", "b2"))

@@ -277,10 +277,12 @@ class Jwt(_Table):
 
 class RabbitmqLogins(_Table):
     """Logins of RabbitMQ's own users, by ``login`` and ``passcode`` of CONNECT. The table's being
-    there lets them in. ``rights_lifetime``: seconds for which RabbitMQ's word counts."""
+    there lets them in. ``rights_lifetime``: seconds for which RabbitMQ's word counts. ``shared``:
+    their topics are read from RabbitMQ once for all subscribers."""
 
     rights_lifetime: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     rooms: bool = False
+    shared: bool = False
 
 
 #: A token of RFC 9110, section 5.6.2.
@@ -368,13 +370,17 @@ class Auth(_Table):
 
 
 class Access(_Table):
-    """Destinations that are open to system roles; ``**`` opens everything. ``vhosts``: the virtual
-    hosts where they are open; empty: the one of the rooms."""
+    """Destinations that are open to system roles; ``**`` opens everything.
+
+    ``vhosts``: the virtual hosts where they are open; empty: the one of the rooms. ``shared``:
+    topics among them are read from RabbitMQ once for all subscribers.
+    """
 
     roles: Annotated[tuple[str, ...], Field(min_length=1)]
     vhosts: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     send: tuple[str, ...] = ()
+    shared: bool = False
 
 
 class Limits(_Table):

@@ -94,6 +94,17 @@ def measures(  # noqa: PLR0913 - everything that is measured
 def _of_topics(metrics: Metrics, *, live: Live, feeds: Feeds) -> None:
     hub = live.hub
     metrics.observe("gateway_topics", "Topics subscribed upstream.", lambda: len(hub))
+    patterns = live.patterns
+    metrics.observe(
+        "gateway_patterns",
+        "Destinations outside rooms that are read once for all their subscribers.",
+        lambda: len(patterns),
+    )
+    metrics.observe(
+        "gateway_patterns_alone",
+        "Those of them whose subscribers must come again if a broker node is lost now.",
+        lambda: patterns.alone,
+    )
     metrics.observe(
         "gateway_topics_without_feed",
         "Topics that no feed brings, so that they follow the history.",

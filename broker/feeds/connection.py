@@ -26,6 +26,8 @@ from broker.protocol.amqp_methods import AmqpError, Method, Value, encode
 #: RabbitMQ may take long for: messages do not wait behind it.
 MESSAGES: Final = 1
 METADATA: Final = 2
+#: Channels at most; see :mod:`broker.feeds.pattern_session` for the others.
+CHANNELS: Final = 4
 #: Bytes of a frame at most, unless the node wants less: RabbitMQ's own default.
 FRAME_MAX: Final = 131_072
 #: Seconds without a byte from us after half of which, and twice of which, RabbitMQ gives us up. It
@@ -159,7 +161,7 @@ async def _log_in(
         encode(
             0,
             amqp.CONNECTION_TUNE_OK,
-            channel_max=METADATA,
+            channel_max=CHANNELS,
             frame_max=reader.frame_max,
             heartbeat=HEARTBEAT,
         )

@@ -25,7 +25,16 @@ from tornado.iostream import StreamClosedError
 from broker.dialling import DialError, cause
 from broker.feeds.connection import Connection, NodeClosed
 from broker.feeds.leftovers import Leftovers
-from broker.feeds.listener import FAILED, MALFORMED, OVERFLOWED, TOO_LARGE, Listener
+from broker.feeds.listener import (
+    FAILED,
+    MALFORMED,
+    OVERFLOWED,
+    TOO_LARGE,
+    Listener,
+    Pattern,
+    PatternListener,
+)
+from broker.feeds.pattern_session import MESSAGES, METADATA, PatternSession
 from broker.feeds.pauses import Outcome, Pauses
 from broker.feeds.session import QueueSession
 from broker.feeds.topic_table import TopicTable
@@ -102,6 +111,10 @@ class Feed:
         #: Why the feed is on no node; None: every node that is available has a feed already.
         self._unplaced: str | None = "has no node"
         self._listeners: TopicTable[Listener] = TopicTable()
+        self._pattern_listeners: dict[Pattern, PatternListener] = {}
+        self._patterns: PatternSession | None = None
+        #: The patterns whose messages have not been acknowledged yet.
+        self._unacknowledged: dict[Pattern, None] = {}
         self._lease: Lease | None = None
         self._session: QueueSession | None = None
         self._reading: asyncio.Future[list[Event]] | None = None
@@ -131,9 +144,10 @@ class Feed:
     @property
     def standing(self) -> int:
         """The number of subscriptions that stand now."""
-        if self._session is None or not self._session.consuming:
+        if self._session is None or self._patterns is None or not self._session.consuming:
             return 0
-        return len(self._listeners) - self._session.bindings.missing
+        of_patterns = len(self._pattern_listeners) - self._patterns.missing
+        return len(self._listeners) - self._session.bindings.missing + of_patterns
 
     @property
     def leaving(self) -> bool:
@@ -163,6 +177,21 @@ class Feed:
         """Give the key up, if it is subscribed: its listener is not called any more."""
         if self._listeners.remove(key):
             self._request(lambda session: session.give_up(key))
+
+    def subscribe_pattern(self, pattern: Pattern, listener: PatternListener) -> None:
+        """Keep a queue for the pattern, on this node and on all later ones."""
+        self._pattern_listeners[pattern] = listener
+        self._request_of_patterns(lambda patterns: patterns.want(pattern))
+
+    def confirm_pattern(self, pattern: Pattern) -> None:
+        """Have RabbitMQ say once more whether the pattern is bound; the listener hears it."""
+        self._request_of_patterns(lambda patterns: patterns.confirm(pattern))
+
+    def unsubscribe_pattern(self, pattern: Pattern) -> None:
+        """Give the pattern up, if it is subscribed: its listener is not called any more."""
+        if self._pattern_listeners.pop(pattern, None) is not None:
+            self._unacknowledged.pop(pattern, None)
+            self._request_of_patterns(lambda patterns: patterns.give_up(pattern))
 
     def delete(self, entrance: str) -> None:
         """Delete the entrance of a lost session. For :class:`Leftovers`."""
@@ -218,10 +247,13 @@ class Feed:
             self._tasks.failures.note(f"feed {self.number}", error, consequence=consequence)
             self._context.witness(self.number, node, "the gateway failed; see the log")
         finally:
-            self._session = None
+            self._session = self._patterns = None
+            self._unacknowledged.clear()
             self.stood.clear()
             connection.close()
             self._call_all(lambda each: each.lost)
+            for listener in tuple(self._pattern_listeners.values()):
+                self._call(listener.lost)
         worked = self._has_stood and loop.time() - began >= _SHORTEST_SESSION
         return Outcome.STOOD if worked else Outcome.FELL
 
@@ -238,6 +270,9 @@ class Feed:
         session = self._session = QueueSession(
             connection, queue, self._listeners, deleted=leftovers.deleted
         )
+        patterns = self._patterns = PatternSession(connection, queue, self)
+        for pattern in self._pattern_listeners:
+            patterns.want(pattern)
         self.entrance = queue
         self.due = 0.0
         self._context.ticker.add(self)
@@ -247,7 +282,7 @@ class Feed:
         finally:
             self._context.ticker.remove(self)
             self.entrance = None
-            leftovers.add([queue])
+            leftovers.add([queue, *patterns.entrances])
 
     async def _take_all(self, session: QueueSession, queue: str) -> None:
         """Take what the node says, until the session is lost."""
@@ -263,6 +298,7 @@ class Feed:
                 self._take(session, queue, event)
                 if not number % _TURN:
                     await asyncio.sleep(0)
+            self._acknowledge(all=False)
 
     def check(self, now: float) -> None:
         """Judge the node's silence and outstanding answers. Called by the ticker."""
@@ -270,8 +306,9 @@ class Feed:
         if session is None:
             return
         silent = self._asked_at is not None and now - self._asked_at > _ALIVE_WITHIN
-        late = bool(session.unanswered) and now - self._answered_at > _ANSWER_WITHIN
+        late = bool(self._unanswered) and now - self._answered_at > _ANSWER_WITHIN
         if not silent and not late:
+            self._acknowledge(all=True)
             self._ask(session, now)
             self._look(session, now)
         elif self._is_silent(session) and (reason := self._reason_to_leave(session, late=late)):
@@ -316,20 +353,80 @@ class Feed:
         match event:
             case Delivery(routing_key):
                 self._brought = True
+                if event.channel == MESSAGES:
+                    self._take_of_pattern(event)
                 # A key that was unsubscribed while the message was on its way concerns nobody.
-                if concerned := self._listeners.concerned(routing_key):
+                elif concerned := self._listeners.concerned(routing_key):
                     self._hand_over(concerned, queue, event)
             case TooLarge(routing_key, size):
                 self._brought = True
+                if event.channel == MESSAGES:
+                    self._take_of_pattern(event)
+                    return
                 for key, listener in self._listeners.concerned(routing_key):
                     self._leave_out(key, listener, TOO_LARGE, f"a body of {size} bytes")
             case Received():
                 self._take_answer(session, event)
 
+    def _take_of_pattern(self, message: Delivery | TooLarge) -> None:
+        pattern = None if self._patterns is None else self._patterns.pattern_of(message)
+        listener = None if pattern is None else self._pattern_listeners.get(pattern)
+        if pattern is None or listener is None:
+            return
+        self._unacknowledged[pattern] = None
+        if isinstance(message, TooLarge):
+            self._leave_out_of_pattern(pattern, listener, TOO_LARGE, f"{message.size} bytes")
+            return
+        try:
+            listener.message(self.number, message)
+        except MalformedFrame as error:
+            self._leave_out_of_pattern(pattern, listener, MALFORMED, str(error))
+        except Exception as error:
+            self._leave_out_of_pattern(pattern, listener, FAILED, "a fault of the gateway", error)
+
+    def _leave_out_of_pattern(
+        self,
+        pattern: Pattern,
+        listener: PatternListener,
+        why: str,
+        detail: str,
+        fault: Exception | None = None,
+    ) -> None:
+        self._complain("/".join(pattern), why, detail, fault)
+        self._call(lambda feed: listener.left_out(feed, f"{why}: {detail}"))
+
+    def _acknowledge(self, *, all: bool) -> None:
+        """Let RabbitMQ give more messages of patterns, unless they cannot be passed on as fast."""
+        listeners = self._pattern_listeners
+        if (
+            self._patterns is not None
+            and self._session is not None
+            and not self._session.connection.stream.closed()
+            and _flow(listeners[each] for each in self._unacknowledged)
+            and self._patterns.acknowledge(all=all)
+        ):
+            self._unacknowledged.clear()
+
+    def pattern_stands(self, pattern: Pattern) -> None:
+        if listener := self._pattern_listeners.get(pattern):
+            self._call(listener.subscribed)
+
+    def pattern_refused(self, pattern: Pattern, why: str) -> None:
+        if listener := self._pattern_listeners.get(pattern):
+            self._call(lambda feed: listener.refused(feed, why))
+
+    def pattern_lost(self, pattern: Pattern) -> None:
+        if listener := self._pattern_listeners.get(pattern):
+            self._call(listener.lost)
+
     def _take_answer(self, session: QueueSession, answer: Received) -> None:
-        before, overflows = session.unanswered, session.overflows
-        stand = session.take(answer)
-        if session.unanswered != before or stand:
+        before, overflows = self._unanswered, session.overflows
+        stand = []
+        if self._patterns is not None and answer.channel in (MESSAGES, METADATA):
+            self._patterns.take(answer)
+        else:
+            stand = session.take(answer)
+        if self._unanswered != before or stand:
             self._answered_at = self._received_at
         if session.overflows != overflows:
             self._overflowed()
@@ -375,6 +472,10 @@ class Feed:
         detail: str,
         fault: Exception | None = None,
     ) -> None:
+        self._complain(key, why, detail, fault)
+        self._call(listener.left_out)
+
+    def _complain(self, key: str, why: str, detail: str, fault: Exception | None) -> None:
         if times := self._context.complaints.note(why):
             logger.log(
                 logging.WARNING if fault is None else logging.ERROR,
@@ -386,7 +487,6 @@ class Feed:
                 times,
                 exc_info=fault,
             )
-        self._call(listener.left_out)
 
     def _call_all(self, method: Callable[[Listener], Callable[[int], None]]) -> None:
         for each in self._listeners.values():
@@ -400,7 +500,8 @@ class Feed:
             self._tasks.failures.note(f"feed {self.number}: a listener", error)
 
     def _note_whether_all_stands(self) -> None:
-        if self._session is not None and self._session.stands:
+        missing = 0 if self._patterns is None else self._patterns.missing
+        if self._session is not None and self._session.stands and not missing:
             self._has_stood = True
             self.stood.set()
         else:
@@ -413,10 +514,25 @@ class Feed:
         if session is None or session.connection.stream.closed():
             return
         now = self._sent_at = asyncio.get_running_loop().time()
-        if not session.unanswered:
+        if not self._unanswered:
             self._answered_at = now
         request(session)
         self._note_whether_all_stands()
+
+    def _request_of_patterns(self, request: Callable[[PatternSession], None]) -> None:
+        if self._patterns is not None:
+            patterns = self._patterns
+            self._request(lambda _: request(patterns))
+
+    @property
+    def _unanswered(self) -> int:
+        """The number of requests that wait for the node's answer."""
+        of_topics = 0 if self._session is None else self._session.unanswered
+        return of_topics + (0 if self._patterns is None else self._patterns.unanswered)
+
+
+def _flow(listeners: Iterable[PatternListener]) -> bool:
+    return all(each.flowing for each in listeners)
 
 
 def _reason(error: Exception) -> str:

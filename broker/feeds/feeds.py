@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from broker.feeds.feed import Feed, FeedContext
-from broker.feeds.listener import Listener
+from broker.feeds.listener import Listener, Pattern, PatternListener
 from broker.nodes.balancer import Balancer, Lease
 from broker.timing.tasks import Tasks
 
@@ -41,6 +41,7 @@ class Feeds:
         self._context = context
         self._tasks = tasks
         self._listeners: dict[str, Listener] = {}
+        self._pattern_listeners: dict[Pattern, PatternListener] = {}
         self._feeds = [self._make(number) for number in range(count)]
 
     def __iter__(self) -> Iterator[Feed]:
@@ -95,6 +96,28 @@ class Feeds:
         for feed in self._feeds:
             feed.unsubscribe(key)
 
+    def subscribe_pattern(self, pattern: Pattern, listener: PatternListener) -> None:
+        """Have every feed bring what an exchange routes by this key.
+
+        A pattern has one listener: raises ValueError for one that has a listener already.
+        """
+        if pattern in self._pattern_listeners:
+            raise ValueError(f"{pattern} is subscribed already")
+        self._pattern_listeners[pattern] = listener
+        for feed in self._feeds:
+            feed.subscribe_pattern(pattern, listener)
+
+    def confirm_pattern(self, pattern: Pattern) -> None:
+        """Have RabbitMQ say once more, to each feed, whether the pattern is bound."""
+        for feed in self._feeds:
+            feed.confirm_pattern(pattern)
+
+    def unsubscribe_pattern(self, pattern: Pattern) -> None:
+        """Give the pattern up, if it is subscribed: its listener is not called any more."""
+        self._pattern_listeners.pop(pattern, None)
+        for feed in self._feeds:
+            feed.unsubscribe_pattern(pattern)
+
     def sweep(self, entrances: Iterable[str]) -> None:
         """Delete the entrances of another gateway's feeds, which ended without closing them."""
         self._context.leftovers.add(entrances)
@@ -124,6 +147,8 @@ class Feeds:
         new = self._make(min(set(range(len(numbers) + 1)) - numbers))
         for key, listener in self._listeners.items():
             new.subscribe(key, listener)
+        for pattern, pattern_listener in self._pattern_listeners.items():
+            new.subscribe_pattern(pattern, pattern_listener)
         self._feeds.append(new)
         new.start()
         if await comes_to_stand(new):

@@ -1,9 +1,10 @@
-"""The receiver of what the feeds bring for one key."""
+"""The receivers of what the feeds bring, for one key or one pattern."""
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from broker.protocol.amqp_deliveries import Delivery
 from broker.protocol.stomp import Frame
 
 #: A message that is larger than the limit.
@@ -51,3 +52,35 @@ class Listener(Protocol):
     def lost(self, feed: int) -> None:
         """The session has ended, and the subscription with it. The feed looks for another node and
         subscribes again there."""
+
+
+class Pattern(NamedTuple):
+    """A binding key of an exchange, as a client of RabbitMQ subscribes to it."""
+
+    exchange: str
+    key: str
+
+
+class PatternListener(Protocol):
+    """The receiver of one pattern's messages, given to
+    :meth:`broker.feeds.feeds.Feeds.subscribe_pattern`. ``feed`` is the number of the feed that
+    calls. The calls come as those of a :class:`Listener`."""
+
+    @property
+    def flowing(self) -> bool:
+        """Whether messages may come; otherwise RabbitMQ keeps most of them."""
+
+    def subscribed(self, feed: int) -> None:
+        """The binding stands; again for each confirmation that was asked for."""
+
+    def message(self, feed: int, message: Delivery) -> None:
+        """A message has come. It may come before ``subscribed``."""
+
+    def left_out(self, feed: int, why: str) -> None:
+        """A message is missing, which could not be delivered."""
+
+    def refused(self, feed: int, why: str) -> None:
+        """The binding does not stand, or could not be confirmed."""
+
+    def lost(self, feed: int) -> None:
+        """The subscription has ended, and begins anew later."""

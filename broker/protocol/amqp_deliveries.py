@@ -35,12 +35,15 @@ _BASIC: Final = 60
 
 class Delivery(NamedTuple):
     """A message. ``tag`` counts those of the channel. ``properties`` are the flags and properties
-    as they came, for :func:`broker.protocol.amqp_properties.stomp_headers`."""
+    as they came, for :func:`broker.protocol.amqp_properties.stomp_headers`; ``envelope`` is what
+    basic.deliver says, for :func:`origin`."""
 
     routing_key: str
     tag: int
     properties: bytes
     body: bytes
+    channel: int
+    envelope: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,17 @@ class TooLarge:
 
     routing_key: str
     size: int
+    channel: int
+    tag: int
+    envelope: bytes
+
+
+class Origin(NamedTuple):
+    """The consumer that a message is for, and where it was published."""
+
+    consumer: str
+    exchange: bytes
+    routing_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +77,27 @@ class Received:
 Event = Delivery | TooLarge | Received
 
 
+def origin(envelope: bytes) -> Origin:
+    """Read the fields of basic.deliver (section 1.8.3.9), which a reader has checked."""
+    at = 1 + envelope[0]
+    consumer = envelope[1:at].decode(errors="replace")
+    at += _TAG.size
+    key = at + 1 + envelope[at]
+    return Origin(consumer, envelope[at + 1 : key], envelope[key + 1 :])
+
+
 class _Content:
     """The message that is arriving; ``properties`` is None until its header has come."""
 
-    __slots__ = ("channel", "left", "parts", "properties", "routing_key", "size", "tag")
+    __slots__ = ("channel", "envelope", "left", "parts", "properties", "routing_key", "size", "tag")
 
     #: Bytes of the body, and those that have not come yet; known with the header.
     size: int
     left: int
 
-    def __init__(self, channel: int, tag: int, routing_key: str) -> None:
+    def __init__(self, channel: int, tag: int, routing_key: str, envelope: bytes) -> None:
         self.channel = channel
+        self.envelope = envelope
         self.tag = tag
         self.routing_key = routing_key
         self.properties: bytes | None = None
@@ -85,14 +109,16 @@ class DeliveryReader:
     """A reader of bytes that may be cut anywhere.
 
     ``frame_max``: bytes of a frame at most, as agreed with the node; ``message_bytes``: bytes of a
-    message at most, its properties included. It holds no more than one of each and a chunk.
+    message at most, its properties included. It holds no more than a frame, a chunk, and a message
+    for each channel.
     """
 
     def __init__(self, *, frame_max: int, message_bytes: int) -> None:
         self.frame_max = frame_max
         self._message_bytes = message_bytes
         self._buffer = b""
-        self._content: _Content | None = None
+        #: The message that is arriving, by channel.
+        self._contents: dict[int, _Content] = {}
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that these bytes complete, without heart-beats. Raises :class:`AmqpError`."""
@@ -122,13 +148,13 @@ class DeliveryReader:
             if _NUMBERS.unpack_from(buffer, start) == _DELIVER:
                 self._begin(channel, buffer, start + _NUMBERS.size, end)
                 return None
-            if self._content is not None and self._content.channel == channel:
+            if channel in self._contents:
                 raise AmqpError("a method in the middle of a message")
             return Received(channel, *decode(buffer[start:end]))
         if kind == Kind.HEART_BEAT:
             return None
-        content = self._content
-        if content is None or content.channel != channel:
+        content = self._contents.get(channel)
+        if content is None:
             raise AmqpError(f"a frame of type {kind} outside of a message")
         if kind == Kind.HEADER:
             return self._header(content, buffer, start, end)
@@ -137,18 +163,20 @@ class DeliveryReader:
         raise AmqpError(f"a frame of the unknown type {kind}")
 
     def _begin(self, channel: int, buffer: bytes, at: int, end: int) -> None:
-        if self._content is not None:
+        if channel in self._contents:
             raise AmqpError("a message in the middle of another")
+        start = at
         # The tag of the consumer, of whom there is one.
         at += 1 + buffer[at]
         tag, _redelivered = _TAG.unpack_from(buffer, at)
         at += _TAG.size
-        # The exchange: all bindings are to the same.
+        # The exchange.
         at += 1 + buffer[at]
         key = at + 1
         if key + buffer[at] != end:
             raise AmqpError("basic.deliver of the wrong length")
-        self._content = _Content(channel, tag, buffer[key:end].decode(errors="replace"))
+        routing_key = buffer[key:end].decode(errors="replace")
+        self._contents[channel] = _Content(channel, tag, routing_key, buffer[start:end])
 
     def _header(self, content: _Content, buffer: bytes, start: int, end: int) -> Event | None:
         if content.properties is not None:
@@ -174,8 +202,10 @@ class DeliveryReader:
         return None
 
     def _end(self, content: _Content, last: bytes) -> Event:
-        self._content = None
+        channel, envelope = content.channel, content.envelope
+        del self._contents[channel]
         if content.parts is None:
-            return TooLarge(content.routing_key, content.size)
+            return TooLarge(content.routing_key, content.size, channel, content.tag, envelope)
         body = b"".join((*content.parts, last)) if content.parts else last
-        return Delivery(content.routing_key, content.tag, content.properties or b"", body)
+        properties = content.properties or b""
+        return Delivery(content.routing_key, content.tag, properties, body, channel, envelope)

@@ -180,6 +180,21 @@ QUEUE_PURGE: Final = _method(
     50, 30, "queue.purge", reserved_1="short", queue="shortstr", no_wait="bit"
 )
 QUEUE_PURGE_OK: Final = _method(50, 31, "queue.purge-ok", message_count="long")
+QUEUE_DELETE: Final = _method(
+    50,
+    40,
+    "queue.delete",
+    reserved_1="short",
+    queue="shortstr",
+    if_unused="bit",
+    if_empty="bit",
+    no_wait="bit",
+)
+QUEUE_DELETE_OK: Final = _method(50, 41, "queue.delete-ok", message_count="long")
+BASIC_QOS: Final = _method(
+    60, 10, "basic.qos", prefetch_size="long", prefetch_count="short", global_="bit"
+)
+BASIC_QOS_OK: Final = _method(60, 11, "basic.qos-ok")
 BASIC_CONSUME: Final = _method(
     60,
     20,
@@ -197,6 +212,7 @@ BASIC_CONSUME_OK: Final = _method(60, 21, "basic.consume-ok", consumer_tag="shor
 #: RabbitMQ sends it when the queue of a consumer is deleted.
 #: https://www.rabbitmq.com/docs/consumer-cancel
 BASIC_CANCEL: Final = _method(60, 30, "basic.cancel", consumer_tag="shortstr", no_wait="bit")
+BASIC_ACK: Final = _method(60, 80, "basic.ack", delivery_tag="longlong", multiple="bit")
 
 #: The methods that a node sends to a consumer, by class and number. (basic.deliver has a content,
 #: and is read in :mod:`broker.protocol.amqp_deliveries`.)
@@ -218,6 +234,8 @@ RECEIVED: Final[Mapping[tuple[int, int], Method]] = {
         QUEUE_DECLARE_OK,
         QUEUE_BIND_OK,
         QUEUE_PURGE_OK,
+        QUEUE_DELETE_OK,
+        BASIC_QOS_OK,
         BASIC_CONSUME_OK,
         BASIC_CANCEL,
     )

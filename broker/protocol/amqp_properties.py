@@ -66,21 +66,22 @@ _DESTINATIONS: Final = (
 _REPLY_QUEUE: Final = "/reply-queue/"
 
 
-def stomp_headers(properties: bytes) -> Headers:
+def stomp_headers(properties: bytes, *, any_bytes: bool = False) -> Headers:
     """The headers of the MESSAGE; ``properties`` are the flags and properties of a content header.
 
+    ``any_bytes``: what is not UTF-8 becomes surrogates (PEP 383), as the STOMP plugin passes it on.
     Raises :class:`MalformedFrame` for a message that no STOMP frame can hold: a header without a
-    name, with a NUL, or that is not UTF-8.
+    name, with a NUL, or otherwise that is not UTF-8.
     """
     try:
-        return _headers(properties)
+        return _headers(properties, "surrogateescape" if any_bytes else "strict")
     except (struct.error, IndexError) as error:
         raise MalformedFrame("properties that end too early") from error
     except UnicodeDecodeError as error:
         raise MalformedFrame("a header that is not UTF-8") from error
 
 
-def _headers(properties: bytes) -> Headers:
+def _headers(properties: bytes, errors: str) -> Headers:
     (flags,) = _FLAGS.unpack_from(properties)
     at = _FLAGS.size
     headers: list[tuple[str, str]] = []
@@ -89,9 +90,9 @@ def _headers(properties: bytes) -> Headers:
         if type_ == "shortstr":
             start = at + 1
             at = start + properties[at]
-            value = _text(properties[start:at])
+            value = _text(properties[start:at], errors)
         elif type_ == "table":
-            at = _read_table(properties, at, headers)
+            at = _read_table(properties, at, headers, errors)
             continue
         elif type_ == "timestamp":
             (seconds,) = _TIMESTAMP.unpack_from(properties, at)
@@ -119,7 +120,7 @@ def _present(flags: int) -> tuple[tuple[str, str], ...]:
     return tuple((type_, name) for flag, type_, name in _PROPERTIES if flags & flag)
 
 
-def _read_table(data: bytes, at: int, headers: list[tuple[str, str]]) -> int:
+def _read_table(data: bytes, at: int, headers: list[tuple[str, str]], errors: str) -> int:
     """Read a header table that begins at ``at``; returns where it ends."""
     (size,) = _LENGTH.unpack_from(data, at)
     at += _LENGTH.size
@@ -133,7 +134,7 @@ def _read_table(data: bytes, at: int, headers: list[tuple[str, str]]) -> int:
             (length,) = _LENGTH.unpack_from(data, at)
             start = at + _LENGTH.size
             at = start + length
-            value = _text(data[start:at])
+            value = _text(data[start:at], errors)
         elif kind == _SIGNED_INT:
             (signed,) = _INT.unpack_from(data, at)
             value = str(signed)
@@ -147,15 +148,15 @@ def _read_table(data: bytes, at: int, headers: list[tuple[str, str]]) -> int:
             continue
         if not name:
             raise MalformedFrame("a header without a name")
-        header = _text(name)
+        header = _text(name, errors)
         headers.append((header, _shown(header, value)))
     if at != end:
         raise MalformedFrame("a header table of the wrong length")
     return end
 
 
-def _text(data: bytes) -> str:
-    text = data.decode()
+def _text(data: bytes, errors: str) -> str:
+    text = data.decode(errors=errors)
     if "\0" in text:
         raise MalformedFrame("NUL in a header")
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import product
 from typing import Final
 
 from gateway.auth.patterns import ANY_WORDS, ONE_WORD, Kind, Pattern, parse
@@ -42,16 +43,23 @@ class AccessRules:
         """Raises :class:`ConfigError` for a rule that no destination can match."""
         self._patterns: dict[_Holder, list[Pattern]] = {}
         self._everything: set[_Holder] = set()
+        #: The patterns of rules with ``shared = false``, by virtual host and role; None for ``**``.
+        self._own: dict[tuple[str | None, str], list[Pattern | None]] = {}
         for number, table in enumerate(tables):
             vhosts = [None if name == home else name for name in table.vhosts] or [None]
             for direction in Direction:
                 holders = [(vhost, role, direction) for vhost in vhosts for role in table.roles]
                 for rule in getattr(table, direction):
                     self._add(rule, holders, direction, where=f"access.{number}.{direction}")
+            if not table.shared:
+                own = [None if each == EVERYTHING else parse(each) for each in table.subscribe]
+                for vhost, role in product(vhosts, table.roles):
+                    self._own.setdefault((vhost, role), []).extend(own)
 
     def replace(self, other: AccessRules) -> None:
         """Apply the other's rules from now on."""
         self._patterns, self._everything = other._patterns, other._everything
+        self._own = other._own
 
     @property
     def roles(self) -> frozenset[str]:
@@ -75,6 +83,11 @@ class AccessRules:
         except ValueError:
             return False
         return any(rule.includes(request) for rule in self.patterns(roles, direction, vhost=vhost))
+
+    def shares(self, roles: Iterable[str], requested: Pattern, *, vhost: str | None = None) -> bool:
+        """Whether no rule of these roles says ``shared = false`` for the destination."""
+        own = (each for role in roles for each in self._own.get((vhost, role), ()))
+        return not any(each is None or each.includes(requested) for each in own)
 
     def opens_everything(
         self, roles: Iterable[str], direction: Direction, *, vhost: str | None = None

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from broker.topology import Audience
 from gateway.auth.access import AccessRules, Direction
+from gateway.auth.patterns import Pattern
 from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import Refused, RoomClosed, RoomReplaced, UnknownRoom
@@ -149,6 +150,10 @@ class Permissions:
         """Whether an access rule opens a destination outside of rooms, in the user's virtual
         host."""
         return self._access.opens(identity.roles, direction, destination, vhost=identity.vhost)
+
+    def shares(self, identity: Identity, requested: Pattern) -> bool:
+        """Whether the hub may serve a destination that an access rule opens."""
+        return self._access.shares(identity.roles, requested)
 
     def opens_everything(self, identity: Identity, direction: Direction) -> bool:
         """Whether ``**`` is open: frames are passed on unchanged, with any header."""

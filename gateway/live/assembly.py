@@ -20,6 +20,7 @@ from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHosts
 from gateway.live.hub.hub import Hub
 from gateway.live.hub.pages import HistoryReader
+from gateway.live.hub.shared_patterns import SharedPatterns
 from gateway.live.relay.acknowledgements import Noted
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
@@ -40,6 +41,7 @@ class Live:
     backlog: BytesInHand
     half_read: BytesInHand
     hub: Hub
+    patterns: SharedPatterns
     rebalancer: Rebalancer
     registry: Registry
 
@@ -49,6 +51,15 @@ def live(
 ) -> Live:
     """Make the parts."""
     f = made_with
+    hub = Hub(
+        f.topology,
+        history,
+        feeds,
+        budget=lambda: f.limits.now.backlog_bytes,
+        clock=f.clock,
+        tasks=f.tasks.part(),
+        reads=f.budgets.rate(READ_BYTES),
+    )
     return Live(
         attendance=Attendance(),
         backlog=BytesInHand(BACKLOG, f.limits, met=f.budgets.met),
@@ -59,14 +70,9 @@ def live(
             # One frame must always fit: as it comes, and unpacked.
             at_least=lambda: 3 * f.limits.now.frame_bytes,
         ),
-        hub=Hub(
-            f.topology,
-            history,
-            feeds,
-            budget=lambda: f.limits.now.backlog_bytes,
-            clock=f.clock,
-            tasks=f.tasks.part(),
-            reads=f.budgets.rate(READ_BYTES),
+        hub=hub,
+        patterns=SharedPatterns(
+            feeds, hub.fan_out, clock=f.clock.monotonic, rng=f.rng, ticker=f.ticker
         ),
         rebalancer=Rebalancer(balancer, clock=f.clock.monotonic, rng=f.rng, tasks=f.tasks.part()),
         registry=Registry(f.budgets, tasks=f.tasks.part()),
@@ -117,6 +123,9 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
                 auth.permissions,
                 f.topology,
                 shared=config.fanout == "shared",
+                shares_with_outsiders=(
+                    config.auth.rabbitmq is not None and config.auth.rabbitmq.shared
+                ),
                 outsiders=Outsiders(
                     f.topology,
                     rooms=config.auth.rabbitmq is not None and config.auth.rabbitmq.rooms,
@@ -124,6 +133,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
             ),
             intake=intake,
             hub=live.hub,
+            patterns=live.patterns,
             attendance=live.attendance,
             copies=f.budgets.cap(COPIES),
             uplinks=UplinkContext(

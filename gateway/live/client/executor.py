@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
+from broker.feeds.listener import Pattern
 from broker.protocol.stomp import Frame
-from broker.topology import Stream
 from gateway.auth.names import check_user
 from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.auth.rabbitmq_rights import Held
@@ -29,7 +30,7 @@ from gateway.errors import (
     UnknownRoom,
 )
 from gateway.live.attendance import Follower, Right
-from gateway.live.client.judge import ByHub, ByRelay
+from gateway.live.client.judge import ByHub, ByPattern, ByRelay
 from gateway.live.client.reader import Reader, Work
 from gateway.live.client.registry import Member
 from gateway.live.client.requests import (
@@ -50,6 +51,7 @@ from gateway.live.client.socket import ClientSocket
 from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.hub import fanout
 from gateway.live.hub.fanout import Subscriber
+from gateway.live.hub.shared_pattern import NotShared
 from gateway.live.relay.uplink import Uplink
 from gateway.rotation import share_key
 
@@ -91,6 +93,8 @@ class Executor:
     __slots__ = (
         "_client",
         "_copies",
+        "_follows",
+        "_held",
         "_host",
         "_joined",
         "_login",
@@ -124,7 +128,12 @@ class Executor:
         self._socket = socket
         self._reader = reader
         self._host = host
-        self._joined: dict[str, tuple[Stream, Subscriber]] = {}
+        #: What is called when the hub's subscription of this key ends.
+        self._joined: dict[str, Callable[[], None]] = {}
+        #: The rights of RabbitMQ's own user that a subscription relies on, by its key.
+        self._held: dict[str, Held] = {}
+        #: Whether the hub has served it a pattern.
+        self._follows = False
         self._rights: dict[str, Right] = {}
         #: By the subscription's key: its place among those to the same destination.
         self._copies: dict[str, Lease] = {}
@@ -177,9 +186,12 @@ class Executor:
         """Give back everything that the requests have opened; any number of times."""
         if self.uplink is not None:
             self.uplink.close()
-        for joined in self._joined.values():
-            self._routes.hub.leave(*joined)
+        for leave in self._joined.values():
+            leave()
         self._joined.clear()
+        for held in self._held.values():
+            held.release()
+        self._held.clear()
         for right in self._rights.values():
             self._routes.attendance.end(self._client, right)
         self._rights.clear()
@@ -298,9 +310,12 @@ class Executor:
                 self._count(request)
                 self._attend(request.key, right)
                 subscriber = Subscriber(self._client, request.key)
-                self._joined[request.key] = (stream, subscriber)
+                self._joined[request.key] = partial(self._routes.hub.leave, stream, subscriber)
                 seq = await self._routes.hub.join(stream, subscriber, resume_after=resume_after)
                 self._acknowledge(request.frame, ("seq", str(seq)))
+            case ByPattern(pattern, frame):
+                self._count(request)
+                await self._follow(request, pattern, frame)
             case ByRelay(frame, right):
                 self._count(request)
                 if right is not None:
@@ -308,6 +323,44 @@ class Executor:
                 urgent = isinstance(request.destination, RoomQueue)
                 uplink = await self._open_uplink(urgent=urgent)
                 await uplink.subscribe(request.key, request.destination, frame)
+
+    async def _follow(self, request: Subscribe, pattern: Pattern, frame: Frame) -> None:
+        subscriber = Subscriber(self._client, request.key)
+        try:
+            await self._hold(request.key, pattern)
+            if self._client.ended:
+                return
+            leave = await self._routes.patterns.join(pattern, subscriber)
+        except NotShared as error:
+            logger.debug("%s gets a relay for %s: %s", self._client.id, pattern, error)
+            self._let_go(request.key)
+            if not self._client.ended:
+                uplink = await self._open_uplink()
+                await uplink.subscribe(request.key, request.destination, frame)
+            return
+        if self._client.ended:
+            leave()
+            return
+        self._joined[request.key] = leave
+        self._follows = True
+        self._acknowledge(request.frame)
+
+    async def _hold(self, key: str, pattern: Pattern) -> None:
+        """Rely on RabbitMQ's word that one of its own users may read this.
+
+        Raises :class:`BrokerRefused`, :class:`BrokerUnavailable` and the errors of a login.
+        """
+        rabbitmq = self._services.admission.rabbitmq
+        if self._who.login is None or rabbitmq is None:
+            return
+        held = await rabbitmq.rights.hold(self._who, *pattern, ended=self._client.end)
+        self._held[key] = held
+        if self._client.ended:
+            self._let_go(key)
+
+    def _let_go(self, key: str) -> None:
+        if held := self._held.pop(key, None):
+            held.release()
 
     def _count(self, request: Subscribe) -> None:
         """Raises :class:`TooManyCopies`."""
@@ -328,23 +381,36 @@ class Executor:
             copy.give_back()
         if right := self._rights.pop(request.key, None):
             self._routes.attendance.end(self._client, right)
-        joined = self._joined.pop(request.key, None)
-        if joined is None:
+        self._let_go(request.key)
+        leave = self._joined.pop(request.key, None)
+        if leave is None:
             frame = self._routes.judge.unsubscribe(self._who, request)
-            uplink = self._existing_uplink()
-            return _when_ready(uplink, lambda: uplink.unsubscribe(request.key, frame))
-        self._routes.hub.leave(*joined)
+            return self._by_uplink(lambda uplink: uplink.unsubscribe(request.key, frame))
+        leave()
         self._acknowledge(request.frame)
         return None
 
     def _pass(self, frame: Frame) -> Work | None:
-        uplink = self._existing_uplink()
-
-        def send() -> None:
+        def send(uplink: Uplink) -> None:
             if not uplink.send(frame):
                 self._acknowledge(frame)
 
-        return _when_ready(uplink, send)
+        return self._by_uplink(send)
+
+    def _by_uplink(self, act: Callable[[Uplink], None]) -> Work | None:
+        """Do this at the broker, at once or with the work that is returned."""
+        uplink = self.uplink
+        if uplink is None and self._follows:
+            # It has no relay because the hub serves it: RabbitMQ's answer is the same as ever.
+            return self._open_and(act)
+        if uplink is None:
+            raise BadFrame("there is no subscription at the broker that this could mean")
+        return _when_ready(uplink, lambda: act(uplink))
+
+    async def _open_and(self, act: Callable[[Uplink], None]) -> None:
+        uplink = await self._open_uplink()
+        await uplink.wait()
+        act(uplink)
 
     async def _send(self, frame: Frame) -> None:
         uplink = await self._open_uplink()
@@ -411,11 +477,6 @@ class Executor:
             if self._client.ended:
                 self.uplink.close()
             await self.uplink.open(urgent=urgent)
-        return self.uplink
-
-    def _existing_uplink(self) -> Uplink:
-        if self.uplink is None:
-            raise BadFrame("there is no subscription at the broker that this could mean")
         return self.uplink
 
     def _acknowledge(self, frame: Frame, *more: tuple[str, str]) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from broker.feeds.listener import Pattern
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame, serialise
-from broker.topology import Stream, Topology
+from broker.topology import EXCHANGE, Stream, Topology
+from gateway.auth import patterns
 from gateway.auth.access import Direction
 from gateway.auth.outsiders import Outsiders
 from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
@@ -47,6 +49,15 @@ class ByRelay:
     right: Right | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ByPattern:
+    """A subscription that the hub serves to all who want the same; one of RabbitMQ's own users must
+    have the right to it. If the hub cannot, the client's own relay sends the frame's ``raw``."""
+
+    pattern: Pattern
+    frame: Frame
+
+
 class Judge:
     """The decision about each request of a client, by the permissions of its user.
 
@@ -54,7 +65,8 @@ class Judge:
     may not pass.
 
     ``shared``: topics are served by the hub, unless the client wants to acknowledge.
-    ``outsiders`` judges RabbitMQ's own users, as far as RabbitMQ does not.
+    ``outsiders`` judges RabbitMQ's own users, as far as RabbitMQ does not;
+    ``shares_with_outsiders``: the hub serves them, too.
     """
 
     def __init__(
@@ -63,24 +75,26 @@ class Judge:
         topology: Topology,
         *,
         shared: bool,
+        shares_with_outsiders: bool = False,
         outsiders: Outsiders | None = None,
     ) -> None:
         self._permissions = permissions
         self._topology = topology
         self._shared = shared
+        self._shares_with_outsiders = shares_with_outsiders
         self._outsiders = outsiders or Outsiders(topology, rooms=False)
 
-    async def subscribe(self, who: Identity, request: Subscribe) -> ByHub | ByRelay:
+    async def subscribe(self, who: Identity, request: Subscribe) -> ByHub | ByPattern | ByRelay:
         frame = request.frame
         if who.login is not None:
             self._outsiders.check(who, Direction.SUBSCRIBE, frame)
-            return ByRelay(frame)
+            return self._by_pattern_or_relay(who, frame)
         try:
             right = await self._may_join(who, request.destination)
             _refuse_queue_headers(frame)
         except GatewayError:
             if self._opened(who, Direction.SUBSCRIBE, frame):
-                return ByRelay(frame)
+                return self._by_pattern_or_relay(who, frame)
             raise
         await self._permissions.recognise(who, right.room, frame.get("room-identity"))
         resume_after = frame.get("resume-after")
@@ -148,6 +162,34 @@ class Judge:
         destination = frame.get("destination") or ""
         return plain and self._permissions.opens(who, direction, destination)
 
+    def _by_pattern_or_relay(self, who: Identity, frame: Frame) -> ByPattern | ByRelay:
+        pattern = self._shareable(who, frame)
+        return ByRelay(frame) if pattern is None else ByPattern(pattern, frame)
+
+    def _shareable(self, who: Identity, frame: Frame) -> Pattern | None:
+        """The pattern of a SUBSCRIBE that the hub may serve: each subscriber gets the same, and
+        acknowledges nothing. None: it may not."""
+        if not self._shared or who.vhost is not None or _wants_its_own(frame):
+            return None
+        try:
+            requested = patterns.parse(frame.get("destination") or "")
+        except ValueError:
+            return None
+        match requested.kind:
+            case patterns.Kind.TOPIC:
+                exchange = EXCHANGE
+            case patterns.Kind.EXCHANGE if requested.exchange is not None:
+                exchange = requested.exchange
+            case _:
+                return None
+        if who.login is not None:
+            shares = self._shares_with_outsiders
+        else:
+            shares = self._permissions.shares(who, requested)
+        if not shares:
+            return None
+        return Pattern(exchange, ".".join(requested.words))
+
     def _for_room(self, destination: Destination, frame: Frame) -> Frame:
         given = ((name, frame.get(name)) for name in ROOM_HEADERS)
         headers = {name: value for name, value in given if value is not None}
@@ -167,6 +209,16 @@ def _seq(text: str) -> int:
             " without a sign or leading zeros"
         )
     return seq
+
+
+def _wants_its_own(frame: Frame) -> bool:
+    """Whether a SUBSCRIBE says more than whom it is for, and what it is to be called."""
+    plain = frame.get("ack") in (None, "auto") and frame.get("id")
+    return (
+        not plain
+        or _shapes_queues(frame)
+        or any(name in ("selector", "prefetch-count", "transaction") for name, _ in frame.headers)
+    )
 
 
 def _shapes_queues(frame: Frame) -> bool:

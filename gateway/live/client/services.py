@@ -21,6 +21,7 @@ from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
 from gateway.live.client.virtual_host import VirtualHosts
 from gateway.live.hub.hub import Hub
+from gateway.live.hub.shared_patterns import SharedPatterns
 from gateway.live.relay.uplink import UplinkContext
 from gateway.messages.intake import Intake
 from gateway.observe.events import Events
@@ -57,6 +58,7 @@ class Routes:
     judge: Judge
     intake: Intake
     hub: Hub
+    patterns: SharedPatterns
     attendance: Attendance
     copies: CapBudget
     uplinks: UplinkContext

@@ -134,6 +134,12 @@ def from_broker(frame: Frame, stream: Stream, seq: int | None, destination: str)
     return _delivery(None, own, frame.body, instant=frame.get("persistent") != "true")
 
 
+def unnumbered(tail: bytes) -> Delivery:
+    """The delivery of a MESSAGE that is passed on as it is, and never dropped. ``tail``: what
+    follows the :func:`head`."""
+    return Delivery(None, False, data_opcode(tail), tail)
+
+
 def _is_reserved(name: str) -> bool:
     """Whether a client could mistake the header for one that only the gateway may set."""
     plain = _BLANKS.sub("", name).lower()

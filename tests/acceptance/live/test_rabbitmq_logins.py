@@ -24,7 +24,7 @@ _GUESSES = 5
 @pytest.fixture(scope="module")
 def gateway_options() -> dict[str, object]:
     return {
-        "auth": f"[auth.rabbitmq]\nrights_lifetime = {LIFETIME}",
+        "auth": f"[auth.rabbitmq]\nrights_lifetime = {LIFETIME}\nshared = true",
         "broker": 'vhosts = ["billing", "empty"]',
         "tail": '[[access]]\nroles = ["clerk"]\nvhosts = ["billing"]\nsubscribe = ["/topic/#"]\n'
         'send = ["/topic/#"]\n',
@@ -305,11 +305,31 @@ def test_a_rule_for_one_virtual_host_opens_nothing_in_another(
     assert clerk.error()[0].headers["message"] == "access_refused"
 
 
+def test_the_hub_serves_a_topic_as_long_as_rabbitmq_lets_the_user_read_it(
+    clients: Clients, accounts: Accounts, single: tuple[str, str], gateway: GatewayProcess
+) -> None:
+    user, password = single
+    accounts.permit_topics(user, read=r"^(shared|news)\.")
+    followers = [clients.connect(password, user) for _ in range(2)]
+    for follower in followers:
+        follower.subscribe("/topic/shared.#")
+    followers[0].subscribe("/topic/news.a", id="2")
+    clients.connect(password, user).request("SEND", {"destination": "/topic/shared.a"}, b"hello")
+    for follower in followers:
+        assert follower.message().body == b"hello"
+    assert len(_relays(gateway, user)) <= 1, "only who has sent has a relay"
+    accounts.permit_topics(user, read=r"^news\.")
+    for follower in followers:
+        error, code = follower.error()
+        assert (error.headers["message"], code) == ("broker_refused", 4003)
+        assert b"shared.#" in error.body
+
+
 def test_a_user_who_is_removed_is_gone_within_the_lifetime_of_the_answer(
     clients: Clients, accounts: Accounts, password: str
 ) -> None:
     relayed, known = clients.connect(password), clients.connect(password)
-    relayed.subscribe("/topic/orders", id="1")
+    relayed.subscribe("/topic/orders", id="1", ack="client")
     accounts.remove(APP)
     # RabbitMQ ends the session of the one, with a subscription that nobody can take along.
     assert relayed.error()[1] == 1012

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.auth.access import AccessRules, Direction
+from gateway.auth.patterns import parse
 from gateway.config import Access, ConfigError
 
 SUBSCRIBE, SEND = Direction.SUBSCRIBE, Direction.SEND
@@ -92,7 +95,7 @@ def test_only_a_rule_that_covers_them_opens_the_rooms_names() -> None:
     ],
 )
 def test_a_rule_that_no_destination_can_be_is_refused_at_start(
-    table: dict[str, tuple[str, ...]], text: str
+    table: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(ConfigError, match=r"^access") as caught:
         AccessRules([Access(roles=("service",), **table)])
@@ -123,3 +126,20 @@ def test_a_rule_holds_in_the_virtual_hosts_that_it_names() -> None:
     assert rules.opens_everything(["clerk"], Direction.SEND, vhost="billing")
     assert not rules.opens_everything(["clerk"], Direction.SEND)
     assert rules.roles == {"clerk"}
+
+
+def test_a_rule_says_for_its_roles_that_each_subscriber_has_a_relay() -> None:
+    access = AccessRules(
+        [
+            Access(roles=("a", "b"), subscribe=("/topic/#",), shared=True),
+            Access(roles=("b",), subscribe=("/topic/own.*",), shared=False),
+            Access(roles=("c",), subscribe=("**",), shared=False),
+        ]
+    )
+    own, other = parse("/topic/own.x"), parse("/topic/other.x")
+    assert access.shares({"a"}, own)
+    assert access.shares({"b"}, other)
+    assert not access.shares({"a", "b"}, own)
+    assert not access.shares({"c"}, other)
+    access.replace(AccessRules([]))
+    assert access.shares({"b"}, own)

@@ -88,6 +88,7 @@ def services(
             judge=_UNUSED,
             intake=_UNUSED,
             hub=_UNUSED,
+            patterns=_UNUSED,
             attendance=_UNUSED,
             copies=_UNUSED,
             uplinks=_UNUSED,

@@ -13,7 +13,7 @@ from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import GatewayError, Invalid, Refused, RoomClosed, RoomReplaced, UnknownRoom
-from gateway.live.client.judge import ByHub, ByRelay, Judge
+from gateway.live.client.judge import ByHub, ByPattern, ByRelay, Judge
 from gateway.live.client.requests import Acknowledge, Send, Subscribe, Transact, Unsubscribe
 from gateway.live.destinations import parse
 
@@ -307,3 +307,103 @@ def test_who_means_another_room_of_this_number_gets_nothing_of_it(destination: s
     # Whether it is another one is no stranger's business.
     with pytest.raises(Refused):
         subscribe(who("mallory"), destination, ("room-identity", "b2"))
+
+
+SHARING = Judge(
+    Permissions(
+        Rooms(),
+        AccessRules(
+            [
+                Access(roles=("service",), subscribe=("/topic/#", "/exchange/x/#"), shared=True),
+                Access(roles=("all",), subscribe=("**",), shared=True),
+                Access(roles=("apart",), subscribe=("/topic/#",), shared=False),
+            ]
+        ),
+    ),
+    TOPOLOGY,
+    shared=True,
+    shares_with_outsiders=True,
+)
+
+
+def passage(
+    identity: Identity, *headers: tuple[str, str], judge: Judge = SHARING
+) -> ByHub | ByPattern | ByRelay:
+    received = frame("SUBSCRIBE", *headers)
+    destination = parse(received.get("destination") or "", TOPOLOGY)
+    return asyncio.run(judge.subscribe(identity, Subscribe("s", destination, received)))
+
+
+@pytest.mark.parametrize(
+    ("destination", "pattern"),
+    [
+        ("/topic/news.#", ("amq.topic", "news.#")),
+        ("/topic/a%2Fb.*", ("amq.topic", "a/b.*")),
+        ("/exchange/x/k", ("x", "k")),
+        ("/topic/t.public.1", ("amq.topic", "t.public.1")),
+    ],
+)
+@pytest.mark.parametrize("ack", [(), (("ack", "auto"),)])
+def test_the_hub_serves_what_is_the_same_for_all(
+    destination: str, pattern: tuple[str, str], ack: tuple[tuple[str, str], ...]
+) -> None:
+    found = passage(who("robot", "service"), ("id", "s"), ("destination", destination), *ack)
+    assert isinstance(found, ByPattern)
+    assert found.pattern == pattern
+    assert found.frame.get("destination") == destination
+
+
+def test_an_exchange_may_be_without_a_key() -> None:
+    found = passage(who("robot", "all"), ("id", "s"), ("destination", "/exchange/fan"))
+    assert isinstance(found, ByPattern)
+    assert found.pattern == ("fan", "")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("destination", "/queue/news"), ("id", "s")),
+        (("destination", "/topic/100%"), ("id", "s")),
+        (("destination", "/topic/news"), ("id", "s"), ("ack", "client")),
+        (("destination", "/topic/news"), ("id", "s"), ("x-queue-name", "q")),
+        (("destination", "/topic/news"), ("id", "s"), ("durable", "true")),
+        (("destination", "/topic/news"), ("id", "s"), ("selector", "x = 1")),
+        (("destination", "/topic/news"), ("id", "s"), ("prefetch-count", "x")),
+        (("destination", "/topic/news"),),
+    ],
+)
+def test_what_is_one_subscriber_s_own_has_a_relay(headers: tuple[tuple[str, str], ...]) -> None:
+    assert isinstance(passage(who("robot", "all"), *headers), ByRelay)
+
+
+def test_a_rule_and_the_whole_configuration_can_say_that_nothing_is_shared() -> None:
+    wanted = (("id", "s"), ("destination", "/topic/news"))
+    assert isinstance(passage(who("robot", "apart"), *wanted), ByRelay)
+    assert isinstance(passage(who("robot", "all"), *wanted, judge=JUDGE), ByRelay)
+
+
+def test_a_user_of_rabbitmq_shares_topics_and_queues_are_its_own() -> None:
+    login = BrokerLogin("app", "secret", vhost="/", mark=b"", payer="app 1")
+    app = Identity("app", frozenset(), 2e9, login=login)
+    found = passage(app, ("id", "s"), ("destination", "/topic/news"))
+    assert isinstance(found, ByPattern)
+    assert isinstance(passage(app, ("id", "s"), ("destination", "/queue/news")), ByRelay)
+    apart = Judge(PERMISSIONS, TOPOLOGY, shared=True)
+    wanted = (("id", "s"), ("destination", "/topic/news"))
+    assert isinstance(passage(app, *wanted, judge=apart), ByRelay)
+
+
+@pytest.mark.parametrize("roles", [("all",), ()])
+def test_the_hub_serves_the_virtual_host_of_the_rooms_only(roles: tuple[str, ...]) -> None:
+    login = None if roles else BrokerLogin("app", "secret", vhost="b", mark=b"", payer="app 1")
+    elsewhere = Identity("app", frozenset(roles), 2e9, login=login, vhost="b")
+    judge = Judge(
+        Permissions(
+            Rooms(), AccessRules([Access(roles=("all",), vhosts=("b",), subscribe=("**",))])
+        ),
+        TOPOLOGY,
+        shared=True,
+        shares_with_outsiders=True,
+    )
+    wanted = (("id", "s"), ("destination", "/topic/news"))
+    assert isinstance(passage(elsewhere, *wanted, judge=judge), ByRelay)

@@ -1,0 +1,161 @@
+"""One pattern that clients follow together: what the leading feed brings goes to all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+from broker.feeds.listener import Pattern
+from broker.protocol import amqp_deliveries
+from broker.protocol.amqp_deliveries import origin
+from broker.protocol.stomp import MalformedFrame
+from broker.protocol.stomp_message import message as rendered
+from broker.timing.readings import Monotonic
+from gateway.errors import BrokerUnavailable, GatewayError, TooLarge
+from gateway.live.hub.delivery import unnumbered
+from gateway.live.hub.fanout import Broadcaster, FanOut, Subscriber
+from gateway.live.hub.succession import Broken, Succession
+
+logger = logging.getLogger(__name__)
+
+#: Seconds within which RabbitMQ must have confirmed a binding.
+_CONFIRMED_WITHIN: Final = 10.0
+
+
+class NotShared(Exception):
+    """The hub cannot serve this pattern; the text says why. The client's own relay can, or gets
+    RabbitMQ's reason."""
+
+
+class SharedPattern:
+    """The listener of one pattern, and its subscribers.
+
+    ``token`` makes the ids of its messages unique among all of the gateway's patterns.
+    """
+
+    def __init__(self, pattern: Pattern, *, token: str, fan_out: FanOut, clock: Monotonic) -> None:
+        self.pattern = pattern
+        self.broadcaster = Broadcaster(fan_out)
+        #: How many subscribers it has, including those that are about to join.
+        self.users = 0
+        #: Why RabbitMQ refuses it.
+        self.refusal: str | None = None
+        self._token = token
+        self._count = 0
+        self._clock = clock
+        self._succession: Succession[amqp_deliveries.Delivery] = Succession()
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def join(self, subscriber: Subscriber) -> None:
+        """Add a subscriber once RabbitMQ has confirmed the binding, for which the caller has asked.
+
+        Raises :class:`NotShared` and :class:`BrokerUnavailable`.
+        """
+        confirmed = asyncio.get_running_loop().create_future()
+        self._waiting.add(confirmed)
+        try:
+            async with asyncio.timeout(_CONFIRMED_WITHIN):
+                await confirmed
+        except TimeoutError as error:
+            raise BrokerUnavailable("no broker node confirms this subscription in time") from error
+        finally:
+            self._waiting.discard(confirmed)
+        # A subscriber that has left meanwhile must not come back.
+        if subscriber.active:
+            self.broadcaster.add(subscriber)
+
+    @property
+    def has_successor(self) -> bool:
+        """Whether the leading feed can be lost without any subscriber noticing."""
+        return self._succession.has_successor(self._clock())
+
+    def check(self) -> None:
+        """Look at what is late; to be called several times a second."""
+        self._do(self._succession.check)
+
+    def end(self, error: GatewayError) -> None:
+        """End all subscriptions."""
+        self.broadcaster.end(error)
+
+    # The listener of the pattern
+
+    @property
+    def flowing(self) -> bool:
+        return self.broadcaster.flowing.is_set()
+
+    def subscribed(self, feed: int) -> None:
+        self.refusal = None
+        self._succession.subscribed(feed, self._clock())
+        if feed == self._succession.leader:
+            self._confirm(None)
+
+    def message(self, feed: int, message: amqp_deliveries.Delivery) -> None:
+        digest = _digest(message)
+        size = len(message.body) + len(message.properties)
+        self._do(lambda now: self._succession.message(feed, digest, message, size, now))
+
+    def left_out(self, feed: int, why: str) -> None:
+        error = TooLarge(f"a message of this destination cannot be delivered: {why}")
+        self._do(lambda now: self._succession.skipped(feed, now), error)
+
+    def refused(self, feed: int, why: str) -> None:
+        if not self._succession.led or feed == self._succession.leader:
+            self.refusal = why
+            self._confirm(NotShared(why))
+
+    def lost(self, feed: int) -> None:
+        self._do(lambda now: self._succession.lost(feed, now))
+
+    def _confirm(self, refused: NotShared | None) -> None:
+        for each in self._waiting:
+            if each.done():
+                continue
+            if refused is None:
+                each.set_result(None)
+            else:
+                each.set_exception(refused)
+
+    def _do(
+        self,
+        step: Callable[[float], list[amqp_deliveries.Delivery]],
+        error: GatewayError | None = None,
+    ) -> None:
+        try:
+            for each in step(self._clock()):
+                self._deliver(each)
+        except Broken as broken:
+            if self.users:
+                logger.warning(
+                    "%s: its %d subscribers must come again, because messages may be missing: %s",
+                    self.pattern,
+                    len(self.broadcaster),
+                    broken,
+                )
+            self.end(error or BrokerUnavailable(f"messages may be missing: {broken}"))
+
+    def _deliver(self, message: amqp_deliveries.Delivery) -> None:
+        self._count += 1
+        if not len(self.broadcaster):
+            return
+        try:
+            tail = rendered(message, id=f"T_shared@@session-{self._token}@@{self._count}")
+        except MalformedFrame as error:
+            logger.warning(
+                "%s: ending its subscriptions, no frame holds this: %s", self.pattern, error
+            )
+            self.end(TooLarge(f"a message of this destination is no STOMP frame: {error}"))
+            return
+        self.broadcaster.deliver(unnumbered(tail))
+
+
+def _digest(message: amqp_deliveries.Delivery) -> bytes:
+    """The digest that tells a message from others, whichever feed has brought it."""
+    _, exchange, key = origin(message.envelope)
+    found = blake2b(digest_size=16)
+    for part in (exchange, key, message.properties):
+        found.update(len(part).to_bytes(4, "big") + part)
+    found.update(message.body)
+    return found.digest()

@@ -1,0 +1,133 @@
+"""The patterns that clients of this gateway follow together, each subscribed once on every feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from broker.feeds.feeds import Feeds
+from broker.feeds.listener import Pattern
+from broker.timing.readings import Monotonic
+from broker.timing.ticker import RESOLUTION, Ticker
+from gateway.live.hub.fanout import FanOut, Subscriber
+from gateway.live.hub.shared_pattern import NotShared, SharedPattern
+
+#: Patterns at a time. Beyond that, clients get relays of their own.
+MOST: Final = 1_000
+#: Seconds that a pattern stays subscribed when its last subscriber has left.
+LINGER: Final = 30.0
+
+
+class SharedPatterns:
+    """The table of patterns. ``token`` is this gateway's own, in this run."""
+
+    def __init__(
+        self,
+        feeds: Feeds,
+        fan_out: FanOut,
+        *,
+        clock: Monotonic,
+        rng: Random,
+        ticker: Ticker,
+        most: int = MOST,
+        linger: float = LINGER,
+    ) -> None:
+        #: When :meth:`check` is to be called next, for the ticker.
+        self.due = 0.0
+        self._feeds = feeds
+        self._fan_out = fan_out
+        self._clock = clock
+        self._token = f"{rng.getrandbits(64):016x}"
+        self._made = 0
+        self._most = most
+        self._linger = linger
+        self._ticker = ticker
+        self._loop = asyncio.get_running_loop()
+        self._patterns: dict[Pattern, SharedPattern] = {}
+        self._lingering: dict[Pattern, asyncio.TimerHandle] = {}
+
+    def __len__(self) -> int:
+        """The number of subscribed patterns."""
+        return len(self._patterns)
+
+    @property
+    def alone(self) -> int:
+        """The number of patterns whose subscribers must come again if the leading feed is lost."""
+        return sum(not each.has_successor for each in self._patterns.values())
+
+    async def join(self, pattern: Pattern, subscriber: Subscriber) -> Callable[[], None]:
+        """Add a subscriber; returns what must be called when it leaves.
+
+        When this returns, RabbitMQ has confirmed that the binding stands. Raises
+        :class:`NotShared` and :class:`BrokerUnavailable`; then the subscriber has left already.
+        """
+        shared = self._enter(pattern)
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._leave(shared, subscriber)
+
+        try:
+            await shared.join(subscriber)
+        except BaseException:
+            leave()
+            raise
+        return leave
+
+    def close(self) -> None:
+        for timer in self._lingering.values():
+            timer.cancel()
+        self._ticker.remove(self)
+
+    def check(self, now: float) -> None:
+        """Look at what is late. Called by the ticker."""
+        self.due = now + RESOLUTION
+        for shared in tuple(self._patterns.values()):
+            shared.check()
+
+    def _enter(self, pattern: Pattern) -> SharedPattern:
+        shared = self._patterns.get(pattern)
+        if shared is None:
+            shared = self._make(pattern)
+        elif shared.refusal is not None:
+            raise NotShared(shared.refusal)
+        else:
+            if timer := self._lingering.pop(pattern, None):
+                timer.cancel()
+            # Its exchange may have been deleted, and the binding with it.
+            self._feeds.confirm_pattern(pattern)
+        shared.users += 1
+        return shared
+
+    def _make(self, pattern: Pattern) -> SharedPattern:
+        if len(self._patterns) >= self._most:
+            raise NotShared(f"{self._most} patterns are followed already")
+        if not self._patterns:
+            self._ticker.add(self)
+        self._made += 1
+        shared = self._patterns[pattern] = SharedPattern(
+            pattern,
+            token=f"{self._token}-{self._made}",
+            fan_out=self._fan_out,
+            clock=self._clock,
+        )
+        self._feeds.subscribe_pattern(pattern, shared)
+        return shared
+
+    def _leave(self, shared: SharedPattern, subscriber: Subscriber) -> None:
+        shared.broadcaster.remove(subscriber)
+        shared.users -= 1
+        if not shared.users:
+            pattern = shared.pattern
+            self._lingering[pattern] = self._loop.call_later(self._linger, self._release, pattern)
+
+    def _release(self, pattern: Pattern) -> None:
+        del self._lingering[pattern], self._patterns[pattern]
+        self._feeds.unsubscribe_pattern(pattern)
+        if not self._patterns:
+            self._ticker.remove(self)

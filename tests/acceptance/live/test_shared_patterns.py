@@ -1,0 +1,370 @@
+"""Topics outside rooms, from the hub: RabbitMQ's own frames, through the loss of a node."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pika
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pika.adapters.blocking_connection import BlockingChannel
+
+from devenv.cluster import Cluster
+from tests.acceptance.broker_view import amqp, nodes_of, queues, wait_for
+from tests.acceptance.conftest import StartGateway
+from tests.acceptance.gateway_process import GatewayProcess
+from tests.acceptance.stomp_client import Closed, StompClient
+
+_RULES = """
+[[access]]
+roles = ["service"]
+subscribe = ["**"]
+send = ["**"]
+shared = true
+
+[[access]]
+roles = ["apart"]
+subscribe = ["/topic/#"]
+send = ["/topic/#"]
+shared = false
+"""
+#: The exchanges of the test: their names and types.
+_EXCHANGES = {"shared.topic": "topic", "shared.direct": "direct", "shared.fanout": "fanout"}
+#: What is subscribed, and what is published to an exchange by a key that it matches.
+_DESTINATIONS = {
+    "/topic/diff.one": ("amq.topic", "diff.one"),
+    "/topic/word.*.b": ("amq.topic", "word.x y.b"),
+    "/topic/words.#": ("amq.topic", "words.학교/%.c"),
+    "/exchange/amq.direct/diff": ("amq.direct", "diff"),
+    "/exchange/amq.fanout": ("amq.fanout", "any"),
+    "/exchange/shared.topic/a.#": ("shared.topic", "a.b"),
+    "/exchange/shared.direct/k": ("shared.direct", "k"),
+    "/exchange/shared.fanout/ignored": ("shared.fanout", ""),
+}
+#: What differs from one subscriber to the next.
+_OWN = re.compile(rb"^(subscription|message-id):.*$", re.MULTILINE)
+_TOPIC = "/topic/loss.#"
+
+
+@pytest.fixture(scope="module")
+def gateway_options() -> dict[str, object]:
+    return {"tail": _RULES}
+
+
+def _permit(cluster: Cluster) -> None:
+    """Let the gateway read, and ask for the type of, what this test shares."""
+    own = r"acdm\.mo\.interact\.|stomp-subscription-|amq\.gen-"
+    reads = rf"^({own}|amq\.(topic|direct|fanout)$|shared\.)"
+    cluster.node(1).control(
+        "set_permissions", cluster.gateway.name, rf"^({own}|shared\.)", reads, reads
+    )
+
+
+@pytest.fixture
+def exchanges(cluster: Cluster) -> Iterator[BlockingChannel]:
+    _permit(cluster)
+    with amqp(cluster) as channel:
+        for name, kind in _EXCHANGES.items():
+            channel.exchange_declare(name, kind, durable=True)
+        channel.confirm_delivery()
+        yield channel
+        for name in _EXCHANGES:
+            channel.exchange_delete(name)
+
+
+def _direct(cluster: Cluster, number: int = 3) -> StompClient:
+    """A client of RabbitMQ itself, as its administrator."""
+    client = StompClient(cluster.node(number).web_stomp_url)
+    admin = cluster.admin
+    headers = {"accept-version": "1.2", "host": "/"}
+    client.send("CONNECT", {**headers, "login": admin.name, "passcode": admin.password})
+    assert client.receive().command == "CONNECTED"
+    return client
+
+
+def _through(gateway: GatewayProcess, role: str = "service") -> StompClient:
+    client = StompClient(gateway.ws_url)
+    assert client.connect(gateway.token("robot", role)).command == "CONNECTED"
+    return client
+
+
+def _shared(gateway: GatewayProcess) -> int:
+    return _metric(gateway, "gateway_patterns")
+
+
+def _metric(gateway: GatewayProcess, name: str) -> int:
+    (line,) = (each for each in gateway.metrics().splitlines() if each.startswith(f"{name} "))
+    return int(float(line.split()[1]))
+
+
+def _payload(client: StompClient) -> bytes:
+    while not (data := client.payload()).strip(b"\r\n"):
+        pass
+    head, blank, body = data.strip(b"\r\n").partition(b"\n\n")
+    return _OWN.sub(rb"\1:...", head) + blank + body
+
+
+_texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+_names = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12
+)
+_short = _texts.filter(lambda text: len(text.encode()) < 250)
+_values = st.one_of(
+    _texts,
+    st.integers(-(2**63), 2**63 - 1),
+    st.booleans(),
+    st.none(),
+    st.sampled_from([Decimal("1.5"), datetime(2026, 1, 2, tzinfo=UTC), [1, "two"], {"a": "b"}]),
+)
+_properties = st.fixed_dictionaries(
+    {},
+    optional={
+        "content_type": _short,
+        "content_encoding": _short,
+        "headers": st.dictionaries(
+            st.one_of(_names, st.sampled_from(["subscription", "destination", "seq", "receipt"])),
+            _values,
+            max_size=5,
+        ),
+        "delivery_mode": st.sampled_from([1, 2]),
+        "priority": st.integers(0, 255),
+        "correlation_id": _short,
+        "reply_to": st.one_of(
+            _short, st.sampled_from(["/queue/q", "/topic/t", "/temp-queue/x", "amq.gen-1"])
+        ),
+        "expiration": st.integers(60_000, 10**9).map(str),
+        "message_id": _short,
+        "timestamp": st.integers(0, 2**40),
+        "type": _short,
+        "app_id": _short,
+    },
+)
+_messages = st.lists(
+    st.tuples(_properties, st.one_of(st.binary(max_size=300), _texts.map(str.encode))),
+    min_size=1,
+    max_size=8,
+)
+
+
+def test_the_hub_gives_the_frames_that_rabbitmq_gives(
+    gateway: GatewayProcess, cluster: Cluster, exchanges: BlockingChannel
+) -> None:
+    compared = count()
+    with ExitStack() as stack:
+        pairs = []
+        for destination, source in _DESTINATIONS.items():
+            both = [stack.enter_context(each) for each in (_through(gateway), _direct(cluster))]
+            for client in both:
+                client.subscribe(destination)
+            pairs.append((source, both))
+        assert _shared(gateway) == len(_DESTINATIONS)
+
+        # Without shrinking: what one failure leaves unread is taken for the next one's.
+        @settings(
+            max_examples=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            phases=[Phase.generate],
+        )
+        @given(_messages)
+        def compare(messages: list[tuple[dict[str, Any], bytes]]) -> None:
+            for properties, body in messages:
+                for source, _ in pairs:
+                    exchanges.basic_publish(*source, body, pika.BasicProperties(**properties))
+            for _, (through, direct) in pairs:
+                for properties, _ in messages:
+                    assert _payload(through) == _payload(direct), properties
+                    next(compared)
+
+        compare()
+        assert gateway.relay_logins() == 0, "a relay has served somebody"
+    assert next(compared) > 200
+
+
+def test_overlapping_patterns_of_one_client_and_equal_messages_all_come(
+    gateway: GatewayProcess, cluster: Cluster, exchanges: BlockingChannel
+) -> None:
+    wanted = {
+        "a": "/topic/over.*",
+        "b": "/topic/over.#",
+        "c": "/topic/over.x",
+        "d": "/topic/over.x",
+    }
+    with _through(gateway) as client:
+        for id, destination in wanted.items():
+            client.subscribe(destination, id=id)
+        for _ in range(3):
+            exchanges.basic_publish("amq.topic", "over.x", b"the same")
+        frames = [client.message() for _ in range(3 * len(wanted))]
+        by_id = [(frame.headers["subscription"], frame.body) for frame in frames]
+        assert sorted(by_id) == sorted((id, b"the same") for id in wanted for _ in range(3))
+        for id in wanted:
+            own = [f.headers["message-id"] for f in frames if f.headers["subscription"] == id]
+            assert len(set(own)) == 3
+        client.request("UNSUBSCRIBE", {"id": "a"})
+        exchanges.basic_publish("amq.topic", "over.x", b"after")
+        assert sorted(client.message().headers["subscription"] for _ in range(3)) == ["b", "c", "d"]
+
+
+def test_many_followers_cost_one_queue_for_each_feed_which_goes_with_the_last(
+    gateway: GatewayProcess, cluster: Cluster
+) -> None:
+    before = queues(cluster)
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(_through(gateway)).subscribe("/topic/many.#")
+        assert wait_for(lambda: len(queues(cluster) - before) == 2)
+    wait_for(lambda: not queues(cluster) - before, within=60)
+
+
+@pytest.mark.parametrize(
+    ("role", "destination", "headers"),
+    [
+        ("apart", "/topic/own.#", {}),
+        ("service", "/topic/own.#", {"ack": "client"}),
+        ("service", "/topic/own.#", {"x_queue_name": "own"}),
+        ("service", "/exchange/amq.headers/own", {}),
+        ("service", "/exchange/own.headers/own", {}),
+        ("service", "/queue/own", {}),
+    ],
+)
+def test_what_cannot_or_may_not_be_shared_has_a_relay(
+    gateway: GatewayProcess,
+    cluster: Cluster,
+    exchanges: BlockingChannel,
+    role: str,
+    destination: str,
+    headers: dict[str, str],
+) -> None:
+    exchanges.exchange_declare("own.headers", "headers", durable=True)
+    with _through(gateway, role) as client:
+        client.subscribe(destination, **headers)
+        assert wait_for(lambda: nodes_of(cluster, "robot"))
+
+
+def test_an_exchange_that_is_not_there_is_refused_and_not_made(
+    gateway: GatewayProcess, cluster: Cluster, exchanges: BlockingChannel
+) -> None:
+    with _through(gateway) as other:
+        other.subscribe("/topic/still.here")
+        with _through(gateway) as client:
+            client.send("SUBSCRIBE", {"id": "s", "destination": "/exchange/shared.none/k"})
+            with suppress(Closed):
+                assert client.receive().command == "ERROR"
+        exchanges.basic_publish("amq.topic", "still.here", b"yes")
+        assert other.message().body == b"yes"
+    with amqp(cluster) as own, pytest.raises(pika.exceptions.ChannelClosedByBroker):
+        own.exchange_declare("shared.none", passive=True)
+
+
+class _Producer:
+    """A producer of numbered messages; a hundred of them are followed by two that are always the
+    same, at once."""
+
+    def __init__(self, cluster: Cluster, *, rate: float) -> None:
+        self.sent = 0
+        self._cluster = cluster
+        self._pause = 1 / rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "_Producer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        with amqp(self._cluster, self._cluster.node(3)) as channel:
+            while not self._stop.wait(self._pause):
+                channel.basic_publish("amq.topic", "loss.numbered", b"%d" % self.sent)
+                self.sent += 1
+                if not self.sent % 100:
+                    for _ in range(2):
+                        channel.basic_publish("amq.topic", "loss.equal", b"tick")
+
+
+@contextmanager
+def _two_feeds(start_gateway: StartGateway) -> Iterator[GatewayProcess]:
+    """A gateway whose feeds are on the first two nodes."""
+    gateway = start_gateway(tail=_RULES)
+    gateway.use_nodes(1, 2)
+    yield gateway
+
+
+def _kill(cluster: Cluster, number: int) -> Callable[[], None]:
+    cluster.kill_node(number)
+    return lambda: cluster.start_node(number)
+
+
+def _pause(cluster: Cluster, number: int) -> Callable[[], None]:
+    cluster.pause_node(number)
+    return lambda: cluster.resume_node(number)
+
+
+@pytest.mark.parametrize("lose", [_kill, _pause])
+def test_the_loss_of_either_node_is_not_noticed(
+    start_gateway: StartGateway,
+    cluster: Cluster,
+    lose: Callable[[Cluster, int], Callable[[], None]],
+) -> None:
+    with _two_feeds(start_gateway) as gateway, ExitStack() as stack:
+        clients = [stack.enter_context(_through(gateway)) for _ in range(3)]
+        for client in clients:
+            client.subscribe(_TOPIC)
+        with _Producer(cluster, rate=100) as producer:
+            for number in (1, 2):
+                wait_for(lambda: _metric(gateway, "gateway_patterns_alone") == 0, within=60)
+                before = producer.sent
+                back = lose(cluster, number)
+                wait_for(lambda n=before: producer.sent > n + 300, within=60)  # type: ignore[misc]
+                back()
+            producer.stop()
+        for client in clients:
+            for number in range(producer.sent):
+                assert client.message().body == b"%d" % number
+                if not (number + 1) % 100:
+                    assert [client.message().body for _ in range(2)] == [b"tick", b"tick"]
+
+
+def test_both_feeds_gone_at_once_ends_the_subscriptions_and_says_why(
+    start_gateway: StartGateway, cluster: Cluster
+) -> None:
+    with _two_feeds(start_gateway) as gateway, _through(gateway) as client:
+        client.subscribe(_TOPIC)
+        for number in (1, 2):
+            cluster.pause_node(number)
+        try:
+            error, code = client.error()
+        finally:
+            for number in (1, 2):
+                cluster.resume_node(number)
+        assert (error.headers["message"], code) == ("broker_unavailable", 1012)
+
+
+def test_a_follower_that_does_not_read_costs_the_others_nothing(
+    gateway: GatewayProcess, cluster: Cluster, exchanges: BlockingChannel
+) -> None:
+    with _through(gateway) as slow, _through(gateway) as quick:
+        slow.subscribe("/topic/slow.#")
+        quick.subscribe("/topic/slow.#")
+        began = time.monotonic()
+        for number in range(400):
+            exchanges.basic_publish("amq.topic", "slow.x", b"%d " % number + b"x" * 50_000)
+            assert quick.message().body.startswith(b"%d " % number)
+        assert time.monotonic() - began < 30
+        gateway.await_logged("closing with 4008 too_slow")

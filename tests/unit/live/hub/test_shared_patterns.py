@@ -1,0 +1,298 @@
+"""Patterns that many follow: one subscription upstream, the leading feed's messages for all."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import SystemRandom
+from typing import Any, cast
+
+import pytest
+from pamqp import commands
+
+from broker.feeds.feeds import Feeds
+from broker.feeds.listener import Pattern, PatternListener
+from broker.protocol.amqp_deliveries import Delivery
+from broker.timing.ticker import Ticker
+from gateway.errors import BrokerUnavailable, TooLarge
+from gateway.live.hub.fanout import PENDING, FanOut
+from gateway.live.hub.shared_pattern import NotShared
+from gateway.live.hub.shared_patterns import LINGER, SharedPatterns
+from tests.fake_clock import FakeClock
+from tests.unit.live.fakes import FakeClient, subscriber
+from tests.virtual_time import run, settle
+
+NEWS = Pattern("amq.topic", "news.#")
+OTHER = Pattern("amq.direct", "k")
+
+
+class PatternFeeds:
+    """Two feeds that bring what the test says; `answers`: requests are answered at once."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[Pattern, PatternListener] = {}
+        self.calls: list[str] = []
+        self.answers = True
+        self.refuses: str | None = None
+
+    def subscribe_pattern(self, pattern: Pattern, listener: PatternListener) -> None:
+        self.calls.append("subscribe")
+        self.listeners[pattern] = listener
+        self._answer(pattern)
+
+    def confirm_pattern(self, pattern: Pattern) -> None:
+        self.calls.append("confirm")
+        self._answer(pattern)
+
+    def unsubscribe_pattern(self, pattern: Pattern) -> None:
+        self.calls.append("unsubscribe")
+        del self.listeners[pattern]
+
+    def bring(
+        self, feed: int, body: bytes, *, pattern: Pattern = NEWS, header: bytes = b""
+    ) -> None:
+        envelope = commands.Basic.Deliver("c", 1, False, "amq.topic", "news.1").marshal()
+        properties = b"\0\0"
+        if header:
+            table = b"\1x" + b"S" + len(header).to_bytes(4, "big") + header
+            properties = b"\x20\0" + len(table).to_bytes(4, "big") + table
+        self.listeners[NEWS].message(feed, Delivery("news.1", 1, properties, body, 3, envelope))
+
+    def _answer(self, pattern: Pattern) -> None:
+        if self.answers:
+            asyncio.get_running_loop().call_soon(self.answer, pattern)
+
+    def answer(self, pattern: Pattern = NEWS) -> None:
+        if (listener := self.listeners.get(pattern)) is None:
+            return
+        for feed in (0, 1):
+            if self.refuses is None:
+                listener.subscribed(feed)
+            else:
+                listener.refused(feed, self.refuses)
+
+
+class Scene:
+    def __init__(self, most: int = 10) -> None:
+        self.feeds = PatternFeeds()
+        self.patterns = SharedPatterns(
+            cast("Feeds", self.feeds),
+            FanOut(budget=lambda: 1000, clock=FakeClock(0.0)),
+            clock=asyncio.get_running_loop().time,
+            rng=SystemRandom(),
+            ticker=Ticker(),
+            most=most,
+        )
+
+    async def join(
+        self, pattern: Pattern = NEWS, id: str = "s"
+    ) -> tuple[FakeClient, Callable[[], None]]:
+        client, each = subscriber(id)
+        return client, await self.patterns.join(pattern, each)
+
+
+def play(scenario: Callable[[Scene], Coroutine[Any, Any, None]], **options: int) -> None:
+    async def main() -> None:
+        scene = Scene(**options)
+        await scenario(scene)
+        scene.patterns.close()
+
+    run(main())
+
+
+def test_all_who_follow_a_pattern_share_one_subscription() -> None:
+    async def scenario(scene: Scene) -> None:
+        first, _ = await scene.join(id="a")
+        second, _ = await scene.join(id="b")
+        assert scene.feeds.calls == ["subscribe", "confirm"]
+        scene.feeds.bring(0, b"one")
+        scene.feeds.bring(1, b"one")
+        scene.feeds.bring(0, b"one")
+        await settle()
+        for client, id in ((first, "a"), (second, "b")):
+            assert client.bodies == [b"one", b"one"]
+            assert {frame.get("subscription") for frame in client.frames} == {id}
+            assert len({frame.get("message-id") for frame in client.frames}) == 2
+        assert len(scene.patterns) == 1
+
+    play(scenario)
+
+
+def test_nobody_is_told_that_it_stands_before_rabbitmq_says_so() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.feeds.answers = False
+        joining = asyncio.ensure_future(scene.join())
+        await settle()
+        assert not joining.done()
+        scene.feeds.answer()
+        client, _ = await joining
+        again = asyncio.ensure_future(scene.join())
+        await settle()
+        assert not again.done(), "its exchange may be gone since"
+        scene.feeds.answer()
+        await again
+        assert client.ended is None
+
+    play(scenario)
+
+
+def test_a_broker_that_does_not_answer_is_waited_for_a_while() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.feeds.answers = False
+        with pytest.raises(BrokerUnavailable):
+            await scene.join()
+
+    play(scenario)
+
+
+def test_what_rabbitmq_refuses_is_not_shared_and_is_not_asked_again_for_a_while() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.feeds.refuses = "NOT_FOUND"
+        for _ in range(2):
+            with pytest.raises(NotShared, match="NOT_FOUND"):
+                await scene.join()
+        assert scene.feeds.calls == ["subscribe"]
+        await asyncio.sleep(LINGER + 1)
+        scene.feeds.refuses = None
+        await scene.join()
+
+    play(scenario)
+
+
+def test_a_confirmation_that_is_refused_concerns_only_who_has_asked() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, _ = await scene.join()
+        scene.feeds.refuses = "NOT_FOUND"
+        with pytest.raises(NotShared):
+            await scene.join()
+        assert client.ended is None
+
+    play(scenario)
+
+
+def test_there_are_only_so_many_patterns() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.join(NEWS)
+        with pytest.raises(NotShared):
+            await scene.join(OTHER)
+        await scene.join(NEWS)
+
+    play(scenario, most=1)
+
+
+def test_the_last_who_leaves_ends_the_subscription_a_while_later() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, leave = await scene.join()
+        leave()
+        leave()
+        scene.feeds.bring(0, b"one")
+        await settle()
+        assert client.frames == []
+        await asyncio.sleep(LINGER - 1)
+        _, leave = await scene.join()
+        await asyncio.sleep(LINGER)
+        assert "unsubscribe" not in scene.feeds.calls
+        leave()
+        await asyncio.sleep(LINGER + 1)
+        assert scene.feeds.calls[-1] == "unsubscribe"
+        assert len(scene.patterns) == 0
+        await scene.join()
+
+    play(scenario)
+
+
+def test_a_client_that_has_left_while_it_joined_gets_nothing() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.feeds.answers = False
+        client, each = subscriber()
+        joining = asyncio.ensure_future(scene.patterns.join(NEWS, each))
+        await settle()
+        each.active = False
+        scene.feeds.answer()
+        await joining
+        scene.feeds.bring(0, b"one")
+        await settle()
+        assert client.frames == []
+
+    play(scenario)
+
+
+def test_a_feed_that_is_lost_is_followed_by_the_other() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, _ = await scene.join()
+        assert scene.patterns.alone == 1
+        await asyncio.sleep(4)
+        assert scene.patterns.alone == 0
+        scene.feeds.bring(0, b"one")
+        scene.feeds.bring(1, b"one")
+        scene.feeds.bring(1, b"two")
+        scene.feeds.listeners[NEWS].lost(0)
+        scene.feeds.bring(1, b"three")
+        await settle()
+        assert client.bodies == [b"one", b"two", b"three"]
+        assert client.ended is None
+
+    play(scenario)
+
+
+def test_a_leader_that_hangs_is_noticed_by_the_clock() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, _ = await scene.join()
+        await asyncio.sleep(4)
+        scene.feeds.bring(1, b"one")
+        await settle()
+        assert client.bodies == []
+        await asyncio.sleep(2)
+        assert client.bodies == [b"one"]
+
+    play(scenario)
+
+
+def test_both_feeds_lost_end_the_subscriptions_and_new_ones_begin_anew() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, leave = await scene.join()
+        scene.feeds.listeners[NEWS].lost(0)
+        await settle()
+        assert isinstance(client.ended, BrokerUnavailable)
+        leave()
+        client, _ = await scene.join()
+        scene.feeds.bring(1, b"one")
+        await settle()
+        assert client.bodies == [b"one"]
+
+    play(scenario)
+
+
+def test_a_message_that_cannot_be_delivered_ends_the_subscriptions() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, _ = await scene.join()
+        scene.feeds.listeners[NEWS].left_out(1, "too_large: 20 bytes")
+        await settle()
+        assert client.ended is None, "the leading feed brings it, too, or says so"
+        scene.feeds.listeners[NEWS].left_out(0, "too_large: 20 bytes")
+        await settle()
+        assert isinstance(client.ended, TooLarge)
+        assert "20 bytes" in client.ended.detail
+
+    play(scenario)
+
+
+def test_a_message_that_no_frame_holds_ends_them_too() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, _ = await scene.join()
+        scene.feeds.bring(0, b"one", header=b"a\0b")
+        await settle()
+        assert isinstance(client.ended, TooLarge)
+
+    play(scenario)
+
+
+def test_rabbitmq_keeps_what_comes_faster_than_it_can_be_passed_on() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.join()
+        listener = scene.feeds.listeners[NEWS]
+        assert listener.flowing
+        scene.feeds.bring(0, b"x" * PENDING)
+        assert not listener.flowing
+        await settle()
+        assert listener.flowing
+
+    play(scenario)

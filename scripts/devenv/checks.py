@@ -43,7 +43,7 @@ _LINTERS: Final = {
 _TIERS: Final[dict[str, list[str]]] = {
     "unit": [],
     "integration": ["npm", "pgbouncer", "postgresql"],
-    "acceptance": ["chromium", "npm", "postgresql"],
+    "acceptance": ["apache2-bin", "chromium", "npm", "postgresql"],
 }
 #: The acceptance tier in parts, each on a cluster of its own; those that take longest first. What
 #: none of them names belongs to the first.

@@ -1,10 +1,6 @@
 """The tests' event loop: failures that nobody sees must fail the test."""
 
-import subprocess
-import sys
-from pathlib import Path
-
-PROJECT = Path(__file__).parents[3]
+from tests.integration.devenv.conftest import InnerPytest
 
 TESTS = """
 import asyncio
@@ -32,27 +28,15 @@ async def test_leaves_a_connection_open():
 """
 
 
-def test_leaked_tasks_and_unseen_exceptions_fail_a_test_that_passed(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text("from tests.conftest import io_loop\n")
-    (tmp_path / "test_inner.py").write_text(TESTS)
+def test_leaked_tasks_and_unseen_exceptions_fail_a_test_that_passed(
+    inner_pytest: InnerPytest,
+) -> None:
+    conftest = "from tests.conftest import io_loop\n"
+    printed = inner_pytest(conftest, TESTS)
 
-    result = subprocess.run(  # noqa: S603 - our own program
-        [
-            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
-            *("-c", str(PROJECT / "setup.cfg"), "--rootdir", str(tmp_path)),
-            *("-o", f"pythonpath={PROJECT} {PROJECT / 'scripts'}"),
-            str(tmp_path / "test_inner.py"),
-        ],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-    assert "1 failed, 3 passed, 3 errors" in result.stdout, result.stdout
-    assert "so it did not come to closing it" in result.stdout
-    assert "unclosed resource <TCPTransport" in result.stdout
-    assert "tasks left running" in result.stdout
-    assert "exceptions that nobody caught" in result.stdout
-    assert "ZeroDivisionError" in result.stdout
+    assert "1 failed, 3 passed, 3 errors" in printed, printed
+    assert "so it did not come to closing it" in printed
+    assert "unclosed resource <TCPTransport" in printed
+    assert "tasks left running" in printed
+    assert "exceptions that nobody caught" in printed
+    assert "ZeroDivisionError" in printed

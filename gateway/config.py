@@ -547,7 +547,8 @@ def load(path: Path) -> Config:
             f"{path}: cannot be read: {error.strerror}"
             f" (--config or ${CONFIG_VARIABLE} names another file)"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
+        # No TOML, no UTF-8, or a number of more digits than Python reads.
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path}: not a configuration: it is nested too deeply") from None

@@ -29,6 +29,8 @@ export class Outbox {
   #posts = [];
   /** Their messages' JSON, by id. @type {Map<string, string>} */
   #texts = new Map();
+  /** The identities of the rooms that they were written in, by id. @type {Map<string, string | null>} */
+  #rooms = new Map();
   /** Receipts that the page waits for, by id. @type {Map<string, Latch<Receipt>>} */
   #answers = new Map();
   /** Ids of messages that arrived before their POST was answered. @type {Set<string>} */
@@ -39,15 +41,18 @@ export class Outbox {
 
   /**
    * @param {object} parts
-   * @param {(text: string) => Promise<Receipt>} parts.post sends a message's JSON
+   * @param {(text: string, room: string | null) => Promise<Receipt>} parts.post sends a message's JSON to the room
+   *   of this identity, and to no other one of its number
+   * @param {() => string | null} parts.room the room's identity, if it is known
    * @param {() => void} parts.changed is called when {@link posts} or one of them has changed
    * @param {(post: PendingPost) => void} parts.refused is called with a post that will not be sent
    * @param {(audience: Audience, seq: number) => boolean} parts.comes whether the message will still come
    * @param {() => number} parts.now
    * @param {Patience} parts.patience
    */
-  constructor({ post, changed, refused, comes, now, patience }) {
+  constructor({ post, room, changed, refused, comes, now, patience }) {
     this.post = post;
+    this.room = room;
     this.changed = changed;
     this.refused = refused;
     this.comes = comes;
@@ -99,7 +104,8 @@ export class Outbox {
     const answer = this.#answers.get(id) ?? new Latch();
     if (post === null) {
       this.#makeSureOfRoomFor(text);
-      this.#add({ id, audience, type, body: JSON.parse(written), written: this.now(), text });
+      const room = this.room();
+      this.#add({ id, audience, type, body: JSON.parse(written), written: this.now(), text, room });
     } else if (post.state === "refused" || post.state === "confirmed") {
       post.state = "sending";
       post.saved = false;
@@ -181,7 +187,7 @@ export class Outbox {
     const text = this.#texts.get(id) ?? "";
     try {
       const receipt = await untilDone(
-        () => this.post(text),
+        () => this.post(text, this.#rooms.get(id) ?? null),
         this.patience,
         (problem) => this.#mark(post, "waiting", problem),
       );
@@ -232,9 +238,10 @@ export class Outbox {
   }
 
   /** @param {StoredPost} kept */
-  #add({ id, audience, type, body, written, text }) {
+  #add({ id, audience, type, body, written, text, room }) {
     this.#texts.set(id, text);
-    const saved = this.#store?.save({ id, written, text }) ?? false;
+    this.#rooms.set(id, room);
+    const saved = this.#store?.save({ id, written, text, room }) ?? false;
     this.#posts.push({
       ...{ id, audience, type, body, written, saved },
       ...{ state: "sending", problem: null },
@@ -246,7 +253,8 @@ export class Outbox {
     for (const post of this.#unsent) {
       if (post.saved || this.#store === null) continue;
       const text = this.#texts.get(post.id) ?? "";
-      post.saved = this.#store.save({ ...post, text });
+      const room = this.#rooms.get(post.id) ?? null;
+      post.saved = this.#store.save({ ...post, text, room });
       // Storage is full: the next post is not stored either, or the order would be lost.
       if (!post.saved) return;
       this.changed();
@@ -278,6 +286,7 @@ export class Outbox {
     this.#posts = this.#posts.filter((post) => post.id !== id);
     this.#seen.delete(id);
     this.#texts.delete(id);
+    this.#rooms.delete(id);
     this.changed();
   }
 

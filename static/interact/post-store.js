@@ -6,8 +6,9 @@ import { messageText } from "./post-text.js";
 /** @typedef {import("./tab.js").Tab} Tab */
 
 /**
- * A stored post. `text` is the JSON of its message, which is sent unchanged each time.
- * @typedef {Pick<PendingPost, "id" | "audience" | "type" | "body" | "written"> & {text: string}} StoredPost
+ * A stored post. `text` is the JSON of its message, which is sent unchanged each time; `room` the identity of
+ * the room that it was written in, if that was known.
+ * @typedef {Pick<PendingPost, "id" | "audience" | "type" | "body" | "written"> & {text: string, room: string | null}} StoredPost
  */
 
 /** The prefix under which entries that this library cannot have written are set aside, for good. */
@@ -33,9 +34,9 @@ export class PostStore {
     this.unreadable = unreadable;
   }
 
-  /** @param {Pick<StoredPost, "id" | "written" | "text">} post @returns {boolean} false where the browser has no room */
-  save({ id, written, text }) {
-    const head = toJson({ written, tab: this.tab.id });
+  /** @param {Pick<StoredPost, "id" | "written" | "text" | "room">} post @returns {boolean} false where the browser has no room */
+  save({ id, written, text, room }) {
+    const head = toJson({ written, tab: this.tab.id, room });
     return this.#write(this.prefix + id, `${head.slice(0, -1)},${text.slice(1)}`);
   }
 
@@ -121,7 +122,7 @@ export class PostStore {
  */
 function storedPostIn(text, name) {
   try {
-    const { tab, written, body, ...given } = JSON.parse(text);
+    const { tab, written, body, room = null, ...given } = JSON.parse(text);
     const { audience, type } = given;
     const id = canonical(given.id);
     const isPost =
@@ -129,12 +130,13 @@ function storedPostIn(text, name) {
       id === canonical(name) &&
       typeof tab === "string" &&
       Number.isFinite(written) &&
+      (room === null || typeof room === "string") &&
       (audience === "public" || audience === "private") &&
       typeof type === "string" &&
       body !== undefined;
     if (!isPost) return null;
     const message = messageText({ ...given, id }, toJson(body));
-    return { id, audience, type, body, written, tab, text: message };
+    return { id, audience, type, body, written, room, tab, text: message };
   } catch {
     // Half written, or not ours.
     return null;

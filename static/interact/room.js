@@ -81,7 +81,8 @@ export class Room extends EventTarget {
     });
     this.#channels = new Channels({ live, access: this.#access, run });
     this.#outbox = new Outbox({
-      post: (text) => this.#post(text),
+      post: (text, identity) => this.#post(text, identity),
+      room: () => this.#access.identity,
       changed: () => this.#tell("waiting", this.waiting),
       refused: (post) => this.#tell("refused", post),
       comes: (audience, seq) => this.#channels.awaits(audience, seq),
@@ -338,12 +339,18 @@ export class Room extends EventTarget {
   async #sayOnce({ body, ...head }) {
     refuseWrongHead(head);
     const text = messageText({ ...head, importance: "instant" }, toJson(body));
-    return this.#asMember(() => this.#http.send("POST", this.#messages, text, { repeats: false }));
+    const path = this.#messages(this.#access.identity);
+    return this.#asMember(() => this.#http.send("POST", path, text, { repeats: false }));
   }
 
-  /** @param {string} text the JSON of a message with an id @returns {Promise<Receipt>} */
-  async #post(text) {
-    const sent = () => this.#http.send("POST", this.#messages, text, { repeats: true });
+  /**
+   * @param {string} text the JSON of a message with an id
+   * @param {string | null} identity the room's when it was written; null if it was not known
+   * @returns {Promise<Receipt>}
+   */
+  async #post(text, identity) {
+    const path = this.#messages(identity ?? this.#access.identity);
+    const sent = () => this.#http.send("POST", path, text, { repeats: true });
     const receipt = await this.#asMember(sent);
     return expected(receipt, typeof receipt?.id === "string");
   }
@@ -354,8 +361,8 @@ export class Room extends EventTarget {
     return expected(list, Array.isArray(list?.present));
   }
 
-  get #messages() {
-    const { identity } = this.#access;
+  /** @param {string | null} identity */
+  #messages(identity) {
     return `/api/rooms/${this.number}/messages${identity === null ? "" : `?identity=${identity}`}`;
   }
 

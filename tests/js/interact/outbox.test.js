@@ -21,14 +21,15 @@ function kept(body, written, id = uuidOf(written)) {
 }
 
 /** An outbox whose posts get the `answers`, one after the other, and are then accepted. */
-function outbox({ answers = [], comes = () => false } = {}) {
+function outbox({ answers = [], comes = () => false, room = () => "a1" } = {}) {
   const patience = new Patience();
   const posts = [];
   const refused = [];
   const made = new Outbox({
-    post: async (text) => {
+    room,
+    post: async (text, to) => {
       const { id, body } = JSON.parse(text);
-      posts.push({ id, body, text });
+      posts.push({ id, body, text, to });
       const answer = await answers.shift();
       if (answer) throw answer;
       return { id, seq: posts.length, sent_at: "", published: true };
@@ -324,6 +325,29 @@ test("a page leaves alone what a living one will send", async () => {
   assert.deepEqual([second.posts, second.made.posts], [[], []]);
   await first.patience.pass();
   await sent;
+});
+
+test("what was left in a room goes to no other one of its number", async () => {
+  const { page, storage } = browserOfOneUser();
+  const before = await page({ answers: [lost()] });
+  before.made.send(said("for the members of a1")).catch(() => {});
+  await before.patience.next();
+  await before.vanish();
+  // As an earlier version kept it.
+  const { id, text } = kept("from before rooms had identities", 1);
+  storage.setItem(`room:${id}`, `{"written":1,"tab":"gone",${text.slice(1)}`);
+  const replaced = new Problem(410, "room_replaced", "");
+  const after = await page({ answers: [replaced], room: () => "b2" });
+  await turn();
+  assert.deepEqual(
+    after.posts.map(({ body, to }) => [body, to]),
+    [
+      ["for the members of a1", "a1"],
+      ["from before rooms had identities", null],
+    ],
+  );
+  assert.deepEqual(after.refused, ["room_replaced"]);
+  assert.equal(storage.length, 0);
 });
 
 test("two pages that open at once do not both send what was left", async () => {

@@ -489,7 +489,7 @@ def test_messages_that_rabbitmq_would_never_take_are_not_accepted(
 def test_a_number_of_too_many_digits_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
     file.write_text("[server]\nport = " + "1" * 5000)
-    with pytest.raises(ConfigError, match="not TOML: .*4300 digits"):
+    with pytest.raises(ConfigError, match=r"not TOML: .*4300 digits"):
         config.load(file)
 
 

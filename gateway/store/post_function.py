@@ -12,7 +12,10 @@ An entry of the outbox without an owner is free for any gateway, so nothing else
 be published. :data:`CHANNEL` tells the gateways that there is one.
 
 The functions run with the rights of their owner, the gateway's login. Nobody else may call them
-until an administrator grants USAGE on the schema `interact` and EXECUTE on `interact.post`.
+until an administrator grants USAGE on the schema `interact` and EXECUTE on `interact.post`. They
+find nothing but what is PostgreSQL's own and what they name by its schema: in others, anybody may
+have put an operator that fits better.
+https://www.postgresql.org/docs/current/sql-createfunction.html (SECURITY DEFINER safely)
 """
 
 from __future__ import annotations
@@ -52,8 +55,8 @@ _STATE: Final = text(
            has_database_privilege(current_database(), 'CREATE') AS may_create,
            schema.oid IS NOT NULL AS exists,
            coalesce(has_schema_privilege(schema.oid, 'CREATE'), false) AS is_ours,
-           (SELECT replace(proconfig[1], 'search_path=', '') FROM pg_proc
-            WHERE pronamespace = schema.oid AND proname = 'post' LIMIT 1) AS settings
+           (SELECT obj_description(oid, 'pg_proc') FROM pg_proc
+            WHERE pronamespace = schema.oid AND proname = 'post' LIMIT 1) AS belongs_to
     FROM (SELECT 1) AS one LEFT JOIN pg_namespace AS schema ON schema.nspname = 'interact'
     """
 )
@@ -66,24 +69,24 @@ def install(connection: Connection, limits: PostLimits) -> None:
     the remedy.
     """
     state = connection.execute(_STATE).one()
-    path = f"{state.tables}, pg_temp"
+    belongs_to = f"the gateway with tables in {state.tables}"
     if not (state.is_ours if state.exists else state.may_create):
         _log.info(
             "the function interact.post is not there: the gateway's login may not create the schema"
             " interact. Who wants it makes the schema: CREATE SCHEMA interact AUTHORIZATION <login>"
         )
         return
-    if state.settings is not None and state.settings != path:
+    if state.belongs_to not in {None, belongs_to}:
         _log.warning(
-            "interact.post belongs to another gateway with tables in %s; it is left alone",
-            state.settings,
+            "interact.post of this database belongs to %s; it is left alone", state.belongs_to
         )
         return
-    is_new = state.settings is None
+    is_new = state.belongs_to is None
     # Not IF NOT EXISTS, which needs the right to make one also where it exists.
     made = () if state.exists else ("CREATE SCHEMA interact",)
     closed = _CLOSED if is_new else ()
-    for statement in (*made, *_TABLE, *_functions(path, limits), _TRIGGER, *closed):
+    functions = _functions(state.tables, limits)
+    for statement in (*made, *_TABLE, *functions, _TRIGGER, *closed, _comment(belongs_to)):
         connection.exec_driver_sql(statement)
 
 
@@ -124,7 +127,7 @@ _POST: Final = """
 CREATE OR REPLACE FUNCTION interact.post(
     room bigint, audience text, type text, body jsonb, sender text,
     id uuid DEFAULT gen_random_uuid()
-) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = {path} AS $$
+) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     said text := post.body::text;
     closed timestamptz;
@@ -164,13 +167,14 @@ BEGIN
         RAISE 'body is nested deeper than {nested} levels'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT closed_at INTO closed FROM rooms WHERE rooms.id = post.room;
+    SELECT closed_at INTO closed FROM {tables}.rooms WHERE rooms.id = post.room;
     IF NOT found THEN
         RAISE 'there is no room %', coalesce(post.room::text, 'NULL')
             USING ERRCODE = 'foreign_key_violation';
     END IF;
     -- A repeated id gets its first answer, also in a room that has been closed since.
-    IF closed IS NOT NULL AND NOT EXISTS (SELECT FROM messages WHERE messages.id = post.id) THEN
+    IF closed IS NOT NULL
+            AND NOT EXISTS (SELECT FROM {tables}.messages WHERE messages.id = post.id) THEN
         RAISE 'room % is closed', post.room USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     INSERT INTO interact.posted AS before (id, room, audience, type, body, sender, sent_at)
@@ -191,7 +195,7 @@ END $$
 
 _DEPTH: Final = """
 CREATE OR REPLACE FUNCTION interact.depth(body jsonb) RETURNS integer
-LANGUAGE sql IMMUTABLE SET search_path = {path} AS $$
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE inside(value, depth) AS (
         SELECT depth.body, 1
         UNION ALL
@@ -213,7 +217,7 @@ $$
 # Locks are taken as in gateway/store/history.py: rooms in ascending order, each with its streams.
 _STORE: Final = """
 CREATE OR REPLACE FUNCTION interact.store_posted() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = {path} AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     one record;
     before record;
@@ -228,9 +232,9 @@ BEGIN
         WITH taken AS (DELETE FROM interact.posted RETURNING *)
         SELECT * FROM taken ORDER BY room, number
     LOOP
-        PERFORM FROM rooms JOIN streams ON streams.room = rooms.id WHERE rooms.id = one.room
-            ORDER BY streams.audience FOR NO KEY UPDATE;
-        SELECT * INTO before FROM messages WHERE messages.id = one.id;
+        PERFORM FROM {tables}.rooms JOIN {tables}.streams ON streams.room = rooms.id
+            WHERE rooms.id = one.room ORDER BY streams.audience FOR NO KEY UPDATE;
+        SELECT * INTO before FROM {tables}.messages WHERE messages.id = one.id;
         IF found THEN
             BEGIN
                 same := before.body::jsonb = one.body::jsonb;
@@ -248,7 +252,7 @@ BEGIN
         SELECT rooms.closed_at, sum(streams.head + 1 - streams.first) AS messages,
                sum(streams.bytes) AS bytes
             INTO kept
-            FROM rooms JOIN streams ON streams.room = rooms.id
+            FROM {tables}.rooms JOIN {tables}.streams ON streams.room = rooms.id
             WHERE rooms.id = one.room GROUP BY rooms.id;
         IF NOT found THEN
             RAISE 'there is no room %', one.room USING ERRCODE = 'foreign_key_violation';
@@ -258,21 +262,21 @@ BEGIN
                 USING ERRCODE = 'object_not_in_prerequisite_state';
         END IF;
         SELECT members.role INTO new_role
-            FROM members WHERE members.room = one.room AND members.user_id = one.sender;
+            FROM {tables}.members WHERE members.room = one.room AND members.user_id = one.sender;
         part := CASE new_role WHEN 'participant' THEN {participants} ELSE 1 END;
         IF kept.messages + 1 > part * {messages}
                 OR kept.bytes + octet_length(one.body) > part * {bytes} THEN
             RAISE 'room % is full: its history has % messages and % bytes; go on in a new room',
                 one.room, kept.messages, kept.bytes USING ERRCODE = 'program_limit_exceeded';
         END IF;
-        UPDATE streams SET head = head + 1, bytes = streams.bytes + octet_length(one.body)
+        UPDATE {tables}.streams SET head = head + 1, bytes = streams.bytes + octet_length(one.body)
             WHERE streams.room = one.room AND streams.audience = one.audience;
-        INSERT INTO messages (id, room, audience, seq, sender, sent_at, type, body, role)
+        INSERT INTO {tables}.messages (id, room, audience, seq, sender, sent_at, type, body, role)
             SELECT one.id, one.room, one.audience, streams.head, one.sender, one.sent_at, one.type,
                    one.body, new_role
-            FROM streams WHERE streams.room = one.room AND streams.audience = one.audience;
-        INSERT INTO outbox (room, audience, seq, size)
-            SELECT room, audience, head, octet_length(one.body) FROM streams
+            FROM {tables}.streams WHERE streams.room = one.room AND streams.audience = one.audience;
+        INSERT INTO {tables}.outbox (room, audience, seq, size)
+            SELECT room, audience, head, octet_length(one.body) FROM {tables}.streams
             WHERE streams.room = one.room AND streams.audience = one.audience;
         PERFORM pg_notify('{channel}', '');
     END LOOP;
@@ -281,9 +285,14 @@ END $$
 """
 
 
-def _functions(path: str, limits: PostLimits) -> list[str]:
+def _comment(text: str) -> str:
+    quoted = text.replace("'", "''")
+    return f"COMMENT ON FUNCTION interact.post(bigint, text, text, jsonb, text, uuid) IS '{quoted}'"
+
+
+def _functions(tables: str, limits: PostLimits) -> list[str]:
     values = {
-        "path": path,
+        "tables": tables,
         "type_length": limits.type,
         "user_length": USER_LENGTH,
         "presence": PRESENCE,

@@ -309,6 +309,28 @@ async def test_only_who_is_granted_it_may_post_and_nothing_else(
     await store.close()
 
 
+async def test_nobody_gets_the_gateways_rights_by_an_operator_that_fits_better(
+    postgres_url: str,
+) -> None:
+    store = await Store.open(postgres_url, posting=PostLimits(Quota(messages=10)))
+    stream = await new_stream(store)
+    owner = await asyncpg.connect(address(postgres_url))
+    # As it was for everybody before PostgreSQL 15.
+    await owner.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    async with application(postgres_url) as connection:
+        for other in ("integer", "double precision", "bigint"):
+            await connection.execute(
+                f"CREATE FUNCTION public.taken(numeric, {other}) RETURNS numeric LANGUAGE plpgsql"
+                " AS $$ BEGIN RAISE 'by %', current_user; END $$;"
+                f"CREATE OPERATOR public.+ (LEFTARG = numeric, RIGHTARG = {other}, "
+                "FUNCTION = public.taken)"
+            )
+        await post(connection, stream)
+        assert len(await history(store, stream)) == 1
+    await owner.close()
+    await store.close()
+
+
 async def test_applications_and_gateways_at_once_leave_no_hole_and_no_deadlock(
     postgres_url: str,
 ) -> None:
@@ -385,7 +407,7 @@ async def test_without_the_right_to_make_it_the_gateway_starts_and_names_the_rem
 
     # A gateway with other tables in the same database leaves it alone.
     other = await Store.open(postgres_url)
-    assert "interact.post belongs to another gateway with tables in" in caplog.text
+    assert "interact.post of this database belongs to the gateway with tables in" in caplog.text
     await other.close()
     await owner.execute(f"DROP OWNED BY {login} CASCADE; DROP ROLE {login}")
     await owner.close()

@@ -29,6 +29,9 @@ class Kind(StrEnum):
     REPLY_QUEUE = "reply-queue"
 
 
+_KINDS: Final = ", ".join(f"/{kind}/" for kind in Kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A parsed destination. ``exchange`` is None unless the kind is one.
@@ -91,18 +94,35 @@ def _skip(rule: tuple[str, ...], places: set[int | None]) -> set[int]:
 def parse(destination: str) -> Pattern:
     """Parse a destination as RabbitMQ does. The ``ValueError`` says what is wrong with it.
 
-    It refuses more than RabbitMQ does: a name without a leading slash, unprintable characters, and
-    a ``%`` that is not ``%2F``, because a reader may take it for an escape that the broker does not
-    decode.
+    It refuses more than RabbitMQ does: a name without a leading slash, unprintable characters, a
+    name that is longer than AMQP allows, and a ``%`` that is not ``%2F``, because a reader may take
+    it for an escape that the broker does not decode.
     """
     if not destination.isprintable():
         raise ValueError("contains characters that cannot be printed")
     if "%" in destination.replace("%2F", ""):
         raise ValueError("the only escape is %2F")
+    if not destination.startswith("/"):
+        raise ValueError(f"must start with {_KINDS}")
+    pattern = parse_leniently(destination)
+    if any(
+        len(part.encode()) > MAX_NAME_BYTES
+        for part in (".".join(pattern.words), pattern.exchange or "")
+    ):
+        raise ValueError(f"a name must have at most {MAX_NAME_BYTES} bytes")
+    return pattern
+
+
+def parse_leniently(destination: str) -> Pattern:
+    """Parse whatever RabbitMQ takes for a destination, also what :func:`parse` refuses. A name
+    without any slash is a queue's. Raises ``ValueError`` for what RabbitMQ refuses, and for its
+    temp queues."""
+    if destination and "/" not in destination:
+        return _parse(Kind.QUEUE, destination)
     for kind in Kind:
         if destination.startswith(prefix := f"/{kind}/"):
             return _parse(kind, destination.removeprefix(prefix))
-    raise ValueError(f"must start with {', '.join(f'/{kind}/' for kind in Kind)}")
+    raise ValueError(f"must start with {_KINDS}")
 
 
 def _parse(kind: Kind, rest: str) -> Pattern:
@@ -118,8 +138,6 @@ def _parse(kind: Kind, rest: str) -> Pattern:
     name = name.replace("%2F", "/")
     if exchange is not None:
         exchange = exchange.replace("%2F", "/")
-    if any(len(part.encode()) > MAX_NAME_BYTES for part in (name, exchange or "")):
-        raise ValueError(f"a name must have at most {MAX_NAME_BYTES} bytes")
     return Pattern(kind, exchange, words(name))
 
 

@@ -46,6 +46,12 @@ def frame(destination: str, **headers: str) -> Frame:
         f"/queue/{PREFIX}.private.42",
         f"/amq/queue/{PREFIX}.private.42",
         f"/amq/queue/{PREFIX}.feed.one.0.abc",
+        # RabbitMQ's parse_endpoint takes a name without a slash for a queue's.
+        f"{PREFIX}.private.42",
+        # Longer than a name of AMQP: within RabbitMQ, STOMP's bindings have no such limit.
+        "/topic/" + ".".join("#" * 200),
+        f"/exchange/amq.topic/{PREFIX}.public." + ".".join("#" * 200),
+        "/topic/" + ".".join("#" * 8000),
     ],
 )
 def test_a_subscription_that_reaches_a_room_is_refused(destination: str) -> None:
@@ -88,6 +94,7 @@ def test_everything_else_is_left_to_rabbitmq(destination: str) -> None:
         f"/queue/{PREFIX}.private.42",
         f"/amq/queue/{PREFIX}.private.42",
         f"/reply-queue/{PREFIX}.private.42",
+        f"{PREFIX}.private.42",
     ],
 )
 def test_nothing_is_sent_to_a_room(destination: str) -> None:

@@ -64,13 +64,28 @@ class Held:
     """A right that somebody relies on. ``ended`` is called once if it ends before
     :meth:`release`."""
 
-    __slots__ = ("_right", "ended", "login")
+    __slots__ = ("_ended", "_right", "login", "over")
 
-    def __init__(self, right: _Right, login: BrokerLogin, ended: Ended) -> None:
+    def __init__(self, right: _Right, login: BrokerLogin) -> None:
         self._right = right
+        self._ended: Ended | None = None
         self.login = login
-        self.ended = ended
+        #: Its end, if that came before somebody could be told.
+        self.over: GatewayError | None = None
         right.held.add(self)
+
+    def tell(self, ended: Ended) -> None:
+        """Call ``ended`` from now on. Raises the error if the right has ended already."""
+        if self.over is not None:
+            raise self.over
+        self._ended = ended
+
+    def end(self, error: GatewayError) -> None:
+        """The right has ended."""
+        if self._ended is None:
+            self.over = error
+        else:
+            self._ended(error)
 
     def release(self) -> None:
         """Rely on it no longer; any number of times."""
@@ -131,7 +146,9 @@ class BrokerRights:
 
     def hold_login(self, login: BrokerLogin, *, ended: Ended) -> Held:
         """Rely on the login itself: ``ended`` is called when RabbitMQ takes it no longer."""
-        return Held(self._known(login).right(None), login, ended)
+        held = Held(self._known(login).right(None), login)
+        held.tell(ended)
+        return held
 
     async def hold(self, who: Identity, exchange: str, key: str, *, ended: Ended) -> Held:
         """Rely on the right to read what an exchange gives for a routing key (with wildcards).
@@ -145,10 +162,11 @@ class BrokerRights:
             raise ValueError("only RabbitMQ's own users are judged by RabbitMQ")
         known = self._known(login)
         right = known.right((exchange, key))
-        held = Held(right, login, ended)
+        held = Held(right, login)
         try:
             if not right.is_fresh(self._loop.time(), self.lifetime):
                 await self._first_answer(known, (exchange, key), right, login)
+            held.tell(ended)
         except BaseException:
             held.release()
             raise
@@ -200,8 +218,12 @@ class BrokerRights:
         finally:
             right.asking = None
         if refusal is not None:
-            known.rights.pop(source, None)
-            return BrokerRefused(refusal)
+            if known.rights.get(source) is right:
+                del known.rights[source]
+            error = BrokerRefused(refusal)
+            # Others may rely on what RabbitMQ has said before.
+            right.end(error)
+            return error
         right.confirmed = began
         return None
 
@@ -259,7 +281,7 @@ class _Right:
     def end(self, error: GatewayError) -> None:
         held, self.held = self.held, set()
         for each in held:
-            each.ended(error)
+            each.end(error)
 
 
 class _Login:

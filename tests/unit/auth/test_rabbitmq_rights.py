@@ -7,6 +7,7 @@ import copy
 import pickle
 import traceback
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -134,6 +135,31 @@ def test_a_right_that_is_taken_back_ends_within_the_lifetime() -> None:
         await asyncio.sleep(LIFETIME)
         (error,) = stage.ended
         assert isinstance(error, BrokerRefused)
+        await stage.tasks.close()
+
+    run(scenario())
+
+
+def test_a_right_that_somebody_else_is_refused_ends_for_those_who_have_it() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        stage.rabbit.open.add(SECRET)
+        await stage.rights.hold(stage.who(), *SECRET, ended=stage.ended.append)
+        stage.rabbit.open.discard(SECRET)
+        # Whoever comes when it is no longer fresh, but before RabbitMQ is asked again, asks first.
+        newcomer: list[GatewayError] = []
+        while not stage.ended:
+            asked = len(stage.rabbit.asked)
+            with suppress(BrokerRefused):
+                held = await stage.rights.hold(stage.who(), *SECRET, ended=newcomer.append)
+                held.release()
+            if len(stage.rabbit.asked) > asked:
+                break
+            await asyncio.sleep(LIFETIME / 1000)
+        await asyncio.sleep(2 * LIFETIME)
+        (error,) = stage.ended
+        assert isinstance(error, BrokerRefused)
+        assert not newcomer
         await stage.tasks.close()
 
     run(scenario())

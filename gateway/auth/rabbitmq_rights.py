@@ -39,6 +39,8 @@ OF_USER: Final = 1
 _AGAIN: Final = 0.5
 #: The part of the lifetime between two looks at a login's rights.
 _STEP: Final = 0.1
+#: Rights of one login about which one question asks: a node has some seconds to answer it.
+PORTION: Final = 50
 #: Rights of one login that are remembered although nobody relies on them.
 _IDLE: Final = 1_000
 
@@ -220,10 +222,10 @@ class BrokerRights:
         if refusal is not None:
             if known.rights.get(source) is right:
                 del known.rights[source]
-            error = BrokerRefused(refusal)
+            refused = BrokerRefused(refusal)
             # Others may rely on what RabbitMQ has said before.
-            right.end(error)
-            return error
+            right.end(refused)
+            return refused
         right.confirmed = began
         return None
 
@@ -338,20 +340,29 @@ class _Login:
         self.due = min(now + lifetime * _STEP, oldest + lifetime)
 
     async def _ask_again(self, credentials: Credentials) -> None:
-        relied_on = [source for source, right in self.rights.items() if right.held]
-        began = asyncio.get_running_loop().time()
-        answers: dict[Source | None, str | None] = {None: None}
+        """Ask for all rights that somebody relies on, those that end first before the others."""
+        ages = (
+            (right.confirmed, source)
+            for source, right in self.rights.items()
+            if source is not None and right.held
+        )
+        relied_on = [source for _, source in sorted(ages)]
         try:
-            asked = [source for source in relied_on if source is not None]
-            answers.update((await self._owner.ask(credentials, asked)).items())
+            # The first question tries the login, also if there is nothing else to ask for.
+            for start in range(0, max(1, len(relied_on)), PORTION):
+                await self._ask_about(relied_on[start : start + PORTION], credentials)
         except NotAuthenticated as error:
             self._end_all(error)
-            return
         except BrokerUnavailable:
             # Asked again at the next look, until the rights have ended.
-            return
+            pass
         finally:
             self._asking = None
+
+    async def _ask_about(self, sources: Sequence[Source], credentials: Credentials) -> None:
+        began = asyncio.get_running_loop().time()
+        answers: dict[Source | None, str | None] = {None: None}
+        answers.update((await self._owner.ask(credentials, sources)).items())
         for source, refusal in answers.items():
             right = self.rights.get(source)
             if right is None:

@@ -18,7 +18,7 @@ from broker.nodes.credentials import Credentials
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from gateway.auth.rabbitmq_logins import refusal
-from gateway.auth.rabbitmq_rights import AT_ONCE, BrokerRights
+from gateway.auth.rabbitmq_rights import AT_ONCE, PORTION, BrokerRights
 from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerRefused, BrokerUnavailable, GatewayError, WrongLogin
@@ -40,6 +40,9 @@ class RabbitMQ:
         self.asked: list[tuple[str, tuple[Source, ...]]] = []
         self.at_once = self.most_at_once = 0
         self.seconds = 0.01
+        #: For each source; and after how many seconds a node is given up.
+        self.seconds_of_each = 0.0
+        self.most_seconds = float("inf")
 
     async def __call__(
         self, login: Credentials, sources: Sequence[Source]
@@ -49,9 +52,11 @@ class RabbitMQ:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(self.seconds)
+            takes = self.seconds_of_each * len(sources)
+            await asyncio.sleep(min(takes, self.most_seconds))
         finally:
             self.at_once -= 1
-        if self.away:
+        if self.away or takes > self.most_seconds:
             raise BrokerUnavailable("away")
         if self.passcodes.get(login.login) != login.passcode:
             raise refusal(login.login)
@@ -252,6 +257,26 @@ def test_rabbitmq_may_be_away_for_a_while() -> None:
         stage.rabbit.away = False
         await asyncio.sleep(5 * LIFETIME)
         assert not stage.ended
+        await stage.tasks.close()
+
+    run(scenario())
+
+
+def test_many_rights_of_one_login_are_confirmed_although_a_question_has_little_time() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        stage.rabbit.seconds, stage.rabbit.seconds_of_each = 0.001, 0.01
+        stage.rabbit.most_seconds = 4.0
+        topics = [("amq.topic", f"order.{number}") for number in range(10 * PORTION)]
+        stage.rabbit.open.update(topics)
+        for topic in topics:
+            await stage.rights.hold(stage.who(), *topic, ended=stage.ended.append)
+        await asyncio.sleep(3 * LIFETIME)
+        assert not stage.ended
+        assert max(len(sources) for _, sources in stage.rabbit.asked) == PORTION
+        stage.rabbit.open.discard(topics[-1])
+        await asyncio.sleep(LIFETIME)
+        assert [type(error) for error in stage.ended] == [BrokerRefused]
         await stage.tasks.close()
 
     run(scenario())

@@ -278,9 +278,14 @@ def _end(answer: dict[str, Any], now: float) -> float:
     if len(given) != 1:
         raise HookFailure("its answer must have exactly one of expires_in and expires_at")
     value = answer[given[0]]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        seconds = float(value) if type(value) in (int, float) else math.nan
+    except OverflowError:
+        # JSON bounds no number.
+        seconds = math.inf
+    if not math.isfinite(seconds):
         raise HookFailure(f"{given[0]}: must be a number of seconds")
-    end = float(value) + (now if given[0] == "expires_in" else 0.0)
+    end = seconds + (now if given[0] == "expires_in" else 0.0)
     if end <= now:
         raise HookFailure(f"{given[0]}: is over already; answer 401 for a login that has ended")
     if end > now + LONGEST:

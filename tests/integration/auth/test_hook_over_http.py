@@ -242,6 +242,7 @@ async def test_a_redirect_is_not_followed(
         (b'{"user": "mina", "expires_in": 60, "roles": [1]}', "list of strings"),
         (b'{"user": "mina", "expires_in": 60, "admin": true}', "unknown member 'admin'"),
         (b'{"user": "mina", "expires_in": 1e999}', "number of seconds"),
+        (b'{"user": "mina", "expires_in": 1' + 400 * b"0" + b"}", "number of seconds"),
     ],
 )
 @pytest.mark.gen_test

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from broker.timing.readings import UtcTime
 from gateway.auth.permissions import Action, Permissions
@@ -16,8 +16,15 @@ from gateway.budget.budgets import Budgets
 from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
-from gateway.errors import GatewayError, RoomClosed, UnknownMember, UnknownRoom
+from gateway.errors import GatewayError, NoCapacity, RoomClosed, UnknownMember, UnknownRoom
+from gateway.fair_turns import FairTurns
 from gateway.private_queues import PrivateQueues
+
+#: Rooms that are created at the same time. The store creates one after the other anyway: those that
+#: wait for it there would keep the connections to the database that posts need.
+CREATED_AT_ONCE: Final = 2
+#: Seconds that a creation may wait for its turn.
+LONGEST_WAIT: Final = 10.0
 
 
 class RoomStore(Protocol):
@@ -104,6 +111,7 @@ class Rooms:
         self._changes_of_rooms = budgets.rate(ROOMS)
         self._changes_of_members = budgets.rate(MEMBER_CHANGES)
         self._open_rooms = budgets.cap(OPEN_ROOMS)
+        self._creations = FairTurns(CREATED_AT_ONCE, of_user=CREATED_AT_ONCE)
         self._clock = clock
 
     async def mine(self, who: Identity) -> list[RoomView]:
@@ -117,24 +125,14 @@ class Rooms:
         follows. The creator hosts the room if ``members`` name no host.
 
         Raises :class:`RoomFull`, :class:`TooManyRooms`, :class:`TooManyOpenRooms`,
-        :class:`RoomsFull`.
+        :class:`RoomsFull`, and :class:`NoCapacity` while too many others create rooms.
         """
         await self._permissions.require(who, Action.CREATE_ROOM)
         self._changes_of_rooms.take(("create", who.user))
         if MemberRole.HOST not in members.values():
             members = {**members, who.user: MemberRole.HOST}
         self._members.check_counted(len(members) - 1)
-        try:
-            room = await self._store.create_room(
-                title,
-                members,
-                self._clock(),
-                creator=who.user,
-                refusal=self._open_rooms.against,
-            )
-        except GatewayError as error:
-            self._open_rooms.count(error)
-            raise
+        room = await self._created(title, members, creator=who.user)
         has_queue = await self._queues.create(room.id, who.user)
         return RoomView(room, members.get(who.user), has_queue=has_queue)
 
@@ -198,6 +196,27 @@ class Rooms:
         if not await self._store.remove_member(number, user):
             raise UnknownMember(f"{user} is not a member of room {number}")
         await self._changes.changed(number, user, ended=True)
+
+    async def _created(
+        self, title: str, members: Mapping[str, MemberRole], *, creator: str
+    ) -> Room:
+        try:
+            await self._creations.begin(creator, within=LONGEST_WAIT)
+        except TimeoutError:
+            raise NoCapacity("too many rooms are being created", retry_after=5.0) from None
+        try:
+            return await self._store.create_room(
+                title,
+                members,
+                self._clock(),
+                creator=creator,
+                refusal=self._open_rooms.against,
+            )
+        except GatewayError as error:
+            self._open_rooms.count(error)
+            raise
+        finally:
+            self._creations.end(creator)
 
     async def _membership(self, number: int, user: str) -> Membership:
         membership = await self._store.membership(number, user)

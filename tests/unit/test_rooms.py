@@ -25,6 +25,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
 from gateway.errors import (
     GatewayError,
+    NoCapacity,
     Refused,
     RoomsFull,
     TooManyChanges,
@@ -37,8 +38,9 @@ from gateway.http.services import HandlerServices
 from gateway.limits import LiveLimits
 from gateway.messages.history_reads import HistoryReads
 from gateway.private_queues import IN_ALL, NEW_QUEUE, OF_MAKER, PrivateQueues
-from gateway.rooms import Rooms
+from gateway.rooms import CREATED_AT_ONCE, LONGEST_WAIT, Rooms
 from gateway.store.records import JsonPage
+from tests import virtual_time
 from tests.budgets import budgets_of
 from tests.virtual_time import run
 
@@ -65,6 +67,10 @@ class FakeBackends:
     open_rooms: int = 0
     queue_fails: bool = False
     queue_hangs: bool = False
+    #: For a creation; and how many are under way, now and at most.
+    seconds: float = 0.0
+    creating: int = 0
+    most_creating: int = 0
 
     async def membership(self, room: int, user: str) -> Membership | None:
         roles = {"anna": MemberRole.HOST, "bob": MemberRole.PARTICIPANT}
@@ -81,6 +87,12 @@ class FakeBackends:
     ) -> Room:
         if (error := refusal(self.open_of.get(creator, 0), self.open_rooms)) is not None:
             raise error
+        self.creating += 1
+        self.most_creating = max(self.most_creating, self.creating)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.creating -= 1
         self.done.append(f"create {title}")
         return Room(ROOM, title, at)
 
@@ -249,6 +261,41 @@ def test_a_participant_reads_only_their_own_private_messages(
     _, history = services(backends)
     asyncio.run(_awaited(history.page(who, stream, after=0, limit=None, types=None)))
     assert backends.done == [read]
+
+
+def _teacher(number: int) -> Identity:
+    return Identity(f"teacher {number}", frozenset({"host"}), math.inf)
+
+
+def test_creations_that_would_wait_for_each_other_keep_few_connections_to_the_database() -> None:
+    async def course() -> None:
+        backends = FakeBackends(seconds=0.01)
+        rooms, _ = services(backends)
+        await asyncio.gather(*(rooms.create(_teacher(one), "Maths", {}) for one in range(50)))
+        assert backends.most_creating == CREATED_AT_ONCE
+        assert backends.done == ["create Maths"] * 50
+
+    run(course())
+
+
+def test_while_the_database_is_slow_creations_are_refused_and_go_on_afterwards() -> None:
+    async def course() -> None:
+        backends = FakeBackends(seconds=2 * LONGEST_WAIT)
+        rooms, _ = services(backends)
+        first = [
+            asyncio.ensure_future(rooms.create(_teacher(one), "Maths", {}))
+            for one in range(CREATED_AT_ONCE)
+        ]
+        await virtual_time.settle()
+        with pytest.raises(NoCapacity) as error:
+            await rooms.create(_teacher(9), "Maths", {})
+        assert error.value.retry_after
+        first[0].cancel()
+        backends.seconds = 0.0
+        await rooms.create(_teacher(9), "Maths", {})
+        await first[1]
+
+    run(course())
 
 
 def test_a_creator_who_names_no_host_hosts_the_room() -> None:

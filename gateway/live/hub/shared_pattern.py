@@ -30,6 +30,17 @@ class NotShared(Exception):
     RabbitMQ's reason."""
 
 
+class _Joining:
+    """A subscriber that waits for the binding. ``feeds``: those whose binding is confirmed."""
+
+    __slots__ = ("done", "feeds", "subscriber")
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self.subscriber = subscriber
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.feeds: set[int] = set()
+
+
 class SharedPattern:
     """The listener of one pattern, and its subscribers.
 
@@ -47,25 +58,22 @@ class SharedPattern:
         self._count = 0
         self._clock = clock
         self._succession: Succession[amqp_deliveries.Delivery] = Succession()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._joining: set[_Joining] = set()
 
     async def join(self, subscriber: Subscriber) -> None:
         """Add a subscriber once RabbitMQ has confirmed the binding, for which the caller has asked.
 
         Raises :class:`NotShared` and :class:`BrokerUnavailable`.
         """
-        confirmed = asyncio.get_running_loop().create_future()
-        self._waiting.add(confirmed)
+        joining = _Joining(subscriber)
+        self._joining.add(joining)
         try:
             async with asyncio.timeout(_CONFIRMED_WITHIN):
-                await confirmed
+                await joining.done
         except TimeoutError as error:
             raise BrokerUnavailable("no broker node confirms this subscription in time") from error
         finally:
-            self._waiting.discard(confirmed)
-        # A subscriber that has left meanwhile must not come back.
-        if subscriber.active:
-            self.broadcaster.add(subscriber)
+            self._joining.discard(joining)
 
     @property
     def has_successor(self) -> bool:
@@ -88,9 +96,10 @@ class SharedPattern:
 
     def subscribed(self, feed: int) -> None:
         self.refusal = None
+        for each in self._joining:
+            each.feeds.add(feed)
         self._succession.subscribed(feed, self._clock())
-        if feed == self._succession.leader:
-            self._confirm(None)
+        self._let_in()
 
     def message(self, feed: int, message: amqp_deliveries.Delivery) -> None:
         digest = _digest(message)
@@ -104,19 +113,24 @@ class SharedPattern:
     def refused(self, feed: int, why: str) -> None:
         if not self._succession.led or feed == self._succession.leader:
             self.refusal = why
-            self._confirm(NotShared(why))
+            for each in self._joining:
+                if not each.done.done():
+                    each.done.set_exception(NotShared(why))
 
     def lost(self, feed: int) -> None:
         self._do(lambda now: self._succession.lost(feed, now))
 
-    def _confirm(self, refused: NotShared | None) -> None:
-        for each in self._waiting:
-            if each.done():
-                continue
-            if refused is None:
-                each.set_result(None)
-            else:
-                each.set_exception(refused)
+    def _let_in(self) -> None:
+        """Add the subscribers whose binding RabbitMQ has confirmed to the leading feed, perhaps
+        before it led. They are added here, and not where they wait: if the subscriptions end in
+        this turn of the loop, theirs must, too."""
+        leader = self._succession.leader
+        for each in self._joining:
+            if leader in each.feeds and not each.done.done():
+                each.done.set_result(None)
+                # A subscriber that has left meanwhile must not come back.
+                if each.subscriber.active:
+                    self.broadcaster.add(each.subscriber)
 
     def _do(
         self,
@@ -135,6 +149,8 @@ class SharedPattern:
                     broken,
                 )
             self.end(error or BrokerUnavailable(f"messages may be missing: {broken}"))
+        if self._joining:
+            self._let_in()
 
     def _deliver(self, message: amqp_deliveries.Delivery) -> None:
         self._count += 1

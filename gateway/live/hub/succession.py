@@ -107,6 +107,9 @@ class Succession(Generic[T]):
         """A message of this feed could not be read. Both feeds have it, so nobody can pass it."""
         if feed == self.leader or self._successor is not None:
             self._break("a message that cannot be passed on", now)
+        if follower := self._followers.get(feed):
+            # If the leader is lost before it comes to this message, nobody may go on behind it.
+            follower.comparison, follower.ready_at = None, now + SETTLING
         return []
 
     def check(self, now: float) -> list[T]:

@@ -215,6 +215,41 @@ def test_a_client_that_has_left_while_it_joined_gets_nothing() -> None:
     play(scenario)
 
 
+def test_who_joins_while_the_lead_changes_is_let_in_by_the_new_leader() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.join()
+        await asyncio.sleep(4)
+        scene.feeds.answers = False
+        joining = asyncio.ensure_future(scene.join())
+        await settle()
+        scene.feeds.listeners[NEWS].subscribed(1)
+        await settle()
+        assert not joining.done(), "nothing of what feed 1 brings is delivered"
+        scene.feeds.listeners[NEWS].lost(0)
+        await settle()
+        assert joining.done()
+        client, _ = await joining
+        scene.feeds.bring(1, b"one")
+        await settle()
+        assert client.bodies == [b"one"]
+
+    play(scenario)
+
+
+def test_who_has_just_joined_hears_of_a_break_in_the_same_turn() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.feeds.answers = False
+        joining = asyncio.ensure_future(scene.join())
+        await settle()
+        scene.feeds.listeners[NEWS].subscribed(0)
+        scene.feeds.listeners[NEWS].lost(0)
+        client, _ = await joining
+        await settle()
+        assert isinstance(client.ended, BrokerUnavailable), "until a feed is back, nothing comes"
+
+    play(scenario)
+
+
 def test_a_feed_that_is_lost_is_followed_by_the_other() -> None:
     async def scenario(scene: Scene) -> None:
         client, _ = await scene.join()

@@ -176,6 +176,17 @@ def test_a_message_that_cannot_be_passed_on_is_a_break() -> None:
         player.succession.skipped(0, 5)
 
 
+def test_nobody_takes_over_behind_a_message_that_it_could_not_read() -> None:
+    player = Player()
+    player.bring(0, "a", 5)
+    player.bring(1, "a", 5)
+    player.succession.skipped(1, 5.1)
+    player.bring(1, "b", 5.1)
+    with pytest.raises(Broken):
+        player.lose(0, 5.2)
+    assert player.text == "a", "one between a and b is missing"
+
+
 class Sent(NamedTuple):
     channel: int
     content: str

@@ -95,6 +95,9 @@ class Parked:
                 self.queue,
             )
         self._last = what
+
+    def rejected(self) -> None:
+        """Note that RabbitMQ was told to move messages here: they are looked for."""
         self._moved.set()
 
     async def _run(self) -> None:
@@ -118,8 +121,8 @@ class Parked:
                 return
         logger.error(
             "a message that was too large for hosts (%s) was rejected, but has not come into the "
-            "queue %s within %g s: it is lost, unless somebody has taken it out already or the "
-            "queue is full",
+            "queue %s within %g s: it is lost, unless somebody has taken it out already, the queue "
+            "is full, or its session has ended first (then its host gets it again)",
             self._last,
             self.queue,
             LOOKS * SOON,

@@ -27,6 +27,9 @@ from gateway.live.relay.missed import MARK, Consumer, Gap, Given
 _TAG: Final = re.compile(rb"[0-9]{1,19}")
 #: Acknowledged messages above one that is not, for each session.
 KEPT: Final = 4_096
+#: Acknowledgements that wait for a rejection, for each session; of what is behind them the messages
+#: come again in the next session.
+HELD: Final = 100
 #: Subscriptions of a session that have ended, whose late acknowledgements are known as such.
 ENDED: Final = 100
 #: Subscriptions of a session with ``ack:auto`` that are remembered, those that have ended too.
@@ -87,14 +90,22 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class _TooLarge:
-    """A message of a private queue that RabbitMQ is to move elsewhere. ``own``: the tag of the last
-    one before it by the same subscription. ``answered``: the client has acknowledged what it got in
-    its place."""
+    """A message of a private queue that RabbitMQ is to move elsewhere. ``answered``: the client has
+    acknowledged what it got in its place."""
 
     name: str
-    own: int
     cumulative: bool
     answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A cumulative ACK or NACK that waits until a message which it covers can be rejected.
+    ``before``: what is before the tag in its message's id."""
+
+    command: str
+    before: str
+    tag: int
 
 
 class Noted(Protocol):
@@ -132,6 +143,7 @@ class Deliveries:
         "_floor",
         "_forgotten",
         "_header",
+        "_held",
         "_last_of",
         "_modes",
         "_noted",
@@ -140,6 +152,7 @@ class Deliveries:
         "_pattern",
         "_queues",
         "_rejected",
+        "_rejects",
         "_settled",
         "_too_large",
         "_version",
@@ -150,6 +163,7 @@ class Deliveries:
         "mixed",
         "muted",
         "newest",
+        "parks",
     )
 
     def __init__(
@@ -191,6 +205,12 @@ class Deliveries:
         self._too_large: dict[int, _TooLarge] = {}
         #: The tags of those that were, and whose acknowledgement is still to come.
         self._rejected: dict[int, None] = {}
+        #: Whether RabbitMQ has a place for all of them: none is rejected before.
+        self.parks = False
+        #: Whether any was rejected since :meth:`has_rejected` was asked.
+        self._rejects = False
+        #: In order.
+        self._held: list[_Held] = []
         #: All up to here are settled; of those above, these.
         self._floor = 0
         self._settled: set[int] = set()
@@ -225,6 +245,7 @@ class Deliveries:
         for tag, each in list(self._too_large.items()):
             if each.name.encode().rpartition(b"@@")[0] == before:
                 del self._too_large[tag]
+        self._held = [each for each in self._held if each.before.encode() != before]
         if self._modes.pop(before, None) is not None:
             self._ended[name] = None
             if len(self._ended) > ENDED:
@@ -340,21 +361,34 @@ class Deliveries:
         cumulative = self._modes.get(before)
         if cumulative is None or not _NUMBER.fullmatch(tag):
             return False
-        self._too_large[int(tag)] = _TooLarge(name, self._last_of.get(before, 0), cumulative)
+        self._too_large[int(tag)] = _TooLarge(name, cumulative)
+        self.parks = False
         return True
 
     def reject(self) -> list[bytes]:
-        """The NACKs that make RabbitMQ move messages that are too large elsewhere. RabbitMQ must be
+        """The NACKs that make RabbitMQ move messages that are too large elsewhere, where the place
+        for all of them stands now, and the acknowledgements that waited for it. RabbitMQ must be
         sent them."""
+        self.parks = True
         # A cumulative NACK is one for all before it: it waits until those are acknowledged.
-        return [
+        told = [
             self._reject(tag)
             for tag, each in list(self._too_large.items())
             if not each.cumulative or self._floor >= tag - 1
         ]
+        held, self._held = self._held, []
+        for each in held:
+            told += self._in_parts(each)
+        return told
+
+    def has_rejected(self) -> bool:
+        """Whether any message was rejected since this was asked last."""
+        rejects, self._rejects = self._rejects, False
+        return rejects
 
     def _reject(self, tag: int) -> bytes:
         message = self._too_large.pop(tag)
+        self._rejects = True
         self._settle(tag, cumulative=False, handled=True)
         if not message.answered:
             self._rejected[tag] = None
@@ -410,43 +444,57 @@ class Deliveries:
         for copy in handled.copies:
             if self._settle(int(copy.rpartition(MARK)[2]), cumulative=False, handled=good):
                 told.append(self._answer(frame.command, copy))
-        tag = handled.up_to
-        if tag and self._settle(tag, cumulative=True, handled=good):
-            own = f"{name.rpartition(MARK)[0]}{MARK}{tag}"
-            headers = [
-                (n, own if n == self._header else v)
-                for n, v in frame.headers
-                if n not in ("receipt", "transaction")
-            ]
-            told.append(serialise(frame.command, headers))
-        return told
+        # RabbitMQ's own messages, among which may be one that is too large.
+        up_to = _Held(frame.command, name.rpartition(MARK)[0], handled.up_to)
+        return told + self._in_parts(up_to)
 
     def _answered(self, frame: Frame, tag: int) -> list[bytes]:
         """Note an ACK or NACK of what the client got in place of a message that is too large."""
         if tag in self._rejected:
             del self._rejected[tag]
             return []
-        if tag in self._too_large and not self._too_large[tag].cumulative:
-            self._too_large[tag] = replace(self._too_large[tag], answered=True)
-            return []
-        # It is cumulative, so it goes out in parts: up to the message, the message, all behind it.
-        name, good, told = frame.get(self._header) or "", frame.command == "ACK", list[bytes]()
-        for each in [each for each in self._too_large if each <= tag]:
-            message = self._too_large[each]
-            if message.own > self._floor:
-                self._settle(message.own, cumulative=True, handled=good)
-                own = f"{message.name.rpartition(MARK)[0]}{MARK}{message.own}"
-                told.append(self._answer(frame.command, own))
-            if self._floor < each - 1:
-                # Another subscription has messages between that are not acknowledged: a NACK would
-                # be for them, too.
-                del self._too_large[each]
-                continue
-            self._too_large[each] = replace(message, answered=each == tag)
+        message = self._too_large.get(tag)
+        if message is not None:
+            self._too_large[tag] = replace(message, answered=True)
+            if not message.cumulative:
+                return []
+        before = (frame.get(self._header) or "").rpartition(MARK)[0]
+        return self._in_parts(_Held(frame.command, before, tag))
+
+    def _in_parts(self, said: _Held) -> list[bytes]:
+        """The frames of a cumulative ACK or NACK: up to a message that is too large, the rejection
+        of that one, all behind it."""
+        told = list[bytes]()
+        for each in [each for each in self._too_large if each <= said.tag]:
+            # RabbitMQ takes it for those of all subscriptions, and ends the session for a tag that
+            # it does not know any more.
+            told += self._cumulative(said, self._open_before(each))
+            if not self.parks:
+                self._hold(said)
+                return told
             told.append(self._reject(each))
-        if self._settle(tag, cumulative=True, handled=good):
-            told.append(self._answer(frame.command, name))
-        return told
+        return told + self._cumulative(said, said.tag)
+
+    def _cumulative(self, said: _Held, tag: int) -> list[bytes]:
+        """The same ACK or NACK up to ``tag``, if there is anything to be told by it."""
+        if tag <= self._floor or not self._settle(tag, True, handled=said.command == "ACK"):
+            return []
+        return [self._answer(said.command, f"{said.before}{MARK}{tag}")]
+
+    def _open_before(self, tag: int) -> int:
+        """The tag of the last message before this one that is not acknowledged; 0: there is
+        none."""
+        return next((t for t in range(tag - 1, self._floor, -1) if t not in self._settled), 0)
+
+    def _hold(self, said: _Held) -> None:
+        if len(self._held) >= HELD or not self._has_come(said.tag):
+            return
+        if self._held:
+            last = self._held[-1]
+            if (last.command, last.before) == (said.command, said.before) and last.tag < said.tag:
+                # The newer one is for all that the older one is for.
+                self._held.pop()
+        self._held.append(said)
 
     def is_stale(self, frame: Frame) -> bool:
         """Whether an ACK or NACK comes too late: for a message of another session, or of a

@@ -58,9 +58,9 @@ class Conversation:
         "_farewell",
         "_owner",
         "_parking",
-        "_parks",
         "_receipts",
         "_room",
+        "_unready",
         "proofs",
         "relay",
         "state",
@@ -85,7 +85,8 @@ class Conversation:
         self._receipts = ReceiptWatch(self.state, overdue=self._overdue)
         #: Waits for the place of messages that are too large; then they can be rejected.
         self._parking: Task[None] | None = None
-        self._parks = False
+        #: What is to be rejected by it, by room: in words.
+        self._unready: dict[int, str] = {}
         #: Set when the client may take more messages from the history.
         self._room = asyncio.Event()
 
@@ -135,17 +136,15 @@ class Conversation:
         frame = self.state.deliveries.without_discarding(frame)
         if (instead := self.state.handled(frame)) is not None:
             self._room.set()
-            for each in instead:
-                self._ask(each)
+            self._tell(instead)
             return False
         if self.state.is_stale(frame):
             return False
         self.state.sent(frame)
         self._send(frame)
-        for each in self.state.told():
-            self._ask(each)
-        if self._parks:
-            self._reject()
+        self._tell(self.state.told())
+        if self.state.deliveries.parks:
+            self._tell(self.state.deliveries.reject())
         # A cumulative acknowledgement may be for messages from the history, too.
         self._room.set()
         return True
@@ -226,21 +225,25 @@ class Conversation:
         """Let RabbitMQ keep the message elsewhere, and tell where it is then."""
         if not self.state.deliveries.too_large(message):
             return "lost, because its client acknowledges nothing (ack:auto)"
+        self._unready[room] = f"{size} bytes in the private queue of room {room}"
         if self._parking is None or self._parking.done():
-            what = f"{size} bytes in the private queue of room {room}"
             self._parking = self._context.tasks.spawn(
-                self._wait_for_parking(room, what), "relay: a message that is too large"
+                self._wait_for_parking(), "relay: a message that is too large"
             )
-        return f"kept in the queue {self._context.parking.queue}, see `gateway parked list`"
+        return f"to be kept in the queue {self._context.parking.queue}, see `gateway parked list`"
 
-    async def _wait_for_parking(self, room: int, what: str) -> None:
-        await self._context.parking.ready(room, what)
-        self._parks = True
-        self._reject()
+    async def _wait_for_parking(self) -> None:
+        while self._unready:
+            room, what = self._unready.popitem()
+            await self._context.parking.ready(room, what)
+        self._tell(self.state.deliveries.reject())
 
-    def _reject(self) -> None:
-        for each in self.state.deliveries.reject():
+    def _tell(self, frames: list[bytes]) -> None:
+        """Send what RabbitMQ is to be told of its messages; some may be rejected by it."""
+        for each in frames:
             self._ask(each)
+        if self.state.deliveries.has_rejected():
+            self._context.parking.rejected()
 
     async def missed(self, gap: Gap) -> AsyncIterator[bytes]:
         """The MESSAGE frames of what is missing before a message, as fast as the client
@@ -280,9 +283,11 @@ class Conversation:
 
     def _end_session(self) -> None:
         self.proofs.end_session()
-        self._parks = False
+        self._unready.clear()
         if self._parking is not None:
+            # What is rejected by then would be a message of the next session.
             self._parking.cancel()
+            self._parking = None
 
     def _send(self, frame: Frame) -> None:
         if self.relay is not None:

@@ -36,6 +36,9 @@ class Parking(Protocol):
         """Wait until a message that is rejected in the room's private queue is moved there;
         ``what`` tells of it."""
 
+    def rejected(self) -> None:
+        """Note that RabbitMQ was told to move messages there."""
+
 
 def frame_bytes(data: bytes | bytearray) -> tuple[int, int]:
     """The offset and the size of the payload of the server's frame at the beginning of ``data``

@@ -132,7 +132,7 @@ def test_it_is_parked_once_with_its_properties_and_nobody_else_notices(
     _, report = _ready(gateway)
     assert f"the queue {_PARKED} holds 1 messages" in report["problems"]["private queues"]
     assert f"private queue of room {room}" in report["problems"]["private queues"]
-    gateway.await_logged(f"it is kept in the queue {_PARKED}, see `gateway parked list`")
+    gateway.await_logged(f"it is to be kept in the queue {_PARKED}, see `gateway parked list`")
     assert "feed_lost" not in gateway.metrics()
 
 

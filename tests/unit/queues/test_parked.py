@@ -67,6 +67,7 @@ def test_a_message_that_was_just_rejected_is_counted_soon_and_named() -> None:
         parked.start()
         await asyncio.sleep(0.1)
         await parked.ready(42, "17 MB in room 42")
+        parked.rejected()
         # RabbitMQ needs some time for so many bytes.
         await asyncio.sleep(5 * SOON)
         assert parked.problem is None
@@ -85,6 +86,10 @@ def test_one_that_does_not_come_is_said_to_be_lost(caplog: pytest.LogCaptureFixt
         parked = over(broker)
         parked.start()
         await parked.ready(42, "17 MB in room 42")
+        # Its host has to acknowledge what came before it.
+        await asyncio.sleep((LOOKS + 1) * SOON)
+        assert caplog.records == []
+        parked.rejected()
         await asyncio.sleep((LOOKS + 1) * SOON)
         (told,) = caplog.records
         assert (told.levelno, "17 MB in room 42" in told.getMessage()) == (logging.ERROR, True)

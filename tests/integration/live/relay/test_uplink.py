@@ -574,6 +574,18 @@ async def test_a_message_that_is_too_large_is_replaced_and_what_is_behind_comes(
         (nack,) = [frame for frame in stage.first.received if frame.command == "NACK"]
         assert (nack.get("id"), nack.get("requeue")) == (name, "false")
         assert commands(stage.first).count("ACK") == 1
+        assert stage.parking.rejections == 1
+        # The next one waits for its own place: the queue may have gone meanwhile.
+        stage.parking.stands.clear()
+        stage.first.session.deliver("s", 3, b"x" * 300_000)
+        await until(lambda: len(stage.parking.told) == 2)
+        behind = stage.first.session.deliver("s", 4, b"the end")
+        await stage.hears(b"the end")
+        assert stage.send("ACK", ("id", behind))
+        await until(lambda: commands(stage.first).count("ACK") == 2)
+        assert commands(stage.first).count("NACK") == 1
+        stage.parking.stands.set()
+        await until(lambda: commands(stage.first).count("NACK") == 2)
         assert stage.ended is None
 
 
@@ -588,6 +600,7 @@ async def test_one_that_is_too_large_waits_in_its_queue_if_its_session_ends_befo
         stage.dialler.balancer.drain(stage.first.name)
         stage.first.session.drop()
         await until(stage.second.subscribed)
+        assert stage.parking.given_up == 1
         stage.parking.stands.set()
         # It comes again: there it is rejected, under its new name.
         name = stage.second.session.deliver("s", 1, b"x" * 300_000)

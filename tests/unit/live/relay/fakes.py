@@ -46,7 +46,16 @@ class FakeParking:
     queue: str = "p.parked"
     told: list[tuple[int, str]] = field(default_factory=list)
     stands: asyncio.Event = field(default_factory=asyncio.Event)
+    rejections: int = 0
+    given_up: int = 0
 
     async def ready(self, room: int, what: str) -> None:
         self.told.append((room, what))
-        await self.stands.wait()
+        try:
+            await self.stands.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+
+    def rejected(self) -> None:
+        self.rejections += 1

@@ -1,6 +1,8 @@
 """Messages that are too large are rejected, and nothing else, whatever the client acknowledges."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -8,20 +10,23 @@ from hypothesis import strategies as st
 
 from broker.protocol.stomp import CLIENT_COMMANDS, Frame, FrameParser, Limits, serialise
 from broker.protocol.websocket import Opcode, build
+from broker.topology import Audience, Stream
+from gateway.domain.message import Message
 from gateway.errors import BadFrame
-from gateway.live.relay.acknowledgements import Deliveries
+from gateway.live.relay.acknowledgements import HELD, Deliveries
 from tests.unit.live.relay.fakes import FakeNotes
 
 _ROOM = 42
-_QUEUE = "/amq/queue/p.private.42"
 
 
 @dataclass
 class Channel:
     """RabbitMQ's channel: what is not acknowledged, and what became of the rest. It ends for a tag
-    that is not there, and a cumulative one is for all before it (rabbit_channel:collect_acks/5)."""
+    that is not there, and a cumulative one is for all before it, whatever their subscription
+    (rabbit_channel:collect_acks/5). ``parks``: what is rejected has a place."""
 
-    cumulative: bool
+    cumulative: set[str]
+    parks: bool = False
     unacked: list[int] = field(default_factory=list)
     acknowledged: list[int] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
@@ -30,50 +35,61 @@ class Channel:
     def take(self, data: bytes) -> None:
         for each in FrameParser(Limits(), CLIENT_COMMANDS).feed(data):
             assert isinstance(each, Frame)
-            tag = int((each.get("id") or each.get("message-id") or "").rpartition("@@")[2])
+            name, _, number = (each.get("id") or each.get("message-id") or "").rpartition("@@")
+            tag, cumulative = int(number), name.removesuffix("@@x") in self.cumulative
             assert tag in self.unacked, f"PRECONDITION_FAILED - unknown delivery tag {tag}"
-            concerned = [
-                one for one in self.unacked if one == tag or (self.cumulative and one < tag)
-            ]
+            concerned = [one for one in self.unacked if one == tag or (cumulative and one < tag)]
             self.unacked = [one for one in self.unacked if one not in concerned]
             if each.command == "ACK":
                 self.acknowledged += concerned
             elif each.get("requeue") == "false":
+                assert self.parks, "lost: it was rejected before there was a place"
                 self.rejected += concerned
             else:
                 self.requeued += concerned
 
 
 class Host:
-    """A session with one subscription to a private queue, on such a channel."""
+    """A session with a subscription to a private queue, and to others, on such a channel."""
 
     def __init__(self, ack: str, version: str = "1.2") -> None:
-        self.channel = Channel(cumulative=ack == "client")
+        self.channel = Channel(set())
         self.version = version
         self.deliveries = Deliveries("x", version, FakeNotes())
-        headers = (("id", "s"), ("destination", _QUEUE), ("ack", ack))
-        self.deliveries.subscribed(Frame("SUBSCRIBE", headers), _ROOM)
+        #: By tag: the subscription.
+        self.by: dict[int, str] = {}
+        self.subscribe("s", ack, _ROOM)
 
-    def comes(self, *, large: bool) -> int:
+    def subscribe(self, key: str, ack: str, room: int) -> None:
+        headers = (("id", key), ("destination", f"/amq/queue/p.private.{room}"), ("ack", ack))
+        self.deliveries.subscribed(Frame("SUBSCRIBE", headers), room)
+        if ack == "client":
+            self.channel.cumulative.add(f"T_{key}")
+
+    def comes(self, *, large: bool, by: str = "s") -> int:
         self.deliveries.last += 1
         tag = self.deliveries.last
-        head = f"MESSAGE\nsubscription:s\nmessage-id:{self.name(tag)}\n\n".encode()
+        self.by[tag] = by
+        head = f"MESSAGE\nsubscription:{by}\nmessage-id:{self.name(tag)}\n\n".encode()
         self.deliveries.newest = head
         self.channel.unacked.append(tag)
         if large:
+            # Room by room it is looked whether there is a place.
+            self.channel.parks = False
             assert self.deliveries.too_large(Frame("MESSAGE", (("message-id", self.name(tag)),)))
         else:
             assert self.deliveries.came(head) is None
         return tag
 
     def name(self, tag: int) -> str:
-        return f"T_s@@x@@{tag}"
+        return f"T_{self.by.get(tag, 's')}@@x@@{tag}"
 
     def says(self, command: str, tag: int, *more: tuple[str, str]) -> None:
         """The client's word, and what reaches RabbitMQ of it, as Conversation.send has it."""
         headers = ((("id", self.name(tag))), *more)
         if self.version != "1.2":
-            headers = (("message-id", self.name(tag)), ("subscription", "s"), *more)
+            by = ("subscription", self.by[tag])
+            headers = (("message-id", self.name(tag)), by, *more)
         raw = serialise(command, headers)
         if self.deliveries.pass_by(build(Opcode.TEXT, raw, mask=b"mask"))[0]:
             self.channel.take(raw)
@@ -88,8 +104,12 @@ class Host:
             instead = [frame.raw]
         for each in instead:
             self.channel.take(each)
+        if self.deliveries.parks:
+            self.reject()
 
     def reject(self) -> None:
+        """There is a place for all that is to be rejected."""
+        self.channel.parks = True
         for each in self.deliveries.reject():
             self.channel.take(each)
 
@@ -111,7 +131,6 @@ def test_whatever_the_client_says_only_the_large_ones_are_rejected(
         host.says(command, tag)
         done = [one for one in open_tags if one == tag or (ack == "client" and one < tag)]
         open_tags[:] = [one for one in open_tags if one not in done]
-        host.reject()
 
     for step in steps:
         match step.split():
@@ -126,6 +145,7 @@ def test_whatever_the_client_says_only_the_large_ones_are_rejected(
                 say(verb.upper(), open_tags[0 if which == "oldest" else -1])
     while open_tags:
         say("ACK", open_tags[0])
+    host.reject()
     assert host.channel.unacked == []
     assert sorted(host.channel.rejected) == large
     assert not set(large) & {*host.channel.acknowledged, *host.channel.requeued}
@@ -154,18 +174,93 @@ def test_what_ack_auto_has_brought_cannot_be_rejected() -> None:
     assert host.deliveries.reject() == []
 
 
-def test_between_messages_of_another_subscription_a_cumulative_one_is_not_rejected() -> None:
+@pytest.mark.parametrize("command", ["ACK", "NACK"])
+def test_between_messages_of_another_subscription_a_cumulative_one_takes_only_itself_along(
+    command: str,
+) -> None:
     host = Host("client")
-    other = (("id", "o"), ("destination", "/amq/queue/p.private.7"), ("ack", "client-individual"))
-    host.deliveries.subscribed(Frame("SUBSCRIBE", other), 7)
+    host.subscribe("o", "client-individual", 7)
+    done = host.comes(large=False, by="o")
     # The other subscription's message, which a NACK of the next one would be for, too.
-    host.deliveries.last += 1
-    host.channel.unacked.append(1)
+    other = host.comes(large=False, by="o")
     tag = host.comes(large=True)
     host.reject()
     assert host.channel.rejected == []
-    host.says("ACK", tag)
-    assert host.channel.rejected == []
+    host.says("ACK", done)
+    # RabbitMQ takes a cumulative one for what the others have brought, too.
+    host.says(command, tag)
+    assert host.channel.rejected == [tag]
+    assert (other in host.channel.acknowledged) is (command == "ACK")
+    assert host.channel.unacked == []
+
+
+def test_a_cumulative_one_is_for_the_large_ones_of_other_subscriptions_too() -> None:
+    host = Host("client")
+    host.subscribe("o", "client-individual", 7)
+    host.subscribe("c", "client", 8)
+    host.comes(large=False)
+    large = [host.comes(large=True, by=by) for by in "oc"]
+    host.says("ACK", host.comes(large=False))
+    host.reject()
+    assert host.channel.rejected == large
+    assert (host.channel.acknowledged, host.channel.unacked) == ([1, 4], [])
+
+
+def test_the_acknowledgement_of_one_from_the_history_does_not_take_a_large_one_along() -> None:
+    host = Host("client")
+    large = host.comes(large=True)
+    host.comes(large=False)
+    consumer = host.deliveries.consumer(b"T_s@@x")
+    assert consumer is not None
+    stream = Stream(Audience.PRIVATE, _ROOM)
+    missed = Message(UUID(int=5), stream, 5, "ann", datetime(2026, 1, 2, tzinfo=UTC), "chat", "")
+    host.deliveries.give(missed, consumer)
+    acknowledges = Frame("ACK", (("id", f"T_s@@x@@{Audience.PRIVATE}-5"),))
+    assert host.deliveries.handled(acknowledges) == []
+    host.reject()
+    assert (host.channel.rejected, host.channel.acknowledged) == ([large], [2])
+
+
+def test_without_a_place_a_cumulative_acknowledgement_waits_with_the_message() -> None:
+    host = Host("client")
+    host.comes(large=False)
+    large = host.comes(large=True)
+    host.says("ACK", large)
+    assert host.channel.acknowledged == [1]
+    host.says("ACK", host.comes(large=False))
+    host.says("NACK", host.comes(large=False))
+    assert host.channel.unacked == [2, 3, 4]
+    host.reject()
+    assert (host.channel.rejected, host.channel.acknowledged) == ([large], [1, 3])
+    assert host.channel.requeued == [4]
+    assert host.deliveries.has_rejected()
+    assert not host.deliveries.has_rejected()
+
+
+def test_acknowledgements_that_wait_are_bounded_and_go_with_their_subscription() -> None:
+    host = Host("client")
+    host.comes(large=True)
+    for _ in range(HELD):
+        host.says("ACK", host.comes(large=False))
+        host.says("NACK", host.comes(large=False))
+    host.reject()
+    # What is behind is not acknowledged: it comes again in the next session.
+    assert host.channel.unacked == list(range(HELD + 2, 2 * HELD + 2))
+    host.comes(large=True)
+    host.says("ACK", host.comes(large=False))
+    host.deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", "s"),)))
+    assert host.deliveries.reject() == []
+
+
+def test_the_second_large_one_waits_for_its_own_place() -> None:
+    host = Host("client-individual")
+    first = host.comes(large=True)
+    host.reject()
+    second = host.comes(large=True)
+    host.says("ACK", host.comes(large=False))
+    assert host.channel.rejected == [first]
+    host.reject()
+    assert host.channel.rejected == [first, second]
 
 
 def test_a_subscription_that_ends_takes_its_messages_with_it() -> None:

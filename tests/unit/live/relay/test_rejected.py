@@ -180,9 +180,9 @@ def test_between_messages_of_another_subscription_a_cumulative_one_takes_only_it
 ) -> None:
     host = Host("client")
     host.subscribe("o", "client-individual", 7)
-    done = host.comes(large=False, by="o")
     # The other subscription's message, which a NACK of the next one would be for, too.
     other = host.comes(large=False, by="o")
+    done = host.comes(large=False, by="o")
     tag = host.comes(large=True)
     host.reject()
     assert host.channel.rejected == []

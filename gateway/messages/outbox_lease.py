@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
@@ -55,10 +56,12 @@ class OutboxLease:
         self._tasks = tasks
         self._started = False
         self._heard = asyncio.Event()
+        #: When the last renewal that succeeded began, on the loop's clock.
+        self._renewed = -math.inf
 
     async def start(self) -> None:
         """Take a lease, and take over what is left behind. Raises :class:`StoreUnavailable`."""
-        await self._leases.renew_lease(LEASE)
+        await self._renew()
         await self._take_over()
         await self._look_into_store()
         self._started = True
@@ -85,7 +88,7 @@ class OutboxLease:
         while True:
             await asyncio.sleep(INTERVAL)
             try:
-                if not await self._leases.renew_lease(LEASE):
+                if not await self._renew():
                     _log.warning(
                         "the outbox lease had expired and begins anew; other gateways may have "
                         "taken over its messages"
@@ -95,6 +98,12 @@ class OutboxLease:
                 await self._look_into_store()
             except StoreUnavailable as error:
                 _log.debug("the outbox lease could not be renewed, trying again: %s", error.detail)
+
+    async def _renew(self) -> bool:
+        began = asyncio.get_running_loop().time()
+        had_one = await self._leases.renew_lease(LEASE)
+        self._renewed = began
+        return had_one
 
     async def _hear(self) -> NoReturn:
         failures = 0
@@ -111,6 +120,10 @@ class OutboxLease:
         while True:
             await self._heard.wait()
             self._heard.clear()
+            if asyncio.get_running_loop().time() >= self._renewed + LEASE:
+                # Without a lease it would take its own again and again. The next round renews it,
+                # and takes these too.
+                continue
             try:
                 await self._take_over(logging.DEBUG)
             except StoreUnavailable as error:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from broker.timing.tasks import Tasks
-from broker.topology import Topology
+from broker.topology import Stream, Topology
+from gateway.messages import outbox_lease
 from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.outbox_lease import INTERVAL, LEASE
 from tests.unit.messages.fakes import (
@@ -271,3 +272,41 @@ def test_a_message_of_an_application_that_nobody_heard_of_is_published_all_the_s
         await outbox.close(within=1.0)
 
     run(main())
+
+
+def test_a_gateway_without_a_lease_does_not_take_its_own_messages_over_and_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox_lease, "BATCH", 2)
+    mine, broker = FakeStore(), FakeBroker(away=True)
+    new = [message(seq) for seq in range(1, 6)]
+    mine.put(new)
+    taken = 0
+
+    async def main() -> None:
+        nonlocal taken
+        outbox = outbox_over(mine, broker)
+        await outbox.start()
+        outbox.add(new)
+        mine.away = True
+        await asyncio.sleep(LEASE + INTERVAL + 0.5)
+        mine.living.clear()
+        working = mine.take_over
+
+        async def take_over(*, limit: int) -> list[Stream]:
+            nonlocal taken
+            taken += 1
+            return await working(limit=limit)
+
+        mine.take_over = take_over  # type: ignore[method-assign]
+        # The database is back, and tells so before the lease is renewed.
+        mine.away = False
+        mine.heard()
+        await asyncio.sleep(INTERVAL)
+        broker.away = False
+        await outbox.close(within=10.0)
+
+    run(main())
+    assert 1 <= taken <= 2
+    assert broker.seqs() == [1, 2, 3, 4, 5]
+    assert mine.outbox == {}

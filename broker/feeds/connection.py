@@ -26,8 +26,9 @@ from broker.protocol.amqp_methods import AmqpError, Method, Value, encode
 #: RabbitMQ may take long for: messages do not wait behind it.
 MESSAGES: Final = 1
 METADATA: Final = 2
-#: Channels at most; see :mod:`broker.feeds.pattern_session` for the others.
-CHANNELS: Final = 4
+#: Channels at most; for the others, see :mod:`broker.feeds.pattern_session` and
+#: :mod:`broker.feeds.overflow`.
+CHANNELS: Final = 5
 #: Bytes of a frame at most, unless the node wants less: RabbitMQ's own default.
 FRAME_MAX: Final = 131_072
 #: Seconds without a byte from us after half of which, and twice of which, RabbitMQ gives us up. It

@@ -438,8 +438,9 @@ class Feed:
     def _overflowed(self) -> None:
         if times := self._context.complaints.note(OVERFLOWED):
             logger.warning(
-                "feed %d: RabbitMQ has dropped messages, because this gateway is late in reading; "
-                "topics ask the history (%d times since this was last logged)",
+                "feed %d: RabbitMQ has dropped messages, because this gateway is late in reading, "
+                "or may have done so unseen; topics ask the history (%d times since this was last "
+                "logged)",
                 self.number,
                 times,
             )

@@ -8,11 +8,13 @@ second queue, which only shows that something was dropped.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from broker.feeds import overflow
 from broker.feeds.bindings import Bindings, Request, UnexpectedAnswer
 from broker.feeds.connection import MESSAGES, METADATA, Connection, raise_if_closed
+from broker.feeds.overflow import Overflow
 from broker.protocol import amqp_methods as amqp
 from broker.protocol.amqp_deliveries import Received
 from broker.protocol.amqp_methods import AmqpError, Method, Value, encode
@@ -20,7 +22,6 @@ from broker.topology import (
     EXCHANGE,
     FEED_QUEUE_ARGUMENTS,
     OVERFLOW_QUEUE_ARGUMENTS,
-    Arguments,
 )
 
 _METHODS: Final = {Request.BIND: amqp.EXCHANGE_BIND, Request.UNBIND: amqp.EXCHANGE_UNBIND}
@@ -54,15 +55,15 @@ class QueueSession:
         self._expected: deque[Method] = deque()
         self._deleting: deque[str] = deque()
         self._looking = False
-        self._overflow = f"{queue}.overflow"
-        #: How often the queue was found to have dropped messages.
-        self.overflows = 0
+        dropped = f"{queue}.overflow"
+        self._overflow = Overflow(connection, dropped)
         # https://www.rabbitmq.com/docs/dlx
-        arguments = {**FEED_QUEUE_ARGUMENTS, "x-dead-letter-exchange": self._overflow}
-        made = (
-            *self._made(queue, arguments),
-            *self._made(self._overflow, OVERFLOW_QUEUE_ARGUMENTS),
-        )
+        arguments = {**FEED_QUEUE_ARGUMENTS, "x-dead-letter-exchange": dropped}
+        made = [
+            self._request(method, answer, **values)
+            for name, wanted in ((queue, arguments), (dropped, OVERFLOW_QUEUE_ARGUMENTS))
+            for method, answer, values in overflow.declared(name, wanted)
+        ]
         binds = [self._encoded(key, self.bindings.want(key)) for key in keys]
         connection.send(b"".join((*made, *binds)))
 
@@ -70,6 +71,11 @@ class QueueSession:
     def unanswered(self) -> int:
         """The number of requests that wait for the node's answer."""
         return self.bindings.unanswered + len(self._expected) + (not self.consuming)
+
+    @property
+    def overflows(self) -> int:
+        """How often the queue was found to have dropped messages, or may have done so unseen."""
+        return self._overflow.count
 
     @property
     def stands(self) -> bool:
@@ -107,9 +113,8 @@ class QueueSession:
             )
 
     def look_for_overflow(self) -> None:
-        """Ask whether the queue has dropped messages since this was asked last: the second queue is
-        emptied, which tells what was in it."""
-        self.connection.send(encode(MESSAGES, amqp.QUEUE_PURGE, queue=self._overflow))
+        """Ask whether the queue has dropped messages since this was asked last."""
+        self._overflow.look()
 
     def delete(self, entrance: str) -> None:
         """Delete the entrance of another session, which is lost."""
@@ -124,6 +129,9 @@ class QueueSession:
         Raises :class:`broker.feeds.connection.NodeClosed` for a refusal, which ends a channel and
         so the session, and :class:`AmqpError` for what was not asked.
         """
+        if received.channel == overflow.CHANNEL:
+            self._overflow.take(received)
+            return []
         raise_if_closed(received)
         method = received.method
         if request := _ANSWERS.get(method):
@@ -131,8 +139,6 @@ class QueueSession:
         if self._expected and method is self._expected[0]:
             self._expected.popleft()
             self._take_expected(received)
-        elif method is amqp.QUEUE_PURGE_OK:
-            self.overflows += received.values["message_count"] != 0
         elif method is amqp.BASIC_CONSUME_OK:
             self.consuming = True
             return [key for key in self.bindings if self.bindings.stands(key)]
@@ -144,25 +150,6 @@ class QueueSession:
 
     def close(self) -> None:
         self.connection.close()
-
-    def _made(self, name: str, arguments: Arguments) -> Iterator[bytes]:
-        """The requests for an exclusive queue and an exchange in front of it, both of this name."""
-        yield self._request(
-            amqp.EXCHANGE_DECLARE,
-            amqp.EXCHANGE_DECLARE_OK,
-            exchange=name,
-            type="fanout",
-            # Deleted with its only binding, and so with the queue.
-            auto_delete=True,
-        )
-        yield self._request(
-            amqp.QUEUE_DECLARE,
-            amqp.QUEUE_DECLARE_OK,
-            queue=name,
-            exclusive=True,
-            arguments=arguments,
-        )
-        yield self._request(amqp.QUEUE_BIND, amqp.QUEUE_BIND_OK, queue=name, exchange=name)
 
     def _take_expected(self, received: Received) -> None:
         answer = received.method

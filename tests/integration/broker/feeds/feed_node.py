@@ -68,13 +68,17 @@ class FeedSession:
         self.queue = self.entrance = self.overflow = ""
         #: The number of messages that the feed's queue has dropped lately.
         self.dropped = 0
+        #: Whether the queue of those is gone, and whether it may not be declared anew.
+        self.overflow_is_gone = self.overflow_is_refused = False
         self.arguments: dict[str, Any] = {}
         self.client: dict[str, Any] = {}
         self.questions = 0
         self._hangs = False
         self._consumer: str | None = None
         self._tag = 0
-        self._unanswered: list[Any] = []
+        self._unanswered: list[tuple[Any, int]] = []
+        #: The channels that were closed from here and not yet from there.
+        self._closing: set[int] = set()
         self._node = node
         self._writer = writer
 
@@ -113,8 +117,8 @@ class FeedSession:
 
     def answer(self, count: int) -> None:
         """Answer so many of the requests that wait, the oldest first."""
-        for each in self._unanswered[:count]:
-            self.send(each, 2)
+        for each, channel in self._unanswered[:count]:
+            self.send(each, channel)
         del self._unanswered[:count]
 
     def drop(self) -> None:
@@ -130,10 +134,13 @@ class FeedSession:
                 consumed, channel, value = frame.unmarshal(data)
                 data = data[consumed:]
                 if not isinstance(value, Heartbeat):
-                    self._take(channel, value)
+                    self._node.received.append(value.name)
+                    if isinstance(value, commands.Channel.CloseOk):
+                        self._closing.discard(channel)
+                    elif channel not in self._closing:
+                        self._take(channel, value)
 
     def _take(self, channel: int, method: Any) -> None:  # noqa: C901, PLR0912 - a case for each method
-        self._node.received.append(method.name)
         match method:
             case commands.Connection.StartOk():
                 self._log_in(method)
@@ -147,40 +154,56 @@ class FeedSession:
                     self.send(commands.Channel.FlowOk(method.active), channel)
             case commands.Queue.Declare():
                 assert (method.exclusive, method.durable) == (True, False)
-                if method.queue != self.overflow:
+                if self.overflow_is_refused:
+                    self._close(channel, 403, "ACCESS_REFUSED")
+                    return
+                if method.queue == self.overflow:
+                    self.overflow_is_gone = False
+                else:
                     self.queue = method.queue
                     self.arguments = dict(method.arguments or {})
                     self.overflow = str(self.arguments["x-dead-letter-exchange"])
-                self._answer(commands.Queue.DeclareOk(method.queue, 0, 0))
+                self._answer(commands.Queue.DeclareOk(method.queue, 0, 0), channel)
             case commands.Queue.Bind():
                 # The queue gets whatever comes through the feed's own exchange, as does the other.
                 assert method.queue == method.exchange
-                self._answer(commands.Queue.BindOk())
+                self._answer(commands.Queue.BindOk(), channel)
             case commands.Queue.Purge():
                 assert method.queue == self.overflow
-                count, self.dropped = self.dropped, 0
-                self.send(commands.Queue.PurgeOk(count), channel)
+                self._purge(channel)
             case commands.Exchange.Declare():
-                self._take_exchange(method)
+                self._take_exchange(channel, method)
             case commands.Exchange.Delete():
                 self._node.deleted.append(method.exchange)
-                self._answer(commands.Exchange.DeleteOk())
+                self._answer(commands.Exchange.DeleteOk(), channel)
             case commands.Exchange.Bind():
                 assert (method.destination, method.source) == (self.entrance, "amq.topic")
                 self.asked.append(method.routing_key)
                 self.keys.add(method.routing_key)
-                self._answer(commands.Exchange.BindOk())
+                self._answer(commands.Exchange.BindOk(), channel)
             case commands.Exchange.Unbind():
                 assert (method.destination, method.source) == (self.entrance, "amq.topic")
                 self.keys.discard(method.routing_key)
-                self._answer(commands.Exchange.UnbindOk())
+                self._answer(commands.Exchange.UnbindOk(), channel)
             case commands.Basic.Consume():
                 assert (method.queue, method.no_ack) == (self.queue, True)
                 self._consumer = f"consumer-{self.queue}"
                 if not self._hangs:
                     self.send(commands.Basic.ConsumeOk(self._consumer), channel)
 
-    def _take_exchange(self, method: Any) -> None:
+    def _purge(self, channel: int) -> None:
+        if self.overflow_is_gone:
+            self._close(channel, 404, "NOT_FOUND")
+        else:
+            count, self.dropped = self.dropped, 0
+            self.send(commands.Queue.PurgeOk(count), channel)
+
+    def _close(self, channel: int, code: int, text: str) -> None:
+        """Close a channel: what comes on it before its CloseOk is ignored."""
+        self._closing.add(channel)
+        self.send(commands.Channel.Close(code, text, 0, 0), channel)
+
+    def _take_exchange(self, channel: int, method: Any) -> None:
         if not method.passive:
             assert (method.exchange_type, method.auto_delete) == ("fanout", True)
             if method.exchange != self.overflow:
@@ -188,10 +211,10 @@ class FeedSession:
         elif method.exchange in self._node.deleted:
             self.send(commands.Channel.Close(404, "NOT_FOUND", 40, 10), 2)
             return
-        self._answer(commands.Exchange.DeclareOk())
+        self._answer(commands.Exchange.DeclareOk(), channel)
 
-    def _answer(self, value: Any) -> None:
-        self._unanswered.append(value)
+    def _answer(self, value: Any, channel: int) -> None:
+        self._unanswered.append((value, channel))
         if self._node.answers and not self._hangs:
             self.answer(1)
 

@@ -146,7 +146,7 @@ def test_a_trial_declares_consumes_and_binds() -> None:
 def test_a_trial_tells_what_is_refused_and_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(self: FeedSession, value: Any) -> None:
+    def refuse(self: FeedSession, value: Any, channel: int) -> None:
         self.send(commands.Channel.Close(403, "ACCESS_REFUSED - access to queue 'q'", 50, 10), 2)
 
     async def scenario() -> None:
@@ -156,7 +156,7 @@ def test_a_trial_tells_what_is_refused_and_what_is_missing(
             monkeypatch.setattr(FeedSession, "_answer", refuse)
             with pytest.raises(SetUpRefused, match="403 ACCESS_REFUSED - access to queue 'q'"):
                 await trial(node)
-            monkeypatch.setattr(FeedSession, "_answer", lambda self, _: self.drop())
+            monkeypatch.setattr(FeedSession, "_answer", lambda self, *_: self.drop())
             with pytest.raises(DialError, match=r"closed|reset"):
                 await trial(node)
 

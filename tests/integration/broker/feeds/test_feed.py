@@ -440,6 +440,33 @@ def test_every_topic_hears_of_messages_that_rabbitmq_has_dropped() -> None:
     asyncio.run(scenario())
 
 
+def test_a_feed_outlives_the_queue_that_shows_what_was_dropped() -> None:
+    async def scenario() -> None:
+        async with stage(FeedNode("a")) as here:
+            here.subscribe("k")
+            await here.record.hears("subscribed", "k")
+            node, session = here.on, here.on.session
+            session.overflow_is_gone = session.overflow_is_refused = True
+            session.publish("k", b"1")
+            await until(lambda: node.received.count("Channel.CloseOk") == 1)
+            session.publish("k", b"2")
+            await until(lambda: node.received.count("Channel.CloseOk") == 2)
+            session.overflow_is_refused = False
+            session.publish("k", b"3")
+            # Nobody knows what was dropped while it was gone.
+            await here.record.hears("dropped", "k")
+            assert not session.overflow_is_gone
+            session.publish("k", b"4")
+            purged = node.received.count("Queue.Purge")
+            await until(lambda: node.received.count("Queue.Purge") > purged)
+            await here.record.hears("message", "k", "4")
+            assert here.record.count("dropped", "k") == 1
+            assert here.record.count("lost") == 0
+            assert here.complaints.counts["overflowed"] == 1
+
+    asyncio.run(scenario())
+
+
 def test_nothing_is_looked_for_while_nothing_comes() -> None:
     async def scenario() -> None:
         async with stage(FeedNode("a")) as here:

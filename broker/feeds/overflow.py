@@ -53,7 +53,7 @@ class Overflow:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
         self._name = name
-        #: How often messages were found to have been dropped, or may have been unseen.
+        #: The number of looks that found dropped messages, or came after a time unseen.
         self.count = 0
         self._stands = True
         self._is_open = False

@@ -74,7 +74,7 @@ class QueueSession:
 
     @property
     def overflows(self) -> int:
-        """How often the queue was found to have dropped messages, or may have done so unseen."""
+        """The number of times that the queue has dropped messages, or may have done so unseen."""
         return self._overflow.count
 
     @property

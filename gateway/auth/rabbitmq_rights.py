@@ -331,12 +331,17 @@ class _Login:
             return
         oldest = min(right.confirmed for right in held)
         if self._asking is None and now >= oldest + lifetime * self._again:
-            self._asking = self._owner.tasks.spawn(
-                # The login is taken now: its holder may be gone before its turn comes.
-                self._ask_again(next(iter(held[0].held)).login.credentials),
-                "rights: RabbitMQ is asked again",
-                failed=self._not_asked,
-            )
+            # One who has just gone may hold a right for a moment more. RabbitMQ's word about its
+            # empty passcode would end everybody's rights.
+            logins = (each.login for right in held for each in right.held)
+            login = next((login for login in logins if not login.is_forgotten), None)
+            if login is not None:
+                self._asking = self._owner.tasks.spawn(
+                    # The login is taken now: its holder may be gone before its turn comes.
+                    self._ask_again(login.credentials),
+                    "rights: RabbitMQ is asked again",
+                    failed=self._not_asked,
+                )
         self.due = min(now + lifetime * _STEP, oldest + lifetime)
 
     async def _ask_again(self, credentials: Credentials) -> None:

@@ -18,7 +18,7 @@ class BrokerLogin:
     user count. A login may be shared by everybody who opens a page, so that is not the login.
     """
 
-    __slots__ = ("_passcode", "mark", "payer", "user", "vhost")
+    __slots__ = ("_is_forgotten", "_passcode", "mark", "payer", "user", "vhost")
 
     def __init__(self, user: str, passcode: str, *, vhost: str, mark: bytes, payer: str) -> None:
         self.user = user
@@ -26,16 +26,23 @@ class BrokerLogin:
         self.mark = mark
         self.payer = payer
         self._passcode = bytearray(passcode.encode())
+        self._is_forgotten = False
 
     @property
     def credentials(self) -> Credentials:
         """For one dial. The passcode in it is empty once it was forgotten."""
         return Credentials(self.user, self._passcode.decode(), self.vhost)
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the passcode was forgotten. RabbitMQ takes an empty one from nobody."""
+        return self._is_forgotten
+
     def forget(self) -> None:
         """Overwrite the passcode; any number of times."""
         self._passcode[:] = bytes(len(self._passcode))
         del self._passcode[:]
+        self._is_forgotten = True
 
     def __repr__(self) -> str:
         return f"BrokerLogin({self.user!r}, vhost={self.vhost!r})"

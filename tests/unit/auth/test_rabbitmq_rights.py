@@ -350,6 +350,21 @@ def test_a_passcode_that_is_forgotten_while_it_waits_for_its_turn_is_asked_with_
     run(scenario())
 
 
+def test_nobody_is_asked_about_with_the_passcode_of_one_who_has_gone() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        gone = [stage.login() for _ in range(50)]
+        for login in (*gone, stage.login()):
+            await stage.rights.hold(stage.who(login), *NEWS, ended=stage.ended.append)
+        for login in gone:
+            login.forget()
+        await asyncio.sleep(3 * LIFETIME)
+        assert not stage.ended
+        await stage.tasks.close()
+
+    run(scenario())
+
+
 def test_those_who_log_in_with_one_name_do_so_one_after_the_other() -> None:
     async def scenario() -> None:
         stage = Stage()

@@ -14,7 +14,11 @@ HOST, PARTICIPANT = MemberRole.HOST, MemberRole.PARTICIPANT
 @pytest.mark.gen_test
 async def test_a_room_comes_back_as_it_was_made(store: Store) -> None:
     room = await store.create_room("Größe 학교 🎓", MEMBERS, NOON)
-    assert room == Room(room.id, "Größe 학교 🎓", NOON)
+    assert room == Room(room.id, "Größe 학교 🎓", NOON, identity=room.identity)
+    another = await store.create_room("another room", MEMBERS, NOON)
+    assert room.identity
+    assert another.identity not in {"", room.identity}
+    assert await store.close_room(another.id, NOON)
     assert await store.room(room.id) == room
     assert await store.members(room.id) == [Member("hanna", HOST), Member("paul", PARTICIPANT)]
     assert await store.open_rooms() == [room.id]
@@ -79,7 +83,7 @@ async def test_a_user_that_cannot_be_stored_is_invalid(store: Store) -> None:
             await store.set_member(room.id, user, HOST)
         with pytest.raises(Invalid, match="user"):
             await store.create_room("a room", {**MEMBERS, user: HOST}, NOON)
-        assert await store.membership(room.id, user) == Membership(True, None)
+        assert await store.membership(room.id, user) == Membership(True, None, room.identity)
         assert await store.rooms_of(user) == []
         assert not await store.remove_member(room.id, user)
     assert await store.open_rooms() == [room.id]
@@ -103,17 +107,17 @@ async def test_a_room_closes_once_and_stays(store: Store) -> None:
     later = NOON + timedelta(hours=1)
     assert await store.close_room(room.id, later)
     assert not await store.close_room(room.id, later + timedelta(hours=1))
-    assert await store.room(room.id) == Room(room.id, "a room", NOON, later)
-    assert await store.membership(room.id, "hanna") == Membership(False, HOST)
+    assert await store.room(room.id) == Room(room.id, "a room", NOON, later, room.identity)
+    assert await store.membership(room.id, "hanna") == Membership(False, HOST, room.identity)
     assert await store.open_rooms() == []
 
 
 @pytest.mark.gen_test
 async def test_membership_tells_role_and_strangers(store: Store) -> None:
     room = await store.create_room("a room", MEMBERS, NOON)
-    assert await store.membership(room.id, "hanna") == Membership(True, HOST)
-    assert await store.membership(room.id, "paul") == Membership(True, PARTICIPANT)
-    assert await store.membership(room.id, "eve") == Membership(True, None)
+    assert await store.membership(room.id, "hanna") == Membership(True, HOST, room.identity)
+    assert await store.membership(room.id, "paul") == Membership(True, PARTICIPANT, room.identity)
+    assert await store.membership(room.id, "eve") == Membership(True, None, room.identity)
     roster = await store.roster(room.id)
     assert roster is not None
     for user in ("hanna", "paul", "eve"):
@@ -149,7 +153,7 @@ async def test_the_last_host_stays(store: Store) -> None:
         await store.remove_member(room.id, "hanna")
     with pytest.raises(LastHost):
         await store.set_member(room.id, "hanna", PARTICIPANT)
-    assert await store.membership(room.id, "hanna") == Membership(True, HOST)
+    assert await store.membership(room.id, "hanna") == Membership(True, HOST, room.identity)
 
 
 @pytest.mark.gen_test

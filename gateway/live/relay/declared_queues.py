@@ -56,6 +56,9 @@ def durable_queue(frame: Frame) -> str | None:
     destination = frame.get("destination") or ""
     if destination.startswith(_QUEUE):
         return destination[len(_QUEUE) :][:_LONGEST]
+    if destination and "/" not in destination:
+        # RabbitMQ takes it for the name of a queue.
+        return destination[:_LONGEST]
     if frame.command == "SUBSCRIBE" and any(frame.get(each) == "true" for each in _DURABLE):
         # RabbitMQ makes the name from both.
         return f"{frame.get('x-queue-name') or frame.get('id')} {destination}"[:_LONGEST]

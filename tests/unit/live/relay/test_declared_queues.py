@@ -25,3 +25,13 @@ def test_those_that_rabbitmqs_own_users_declare_are_rabbitmqs_matter() -> None:
     queues.count(robot, Frame("SEND", (("destination", "/queue/a"),)))
     with pytest.raises(TooManyQueues):
         queues.count(robot, Frame("SEND", (("destination", "/queue/b"),)))
+
+
+def test_a_name_without_a_slash_is_a_queues_too() -> None:
+    limits = LiveLimits(Limits(broker_queues=1, broker_queues_per_user=1))
+    queues = DeclaredQueues(Budgets(limits, clock=FakeClock().monotonic))
+    robot = Identity("robot", frozenset(), 2e9)
+    for same in ("/queue/a", "a"):
+        queues.count(robot, Frame("SEND", (("destination", same),)))
+    with pytest.raises(TooManyQueues):
+        queues.count(robot, Frame("SEND", (("destination", "b"),)))

@@ -231,6 +231,7 @@ def _open(
     stack.push_async_callback(internal.close)
     stack.push_async_callback(public.close)
     stack.push_async_callback(gateway.messages.pipeline.close)
+    stack.push_async_callback(gateway.live.partings.close, within=server.stop_timeout / 4)
     stack.push_async_callback(
         gateway.live.registry.close, leaving(), within=server.stop_timeout / 4
     )

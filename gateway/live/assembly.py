@@ -27,6 +27,7 @@ from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.dialler import Dialler
 from gateway.live.relay.missed import MissedMessages
 from gateway.live.relay.oversized import Parking
+from gateway.live.relay.partings import Partings
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import PrivateQueues, UplinkContext
@@ -41,6 +42,7 @@ class Live:
     backlog: BytesInHand
     half_read: BytesInHand
     hub: Hub
+    partings: Partings
     patterns: SharedPatterns
     rebalancer: Rebalancer
     registry: Registry
@@ -71,6 +73,7 @@ def live(
             at_least=lambda: 3 * f.limits.now.frame_bytes,
         ),
         hub=hub,
+        partings=Partings(),
         patterns=SharedPatterns(
             feeds, hub.fan_out, clock=f.clock.monotonic, rng=f.rng, ticker=f.ticker
         ),
@@ -105,6 +108,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         acknowledgements=acknowledgements,
         missed=missed,
         parking=parking,
+        partings=live.partings,
     )
     return ConnectionServices(
         admission=Admission(

@@ -56,6 +56,7 @@ class Transport:
         "_listening_since",
         "_loop",
         "_lost",
+        "_parted",
         "_parting",
         "_queue",
         "_received",
@@ -94,6 +95,7 @@ class Transport:
         self._waiters: deque[tuple[int, asyncio.Future[None]]] | None = None
         #: The end of the time that the peer has to close, while it is awaited.
         self._parting: asyncio.TimerHandle | None = None
+        self._parted: Callable[[], None] | None = None
         #: Where the backlog is counted, if anywhere.
         self.account: Account | None = None
         self._rotation = rotation
@@ -222,9 +224,12 @@ class Transport:
             if self._parting is not None:
                 self._parting.cancel()
             self._socket.close()
+            parted, self._parted = self._parted, None
+            if parted is not None:
+                parted()
 
-    def part(self, *, within: float) -> None:
-        """Close when the peer has closed, or after so many seconds.
+    def part(self, *, within: float, gone: Callable[[], None] | None = None) -> None:
+        """Close when the peer has closed, or after so many seconds; ``gone`` is called then.
 
         What waits is still sent, and what comes is dropped: were it left unread, the system would
         reset the connection, and the peer lose what it has not read yet (RFC 9293, section 3.10.4).
@@ -236,6 +241,7 @@ class Transport:
         self.closed = True
         self._received = self._lost = None
         self._parting = self._loop.call_later(within, self.close)
+        self._parted = gone
         self._wake(self.bytes_out)
         self.listen()
 

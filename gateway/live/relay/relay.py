@@ -40,6 +40,7 @@ from gateway.live.relay import refusals
 from gateway.live.relay.acknowledgements import Deliveries, LeftOut, Noted
 from gateway.live.relay.missed import Gap, MissedMessages
 from gateway.live.relay.oversized import Oversized, Parking, needed
+from gateway.live.relay.partings import Partings
 from gateway.live.relay.state import Ending
 from gateway.live.transport import Stalled, Transport
 from gateway.rotation import Rotation
@@ -59,9 +60,6 @@ _HEART_BEAT: Final = b"\n"
 #: twice within it), and a move that was not needed costs a pause only. A relay should have moved
 #: before the private queue knows that its consumer is gone (conf/rabbitmq: net_ticktime).
 PATIENCE: Final = 1.75
-#: Seconds that a node has to take what it was sent before a relay's end: longer than one stands
-#: still that is not dead.
-PARTING: Final = 15.0
 
 
 class _Closed(Exception):
@@ -104,6 +102,7 @@ class RelayContext:
     acknowledgements: Noted
     missed: MissedMessages
     parking: Parking
+    partings: Partings
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +162,7 @@ class Relay:
         "_needed",
         "_oversized",
         "_owner",
+        "_partings",
         "_pulse",
         "_silent",
         "_tasks",
@@ -210,6 +210,7 @@ class Relay:
         self.due = 0.0
         self._ticker = context.ticker
         self._tasks = context.tasks
+        self._partings = context.partings
         self._transport = Transport(
             upstream.stream,
             stall_timeout=context.limits.stall_timeout,
@@ -269,7 +270,7 @@ class Relay:
                 # Nobody misses anything, and the places of many relays are needed elsewhere.
                 self._transport.close()
             else:
-                self._transport.part(within=PARTING)
+                self._partings.part(self._transport)
             self._client.comes(0)
             self._lease.release()
             if self._waiting is not None:

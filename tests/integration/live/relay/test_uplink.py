@@ -34,6 +34,7 @@ from gateway.live.relay import receipts
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.moves import MOVES
+from gateway.live.relay.partings import Partings
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import Uplink, UplinkContext
@@ -81,6 +82,7 @@ class Stage:
         self.transport = Transport(IOStream(ours), stall_timeout=1, **in_rotation())
         self.consumers = Consumers()
         self.notes, self.missed, self.parking = FakeNotes(), FakeMissed(), FakeParking()
+        self.partings = Partings()
         self.events = Events(clock=lambda: 0.0)
         rng = SystemRandom()
         self.uplink = Uplink(
@@ -102,6 +104,7 @@ class Stage:
                     acknowledgements=self.notes,
                     missed=self.missed,
                     parking=self.parking,
+                    partings=self.partings,
                 ),
                 events=self.events,
                 rng=rng,
@@ -421,8 +424,10 @@ async def test_what_was_taken_from_a_client_that_is_gone_is_delivered() -> None:
     async with staged() as stage:
         sent = await _taken_though_nobody_reads(stage)
         stage.uplink.close()
+        assert len(stage.partings) == 1
         stage.first.session.reads.set()
         await until(lambda: commands(stage.first).count("SEND") == sent)
+        await until(lambda: not len(stage.partings))
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)

@@ -448,6 +448,15 @@ class Deliveries:
         up_to = _Held(frame.command, name.rpartition(MARK)[0], handled.up_to)
         return told + self._in_parts(up_to)
 
+    def committed(self, frame: Frame) -> list[bytes]:
+        """The same for an ACK or NACK that was for such a message when its transaction began: that
+        one may have been moved since, but not the others that it is for."""
+        told = self.handled(frame)
+        if told is None and (settled := self.read(frame)) is not None and settled.cumulative:
+            before = (frame.get(self._header) or "").rpartition(MARK)[0]
+            told = self._in_parts(_Held(frame.command, before, settled.tag))
+        return told or []
+
     def _answered(self, frame: Frame, tag: int) -> list[bytes]:
         """Note an ACK or NACK of what the client got in place of a message that is too large."""
         if tag in self._rejected:

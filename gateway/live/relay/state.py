@@ -277,7 +277,7 @@ class RelayState:
         if frame.command == "COMMIT":
             for acknowledgement, settled in together:
                 if settled is None:
-                    self._told += self.deliveries.handled(acknowledgement) or ()
+                    self._told += self.deliveries.committed(acknowledgement)
                 else:
                     self._settle(acknowledgement, settled)
         self._end(transaction)

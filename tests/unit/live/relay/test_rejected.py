@@ -14,6 +14,7 @@ from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.errors import BadFrame
 from gateway.live.relay.acknowledgements import HELD, Deliveries
+from gateway.live.relay.state import RelayState
 from tests.unit.live.relay.fakes import FakeNotes
 
 _ROOM = 42
@@ -250,6 +251,27 @@ def test_acknowledgements_that_wait_are_bounded_and_go_with_their_subscription()
     host.says("ACK", host.comes(large=False))
     host.deliveries.unsubscribed(Frame("UNSUBSCRIBE", (("id", "s"),)))
     assert host.deliveries.reject() == []
+
+
+def test_a_commit_is_for_what_is_behind_a_large_one_that_was_moved_meanwhile() -> None:
+    host = Host("client")
+    state = RelayState("1.2", FakeNotes())
+    state.deliveries = host.deliveries
+    large, behind = host.comes(large=True), host.comes(large=False)
+
+    def says(command: str, *more: tuple[str, str]) -> None:
+        frame = Frame(command, (*more, ("transaction", "t")))
+        if state.handled(frame) is None:
+            state.sent(frame)
+
+    says("BEGIN")
+    says("ACK", ("id", host.name(behind)))
+    host.reject()
+    assert (host.channel.rejected, host.channel.unacked) == ([large], [behind])
+    says("COMMIT")
+    for each in state.told():
+        host.channel.take(each)
+    assert host.channel.acknowledged == [behind]
 
 
 def test_the_second_large_one_waits_for_its_own_place() -> None:

@@ -119,8 +119,12 @@ def gateway(
     tls: bool,
     store: str = "",
     settings: Mapping[str, Any] = MEASURED,
+    auth: Mapping[str, Any] | None = None,
 ) -> Iterator[Gateway]:
-    """Run a gateway on an empty SQLite database, or on ``store``; it is gone at the end."""
+    """Run a gateway on an empty SQLite database, or on ``store``; it is gone at the end.
+
+    ``auth``: further ways to log in.
+    """
     port, internal_port = lab.cluster.gateway_port(1), lab.cluster.gateway_port(0)
     secret = secrets.token_urlsafe(32)
     with TemporaryDirectory(dir=lab.folder, prefix="gateway-") as name:
@@ -142,6 +146,7 @@ def gateway(
             "issuer": _ISSUER,
             "audience": _AUDIENCE,
         }
+        tables["auth"].update(auth or {})
         if store:
             tables["store"]["url"] = store
         config.write_text(gateway_toml.render({"fanout": fanout, **settings, **tables}))

@@ -195,6 +195,26 @@ def fuzz() -> argparse.ArgumentParser:
     return parser
 
 
+def conformance() -> argparse.ArgumentParser:
+    """`scripts/conformance`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/conformance",
+        description="Hold conversations of STOMP applications with RabbitMQ itself, and through the"
+        " gateway with RabbitMQ's own users, and print every difference.",
+        epilog="Exit status 1 if there is one that scripts/conformance_suite/differences.py does "
+        "not explain, or explains in vain.",
+    )
+    parser.add_argument(
+        "conversations",
+        nargs="?",
+        default="",
+        metavar="TEXT",
+        help="only those with this in their name (default: all)",
+    )
+    _add_rabbitmq(parser)
+    return parser
+
+
 def screenshots() -> argparse.ArgumentParser:
     """`scripts/screenshots`."""
     parser = argparse.ArgumentParser(

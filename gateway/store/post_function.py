@@ -54,7 +54,9 @@ _STATE: Final = text(
     SELECT quote_ident(current_schema()) AS tables,
            has_database_privilege(current_database(), 'CREATE') AS may_create,
            schema.oid IS NOT NULL AS exists,
-           coalesce(has_schema_privilege(schema.oid, 'CREATE'), false) AS is_ours,
+           -- Not whether it may create there: what somebody else has put into a schema of theirs, a
+           -- trigger for example, would run with the gateway's rights.
+           coalesce(pg_has_role(schema.nspowner, 'USAGE'), false) AS is_ours,
            (SELECT obj_description(oid, 'pg_proc') FROM pg_proc
             WHERE pronamespace = schema.oid AND proname = 'post' LIMIT 1) AS belongs_to
     FROM (SELECT 1) AS one LEFT JOIN pg_namespace AS schema ON schema.nspname = 'interact'

@@ -65,7 +65,8 @@ class _Client:
         self._is_over = False
 
     def close(self) -> None:
-        self._socket.close()
+        # Without a Close frame: what is to be said is in the conversation.
+        self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def say(self, data: bytes) -> None:
         if not self._is_over:

@@ -396,7 +396,13 @@ async def test_without_the_right_to_make_it_the_gateway_starts_and_names_the_rem
     assert "CREATE SCHEMA interact AUTHORIZATION <login>" in caplog.text
     await store.close()
 
-    await owner.execute(f"CREATE SCHEMA interact AUTHORIZATION {login}")
+    # Somebody else's schema, in which it may make something.
+    await owner.execute(f"CREATE SCHEMA interact; GRANT ALL ON SCHEMA interact TO {login}")
+    caplog.clear()
+    await (await Store.open(url)).close()
+    assert "CREATE SCHEMA interact AUTHORIZATION <login>" in caplog.text
+
+    await owner.execute(f"ALTER SCHEMA interact OWNER TO {login}")
     caplog.clear()
     store = await Store.open(url)
     stream = await new_stream(store)

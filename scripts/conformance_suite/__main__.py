@@ -7,7 +7,7 @@ from pathlib import Path
 from bench_suite.gateways import gateway
 from bench_suite.system import Lab, progress
 from conformance_suite.conversations import CONVERSATIONS
-from conformance_suite.differences import EXPLAINED, differences
+from conformance_suite.differences import differences, explained
 from conformance_suite.talk import hold
 from devenv import command_lines, rabbitmq, tls
 from devenv.broker_users import User
@@ -46,13 +46,13 @@ def _compare(cluster: Cluster, folder: Path, wanted: str) -> int:
     who = _application(cluster)
     lab = Lab(cluster, folder, tls.ensure(folder / "tls"), 0, progress())
     chosen = [each for each in CONVERSATIONS if wanted in each.name]
-    unexplained = 0
+    unexplained, explanations = 0, explained(rabbitmq.version())
     with gateway(lab, fanout="shared", tls=False, settings={}, auth={"rabbitmq": {}}) as made:
         for conversation in chosen:
             direct = hold(conversation, cluster.node(1).web_stomp_url, who)
             through = hold(conversation, f"ws://127.0.0.1:{made.port}/ws", who)
             different = differences(direct, through)
-            why = EXPLAINED.get(conversation.name)
+            why = explanations.get(conversation.name)
             unexplained += bool(different) and why is None
             unexplained += not different and why is not None
             print(f"{'≠' if different else '='} {conversation.name}{f': {why}' if why else ''}")

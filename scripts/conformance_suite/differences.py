@@ -9,10 +9,9 @@ _ENDS: Final = ("closed with", "gone without", "nothing more")
 _OWN_TEXT: Final = "the gateway's own text of the ERROR"
 _TOLD: Final = "RabbitMQ closes without a word; the gateway says why"
 
-#: By conversation.
-EXPLAINED: Final = {
+#: By conversation, on every version of RabbitMQ.
+_ALWAYS: Final = {
     "a version that nobody speaks": _OWN_TEXT,
-    "an exchange that is not there": _TOLD,
     "a SEND to an exchange that is not there": _TOLD,
     "an acknowledgement of nothing": "the id of another session is taken for a late one, as after "
     "the loss of a node; RabbitMQ closes without a word",
@@ -24,6 +23,19 @@ EXPLAINED: Final = {
     "somebody else's user-id": _TOLD,
     "CONNECT twice": "RabbitMQ crashes (1011); the gateway says what is wrong",
 }
+
+
+#: Before 4.0, and since.
+_BEFORE_4: Final = {"an exchange that is not there": _TOLD}
+_SINCE_4: Final = {
+    "a wrong passcode": "the gateway's text ends its line, as that of RabbitMQ 3.10 does",
+    "no more after UNSUBSCRIBE": "RabbitMQ gives no RECEIPT for a message that nobody takes",
+}
+
+
+def explained(version: str) -> dict[str, str]:
+    """The explanations for a version of RabbitMQ, by conversation."""
+    return _ALWAYS | (_BEFORE_4 if version.startswith("3.") else _SINCE_4)
 
 
 def differences(direct: Sequence[str], through: Sequence[str]) -> list[str]:

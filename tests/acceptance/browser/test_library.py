@@ -14,11 +14,11 @@ from devenv.cluster import Cluster
 from tests.acceptance.broker_view import consumers, wait_for, waiting
 from tests.acceptance.browser.cable import Cable
 from tests.acceptance.browser.example_page import ExamplePage
+from tests.acceptance.browser.visitor import POSTS
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 
 Open = Callable[..., ExamplePage]
-_POSTS = "**/messages"
 
 
 @pytest.fixture
@@ -273,8 +273,8 @@ def test_a_post_whose_answer_is_lost_doubles_nothing(
         else:
             route.continue_()
 
-    paul.page.route(_POSTS, lose_the_first_answer)
-    with paul.page.expect_response(_POSTS):
+    paul.page.route(POSTS, lose_the_first_answer)
+    with paul.page.expect_response(POSTS):
         paul.say("once")
     paul.reads("paul: once")
     assert len(ids) == 2
@@ -291,10 +291,10 @@ def test_a_refusal_is_told_as_the_gateway_put_it(paul: ExamplePage) -> None:
 def test_unsent_messages_go_out_once_after_a_reload_of_the_page(
     gateway: GatewayProcess, paul: ExamplePage, room: int
 ) -> None:
-    paul.page.route(_POSTS, lambda route: route.abort())
+    paul.page.route(POSTS, lambda route: route.abort())
     for text in ("one", "two"):
         paul.say(text)
-    paul.page.unroute(_POSTS)
+    paul.page.unroute(POSTS)
     paul.open()
     paul.reads("paul: one", "paul: two")
     paul.open()
@@ -379,7 +379,7 @@ def test_unsent_messages_of_a_closed_tab_are_sent_once_by_the_tab_that_stays(
     other = paul.context.new_page()
     other.goto(paul.page.url)
     expect(other.get_by_role("status")).to_have_text("connected", timeout=30_000)
-    other.route(_POSTS, lambda route: route.abort())
+    other.route(POSTS, lambda route: route.abort())
     with other.expect_event("requestfailed", lambda request: request.method == "POST"):
         other.get_by_label("Message").fill("left behind")
         other.get_by_role("button", name="Send").click()

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from devenv.cluster import Cluster
 from tests.acceptance.browser.accounts import add_accounts
 from tests.acceptance.browser.conftest import Visit
-from tests.acceptance.browser.visitor import PATIENCE, Visitor
+from tests.acceptance.browser.visitor import PATIENCE, POSTS, Visitor
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.gateway_process import GatewayProcess
 
@@ -97,12 +97,12 @@ def test_a_message_that_was_not_sent_when_the_tab_was_reloaded_goes_out_once(
     hana.starts_poll("Why green?", "Chlorophyll", "Paint")
     expect(paul.page.get_by_role("button", name="Paint")).to_be_visible()
     # The page itself can still be loaded; what it says to the gateway is lost.
-    paul.context.route("**/api/rooms/*/messages", lambda route: route.abort())
+    paul.context.route(POSTS, lambda route: route.abort())
     paul.say("kept over a reload")
     paul.page.get_by_role("button", name="Paint").click()
     expect(paul.page.get_by_text("Sending your answer…")).to_be_visible()
     paul.page.reload()
-    paul.context.unroute("**/api/rooms/*/messages")
+    paul.context.unroute(POSTS)
     paul.reads("kept over a reload")
     hana.reads("kept over a reload")
     hana.sees_votes("0 (0%)", "1 (100%)")

@@ -9,6 +9,9 @@ from tests.acceptance.browser.accounts import PASSWORD
 #: Milliseconds for what has to go through gateway and cluster, and may meet a dead node.
 PATIENCE = 30_000
 
+#: The addresses that pages post to; what they read has other queries.
+POSTS = re.compile(r"/api/rooms/\d+/messages(\?identity=\w+)?$")
+
 
 class Visitor:
     """A person at a page. `faults`: what the browser complained about."""

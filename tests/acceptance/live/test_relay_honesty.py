@@ -10,36 +10,15 @@ from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp, nodes_of, queues, wait_for, waiting
 from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.live.conftest import EVERYTHING_IS_OPEN
 from tests.acceptance.stomp_client import StompClient
 
-_RULES = """
-[[access]]
-roles = ["service"]
-subscribe = ["**"]
-send = ["**"]
-"""
 _LARGE = 17 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
 def gateway_options() -> dict[str, object]:
-    return {"tail": _RULES}
-
-
-@pytest.fixture
-def robot(connect: Connect) -> StompClient:
-    """Somebody to whom everything is open."""
-    return connect("robot", "service")
-
-
-@pytest.fixture
-def queue(cluster_of_session: Cluster, request: pytest.FixtureRequest) -> str:
-    """An empty queue of the test's own."""
-    name = f"honesty.{abs(hash(request.node.name))}"
-    with amqp(cluster_of_session) as channel:
-        channel.queue_declare(name, durable=True)
-        channel.queue_purge(name)
-    return name
+    return {"tail": EVERYTHING_IS_OPEN}
 
 
 @pytest.fixture

@@ -8,25 +8,13 @@ from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp
 from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.live.conftest import EVERYTHING_IS_OPEN
 from tests.acceptance.stomp_client import StompClient
-
-_RULES = """
-[[access]]
-roles = ["service"]
-subscribe = ["**"]
-send = ["**"]
-"""
 
 
 @pytest.fixture(scope="module")
 def gateway_options() -> dict[str, object]:
-    return {"tail": _RULES}
-
-
-@pytest.fixture
-def robot(connect: Connect) -> StompClient:
-    """Somebody to whom everything is open."""
-    return connect("robot", "service")
+    return {"tail": EVERYTHING_IS_OPEN}
 
 
 def test_what_needs_no_acknowledgement_may_not_get_one_in_the_name_of_another_subscription(

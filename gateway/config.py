@@ -255,6 +255,7 @@ class Jwt(_Table):
     audience: Name
     user_claim: Name = "sub"
     roles_claim: Name = "roles"
+    name_claim: Name | None = None
     leeway: Annotated[float, Field(ge=0, le=300)] = 5.0
 
     @model_validator(mode="after")

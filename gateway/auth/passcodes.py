@@ -31,7 +31,8 @@ class Passcodes:
 
     def issue(self, identity: Identity) -> str:
         end = min(identity.expires_at, self._clock() + LIFETIME)
-        return self._signer.sign(replace(identity, expires_at=end))
+        # RabbitMQ asks about the name and the roles alone, and may write the passcode into a URL.
+        return self._signer.sign(replace(identity, expires_at=end, display_name=None))
 
     def verify(self, user: str, passcode: str) -> frozenset[str]:
         """The user's system roles. Raises :class:`NotAuthenticated` if the passcode is not

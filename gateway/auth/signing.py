@@ -46,6 +46,8 @@ class IdentitySigner:
         }
         if identity.session is not None:
             claims["sid"] = identity.session
+        if identity.display_name is not None:
+            claims["name"] = identity.display_name
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def verify(self, signed: str) -> Identity:
@@ -66,7 +68,13 @@ class IdentitySigner:
         if claims["exp"] + self._leeway <= self._clock():
             raise TokenExpired(f"the {self._purpose} has ended")
         roles = frozenset(claims["roles"])
-        return Identity(claims["sub"], roles, claims["exp"], claims.get("sid"))
+        return Identity(
+            claims["sub"],
+            roles,
+            claims["exp"],
+            claims.get("sid"),
+            display_name=claims.get("name"),
+        )
 
     def _invalid(self) -> TokenInvalid:
         return TokenInvalid(f"this is not a valid {self._purpose} of this gateway")

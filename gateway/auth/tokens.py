@@ -17,6 +17,7 @@ from gateway.auth.keys import KeySource, OneKey, read_key_file
 from gateway.auth.names import user_name
 from gateway.config import Config, ConfigError
 from gateway.config import Jwt as Settings
+from gateway.domain.display_name import display_name
 from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.errors import TokenExpired, TokenInvalid
 
@@ -104,7 +105,22 @@ class Tokens:
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise TokenInvalid(f"the token's {settings.roles_claim!r} must be a list of strings")
         expires_at = min(int(claims["exp"]), LAST_SECOND)
-        return Identity(user, self._known_roles.intersection(roles), expires_at)
+        return Identity(
+            user,
+            self._known_roles.intersection(roles),
+            expires_at,
+            display_name=self._display_name(claims),
+        )
+
+    def _display_name(self, claims: dict[str, Any]) -> str | None:
+        """The name to show. One that cannot be shown keeps nobody out."""
+        claim = self.settings.name_claim
+        if claim is None:
+            return None
+        try:
+            return display_name(claims.get(claim))
+        except ValueError:
+            return None
 
 
 def key_source(settings: Settings, *, clock: Monotonic, tasks: Tasks | None = None) -> KeySource:

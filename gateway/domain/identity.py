@@ -20,7 +20,9 @@ class Identity:
     ``session`` is the login that was used. When it ends, everything that it opened ends too. None:
     the user showed a token. ``login``: one of RabbitMQ's own users, whom RabbitMQ judges; they have
     no roles here, and take no part in rooms. ``vhost``: the virtual host that a connection has
-    chosen; None is the configured one, where the rooms are.
+    chosen; None is the configured one, where the rooms are. ``display_name``: what pages show
+    beside the user's name, in the form of :mod:`gateway.domain.display_name`; no right depends on
+    it.
     """
 
     user: str
@@ -29,6 +31,7 @@ class Identity:
     session: str | None = None
     login: BrokerLogin | None = field(default=None, compare=False)
     vhost: str | None = None
+    display_name: str | None = None
 
     @property
     def payer(self) -> str:

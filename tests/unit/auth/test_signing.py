@@ -49,6 +49,15 @@ def test_a_passcode_is_good_for_its_user_only() -> None:
         passcodes(clock).verify("somebody", passcodes(clock).issue(identity()))
 
 
+def test_a_session_keeps_the_display_name_and_a_passcode_does_not_have_it() -> None:
+    clock = FakeClock()
+    named = replace(identity(), display_name="하나 (3반)")
+    made = sessions(clock)
+    assert made.verify(cookie_of(made, named)).display_name == "하나 (3반)"
+    plain, signed = (passcodes(clock).issue(who) for who in (identity(), named))
+    assert len(signed) == len(plain)
+
+
 def test_a_passcode_ends_after_a_minute_and_the_clocks_difference() -> None:
     clock = FakeClock()
     passcode = passcodes(clock).issue(identity())

@@ -84,6 +84,19 @@ def test_the_claims_for_user_and_roles_are_configurable() -> None:
     assert found.roles == {"admin"}
 
 
+def test_a_display_name_comes_from_the_configured_claim_and_is_never_the_users_name() -> None:
+    given = settings(name_claim="name")
+    found = verify(token(name="  Kim\tHa-na "), given)
+    assert (found.user, found.display_name) == ("김하나", "Kim Ha-na")
+    assert verify(token(name="Kim")).display_name is None
+
+
+@pytest.mark.parametrize("name", [None, 5, ["Kim"], "", "x" * 101, "evil\u202eemos"])
+def test_a_display_name_that_cannot_be_shown_is_left_out(name: object) -> None:
+    text = token_of({**claims(), "name": name})
+    assert verify(text, settings(name_claim="name")).display_name is None
+
+
 def test_the_audience_may_be_one_of_several() -> None:
     assert verify(token(aud=["other", "interact"])).user == "김하나"
 

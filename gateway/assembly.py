@@ -183,7 +183,12 @@ def assemble(
             services, connections, readiness, stomp_paths=f.config.server.stomp_paths
         ),
         reloadable=Reloadable(
-            config=f.config, access=users.access, services=services, clock=f.clock, tasks=f.tasks
+            config=f.config,
+            access=users.access,
+            secret=users.secret,
+            services=services,
+            clock=f.clock,
+            tasks=f.tasks,
         ),
         services=services,
     )

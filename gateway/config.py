@@ -7,9 +7,11 @@ in seconds, sizes in bytes. ``conf/gateway.toml`` explains every key.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
@@ -18,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -29,6 +32,7 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -112,6 +116,21 @@ def _stomp_path(value: str) -> str:
 
 #: The first parts of the public listener's paths.
 _OUR_PATHS: Final = frozenset({"admin", "api", "healthz", "readyz", "static"})
+
+
+def _listed(value: Any) -> Any:
+    """A value alone as a list of one. In a variable of the environment a list is JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return (value,)
+
+
+#: For keys that take one value or a list. It goes with ``NoDecode``: in a variable one value is no
+#: JSON.
+_one_or_several: Final = BeforeValidator(_listed)
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, AfterValidator(_given)]
@@ -352,10 +371,15 @@ class Hook(_Table):
         return self
 
 
-class Auth(_Table):
-    """Logins. ``secret`` signs session cookies and broker passcodes; all gateways share it."""
+#: Versions of ``auth.secret``: each is tried in turn with whatever a stranger has signed.
+_MOST_SECRETS: Final = 5
 
-    secret: SecretStr
+
+class Auth(_Table):
+    """Logins. ``secret`` signs session cookies, broker passcodes and what gateways tell each other;
+    all gateways share it. Of several versions the first signs, and all of them verify."""
+
+    secret: Annotated[tuple[SecretStr, ...], NoDecode, _one_or_several]
     session_lifetime: PositiveFloat = 28_800.0
     connect_timeout: PositiveFloat = 10.0
     jwt: Jwt | None = None
@@ -364,10 +388,17 @@ class Auth(_Table):
 
     @field_validator("secret")
     @classmethod
-    def _secret_is_long(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value().encode()) < 32:
+    def _secret_is_long(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not 1 <= len(value) <= _MOST_SECRETS:
+            raise ValueError(f"must be a string, or a list of 1 to {_MOST_SECRETS} of them")
+        if any(len(version.get_secret_value().encode()) < 32 for version in value):
             raise ValueError("must have at least 32 bytes, e.g. from: openssl rand -base64 32")
         return value
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The versions of the secret in plain text; the first signs."""
+        return tuple(version.get_secret_value() for version in self.secret)
 
 
 class Access(_Table):
@@ -600,10 +631,13 @@ def _with_paths_from(table: TableT, folder: Path) -> TableT:
     return table.model_copy(update=changed)
 
 
-def secrets_of(table: BaseModel) -> Iterator[str]:
+def secrets_of(value: object) -> Iterator[str]:
     """Every secret value in the configuration, to be hidden in logs and output."""
-    for value in (getattr(table, name) for name in type(table).model_fields):
-        if isinstance(value, SecretStr):
-            yield value.get_secret_value()
-        elif isinstance(value, BaseModel):
-            yield from secrets_of(value)
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_of(getattr(value, name))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from secrets_of(entry)

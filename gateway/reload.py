@@ -20,6 +20,7 @@ from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from gateway import tls
 from gateway.auth.access import AccessRules
+from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import tokens_for
 from gateway.config import Config, ConfigError, Limits, secrets_of
 from gateway.http.listeners import Listener
@@ -92,6 +93,7 @@ class Reloadable:
 
     config: Config
     access: AccessRules
+    secret: SharedSecret
     services: HandlerServices
     clock: Clock
     tasks: Tasks
@@ -126,6 +128,7 @@ class Reloadable:
             self._origins: ["server.origins"],
             self._access: ["access"],
             self._tokens: ["auth.jwt"],
+            self._secret: ["auth.secret"],
             self._limits: [f"limits.{name}" for name in _LIMITS],
             self._host_types: ["messages.host_types"],
             self._log: ["log.format", "log.level"],
@@ -149,6 +152,16 @@ class Reloadable:
                 before=credentials.tokens,
             ),
         )
+
+    def _secret(self, new: Config) -> PutInForce:
+        versions = new.auth.secrets
+
+        def put_in_force() -> None:
+            self.secret.replace(*versions)
+            # A version that is withdrawn stops counting at once.
+            self.services.credentials.forget_sessions()
+
+        return put_in_force
 
     def _limits(self, new: Config) -> PutInForce:
         return partial(self.services.limits.replace, new.limits)

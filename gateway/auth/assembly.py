@@ -19,6 +19,7 @@ from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.auth.rabbitmq_questions import Questions
 from gateway.auth.rabbitmq_rights import BrokerRights
 from gateway.auth.sessions import Sessions
+from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import tokens_for
 from gateway.budget.table import LOGIN_CONNECTIONS
 from gateway.domain.identity import ADMIN, HOST
@@ -36,13 +37,14 @@ class Auth:
     origins: Origins
     passcodes: Passcodes
     permissions: Permissions
+    secret: SharedSecret
     sessions: Sessions
 
 
 def auth(made_with: Foundation, *, rosters: RosterSource) -> Auth:
     """Make the parts. Raises :class:`ConfigError`."""
     f, config = made_with, made_with.config
-    secret, clock = config.auth.secret.get_secret_value(), f.clock.unix
+    secret, clock = SharedSecret(*config.auth.secrets), f.clock.unix
     access = AccessRules(config.access, home=config.broker.vhost)
     memberships = Memberships(rosters, clock=f.clock.monotonic)
     ended = EndedSessions(clock=clock)
@@ -58,6 +60,7 @@ def auth(made_with: Foundation, *, rosters: RosterSource) -> Auth:
         origins=Origins(config.server.origins),
         passcodes=Passcodes(secret, clock=clock, ended=ended),
         permissions=Permissions(memberships, access),
+        secret=secret,
         sessions=sessions,
     )
 

@@ -68,14 +68,18 @@ class Credentials:
         self._sessions = sessions
         self._hook = hook
         self._clock = clock
-        # Two caches, because a token must not pass as a cookie, nor a cookie as a token.
-        self._known_sessions = Verified(clock=clock)
+        self.forget_sessions()
         self.accept(tokens)
 
     def accept(self, tokens: Tokens | None) -> None:
         """Check tokens by these from now on, including those that were verified before."""
         self.tokens = tokens
         self._known_tokens = Verified(clock=self._clock)
+
+    def forget_sessions(self) -> None:
+        """Verify every session cookie anew, because the secret has changed."""
+        # A cache of its own: a token must not pass as a cookie, nor a cookie as a token.
+        self._known_sessions = Verified(clock=self._clock)
 
     def given(self, request: HTTPServerRequest) -> bool:
         """Whether the request has credentials, valid or not."""

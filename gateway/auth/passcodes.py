@@ -8,6 +8,7 @@ from typing import Final
 
 from broker.timing.readings import UnixTime
 from gateway.auth.ended import session_ended
+from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
 from gateway.errors import TokenInvalid
@@ -24,7 +25,9 @@ class Passcodes:
     ``ended``: the sessions whose passcodes are refused.
     """
 
-    def __init__(self, secret: str, *, clock: UnixTime, ended: Container[str] = ()) -> None:
+    def __init__(
+        self, secret: SharedSecret, *, clock: UnixTime, ended: Container[str] = ()
+    ) -> None:
         self._clock = clock
         self._ended = ended
         self._signer = IdentitySigner(secret, "passcode", clock=clock, leeway=LEEWAY)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from broker.timing.readings import UnixTime
 from gateway.auth.ended import EndedSessions
+from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
 from gateway.errors import TokenExpired
@@ -19,7 +20,7 @@ class Sessions:
     """
 
     def __init__(
-        self, secret: str, *, lifetime: float, clock: UnixTime, ended: EndedSessions
+        self, secret: SharedSecret, *, lifetime: float, clock: UnixTime, ended: EndedSessions
     ) -> None:
         self._clock = clock
         self._lifetime = lifetime

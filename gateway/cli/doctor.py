@@ -30,6 +30,7 @@ from gateway import tls
 from gateway.auth.access import AccessRules
 from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
 from gateway.auth.passcodes import Passcodes
+from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import key_source
 from gateway.cli import administrator
 from gateway.cli.administrator import Access
@@ -401,5 +402,5 @@ async def _verify(
 
 
 def _passcode(config: Config) -> str:
-    passcodes = Passcodes(config.auth.secret.get_secret_value(), clock=time.time)
+    passcodes = Passcodes(SharedSecret(*config.auth.secrets), clock=time.time)
     return passcodes.issue(Identity(_NOBODY, frozenset(), time.time() + 60))

@@ -49,7 +49,7 @@ def cluster(
     bus = Bus(
         f"{config.server.name or socket.gethostname()}-{token_hex(2)}",
         key=f.topology.gateways_key,
-        seal=Seal(config.auth.secret.get_secret_value(), clock=f.clock.unix),
+        seal=Seal(auth.secret, clock=f.clock.unix),
         publisher=publisher,
         feeds=feeds,
         tasks=f.tasks.part(),

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.timing.readings import UnixTime
-from gateway.auth.signing import derived_key
+from gateway.auth.shared_secret import SharedSecret
 from gateway.expiring import Expiring
 
 #: The largest message on the wire, in bytes.
@@ -52,10 +52,13 @@ class Envelope:
 
 
 class Seal:
-    """The key that seals and opens messages, and the ids of those opened before."""
+    """The keys that seal and open messages, and the ids of those opened before. While the secret is
+    rotated, messages that were sealed with any version of it are opened."""
 
-    def __init__(self, secret: str, *, clock: UnixTime) -> None:
-        self._cipher = AESGCM(derived_key(secret, "bus"))
+    def __init__(self, secret: SharedSecret, *, clock: UnixTime) -> None:
+        self._secret = secret
+        self._keys: tuple[bytes, ...] = ()
+        self._made: tuple[AESGCM, ...] = ()
         self._clock = clock
         # Twice the time: a message may come from a clock that is ahead, and again when it is
         # behind.
@@ -77,7 +80,7 @@ class Seal:
         # Characters that UTF-8 cannot encode stay JSON escapes.
         data = text.encode(errors="backslashreplace")
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = b64encode(nonce + self._cipher.encrypt(nonce, data, None))
+        sealed = b64encode(nonce + self._ciphers[0].encrypt(nonce, data, None))
         if len(sealed) > MAX_BYTES:
             raise ValueError(f"{envelope.kind}: {len(sealed)} bytes; {MAX_BYTES} at most")
         return sealed
@@ -90,8 +93,8 @@ class Seal:
         try:
             sealed = b64decode(data, validate=True)
             nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-            text = self._cipher.decrypt(nonce, rest, None)
-        except (ValueError, InvalidTag) as error:
+            text = self._decrypted(nonce, rest)
+        except ValueError as error:
             raise BadEnvelope("forged") from error
         if nonce in self._seen:
             raise BadEnvelope("repeated")
@@ -100,3 +103,21 @@ class Seal:
             raise BadEnvelope("stale")
         self._seen.put(nonce, None)
         return Envelope(*words)
+
+    @property
+    def _ciphers(self) -> tuple[AESGCM, ...]:
+        """One for each version of the secret. Making one costs more than sealing a message."""
+        keys = self._secret.keys("bus")
+        if keys is not self._keys:
+            self._keys, self._made = keys, tuple(AESGCM(key) for key in keys)
+        return self._made
+
+    def _decrypted(self, nonce: bytes, sealed: bytes) -> bytes:
+        """Raises :class:`BadEnvelope`, ``ValueError``."""
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(nonce, sealed, None)
+            except InvalidTag:
+                # Perhaps it was sealed with another version of the secret.
+                continue
+        raise BadEnvelope("forged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -214,6 +215,10 @@ def test_a_misspelt_variable_is_refused_by_its_name(
         ({"broker": {"nodes": []}}, "broker.nodes: there must be at least one"),
         ({"broker": {"prefix": "a..b"}}, "broker.prefix: prefix 'a..b'"),
         ({"auth": {"secret": "short"}}, "auth.secret: must have at least 32 bytes"),
+        ({"auth": {"secret": [SECRET, "short"]}}, "auth.secret: must have at least 32 bytes"),
+        ({"auth": {"secret": []}}, "auth.secret: must be a string, or a list of 1 to 5"),
+        ({"auth": {"secret": [SECRET] * 6}}, "auth.secret: must be a string, or a list of 1 to 5"),
+        ({"auth": {"secret": 5}}, "auth.secret: must be"),
         ({"auth": {"jwt": {}}}, "auth.jwt.issuer: this key is required"),
         ({"log": {"level": "loud"}}, "log.level: Input should be 'debug', 'info'"),
         (
@@ -307,6 +312,29 @@ def test_a_refused_secret_from_the_environment_is_not_told(
     told = refused(table())
     assert "auth.secret (environment variable GATEWAY_AUTH__SECRET)" in told
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("variable", "found"),
+    [
+        (SECRET, (SECRET,)),
+        ("1" * 40, ("1" * 40,)),
+        (json.dumps([SECRET, "n" * 32]), (SECRET, "n" * 32)),
+        ("[" + SECRET, ("[" + SECRET,)),
+    ],
+)
+def test_the_secret_may_come_in_versions_from_the_environment_too(
+    monkeypatch: pytest.MonkeyPatch, variable: str, found: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("GATEWAY_AUTH__SECRET", variable)
+    assert config.parse(table(), source="f").auth.secrets == found
+
+
+def test_every_version_of_the_secret_is_hidden() -> None:
+    found = config.parse(table(auth={"secret": [SECRET, "n" * 32]}), source="f")
+    assert found.auth.secrets == (SECRET, "n" * 32)
+    assert {SECRET, "n" * 32} <= set(config.secrets_of(found))
+    assert "nnn" not in repr(found)
 
 
 def test_secrets_are_not_in_the_repr() -> None:

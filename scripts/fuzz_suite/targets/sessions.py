@@ -1,5 +1,6 @@
 """Session cookies and passcodes: what the gateway has not signed for this purpose is refused."""
 
+from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
 from gateway.errors import TokenExpired, TokenInvalid
@@ -7,12 +8,12 @@ from gateway.errors import TokenExpired, TokenInvalid
 _NOW = 1_800_000_000.0
 _SECRET = "a secret that is long enough to sign with"  # noqa: S105 - of nobody
 _IDENTITY = Identity("mina", frozenset({"host"}), _NOW + 60, "session")
-_SESSIONS = IdentitySigner(_SECRET, "session", clock=lambda: _NOW)
+_SESSIONS = IdentitySigner(SharedSecret(_SECRET), "session", clock=lambda: _NOW)
 _SIGNED = _SESSIONS.sign(_IDENTITY).encode()
 
 SEEDS = (
     _SIGNED,
-    IdentitySigner(_SECRET, "passcode", clock=lambda: _NOW).sign(_IDENTITY).encode(),
+    IdentitySigner(SharedSecret(_SECRET), "passcode", clock=lambda: _NOW).sign(_IDENTITY).encode(),
     b"e30.e30.e30",
 )
 

@@ -8,6 +8,7 @@ import pytest
 
 from devenv.cluster import Cluster
 from gateway.auth.passcodes import LIFETIME, Passcodes
+from gateway.auth.shared_secret import SharedSecret
 from gateway.domain.identity import Identity
 from tests.acceptance.broker_view import waiting, witness
 from tests.acceptance.gateway_process import AUTH_SECRET, PREFIX, GatewayProcess
@@ -28,7 +29,7 @@ def direct(cluster_of_session: Cluster) -> Iterator[StompClient]:
 
 def passcode(user: str, *roles: str, age: float = 0.0) -> str:
     """As the gateway signs it for a dial, `age` seconds ago."""
-    signer = Passcodes(AUTH_SECRET, clock=lambda: time.time() - age)
+    signer = Passcodes(SharedSecret(AUTH_SECRET), clock=lambda: time.time() - age)
     return signer.issue(Identity(user, frozenset(roles), time.time() + 3600))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.assembly import Gateway
 from gateway.auth.passcodes import Passcodes
+from gateway.auth.shared_secret import SharedSecret
 from gateway.config import Config
 from gateway.domain.identity import Identity
 from gateway.domain.session import LoginSession, Proof
@@ -21,7 +22,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture
 def passcode(settings: Config) -> str:
-    passcodes = Passcodes(settings.auth.secret.get_secret_value(), clock=time.time)
+    passcodes = Passcodes(SharedSecret(*settings.auth.secrets), clock=time.time)
     return passcodes.issue(Identity("bob", frozenset(), time.time() + 60))
 
 
@@ -49,7 +50,7 @@ async def test_a_relay_of_a_login_that_has_ended_is_not_let_in(
     call_internal: Call, settings: Config, gateway: Gateway
 ) -> None:
     """Its passcode was signed a moment before, and would be good for a minute."""
-    passcodes = Passcodes(settings.auth.secret.get_secret_value(), clock=time.time)
+    passcodes = Passcodes(SharedSecret(*settings.auth.secrets), clock=time.time)
     until = time.time() + 60
     secrets = {id: passcodes.issue(Identity("bob", frozenset(), until, id)) for id in "xy"}
     now = datetime.now(UTC)

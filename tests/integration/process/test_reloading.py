@@ -21,7 +21,8 @@ import pytest
 
 from devenv import tls
 from tests.acceptance.stomp_client import StompClient
-from tests.integration.process.conftest import JWT_SECRET
+from tests.integration.process.conftest import JWT_SECRET, SECRET
+from tests.integration.process.test_ended_logins import call
 from tests.integration.process.test_serving import get, serving
 
 NEW_SECRET = "the issuer's next secret, long enough for HS256"
@@ -141,6 +142,44 @@ def test_limits_and_the_log_change(environment: dict[str, str], file: Path) -> N
         assert running.status("GET", "/ws", **handshake()) == 503
         still_there(client)
         assert "limits.stall_timeout" in running.reload()
+
+
+def with_secrets(*versions: str) -> str:
+    return f"[auth]\nsecret = {json.dumps(versions)}\n" + with_jwt(JWT_SECRET)
+
+
+def test_the_gateways_secret_is_rotated_under_sessions_that_go_on(
+    environment: dict[str, str], file: Path
+) -> None:
+    first, second = SECRET, "another secret of the gateways, long enough"
+    del environment["GATEWAY_AUTH__SECRET"]
+    with (
+        gateway(environment, file, with_secrets(first)) as running,
+        running.client() as client,
+    ):
+
+        def log_in() -> str:
+            status, _, cookie = call(running.public, "POST", body={"token": token(JWT_SECRET)})
+            assert status == 200
+            return cookie
+
+        def status(cookie: str) -> int:
+            return call(running.public, "GET", cookie=cookie)[0]
+
+        old = log_in()
+        for versions in ((first, second), (second, first)):
+            assert "reloaded: auth.secret" in running.reload(with_secrets(*versions))
+            assert status(old) == 200
+        new = log_in()
+        assert "reloaded: auth.secret" in running.reload(with_secrets(second))
+        # Even though the old cookie was verified a moment ago.
+        assert (status(old), status(new)) == (401, 200)
+        client.request("SEND", {"destination": "/gateway/token"}, token(JWT_SECRET).encode())
+        said = running.reload(with_secrets("short"))
+        assert "auth.secret: " in said
+        assert "have at least 32 bytes" in said
+        assert second not in said
+        assert status(new) == 200
 
 
 def node(name: str, port: int) -> str:

@@ -14,6 +14,7 @@ from gateway.auth.access import AccessRules
 from gateway.auth.broker_auth import BrokerAuth, role_tag, roles_in_tags
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.permissions import Permissions
+from gateway.auth.shared_secret import SharedSecret
 from gateway.config import Access
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole, Membership
@@ -55,7 +56,7 @@ ACCESS = AccessRules(
     ]
 )
 CLOCK = FakeClock()
-PASSCODES = Passcodes("s" * 32, clock=CLOCK)
+PASSCODES = Passcodes(SharedSecret("s" * 32), clock=CLOCK)
 AUTH = BrokerAuth(
     PASSCODES, Permissions(FakeMemberships(), ACCESS), ACCESS, topology=Topology(), vhost="school"
 )

@@ -8,6 +8,7 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, Req
 from gateway.auth.credentials import CAPACITY, LIFETIME, SESSION_COOKIE, Credentials, Verified
 from gateway.auth.ended import EndedSessions
 from gateway.auth.sessions import Sessions
+from gateway.auth.shared_secret import SharedSecret
 from gateway.domain.identity import Identity
 from tests.fake_clock import FakeClock
 
@@ -59,7 +60,9 @@ class Unread(HTTPServerRequest):
 
 def test_a_session_is_found_among_thousands_of_cookies_which_are_not_read_one_by_one() -> None:
     clock = FakeClock(1000.0)
-    sessions = Sessions("s" * 32, lifetime=60, clock=clock, ended=EndedSessions(clock=clock))
+    sessions = Sessions(
+        SharedSecret("s" * 32), lifetime=60, clock=clock, ended=EndedSessions(clock=clock)
+    )
     identity = sessions.open(Identity("mina", frozenset(), math.inf))
     credentials = Credentials(sessions=sessions, tokens=None, clock=clock)
 

@@ -12,6 +12,7 @@ import pytest
 from gateway.auth.ended import EndedSessions
 from gateway.auth.passcodes import LEEWAY, LIFETIME, Passcodes
 from gateway.auth.sessions import Sessions
+from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.signing import MAX_BYTES, IdentitySigner
 from gateway.domain.identity import Identity
 from gateway.errors import SessionEnded, TokenExpired, TokenInvalid
@@ -26,11 +27,13 @@ def identity(*, expires_at: float = FOREVER, user: str = "김하나") -> Identit
 
 
 def passcodes(clock: FakeClock, secret: str = SECRET) -> Passcodes:
-    return Passcodes(secret, clock=clock)
+    return Passcodes(SharedSecret(secret), clock=clock)
 
 
 def sessions(clock: FakeClock, *, lifetime: float = 100.0) -> Sessions:
-    return Sessions(SECRET, lifetime=lifetime, clock=clock, ended=EndedSessions(clock=clock))
+    return Sessions(
+        SharedSecret(SECRET), lifetime=lifetime, clock=clock, ended=EndedSessions(clock=clock)
+    )
 
 
 def cookie_of(made: Sessions, who: Identity) -> str:
@@ -104,7 +107,7 @@ def test_a_cookie_of_a_session_that_has_ended_is_refused_also_where_it_was_verif
 ):
     clock = FakeClock()
     ended = EndedSessions(clock=clock)
-    made = Sessions(SECRET, lifetime=100, clock=clock, ended=ended)
+    made = Sessions(SharedSecret(SECRET), lifetime=100, clock=clock, ended=ended)
     first, second = made.open(identity()), made.open(identity())
     assert first.session
     assert made.verify(made.sign(first)) == first
@@ -126,7 +129,7 @@ def test_a_cookie_from_before_sessions_had_names_is_refused_with_what_to_do() ->
 def test_a_relay_of_a_session_that_has_ended_cannot_log_in_to_the_broker() -> None:
     clock = FakeClock()
     ended = EndedSessions(clock=clock)
-    made = Passcodes(SECRET, clock=clock, ended=ended)
+    made = Passcodes(SharedSecret(SECRET), clock=clock, ended=ended)
     of_session = replace(identity(), session="one")
     passcode, other = made.issue(of_session), made.issue(identity())
     made.verify("김하나", passcode)
@@ -172,12 +175,15 @@ def test_a_session_is_no_passcode_and_a_passcode_no_session() -> None:
 
 
 def signer(clock: FakeClock, purpose: str = "session") -> IdentitySigner:
-    return IdentitySigner(SECRET, purpose, clock=clock)
+    return IdentitySigner(SharedSecret(SECRET), purpose, clock=clock)
+
+
+def signing_key(purpose: str = "session") -> bytes:
+    return SharedSecret(SECRET).keys(purpose)[0]
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:
-    clock = FakeClock()
-    assert signer(clock)._key != signer(clock, "passcode")._key
+    assert signing_key() != signing_key("passcode")
 
 
 @pytest.mark.parametrize(
@@ -194,14 +200,14 @@ def test_claims_that_do_not_fit_are_refused_whatever_the_signature(change: dict[
     claims = {"aud": "session", "sub": "kim", "roles": [], "exp": clock.now + 1, **change}
     claims = {name: value for name, value in claims.items() if value is not None}
     with pytest.raises(TokenInvalid, match="not a valid session"):
-        signer(clock).verify(jwt.encode(claims, signer(clock)._key, algorithm="HS256"))
+        signer(clock).verify(jwt.encode(claims, signing_key(), algorithm="HS256"))
 
 
 def test_an_unsigned_or_otherwise_signed_identity_is_refused() -> None:
     clock = FakeClock()
     claims = {"aud": "session", "sub": "kim", "roles": ["admin"], "exp": clock.now + 1}
     unsigned = jwt.encode(claims, "", algorithm="none")
-    otherwise = jwt.encode(claims, signer(clock)._key + signer(clock)._key, algorithm="HS512")
+    otherwise = jwt.encode(claims, signing_key() + signing_key(), algorithm="HS512")
     for forged in (unsigned, otherwise):
         with pytest.raises(TokenInvalid):
             signer(clock).verify(forged)

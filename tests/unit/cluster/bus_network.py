@@ -11,6 +11,7 @@ from broker.feeds.feeds import Feeds
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
+from gateway.auth.shared_secret import SharedSecret
 from gateway.cluster.bus import Bus
 from gateway.cluster.envelope import Seal
 from tests.fake_feeds import FakeFeeds
@@ -64,7 +65,7 @@ class Network:
         made = Bus(
             name,
             key=KEY,
-            seal=Seal(secret, clock=loop.time),
+            seal=Seal(SharedSecret(secret), clock=loop.time),
             publisher=self,
             feeds=cast("Feeds", feeds),
             tasks=Tasks(),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.auth.shared_secret import SharedSecret
 from gateway.cluster.envelope import FRESH, MAX_BYTES, BadEnvelope, Envelope, Seal
 from tests.fake_clock import FakeClock
 
@@ -21,7 +22,7 @@ json_values = st.recursive(
 
 
 def seal(clock: FakeClock | None = None, secret: str = SECRET) -> Seal:
-    return Seal(secret, clock=clock or FakeClock())
+    return Seal(SharedSecret(secret), clock=clock or FakeClock())
 
 
 def refusal(opener: Seal, data: bytes) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from broker.nodes.balancer import Balancer
 from gateway.auth.passcodes import Passcodes
+from gateway.auth.shared_secret import SharedSecret
 from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.errors import (
@@ -27,7 +28,7 @@ REFUSED = "Bad CONNECT"
 
 def dialler(*nodes: FakeNode) -> Dialler:
     balancer = Balancer((node.node for node in nodes), clock=time.monotonic, rng=SystemRandom())
-    passcodes = Passcodes("s" * 32, clock=time.time)
+    passcodes = Passcodes(SharedSecret("s" * 32), clock=time.time)
     return Dialler(balancer, passcodes, "/", timeout=5.0, tls=None)
 
 

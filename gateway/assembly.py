@@ -18,6 +18,7 @@ from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.http import app
+from gateway.http.internal_access import InternalAccess
 from gateway.http.services import HandlerServices
 from gateway.live.assembly import Live, connection_services, live
 from gateway.logins import Logins
@@ -175,12 +176,22 @@ def assemble(
             tasks=f.tasks.part(),
         ),
         internal=app.internal(
-            readiness, metrics, f.events, broker_auth, drain=drain, progress=progress
+            readiness,
+            metrics,
+            f.events,
+            broker_auth,
+            drain=drain,
+            progress=progress,
+            access=InternalAccess(f.config.server, clock=f.clock.monotonic),
         ),
         live=lives,
         messages=posts,
         public=app.public(
-            services, connections, readiness, stomp_paths=f.config.server.stomp_paths
+            services,
+            connections,
+            readiness,
+            stomp_paths=f.config.server.stomp_paths,
+            hsts=f.config.server.hsts,
         ),
         reloadable=Reloadable(
             config=f.config,

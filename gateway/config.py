@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -93,6 +93,25 @@ def _address(value: str) -> str:
         raise ValueError("must be an IP address") from None
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"must be a network such as 10.1.0.0/16, or an address: {error}") from None
+
+
+def _host_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value):
+        raise ValueError("must be a host name without a port")
+    return value.lower().rstrip(".")
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]{16,512}", value.get_secret_value()):
+        raise ValueError("must have 16 to 512 characters of ASCII without spaces")
+    return value
+
+
 def _given(value: T) -> T:
     # The value of a variable that was never set.
     if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
@@ -157,9 +176,16 @@ class Server(_Table):
     port: Port = 8080
     internal_address: str = "127.0.0.1"
     internal_port: Port = 8081
+    internal_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    internal_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = (
+        "127.0.0.0/8",
+        "::1/128",
+    )
+    drain_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
     stomp_paths: tuple[Annotated[str, AfterValidator(_stomp_path)], ...] = ()
     origins: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
+    hsts: Annotated[int, Field(ge=0)] = 31_536_000
     drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0
     tls: Tls | None = None

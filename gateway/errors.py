@@ -9,6 +9,9 @@
     │   └── WrongLogin            RabbitMQ does not take the login of CONNECT
     ├── Refused                   known, but not allowed
     │   ├── OriginRefused
+    │   ├── HostRefused           a name by which the internal listener is not reached
+    │   ├── NetworkRefused        a question that only RabbitMQ's networks may ask
+    │   ├── CredentialsDiffer     CONNECT names another user than the handshake
     │   ├── BrokerRefused         RabbitMQ has ended the session for something that was sent
     │   ├── UnknownVirtualHost    CONNECT's host
     │   └── Removed               a membership was ended by somebody
@@ -126,6 +129,18 @@ class Refused(GatewayError):
 
 class OriginRefused(Refused):
     """Pages of this web origin may not use the gateway."""
+
+
+class HostRefused(Refused):
+    """The header Host names something that is not this listener."""
+
+
+class NetworkRefused(Refused):
+    """The address may not ask what RabbitMQ asks."""
+
+
+class CredentialsDiffer(Refused):
+    """CONNECT names another user than the credentials of the handshake."""
 
 
 class BrokerRefused(Refused):
@@ -431,6 +446,13 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     Refused: Outcome("access_refused", 403, CloseCode.REFUSED, "Not allowed"),
     OriginRefused: Outcome(
         "origin_refused", 403, CloseCode.REFUSED, "This web origin is not allowed"
+    ),
+    HostRefused: Outcome("host_refused", 403, CloseCode.REFUSED, "This host is not served here"),
+    NetworkRefused: Outcome(
+        "network_refused", 403, CloseCode.REFUSED, "This network may not ask here"
+    ),
+    CredentialsDiffer: Outcome(
+        "credentials_differ", 403, CloseCode.REFUSED, "The credentials are of different users"
     ),
     BrokerRefused: Outcome(
         "broker_refused", 403, CloseCode.REFUSED, "The broker refused something that was sent"

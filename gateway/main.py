@@ -21,6 +21,7 @@ from gateway.config import Config
 from gateway.descriptors import Descriptors
 from gateway.drain import Drain, leaving
 from gateway.foundation import Foundation
+from gateway.http.internal_access import networks_shortage
 from gateway.http.listeners import Listener
 from gateway.http.server import SPARE, Capacity, FixedCapacity
 from gateway.live.client.registry import Registry
@@ -235,6 +236,8 @@ def _open(
     stack.push_async_callback(
         gateway.live.registry.close, leaving(), within=server.stop_timeout / 4
     )
+    if shortage := networks_shortage(server):
+        logger.warning("%s: add the networks of the RabbitMQ nodes", shortage)
     internal.open(server.internal_address, server.internal_port)
     public.open(server.address, server.port)
     return public, internal

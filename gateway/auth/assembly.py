@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from broker.nodes.balancer import Balancer
 from gateway.auth.access import AccessRules
-from gateway.auth.credentials import SESSION_COOKIE, Credentials
+from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, Credentials
 from gateway.auth.ended import EndedSessions
 from gateway.auth.guesses import Guesses
 from gateway.auth.hook import Hook, HttpQuestion
@@ -72,7 +72,7 @@ def _hook(made_with: Foundation, access: AccessRules) -> Hook | None:
     return Hook(
         settings,
         HttpQuestion(settings),
-        own_cookie=SESSION_COOKIE,
+        own_cookies=frozenset({SESSION_COOKIE, SECURE_COOKIE}),
         known_roles=lambda: access.roles | {ADMIN, HOST},
         clock=f.clock,
         tasks=f.tasks.part(),

@@ -20,6 +20,10 @@ from gateway.expiring import Expiring
 
 #: Cookies ignore ports: other applications on the host may have a cookie called "session".
 SESSION_COOKIE: Final = "interact_session"
+#: The session cookie's name under TLS. Browsers take a cookie of this name over TLS only, and from
+#: this very host (RFC 6265bis, section 4.1.3.2): no neighbouring host, and nobody on the way of a
+#: plain connection, can plant a session of their own.
+SECURE_COOKIE: Final = f"__Host-{SESSION_COOKIE}"
 
 #: The user that the caller believes to be, as percent-encoded UTF-8. All tabs share a cookie, so a
 #: login in one of them changes the user of the others.
@@ -114,7 +118,7 @@ class Credentials:
         proof = None if hook is None else hook.proof(request.headers)
         if (cookie := _cookie(request)) is not None:
             try:
-                return self._session(cookie)
+                return self._session(*cookie)
             except NotAuthenticated:
                 # Left behind by a login that has ended: the application knows better.
                 if proof is None:
@@ -131,7 +135,7 @@ class Credentials:
         if cookie is None:
             return None
         try:
-            identity = self._session(cookie)
+            identity = self._session(*cookie)
         except NotAuthenticated:
             return None
         self._check_user(request, identity)
@@ -148,21 +152,34 @@ class Credentials:
             known.add(token, identity)
         return identity
 
-    def _session(self, cookie: str) -> Identity:
-        identity = self._known_sessions.get(cookie)
+    def _session(self, name: str, cookie: str) -> Identity:
+        # By name and value: a value of one name is not valid under the other.
+        proof = f"{name}={cookie}"
+        identity = self._known_sessions.get(proof)
         if identity is None:
-            identity = self._sessions.verify(cookie)
-            self._known_sessions.add(cookie, identity)
+            identity = self._sessions.verify(cookie, secure=name == SECURE_COOKIE)
+            self._known_sessions.add(proof, identity)
         else:
             self._sessions.check(identity)
         return identity
 
 
-def _cookie(request: HTTPServerRequest) -> str | None:
-    """The session cookie. ``request.cookies`` makes an object of each of the thousands of cookies
-    that a head may have."""
+def has_plain_cookie(request: HTTPServerRequest) -> bool:
+    """Whether the request has a session cookie with the name that it has without TLS."""
+    return SESSION_COOKIE in parse_cookie(request.headers.get("Cookie", ""))
+
+
+def _cookie(request: HTTPServerRequest) -> tuple[str, str] | None:
+    """The session cookie's name and value: the one of TLS, otherwise the plain one.
+
+    ``request.cookies`` makes an object of each of the thousands of cookies that a head may have.
+    """
     given = request.headers.get("Cookie", "")
-    return parse_cookie(given).get(SESSION_COOKIE) if SESSION_COOKIE in given else None
+    if SESSION_COOKIE not in given:
+        return None
+    cookies = parse_cookie(given)
+    names = (name for name in (SECURE_COOKIE, SESSION_COOKIE) if name in cookies)
+    return next(((name, cookies[name]) for name in names), None)
 
 
 def _decoded(header: str) -> str:

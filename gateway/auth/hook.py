@@ -68,8 +68,8 @@ Question = Callable[[HTTPHeaders], Awaitable[Answer]]
 class Hook:
     """The asker, for handshakes and calls of the HTTP API alike.
 
-    ``own_cookie`` is never sent to the application. ``known_roles`` gives the system roles that are
-    used; others are left out of identities.
+    ``own_cookies`` are never sent to the application. ``known_roles`` gives the system roles that
+    are used; others are left out of identities.
 
     An answer is remembered for ``settings.cache`` seconds, under a hash of everything that was
     sent; a refusal and a failure are not. Requests with the same headers share one question.
@@ -82,14 +82,14 @@ class Hook:
         settings: Settings,
         question: Question,
         *,
-        own_cookie: str,
+        own_cookies: frozenset[str],
         known_roles: Callable[[], frozenset[str]],
         clock: Clock,
         tasks: Tasks,
     ) -> None:
         self._settings = settings
         self._question = question
-        self._own_cookie = own_cookie
+        self._own_cookies = own_cookies
         self._known_roles = known_roles
         self._clock = clock.unix
         self._tasks = tasks
@@ -189,7 +189,7 @@ class Hook:
         return "; ".join(
             pair
             for pair in pairs
-            if (name := pair.partition("=")[0].strip()) != self._own_cookie
+            if (name := pair.partition("=")[0].strip()) not in self._own_cookies
             and pair
             and (chosen is None or name in chosen)
         )

@@ -17,12 +17,16 @@ def check_user(believed: str, identity: Identity) -> None:
 
     A page that shows one user must not speak in another one's name.
     """
-    try:
-        same = user_name(believed) == identity.user
-    except ValueError:
-        same = False
-    if not same:
+    if not is_user(believed, identity):
         raise UserChanged("another user has logged in meanwhile; load the page again")
+
+
+def is_user(name: str, identity: Identity) -> bool:
+    """Whether the name is that of the credentials' user."""
+    try:
+        return user_name(name) == identity.user
+    except ValueError:
+        return False
 
 
 def user_name(value: object) -> str:

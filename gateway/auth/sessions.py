@@ -24,7 +24,13 @@ class Sessions:
     ) -> None:
         self._clock = clock
         self._lifetime = lifetime
-        self._signer = IdentitySigner(secret, "session", clock=clock)
+        #: By whether the cookie was set over TLS. Over TLS the plain one is still read, so that
+        #: logins from before an upgrade, or before TLS, go on until their end; nobody can make one
+        #: over TLS any more.
+        self._signers = {
+            False: IdentitySigner(secret, "session", clock=clock),
+            True: IdentitySigner(secret, "session over TLS", clock=clock),
+        }
         self._ended = ended
 
     def open(self, identity: Identity) -> Identity:
@@ -33,13 +39,14 @@ class Sessions:
         end = min(identity.expires_at, self._clock() + self._lifetime)
         return replace(identity, expires_at=end, session=secrets.token_urlsafe(18))
 
-    def sign(self, identity: Identity) -> str:
-        """The cookie of an identity that has a session."""
-        return self._signer.sign(identity)
+    def sign(self, identity: Identity, *, secure: bool = False) -> str:
+        """The cookie of an identity that has a session. ``secure``: it is set over TLS, under the
+        name that only TLS can set."""
+        return self._signers[secure].sign(identity)
 
-    def verify(self, cookie: str) -> Identity:
+    def verify(self, cookie: str, *, secure: bool = False) -> Identity:
         """The user of a cookie, and the session's end. Raises :class:`NotAuthenticated`."""
-        identity = self._signer.verify(cookie)
+        identity = self._signers[secure].verify(cookie)
         if identity.session is None:
             raise TokenExpired("this session is from before an upgrade: log in again")
         self._ended.check(identity)

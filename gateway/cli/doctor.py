@@ -40,6 +40,7 @@ from gateway.descriptors import Descriptors
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.http import app
+from gateway.http.internal_access import networks_shortage
 from gateway.store import Store
 
 #: A certificate that ends sooner is reported.
@@ -59,6 +60,7 @@ async def examine(
     ``access``: an administrator's, to look at policies. ``remedy``: the command that sets them.
     """
     yield _origins(config)
+    yield _internal_listener(config)
     yield _open_files(config)
     yield _access(config)
     yield _certificate(config)
@@ -98,6 +100,13 @@ def _origins(config: Config) -> Finding:
             "list the https:// origins in server.origins",
         )
     return Finding(f"{what}: {', '.join(origins)}")
+
+
+def _internal_listener(config: Config) -> Finding:
+    what = "internal listener"
+    if shortage := networks_shortage(config.server):
+        return Finding(what, shortage, "add the networks of the RabbitMQ nodes")
+    return Finding(what)
 
 
 def _open_files(config: Config) -> Finding:

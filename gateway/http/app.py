@@ -30,6 +30,7 @@ from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
 from gateway.http.handlers.session import SessionHandler
 from gateway.http.handlers.stomp import StompHandler
+from gateway.http.internal_access import InternalAccess
 from gateway.http.services import HandlerServices
 from gateway.live.client.services import ConnectionServices
 from gateway.observe.events import Events
@@ -45,11 +46,12 @@ def public(
     readiness: Readiness,
     *,
     stomp_paths: Collection[str],
+    hsts: int | None = None,
 ) -> Application:
     """The application for browsers and load balancers.
 
     ``stomp_paths``: where a WebSocket is taken besides ``/ws``, none of them a path of another
-    handler.
+    handler. ``hsts``: seconds for which browsers that came over TLS use nothing else for this host.
     """
     own = {"services": services}
     socket = {
@@ -87,6 +89,7 @@ def public(
         ),
         (r"/static/(.*)", PageHandler, {"path": str(STATIC), "origins": services.origins}),
         trusted_proxies=services.trusted_proxies,
+        hsts=hsts,
     )
 
 
@@ -98,17 +101,23 @@ def internal(
     *,
     drain: Drain,
     progress: Progress,
+    access: InternalAccess,
 ) -> Application:
     """The application for operators, Prometheus and RabbitMQ; it must never be reachable from
-    outside."""
+    outside. ``access``: what it checks all the same."""
     return _application(
         metrics,
         events,
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
         (r"/metrics", MetricsHandler, {"metrics": metrics}),
-        (r"/drain", DrainHandler, {"drain": drain, "progress": progress}),
-        (r"/broker/auth/([a-z]+)", BrokerAuthHandler, {"broker_auth": broker_auth}),
+        (r"/drain", DrainHandler, {"drain": drain, "progress": progress, "access": access}),
+        (
+            r"/broker/auth/([a-z]+)",
+            BrokerAuthHandler,
+            {"broker_auth": broker_auth, "access": access},
+        ),
+        internal_access=access,
     )
 
 
@@ -117,10 +126,15 @@ def _application(
     events: Events,
     *routes: tuple[str, type, Mapping[str, object]],
     trusted_proxies: Collection[str] = (),
+    hsts: int | None = None,
+    internal_access: InternalAccess | None = None,
 ) -> Application:
     return Application(
         [(path, handler, dict(made_with)) for path, handler, made_with in routes],
         default_handler_class=NothingHereHandler,
+        trusted_proxies=trusted_proxies,
+        hsts=hsts,
+        internal_access=internal_access,
         log_function=partial(
             account_for, metrics=metrics, events=events, trusted_proxies=trusted_proxies
         ),

@@ -17,6 +17,7 @@ from broker.protocol.numerals import natural
 from gateway.errors import GatewayError, StoreUnavailable, TooLarge, Unavailable, UnknownPath
 from gateway.http import problem
 from gateway.http.caller import caller
+from gateway.http.internal_access import InternalAccess
 from gateway.http.metered import Metered
 from gateway.http.streams import Guarded
 from gateway.observe import logs
@@ -31,6 +32,8 @@ _SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-site",
+    # A page of another origin that has opened ours gets no hold of its window.
+    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 #: Made once: ``json.dumps`` makes a new encoder at each call that has options.
@@ -75,9 +78,16 @@ class BaseHandler(RequestHandler):
         for name, value in _SECURITY_HEADERS.items():
             self.set_header(name, value)
         self.set_header("Content-Security-Policy", self.content_security_policy)
+        # RFC 6797, section 7.2: over TLS only, which may end at a proxy.
+        hsts = self.settings.get("hsts")
+        if hsts is not None and caller(self.request, trusted_proxies=self._proxies).secure:
+            self.set_header("Strict-Transport-Security", f"max-age={hsts}")
 
     def prepare(self) -> Awaitable[None] | None:
         self.set_header("X-Request-Id", self._take_id())
+        access: InternalAccess | None = self.settings.get("internal_access")
+        if access is not None:
+            access.check_host(self.request)
         return None
 
     async def _execute(self, transforms: Any, *args: bytes, **kwargs: bytes) -> None:
@@ -95,6 +105,11 @@ class BaseHandler(RequestHandler):
         finally:
             stream.has_ended()
             _untie(getattr(self.request, "_body_future", None))
+
+    @property
+    def _proxies(self) -> Collection[str]:
+        proxies: Collection[str] = self.settings.get("trusted_proxies", ())
+        return proxies
 
     def write_json(self, value: Any, *, status: int = 200) -> None:
         """Answer with ``value``, which may be any JSON."""

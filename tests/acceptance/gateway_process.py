@@ -30,6 +30,7 @@ ISSUER = "https://school.example"
 AUDIENCE = "interact"
 JWT_SECRET = secrets.token_urlsafe(32)
 AUTH_SECRET = secrets.token_urlsafe(32)
+DRAIN_TOKEN = secrets.token_urlsafe(32)
 _GATEWAY = (sys.executable, "-m", "gateway")
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
@@ -79,7 +80,13 @@ class GatewayProcess:
         self._configure([node.number for node in cluster.nodes])
         self.config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
-        self._secrets = {JWT_SECRET, AUTH_SECRET, cluster.gateway.password, cluster.admin.password}
+        self._secrets = {
+            JWT_SECRET,
+            AUTH_SECRET,
+            DRAIN_TOKEN,
+            cluster.gateway.password,
+            cluster.admin.password,
+        }
 
     @property
     def pid(self) -> int:
@@ -330,6 +337,7 @@ class GatewayProcess:
 address = "127.0.0.1"
 port = {self.port}
 internal_port = {self.internal_port}
+drain_token = "{DRAIN_TOKEN}"
 origins = ["{self.url}", "http://127.0.0.1:{self.cable_port}"]
 stop_timeout = 8.0
 {tables.get("server", "drain_time = 0.0")}

@@ -6,9 +6,11 @@ https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_auth_backend
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 
 from gateway.auth.broker_auth import DENY, BrokerAuth
 from gateway.http.base import BaseHandler
+from gateway.http.internal_access import InternalAccess
 
 
 class BrokerAuthHandler(BaseHandler):
@@ -19,8 +21,14 @@ class BrokerAuthHandler(BaseHandler):
 
     log_level = logging.DEBUG
 
-    def initialize(self, broker_auth: BrokerAuth) -> None:
+    def initialize(self, broker_auth: BrokerAuth, access: InternalAccess) -> None:
         self._broker_auth = broker_auth
+        self._access = access
+
+    def prepare(self) -> Awaitable[None] | None:
+        waiting = super().prepare()
+        self._access.check_network(self.request)
+        return waiting
 
     async def get(self, question: str) -> None:
         self._answer(await self._broker_auth.answer(question, self.request.arguments))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.drain import Drain
 from gateway.errors import OriginRefused
 from gateway.http.base import BodilessHandler
+from gateway.http.internal_access import InternalAccess
 
 #: The work that is left, by its kind.
 Progress = Callable[[], Mapping[str, int]]
@@ -15,13 +16,19 @@ Progress = Callable[[], Mapping[str, int]]
 
 class DrainHandler(BodilessHandler):
     """GET shows the progress; POST begins, any number of times, and answers 202. The process ends
-    when nothing is left."""
+    when nothing is left. Both need the token for draining."""
 
     log_level = logging.DEBUG
 
-    def initialize(self, drain: Drain, progress: Progress) -> None:
+    def initialize(self, drain: Drain, progress: Progress, access: InternalAccess) -> None:
         self._drain = drain
         self._progress = progress
+        self._access = access
+
+    def prepare(self) -> Awaitable[None] | None:
+        waiting = super().prepare()
+        self._access.check_drain_token(self.request)
+        return waiting
 
     def get(self) -> None:
         self._show(status=200)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
-from gateway.auth.credentials import SESSION_COOKIE
+from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, has_plain_cookie
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
 from gateway.errors import NotAuthenticated
@@ -62,7 +62,7 @@ class SessionHandler(ApiHandler):
             identity = await self.services.logins.by_password(
                 login.user or "", login.password or "", address=address
             )
-        cookie = self.services.sessions.sign(identity)
+        cookie = self.services.sessions.sign(identity, secure=self.caller.secure)
         self._set_session(cookie, max_age=identity.expires_at - self.services.clock())
         self.write_json(_as_json(identity))
 
@@ -83,8 +83,17 @@ class SessionHandler(ApiHandler):
         self.set_status(204)
 
     def _set_session(self, value: str, *, max_age: float) -> None:
+        """Give the browser this session, and no other one under the cookie's other name."""
+        if not self.caller.secure:
+            self._set_cookie(SESSION_COOKIE, value, max_age=max_age)
+            return
+        self._set_cookie(SECURE_COOKIE, value, max_age=max_age)
+        if has_plain_cookie(self.request):
+            self._set_cookie(SESSION_COOKIE, "", max_age=0)
+
+    def _set_cookie(self, name: str, value: str, *, max_age: float) -> None:
         cookie: Morsel[str] = Morsel()
-        cookie.set(SESSION_COOKIE, value, value)
+        cookie.set(name, value, value)
         cookie.update({"path": "/", "httponly": "yes", "samesite": "Strict"})
         cookie["max-age"] = str(max(0, int(max_age)))
         if self.caller.secure:

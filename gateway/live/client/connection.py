@@ -189,9 +189,7 @@ class Connection:
     async def run(self) -> None:
         """Serve the client until it is gone; everything it held is given back by then."""
         connection_in_logs.set(self.id)
-        self._set_deadline(
-            self._services.admission.connect_timeout, NotAuthenticated("no CONNECT came in time")
-        )
+        self._await_connect()
         self._services.ticker.add(self)
         self._reader.begin()
         try:
@@ -264,7 +262,8 @@ class Connection:
     def check(self, now: float) -> None:
         """Look at the deadline and the heart-beats; called by the ticker."""
         if now >= self._deadline:
-            unended = self.session.state is OPENING and self._socket.awaits_nul
+            late = not isinstance(self._overdue, TokenExpired) and self.session.state is OPENING
+            unended = late and self._socket.awaits_nul
             self.end(BadFrame(_UNENDED) if unended else self._overdue)
             return
         following = self._socket.check(now)
@@ -272,6 +271,15 @@ class Connection:
             self.end(Silent("nothing came within the heart-beat's time, not even a pong"))
         else:
             self.due = min(following, self._deadline)
+
+    def _await_connect(self) -> None:
+        """End when no CONNECT comes in time, or when the credentials of the handshake end before:
+        nobody is served on their account any longer, whether CONNECT has come or not."""
+        patience, identity = self._services.admission.connect_timeout, self.identity
+        if identity is not None and identity.expires_at - self._services.clock() < patience:
+            self.end_with(identity)
+        else:
+            self._set_deadline(patience, NotAuthenticated("no CONNECT came in time"))
 
     def _receive(self, received: Input) -> bool:
         """Go to the next state; False if nothing changes."""

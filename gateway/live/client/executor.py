@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from broker.feeds.listener import Pattern
 from broker.protocol.stomp import Frame
-from gateway.auth.names import check_user
+from gateway.auth.names import check_user, is_user
 from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.auth.rabbitmq_rights import Held
 from gateway.budget.budgets import rate_of
@@ -23,6 +23,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole
 from gateway.errors import (
     BadFrame,
+    CredentialsDiffer,
     GatewayError,
     NotAuthenticated,
     Refused,
@@ -208,7 +209,7 @@ class Executor:
     async def _connect(self, request: Connect) -> None:
         client, admission = self._client, self._services.admission
         limits = self._services.limits.now
-        rabbitmq = admission.rabbitmq
+        shown, rabbitmq = client.identity, admission.rabbitmq
         if rabbitmq is not None and rabbitmq.is_meant(request.login, request.token):
             await self._log_in(request, rabbitmq)
         else:
@@ -218,6 +219,10 @@ class Executor:
         identity = self._who
         if request.user is not None:
             check_user(request.user, identity)
+        if shown is not None and identity.login is None:
+            await self._confirm(request, shown)
+            if client.ended:
+                return
         admission.registry.admit(client, identity.user, rank_of(identity), payer=identity.payer)
         client.admitted(identity.payer)
         client.end_with(identity)
@@ -266,6 +271,23 @@ class Executor:
             identity = await admission.tokens.verify(request.token)
         vhost = admission.virtual_hosts.choose(request.host, dialled=self._host)
         client.identity = replace(identity, vhost=vhost)
+
+    async def _confirm(self, request: Connect, shown: Identity) -> None:
+        """Check that CONNECT names nobody else than the handshake has shown.
+
+        Raises :class:`CredentialsDiffer`, and the errors of a token that is not valid.
+        """
+        if request.login and not is_user(request.login, shown):
+            raise CredentialsDiffer(
+                "login names another user than the cookie or token of the handshake; leave one out"
+            )
+        if request.token:
+            proven = await self._services.admission.tokens.verify(request.token)
+            if proven.user != shown.user:
+                raise CredentialsDiffer(
+                    "the token of CONNECT is another user's than the cookie or token of the"
+                    " handshake; leave one out"
+                )
 
     async def _log_in(self, request: Connect, rabbitmq: RabbitmqLogins) -> None:
         """Let RabbitMQ judge one of its own users: the relay that will be needed logs in now,

@@ -96,9 +96,9 @@ class Registry:
             self._unknown.check(address)
 
     def serve(self, connection: Member, *, address: str, user: str | None) -> None:
-        """Run the connection, and know it until it is gone. One whose user is not known counts
-        among the unknown ones until CONNECT is accepted."""
-        self._users[connection] = None
+        """Run the connection, and know it until it is gone. It is the ``user``'s from now on; one
+        whose user is not known counts among the unknown ones until CONNECT is accepted."""
+        self._belongs_to(connection, user)
         self._places[connection] = self._connections.hold(user)
         if user is None:
             self._waiting[connection] = self._unknown.hold(address)
@@ -122,8 +122,7 @@ class Registry:
         except GatewayError:
             self._places[connection] = self._connections.hold(None)
             raise
-        self._by_user[user].add(connection)
-        self._users[connection] = user
+        self._belongs_to(connection, user)
         self._now_known(connection)
 
     def end_user(self, user: str, error: GatewayError) -> int:
@@ -150,6 +149,17 @@ class Registry:
                     await self._emptied.wait()
         await self._tasks.close()
 
+    def _belongs_to(self, connection: Member, user: str | None) -> None:
+        """Note whose it is, in place of whose it was."""
+        before = self._users.get(connection)
+        if before is not None:
+            self._by_user[before].discard(connection)
+            if not self._by_user[before]:
+                del self._by_user[before]
+        self._users[connection] = user
+        if user is not None:
+            self._by_user[user].add(connection)
+
     def _now_known(self, connection: Member) -> None:
         """Or gone: it no longer counts among the unknown."""
         if (waiting := self._waiting.pop(connection, None)) is not None:
@@ -161,10 +171,7 @@ class Registry:
         finally:
             self._now_known(connection)
             self._places.pop(connection).give_back()
-            user = self._users.pop(connection)
-            if user is not None:
-                self._by_user[user].discard(connection)
-                if not self._by_user[user]:
-                    del self._by_user[user]
+            self._belongs_to(connection, None)
+            del self._users[connection]
             if not self._users:
                 self._emptied.set()

@@ -19,7 +19,7 @@ import pytest
 
 from tests.acceptance.broker_view import wait_for
 from tests.acceptance.conftest import StartGateway, connected
-from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.gateway_process import DRAIN_TOKEN, PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
 
 _DRAIN_TIME = 3.0
@@ -162,7 +162,7 @@ def _drain(gateway: GatewayProcess, method: str) -> Any:
     address = urlsplit(gateway.internal_url)
     connection = HTTPConnection(address.hostname or "", address.port, timeout=10)
     try:
-        connection.request(method, "/drain")
+        connection.request(method, "/drain", headers={"Authorization": f"Bearer {DRAIN_TOKEN}"})
         response = connection.getresponse()
         assert response.status == (202 if method == "POST" else 200)
         return json.loads(response.read())

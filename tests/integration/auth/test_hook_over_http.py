@@ -100,7 +100,7 @@ class Asker:
         self.hook = Hook(
             chosen,
             HttpQuestion(chosen),
-            own_cookie="interact_session",
+            own_cookies=frozenset({"interact_session", "__Host-interact_session"}),
             known_roles=lambda: frozenset({"host", "admin", "clerk"}),
             clock=self.clock,
             tasks=self.tasks,
@@ -136,7 +136,7 @@ async def test_the_application_gets_what_was_chosen_and_nothing_else(
 ) -> None:
     asker = Asker(url, headers=["X-Api-Key", "x-tenant"], secret=SecretStr(SECRET))
     await asker.ask(
-        Cookie="sid=1; interact_session=ours; theme=dark",
+        Cookie="sid=1; interact_session=ours; __Host-interact_session=ours; theme=dark",
         X_Api_Key="k",
         X_Tenant="t",
         X_Forwarded_For="10.1.1.1",

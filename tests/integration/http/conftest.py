@@ -45,6 +45,7 @@ from tests.rotations import rotation
 
 JWT_SECRET = "the issuer's secret, long enough for HS256"
 ORIGIN = "https://school.example"
+DRAIN_TOKEN = "whoever-has-this-may-drain"
 
 
 @dataclass
@@ -151,6 +152,7 @@ def tables(tmp_path: Path) -> dict[str, Any]:
             "address": "127.0.0.1",
             "port": 0,
             "internal_port": 0,
+            "drain_token": DRAIN_TOKEN,
             "origins": [ORIGIN],
             "trusted_proxies": ["127.0.0.1"],
         },

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpclient import TCPClient
 
 from gateway.drain import Drain
 from gateway.http.listeners import Listener
-from tests.integration.http.conftest import Call, FakeBroker
+from tests.integration.http.conftest import DRAIN_TOKEN, Call, FakeBroker
+
+MAY = {"Authorization": f"Bearer {DRAIN_TOKEN}"}
 
 
 @pytest.mark.gen_test
@@ -16,13 +20,13 @@ async def test_it_is_asked_once_or_often_and_shows_what_is_left(
     call_internal: Call, drain: Drain
 ) -> None:
     left = {"connections": 0, "posts": 0, "outbox": 0}
-    before = await call_internal("GET", "/drain")
+    before = await call_internal("GET", "/drain", headers=MAY)
     assert (before.status, before.json) == (200, {"state": "serving", **left})
     for _ in range(2):
-        asked = await call_internal("POST", "/drain", body=b"")
+        asked = await call_internal("POST", "/drain", body=b"", headers=MAY)
         assert (asked.status, asked.json) == (202, {"state": "draining", **left})
         assert drain.begun
-    after = await call_internal("GET", "/drain")
+    after = await call_internal("GET", "/drain", headers=MAY)
     assert (after.status, after.json) == (200, {"state": "draining", **left})
 
 
@@ -30,10 +34,41 @@ async def test_it_is_asked_once_or_often_and_shows_what_is_left(
 async def test_no_page_and_nobody_outside_can_ask_for_it(
     call: Call, call_internal: Call, drain: Drain
 ) -> None:
-    by_page = {"Origin": "http://127.0.0.1:8081"}
+    by_page = MAY | {"Origin": "http://127.0.0.1:8081"}
     answer = await call_internal("POST", "/drain", body=b"", headers=by_page)
     assert answer.problem == (403, "origin_refused")
     assert (await call("POST", "/drain", body=b"")).problem == (404, "unknown_path")
+    assert not drain.begun
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer x", f"Basic {DRAIN_TOKEN}", f"Bearer {DRAIN_TOKEN}x"],
+)
+@pytest.mark.gen_test
+async def test_nobody_drains_without_the_token(
+    call_internal: Call, drain: Drain, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for method, body in (("POST", b""), ("GET", None)):
+        answer = await call_internal(method, "/drain", body=body, headers=headers)
+        assert answer.problem == (401, "not_authenticated")
+    assert not drain.begun
+
+
+@pytest.fixture
+def no_token(tables: dict[str, Any]) -> None:
+    del tables["server"]["drain_token"]
+
+
+@pytest.mark.usefixtures("no_token")
+@pytest.mark.gen_test
+async def test_without_a_token_in_the_configuration_nobody_drains_over_http(
+    call_internal: Call, drain: Drain
+) -> None:
+    answer = await call_internal("POST", "/drain", body=b"", headers=MAY)
+    assert answer.problem == (403, "access_refused")
+    assert "server.drain_token" in answer.json["detail"]
     assert not drain.begun
 
 

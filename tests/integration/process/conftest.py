@@ -19,6 +19,9 @@ SECRET = "the gateway's own secret, long enough"
 JWT_SECRET = "the issuer's secret, long enough for HS256"
 
 
+DRAIN_TOKEN = "who-has-this-may-drain"
+
+
 @dataclass(frozen=True)
 class Result:
     """The result of a command."""
@@ -51,6 +54,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "GATEWAY_SERVER__ADDRESS": "127.0.0.1",
         "GATEWAY_SERVER__PORT": "0",
         "GATEWAY_SERVER__INTERNAL_PORT": "0",
+        "GATEWAY_SERVER__DRAIN_TOKEN": DRAIN_TOKEN,
     }
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.acceptance.broker_view import wait_for
 from tests.acceptance.stomp_client import StompClient
-from tests.integration.process.conftest import JWT_SECRET
+from tests.integration.process.conftest import DRAIN_TOKEN, JWT_SECRET
 from tests.integration.process.test_serving import get, serving
 
 Arrive = Callable[[str], StompClient]
@@ -51,7 +51,7 @@ def drain(internal: str, method: str = "POST") -> tuple[int, Any]:
     parts = urlsplit(internal)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
     try:
-        connection.request(method, "/drain")
+        connection.request(method, "/drain", headers={"Authorization": f"Bearer {DRAIN_TOKEN}"})
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:

@@ -162,6 +162,7 @@ def test_with_a_certificate_it_speaks_tls_1_2_and_newer_only(
     with serving(environment) as (_, public, _):
         assert public.startswith("https://")
         assert get(public, "/healthz", trusting) == (200, "ok")
+        assert "Strict-Transport-Security: max-age=31536000" in _head(public, trusting)
         old = create_default_context(cafile=str(pair.authority))
         with pytest.warns(DeprecationWarning, match="TLSv1"):
             old.minimum_version = TLSVersion.TLSv1
@@ -170,6 +171,16 @@ def test_with_a_certificate_it_speaks_tls_1_2_and_newer_only(
         old.set_ciphers("ALL:@SECLEVEL=0")
         with pytest.raises((SSLError, ConnectionError)):
             get(public, "/healthz", old)
+
+
+def _head(url: str, context: SSLContext) -> str:
+    parts = urlsplit(url)
+    connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=10, context=context)
+    try:
+        connection.request("GET", "/")
+        return str(connection.getresponse().headers)
+    finally:
+        connection.close()
 
 
 def test_a_log_that_nobody_reads_stops_nothing(environment: dict[str, str]) -> None:

@@ -5,8 +5,10 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from random import SystemRandom
 from typing import Any, cast
+from unittest.mock import ANY
 
 import pytest
 from tornado.iostream import IOStream
@@ -191,6 +193,7 @@ async def connecting(
     *headers: tuple[str, str],
     identity: Identity | None = None,
     pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
+    says_connect: bool = True,
 ) -> AsyncIterator[Client]:
     ours, theirs = pair()
     ours.setblocking(False)
@@ -204,10 +207,11 @@ async def connecting(
         host="",
         identity=identity,
     )
-    registry.serve(connection, address="", user=None)
+    registry.serve(connection, address="", user=None if identity is None else identity.user)
     client = Client(connection, registry, theirs)
     sent = [("accept-version", "1.2"), ("passcode", "token"), *headers]
-    await client.says(Opcode.TEXT, serialise("CONNECT", sent))
+    if says_connect:
+        await client.says(Opcode.TEXT, serialise("CONNECT", sent))
     try:
         yield client
     finally:
@@ -235,6 +239,71 @@ async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(
     async with connecting(tokens, ("interact-user", "a:b"), identity=identity) as client:
         command, headers, code = await client.is_refused()
     assert (command, headers["message"], code) == ("ERROR", "user_changed", 4001)
+
+
+@pytest.mark.parametrize("half_a_frame", [b"", b"CONNECT\naccept-version:1.2\n\n"])
+@pytest.mark.gen_test
+async def test_a_socket_of_the_handshake_does_not_outlive_its_token_before_connect(
+    half_a_frame: bytes,
+) -> None:
+    ends_soon = replace(WHO, expires_at=0.3)
+    async with connecting(SlowTokens(), identity=ends_soon, says_connect=False) as client:
+        if half_a_frame:
+            await client.says(Opcode.TEXT, half_a_frame)
+        async with asyncio.timeout(3):
+            command, headers, code = await client.is_refused()
+    assert (command, headers["message"], code) == ("ERROR", "token_expired", 4001)
+
+
+@pytest.mark.gen_test
+async def test_a_socket_of_the_handshake_is_its_users_before_connect() -> None:
+    async with connecting(SlowTokens(), identity=WHO, says_connect=False) as client:
+        assert client.registry.end_user(WHO.user, Kicked("by an admin")) == 1
+        assert (await client.is_refused())[1:] == (ANY, 4003)
+        assert client.registry.end_user(WHO.user, Kicked("by an admin")) == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ((("login", "somebody else"),), "credentials_differ"),
+        ((("login", "guest"),), "credentials_differ"),
+        ((("login", WHO.user),), None),
+        ((("login", ""),), None),
+        ((), None),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_login_that_names_another_user_than_the_handshake_is_refused(
+    headers: tuple[tuple[str, str], ...], told: str | None
+) -> None:
+    tokens = SlowTokens()
+    tokens.answer.set()
+    async with connecting(tokens, *headers, identity=WHO) as client:
+        if told is None:
+            await client.hears(b"CONNECTED")
+            await client.hears_to_the_end()
+        else:
+            _, heard, code = await client.is_refused()
+            assert (heard["message"], code) == (told, 4003)
+
+
+@pytest.mark.parametrize(
+    ("token_of", "error", "told"),
+    [
+        ("somebody else", None, ("credentials_differ", 4003)),
+        (WHO.user, TokenExpired("the token has expired"), ("token_expired", 4001)),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_passcode_that_is_not_the_handshakes_users_is_refused(
+    token_of: str, error: Exception | None, told: tuple[str, int]
+) -> None:
+    tokens = SlowTokens(error)
+    tokens.answer.set()
+    async with connecting(tokens, identity=replace(WHO, user=token_of)) as client:
+        _, headers, code = await client.is_refused()
+    assert (headers["message"], code) == told
 
 
 class BrokenOffTokens(SlowTokens):

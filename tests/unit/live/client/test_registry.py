@@ -114,6 +114,24 @@ def test_those_who_have_not_sent_connect_have_places_of_their_own() -> None:
     scenario(test)
 
 
+def test_a_connection_belongs_to_the_user_of_the_handshake_until_connect_names_another_one() -> (
+    None
+):
+    async def test(registry: Registry) -> None:
+        connection = Connection(deaf=True)
+        registry.serve(connection, address="here", user="ann")
+        assert registry.end_user("ann", GONE) == 1
+        registry.admit(connection, "webapp", payer="webapp 1")
+        assert registry.end_user("ann", GONE) == 0
+        assert registry.end_user("webapp", GONE) == 1
+        connection.deaf = False
+        connection.end(None)
+        await settled()
+        assert not registry._by_user
+
+    scenario(test)
+
+
 def test_a_user_s_sockets_without_connect_count_as_the_user_s() -> None:
     async def test(registry: Registry) -> None:
         for _ in range(2):

@@ -64,7 +64,7 @@ def assemble(
 ) -> Gateway:
     """Connect the packages; call this inside the running loop. Raises :class:`ConfigError`."""
     f, publisher, balancer, feeds = made_with, broker.publisher, broker.balancer, broker.feeds
-    users = auth(f, rosters=store)
+    users = auth(f, store=store)
     lives = live(f, history=store, feeds=feeds, balancer=balancer)
     others = cluster(
         f,
@@ -95,8 +95,8 @@ def assemble(
         drain=drain,
         permissions=users.permissions,
         parked=queues.parked,
+        endings=others.session_revocation,
     )
-    others.session_revocation.observe(shown.dashboard.end_sessions)
     metrics = measures(
         f,
         broker=broker,
@@ -153,6 +153,7 @@ def assemble(
         topology=f.topology,
         vhost=f.config.broker.vhost,
         vhosts=f.config.broker.vhosts,
+        ended=users.revocations,
     )
 
     def progress() -> dict[str, int]:
@@ -234,12 +235,15 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             store=store,
             accounts=accounts,
             sessions=auth.sessions,
+            known=auth.known_sessions,
             endings=cluster.session_revocation,
             budgets=f.budgets,
+            most=f.config.auth.sessions_per_user,
             clock=f.clock.unix,
         ),
         metrics=metrics,
         origins=auth.origins,
+        revocations=auth.revocations,
         rooms=Rooms(
             permissions=auth.permissions,
             store=store,

@@ -407,6 +407,7 @@ class Auth(_Table):
 
     secret: Annotated[tuple[SecretStr, ...], NoDecode, _one_or_several]
     session_lifetime: PositiveFloat = 28_800.0
+    sessions_per_user: Annotated[int, Field(ge=1, le=1000)] = 100
     connect_timeout: PositiveFloat = 10.0
     jwt: Jwt | None = None
     rabbitmq: RabbitmqLogins | None = None

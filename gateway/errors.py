@@ -14,8 +14,9 @@
     │   ├── CredentialsDiffer     CONNECT names another user than the handshake
     │   ├── BrokerRefused         RabbitMQ has ended the session for something that was sent
     │   ├── UnknownVirtualHost    CONNECT's host
-    │   └── Removed               a membership was ended by somebody
-    │       └── Kicked            a connection was ended by an admin
+    │   ├── Removed               a membership was ended by somebody
+    │   │   └── Kicked            a connection was ended by an admin
+    │   └── KeptOut               an admin lets the user in again later
     ├── Invalid                   the request makes no sense
     │   ├── BadFrame              STOMP or RFC 6455 framing
     │   ├── ConnectFirst          more was sent before CONNECT than CONNECT needs
@@ -25,6 +26,9 @@
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, RoomClosed, RoomReplaced, HistoryFull
     │   ├── UnknownNode, UnknownGateway
+    │   ├── UnknownSession        of the user who asks; or it has ended
+    │   ├── NotKeptOut            somebody who is to be let in again
+    │   ├── RevocationsFull
     │   ├── NotKept               a seq that the history does not reach back to
     │   ├── RoomFull              of members
     │   ├── TooManyOpenRooms      made by one user
@@ -161,8 +165,12 @@ class Kicked(Removed):
     """An admin has ended the connection."""
 
 
+class KeptOut(Refused):
+    """An admin lets the user in again later; ``retry_after`` says when."""
+
+
 #: The errors by which access ends: a client gets nothing more of what was queued for it before.
-ACCESS_ENDED: Final = (NotAuthenticated, Removed)
+ACCESS_ENDED: Final = (NotAuthenticated, Removed, KeptOut)
 
 
 class Invalid(GatewayError):
@@ -223,6 +231,18 @@ class UnknownNode(Invalid):
 
 class UnknownGateway(Invalid):
     """No gateway of this name is up."""
+
+
+class UnknownSession(Invalid):
+    """The user has no such session, or it has ended."""
+
+
+class NotKeptOut(Invalid):
+    """Nobody of this name is kept out."""
+
+
+class RevocationsFull(Invalid):
+    """The revocation list has as many entries as it may have."""
 
 
 class RoomClosed(Invalid):
@@ -462,6 +482,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     Removed: Outcome("removed", 403, CloseCode.REFUSED, "Access was ended"),
     Kicked: Outcome("kicked", 403, CloseCode.REFUSED, "The connection was ended"),
+    KeptOut: Outcome("kept_out", 403, CloseCode.REFUSED, "An admin has ended your access"),
     Invalid: Outcome("invalid_request", 400, CloseCode.PROTOCOL_ERROR, "Invalid request"),
     BadFrame: Outcome("bad_frame", 400, CloseCode.PROTOCOL_ERROR, "Broken frame"),
     ConnectFirst: Outcome(
@@ -485,6 +506,11 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownMember: Outcome("unknown_member", 404, CloseCode.REFUSED, "There is no such member"),
     UnknownNode: Outcome("unknown_node", 404, CloseCode.REFUSED, "There is no such broker node"),
     UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
+    UnknownSession: Outcome("unknown_session", 404, CloseCode.REFUSED, "There is no such session"),
+    NotKeptOut: Outcome("not_kept_out", 404, CloseCode.REFUSED, "Nobody of this name is kept out"),
+    RevocationsFull: Outcome(
+        "revocations_full", 409, CloseCode.REFUSED, "The revocation list is full"
+    ),
     RoomClosed: Outcome("room_closed", 410, CloseCode.REFUSED, "The room is closed"),
     RoomReplaced: Outcome("room_replaced", 410, CloseCode.REFUSED, "The room is another one now"),
     HistoryFull: Outcome("history_full", 409, CloseCode.REFUSED, "The room's history is full"),

@@ -153,6 +153,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         stack.push_async_callback(mq.broker.feeds.close)
         # The ended sessions are known before anybody can come with their cookies.
         await gateway.cluster.session_revocation.poll()
+        _keep_sessions(f, store, gateway, stack)
         _begin(
             stack,
             gateway.cluster.bus,
@@ -193,6 +194,23 @@ def _keep_history(made_with: Foundation, store: Store, stack: AsyncExitStack) ->
     stack.push_async_callback(tasks.close)
     keep = partial(retention.keep, store, days=days, clock=made_with.clock.utc)
     tasks.forever(keep, "retention")
+
+
+def _keep_sessions(
+    made_with: Foundation, store: Store, gateway: Gateway, stack: AsyncExitStack
+) -> None:
+    """Delete old sessions, and note when the others were seen last, in the background."""
+    tasks = made_with.tasks.part()
+    stack.push_async_callback(tasks.close)
+    known, registry = gateway.auth.known_sessions, gateway.live.registry
+
+    async def write() -> None:
+        identities = (connection.identity for connection in registry)
+        await known.write(each.session for each in identities if each and each.session)
+
+    tasks.forever(partial(retention.note_seen, write), "sessions: last seen")
+    forget = partial(retention.forget_sessions, store, clock=made_with.clock.utc)
+    tasks.forever(forget, "sessions: retention")
 
 
 def _open(

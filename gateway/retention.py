@@ -1,9 +1,10 @@
-"""Deletion of old history."""
+"""Deletion of old history and old logins, and the notes on when logins were seen last."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, Protocol
 
@@ -14,6 +15,12 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two searches for old messages.
 INTERVAL: Final = 3600.0
+#: Seconds between two searches for old sessions.
+SESSIONS: Final = 600.0
+#: How long after its own end a session is kept; the clocks of gateways must differ by less.
+KEPT: Final = timedelta(hours=1)
+#: Seconds between two notes on when sessions were seen last.
+SEEN: Final = 60.0
 
 
 class Prunable(Protocol):
@@ -36,3 +43,36 @@ async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
                 "old messages could not be deleted; the next attempt is in an hour: %s", error
             )
         await asyncio.sleep(INTERVAL)
+
+
+class Forgetful(Protocol):
+    """The store, whose old sessions can be deleted."""
+
+    async def forget_sessions(self, before: datetime) -> int: ...
+
+
+async def forget_sessions(store: Forgetful, *, clock: UtcTime) -> NoReturn:
+    """Delete sessions, and entries of the revocation list, whose time is over, until cancelled.
+
+    A store that is away is asked again ten minutes later.
+    """
+    while True:
+        try:
+            if deleted := await store.forget_sessions(clock() - KEPT):
+                logger.debug("deleted %d sessions that were over", deleted)
+        except StoreUnavailable as error:
+            logger.warning(
+                "old sessions could not be deleted; the next attempt is in ten minutes: %s", error
+            )
+        await asyncio.sleep(SESSIONS)
+
+
+async def note_seen(write: Callable[[], Awaitable[None]]) -> NoReturn:
+    """Note every minute when sessions were seen last, until cancelled. ``write`` may raise
+    :class:`StoreUnavailable`; the next one writes what is left."""
+    while True:
+        await asyncio.sleep(SEEN)
+        try:
+            await write()
+        except StoreUnavailable as error:
+            logger.debug("when sessions were seen last could not be noted: %s", error)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
+from broker.timing.readings import UtcTime
 from gateway.admin.dashboard import Dashboard
-from gateway.admin.gateways import Gateways
+from gateway.admin.gateways import Done, Gateways
+from gateway.admin.orders import AdminAction, Order
 from gateway.auth.permissions import Action, Permissions
+from gateway.cluster.session_revocation import SessionRevocation
 from gateway.domain.identity import Identity
+from gateway.domain.message import timestamp
+from gateway.domain.revocation import REMEMBERED, Revocation, Target
+from gateway.errors import Invalid, NotKeptOut
+
+#: Days for which somebody may be kept out at most: the list forgets nobody before.
+_LONGEST: Final = REMEMBERED.days
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +28,81 @@ class Admin:
     dashboard: Dashboard
     gateways: Gateways
     permissions: Permissions
+    endings: SessionRevocation
+    clock: UtcTime
 
     async def check(self, who: Identity) -> None:
         """Return if ``who`` may see and do all this. Raises :class:`Refused`."""
         await self.permissions.require(who, Action.ADMINISTER)
+
+    async def end_user(
+        self, user: str, *, by: str, kept_out_until: datetime | None = None, reason: str = ""
+    ) -> Done:
+        """End everything that the user has open, and whatever they could come back with; with
+        ``kept_out_until``, they cannot log in before.
+
+        It counts when it is in the database, also for gateways that do not answer. Raises
+        :class:`StoreUnavailable`: then nothing was done, or the next poll shows that it was.
+        """
+        await self.revoke(Target.USER, user, by=by, kept_out_until=kept_out_until, reason=reason)
+        terms = _terms(kept_out_until, reason)
+        return await self.gateways.order(
+            Order(action=AdminAction.END_USER, target=user, by=by, terms=terms)
+        )
+
+    async def end_tokens(
+        self,
+        target: Target,
+        value: str,
+        *,
+        by: str,
+        kept_out_until: datetime | None = None,
+        reason: str = "",
+    ) -> Done:
+        """Revoke the tokens that ``target`` and ``value`` name, and end everything that they have
+        opened. Counts and raises as :meth:`end_user`."""
+        await self.revoke(target, value, by=by, kept_out_until=kept_out_until, reason=reason)
+        name, terms = f"{target} {value}", _terms(kept_out_until, reason)
+        return await self.gateways.order(
+            Order(action=AdminAction.END_TOKENS, target=name, by=by, terms=terms)
+        )
+
+    async def revoke(
+        self,
+        target: Target,
+        value: str,
+        *,
+        by: str,
+        kept_out_until: datetime | None = None,
+        reason: str = "",
+    ) -> None:
+        """Put an entry on the revocation list. Raises :class:`Invalid`, :class:`RevocationsFull`,
+        :class:`StoreUnavailable`."""
+        now = self.clock()
+        if kept_out_until is not None and not now < kept_out_until <= now + REMEMBERED:
+            raise Invalid(f"until: must be within the next {_LONGEST} days")
+        await self.endings.revoke(
+            Revocation(
+                target=target,
+                value=value,
+                since=now,
+                until=now + REMEMBERED + timedelta(hours=1),
+                kept_out_until=kept_out_until,
+                reason=reason,
+                by=by,
+            )
+        )
+
+    async def revocations(self) -> list[Revocation]:
+        """The newest entries of the revocation list. Raises :class:`StoreUnavailable`."""
+        return await self.endings.listed()
+
+    async def admit(self, target: Target, value: str) -> None:
+        """Let somebody in again. Raises :class:`NotKeptOut`, :class:`StoreUnavailable`."""
+        if not await self.endings.admit(target, value):
+            raise NotKeptOut(f"{value} is not kept out")
+
+
+def _terms(kept_out_until: datetime | None, reason: str) -> str:
+    until = "" if kept_out_until is None else f", and keep out until {timestamp(kept_out_until)}"
+    return until + (f" ({reason})" if reason else "")

@@ -19,6 +19,7 @@ from gateway.admin.overview import Overview
 from gateway.auth.permissions import Permissions
 from gateway.budget.table import DASHBOARDS
 from gateway.cluster.bus import Bus
+from gateway.cluster.session_revocation import SessionRevocation
 from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.live.assembly import Live
@@ -50,6 +51,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     drain: Drain,
     permissions: Permissions,
     parked: Parked,
+    endings: SessionRevocation,
 ) -> Admin:
     """Make the dashboard of this gateway, and its view of all others."""
     f, hub = made_with, live.hub
@@ -83,7 +85,13 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
             problems=problems,
         ),
         connections=Connections(live.registry, gateway=bus.gateway, clock=f.clock.monotonic),
-        orders=Orders(connections=live.registry, nodes=balancer, drain=drain, events=f.events),
+        orders=Orders(
+            connections=live.registry,
+            learn=endings.poll,
+            nodes=balancer,
+            drain=drain,
+            events=f.events,
+        ),
         events=f.events,
     )
     dashboard = Dashboard(
@@ -94,4 +102,5 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
         clock=f.clock.unix,
         tasks=f.tasks.part(),
     )
-    return Admin(dashboard, gateways, permissions)
+    endings.end_too(dashboard)
+    return Admin(dashboard, gateways, permissions, endings, clock=f.clock.utc)

@@ -6,8 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final
 
 from broker.timing.readings import UnixTime
@@ -17,6 +16,9 @@ from gateway.admin.history import SampleHistory
 from gateway.admin.node_watch import NodeWatch
 from gateway.budget.budgets import CapBudget
 from gateway.budget.cap import Lease
+from gateway.domain.identity import Identity
+from gateway.domain.revocation import TokenMark
+from gateway.errors import GatewayError
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +30,15 @@ _BEHIND: Final = 5
 
 
 class Viewer:
-    """One open dashboard, until ``expires_at`` (Unix time) or its ``session`` ends. Iterating gives
-    server-sent events."""
+    """One open dashboard, until ``expires_at`` (Unix time) or the user's access ends. Iterating
+    gives server-sent events. ``leave`` is called at that end."""
 
-    def __init__(self, expires_at: float, session: str | None, place: Lease) -> None:
-        self.expires_at = expires_at
-        self.session = session
+    def __init__(self, identity: Identity, place: Lease, leave: Callable[[Viewer], None]) -> None:
+        self.identity = identity
+        self.expires_at = identity.expires_at
+        self.session = identity.session
         self._place = place
+        self._leave = leave
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_BEHIND + 1)
 
     def tell(self, message: bytes) -> bool:
@@ -50,6 +54,10 @@ class Viewer:
         while not self._messages.empty():
             self._messages.get_nowait()
         self._messages.put_nowait(None)
+
+    def end(self, error: GatewayError | None) -> None:
+        """End it; its page calls again, and is told why."""
+        self._leave(self)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (message := await self._messages.get()) is not None:
@@ -93,10 +101,21 @@ class Dashboard:
             self.leave(viewer)
         await self._tasks.close()
 
-    def watch(self, user: str, *, expires_at: float, session: str | None = None) -> Viewer:
+    def __iter__(self) -> Iterator[Viewer]:
+        return iter(tuple(self._viewers))
+
+    def watch(
+        self,
+        user: str,
+        *,
+        expires_at: float,
+        session: str | None = None,
+        token: TokenMark | None = None,
+    ) -> Viewer:
         """An admin's viewer from now on, to be given back by :meth:`leave`. Raises
         :class:`NoCapacity`."""
-        viewer = Viewer(expires_at, session, self._places.take(user))
+        who = Identity(user, frozenset(), expires_at, session, token=token)
+        viewer = Viewer(who, self._places.take(user), self.leave)
         self._viewers.add(viewer)
         return viewer
 
@@ -104,12 +123,6 @@ class Dashboard:
         """Remove a viewer; may be called several times."""
         self._viewers.discard(viewer)
         viewer.close()
-
-    def end_sessions(self, sessions: AbstractSet[str]) -> None:
-        """Close the dashboards that were opened by these sessions."""
-        for viewer in tuple(self._viewers):
-            if viewer.session in sessions:
-                self.leave(viewer)
 
     async def beginning(self) -> bytes:
         """The first message to a dashboard: everything, with the past and the last events.

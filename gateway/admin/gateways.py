@@ -103,7 +103,7 @@ class Gateways:
         whom = self._bus.others if only is None else {only} - {own}
         # Before the others have answered: ending a connection must not wait for a gateway that is
         # dead.
-        here = self._carry_out(order) if only in (None, own) else None
+        here = await self._carry_out(order) if only in (None, own) else None
         answers = await self._bus.ask(_ORDER, order.as_json(), within=_DONE_WITHIN, whom=whom)
         done = {name: done for name, done in sorted(answers.items()) if done is not None}
         if here is not None:
@@ -126,14 +126,14 @@ class Gateways:
         self._learned = bool(answers)
         drained = {node for _, nodes in answers.items() for node in nodes}
         for node in sorted(drained - set(self._answer_drained({}))):
-            self._carry_out(
+            await self._carry_out(
                 Order(action=AdminAction.DRAIN_NODE, target=node, by="the other gateways")
             )
 
-    def _carry_out(self, order: Order) -> int | None:
+    async def _carry_out(self, order: Order) -> int | None:
         """Carry out an order here. None: the node is not known here."""
         try:
-            return self._orders.carry_out(order)
+            return await self._orders.carry_out(order)
         except NodeIsUnknown:
             return None
 
@@ -153,8 +153,8 @@ class Gateways:
         )
         return (await self._connections.page(query)).as_json()
 
-    def _answer_order(self, asked: Mapping[str, Any]) -> int | None:
-        return self._carry_out(Order.from_json(asked))
+    async def _answer_order(self, asked: Mapping[str, Any]) -> int | None:
+        return await self._carry_out(Order.from_json(asked))
 
     def _answer_drained(self, _: Mapping[str, Any]) -> list[str]:
         return [state.node.name for state in self._overview.nodes() if state.draining]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from typing import Protocol
 
 from broker.nodes.balancer import Balancer
 from gateway.auth.access import AccessRules
@@ -11,6 +12,7 @@ from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, Credentials
 from gateway.auth.ended import EndedSessions
 from gateway.auth.guesses import Guesses
 from gateway.auth.hook import Hook, HttpQuestion
+from gateway.auth.known_sessions import KnownSessions, SessionStore
 from gateway.auth.memberships import Memberships, RosterSource
 from gateway.auth.origins import Origins
 from gateway.auth.passcodes import Passcodes
@@ -18,6 +20,7 @@ from gateway.auth.permissions import Permissions
 from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.auth.rabbitmq_questions import Questions
 from gateway.auth.rabbitmq_rights import BrokerRights
+from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Sessions
 from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import tokens_for
@@ -33,33 +36,50 @@ class Auth:
     access: AccessRules
     credentials: Credentials
     ended: EndedSessions
+    known_sessions: KnownSessions
     memberships: Memberships
     origins: Origins
     passcodes: Passcodes
     permissions: Permissions
+    revocations: Revocations
     secret: SharedSecret
     sessions: Sessions
 
 
-def auth(made_with: Foundation, *, rosters: RosterSource) -> Auth:
+class Store(RosterSource, SessionStore, Protocol):
+    """The store, as far as users and their rights come from it."""
+
+
+def auth(made_with: Foundation, *, store: Store) -> Auth:
     """Make the parts. Raises :class:`ConfigError`."""
     f, config = made_with, made_with.config
     secret, clock = SharedSecret(*config.auth.secrets), f.clock.unix
     access = AccessRules(config.access, home=config.broker.vhost)
-    memberships = Memberships(rosters, clock=f.clock.monotonic)
+    memberships = Memberships(store, clock=f.clock.monotonic)
     ended = EndedSessions(clock=clock)
-    sessions = Sessions(secret, lifetime=config.auth.session_lifetime, clock=clock, ended=ended)
+    revocations = Revocations(ended, clock=clock)
+    known_sessions = KnownSessions(store, ended, clock=clock, tasks=f.tasks.part())
+    sessions = Sessions(
+        secret, lifetime=config.auth.session_lifetime, clock=clock, ended=revocations
+    )
     tokens = tokens_for(config, access, clock=f.clock, tasks=f.tasks)
     return Auth(
         access=access,
         credentials=Credentials(
-            sessions=sessions, tokens=tokens, clock=clock, hook=_hook(f, access)
+            sessions=sessions,
+            known_sessions=known_sessions,
+            ended=revocations,
+            tokens=tokens,
+            clock=clock,
+            hook=_hook(f, access),
         ),
         ended=ended,
+        known_sessions=known_sessions,
         memberships=memberships,
         origins=Origins(config.server.origins),
-        passcodes=Passcodes(secret, clock=clock, ended=ended),
+        passcodes=Passcodes(secret, clock=clock, ended=revocations),
         permissions=Permissions(memberships, access),
+        revocations=revocations,
         secret=secret,
         sessions=sessions,
     )

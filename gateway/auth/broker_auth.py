@@ -36,8 +36,9 @@ from gateway.auth.names import user_name
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.patterns import Kind, Pattern, includes, words
 from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
+from gateway.auth.revocations import AccessEnded
 from gateway.domain.identity import ADMIN, Identity
-from gateway.errors import NotAuthenticated, Unavailable
+from gateway.errors import KeptOut, NotAuthenticated, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -95,8 +96,10 @@ class BrokerAuth:
         topology: Topology,
         vhost: str,
         vhosts: Collection[str] = (),
+        ended: AccessEnded | None = None,
     ) -> None:
         self._passcodes = passcodes
+        self._ended = ended
         self._permissions = permissions
         self._access = access
         self._topology = topology
@@ -120,7 +123,7 @@ class BrokerAuth:
             answer = self._answers[Question(question)]
             fields = _Fields((name, _only(values)) for name, values in arguments.items())
             return await answer(fields)
-        except (ValueError, NotAuthenticated):
+        except (ValueError, NotAuthenticated, KeptOut):
             return DENY
         except Unavailable as error:
             logger.warning(
@@ -222,16 +225,19 @@ class BrokerAuth:
 
     def _asker(self, fields: _Fields) -> Identity:
         """The user, with the roles from the answer to ``user``. ``ValueError``: for a virtual host
-        that is not open to clients."""
+        that is not open to clients. Raises :class:`KeptOut`."""
         name = fields["vhost"]
         if name != self._vhost and name not in self._others:
             raise ValueError("another virtual host")
-        return Identity(
+        asker = Identity(
             user_name(fields["username"]),
             roles_in_tags(fields.get("tags", "")),
             math.inf,
             vhost=None if name == self._vhost else name,
         )
+        if self._ended is not None:
+            self._ended.check(asker)
+        return asker
 
 
 def role_tag(role: str) -> str:

@@ -4,7 +4,7 @@ application knows its users by."""
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 from tornado.httputil import HTTPServerRequest, parse_cookie
@@ -12,10 +12,11 @@ from tornado.httputil import HTTPServerRequest, parse_cookie
 from broker.timing.readings import UnixTime
 from gateway.auth.hook import Hook
 from gateway.auth.names import check_user
+from gateway.auth.revocations import AccessEnded
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
 from gateway.domain.identity import Identity
-from gateway.errors import Invalid, NotAuthenticated, TokenInvalid
+from gateway.errors import Invalid, KeptOut, NotAuthenticated, TokenInvalid
 from gateway.expiring import Expiring
 
 #: Cookies ignore ports: other applications on the host may have a cookie called "session".
@@ -53,23 +54,39 @@ class Verified:
         self._known.put(_key(proof), identity)
 
 
+class KnownSessions(Protocol):
+    """The sessions that the database has."""
+
+    async def recognise(self, identity: Identity) -> None:
+        """Raises :class:`SessionEnded` if the identity's session is not one of them, and
+        :class:`StoreUnavailable`."""
+
+    def see(self, id: str) -> None:
+        """Note that the session is in use now."""
+
+
 class Credentials:
     """The finder of a request's user: by its token, its session cookie, or by asking the
     surrounding application, in this order.
 
     ``tokens`` is None if no issuer is configured: then only local logins exist. ``hook`` is None
-    where the application is not asked.
+    where the application is not asked. ``ended``: whose access has ended, however they prove who
+    they are.
     """
 
     def __init__(
         self,
         *,
         sessions: Sessions,
+        known_sessions: KnownSessions,
+        ended: AccessEnded,
         tokens: Tokens | None,
         clock: UnixTime,
         hook: Hook | None = None,
     ) -> None:
         self._sessions = sessions
+        self._in_store = known_sessions
+        self._ended = ended
         self._hook = hook
         self._clock = clock
         self.forget_sessions()
@@ -94,9 +111,10 @@ class Credentials:
         )
 
     async def identify(self, request: HTTPServerRequest, *, address: str) -> Identity:
-        """The user of the request. Raises :class:`NotAuthenticated`, :class:`HookUnavailable`, and
-        :class:`UserChanged` if the caller believes to be somebody else. With two credentials the
-        header wins: it was set on purpose. ``address`` is the client's.
+        """The user of the request. Raises :class:`NotAuthenticated`, :class:`KeptOut`,
+        :class:`HookUnavailable`, :class:`StoreUnavailable`, and :class:`UserChanged` if the caller
+        believes to be somebody else. With two credentials the header wins: it was set on purpose.
+        ``address`` is the client's.
         """
         identity = await self._identify(request, address)
         self._check_user(request, identity)
@@ -118,31 +136,34 @@ class Credentials:
         proof = None if hook is None else hook.proof(request.headers)
         if (cookie := _cookie(request)) is not None:
             try:
-                return self._session(*cookie)
+                return await self._session(*cookie)
             except NotAuthenticated:
                 # Left behind by a login that has ended: the application knows better.
                 if proof is None:
                     raise
         if hook is not None and proof is not None:
-            return await hook.identify(proof, address=address)
+            identity = await hook.identify(proof, address=address)
+            self._ended.check(identity)
+            return identity
         raise NotAuthenticated(
             "log in by POST /api/session, or send the header Authorization: Bearer <token>"
         )
 
-    def session(self, request: HTTPServerRequest) -> Identity | None:
-        """The user of the cookie's session, if that goes on. Raises :class:`UserChanged`."""
+    async def session(self, request: HTTPServerRequest) -> Identity | None:
+        """The user of the cookie's session, if that goes on. Raises :class:`UserChanged`,
+        :class:`StoreUnavailable`."""
         cookie = _cookie(request)
         if cookie is None:
             return None
         try:
-            identity = self._session(*cookie)
-        except NotAuthenticated:
+            identity = await self._session(*cookie)
+        except (NotAuthenticated, KeptOut):
             return None
         self._check_user(request, identity)
         return identity
 
     async def verify(self, token: str) -> Identity:
-        """The user of a JWT. Raises :class:`NotAuthenticated`."""
+        """The user of a JWT. Raises :class:`NotAuthenticated`, :class:`KeptOut`."""
         tokens, known = self.tokens, self._known_tokens
         if tokens is None:
             raise TokenInvalid("this gateway accepts no tokens: no issuer is configured (auth.jwt)")
@@ -150,17 +171,21 @@ class Credentials:
         if identity is None:
             identity = await tokens.verify(token)
             known.add(token, identity)
+        self._ended.check(identity)
         return identity
 
-    def _session(self, name: str, cookie: str) -> Identity:
+    async def _session(self, name: str, cookie: str) -> Identity:
         # By name and value: a value of one name is not valid under the other.
         proof = f"{name}={cookie}"
         identity = self._known_sessions.get(proof)
         if identity is None:
             identity = self._sessions.verify(cookie, secure=name == SECURE_COOKIE)
+            await self._in_store.recognise(identity)
             self._known_sessions.add(proof, identity)
-        else:
-            self._sessions.check(identity)
+        # Also after the database was asked: it may have ended in between.
+        self._sessions.check(identity)
+        if identity.session is not None:
+            self._in_store.see(identity.session)
         return identity
 
 

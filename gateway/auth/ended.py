@@ -22,6 +22,8 @@ class EndedSessions:
     def __init__(self, *, clock: UnixTime) -> None:
         self._clock = clock
         self._until: dict[str, float] = {}
+        #: Of those that an order has ended; public.
+        self._reasons: dict[str, str] = {}
         self._clean_up_at = _FEW
 
     def __len__(self) -> int:
@@ -30,13 +32,16 @@ class EndedSessions:
     def __contains__(self, session: object) -> bool:
         return session in self._until
 
-    def add(self, session: str, *, until: float) -> bool:
+    def add(self, session: str, *, until: float, reason: str = "") -> bool:
         """Add a session; returns whether it is new. ``until``: Unix time."""
         news = session not in self._until
         self._until[session] = until
+        if reason:
+            self._reasons[session] = reason
         if len(self._until) >= self._clean_up_at:
             now = self._clock()
             self._until = {id: until for id, until in self._until.items() if until > now}
+            self._reasons = {id: why for id, why in self._reasons.items() if id in self._until}
             # Cleaned up again when there are twice as many: one or two steps for each of them.
             self._clean_up_at = max(_FEW, 2 * len(self._until))
         return news
@@ -44,9 +49,10 @@ class EndedSessions:
     def check(self, identity: Identity) -> None:
         """Raises :class:`SessionEnded` if the identity's session has ended."""
         if identity.session is not None and identity.session in self._until:
-            raise session_ended()
+            raise session_ended(self._reasons.get(identity.session, ""))
 
 
-def session_ended() -> SessionEnded:
-    """The error for a request whose session has ended."""
-    return SessionEnded("this session has ended: log in again")
+def session_ended(reason: str = "") -> SessionEnded:
+    """The error for a request whose session has ended; the ``reason`` is public."""
+    why = f" ({reason})" if reason else ""
+    return SessionEnded(f"this session has ended{why}: log in again")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import replace
 from typing import Final
 
 from broker.timing.readings import UnixTime
-from gateway.auth.ended import session_ended
+from gateway.auth.revocations import AccessEnded
 from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
@@ -22,11 +21,11 @@ LEEWAY: Final = 5.0
 class Passcodes:
     """A signer and checker of passcodes; any gateway with the same secret can check them.
 
-    ``ended``: the sessions whose passcodes are refused.
+    ``ended``: those whose passcodes are refused; None: nobody's.
     """
 
     def __init__(
-        self, secret: SharedSecret, *, clock: UnixTime, ended: Container[str] = ()
+        self, secret: SharedSecret, *, clock: UnixTime, ended: AccessEnded | None = None
     ) -> None:
         self._clock = clock
         self._ended = ended
@@ -38,11 +37,11 @@ class Passcodes:
         return self._signer.sign(replace(identity, expires_at=end, display_name=None))
 
     def verify(self, user: str, passcode: str) -> frozenset[str]:
-        """The user's system roles. Raises :class:`NotAuthenticated` if the passcode is not
-        theirs."""
+        """The user's system roles. Raises :class:`NotAuthenticated` if the passcode is not theirs
+        or their access has ended, :class:`KeptOut`."""
         identity = self._signer.verify(passcode)
         if identity.user != user:
             raise TokenInvalid("the passcode belongs to another user")
-        if identity.session is not None and identity.session in self._ended:
-            raise session_ended()
+        if self._ended is not None:
+            self._ended.check(identity)
         return identity.roles

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 
 from broker.timing.readings import UnixTime
-from gateway.auth.ended import EndedSessions
+from gateway.auth.revocations import AccessEnded
 from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.signing import IdentitySigner
 from gateway.domain.identity import Identity
@@ -20,7 +20,7 @@ class Sessions:
     """
 
     def __init__(
-        self, secret: SharedSecret, *, lifetime: float, clock: UnixTime, ended: EndedSessions
+        self, secret: SharedSecret, *, lifetime: float, clock: UnixTime, ended: AccessEnded
     ) -> None:
         self._clock = clock
         self._lifetime = lifetime
@@ -37,7 +37,7 @@ class Sessions:
         """The identity in a new session, which ends with the session's lifetime, or with the proof
         if that is sooner."""
         end = min(identity.expires_at, self._clock() + self._lifetime)
-        return replace(identity, expires_at=end, session=secrets.token_urlsafe(18))
+        return replace(identity, expires_at=end, session=secrets.token_urlsafe(18), token=None)
 
     def sign(self, identity: Identity, *, secure: bool = False) -> str:
         """The cookie of an identity that has a session. ``secure``: it is set over TLS, under the
@@ -45,7 +45,8 @@ class Sessions:
         return self._signers[secure].sign(identity)
 
     def verify(self, cookie: str, *, secure: bool = False) -> Identity:
-        """The user of a cookie, and the session's end. Raises :class:`NotAuthenticated`."""
+        """The user of a cookie, and the session's end. Raises :class:`NotAuthenticated`,
+        :class:`KeptOut`."""
         identity = self._signers[secure].verify(cookie)
         if identity.session is None:
             raise TokenExpired("this session is from before an upgrade: log in again")
@@ -53,5 +54,6 @@ class Sessions:
         return identity
 
     def check(self, identity: Identity) -> None:
-        """Raises :class:`SessionEnded` if the session of an identity verified before has ended."""
+        """Raises :class:`SessionEnded` if the session of an identity verified before has ended,
+        :class:`KeptOut`."""
         self._ended.check(identity)

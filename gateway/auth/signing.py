@@ -10,6 +10,7 @@ import jwt
 from broker.timing.readings import UnixTime
 from gateway.auth.shared_secret import SharedSecret
 from gateway.domain.identity import Identity
+from gateway.domain.revocation import TokenMark
 from gateway.errors import TokenExpired, TokenInvalid
 
 #: Far longer than anything signed here; browsers keep cookies of 4096 bytes at most.
@@ -43,6 +44,8 @@ class IdentitySigner:
             claims["sid"] = identity.session
         if identity.display_name is not None:
             claims["name"] = identity.display_name
+        if (token := identity.token) is not None:
+            claims["tok"] = [token.id, token.subject, token.issued_at]
         return jwt.encode(claims, self._secret.keys(self._purpose)[0], algorithm="HS256")
 
     def verify(self, signed: str) -> Identity:
@@ -53,12 +56,14 @@ class IdentitySigner:
         if claims["exp"] + self._leeway <= self._clock():
             raise TokenExpired(f"the {self._purpose} has ended")
         roles = frozenset(claims["roles"])
+        token = TokenMark(*claims["tok"]) if "tok" in claims else None
         return Identity(
             claims["sub"],
             roles,
             claims["exp"],
             claims.get("sid"),
             display_name=claims.get("name"),
+            token=token,
         )
 
     def _claims(self, signed: str) -> dict[str, Any]:

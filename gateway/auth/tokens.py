@@ -19,6 +19,7 @@ from gateway.config import Config, ConfigError
 from gateway.config import Jwt as Settings
 from gateway.domain.display_name import display_name
 from gateway.domain.identity import ADMIN, HOST, Identity
+from gateway.domain.revocation import TokenMark, listed
 from gateway.errors import TokenExpired, TokenInvalid
 
 MAX_BYTES: Final = 8 * 1024
@@ -110,6 +111,7 @@ class Tokens:
             self._known_roles.intersection(roles),
             expires_at,
             display_name=self._display_name(claims),
+            token=self._mark(user, claims),
         )
 
     def _display_name(self, claims: dict[str, Any]) -> str | None:
@@ -121,6 +123,16 @@ class Tokens:
             return display_name(claims.get(claim))
         except ValueError:
             return None
+
+    def _mark(self, user: str, claims: dict[str, Any]) -> TokenMark:
+        """The facts by which the token can be revoked. Clocks may differ, so it may have been
+        issued earlier than it says. One that does not say has been issued long ago."""
+        id, subject, issued_at = claims.get("jti"), claims.get("sub"), claims.get("iat")
+        return TokenMark(
+            listed(id) if isinstance(id, str) else None,
+            listed(subject) if isinstance(subject, str) else user,
+            issued_at - self.settings.leeway if isinstance(issued_at, int | float) else 0.0,
+        )
 
 
 def key_source(settings: Settings, *, clock: Monotonic, tasks: Tasks | None = None) -> KeySource:

@@ -76,6 +76,6 @@ def cluster(
             tasks=f.tasks.part(),
         ),
         session_revocation=SessionRevocation(
-            store, auth.ended, live.registry, bus, clock=f.clock.unix, tasks=f.tasks.part()
+            store, auth.ended, auth.revocations, live.registry, bus, tasks=f.tasks.part()
         ),
     )

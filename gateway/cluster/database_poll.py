@@ -24,7 +24,7 @@ class DatabasePoll:
     """
 
     def __init__(
-        self, poll: Callable[[], Awaitable[None]], name: str, *, of: str, tasks: Tasks
+        self, poll: Callable[[], Awaitable[object]], name: str, *, of: str, tasks: Tasks
     ) -> None:
         self._poll = poll
         self._name = name

@@ -1,4 +1,4 @@
-"""Revocation of sessions: a session ends on every gateway within a second (G7).
+"""Revocation of sessions and tokens: access ends on every gateway within a second (G7).
 
 This is ensured twice, as for memberships (:mod:`gateway.cluster.revocation`). The gateway that ends
 a session tells the others. Each gateway also polls the database for the endings after the last one
@@ -8,27 +8,23 @@ gateway that has lost its database keeps what it knows and believes the others.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
 
-from broker.timing.readings import UnixTime
 from broker.timing.tasks import Tasks
-from gateway.auth.ended import EndedSessions, session_ended
+from gateway.auth.ended import EndedSessions
+from gateway.auth.revocations import Revocations
 from gateway.cluster.bus import Bus
 from gateway.cluster.database_poll import DatabasePoll
 from gateway.domain.identity import Identity
-from gateway.domain.session import EndedSession, Endings, LoginSession
-from gateway.errors import GatewayError
+from gateway.domain.revocation import Revocation, Target
+from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
+from gateway.errors import GatewayError, KeptOut, Kicked, SessionEnded
 
 logger = logging.getLogger(__name__)
-
-#: Seconds between two deletions of old sessions.
-CLEAN: Final = 600.0
-#: How long after its own end a session is kept; the clocks of gateways must differ by less.
-_KEPT: Final = timedelta(hours=1)
 
 _KIND: Final = "session"
 
@@ -38,13 +34,21 @@ class SessionStore(Protocol):
 
     async def end_session(self, session: LoginSession) -> EndedSession: ...
 
-    async def sessions_ended_since(self, revision: int) -> Endings: ...
+    async def end_own_sessions(
+        self, user: str, proof: Proof, *, only: str | None, but: str | None
+    ) -> list[EndedSession]: ...
 
-    async def forget_sessions(self, before: datetime) -> None: ...
+    async def revoke(self, revocation: Revocation) -> Endings: ...
+
+    async def admit(self, target: Target, value: str) -> bool: ...
+
+    async def revocations(self) -> list[Revocation]: ...
+
+    async def sessions_ended_since(self, revision: int) -> Endings: ...
 
 
 class Connection(Protocol):
-    """A client's connection."""
+    """Whatever stays open for a user: a client's connection, a dashboard, an answer under way."""
 
     @property
     def identity(self) -> Identity | None: ...
@@ -54,38 +58,37 @@ class Connection(Protocol):
 
 
 class SessionRevocation:
-    """The end of sessions, and of everything that they have opened.
+    """The end of sessions and tokens, and of everything that they have opened.
 
-    ``ended`` is filled with the sessions that have ended. ``connections`` iterates over all current
-    connections; functions given to :meth:`observe` are called too.
+    ``ended`` and ``revocations`` are filled with what has ended. ``connections`` iterates over all
+    current connections; :meth:`end_too` adds others.
     """
 
     def __init__(
         self,
         store: SessionStore,
         ended: EndedSessions,
+        revocations: Revocations,
         connections: Iterable[Connection],
         bus: Bus,
         *,
-        clock: UnixTime,
         tasks: Tasks,
     ) -> None:
         self._store = store
         self._ended = ended
-        self._connections = connections
+        self._revocations = revocations
+        self._connections = [connections]
         self._bus = bus
-        self._clock = clock
         self._revision = 0
-        self._clean_at = 0.0
-        self._observers: list[Callable[[AbstractSet[str]], None]] = []
+        self._one_poll = asyncio.Lock()
         self._polling = DatabasePoll(
             self.poll, "session revocation", of="endings of sessions", tasks=tasks
         )
         bus.on(_KIND, self._others_ended)
 
-    def observe(self, ended: Callable[[AbstractSet[str]], None]) -> None:
-        """Call ``ended`` with the sessions that have ended, at once."""
-        self._observers.append(ended)
+    def end_too(self, connections: Iterable[Connection]) -> None:
+        """End these, too, with the access of their users."""
+        self._connections.append(connections)
 
     def start(self) -> None:
         """Poll in the background. Call :meth:`poll` once before the gateway serves."""
@@ -97,37 +100,106 @@ class SessionRevocation:
     async def end(self, session: LoginSession) -> None:
         """End the session in the database and on this gateway. Raises :class:`StoreUnavailable`:
         then it goes on, or the next poll shows that it has ended."""
-        ended = await self._store.end_session(session)
-        found = [[ended.id, ended.until.timestamp()]]
-        self._bus.tell(_KIND, {"ended": found})
-        self._end(found)
+        self._tell([await self._store.end_session(session)])
 
-    async def poll(self) -> None:
-        """Learn the endings since the last poll. Raises :class:`StoreUnavailable`."""
-        found = await self._store.sessions_ended_since(self._revision)
-        if found.newest < self._revision:
-            # The database was restored to a backup or a copy that was behind, and gives the same
-            # numbers again. Sessions that are known here to have ended stay ended.
-            found = await self._store.sessions_ended_since(0)
-        self._end([ended.id, ended.until.timestamp()] for ended in found.sessions)
-        self._revision = found.newest
-        now = self._clock()
-        if now >= self._clean_at:
-            await self._store.forget_sessions(datetime.fromtimestamp(now, UTC) - _KEPT)
-            self._clean_at = now + CLEAN
+    async def end_own(
+        self, user: str, proof: Proof, *, only: str | None = None, but: str | None = None
+    ) -> int:
+        """End sessions of the user: the ``only`` one, or all ``but`` one. Returns how many there
+        were. Raises :class:`StoreUnavailable`."""
+        ended = await self._store.end_own_sessions(user, proof, only=only, but=but)
+        self._tell(ended)
+        return len(ended)
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Put an entry on the revocation list; :meth:`poll` shows it to this gateway.
+
+        Raises :class:`StoreUnavailable`, :class:`RevocationsFull`.
+        """
+        await self._store.revoke(revocation)
+
+    async def admit(self, target: Target, value: str) -> bool:
+        """Let somebody in again, on this gateway at once. False: nobody of that name was kept out.
+        Raises :class:`StoreUnavailable`."""
+        was = await self._store.admit(target, value)
+        await self.poll()
+        return was
+
+    async def listed(self) -> list[Revocation]:
+        """The newest entries of the revocation list. Raises :class:`StoreUnavailable`."""
+        return await self._store.revocations()
+
+    async def poll(self) -> int:
+        """Learn the endings since the last poll, and end what they end: returns the number of
+        connections. Raises :class:`StoreUnavailable`."""
+        # One after the other: an older answer must not come after a newer one.
+        async with self._one_poll:
+            found = await self._store.sessions_ended_since(self._revision)
+            if found.newest < self._revision:
+                # The database was restored to a backup or a copy that was behind, and gives the
+                # same numbers again. Sessions that are known here to have ended stay ended.
+                found = await self._store.sessions_ended_since(0)
+            ended = self._end(found.sessions, found.revocations)
+            self._revision = found.newest
+            return ended
+
+    def _tell(self, ended: Sequence[EndedSession]) -> None:
+        if not ended:
+            return
+        found = [[each.id, each.until.timestamp()] for each in ended]
+        self._bus.tell(_KIND, {"ended": found})
+        self._end(ended)
 
     def _others_ended(self, gateway: str, payload: Mapping[str, Any]) -> None:
         logger.debug("gateway %s has ended sessions", gateway)
-        self._end(payload["ended"])
+        news = {id for id, until in payload["ended"] if self._ended.add(id, until=until)}
+        self._end_connections(news, [])
 
-    def _end(self, found: Iterable[Sequence[Any]]) -> None:
-        """End sessions, each given with the Unix time of its own end."""
-        news = {id for id, until in found if self._ended.add(id, until=until)}
-        if not news:
-            return
-        for connection in self._connections:
+    def _end(self, ended: Iterable[EndedSession], entries: Iterable[Revocation] = ()) -> int:
+        news = {
+            each.id
+            for each in ended
+            if self._ended.add(each.id, until=each.until.timestamp(), reason=each.reason)
+        }
+        return self._end_connections(
+            news, [each for each in entries if self._revocations.add(each)]
+        )
+
+    def _end_connections(self, sessions: set[str], entries: Sequence[Revocation]) -> int:
+        if not sessions and not entries:
+            return 0
+        ended = 0
+        kicked = {each.value: each for each in entries if each.target is Target.USER}
+        for connection in chain.from_iterable(self._connections):
             identity = connection.identity
-            if identity is not None and identity.session in news:
-                connection.end(session_ended())
-        for ended in self._observers:
-            ended(news)
+            if identity is None:
+                continue
+            if entries:
+                error = self._error_for(identity, kicked.get(identity.user))
+            elif identity.session in sessions:
+                error = self._error_for(identity, None)
+            else:
+                continue
+            if error is not None:
+                connection.end(error)
+                ended += 1
+        return ended
+
+    def _error_for(self, identity: Identity, order: Revocation | None) -> GatewayError | None:
+        """The error for a connection that is open. ``order``: the one that has just named its
+        user."""
+        try:
+            self._revocations.check(identity)
+        except KeptOut as error:
+            return error
+        except SessionEnded as error:
+            return error if order is None else kicked(order)
+        # The word of the application, or of RabbitMQ, goes on counting; what it opened ends once.
+        by_others = identity.session is None and identity.token is None
+        return kicked(order) if order is not None and by_others else None
+
+
+def kicked(order: Revocation) -> Kicked:
+    """The error for a connection of a user whose access an admin has ended."""
+    why = f": {order.reason}" if order.reason else ""
+    return Kicked(f"an admin has ended this connection{why}")

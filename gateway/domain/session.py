@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gateway.domain.revocation import Revocation, TokenMark
+
 
 class Proof(StrEnum):
     """The proof that a login was opened with. A password's session ends with its account. A session
@@ -20,31 +22,40 @@ class Proof(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LoginSession:
     """One login. ``id`` is random, and the cookie holds it. ``until`` is when the session ends by
-    itself."""
+    itself. ``address`` and ``device`` (the browser's ``User-Agent``) are those of the login.
+    ``token``: the one that was traded for it. ``last_seen``: the last request or open socket, to
+    the minute; None: none since the login."""
 
     id: str
     user: str
     proof: Proof
     since: datetime
     until: datetime
+    address: str = ""
+    device: str = ""
+    token: TokenMark | None = None
+    last_seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
     """A session that ended before its time. ``revision`` grows from ending to ending; sessions that
-    ended together share one."""
+    ended together share one. ``reason`` is public."""
 
     id: str
     until: datetime
     revision: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Endings:
-    """The endings after some revision, in their order. ``newest`` is the revision of the last
+    """The endings after some revision, in their order, and what the revocation list has got since.
+    ``newest`` is the revision of the last
     ending of all. It is below the revision that was asked for if the database was restored
     meanwhile.
     """
 
     newest: int
     sessions: Sequence[EndedSession]
+    revocations: Sequence[Revocation] = ()

@@ -14,11 +14,13 @@ from gateway.auth.broker_auth import BrokerAuth
 from gateway.drain import Drain
 from gateway.http.base import NothingHereHandler, account_for
 from gateway.http.handlers.admin import (
+    AdminAdmitHandler,
     AdminConnectionsHandler,
     AdminDisconnectHandler,
     AdminDrainHandler,
     AdminLiveHandler,
     AdminResumeHandler,
+    AdminRevocationsHandler,
 )
 from gateway.http.handlers.broker_auth import BrokerAuthHandler
 from gateway.http.handlers.drain import DrainHandler, Progress
@@ -28,7 +30,7 @@ from gateway.http.handlers.messages import MessagesHandler
 from gateway.http.handlers.pages import PageHandler
 from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
-from gateway.http.handlers.session import SessionHandler
+from gateway.http.handlers.session import OneSessionHandler, SessionHandler, SessionsHandler
 from gateway.http.handlers.stomp import StompHandler
 from gateway.http.internal_access import InternalAccess
 from gateway.http.services import HandlerServices
@@ -68,6 +70,8 @@ def public(
         (r"/ws", StompHandler, socket),
         *((re.escape(path), StompHandler, socket) for path in stomp_paths),
         (r"/api/session", SessionHandler, own),
+        (r"/api/sessions", SessionsHandler, own),
+        (r"/api/sessions/([^/]+)", OneSessionHandler, own),
         (r"/api/rooms", RoomsHandler, own),
         (r"/api/rooms/([^/]+)", RoomHandler, own),
         (r"/api/rooms/([^/]+)/members", MembersHandler, own),
@@ -77,6 +81,8 @@ def public(
         (r"/api/admin/live", AdminLiveHandler, own),
         (r"/api/admin/connections", AdminConnectionsHandler, own),
         (r"/api/admin/disconnect", AdminDisconnectHandler, own),
+        (r"/api/admin/admit", AdminAdmitHandler, own),
+        (r"/api/admin/revocations", AdminRevocationsHandler, own),
         (r"/api/admin/drain", AdminDrainHandler, own),
         (r"/api/admin/resume", AdminResumeHandler, own),
         (r"/healthz", HealthHandler, {}),

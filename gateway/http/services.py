@@ -10,6 +10,7 @@ from gateway.admin import Admin
 from gateway.auth.accounts import Accounts
 from gateway.auth.credentials import Credentials
 from gateway.auth.origins import Origins
+from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Sessions
 from gateway.budget.budgets import Budgets
 from gateway.drain import Drain
@@ -40,6 +41,7 @@ class HandlerServices:
     logins: Logins
     metrics: Metrics
     origins: Origins
+    revocations: Revocations
     rooms: Rooms
     sessions: Sessions
     topology: Topology

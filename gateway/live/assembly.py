@@ -113,6 +113,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
     return ConnectionServices(
         admission=Admission(
             tokens=auth.credentials,
+            ended=auth.revocations,
             rabbitmq=rabbitmq,
             virtual_hosts=VirtualHosts(broker.vhost, auth.origins, others=broker.vhosts),
             registry=live.registry,

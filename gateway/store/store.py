@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from broker.topology import Stream
 from gateway.database_url import SqliteFile, parse
 from gateway.domain.message import Draft
+from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
-from gateway.domain.session import EndedSession, Endings, LoginSession
+from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import (
     accounts,
@@ -25,6 +26,7 @@ from gateway.store import (
     outbox,
     private_queues,
     retention,
+    revocations,
     rooms,
     sessions,
 )
@@ -389,14 +391,26 @@ class Store:
 
     # Sessions
 
-    async def add_session(self, session: LoginSession, account: Account | None = None) -> bool:
-        """Store a login. False, and nothing is stored: the account whose password was checked has
-        changed or gone meanwhile. Raises Invalid."""
+    async def add_session(
+        self,
+        session: LoginSession,
+        account: Account | None = None,
+        *,
+        most: int | None = None,
+        refusal: sessions.SessionRefusal | None = None,
+    ) -> bool:
+        """Store a login; beyond ``most`` of the user's, the longest unused ones end. False, and
+        nothing is stored: the account whose password was checked has changed or gone meanwhile.
+
+        ``refusal`` is given the entries of the revocation list that name the user or the token, and
+        returns the error for the session, which is raised. It runs in a thread of the database.
+        Raises Invalid.
+        """
 
         def add(connection: Connection) -> bool:
             if account is not None and not accounts.is_still(connection, account):
                 return False
-            sessions.add(connection, session)
+            sessions.add(connection, session, most=most, refusal=refusal)
             return True
 
         return await self._database.write(add)
@@ -407,15 +421,59 @@ class Store:
             partial(sessions.end, session=session, at=datetime.now(UTC))
         )
 
+    async def end_own_sessions(
+        self, user: str, proof: Proof, *, only: str | None = None, but: str | None = None
+    ) -> list[EndedSession]:
+        """End those of the user's sessions that go on: the ``only`` one, or all ``but`` one."""
+        which = partial(sessions.end_own, user=user, proof=proof, only=only, but=but)
+        return await self._database.write(partial(which, at=datetime.now(UTC)))
+
+    async def session(self, id: str) -> LoginSession | None:
+        """The session, unless it has ended before its time. None: there is none."""
+        return await self._database.read(partial(sessions.get, id=id))
+
+    async def sessions_of(
+        self, user: str, proof: Proof | None = None, *, most: int = 1000
+    ) -> list[LoginSession]:
+        """The user's sessions that go on, the last seen first."""
+        found = partial(sessions.of_user, user=user, proof=proof, most=most)
+        return await self._database.read(partial(found, now=datetime.now(UTC)))
+
+    async def saw_sessions(self, seen: Mapping[str, datetime]) -> None:
+        """Note when sessions (up to 512) were seen last; an earlier time is ignored."""
+        if seen:
+            await self._database.write(partial(sessions.saw, seen=seen))
+
+    async def revoke(self, revocation: Revocation) -> Endings:
+        """Put an entry on the revocation list, and end the sessions that it names. Returns both.
+
+        Raises Invalid, and RevocationsFull.
+        """
+        return await self._database.write(partial(sessions.revoke, revocation=revocation))
+
+    async def admit(self, target: Target, value: str) -> bool:
+        """Let somebody in again who is kept out. False: nobody of that name was."""
+        return await self._database.write(partial(sessions.admit, target=target, value=value))
+
+    async def revocations(self) -> list[Revocation]:
+        """The newest entries of the revocation list that count, the last one first."""
+        return await self._database.read(partial(revocations.listing, now=datetime.now(UTC)))
+
     async def sessions_ended_since(self, revision: int) -> Endings:
         """The sessions that ended after this revision and would otherwise still go on."""
         return await self._database.read(
             partial(sessions.ended_since, revision=revision, now=datetime.now(UTC))
         )
 
-    async def forget_sessions(self, before: datetime) -> None:
-        """Delete the sessions whose time was over before then."""
-        await self._database.write(partial(sessions.forget, before=before))
+    async def forget_sessions(self, before: datetime) -> int:
+        """Delete the sessions, and the entries of the revocation list, whose time was over before
+        then. Returns how many."""
+        deleted = 0
+        while True:
+            portion = await self._database.write(partial(sessions.forget, before=before))
+            deleted += portion
+            if portion < sessions.PORTION:
+                return deleted
 
 
 def _database(url: str, *, timeout: float, posting: PostLimits | None) -> Database:

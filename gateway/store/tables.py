@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 
+from gateway.domain.revocation import LONGEST_REASON, LONGEST_VALUE
 from gateway.store.values import TITLE_LENGTH, TYPE_LENGTH, USER_LENGTH, UtcDateTime
 
 T = TypeVar("T")
@@ -186,7 +187,33 @@ sessions: Final = Table(
     Column("until", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("revision", _Number),
+    # NULL: not since the login, or the row is older than this column; so are the next ones.
+    Column("last_seen", UtcDateTime),
+    Column("address", String(64)),
+    Column("device", String(200)),
+    # The claims jti and sub of the token that was traded for the session.
+    Column("token_id", String(LONGEST_VALUE)),
+    Column("token_subject", String(LONGEST_VALUE)),
+    Column("reason", String(LONGEST_REASON)),
     Index(None, "user_id"),
+    Index(None, "until"),
+    Index(None, "revision"),
+    Index(None, "token_id"),
+    Index(None, "token_subject"),
+)
+
+#: Whose access was ended by an order. ``revision``: as in ``sessions``.
+revocations: Final = Table(
+    "revocations",
+    metadata,
+    Column("target", String(4), primary_key=True),
+    Column("value", String(LONGEST_VALUE), primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("kept_out_until", UtcDateTime),
+    Column("reason", String(LONGEST_REASON), nullable=False),
+    Column("ordered_by", String(USER_LENGTH), nullable=False),
+    Column("revision", _Number, nullable=False),
     Index(None, "until"),
     Index(None, "revision"),
 )

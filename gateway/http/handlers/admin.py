@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from tornado.iostream import StreamClosedError
 
 from gateway.admin.connections import Key, Query, Row, Sort
@@ -16,6 +16,7 @@ from gateway.admin.dashboard import Viewer
 from gateway.admin.orders import AdminAction, Order
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
+from gateway.domain.revocation import LONGEST_REASON, Revocation, Target, listed
 from gateway.errors import Invalid
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body, parse
@@ -57,11 +58,14 @@ class AdminLiveHandler(AdminHandler):
         # A page of another origin could not read it, but could keep it open.
         self.services.origins.check(self.request.headers.get("Origin"))
         self._viewer = viewer = self.services.admin.dashboard.watch(
-            self.who.user, expires_at=self.who.expires_at, session=self.who.session
+            self.who.user,
+            expires_at=self.who.expires_at,
+            session=self.who.session,
+            token=self.who.token,
         )
         try:
-            # From here on the end of the session finds the viewer; this is for an end just before.
-            self.services.sessions.check(self.who)
+            # From here on the end of access finds the viewer; this is for an end just before.
+            self.services.revocations.check(self.who)
             self.set_header("Content-Type", "text/event-stream")
             # Otherwise nginx buffers the answer.
             self.set_header("X-Accel-Buffering", "no")
@@ -120,10 +124,30 @@ class AdminConnectionsHandler(AdminHandler):
         self.write_json(answer)
 
 
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("must say its time zone, e.g. 2026-11-30T12:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _shown(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must have printable characters only")
+    return text.strip()
+
+
+_Moment = Annotated[datetime, Field(strict=False), AfterValidator(_aware)]
+_Reason = Annotated[str, Field(max_length=LONGEST_REASON), AfterValidator(_shown)]
+_Claim = Annotated[str, Field(min_length=1, max_length=8192)]
+
+
 class Disconnect(Body):
-    """The body of an order to disconnect: a user everywhere, or one connection of a gateway."""
+    """The body of an order to disconnect: a user everywhere, who may be kept out ``until`` a
+    moment (RFC 3339) and is told the ``reason``; or one connection of a gateway."""
 
     user: UserName | None = None
+    until: _Moment | None = None
+    reason: _Reason = ""
     gateway: _Id | None = None
     connection: _Id | None = None
 
@@ -132,6 +156,8 @@ class Disconnect(Body):
         given = (self.user is not None, self.gateway is not None, self.connection is not None)
         if given not in ((True, False, False), (False, True, True)):
             raise ValueError("give either user, or gateway and connection")
+        if self.user is None and (self.until is not None or self.reason):
+            raise ValueError("until and reason are for a user")
         return self
 
 
@@ -141,11 +167,88 @@ class AdminDisconnectHandler(AdminHandler):
     async def post(self) -> None:
         wanted = self.body(Disconnect)
         if wanted.user is not None:
-            await self.have_done(AdminAction.END_USER, wanted.user)
+            done = await self.services.admin.end_user(
+                wanted.user, by=self.who.user, kept_out_until=wanted.until, reason=wanted.reason
+            )
+            self.write_json(done.as_json())
         else:
             await self.have_done(
                 AdminAction.END_CONNECTION, wanted.connection or "", gateway=wanted.gateway
             )
+
+
+class Named(Body):
+    """A user, or the subject of tokens."""
+
+    user: UserName | None = None
+    sub: _Claim | None = None
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if (self.user is None) == (self.sub is None):
+            raise ValueError("give either user or sub")
+        return self
+
+
+class AdminAdmitHandler(AdminHandler):
+    """Letting somebody in again who is kept out."""
+
+    async def post(self) -> None:
+        wanted = self.body(Named)
+        if wanted.user is not None:
+            await self.services.admin.admit(Target.USER, wanted.user)
+        else:
+            await self.services.admin.admit(Target.SUBJECT, listed(wanted.sub or ""))
+        self.set_status(204)
+
+
+class NewRevocation(Body):
+    """The body of a revocation: of one token by its ``jti``, or of all tokens of a ``sub`` that
+    were issued until now, who may be kept out ``until`` a moment."""
+
+    jti: _Claim | None = None
+    sub: _Claim | None = None
+    until: _Moment | None = None
+    reason: _Reason = ""
+
+    @model_validator(mode="after")
+    def _one_claim(self) -> Self:
+        if (self.jti is None) == (self.sub is None):
+            raise ValueError("give either jti or sub")
+        if self.jti is not None and self.until is not None:
+            raise ValueError("until is for a sub: a token that is revoked stays so")
+        return self
+
+
+class AdminRevocationsHandler(AdminHandler):
+    """The revocation list: POST puts a token, or the subject of tokens, on it; GET shows it."""
+
+    async def get(self) -> None:
+        found = await self.services.admin.revocations()
+        self.write_json({"revocations": [_revocation_json(each) for each in found]})
+
+    async def post(self) -> None:
+        wanted = self.body(NewRevocation)
+        target = Target.SUBJECT if wanted.jti is None else Target.TOKEN
+        done = await self.services.admin.end_tokens(
+            target,
+            listed(wanted.jti or wanted.sub or ""),
+            by=self.who.user,
+            kept_out_until=wanted.until,
+            reason=wanted.reason,
+        )
+        self.write_json(done.as_json())
+
+
+def _revocation_json(entry: Revocation) -> dict[str, Any]:
+    kept_out_until = entry.kept_out_until
+    return {
+        entry.target.value: entry.value,
+        "since": timestamp(entry.since),
+        "until": None if kept_out_until is None else timestamp(kept_out_until),
+        "reason": entry.reason,
+        "by": entry.by,
+    }
 
 
 class DrainOrder(Body):

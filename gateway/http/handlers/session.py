@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, has_plain_cookie
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
+from gateway.domain.session import LoginSession
 from gateway.errors import NotAuthenticated
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
@@ -18,6 +19,8 @@ from gateway.http.body import Body
 #: The longest accepted password in characters: longer ones only take time to check.
 #: Bytes of a body, which anybody may send: the longest token, and what is around it.
 _MOST_BODY: Final = 24 * 1024
+#: Characters of a browser's ``User-Agent`` that are kept.
+_LONGEST_DEVICE: Final = 200
 
 _Password = Annotated[str, Field(min_length=1, max_length=1024)]
 _Token = Annotated[str, Field(min_length=1, max_length=16_384)]
@@ -55,12 +58,13 @@ class SessionHandler(ApiHandler):
     async def post(self) -> None:
         login = self.body(Login)
         address = self.caller.address
+        device = _device(self.request.headers.get("User-Agent", ""))
         if login.token is not None:
             proven = await self._by_token(login.token, address)
-            identity = await self.services.logins.by_token(proven)
+            identity = await self.services.logins.by_token(proven, address=address, device=device)
         else:
             identity = await self.services.logins.by_password(
-                login.user or "", login.password or "", address=address
+                login.user or "", login.password or "", address=address, device=device
             )
         cookie = self.services.sessions.sign(identity, secure=self.caller.secure)
         self._set_session(cookie, max_age=identity.expires_at - self.services.clock())
@@ -76,7 +80,7 @@ class SessionHandler(ApiHandler):
             raise
 
     async def delete(self) -> None:
-        identity = self.services.credentials.session(self.request)
+        identity = await self.services.credentials.session(self.request)
         if identity is not None:
             await self.services.logins.log_out(identity)
         self._set_session("", max_age=0)
@@ -99,6 +103,46 @@ class SessionHandler(ApiHandler):
         if self.caller.secure:
             cookie["secure"] = "yes"
         self.add_header("Set-Cookie", cookie.OutputString())
+
+
+class SessionsHandler(ApiHandler):
+    """The user's sessions: GET lists them, DELETE ends all but the one that asks."""
+
+    async def get(self) -> None:
+        identity = await self.identity()
+        own = await self.services.logins.own(identity)
+        self.write_json({"sessions": [_session_json(each, identity) for each in own]})
+
+    async def delete(self) -> None:
+        ended = await self.services.logins.end_others(await self.identity())
+        self.write_json({"ended": ended})
+
+
+class OneSessionHandler(ApiHandler):
+    """One of the user's sessions: DELETE ends it, with everything that it has opened."""
+
+    async def delete(self, id: str) -> None:
+        await self.services.logins.end_own(await self.identity(), id)
+        self.set_status(204)
+
+
+def _session_json(session: LoginSession, caller: Identity) -> dict[str, Any]:
+    is_current = session.id == caller.session
+    last_seen = session.last_seen or session.since
+    return {
+        "id": session.id,
+        "since": timestamp(session.since),
+        "last_seen": timestamp(last_seen),
+        "until": timestamp(session.until),
+        "address": session.address,
+        "device": session.device,
+        "current": is_current,
+    }
+
+
+def _device(user_agent: str) -> str:
+    """The header as it can be shown and stored."""
+    return "".join(sign for sign in user_agent if sign.isprintable())[:_LONGEST_DEVICE]
 
 
 def _as_json(identity: Identity) -> dict[str, Any]:

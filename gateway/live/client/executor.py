@@ -223,6 +223,8 @@ class Executor:
             await self._confirm(request, shown)
             if client.ended:
                 return
+        # An order may have come while it was found out who this is.
+        admission.ended.check(identity)
         admission.registry.admit(client, identity.user, rank_of(identity), payer=identity.payer)
         client.admitted(identity.payer)
         client.end_with(identity)

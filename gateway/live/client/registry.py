@@ -132,6 +132,10 @@ class Registry:
             connection.end(error)
         return len(own)
 
+    def count_user(self, user: str) -> int:
+        """The number of the user's connections."""
+        return len(self._by_user.get(user, ()))
+
     def end_connection(self, id: str, error: GatewayError) -> int:
         """End one connection; 0: there is none with this id."""
         found = [connection for connection in self if connection.id == id]

@@ -12,6 +12,7 @@ from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
 from gateway.auth.rabbitmq_logins import RabbitmqLogins
+from gateway.auth.revocations import AccessEnded
 from gateway.budget.budgets import CapBudget, RateBudget
 from gateway.domain.identity import Identity
 from gateway.limits import LiveLimits
@@ -38,9 +39,11 @@ class TokenVerifier(Protocol):
 class Admission:
     """The services that let a connection in. ``upgrades``: the rate of new ones from an address;
     ``met``: how often each budget made somebody wait; ``connect_timeout``: seconds until
-    CONNECT. ``rabbitmq`` is None where RabbitMQ's own users are not let in."""
+    CONNECT. ``ended``: whose access has ended. ``rabbitmq`` is None where RabbitMQ's own users are
+    not let in."""
 
     tokens: TokenVerifier
+    ended: AccessEnded
     rabbitmq: RabbitmqLogins | None
     virtual_hosts: VirtualHosts
     registry: Registry

@@ -51,6 +51,7 @@ class Gateway:
             [Node(name, "ws://x/ws", "amqp://x") for name in nodes], clock=clock, rng=rng
         )
         self.links: list[LinkReport] = []
+        self.learned = 0
         self.drain = Drain(lasts=0.0, rng=rng)
         history = SampleHistory(
             Gauges(
@@ -78,6 +79,7 @@ class Gateway:
             connections=Connections(self.registry, gateway=bus.gateway, clock=clock),
             orders=Orders(
                 connections=self.registry,
+                learn=self._learn,
                 nodes=self.balancer,
                 drain=self.drain,
                 events=self.events,
@@ -93,6 +95,10 @@ class Gateway:
             clock=clock,
             tasks=Tasks(),
         )
+
+    async def _learn(self) -> int:
+        self.learned += 1
+        return 0
 
     def serves(self, id: str, user: str) -> FakeLive:
         connection = FakeLive(rooms=set(), id=id, user=user)
@@ -177,6 +183,7 @@ def test_a_user_is_disconnected_everywhere_and_a_connection_where_it_is() -> Non
             assert (here.ended, there.ended, mina.ended) == ("kicked", "kicked", None)
             done = await a.gateways.order(order(AdminAction.END_CONNECTION, "3", "b"))
             assert (done.done, mina.ended) == ({"b": 1}, "kicked")
+            assert (a.learned, b.learned) == (1, 1), "whose access has ended is read before"
             assert a.told == [(Kind.ACTION, "end_user"), (Kind.ACTION, "end_connection")]
 
     run(scenario())

@@ -18,7 +18,9 @@ from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode,
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from broker.topology import Topology
+from gateway.auth.ended import EndedSessions
 from gateway.auth.origins import Origins
+from gateway.auth.revocations import AccessEnded
 from gateway.budget.table import BACKLOG, HALF_READ, SUBSCRIPTIONS, UPGRADES, Budget
 from gateway.config import Limits
 from gateway.domain.identity import Identity
@@ -71,12 +73,16 @@ def in_hand(budget: Budget, **limits: int) -> BytesInHand:
 
 
 def services(
-    tokens: SlowTokens, registry: Registry, turns: Rotation | None = None
+    tokens: SlowTokens,
+    registry: Registry,
+    turns: Rotation | None = None,
+    ended: AccessEnded | None = None,
 ) -> ConnectionServices:
     budgets = budgets_of(subscriptions=1)
     return ConnectionServices(
         admission=Admission(
             tokens=tokens,
+            ended=ended or EndedSessions(clock=lambda: 0.0),
             rabbitmq=None,
             virtual_hosts=VirtualHosts("/", Origins([])),
             registry=registry,

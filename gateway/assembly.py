@@ -19,6 +19,7 @@ from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.http import app
 from gateway.http.internal_access import InternalAccess
+from gateway.http.open_answers import OpenAnswers
 from gateway.http.services import HandlerServices
 from gateway.live.assembly import Live, connection_services, live
 from gateway.logins import Logins
@@ -220,9 +221,12 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
     queues: PrivateQueues,
 ) -> HandlerServices:
     f = made_with
+    answers = OpenAnswers()
+    cluster.session_revocation.end_too(answers)
     return HandlerServices(
         accounts=accounts,
         admin=admin,
+        answers=answers,
         budgets=f.budgets,
         clock=f.clock.unix,
         credentials=auth.credentials,

@@ -36,6 +36,8 @@ class SessionStore(Protocol):
 
 @dataclass(slots=True)
 class _Known:
+    """A session that was met; times are Unix seconds."""
+
     proof: Proof
     seen: float
     written: float

@@ -18,7 +18,7 @@ _FEW: Final = 1024
 
 
 class AccessEnded(Protocol):
-    """What knows whose access has ended."""
+    """The list of those whose access has ended."""
 
     def check(self, identity: Identity) -> None:
         """Raises :class:`SessionEnded`, :class:`KeptOut` if the identity counts no more."""

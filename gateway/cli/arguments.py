@@ -10,11 +10,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from gateway import config
-from gateway.cli import commands, parked, topology
+from gateway.cli import commands, endings, parked, topology
 from gateway.cli.running import Unusable, WrongOptions
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
 from gateway.domain.identity import ADMIN, HOST
@@ -89,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add(users, "list", commands.list_users)
     _add(users, "remove", commands.remove_user).add_argument("name", metavar="NAME")
+    _add(users, "sessions", endings.show_sessions).add_argument("name", metavar="NAME")
+    ending = _add(users, "end", endings.end_user)
+    ending.add_argument("name", metavar="NAME")
+    _add_terms(ending)
+    _add(users, "admit", endings.admit_user).add_argument("name", metavar="NAME")
+    _add(users, "ended", endings.show_revocations)
 
     issuing = _add(top, "token", commands.issue_token)
     issuing.add_argument("name", metavar="NAME")
@@ -96,6 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     issuing.add_argument(
         "--lifetime", type=float, default=3600.0, metavar="SECONDS", help="(default: an hour)"
     )
+
+    revoking = _add(top, "revoke", endings.revoke)
+    claim = revoking.add_mutually_exclusive_group(required=True)
+    claim.add_argument("--jti", metavar="ID", help="one token")
+    claim.add_argument(
+        "--sub", metavar="SUBJECT", help="the tokens of this subject that were issued until now"
+    )
+    _add_terms(revoking)
 
     parking = _group(top, "parked", "Messages that were too large for hosts, kept in RabbitMQ.")
     _add(parking, "list", parked.show)
@@ -154,6 +169,23 @@ def _add(
     parser = parent.add_parser(name, help=command.__doc__, description=command.__doc__)
     parser.set_defaults(command=command)
     return parser
+
+
+def _add_terms(parser: argparse.ArgumentParser) -> None:
+    until = parser.add_mutually_exclusive_group()
+    until.add_argument(
+        "--until",
+        type=_moment,
+        metavar="TIME",
+        help="and keep out until then, e.g. 2026-11-30T12:00Z",
+    )
+    until.add_argument("--minutes", type=float, metavar="N", help="and keep out for so long")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="what the user is told")
+
+
+def _moment(text: str) -> datetime:
+    """A time with its zone; without one, it is this machine's. ``ValueError``: it is none."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _add_roles(parser: argparse.ArgumentParser) -> None:

@@ -48,7 +48,7 @@ class SessionStore(Protocol):
 
 
 class Connection(Protocol):
-    """Whatever stays open for a user: a client's connection, a dashboard, an answer under way."""
+    """An open thing of a user's: a client's connection, a dashboard, an answer under way."""
 
     @property
     def identity(self) -> Identity | None: ...

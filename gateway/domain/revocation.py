@@ -17,8 +17,8 @@ REMEMBERED: Final = timedelta(days=366)
 
 
 class Target(StrEnum):
-    """What an entry names: a user (whichever way they log in), or a token by its claim ``sub`` or
-    ``jti`` (RFC 7519, sections 4.1.2 and 4.1.7)."""
+    """The kind of an entry's name: a user's (whichever way they log in), or the value of a token's
+    claim ``sub`` or ``jti`` (RFC 7519, sections 4.1.2 and 4.1.7)."""
 
     USER = "user"
     SUBJECT = "sub"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from tornado.http1connection import HTTP1Connection
 from tornado.web import stream_request_body
@@ -44,6 +45,7 @@ class ApiHandler(BaseHandler):
         self.services = services
         self._received = bytearray()
         self._place: Lease | None = None
+        self._who: Identity | None = None
 
     def prepare(self) -> Awaitable[None] | None:
         super().prepare()
@@ -69,6 +71,20 @@ class ApiHandler(BaseHandler):
             amount=most if chunked else min(self._announced_length(), most),
             rank=rank_of(identity),
         )
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
+        """Answer. What was read is kept back if the user's access has ended while it was read."""
+        who = self._who
+        if who is None or self.request.method != "GET" or self.refused_as is not None:
+            return super().finish(chunk)
+        if not self._headers_written:
+            self.services.revocations.check(who)
+        connection = self.request.connection
+        stream = connection.stream if isinstance(connection, HTTP1Connection) else None
+        taken = super().finish(chunk)
+        if stream is not None:
+            self.services.answers.answered(stream, who, taken=taken.done())
+        return taken
 
     def on_finish(self) -> None:
         self._give_back()
@@ -120,7 +136,7 @@ class ApiHandler(BaseHandler):
         identity = await self.services.credentials.identify(
             self.request, address=self.caller.address
         )
-        self.user = identity.user
+        self.user, self._who = identity.user, identity
         connection = self.request.connection
         if isinstance(connection, HTTP1Connection) and isinstance(connection.stream, Guarded):
             connection.stream.belongs_to(identity.user)

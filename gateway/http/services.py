@@ -14,6 +14,7 @@ from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Sessions
 from gateway.budget.budgets import Budgets
 from gateway.drain import Drain
+from gateway.http.open_answers import OpenAnswers
 from gateway.limits import LiveLimits
 from gateway.logins import Logins
 from gateway.messages.history_reads import HistoryReads
@@ -30,6 +31,7 @@ class HandlerServices:
 
     accounts: Accounts[Account]
     admin: Admin
+    answers: OpenAnswers
     budgets: Budgets
     clock: UnixTime
     credentials: Credentials

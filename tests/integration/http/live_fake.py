@@ -34,6 +34,8 @@ class FakeLive:
         self._over = asyncio.Event()
 
     def end(self, error: GatewayError | None) -> None:
+        if self._over.is_set():
+            return
         self.ended = None if error is None else outcome(error).code
         self._over.set()
 

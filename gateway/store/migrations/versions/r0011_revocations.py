@@ -1,4 +1,4 @@
-"""Where each login came from, when it was seen last; the list of those whose access was ended."""
+"""The origin and last use of each login; the list of those whose access was ended."""
 
 import sqlalchemy as sa
 from alembic import op

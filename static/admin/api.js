@@ -60,7 +60,10 @@ export class AdminApi {
     return this.#call("GET", `/api/admin/connections?${new URLSearchParams({ ...query })}`);
   }
 
-  /** @param {{user: string} | {gateway: string, connection: string}} target @returns {Promise<Done>} */
+  /**
+   * @param {{user: string, until?: string, reason?: string} | {gateway: string, connection: string}} target
+   * @returns {Promise<Done>}
+   */
   disconnect(target) {
     return this.#call("POST", "/api/admin/disconnect", target);
   }

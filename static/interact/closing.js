@@ -26,7 +26,7 @@ export function remedy(code) {
 }
 
 /** Reasons of 4003 that concern the user or the page, and not one subscription. */
-const FINAL = new Set(["kicked", "origin_refused", "credentials_differ"]);
+const FINAL = new Set(["kept_out", "kicked", "origin_refused", "credentials_differ"]);
 
 /** @param {string} reason of the ERROR frame before 4003 */
 export function isFinal(reason) {

@@ -77,7 +77,7 @@
  * - `waiting`: the connection is down, it is dialled again at `retryAt`; posts wait, nothing is lost
  * - `unauthenticated`: waiting for a new token or session
  * - `refused`: the gateway refuses all subscriptions: `reason` and `detail` say why. It continues by itself when a
- *   room admits us again ({@link Access}), unless `reason` is `kicked`, `origin_refused` or `credentials_differ`
+ *   room admits us again ({@link Access}), unless `reason` is `kept_out`, `kicked`, `origin_refused` or `credentials_differ`
  * - `user_changed`: another user is logged in in this browser now: nothing is sent or received any more
  * - `closed`: the page has closed it
  *

@@ -37,7 +37,7 @@ import { followKeyboard } from "./view/viewport.js";
  */
 
 /** Refusals that the library does not try to overcome. */
-const FOR_GOOD = new Set(["kicked", "origin_refused", "credentials_differ"]);
+const FOR_GOOD = new Set(["kept_out", "kicked", "origin_refused", "credentials_differ"]);
 
 const surroundings = browser();
 const nap = napping(surroundings);

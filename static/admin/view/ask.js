@@ -1,8 +1,13 @@
 import { Problem } from "../../interact/problem.js";
-import { element } from "../../shared/element.js";
+import { element, field } from "../../shared/element.js";
 
 /** @typedef {import("../api.js").Done} Done */
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
+
+/** Until when a user is kept out (an ISO time), and why. @typedef {{until?: string, reason?: string}} Terms */
+
+/** Minutes for which a user can be kept out. */
+const MINUTES = [15, 60, 480];
 
 /**
  * An action that the admin has to confirm.
@@ -10,7 +15,8 @@ import { element } from "../../shared/element.js";
  * @property {string} question
  * @property {string} note its consequences
  * @property {string} button
- * @property {() => Promise<Done>} act
+ * @property {boolean} [keepsOut] whether the admin may keep the user out, and say why
+ * @property {(terms: Terms) => Promise<Done>} act
  * @property {(done: Done) => string} told the result in words
  */
 
@@ -22,6 +28,9 @@ import { element } from "../../shared/element.js";
 export function askBack(i18n) {
   const title = element("h2", { id: "ask-title" });
   const note = element("p", {});
+  const time = element("select", {});
+  const reason = element("input", { maxlength: "200", autocomplete: "off" });
+  const terms = element("div", { hidden: true });
   const outcome = element("p", { role: "status" });
   const cancel = element("button", { type: "button", click: () => dialog.close() });
   const confirm = element("button", { type: "button", class: "danger" });
@@ -30,12 +39,30 @@ export function askBack(i18n) {
     { class: "card", "aria-labelledby": "ask-title" },
     title,
     note,
+    terms,
     outcome,
     element("div", { class: "row end" }, cancel, confirm),
   );
 
+  /** @returns {Terms} */
+  const chosen = () => {
+    const until = new Date(Date.now() + Number(time.value) * 60_000).toISOString();
+    const why = reason.value.trim();
+    return { ...(time.value ? { until } : {}), ...(why ? { reason: why } : {}) };
+  };
+
   /** @param {Plan} plan */
-  const ask = ({ question, note: meaning, button, act, told }) => {
+  const ask = ({ question, note: meaning, button, keepsOut = false, act, told }) => {
+    const choices = MINUTES.map((minutes) =>
+      element("option", { value: `${minutes}` }, i18n.say(`ask.keepOut.${minutes}`)),
+    );
+    time.replaceChildren(element("option", { value: "" }, i18n.say("ask.keepOut.no")), ...choices);
+    reason.value = "";
+    terms.replaceChildren(
+      field(i18n.say("ask.keepOut"), time),
+      field(i18n.say("ask.reason"), reason, i18n.say("ask.reasonHint")),
+    );
+    terms.hidden = !keepsOut;
     title.textContent = question;
     note.textContent = meaning;
     outcome.textContent = "";
@@ -45,7 +72,7 @@ export function askBack(i18n) {
     confirm.onclick = async () => {
       confirm.disabled = true;
       try {
-        const done = await act();
+        const done = await act(chosen());
         const missing = Object.keys(done.missing).join(", ");
         const unsure = missing ? i18n.say("done.missing", { gateways: missing }) : "";
         outcome.textContent = `${told(done)} ${unsure}`;
@@ -53,7 +80,7 @@ export function askBack(i18n) {
         if (!(error instanceof Problem)) throw error;
         outcome.textContent = i18n.say("done.failed", { why: i18n.explain(error) });
       }
-      confirm.hidden = true;
+      confirm.hidden = terms.hidden = true;
       cancel.textContent = i18n.say("ask.close");
       cancel.focus();
     };

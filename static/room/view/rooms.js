@@ -1,6 +1,7 @@
 import { roomLink } from "../route.js";
 import { element, icon, iconButton } from "../../shared/element.js";
 import { newRoomDialog } from "./new-room.js";
+import { sessionsDialog } from "./sessions.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
@@ -58,7 +59,13 @@ export function roomsView(context, signal) {
   };
   context.run(follow(), signal, failed);
 
-  const main = element("main", {}, note, list, nothing);
+  const sessions = sessionsDialog(context);
+  const where = element(
+    "button",
+    { type: "button", class: "quiet", click: sessions.open },
+    i18n.say("sessions.title"),
+  );
+  const main = element("main", {}, note, list, nothing, where);
   const bar = element(
     "header",
     { class: "bar" },
@@ -69,7 +76,7 @@ export function roomsView(context, signal) {
       element("p", { class: "soft" }, me.user),
     ),
   );
-  const page = element("div", { class: "list" }, bar, main);
+  const page = element("div", { class: "list" }, bar, main, sessions.dialog);
   if (me.roles.some((role) => MAY_CREATE.includes(role))) {
     const create = newRoomDialog(context);
     bar.append(

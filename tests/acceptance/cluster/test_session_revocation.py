@@ -1,61 +1,19 @@
 """A login ends on both gateways: by logging out, and by the command line in another process."""
 
-import secrets
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from functools import partial
-from http.client import HTTPConnection
 from urllib.parse import quote
 
 import pytest
 
 from tests.acceptance.broker_view import wait_for
 from tests.acceptance.conftest import StartGateway
-from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.gateway_process import PREFIX
+from tests.acceptance.logins import SOON, Cookie, follow, log_in, user_command
 from tests.acceptance.stomp_client import StompClient
 
 pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
-
-PASSWORD = secrets.token_urlsafe(12)
-#: Seconds. One is promised, and measured by a virtual clock in the unit tier; here many processes
-#: share few cores.
-SOON = 3.0
-
-Cookie = dict[str, str]
-
-
-def user_command(gateway: GatewayProcess, *arguments: str) -> None:
-    command = [sys.executable, "-m", "gateway", "--config", str(gateway.config), "user"]
-    subprocess.run(  # noqa: S603 - our own program
-        [*command, *arguments],
-        input=PASSWORD.encode() + b"\n",
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-
-
-def log_in(gateway: GatewayProcess) -> Cookie:
-    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
-    try:
-        body = f'{{"user":"hana","password":"{PASSWORD}"}}'
-        connection.request("POST", "/api/session", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        cookie = answer.headers["Set-Cookie"].partition(";")[0]
-    finally:
-        connection.close()
-    gateway._secrets.add(cookie.partition("=")[2])
-    return {"Cookie": cookie}
-
-
-def follow(gateway: GatewayProcess, cookie: Cookie, *destinations: str) -> StompClient:
-    client = StompClient(gateway.ws_url, headers=cookie)
-    assert client.connect(interact_user="hana").command == "CONNECTED"
-    for number, destination in enumerate(destinations):
-        client.subscribe(destination, id=str(number))
-    return client
 
 
 def test_a_login_ends_on_both_gateways_with_its_sockets_and_relays(

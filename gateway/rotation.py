@@ -16,6 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from heapq import heappop, heappush
 from itertools import count
+from math import exp
 from typing import Final
 
 from broker.timing.readings import Monotonic
@@ -29,6 +30,13 @@ PROBING: Final = 0.002
 #: Seconds that a client which has asked for less than its share is ahead of the others. Without
 #: them it would have to wait for a turn of each.
 CREDIT: Final = 0.001
+#: A client that had more than this part of the loop's time lately asks for much.
+MUCH: Final = 0.03
+#: Seconds that "lately" means: what was had counts less and less.
+_LATELY: Final = 0.25
+#: Turns of the loop between two with work for clients that ask for much. A post needs two dozen of
+#: its own, and passes most of them by. One without any work takes some microseconds.
+BETWEEN: Final = 8
 #: Seconds of work that are not worth a callback to begin counting anew.
 _NEGLIGIBLE: Final = 0.000_1
 #: Seconds of the loop's time that a request counts for at least: half of what a cheap one takes, so
@@ -67,13 +75,14 @@ class Share:
     ``tag`` is the time that it has had, on the rotation's own scale. Of equal tags the ``rank``,
     which is the order in which they came, decides. The tag stays as it is while the share waits;
     what it has meanwhile is ``owed``. ``request`` is the time that its next request will probably
-    take, in seconds.
+    take, in seconds. ``lately`` is the time that it has had up to the moment ``at``, of which less
+    and less counts.
     """
 
-    __slots__ = ("owed", "rank", "request", "tag", "waiting")
+    __slots__ = ("at", "lately", "owed", "rank", "request", "tag", "waiting")
 
     def __init__(self) -> None:
-        self.tag = self.owed = 0.0
+        self.tag = self.owed = self.lately = self.at = 0.0
         self.request = REQUEST
         self.rank = 0
         self.waiting: deque[Waiting] = deque()
@@ -105,6 +114,8 @@ class Rotation:
         self._serving = False
         #: Seconds of work in this turn of the loop, and those of probes among them.
         self._spent = self._probed = 0.0
+        #: Turns of the loop since the last one with work for somebody who asks for much.
+        self._turns = 0
         self._scheduled = False
         self._shares: OrderedDict[Hashable, Share] = OrderedDict()
 
@@ -121,9 +132,18 @@ class Rotation:
 
     @property
     def has_room(self) -> bool:
-        """Whether work may be done at once: this turn of the loop has time left, and nobody waits.
-        Otherwise it has to :meth:`wait`."""
+        """Whether this turn of the loop has time left, and nobody waits."""
         return self._spent < TURN and not self._heap
+
+    def may_work(self, share: Share) -> bool:
+        """Whether work for the share may be done at once. Otherwise it has to :meth:`wait`."""
+        return self.has_room and not self._asks_for_much(share)
+
+    def work(self, turn: Turn, share: Share) -> None:
+        """Do work that :meth:`may_work`, and count it for the share."""
+        began = self._cpu()
+        turn()
+        self.charge(self._cpu() - began, share)
 
     def spend(self, seconds: float) -> None:
         """Count work that was done at once, or that a turn has only begun."""
@@ -152,6 +172,7 @@ class Rotation:
         else:
             share.tag = max(share.tag, self._virtual - CREDIT) + seconds
             self._highest = max(self._highest, share.tag)
+        self._note(seconds, share)
         self.spend(seconds)
 
     def wait(self, turn: Turn, share: Share) -> Waiting:
@@ -182,9 +203,15 @@ class Rotation:
     def _next(self) -> None:
         self._scheduled = False
         self._spent = self._probed = 0.0
+        self._turns += 1
         self._serving = True
         try:
+            for_all = self._turns > BETWEEN
             while self._heap and self._spent < TURN:
+                if self._asks_for_much(self._heap[0]):
+                    if not for_all:
+                        break
+                    self._turns = 0
                 self._serve(heappop(self._heap))
         finally:
             self._serving = False
@@ -208,6 +235,7 @@ class Rotation:
                 turn()
                 taken = self._cpu() - cpu + self._spent - before
                 share.tag += taken
+                self._note(taken, share)
                 if comes_anew:
                     # Those who wait are not passed for ever, however many come anew.
                     self._virtual += taken / (len(self._heap) + 1)
@@ -218,3 +246,15 @@ class Rotation:
             self._highest = max(self._highest, share.tag)
             if share.waiting:
                 self._queue(share)
+
+    def _note(self, seconds: float, share: Share) -> None:
+        """Note what the share has had."""
+        now = self.clock()
+        share.lately = share.lately * exp((share.at - now) / _LATELY) + seconds
+        share.at = now
+
+    def _asks_for_much(self, share: Share) -> bool:
+        much = MUCH * _LATELY
+        if share.lately <= much:
+            return False
+        return share.lately * exp((share.at - self.clock()) / _LATELY) > much

@@ -212,7 +212,7 @@ class Guarded(IOStream):
                 return found
             # Not behind other requests from there.
             share = rotation.share(("probes", network_of(self.address)))
-        elif rotation.has_room or (self._at_once and found.startswith(self._at_once)):
+        elif rotation.may_work(share) or (self._at_once and found.startswith(self._at_once)):
             rotation.spend(share.request)
             return found
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

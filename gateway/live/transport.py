@@ -270,13 +270,11 @@ class Transport:
         return int.from_bytes(answer, sys.byteorder)
 
     def _readable(self) -> None:
-        if not self._rotation.has_room:
+        if not self._rotation.may_work(self.share):
             self.hold()
             self._turn = self._rotation.wait(self._have_turn, self.share)
             return
-        began = self._rotation.clock()
-        self._read()
-        self._rotation.spend(self._rotation.clock() - began)
+        self._rotation.work(self._read, self.share)
 
     def _have_turn(self) -> None:
         self._turn = None

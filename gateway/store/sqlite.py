@@ -11,7 +11,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.errors import StoreUnavailable
 from gateway.store import schema, write_ahead_log
 from gateway.store.failures import Consequence, consequence, reason, unavailable
+from gateway.store.group_commit import GroupCommit
 from gateway.store.write_ahead_log import WriteAheadLog
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class SqliteDatabase:
         self._reading = make(begin="BEGIN", size=READERS, pragmas=_READER)
         self._scanning = make(begin="BEGIN", size=SCANNERS, pragmas=_READER)
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
+        self._commits = GroupCommit(self._writer.submit, partial(_transaction, self._writing))
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._scanners = ThreadPoolExecutor(SCANNERS, "sqlite-scanner")
         self._opened: tuple[int, int] | None = None
@@ -77,7 +79,7 @@ class SqliteDatabase:
         return await self._run(self._scanners, self._scanning, lambda c: make(query(c)))
 
     async def write(self, change: Callable[[Connection], T]) -> T:
-        result = await self._run(self._writer, self._writing, change)
+        result = await self._in_time(self._commits.write(change, late=self._late))
         if self._log.is_due():
             self._writer.submit(self._shorten_log)
         return result
@@ -138,12 +140,19 @@ class SqliteDatabase:
     async def _run(
         self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]
     ) -> T:
-        # After half of the time no commit is begun any more: a call that was reported as failed is
-        # then stored all the same only if the commit itself took the other half.
-        late = time.monotonic() + self._timeout / 2
-        running = asyncio.get_running_loop().run_in_executor(
-            threads, partial(_transaction, engine, work, late=late)
+        return await self._in_time(
+            asyncio.get_running_loop().run_in_executor(
+                threads, partial(_transaction, engine, work, self._late)
+            )
         )
+
+    @property
+    def _late(self) -> float:
+        """The time after which a call of now begins no commit any more: one that was reported as
+        failed is then stored all the same only if the commit itself took the other half."""
+        return time.monotonic() + self._timeout / 2
+
+    async def _in_time(self, running: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._timeout):
                 return await running
@@ -167,7 +176,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _transaction(engine: Engine, work: Callable[[Connection], T], *, late: float) -> T:
+def _transaction(engine: Engine, work: Callable[[Connection], T], late: float) -> T:
     """Run one transaction; it is rolled back after ``late``, a time of the monotonic clock.
 
     A statement that runs until then is interrupted: it would keep the thread, and the write-ahead

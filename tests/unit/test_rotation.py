@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
-from gateway.rotation import PROBING, REQUEST, TURN, Rotation, Share, share_key
+from gateway.rotation import BETWEEN, PROBING, REQUEST, TURN, Rotation, Share, share_key
 from tests import virtual_time
 from tests.virtual_time import settle
 
@@ -161,13 +161,54 @@ def test_what_a_client_has_beside_its_turns_counts_while_others_wait() -> None:
         share, other = Share(), Share()
         stage.ask("other", other, seconds=TURN, times=100)
         stage.ask("charged", share, seconds=TURN, times=100)
-        for _ in range(40):
-            await asyncio.sleep(0)
+        while (served := len(stage.served)) < 40:
+            await turns_of_the_loop(lambda: len(stage.served) > served)
             # For each turn of either.
             stage.rotation.charge(TURN / 2, share)
         charged = Counter(stage.served)["charged"]
         # It has as much as the other one, and half of it beside its turns.
         assert 8 <= charged <= 14
+
+    virtual_time.run(main())
+
+
+def test_who_asks_for_much_has_a_turn_now_and_then_and_others_have_those_between() -> None:
+    async def main() -> None:
+        stage = Stage()
+        stage.ask("much", Share(), seconds=TURN, times=1000)
+        modest, waits = Share(), []
+        # From here on it is known.
+        await turns_of_the_loop(lambda: len(stage.served) >= 100)
+        for asked in range(1, 101):
+            before = Counter(stage.served)["much"]
+            stage.ask("modest", modest, seconds=TURN / 100)
+            waits.append(
+                await turns_of_the_loop(lambda: stage.served.count("modest") == asked)  # noqa: B023
+            )
+            assert Counter(stage.served)["much"] - before <= 1
+        assert max(waits) <= 2
+        # The modest one needed a hundred turns of the loop and more.
+        assert Counter(stage.served)["much"] - 100 <= sum(waits) / BETWEEN + 1
+        # Nobody is kept waiting for ever.
+        much = Counter(stage.served)["much"]
+        assert await turns_of_the_loop(lambda: Counter(stage.served)["much"] > much) <= BETWEEN + 1
+
+    virtual_time.run(main())
+
+
+def test_who_had_much_lately_waits_and_is_forgiven_soon() -> None:
+    async def main() -> None:
+        stage = Stage()
+        rotation, share = stage.rotation, Share()
+        assert rotation.may_work(share)
+        for _ in range(10):
+            rotation.charge(10 * TURN, share)
+            await settle()
+        assert rotation.has_room
+        assert not rotation.may_work(share)
+        assert rotation.may_work(Share())
+        stage.clock.now += 2.0
+        assert rotation.may_work(share)
 
     virtual_time.run(main())
 

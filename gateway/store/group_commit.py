@@ -1,0 +1,119 @@
+"""Group commit: writes that wait for the same thread are one transaction.
+
+A commit waits for the disk, and the writes behind it for the commit. Together they wait once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+#: Writes of one transaction at most: an error in one of them makes all be done again.
+MOST: Final = 64
+
+#: A transaction: its work, and the time of the monotonic clock after which it is rolled back.
+#: Returns what the work has returned.
+Transaction = Callable[[Callable[[Connection], Any], float], Any]
+
+
+@dataclass(slots=True, eq=False)
+class _Write:
+    """A write that waits; ``late`` is the time after which it is not begun any more."""
+
+    change: Callable[[Connection], Any]
+    late: float
+    done: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.done.done():
+            # Its caller waits no longer.
+            return
+        if self.error is None:
+            self.done.set_result(self.result)
+        else:
+            self.done.set_exception(self.error)
+
+
+class GroupCommit:
+    """The writes of one thread.
+
+    ``submit`` runs a function in that thread, after those before it; ``transaction`` runs there.
+    """
+
+    def __init__(
+        self, submit: Callable[[Callable[[], None]], object], transaction: Transaction
+    ) -> None:
+        self._submit = submit
+        self._transaction = transaction
+        self._waiting: deque[_Write] = deque()
+
+    async def write(self, change: Callable[[Connection], T], *, late: float) -> T:
+        """Run ``change`` in a transaction, perhaps with others. It is durable when this returns.
+
+        What it raises is raised here, and nothing of it is stored; the others do not notice.
+        """
+        loop = asyncio.get_running_loop()
+        write = _Write(change, late, loop.create_future())
+        self._waiting.append(write)
+        self._submit(lambda: self._commit(loop))
+        result: T = await write.done
+        return result
+
+    def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Commit what waits, if an earlier call has left anything. It runs in the thread."""
+        group: list[_Write] = []
+        while self._waiting and len(group) < MOST:
+            write = self._waiting.popleft()
+            if not write.done.cancelled():
+                group.append(write)
+        if not group:
+            return
+        if len(group) == 1 or not self._together(group):
+            for write in group:
+                self._alone(write)
+        loop.call_soon_threadsafe(_settle, group)
+
+    def _together(self, group: Sequence[_Write]) -> bool:
+        """Run all in one transaction. False: one of them has failed, and nothing is stored."""
+        late, is_done = min(write.late for write in group), False
+
+        def work(connection: Connection) -> None:
+            nonlocal is_done
+            for write in group:
+                write.result = write.change(connection)
+            if time.monotonic() > late:
+                raise TimeoutError
+            is_done = True
+
+        try:
+            self._transaction(work, late)
+        except BaseException as error:
+            if not is_done:
+                return False
+            # Nobody knows what a commit that fails has done.
+            for write in group:
+                write.error = error
+        return True
+
+    def _alone(self, write: _Write) -> None:
+        try:
+            write.result = self._transaction(write.change, write.late)
+        except BaseException as error:
+            write.error = error
+            # The error's traceback holds this frame.
+            del write
+
+
+def _settle(group: Sequence[_Write]) -> None:
+    for write in group:
+        write.settle()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -26,6 +26,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    StrictBool,
     ValidationError,
     field_validator,
     model_validator,
@@ -42,12 +43,29 @@ from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.topology import DEFAULT_PREFIX, Topology
 from gateway import config_faults, database_url
+from gateway.domain.identity import ADMIN, HOST
 from gateway.domain.origin import canonical
 
 ENVIRONMENT_PREFIX: Final = "GATEWAY_"
 #: The variable that names the file itself; it is not a key in it.
 CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
-ALGORITHMS = Literal["HS256", "RS256", "ES256"]
+#: Of tokens: HS256 with a shared secret, all others with public keys (RFC 7518, 8037 and 8812).
+ALGORITHMS = Literal[
+    "HS256",
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "ES256K",
+    "EdDSA",
+]
+#: Bytes of a token at most, whatever ``max_bytes`` says: more would not fit into a CONNECT.
+LARGEST_TOKEN: Final = 32 * 1024
 
 T = TypeVar("T", str, SecretStr)
 TableT = TypeVar("TableT", bound=BaseModel)
@@ -68,7 +86,7 @@ def _has_no_port(parts: SplitResult) -> bool:
         return True
 
 
-def _url(*schemes: str) -> AfterValidator:
+def _check_url(*schemes: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.hostname:
@@ -83,7 +101,11 @@ def _url(*schemes: str) -> AfterValidator:
             raise ValueError("must not contain credentials; they have keys of their own")
         return value
 
-    return AfterValidator(check)
+    return check
+
+
+def _url(*schemes: str) -> AfterValidator:
+    return AfterValidator(_check_url(*schemes))
 
 
 def _address(value: str) -> str:
@@ -145,6 +167,11 @@ def _listed(value: Any) -> Any:
         with suppress(ValueError, RecursionError):
             return json.loads(value)
     return (value,)
+
+
+def _alone(value: Any) -> Any:
+    """A value alone as a list of one."""
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 #: For keys that take one value or a list. It goes with ``NoDecode``: in a variable one value is no
@@ -286,38 +313,123 @@ class History(_Table):
     room_megabytes: PositiveInt = 1024
 
 
+def _claim_path(value: Any) -> Any:
+    """A claim's place. In a string a dot leads into an object, unless it is a URL; a list has one
+    name for each level, whatever is in them."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        return _listed(value)
+    return (value,) if re.search("[:/]", value) else tuple(value.split("."))
+
+
+def _claim_paths(value: Any) -> Any:
+    """Several places: a list of lists. Anything else is one place."""
+    listed = _claim_path(value)
+    if isinstance(listed, (list, tuple)) and any(
+        isinstance(each, (list, tuple)) for each in listed
+    ):
+        return listed
+    return (listed,)
+
+
+ClaimPath = Annotated[tuple[Name, ...], Field(min_length=1, max_length=10)]
+_OneClaim = Annotated[ClaimPath, NoDecode, BeforeValidator(_claim_path)]
+_Claims = Annotated[
+    Annotated[tuple[ClaimPath, ...], Field(min_length=1, max_length=10)],
+    NoDecode,
+    BeforeValidator(_claim_paths),
+]
+_Strings = Annotated[tuple[Name, ...], Field(min_length=1), BeforeValidator(_listed)]
+#: What a claim must be: one of these.
+_Values = Annotated[tuple[StrictBool | Name, ...], Field(min_length=1), BeforeValidator(_alone)]
+
+
+def _user_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:+~-]{0,64}", value):
+        raise ValueError("must be at most 64 letters, digits and . _ : + ~ -")
+    return value
+
+
 class Jwt(_Table):
-    """The issuer of accepted tokens, with exactly one of ``secret`` (HS256), ``key_file`` or
-    ``jwks_url`` (RS256, ES256)."""
+    """An issuer of accepted tokens, with exactly one of ``secret`` (HS256), ``key_file``,
+    ``jwks_url`` and ``discovery`` (any other algorithm).
+
+    ``audience`` empty: the issuer gives none, and ``required`` says what its tokens must have.
+    ``roles``: the issuer's roles, and what each of them is here; empty: its roles are ours.
+    ``shared_users``: other issuers with the same ``user_prefix`` name the same people.
+    """
 
     algorithms: Annotated[tuple[ALGORITHMS, ...], Field(min_length=1)]
     secret: SecretStr | None = None
     key_file: Path | None = None
     jwks_url: Annotated[str, _url("http", "https")] | None = None
+    discovery: bool = False
     jwks_cooldown: PositiveFloat = 30.0
     jwks_lifetime: PositiveFloat = 3600.0
+    ca_file: Path | None = None
+    proxy: Annotated[str, _url("http")] | None = None
+    proxy_user: Name | None = None
+    proxy_password: SecretStr | None = None
     issuer: Name
-    audience: Name
-    user_claim: Name = "sub"
-    roles_claim: Name = "roles"
-    name_claim: Name | None = None
+    audience: Annotated[tuple[Name, ...], NoDecode, _one_or_several] = ()
+    required: dict[Name, _Values] = Field(default_factory=dict)
+    user_claim: _OneClaim = ("sub",)
+    user_prefix: Annotated[str, AfterValidator(_user_prefix)] = ""
+    shared_users: bool = False
+    name_claim: _OneClaim | None = None
+    roles_claim: _Claims = (("roles",),)
+    roles: dict[Name, _Strings] = Field(default_factory=dict)
     leeway: Annotated[float, Field(ge=0, le=300)] = 5.0
+    max_bytes: Annotated[int, Field(ge=1024, le=LARGEST_TOKEN)] = 16 * 1024
 
     @model_validator(mode="after")
     def _one_key_that_fits(self) -> Self:
         given = [n for n in ("secret", "key_file", "jwks_url") if getattr(self, n) is not None]
+        given += ["discovery"] if self.discovery else []
         if len(given) != 1:
             now = ", ".join(given) or "none"
-            raise ValueError(f"give exactly one of secret, key_file and jwks_url (now: {now})")
+            raise ValueError(
+                f"give exactly one of secret, key_file and jwks_url (now: {now}),"
+                " or discovery = true"
+            )
         symmetric = [a.startswith("HS") for a in self.algorithms]
         if any(symmetric) and not all(symmetric):
             raise ValueError(
-                "HS256 cannot be combined with RS256 or ES256: a public key is not a secret"
+                "HS256 cannot be combined with other algorithms: a public key is not a secret"
             )
         if symmetric[0] != (self.secret is not None):
-            raise ValueError("HS256 needs secret; RS256 and ES256 need key_file or jwks_url")
+            raise ValueError(
+                "HS256 needs secret; other algorithms need key_file, jwks_url or discovery"
+            )
         if self.secret is not None and len(self.secret.get_secret_value().encode()) < 32:
             raise ValueError("secret must have at least 32 bytes (RFC 7518, section 3.2)")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_can_be_fetched_so(self) -> Self:
+        if self.discovery:
+            try:
+                _check_url("http", "https")(self.issuer)
+            except ValueError as error:
+                raise ValueError(f"issuer: for discovery it {error}") from None
+        address = self.issuer if self.discovery else self.jwks_url
+        secure = address is not None and address.startswith("https://")
+        if (self.ca_file is not None or self.proxy is not None) and not secure:
+            raise ValueError("ca_file and proxy are for keys that are fetched from https://")
+        if (self.proxy_user is None) != (self.proxy_password is None):
+            raise ValueError("proxy_user and proxy_password must be given together")
+        if self.proxy_user is not None and self.proxy is None:
+            raise ValueError("proxy_user is for a proxy")
+        return self
+
+    @model_validator(mode="after")
+    def _its_tokens_are_for_us(self) -> Self:
+        if not self.audience and not self.required:
+            raise ValueError(
+                "give audience; or, where the issuer gives none, in required a claim that tells its"
+                " tokens for this application from others, e.g. client_id"
+            )
         return self
 
 
@@ -410,6 +522,7 @@ class Auth(_Table):
     sessions_per_user: Annotated[int, Field(ge=1, le=1000)] = 100
     connect_timeout: PositiveFloat = 10.0
     jwt: Jwt | None = None
+    issuers: Annotated[tuple[Jwt, ...], Field(max_length=50)] = ()
     rabbitmq: RabbitmqLogins | None = None
     hook: Hook | None = None
 
@@ -421,6 +534,37 @@ class Auth(_Table):
         if any(len(version.get_secret_value().encode()) < 32 for version in value):
             raise ValueError("must have at least 32 bytes, e.g. from: openssl rand -base64 32")
         return value
+
+    @field_validator("jwt", mode="before")
+    @classmethod
+    def _one_issuer(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            raise ValueError("must be one table; several issuers are tables [[auth.issuers]]")
+        return value
+
+    @model_validator(mode="after")
+    def _each_issuer_has_its_own_users(self) -> Self:
+        tables: dict[str, str] = {}
+        for where, issuer in self.every_issuer:
+            if (other := tables.setdefault(issuer.issuer, where)) != where:
+                raise ValueError(f"{other} and {where} are the same issuer: make them one table")
+        by_prefix: dict[str, list[tuple[str, Jwt]]] = {}
+        for where, issuer in self.every_issuer:
+            by_prefix.setdefault(issuer.user_prefix, []).append((where, issuer))
+        for alike in by_prefix.values():
+            if len(alike) > 1 and not all(issuer.shared_users for _, issuer in alike):
+                raise ValueError(
+                    f"{' and '.join(where for where, _ in alike)} could each speak for the users of"
+                    " the others: give each a user_prefix of its own; or say shared_users = true in"
+                    " each of them, if the same name is the same person whoever issues the token"
+                )
+        return self
+
+    @property
+    def every_issuer(self) -> tuple[tuple[str, Jwt], ...]:
+        """All issuers of tokens, each with the name of its table."""
+        alone = () if self.jwt is None else (("auth.jwt", self.jwt),)
+        return *alone, *((f"auth.issuers.{n}", issuer) for n, issuer in enumerate(self.issuers))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -568,6 +712,18 @@ class Config(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _roles_of_tokens_are_known(self) -> Self:
+        known = {ADMIN, HOST, *(role for rule in self.access for role in rule.roles)}
+        for where, issuer in self.auth.every_issuer:
+            for theirs, ours in issuer.roles.items():
+                if unknown := sorted(set(ours) - known):
+                    raise ValueError(
+                        f"{where}.roles.{theirs}: {unknown[0]!r} is no role here: there are"
+                        f" {', '.join(sorted(known))}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _every_message_can_wait(self) -> Self:
         limits = self.limits
         of_user = min(limits.waiting_bytes_per_user, limits.body_bytes_per_user)
@@ -648,14 +804,18 @@ def _placed(config: Config, folder: Path) -> Config:
 
 
 def _with_paths_from(table: TableT, folder: Path) -> TableT:
-    changed: dict[str, Any] = {}
-    for name in type(table).model_fields:
-        value = getattr(table, name)
-        if isinstance(value, Path):
-            changed[name] = folder / value
-        elif isinstance(value, BaseModel):
-            changed[name] = _with_paths_from(value, folder)
-    return table.model_copy(update=changed)
+    names = type(table).model_fields
+    return table.model_copy(update={n: _with_path_from(getattr(table, n), folder) for n in names})
+
+
+def _with_path_from(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, BaseModel):
+        return _with_paths_from(value, folder)
+    if isinstance(value, tuple):
+        return tuple(_with_path_from(entry, folder) for entry in value)
+    return value
 
 
 def secrets_of(value: object) -> Iterator[str]:

@@ -256,6 +256,7 @@ def _open(
     )
     if shortage := networks_shortage(server):
         logger.warning("%s: add the networks of the RabbitMQ nodes", shortage)
+    public.make_room_for(gateway.auth.credentials.token_bytes)
     internal.open(server.internal_address, server.internal_port)
     public.open(server.address, server.port)
     return public, internal

@@ -21,7 +21,7 @@ from broker.timing.tasks import Tasks
 from gateway import tls
 from gateway.auth.access import AccessRules
 from gateway.auth.shared_secret import SharedSecret
-from gateway.auth.tokens import tokens_for
+from gateway.auth.tokens import Tokens, tokens_for
 from gateway.config import Config, ConfigError, Limits, secrets_of
 from gateway.http.listeners import Listener
 from gateway.http.services import HandlerServices
@@ -122,12 +122,21 @@ class Reloadable:
 
             return put_in_force
 
+        def tokens(new: Config) -> PutInForce:
+            checked = self._tokens(new)
+
+            def put_in_force() -> None:
+                self.services.credentials.accept(checked)
+                public.make_room_for(self.services.credentials.token_bytes)
+
+            return put_in_force
+
         return {
             nodes: ["broker.nodes"],
             certificate: ["server.tls"],
             self._origins: ["server.origins"],
             self._access: ["access"],
-            self._tokens: ["auth.jwt"],
+            tokens: ["auth.jwt", "auth.issuers"],
             self._secret: ["auth.secret"],
             self._limits: [f"limits.{name}" for name in _LIMITS],
             self._host_types: ["messages.host_types"],
@@ -140,17 +149,13 @@ class Reloadable:
     def _access(self, new: Config) -> PutInForce:
         return partial(self.access.replace, AccessRules(new.access, home=new.broker.vhost))
 
-    def _tokens(self, new: Config) -> PutInForce:
-        credentials = self.services.credentials
-        return partial(
-            credentials.accept,
-            tokens_for(
-                new,
-                AccessRules(new.access, home=new.broker.vhost),
-                clock=self.clock,
-                tasks=self.tasks,
-                before=credentials.tokens,
-            ),
+    def _tokens(self, new: Config) -> Tokens | None:
+        return tokens_for(
+            new,
+            AccessRules(new.access, home=new.broker.vhost),
+            clock=self.clock,
+            tasks=self.tasks,
+            before=self.services.credentials.tokens,
         )
 
     def _secret(self, new: Config) -> PutInForce:

@@ -1,4 +1,4 @@
-"""TLS contexts from the configuration: towards clients, and towards RabbitMQ."""
+"""TLS contexts from the configuration: towards clients, RabbitMQ, and issuers of tokens."""
 
 from __future__ import annotations
 
@@ -20,23 +20,33 @@ def for_clients(tls: Tls) -> ssl.SSLContext:
 def for_broker(tls: BrokerTls) -> ssl.SSLContext:
     """A context that always verifies RabbitMQ's certificate and host name. Raises
     :class:`ConfigError`."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if tls.ca_file is not None:
-        _readable(tls.ca_file, "broker.tls.ca_file")
-        # Only this authority: with the system's beside it, any of those could vouch for the broker.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_verify_locations(tls.ca_file)
-        except ssl.SSLError:
-            raise ConfigError(
-                f"broker.tls.ca_file: {tls.ca_file} contains no PEM certificate"
-            ) from None
+    context = _verifying(tls.ca_file, "broker.tls.ca_file")
     if (tls.client_certificate is None) != (tls.client_key is None):
         raise ConfigError("broker.tls: client_certificate and client_key must be given together")
     if tls.client_certificate is not None and tls.client_key is not None:
         _load(context, tls.client_certificate, tls.client_key, where="broker.tls")
+    return context
+
+
+def for_issuer(ca_file: Path | None, *, where: str) -> ssl.SSLContext:
+    """A context that always verifies the certificate and host name of an issuer of tokens.
+    ``where``: the key of ``ca_file``. Raises :class:`ConfigError`."""
+    return _verifying(ca_file, where)
+
+
+def _verifying(ca_file: Path | None, where: str) -> ssl.SSLContext:
+    if ca_file is None:
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+    _readable(ca_file, where)
+    # Only this authority: with the system's beside it, any of those could vouch for the server.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(ca_file)
+    except ssl.SSLError:
+        raise ConfigError(f"{where}: {ca_file} contains no PEM certificate") from None
     return context
 
 

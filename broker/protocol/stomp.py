@@ -17,7 +17,7 @@ than STOMP 1.2 the frame is refused:
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 
@@ -135,8 +135,7 @@ class FrameParser:
     """
 
     def __init__(self, limits: Limits, commands: frozenset[str]) -> None:
-        self._limits = limits
-        self._header_bytes = min(limits.header_bytes, limits.frame_bytes)
+        self.allow(limits)
         self._commands = commands
         self._buffer = bytearray()
         self._scanned = 0
@@ -153,9 +152,10 @@ class FrameParser:
         """The bytes of frames that are not complete, or were not taken yet."""
         return len(self._buffer)
 
-    def allow(self, frame_bytes: int) -> None:
-        """Let a frame have so many bytes from now on."""
-        self._limits = replace(self._limits, frame_bytes=frame_bytes)
+    def allow(self, limits: Limits) -> None:
+        """Take frames within these limits from now on."""
+        self._limits = limits
+        self._header_bytes = min(limits.header_bytes, limits.frame_bytes)
 
     def feed(self, data: bytes) -> Iterator[Frame | HeartBeat]:
         """The events that ``data`` completes, parsed while the caller iterates.

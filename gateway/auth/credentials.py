@@ -102,6 +102,11 @@ class Credentials:
         # A cache of its own: a token must not pass as a cookie, nor a cookie as a token.
         self._known_sessions = Verified(clock=self._clock)
 
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of the longest token that is taken; 0 where none are."""
+        return 0 if self.tokens is None else self.tokens.max_bytes
+
     def given(self, request: HTTPServerRequest) -> bool:
         """Whether the request has credentials, valid or not."""
         return (

@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 import jwt
 from cachetools import LRUCache
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from broker.timing.readings import Monotonic
 from broker.timing.tasks import Cancelled, Tasks, shared
-from gateway.auth.keys import PublicKey, algorithm_of
+from gateway.auth.documents import KeySetUnavailable
+from gateway.auth.keys import PublicKey, algorithms_of
 from gateway.errors import TokenInvalid, Unavailable
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 256 * 1024
-#: Seconds for the whole fetch.
-TIMEOUT: Final = 5.0
 #: Seconds for which a token with a known key waits when it triggers a new fetch: if the issuer
-#: answers at once, a withdrawn key ends with its lifetime.
+#: answers at once, a withdrawn key ends with its lifetime. After a fetch that failed none waits.
 GRACE: Final = 0.05
 #: Unknown keys that are remembered, by a hash. A client that invents keys may push others out,
 #: which only turns "invalid" into "try again".
@@ -35,22 +31,18 @@ MEMORY: Final = 10_000
 WITHDRAWN: Final = 256
 
 
-class KeySetUnavailable(Exception):
-    """The keys could not be fetched or parsed; the text is for the log."""
-
-
 @dataclass(frozen=True, slots=True)
 class PublishedKey:
-    """A key, and the algorithm that it fits."""
+    """A key, and the configured algorithms that it fits."""
 
     kid: str | None
-    algorithm: str
+    algorithms: tuple[str, ...]
     key: PublicKey
 
 
 class Jwks:
     """An issuer's keys by ``kid``. ``fetch`` gets the document or raises
-    :class:`KeySetUnavailable`.
+    :class:`KeySetUnavailable`. ``of``: whose keys they are, for the log.
 
     They are fetched again after ``lifetime`` and when a token names an unknown one, but not within
     ``cooldown`` of the last attempt. A token whose key is known does not wait for that, and while
@@ -69,7 +61,9 @@ class Jwks:
         cooldown: float,
         clock: Monotonic,
         tasks: Tasks | None = None,
+        of: str = "the tokens' issuer",
     ) -> None:
+        self._of = of
         self.algorithms = algorithms
         self._fetch = fetch
         self._lifetime = lifetime
@@ -86,6 +80,14 @@ class Jwks:
         self._absent: LRUCache[bytes, None] = LRUCache(MEMORY)
         self._withdrawn: LRUCache[bytes, None] = LRUCache(WITHDRAWN)
 
+    def go_on(self, before: Jwks) -> None:
+        """Know what another set knows, which another configuration has of the same issuer."""
+        self._keys, self._failed = before._keys, before._failed
+        self._fresh_until = before._fresh_until
+        self._next_attempt = before._next_attempt
+        self._absent.update(before._absent)
+        self._withdrawn.update(before._withdrawn)
+
     async def key(self, algorithm: str, kid: str | None) -> PublicKey:
         """The key of this name. Raises :class:`TokenInvalid` for a key that the issuer does not
         publish, :class:`Unavailable` while that cannot be decided."""
@@ -93,11 +95,11 @@ class Jwks:
         if found is not None:
             if self._clock() < self._fresh_until or not self._may_begin():
                 return found
-            await asyncio.wait({self._begin()}, timeout=GRACE)
+            await asyncio.wait({self._begin()}, timeout=0.0 if self._failed else GRACE)
             found = self._find(algorithm, kid)
             if found is not None:
                 return found
-        if kid is None and any(k.algorithm == algorithm for k in self._keys):
+        if kid is None and any(algorithm in k.algorithms for k in self._keys):
             raise TokenInvalid(
                 "the token must name a key (kid), because its issuer publishes several"
             )
@@ -127,7 +129,7 @@ class Jwks:
         await self._tasks.close()
 
     def _find(self, algorithm: str, kid: str | None) -> PublicKey | None:
-        fitting = [k.key for k in self._keys if k.algorithm == algorithm and kid in (None, k.kid)]
+        fitting = [k.key for k in self._keys if algorithm in k.algorithms and kid in (None, k.kid)]
         # Without a kid, only if there is a single key.
         return fitting[0] if fitting and (kid is not None or len(fitting) == 1) else None
 
@@ -146,7 +148,7 @@ class Jwks:
         return self._refresh is None and self._clock() >= self._next_attempt
 
     def _begin(self) -> asyncio.Task[None]:
-        self._refresh = self._tasks.spawn(self._fetch_and_read(), "keys of the tokens' issuer")
+        self._refresh = self._tasks.spawn(self._fetch_and_read(), f"keys of {self._of}")
         return self._refresh
 
     async def _fetch_and_read(self) -> None:
@@ -156,8 +158,9 @@ class Jwks:
         except KeySetUnavailable as error:
             self._failed = True
             logger.warning(
-                "the keys of the tokens' issuer cannot be fetched; tokens with unknown keys are "
-                "refused meanwhile: %s",
+                "the keys of %s cannot be fetched; its tokens with unknown keys get 503 meanwhile,"
+                " those with known keys are taken: %s",
+                self._of,
                 error,
             )
         else:
@@ -172,12 +175,12 @@ class Jwks:
         for mark in asked_for:
             self._wanted.pop(mark, None)
             self._absent[mark] = None
-        for key in self._keys:
-            self._withdrawn[_mark(key.algorithm, key.kid)] = None
+        for mark in _marks(self._keys):
+            self._withdrawn[mark] = None
         self._keys = keys
-        for key in keys:
+        for mark in _marks(keys):
             for gone in (self._absent, self._withdrawn):
-                gone.pop(_mark(key.algorithm, key.kid), None)
+                gone.pop(mark, None)
 
 
 _NEVER: Final = object()
@@ -187,6 +190,10 @@ def _mark(algorithm: str, kid: str | None) -> bytes:
     """A key's name in few bytes: a token may have one of kilobytes."""
     words = (algorithm, kid)
     return sha256(repr(words).encode(errors="surrogatepass")).digest()
+
+
+def _marks(keys: Iterable[PublishedKey]) -> Iterator[bytes]:
+    return (_mark(algorithm, key.kid) for key in keys for algorithm in key.algorithms)
 
 
 def read_key_set(document: bytes, algorithms: tuple[str, ...]) -> tuple[PublishedKey, ...]:
@@ -209,36 +216,15 @@ def _read_key(entry: Any, algorithms: tuple[str, ...]) -> PublishedKey | None:
         return None
     if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
         return None
+    kid, alone = entry.get("kid"), entry.get("alg")
+    if not isinstance(kid, str | None) or (alone is not None and alone not in algorithms):
+        return None
     try:
-        key = jwt.PyJWK(entry).key
+        # PyJWT knows only one of the curves of EdDSA (RFC 8037) if the key names no algorithm.
+        key = jwt.PyJWK(entry, "EdDSA" if entry.get("kty") == "OKP" else None).key
     except jwt.PyJWTError:
         return None
-    algorithm = algorithm_of(key)
-    if algorithm not in algorithms or entry.get("alg", algorithm) != algorithm:
-        return None
-    return PublishedKey(entry.get("kid"), algorithm, key)
-
-
-class HttpDocument:
-    """A small document that is fetched by GET; make it inside the running loop. Redirects are not
-    followed."""
-
-    def __init__(self, url: str, *, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES) -> None:
-        self._request = HTTPRequest(
-            url,
-            headers={"Accept": "application/json"},
-            connect_timeout=timeout,
-            request_timeout=timeout,
-            follow_redirects=False,
-            # A compressed body could unfold beyond the limit.
-            decompress_response=False,
-        )
-        self._client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=max_bytes)
-
-    async def __call__(self) -> bytes:
-        """The body. Raises :class:`KeySetUnavailable`."""
-        try:
-            response = await self._client.fetch(self._request)
-        except (HTTPClientError, OSError) as error:
-            raise KeySetUnavailable(f"GET {self._request.url}: {error}") from error
-        return response.body
+    fitting = tuple(
+        each for each in algorithms_of(key) if each in algorithms and alone in (None, each)
+    )
+    return PublishedKey(kid, fitting, key) if fitting else None

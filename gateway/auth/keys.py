@@ -6,16 +6,32 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256K1,
+    SECP256R1,
+    SECP384R1,
+    SECP521R1,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from gateway.config import ConfigError
 
-PublicKey = RSAPublicKey | EllipticCurvePublicKey
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 #: RFC 7518, section 3.3.
 MIN_RSA_BITS: Final = 2048
+_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+#: A curve has one algorithm: RFC 7518, section 3.4, and RFC 8812, section 3.2.
+_CURVES: Final = {
+    SECP256R1: "ES256",
+    SECP384R1: "ES384",
+    SECP521R1: "ES512",
+    SECP256K1: "ES256K",
+}
 
 
 class KeySource(Protocol):
@@ -33,9 +49,9 @@ class KeySource(Protocol):
 class OneKey:
     """A key that does not change while the gateway runs; a token's ``kid`` is ignored."""
 
-    def __init__(self, key: PublicKey | bytes, algorithm: str) -> None:
+    def __init__(self, key: PublicKey | bytes, *algorithms: str) -> None:
         self._key = key
-        self.algorithms: tuple[str, ...] = (algorithm,)
+        self.algorithms = algorithms
 
     async def key(self, algorithm: str, kid: str | None) -> PublicKey | bytes:
         return self._key
@@ -44,34 +60,41 @@ class OneKey:
         """Nothing to end."""
 
 
-def algorithm_of(key: object) -> str | None:
-    """The algorithm that a public key fits; None for a key that fits none."""
-    if isinstance(key, RSAPublicKey) and key.key_size >= MIN_RSA_BITS:
-        return "RS256"
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-        return "ES256"
-    return None
+def algorithms_of(key: object) -> tuple[str, ...]:
+    """The algorithms that a public key fits; empty for a key that fits none."""
+    match key:
+        case RSAPublicKey():
+            return _RSA if key.key_size >= MIN_RSA_BITS else ()
+        case EllipticCurvePublicKey():
+            algorithm = _CURVES.get(type(key.curve))
+            return () if algorithm is None else (algorithm,)
+        case Ed25519PublicKey() | Ed448PublicKey():
+            return ("EdDSA",)
+    return ()
 
 
-def read_key_file(path: Path, algorithms: tuple[str, ...]) -> OneKey:
+def read_key_file(
+    path: Path, algorithms: tuple[str, ...], *, where: str = "auth.jwt.key_file"
+) -> OneKey:
     """The PEM public key in a file. Raises :class:`ConfigError`, which names the file."""
     try:
         pem = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"auth.jwt.key_file: {path}: {error.strerror}") from error
+        raise ConfigError(f"{where}: {path}: {error.strerror}") from error
     if b"PRIVATE KEY" in pem:
         raise ConfigError(
-            f"auth.jwt.key_file: {path} holds a private key, which only the issuer of the tokens"
+            f"{where}: {path} holds a private key, which only the issuer of the tokens"
             " should have; give its public key: openssl pkey -in private.pem -pubout"
         )
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"auth.jwt.key_file: {path} is not a PEM public key") from error
-    algorithm = algorithm_of(key)
-    if not isinstance(key, PublicKey) or algorithm not in algorithms:
+        raise ConfigError(f"{where}: {path} is not a PEM public key") from error
+    fitting = tuple(each for each in algorithms_of(key) if each in algorithms)
+    if not isinstance(key, PublicKey) or not fitting:
         raise ConfigError(
-            f"auth.jwt.key_file: {path} is not a key for {' or '.join(algorithms)}"
-            f" (RS256: RSA with {MIN_RSA_BITS} bits or more, ES256: EC on P-256)"
+            f"{where}: {path} is not a key for {' or '.join(algorithms)}"
+            f" (RS… and PS…: RSA with {MIN_RSA_BITS} bits or more, ES256: EC on P-256, ES384:"
+            " P-384, ES512: P-521, ES256K: secp256k1, EdDSA: Ed25519 or Ed448)"
         )
-    return OneKey(key, algorithm)
+    return OneKey(key, *fitting)

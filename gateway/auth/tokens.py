@@ -1,158 +1,136 @@
-"""JSON Web Tokens (RFC 7519) of the issuer that the configuration trusts."""
+"""JSON Web Tokens (RFC 7519) of all issuers that the configuration trusts."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 import jwt
-from cachetools import LRUCache
 
 from broker.timing.clock import Clock
 from broker.timing.readings import Monotonic
 from broker.timing.tasks import Tasks
+from gateway import tls
+from gateway.auth import claims as read
 from gateway.auth.access import AccessRules
-from gateway.auth.jwks import HttpDocument, Jwks
+from gateway.auth.documents import DiscoveredKeys, HttpDocument
+from gateway.auth.issuer import Issuer
+from gateway.auth.jwks import Jwks
 from gateway.auth.keys import KeySource, OneKey, read_key_file
 from gateway.auth.names import user_name
+from gateway.auth.proxy import ThroughProxy
 from gateway.config import Config, ConfigError
 from gateway.config import Jwt as Settings
-from gateway.domain.display_name import display_name
 from gateway.domain.identity import ADMIN, HOST, Identity
-from gateway.domain.revocation import TokenMark, listed
-from gateway.errors import TokenExpired, TokenInvalid
-
-MAX_BYTES: Final = 8 * 1024
-#: The last second that can be written as a date (9999-12-31T23:59:59Z).
-LAST_SECOND: Final = 253_402_300_799
-_SHOWN: Final = 100
-#: Headers that are remembered; up to `MAX_BYTES` each.
-_HEADERS: Final = 16
+from gateway.errors import TokenInvalid
 
 
 class Tokens:
-    """A checker of tokens. ``known_roles`` are the system roles that are used; a token's other
-    roles, of which there may be many, are left out of the identity."""
+    """A checker of tokens: each is checked by its own issuer, as it names it.
 
-    def __init__(self, settings: Settings, keys: KeySource, *, known_roles: frozenset[str]) -> None:
-        self.settings = settings
-        self.keys = keys
-        self._known_roles = known_roles
-        # An issuer writes the same few headers again and again, and parsing one is half of the
-        # work.
-        self._headers: LRUCache[str, dict[str, Any]] = LRUCache(_HEADERS)
+    No issuer speaks for another one's users: a name belongs to the issuer whose prefix is the
+    longest that it begins with. The configuration has one issuer for each prefix, or several that
+    share their users.
+    """
+
+    def __init__(self, issuers: Sequence[Issuer]) -> None:
+        self._issuers = {issuer.settings.issuer: issuer for issuer in issuers}
+        self._only = issuers[0] if len(issuers) == 1 else None
+        self._prefixes = sorted(
+            {issuer.settings.user_prefix for issuer in issuers}, key=len, reverse=True
+        )
+
+    @property
+    def issuers(self) -> Sequence[Issuer]:
+        return tuple(self._issuers.values())
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of the longest token that some issuer's may have."""
+        return max(issuer.settings.max_bytes for issuer in self._issuers.values())
 
     async def verify(self, token: str) -> Identity:
-        """The user of a token. Raises :class:`TokenInvalid` and :class:`TokenExpired`, whose texts
-        say what is wrong, and :class:`Unavailable` when the issuer's keys cannot be fetched."""
-        if len(token) > MAX_BYTES or not token.isascii():
-            raise TokenInvalid(f"a token must be ASCII and at most {MAX_BYTES} bytes long")
-        algorithms = self.keys.algorithms
-        header = self._header(token)
-        algorithm = header.get("alg")
-        if algorithm not in algorithms:
-            raise TokenInvalid(f"a token must be signed by {' or '.join(algorithms)}")
-        key = await self.keys.key(algorithm, header.get("kid"))
-        return self._identity(self._claims(token, key, algorithms))
+        """The user of a token. Raises the errors of :meth:`Issuer.verify`."""
+        issuer = self._only or self._issuer(token)
+        identity = await issuer.verify(token)
+        owner = next((p for p in self._prefixes if identity.user.startswith(p)), None)
+        if owner != issuer.settings.user_prefix:
+            raise TokenInvalid("the token's user has a name that belongs to another issuer's users")
+        return identity
 
     async def close(self) -> None:
-        """End a fetch of keys that is under way."""
-        await self.keys.close()
+        """End fetches of keys that are under way."""
+        for issuer in self._issuers.values():
+            await issuer.close()
 
-    def _header(self, token: str) -> dict[str, Any]:
-        segment = token.partition(".")[0]
-        header = self._headers.get(segment)
-        if header is None:
-            try:
-                header = self._headers[segment] = jwt.get_unverified_header(token)
-            except jwt.PyJWTError as error:
-                raise TokenInvalid("this is not a JSON Web Token") from error
-        return header
-
-    def _claims(self, token: str, key: Any, algorithms: tuple[str, ...]) -> dict[str, Any]:
-        settings = self.settings
+    def _issuer(self, token: str) -> Issuer:
+        """The issuer that the token names; whether it is true is for that issuer's keys to say."""
+        if len(token) > self.max_bytes or not token.isascii():
+            raise TokenInvalid(f"a token must be ASCII and at most {self.max_bytes} bytes long")
         try:
-            return jwt.decode(
-                token,
-                key,
-                algorithms=algorithms,
-                issuer=settings.issuer,
-                audience=settings.audience,
-                leeway=settings.leeway,
-                options={"require": ["iss", "aud", "exp", settings.user_claim]},
-            )
-        except jwt.ExpiredSignatureError as error:
-            raise TokenExpired("the token has expired; get a new one") from error
-        except jwt.ImmatureSignatureError as error:
-            raise TokenInvalid("the token is not valid yet (nbf, iat)") from error
-        except jwt.MissingRequiredClaimError as error:
-            raise TokenInvalid(f"the token has no {error.claim!r}, which is required") from error
-        except jwt.InvalidAudienceError as error:
-            raise TokenInvalid(_mismatch("audience", token, "aud", settings.audience)) from error
-        except jwt.InvalidIssuerError as error:
-            raise TokenInvalid(_mismatch("issuer", token, "iss", settings.issuer)) from error
-        except jwt.InvalidSignatureError as error:
-            raise TokenInvalid("the token's signature is not its issuer's") from error
-        except jwt.PyJWTError as error:
-            raise TokenInvalid("the token is malformed") from error
-
-    def _identity(self, claims: dict[str, Any]) -> Identity:
-        settings = self.settings
-        try:
-            user = user_name(claims[settings.user_claim])
+            name = read.unverified(token, 1).get("iss")
         except ValueError as error:
-            raise TokenInvalid(f"the token's {settings.user_claim!r}: {error}") from error
-        roles = claims.get(settings.roles_claim, [])
-        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
-            raise TokenInvalid(f"the token's {settings.roles_claim!r} must be a list of strings")
-        expires_at = min(int(claims["exp"]), LAST_SECOND)
-        return Identity(
-            user,
-            self._known_roles.intersection(roles),
-            expires_at,
-            display_name=self._display_name(claims),
-            token=self._mark(user, claims),
-        )
-
-    def _display_name(self, claims: dict[str, Any]) -> str | None:
-        """The name to show. One that cannot be shown keeps nobody out."""
-        claim = self.settings.name_claim
-        if claim is None:
-            return None
-        try:
-            return display_name(claims.get(claim))
-        except ValueError:
-            return None
-
-    def _mark(self, user: str, claims: dict[str, Any]) -> TokenMark:
-        """The facts by which the token can be revoked. Clocks may differ, so it may have been
-        issued earlier than it says. One that does not say has been issued long ago."""
-        id, subject, issued_at = claims.get("jti"), claims.get("sub"), claims.get("iat")
-        return TokenMark(
-            listed(id) if isinstance(id, str) else None,
-            listed(subject) if isinstance(subject, str) else user,
-            issued_at - self.settings.leeway if isinstance(issued_at, int | float) else 0.0,
-        )
+            raise TokenInvalid("this is not a JSON Web Token") from error
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None:
+            raise TokenInvalid(
+                "the token's issuer (iss) is none of those that this gateway knows; it must be"
+                " written exactly as in the configuration"
+            )
+        return issuer
 
 
-def key_source(settings: Settings, *, clock: Monotonic, tasks: Tasks | None = None) -> KeySource:
-    """The configured kind of key source; call this inside the running loop.
+def key_source(
+    settings: Settings,
+    *,
+    clock: Monotonic,
+    tasks: Tasks | None = None,
+    table: str = "auth.jwt",
+    before: KeySource | None = None,
+) -> KeySource:
+    """The configured kind of key source; call this inside the running loop. ``before``: that of the
+    same issuer, which goes on as far as it has the same keys.
 
     Raises :class:`ConfigError`.
     """
     if settings.secret is not None:
         return OneKey(settings.secret.get_secret_value().encode(), "HS256")
     if settings.key_file is not None:
-        return read_key_file(settings.key_file, settings.algorithms)
-    assert settings.jwks_url is not None  # noqa: S101 - the configuration has exactly one of three
-    return Jwks(
-        HttpDocument(settings.jwks_url),
+        return read_key_file(settings.key_file, settings.algorithms, where=f"{table}.key_file")
+    jwks = Jwks(
+        published_keys(settings, table=table),
         settings.algorithms,
         lifetime=settings.jwks_lifetime,
         cooldown=settings.jwks_cooldown,
         clock=clock,
         tasks=tasks,
+        of=f"the issuer {settings.issuer} ({table})",
     )
+    if isinstance(before, Jwks):
+        jwks.go_on(before)
+    return jwks
+
+
+def published_keys(settings: Settings, *, table: str) -> HttpDocument | DiscoveredKeys:
+    """The fetch of the issuer's keys; call this inside the running loop.
+
+    Raises :class:`ConfigError`.
+    """
+    trusted = tls.for_issuer(settings.ca_file, where=f"{table}.ca_file")
+    proxy = None
+    if settings.proxy is not None:
+        login = None
+        if settings.proxy_user is not None and settings.proxy_password is not None:
+            login = settings.proxy_user, settings.proxy_password.get_secret_value()
+        proxy = ThroughProxy(settings.proxy, login=login)
+
+    def document(url: str) -> HttpDocument:
+        return HttpDocument(url, tls=trusted, through=proxy)
+
+    if settings.discovery:
+        return DiscoveredKeys(settings.issuer, document)
+    assert settings.jwks_url is not None  # noqa: S101 - the configuration has exactly one of four
+    return document(settings.jwks_url)
 
 
 def tokens_for(
@@ -162,40 +140,49 @@ def tokens_for(
 
     Raises :class:`ConfigError`.
     """
-    settings = config.auth.jwt
-    if settings is None:
-        return None
-    if before is not None and before.settings == settings and settings.jwks_url is not None:
-        keys = before.keys
-    else:
-        keys = key_source(settings, clock=clock.monotonic, tasks=tasks.part())
-    return Tokens(settings, keys, known_roles=access.roles | {ADMIN, HOST})
+    known_roles = access.roles | {ADMIN, HOST}
+    known = {issuer.settings.issuer: issuer for issuer in before.issuers} if before else {}
+    issuers = []
+    for table, settings in config.auth.every_issuer:
+        same = known.get(settings.issuer)
+        keys = key_source(
+            settings,
+            clock=clock.monotonic,
+            tasks=tasks.part(),
+            table=table,
+            before=same.keys if same is not None and _same_keys(same.settings, settings) else None,
+        )
+        issuers.append(
+            Issuer(settings, keys, known_roles=known_roles, table=table, clock=clock.unix)
+        )
+    return Tokens(issuers) if issuers else None
+
+
+def _same_keys(one: Settings, other: Settings) -> bool:
+    """Whether both say that the same keys are taken from the same place."""
+
+    def place(settings: Settings) -> object:
+        return settings.issuer, settings.algorithms, settings.jwks_url, settings.discovery
+
+    return place(one) == place(other)
 
 
 def issue(
     settings: Settings, user: str, *, roles: frozenset[str], expires_at: float, now: float
 ) -> str:
     """Sign a token that this gateway accepts, for trying it out; times are seconds since the epoch.
+    ``user`` and ``roles`` are written as the issuer would, without the prefix and before they are
+    mapped.
 
     Raises :class:`ConfigError` unless tokens are signed with a shared secret, ``ValueError`` for a
     value that cannot name a user.
     """
     if settings.secret is None:
         raise ConfigError("auth.jwt: the gateway can sign tokens only with a shared secret (HS256)")
-    claims = {
-        "iss": settings.issuer,
-        "aud": settings.audience,
-        settings.user_claim: user_name(user),
-        settings.roles_claim: sorted(roles),
-        "iat": int(now),
-        "exp": int(expires_at),
-    }
+    claims: dict[str, Any] = {name: values[0] for name, values in settings.required.items()}
+    claims |= {"iss": settings.issuer, "iat": int(now), "exp": int(expires_at)}
+    if settings.audience:
+        claims["aud"] = settings.audience[0]
+    read.put(claims, settings.user_claim, user_name(user))
+    read.put(claims, settings.roles_claim[0], sorted(roles))
     return jwt.encode(claims, settings.secret.get_secret_value(), algorithm="HS256")
-
-
-def _mismatch(what: str, token: str, claim: str, expected: str) -> str:
-    """The error for a token with the wrong issuer or audience. It shows the token's value, so the
-    signature must be valid."""
-    claims = jwt.decode(token, options={"verify_signature": False})
-    found = json.dumps(claims[claim])[:_SHOWN]
-    return f"the token's {what} is {found}, this gateway expects {json.dumps(expected)}"

@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     issuing.add_argument(
         "--lifetime", type=float, default=3600.0, metavar="SECONDS", help="(default: an hour)"
     )
+    issuing.add_argument("--issuer", help="(default: the first that has a secret)")
 
     revoking = _add(top, "revoke", endings.revoke)
     claim = revoking.add_mutually_exclusive_group(required=True)

@@ -42,8 +42,8 @@ def check_config(_: argparse.Namespace, settings: Config) -> int:
     """Show the configuration that is in force, without its secrets; refuse one that cannot
     serve."""
     AccessRules(settings.access, home=settings.broker.vhost)
-    if settings.auth.jwt is not None:
-        tokens.key_source(settings.auth.jwt, clock=time.monotonic)
+    for table, issuer in settings.auth.every_issuer:
+        tokens.key_source(issuer, clock=time.monotonic, table=table)
     tls.for_broker(settings.broker.tls)
     if settings.server.tls is not None:
         tls.for_clients(settings.server.tls)
@@ -117,13 +117,18 @@ def _password_from_stdin() -> str:
 
 
 def issue_token(options: argparse.Namespace, settings: Config) -> int:
-    """Print a token that this gateway accepts; this needs a secret in auth.jwt (HS256)."""
-    if settings.auth.jwt is None:
+    """Print a token that this gateway accepts; this needs an issuer with a secret (HS256)."""
+    issuers = [issuer for _, issuer in settings.auth.every_issuer]
+    if not issuers:
         raise ConfigError("auth.jwt is not configured, so the gateway would accept no token")
+    if options.issuer is not None:
+        issuers = [issuer for issuer in issuers if issuer.issuer == options.issuer]
+        if not issuers:
+            raise Unusable(f"no issuer {options.issuer} is configured")
     now = time.time()
     try:
         token = tokens.issue(
-            settings.auth.jwt,
+            next((issuer for issuer in issuers if issuer.secret is not None), issuers[0]),
             options.name,
             roles=frozenset(options.role),
             expires_at=now + options.lifetime,

@@ -28,14 +28,15 @@ from broker.topology import Topology
 from broker.webstomp.session import dial, log_in
 from gateway import tls
 from gateway.auth.access import AccessRules
-from gateway.auth.jwks import HttpDocument, KeySetUnavailable, read_key_set
+from gateway.auth.documents import KeySetUnavailable
+from gateway.auth.jwks import read_key_set
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.shared_secret import SharedSecret
-from gateway.auth.tokens import key_source
+from gateway.auth.tokens import key_source, published_keys
 from gateway.cli import administrator
 from gateway.cli.administrator import Access
 from gateway.cli.findings import Finding
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, Jwt
 from gateway.descriptors import Descriptors
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, StoreUnavailable
@@ -65,7 +66,8 @@ async def examine(
     yield _access(config)
     yield _certificate(config)
     yield _pages(app.STATIC)
-    yield await _tokens(config)
+    async for finding in _tokens(config):
+        yield finding
     rooms, finding = await _database(config)
     yield finding
     try:
@@ -153,19 +155,28 @@ def _pages(static: Path) -> Finding:
     )
 
 
-async def _tokens(config: Config) -> Finding:
-    what = "tokens (auth.jwt)"
-    jwt = config.auth.jwt
-    if jwt is None:
-        return Finding(f"{what}: not configured; only local accounts can log in")
+async def _tokens(config: Config) -> AsyncIterator[Finding]:
+    if not config.auth.every_issuer:
+        yield Finding("tokens (auth.jwt): not configured; only local accounts can log in")
+    for table, issuer in config.auth.every_issuer:
+        yield await _issuer(table, issuer)
+
+
+async def _issuer(table: str, issuer: Jwt) -> Finding:
+    what = f"tokens of {issuer.issuer} ({table})"
     try:
-        key_source(jwt, clock=time.monotonic)
-        if jwt.jwks_url is not None:
-            read_key_set(await HttpDocument(jwt.jwks_url)(), jwt.algorithms)
+        key_source(issuer, clock=time.monotonic, table=table)
+        if issuer.discovery or issuer.jwks_url is not None:
+            read_key_set(await published_keys(issuer, table=table)(), issuer.algorithms)
     except ConfigError as error:
-        return Finding(what, str(error), "see auth.jwt")
+        return Finding(what, str(error), f"see {table}")
     except KeySetUnavailable as error:
-        return Finding(what, str(error), "check auth.jwt.jwks_url; tokens are refused meanwhile")
+        return Finding(
+            what,
+            str(error),
+            f"check {table}: {'issuer' if issuer.discovery else 'jwks_url'}, ca_file and proxy; its"
+            " tokens are refused meanwhile",
+        )
     return Finding(what)
 
 
@@ -190,7 +201,7 @@ async def _database(config: Config) -> tuple[list[int], Finding]:
         )
     finally:
         await store.close()
-    if config.auth.jwt is None and not has_accounts:
+    if not config.auth.every_issuer and not has_accounts:
         return rooms, Finding(
             what,
             "there is no account, and no tokens are accepted: nobody can log in",

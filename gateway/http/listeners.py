@@ -81,6 +81,10 @@ class Listener:
             return f"{self._scheme}://localhost:{self.port}"
         return f"{self._scheme}://{_name(self._sockets[0])}"
 
+    def make_room_for(self, token_bytes: int) -> None:
+        """Let a request's head have a token of so many bytes, from the next request on."""
+        self._server.head_bytes = HEAD_BYTES + token_bytes
+
     def use(self, tls: ssl.SSLContext) -> None:
         """Use this certificate for new connections; existing ones stay."""
         self._server.ssl_options = tls

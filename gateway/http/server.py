@@ -231,6 +231,17 @@ class Server(HTTPServer):
         self._closed_since = 0
         self._retries: dict[int, asyncio.TimerHandle] = {}
 
+    @property
+    def head_bytes(self) -> int:
+        """Bytes that a request's head may have."""
+        most: int = self.conn_params.max_header_size
+        return most
+
+    @head_bytes.setter
+    def head_bytes(self, most: int) -> None:
+        # Every connection reads it before each request.
+        self.conn_params.max_header_size = most
+
     # Accepting
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:

@@ -26,7 +26,7 @@ from gateway.http.lingering import Lingering
 from gateway.http.tls_turns import TlsTurns
 from gateway.rotation import Rotation, Share, share_key
 
-#: Bytes of a request's head; a token in it may have 8 KiB.
+#: Bytes of a request's head; where tokens are taken, there is room for the longest beside that.
 HEAD_BYTES: Final = 16 * 1024
 #: Lines of a head; a browser sends some twenty. Parsing one costs more than receiving it.
 HEAD_LINES: Final = 128
@@ -66,6 +66,10 @@ class Guardian(Protocol):
 
     lingering: Lingering
     tls_turns: TlsTurns
+
+    @property
+    def head_bytes(self) -> int:
+        """Bytes that a request's head may have."""
 
     def refused(self, stream: Guarded, error: GatewayError) -> None:
         """The stream was refused where no handler sees it."""
@@ -332,10 +336,10 @@ class Guarded(IOStream):
 
     def close(self, exc_info: Any = False) -> None:
         if isinstance(exc_info, UnsatisfiableReadError) and self._awaits_head:
+            most = HEAD_BYTES if self._guardian is None else self._guardian.head_bytes
             self._tell(
                 HeadTooLarge(
-                    f"the request's head must have at most {HEAD_BYTES} bytes"
-                    f" and {HEAD_LINES} lines"
+                    f"the request's head must have at most {most} bytes and {HEAD_LINES} lines"
                 )
             )
         self._stop_timers()

@@ -386,6 +386,184 @@ def test_the_key_of_tokens_must_fit_its_algorithm(jwt: dict[str, Any], told: str
     assert told in refused(table(auth={"jwt": jwt}))
 
 
+def issuer(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "issuer": f"https://{name}",
+        "algorithms": ["RS256"],
+        "key_file": f"{name}.pem",
+        "audience": "a",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"audience": []}, "auth.jwt: give audience; or, where the issuer gives none, in required"),
+        ({"audience": ""}, "auth.jwt.audience.0: must not be empty"),
+        ({"required": {"client_id": []}}, "auth.jwt.required.client_id: there must be at least"),
+        ({"required": {"client_id": 5}}, "auth.jwt.required.client_id"),
+        ({"algorithms": ["none"]}, "auth.jwt.algorithms.0"),
+        ({"algorithms": ["HS512"]}, "auth.jwt.algorithms.0"),
+        ({"discovery": True}, "(now: key_file, discovery)"),
+        (
+            {"key_file": None, "discovery": True, "issuer": "school"},
+            "issuer: for discovery it must",
+        ),
+        (
+            {"key_file": None, "discovery": True, "issuer": "https://u:hunter2@a"},
+            "issuer: for discovery it must not contain credentials",
+        ),
+        ({"ca_file": "ca.pem"}, "ca_file and proxy are for keys that are fetched from https://"),
+        (
+            {"key_file": None, "jwks_url": "http://a/j", "proxy": "http://p:3128"},
+            "ca_file and proxy are for keys that are fetched from https://",
+        ),
+        (
+            {"key_file": None, "jwks_url": "https://a/j", "proxy": "https://p"},
+            "auth.jwt.proxy: must be a URL that starts with http://",
+        ),
+        (
+            {"key_file": None, "jwks_url": "https://a/j", "proxy": "http://p", "proxy_user": "u"},
+            "proxy_user and proxy_password must be given together",
+        ),
+        (
+            {
+                "key_file": None,
+                "jwks_url": "https://a/j",
+                "proxy_user": "u",
+                "proxy_password": "hunter2",
+            },
+            "proxy_user is for a proxy",
+        ),
+        ({"user_prefix": "a/b"}, "auth.jwt.user_prefix: must be at most 64 letters"),
+        ({"user_prefix": "x" * 65}, "auth.jwt.user_prefix: must be at most 64 letters"),
+        ({"user_claim": ""}, "auth.jwt.user_claim.0: must not be empty"),
+        ({"user_claim": "a..b"}, "auth.jwt.user_claim.1: must not be empty"),
+        ({"user_claim": []}, "auth.jwt.user_claim: there must be at least one"),
+        ({"roles_claim": [["a"], "b"]}, "auth.jwt.roles_claim.1: must be a list"),
+        ({"roles": {"teacher": "hosts"}}, "auth.jwt.roles.teacher: 'hosts' is no role here"),
+        ({"max_bytes": 32_769}, "auth.jwt.max_bytes"),
+        ({"max_bytes": 1023}, "auth.jwt.max_bytes"),
+    ],
+)
+def test_an_issuer_that_makes_no_sense_is_refused(change: dict[str, Any], told: str) -> None:
+    given = {name: value for name, value in issuer("a", **change).items() if value is not None}
+    said = refused(table(auth={"jwt": given}))
+    assert told in said
+    assert "hunter2" not in said
+
+
+def test_issuers_are_tables_and_none_speaks_for_the_users_of_another() -> None:
+    jwt, a, b = issuer("j"), issuer("a", user_prefix="a:"), issuer("b", user_prefix="b:")
+    found = config.parse(table(auth={"jwt": jwt, "issuers": [a, b]}), source="f").auth
+    assert [(where, each.issuer) for where, each in found.every_issuer] == [
+        ("auth.jwt", "https://j"),
+        ("auth.issuers.0", "https://a"),
+        ("auth.issuers.1", "https://b"),
+    ]
+    told = refused(table(auth={"jwt": jwt, "issuers": [a, issuer("c"), issuer("d")]}))
+    assert "auth.jwt and auth.issuers.1 and auth.issuers.2 could each speak for the users" in told
+    half = issuer("c", shared_users=True)
+    assert "could each speak" in refused(table(auth={"jwt": jwt, "issuers": [half]}))
+    shared = [issuer("c", shared_users=True), issuer("d", shared_users=True)]
+    assert len(config.parse(table(auth={"issuers": shared}), source="f").auth.every_issuer) == 2
+    twice = [a, issuer("a", user_prefix="x:")]
+    assert "auth.issuers.0 and auth.issuers.1 are the same issuer" in refused(
+        table(auth={"issuers": twice})
+    )
+    told = refused(table(auth={"jwt": [a, b]}))
+    assert "auth.jwt: must be one table; several issuers are tables [[auth.issuers]]" in told
+    assert "auth.issuers.0.issuers: unknown key; did you mean issuer?" in refused(
+        table(auth={"issuers": [{**a, "issuers": "x"}]})
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("sub", ("sub",)),
+        ("realm_access.roles", ("realm_access", "roles")),
+        ("https://school.example/v1.0/name", ("https://school.example/v1.0/name",)),
+        ("cognito:groups", ("cognito:groups",)),
+        (["a.b"], ("a.b",)),
+        (["a.b", "https://c"], ("a.b", "https://c")),
+    ],
+)
+def test_a_claim_s_place_is_said_in_one_way(
+    monkeypatch: pytest.MonkeyPatch, value: object, path: tuple[str, ...]
+) -> None:
+    given = table(auth={"jwt": issuer("a", user_claim=value, roles_claim=value)})
+    found = config.parse(given, source="f").auth.jwt
+    assert found is not None
+    assert (found.user_claim, found.roles_claim) == (path, (path,))
+    monkeypatch.setenv(
+        "GATEWAY_AUTH__JWT__USER_CLAIM", value if isinstance(value, str) else json.dumps(value)
+    )
+    found = config.parse(table(auth={"jwt": issuer("a")}), source="f").auth.jwt
+    assert found is not None
+    assert found.user_claim == path
+
+
+def test_several_places_of_roles_are_a_list_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [["a.b"], ["c", "d"]]
+    monkeypatch.setenv("GATEWAY_AUTH__JWT__ROLES_CLAIM", json.dumps(places))
+    monkeypatch.setenv("GATEWAY_AUTH__JWT__AUDIENCE", "one")
+    monkeypatch.setenv("GATEWAY_AUTH__JWT__REQUIRED", '{"hd": "school", "verified": true}')
+    monkeypatch.setenv("GATEWAY_AUTH__JWT__ROLES", '{"teacher": "host", "head": ["admin"]}')
+    found = config.parse(table(auth={"jwt": issuer("a")}), source="f").auth.jwt
+    assert found is not None
+    assert found.roles_claim == (("a.b",), ("c", "d"))
+    assert found.audience == ("one",)
+    assert found.required == {"hd": ("school",), "verified": (True,)}
+    assert found.roles == {"teacher": ("host",), "head": ("admin",)}
+    monkeypatch.setenv("GATEWAY_AUTH__JWT__AUDIENCE", '["one", "two"]')
+    found = config.parse(table(auth={"jwt": issuer("a")}), source="f").auth.jwt
+    assert found is not None
+    assert found.audience == ("one", "two")
+
+
+def test_roles_may_be_mapped_to_those_of_access_rules() -> None:
+    rule = {"roles": ["librarian"], "subscribe": ["/topic/news"]}
+    jwt = issuer("a", roles={"Staff": ["librarian", "host"]})
+    given = table(auth={"jwt": jwt})
+    assert config.parse(given | {"access": [rule]}, source="f").auth.every_issuer
+
+
+def test_files_and_secrets_of_every_issuer_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        """
+[broker]
+user = "u"
+password = "p"
+nodes = [{name = "r", web_stomp = "ws://h/ws", amqp = "amqp://h"}]
+[auth]
+secret = "a secret that is long enough to sign with"
+[[auth.issuers]]
+issuer = "https://a"
+algorithms = ["EdDSA"]
+key_file = "a.pem"
+audience = "x"
+[[auth.issuers]]
+issuer = "https://b"
+algorithms = ["PS512"]
+jwks_url = "https://b/jwks"
+ca_file = "/etc/ca.pem"
+proxy = "http://proxy:3128"
+proxy_user = "gateway"
+proxy_password = "hunter5"
+audience = ["x", "y"]
+user_prefix = "b:"
+"""
+    )
+    found = config.load(file)
+    first, second = found.auth.issuers
+    assert (first.key_file, second.ca_file) == (tmp_path / "a.pem", Path("/etc/ca.pem"))
+    assert "hunter5" in set(config.secrets_of(found))
+    assert "hunter5" not in repr(found)
+
+
 def test_credentials_in_a_node_url_are_refused_and_not_told() -> None:
     node = {"name": "r", "web_stomp": "ws://u:hunter2@h/ws", "amqp": "amqp://h"}
     told = refused(table(broker={"nodes": [node]}))
@@ -420,10 +598,13 @@ def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key that holds a value, with its default."""
+    """Every key that holds a value, with its default. Those of [[auth.issuers]] are the keys of
+    [auth.jwt]."""
     for name, field in model.model_fields.items():
         inner = list(tables_in(field.annotation))
-        if inner:
+        if name == "issuers":
+            assert inner == [config.Jwt]
+        elif inner:
             yield from keys(inner[0], f"{path}{name}.")
         else:
             yield f"{path}{name}", field.default
@@ -431,9 +612,10 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
 
 def values(given: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """The keys that a TOML table sets; of a list of tables the first entry counts."""
+    single = {key for key, _ in keys(Config)}
     for name, value in given.items():
         first = value[0] if isinstance(value, list) and value else value
-        if isinstance(first, dict):
+        if isinstance(first, dict) and f"{path}{name}" not in single:
             yield from values(first, f"{path}{name}.")
         else:
             yield f"{path}{name}", value

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, model_validator
 
 from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, has_plain_cookie
+from gateway.config import LARGEST_TOKEN
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
 from gateway.domain.session import LoginSession
@@ -16,14 +17,14 @@ from gateway.errors import NotAuthenticated
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 
-#: The longest accepted password in characters: longer ones only take time to check.
 #: Bytes of a body, which anybody may send: the longest token, and what is around it.
-_MOST_BODY: Final = 24 * 1024
+_MOST_BODY: Final = LARGEST_TOKEN + 8 * 1024
 #: Characters of a browser's ``User-Agent`` that are kept.
 _LONGEST_DEVICE: Final = 200
 
+#: Checking a longer one would only take more time.
 _Password = Annotated[str, Field(min_length=1, max_length=1024)]
-_Token = Annotated[str, Field(min_length=1, max_length=16_384)]
+_Token = Annotated[str, Field(min_length=1, max_length=LARGEST_TOKEN)]
 _User = Annotated[str, Field(min_length=1, max_length=255)]
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from broker.protocol.stomp import Frame, MalformedFrame, negotiate_version, parse_heart_beat
 from broker.topology import Stream, Topology
+from gateway.config import LARGEST_TOKEN
 from gateway.domain.message import Importance
 from gateway.errors import BadFrame, Invalid, TooLarge
 from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenRenewal, parse
@@ -16,8 +17,6 @@ from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenR
 #: Characters of a subscription's id, or of the destination in its place. Every message repeats it;
 #: RabbitMQ cannot make a consumer for one that is longer than 253 bytes.
 LONGEST_KEY: Final = 500
-#: Bytes of a token that renews another; a header of CONNECT could have no more either.
-LONGEST_TOKEN: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ def _send(frame: Frame, topology: Topology | None, largest_body: int) -> Send | 
             _check_size(frame, largest_body)
             return _post(frame, stream)
         case TokenRenewal():
-            _check_size(frame, LONGEST_TOKEN)
+            _check_size(frame, LARGEST_TOKEN)
             return Renew(_text(frame).strip(), frame)
         case SignOfLife():
             return Ping(frame)

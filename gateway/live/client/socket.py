@@ -38,6 +38,7 @@ from broker.protocol.websocket import (
     ends_with_close,
 )
 from gateway.budget.rate import Rate
+from gateway.config import LARGEST_TOKEN
 from gateway.errors import BadFrame, BadUtf8, ConnectFirst, Invalid, TooLarge
 from gateway.live.client.allowance import PING, Allowance, units_of
 from gateway.live.client.socket_states import TRANSITIONS, Input, State
@@ -56,6 +57,8 @@ _LINGER_REVOKED: Final = 1.0
 #: one, or a few for a long token.
 FRAMES_BEFORE_CONNECT: Final = 100
 BYTES_BEFORE_CONNECT: Final = 65_536
+#: Bytes of CONNECT's headers: the longest token, and what may be beside it in any frame.
+HEADERS_BEFORE_CONNECT: Final = LARGEST_TOKEN + Limits().header_bytes
 #: Units (:mod:`gateway.live.client.allowance`) at once, and a second, until then.
 _BURST_BEFORE_CONNECT: Final = 200
 _RATE_BEFORE_CONNECT: Final = 100.0
@@ -135,7 +138,9 @@ class ClientSocket:
         self._frames_left, self._bytes_left = FRAMES_BEFORE_CONNECT, before
         self._loop = asyncio.get_running_loop()
         self._messages = MessageReader(before, masked=True)
-        self._frames = FrameParser(Limits(frame_bytes=before), CLIENT_COMMANDS)
+        self._frames = FrameParser(
+            Limits(frame_bytes=before, header_bytes=HEADERS_BEFORE_CONNECT), CLIENT_COMMANDS
+        )
         self._lingering: asyncio.TimerHandle | None = None
         self._revoked = False
         #: Whether a WebSocket frame was wrong: where the next ones begin nobody knows.
@@ -178,7 +183,7 @@ class ClientSocket:
         so many ``bytes_in``. Waits are counted in ``met``."""
         self._receive(Input.INTRODUCED)
         self._messages.frame_bytes = self._frame_bytes
-        self._frames.allow(self._frame_bytes)
+        self._frames.allow(Limits(frame_bytes=self._frame_bytes))
         self.allowance.replace(rate=rate, burst=burst, bytes_in=bytes_in, met=met)
 
     def frames(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:

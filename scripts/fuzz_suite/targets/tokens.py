@@ -7,14 +7,18 @@ import time
 import jwt
 from pydantic import SecretStr
 
-from gateway.auth.tokens import Tokens, key_source
+from gateway.auth.issuer import Issuer
+from gateway.auth.tokens import key_source
 from gateway.config import Jwt
 from gateway.domain.identity import Identity
 from gateway.errors import TokenExpired, TokenInvalid
 
 _SECRET = "k" * 32
 _SETTINGS = Jwt(
-    algorithms=("HS256",), secret=SecretStr(_SECRET), issuer="https://issuer", audience="interact"
+    algorithms=("HS256",),
+    secret=SecretStr(_SECRET),
+    issuer="https://issuer",
+    audience=("interact",),
 )
 _CLAIMS = {"iss": "https://issuer", "aud": "interact", "sub": "mina", "roles": ["host"]}
 
@@ -52,4 +56,4 @@ def _with_header(header: bytes) -> str:
 
 async def _verify(text: str) -> Identity:
     keys = key_source(_SETTINGS, clock=time.monotonic)
-    return await Tokens(_SETTINGS, keys, known_roles=frozenset({"host"})).verify(text)
+    return await Issuer(_SETTINGS, keys, known_roles=frozenset({"host"})).verify(text)

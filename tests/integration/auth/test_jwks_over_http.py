@@ -16,8 +16,10 @@ from jwt.algorithms import RSAAlgorithm
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
-from gateway.auth.jwks import HttpDocument, Jwks, KeySetUnavailable
-from gateway.auth.tokens import Tokens, key_source
+from gateway.auth.documents import HttpDocument, KeySetUnavailable
+from gateway.auth.issuer import Issuer
+from gateway.auth.jwks import Jwks
+from gateway.auth.tokens import key_source
 from gateway.config import Jwt as Settings
 from gateway.errors import TokenInvalid, Unavailable
 
@@ -84,7 +86,7 @@ def nobody() -> Iterator[str]:
 
 
 def settings(url: str) -> Settings:
-    return Settings(algorithms=("RS256",), jwks_url=url, issuer="issuer", audience="interact")
+    return Settings(algorithms=("RS256",), jwks_url=url, issuer="issuer", audience=("interact",))
 
 
 def token(kid: str) -> str:
@@ -92,9 +94,9 @@ def token(kid: str) -> str:
     return jwt.encode(claims, RSA, algorithm="RS256", headers={"kid": kid})
 
 
-def tokens(url: str) -> Tokens:
+def tokens(url: str) -> Issuer:
     given = settings(url)
-    return Tokens(given, key_source(given, clock=time.monotonic), known_roles=frozenset())
+    return Issuer(given, key_source(given, clock=time.monotonic), known_roles=frozenset())
 
 
 @pytest.mark.gen_test

@@ -11,11 +11,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from gateway.auth.documents import KeySetUnavailable
 from gateway.auth.jwks import (
     GRACE,
     MEMORY,
     Jwks,
-    KeySetUnavailable,
     PublishedKey,
     read_key_set,
 )
@@ -315,9 +315,9 @@ def test_public_signing_keys_of_the_configured_algorithms_are_taken() -> None:
         {**EC_JWK, "kid": "ec"},
     )
     assert read_key_set(document(*entries), BOTH) == (
-        PublishedKey("plain", "RS256", RSA.public_key()),
-        PublishedKey("full", "RS256", RSA.public_key()),
-        PublishedKey("ec", "ES256", EC.public_key()),
+        PublishedKey("plain", ("RS256",), RSA.public_key()),
+        PublishedKey("full", ("RS256",), RSA.public_key()),
+        PublishedKey("ec", ("ES256",), EC.public_key()),
     )
 
 

@@ -194,7 +194,7 @@ def test_an_id_that_every_message_repeats_has_a_limit(command: str) -> None:
     [
         ("/topic/t.public.9", 1_000_000),
         ("/topic/t.private.9", 1_000_000),
-        ("/gateway/token", 16_384),
+        ("/gateway/token", 32_768),
     ],
 )
 def test_a_body_that_is_too_large_is_not_even_parsed(destination: str, most: int) -> None:

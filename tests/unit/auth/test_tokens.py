@@ -107,10 +107,11 @@ def test_a_claim_may_be_within_others() -> None:
     given = settings(roles_claim="realm_access.roles", user_claim="person.login")
     found = verify(token_of(content), given)
     assert (found.user, found.roles) == ("kim", frozenset({"host"}))
-    for person in ("kim", {}, ["login"], None):
+    nothing: dict[str, str] = {}
+    for person in ("kim", nothing, ["login"], None):
         text = token_of({**content, "person": person})
         assert refusal(text, given) == "the token has no 'login' in 'person', which is required"
-    for access in ({}, ["roles"], None):
+    for access in (nothing, ["roles"], None):
         text = token_of({**content, "realm_access": access})
         assert verify(text, given).roles == frozenset()
 

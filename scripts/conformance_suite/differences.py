@@ -13,8 +13,7 @@ _TOLD: Final = "RabbitMQ closes without a word; the gateway says why"
 _ALWAYS: Final = {
     "a version that nobody speaks": _OWN_TEXT,
     "a SEND to an exchange that is not there": _TOLD,
-    "an acknowledgement of nothing": "the id of another session is taken for a late one, as after "
-    "the loss of a node; RabbitMQ closes without a word",
+    "an acknowledgement of nothing": _TOLD,
     "an unknown command": _OWN_TEXT,
     "SEND without a destination": _OWN_TEXT,
     "SUBSCRIBE without a destination": _OWN_TEXT,

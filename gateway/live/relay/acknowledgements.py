@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final, Protocol
@@ -21,10 +22,13 @@ from broker.protocol.websocket import mask
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
 from gateway.errors import BadFrame
+from gateway.live.relay.kept_queues import Streams
 from gateway.live.relay.missed import MARK, Consumer, Gap, Given
 
 #: A delivery tag as RabbitMQ writes it; 19 digits hold its 64 bits.
 _TAG: Final = re.compile(rb"[0-9]{1,19}")
+#: What RabbitMQ takes for one (``list_to_integer``).
+_READ_AS_TAG: Final = re.compile(rb"[+-]?[0-9]+")
 #: Acknowledged messages above one that is not, for each session.
 KEPT: Final = 4_096
 #: Acknowledgements that wait for a rejection, for each session; of what is behind them the messages
@@ -127,6 +131,8 @@ def consumer(frame: Frame) -> str:
 
 class Deliveries:
     """The deliveries of one session, whose name in CONNECTED is ``session``; ``version``: STOMP's.
+    ``earlier``: the names of the client's sessions before it. ``given`` and ``streams`` go on
+    through all of them.
 
     Delivery tags count a session's messages, whatever their subscription. So how many have come and
     what was acknowledged say all, without a look into every message: only where the count would
@@ -139,6 +145,7 @@ class Deliveries:
     __slots__ = (
         "_automatic",
         "_consumers",
+        "_earlier",
         "_ended",
         "_floor",
         "_forgotten",
@@ -164,10 +171,18 @@ class Deliveries:
         "muted",
         "newest",
         "parks",
+        "streams",
     )
 
     def __init__(
-        self, session: str, version: str, noted: Noted, given: Given | None = None
+        self,
+        session: str,
+        version: str,
+        noted: Noted,
+        *,
+        given: Given | None = None,
+        streams: Streams | None = None,
+        earlier: Collection[str] = (),
     ) -> None:
         #: What the ids of this session's messages hold.
         self.mark = f"{MARK}{session}{MARK}".encode()
@@ -177,6 +192,9 @@ class Deliveries:
         self.newest = b""
         #: What the client has from the history.
         self.given = given or Given()
+        #: The subscriptions that read streams.
+        self.streams = Streams() if streams is None else streams
+        self._earlier = earlier
         #: Whether the client gets no messages of private queues any more: it leaves.
         self.muted = False
         self._version = version
@@ -278,6 +296,11 @@ class Deliveries:
         """Whether messages of private queues may come: then :meth:`came` wants to see them."""
         return bool(self._queues)
 
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether messages have come that are to be acknowledged and are not."""
+        return self.expected and self.last - self._floor > len(self._settled)
+
     def consumer(self, before: bytes) -> Consumer | None:
         """The subscription to a private queue whose messages' ids begin so, while it stands."""
         return self._consumers.get(before)
@@ -335,6 +358,12 @@ class Deliveries:
         before, _, tag = _name(head, head.find(b"\n\n") + 1 or len(head)).rpartition(b"@@")
         if before in self._automatic or before.startswith(_ANSWERS):
             self._done(int(tag) if _NUMBER.fullmatch(tag) else 0)
+
+    def reads_stream(self, head: bytes) -> bool:
+        """Note the first message of a subscription. ``head``: a MESSAGE up to the empty line behind
+        its headers. Returns whether it comes from a stream and others may be missing before it."""
+        consumer, _, _ = _name(head, head.find(b"\n\n") + 1).partition(MARK.encode())
+        return self.streams.came(consumer, head)
 
     def left_out(self, message: LeftOut) -> bytes:
         """The ACK for a message that the client does not get. RabbitMQ must be sent it."""
@@ -506,16 +535,22 @@ class Deliveries:
         self._held.append(said)
 
     def is_stale(self, frame: Frame) -> bool:
-        """Whether an ACK or NACK comes too late: for a message of another session, or of a
-        subscription that has ended, or one from the history that is none of :attr:`given` any more.
-        The broker does not know that name, and the message comes again."""
+        """Whether an ACK or NACK comes too late: for a message of an earlier session of this
+        client, or of a subscription that has ended, or one from the history that is none of
+        :attr:`given` any more. The broker does not know that name, and the message comes again."""
         name = frame.get(self._header) or ""
         parts = name.split(MARK)
         if len(parts) != 3:
             return False
-        ours = f"{MARK}{parts[1]}{MARK}".encode() == self.mark
-        ended = parts[0].encode() in self._ended
-        return not ours or ended or _FROM_HISTORY.fullmatch(parts[2]) is not None
+        consumer, session, tag = parts
+        if session in self._earlier:
+            return True
+        if f"{MARK}{session}{MARK}".encode() != self.mark:
+            return False
+        if _FROM_HISTORY.fullmatch(tag):
+            return True
+        came = _NUMBER.fullmatch(tag.encode()) is not None and self._has_come(int(tag))
+        return came and consumer.encode() in self._ended
 
     def read(self, frame: Frame) -> Settled | None:
         """The messages that an ACK or NACK is for, acknowledged or not; it must not be stale.
@@ -526,6 +561,10 @@ class Deliveries:
         name = frame.get(self._header) or ""
         before, _, tag = name.encode().rpartition(MARK.encode())
         if before not in self._modes or not _TAG.fullmatch(tag):
+            if self._is_foreign(name):
+                # RabbitMQ looks at the subscription and the number only, not at the session, and
+                # would take it for another message.
+                raise _wrong(frame, name, "this connection has got no such message")
             return None
         cumulative, number = self._modes[before], int(tag)
         if cumulative is None:
@@ -540,6 +579,16 @@ class Deliveries:
                 + ("ack" if self._version == "1.2" else "message-id"),
             )
         return Settled(number, cumulative)
+
+    def _is_foreign(self, name: str) -> bool:
+        """Whether an id names a subscription of this session, but another session."""
+        parts = name.encode().split(MARK.encode())
+        return (
+            len(parts) == 3
+            and self._before_tag(parts[0]) in self._modes
+            and MARK.encode() + parts[1] + MARK.encode() != self.mark
+            and _READ_AS_TAG.fullmatch(parts[2]) is not None
+        )
 
     def settle(self, settled: Settled, *, handled: bool) -> bool:
         """Note an acknowledgement; False and nothing noted if its message has one already.

@@ -100,6 +100,11 @@ class Conversation:
         """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
         return self.state.doubt.any or self.state.unanswered
 
+    @property
+    def returning(self) -> bool:
+        """Whether the session asks again for what an earlier one had."""
+        return self.state.returning
+
     def take_up(self, upstream: WebStompSession, lease: Lease) -> Relay:
         """Go on in this session. Raises :class:`BrokerUnavailable`."""
         frames = self.state.move(upstream.connected.get("session") or "")

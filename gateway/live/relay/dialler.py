@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -124,6 +125,18 @@ class Dialler:
             else:
                 lease.up()
                 return upstream, lease
+
+    async def is_well(self, node: str, who: Identity, version: str) -> bool:
+        """Whether the node takes this login now, within :data:`ACCEPT` seconds."""
+        others = {state.node.name for state in self.balancer.states()} - {node}
+        try:
+            async with asyncio.timeout(ACCEPT):
+                upstream, lease = await self.dial(who, version, exclude=others)
+        except (TimeoutError, GatewayError):
+            return False
+        upstream.close()
+        lease.release()
+        return True
 
     def _acquire(self, exclude: AbstractSet[str]) -> Lease:
         """Raises :class:`NoNodeAvailable`, :class:`NoCapacity`."""

@@ -43,6 +43,10 @@ class Doubt:
         while self._names and self._names[0][0] <= self._proven:
             self._names.popleft()
 
+    def is_proven(self, number: int) -> bool:
+        """Whether RabbitMQ has taken this frame, and all before it."""
+        return number <= self._proven
+
     @property
     def any(self) -> bool:
         """Whether there is a frame that may have ended the session."""

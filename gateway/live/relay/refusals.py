@@ -15,6 +15,8 @@ _CANCELLED: Final = "server cancelled subscription"
 _PASSING: Final = frozenset({_CANCELLED, "internal_error", "connection_forced"})
 #: The client's frame is right, but not for it, or not here. All else is a wrong frame.
 _REFUSED: Final = frozenset({"access_refused", "not_found", "resource_locked", "not_allowed"})
+#: What a queue is to its consumer that is only away: not there, or another session's for a moment.
+_AWAY_PERHAPS: Final = frozenset({"not_found", "resource_locked"})
 #: A queue that comes back with its node (``rabbit_misc:home_node_down`` and its like).
 _AWAY: Final = re.compile(
     r"is down or inaccessible|is stopped by supervisor|due to (timeout|no.majority)"
@@ -28,8 +30,12 @@ _INSIDE: Final = (
 _SHOWN: Final = 300
 
 
-def meaning(error: Frame) -> GatewayError:
-    """The error behind an ERROR frame; the client gets the frame as :func:`public` returns it."""
+def meaning(error: Frame, *, returning: bool = False) -> GatewayError:
+    """The error behind an ERROR frame; the client gets the frame as :func:`public` returns it.
+
+    ``returning``: the session asks again for what RabbitMQ had given to the client before, so that
+    a queue which is not there may come back.
+    """
     message = (error.get("message") or "").strip()
     body = error.body.decode(errors="replace").strip()
     what = ": ".join(part for part in (message, _covered(body)[:_SHOWN]) if part)
@@ -38,6 +44,8 @@ def meaning(error: Frame) -> GatewayError:
         return BrokerUnavailable(
             "the broker cancelled a subscription" if kind == _CANCELLED else f"RabbitMQ: {what}"
         )
+    if returning and kind in _AWAY_PERHAPS:
+        return BrokerUnavailable(f"RabbitMQ does not give a queue again: {what}")
     if kind in _REFUSED:
         return BrokerRefused(f"RabbitMQ refused: {what}")
     return BadFrame(f"RabbitMQ refused: {what}")

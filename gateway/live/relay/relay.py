@@ -125,6 +125,10 @@ class Owner(Protocol):
     def in_doubt(self) -> bool:
         """Whether something was sent of which nobody knows whether RabbitMQ has taken it."""
 
+    @property
+    def returning(self) -> bool:
+        """Whether the session asks again for what an earlier one had."""
+
     def answered(self, receipt: str) -> bool:
         """A RECEIPT has come. Returns whether it is the gateway's own, and not for the client."""
 
@@ -482,6 +486,8 @@ class Relay:
     def _came(self, data: bytes, messages: list[int]) -> None:
         """Note the messages that begin at these places of ``data``."""
         deliveries = self._deliveries
+        if deliveries.streams:
+            self._look_for_streams(data, messages)
         deliveries.last += len(messages)
         if deliveries.expected:
             deliveries.newest = _head(data, messages[-1])
@@ -490,6 +496,14 @@ class Relay:
                 deliveries.passed(_head(data, begin))
         while self._left_out:
             self.send(deliveries.left_out(self._left_out.pop(0)))
+
+    def _look_for_streams(self, data: bytes, messages: list[int]) -> None:
+        for begin in messages:
+            if self._deliveries.reads_stream(data[begin : data.find(b"\n\n", begin) + 2]):
+                raise BrokerUnavailable(
+                    "a subscription reads a stream, and its node was lost: only you know how far "
+                    "you have read; subscribe again with x-stream-offset"
+                )
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.CLOSE:
@@ -511,7 +525,7 @@ class Relay:
             raise WebSocketProtocolError(CloseCode.PROTOCOL_ERROR, "an ERROR that is no STOMP")
         public = refusals.public(found)
         self._client.write(build(data_opcode(error), error if public is None else public), frames=1)
-        raise _Refusal(refusals.meaning(found))
+        raise _Refusal(refusals.meaning(found, returning=self._owner.returning))
 
     def _pass(self, data: bytes | bytearray, begin: int, end: int, frames: int) -> None:
         if begin < end:

@@ -1,14 +1,15 @@
 """The state of a client at the broker: its subscriptions, transactions and open receipts. Pure.
 
 It is enough to set the client up again on another node, and to know whether that would be honest.
-Only subscriptions to queues that the broker keeps may move. A transient subscription would come
-back with a hole that nobody sees, and a frame that was sent and never answered may be lost, so
-those clients get an ERROR instead.
+Only subscriptions to queues that the broker keeps may move, and whose messages the client
+acknowledges. Any other would come back with a hole that nobody sees, and a frame that was sent and
+never answered may be lost, so those clients get an ERROR instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +19,7 @@ from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import properties
 from gateway.live.relay.acknowledgements import Deliveries, Noted, Settled, consumer
 from gateway.live.relay.doubt import Doubt
+from gateway.live.relay.kept_queues import is_kept
 from gateway.live.relay.missed import MARK
 
 #: Transactions that are open at a time, acknowledgements in all of them, and receipts not yet
@@ -27,6 +29,8 @@ ACKNOWLEDGEMENTS: Final = 10_000
 RECEIPTS: Final = 65_536
 #: Bytes of headers that are noted for them, and for subscriptions, in all.
 NOTED: Final = 1024 * 1024
+#: Sessions that have ended whose late acknowledgements are known as such.
+SESSIONS: Final = 100
 #: A SEND with such a ``reply-to`` subscribes to a queue that goes with the session.
 TEMP_QUEUES: Final = "/temp-queue/"
 
@@ -39,28 +43,75 @@ class Ending(StrEnum):
     CLOSED = "closed"
 
 
+class InDoubt(StrEnum):
+    """The frames of the client that RabbitMQ has not answered when a session ends: none; any; the
+    SUBSCRIBEs that asked again for what an earlier session had; such at which an earlier session
+    has ended, too."""
+
+    NOTHING = "nothing"
+    FRAMES = "frames"
+    RETURN = "return"
+    REPETITION = "repetition"
+
+
 class Verdict(StrEnum):
-    """The consequence of a session's end: go on at another node, or tell the client that nobody
-    knows what became of a frame (1012), or that RabbitMQ has refused one (permanent)."""
+    """The consequence of a session's end: go on at another node; do so unless this node proves to
+    be well; or tell the client that nobody knows what became of a frame or when its queues are
+    back (1012), or that RabbitMQ has refused a frame (permanent)."""
 
     MOVE = "move"
+    SUSPECT = "suspect"
     UNKNOWN = "unknown"
     REFUSED = "refused"
 
 
-#: (ending, whether a frame of the client's is in doubt, whether something stands against a move).
-VERDICTS: Final[Mapping[tuple[Ending, bool, bool], Verdict]] = {
-    (Ending.LOST, False, False): Verdict.MOVE,
+#: (ending, what is in doubt, whether something stands against a move).
+VERDICTS: Final[Mapping[tuple[Ending, InDoubt, bool], Verdict]] = {
+    (Ending.LOST, InDoubt.NOTHING, False): Verdict.MOVE,
     # A subscription, which is asked for again.
-    (Ending.LOST, True, False): Verdict.MOVE,
-    (Ending.LOST, False, True): Verdict.UNKNOWN,
-    (Ending.LOST, True, True): Verdict.UNKNOWN,
-    (Ending.CLOSED, False, False): Verdict.MOVE,
-    (Ending.CLOSED, False, True): Verdict.UNKNOWN,
+    (Ending.LOST, InDoubt.FRAMES, False): Verdict.MOVE,
+    (Ending.LOST, InDoubt.RETURN, False): Verdict.MOVE,
+    # Two nodes in a row, or a request that no node survives.
+    (Ending.LOST, InDoubt.REPETITION, False): Verdict.SUSPECT,
+    (Ending.CLOSED, InDoubt.NOTHING, False): Verdict.MOVE,
     # RabbitMQ ends a session for a frame that it refuses; 3.10 keeps the reason to itself.
-    (Ending.CLOSED, True, False): Verdict.REFUSED,
-    (Ending.CLOSED, True, True): Verdict.REFUSED,
+    (Ending.CLOSED, InDoubt.FRAMES, False): Verdict.REFUSED,
+    # It had taken them: the queue is away with its node, perhaps.
+    (Ending.CLOSED, InDoubt.RETURN, False): Verdict.UNKNOWN,
+    (Ending.CLOSED, InDoubt.REPETITION, False): Verdict.REFUSED,
+    (Ending.LOST, InDoubt.NOTHING, True): Verdict.UNKNOWN,
+    (Ending.LOST, InDoubt.FRAMES, True): Verdict.UNKNOWN,
+    (Ending.LOST, InDoubt.RETURN, True): Verdict.UNKNOWN,
+    (Ending.LOST, InDoubt.REPETITION, True): Verdict.UNKNOWN,
+    (Ending.CLOSED, InDoubt.NOTHING, True): Verdict.UNKNOWN,
+    (Ending.CLOSED, InDoubt.FRAMES, True): Verdict.REFUSED,
+    (Ending.CLOSED, InDoubt.RETURN, True): Verdict.UNKNOWN,
+    (Ending.CLOSED, InDoubt.REPETITION, True): Verdict.REFUSED,
 }
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """A subscription as its SUBSCRIBE has asked for it. ``number``: that frame's in the present
+    session. ``taken``: an earlier session had it; ``ended``: one has ended before it was
+    answered."""
+
+    destination: Destination
+    frame: Frame
+    number: int
+    taken: bool = False
+    ended: bool = False
+
+    @property
+    def consumer(self) -> bytes:
+        """RabbitMQ's name for it."""
+        return consumer(self.frame).encode()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether RabbitMQ keeps what it reads, and what comes by it is acknowledged or found in
+        the history."""
+        return isinstance(self.destination, RoomQueue) or is_kept(self.frame)
 
 
 class RelayState:
@@ -74,7 +125,10 @@ class RelayState:
         self._noted = noted
         self.deliveries = Deliveries("", version, noted)
         self.doubt = Doubt()
-        self._subscriptions: dict[str, tuple[Destination, Frame]] = {}
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._session = ""
+        #: The names of those before it, the oldest first.
+        self._earlier: dict[str, None] = {}
         #: Not answered yet: which frame each is of, and whether its answer tells of those before.
         self._receipts: dict[str, tuple[int, bool]] = {}
         #: None: of a message from the history.
@@ -92,13 +146,18 @@ class RelayState:
         # Without its bytes: what sets it up again is made of its headers.
         frame = Frame(frame.command, frame.headers)
         self._note(_size(frame))
-        self._subscriptions[key] = (destination, frame)
         self.deliveries.subscribed(frame, _queue_of(destination))
-        self._expect(frame, self.doubt.sent("SUBSCRIBE", frame.get("destination")), proves=True)
+        number = self.doubt.sent("SUBSCRIBE", frame.get("destination"))
+        subscription = _Subscription(destination, frame, number)
+        self._subscriptions[key] = subscription
+        if not isinstance(destination, RoomQueue):
+            self.deliveries.streams.subscribed(subscription.consumer, frame)
+        self._expect(frame, number, proves=True)
 
     def unsubscribed(self, key: str, frame: Frame) -> None:
         if (subscription := self._subscriptions.pop(key, None)) is not None:
-            self._noted_bytes -= _size(subscription[1])
+            self._noted_bytes -= _size(subscription.frame)
+            self.deliveries.streams.unsubscribed(subscription.consumer)
         self.deliveries.unsubscribed(frame)
         self._expect(frame, self.doubt.sent("UNSUBSCRIBE", key), proves=True)
 
@@ -147,9 +206,9 @@ class RelayState:
     def destination_of(self, message: Frame) -> Destination | None:
         """The destination of the subscription that brought a MESSAGE."""
         name, _, _ = (message.get("message-id") or "").partition(MARK)
-        for destination, frame in self._subscriptions.values():
-            if consumer(frame) == name:
-                return destination
+        for each in self._subscriptions.values():
+            if each.consumer == name.encode():
+                return each.destination
         return None
 
     @property
@@ -159,10 +218,28 @@ class RelayState:
             return "a transaction is open"
         if self._receipts.keys() - self._subscribing:
             return "a receipt is not answered"
-        for destination, _ in self._subscriptions.values():
-            if not isinstance(destination, RoomQueue):
-                return "a subscription lived on the node"
+        if not all(each.is_kept for each in self._subscriptions.values()):
+            return "a subscription lived on the node"
+        if self.deliveries.streams.found:
+            return "a stream was read, and only its consumer knows how far"
         return "a temp queue lived on the node" if self._replies else None
+
+    @property
+    def would_repeat(self) -> bool:
+        """Whether a move would bring messages again to an application that knows nothing of moves,
+        or could end it: one that is not needed waits."""
+        elsewhere = any(
+            not isinstance(each.destination, RoomQueue) for each in self._subscriptions.values()
+        )
+        return elsewhere and (self.deliveries.unacknowledged or bool(self.deliveries.streams))
+
+    @property
+    def returning(self) -> bool:
+        """Whether something that an earlier session had is asked for again and not answered yet."""
+        return any(
+            each.taken and not self.doubt.is_proven(each.number)
+            for each in self._subscriptions.values()
+        )
 
     @property
     def loss(self) -> str | None:
@@ -172,7 +249,24 @@ class RelayState:
         return self.obstacle
 
     def verdict(self, ending: Ending) -> Verdict:
-        return VERDICTS[ending, self.doubt.any, self.loss is not None]
+        return VERDICTS[ending, self._in_doubt, self.loss is not None]
+
+    def ended(self) -> None:
+        """The session has ended by itself: the subscriptions in doubt may be why."""
+        for each in self._subscriptions.values():
+            each.ended = not each.taken and not self.doubt.is_proven(each.number)
+
+    @property
+    def _in_doubt(self) -> InDoubt:
+        if not self.doubt.any:
+            return InDoubt.NOTHING
+        if self.returning:
+            return InDoubt.RETURN
+        repeated = any(
+            each.ended and not self.doubt.is_proven(each.number)
+            for each in self._subscriptions.values()
+        )
+        return InDoubt.REPETITION if repeated else InDoubt.FRAMES
 
     @property
     def unanswered(self) -> bool:
@@ -191,12 +285,12 @@ class RelayState:
     @property
     def rooms(self) -> list[int]:
         """Those whose private queues are consumed."""
-        destinations = (destination for destination, _ in self._subscriptions.values())
+        destinations = (each.destination for each in self._subscriptions.values())
         return [d.room for d in destinations if isinstance(d, RoomQueue)]
 
     @property
     def _subscribing(self) -> set[str]:
-        frames = (frame for _, frame in self._subscriptions.values())
+        frames = (each.frame for each in self._subscriptions.values())
         return {receipt for frame in frames if (receipt := frame.get("receipt")) is not None}
 
     def move(self, session: str) -> list[bytes]:
@@ -204,18 +298,34 @@ class RelayState:
 
         A SUBSCRIBE asks for its RECEIPT only if the client has not got it yet.
         """
-        given = self.deliveries.given
+        given, streams, before = self.deliveries.given, self.deliveries.streams, self.doubt
         given.moved()
-        self.deliveries = Deliveries(session, self._version, self._noted, given)
+        streams.moved()
+        if self._session:
+            self._earlier[self._session] = None
+            if len(self._earlier) > SESSIONS:
+                del self._earlier[next(iter(self._earlier))]
+        self._session = session
+        self.deliveries = Deliveries(
+            session,
+            self._version,
+            self._noted,
+            given=given,
+            streams=streams,
+            earlier=self._earlier,
+        )
         self.doubt = Doubt()
         open_receipts, self._receipts = self._receipts.keys(), {}
         self._noted_bytes -= sum(map(len, open_receipts))
         frames = []
-        for destination, frame in self._subscriptions.values():
+        for each in self._subscriptions.values():
+            each.taken = each.taken or before.is_proven(each.number)
+            frame = each.frame
             headers = [(n, v) for n, v in frame.headers if n != "receipt" or v in open_receipts]
             again = Frame(frame.command, tuple(headers))
-            self.deliveries.subscribed(again, _queue_of(destination))
-            self._expect(again, self.doubt.sent("SUBSCRIBE", again.get("destination")), proves=True)
+            self.deliveries.subscribed(again, _queue_of(each.destination))
+            each.number = self.doubt.sent("SUBSCRIBE", again.get("destination"))
+            self._expect(again, each.number, proves=True)
             frames.append(serialise(frame.command, headers))
         return frames
 

@@ -97,6 +97,7 @@ class Uplink:
         "_context",
         "_conversation",
         "_ended",
+        "_left",
         "_log_context",
         "_loop",
         "_moves",
@@ -133,6 +134,8 @@ class Uplink:
         self._next: tuple[WebStompSession, Lease] | None = None
         self._moving: asyncio.Task[None] | None = None
         self._moves = Moves()
+        #: The node of the last session.
+        self._left = ""
         #: The client's, for logs and events; whoever asks for a move has another one.
         self._log_context = copy_context()
 
@@ -150,9 +153,14 @@ class Uplink:
 
     @property
     def free(self) -> bool:
-        """Whether nothing is under way that :meth:`relocate` would leave in doubt."""
+        """Whether nothing is under way that :meth:`relocate` would leave in doubt, or, without
+        need, repeat."""
         at_broker = self._conversation.state
-        return self._state is State.OPEN and not (at_broker.unanswered or at_broker.obstacle)
+        return (
+            self._state is State.OPEN
+            and not (at_broker.unanswered or at_broker.obstacle)
+            and (self.to_be_left or not at_broker.would_repeat)
+        )
 
     @property
     def consumed(self) -> list[int]:
@@ -282,6 +290,7 @@ class Uplink:
             return
         before, at_broker = self._state, self._conversation.state
         received = INPUTS[end.ending, at_broker.verdict(end.ending)]
+        at_broker.ended()
         self._receive(received)
         if self._state is State.FAILED:
             self._tell(_reason(received, end.error, at_broker))
@@ -346,6 +355,7 @@ class Uplink:
 
     def _take_up(self, upstream: WebStompSession, lease: Lease) -> None:
         """Go on in this session. Raises :class:`BrokerUnavailable`."""
+        self._left = lease.node.name
         relay = self._conversation.take_up(upstream, lease)
         self._receive(Input.SESSION)
         if self._state in FINAL:
@@ -354,7 +364,8 @@ class Uplink:
     def _move_on(self, received: Input, lost: GatewayError) -> None:
         delay = self._moves.next(self._loop.time())
         if delay is not None:
-            self._move(lost, partial(self._find, delay))
+            suspect = self._left if received is Input.LOST_AGAIN else None
+            self._move(lost, partial(self._find, delay, suspect))
             return
         detail = f"{lost.detail}; {MOVES} sessions ended within {SPAN:g} s"
         if received is Input.ENDED:
@@ -443,8 +454,19 @@ class Uplink:
                     "the node that was left does not say that it has taken all messages"
                 ) from None
 
-    async def _find(self, delay: float) -> None:
-        """Try the nodes after so many seconds, until one takes the session."""
+    async def _find(self, delay: float, suspect: str | None = None) -> None:
+        """Try the nodes after so many seconds, until one takes the session.
+
+        ``suspect``: the node of the last session, which was the second to end at the same request.
+        Raises :class:`BrokerRefused` if that node is well: the request ends sessions.
+        """
+        if suspect is not None:
+            doubted = str(self._conversation.state.doubt)
+            if await self._context.dialler.is_well(suspect, self._who(), self._version):
+                raise BrokerRefused(
+                    f"two nodes have ended the session after {doubted}, and the second one works: "
+                    "RabbitMQ cannot do that"
+                )
         failures = 0
         await asyncio.sleep(delay * self._context.rng.uniform(0.5, 1.0))
         declaring: asyncio.Task[None] | None = None
@@ -490,7 +512,8 @@ def _reason(received: Input, error: GatewayError, at_broker: RelayState) -> Gate
                 "header or permission of it; nothing that was sent since is certain to be taken"
             )
         case Input.LOST_IN_DOUBT | Input.ENDED_IN_DOUBT:
-            return BrokerUnavailable(f"{error.detail}, and {at_broker.loss}")
+            why = at_broker.loss or "does not give again what was subscribed to at another node"
+            return BrokerUnavailable(f"{error.detail}, and {why}")
         case _:
             return BrokerUnavailable(f"{error.detail} while the client left")
 

@@ -40,8 +40,9 @@ class Input(StrEnum):
     """An input to an uplink: something that happens to it.
 
     ``session``: a node has taken the login. ``lost``: the node broke off or fell silent, and the
-    session may go on elsewhere; ``lost in doubt``: it may not, because nobody knows what became of
-    something. ``ended`` and ``ended in doubt``: the same, but the node has closed in good order.
+    session may go on elsewhere; ``lost again``: the same, but another node was lost at the same
+    request; ``lost in doubt``: it may not go on, because nobody knows what became of something.
+    ``ended`` and ``ended in doubt``: the same, but the node has closed in good order.
     ``refused``: the node has closed because of what the client sent. ``error``: another reason that
     no other node would help against. ``relocate``: a planned move. ``leave``: the client
     disconnects. ``disconnect``: DISCONNECT has been sent. ``receipt``: RabbitMQ has answered it.
@@ -51,6 +52,7 @@ class Input(StrEnum):
 
     SESSION = "session"
     LOST = "lost"
+    LOST_AGAIN = "lost again"
     LOST_IN_DOUBT = "lost in doubt"
     ENDED = "ended"
     ENDED_IN_DOUBT = "ended in doubt"
@@ -69,6 +71,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.OPENING, Input.SESSION): State.OPEN,
     (State.OPENING, Input.CLOSE): State.CLOSED,
     (State.OPEN, Input.LOST): State.MOVING,
+    (State.OPEN, Input.LOST_AGAIN): State.MOVING,
     (State.OPEN, Input.ENDED): State.MOVING,
     (State.OPEN, Input.LOST_IN_DOUBT): State.FAILED,
     (State.OPEN, Input.ENDED_IN_DOUBT): State.FAILED,
@@ -82,6 +85,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.MOVING, Input.CLOSE): State.CLOSED,
     # The next session stands already, so this one's end is no loss unless something is in doubt.
     (State.PROVING, Input.LOST): State.MOVING,
+    (State.PROVING, Input.LOST_AGAIN): State.MOVING,
     (State.PROVING, Input.ENDED): State.MOVING,
     (State.PROVING, Input.LOST_IN_DOUBT): State.FAILED,
     (State.PROVING, Input.ENDED_IN_DOUBT): State.FAILED,
@@ -92,6 +96,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.PROVING, Input.CLOSE): State.CLOSED,
     # Everything was proven before, so nothing can be in doubt.
     (State.PARTING, Input.LOST): State.MOVING,
+    (State.PARTING, Input.LOST_AGAIN): State.MOVING,
     (State.PARTING, Input.ENDED): State.MOVING,
     (State.PARTING, Input.LOST_IN_DOUBT): State.MOVING,
     (State.PARTING, Input.ENDED_IN_DOUBT): State.MOVING,
@@ -100,6 +105,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.PARTING, Input.TIMEOUT): State.MOVING,
     (State.PARTING, Input.CLOSE): State.CLOSED,
     (State.LEAVING, Input.LOST): State.FAILED,
+    (State.LEAVING, Input.LOST_AGAIN): State.FAILED,
     (State.LEAVING, Input.ENDED): State.FAILED,
     (State.LEAVING, Input.LOST_IN_DOUBT): State.FAILED,
     (State.LEAVING, Input.ENDED_IN_DOUBT): State.FAILED,
@@ -114,6 +120,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.FAREWELL, Input.REFUSED): State.LEFT,
     # Whoever has asked it to leave tells the client.
     (State.FAREWELL, Input.LOST): State.CLOSED,
+    (State.FAREWELL, Input.LOST_AGAIN): State.CLOSED,
     (State.FAREWELL, Input.LOST_IN_DOUBT): State.CLOSED,
     (State.FAREWELL, Input.ERROR): State.FAILED,
     (State.FAREWELL, Input.CLOSE): State.CLOSED,
@@ -129,6 +136,7 @@ PAUSED: Final = frozenset({State.MOVING, State.PROVING, State.PARTING})
 #: What the end of a session is to the table: how it ended, and what that means.
 INPUTS: Final[Mapping[tuple[Ending, Verdict], Input]] = {
     (Ending.LOST, Verdict.MOVE): Input.LOST,
+    (Ending.LOST, Verdict.SUSPECT): Input.LOST_AGAIN,
     (Ending.LOST, Verdict.UNKNOWN): Input.LOST_IN_DOUBT,
     (Ending.CLOSED, Verdict.MOVE): Input.ENDED,
     (Ending.CLOSED, Verdict.UNKNOWN): Input.ENDED_IN_DOUBT,

@@ -547,6 +547,7 @@ async def test_what_needs_no_acknowledgement_gets_none_by_another_subscriptions_
 async def test_a_session_that_ends_again_and_again_does_not_move_for_ever() -> None:
     async with staged() as stage:
         await stage.subscribe()
+        await asked(stage.first)
         ended: set[Session] = set()
         while stage.ended is None:
             for session in (*stage.first.sessions, *stage.second.sessions):
@@ -556,6 +557,133 @@ async def test_a_session_that_ends_again_and_again_does_not_move_for_ever() -> N
             await asyncio.sleep(0.005)
         assert isinstance(stage.ended, BrokerUnavailable)
         assert len(ended) == 1 + MOVES
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_request_at_which_two_nodes_drop_the_session_is_refused_if_the_second_works() -> (
+    None
+):
+    async with staged() as stage:
+        await stage.subscribe()
+        stage.dialler.balancer.drain(stage.first.name)
+        for node in (stage.first, stage.second):
+            await until(node.subscribed)
+            node.session.drop()
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerRefused)
+        assert "/amq/queue/acdm.mo.interact.private.7" in stage.ended.detail
+
+
+@pytest.mark.gen_test(timeout=3 * _TIMEOUT)
+async def test_two_nodes_that_die_at_the_same_request_are_no_fault_of_it() -> None:
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        stage.first.session.drop()
+        stage.dialler.balancer.drain(stage.first.name)
+        await until(stage.second.subscribed)
+        stage.second.deaf = True
+        stage.dialler.balancer.resume(stage.first.name)
+        stage.second.session.drop()
+        await until(lambda: stage.first.logins == 2 and stage.first.subscribed())
+        assert stage.ended is None
+
+
+async def consuming(stage: Stage, *headers: tuple[str, str], ack: str) -> None:
+    """An application on a queue that is no room's; RabbitMQ has taken its SUBSCRIBE."""
+    sent = (("destination", "/queue/orders"), ("id", "o"), ("ack", ack), *headers)
+    await stage.uplink.subscribe(
+        "o", Elsewhere(), Frame("SUBSCRIBE", sent, raw=serialise("SUBSCRIBE", sent))
+    )
+    await asked(stage.first)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+@pytest.mark.parametrize("loss", ["drop", "hang"])
+@pytest.mark.parametrize("ack", ["client", "client-individual"])
+async def test_a_consumer_of_a_durable_queue_goes_on_at_another_node(loss: str, ack: str) -> None:
+    async with staged() as stage:
+        await consuming(stage, ("prefetch-count", "9"), ack=ack)
+        late = stage.first.session.deliver("o", 1)
+        await stage.hears(late.encode())
+        if loss == "drop":
+            stage.dialler.balancer.drain(stage.first.name)
+            stage.first.session.drop()
+        else:
+            stage.first.session.hang()
+        await until(stage.second.subscribed)
+        assert stage.second.received[-1].headers == (
+            ("destination", "/queue/orders"),
+            ("id", "o"),
+            ("ack", ack),
+            ("prefetch-count", "9"),
+        )
+        assert not stage.send("ACK", ("id", late))
+        again = stage.second.session.deliver("o", 1)
+        await stage.hears(again.encode())
+        assert stage.send("ACK", ("id", again))
+        await until(lambda: commands(stage.second)[-1] == "ACK")
+        assert stage.ended is None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_was_on_its_way_without_an_acknowledgement_is_said_to_be_lost() -> None:
+    async with staged() as stage:
+        await consuming(stage, ack="auto")
+        stage.first.session.drop()
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert "SUBSCRIBE" not in commands(stage.second)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+@pytest.mark.parametrize("said", [True, False])
+async def test_a_queue_that_the_next_node_does_not_give_may_come_back(*, said: bool) -> None:
+    async with staged() as stage:
+        await consuming(stage, ack="client")
+        stage.dialler.balancer.drain(stage.first.name)
+
+        def refuse(frame: Frame) -> bool:
+            if frame.command == "SUBSCRIBE" and said:
+                stage.second.session.send(
+                    "ERROR", ("message", "not_found"), body=b"NOT_FOUND - no queue 'orders'"
+                )
+            return frame.command == "SUBSCRIBE" and not said
+
+        stage.second.cruel = refuse
+        stage.first.session.drop()
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert commands(stage.second).count("SUBSCRIBE") == 1
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_before_the_first_message_of_a_stream_after_a_move_others_may_be_missing() -> None:
+    async with staged() as stage:
+        await consuming(stage, ("prefetch-count", "9"), ack="client")
+        stage.dialler.balancer.drain(stage.first.name)
+        stage.first.session.drop()
+        await until(stage.second.subscribed)
+        stage.second.session.deliver("o", 1, b"later", [("x-stream-offset", "70")])
+        await until(lambda: stage.ended)
+        assert isinstance(stage.ended, BrokerUnavailable)
+        assert "x-stream-offset" in stage.ended.detail
+        assert b"later" not in stage.heard
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_consumer_moves_without_need_only_when_nothing_would_come_again() -> None:
+    async with staged() as stage:
+        await consuming(stage, ack="client-individual")
+        name = stage.first.session.deliver("o", 1)
+        await stage.hears(name.encode())
+        assert not await stage.uplink.relocate("the other has room")
+        stage.dialler.balancer.drain(stage.first.name)
+        assert stage.uplink.free
+        stage.dialler.balancer.resume(stage.first.name)
+        stage.send("ACK", ("id", name))
+        assert await stage.uplink.relocate("the other has room")
+        await until(stage.second.subscribed)
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)

@@ -223,11 +223,29 @@ def test_only_the_last_subscriptions_that_have_ended_are_kept() -> None:
     assert deliveries.is_stale(frame(1, id="1"))
 
 
-def test_acknowledgements_of_another_session_are_stale() -> None:
-    deliveries = delivered(5)
+def test_acknowledgements_of_an_earlier_session_are_stale_and_no_others() -> None:
+    deliveries = Deliveries("session-1", "1.2", FakeNotes(), earlier={"session-0"})
+    deliveries.subscribed(subscribe("s", "client-individual"))
     assert deliveries.is_stale(frame(1, session="session-0"))
     assert not deliveries.is_stale(frame(1))
     assert not deliveries.is_stale(Frame("ACK", (("id", "whatever"),)))
+    foreign = frame(1, session="session-2")
+    assert not deliveries.is_stale(foreign)
+    with pytest.raises(BadFrame, match="this connection has got no such message"):
+        deliveries.read(foreign)
+    with pytest.raises(BadFrame, match="this connection has got no such message"):
+        deliveries.read(frame("+1", session="session-2"))
+    # RabbitMQ says so itself.
+    assert deliveries.read(frame(1, session="session-2", id="other")) is None
+    assert deliveries.read(frame("x", session="session-2")) is None
+
+
+def test_one_that_never_came_by_a_subscription_that_has_ended_is_not_late() -> None:
+    left = delivered(5)
+    left.unsubscribed(Frame("UNSUBSCRIBE", (("id", "s"),)))
+    assert left.is_stale(frame(5))
+    assert not left.is_stale(frame(6))
+    assert not left.is_stale(frame("x"))
 
 
 def test_a_client_that_leaves_one_out_for_thousands_is_forgotten_about_that_one() -> None:

@@ -35,6 +35,16 @@ def test_each_kind_has_its_close_code_and_keeps_its_reason(
         assert body.strip()[:20] in error.detail
 
 
+def test_a_queue_that_was_given_before_may_come_back_but_no_permission() -> None:
+    gone = Frame("ERROR", (("message", "not_found"),), b"NOT_FOUND - no queue 'q' in vhost '/'")
+    assert type(meaning(gone)) is BrokerRefused
+    assert type(meaning(gone, returning=True)) is BrokerUnavailable
+    locked = Frame("ERROR", (("message", "resource_locked"),), b"RESOURCE_LOCKED - q")
+    assert type(meaning(locked, returning=True)) is BrokerUnavailable
+    refused = Frame("ERROR", (("message", "access_refused"),), b"ACCESS_REFUSED - q")
+    assert type(meaning(refused, returning=True)) is BrokerRefused
+
+
 def test_what_passes_says_what_rabbitmq_has_done() -> None:
     cancelled = Frame("ERROR", (("message", "Server cancelled subscription"),), b"the server has")
     assert meaning(cancelled).detail == "the broker cancelled a subscription"

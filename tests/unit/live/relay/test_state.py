@@ -12,9 +12,11 @@ from gateway.live.relay.state import (
     ACKNOWLEDGEMENTS,
     NOTED,
     RECEIPTS,
+    SESSIONS,
     TRANSACTIONS,
     VERDICTS,
     Ending,
+    InDoubt,
     RelayState,
     Verdict,
 )
@@ -99,6 +101,155 @@ def test_a_transient_subscription_would_come_back_with_a_hole(destination: Desti
     state = host()
     state.subscribed("t", destination, frame("SUBSCRIBE", id="t", destination="/topic/x"))
     assert state.obstacle == "a subscription lived on the node"
+
+
+def application(
+    destination: str = "/queue/orders", ack: str = "client-individual", **headers: str
+) -> RelayState:
+    """A client of an access rule, or with a login of RabbitMQ."""
+    state = RelayState("1.2", FakeNotes())
+    state.move("session-1")
+    consume(state, destination, ack, **headers)
+    return state
+
+
+def consume(
+    state: RelayState,
+    destination: str = "/queue/orders",
+    ack: str = "client-individual",
+    id: str = "q",
+    **headers: str,
+) -> None:
+    headers = {"id": id, "destination": destination, "ack": ack, **headers}
+    state.subscribed(id, Elsewhere(), frame("SUBSCRIBE", **headers))
+
+
+@pytest.mark.parametrize("destination", ["/queue/orders", "/amq/queue/orders"])
+@pytest.mark.parametrize("ack", ["client", "client-individual"])
+def test_a_queue_that_rabbitmq_keeps_is_subscribed_again_as_it_was(
+    destination: str, ack: str
+) -> None:
+    state = application(destination, ack, prefetch_count="5", durable="true")
+    consume(state, "/queue/others", id="p")
+    assert state.obstacle is None
+    assert state.rooms == []
+    assert state.verdict(Ending.LOST) is Verdict.MOVE
+    again = f"SUBSCRIBE\nid:q\ndestination:{destination}\nack:{ack}\nprefetch-count:5\ndurable:true"
+    assert state.move("session-2") == [
+        again.encode() + b"\n\n\0",
+        b"SUBSCRIBE\nid:p\ndestination:/queue/others\nack:client-individual\n\n\0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("destination", "headers"),
+    [
+        ("/queue/orders", {"ack": "auto"}),
+        ("/queue/orders", {"durable": "false"}),
+        ("/queue/orders", {"persistent": "False"}),
+        ("/queue/orders", {"auto-delete": "true"}),
+        ("/queue/orders", {"exclusive": "true"}),
+        ("/queue/orders", {"x-queue-type": "stream"}),
+        ("/amq/queue/orders", {"x-stream-offset": "next"}),
+        ("/temp-queue/orders", {}),
+        ("/reply-queue/orders", {}),
+        ("/topic/orders", {"durable": "true"}),
+        ("/exchange/orders/key", {}),
+    ],
+)
+def test_what_would_be_lost_or_read_anew_is_not_subscribed_again(
+    destination: str, headers: dict[str, str]
+) -> None:
+    assert application(destination, **headers).obstacle == "a subscription lived on the node"
+    also = application()
+    consume(also, destination, id="p", **headers)
+    assert also.obstacle == "a subscription lived on the node"
+    also.unsubscribed("p", frame("UNSUBSCRIBE", id="p"))
+    assert also.obstacle is None
+
+
+def test_messages_are_not_repeated_to_an_application_without_need() -> None:
+    state = application()
+    assert not state.would_repeat
+    name = deliver(state, 1)
+    assert state.would_repeat
+    state.sent(frame("ACK", id=name))
+    assert not state.would_repeat
+    hosts = host()
+    deliver(hosts, 1)
+    assert not hosts.would_repeat
+
+
+_FROM_STREAM = b"MESSAGE\nsubscription:q\nmessage-id:T_q@@session-1@@1\nx-stream-offset:7\n\n"
+_FROM_QUEUE = b"MESSAGE\nsubscription:q\nmessage-id:T_q@@session-1@@1\n\nx\nx-stream-offset:7\n\n"
+
+
+def test_a_stream_shows_by_its_first_message_and_is_not_read_anew() -> None:
+    state = application("/amq/queue/orders", prefetch_count="5")
+    streams = state.deliveries.streams
+    assert streams
+    # Not even a planned move: its first message would tell too late.
+    assert state.would_repeat
+    assert not state.deliveries.reads_stream(_FROM_STREAM)
+    assert not streams
+    assert state.obstacle == "a stream was read, and only its consumer knows how far"
+    state.unsubscribed("q", frame("UNSUBSCRIBE", id="q"))
+    assert state.obstacle is None
+
+
+def test_messages_may_be_missing_before_the_first_one_of_a_stream_after_a_move() -> None:
+    state = application("/amq/queue/orders", prefetch_count="5")
+    state.move("session-2")
+    assert not state.deliveries.reads_stream(_FROM_STREAM.replace(b"T_q@@", b"T_other@@"))
+    assert state.deliveries.reads_stream(_FROM_STREAM)
+
+
+def test_a_queue_is_not_taken_for_a_stream_whatever_its_messages_hold() -> None:
+    state = application("/amq/queue/orders", prefetch_count="5")
+    head = _FROM_QUEUE[: _FROM_QUEUE.index(b"\n\n") + 2]
+    assert not state.deliveries.reads_stream(head)
+    state.move("session-2")
+    assert not state.deliveries.streams
+    assert state.obstacle is None
+    assert not application("/amq/queue/orders").deliveries.streams
+
+
+def test_what_a_node_had_given_may_come_back_and_is_not_refused_for_good() -> None:
+    state = application()
+    state.doubt.proven(state.doubt.passed)
+    state.ended()
+    state.move("session-2")
+    assert state.returning
+    assert state.verdict(Ending.CLOSED) is Verdict.UNKNOWN
+    assert state.verdict(Ending.LOST) is Verdict.MOVE
+    # Whatever else is in doubt: it is not known to be the reason.
+    state.sent(frame("SEND", destination="/exchange/nowhere/key"))
+    assert state.verdict(Ending.CLOSED) is Verdict.UNKNOWN
+    state.doubt.proven(1)
+    assert not state.returning
+    assert state.verdict(Ending.CLOSED) is Verdict.REFUSED
+
+
+def test_a_request_at_which_two_nodes_end_the_session_is_suspected() -> None:
+    state = application()
+    assert state.verdict(Ending.LOST) is Verdict.MOVE
+    state.ended()
+    state.move("session-2")
+    assert not state.returning
+    assert state.verdict(Ending.LOST) is Verdict.SUSPECT
+    assert state.verdict(Ending.CLOSED) is Verdict.REFUSED
+    state.doubt.proven(state.doubt.passed)
+    assert state.verdict(Ending.LOST) is Verdict.MOVE
+    state.ended()
+    state.move("session-3")
+    assert state.returning
+    assert state.verdict(Ending.LOST) is Verdict.MOVE
+
+
+def test_a_planned_move_makes_no_request_suspect() -> None:
+    state = application()
+    state.move("session-2")
+    assert state.verdict(Ending.LOST) is Verdict.MOVE
 
 
 def test_a_temp_queue_lived_on_the_node() -> None:
@@ -239,7 +390,7 @@ def test_the_action_when_a_session_ends(name: str) -> None:
 
 
 def test_every_end_has_a_verdict() -> None:
-    assert len(VERDICTS) == len(Ending) * 2 * 2
+    assert len(VERDICTS) == len(Ending) * len(InDoubt) * 2
 
 
 def test_those_that_may_have_ended_it_are_named() -> None:
@@ -264,10 +415,29 @@ def test_the_receipt_that_is_due_longest_is_known_unless_a_transaction_keeps_it(
     assert state.oldest is None
 
 
-def test_before_a_session_nothing_is_in_doubt_and_every_acknowledgement_stale() -> None:
+def test_before_a_session_nothing_is_in_doubt_and_no_acknowledgement_late() -> None:
     state = RelayState("1.2", FakeNotes())
     assert not state.doubt.any
-    assert state.is_stale(frame("ACK", id="T_q@@session-1@@5"))
+    assert not state.is_stale(frame("ACK", id="T_q@@session-1@@5"))
+
+
+def test_an_acknowledgement_of_a_session_that_this_client_never_had_is_wrong() -> None:
+    state = host()
+    state.move("session-2")
+    for number in (0, 3):
+        foreign = frame("ACK", id=f"T_q@@session-{number}@@1")
+        assert not state.is_stale(foreign)
+        with pytest.raises(BadFrame, match="no such message"):
+            state.sent(foreign)
+
+
+def test_as_many_earlier_sessions_are_known_as_there_is_room_for() -> None:
+    state = host()
+    for number in range(2, SESSIONS + 3):
+        state.move(f"session-{number}")
+    assert not state.is_stale(frame("ACK", id="T_q@@session-1@@1"))
+    assert state.is_stale(frame("ACK", id="T_q@@session-2@@1"))
+    assert state.is_stale(frame("ACK", id=f"T_q@@session-{SESSIONS + 1}@@1"))
 
 
 @pytest.mark.parametrize("command", ["SUBSCRIBE", "UNSUBSCRIBE"])

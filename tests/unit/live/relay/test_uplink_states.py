@@ -10,6 +10,7 @@ GRID = """
                 opening open     moving  proving  parting  leaving  farewell left    failed  closed
 session         open    .        open    .        .        .        .        .       .       .
 lost            .       moving   .       moving   moving   failed   closed   .       .       .
+lost_again      .       moving   .       moving   moving   failed   closed   .       .       .
 lost_in_doubt   .       failed   .       failed   moving   failed   closed   .       .       .
 ended           .       moving   .       moving   moving   failed   left     .       .       .
 ended_in_doubt  .       failed   .       failed   moving   failed   left     .       .       .

@@ -4,6 +4,7 @@ answers."""
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ logger = logging.getLogger(__name__)
 #: AMQP's "access refused" (a wrong login) and "not allowed" (the virtual host).
 _REFUSED: Final = "403 "
 _NOT_ALLOWED: Final = "530 "
-#: "Not allowed" for the moment only: the user or the virtual host has as many connections as it may
-#: have, or the virtual host does not run on this node.
-_PASSING: Final = ("limit", "is down")
+#: "Not allowed" for the moment only: the user, the virtual host or the node has as many connections
+#: as it may have (``rabbit_reader:is_over_user_connection_limit`` and its like). Names that the
+#: text quotes stand before it.
+_PASSING: Final = re.compile(r"connection limit \([0-9]+\) is reached\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,6 @@ class Questions:
 
 def _refusal(login: Credentials, said: str) -> WrongLogin | None:
     """The error behind RabbitMQ's refusal of a login; None if it is about the moment only."""
-    if said.startswith(_REFUSED) or (
-        said.startswith(_NOT_ALLOWED) and not any(word in said for word in _PASSING)
-    ):
+    if said.startswith(_REFUSED) or (said.startswith(_NOT_ALLOWED) and not _PASSING.search(said)):
         return refusal(login.login)
     return None

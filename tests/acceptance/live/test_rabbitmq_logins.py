@@ -169,7 +169,9 @@ def test_a_login_is_refused_with_rabbitmqs_own_words(
     assert [refused.headers.get(name) for name in same] == [
         directly.headers.get(name) for name in same
     ]
-    assert (refused.command, refused.body) == (directly.command, directly.body)
+    # RabbitMQ 3.10 ends the line, 4.3 does not.
+    assert refused.command == directly.command
+    assert refused.body.removesuffix(b"\n") == directly.body.removesuffix(b"\n")
     assert client.closed() in (4001, 4003)
 
 

@@ -13,7 +13,7 @@ import hmac
 import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from random import Random
 from typing import Final, Protocol
@@ -32,9 +32,10 @@ from gateway.errors import (
 )
 from gateway.fair_turns import FairTurns
 
-#: Users for whom RabbitMQ is asked at the same time, and questions of one user.
+#: Questions to RabbitMQ at the same time, and those of one user: what else is asked about this user
+#: meanwhile is one question more.
 AT_ONCE: Final = 8
-OF_USER: Final = 1
+OF_USER: Final = 2
 #: The part of a right's lifetime after which RabbitMQ is asked again; the rest is for the answer.
 _AGAIN: Final = 0.5
 #: The part of the lifetime between two looks at a login's rights.
@@ -174,18 +175,17 @@ class BrokerRights:
             raise
         return held
 
-    async def ask(
-        self, credentials: Credentials, sources: Sequence[Source]
-    ) -> Mapping[Source, str | None]:
-        """Ask RabbitMQ, a few questions at a time."""
-        turn = self._turns.turn(
-            (credentials.login, credentials.vhost), urgent=False, within=self.lifetime * _AGAIN
-        )
-        try:
-            async with turn:
-                return await self._ask(credentials, sources)
-        except TimeoutError:
-            raise BrokerUnavailable("too many users are asked about at RabbitMQ") from None
+    @asynccontextmanager
+    async def turn(self, credentials: Credentials) -> AsyncIterator[Ask]:
+        """A turn at asking RabbitMQ. Raises :class:`BrokerUnavailable` if it does not come."""
+        user = credentials.login, credentials.vhost
+        async with AsyncExitStack() as stack:
+            turn = self._turns.turn(user, urgent=False, within=self.lifetime * _AGAIN)
+            try:
+                await stack.enter_async_context(turn)
+            except TimeoutError:
+                raise BrokerUnavailable("too many users are asked about at RabbitMQ") from None
+            yield self._ask
 
     def forget(self, known: _Login) -> None:
         """Drop a login that nobody needs."""
@@ -197,37 +197,62 @@ class BrokerRights:
         self, known: _Login, source: Source, right: _Right, login: BrokerLogin
     ) -> None:
         if right.asking is None:
-            right.asking = self.tasks.spawn(
-                self._answer(known, source, right, login.credentials),
-                "rights: a question to RabbitMQ",
-            )
+            right.asking = self._in_a_question(known, source, right, login.credentials)
         try:
-            refusal = await shared(right.asking)
+            refusal = (await shared(right.asking))[source]
         except Cancelled as error:
             raise BrokerUnavailable("RabbitMQ was not asked to the end") from error
         if refusal is not None:
             raise refusal
 
-    async def _answer(
+    def _in_a_question(
         self, known: _Login, source: Source, right: _Right, credentials: Credentials
-    ) -> GatewayError | None:
+    ) -> _Asking:
+        """The question that asks for this source: one that waits for its turn, if there is any."""
+        question = known.waiting
+        if question is None or question.asking.done() or len(question.rights) >= PORTION:
+            question = known.waiting = _Question()
+            question.asking = self.tasks.spawn(
+                self._answer(known, question, credentials), "rights: a question to RabbitMQ"
+            )
+        question.rights[source] = right
+        return question.asking
+
+    async def _answer(
+        self, known: _Login, question: _Question, credentials: Credentials
+    ) -> Mapping[Source, GatewayError | None]:
         """Errors are returned: several may wait for them, or nobody any more."""
-        began = self._loop.time()
+        rights = question.rights
         try:
-            refusal = (await self.ask(credentials, [source]))[source]
+            async with self.turn(credentials) as ask:
+                if known.waiting is question:
+                    known.waiting = None
+                began = self._loop.time()
+                answers = await ask(credentials, list(rights))
         except GatewayError as error:
-            return error
+            return dict.fromkeys(rights, error)
         finally:
-            right.asking = None
-        if refusal is not None:
-            if known.rights.get(source) is right:
-                del known.rights[source]
-            refused = BrokerRefused(refusal)
-            # Others may rely on what RabbitMQ has said before.
-            right.end(refused)
-            return refused
-        right.confirmed = began
-        return None
+            if known.waiting is question:
+                known.waiting = None
+            for right in rights.values():
+                right.asking = None
+        return {
+            source: self._take(known, source, right, answers[source], began)
+            for source, right in rights.items()
+        }
+
+    def _take(
+        self, known: _Login, source: Source, right: _Right, refusal: str | None, began: float
+    ) -> GatewayError | None:
+        if refusal is None:
+            right.confirmed = began
+            return None
+        if known.rights.get(source) is right:
+            del known.rights[source]
+        refused = BrokerRefused(refusal)
+        # Others may rely on what RabbitMQ has said before.
+        right.end(refused)
+        return refused
 
     def _is_known(self, login: BrokerLogin) -> bool:
         known = self._logins.get(_key(login))
@@ -247,6 +272,8 @@ class BrokerRights:
 
 
 _Key = tuple[str, str, bytes]
+#: By source: the refusal, if it is one.
+_Asking = asyncio.Task[Mapping[Source, GatewayError | None]]
 
 
 def _key(login: BrokerLogin) -> _Key:
@@ -271,7 +298,7 @@ class _Right:
     def __init__(self) -> None:
         self.confirmed = -math.inf
         self.held: set[Held] = set()
-        self.asking: asyncio.Task[GatewayError | None] | None = None
+        self.asking: _Asking | None = None
 
     def stands(self, now: float, lifetime: float) -> bool:
         return now < self.confirmed + lifetime
@@ -286,6 +313,16 @@ class _Right:
             each.end(error)
 
 
+class _Question:
+    """The rights of one login about which one question asks for the first time."""
+
+    __slots__ = ("asking", "rights")
+    asking: _Asking
+
+    def __init__(self) -> None:
+        self.rights: dict[Source, _Right] = {}
+
+
 class _Login:
     """The rights of one login; an entry of the ticker. The login itself is the right to None."""
 
@@ -294,6 +331,8 @@ class _Login:
         self.due = due
         self.rights: dict[Source | None, _Right] = {}
         self._owner = owner
+        #: The first question that waits for its turn, and takes more until then.
+        self.waiting: _Question | None = None
         self._asking: asyncio.Task[None] | None = None
         self._again = _AGAIN * owner.rng.uniform(0.8, 1.0)
 
@@ -367,7 +406,8 @@ class _Login:
     async def _ask_about(self, sources: Sequence[Source], credentials: Credentials) -> None:
         began = asyncio.get_running_loop().time()
         answers: dict[Source | None, str | None] = {None: None}
-        answers.update((await self._owner.ask(credentials, sources)).items())
+        async with self._owner.turn(credentials) as ask:
+            answers.update((await ask(credentials, sources)).items())
         for source, refusal in answers.items():
             right = self.rights.get(source)
             if right is None:

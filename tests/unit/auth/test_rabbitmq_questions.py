@@ -38,7 +38,8 @@ def asked(said: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     "said",
     [
-        "530 NOT_ALLOWED - access to vhost '/' refused for user 'a': connection limit (5) is reached",
+        "530 NOT_ALLOWED - access to vhost '/' refused for user 'a': "
+        "connection limit (5) is reached",
         "530 NOT_ALLOWED - Connection refused for user 'app': user connection limit (1) is reached",
         "530 NOT_ALLOWED - connection refused: node connection limit (0) is reached",
         "541 INTERNAL_ERROR - access to vhost '/' refused for user 'app': vhost '/' is down",

@@ -18,7 +18,7 @@ from broker.nodes.credentials import Credentials
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
 from gateway.auth.rabbitmq_logins import refusal
-from gateway.auth.rabbitmq_rights import AT_ONCE, PORTION, BrokerRights
+from gateway.auth.rabbitmq_rights import AT_ONCE, OF_USER, PORTION, BrokerRights, Held
 from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.errors import BrokerRefused, BrokerUnavailable, GatewayError, WrongLogin
@@ -309,6 +309,69 @@ def test_only_a_few_questions_are_asked_at_once() -> None:
             )
         )
         assert stage.rabbit.most_at_once == AT_ONCE
+        await stage.tasks.close()
+
+    run(scenario())
+
+
+def test_the_topics_of_one_login_are_asked_about_together() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        topics = [("amq.topic", f"order.{number}") for number in range(PORTION + 10)]
+        stage.rabbit.open.update(topics[1:])
+        began = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(
+            *(stage.rights.hold(stage.who(), *topic, ended=stage.ended.append) for topic in topics),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in answers[:2]] == [BrokerRefused, Held]
+        assert {type(each) for each in answers[1:]} == {Held}
+        # In the turn of the loop in which the first ones come, none has begun.
+        assert [len(sources) for _, sources in stage.rabbit.asked] == [PORTION, 10]
+        assert stage.rabbit.most_at_once == OF_USER
+        assert asyncio.get_running_loop().time() - began < 2 * stage.rabbit.seconds
+        await stage.tasks.close()
+
+    run(scenario())
+
+
+def test_what_is_asked_while_a_login_has_all_its_turns_waits_for_one_question() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        topics = [("amq.topic", f"order.{number}") for number in range(20)]
+        stage.rabbit.open.update(topics)
+        holds = []
+        for topic in topics:
+            holds.append(
+                asyncio.ensure_future(
+                    stage.rights.hold(stage.who(), *topic, ended=stage.ended.append)
+                )
+            )
+            await virtual_time.settle()
+        await asyncio.gather(*holds)
+        assert [len(sources) for _, sources in stage.rabbit.asked] == [1, 1, 18]
+        assert stage.rabbit.most_at_once == OF_USER
+        await stage.tasks.close()
+
+    run(scenario())
+
+
+def test_all_who_are_asked_about_together_hear_that_the_login_is_wrong() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        guess = stage.login("a guess")
+        answers = await asyncio.gather(
+            *(
+                stage.rights.hold(stage.who(guess), "amq.topic", key, ended=stage.ended.append)
+                for key in "abc"
+            ),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in answers] == [WrongLogin] * 3
+        assert len(stage.rabbit.asked) == 1
+        stage.rabbit.passcodes["app"] = "a guess"
+        stage.rabbit.open.add(("amq.topic", "a"))
+        await stage.rights.hold(stage.who(guess), "amq.topic", "a", ended=stage.ended.append)
         await stage.tasks.close()
 
     run(scenario())

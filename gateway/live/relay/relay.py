@@ -249,7 +249,7 @@ class Relay:
         try:
             await self._transport.drained()
         except Stalled:
-            self._lose("the broker takes no more frames")
+            self._lose("the broker takes no more frames", Ending.SILENT)
 
     def check(self, now: float) -> None:
         """Look at the heart-beats with the node; called by the ticker."""
@@ -257,7 +257,7 @@ class Relay:
         if now >= self._pulse.lost_at(heard_at):
             self._silent = True
             self._lease.silent()
-            self._lose("the broker fell silent")
+            self._lose("the broker fell silent", Ending.SILENT)
             return
         if now >= self._pulse.beat_at(self._transport.sent_at):
             self.send(_HEART_BEAT)
@@ -294,8 +294,8 @@ class Relay:
             self.close()
             self._owner.ended(end)
 
-    def _lose(self, why: str) -> None:
-        self._end(End(Ending.LOST, BrokerUnavailable(why)))
+    def _lose(self, why: str, ending: Ending = Ending.LOST) -> None:
+        self._end(End(ending, BrokerUnavailable(why)))
 
     def _lost(self) -> None:
         self._lose("the connection to the broker was lost")

@@ -36,21 +36,23 @@ TEMP_QUEUES: Final = "/temp-queue/"
 
 
 class Ending(StrEnum):
-    """The ways in which a session ends without a reason: with its node (reset, silence), or closed
+    """The ways in which a session ends without a reason: with its connection, by silence, or closed
     in good order by a RabbitMQ that is alive."""
 
     LOST = "lost"
+    SILENT = "silent"
     CLOSED = "closed"
 
 
 class InDoubt(StrEnum):
-    """The frames of the client that RabbitMQ has not answered when a session ends: none; any; the
-    SUBSCRIBEs that asked again for what an earlier session had; such at which an earlier session
-    has ended, too."""
+    """The frames of the client that RabbitMQ has not answered when a session ends: none; any; among
+    them subscriptions that an earlier session had, and which are asked for again; such that an
+    earlier session did not get back either; or new ones at which an earlier session ended, too."""
 
     NOTHING = "nothing"
     FRAMES = "frames"
     RETURN = "return"
+    ABSENCE = "absence"
     REPETITION = "repetition"
 
 
@@ -67,25 +69,40 @@ class Verdict(StrEnum):
 
 #: (ending, what is in doubt, whether something stands against a move).
 VERDICTS: Final[Mapping[tuple[Ending, InDoubt, bool], Verdict]] = {
+    # Whatever the client has subscribed to is asked for again.
     (Ending.LOST, InDoubt.NOTHING, False): Verdict.MOVE,
-    # A subscription, which is asked for again.
     (Ending.LOST, InDoubt.FRAMES, False): Verdict.MOVE,
     (Ending.LOST, InDoubt.RETURN, False): Verdict.MOVE,
+    (Ending.LOST, InDoubt.ABSENCE, False): Verdict.MOVE,
     # Two nodes in a row, or a request that no node survives.
     (Ending.LOST, InDoubt.REPETITION, False): Verdict.SUSPECT,
+    (Ending.SILENT, InDoubt.NOTHING, False): Verdict.MOVE,
+    (Ending.SILENT, InDoubt.FRAMES, False): Verdict.MOVE,
+    (Ending.SILENT, InDoubt.RETURN, False): Verdict.MOVE,
+    # RabbitMQ 4.3 says nothing for a minute while it looks for a queue whose node is away.
+    (Ending.SILENT, InDoubt.ABSENCE, False): Verdict.UNKNOWN,
+    (Ending.SILENT, InDoubt.REPETITION, False): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.NOTHING, False): Verdict.MOVE,
     # RabbitMQ ends a session for a frame that it refuses; 3.10 keeps the reason to itself.
     (Ending.CLOSED, InDoubt.FRAMES, False): Verdict.REFUSED,
     # It had taken them: the queue is away with its node, perhaps.
     (Ending.CLOSED, InDoubt.RETURN, False): Verdict.UNKNOWN,
+    (Ending.CLOSED, InDoubt.ABSENCE, False): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.REPETITION, False): Verdict.REFUSED,
     (Ending.LOST, InDoubt.NOTHING, True): Verdict.UNKNOWN,
     (Ending.LOST, InDoubt.FRAMES, True): Verdict.UNKNOWN,
     (Ending.LOST, InDoubt.RETURN, True): Verdict.UNKNOWN,
+    (Ending.LOST, InDoubt.ABSENCE, True): Verdict.UNKNOWN,
     (Ending.LOST, InDoubt.REPETITION, True): Verdict.UNKNOWN,
+    (Ending.SILENT, InDoubt.NOTHING, True): Verdict.UNKNOWN,
+    (Ending.SILENT, InDoubt.FRAMES, True): Verdict.UNKNOWN,
+    (Ending.SILENT, InDoubt.RETURN, True): Verdict.UNKNOWN,
+    (Ending.SILENT, InDoubt.ABSENCE, True): Verdict.UNKNOWN,
+    (Ending.SILENT, InDoubt.REPETITION, True): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.NOTHING, True): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.FRAMES, True): Verdict.REFUSED,
     (Ending.CLOSED, InDoubt.RETURN, True): Verdict.UNKNOWN,
+    (Ending.CLOSED, InDoubt.ABSENCE, True): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.REPETITION, True): Verdict.REFUSED,
 }
 
@@ -108,10 +125,15 @@ class _Subscription:
         return consumer(self.frame).encode()
 
     @property
+    def room(self) -> int | None:
+        """The room whose private queue it consumes."""
+        return self.destination.room if isinstance(self.destination, RoomQueue) else None
+
+    @property
     def is_kept(self) -> bool:
         """Whether RabbitMQ keeps what it reads, and what comes by it is acknowledged or found in
         the history."""
-        return isinstance(self.destination, RoomQueue) or is_kept(self.frame)
+        return self.room is not None or is_kept(self.frame)
 
 
 class RelayState:
@@ -146,11 +168,10 @@ class RelayState:
         # Without its bytes: what sets it up again is made of its headers.
         frame = Frame(frame.command, frame.headers)
         self._note(_size(frame))
-        self.deliveries.subscribed(frame, _queue_of(destination))
         number = self.doubt.sent("SUBSCRIBE", frame.get("destination"))
-        subscription = _Subscription(destination, frame, number)
-        self._subscriptions[key] = subscription
-        if not isinstance(destination, RoomQueue):
+        subscription = self._subscriptions[key] = _Subscription(destination, frame, number)
+        self.deliveries.subscribed(frame, subscription.room)
+        if subscription.room is None:
             self.deliveries.streams.subscribed(subscription.consumer, frame)
         self._expect(frame, number, proves=True)
 
@@ -228,9 +249,7 @@ class RelayState:
     def would_repeat(self) -> bool:
         """Whether a move would bring messages again to an application that knows nothing of moves,
         or could end it: one that is not needed waits."""
-        elsewhere = any(
-            not isinstance(each.destination, RoomQueue) for each in self._subscriptions.values()
-        )
+        elsewhere = any(each.room is None for each in self._subscriptions.values())
         return elsewhere and (self.deliveries.unacknowledged or bool(self.deliveries.streams))
 
     @property
@@ -249,24 +268,26 @@ class RelayState:
         return self.obstacle
 
     def verdict(self, ending: Ending) -> Verdict:
-        return VERDICTS[ending, self._in_doubt, self.loss is not None]
+        return VERDICTS[ending, self._in_doubt(ending), self.loss is not None]
 
     def ended(self) -> None:
         """The session has ended by itself: the subscriptions in doubt may be why."""
         for each in self._subscriptions.values():
-            each.ended = not each.taken and not self.doubt.is_proven(each.number)
+            each.ended = not self.doubt.is_proven(each.number)
 
-    @property
-    def _in_doubt(self) -> InDoubt:
+    def _in_doubt(self, ending: Ending) -> InDoubt:
         if not self.doubt.any:
             return InDoubt.NOTHING
-        if self.returning:
-            return InDoubt.RETURN
-        repeated = any(
-            each.ended and not self.doubt.is_proven(each.number)
-            for each in self._subscriptions.values()
+        asked = [
+            each for each in self._subscriptions.values() if not self.doubt.is_proven(each.number)
+        ]
+        # A private queue without a leader is silent, too, and is replaced meanwhile.
+        again = any(
+            each.ended and (ending is not Ending.SILENT or each.room is None) for each in asked
         )
-        return InDoubt.REPETITION if repeated else InDoubt.FRAMES
+        if any(each.taken for each in asked):
+            return InDoubt.ABSENCE if again else InDoubt.RETURN
+        return InDoubt.REPETITION if again else InDoubt.FRAMES
 
     @property
     def unanswered(self) -> bool:
@@ -285,8 +306,8 @@ class RelayState:
     @property
     def rooms(self) -> list[int]:
         """Those whose private queues are consumed."""
-        destinations = (each.destination for each in self._subscriptions.values())
-        return [d.room for d in destinations if isinstance(d, RoomQueue)]
+        rooms = (each.room for each in self._subscriptions.values())
+        return [room for room in rooms if room is not None]
 
     @property
     def _subscribing(self) -> set[str]:
@@ -323,7 +344,7 @@ class RelayState:
             frame = each.frame
             headers = [(n, v) for n, v in frame.headers if n != "receipt" or v in open_receipts]
             again = Frame(frame.command, tuple(headers))
-            self.deliveries.subscribed(again, _queue_of(each.destination))
+            self.deliveries.subscribed(again, each.room)
             each.number = self.doubt.sent("SUBSCRIBE", again.get("destination"))
             self._expect(again, each.number, proves=True)
             frames.append(serialise(frame.command, headers))
@@ -420,8 +441,3 @@ class RelayState:
 def _size(frame: Frame) -> int:
     """The bytes of a frame's headers, nearly."""
     return sum(len(name) + len(value) for name, value in frame.headers)
-
-
-def _queue_of(destination: Destination) -> int | None:
-    """The room whose private queue it is, or None: it is something else."""
-    return destination.room if isinstance(destination, RoomQueue) else None

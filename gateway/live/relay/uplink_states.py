@@ -138,6 +138,8 @@ INPUTS: Final[Mapping[tuple[Ending, Verdict], Input]] = {
     (Ending.LOST, Verdict.MOVE): Input.LOST,
     (Ending.LOST, Verdict.SUSPECT): Input.LOST_AGAIN,
     (Ending.LOST, Verdict.UNKNOWN): Input.LOST_IN_DOUBT,
+    (Ending.SILENT, Verdict.MOVE): Input.LOST,
+    (Ending.SILENT, Verdict.UNKNOWN): Input.LOST_IN_DOUBT,
     (Ending.CLOSED, Verdict.MOVE): Input.ENDED,
     (Ending.CLOSED, Verdict.UNKNOWN): Input.ENDED_IN_DOUBT,
     (Ending.CLOSED, Verdict.REFUSED): Input.REFUSED,

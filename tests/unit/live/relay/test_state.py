@@ -246,6 +246,29 @@ def test_a_request_at_which_two_nodes_end_the_session_is_suspected() -> None:
     assert state.verdict(Ending.LOST) is Verdict.MOVE
 
 
+def test_a_queue_that_two_nodes_say_nothing_about_is_to_be_asked_for_later() -> None:
+    new, given = application(), application()
+    given.doubt.proven(given.doubt.passed)
+    for state, times in ((new, 1), (given, 2)):
+        for _ in range(times):
+            assert state.verdict(Ending.SILENT) is Verdict.MOVE
+            state.ended()
+            state.move("the next")
+    assert new.verdict(Ending.SILENT) is Verdict.UNKNOWN
+    assert given.verdict(Ending.SILENT) is Verdict.UNKNOWN
+    assert given.verdict(Ending.CLOSED) is Verdict.UNKNOWN
+    assert given.verdict(Ending.LOST) is Verdict.MOVE
+    assert new.verdict(Ending.LOST) is Verdict.SUSPECT
+
+
+def test_a_private_queue_is_asked_for_as_long_as_its_nodes_are_silent() -> None:
+    state = host()
+    for number in range(2, 6):
+        assert state.verdict(Ending.SILENT) is Verdict.MOVE
+        state.ended()
+        state.move(f"session-{number}")
+
+
 def test_a_planned_move_makes_no_request_suspect() -> None:
     state = application()
     state.move("session-2")

@@ -8,7 +8,9 @@ PEERS: Final = ("direct", "haproxy", "nginx", "apache")
 GATEWAYS: Final = ("shared", "passthrough")
 SYSTEMS: Final = (*PEERS, *GATEWAYS)
 #: Measured unless others are asked for.
-USUAL: Final = ("fanout", "rooms", "storm", "storm-many", "idle", "relay", "post")
+USUAL: Final = (
+    *("fanout", "foreign", "rooms", "storm", "storm-many", "storm-relays", "idle", "relay", "post"),
+)
 #: Those that break nodes.
 OUTAGES: Final = ("node-kill", "node-stop", "node-hang")
 SCENARIOS: Final = (*USUAL, *OUTAGES)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from bench_suite import peers
 from bench_suite.gateways import Gateway, gateway
@@ -70,14 +71,20 @@ class Run:
 
 
 @contextmanager
-def surroundings(lab: Lab, scale: Scale, row: Row, *, workers: int) -> Iterator[Run]:
-    """Set up everything for one system in one scenario; at the end nothing of it is left."""
+def surroundings(
+    lab: Lab, scale: Scale, row: Row, *, workers: int, auth: Mapping[str, Any]
+) -> Iterator[Run]:
+    """Set up everything for one system in one scenario; at the end nothing of it is left.
+
+    ``auth``: further ways to log in, if it is a gateway.
+    """
     brokers = broker_pids(lab)
     # The private queues of earlier rooms would go on taking messages.
     lab.cluster.delete_queues()
     # Those of the clients before have to be gone; a gateway has some of its own.
     within(lambda: not transient_queues(lab))
-    with running(lab, row.system, tls=row.tls) as (door, its_gateway), load(workers) as generator:
+    system = running(lab, row.system, tls=row.tls, auth=auth)
+    with system as (door, its_gateway), load(workers) as generator:
         within(lambda: at_rest(brokers))
         idle = Stopwatch({"rabbitmq": brokers})
         time.sleep(_IDLE_LOOK)
@@ -89,9 +96,11 @@ def surroundings(lab: Lab, scale: Scale, row: Row, *, workers: int) -> Iterator[
 
 
 @contextmanager
-def running(lab: Lab, system: str, *, tls: bool) -> Iterator[tuple[Door, Gateway | None]]:
+def running(
+    lab: Lab, system: str, *, tls: bool, auth: Mapping[str, Any]
+) -> Iterator[tuple[Door, Gateway | None]]:
     if system in GATEWAYS:
-        with gateway(lab, fanout=system, tls=tls) as its_gateway:
+        with gateway(lab, fanout=system, tls=tls, auth=auth) as its_gateway:
             yield its_gateway.door, its_gateway
     elif system == TORNADO:
         with peers.empty_tornado(lab) as door:

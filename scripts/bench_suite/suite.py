@@ -1,14 +1,16 @@
 """Runs every scenario with every system, one after the other, and collects the results."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from bench_suite import foreign as application
 from bench_suite.flood import FloodFailed
 from bench_suite.load import LoadFailed
-from bench_suite.names import SYSTEMS
+from bench_suite.names import PEERS, SYSTEMS
 from bench_suite.result import Figure, Row
 from bench_suite.run import AIORMQ, TORNADO, Run, Scale, surroundings
-from bench_suite.scenarios import fanout, idle, outage, post, relay, rooms, storm
+from bench_suite.scenarios import fanout, foreign, idle, outage, post, relay, rooms, storm
 from bench_suite.system import Lab
 from devenv.errors import SetupError
 
@@ -21,7 +23,8 @@ class Scenario:
     """A scenario, and the systems that are measured in it.
 
     ``systems``: those that it makes sense for. ``references`` are measured with each of them, and
-    compared with instead of the peers; the first is the one for the ratios.
+    compared with instead of the peers; the first is the one for the ratios. ``auth``: a gateway's
+    further ways to log in.
     """
 
     title: str
@@ -29,14 +32,29 @@ class Scenario:
     figures: Sequence[Figure]
     systems: Sequence[str] = SYSTEMS
     references: Sequence[str] = ()
+    auth: Mapping[str, Any] = field(default_factory=dict)
 
 
 SCENARIOS = {
     "fanout": Scenario("one publisher, all subscribe one topic", fanout.measure, fanout.FIGURES),
+    "foreign": Scenario(
+        "another application's topic, RabbitMQ's own users",
+        foreign.measure,
+        foreign.FIGURES,
+        systems=(*PEERS, "shared"),
+        auth=application.AUTH,
+    ),
     "rooms": Scenario("rooms of 10, everyone speaks", rooms.measure, rooms.FIGURES),
     "storm": Scenario("all connect and subscribe at once", storm.measure, storm.FIGURES),
     "storm-many": Scenario(
         "so do very many", storm.measure_many, storm.FIGURES, systems=("shared",)
+    ),
+    "storm-relays": Scenario(
+        "RabbitMQ's own users come at once, each with a subscription of their own",
+        storm.measure_relays,
+        storm.RELAY_FIGURES,
+        systems=(*PEERS, "shared"),
+        auth=application.AUTH,
     ),
     "idle": Scenario(
         "memory of those who only listen",
@@ -95,7 +113,9 @@ def measure(plan: Plan, lab: Lab) -> list[Row]:
                 row = Row(name, system, tls)
                 lab.progress(f"{name}: {row.name}")
                 try:
-                    with surroundings(lab, plan.scale, row, workers=plan.workers) as run:
+                    with surroundings(
+                        lab, plan.scale, row, workers=plan.workers, auth=scenario.auth
+                    ) as run:
                         scenario.measure(run)
                     row.failure = unmeasured(row, scenario.figures)
                 except (LoadFailed, FloodFailed, SetupError, RuntimeError, OSError) as error:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,7 @@ from bench_suite.flood import Flood, ready_made
 from bench_suite.gateways import HOST, TOPOLOGY, USERS, user
 from bench_suite.load import LoadFailed
 from bench_suite.run import Run
+from bench_suite.stock import stock
 from broker.topology import Audience, Stream
 from gateway.messages.publication import publication
 
@@ -21,24 +23,18 @@ _ARRIVAL = 120.0
 _STALL = 15.0
 
 
-class Source:
-    """A new topic and the way to publish there: through a gateway by POST, else by AMQP.
+class Topic(ABC):
+    """A topic, as subscribers name it, and the way to publish there.
 
     ``published`` is the number of the last message.
     """
+
+    topic: str
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self.published = 0
         self.flood = Flood(run.lab.cluster.nodes[-1], run.lab.cluster.admin)
-        room = _ROOM
-        self._http = None
-        if run.gateway is not None:
-            room = run.gateway.room([user(index) for index in range(USERS)])
-            self._http = run.gateway.connection()
-            self._headers = run.gateway.headers(HOST)
-        self.stream = Stream(Audience.PUBLIC, room)
-        self.topic = f"/topic/{TOPOLOGY.routing_key(self.stream)}"
 
     def __enter__(self) -> Self:
         return self
@@ -50,24 +46,14 @@ class Source:
         traceback: TracebackType | None,
     ) -> None:
         self.flood.__exit__(kind, error, traceback)
-        if self._http is not None:
-            self._http.close()
 
+    @abstractmethod
     def publish(self) -> None:
         """Publish one message now."""
-        if self._http is None:
-            draft = messages.draft(self.stream, HOST).numbered(self.published + 1)
-            self.flood.publish([ready_made(publication(draft, TOPOLOGY))])
-            self.flood.confirm()
-        else:
-            body = json.dumps(messages.post(self.stream, HOST))
-            path = f"/api/rooms/{self.stream.room}/messages"
-            self._http.request("POST", path, body, self._headers)
-            response = self._http.getresponse()
-            text = response.read()
-            if response.status not in (201, 202):
-                raise LoadFailed(f"POST was answered {response.status}: {text[:200]!r}")
-        self.published += 1
+
+    @abstractmethod
+    def stock(self, count: int) -> list[bytes]:
+        """The next ``count`` messages, for `Flood.publish`."""
 
     def steadily(self, rate: float, seconds: float) -> None:
         """Publish so many messages a second, evenly."""
@@ -86,3 +72,47 @@ class Source:
                 position, moved = self._run.load.position, time.monotonic()
             elif time.monotonic() - moved > _STALL:
                 return
+
+
+class Source(Topic):
+    """A new room's topic: published to through a gateway by POST, else by AMQP."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        room = _ROOM
+        self._http = None
+        if run.gateway is not None:
+            room = run.gateway.room([user(index) for index in range(USERS)])
+            self._http = run.gateway.connection()
+            self._headers = run.gateway.headers(HOST)
+        self.stream = Stream(Audience.PUBLIC, room)
+        self.topic = f"/topic/{TOPOLOGY.routing_key(self.stream)}"
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if self._http is not None:
+            self._http.close()
+
+    def publish(self) -> None:
+        if self._http is None:
+            draft = messages.draft(self.stream, HOST).numbered(self.published + 1)
+            self.flood.publish([ready_made(publication(draft, TOPOLOGY))])
+            self.flood.confirm()
+        else:
+            body = json.dumps(messages.post(self.stream, HOST))
+            path = f"/api/rooms/{self.stream.room}/messages"
+            self._http.request("POST", path, body, self._headers)
+            response = self._http.getresponse()
+            text = response.read()
+            if response.status not in (201, 202):
+                raise LoadFailed(f"POST was answered {response.status}: {text[:200]!r}")
+        self.published += 1
+
+    def stock(self, count: int) -> list[bytes]:
+        gateway = self._run.gateway if self._run.row.system == "shared" else None
+        return stock(self.stream, HOST, count, first=self.published + 1, gateway=gateway)

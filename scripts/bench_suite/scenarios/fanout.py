@@ -1,14 +1,14 @@
 """One publisher, many subscribers of one topic: slowly for the latency, then at saturation."""
 
 import time
+from collections.abc import Sequence
 
-from bench_suite.gateways import HOST
 from bench_suite.load import LoadFailed
 from bench_suite.result import Figure, percentile
 from bench_suite.run import Run
 from bench_suite.scenarios.subscribing import subscribe
-from bench_suite.stock import stock
-from bench_suite.topic import Source
+from bench_suite.subscriber import Client
+from bench_suite.topic import Source, Topic
 
 FIGURES = (
     Figure("rate", "deliveries/s", "more"),
@@ -35,15 +35,20 @@ _BATCH = 64
 
 
 def measure(run: Run) -> None:
-    """Latency, CPU for each delivery, and deliveries a second at saturation."""
+    """Measure the topic of a room."""
     with Source(run) as source:
-        subscribe(run, run.door.subscribers(run.scale.clients, source.topic))
-        _calmly(run, source)
-        _saturated(run, source)
-        run.judge(run.load.verdict(first=1, last=source.published))
+        measure_topic(run, source, run.door.subscribers(run.scale.clients, source.topic))
 
 
-def _calmly(run: Run, source: Source) -> None:
+def measure_topic(run: Run, source: Topic, clients: Sequence[Client]) -> None:
+    """Latency, CPU for each delivery, and deliveries a second at saturation."""
+    subscribe(run, clients)
+    _calmly(run, source)
+    _saturated(run, source)
+    run.judge(run.load.verdict(first=1, last=source.published))
+
+
+def _calmly(run: Run, source: Topic) -> None:
     run.progress(f"{run.scale.clients} subscribers, {CALM:.0f} messages/s")
     source.steadily(CALM, 1.0)
     source.arrived()
@@ -59,16 +64,12 @@ def _calmly(run: Run, source: Source) -> None:
     run.load.forget()
 
 
-def _saturated(run: Run, source: Source) -> None:
+def _saturated(run: Run, source: Topic) -> None:
     warm_up = _WARM_UP * run.scale.seconds
     seconds = warm_up + run.scale.seconds
     shared = run.row.system == "shared"
-    ready = stock(
-        source.stream,
-        HOST,
-        int(seconds * (_STOCK if shared else 100 + _STOCK_OF_OTHERS / run.scale.clients)),
-        first=source.published + 1,
-        gateway=run.gateway if shared else None,
+    ready = source.stock(
+        int(seconds * (_STOCK if shared else 100 + _STOCK_OF_OTHERS / run.scale.clients))
     )
     run.progress(f"{run.scale.clients} subscribers, as fast as it goes")
     load, flood = run.load, source.flood

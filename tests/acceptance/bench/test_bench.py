@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench_suite import report
 from bench_suite.run import Scale
 from bench_suite.suite import Plan, measure
@@ -12,12 +14,13 @@ from devenv.cluster import Cluster
 _SCALE = Scale(clients=10, seconds=1.0, many=20, quick=True)
 
 
+@pytest.mark.parametrize("scenario", ["fanout", "foreign"])
 def test_the_gateway_is_measured_beside_rabbitmq_and_nothing_is_lost(
-    cluster: Cluster, tmp_path: Path
+    scenario: str, cluster: Cluster, tmp_path: Path
 ) -> None:
     said: list[str] = []
     lab = Lab(cluster, tmp_path, tls.ensure(tmp_path / "tls"), 20, said.append)
-    plan = Plan(["fanout"], ["direct", "shared"], tls=False, scale=_SCALE, workers=1)
+    plan = Plan([scenario], ["direct", "shared"], tls=False, scale=_SCALE, workers=1)
 
     rows = measure(plan, lab)
 
@@ -32,3 +35,16 @@ def test_the_gateway_is_measured_beside_rabbitmq_and_nothing_is_lost(
     assert shared.values["cpu_system"] > 0, "what the gateway cost was not seen"
     assert "×)" in report.tables(rows)
     assert said
+
+
+def test_a_storm_of_relays_is_measured(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(cluster, tmp_path, tls.ensure(tmp_path / "tls"), 20, lambda text: None)
+    plan = Plan(["storm-relays"], ["direct", "shared"], tls=False, scale=_SCALE, workers=1)
+
+    direct, shared = measure(plan, lab)
+
+    for row in (direct, shared):
+        assert (row.faults, row.failure) == (0, "")
+        assert row.values["rate"] > 0
+        assert row.values["cpu_rabbitmq"] > 0
+    assert shared.values["cpu_system"] > 0

@@ -605,6 +605,8 @@ class Limits(_Table):
     login_connections_per_address: PositiveInt = 2_000
     upgrades_per_second: PositiveFloat = 200.0
     upgrades_burst: PositiveInt = 3_000
+    user_upgrades_per_second: PositiveFloat = 5.0
+    user_upgrades_burst: PositiveInt = 100
     frames_per_second: PositiveFloat = 2_000.0
     frames_burst: PositiveInt = 10_000
     bytes_per_second: PositiveFloat = 4.0 * 1024 * 1024

@@ -115,6 +115,18 @@ class Credentials:
             or (self._hook is not None and self._hook.proof(request.headers) is not None)
         )
 
+    def verified_lately(self, request: HTTPServerRequest) -> str | None:
+        """The user of a token or cookie that was valid a moment ago. It is cheap to ask, and no
+        answer: use :meth:`identify` as well."""
+        authorization = request.headers.get("Authorization")
+        if authorization is not None:
+            identity = self._known_tokens.get(authorization.partition(" ")[2].strip())
+        elif (cookie := _cookie(request)) is not None:
+            identity = self._known_sessions.get(_proof(*cookie))
+        else:
+            return None
+        return None if identity is None else identity.user
+
     async def identify(self, request: HTTPServerRequest, *, address: str) -> Identity:
         """The user of the request. Raises :class:`NotAuthenticated`, :class:`KeptOut`,
         :class:`HookUnavailable`, :class:`StoreUnavailable`, and :class:`UserChanged` if the caller
@@ -180,8 +192,7 @@ class Credentials:
         return identity
 
     async def _session(self, name: str, cookie: str) -> Identity:
-        # By name and value: a value of one name is not valid under the other.
-        proof = f"{name}={cookie}"
+        proof = _proof(name, cookie)
         identity = self._known_sessions.get(proof)
         if identity is None:
             identity = self._sessions.verify(cookie, secure=name == SECURE_COOKIE)
@@ -192,6 +203,11 @@ class Credentials:
         if identity.session is not None:
             self._in_store.see(identity.session)
         return identity
+
+
+def _proof(name: str, cookie: str) -> str:
+    """By name and value: a value of one name is not valid under the other."""
+    return f"{name}={cookie}"
 
 
 def has_plain_cookie(request: HTTPServerRequest) -> bool:

@@ -187,6 +187,12 @@ UPGRADES: Final = Budget(
             TooManyUpgrades,
             "too many new connections from your address; keep one open",
         ),
+        Limit(
+            Scope.USER,
+            ("user_upgrades_per_second", "user_upgrades_burst"),
+            TooManyUpgrades,
+            "too many new connections of this user; keep one open",
+        ),
     ),
     reason="A school of 500 people with three tabs each may come back at once, and try twice.",
 )

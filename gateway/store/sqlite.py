@@ -67,6 +67,7 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._scanners = ThreadPoolExecutor(SCANNERS, "sqlite-scanner")
         self._opened: tuple[int, int] | None = None
+        self._is_closing = False
 
     @property
     def name(self) -> str:
@@ -80,7 +81,7 @@ class SqliteDatabase:
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         result = await self._in_time(self._commits.write(change, late=self._late))
-        if self._log.is_due():
+        if self._log.is_due() and not self._is_closing:
             self._writer.submit(self._shorten_log)
         return result
 
@@ -122,6 +123,7 @@ class SqliteDatabase:
             )
 
     async def close(self) -> None:
+        self._is_closing = True
         for threads, engine in (
             (self._scanners, self._scanning),
             (self._readers, self._reading),

@@ -63,7 +63,9 @@ class StompHandler(BodilessHandler):
         self._origins.check(self.request.headers.get("Origin"))
         head = handshake.accept(self.request)
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address
-        self._upgrades.take(address)
+        known = self._credentials.verified_lately(self.request)
+        # Others at the address must not use up what somebody needs who is known.
+        self._upgrades.take(None if known else address, known)
         identity = await self._identity(address)
         self._drain.check()
         user = identity.user if identity else None

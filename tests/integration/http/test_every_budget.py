@@ -283,9 +283,22 @@ async def one_member_more(stage: Stage) -> Refusal:
     return answered(answer)
 
 
-async def two_handshakes(stage: Stage) -> Refusal:
+async def two_handshakes_of_one_user(stage: Stage) -> Refusal:
+    # Whoever is known to be valid counts for themselves.
+    assert (await stage.read()).status == 200
+    await stage.hang_up(await stage.dial("bob"))
+    refusal = answered(await stage.handshake("bob"))
+    # Others at the address do not notice.
     await stage.hang_up(await stage.dial())
-    return answered(await stage.handshake())
+    return refusal
+
+
+async def two_handshakes_beside_one_who_is_known(stage: Stage) -> Refusal:
+    assert (await stage.read()).status == 200
+    await stage.hang_up(await stage.dial())
+    refusal = answered(await stage.handshake())
+    await stage.hang_up(await stage.dial("bob"))
+    return refusal
 
 
 Proof = Callable[[Stage], Awaitable[Refusal]]
@@ -319,7 +332,12 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
     ),
     "upgrades/address": (
         {"upgrades_burst": 1, "upgrades_per_second": 0.01},
-        two_handshakes,
+        two_handshakes_beside_one_who_is_known,
+        Refusal(429, "too_many_upgrades"),
+    ),
+    "upgrades/user": (
+        {"user_upgrades_burst": 1, "user_upgrades_per_second": 0.01},
+        two_handshakes_of_one_user,
         Refusal(429, "too_many_upgrades"),
     ),
     "http_connections/address": (

@@ -503,6 +503,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "read_bytes_per_second": (0.001, a_rate(READ_BYTES, Scope.USER)),
     "upgrades_burst": (1, a_burst(UPGRADES, Scope.ADDRESS)),
     "upgrades_per_second": (0.001, a_rate(UPGRADES, Scope.ADDRESS)),
+    "user_upgrades_burst": (1, a_burst(UPGRADES, Scope.USER)),
+    "user_upgrades_per_second": (0.001, a_rate(UPGRADES, Scope.USER)),
     "user_logins_burst": (1, a_burst(USER_LOGINS, Scope.USER)),
     "user_logins_per_minute": (0.001, a_rate(USER_LOGINS, Scope.USER)),
     "bytes_burst": (1, bytes_burst),

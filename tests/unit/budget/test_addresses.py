@@ -31,12 +31,12 @@ def test_a_client_with_a_network_of_addresses_has_one_budget() -> None:
         upgrades_burst=1, upgrades_per_second=1.0, unknown_connections_per_address=1
     )
     upgrades = budgets.rate(UPGRADES)
-    upgrades.take("2001:db8::1")
+    upgrades.take("2001:db8::1", None)
     for refused in (upgrades.take, upgrades.check):
         with pytest.raises(TooManyUpgrades):
-            refused("2001:db8::2")
-    assert upgrades.reserve("2001:db8::3", within=10) > 0
-    upgrades.take("2001:db8:0:1::1")
+            refused("2001:db8::2", None)
+    assert upgrades.reserve("2001:db8::3", None, within=10) > 0
+    upgrades.take("2001:db8:0:1::1", None)
     places = budgets.cap(UNKNOWN_CONNECTIONS)
     lease = places.hold("2001:db8::1")
     with pytest.raises(TooManyUnknown):

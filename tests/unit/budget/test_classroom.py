@@ -46,6 +46,7 @@ DEMAND: Final[dict[str, float]] = {
     # All of them with the login that stands in the page.
     "login_connections/address": SOCKETS * TRIES,
     "upgrades/address": SOCKETS * TRIES,
+    "upgrades/user": TABS * TRIES,
     "http_connections/address": PEOPLE * BROWSER,
     "http_connections/all": PEOPLE * BROWSER,
     "http_connects/address": PEOPLE * BROWSER + SOCKETS * TRIES,

@@ -158,9 +158,9 @@ async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_take
     listener.open("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     for path in ("/broker/auth/user?username=x&password=y", "/readyz"):
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert (await answer(reader))[0] == 200
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await until(lambda: len(rotation.turns) == 1)
     rotation.turns[0]()
     assert (await answer(reader))[0] == 200

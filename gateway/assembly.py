@@ -199,6 +199,7 @@ def assemble(
             config=f.config,
             access=users.access,
             secret=users.secret,
+            registry=lives.registry,
             services=services,
             clock=f.clock,
             tasks=f.tasks,

@@ -440,7 +440,7 @@ class RabbitmqLogins(_Table):
 
     rights_lifetime: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     rooms: bool = False
-    shared: bool = False
+    shared: bool = True
 
 
 #: A token of RFC 9110, section 5.6.2.
@@ -583,7 +583,7 @@ class Access(_Table):
     vhosts: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     send: tuple[str, ...] = ()
-    shared: bool = False
+    shared: bool = True
 
 
 class Limits(_Table):

@@ -26,6 +26,7 @@ from gateway.config import Config, ConfigError, Limits, secrets_of
 from gateway.http.listeners import Listener
 from gateway.http.services import HandlerServices
 from gateway.limits import UNTIL_RESTART
+from gateway.live.client.registry import Registry
 from gateway.observe import logs
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class Reloadable:
     config: Config
     access: AccessRules
     secret: SharedSecret
+    registry: Registry
     services: HandlerServices
     clock: Clock
     tasks: Tasks
@@ -147,7 +149,13 @@ class Reloadable:
         return partial(self.services.origins.replace, new.server.origins)
 
     def _access(self, new: Config) -> PutInForce:
-        return partial(self.access.replace, AccessRules(new.access, home=new.broker.vhost))
+        rules = AccessRules(new.access, home=new.broker.vhost)
+
+        def put_in_force() -> None:
+            self.access.replace(rules)
+            self.registry.rules_changed()
+
+        return put_in_force
 
     def _tokens(self, new: Config) -> Tokens | None:
         return tokens_for(

@@ -36,7 +36,7 @@ from broker.feeds.listener import (
 )
 from broker.feeds.pattern_session import MESSAGES, METADATA, PatternSession
 from broker.feeds.pauses import Outcome, Pauses
-from broker.feeds.session import QueueSession
+from broker.feeds.session import EntranceGone, QueueSession
 from broker.feeds.topic_table import TopicTable
 from broker.nodes.balancer import Lease, NoNodeAvailable
 from broker.nodes.node import Node
@@ -142,6 +142,13 @@ class Feed:
         await self._tasks.close()
 
     @property
+    def entrances(self) -> list[str]:
+        """The exchanges that its topics and patterns are bound to now."""
+        if self.entrance is None:
+            return []
+        return [self.entrance, *(() if self._patterns is None else self._patterns.entrances)]
+
+    @property
     def standing(self) -> int:
         """The number of subscriptions that stand now."""
         if self._session is None or self._patterns is None or not self._session.consuming:
@@ -242,6 +249,9 @@ class Feed:
             why = self._given_up or _reason(error)
             logger.warning("feed %d lost %s and looks for a node: %s", self.number, node, why)
             self._context.witness(self.number, node, why)
+            if isinstance(error, EntranceGone):
+                for each in tuple(self._pattern_listeners.values()):
+                    self._call(each.swept)
         except Exception as error:
             consequence = f" and gives up its session with {node}"
             self._tasks.failures.note(f"feed {self.number}", error, consequence=consequence)

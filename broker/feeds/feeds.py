@@ -55,8 +55,8 @@ class Feeds:
 
     @property
     def entrances(self) -> list[str]:
-        """The exchanges that the feeds' topics are bound to now."""
-        return [feed.entrance for feed in self._feeds if feed.entrance is not None]
+        """The exchanges that the feeds' topics and patterns are bound to now."""
+        return [entrance for feed in self._feeds for entrance in feed.entrances]
 
     @property
     def problems(self) -> dict[str, str]:

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-#: Entrances that are remembered; beyond that the oldest is forgotten.
-CAPACITY: Final = 1_000
+#: Entrances that are remembered; beyond that the oldest is forgotten. One lost gateway leaves two
+#: thousand, if its feeds have a thousand patterns each.
+CAPACITY: Final = 5_000
 
 
 class Sweeper(Protocol):

@@ -79,6 +79,10 @@ class PatternListener(Protocol):
     def left_out(self, feed: int, why: str) -> None:
         """A message is missing, which could not be delivered."""
 
+    def swept(self, feed: int) -> None:
+        """Another gateway has taken this one for dead and its feeds out of the way: for some
+        seconds no feed may have brought anything. ``lost`` follows."""
+
     def refused(self, feed: int, why: str) -> None:
         """The binding does not stand, or could not be confirmed."""
 

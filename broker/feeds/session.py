@@ -13,7 +13,13 @@ from typing import Final
 
 from broker.feeds import overflow
 from broker.feeds.bindings import Bindings, Request, UnexpectedAnswer
-from broker.feeds.connection import MESSAGES, METADATA, Connection, raise_if_closed
+from broker.feeds.connection import (
+    MESSAGES,
+    METADATA,
+    Connection,
+    NodeClosed,
+    raise_if_closed,
+)
 from broker.feeds.overflow import Overflow
 from broker.protocol import amqp_methods as amqp
 from broker.protocol.amqp_deliveries import Received
@@ -27,6 +33,14 @@ from broker.topology import (
 _METHODS: Final = {Request.BIND: amqp.EXCHANGE_BIND, Request.UNBIND: amqp.EXCHANGE_UNBIND}
 _ANSWERS: Final = {amqp.EXCHANGE_BIND_OK: Request.BIND, amqp.EXCHANGE_UNBIND_OK: Request.UNBIND}
 _QUESTION: Final = encode(MESSAGES, amqp.CHANNEL_FLOW, active=True)
+
+#: AMQP's "not found".
+_NOT_FOUND: Final = 404
+
+
+class EntranceGone(NodeClosed):
+    """Somebody has deleted the exchange in front of the queue: another gateway, which takes this
+    one for dead, and so deletes those of all its feeds."""
 
 
 class QueueSession:
@@ -127,13 +141,15 @@ class QueueSession:
         """Take the node's answer to a request; returns the keys that come to stand with it.
 
         Raises :class:`broker.feeds.connection.NodeClosed` for a refusal, which ends a channel and
-        so the session, and :class:`AmqpError` for what was not asked.
+        so the session, :class:`EntranceGone`, and :class:`AmqpError` for what was not asked.
         """
         if received.channel == overflow.CHANNEL:
             self._overflow.take(received)
             return []
-        raise_if_closed(received)
         method = received.method
+        if method is amqp.CHANNEL_CLOSE and received.values["reply_code"] == _NOT_FOUND:
+            raise EntranceGone(f"{received.values['reply_text']!s}")
+        raise_if_closed(received)
         if request := _ANSWERS.get(method):
             return self._take_answer(request)
         if self._expected and method is self._expected[0]:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
+from broker.feeds.entrances import Ranges, pack, unpack
 from broker.feeds.feeds import Feeds
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import (
@@ -122,7 +123,7 @@ class Bus:
         self.counts = Counter(dict.fromkeys(OUTCOMES, 0))
         self._peers = Peers()
         #: The entrances of the others' feeds, as each has said last.
-        self._entrances: dict[str, list[str]] = {}
+        self._entrances: dict[str, tuple[list[str], Ranges]] = {}
         self._handlers: dict[str, list[Handler]] = {}
         self._on_arrival: list[Callable[[], None]] = []
         self._responders: dict[str, Responder] = {}
@@ -246,7 +247,8 @@ class Bus:
                     )
                     # If its node died with it, its queues are still bound there. If it lives and
                     # was not heard, it notices.
-                    self._feeds.sweep(self._entrances.pop(gateway, ()))
+                    if (left := self._entrances.pop(gateway, None)) is not None:
+                        self._feeds.sweep(unpack(*left))
             return
         if self._peers.parted(envelope.sender):
             self.counts["stale"] += 1
@@ -288,11 +290,16 @@ class Bus:
                     self._handle(handler, envelope)
 
     def _about_feeds(self) -> dict[str, Any]:
-        return {"entrances": self._feeds.entrances}
+        plain, numbered = pack(self._feeds.entrances)
+        return {"entrances": plain, "numbered_entrances": numbered}
 
     def _note_feeds(self, envelope: Envelope) -> None:
-        # A gateway of an earlier version says nothing.
-        self._entrances[envelope.sender] = list(envelope.payload.get("entrances", ()))
+        # A gateway of an earlier version says nothing of one or both.
+        said = envelope.payload
+        self._entrances[envelope.sender] = (
+            said.get("entrances", []),
+            said.get("numbered_entrances", {}),
+        )
 
     def _handle(self, handler: Handler, envelope: Envelope) -> None:
         try:

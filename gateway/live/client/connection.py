@@ -19,6 +19,7 @@ from gateway.errors import (
     GatewayError,
     Internal,
     NotAuthenticated,
+    Removed,
     Silent,
     TokenExpired,
     TooSlow,
@@ -218,6 +219,11 @@ class Connection:
         if self._receive(Input.END):
             self._socket.revoke()
             self._say_goodbye(error)
+
+    def judge_again(self) -> None:
+        """End if the access rules no longer open something that they have opened for it."""
+        if not self.ended and (withdrawn := self._executor.withdrawn()) is not None:
+            self.end(Removed(f"no access rule opens {withdrawn} to you any more"))
 
     def carry_out(self, frame: Frame) -> Work | None:
         """Carry out what the client asks for, at once or with the work that is returned."""

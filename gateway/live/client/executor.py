@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from broker.feeds.listener import Pattern
 from broker.protocol.stomp import Frame
+from gateway.auth.access import Direction
 from gateway.auth.names import check_user, is_user
 from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.auth.rabbitmq_rights import Held
@@ -31,7 +32,7 @@ from gateway.errors import (
     UnknownRoom,
 )
 from gateway.live.attendance import Follower, Right
-from gateway.live.client.judge import ByHub, ByPattern, ByRelay
+from gateway.live.client.judge import TEMP_QUEUE, ByHub, ByPattern, ByRelay
 from gateway.live.client.reader import Reader, Work
 from gateway.live.client.registry import Member
 from gateway.live.client.requests import (
@@ -92,6 +93,7 @@ class Executor:
     """
 
     __slots__ = (
+        "_asked",
         "_client",
         "_copies",
         "_follows",
@@ -101,6 +103,7 @@ class Executor:
         "_login",
         "_login_held",
         "_login_place",
+        "_opened",
         "_reader",
         "_rights",
         "_routes",
@@ -131,6 +134,10 @@ class Executor:
         self._host = host
         #: What is called when the hub's subscription of this key ends.
         self._joined: dict[str, Callable[[], None]] = {}
+        #: The SUBSCRIBEs that an access rule has opened, by key, without bodies.
+        self._opened: dict[str, Frame] = {}
+        #: The last SEND that RabbitMQ answers from a temp queue, without its body.
+        self._asked: Frame | None = None
         #: The rights of RabbitMQ's own user that a subscription relies on, by its key.
         self._held: dict[str, Held] = {}
         #: Whether the hub has served it a pattern.
@@ -156,6 +163,7 @@ class Executor:
                 return self._unsubscribe(request)
             case Send():
                 frame = judge.send(self._who, request)
+                self._note_question(frame)
                 return self._send(frame) if self.uplink is None else self._pass(frame)
             case Post():
                 return self._post(request)
@@ -177,6 +185,18 @@ class Executor:
     def follows_as_host(self) -> bool:
         """Whether the client follows a room as its host."""
         return any(right.role is MemberRole.HOST for right in self._rights.values())
+
+    def withdrawn(self) -> str | None:
+        """A destination that an access rule has opened and none opens any more; None: there is
+        none."""
+        who = self._client.identity
+        opened = [(Direction.SUBSCRIBE, frame) for frame in self._opened.values()]
+        if self._asked is not None:
+            opened.append((Direction.SEND, self._asked))
+        for direction, frame in opened:
+            if who is not None and not self._routes.judge.still_opens(who, direction, frame):
+                return repr(frame.get("destination"))
+        return None
 
     async def leave(self) -> None:
         """Return when RabbitMQ has taken everything. Raises :class:`BrokerUnavailable`."""
@@ -339,22 +359,29 @@ class Executor:
                 self._acknowledge(request.frame, ("seq", str(seq)))
             case ByPattern(pattern, frame):
                 self._count(request)
+                self._opened[request.key] = _head(request.frame)
                 await self._follow(request, pattern, frame)
             case ByRelay(frame, right):
                 self._count(request)
                 if right is not None:
                     self._attend(request.key, right)
+                else:
+                    self._opened[request.key] = _head(request.frame)
                 urgent = isinstance(request.destination, RoomQueue)
                 uplink = await self._open_uplink(urgent=urgent)
                 await uplink.subscribe(request.key, request.destination, frame)
 
     async def _follow(self, request: Subscribe, pattern: Pattern, frame: Frame) -> None:
         subscriber = Subscriber(self._client, request.key)
+        patterns, charges = self._routes.patterns, self._routes.uplinks.charges
         try:
             await self._hold(request.key, pattern)
+            if pattern not in patterns:
+                # It costs RabbitMQ as much as a subscription of the client's own.
+                await charges.subscription(self._who.payer)
             if self._client.ended:
                 return
-            leave = await self._routes.patterns.join(pattern, subscriber)
+            leave = await patterns.join(pattern, subscriber)
         except NotShared as error:
             logger.debug("%s gets a relay for %s: %s", self._client.id, pattern, error)
             self._let_go(request.key)
@@ -405,6 +432,7 @@ class Executor:
             copy.give_back()
         if right := self._rights.pop(request.key, None):
             self._routes.attendance.end(self._client, right)
+        self._opened.pop(request.key, None)
         self._let_go(request.key)
         leave = self._joined.pop(request.key, None)
         if leave is None:
@@ -456,9 +484,14 @@ class Executor:
         except (Refused, UnknownRoom):
             if not judge.opens_topic(self._who, request.frame):
                 raise
+            self._note_question(request.frame)
             await self._send(request.frame)
         else:
             self._acknowledge(request.frame)
+
+    def _note_question(self, frame: Frame) -> None:
+        if (frame.get("reply-to") or "").startswith(TEMP_QUEUE):
+            self._asked = _head(frame)
 
     def _for_gateway(self, request: Renew | Ping) -> Work | None:
         """A message to the gateway itself."""
@@ -514,6 +547,11 @@ class Executor:
         if identity is None:
             raise NotAuthenticated("CONNECT first")
         return identity
+
+
+def _head(frame: Frame) -> Frame:
+    """The frame without its body, to be kept."""
+    return Frame(frame.command, frame.headers)
 
 
 def _when_ready(uplink: Uplink, act: Callable[[], None]) -> Work | None:

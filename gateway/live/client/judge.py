@@ -29,6 +29,8 @@ ROOM_HEADERS: Final = ("destination", "id", "ack", "prefetch-count", "receipt")
 #: Headers by which RabbitMQ lets a client shape or name queues
 #: (https://www.rabbitmq.com/docs/stomp#queue-parameters); a few more begin with ``x-``.
 QUEUE_HEADERS: Final = frozenset({"durable", "persistent", "auto-delete", "exclusive"})
+#: The beginning of a ``reply-to`` for which RabbitMQ makes a queue of the connection's own.
+TEMP_QUEUE: Final = "/temp-queue/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,10 @@ class Judge:
             return True
         return self._opened(who, Direction.SEND, frame)
 
+    def still_opens(self, who: Identity, direction: Direction, frame: Frame) -> bool:
+        """Whether an access rule opens this now. RabbitMQ's own users need none."""
+        return who.login is not None or self._opened(who, direction, frame)
+
     def transact(self, who: Identity, request: Acknowledge | Transact) -> Frame:
         """Acknowledgements pass; transactions are part of what the rule ``**`` opens."""
         frame = request.frame
@@ -186,9 +192,11 @@ class Judge:
             shares = self._shares_with_outsiders
         else:
             shares = self._permissions.shares(who, requested)
-        if not shares:
+        key = ".".join(requested.words)
+        if not shares or (exchange == EXCHANGE and self._topology.is_gateways(key)):
+            # RabbitMQ refuses the gateways' own key to everybody by their relay.
             return None
-        return Pattern(exchange, ".".join(requested.words))
+        return Pattern(exchange, key)
 
     def _for_room(self, destination: Destination, frame: Frame) -> Frame:
         given = ((name, frame.get(name)) for name in ROOM_HEADERS)
@@ -225,7 +233,7 @@ def _shapes_queues(frame: Frame) -> bool:
     return any(
         name in QUEUE_HEADERS
         or name.startswith("x-")
-        or (name == "reply-to" and value.startswith("/temp-queue/"))
+        or (name == "reply-to" and value.startswith(TEMP_QUEUE))
         for name, value in frame.headers
     )
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from broker.timing.tasks import Tasks
 from gateway.budget.budgets import Budgets
@@ -16,6 +16,9 @@ from gateway.budget.rank import Rank
 from gateway.budget.table import CONNECTIONS, UNKNOWN_CONNECTIONS
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError
+
+#: Connections that are judged in one turn of the event loop when access rules have changed.
+_JUDGED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ class Member(Protocol):
 
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""
+
+    def judge_again(self) -> None:
+        """End if the access rules no longer open something that they have opened for it."""
 
     async def run(self) -> None:
         """Serve the client until it is gone."""
@@ -143,6 +149,10 @@ class Registry:
             connection.end(error)
         return len(found)
 
+    def rules_changed(self) -> None:
+        """Judge everybody by the access rules that are in force now."""
+        self._tasks.spawn(self._judge_all(), "access rules: all connections")
+
     async def close(self, error: GatewayError, *, within: float) -> None:
         """End all connections, and cut off those that are not gone ``within`` seconds."""
         for connection in self:
@@ -163,6 +173,13 @@ class Registry:
         self._users[connection] = user
         if user is not None:
             self._by_user[user].add(connection)
+
+    async def _judge_all(self) -> None:
+        # Those that come meanwhile are judged by the new rules from the beginning.
+        for number, connection in enumerate(self, 1):
+            connection.judge_again()
+            if not number % _JUDGED:
+                await asyncio.sleep(0)
 
     def _now_known(self, connection: Member) -> None:
         """Or gone: it no longer counts among the unknown."""

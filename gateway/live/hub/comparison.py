@@ -117,6 +117,11 @@ class Comparison(Generic[T]):
         return remembered > CAPACITY or self._ahead.bytes > CAPACITY_BYTES
 
     @property
+    def held(self) -> int:
+        """The bytes of the messages that wait for the leading feed."""
+        return self._ahead.bytes
+
+    @property
     def behind_since(self) -> float | None:
         """The time of the oldest message that the leader has brought and the follower has not."""
         return None if self._owed.oldest is None else self._owed.oldest.at

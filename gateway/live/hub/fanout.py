@@ -21,8 +21,10 @@ SLICE: Final = 0.001
 #: Bytes that may wait for a broadcaster's next round; clients that read never cause that many.
 PENDING: Final = 4 * 1024 * 1024
 #: Subscription ids for which a round's frames are kept: clients of one kind choose the same few
-#: ids, and clients that do not must not make us hold a copy for each.
+#: ids, and clients that do not must not make us hold a copy for each. Bytes of these frames, if it
+#: is more than one id.
 _HEADS: Final = 32
+_HEADS_BYTES: Final = 16 * 1024 * 1024
 
 
 class Client(Protocol):
@@ -63,7 +65,8 @@ class Batch:
         chunk = self._whole.get(head)
         if chunk is None:
             chunk = _joined(self._deliveries, head)
-            if len(self._whole) < _HEADS:
+            kept = len(self._whole)
+            if not kept or (kept < _HEADS and (kept + 1) * len(chunk) <= _HEADS_BYTES):
                 self._whole[head] = chunk
         return chunk
 
@@ -104,6 +107,7 @@ class Broadcaster:
         #: Subscribers that joined when so many deliveries were pending, which they do not get.
         self._late: dict[Subscriber, int] = {}
         self._round: Iterator[tuple[Subscriber, Batch]] | None = None
+        self._round_bytes = 0
         #: The oldest delivery of the round.
         self._oldest: Delivery | None = None
         self._farewells: deque[tuple[Subscriber, GatewayError]] = deque()
@@ -114,6 +118,11 @@ class Broadcaster:
     @property
     def busy(self) -> bool:
         return bool(self._round or self._pending or self._farewells)
+
+    @property
+    def held(self) -> int:
+        """The bytes of the deliveries on their way, each counted once."""
+        return self._pending_bytes + self._round_bytes
 
     def add(self, subscriber: Subscriber) -> None:
         """Add a subscriber, which gets the next delivery but none that is already on its way."""
@@ -162,7 +171,7 @@ class Broadcaster:
                     _send(batch, subscriber, budget)
                     if clock() >= until:
                         return
-            self._round = None
+            self._round, self._round_bytes = None, 0
             if self._oldest is not None:
                 self._fan_out.took(self._oldest)
 
@@ -170,6 +179,7 @@ class Broadcaster:
         batch, late = Batch(self._pending), self._late
         self._oldest = self._pending[0]
         self._fan_out.deliveries += len(batch) * len(self._subscribers)
+        self._round_bytes = self._pending_bytes
         self._pending, self._pending_bytes, self._late = [], 0, {}
         self.flowing.set()
         subscribers = tuple(self._subscribers)

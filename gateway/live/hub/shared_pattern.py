@@ -44,10 +44,19 @@ class _Joining:
 class SharedPattern:
     """The listener of one pattern, and its subscribers.
 
-    ``token`` makes the ids of its messages unique among all of the gateway's patterns.
+    ``token`` makes the ids of its messages unique among all of the gateway's patterns. ``took`` is
+    called with the bytes of each message that has come.
     """
 
-    def __init__(self, pattern: Pattern, *, token: str, fan_out: FanOut, clock: Monotonic) -> None:
+    def __init__(
+        self,
+        pattern: Pattern,
+        *,
+        token: str,
+        fan_out: FanOut,
+        clock: Monotonic,
+        took: Callable[[int], None],
+    ) -> None:
         self.pattern = pattern
         self.broadcaster = Broadcaster(fan_out)
         #: How many subscribers it has, including those that are about to join.
@@ -57,6 +66,7 @@ class SharedPattern:
         self._token = token
         self._count = 0
         self._clock = clock
+        self._took = took
         self._succession: Succession[amqp_deliveries.Delivery] = Succession()
         self._joining: set[_Joining] = set()
 
@@ -79,6 +89,24 @@ class SharedPattern:
     def has_successor(self) -> bool:
         """Whether the leading feed can be lost without any subscriber noticing."""
         return self._succession.has_successor(self._clock())
+
+    @property
+    def held(self) -> int:
+        """The bytes of the messages that it holds."""
+        return self.broadcaster.held + self._succession.held
+
+    def relieve(self) -> None:
+        """Hold fewer bytes: there is more than may be."""
+        if self._succession.held >= self.broadcaster.held:
+            self._succession.forget(self._clock())
+            return
+        logger.warning(
+            "%s: its %d subscribers must come again, because its messages come faster than they "
+            "can be passed on",
+            self.pattern,
+            len(self.broadcaster),
+        )
+        self.end(BrokerUnavailable("messages come faster than this gateway can pass them on"))
 
     def check(self) -> None:
         """Look at what is late; to be called several times a second."""
@@ -105,10 +133,15 @@ class SharedPattern:
         digest = _digest(message)
         size = len(message.body) + len(message.properties)
         self._do(lambda now: self._succession.message(feed, digest, message, size, now))
+        self._took(size)
 
     def left_out(self, feed: int, why: str) -> None:
         error = TooLarge(f"a message of this destination cannot be delivered: {why}")
         self._do(lambda now: self._succession.skipped(feed, now), error)
+
+    def swept(self, feed: int) -> None:
+        del feed
+        self._do(self._succession.swept)
 
     def refused(self, feed: int, why: str) -> None:
         if not self._succession.led or feed == self._succession.leader:

@@ -16,6 +16,12 @@ from gateway.live.hub.shared_pattern import NotShared, SharedPattern
 
 #: Patterns at a time. Beyond that, clients get relays of their own.
 MOST: Final = 1_000
+#: Bytes of messages that all patterns hold together: those that are being fanned out, and those
+#: that one feed alone has brought. RabbitMQ keeps what comes faster, but counts it in messages, not
+#: in bytes.
+HELD: Final = 64 * 1024 * 1024
+#: Bytes that have come between two looks at how many are held.
+_LOOK: Final = 1024 * 1024
 #: Seconds that a pattern stays subscribed when its last subscriber has left.
 LINGER: Final = 30.0
 
@@ -41,6 +47,7 @@ class SharedPatterns:
         self._clock = clock
         self._token = f"{rng.getrandbits(64):016x}"
         self._made = 0
+        self._came = 0
         self._most = most
         self._linger = linger
         self._ticker = ticker
@@ -51,6 +58,10 @@ class SharedPatterns:
     def __len__(self) -> int:
         """The number of subscribed patterns."""
         return len(self._patterns)
+
+    def __contains__(self, pattern: Pattern) -> bool:
+        """Whether it is subscribed already."""
+        return pattern in self._patterns
 
     @property
     def alone(self) -> int:
@@ -90,6 +101,14 @@ class SharedPatterns:
         for shared in tuple(self._patterns.values()):
             shared.check()
 
+    def _took(self, size: int) -> None:
+        self._came += size
+        if self._came < _LOOK:
+            return
+        self._came = 0
+        if sum(each.held for each in self._patterns.values()) > HELD:
+            max(self._patterns.values(), key=lambda each: each.held).relieve()
+
     def _enter(self, pattern: Pattern) -> SharedPattern:
         shared = self._patterns.get(pattern)
         if shared is None:
@@ -115,6 +134,7 @@ class SharedPatterns:
             token=f"{self._token}-{self._made}",
             fan_out=self._fan_out,
             clock=self._clock,
+            took=self._took,
         )
         self._feeds.subscribe_pattern(pattern, shared)
         return shared

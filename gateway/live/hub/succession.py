@@ -39,6 +39,10 @@ class _Follower(Generic[T]):
         self.ready_at = ready_at
         self.comparison: Comparison[T] | None = None
 
+    def begin_anew(self, now: float) -> None:
+        """Forget the comparison, and begin another one later."""
+        self.comparison, self.ready_at = None, now + SETTLING
+
 
 class Succession(Generic[T]):
     """The feeds of one pattern. ``now`` is in seconds, on one clock.
@@ -69,6 +73,18 @@ class Succession(Generic[T]):
             for each in self._followers.values()
         )
 
+    @property
+    def held(self) -> int:
+        """The bytes of the messages that wait for the leading feed."""
+        found = (each.comparison for each in self._followers.values())
+        return sum(each.held for each in found if each is not None)
+
+    def forget(self, now: float) -> None:
+        """Hold nothing: until the followers have been compared again, none can take over."""
+        if self._successor is None:
+            for follower in self._followers.values():
+                follower.begin_anew(now)
+
     def subscribed(self, feed: int, now: float) -> None:
         """The feed brings everything from now on; any number of times."""
         if feed != self.leader and feed not in self._followers:
@@ -91,6 +107,8 @@ class Succession(Generic[T]):
         follower_.comparison.followed(digest, message, size, now)
         if self._successor is not None and self._successor[0] == feed:
             return self._take_over(now)
+        if follower_.comparison.full:
+            follower_.begin_anew(now)
         return []
 
     def lost(self, feed: int, now: float) -> list[T]:
@@ -109,7 +127,13 @@ class Succession(Generic[T]):
             self._break("a message that cannot be passed on", now)
         if follower := self._followers.get(feed):
             # If the leader is lost before it comes to this message, nobody may go on behind it.
-            follower.comparison, follower.ready_at = None, now + SETTLING
+            follower.begin_anew(now)
+        return []
+
+    def swept(self, now: float) -> list[T]:
+        """No feed may have brought anything for a while."""
+        if self.led:
+            self._break("another gateway took this one for dead", now)
         return []
 
     def check(self, now: float) -> list[T]:
@@ -129,7 +153,7 @@ class Succession(Generic[T]):
                 self.leader = None
                 return self._succeed(now, feed)
             if comparison.full or (behind is not None and now - behind > LAG):
-                follower.comparison, follower.ready_at = None, now + SETTLING
+                follower.begin_anew(now)
         return []
 
     def _begin(self, now: float) -> None:

@@ -24,7 +24,7 @@ _GUESSES = 5
 @pytest.fixture(scope="module")
 def gateway_options() -> dict[str, object]:
     return {
-        "auth": f"[auth.rabbitmq]\nrights_lifetime = {LIFETIME}\nshared = true",
+        "auth": f"[auth.rabbitmq]\nrights_lifetime = {LIFETIME}",
         "broker": 'vhosts = ["billing", "empty"]',
         "tail": '[[access]]\nroles = ["clerk"]\nvhosts = ["billing"]\nsubscribe = ["/topic/#"]\n'
         'send = ["/topic/#"]\n',

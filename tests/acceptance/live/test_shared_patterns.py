@@ -27,7 +27,6 @@ _RULES = """
 roles = ["service"]
 subscribe = ["**"]
 send = ["**"]
-shared = true
 
 [[access]]
 roles = ["apart"]

@@ -39,6 +39,9 @@ class FakeLive:
         self.ended = None if error is None else outcome(error).code
         self._over.set()
 
+    def judge_again(self) -> None:
+        """No access rule has opened anything for it."""
+
     async def run(self) -> None:
         await self._over.wait()
 

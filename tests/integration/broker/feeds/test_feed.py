@@ -14,10 +14,11 @@ from pamqp import commands
 from broker.feeds.connection import Connection, open_connection
 from broker.feeds.feed import Feed, FeedContext
 from broker.feeds.leftovers import Leftovers
-from broker.feeds.listener import LEFT_OUT
+from broker.feeds.listener import LEFT_OUT, Pattern
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node, Probe
+from broker.protocol.amqp_deliveries import Delivery
 from broker.protocol.stomp import Frame
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Failures, Tasks
@@ -304,9 +305,37 @@ def test_the_entrance_of_a_lost_session_is_deleted_by_the_next_one() -> None:
     asyncio.run(scenario())
 
 
+class OfPattern:
+    """One pattern's listener, which adds to the record."""
+
+    flowing = True
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def subscribed(self, feed: int) -> None:
+        self._record.add("pattern subscribed")
+
+    def message(self, feed: int, message: Delivery) -> None:
+        self._record.add("pattern message")
+
+    def left_out(self, feed: int, why: str) -> None:
+        self._record.add("pattern left out")
+
+    def swept(self, feed: int) -> None:
+        self._record.add("pattern swept")
+
+    def refused(self, feed: int, why: str) -> None:
+        self._record.add("pattern refused")
+
+    def lost(self, feed: int) -> None:
+        self._record.add("pattern lost")
+
+
 def test_a_feed_whose_entrance_is_gone_notices_it_and_binds_everything_anew() -> None:
     async def scenario() -> None:
         async with stage(FeedNode("a")) as here:
+            here.feed.subscribe_pattern(Pattern("amq.topic", "p.#"), OfPattern(here.record))
             here.subscribe("k")
             await here.record.hears("subscribed", "k")
             (node,) = here.nodes
@@ -319,6 +348,11 @@ def test_a_feed_whose_entrance_is_gone_notices_it_and_binds_everything_anew() ->
             await here.record.hears("lost", "k")
             await here.record.hears("subscribed", "k", times=2)
             assert any("NOT_FOUND" in told[-1] for told in here.record.told if told[0] == "left")
+            # Nobody makes up for what patterns have missed meanwhile.
+            of_pattern = [told for (told, *_) in here.record.told if told.startswith("pattern")]
+            assert of_pattern == ["pattern swept", "pattern lost"]
+            await until(lambda: here.feed.entrances[:1] == [node.session.entrance])
+            assert here.feed.entrances[1:] == [f"{node.session.entrance}.1"]
 
     asyncio.run(scenario())
 

@@ -200,6 +200,7 @@ async def connecting(
     identity: Identity | None = None,
     pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
     says_connect: bool = True,
+    changed: Callable[[ConnectionServices], ConnectionServices] = lambda made: made,
 ) -> AsyncIterator[Client]:
     ours, theirs = pair()
     ours.setblocking(False)
@@ -207,7 +208,7 @@ async def connecting(
     registry = Registry(budgets_of(connections=1), tasks=Tasks())
     connection = Connection(
         IOStream(ours),
-        services(tokens, registry),
+        changed(services(tokens, registry)),
         id="c",
         address="",
         host="",

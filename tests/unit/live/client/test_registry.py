@@ -22,6 +22,8 @@ class Connection:
         self.id = f"{id(self):x}"
         self.identity: Identity | None = None
         self.deaf = deaf
+        #: How often it was judged by new access rules.
+        self.judged = 0
         self.reason: GatewayError | None = None
         self._over = asyncio.Event()
 
@@ -29,6 +31,9 @@ class Connection:
         self.reason = error
         if not self.deaf:
             self._over.set()
+
+    def judge_again(self) -> None:
+        self.judged += 1
 
     async def run(self) -> None:
         await self._over.wait()
@@ -212,5 +217,23 @@ def test_the_last_places_are_for_those_who_may_be_hosts_and_then_for_hosts() -> 
         await registry.close(Draining("the test is over"), within=0.01)
         assert not registry._places
         assert not registry._waiting
+
+    asyncio.run(run())
+
+
+def test_new_access_rules_judge_everybody_a_hundred_in_a_turn_of_the_loop() -> None:
+    async def run() -> None:
+        registry = Registry(budgets_of(connections=1000), tasks=Tasks())
+        there = [Connection() for _ in range(250)]
+        for connection in there:
+            registry.serve(connection, address="", user="mina")
+        registry.rules_changed()
+        gone = there.pop()
+        gone.end(GONE)
+        await asyncio.sleep(0)
+        assert sum(each.judged for each in there) == 100
+        await settled()
+        assert {each.judged for each in there} == {1}
+        await registry.close(Draining("the test is over"), within=0.01)
 
     asyncio.run(run())

@@ -15,7 +15,7 @@ from broker.timing.ticker import Ticker
 from gateway.errors import BrokerUnavailable, TooLarge
 from gateway.live.hub.fanout import PENDING, FanOut
 from gateway.live.hub.shared_pattern import NotShared
-from gateway.live.hub.shared_patterns import LINGER, SharedPatterns
+from gateway.live.hub.shared_patterns import HELD, LINGER, SharedPatterns
 from tests.fake_clock import FakeClock
 from tests.unit.live.fakes import FakeClient, subscriber
 from tests.virtual_time import run, settle
@@ -54,7 +54,7 @@ class PatternFeeds:
         if header:
             table = b"\1x" + b"S" + len(header).to_bytes(4, "big") + header
             properties = b"\x20\0" + len(table).to_bytes(4, "big") + table
-        self.listeners[NEWS].message(feed, Delivery("news.1", 1, properties, body, 3, envelope))
+        self.listeners[pattern].message(feed, Delivery("news.1", 1, properties, body, 3, envelope))
 
     def _answer(self, pattern: Pattern) -> None:
         if self.answers:
@@ -329,5 +329,53 @@ def test_rabbitmq_keeps_what_comes_faster_than_it_can_be_passed_on() -> None:
         assert not listener.flowing
         await settle()
         assert listener.flowing
+
+    play(scenario)
+
+
+def test_a_gateway_that_was_taken_for_dead_tells_its_subscribers() -> None:
+    async def scenario(scene: Scene) -> None:
+        client, _ = await scene.join()
+        await asyncio.sleep(4)
+        assert scene.patterns.alone == 0
+        scene.feeds.listeners[NEWS].swept(1)
+        await settle()
+        assert isinstance(client.ended, BrokerUnavailable), "neither feed has brought what came"
+
+    play(scenario)
+
+
+def test_of_what_is_fanned_out_and_what_waits_only_so_many_bytes_are_held() -> None:
+    async def scenario(scene: Scene) -> None:
+        flooded, _ = await scene.join(NEWS)
+        calm, _ = await scene.join(OTHER)
+        scene.feeds.bring(0, b"one", pattern=OTHER)
+        # All of it in one turn of the loop: nothing is passed on meanwhile.
+        body = bytes(HELD // 16)
+        for _ in range(16):
+            assert flooded.ended is None
+            scene.feeds.bring(0, body)
+        await settle()
+        assert isinstance(flooded.ended, BrokerUnavailable)
+        assert flooded.frames == []
+        assert (calm.ended, calm.bodies) == (None, [b"one"])
+
+    play(scenario)
+
+
+def test_what_the_other_feed_alone_has_brought_is_forgotten_first() -> None:
+    async def scenario(scene: Scene) -> None:
+        clients = []
+        patterns = [Pattern("amq.topic", f"news.{n}") for n in range(6)]
+        for pattern in patterns:
+            clients.append((await scene.join(pattern))[0])
+        await asyncio.sleep(4)
+        assert scene.patterns.alone == 0
+        body = bytes(HELD // 5 - 1000)
+        for pattern in patterns:
+            scene.feeds.bring(1, body, pattern=pattern)
+        assert scene.patterns.alone > 0
+        await settle()
+        assert [client.ended for client in clients] == [None] * 6
 
     play(scenario)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from gateway.live.hub.comparison import SKEW
+from gateway.live.hub.comparison import CAPACITY_BYTES, SKEW
 from gateway.live.hub.succession import HOLD, LAG, SETTLING, Broken, Succession
 
 #: A time by which both feeds have been compared for long.
@@ -279,3 +279,23 @@ def test_what_is_given_is_what_one_queue_gives_or_broken_off(
     event("passed over")
     channels = [[each.content for each in sent if each.channel == n] for n in range(3)]
     assert is_shuffle(given, channels), given
+
+
+def test_what_a_follower_alone_has_brought_is_bounded_at_once() -> None:
+    player = Player()
+    for number in range(20):
+        word = f"w{number}"
+        player.succession.message(1, word.encode(), word, 1024 * 1024, 5)
+    assert player.succession.held < CAPACITY_BYTES
+    assert not player.succession.has_successor(5), "it cannot take over without what it forgot"
+    with pytest.raises(Broken):
+        player.lose(0, 5.1)
+
+
+def test_a_gateway_that_was_taken_for_dead_has_a_break() -> None:
+    player = Player()
+    player.bring(0, "a", 5)
+    player.bring(1, "a", 5)
+    with pytest.raises(Broken):
+        player.succession.swept(5.1)
+    assert player.succession.led, "whoever comes next is let in"

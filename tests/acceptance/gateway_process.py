@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -77,7 +77,8 @@ class GatewayProcess:
         self._store = store or f"sqlite:///{folder}/interact.db"
         self._extra = extra
         self._tables = tables
-        self._configure([node.number for node in cluster.nodes])
+        self._numbers = tuple(node.number for node in cluster.nodes)
+        self._configure()
         self.config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
         self._secrets = {
@@ -108,9 +109,13 @@ class GatewayProcess:
 
     def use_nodes(self, *numbers: int) -> None:
         """Only these nodes from now on; before the start, or as SIGHUP has it afterwards."""
-        self._configure(numbers)
-        if self._process is not None:
-            self._process.send_signal(signal.SIGHUP)
+        self._numbers = numbers
+        self._configure_anew()
+
+    def use_tail(self, tail: str) -> None:
+        """Another end of the configuration from now on, as :meth:`use_nodes` has it."""
+        self._tables["tail"] = tail
+        self._configure_anew()
 
     def use_cluster(self, cluster: Cluster) -> None:
         """The nodes of another cluster from now on, as SIGHUP has it; its accounts must be the
@@ -317,10 +322,15 @@ class GatewayProcess:
             assert time.monotonic() < deadline, f"no 200 from {path}:\n{self.log_tail()}"
             time.sleep(0.05)
 
-    def _configure(self, nodes: Iterable[int]) -> None:
-        self.config.write_text(self._toml(nodes))
+    def _configure_anew(self) -> None:
+        self._configure()
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
-    def _toml(self, numbers: Iterable[int]) -> str:
+    def _configure(self) -> None:
+        self.config.write_text(self._toml())
+
+    def _toml(self) -> str:
         account, tables = self.cluster.gateway, self._tables
         nodes = "\n".join(
             f"[[broker.nodes]]\n"
@@ -328,7 +338,7 @@ class GatewayProcess:
             f'web_stomp = "{node.web_stomp_url}"\n'
             f'amqp = "{node.amqp_url}"\n'
             f"{tables.get('node', '')}\n"
-            for node in map(self.cluster.node, numbers)
+            for node in map(self.cluster.node, self._numbers)
         )
         return f"""
 {self._extra}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pika.adapters.blocking_connection import BlockingChannel
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import amqp, nodes_of, queues, wait_for
+from tests.acceptance.broker_view import amqp, nodes_of, nodes_of_feeds, queues, wait_for
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.gateway_process import GatewayProcess
 from tests.acceptance.stomp_client import Closed, StompClient
@@ -304,10 +304,14 @@ class _Producer:
 
 
 @contextmanager
-def _two_feeds(start_gateway: StartGateway) -> Iterator[GatewayProcess]:
-    """A gateway whose feeds are on the first two nodes."""
-    gateway = start_gateway(tail=_RULES)
+def _two_feeds(start_gateway: StartGateway, cluster: Cluster) -> Iterator[GatewayProcess]:
+    """A gateway whose feeds are on the first two nodes, beside that of the module."""
+    gateway = start_gateway(tail=_RULES, number=1, server='drain_time = 0.0\nname = "two-feeds"')
     gateway.use_nodes(1, 2)
+    # A feed that was on the third one stays there until another one stands.
+    wait_for(
+        lambda: set(nodes_of_feeds(cluster, ".feed.two-feeds.")), wanted=lambda on: on == {1, 2}
+    )
     yield gateway
 
 
@@ -327,7 +331,7 @@ def test_the_loss_of_either_node_is_not_noticed(
     cluster: Cluster,
     lose: Callable[[Cluster, int], Callable[[], None]],
 ) -> None:
-    with _two_feeds(start_gateway) as gateway, ExitStack() as stack:
+    with _two_feeds(start_gateway, cluster) as gateway, ExitStack() as stack:
         clients = [stack.enter_context(_through(gateway)) for _ in range(3)]
         for client in clients:
             client.subscribe(_TOPIC)
@@ -349,7 +353,7 @@ def test_the_loss_of_either_node_is_not_noticed(
 def test_both_feeds_gone_at_once_ends_the_subscriptions_and_says_why(
     start_gateway: StartGateway, cluster: Cluster
 ) -> None:
-    with _two_feeds(start_gateway) as gateway, _through(gateway) as client:
+    with _two_feeds(start_gateway, cluster) as gateway, _through(gateway) as client:
         client.subscribe(_TOPIC)
         for number in (1, 2):
             cluster.pause_node(number)
@@ -373,3 +377,37 @@ def test_a_follower_that_does_not_read_costs_the_others_nothing(
             assert quick.message().body.startswith(b"%d " % number)
         assert time.monotonic() - began < 30
         gateway.await_logged("closing with 4008 too_slow")
+
+
+_FEWER_RULES = """
+[[access]]
+roles = ["service"]
+subscribe = ["/topic/stays.#"]
+send = ["/queue/gone.rpc"]
+"""
+
+
+def test_rules_that_are_withdrawn_end_what_they_have_opened_by_the_hub_or_by_a_relay(
+    start_gateway: StartGateway, cluster: Cluster
+) -> None:
+    gateway = start_gateway(tail=_RULES, number=1)
+    with ExitStack() as stack:
+        by_hub, stays, asks = (stack.enter_context(_through(gateway)) for _ in range(3))
+        by_relay = stack.enter_context(_through(gateway, "apart"))
+        by_hub.subscribe("/topic/gone.a")
+        by_relay.subscribe("/topic/gone.b")
+        stays.subscribe("/topic/stays.a")
+        asks.request(
+            "SEND", {"destination": "/queue/gone.rpc", "reply-to": "/temp-queue/answers"}, b"?"
+        )
+        gateway.use_tail(_FEWER_RULES)
+        gateway.await_logged("reloaded: access")
+        began = time.monotonic()
+        for client in (by_hub, by_relay, asks):
+            error, code = client.error()
+            assert (error.headers["message"], code) == ("removed", 4003)
+        assert time.monotonic() - began < 1
+        with amqp(cluster) as channel:
+            for topic in ("gone.a", "gone.b", "stays.a"):
+                channel.basic_publish("amq.topic", topic, topic.encode())
+        assert stays.message().body == b"stays.a"

@@ -24,7 +24,13 @@ def message(delivery: Delivery, *, id: str) -> bytes:
     ``id`` becomes the header ``message-id``. Raises :class:`MalformedFrame` for what no frame can
     hold.
     """
-    headers = stomp_headers(delivery.properties, any_bytes=True)
+    headers = list(stomp_headers(delivery.properties, any_bytes=True))
+    # That of the SEND, which RabbitMQ keeps as a header like any other; it writes its own instead
+    # of the first one that there is.
+    for at, (name, _) in enumerate(headers):
+        if name == "content-length":
+            del headers[at]
+            break
     _, exchange, key = origin(delivery.envelope)
     lines = [
         f"destination:{escape(destination(exchange, key))}",

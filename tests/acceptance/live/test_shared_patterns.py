@@ -128,7 +128,19 @@ _properties = st.fixed_dictionaries(
         "content_type": _short,
         "content_encoding": _short,
         "headers": st.dictionaries(
-            st.one_of(_names, st.sampled_from(["subscription", "destination", "seq", "receipt"])),
+            st.one_of(
+                _names,
+                st.sampled_from(
+                    [
+                        "subscription",
+                        "destination",
+                        "seq",
+                        "receipt",
+                        "content-length",
+                        "message-id",
+                    ]
+                ),
+            ),
             _values,
             max_size=5,
         ),

@@ -54,6 +54,15 @@ def test_an_empty_body_has_no_length() -> None:
     assert message(delivery(), id="1").endswith(b"redelivered:false\n\n\0")
 
 
+def test_the_length_that_a_sender_said_is_in_the_place_of_ours_no_more() -> None:
+    """RabbitMQ passes on the content-length of a SEND as a header of the sender's own."""
+    headers = {"content-length": "9", "x": "1"}
+    assert message(delivery(b"ab", headers=headers), id="1").endswith(
+        b"redelivered:false\nx:1\ncontent-length:2\n\nab\0"
+    )
+    assert message(delivery(headers=headers), id="1").endswith(b"redelivered:false\nx:1\n\n\0")
+
+
 @pytest.mark.parametrize(
     ("exchange", "key", "destination"),
     [

@@ -75,18 +75,20 @@ stall_timeout = 2.0
 roles = ["service"]
 subscribe = ["**"]
 send = ["**"]
+shared = {}
 """
 _BODY = 50_000
 _FLOOD = 1_000
 
 
+@pytest.mark.parametrize("shared", ["true", "false"], ids=["by the hub", "by relays"])
 def test_a_reader_that_stalls_costs_little_memory_is_closed_and_harms_no_other(
-    start_gateway: StartGateway, cluster: Cluster
+    start_gateway: StartGateway, cluster: Cluster, shared: str
 ) -> None:
-    gateway = start_gateway(tail=_RULE)
+    gateway = start_gateway(tail=_RULE.format(shared))
     topic = "/topic/flood"
     with ExitStack() as stack:
-        # As many as there are nodes and one more: two of them share a node with the stalled one.
+        # As many as there are nodes and one more: of relays, two share a node with the stalled one.
         readers = [stack.enter_context(connected(gateway, "a", "service")) for _ in range(3)]
         for reader in readers:
             reader.subscribe(topic)

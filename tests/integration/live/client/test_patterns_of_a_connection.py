@@ -98,8 +98,11 @@ async def test_what_has_ended_already_ends_nothing_more() -> None:
         await client.hears(b"receipt-id:2")
         scene.rules.replace(AccessRules([]))
         client.registry.rules_changed()
-        await client.says(Opcode.TEXT, b"SEND\ndestination:/gateway/ping\nreceipt:3\n\n\0")
-        await client.hears(b"receipt-id:3")
+        for number in b"34":
+            ping = b"SEND\ndestination:/gateway/ping\nreceipt:%c\n\n\0" % number
+            await client.says(Opcode.TEXT, ping)
+            await client.hears(b"receipt-id:%c" % number)
+        assert not client.connection.ended
 
 
 @pytest.mark.gen_test

@@ -63,6 +63,7 @@ _NEWEST_PARTS: Final = {
         "live/test_mended_queues.py",
         "live/test_rescue.py",
         "live/test_access_rules.py",
+        "live/test_shared_patterns.py",
     ],
 }
 #: On a large machine more would only wait for the longest of them.

@@ -84,8 +84,10 @@ def sent_at(delivery: Delivery) -> float | None:
     It is read from the text of the JSON, where nothing before it can look the same: quotes in a
     sender's name are escaped.
     """
+    if delivery.seq is None:
+        return None
     begin = delivery.tail.find(_SENT_AT)
-    if delivery.seq is None or begin < 0:
+    if begin < 0:
         return None
     begin += len(_SENT_AT)
     text = delivery.tail[begin : delivery.tail.find(b'"', begin)]

@@ -128,7 +128,7 @@ async def proxying(proxy: Proxy) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
-        await asyncio.gather(*proxy.serving)
+        await asyncio.wait_for(asyncio.gather(*proxy.serving), 3)
 
 
 def settings(url: str, **more: object) -> Jwt:
@@ -243,7 +243,8 @@ async def test_a_proxy_that_hangs_is_given_up_and_left(
         )
         with pytest.raises(KeySetUnavailable, match="Timeout"):
             await document()
-        await proxy.gone.wait()
+        async with asyncio.timeout(3):
+            await proxy.gone.wait()
 
 
 # Discovery

@@ -205,6 +205,54 @@ def test_only_the_token_that_has_the_keys_fetched_again_waits_for_a_moment() -> 
     play(scene, document(rsa_key("a")))
 
 
+def test_after_a_fetch_that_failed_no_token_with_a_known_key_waits_for_the_next_one() -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
+        await jwks.key("RS256", "a")
+        issuer.body = None
+        clock.now += LIFETIME
+        await jwks.key("RS256", "a")
+        issuer.answering.clear()
+        for attempt in range(3, 6):
+            clock.now += COOLDOWN
+            issuer.reached.clear()
+            async with asyncio.timeout(GRACE / 2):
+                await jwks.key("RS256", "a")
+                await issuer.reached.wait()
+            assert issuer.asked == attempt
+            issuer.answering.set()
+            with pytest.raises(Unavailable):
+                await jwks.key("RS256", "b")
+            issuer.answering.clear()
+
+    play(scene, document(rsa_key("a")))
+
+
+def test_another_configuration_of_the_same_issuer_goes_on_with_what_is_known() -> None:
+    async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
+        await jwks.key("RS256", "old")
+        issuer.body = document(rsa_key("new"))
+        clock.now += LIFETIME
+        await jwks.key("RS256", "new")
+        with pytest.raises(Unavailable):
+            await jwks.key("RS256", "unknown")
+        after = Jwks(issuer, BOTH, lifetime=LIFETIME, cooldown=COOLDOWN, clock=clock)
+        after.go_on(jwks)
+        issuer.answering.clear()
+        assert await after.key("RS256", "new") == RSA.public_key()
+        with pytest.raises(TokenInvalid):
+            await after.key("RS256", "old")
+        with pytest.raises(Unavailable):
+            await after.key("RS256", "unknown")
+        assert issuer.asked == 2
+        issuer.answering.set()
+        clock.now += LIFETIME
+        await after.key("RS256", "new")
+        assert issuer.asked == 3
+        await after.close()
+
+    play(scene, document(rsa_key("old")))
+
+
 def test_all_who_wait_share_one_fetch() -> None:
     async def scene(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
         issuer.answering.clear()

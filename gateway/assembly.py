@@ -76,6 +76,16 @@ def assemble(
         publisher=publisher,
         feeds=feeds,
     )
+    logins = Logins(
+        store=store,
+        accounts=accounts,
+        sessions=users.sessions,
+        known=users.known_sessions,
+        endings=others.session_revocation,
+        budgets=f.budgets,
+        most=f.config.auth.sessions_per_user,
+        clock=f.clock.unix,
+    )
     posts = messages(
         f,
         store=store,
@@ -97,6 +107,7 @@ def assemble(
         permissions=users.permissions,
         parked=queues.parked,
         endings=others.session_revocation,
+        logins=logins,
     )
     metrics = measures(
         f,
@@ -108,6 +119,8 @@ def assemble(
         drain=drain,
         store=store,
         parked=queues.parked,
+        logins=logins,
+        waiting_logins=lambda: accounts.waiting,
     )
     private_queues = PrivateQueues(queues.mender, clock=f.clock.monotonic)
     services = _services(
@@ -121,6 +134,7 @@ def assemble(
         messages=posts,
         metrics=metrics,
         queues=private_queues,
+        logins=logins,
     )
     connections = connection_services(
         f,
@@ -220,6 +234,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
     messages: Messages,
     metrics: Metrics,
     queues: PrivateQueues,
+    logins: Logins,
 ) -> HandlerServices:
     f = made_with
     answers = OpenAnswers()
@@ -236,16 +251,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
         history=messages.history,
         intake=messages.intake,
         limits=f.limits,
-        logins=Logins(
-            store=store,
-            accounts=accounts,
-            sessions=auth.sessions,
-            known=auth.known_sessions,
-            endings=cluster.session_revocation,
-            budgets=f.budgets,
-            most=f.config.auth.sessions_per_user,
-            clock=f.clock.unix,
-        ),
+        logins=logins,
         metrics=metrics,
         origins=auth.origins,
         revocations=auth.revocations,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final, Protocol
 
 from broker.timing.readings import UnixTime
@@ -17,12 +19,28 @@ from gateway.budget.table import USER_LOGINS
 from gateway.domain.identity import Identity
 from gateway.domain.revocation import Revocation, TokenMark
 from gateway.domain.session import LoginSession, Proof
-from gateway.errors import GatewayError, NotAuthenticated, UnknownSession
+from gateway.errors import (
+    GatewayError,
+    NoCapacity,
+    NotAuthenticated,
+    RateLimited,
+    UnknownSession,
+)
 from gateway.store import Account
 from gateway.store.sessions import SessionRefusal
 
 #: Times that an account may change while its password is being checked.
 _ATTEMPTS: Final = 3
+
+
+class LoginOutcome(StrEnum):
+    """The outcomes of logins that are counted: by a password or a token; a wrong one; refused by a
+    limit, unchecked."""
+
+    PASSWORD = "password"  # noqa: S105 - the kind, not one
+    TOKEN = "token"  # noqa: S105
+    WRONG = "wrong"
+    REFUSED = "refused"
 
 
 class SessionStore(Protocol):
@@ -81,6 +99,7 @@ class Logins:
         self._rate = budgets.rate(USER_LOGINS)
         self._most = most
         self._clock = clock
+        self.counts: Counter[str] = Counter(dict.fromkeys(LoginOutcome, 0))
 
     async def by_password(
         self, user: str, password: str, *, address: str, device: str = ""
@@ -91,6 +110,20 @@ class Logins:
         right password count, so that nobody keeps out somebody else. ``device``: the browser's
         ``User-Agent``.
         """
+        try:
+            opened = await self._by_password(user, password, address=address, device=device)
+        except NotAuthenticated:
+            self.counts[LoginOutcome.WRONG] += 1
+            raise
+        except (RateLimited, NoCapacity):
+            self.counts[LoginOutcome.REFUSED] += 1
+            raise
+        self.counts[LoginOutcome.PASSWORD] += 1
+        return opened
+
+    async def _by_password(
+        self, user: str, password: str, *, address: str, device: str
+    ) -> Identity:
         # Before the password is checked, which costs most.
         self._rate.check(user)
         for _ in range(_ATTEMPTS):
@@ -108,13 +141,32 @@ class Logins:
     ) -> Identity:
         """Open a session for the user of a token. Raises :class:`TooManyLogins`, and
         :class:`SessionEnded`, :class:`KeptOut` if the token was revoked meanwhile."""
-        self._rate.take(identity.user)
+        try:
+            self._rate.take(identity.user)
+        except RateLimited:
+            self.counts[LoginOutcome.REFUSED] += 1
+            raise
         opened = self._sessions.open(identity)
         token = identity.token
         await self._add(
             self._record(opened, Proof.TOKEN, address=address, device=device, token=token)
         )
+        self.counts[LoginOutcome.TOKEN] += 1
         return opened
+
+    def wrong_token(self) -> None:
+        """Count a token that could not be traded for a session."""
+        self.counts[LoginOutcome.WRONG] += 1
+
+    @property
+    def succeeded(self) -> int:
+        """The logins since the start."""
+        return self.counts[LoginOutcome.PASSWORD] + self.counts[LoginOutcome.TOKEN]
+
+    @property
+    def failed(self) -> int:
+        """The logins since the start that were wrong, or refused by a limit."""
+        return self.counts[LoginOutcome.WRONG] + self.counts[LoginOutcome.REFUSED]
 
     async def log_out(self, identity: Identity) -> None:
         """End the session and everything that it has opened."""

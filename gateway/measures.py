@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from broker.feeds.feeds import Feeds
@@ -10,6 +11,7 @@ from gateway.cluster.bus import Bus
 from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.live.assembly import Live
+from gateway.logins import Logins
 from gateway.messages.assembly import Messages
 from gateway.messages.outbox import Outbox
 from gateway.observe.metrics import Metrics
@@ -35,6 +37,8 @@ def measures(  # noqa: PLR0913 - everything that is measured
     parked: Parked,
     drain: Drain,
     store: LoggedStore,
+    logins: Logins,
+    waiting_logins: Callable[[], int],
 ) -> Metrics:
     """Make the metrics; each is read when Prometheus asks."""
     metrics = Metrics()
@@ -44,6 +48,12 @@ def measures(  # noqa: PLR0913 - everything that is measured
         "Refusals and waits by a limit of a budget.",
         label="budget",
         counts=made_with.budgets.met,
+    )
+    metrics.count_each(
+        "gateway_logins", "Logins, by their outcome.", label="outcome", counts=logins.counts
+    )
+    metrics.observe(
+        "gateway_logins_waiting", "Passwords that are checked or wait for it.", waiting_logins
     )
     metrics.observe_posts(messages.intake.posted)
     metrics.observe_nodes(broker.balancer.states)

@@ -38,6 +38,16 @@ class Links(Protocol):
     def problem(self) -> str | None: ...
 
 
+class LoginCounts(Protocol):
+    """The logins since the start."""
+
+    @property
+    def succeeded(self) -> int: ...
+
+    @property
+    def failed(self) -> int: ...
+
+
 def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     made_with: Foundation,
     *,
@@ -52,6 +62,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     permissions: Permissions,
     parked: Parked,
     endings: SessionRevocation,
+    logins: LoginCounts,
 ) -> Admin:
     """Make the dashboard of this gateway, and its view of all others."""
     f, hub = made_with, live.hub
@@ -61,6 +72,8 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
             deliveries=lambda: hub.fan_out.deliveries,
             posts=lambda: sum(messages.intake.posted.values()),
             outbox=lambda: outbox.depth,
+            logins=lambda: logins.succeeded,
+            failed_logins=lambda: logins.failed,
             latency=hub.fan_out.latency,
         ),
         clock=f.clock.unix,

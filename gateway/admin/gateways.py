@@ -60,7 +60,7 @@ class Gateways:
         self._orders = orders
         self._events = events
         self._learned = False
-        self._sample = Sample(0, 0, 0, 0, None, None, 0)
+        self._sample = Sample(0, 0, 0, 0, None, None, 0, 0, 0)
         bus.answer(_STATE, self._answer_state)
         bus.answer(_PAGE, self._answer_page)
         bus.answer(_ORDER, self._answer_order)

@@ -27,17 +27,33 @@ class Sample(NamedTuple):
     p50: float | None
     p99: float | None
     outbox: float
+    logins: float
+    failed_logins: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """The sources of a sample; ``deliveries`` and ``posts`` count since the start."""
+    """The sources of a sample; ``deliveries``, ``posts`` and both kinds of logins count since the
+    start."""
 
     connections: Callable[[], int]
     deliveries: Callable[[], int]
     posts: Callable[[], int]
     outbox: Callable[[], int]
+    logins: Callable[[], int]
+    failed_logins: Callable[[], int]
     latency: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """The counters of a moment; those of the latency by its bounds."""
+
+    deliveries: int
+    posts: int
+    logins: int
+    failed_logins: int
+    latency: tuple[int, ...]
 
 
 class SampleHistory:
@@ -53,20 +69,22 @@ class SampleHistory:
     def take(self) -> Sample:
         """Take this second's sample."""
         now, gauges = self._clock(), self._gauges
-        deliveries, posts, counts = self._counters()
-        before, self._seen = self._seen, (deliveries, posts, counts)
+        counts = self._counters()
+        before, self._seen = self._seen, counts
         seconds = max(now - self._seen_at, 1e-3)
         self._seen_at = now
-        new = [count - old for count, old in zip(counts, before[2], strict=True)]
+        new = [count - old for count, old in zip(counts.latency, before.latency, strict=True)]
         bounds = gauges.latency.bounds
         sample = Sample(
             int(now),
             gauges.connections(),
-            (deliveries - before[0]) / seconds,
-            (posts - before[1]) / seconds,
+            (counts.deliveries - before.deliveries) / seconds,
+            (counts.posts - before.posts) / seconds,
             quantile(0.5, bounds=bounds, counts=new),
             quantile(0.99, bounds=bounds, counts=new),
             gauges.outbox(),
+            (counts.logins - before.logins) / seconds,
+            (counts.failed_logins - before.failed_logins) / seconds,
         )
         self._samples.append(sample)
         return sample
@@ -79,9 +97,15 @@ class SampleHistory:
             for at, group in groupby(self._samples, key=lambda s: s.at - s.at % seconds)
         ]
 
-    def _counters(self) -> tuple[int, int, tuple[int, ...]]:
+    def _counters(self) -> _Counts:
         gauges = self._gauges
-        return gauges.deliveries(), gauges.posts(), tuple(gauges.latency.counts)
+        return _Counts(
+            gauges.deliveries(),
+            gauges.posts(),
+            gauges.logins(),
+            gauges.failed_logins(),
+            tuple(gauges.latency.counts),
+        )
 
 
 def _merged(at: int, samples: list[Sample]) -> Sample:
@@ -93,4 +117,6 @@ def _merged(at: int, samples: list[Sample]) -> Sample:
         max((s.p50 for s in samples if s.p50 is not None), default=None),
         max((s.p99 for s in samples if s.p99 is not None), default=None),
         fmean(sample.outbox for sample in samples),
+        fmean(sample.logins for sample in samples),
+        fmean(sample.failed_logins for sample in samples),
     )

@@ -127,7 +127,7 @@ class Accounts(Generic[A]):
         if not await self._off_the_loop(attempt) or account is None:
             raise NotAuthenticated(_WRONG)
         # Waiting logins come first; this account will be rehashed at another login.
-        if self._hasher.check_needs_rehash(account.password_hash) and not self._waiting:
+        if self._hasher.check_needs_rehash(account.password_hash) and not self.waiting:
             return await self._rehash(account, password)
         return account
 
@@ -159,7 +159,7 @@ class Accounts(Generic[A]):
         try:
             place = self._places.take()
         except LoginsWait as error:
-            error.retry_after = min(max(_SOONEST, self._waiting * self._seconds), _LATEST)
+            error.retry_after = min(max(_SOONEST, self.waiting * self._seconds), _LATEST)
             raise
         loop = asyncio.get_running_loop()
 
@@ -181,7 +181,7 @@ class Accounts(Generic[A]):
         return await asyncio.wrap_future(future)
 
     @property
-    def _waiting(self) -> int:
+    def waiting(self) -> int:
         """Passwords that are being hashed or wait for it."""
         return self._places.taken(Scope.ALL)
 

@@ -10,6 +10,7 @@ from threading import RLock
 from typing import Final
 
 from broker.timing.readings import Monotonic
+from gateway.budget.addresses import network_of
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import FAILED_LOGINS
 from gateway.errors import TooManyGuesses
@@ -25,6 +26,8 @@ _DOUBLINGS: Final = 20
 #: same address.
 _LONGEST_FROM_ONE: Final = 60.0
 _LONGEST_FROM_ALL: Final = 30.0
+#: For the first attempt of an address that was never wrong there.
+_LONGEST_FRESH: Final = 10.0
 #: Seconds after which a wrong password is forgotten.
 _FORGOTTEN: Final = 3600.0
 #: Accounts, and pairs of account and address, that are remembered.
@@ -66,6 +69,16 @@ class _Slowing:
         if len(self._counts) > _CAPACITY:
             self._counts.popitem(last=False)
 
+    def has(self, key: Hashable, now: float) -> bool:
+        """Whether there was a wrong password for the key within the last hour."""
+        count = self._counts.get(key)
+        return count is not None and now - count.last <= _FORGOTTEN
+
+    def keep(self, key: Hashable) -> None:
+        """Forget this key after all others, when there are too many."""
+        if key in self._counts:
+            self._counts.move_to_end(key)
+
     def forget(self, key: Hashable) -> None:
         self._counts.pop(key, None)
 
@@ -76,8 +89,12 @@ class Guesses:
     The ``budgets`` say how many failures are accepted from one address; valid logins are
     not counted, so a school behind one address never notices. After some wrong passwords from
     anywhere an account is slowed down for everybody, except for addresses from which it has logged
-    in before: its owner goes on. Nobody is locked out for good. May be used by several
-    threads.
+    in before: its owner goes on, also while others fail at the same address.
+
+    Nobody is locked out for good. An address that was wrong at the account waits with all that
+    were; one that never was has turns of its own, which an attacker can take once with each
+    address. So the right password gets in from anywhere when the attacker's addresses are used up.
+    An address is a network of IPv6 (:func:`network_of`). May be used by several threads.
     """
 
     def __init__(self, budgets: Budgets, *, clock: Monotonic) -> None:
@@ -85,6 +102,7 @@ class Guesses:
         self._addresses = budgets.rate(FAILED_LOGINS)
         self._accounts = _Slowing(free=FREE_FROM_ALL, longest=_LONGEST_FROM_ALL)
         self._pairs = _Slowing(free=FREE_FROM_ONE, longest=_LONGEST_FROM_ONE)
+        self._fresh = _Slowing(free=FREE_FROM_ALL, longest=_LONGEST_FRESH)
         #: Pairs of account and address with a valid login, the latest last.
         self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = RLock()
@@ -93,31 +111,44 @@ class Guesses:
         """Check that an attempt may be made; ``user`` None: with a token. Raises
         :class:`TooManyGuesses` with the seconds to wait."""
         with self._lock:
-            self._addresses.check(address)
+            if user is None or not self._is_at_home(address, user):
+                self._addresses.check(address)
             if user is not None and (wait := self._wait(address, user)):
                 raise TooManyGuesses(
                     "too many wrong passwords for this account; wait before the next one",
                     retry_after=wait,
                 )
 
+    def _is_at_home(self, address: str, user: str) -> bool:
+        """Whether this user has logged in here, and nobody was wrong at the account since."""
+        pair = user, network_of(address)
+        return pair in self._trusted and not self._pairs.has(pair, self._clock())
+
     def _wait(self, address: str, user: str) -> float:
-        now, pair = self._clock(), (user, address)
+        now, pair = self._clock(), (user, network_of(address))
         wait = self._pairs.wait(pair, now)
-        return wait if pair in self._trusted else max(wait, self._accounts.wait(user, now))
+        if pair in self._trusted:
+            return wait
+        everybody = self._accounts if self._pairs.has(pair, now) else self._fresh
+        return max(wait, everybody.wait(user, now))
 
     def wrong(self, address: str, user: str | None = None) -> None:
         """Count a failed attempt."""
         with self._lock:
             self._addresses.spend(address)
             if user is not None:
-                now = self._clock()
-                self._pairs.wrong((user, address), now)
+                now, pair = self._clock(), (user, network_of(address))
+                if self._pairs.has(pair, now):
+                    self._fresh.keep(user)
+                else:
+                    self._fresh.wrong(user, now)
+                self._pairs.wrong(pair, now)
                 self._accounts.wrong(user, now)
 
     def right(self, address: str, user: str) -> None:
         """Note that the password was right."""
         with self._lock:
-            pair = user, address
+            pair = user, network_of(address)
             self._pairs.forget(pair)
             self._trusted[pair] = None
             self._trusted.move_to_end(pair)

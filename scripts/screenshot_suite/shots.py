@@ -146,7 +146,7 @@ def _result(camera: Camera, lesson: Lesson) -> None:
 
 def _dashboard(camera: Camera, lesson: Lesson) -> None:
     page = camera.open(lesson.script.admin, "/admin")
-    expect(page.locator(".chart canvas")).to_have_count(5)
+    expect(page.locator(".chart canvas")).to_have_count(6)
     expect(page.locator("[aria-labelledby=connections-title] tbody tr").first).to_be_visible()
     camera.take("dashboard", page)
     page.evaluate("document.querySelector('#nodes-title').scrollIntoView()")

@@ -270,7 +270,7 @@ def dashboard(stand_in: StandIn, page: Page) -> None:
     stand_in.user, stand_in.roles = "root", ("admin",)
     stand_in.dashboard = _dashboard()
     page.goto(f"{stand_in.url}/admin")
-    expect(page.locator(".chart canvas")).to_have_count(5)
+    expect(page.locator(".chart canvas")).to_have_count(6)
     expect(page.locator("[aria-labelledby=events-title] tbody tr").first).to_be_attached()
 
 
@@ -292,7 +292,7 @@ def _dashboard() -> dict[str, Any]:
         "gateway": f"gateway-{LONG_WORD}",
         "started_at": at - 100_000,
         "draining": False,
-        "sample": [at, 12_345, 678_901, 123, 0.004, 0.009, 7],
+        "sample": [at, 12_345, 678_901, 123, 0.004, 0.009, 7, 12.5, 0.5],
         "topics": 12,
         "nodes": [node],
         "feeds": [node["name"], None],

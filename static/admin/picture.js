@@ -2,8 +2,8 @@
 
 /**
  * A sample of one second: time (Unix), connections, deliveries/s, posts/s, delivery latency p50 and p99 in
- * seconds (null: nothing was delivered), outbox depth.
- * @typedef {[number, number, number, number, number | null, number | null, number]} Sample
+ * seconds (null: nothing was delivered), outbox depth, logins/s and failed ones (a gateway of an earlier version has none).
+ * @typedef {[number, number, number, number, number | null, number | null, number, number?, number?]} Sample
  */
 /**
  * @typedef {object} Node
@@ -54,7 +54,7 @@ const SHOWN = 900;
 /** The most events that the page keeps. */
 const EVENTS = 500;
 /** The columns of a sample. */
-export const AT = { connections: 1, deliveries: 2, posts: 3, p50: 4, p99: 5, outbox: 6 };
+export const AT = { connections: 1, deliveries: 2, posts: 3, p50: 4, p99: 5, outbox: 6, logins: 7, failed: 8 };
 
 /** The key of an event: it stays the same when the event comes again. @param {Event & {gateway: string}} event */
 export const keyOf = ({ gateway, number, first = number }) => `${gateway} ${first}`;
@@ -95,7 +95,7 @@ export class Picture {
   /** The largest of the gateways' now; null: none has one. @param {number} column */
   worst(column) {
     const found = this.state.gateways.map(({ sample }) => sample[column]);
-    return found.reduce((a, b) => (a === null ? b : b === null ? a : Math.max(a, b)), null);
+    return found.reduce((a, b) => (a == null ? b : b == null ? a : Math.max(a, b)), null) ?? null;
   }
 
   /**

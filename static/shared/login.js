@@ -46,7 +46,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
         button.disabled = false;
       }
     };
-    /** Log in; whether to try again with the same input. */
+    /** Log in; whether to try again, with what the form has then. */
     const failed = async () => {
       try {
         done(await logIn(user.value.trim(), password.value));
@@ -54,12 +54,12 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         problem.textContent = explain(error);
-        // A whole school logs in at once: nothing is wrong, others have their turn first.
-        const busy = error.status === 503 && error.retryAfter !== null;
-        if (!busy) password.select();
-        // An earlier try would only get the same answer.
-        if (busy || error.status === 429) await patience(error.retryAfter ?? 0);
-        return busy;
+        // Nothing was checked: a whole school logs in at once, or others were wrong. An earlier try
+        // would only get the same answer.
+        const waits = [429, 503].includes(error.status) && error.retryAfter !== null;
+        if (waits) await patience(error.retryAfter ?? 0);
+        else password.select();
+        return waits;
       }
     };
     const explain = (/** @type {Problem} */ error) => {

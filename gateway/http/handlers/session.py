@@ -78,6 +78,7 @@ class SessionHandler(ApiHandler):
             return await self.services.credentials.verify(token)
         except NotAuthenticated:
             guesses.wrong(address)
+            self.services.logins.wrong_token()
             raise
 
     async def delete(self) -> None:

@@ -33,6 +33,13 @@ export function charts({ i18n, format }) {
         }),
     ),
     card(
+      "logins",
+      [AT.logins, AT.failed],
+      number,
+      (picture) => total(picture, AT.logins),
+      (picture) => i18n.say("chart.loginsNote", { failed: total(picture, AT.failed) }),
+    ),
+    card(
       "outbox",
       [AT.outbox],
       number,

@@ -123,7 +123,7 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
     clients(gateway, "a-user-with-a-rather-long-name-that-has-to-fit-somewhere@school.example")
     page = watch(gateway, viewport={"width": width, "height": 800}, color_scheme=scheme)
     expect(rows(page, "Connections").first).to_be_visible(timeout=SOON)
-    expect(page.locator(".chart canvas")).to_have_count(5)
+    expect(page.locator(".chart canvas")).to_have_count(6)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.get_by_role("button", name=re.compile("^Drain: r1")).click()
     for _ in ("with the dialog", "without"):

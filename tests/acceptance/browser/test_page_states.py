@@ -210,7 +210,9 @@ def test_logging_out_in_one_tab_shows_in_the_others(
 def test_a_login_that_has_to_wait_says_how_long(context: BrowserContext, stand_in: StandIn) -> None:
     page = context.new_page()
     states.login_wait(stand_in, page)
-    expect(page.get_by_role("alert")).to_have_text("Too many attempts. You can try again in 30 s.")
+    expect(page.get_by_role("alert")).to_have_text(
+        "Too many attempts. Your login continues by itself in 30 s."
+    )
     expect(page.get_by_role("button", name="Log in")).to_be_disabled()
 
 
@@ -224,4 +226,20 @@ def test_a_login_among_many_is_tried_again_by_itself(
     page.get_by_label("Password").fill("secret")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_contain_text("The server is busy.")
+    expect(page.get_by_role("heading", name="My rooms")).to_be_visible()
+
+
+def test_a_login_that_others_guesses_hold_up_goes_on_by_itself_when_it_was_told(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    page.clock.install()
+    states.login_wait(stand_in, page)
+    stand_in.login = 200
+    button = page.get_by_role("button", name="Log in")
+    expect(button).to_be_disabled()
+    page.clock.run_for(29_000)
+    # Not before: it would only get the same answer.
+    expect(button).to_be_disabled()
+    page.clock.run_for(1_100)
     expect(page.get_by_role("heading", name="My rooms")).to_be_visible()

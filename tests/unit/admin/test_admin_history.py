@@ -14,6 +14,7 @@ class Gateway:
     def __init__(self, kept: int = 900) -> None:
         self.now = 100.0
         self.connections = self.deliveries = self.posts = self.outbox = 0
+        self.logins = self.failed_logins = 0
         self.latency = Histogram((0.1, 1.0))
         self.history = SampleHistory(
             Gauges(
@@ -21,6 +22,8 @@ class Gateway:
                 deliveries=lambda: self.deliveries,
                 posts=lambda: self.posts,
                 outbox=lambda: self.outbox,
+                logins=lambda: self.logins,
+                failed_logins=lambda: self.failed_logins,
                 latency=self.latency,
             ),
             clock=lambda: self.now,
@@ -36,10 +39,10 @@ class Gateway:
 
 def test_rates_are_of_the_time_since_the_sample_before() -> None:
     gateway = Gateway()
-    first = gateway.after(1, connections=3, deliveries=50, posts=5, outbox=1)
-    assert first == (101, 3, 50.0, 5.0, None, None, 1)
-    second = gateway.after(2, deliveries=70, posts=5, outbox=0)
-    assert second == (103, 3, 10.0, 0.0, None, None, 0)
+    first = gateway.after(1, connections=3, deliveries=50, posts=5, outbox=1, logins=8)
+    assert first == (101, 3, 50.0, 5.0, None, None, 1, 8.0, 0.0)
+    second = gateway.after(2, deliveries=70, posts=5, outbox=0, logins=9, failed_logins=4)
+    assert second == (103, 3, 10.0, 0.0, None, None, 0, 0.5, 2.0)
 
 
 def test_the_latency_is_that_of_what_was_delivered_since() -> None:

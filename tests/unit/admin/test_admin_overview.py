@@ -29,7 +29,15 @@ def test_a_feed_looks_for_a_node_only_where_there_is_one(
 ) -> None:
     listed = [Node(f"r{n}", "ws://127.0.0.1/ws", "amqp://127.0.0.1") for n in range(1, nodes + 1)]
     balancer = Balancer(listed, clock=lambda: 0.0, rng=Random(1))  # noqa: S311 - guards nothing
-    gauges = Gauges(connections=int, deliveries=int, posts=int, outbox=int, latency=Histogram())
+    gauges = Gauges(
+        connections=int,
+        deliveries=int,
+        posts=int,
+        outbox=int,
+        logins=int,
+        failed_logins=int,
+        latency=Histogram(),
+    )
     history = SampleHistory(gauges, clock=lambda: 0.0)
     overview = Overview(
         gateway="here",

@@ -59,6 +59,8 @@ class Gateway:
                 deliveries=int,
                 posts=int,
                 outbox=int,
+                logins=int,
+                failed_logins=int,
                 latency=Histogram(),
             ),
             clock=clock,

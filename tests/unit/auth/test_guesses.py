@@ -45,8 +45,11 @@ def test_from_many_addresses_an_account_is_slowed_as_a_whole_and_never_for_long(
         guesses.wrong(f"at {number}", "kim")
         waits.append(wait(guesses, "somewhere else"))
         clock.now += waits[-1]
-    assert waits[: FREE_FROM_ALL + 7] == [0] * FREE_FROM_ALL + [1, 2, 4, 8, 16, 30, 30]
-    assert waits[-1] == 30
+    # An address that was never wrong there, and one that was.
+    assert waits[: FREE_FROM_ALL + 7] == [0] * FREE_FROM_ALL + [1, 2, 4, 8, 10, 10, 10]
+    assert waits[-1] == 10
+    guesses.wrong("at 0", "kim")
+    assert wait(guesses, "at 1") == 30
     assert wait(guesses, "somewhere else", "lee") == 0
 
 
@@ -56,7 +59,62 @@ def test_an_owner_goes_on_where_the_account_has_been_logged_in_before() -> None:
     for number in range(100):
         guesses.wrong(f"at {number}", "kim")
     assert wait(guesses, "at home") == 0
-    assert wait(guesses, "elsewhere") == 30
+    assert wait(guesses, "at 7") == 30
+    assert wait(guesses, "elsewhere") == 10
+
+
+def test_sixty_addresses_that_never_stop_do_not_keep_the_owner_out_for_good() -> None:
+    """Each of them guesses in the very moment in which it may, before the owner, who comes from an
+    address that nobody knows yet."""
+    clock = FakeClock()
+    guesses = guesses_of(clock)
+    tried = 0
+    for second in range(3600):
+        clock.now = 1000.0 + second
+        for number in range(60):
+            if wait(guesses, f"at {number}") == 0:
+                guesses.wrong(f"at {number}", "kim")
+                tried += 1
+        if (told := wait(guesses, "the owner")) == 0:
+            break
+        assert told <= 10
+    assert 10 < second < 600
+    # The account's guesses were slowed meanwhile, all together.
+    assert tried < 60 + second / 10
+
+
+def test_the_sixty_are_slowed_as_one_when_each_has_been_wrong() -> None:
+    clock = FakeClock()
+    guesses = guesses_of(clock)
+    for number in range(60):
+        guesses.wrong(f"at {number}", "kim")
+    tried = 0
+    for second in range(3000):
+        clock.now = 1000.0 + second
+        for number in range(60):
+            if wait(guesses, f"at {number}") == 0:
+                guesses.wrong(f"at {number}", "kim")
+                tried += 1
+    assert tried <= 3000 / 30
+
+
+def test_all_addresses_of_one_network_are_one() -> None:
+    guesses = guesses_of(FakeClock())
+    for number in range(FREE_FROM_ONE + 3):
+        guesses.wrong(f"2001:db8::{number:x}", "kim")
+    assert wait(guesses, "2001:db8::ffff") == 4
+    assert wait(guesses, "2001:db8:0:1::1") == 0
+
+
+def test_who_has_logged_in_where_others_fail_goes_on_and_guesses_no_more_than_once() -> None:
+    guesses = guesses_of(FakeClock(), per_minute=60)
+    guesses.right("school", "kim")
+    for number in range(120):
+        guesses.wrong("school", f"user {number}")
+    assert wait(guesses, "school", "lee") > 0
+    assert wait(guesses, "school", "kim") == 0
+    guesses.wrong("school", "kim")
+    assert wait(guesses, "school", "kim") > 0
 
 
 def test_a_right_one_forgets_the_wrong_ones_before_it() -> None:

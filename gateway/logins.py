@@ -61,6 +61,9 @@ class SessionStore(Protocol):
     ) -> list[LoginSession]:
         """The user's sessions that go on, the last seen first."""
 
+    async def name_members(self, user: str, name: str | None) -> None:
+        """Show this name beside the user's name, in all rooms."""
+
 
 class Endings(Protocol):
     """The revocation of sessions: on this gateway before a method returns, on the others within a
@@ -128,7 +131,9 @@ class Logins:
         self._rate.check(user)
         for _ in range(_ATTEMPTS):
             account = await self._accounts.prove(user, password, address=address)
-            proven = Identity(account.user, account.roles, math.inf)
+            proven = Identity(
+                account.user, account.roles, math.inf, display_name=account.display_name
+            )
             self._rate.take(account.user)
             opened = self._sessions.open(proven)
             record = self._record(opened, Proof.PASSWORD, address=address, device=device)
@@ -151,6 +156,8 @@ class Logins:
         await self._add(
             self._record(opened, Proof.TOKEN, address=address, device=device, token=token)
         )
+        if identity.display_name is not None:
+            await self._store.name_members(identity.user, identity.display_name)
         self.counts[LoginOutcome.TOKEN] += 1
         return opened
 

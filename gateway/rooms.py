@@ -6,8 +6,9 @@ The store, the broker and the live connections must agree about a room; here the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from broker.timing.readings import UtcTime
@@ -16,6 +17,7 @@ from gateway.budget.budgets import Budgets
 from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
+from gateway.domain.user_name import spellings
 from gateway.errors import GatewayError, NoCapacity, RoomClosed, UnknownMember, UnknownRoom
 from gateway.fair_turns import FairTurns
 from gateway.private_queues import PrivateQueues
@@ -37,6 +39,7 @@ class RoomStore(Protocol):
         at: datetime,
         *,
         creator: str,
+        names: Mapping[str, str],
         refusal: Callable[[int, int], GatewayError | None],
     ) -> Room: ...
 
@@ -50,7 +53,11 @@ class RoomStore(Protocol):
 
     async def close_room(self, room: int, at: datetime) -> bool: ...
 
-    async def set_member(self, room: int, user: str, role: MemberRole) -> None: ...
+    async def set_member(
+        self, room: int, user: str, role: MemberRole, name: str | None
+    ) -> None: ...
+
+    async def has_account(self, user: str) -> bool: ...
 
     async def remove_member(self, room: int, user: str) -> bool: ...
 
@@ -119,10 +126,16 @@ class Rooms:
         return [RoomView(room, role) for room, role in await self._store.rooms_of(who.user)]
 
     async def create(
-        self, who: Identity, title: str, members: Mapping[str, MemberRole]
+        self,
+        who: Identity,
+        title: str,
+        members: Mapping[str, MemberRole],
+        *,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> RoomView:
         """A new room, with its private queue if that could be made in time; otherwise the queue
-        follows. The creator hosts the room if ``members`` name no host.
+        follows. The creator hosts the room if ``members`` name no host. ``names``: what is shown
+        beside the names of users of whom nothing is known yet.
 
         Raises :class:`RoomFull`, :class:`TooManyRooms`, :class:`TooManyOpenRooms`,
         :class:`RoomsFull`, and :class:`NoCapacity` while too many others create rooms.
@@ -131,8 +144,10 @@ class Rooms:
         self._changes_of_rooms.take(("create", who.user))
         if MemberRole.HOST not in members.values():
             members = {**members, who.user: MemberRole.HOST}
+        if who.display_name is not None:
+            names = {**names, who.user: who.display_name}
         self._members.check_counted(len(members) - 1)
-        room = await self._created(title, members, creator=who.user)
+        room = await self._created(title, members, creator=who.user, names=names)
         has_queue = await self._queues.create(room.id, who.user)
         return RoomView(room, members.get(who.user), has_queue=has_queue)
 
@@ -153,7 +168,9 @@ class Rooms:
     async def present(self, who: Identity, number: int) -> list[Attendee]:
         """The members who are in the room now."""
         await self._permissions.require(who, Action.SEE_ROOM, number)
-        return await self._presence.of(number)
+        present = await self._presence.of(number)
+        names = {member.user: member.name for member in await self._store.members(number)}
+        return [replace(each, name=names.get(each.user)) for each in present]
 
     async def close(self, who: Identity, number: int) -> bool:
         """Close the room: it takes no more messages, its subscriptions end, its queue is deleted;
@@ -172,8 +189,9 @@ class Rooms:
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         return await self._store.members(number)
 
-    async def set_member(self, who: Identity, number: int, member: Member) -> None:
-        """Add a member or change the role; a former host loses the hosts' subscriptions.
+    async def set_member(self, who: Identity, number: int, member: Member) -> Member:
+        """Add a member or change the role; a former host loses the hosts' subscriptions. Returns
+        the member, and whether the user has an account.
 
         Raises :class:`RoomClosed`, :class:`LastHost`, :class:`RoomFull`, :class:`TooManyChanges`.
         """
@@ -182,9 +200,10 @@ class Rooms:
         before = await self._membership(number, member.user)
         if before.role is None:
             self._members.check_counted(len(await self._store.members(number)))
-        await self._store.set_member(number, member.user, member.role)
+        await self._store.set_member(number, member.user, member.role, member.name)
         demoted = before.role is MemberRole.HOST and member.role is not MemberRole.HOST
         await self._changes.changed(number, member.user, ended=demoted)
+        return replace(member, has_account=await self._store.has_account(member.user))
 
     async def remove_member(self, who: Identity, number: int, user: str) -> None:
         """End a membership and its live subscriptions.
@@ -193,12 +212,20 @@ class Rooms:
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         self._changes_of_members.take(who.user)
-        if not await self._store.remove_member(number, user):
-            raise UnknownMember(f"{user} is not a member of room {number}")
-        await self._changes.changed(number, user, ended=True)
+        # As it is first: so one that could not be brought into the names' form can be removed, too.
+        for name in spellings(user):
+            if await self._store.remove_member(number, name):
+                await self._changes.changed(number, name, ended=True)
+                return
+        raise UnknownMember(f"{user} is not a member of room {number}")
 
     async def _created(
-        self, title: str, members: Mapping[str, MemberRole], *, creator: str
+        self,
+        title: str,
+        members: Mapping[str, MemberRole],
+        *,
+        creator: str,
+        names: Mapping[str, str],
     ) -> Room:
         try:
             await self._creations.begin(creator, within=LONGEST_WAIT)
@@ -210,6 +237,7 @@ class Rooms:
                 members,
                 self._clock(),
                 creator=creator,
+                names=names,
                 refusal=self._open_rooms.against,
             )
         except GatewayError as error:

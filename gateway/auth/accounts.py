@@ -18,10 +18,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from gateway.auth.guesses import Guesses
-from gateway.auth.names import user_name
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import WAITING_LOGINS, Scope
 from gateway.domain.identity import Identity
+from gateway.domain.user_name import user_name
 from gateway.errors import LoginsWait, NotAuthenticated
 
 #: Parameters of a new hash: OWASP's choice for Argon2id on one processor (Password Storage Cheat

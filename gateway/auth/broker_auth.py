@@ -32,12 +32,12 @@ from urllib.parse import unquote
 
 from broker.topology import EXCHANGE, Topology
 from gateway.auth.access import AccessRules, Direction
-from gateway.auth.names import user_name
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.patterns import Kind, Pattern, includes, words
 from gateway.auth.permissions import SUBSCRIBE, Action, Permissions
 from gateway.auth.revocations import AccessEnded
 from gateway.domain.identity import ADMIN, Identity
+from gateway.domain.user_name import user_name
 from gateway.errors import KeptOut, NotAuthenticated, Unavailable
 
 logger = logging.getLogger(__name__)

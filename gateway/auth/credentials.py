@@ -107,6 +107,11 @@ class Credentials:
         """Bytes of the longest token that is taken; 0 where none are."""
         return 0 if self.tokens is None else self.tokens.max_bytes
 
+    @property
+    def accounts_only(self) -> bool:
+        """Whether the gateway's own accounts are the only users of rooms that there can be."""
+        return self.tokens is None and self._hook is None
+
     def given(self, request: HTTPServerRequest) -> bool:
         """Whether the request has credentials, valid or not."""
         return (

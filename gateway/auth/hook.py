@@ -28,9 +28,9 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from broker.timing.clock import Clock
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Cancelled, Tasks, shared
-from gateway.auth.names import user_name
 from gateway.config import Hook as Settings
 from gateway.domain.identity import Identity
+from gateway.domain.user_name import user_name
 from gateway.errors import GatewayError, HookUnavailable, NotAuthenticated
 from gateway.expiring import Expiring
 from gateway.fair_turns import FairTurns

@@ -13,12 +13,12 @@ from cachetools import LRUCache
 from broker.timing.readings import UnixTime
 from gateway.auth import claims as read
 from gateway.auth.keys import KeySource
-from gateway.auth.names import user_name
 from gateway.auth.unused_roles import UnusedRoles
 from gateway.config import Jwt as Settings
 from gateway.domain.display_name import display_name
 from gateway.domain.identity import Identity
 from gateway.domain.revocation import TokenMark, listed
+from gateway.domain.user_name import user_name, written_otherwise
 from gateway.errors import TokenExpired, TokenInvalid
 
 #: The last second that can be written as a date (9999-12-31T23:59:59Z).
@@ -150,14 +150,15 @@ class Issuer:
             raise TokenInvalid(f"the token has no {name}, which is required")
         try:
             # Alone first: with a prefix, a name of nothing would be one.
-            user = user_name(settings.user_prefix + user_name(given))
+            alone = user_name(given)
+            user = user_name(settings.user_prefix + alone)
         except ValueError as error:
             raise TokenInvalid(f"the token's {name}: {error}") from error
         return Identity(
             user,
             self._roles(claims),
             min(int(claims["exp"]), LAST_SECOND),
-            display_name=self._display_name(claims),
+            display_name=self._display_name(claims) or written_otherwise(given, alone),
             token=self._mark(user, claims),
         )
 

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from gateway.auth.guesses import Guesses
-from gateway.auth.names import user_name
 from gateway.auth.rabbitmq_rights import BrokerRights
 from gateway.budget.budgets import CapBudget
 from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
+from gateway.domain.user_name import carried_name
 from gateway.errors import UnknownVirtualHost, WrongLogin
 
 #: The compact form of a JWT (RFC 7519, section 3): its header is a JSON object, which begins with
@@ -62,7 +62,7 @@ class RabbitmqLogins:
         :class:`WrongLogin`."""
         self._guesses.check(address, _guessed(login))
         try:
-            user = user_name(login)
+            user = carried_name(login)
         except ValueError:
             user = self._own
         if user == self._own:

@@ -11,6 +11,7 @@ from broker.timing.readings import UnixTime
 from gateway.auth.shared_secret import SharedSecret
 from gateway.domain.identity import Identity
 from gateway.domain.revocation import TokenMark
+from gateway.domain.user_name import is_in_form
 from gateway.errors import TokenExpired, TokenInvalid
 
 #: Far longer than anything signed here; browsers keep cookies of 4096 bytes at most.
@@ -55,6 +56,9 @@ class IdentitySigner:
         claims = self._claims(signed)
         if claims["exp"] + self._leeway <= self._clock():
             raise TokenExpired(f"the {self._purpose} has ended")
+        if not is_in_form(claims["sub"]):
+            # From before names had one form: another user may have this one now.
+            raise TokenExpired(f"the {self._purpose} is from before an upgrade: log in again")
         roles = frozenset(claims["roles"])
         token = TokenMark(*claims["tok"]) if "tok" in claims else None
         return Identity(

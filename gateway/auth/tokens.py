@@ -17,11 +17,11 @@ from gateway.auth.documents import DiscoveredKeys, HttpDocument
 from gateway.auth.issuer import Issuer
 from gateway.auth.jwks import Jwks
 from gateway.auth.keys import KeySource, OneKey, read_key_file
-from gateway.auth.names import user_name
 from gateway.auth.proxy import ThroughProxy
 from gateway.config import Config, ConfigError
 from gateway.config import Jwt as Settings
 from gateway.domain.identity import ADMIN, HOST, Identity
+from gateway.domain.user_name import user_name
 from gateway.errors import TokenInvalid
 
 

@@ -78,24 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(top, "check-config", commands.check_config)
     _add_administrator(_add(top, "doctor", commands.diagnose))
 
-    users = _group(top, "user", "Local accounts.")
-    adding = _add(users, "add", commands.add_user)
-    adding.add_argument("name", metavar="NAME")
-    _add_roles(adding)
-    adding.add_argument(
-        "--password-stdin", action="store_true", help="read the password from standard input"
-    )
-    adding.add_argument(
-        "--replace", action="store_true", help="give an existing account this password and roles"
-    )
-    _add(users, "list", commands.list_users)
-    _add(users, "remove", commands.remove_user).add_argument("name", metavar="NAME")
-    _add(users, "sessions", endings.show_sessions).add_argument("name", metavar="NAME")
-    ending = _add(users, "end", endings.end_user)
-    ending.add_argument("name", metavar="NAME")
-    _add_terms(ending)
-    _add(users, "admit", endings.admit_user).add_argument("name", metavar="NAME")
-    _add(users, "ended", endings.show_revocations)
+    _add_users(top)
 
     issuing = _add(top, "token", commands.issue_token)
     issuing.add_argument("name", metavar="NAME")
@@ -132,6 +115,44 @@ def _parser() -> argparse.ArgumentParser:
         )
         _add_administrator(command)
     return parser
+
+
+def _add_users(top: _Commands[argparse.ArgumentParser]) -> None:
+    users = _group(top, "user", "Local accounts.")
+    adding = _add(users, "add", commands.add_user)
+    adding.add_argument("name", metavar="NAME")
+    _add_roles(adding)
+    adding.add_argument(
+        "--password-stdin", action="store_true", help="read the password from standard input"
+    )
+    adding.add_argument(
+        "--replace", action="store_true", help="give an existing account this password and roles"
+    )
+    adding.add_argument(
+        "--display-name", metavar="TEXT", help="what pages show beside the user's name"
+    )
+    showing = _add(users, "show-as", commands.show_user_as)
+    showing.add_argument("name", metavar="NAME")
+    showing.add_argument("display_name", metavar="TEXT", nargs="?")
+    importing = _add(users, "import", commands.import_users)
+    importing.add_argument("file", metavar="FILE", type=Path)
+    importing.add_argument(
+        "--replace", action="store_true", help="replace accounts that exist already"
+    )
+    _add(users, "list", commands.list_users)
+    _add(users, "remove", commands.remove_user).add_argument("name", metavar="NAME")
+    _add(users, "sessions", endings.show_sessions).add_argument("name", metavar="NAME")
+    ending = _add(users, "end", endings.end_user)
+    ending.add_argument("name", metavar="NAME")
+    _add_terms(ending)
+    _add(users, "admit", endings.admit_user).add_argument("name", metavar="NAME")
+    _add(users, "ended", endings.show_revocations)
+
+    names = _group(top, "names", "User names that are not in their one form (RFC 8265).")
+    _add(names, "list", commands.list_names)
+    giving = _add(names, "give", commands.give_name)
+    giving.add_argument("old", metavar="OLD")
+    giving.add_argument("new", metavar="NEW")
 
 
 def _add_administrator(parser: argparse.ArgumentParser) -> None:

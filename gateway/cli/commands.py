@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import json
 import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from pydantic import BaseModel, SecretStr
 
 from gateway import main, tls
 from gateway.auth import tokens
 from gateway.auth.access import AccessRules
-from gateway.auth.accounts import Accounts
-from gateway.auth.guesses import Guesses
-from gateway.auth.names import user_name
-from gateway.budget.budgets import Budgets
 from gateway.cli import administrator, doctor
+from gateway.cli.accounts import NewAccount, put_accounts, read_accounts
 from gateway.cli.findings import Finding, say, tell
 from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config, ConfigError, load
 from gateway.descriptors import Descriptors
-from gateway.limits import LiveLimits
+from gateway.domain.display_name import display_name
+from gateway.domain.user_name import spellings, user_name
+from gateway.errors import Invalid
 from gateway.observe import logs
-from gateway.store import Account, Store
-
-_SHORTEST_PASSWORD: Final = 8
+from gateway.store import Store
 
 
 def serve(options: argparse.Namespace, settings: Config) -> int:
@@ -71,49 +68,99 @@ def diagnose(options: argparse.Namespace, settings: Config) -> int:
 
 def add_user(options: argparse.Namespace, settings: Config) -> int:
     """Add a local account; without --password-stdin a password is generated and printed."""
+    password = _password_from_stdin() if options.password_stdin else secrets.token_urlsafe(15)
     try:
-        name = user_name(options.name)
+        new = NewAccount.of(options.name, password, options.role, display_name=options.display_name)
     except ValueError as error:
         raise Unusable(str(error)) from error
-    password = _password_from_stdin() if options.password_stdin else secrets.token_urlsafe(15)
+    run(with_store(settings, partial(put_accounts, settings, [new], replace=options.replace)))
+    say(f"added {new.user}" if options.password_stdin else password)
+    return 0
 
-    async def put(store: Store) -> None:
-        if not options.replace and await store.account(name) is not None:
-            raise Unusable(f"{name} has an account already; use --replace to change it")
-        budgets = Budgets(LiveLimits(settings.limits), clock=time.monotonic)
-        guesses = Guesses(budgets, clock=time.monotonic)
-        accounts: Accounts[Account] = Accounts(store, guesses=guesses, budgets=budgets)
+
+def import_users(options: argparse.Namespace, settings: Config) -> int:
+    """Add the local accounts of a CSV file with the columns user, password, roles (separated by
+    spaces) and name, of which the last two may be left out."""
+    new = read_accounts(options.file)
+    run(with_store(settings, partial(put_accounts, settings, new, replace=options.replace)))
+    say(f"added {len(new)}")
+    return 0
+
+
+def show_user_as(options: argparse.Namespace, settings: Config) -> int:
+    """Change what pages show beside a user's name; without TEXT they show the name alone."""
+    shown = None
+    try:
+        name = user_name(options.name)
+        if options.display_name is not None:
+            shown = display_name(options.display_name)
+    except ValueError as error:
+        raise Unusable(str(error)) from error
+
+    async def show(store: Store) -> bool:
+        return await store.show_account_as(name, shown)
+
+    if not run(with_store(settings, show)):
+        raise Unusable(f"there is no account {name}")
+    say(f"{name} is shown as {shown or name}; new logins and messages have it")
+    return 0
+
+
+def list_names(_: argparse.Namespace, settings: Config) -> int:
+    """Show the user names that nobody can use, because they are not in their one form; exit code 1
+    if there are any."""
+    left = run(with_store(settings, lambda store: store.names_out_of_form()))
+    for each in left:
+        say(str(each))
+    if left:
+        say("`gateway names give OLD NEW` gives everything of one name to another")
+    return 1 if left else 0
+
+
+def give_name(options: argparse.Namespace, settings: Config) -> int:
+    """Give the memberships, messages, rooms and account of one user name to another one, which is
+    created by it or has them in addition; in a room of both the higher role counts."""
+
+    async def give(store: Store) -> int:
         try:
-            password_hash = await accounts.hash(password)
-        finally:
-            accounts.close()
-        await store.put_account(Account(name, password_hash, frozenset(options.role)))
+            return await store.give_name(options.old, options.new)
+        except Invalid as error:
+            raise Unusable(error.detail) from error
 
-    run(with_store(settings, put))
-    say(f"added {name}" if options.password_stdin else password)
+    rows = run(with_store(settings, give))
+    if not rows:
+        raise Unusable(f"nothing stands under the name {options.old}")
+    say(f"gave {rows} rows of {options.old} to {options.new}")
     return 0
 
 
 def list_users(_: argparse.Namespace, settings: Config) -> int:
     """Show the local accounts and their roles."""
     for account in run(with_store(settings, lambda store: store.accounts())):
-        say("\t".join((account.user, *sorted(account.roles))))
+        shown = (
+            ()
+            if account.display_name is None
+            else (json.dumps(account.display_name, ensure_ascii=False),)
+        )
+        say("\t".join((account.user, *sorted(account.roles), *shown)))
     return 0
 
 
 def remove_user(options: argparse.Namespace, settings: Config) -> int:
     """Remove a local account; its sessions end, its memberships and messages stay."""
-    if not run(with_store(settings, lambda store: store.remove_account(options.name))):
-        raise Unusable(f"there is no account {options.name}")
-    say(f"removed {options.name}")
-    return 0
+    for name in spellings(options.name):
+        if run(with_store(settings, partial(_remove, name))):
+            say(f"removed {name}")
+            return 0
+    raise Unusable(f"there is no account {options.name}")
+
+
+async def _remove(name: str, store: Store) -> bool:
+    return await store.remove_account(name)
 
 
 def _password_from_stdin() -> str:
-    password = sys.stdin.readline().rstrip("\r\n")
-    if len(password) < _SHORTEST_PASSWORD:
-        raise Unusable(f"a password must have at least {_SHORTEST_PASSWORD} characters")
-    return password
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def issue_token(options: argparse.Namespace, settings: Config) -> int:

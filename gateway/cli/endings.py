@@ -6,12 +6,12 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from gateway.auth.names import user_name
 from gateway.cli.findings import say
 from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config
 from gateway.domain.message import timestamp
 from gateway.domain.revocation import LONGEST_REASON, REMEMBERED, Revocation, Target, listed
+from gateway.domain.user_name import spellings, user_name
 from gateway.store import Store
 
 #: Longer than the gateways' clocks may differ.
@@ -21,7 +21,9 @@ _SPARE: Final = timedelta(hours=1)
 def show_sessions(options: argparse.Namespace, settings: Config) -> int:
     """Show a user's sessions: since when, when seen last (to the minute), until when, from where,
     with which browser, and the id."""
-    for each in run(with_store(settings, lambda store: store.sessions_of(options.name))):
+    for each in run(
+        with_store(settings, lambda store: store.sessions_of(spellings(options.name)[-1]))
+    ):
         seen = each.last_seen or each.since
         times = (timestamp(moment) for moment in (each.since, seen, each.until))
         say("\t".join((*times, each.proof, each.address, each.device, each.id)))

@@ -40,7 +40,8 @@ def timestamp(moment: datetime) -> str:
 class Draft:
     """A message that was accepted but has no number yet. ``body`` is any JSON value.
 
-    ``role`` is the sender's role in the room at the time of sending.
+    ``role`` is the sender's role in the room at the time of sending; ``sender_name`` is what was
+    shown beside the sender's name then.
     """
 
     id: UUID
@@ -50,10 +51,19 @@ class Draft:
     type: str
     body: Any
     role: MemberRole | None = None
+    sender_name: str | None = None
 
     def numbered(self, seq: int | None) -> Message:
         return Message(
-            self.id, self.stream, seq, self.sender, self.sent_at, self.type, self.body, self.role
+            self.id,
+            self.stream,
+            seq,
+            self.sender,
+            self.sent_at,
+            self.type,
+            self.body,
+            self.role,
+            self.sender_name,
         )
 
 
@@ -63,7 +73,8 @@ class Message:
 
     ``seq`` is 1, 2, 3 … per stream; None for an instant message. ``role`` is the sender's role in
     the room at the time of sending, whatever it is now. None: the gateway itself sent the message,
-    or it was stored before roles were.
+    or it was stored before roles were. ``sender_name``: what was shown beside the sender's name
+    then, in the JSON ``name``.
     """
 
     id: UUID
@@ -74,6 +85,7 @@ class Message:
     type: str
     body: Any
     role: MemberRole | None = None
+    sender_name: str | None = None
     #: What :meth:`encode` gives, if it was made before.
     encoded: bytes | None = field(default=None, compare=False, repr=False)
 
@@ -92,9 +104,10 @@ class Message:
         # Written by hand, because every message needs it: half of the time that a dict takes.
         audience, seq = self.stream.audience, "null" if self.seq is None else self.seq
         role = "null" if self.role is None else f'"{self.role}"'
+        name = "" if self.sender_name is None else f'"name":{_json(self.sender_name)},'
         text = (
             f'{{"id":"{self.id}","room":{self.stream.room},"audience":"{audience}","seq":{seq},'
-            f'"sender":{_json(self.sender)},"role":{role},"sent_at":"{timestamp(self.sent_at)}",'
+            f'"sender":{_json(self.sender)},{name}"role":{role},"sent_at":"{timestamp(self.sent_at)}",'
             f'"type":{_json(self.type)},"body":{body}}}'
         )
         return text.encode(errors="backslashreplace")

@@ -17,10 +17,13 @@ class MemberRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a room and the member's role there."""
+    """A member of a room and the member's role there. ``name``: what is shown beside the user's
+    name; ``has_account``: whether this gateway has an account of that name."""
 
     user: str
     role: MemberRole
+    name: str | None = None
+    has_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,13 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Attendee:
-    """A member who is in a room now. ``since``: Unix time, seconds."""
+    """A member who is in a room now. ``since``: Unix time, seconds; ``name``: what is shown beside
+    the user's name."""
 
     user: str
     role: MemberRole
     since: float
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,32 @@
-"""User names in requests, by the same rule as in tokens."""
+"""User names in requests, in the one form that they have everywhere."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, PlainValidator
 
-from gateway.auth.names import user_name
+from gateway.domain.user_name import carried_name, spellings, user_name, written_otherwise
 from gateway.errors import Invalid
 
-UserName = Annotated[str, AfterValidator(user_name)]
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A user's name in its form, and as it was ``written`` if that is different."""
+
+    name: str
+    written: str | None
+
+
+def _written(value: object) -> Written:
+    name = user_name(value)
+    return Written(name, written_otherwise(str(value), name))
+
+
+WrittenUser = Annotated[Written, PlainValidator(_written)]
+#: The name of anybody who can be connected: one of RabbitMQ's own may have no such form.
+AnyUserName = Annotated[str, AfterValidator(lambda value: spellings(carried_name(value))[-1])]
 
 
 def user_in_path(text: str) -> str:

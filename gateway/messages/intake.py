@@ -76,7 +76,15 @@ class Intake:
         the sender. If it returns true, the sender has another way to send this, and no first answer
         is searched for.
         """
-        draft = Draft(id or uuid4(), stream, who.user, self._clock(), type, body)
+        draft = Draft(
+            id or uuid4(),
+            stream,
+            who.user,
+            self._clock(),
+            type,
+            body,
+            sender_name=who.display_name,
+        )
         try:
             receipt = await self._first(who, draft, importance)
         except (

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from gateway.store import rooms
 from gateway.store.records import Account
 from gateway.store.tables import accounts
 from gateway.store.values import USER_LENGTH, is_text, json_text, text
@@ -44,10 +45,23 @@ def put(connection: Connection, account: Account) -> None:
     values = {
         "password_hash": account.password_hash,
         "roles": json_text(sorted(account.roles)),
+        "display_name": account.display_name,
     }
     this = accounts.c.user_id == text(account.user, "user", USER_LENGTH)
     if connection.execute(update(accounts).where(this).values(values)).rowcount == 0:
         connection.execute(insert(accounts).values(values | {"user_id": account.user}))
+
+
+def show_as(connection: Connection, user: str, display_name: str | None) -> bool:
+    """Replace the name that is shown, for the account and for its memberships; False if there is
+    no such account."""
+    if not is_text(user):
+        return False
+    this = accounts.c.user_id == user
+    if connection.execute(update(accounts).where(this).values(display_name=display_name)).rowcount:
+        rooms.name_members(connection, user, display_name)
+        return True
+    return False
 
 
 def remove(connection: Connection, user: str) -> bool:
@@ -63,4 +77,5 @@ def listing(connection: Connection) -> list[Account]:
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(row.user_id, row.password_hash, frozenset(json.loads(row.roles)))
+    roles = frozenset(json.loads(row.roles))
+    return Account(row.user_id, row.password_hash, roles, row.display_name)

@@ -139,6 +139,7 @@ def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
             "type": text(draft.type, "type", TYPE_LENGTH),
             "body": json_text(draft.body),
             "role": draft.role,
+            "sender_name": draft.sender_name,
         }
     except Invalid as error:
         return error
@@ -335,4 +336,5 @@ def _message(row: Row[Any], body: Any) -> Message:
         row.type,
         body,
         None if row.role is None else MemberRole(row.role),
+        row.sender_name,
     )

@@ -57,11 +57,13 @@ class Unpublished:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A local login and its system roles."""
+    """A local login and its system roles. ``display_name``: what is shown beside the user's
+    name."""
 
     user: str
     password_hash: str = field(repr=False)
     roles: frozenset[str]
+    display_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

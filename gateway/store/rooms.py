@@ -3,9 +3,10 @@ time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from secrets import token_hex
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import (
@@ -26,7 +27,7 @@ from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import GatewayError, LastHost, UnknownRoom
 from gateway.store.records import QueueDue
-from gateway.store.tables import OPEN, among, counters, members, padded, rooms, streams
+from gateway.store.tables import OPEN, accounts, among, counters, members, padded, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
 
 #: The error for one more open room, by the open rooms of its creator and of all; None: it may be
@@ -54,6 +55,14 @@ _ONE_CREATION: Final = (
 # Written exactly as in the index, so that it applies.
 _OPEN: Final = select(func.count()).select_from(rooms).where(sql(OPEN))
 _OPEN_OF: Final = _OPEN.where(rooms.c.created_by == bindparam("user"))
+_NAMES_OF_MEMBERS: Final = (
+    select(members.c.user_id, members.c.name)
+    .where(among(members.c.user_id, "users"), members.c.name.is_not(None))
+    .distinct()
+)
+_NAMES_OF_ACCOUNTS: Final = select(accounts.c.user_id, accounts.c.display_name.label("name")).where(
+    among(accounts.c.user_id, "users"), accounts.c.display_name.is_not(None)
+)
 _REVISIONS: Final = select(rooms.c.id, rooms.c.revision).where(among(rooms.c.id, "rooms"))
 
 
@@ -64,9 +73,11 @@ def create(
     at: datetime,
     *,
     creator: str | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
     refusal: RoomRefusal | None = None,
 ) -> Room:
-    """Create an open room with its members and its two empty streams.
+    """Create an open room with its members and its two empty streams. ``names``: what is shown
+    beside the names of users, unless something is known already.
 
     Raises LastHost if no member is a host, and the error of ``refusal``.
     """
@@ -83,6 +94,7 @@ def create(
         "queue": 1,
     }
     number = connection.execute(insert(rooms).values(values).returning(rooms.c.id)).scalar_one()
+    known = _known_names(connection, users)
     connection.execute(
         insert(streams),
         [{"room": number, "audience": audience, "head": 0, "first": 1} for audience in Audience],
@@ -90,7 +102,12 @@ def create(
     connection.execute(
         insert(members),
         [
-            {"room": number, "user_id": text(user, "user", USER_LENGTH), "role": role}
+            {
+                "room": number,
+                "user_id": text(user, "user", USER_LENGTH),
+                "role": role,
+                "name": known.get(user) or names.get(user),
+            }
             for user, role in users.items()
         ],
     )
@@ -182,12 +199,23 @@ def list_members(connection: Connection, number: int) -> list[Member]:
     """The room's members, ordered by name."""
     if not is_room(number):
         return []
-    query = select(members).where(members.c.room == number).order_by(members.c.user_id)
-    return [Member(row.user_id, MemberRole(row.role)) for row in connection.execute(query)]
+    query = (
+        select(members, accounts.c.user_id.label("account"))
+        .outerjoin(accounts, accounts.c.user_id == members.c.user_id)
+        .where(members.c.room == number)
+        .order_by(members.c.user_id)
+    )
+    return [
+        Member(row.user_id, MemberRole(row.role), row.name, row.account is not None)
+        for row in connection.execute(query)
+    ]
 
 
-def set_member(connection: Connection, number: int, user: str, role: MemberRole) -> None:
-    """Add a member, or change the member's role.
+def set_member(
+    connection: Connection, number: int, user: str, role: MemberRole, name: str | None = None
+) -> None:
+    """Add a member, or change the member's role. ``name``: what is shown beside the user's name,
+    unless something is known already.
 
     Raises UnknownRoom, or LastHost if no host would be left.
     """
@@ -198,8 +226,24 @@ def set_member(connection: Connection, number: int, user: str, role: MemberRole)
         _keep_a_host(connection, number, without=user)
     this = and_(members.c.room == number, members.c.user_id == user)
     if connection.execute(update(members).where(this).values(role=role)).rowcount == 0:
-        connection.execute(insert(members).values(room=number, user_id=user, role=role))
+        shown = _known_names(connection, [user]).get(user, name)
+        connection.execute(insert(members).values(room=number, user_id=user, role=role, name=shown))
     _revise(connection, number)
+
+
+def _known_names(connection: Connection, users: Iterable[str]) -> dict[str, str]:
+    """The names shown beside the users' names, as an account or another membership says."""
+    wanted = {"users": padded([user for user in users if is_text(user)])}
+    found: dict[str, str] = {}
+    for query in (_NAMES_OF_MEMBERS, _NAMES_OF_ACCOUNTS):
+        found |= {row.user_id: row.name for row in connection.execute(query, wanted)}
+    return found
+
+
+def name_members(connection: Connection, user: str, name: str | None) -> None:
+    """Show this name beside the user's name, in all rooms."""
+    stale = and_(members.c.user_id == user, members.c.name.is_distinct_from(name))
+    connection.execute(update(members).where(stale).values(name=name))
 
 
 def remove_member(connection: Connection, number: int, user: str) -> bool:

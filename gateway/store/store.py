@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Self
 from uuid import UUID, uuid4
 
@@ -29,6 +30,7 @@ from gateway.store import (
     revocations,
     rooms,
     sessions,
+    user_names,
 )
 from gateway.store.database import Database
 from gateway.store.portions import READ_BYTES
@@ -45,6 +47,7 @@ from gateway.store.records import (
     Unpublished,
 )
 from gateway.store.sqlite import SqliteDatabase
+from gateway.store.user_names import StandingName
 from gateway.store.watched import Watched
 
 #: Seconds that any call may take before it counts as failed; disconnecting may take two more.
@@ -118,9 +121,11 @@ class Store:
         at: datetime,
         *,
         creator: str | None = None,
+        names: Mapping[str, str] = MappingProxyType({}),
         refusal: rooms.RoomRefusal | None = None,
     ) -> Room:
-        """Create a room with the next number.
+        """Create a room with the next number. ``names``: what is shown beside the names of users
+        of whom nothing is known yet.
 
         ``refusal`` is given the numbers of rooms that are open, those that ``creator`` has created
         and all; it returns the error for one more. It runs in a thread of the database, within the
@@ -129,7 +134,7 @@ class Store:
         Raises LastHost without a host among the members, Invalid for values that cannot be stored,
         and the error of ``refusal``.
         """
-        create = partial(rooms.create, title=title, users=members, at=at)
+        create = partial(rooms.create, title=title, users=members, at=at, names=names)
         return await self._database.write(partial(create, creator=creator, refusal=refusal))
 
     async def room(self, room: int) -> Room | None:
@@ -164,9 +169,18 @@ class Store:
         """The roles by user; empty for a room that does not exist."""
         return await self._database.read(partial(rooms.list_members, number=room))
 
-    async def set_member(self, room: int, user: str, role: MemberRole) -> None:
-        """Add a member or change the role. Raises UnknownRoom, LastHost, Invalid."""
-        await self._database.write(partial(rooms.set_member, number=room, user=user, role=role))
+    async def set_member(
+        self, room: int, user: str, role: MemberRole, name: str | None = None
+    ) -> None:
+        """Add a member or change the role. ``name``: what is shown beside the user's name, if
+        nothing is known yet. Raises UnknownRoom, LastHost, Invalid."""
+        await self._database.write(
+            partial(rooms.set_member, number=room, user=user, role=role, name=name)
+        )
+
+    async def name_members(self, user: str, name: str | None) -> None:
+        """Show this name beside the user's name, in all rooms."""
+        await self._database.write(partial(rooms.name_members, user=user, name=name))
 
     async def remove_member(self, room: int, user: str) -> bool:
         """Remove a member. False: the user was none. Raises LastHost."""
@@ -353,6 +367,10 @@ class Store:
     async def account(self, user: str) -> Account | None:
         return await self._database.read(partial(accounts.get, user=user))
 
+    async def has_account(self, user: str) -> bool:
+        """Whether somebody can log in with a password under this name."""
+        return await self.account(user) is not None
+
     async def put_account(self, account: Account) -> None:
         """Create the account, or replace its password hash and roles, which ends its sessions.
 
@@ -361,9 +379,26 @@ class Store:
 
         def put(connection: Connection) -> None:
             accounts.put(connection, account)
+            rooms.name_members(connection, account.user, account.display_name)
             sessions.end_of_account(connection, account.user, datetime.now(UTC))
 
         await self._database.write(put)
+
+    async def show_account_as(self, user: str, display_name: str | None) -> bool:
+        """Replace what is shown beside the user's name, which ends no session. False: there is no
+        such account."""
+        return await self._database.write(
+            partial(accounts.show_as, user=user, display_name=display_name)
+        )
+
+    async def names_out_of_form(self) -> list[StandingName]:
+        """The user names that stand somewhere and are not in their form."""
+        return await self._database.read(user_names.standing)
+
+    async def give_name(self, old: str, new: str) -> int:
+        """Give everything that stands under one user's name to another. Returns the number of
+        rows. Raises Invalid."""
+        return await self._database.write(partial(user_names.give, old=old, new=new))
 
     async def rehash_account(self, account: Account, password_hash: str) -> Account | None:
         """Replace the hash of the same password, which ends no session. None: the account has

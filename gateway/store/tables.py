@@ -82,6 +82,8 @@ members: Final = Table(
     Column("room", _Number, ForeignKey(rooms.c.id), primary_key=True),
     Column("user_id", String(USER_LENGTH), primary_key=True),
     Column("role", String(11), nullable=False),
+    # What is shown beside the user's name.
+    Column("name", String(USER_LENGTH)),
     CheckConstraint("role IN ('host', 'participant')", name="role"),
     Index(None, "user_id", "room"),
 )
@@ -123,6 +125,8 @@ messages: Final = Table(
     Column("body", Text, nullable=False),
     # The sender's role in the room at that time. NULL: the message is older than this column.
     Column("role", String(11)),
+    # What was shown beside the sender's name at that time.
+    Column("sender_name", String(USER_LENGTH)),
     ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
     UniqueConstraint("room", "audience", "seq"),
     # For a participant's sync of the private stream: only messages of this sender.
@@ -173,6 +177,7 @@ accounts: Final = Table(
     Column("user_id", String(USER_LENGTH), primary_key=True),
     Column("password_hash", Text, nullable=False),
     Column("roles", Text, nullable=False),
+    Column("display_name", String(USER_LENGTH)),
 )
 
 #: Logins. ``revision``: its place in the order of endings. NULL: it goes on, or ends by its own

@@ -83,6 +83,7 @@ class FakeBackends:
         at: datetime,
         *,
         creator: str,
+        names: Mapping[str, str],
         refusal: Callable[[int, int], GatewayError | None],
     ) -> Room:
         if (error := refusal(self.open_of.get(creator, 0), self.open_rooms)) is not None:
@@ -112,7 +113,10 @@ class FakeBackends:
         self.done.append("close")
         return True
 
-    async def set_member(self, room: int, user: str, role: MemberRole) -> None:
+    async def has_account(self, user: str) -> bool:
+        return False
+
+    async def set_member(self, room: int, user: str, role: MemberRole, name: str | None) -> None:
         self.done.append(f"set {user}")
 
     async def remove_member(self, room: int, user: str) -> bool:

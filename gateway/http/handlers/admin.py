@@ -20,7 +20,7 @@ from gateway.domain.revocation import LONGEST_REASON, Revocation, Target, listed
 from gateway.errors import Invalid
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body, parse
-from gateway.http.names import UserName
+from gateway.http.names import AnyUserName
 
 _Id = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -145,7 +145,7 @@ class Disconnect(Body):
     """The body of an order to disconnect: a user everywhere, who may be kept out ``until`` a
     moment (RFC 3339) and is told the ``reason``; or one connection of a gateway."""
 
-    user: UserName | None = None
+    user: AnyUserName | None = None
     until: _Moment | None = None
     reason: _Reason = ""
     gateway: _Id | None = None
@@ -180,7 +180,7 @@ class AdminDisconnectHandler(AdminHandler):
 class Named(Body):
     """A user, or the subject of tokens."""
 
-    user: UserName | None = None
+    user: AnyUserName | None = None
     sub: _Claim | None = None
 
     @model_validator(mode="after")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from gateway.domain.room import Member, MemberRole
+from gateway.domain.user_name import written_otherwise
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 from gateway.http.names import user_in_path
@@ -24,7 +26,8 @@ class MembersHandler(ApiHandler):
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         members = await self.services.rooms.members(await self.identity(), number)
-        self.write_json({"members": [_as_json(member) for member in members]})
+        only = self.services.credentials.accounts_only
+        self.write_json({"members": [_as_json(each, accounts_only=only) for each in members]})
 
 
 class MemberHandler(ApiHandler):
@@ -33,9 +36,14 @@ class MemberHandler(ApiHandler):
     async def put(self, room: str, user: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
-        member = Member(user_in_path(user), self.body(Role).role)
-        await self.services.rooms.set_member(identity, number, member)
-        self.write_json(_as_json(member))
+        name = user_in_path(user)
+        member = await self.services.rooms.set_member(
+            identity,
+            number,
+            Member(name, self.body(Role).role, name=written_otherwise(user, name)),
+        )
+        only = self.services.credentials.accounts_only
+        self.write_json(_as_json(replace(member, name=None), accounts_only=only))
 
     async def delete(self, room: str, user: str) -> None:
         number = self.room_number(room)
@@ -43,5 +51,12 @@ class MemberHandler(ApiHandler):
         self.set_status(204)
 
 
-def _as_json(member: Member) -> dict[str, Any]:
-    return {"user": member.user, "role": member.role}
+def _as_json(member: Member, *, accounts_only: bool) -> dict[str, Any]:
+    """A member; ``unknown`` if nobody can log in under the name, because accounts are the only way
+    to log in."""
+    found: dict[str, Any] = {"user": member.user, "role": member.role}
+    if member.name is not None:
+        found["name"] = member.name
+    if accounts_only and not member.has_account:
+        found["unknown"] = True
+    return found

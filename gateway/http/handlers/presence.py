@@ -22,6 +22,7 @@ class PresenceHandler(ApiHandler):
                         "role": attendee.role,
                         "since": timestamp(datetime.fromtimestamp(attendee.since, UTC)),
                     }
+                    | ({} if attendee.name is None else {"name": attendee.name})
                     for attendee in present
                 ]
             }

@@ -11,14 +11,14 @@ from gateway.domain.message import timestamp
 from gateway.domain.room import MemberRole
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
-from gateway.http.names import UserName
+from gateway.http.names import WrittenUser
 from gateway.rooms import RoomView
 
 
 class NewMember(Body):
     """A member in the body of a new room."""
 
-    user: UserName
+    user: WrittenUser
     role: Annotated[MemberRole, Field(strict=False)] = MemberRole.PARTICIPANT
 
 
@@ -30,7 +30,7 @@ class NewRoom(Body):
 
     @model_validator(mode="after")
     def _members_differ(self) -> Self:
-        users = [member.user for member in self.members]
+        users = [member.user.name for member in self.members]
         if len(set(users)) != len(users):
             raise ValueError("members: a user is given twice")
         return self
@@ -47,8 +47,9 @@ class RoomsHandler(ApiHandler):
     async def post(self) -> None:
         identity = await self.identity()
         wanted = self.body(NewRoom)
-        members = {member.user: member.role for member in wanted.members}
-        made = await self.services.rooms.create(identity, wanted.title, members)
+        members = {member.user.name: member.role for member in wanted.members}
+        names = {each.user.name: each.user.written for each in wanted.members if each.user.written}
+        made = await self.services.rooms.create(identity, wanted.title, members, names=names)
         self.set_header("Location", f"/api/rooms/{made.room.id}")
         # As for messages: 202 says that RabbitMQ lags behind.
         status = 201 if made.has_queue else 202

@@ -152,4 +152,4 @@ def _as_json(identity: Identity) -> dict[str, Any]:
         "user": identity.user,
         "roles": sorted(identity.roles),
         "expires_at": timestamp(datetime.fromtimestamp(identity.expires_at, UTC)),
-    }
+    } | ({} if identity.display_name is None else {"name": identity.display_name})

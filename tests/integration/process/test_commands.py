@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import sqlite3
 from pathlib import Path
@@ -11,7 +12,7 @@ import jwt
 import pytest
 
 from broker.publishing.link import Link, LinkFailed
-from gateway.store import Store
+from gateway.store import Account, Store
 from tests.integration.process.conftest import JWT_SECRET, SECRET, Run
 
 
@@ -76,6 +77,71 @@ def test_accounts_are_added_listed_replaced_and_removed(run: Run) -> None:
     gone = run("user", "remove", "anna")
     assert gone.returncode == 1
     assert gone.stderr.endswith("\ngateway: there is no account anna\n")
+
+
+def test_a_user_is_one_whichever_way_the_name_is_written(run: Run) -> None:
+    assert run("user", "add", "ａｎｎａ").returncode == 0
+    # What was written is shown.
+    assert run("user", "list").stdout == 'anna\t"ａｎｎａ"\n'
+    assert run("user", "add", "anna").returncode == 1
+    assert run("user", "show-as", "ａｎｎａ", "Anna Kim").returncode == 0
+    assert run("user", "list").stdout == 'anna\t"Anna Kim"\n'
+    # A new password leaves it as it is.
+    assert run("user", "add", "anna", "--replace").returncode == 0
+    assert run("user", "list").stdout == 'anna\t"Anna Kim"\n'
+    assert run("user", "show-as", "anna").returncode == 0
+    assert run("user", "list").stdout == "anna\n"
+    assert run("user", "show-as", "nobody", "x").returncode == 1
+    assert run("user", "add", "a☺").returncode == 1
+    assert run("user", "remove", "ａｎｎａ").returncode == 0
+    assert run("names", "list").returncode == 0
+
+
+def test_a_class_is_imported_from_a_file_or_not_at_all(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "class.csv"
+    file.write_text(
+        "\ufeffuser,password,roles,name\n"
+        "anna,a good password,host admin,Anna Kim\n"
+        "ｂｏｂ,another one,,\n"
+    )
+    assert run("user", "import", str(file)).stdout == "added 2\n"
+    assert run("user", "list").stdout == ('anna\tadmin\thost\t"Anna Kim"\nbob\t"ｂｏｂ"\n')
+    again = run("user", "import", str(file))
+    assert (again.returncode, "anna has an account already" in again.stderr) == (1, True)
+    assert run("user", "import", str(file), "--replace").returncode == 0
+    for lines, told in (
+        ("user,roles\na,host\n", "first line must be"),
+        ("user,password\ncarl,short\n", "line 2: a password"),
+        ("user,password\ncarl,long enough\nca☺rl,long enough\n", "line 3: a user name"),
+        ("user,password\ncarl,long enough\nｃａｒｌ,long enough\n", "line 3: carl is there twice"),
+    ):
+        file.write_text(lines)
+        refused = run("user", "import", str(file))
+        assert (refused.returncode, told in refused.stderr) == (1, True), refused.stderr
+    assert "carl" not in run("user", "list").stdout
+    assert run("user", "import", str(tmp_path / "none.csv")).returncode == 1
+
+
+def test_a_name_that_stands_in_another_form_is_named_and_can_be_given_to_somebody(
+    run: Run, environment: dict[str, str]
+) -> None:
+    async def stand() -> None:
+        store = await Store.open(environment["GATEWAY_STORE__URL"])
+        try:
+            await store.put_account(Account("ｋｉｍ", "x", frozenset()))
+            await store.put_account(Account("kim", "x", frozenset()))
+        finally:
+            await store.close()
+
+    asyncio.run(stand())
+    told = run("names", "list")
+    assert told.returncode == 1
+    assert "'ｋｉｍ' (1 accounts) would be 'kim', as 'kim' would" in told.stdout
+    assert run("names", "give", "ｋｉｍ", "kim").returncode == 1
+    assert run("names", "give", "ｋｉｍ", "kim 2").returncode == 0
+    assert run("names", "give", "ｋｉｍ", "kim 2").returncode == 1
+    assert run("names", "list").returncode == 0
+    assert run("user", "list").stdout == 'kim\nkim 2\t"ｋｉｍ"\n'
 
 
 @pytest.mark.parametrize(

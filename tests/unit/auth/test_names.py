@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.auth.names import user_name
+from gateway.domain.user_name import user_name
 
 
 @pytest.mark.parametrize(

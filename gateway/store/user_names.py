@@ -1,0 +1,203 @@
+"""The names of users in all tables: bringing them into their one form, and giving what stands under
+one name to another."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnClause,
+    Connection,
+    TableClause,
+    and_,
+    column,
+    delete,
+    func,
+    select,
+    table,
+    update,
+)
+
+from gateway.domain.revocation import Target
+from gateway.domain.room import MemberRole
+from gateway.domain.user_name import user_name
+from gateway.errors import Invalid
+
+logger = logging.getLogger(__name__)
+
+# Without types and keys: the migration that brings names into their form uses this, too, at its own
+# revision.
+_members = table("members", column("room"), column("user_id"), column("role"), column("name"))
+_messages = table("messages", column("sender"), column("sender_name"))
+_accounts = table("accounts", column("user_id"), column("display_name"))
+_sessions = table("sessions", column("user_id"))
+_revocations = table("revocations", column("target"), column("value"), column("ordered_by"))
+_rooms = table("rooms", column("id"), column("created_by"), column("revision"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A column that names users. ``shown``: where the writer's form of a name is kept."""
+
+    table: TableClause
+    names: ColumnClause[Any]
+    shown: ColumnClause[Any] | None = None
+
+
+#: All of them, by a word for their rows.
+PLACES: Final[Mapping[str, Place]] = {
+    "memberships": Place(_members, _members.c.user_id, _members.c.name),
+    "messages": Place(_messages, _messages.c.sender, _messages.c.sender_name),
+    "accounts": Place(_accounts, _accounts.c.user_id, _accounts.c.display_name),
+    "logins": Place(_sessions, _sessions.c.user_id),
+    "rooms created": Place(_rooms, _rooms.c.created_by),
+    "orders": Place(_revocations, _revocations.c.ordered_by),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StandingName:
+    """A name that is not in its form. ``places``: how many rows of what it has.
+
+    ``form``: what it would be; None if it can be no name, for the ``reason``. ``others``: further
+    spellings that stand and have the same form, so that nobody but an operator knows whether they
+    are the same person.
+    """
+
+    name: str
+    places: Mapping[str, int]
+    form: str | None
+    others: tuple[str, ...] = ()
+    reason: str = ""
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{count} {what}" for what, count in self.places.items())
+        if self.form is None:
+            return f"{self.name!r} ({where}) can be no user's name any more: {self.reason}"
+        alike = " and ".join(map(repr, self.others))
+        same = f", as {alike} would; one of them must be given up" if self.others else ""
+        return f"{self.name!r} ({where}) would be {self.form!r}{same}"
+
+
+def standing(connection: Connection) -> list[StandingName]:
+    """The names that stand in the tables and are not in their form."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for what, place in PLACES.items():
+        names = place.names
+        counted = select(names, func.count()).where(names.is_not(None)).group_by(names)
+        for name, count in connection.execute(counted):
+            found[name][what] = count
+    return judged(found)
+
+
+def judged(found: Mapping[str, Mapping[str, int]]) -> list[StandingName]:
+    """The names that are not in their form, of all names that were ``found``."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    reasons: dict[str, str] = {}
+    for name in sorted(found):
+        try:
+            alike[user_name(name)].append(name)
+        except ValueError as error:
+            reasons[name] = str(error)
+    wrong = [StandingName(name, found[name], None, reason=reasons[name]) for name in reasons]
+    for form, names in alike.items():
+        wrong += [
+            StandingName(name, found[name], form, tuple(each for each in names if each != name))
+            for name in names
+            if name != form
+        ]
+    return sorted(wrong, key=lambda each: each.name)
+
+
+def bring_into_form(connection: Connection) -> list[StandingName]:
+    """Rename whoever is alone with a form, and keep what was written to be shown. Returns the rest,
+    which the log names: they stay as they are, and nobody can be them until an operator decides."""
+    left = []
+    for each in standing(connection):
+        if each.form is None or each.others:
+            logger.warning(
+                "%s: nothing was changed, and nobody can use this name; see `gateway names list`",
+                each,
+            )
+            left.append(each)
+        else:
+            _rename(connection, each.name, each.form)
+            logger.info("the user %r is called %r from now on (RFC 8265)", each.name, each.form)
+    return left
+
+
+def give(connection: Connection, old: str, new: str) -> int:
+    """Give everything that stands under one name to another one. In rooms where both are members,
+    the higher role counts. Returns the number of rows.
+
+    Raises :class:`Invalid` if the new one is not in its form, or both have an account.
+    """
+    try:
+        form = user_name(new)
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+    if form != new:
+        raise Invalid(f"the name must be in its form: {form}")
+    if old == new:
+        return 0
+    both = select(func.count()).where(_accounts.c.user_id.in_([old, new]))
+    if connection.execute(both).scalar_one() == 2:
+        raise Invalid(
+            f"{old} and {new} both have an account: remove one with `gateway user remove`"
+        )
+    _unite(connection, old, new)
+    _keep_out(connection, old, new)
+    return _rename(connection, old, new)
+
+
+def _keep_out(connection: Connection, old: str, new: str) -> None:
+    """Whoever is kept out stays so under the new name, unless that is named in the list itself."""
+    of_users = _revocations.c.target == Target.USER.value
+    listed = select(func.count()).where(of_users, _revocations.c.value == new)
+    if not connection.execute(listed).scalar_one():
+        this = and_(of_users, _revocations.c.value == old)
+        connection.execute(update(_revocations).where(this).values(value=new))
+
+
+def _unite(connection: Connection, old: str, new: str) -> None:
+    """End the old memberships in rooms where the new name is a member as well."""
+    roles = {
+        name: dict(
+            connection.execute(
+                select(_members.c.room, _members.c.role).where(_members.c.user_id == name)
+            ).all()
+        )
+        for name in (old, new)
+    }
+    for room in roles[old].keys() & roles[new].keys():
+        this = and_(_members.c.room == room, _members.c.user_id == old)
+        connection.execute(delete(_members).where(this))
+        _revise(connection, [room])
+        if MemberRole.HOST == roles[old][room] != roles[new][room]:
+            other = and_(_members.c.room == room, _members.c.user_id == new)
+            connection.execute(update(_members).where(other).values(role=MemberRole.HOST.value))
+
+
+def _rename(connection: Connection, old: str, new: str) -> int:
+    rooms = connection.execute(select(_members.c.room).where(_members.c.user_id == old))
+    _revise(connection, rooms.scalars().all())
+    changed = 0
+    for place in PLACES.values():
+        values: dict[ColumnClause[Any], Any] = {place.names: new}
+        if place.shown is not None:
+            values[place.shown] = func.coalesce(place.shown, old)
+        renaming = update(place.table).where(place.names == old).values(values)
+        changed += connection.execute(renaming).rowcount
+    return changed
+
+
+def _revise(connection: Connection, rooms: Iterable[int]) -> None:
+    """Let all gateways look at the members of these rooms again."""
+    for room in rooms:
+        this = _rooms.c.id == room
+        more = _rooms.c.revision + 1
+        connection.execute(update(_rooms).where(this).values({_rooms.c.revision: more}))

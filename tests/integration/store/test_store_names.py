@@ -1,0 +1,179 @@
+"""User names that stood before they had one form, and what is shown beside them."""
+
+from __future__ import annotations
+
+import logging
+from unicodedata import normalize
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Column, Connection, String, Table, text
+
+from broker.topology import Audience, Stream
+from gateway.domain.message import Draft
+from gateway.domain.room import Member, MemberRole
+from gateway.errors import Invalid
+from gateway.store import Account, Store, user_names
+from gateway.store.tables import metadata
+from gateway.store.values import USER_LENGTH
+from tests.integration.store.content import NOON
+
+HOST, PARTICIPANT = MemberRole.HOST, MemberRole.PARTICIPANT
+DECOMPOSED = normalize("NFD", "김하나")
+COMPOSED = "김하나"
+
+
+def draft(room: int, sender: str, name: str | None = None) -> Draft:
+    stream = Stream(Audience.PUBLIC, room)
+    return Draft(uuid4(), stream, sender, NOON, "message", "hi", HOST, name)
+
+
+async def stored(store: Store, room: int, sender: str, name: str | None = None) -> None:
+    (answer,) = await store.append([draft(room, sender, name)])
+    assert not isinstance(answer, Exception), answer
+
+
+def _back(connection: Connection) -> None:
+    """As the database was before its names had one form."""
+    for table, column in (
+        ("members", "name"),
+        ("messages", "sender_name"),
+        ("accounts", "display_name"),
+    ):
+        connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+    connection.execute(text("UPDATE alembic_version SET version_num = '0011'"))
+
+
+@pytest.mark.gen_test
+async def test_a_migration_brings_names_into_their_form_and_shows_them_as_they_were_written(
+    store: Store, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = await store.create_room("a room", {DECOMPOSED: HOST, "bob": PARTICIPANT}, NOON)
+    await stored(store, room.id, DECOMPOSED)
+    await store.put_account(Account(DECOMPOSED, "x", frozenset({"host"})))
+    before = await store.revisions([room.id])
+    await store._database.write(_back)
+    with caplog.at_level(logging.INFO):
+        again = await Store.open(store_url)
+    try:
+        assert await again.members(room.id) == [
+            Member("bob", PARTICIPANT),
+            Member(COMPOSED, HOST, DECOMPOSED, has_account=True),
+        ]
+        assert await again.account(COMPOSED) == Account(
+            COMPOSED, "x", frozenset({"host"}), DECOMPOSED
+        )
+        (message,) = (await again.read(Stream(Audience.PUBLIC, room.id), after=0, limit=9)).messages
+        assert (message.sender, message.sender_name) == (COMPOSED, DECOMPOSED)
+        # Gateways that have the members in mind look at them again.
+        assert (await again.revisions([room.id]))[room.id] > before[room.id]
+        assert await again.names_out_of_form() == []
+        assert "is called" in caplog.text
+    finally:
+        await again.close()
+
+
+@pytest.mark.gen_test
+async def test_names_that_would_fall_together_are_named_and_left_alone(
+    store: Store, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = await store.create_room("a room", {"kim": HOST, "lee": PARTICIPANT}, NOON)
+    await store.set_member(room.id, "ｋｉｍ", PARTICIPANT)
+    await store.put_account(Account("☺", "x", frozenset()))
+    before = await store.members(room.id)
+    await store._database.write(_back)
+    again = await Store.open(store_url)
+    try:
+        assert await again.members(room.id) == before
+        assert [
+            (each.name, each.form, each.others) for each in await again.names_out_of_form()
+        ] == [("☺", None, ()), ("ｋｉｍ", "kim", ("kim",))]
+        warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+        assert any("'ｋｉｍ' (1 memberships) would be 'kim'" in each for each in warnings)
+        assert any("'☺' (1 accounts) can be no user's name" in each for each in warnings)
+        # The operator decides.
+        assert await again.give_name("ｋｉｍ", "kim 2") == 1
+        assert await again.give_name("☺", "smiley") == 1
+        assert await again.names_out_of_form() == []
+        assert await again.account("smiley") == Account("smiley", "x", frozenset(), "☺")
+    finally:
+        await again.close()
+
+
+@pytest.mark.gen_test
+async def test_giving_a_name_to_somebody_keeps_the_higher_role(store: Store) -> None:
+    both = await store.create_room("both", {"ｋｉｍ": HOST, "kim": PARTICIPANT}, NOON)
+    one = await store.create_room("one", {"ｋｉｍ": HOST}, NOON)
+    await stored(store, both.id, "ｋｉｍ")
+    before = await store.revisions([both.id, one.id])
+    assert await store.give_name("ｋｉｍ", "kim") > 0
+    for room in (both, one):
+        assert [(m.user, m.role) for m in await store.members(room.id)] == [("kim", HOST)]
+    after = await store.revisions([both.id, one.id])
+    assert all(after[room] > before[room] for room in before)
+    assert await store.give_name("ｋｉｍ", "kim") == 0
+
+
+@pytest.mark.gen_test
+async def test_two_accounts_are_not_made_one(store: Store) -> None:
+    for name in ("ｋｉｍ", "kim"):
+        await store.put_account(Account(name, name, frozenset()))
+    with pytest.raises(Invalid, match="both have an account"):
+        await store.give_name("ｋｉｍ", "kim")
+    for wrong in ("ｋｉｍ", "☺", ""):
+        with pytest.raises(Invalid, match=r"form|RFC 8265|non-empty"):
+            await store.give_name("kim", wrong)
+    assert (await store.account("kim")) == Account("kim", "kim", frozenset())
+
+
+@pytest.mark.gen_test
+async def test_what_is_shown_is_known_in_every_room(store: Store) -> None:
+    await store.put_account(Account("mina", "x", frozenset(), "Kim Mina"))
+    made = await store.create_room("a", {"mina": HOST, "bob": PARTICIPANT}, NOON)
+    assert [m.name for m in await store.members(made.id)] == [None, "Kim Mina"]
+    await store.name_members("bob", "Bob")
+    other = await store.create_room("b", {"mina": HOST}, NOON, names={"mina": "not asked"})
+    await store.set_member(other.id, "bob", PARTICIPANT, "not asked either")
+    await store.set_member(other.id, "ann", PARTICIPANT, "Ａｎｎ")
+    assert [m.name for m in await store.members(other.id)] == ["Ａｎｎ", "Bob", "Kim Mina"]
+    assert await store.show_account_as("mina", "Mina K.")
+    assert [m.name for m in await store.members(made.id)] == ["Bob", "Mina K."]
+    assert (await store.account("mina")) == Account("mina", "x", frozenset(), "Mina K.")
+    assert not await store.show_account_as("nobody", "x")
+
+
+@pytest.mark.gen_test
+async def test_a_message_keeps_the_name_that_was_shown_then(store: Store) -> None:
+    room = await store.create_room("a", {"mina": HOST}, NOON)
+    await stored(store, room.id, "mina", "Kim Mina")
+    await stored(store, room.id, "mina")
+    stream = Stream(Audience.PUBLIC, room.id)
+    page = await store.read(stream, after=0, limit=9)
+    assert [message.sender_name for message in page.messages] == ["Kim Mina", None]
+    first, second = (await store.read_json(stream, after=0, limit=9)).messages
+    assert b'"sender":"mina","name":"Kim Mina","role":"host"' in first
+    assert b'"name"' not in second
+
+
+def test_every_column_that_names_a_user_is_known() -> None:
+    """A name that is given to another one must not stay behind somewhere."""
+
+    def names_a_user(table: Table, column: Column[object]) -> bool:
+        shown = {"members.name", "messages.sender_name", "accounts.display_name"}
+        # Claims of tokens; a user among them is moved, too.
+        claims = {"sessions.token_id", "sessions.token_subject", "revocations.value"}
+        return (
+            isinstance(column.type, String)
+            and column.type.length == USER_LENGTH
+            and f"{table.name}.{column.name}" not in shown | claims | {"messages.type"}
+        )
+
+    found = {
+        f"{table.name}.{column.name}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if names_a_user(table, column)
+    }
+    assert found == {
+        f"{place.table.name}.{place.names.name}" for place in user_names.PLACES.values()
+    }

@@ -89,7 +89,7 @@ class Guesses:
     The ``budgets`` say how many failures are accepted from one address; valid logins are
     not counted, so a school behind one address never notices. After some wrong passwords from
     anywhere an account is slowed down for everybody, except for addresses from which it has logged
-    in before: its owner goes on, also while others fail at the same address.
+    in before: its owner goes on.
 
     Nobody is locked out for good. An address that was wrong at the account waits with all that
     were; one that never was has turns of its own, which an attacker can take once with each
@@ -111,18 +111,12 @@ class Guesses:
         """Check that an attempt may be made; ``user`` None: with a token. Raises
         :class:`TooManyGuesses` with the seconds to wait."""
         with self._lock:
-            if user is None or not self._is_at_home(address, user):
-                self._addresses.check(address)
+            self._addresses.check(address)
             if user is not None and (wait := self._wait(address, user)):
                 raise TooManyGuesses(
                     "too many wrong passwords for this account; wait before the next one",
                     retry_after=wait,
                 )
-
-    def _is_at_home(self, address: str, user: str) -> bool:
-        """Whether this user has logged in here, and nobody was wrong at the account since."""
-        pair = user, network_of(address)
-        return pair in self._trusted and not self._pairs.has(pair, self._clock())
 
     def _wait(self, address: str, user: str) -> float:
         now, pair = self._clock(), (user, network_of(address))

@@ -6,7 +6,7 @@
  * @typedef {"guaranteed" | "instant"} Importance
  */
 
-/** @typedef {{user: string, roles: string[], expires_at: string}} Session the user, and when the session ends */
+/** @typedef {{user: string, roles: string[], expires_at: string, name?: string}} Session the user, what is shown beside the name, and when the session ends */
 
 /**
  * `seq` is null for instant messages; guaranteed ones are 1, 2, 3 … per room and audience.
@@ -16,6 +16,7 @@
  * @property {Audience} audience
  * @property {number | null} seq
  * @property {string} sender
+ * @property {string} [name] what was shown beside the sender's name then
  * @property {"host" | "participant" | null} role the sender's role in the room at that time; null: not known
  * @property {string} sent_at
  * @property {string} type
@@ -54,7 +55,7 @@
  * @property {string[]} [hosts]
  */
 
-/** @typedef {{user: string, role: Role, since: string}} Present somebody who is in the room */
+/** @typedef {{user: string, role: Role, since: string, name?: string}} Present somebody who is in the room */
 
 /**
  * A post whose message has not arrived yet. `sending`: on its way; `waiting`: has to wait,

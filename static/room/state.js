@@ -24,6 +24,7 @@ import {
  * @property {"public" | "private"} audience
  * @property {number | null} seq
  * @property {string} sender
+ * @property {string} [name] what is shown beside the sender's name
  * @property {"host" | "participant" | null} [role] the sender's role in the room then; null in messages that were
  *   stored before messages had it
  * @property {string} sent_at
@@ -31,7 +32,7 @@ import {
  * @property {unknown} body
  */
 
-/** @typedef {{id: string, seq: number, sender: string, sentAt: string}} Origin */
+/** @typedef {{id: string, seq: number, sender: string, sentAt: string, name?: string}} Origin */
 /** @typedef {Origin & PollBody} Poll */
 /** @typedef {Origin & {text: string}} Question */
 /** @typedef {Origin & {up: boolean}} Hand */
@@ -109,7 +110,8 @@ export function reduce(room, message) {
   const steps = STEPS[audience];
   if (seq === null || steps === undefined || !Object.hasOwn(steps, type)) return room;
   if (HOSTS_ONLY.has(type) && !wasHost(room, message)) return room;
-  return steps[type](room, { id, seq, sender, sentAt: sent_at }, body);
+  const shown = typeof message.name === "string" ? { name: message.name } : {};
+  return steps[type](room, { id, seq, sender, sentAt: sent_at, ...shown }, body);
 }
 
 /** Whether the sender was a host then; their role now does not matter. @param {Room} room @param {Message} message */

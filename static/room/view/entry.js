@@ -1,6 +1,7 @@
 import { isSpoken, wordsOf } from "../pending-posts.js";
 import { chart } from "./chart.js";
 import { element, icon } from "../../shared/element.js";
+import { who } from "./who.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").PendingPost} PendingPost */
@@ -15,11 +16,11 @@ import { element, icon } from "../../shared/element.js";
  * @param {string | null} me who is called "You"; nobody where all look
  */
 export function entryItems(i18n, me) {
-  const by = (/** @type {Shown} */ { kind, sender, sentAt }) => {
+  const by = (/** @type {Shown} */ { kind, sender, sentAt, name }) => {
     const line = element(
       "p",
       { class: "by" },
-      element("strong", {}, sender === me ? i18n.say("talk.me") : sender),
+      element("strong", {}, ...(sender === me ? [i18n.say("talk.me")] : who(sender, name))),
     );
     if (kind === "question") line.append(icon("lock-simple"), i18n.say("talk.private"));
     if (kind === "answer") line.append(i18n.say("talk.answer"));

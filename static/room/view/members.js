@@ -1,10 +1,14 @@
 import { Problem } from "../../interact/index.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
+import { who } from "./who.js";
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../../interact/types.js").Role} Role */
-/** @typedef {{user: string, role: Role}} Member */
+/**
+ * `name`: what is shown beside the user's; `unknown`: nobody can log in under this user's name.
+ * @typedef {{user: string, role: Role, name?: string, unknown?: true}} Member
+ */
 
 const ROLES = /** @type {Role[]} */ (["participant", "host"]);
 
@@ -34,7 +38,8 @@ export function membersDialog({ connection, i18n }, room) {
     element(
       "li",
       {},
-      element("span", { class: "grow" }, member.user),
+      element("span", { class: "grow" }, ...who(member.user, member.name)),
+      ...(member.unknown ? [element("span", { class: "mark" }, i18n.say("members.unknown"))] : []),
       element(
         "span",
         { class: member.role === "host" ? "mark of-host" : "mark" },

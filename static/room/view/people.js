@@ -1,6 +1,7 @@
 import { raisedHands } from "../select.js";
 import { element, icon } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
+import { who, whoInText } from "./who.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
@@ -20,12 +21,12 @@ export function people(i18n, classroom) {
         "li",
         {},
         icon("hand-palm"),
-        element("strong", {}, hand.sender),
+        element("strong", {}, ...who(hand.sender, hand.name)),
         element(
           "button",
           {
             type: "button",
-            "aria-label": i18n.say("people.callOnWho", { user: hand.sender }),
+            "aria-label": i18n.say("people.callOnWho", { user: whoInText(hand.sender, hand.name) }),
             click: () => classroom.callOn(hand),
           },
           i18n.say("people.callOn"),
@@ -33,9 +34,9 @@ export function people(i18n, classroom) {
       ),
   });
   const showPresent = keyed(present, {
-    key: ({ user, role }) => `${role} ${user}`,
-    make: (/** @type {Present} */ { user, role }) => {
-      const item = element("li", {}, user);
+    key: ({ user, role, name }) => `${role} ${user} ${name ?? ""}`,
+    make: (/** @type {Present} */ { user, role, name }) => {
+      const item = element("li", {}, ...who(user, name));
       if (role === "host") {
         item.append(element("span", { class: "mark of-host" }, i18n.say("role.host")));
       }

@@ -1,6 +1,7 @@
 import { openQuestions } from "../select.js";
 import { element } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
+import { who } from "./who.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
@@ -25,7 +26,7 @@ export function questionList(i18n, classroom, answer) {
   const show = keyed(list, {
     key: ({ id }) => id,
     make: (/** @type {Question} */ question) => {
-      const { sender, sentAt, text } = question;
+      const { sender, sentAt, text, name } = question;
       const button = (/** @type {string} */ action, /** @type {() => void} */ click, label = "") =>
         element(
           "button",
@@ -38,7 +39,7 @@ export function questionList(i18n, classroom, answer) {
         element(
           "p",
           { class: "by" },
-          element("strong", {}, sender),
+          element("strong", {}, ...who(sender, name)),
           element("time", { datetime: sentAt }, i18n.time(new Date(sentAt), new Date())),
         ),
         element("p", { class: "text" }, text),

@@ -2,6 +2,7 @@ import { roomLink } from "../route.js";
 import { element, icon, iconButton } from "../../shared/element.js";
 import { newRoomDialog } from "./new-room.js";
 import { sessionsDialog } from "./sessions.js";
+import { who } from "./who.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
@@ -73,7 +74,7 @@ export function roomsView(context, signal) {
       "div",
       { class: "names" },
       element("h1", {}, i18n.say("rooms.title")),
-      element("p", { class: "soft" }, me.user),
+      element("p", { class: "soft" }, ...who(me.user, me.name)),
     ),
   );
   const page = element("div", { class: "list" }, bar, main, sessions.dialog);

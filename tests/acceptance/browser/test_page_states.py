@@ -243,3 +243,23 @@ def test_a_login_that_others_guesses_hold_up_goes_on_by_itself_when_it_was_told(
     expect(button).to_be_disabled()
     page.clock.run_for(1_100)
     expect(page.get_by_role("heading", name="My rooms")).to_be_visible()
+
+
+def test_a_display_name_stands_beside_the_users_name_that_alone_says_who_it_is(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    stand_in.user, stand_in.role, stand_in.roles = "hana", "host", ("host",)
+    stand_in.present = [
+        {"user": "mina", "role": "participant", "since": "2026-03-02T09:00:00Z", "name": "Hana"}
+    ]
+    stand_in.say("mina", "Good morning!", name="Hana")
+    stand_in.say("paul", "Hello.")
+    stand_in.say("mina", "why?", audience="private", type="question", name="Hana")
+    states.enter(stand_in, page)
+    entries = page.locator(".entry .by strong")
+    expect(entries.nth(0).locator("bdi")).to_have_text(["Hana", "mina"])
+    expect(entries.nth(1).locator("bdi")).to_have_text(["paul"])
+    expect(page.locator(".question .by bdi")).to_have_text(["Hana", "mina"])
+    expect(page.locator(".present bdi").first).to_have_text("Hana")
+    expect(page.locator(".present .user-name")).to_have_text("mina")

@@ -34,6 +34,26 @@ test("what is said stands in the order of seq, each message once", () => {
   );
 });
 
+test("what was shown beside a sender's name stands with what they said, if it is a text", () => {
+  const named = { name: "Mina Kim" };
+  const { entries, questions } = room(
+    { ...toAll("mina", "message", "hi"), ...named },
+    { ...toAll("paul", "message", "hi"), name: { toString: 1 } },
+    { ...toHosts("mina", "question", "why?"), ...named },
+  );
+  assert.deepEqual(
+    entries.map(({ sender, name }) => [sender, name]),
+    [
+      ["mina", "Mina Kim"],
+      ["paul", undefined],
+    ],
+  );
+  assert.deepEqual(
+    [...questions.values()].map(({ name }) => name),
+    ["Mina Kim"],
+  );
+});
+
 test("a message that is known changes nothing", () => {
   for (const known of [
     toAll("paul", "message", "one"),

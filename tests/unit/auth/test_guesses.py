@@ -106,17 +106,6 @@ def test_all_addresses_of_one_network_are_one() -> None:
     assert wait(guesses, "2001:db8:0:1::1") == 0
 
 
-def test_who_has_logged_in_where_others_fail_goes_on_and_guesses_no_more_than_once() -> None:
-    guesses = guesses_of(FakeClock(), per_minute=60)
-    guesses.right("school", "kim")
-    for number in range(120):
-        guesses.wrong("school", f"user {number}")
-    assert wait(guesses, "school", "lee") > 0
-    assert wait(guesses, "school", "kim") == 0
-    guesses.wrong("school", "kim")
-    assert wait(guesses, "school", "kim") > 0
-
-
 def test_a_right_one_forgets_the_wrong_ones_before_it() -> None:
     guesses = guesses_of(FakeClock())
     for _ in range(FREE_FROM_ONE + 3):

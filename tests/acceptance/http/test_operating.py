@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
+
 import pytest
 
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import amqp, queues
 from tests.acceptance.conftest import Connect
-from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.gateway_process import DRAIN_TOKEN, PREFIX, GatewayProcess
 
 pytestmark = pytest.mark.cluster
 
@@ -24,6 +26,28 @@ def test_the_doctor_finds_a_working_installation_in_order(gateway: GatewayProces
             "asks a gateway about users",
         ):
             assert f"ok     {node}: {what}" in output
+
+
+def test_the_internal_listener_is_nobodys_by_a_page_and_drains_for_its_token_only(
+    gateway: GatewayProcess,
+) -> None:
+    def asked(method: str, path: str, **headers: str) -> tuple[int, str]:
+        connection = HTTPConnection("127.0.0.1", gateway.internal_port, timeout=10)
+        try:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    for path in ("/metrics", "/readyz", "/drain"):
+        status, told = asked("GET", path, Host="evil.example")
+        assert (status, "host_refused" in told) == (403, True)
+    assert asked("GET", "/broker/auth/user?username=a&password=b", Host="evil.example")[1] == "deny"
+    for headers in ({}, {"Authorization": "Bearer guessed"}):
+        assert asked("POST", "/drain", **headers)[0] == 401
+    assert '"serving"' in asked("GET", "/drain", Authorization=f"Bearer {DRAIN_TOKEN}")[1]
+    gateway.await_logged("server.internal_hosts")
 
 
 def test_a_lost_queue_is_found_by_topology_show_and_made_again_by_apply(

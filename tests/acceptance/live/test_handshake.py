@@ -4,6 +4,7 @@ all."""
 import base64
 import json
 import socket
+import time
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
@@ -143,6 +144,42 @@ def test_a_token_at_the_handshake_needs_none_in_connect(gateway: GatewayProcess)
 def test_a_session_cookie_logs_in(gateway: GatewayProcess) -> None:
     with _session(gateway, "paul") as client:
         assert client.connect().command == "CONNECTED"
+
+
+def test_a_socket_does_not_outlive_its_token_before_connect(gateway: GatewayProcess) -> None:
+    ends = int(time.time() + 2.0)
+    bearer = {"Authorization": f"Bearer {gateway.token('paul', lifetime=0, exp=ends)}"}
+    with StompClient(gateway.ws_url, headers=bearer) as client:
+        error, code = client.error()
+    assert (error.headers["message"], code) == ("token_expired", 4001)
+    assert 0 <= time.time() - ends <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({"login": "mina"}, ("credentials_differ", 4003)),
+        ({"login": "guest", "passcode": "guest"}, ("credentials_differ", 4003)),
+        ({"passcode": "mina's"}, ("credentials_differ", 4003)),
+        ({"passcode": "guest"}, ("token_invalid", 4001)),
+        ({"login": "paul", "passcode": "paul's"}, None),
+        ({"login": "ｐａｕｌ"}, None),
+    ],
+)
+def test_a_connect_that_names_another_user_than_the_handshake_is_refused(
+    sent: dict[str, str], told: tuple[str, int] | None, gateway: GatewayProcess
+) -> None:
+    headers = {
+        name: gateway.token(value.removesuffix("'s")) if value.endswith("'s") else value
+        for name, value in sent.items()
+    }
+    with _session(gateway, "paul") as client:
+        client.send("CONNECT", {"accept-version": "1.2", **headers})
+        if told is None:
+            assert client.receive().command == "CONNECTED"
+        else:
+            error, code = client.error()
+            assert (error.headers["message"], code) == told
 
 
 def _session(gateway: GatewayProcess, user: str) -> StompClient:

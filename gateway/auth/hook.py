@@ -29,8 +29,9 @@ from broker.timing.clock import Clock
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Cancelled, Tasks, shared
 from gateway.config import Hook as Settings
+from gateway.domain.display_name import display_name
 from gateway.domain.identity import Identity
-from gateway.domain.user_name import user_name
+from gateway.domain.user_name import user_name, written_otherwise
 from gateway.errors import GatewayError, HookUnavailable, NotAuthenticated
 from gateway.expiring import Expiring
 from gateway.fair_turns import FairTurns
@@ -246,10 +247,10 @@ def _identity(body: bytes, known_roles: frozenset[str], now: float) -> Identity:
         raise HookFailure(
             'its answer must be a JSON object, e.g. {"user": "mina", "expires_in": 600}'
         )
-    if unknown := sorted(answer.keys() - {"user", "roles", "expires_in", "expires_at"}):
+    if unknown := sorted(answer.keys() - {"user", "name", "roles", "expires_in", "expires_at"}):
         raise HookFailure(
-            f"its answer has the unknown member {unknown[0][:50]!r}; it may have user, roles,"
-            " expires_in and expires_at"
+            f"its answer has the unknown member {unknown[0][:50]!r}; it may have user, name,"
+            " roles, expires_in and expires_at"
         )
     try:
         user = user_name(answer.get("user"))
@@ -262,7 +263,20 @@ def _identity(body: bytes, known_roles: frozenset[str], now: float) -> Identity:
         or not all(isinstance(role, str) for role in roles)
     ):
         raise HookFailure("roles: must be a list of strings")
-    return Identity(user, known_roles.intersection(roles), _end(answer, now))
+    return Identity(
+        user,
+        known_roles.intersection(roles),
+        _end(answer, now),
+        display_name=_shown(answer) or written_otherwise(answer["user"], user),
+    )
+
+
+def _shown(answer: dict[str, Any]) -> str | None:
+    """The name to show. One that cannot be shown keeps nobody out."""
+    try:
+        return display_name(answer.get("name"))
+    except ValueError:
+        return None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

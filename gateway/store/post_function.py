@@ -151,6 +151,11 @@ BEGIN
         RAISE 'sender must have 1 to {user_length} characters'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    -- The rest of RFC 8265 is not to be had here: such names are members of no room.
+    IF post.sender IS NOT NFC NORMALIZED OR post.sender ~ '[！-￯　]' THEN
+        RAISE 'sender must be in the form of user names: composed (NFC), of the usual width'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF said IS NULL THEN
         RAISE 'body must be a JSON value; the JSON null is written ''null''::jsonb'
             USING ERRCODE = 'null_value_not_allowed';

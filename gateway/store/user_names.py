@@ -155,7 +155,7 @@ def give(connection: Connection, old: str, new: str) -> int:
 
 
 def _keep_out(connection: Connection, old: str, new: str) -> None:
-    """Whoever is kept out stays so under the new name, unless that is named in the list itself."""
+    """The move of an order to keep a user out to the new name, unless there is one for that."""
     of_users = _revocations.c.target == Target.USER.value
     listed = select(func.count()).where(of_users, _revocations.c.value == new)
     if not connection.execute(listed).scalar_one():

@@ -58,8 +58,8 @@ def test_a_user_is_one_at_every_door_of_both_gateways(
         # Removed by the third spelling, and gone at both.
         path = f"/api/rooms/{room}/members/{quote('ｐａｕｌ')}"
         assert south.call("DELETE", path, headers=hana)[0] == 204
-        error, code = paul.error()
-        assert (error.headers["message"], code) == ("removed", 4003)
+        error, closed = paul.error()
+        assert (error.headers["message"], closed) == ("removed", 4003)
     messages = north.history(room, COMPOSED)["messages"]
     assert [(each["sender"], each.get("name")) for each in messages] == [
         (COMPOSED, "Hana Kim"),

@@ -128,6 +128,13 @@ async def test_the_answer_is_the_user_with_roles_and_an_end(url: str, school: Sc
     school.answer = {"user": "mina", "expires_at": NOW + 5}
     who = await Asker(url).ask(Cookie="sid=1")
     assert (who.roles, who.expires_at) == (frozenset(), NOW + 5)
+    assert who.display_name is None
+    for name, shown in (("Mina  Kim", "Mina Kim"), ("\n", None), (7, None)):
+        school.answer = {"user": "mina", "name": name, "expires_at": NOW + 5}
+        assert (await Asker(url).ask(Cookie="sid=1")).display_name == shown
+    school.answer = {"user": "ｍｉｎａ", "expires_at": NOW + 5}
+    who = await Asker(url).ask(Cookie="sid=1")
+    assert (who.user, who.display_name) == ("mina", "ｍｉｎａ")
 
 
 @pytest.mark.gen_test

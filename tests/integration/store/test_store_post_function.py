@@ -161,6 +161,8 @@ async def test_an_open_transaction_keeps_nobody_from_posting_in_the_room(postgre
         ({"type": "presence"}, "type presence is reserved for the gateway"),
         ({"sender": "x" * 256}, "sender must have 1 to 255 characters"),
         ({"sender": None}, "sender must have 1 to 255 characters"),
+        ({"sender": "ｈａｎｎａ"}, "sender must be in the form of user names"),
+        ({"sender": "Jose\u0301"}, "sender must be in the form of user names"),
         ({"body": None}, "body must be a JSON value"),
         ({"body": json.dumps("x" * 999)}, r"body has 1001 bytes, and may have 1000 \(limits"),
         ({"body": "[" * 101 + "]" * 101}, "body is nested deeper than 100 levels"),

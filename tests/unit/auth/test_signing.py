@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from typing import Any
+from unicodedata import normalize
 
 import jwt
 import pytest
@@ -244,3 +245,13 @@ def test_a_changed_cookie_is_refused() -> None:
 
 def test_the_longest_name_fits_into_a_cookie() -> None:
     assert len(cookie_of(sessions(FakeClock()), identity(user="😀" * 63))) < 4000
+
+
+@pytest.mark.parametrize("name", ["ｋｉｍ", "김하나", "😀"])
+def test_a_cookie_from_before_names_had_one_form_is_nobodys(name: str) -> None:
+    """Its name in that form may be another user's."""
+    clock = FakeClock()
+    written = normalize("NFD", name)
+    cookie = cookie_of(sessions(clock), identity(user=written))
+    with pytest.raises(TokenExpired, match="before an upgrade: log in again"):
+        sessions(clock).verify(cookie)

@@ -28,9 +28,7 @@ from tests.integration.live.relay.test_dialler import WHO
 from tests.rotations import in_rotation
 
 _MASK = b"mask"
-_CONNECT = build(
-    Opcode.TEXT, serialise("CONNECT", [("accept-version", "1.2"), ("passcode", "t")]), mask=_MASK
-)
+_CONNECT = build(Opcode.TEXT, serialise("CONNECT", [("accept-version", "1.2")]), mask=_MASK)
 
 
 def message(payload: bytes) -> bytes:

@@ -188,12 +188,16 @@ class Logins:
         )
 
     async def end_own(self, identity: Identity, id: str) -> None:
-        """End one of the user's sessions. Raises :class:`UnknownSession`."""
+        """End one of the user's sessions. Raises :class:`UnknownSession`, and
+        :class:`TooManyLogins`: it costs as much as a login does."""
+        self._rate.take(identity.user)
         if not await self._endings.end_own(identity.user, self._proof(identity), only=id):
             raise UnknownSession("you have no such session, or it has ended")
 
     async def end_others(self, identity: Identity) -> int:
-        """End all of the user's sessions but the one that asks. Returns how many."""
+        """End all of the user's sessions but the one that asks. Returns how many. Raises
+        :class:`TooManyLogins`."""
+        self._rate.take(identity.user)
         proof = self._proof(identity)
         return await self._endings.end_own(identity.user, proof, but=identity.session or "")
 

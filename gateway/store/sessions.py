@@ -2,7 +2,8 @@
 
 An ending takes the next revision and keeps the counter locked until it is committed. So a reader
 that has seen a revision has seen all lower ones, and asks only for the later ones. Whoever needs
-several locks takes them in one order: the account, the counter, the sessions.
+several locks takes them in one order: the account, the counter, the sessions. Sessions that are
+over are locked by their deletion only.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def end(connection: Connection, session: LoginSession, at: datetime) -> EndedSes
 
 
 def end_of_account(connection: Connection, user: str, at: datetime) -> list[EndedSession]:
-    """End the sessions that were opened with the account's password."""
-    by_password = sessions.c.proof == Proof.PASSWORD
+    """End the sessions that were opened with the account's password and go on."""
+    by_password = and_(sessions.c.proof == Proof.PASSWORD, sessions.c.until > at)
     return _end(connection, and_(sessions.c.user_id == user, by_password), at)
 
 
@@ -185,9 +186,11 @@ def of_user(
 
 
 def saw(connection: Connection, seen: Mapping[str, datetime]) -> None:
-    """Note when sessions were seen last. In the order of their ids: two gateways that note the same
-    ones do not wait for each other in a circle."""
-    connection.execute(_SAW, [{"session": id, "seen": seen[id]} for id in sorted(seen)])
+    """Note when sessions were seen last. Those that somebody else changes just now are left out: an
+    ending must never wait for this in a circle."""
+    free = select(sessions.c.id).where(sessions.c.id.in_(seen)).with_for_update(skip_locked=True)
+    if ids := connection.execute(free).scalars().all():
+        connection.execute(_SAW, [{"session": id, "seen": seen[id]} for id in ids])
 
 
 def ended_since(connection: Connection, revision: int, now: datetime) -> Endings:

@@ -1,14 +1,15 @@
-"""Old messages are deleted, now and every hour, whatever happened in between."""
+"""Old messages and sessions are deleted, again and again, whatever happened in between."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway import retention
 from gateway.errors import StoreUnavailable
+from tests.virtual_time import run
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -47,3 +48,46 @@ def test_messages_older_than_the_limit_are_deleted_again_and_again(
 
     store = asyncio.run(keep())
     assert set(store.asked) == {datetime(2026, 10, 24, 12, tzinfo=UTC)}
+
+
+class Sessions:
+    """Remembers what was asked; away at every second time."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.asked: list[datetime] = []
+
+    async def forget_sessions(self, before: datetime) -> int:
+        self.asked.append(before)
+        await self.write()
+        return 3
+
+    async def write(self) -> None:
+        self.times.append(asyncio.get_running_loop().time())
+        if len(self.times) % 2:
+            raise StoreUnavailable("away")
+
+
+def test_sessions_that_are_over_are_deleted_now_and_every_ten_minutes() -> None:
+    async def scenario() -> None:
+        store = Sessions()
+        task = asyncio.create_task(retention.forget_sessions(store, clock=lambda: NOW))
+        await asyncio.sleep(1801)
+        task.cancel()
+        await asyncio.wait({task})
+        assert [round(time) for time in store.times] == [0, 600, 1200, 1800]
+        assert set(store.asked) == {NOW - timedelta(hours=1)}
+
+    run(scenario())
+
+
+def test_when_sessions_were_seen_is_written_once_a_minute() -> None:
+    async def scenario() -> None:
+        store = Sessions()
+        task = asyncio.create_task(retention.note_seen(store.write))
+        await asyncio.sleep(181)
+        task.cancel()
+        await asyncio.wait({task})
+        assert [round(time) for time in store.times] == [60, 120, 180]
+
+    run(scenario())

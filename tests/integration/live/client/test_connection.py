@@ -1,6 +1,7 @@
 """A connection that is ended while something is being found out."""
 
 import asyncio
+import math
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -57,6 +58,7 @@ class SlowTokens:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
+        self.who = WHO
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
 
@@ -65,7 +67,7 @@ class SlowTokens:
         await self.answer.wait()
         if self.error is not None:
             raise self.error
-        return WHO
+        return self.who
 
 
 def in_hand(budget: Budget, **limits: int) -> BytesInHand:
@@ -82,7 +84,7 @@ def services(
     return ConnectionServices(
         admission=Admission(
             tokens=tokens,
-            ended=ended or EndedSessions(clock=lambda: 0.0),
+            ended=EndedSessions(clock=lambda: 0.0) if ended is None else ended,
             rabbitmq=None,
             virtual_hosts=VirtualHosts("/", Origins([])),
             registry=registry,
@@ -201,6 +203,7 @@ async def connecting(
     pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
     says_connect: bool = True,
     changed: Callable[[ConnectionServices], ConnectionServices] = lambda made: made,
+    ended: AccessEnded | None = None,
 ) -> AsyncIterator[Client]:
     ours, theirs = pair()
     ours.setblocking(False)
@@ -208,7 +211,7 @@ async def connecting(
     registry = Registry(budgets_of(connections=1), tasks=Tasks())
     connection = Connection(
         IOStream(ours),
-        changed(services(tokens, registry)),
+        changed(services(tokens, registry, ended=ended)),
         id="c",
         address="",
         host="",
@@ -246,6 +249,19 @@ async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(
     async with connecting(tokens, ("interact-user", "a:b"), identity=identity) as client:
         command, headers, code = await client.is_refused()
     assert (command, headers["message"], code) == ("ERROR", "user_changed", 4001)
+
+
+@pytest.mark.gen_test
+async def test_an_order_that_comes_while_connect_is_looked_at_counts() -> None:
+    """The connection has no user yet, so nothing could end it from outside."""
+    tokens, ended = SlowTokens(), EndedSessions(clock=lambda: 0.0)
+    tokens.who = replace(WHO, session="s")
+    async with connecting(tokens, ended=ended) as client:
+        await tokens.asked.wait()
+        ended.add("s", until=math.inf)
+        tokens.answer.set()
+        command, headers, code = await client.is_refused()
+    assert (command, headers["message"], code) == ("ERROR", "session_ended", 4001)
 
 
 @pytest.mark.parametrize("half_a_frame", [b"", b"CONNECT\naccept-version:1.2\n\n"])

@@ -39,6 +39,9 @@ import { followKeyboard } from "./view/viewport.js";
 /** Refusals that the library does not try to overcome. */
 const FOR_GOOD = new Set(["kept_out", "kicked", "origin_refused", "credentials_differ"]);
 
+/** Milliseconds after which a user who is kept out is asked about again. */
+const KEPT_OUT = 10_000;
+
 const surroundings = browser();
 const nap = napping(surroundings);
 const endpoint = { fetch: surroundings.fetch, base: location.origin, cookies: true };
@@ -152,11 +155,24 @@ function show(me) {
   page.replaceChildren(view);
 }
 
-me = await untilDone(
-  () => connection.session(),
-  { wait: surroundings.wait, nap, random: Math.random, signal: leaving.signal },
-  (problem) => (start.textContent = i18n.explain(problem)),
-);
+/** The page's user, as soon as there is one who may come in. @returns {Promise<Session>} */
+async function enter() {
+  const { signal } = leaving;
+  const patience = { wait: surroundings.wait, nap, random: Math.random, signal };
+  const told = (/** @type {Problem} */ problem) => (start.textContent = i18n.explain(problem));
+  for (;;) {
+    try {
+      return await untilDone(() => connection.session(), patience, told);
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === "kept_out")) throw error;
+      // An admin may let the user in again before the time is over.
+      told(error);
+      await surroundings.wait(KEPT_OUT, signal);
+    }
+  }
+}
+
+me = await enter();
 const user = me;
 others.tell("in", user.user);
 addEventListener("hashchange", () => isOver || show(user));

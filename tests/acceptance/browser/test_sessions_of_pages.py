@@ -101,6 +101,9 @@ def test_who_is_kept_out_reads_why_and_until_when(gateway: GatewayProcess, paul:
     status, _ = gateway.call("POST", "/api/admin/disconnect", order, user="root", roles=("admin",))
     assert status == 200
     expect(paul.page.get_by_text("too loud").first).to_be_visible(timeout=PATIENCE)
+    # With the cookie of a session that has ended, and without one.
+    paul.page.reload()
+    expect(paul.page.get_by_text("too loud")).to_be_visible(timeout=PATIENCE)
     paul.context.clear_cookies()
     paul.page.reload()
     asks_to_log_in(paul.page)

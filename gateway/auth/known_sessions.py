@@ -79,7 +79,8 @@ class KnownSessions:
             return
         reading = self._reading.get(id)
         if reading is None:
-            reading = self._tasks.spawn(self._read(id), "a session that is new here")
+            read = self._read(id, until=identity.expires_at)
+            reading = self._tasks.spawn(read, "a session that is new here")
             self._reading[id] = reading
         try:
             found = await shared(reading)
@@ -88,8 +89,6 @@ class KnownSessions:
         if isinstance(found, StoreUnavailable):
             raise found
         if found is None:
-            # Nor will it ever be there: the next request with this cookie costs nothing.
-            self._ended.add(id, until=identity.expires_at)
             raise session_ended()
 
     def proof(self, id: str) -> Proof | None:
@@ -118,7 +117,7 @@ class KnownSessions:
             for id, each in portion:
                 each.written = max(each.written, seen[id])
 
-    async def _read(self, id: str) -> LoginSession | StoreUnavailable | None:
+    async def _read(self, id: str, *, until: float) -> LoginSession | StoreUnavailable | None:
         """Errors are returned: several may wait for them, or nobody any more."""
         try:
             found = await self._store.session(id)
@@ -126,6 +125,9 @@ class KnownSessions:
             return error
         finally:
             del self._reading[id]
-        if found is not None:
+        if found is None:
+            # Nor will it ever be there: the next request with this cookie costs nothing.
+            self._ended.add(id, until=until)
+        else:
             self.add(found)
         return found

@@ -216,8 +216,9 @@ export class Connection extends EventTarget {
     const { user } = this.#credentials;
     const other = problem instanceof UserChanged ? problem.other : null;
     const why = { code: 4001, reason: USER_CHANGED, detail: problem.detail };
-    this.#become({ ...START, name: USER_CHANGED, ...why, user, other });
+    // First: a page that closes the connection when it hears of it shall learn the name all the same.
     this.#closing.abort(problem);
+    this.#become({ ...START, name: USER_CHANGED, ...why, user, other });
     if (other === null) this.#run(this.#findOther());
   }
 

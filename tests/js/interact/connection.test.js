@@ -707,6 +707,19 @@ test("what is posted as somebody else in the same browser is refused, and stops 
   assert.deepEqual([...gateway.storage.keys()].map((key) => key.split(":")[3]), ["paul"]);
 });
 
+test("a page that closes its connection at once learns all the same who it is now", async () => {
+  const { gateway, connection, room } = await page(new Gateway(), {}, { cookie: true });
+  const told = [];
+  connection.addEventListener("state", ({ detail }) => {
+    told.push([detail.name, detail.other]);
+    connection.close();
+  });
+  gateway.user = "mina";
+  await assert.rejects(room.post("as paul"), { code: "user_changed" });
+  await turn();
+  assert.deepEqual(told, [["user_changed", null], ["user_changed", "mina"]]);
+});
+
 test("a page goes on as the other one if it wants to, and sends nothing of the first one's", async () => {
   const { gateway, connection, room } = await page(new Gateway(), {}, { cookie: true });
   gateway.user = "mina";

@@ -59,7 +59,8 @@ def revoke(options: argparse.Namespace, settings: Config) -> int:
 
 def admit_user(options: argparse.Namespace, settings: Config) -> int:
     """Let a user in again who is kept out."""
-    admit = run(with_store(settings, lambda store: store.admit(Target.USER, options.name)))
+    name = spellings(options.name)[-1]
+    admit = run(with_store(settings, lambda store: store.admit(Target.USER, name)))
     if not admit:
         raise Unusable(f"{options.name} is not kept out")
     say(f"admitted {options.name}")

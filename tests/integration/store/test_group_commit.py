@@ -130,7 +130,9 @@ async def test_a_commit_that_fails_fails_for_all_of_them(tmp_path: Path) -> None
     def orphan(connection: Connection) -> None:
         # SQLite looks at it when it commits.
         connection.execute(text("PRAGMA defer_foreign_keys = ON"))
-        connection.execute(text("INSERT INTO members VALUES (99, 'nobody', 'host')"))
+        connection.execute(
+            text("INSERT INTO members (room, user_id, role) VALUES (99, 'nobody', 'host')")
+        )
 
     async with stage(tmp_path / "db") as its:
         tasks = await its.waiting(add(1), orphan, add(2))

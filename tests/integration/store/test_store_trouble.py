@@ -136,7 +136,9 @@ async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) 
 
     def fail_late(connection: Connection) -> None:
         connection.execute(text("PRAGMA defer_foreign_keys = ON"))
-        connection.execute(text("INSERT INTO members VALUES (99, 'nobody', 'host')"))
+        connection.execute(
+            text("INSERT INTO members (room, user_id, role) VALUES (99, 'nobody', 'host')")
+        )
 
     with pytest.raises(IntegrityError):
         await store._database.write(fail_late)

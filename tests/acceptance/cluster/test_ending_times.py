@@ -35,7 +35,10 @@ def store(postgres_url: str) -> str:
 
 @pytest.fixture
 def gateways(start_gateway: StartGateway, store: str) -> list[GatewayProcess]:
-    tail = f"[limits]\nconnections_per_user = {_SOCKETS}\nuser_logins_burst = 600\n"
+    limits = (
+        f"connections_per_user = {_SOCKETS}\nuser_logins_burst = 600\nuser_upgrades_burst = 1000"
+    )
+    tail = f"[limits]\n{limits}\n"
     made = [start_gateway(number=number, store=store, tail=tail) for number in (0, 1)]
     for each in made:
         wait_for(lambda each=each: "gateway_peers 1.0" in each.metrics())  # type: ignore[misc]

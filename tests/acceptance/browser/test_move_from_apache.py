@@ -126,7 +126,9 @@ def publish(cluster: Cluster, exchange: str, key: str, body: str, *, at: int = 3
         channel.confirm_delivery()
         try:
             channel.basic_publish(exchange, key, body.encode(), mandatory=True)
-        except pika.exceptions.UnroutableError:
+        except (pika.exceptions.UnroutableError, pika.exceptions.NackError):
+            # A message that a queue of a lost node should have had is refused, though the others
+            # have it.
             return False
     return True
 

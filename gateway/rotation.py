@@ -37,6 +37,8 @@ _LATELY: Final = 0.25
 #: Turns of the loop between two with work for clients that ask for much. A post needs two dozen of
 #: its own, and passes most of them by. One without any work takes some microseconds.
 BETWEEN: Final = 8
+#: Seconds after which nobody else is about: as long as a request takes.
+_ABOUT: Final = 0.05
 #: Seconds of work that are not worth a callback to begin counting anew.
 _NEGLIGIBLE: Final = 0.000_1
 #: Seconds of the loop's time that a request counts for at least: half of what a cheap one takes, so
@@ -116,6 +118,8 @@ class Rotation:
         self._spent = self._probed = 0.0
         #: Turns of the loop since the last one with work for somebody who asks for much.
         self._turns = 0
+        #: Until when somebody who asks for little is about.
+        self._company = 0.0
         self._scheduled = False
         self._shares: OrderedDict[Hashable, Share] = OrderedDict()
 
@@ -137,7 +141,12 @@ class Rotation:
 
     def may_work(self, share: Share) -> bool:
         """Whether work for the share may be done at once. Otherwise it has to :meth:`wait`."""
-        return self.has_room and not self._asks_for_much(share)
+        if not self.has_room:
+            return False
+        if self._asks_for_much(share):
+            return self.clock() >= self._company
+        self._company = self.clock() + _ABOUT
+        return True
 
     def work(self, turn: Turn, share: Share) -> None:
         """Do work that :meth:`may_work`, and count it for the share."""
@@ -206,12 +215,14 @@ class Rotation:
         self._turns += 1
         self._serving = True
         try:
-            for_all = self._turns > BETWEEN
+            for_all = self._turns > BETWEEN or self.clock() >= self._company
             while self._heap and self._spent < TURN:
-                if self._asks_for_much(self._heap[0]):
-                    if not for_all:
-                        break
+                if not self._asks_for_much(self._heap[0]):
+                    self._company = self.clock() + _ABOUT
+                elif for_all:
                     self._turns = 0
+                else:
+                    break
                 self._serve(heappop(self._heap))
         finally:
             self._serving = False

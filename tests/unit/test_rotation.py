@@ -196,17 +196,30 @@ def test_who_asks_for_much_has_a_turn_now_and_then_and_others_have_those_between
     virtual_time.run(main())
 
 
+def test_nobody_waits_for_others_who_are_not_there() -> None:
+    async def main() -> None:
+        stage = Stage()
+        stage.ask("much", Share(), seconds=TURN, times=300)
+        await turns_of_the_loop(lambda: len(stage.served) >= 200)
+        assert await turns_of_the_loop(lambda: len(stage.served) >= 300) <= 101
+
+    virtual_time.run(main())
+
+
 def test_who_had_much_lately_waits_and_is_forgiven_soon() -> None:
     async def main() -> None:
         stage = Stage()
         rotation, share = stage.rotation, Share()
         assert rotation.may_work(share)
-        for _ in range(10):
+        for _ in range(12):
             rotation.charge(10 * TURN, share)
+            stage.clock.now += 10 * TURN
             await settle()
         assert rotation.has_room
-        assert not rotation.may_work(share)
+        # Nobody else is about.
+        assert rotation.may_work(share)
         assert rotation.may_work(Share())
+        assert not rotation.may_work(share)
         stage.clock.now += 2.0
         assert rotation.may_work(share)
 

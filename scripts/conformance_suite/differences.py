@@ -1,10 +1,14 @@
 """What the gateway answers differently than RabbitMQ, on purpose, and why. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Final
 
-_ENDS: Final = ("closed with", "gone without", "nothing more")
+from conformance_suite.libraries import LIBRARIES
+from conformance_suite.outcome import Outcome
+
+_ENDS: Final = ("closed", "gone without", "nothing more")
 
 _OWN_TEXT: Final = "the gateway's own text of the ERROR"
 _TOLD: Final = "RabbitMQ closes without a word; the gateway says why"
@@ -26,15 +30,97 @@ _ALWAYS: Final = {
 
 #: Before 4.0, and since.
 _BEFORE_4: Final = {"an exchange that is not there": _TOLD}
+_LINE_END: Final = "the gateway's text ends its line, as that of RabbitMQ 3.10 does"
 _SINCE_4: Final = {
-    "a wrong passcode": "the gateway's text ends its line, as that of RabbitMQ 3.10 does",
+    "a wrong passcode": _LINE_END,
+    "an exchange that is not there": _OWN_TEXT,
     "no more after UNSUBSCRIBE": "RabbitMQ gives no RECEIPT for a message that nobody takes",
+}
+
+
+_BINARY: Final = (
+    "RabbitMQ sends binary frames here (web_stomp.ws_frame), which this library cannot read; "
+    "the gateway sends text"
+)
+#: By client library and application, on every version of RabbitMQ.
+_OF_LIBRARIES: Final = {
+    ("stompjs", "Korean and emoji"): _BINARY,
+    ("stompjs", "Korean in a header"): _BINARY,
+    ("stompjs", "a body of 100 kB in Korean"): _BINARY,
+    ("webstomp-client", "a body of 1 MB"): _BINARY,
+    # They escape nothing.
+    **{
+        (library, f"a {what} in a header"): _TOLD
+        for library in ("stompjs", "webstomp-client")
+        for what in ("backslash", "line end")
+    },
+}
+_OF_LIBRARIES_BEFORE_4: Final = {
+    (library, "an exchange that is not there"): _TOLD for library in LIBRARIES
+}
+_OF_LIBRARIES_SINCE_4: Final = {
+    (library, name): _SINCE_4[name]
+    for library in LIBRARIES
+    for name in ("a wrong passcode", "an exchange that is not there")
+}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How a connection through the gateway may end under a fault, after an ERROR, and why."""
+
+    codes: Sequence[str]
+    why: str
+
+
+#: By fault. Libraries tell the code, but for stomp.py.
+ENDS: Final = {
+    "the session is ended": Ends(
+        ("closed with 1012", "closed with 4003", "closed"),
+        "RabbitMQ closes without a word, as when it refuses a SEND; the gateway says which",
+    ),
+    "the node hangs for four seconds": Ends(
+        ("closed with 1012", "closed"),
+        "the gateway leaves the node, and says that nobody knows what it has taken",
+    ),
+    "the node is killed": Ends(
+        ("closed with 1012", "closed"),
+        "RabbitMQ's socket is gone; the gateway's says what is not known, if anything is",
+    ),
 }
 
 
 def explained(version: str) -> dict[str, str]:
     """The explanations for a version of RabbitMQ, by conversation."""
     return _ALWAYS | (_BEFORE_4 if version.startswith("3.") else _SINCE_4)
+
+
+def explained_of_libraries(version: str) -> Mapping[tuple[str, str], str]:
+    """The explanations for a version of RabbitMQ, by client library and application."""
+    before_4 = version.startswith("3.")
+    return _OF_LIBRARIES | (_OF_LIBRARIES_BEFORE_4 if before_4 else _OF_LIBRARIES_SINCE_4)
+
+
+def wrong_with(fault: str, direct: Outcome, through: Outcome) -> str:
+    """What was wrong with an application under a fault, or nothing."""
+    for side, outcome in (("RabbitMQ", direct), ("the gateway", through)):
+        if outcome.failure:
+            return f"{side}: {outcome.failure}"
+        if outcome.lost:
+            return f"{side}: {', '.join(outcome.lost)} had receipts, and did not come"
+    if not _is_told(through.ends, ENDS[fault].codes):
+        return f"the gateway: {', '.join(through.ends)}"
+    return ""
+
+
+def _is_told(ends: Sequence[str], codes: Sequence[str]) -> bool:
+    """Whether each end of a connection is an ERROR and then a Close with one of the codes."""
+    errors, closes = ends[::2], ends[1::2]
+    return (
+        len(errors) == len(closes)
+        and all(error.startswith("ERROR ") for error in errors)
+        and all(end in codes for end in closes)
+    )
 
 
 def differences(direct: Sequence[str], through: Sequence[str]) -> list[str]:

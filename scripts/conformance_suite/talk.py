@@ -36,13 +36,14 @@ def hold(conversation: Conversation, url: str, who: User) -> list[str]:
             for said in step.says:
                 client.say(_filled(said, client.messages, own, who))
             # RabbitMQ says in no order what comes for different subscriptions, and receipts.
-            for line in sorted(client.hear(step.gets), key=_kind_of):
-                shown = line.replace(own, OWN).replace(who.name, "LOGIN")
-                lines.append(f"{step.client}: {shown}")
+            for line in sorted(client.hear(step.gets), key=kind_of):
+                text = line.replace(own, OWN).replace(who.name, "LOGIN")
+                lines.append(f"{step.client}: {text}")
     return lines
 
 
-def _kind_of(line: str) -> str:
+def kind_of(line: str) -> str:
+    """The order of lines that RabbitMQ says in no order."""
     command, _, rest = line.partition(" ")
     return command + rest.partition(" ")[0] if command == "MESSAGE" else command
 
@@ -95,14 +96,14 @@ class _Client:
             heard += 1
             if found.command == "MESSAGE":
                 self.messages.append(found)
-            yield _told(found)
+            yield shown(found)
 
 
 def _kind(data: bytes) -> int:
     return websocket.ABNF.OPCODE_TEXT if data.isascii() else websocket.ABNF.OPCODE_BINARY
 
 
-def _told(found: Received) -> str:
+def shown(found: Received) -> str:
     """A frame as a line. Of CONNECTED the order of the headers means nothing."""
     # Whether as text or as binary is not compared: RabbitMQ sends binary frames where it is told to
     # (`web_stomp.ws_frame`), the gateway those that are no UTF-8.

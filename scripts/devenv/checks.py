@@ -64,6 +64,7 @@ _NEWEST_PARTS: Final = {
         "live/test_rescue.py",
         "live/test_access_rules.py",
         "live/test_shared_patterns.py",
+        "live/test_conformance.py",
     ],
 }
 #: On a large machine more would only wait for the longest of them.

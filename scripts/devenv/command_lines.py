@@ -200,7 +200,8 @@ def conformance() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/conformance",
         description="Hold conversations of STOMP applications with RabbitMQ itself, and through the"
-        " gateway with RabbitMQ's own users, and print every difference.",
+        " gateway with RabbitMQ's own users, also by six client libraries and while a node fails;"
+        " print every difference.",
         epilog="Exit status 1 if there is one that scripts/conformance_suite/differences.py does "
         "not explain, or explains in vain.",
     )
@@ -289,6 +290,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "chaos": chaos,
     "soak": soak,
     "bench": bench,
+    "conformance": conformance,
     "floods": floods,
     "fuzz": fuzz,
     "mutants": mutants,

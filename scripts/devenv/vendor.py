@@ -1,4 +1,5 @@
-"""Fetches the browser libraries with npm and lays them out as plain ES modules.
+"""Fetches the browser libraries with npm and lays them out as plain ES modules; and the client
+libraries that `scripts/conformance` speaks by, which stay where npm puts them.
 
 A page imports `/static/vendor/stompjs/index.js`, `/static/vendor/uplot/index.js` and
 `/static/vendor/qr/index.js`; no build step. Icons are masks of the style sheets:
@@ -105,7 +106,10 @@ def _wanted(project: Path) -> str:
 
 def _npm_ci(project: Path, progress: Progress) -> None:
     ended = long_command.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], progress, cwd=project
+        # stompjs 2.3.3 would bring a WebSocket library with fifteen others.
+        ["npm", "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"],
+        progress,
+        cwd=project,
     )
     if ended.code:
         raise SetupError(f"npm could not fetch the browser libraries:\n{ended.tail()}")

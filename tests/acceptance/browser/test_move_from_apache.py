@@ -180,8 +180,8 @@ def test_the_same_page_goes_on_behind_the_gateway(
         ((_, _, body),) = other.hear(1)
         assert body == b"from the page"
 
-    # What it moved for: a node goes, and the page does not notice. It is not that of its relay, which
-    # says 1012 for the SEND above: nothing has told the page that RabbitMQ has taken it.
+    # What it moved for: a node goes, and the page does not notice. It is not that of its relay,
+    # which says 1012 for the SEND above: nothing tells whether RabbitMQ has taken it.
     lost = 1 if node_of_relay(gateway) != 1 else 2
     left = 3
     cluster.kill_node(lost)

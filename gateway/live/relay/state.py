@@ -136,6 +136,17 @@ class _Subscription:
         return self.room is not None or is_kept(self.frame)
 
 
+@dataclass(slots=True)
+class _Owed:
+    """The RECEIPTs that RabbitMQ owes under one id, and the number of the last frame that has asked
+    for one. ``proves``: its answer tells of those before. A client may use an id again before it is
+    answered: then only the last one of so many ``times`` says which frames are taken."""
+
+    number: int
+    proves: bool
+    times: int = 1
+
+
 class RelayState:
     """One client's state at the broker. It is in no session until :meth:`move` names one.
 
@@ -151,8 +162,8 @@ class RelayState:
         self._session = ""
         #: The names of those before it, the oldest first.
         self._earlier: dict[str, None] = {}
-        #: Not answered yet: which frame each is of, and whether its answer tells of those before.
-        self._receipts: dict[str, tuple[int, bool]] = {}
+        #: Not answered yet, by id.
+        self._receipts: dict[str, _Owed] = {}
         #: None: of a message from the history.
         self._transactions: dict[str, list[tuple[Frame, Settled | None]]] = {}
         #: What RabbitMQ is to be told of its messages by a COMMIT that was for some of the history.
@@ -197,12 +208,15 @@ class RelayState:
 
     def answered(self, receipt: str) -> None:
         """The broker's RECEIPT has come."""
-        expected = self._receipts.pop(receipt, None)
-        if expected is not None:
+        owed = self._receipts.get(receipt)
+        if owed is None:
+            return
+        owed.times -= 1
+        if not owed.times:
+            del self._receipts[receipt]
             self._noted_bytes -= len(receipt)
-            number, proves = expected
-            if proves:
-                self.doubt.proven(number)
+            if owed.proves:
+                self.doubt.proven(owed.number)
 
     def handled(self, frame: Frame) -> list[bytes] | None:
         """An ACK or NACK for a message from the history; see :meth:`Deliveries.handled`. In a
@@ -237,7 +251,7 @@ class RelayState:
         """Why it cannot move, even if everything that was sent is taken, or None: it can."""
         if self._transactions:
             return "a transaction is open"
-        if self._receipts.keys() - self._subscribing:
+        if not self._receipts.keys() <= self._asked_again.keys():
             return "a receipt is not answered"
         if not all(each.is_kept for each in self._subscriptions.values()):
             return "a subscription lived on the node"
@@ -300,8 +314,8 @@ class RelayState:
         transaction is open, whose end it may wait for."""
         if self._transactions or not self._receipts:
             return None
-        receipt, (number, _) = next(iter(self._receipts.items()))
-        return receipt, number
+        receipt, owed = next(iter(self._receipts.items()))
+        return receipt, owed.number
 
     @property
     def rooms(self) -> list[int]:
@@ -310,9 +324,15 @@ class RelayState:
         return [room for room in rooms if room is not None]
 
     @property
-    def _subscribing(self) -> set[str]:
-        frames = (each.frame for each in self._subscriptions.values())
-        return {receipt for frame in frames if (receipt := frame.get("receipt")) is not None}
+    def _asked_again(self) -> dict[str, _Subscription]:
+        """The receipts that another node can be asked for: those of subscriptions, by id."""
+        found = {}
+        for each in self._subscriptions.values():
+            receipt = each.frame.get("receipt")
+            owed = None if receipt is None else self._receipts.get(receipt)
+            if receipt is not None and owed == _Owed(each.number, proves=True):
+                found[receipt] = each
+        return found
 
     def move(self, session: str) -> list[bytes]:
         """Go on in a new session, named as in its CONNECTED; the frames that set it up.
@@ -336,13 +356,18 @@ class RelayState:
             earlier=self._earlier,
         )
         self.doubt = Doubt()
-        open_receipts, self._receipts = self._receipts.keys(), {}
-        self._noted_bytes -= sum(map(len, open_receipts))
+        asked_again = self._asked_again
+        self._noted_bytes -= sum(map(len, self._receipts))
+        self._receipts = {}
         frames = []
         for each in self._subscriptions.values():
             each.taken = each.taken or before.is_proven(each.number)
             frame = each.frame
-            headers = [(n, v) for n, v in frame.headers if n != "receipt" or v in open_receipts]
+            headers = [
+                (name, value)
+                for name, value in frame.headers
+                if name != "receipt" or asked_again.get(value) is each
+            ]
             again = Frame(frame.command, tuple(headers))
             self.deliveries.subscribed(again, each.room)
             each.number = self.doubt.sent("SUBSCRIBE", again.get("destination"))
@@ -430,12 +455,17 @@ class RelayState:
 
     def _expect(self, frame: Frame, number: int, *, proves: bool) -> None:
         receipt = frame.get("receipt")
-        if receipt is not None:
+        if receipt is None:
+            return
+        owed = self._receipts.get(receipt)
+        if owed is None:
             if len(self._receipts) >= RECEIPTS:
                 raise NoCapacity(f"{RECEIPTS} receipts are not answered yet")
-            if receipt not in self._receipts:
-                self._note(len(receipt))
-            self._receipts[receipt] = (number, proves)
+            self._note(len(receipt))
+            self._receipts[receipt] = _Owed(number, proves)
+        else:
+            owed.number, owed.proves = number, proves
+            owed.times += 1
 
 
 def _size(frame: Frame) -> int:

@@ -85,6 +85,48 @@ def test_nobody_knows_what_became_of_an_unanswered_frame(command: str) -> None:
     assert state.obstacle is None
 
 
+def test_an_id_that_is_used_again_proves_nothing_before_its_last_answer() -> None:
+    state = host()
+    state.doubt.proven(state.doubt.passed)
+    for _ in range(3):
+        state.sent(frame("SEND", destination="/queue/x", receipt="same"))
+    for _ in range(2):
+        state.answered("same")
+        assert state.unanswered
+        assert state.doubt.messages
+        assert state.verdict(Ending.LOST) is Verdict.UNKNOWN
+    state.answered("same")
+    assert not state.unanswered
+    assert state.verdict(Ending.LOST) is Verdict.MOVE
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_no_other_frame_is_answered_by_a_subscription_that_had_the_same_id(
+    *, answered: bool
+) -> None:
+    state = host(receipt="same")
+    if answered:
+        state.answered("same")
+    state.sent(frame("ACK", id=deliver(state, 1), receipt="same"))
+    assert state.obstacle == "a receipt is not answered"
+    for _ in range(1 if answered else 2):
+        state.answered("same")
+    assert state.obstacle is None
+    assert b"receipt" not in state.move("session-2")[0]
+
+
+def test_of_two_subscriptions_with_the_same_id_the_next_node_answers_the_one_that_is_due() -> None:
+    state = host(receipt="same")
+    state.answered("same")
+    consume(state, id="p", receipt="same")
+    assert state.obstacle is None
+    first, second = state.move("session-2")
+    assert b"receipt" not in first
+    assert b"receipt:same" in second
+    state.answered("same")
+    assert not state.unanswered
+
+
 @pytest.mark.parametrize("end", ["COMMIT", "ABORT"])
 def test_an_open_transaction_lived_on_the_node(end: str) -> None:
     state = host()
@@ -580,8 +622,9 @@ def test_a_message_that_rabbitmq_would_end_the_session_for_is_refused() -> None:
 
 def test_unanswered_receipts_have_a_limit() -> None:
     state = host()
-    state._receipts = dict.fromkeys(map(str, range(RECEIPTS - 1)), (0, False))
-    state.sent(frame("SEND", destination="/queue/x", receipt="the last one"))
+    for number in range(RECEIPTS):
+        state.sent(frame("SEND", destination="/queue/x", receipt=str(number)))
+    state.sent(frame("SEND", destination="/queue/x", receipt="0"))
     with pytest.raises(NoCapacity, match="65536 receipts"):
         state.sent(frame("SEND", destination="/queue/x", receipt="one more"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.domain.identity import Identity
-from gateway.domain.user_name import user_name
+from gateway.domain.user_name import name_in_orders, user_name
 from gateway.errors import UserChanged
 
 
@@ -24,3 +24,9 @@ def is_user(name: str, identity: Identity) -> bool:
         return user_name(name) == identity.user
     except ValueError:
         return False
+
+
+def name_of(identity: Identity) -> str:
+    """The name by which orders mean the user. RabbitMQ's own may be written in another form, and an
+    order that names the form means them all: it must not miss one."""
+    return identity.user if identity.login is None else name_in_orders(identity.user)

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from broker.timing.readings import UnixTime
 from gateway.auth.ended import EndedSessions, session_ended
+from gateway.auth.names import name_of
 from gateway.domain.identity import Identity
 from gateway.domain.revocation import Revocation, Target, TokenMark
 from gateway.errors import GatewayError, KeptOut, SessionEnded
@@ -62,7 +63,7 @@ class Revocations:
         self._ended.check(identity)
 
     def _naming(self, identity: Identity) -> Iterator[Revocation]:
-        names = [(Target.USER, identity.user)]
+        names = [(Target.USER, name_of(identity))]
         if (token := identity.token) is not None:
             names.append((Target.SUBJECT, token.subject))
             if token.id is not None:

@@ -11,7 +11,7 @@ from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config
 from gateway.domain.message import timestamp
 from gateway.domain.revocation import LONGEST_REASON, REMEMBERED, Revocation, Target, listed
-from gateway.domain.user_name import spellings, user_name
+from gateway.domain.user_name import carried_name, name_in_orders
 from gateway.store import Store
 
 #: Longer than the gateways' clocks may differ.
@@ -22,7 +22,7 @@ def show_sessions(options: argparse.Namespace, settings: Config) -> int:
     """Show a user's sessions: since when, when seen last (to the minute), until when, from where,
     with which browser, and the id."""
     for each in run(
-        with_store(settings, lambda store: store.sessions_of(spellings(options.name)[-1]))
+        with_store(settings, lambda store: store.sessions_of(name_in_orders(options.name)))
     ):
         seen = each.last_seen or each.since
         times = (timestamp(moment) for moment in (each.since, seen, each.until))
@@ -34,7 +34,7 @@ def end_user(options: argparse.Namespace, settings: Config) -> int:
     """End all sessions, tokens and connections of a user; they may log in again, unless they are
     kept out."""
     try:
-        name = user_name(options.name)
+        name = name_in_orders(carried_name(options.name))
     except ValueError as error:
         raise Unusable(str(error)) from error
     ended = _put(options, settings, Target.USER, name)
@@ -59,7 +59,7 @@ def revoke(options: argparse.Namespace, settings: Config) -> int:
 
 def admit_user(options: argparse.Namespace, settings: Config) -> int:
     """Let a user in again who is kept out."""
-    name = spellings(options.name)[-1]
+    name = name_in_orders(options.name)
     admit = run(with_store(settings, lambda store: store.admit(Target.USER, name)))
     if not admit:
         raise Unusable(f"{options.name} is not kept out")

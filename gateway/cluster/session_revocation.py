@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from broker.timing.tasks import Tasks
 from gateway.auth.ended import EndedSessions
+from gateway.auth.names import name_of
 from gateway.auth.revocations import Revocations
 from gateway.cluster.bus import Bus
 from gateway.cluster.database_poll import DatabasePoll
@@ -175,7 +176,7 @@ class SessionRevocation:
             if identity is None:
                 continue
             if entries:
-                error = self._error_for(identity, kicked.get(identity.user))
+                error = self._error_for(identity, kicked.get(name_of(identity)))
             elif identity.session in sessions:
                 error = self._error_for(identity, None)
             else:

@@ -73,6 +73,12 @@ def spellings(written: str) -> list[str]:
         return [written]
 
 
+def name_in_orders(written: str) -> str:
+    """The name by which an order means somebody: the form, or the name itself if it has none, as
+    names of RabbitMQ's own users may."""
+    return spellings(written)[-1]
+
+
 def written_otherwise(value: str, name: str) -> str | None:
     """The form in which somebody wrote the ``name``, to be shown; None if it is the same."""
     return None if value == name else value

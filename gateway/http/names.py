@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, PlainValidator
 
-from gateway.domain.user_name import carried_name, spellings, user_name, written_otherwise
+from gateway.domain.user_name import carried_name, name_in_orders, user_name, written_otherwise
 from gateway.errors import Invalid
 
 
@@ -26,7 +26,7 @@ def _written(value: object) -> Written:
 
 WrittenUser = Annotated[Written, PlainValidator(_written)]
 #: The name of anybody who can be connected: one of RabbitMQ's own may have no such form.
-AnyUserName = Annotated[str, AfterValidator(lambda value: spellings(carried_name(value))[-1])]
+AnyUserName = Annotated[str, AfterValidator(lambda value: name_in_orders(carried_name(value)))]
 
 
 def user_in_path(text: str) -> str:

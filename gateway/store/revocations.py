@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -60,6 +61,19 @@ def admit(connection: Connection, target: Target, value: str, revision: int) -> 
     kept_out = and_(_named(target, value), revocations.c.kept_out_until.is_not(None))
     change = update(revocations).where(kept_out).values(kept_out_until=None, revision=revision)
     return connection.execute(change).rowcount == 1
+
+
+def keep_out_too(connection: Connection, user: str, other: str, revision: int) -> None:
+    """Keep the ``other`` user out as long as the ``user`` is kept out, if not longer anyway."""
+    named = [_named(Target.USER, text(each, "user", USER_LENGTH)) for each in (user, other)]
+    found = connection.execute(select(revocations).where(or_(*named)))
+    entries = {row.value: _entry(row) for row in found}
+    given, own = entries.get(user), entries.get(other)
+    if given is None or given.kept_out_until is None:
+        return
+    until = own.kept_out_until if own is not None else None
+    longer = own if own is not None and until and until > given.kept_out_until else given
+    put(connection, replace(longer, value=other, since=given.since), revision)
 
 
 def about(connection: Connection, session: LoginSession) -> list[Revocation]:

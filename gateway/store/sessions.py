@@ -132,6 +132,8 @@ def end_own(
     but: str | None = None,
 ) -> list[EndedSession]:
     """End a user's sessions that are still open: the ``only`` one, or all ``but`` one."""
+    if only is not None and not is_text(only):
+        return []
     own = and_(sessions.c.user_id == user, sessions.c.proof == proof, sessions.c.until > at)
     if only is not None:
         own = and_(own, sessions.c.id == only)
@@ -162,6 +164,12 @@ def admit(connection: Connection, target: Target, value: str) -> bool:
     """Let somebody in again who is kept out. False: nobody of that name is on the list."""
     revision = connection.execute(_NEXT).scalar_one()
     return revocations.admit(connection, target, value, revision)
+
+
+def keep_out_too(connection: Connection, user: str, other: str) -> None:
+    """Keep the ``other`` user out, on all gateways, as long as the ``user`` is kept out."""
+    revision = connection.execute(_NEXT).scalar_one()
+    revocations.keep_out_too(connection, user, other, revision)
 
 
 def get(connection: Connection, id: str) -> LoginSession | None:

@@ -22,10 +22,10 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.domain.revocation import Target
 from gateway.domain.room import MemberRole
 from gateway.domain.user_name import user_name
 from gateway.errors import Invalid
+from gateway.store import sessions
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _members = table("members", column("room"), column("user_id"), column("role"), c
 _messages = table("messages", column("sender"), column("sender_name"))
 _accounts = table("accounts", column("user_id"), column("display_name"))
 _sessions = table("sessions", column("user_id"))
-_revocations = table("revocations", column("target"), column("value"), column("ordered_by"))
+_revocations = table("revocations", column("ordered_by"))
 _rooms = table("rooms", column("id"), column("created_by"), column("revision"))
 
 
@@ -150,17 +150,11 @@ def give(connection: Connection, old: str, new: str) -> int:
             f"{old} and {new} both have an account: remove one with `gateway user remove`"
         )
     _unite(connection, old, new)
-    _keep_out(connection, old, new)
-    return _rename(connection, old, new)
-
-
-def _keep_out(connection: Connection, old: str, new: str) -> None:
-    """The move of an order to keep a user out to the new name, unless there is one for that."""
-    of_users = _revocations.c.target == Target.USER.value
-    listed = select(func.count()).where(of_users, _revocations.c.value == new)
-    if not connection.execute(listed).scalar_one():
-        this = and_(of_users, _revocations.c.value == old)
-        connection.execute(update(_revocations).where(this).values(value=new))
+    changed = _rename(connection, old, new)
+    # Last, because logins wait from here on. The old name is kept out as before: whoever issues
+    # names may still issue it.
+    sessions.keep_out_too(connection, old, new)
+    return changed
 
 
 def _unite(connection: Connection, old: str, new: str) -> None:

@@ -15,6 +15,7 @@ from gateway.budget.cap import Lease
 from gateway.budget.rank import Rank
 from gateway.budget.table import CONNECTIONS, UNKNOWN_CONNECTIONS
 from gateway.domain.identity import Identity
+from gateway.domain.user_name import name_in_orders
 from gateway.errors import GatewayError
 
 #: Connections that are judged in one turn of the event loop when access rules have changed.
@@ -164,7 +165,9 @@ class Registry:
         await self._tasks.close()
 
     def _belongs_to(self, connection: Member, user: str | None) -> None:
-        """Note whose it is, in place of whose it was."""
+        """Note whose it is, in place of whose it was: by the name that orders have."""
+        if user is not None:
+            user = name_in_orders(user)
         before = self._users.get(connection)
         if before is not None:
             self._by_user[before].discard(connection)

@@ -71,6 +71,15 @@ def test_a_tokens_sessions_end_with_it(
     assert set(shown(run)) == {"s0", "s1", "s2"} - ended
 
 
+def test_a_user_of_rabbitmqs_own_is_meant_by_a_name_that_nobody_else_could_have(run: Run) -> None:
+    assert run("user", "end", "kim☺", "--minutes", "5").returncode == 0
+    # Written in another form: orders have one.
+    assert run("user", "end", "ｌｅｅ", "--minutes", "5").returncode == 0
+    names = {line.split("\t")[0] for line in run("user", "ended").stdout.splitlines()}
+    assert names == {"user kim☺", "user lee"}
+    assert run("user", "admit", "kim☺").returncode == 0
+
+
 def test_a_time_is_taken_with_its_zone(run: Run) -> None:
     until = (datetime.now(UTC) + timedelta(days=3)).replace(microsecond=0)
     assert run("user", "end", "anna", "--until", until.isoformat()).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from unicodedata import normalize
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from sqlalchemy import Column, Connection, String, Table, text
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
+from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole
 from gateway.errors import Invalid
 from gateway.store import Account, Store, user_names
@@ -112,6 +114,44 @@ async def test_giving_a_name_to_somebody_keeps_the_higher_role(store: Store) -> 
     after = await store.revisions([both.id, one.id])
     assert all(after[room] > before[room] for room in before)
     assert await store.give_name("ｋｉｍ", "kim") == 0
+
+
+def _order(user: str, *, at: datetime, hours: float | None = None) -> Revocation:
+    return Revocation(
+        target=Target.USER,
+        value=user,
+        since=at,
+        until=at + timedelta(days=366),
+        kept_out_until=None if hours is None else at + timedelta(hours=hours),
+        reason=f"{user} was too loud",
+        by="an admin",
+    )
+
+
+@pytest.mark.parametrize("before", ["nothing", "ended", "kept out for longer"])
+@pytest.mark.gen_test
+async def test_who_is_kept_out_stays_so_under_the_name_that_is_given(
+    store: Store, before: str
+) -> None:
+    now = datetime.now(UTC)
+    match before:
+        case "ended":
+            await store.revoke(_order("kim 2", at=now - timedelta(days=1)))
+        case "kept out for longer":
+            await store.revoke(_order("kim 2", at=now, hours=5))
+    kept_out = _order("kim", at=now, hours=1)
+    known = (await store.revoke(kept_out)).newest
+    await store.create_room("one", {"kim": HOST}, NOON)
+    assert await store.give_name("kim", "kim 2") > 0
+    # Gateways that serve meanwhile must learn it, too.
+    (told,) = (await store.sessions_ended_since(known)).revocations
+    assert told.value == "kim 2"
+    hours = 5 if before == "kept out for longer" else 1
+    assert told.kept_out_until == now + timedelta(hours=hours)
+    assert told.reason == ("kim 2 was too loud" if hours == 5 else "kim was too loud")
+    assert told.since >= now
+    # Whoever issues names may still issue the old one.
+    assert "kim" in {each.value for each in await store.revocations() if each.kept_out_until}
 
 
 @pytest.mark.gen_test

@@ -329,6 +329,8 @@ async def test_a_session_is_shown_with_where_it_came_from_and_when_it_was_seen(
         assert await store.session(unknown) is None
     assert await store.end_own_sessions("paul", Proof.PASSWORD, only=session.id) == []
     assert await store.end_own_sessions("hanna", Proof.TOKEN, only=session.id) == []
+    for nothing in ("a\0b", "\ud800"):
+        assert await store.end_own_sessions("hanna", Proof.PASSWORD, only=nothing) == []
     (one,) = await store.end_own_sessions("hanna", Proof.PASSWORD, only=session.id)
     assert one.id == session.id
     assert await store.session(session.id) is None

@@ -12,6 +12,7 @@ from gateway.auth.ended import EndedSessions
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.revocations import Revocations
 from gateway.auth.shared_secret import SharedSecret
+from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.revocation import LONGEST_VALUE, Revocation, Target, TokenMark, listed
 from gateway.errors import KeptOut, SessionEnded
@@ -162,3 +163,12 @@ def test_a_claim_that_cannot_be_stored_is_listed_by_its_hash(claim: str) -> None
     assert len(listed(claim)) < LONGEST_VALUE
     assert listed(claim) == listed(claim) != listed(claim + "x")
     assert listed("x" * LONGEST_VALUE) == "x" * LONGEST_VALUE
+
+
+@pytest.mark.parametrize("user", ["ｋｉｍ", "kim"])
+def test_an_order_names_users_of_rabbitmqs_own_in_whatever_form_they_are_written(user: str) -> None:
+    login = BrokerLogin(user, "secret", vhost="/", mark=b"", payer="one")
+    kim = replace(MINA, user=user, login=login)
+    revocations, _ = made(entry("kim", kept_out=200.0))
+    assert refuses(revocations, kim) is KeptOut
+    assert refuses(revocations, replace(kim, user="ｌｅｅ")) is None

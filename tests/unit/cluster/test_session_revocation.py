@@ -13,6 +13,7 @@ from broker.timing.tasks import Tasks
 from gateway.auth.ended import EndedSessions
 from gateway.auth.revocations import Revocations
 from gateway.cluster.session_revocation import SessionRevocation
+from gateway.domain.broker_login import BrokerLogin
 from gateway.domain.identity import Identity
 from gateway.domain.revocation import Revocation, Target, TokenMark
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
@@ -291,6 +292,10 @@ def order(
     )
 
 
+def login_at_rabbitmq(user: str) -> BrokerLogin:
+    return BrokerLogin(user, "secret", vhost="/", mark=b"", payer=user)
+
+
 def token(id: str = "t1", *, subject: str = "s1", at: datetime = START) -> TokenMark:
     return TokenMark(id, subject, at.timestamp())
 
@@ -387,5 +392,21 @@ def test_a_token_is_revoked_by_its_id_or_its_subject(entry: Revocation, ended: s
             await starting.session_revocation.poll()
             refused = {n for n, each in sockets.items() if starting.revocations_of(each.identity)}
             assert refused == ended, "a gateway that was down learns it at its start"
+
+    run(scenario())
+
+
+def test_an_order_ends_the_connections_of_rabbitmqs_own_users_in_whatever_form_they_are() -> None:
+    async def scenario() -> None:
+        database = Database()
+        async with cluster(database, Network(away=True)) as (_, south):
+            kim, lee = (south.connection(None, user=user) for user in ("ｋｉｍ", "lee"))
+            for each in (kim, lee):
+                assert each.identity is not None
+                each.identity = replace(each.identity, login=login_at_rabbitmq(each.identity.user))
+            database.revoke(order("kim"))
+            await until(lambda: kim.reason is not None, within=1)
+            assert isinstance(kim.reason, Kicked)
+            assert lee.reason is None
 
     run(scenario())

@@ -174,6 +174,18 @@ def test_a_user_s_connections_end_and_are_counted() -> None:
     scenario(test)
 
 
+def test_a_user_of_rabbitmqs_own_ends_by_the_name_that_orders_have() -> None:
+    async def test(registry: Registry) -> None:
+        connection = joined(registry, "ｋｉｍ")
+        assert registry.count_user("kim") == 1
+        assert registry.end_user("kim", GONE) == 1
+        assert connection.reason is GONE
+        await settled()
+        assert not registry._by_user
+
+    scenario(test)
+
+
 def test_one_connection_ends_by_its_id() -> None:
     async def test(registry: Registry) -> None:
         first, second = joined(registry, "ann"), joined(registry, "ann")

@@ -65,23 +65,36 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         write = _Write(change, late, loop.create_future())
         self._waiting.append(write)
-        self._submit(lambda: self._commit(loop))
-        result: T = await write.done
+        try:
+            self._submit(lambda: self._commit(loop))
+            result: T = await write.done
+        except BaseException:
+            # Also if the thread has ended: an earlier call in it must not do what has failed here.
+            write.done.cancel()
+            del write
+            raise
         return result
 
     def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
         """Commit what waits, if an earlier call has left anything. It runs in the thread."""
+        if not self._waiting:
+            return
         group: list[_Write] = []
         while self._waiting and len(group) < MOST:
             write = self._waiting.popleft()
             if not write.done.cancelled():
                 group.append(write)
-        if not group:
-            return
-        if len(group) == 1 or not self._together(group):
+        if len(group) > 1 and self._together(group):
+            loop.call_soon_threadsafe(_settle, tuple(group))
+        else:
             for write in group:
-                self._alone(write)
-        loop.call_soon_threadsafe(_settle, group)
+                # Each is told at once: those behind it may wait long, e.g. for another program.
+                if not write.done.cancelled():
+                    self._alone(write)
+                    loop.call_soon_threadsafe(write.settle)
+        # An error's traceback leads to this frame, which must not lead back to the error.
+        group.clear()
+        del write
 
     def _together(self, group: Sequence[_Write]) -> bool:
         """Run all in one transaction. False: one of them has failed, and nothing is stored."""
@@ -103,6 +116,7 @@ class GroupCommit:
             # Nobody knows what a commit that fails has done.
             for write in group:
                 write.error = error
+            del write
         return True
 
     def _alone(self, write: _Write) -> None:
@@ -110,7 +124,6 @@ class GroupCommit:
             write.result = self._transaction(write.change, write.late)
         except BaseException as error:
             write.error = error
-            # The error's traceback holds this frame.
             del write
 
 

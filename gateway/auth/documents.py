@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.iostream import UnsatisfiableReadError
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.tcpclient import TCPClient
 
@@ -57,7 +58,8 @@ class HttpDocument:
         """The body. Raises :class:`KeySetUnavailable`."""
         try:
             response = await self._client.fetch(self._request)
-        except (HTTPClientError, OSError, ValueError) as error:
+        except (HTTPClientError, OSError, ValueError, UnsatisfiableReadError) as error:
+            # The last one: headers without an end.
             reason = str(error) or type(error).__name__
             raise KeySetUnavailable(f"GET {self._request.url}: {reason}") from error
         return response.body

@@ -214,7 +214,9 @@ def read_key_set(document: bytes, algorithms: tuple[str, ...]) -> tuple[Publishe
 def _read_key(entry: Any, algorithms: tuple[str, ...]) -> PublishedKey | None:
     if not isinstance(entry, dict):
         return None
-    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
+    # Some issuers write null for what is not there.
+    use, operations = entry.get("use"), entry.get("key_ops")
+    if use not in (None, "sig") or (operations is not None and "verify" not in operations):
         return None
     kid, alone = entry.get("kid"), entry.get("alg")
     if not isinstance(kid, str | None) or (alone is not None and alone not in algorithms):

@@ -239,7 +239,11 @@ async def test_a_proxy_that_hangs_is_given_up_and_left(
 ) -> None:
     async with serving(pair) as site, proxying(Proxy(silent=True)) as proxy:
         document = HttpDocument(
-            f"{site.url}/jwks", timeout=0.2, tls=trusted, through=ThroughProxy(proxy.url)
+            # Time enough to come as far as the proxy's answer on a slow machine.
+            f"{site.url}/jwks",
+            timeout=1.0,
+            tls=trusted,
+            through=ThroughProxy(proxy.url),
         )
         with pytest.raises(KeySetUnavailable, match="Timeout"):
             await document()

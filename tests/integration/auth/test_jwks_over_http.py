@@ -136,6 +136,17 @@ async def test_a_name_that_does_not_resolve_is_a_failure_like_any_other() -> Non
 
 
 @pytest.mark.gen_test
+async def test_headers_that_are_too_long_are_a_failure_like_any_other(
+    url: str, published: Published
+) -> None:
+    published.headers["X-Long"] = "x" * 100_000
+    made = tokens(url)
+    with pytest.raises(Unavailable, match="cannot be fetched"):
+        await made.verify(token("a"))
+    await made.close()
+
+
+@pytest.mark.gen_test
 async def test_an_answer_other_than_200_is_no_key_set(url: str, published: Published) -> None:
     document = HttpDocument(url)
     for published.status in (404, 500, 503):

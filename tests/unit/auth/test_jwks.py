@@ -360,11 +360,14 @@ def test_public_signing_keys_of_the_configured_algorithms_are_taken() -> None:
     entries = (
         rsa_key("plain"),
         rsa_key("full", use="sig", alg="RS256", key_ops=["verify"], x5c=["ignored"]),
+        # As some issuers write what is not there.
+        rsa_key("null", use=None, alg=None, key_ops=None),
         {**EC_JWK, "kid": "ec"},
     )
     assert read_key_set(document(*entries), BOTH) == (
         PublishedKey("plain", ("RS256",), RSA.public_key()),
         PublishedKey("full", ("RS256",), RSA.public_key()),
+        PublishedKey("null", ("RS256",), RSA.public_key()),
         PublishedKey("ec", ("ES256",), EC.public_key()),
     )
 

@@ -223,12 +223,13 @@ def test_an_issuer_that_hangs_holds_up_only_what_nobody_can_decide(
         asking.start()
         assert scene.other.reached.wait(20), "nobody asks the issuer"
         # Now the fetch hangs, for five seconds.
-        took = [
-            seconds_of(running, token(str(number)))
-            for number in range(20)
-            for token in (scene.other_token, scene.steady_token)
-        ]
+        tokens = (scene.other_token, scene.steady_token)
+        took = [seconds_of(running, token("0")) for token in tokens]
         assert asking.is_alive()
+        # However slow this machine is: one that waits for the fetch takes most of its time.
+        took += [
+            seconds_of(running, token(str(number))) for number in range(1, 20) for token in tokens
+        ]
         assert max(took) < FETCH / 3
         asking.join()
         ((status, problem, headers),) = waiting

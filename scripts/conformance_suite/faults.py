@@ -109,6 +109,15 @@ class _Worker:
 
     def work(self) -> None:
         """Send and take everything, whatever happens."""
+        try:
+            self._work()
+        except SetupError as error:
+            # Raised in a thread, it would be nobody's.
+            self.outcome.failure = str(error)
+        finally:
+            self.warm.set()
+
+    def _work(self) -> None:
         until = time.monotonic() + _PATIENCE
         # The RECEIPT of an acknowledgement may be lost with the connection, and is not sent again.
         while len(self.outcome.receipted) < _COUNT or self.outcome.lost:

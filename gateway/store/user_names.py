@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     TableClause,
     and_,
+    case,
     column,
     delete,
     func,
@@ -28,6 +29,9 @@ from gateway.errors import Invalid
 from gateway.store import sessions
 
 logger = logging.getLogger(__name__)
+
+#: Names that are replaced by one statement.
+PORTION: Final = 500
 
 # Without types and keys: the migration that brings names into their form uses this, too, at its own
 # revision.
@@ -113,11 +117,12 @@ def judged(found: Mapping[str, Mapping[str, int]]) -> list[StandingName]:
     return sorted(wrong, key=lambda each: each.name)
 
 
-def bring_into_form(connection: Connection) -> list[StandingName]:
-    """Rename whoever is alone with a form, and keep what was written to be shown. Returns the rest,
-    which the log names: they stay as they are, and nobody can be them until an operator decides."""
-    left = []
-    for each in standing(connection):
+def bring_into_form(connection: Connection, wrong: Iterable[StandingName]) -> list[StandingName]:
+    """Rename whoever is alone with a form, and keep what was written to be shown. Returns the rest
+    of the ``wrong`` names, which the log tells: they stay as they are, and nobody can be them until
+    an operator decides."""
+    left, forms = [], {}
+    for each in wrong:
         if each.form is None or each.others:
             logger.warning(
                 "%s: nothing was changed, and nobody can use this name; see `gateway names list`",
@@ -125,8 +130,11 @@ def bring_into_form(connection: Connection) -> list[StandingName]:
             )
             left.append(each)
         else:
-            _rename(connection, each.name, each.form)
+            forms[each.name] = each.form
             logger.info("the user %r is called %r from now on (RFC 8265)", each.name, each.form)
+    names = sorted(forms)
+    for start in range(0, len(names), PORTION):
+        _rename(connection, {name: forms[name] for name in names[start : start + PORTION]})
     return left
 
 
@@ -150,7 +158,7 @@ def give(connection: Connection, old: str, new: str) -> int:
             f"{old} and {new} both have an account: remove one with `gateway user remove`"
         )
     _unite(connection, old, new)
-    changed = _rename(connection, old, new)
+    changed = _rename(connection, {old: new})
     # Last, because logins wait from here on. The old name is kept out as before: whoever issues
     # names may still issue it.
     sessions.keep_out_too(connection, old, new)
@@ -176,15 +184,19 @@ def _unite(connection: Connection, old: str, new: str) -> None:
             connection.execute(update(_members).where(other).values(role=MemberRole.HOST.value))
 
 
-def _rename(connection: Connection, old: str, new: str) -> int:
-    rooms = connection.execute(select(_members.c.room).where(_members.c.user_id == old))
-    _revise(connection, rooms.scalars().all())
+def _rename(connection: Connection, names: Mapping[str, str]) -> int:
+    """Replace these names by others, in one pass over each table: no index leads from a name to its
+    messages. Returns the number of rows."""
+    rooms = connection.execute(select(_members.c.room).where(_members.c.user_id.in_(list(names))))
+    _revise(connection, sorted(set(rooms.scalars())))
     changed = 0
     for place in PLACES.values():
-        values: dict[ColumnClause[Any], Any] = {place.names: new}
+        values: dict[ColumnClause[Any], Any] = {
+            place.names: case(names, value=place.names, else_=place.names)
+        }
         if place.shown is not None:
-            values[place.shown] = func.coalesce(place.shown, old)
-        renaming = update(place.table).where(place.names == old).values(values)
+            values[place.shown] = func.coalesce(place.shown, place.names)
+        renaming = update(place.table).where(place.names.in_(list(names))).values(values)
         changed += connection.execute(renaming).rowcount
     return changed
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Column, Connection, String, Table, text
+from sqlalchemy.event import listens_for
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
@@ -73,6 +74,41 @@ async def test_a_migration_brings_names_into_their_form_and_shows_them_as_they_w
         assert "is called" in caplog.text
     finally:
         await again.close()
+
+
+@pytest.mark.gen_test
+async def test_many_names_are_brought_into_their_form_in_one_pass_over_the_messages(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_names, "PORTION", 3)
+    written = {normalize("NFD", f"김{sign}"): f"김{sign}" for sign in "가나다라마"}
+    rooms = []
+    for user in written:
+        rooms.append(await store.create_room("a room", {user: HOST, "bob": PARTICIPANT}, NOON))
+        await stored(store, rooms[-1].id, user)
+        await stored(store, rooms[-1].id, "bob")
+    before = await store.revisions([room.id for room in rooms])
+    passes = []
+
+    def bring(connection: Connection) -> list[user_names.StandingName]:
+        @listens_for(connection, "before_cursor_execute")
+        def count(_c: Connection, _cursor: object, statement: str, *_: object) -> None:
+            passes.append(statement.startswith("UPDATE messages"))
+
+        return user_names.bring_into_form(connection, user_names.standing(connection))
+
+    assert await store._database.write(bring) == []
+    assert sum(passes) == 2
+    for room, (user, form) in zip(rooms, written.items(), strict=True):
+        assert await store.members(room.id) == [
+            Member("bob", PARTICIPANT),
+            Member(form, HOST, user),
+        ]
+        page = await store.read(Stream(Audience.PUBLIC, room.id), after=0, limit=9)
+        assert [(m.sender, m.sender_name) for m in page.messages] == [(form, user), ("bob", None)]
+    after = await store.revisions([room.id for room in rooms])
+    assert all(after[room] == before[room] + 1 for room in before)
+    assert await store.names_out_of_form() == []
 
 
 @pytest.mark.gen_test

@@ -16,7 +16,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # This reads all messages, before they are locked: the gateways of the version before go on.
+    wrong = user_names.standing(op.get_bind())
     op.add_column("members", sa.Column("name", sa.String(255)))
     op.add_column("messages", sa.Column("sender_name", sa.String(255)))
     op.add_column("accounts", sa.Column("display_name", sa.String(255)))
-    user_names.bring_into_form(op.get_bind())
+    user_names.bring_into_form(op.get_bind(), wrong)

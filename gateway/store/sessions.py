@@ -38,6 +38,8 @@ ENDINGS: Final = "session endings"
 PORTION: Final = 1_000
 #: The reason for which the longest unused of too many sessions ends.
 TOO_MANY: Final = "the same user has logged in too often"
+#: The reason for which the sessions of a user end whose name was given to another one.
+RENAMED: Final = "the user is called otherwise now"
 
 #: The error for a new session, by the entries of the revocation list that name its user or token;
 #: None: it may begin. It is called in a thread of the database.
@@ -120,6 +122,19 @@ def end_of_account(connection: Connection, user: str, at: datetime) -> list[Ende
     """End the sessions that were opened with the account's password and go on."""
     by_password = and_(sessions.c.proof == Proof.PASSWORD, sessions.c.until > at)
     return _end(connection, and_(sessions.c.user_id == user, by_password), at)
+
+
+def open_of(connection: Connection, user: str, at: datetime) -> list[str]:
+    """The ids of the user's sessions that go on."""
+    going_on = and_(sessions.c.user_id == user, sessions.c.until > at, _IS_OPEN)
+    return list(connection.execute(select(sessions.c.id).where(going_on)).scalars())
+
+
+def end_renamed(connection: Connection, ids: Sequence[str], at: datetime) -> None:
+    """End sessions whose cookies name a user who is called otherwise now: orders about the new name
+    would say nothing to them, and those about the old one would not find them."""
+    if ids:
+        _end(connection, sessions.c.id.in_(ids), at, RENAMED)
 
 
 def end_own(

@@ -396,9 +396,11 @@ class Store:
         return await self._database.read(user_names.standing)
 
     async def give_name(self, old: str, new: str) -> int:
-        """Give everything that stands under one user's name to another. Returns the number of
-        rows. Raises Invalid."""
-        return await self._database.write(partial(user_names.give, old=old, new=new))
+        """Give everything that stands under one user's name to another, and end the logins under
+        it. Returns the number of rows. Raises Invalid."""
+        return await self._database.write(
+            partial(user_names.give, old=old, new=new, at=datetime.now(UTC))
+        )
 
     async def rehash_account(self, account: Account, password_hash: str) -> Account | None:
         """Replace the hash of the same password, which ends no session. None: the account has

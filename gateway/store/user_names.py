@@ -7,6 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -138,9 +139,9 @@ def bring_into_form(connection: Connection, wrong: Iterable[StandingName]) -> li
     return left
 
 
-def give(connection: Connection, old: str, new: str) -> int:
+def give(connection: Connection, old: str, new: str, at: datetime) -> int:
     """Give everything that stands under one name to another one. In rooms where both are members,
-    the higher role counts. Returns the number of rows.
+    the higher role counts. Logins under the old name end. Returns the number of rows.
 
     Raises :class:`Invalid` if the new one is not in its form, or both have an account.
     """
@@ -157,10 +158,12 @@ def give(connection: Connection, old: str, new: str) -> int:
         raise Invalid(
             f"{old} and {new} both have an account: remove one with `gateway user remove`"
         )
+    logins = sessions.open_of(connection, old, at)
     _unite(connection, old, new)
     changed = _rename(connection, {old: new})
     # Last, because logins wait from here on. The old name is kept out as before: whoever issues
     # names may still issue it.
+    sessions.end_renamed(connection, logins, at)
     sessions.keep_out_too(connection, old, new)
     return changed
 

@@ -15,6 +15,7 @@ from broker.topology import Audience, Stream
 from gateway.domain.message import Draft
 from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole
+from gateway.domain.session import LoginSession, Proof
 from gateway.errors import Invalid
 from gateway.store import Account, Store, user_names
 from gateway.store.tables import metadata
@@ -188,6 +189,23 @@ async def test_who_is_kept_out_stays_so_under_the_name_that_is_given(
     assert told.since >= now
     # Whoever issues names may still issue the old one.
     assert "kim" in {each.value for each in await store.revocations() if each.kept_out_until}
+
+
+@pytest.mark.gen_test
+async def test_logins_under_a_name_that_was_given_away_end(store: Store) -> None:
+    now = datetime.now(UTC)
+
+    def login(user: str) -> LoginSession:
+        return LoginSession(uuid4().hex, user, Proof.PASSWORD, now, now + timedelta(hours=1))
+
+    # Their cookies go on naming the old user.
+    old, new, other = login("kim"), login("kim 2"), login("lee")
+    for each in (old, new, other):
+        await store.add_session(each)
+    assert await store.give_name("kim", "kim 2") == 1
+    (ended,) = (await store.sessions_ended_since(0)).sessions
+    assert (ended.id, ended.reason) == (old.id, "the user is called otherwise now")
+    assert [each.id for each in await store.sessions_of("kim 2")] == [new.id]
 
 
 @pytest.mark.gen_test

@@ -197,12 +197,13 @@ class Credentials:
         return identity
 
     async def _session(self, name: str, cookie: str) -> Identity:
-        proof = _proof(name, cookie)
-        identity = self._known_sessions.get(proof)
+        proof, known = _proof(name, cookie), self._known_sessions
+        identity = known.get(proof)
         if identity is None:
             identity = self._sessions.verify(cookie, secure=name == SECURE_COOKIE)
             await self._in_store.recognise(identity)
-            self._known_sessions.add(proof, identity)
+            # Not among those of a new secret, which may have come meanwhile.
+            known.add(proof, identity)
         # Also after the database was asked: it may have ended in between.
         self._sessions.check(identity)
         if identity.session is not None:

@@ -67,6 +67,15 @@ class AllKnown:
     def see(self, id: str) -> None: ...
 
 
+def asking(cookies: str) -> Unread:
+    headers = HTTPHeaders({"Host": "x", "Cookie": cookies})
+    return Unread(
+        headers=headers,
+        connection=cast("HTTPConnection", None),
+        start_line=RequestStartLine("GET", "/", "HTTP/1.1"),
+    )
+
+
 def test_a_session_is_found_among_thousands_of_cookies_which_are_not_read_one_by_one() -> None:
     clock = FakeClock(1000.0)
     ended = EndedSessions(clock=clock)
@@ -76,14 +85,6 @@ def test_a_session_is_found_among_thousands_of_cookies_which_are_not_read_one_by
         sessions=sessions, known_sessions=AllKnown(), ended=ended, tokens=None, clock=clock
     )
 
-    def asking(cookies: str) -> Unread:
-        headers = HTTPHeaders({"Host": "x", "Cookie": cookies})
-        return Unread(
-            headers=headers,
-            connection=cast("HTTPConnection", None),
-            start_line=RequestStartLine("GET", "/", "HTTP/1.1"),
-        )
-
     many = "; ".join(f"c{n}=1" for n in range(2000))
     request = asking(f"{many}; {SESSION_COOKIE}={sessions.sign(identity)}; last=1")
     assert credentials.given(request)
@@ -91,3 +92,25 @@ def test_a_session_is_found_among_thousands_of_cookies_which_are_not_read_one_by
     assert not credentials.given(asking(many))
     assert asyncio.run(credentials.session(asking(many))) is None
     assert not credentials.given(asking(f"x{SESSION_COOKIE}=1"))
+
+
+def test_a_secret_that_is_withdrawn_while_a_session_is_looked_up_counts_no_more() -> None:
+    clock = FakeClock(1000.0)
+    ended = EndedSessions(clock=clock)
+    secret = SharedSecret("s" * 32)
+    sessions = Sessions(secret, lifetime=60, clock=clock, ended=ended)
+
+    class Meanwhile(AllKnown):
+        """A database that answers when the secret has been replaced."""
+
+        async def recognise(self, identity: Identity) -> None:
+            secret.replace("t" * 32)
+            credentials.forget_sessions()
+
+    credentials = Credentials(
+        sessions=sessions, known_sessions=Meanwhile(), ended=ended, tokens=None, clock=clock
+    )
+    identity = sessions.open(Identity("mina", frozenset(), math.inf))
+    request = asking(f"{SESSION_COOKIE}={sessions.sign(identity)}")
+    assert asyncio.run(credentials.session(request)) == identity, "it was valid when it came"
+    assert asyncio.run(credentials.session(request)) is None

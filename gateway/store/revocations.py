@@ -46,7 +46,11 @@ def put(connection: Connection, revocation: Revocation, revision: int) -> Revoca
         connection.execute(insert(revocations).values(values | names))
     else:
         # Who orders an end does not let in somebody who is kept out.
-        values["kept_out_until"] = revocation.kept_out_until or earlier.kept_out_until
+        if revocation.kept_out_until is None and earlier.kept_out_until is not None:
+            values["kept_out_until"] = earlier.kept_out_until
+            if earlier.kept_out_until > revocation.since:
+                # They go on being told why.
+                values["reason"] = values["reason"] or earlier.reason
         # Later in any case, whatever this gateway's clock says: it is another order.
         values["since"] = max(revocation.since, earlier.since + timedelta(microseconds=1))
         values["until"] = max(revocation.until, earlier.until)

@@ -226,9 +226,10 @@ async def test_a_second_order_lets_nobody_in_and_an_admission_does(store: Store)
     first = entry(hours=1)
     await store.revoke(first)
     # By a clock that is behind.
-    again = await store.revoke(entry(at=first.since - HOUR))
+    again = await store.revoke(replace(entry(at=first.since - HOUR), reason=""))
     (kept,) = again.revocations
     assert kept.kept_out_until == first.kept_out_until
+    assert kept.reason == first.reason == "too loud", "who is kept out is told why, as before"
     assert kept.since > first.since
     assert await store.admit(Target.USER, "hanna")
     (admitted,) = (await store.sessions_ended_since(again.newest)).revocations

@@ -236,10 +236,7 @@ class PatternSession:
         if not queue.wanted:
             return
         try:
-            if pattern.exchange not in self._types:
-                yield from self._asked(pattern.exchange)
-            if (type_ := self._types[pattern.exchange]) not in SHARED_TYPES:
-                raise Refusal(f"an exchange of the type {type_}")
+            yield from self._check_type(pattern.exchange)
             declare = {"queue": name, "exclusive": True, "arguments": _QUEUE_ARGUMENTS}
             yield (
                 encode(
@@ -273,8 +270,12 @@ class PatternSession:
         if not queue.wanted:
             return
         try:
+            yield from self._check_type(queue.pattern.exchange)
             yield self._bind(queue), [amqp.EXCHANGE_BIND_OK]
         except Refusal as error:
+            if (exchange := queue.pattern.exchange) not in _STANDARD:
+                # It has gone, perhaps; one that is made in its place may be of another type.
+                self._types.pop(exchange, None)
             if queue.wanted:
                 self._events.pattern_refused(queue.pattern, str(error))
         else:
@@ -289,6 +290,13 @@ class PatternSession:
             [amqp.QUEUE_DELETE_OK, amqp.EXCHANGE_DELETE_OK],
         )
         self._consumers.pop(queue.name, None)
+
+    def _check_type(self, exchange: str) -> Steps:
+        """Raises :class:`Refusal` unless every queue gets a copy from such an exchange."""
+        if exchange not in self._types:
+            yield from self._asked(exchange)
+        if (type_ := self._types[exchange]) not in SHARED_TYPES:
+            raise Refusal(f"an exchange of the type {type_}")
 
     def _asked(self, exchange: str) -> Steps:
         """Ask for the type of an exchange.

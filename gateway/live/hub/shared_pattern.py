@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds within which RabbitMQ must have confirmed a binding.
 _CONFIRMED_WITHIN: Final = 10.0
+#: Seconds after which RabbitMQ is asked again for what it has refused: an exchange may have come.
+REFUSED_FOR: Final = 30.0
 
 
 class NotShared(Exception):
@@ -61,8 +63,9 @@ class SharedPattern:
         self.broadcaster = Broadcaster(fan_out)
         #: How many subscribers it has, including those that are about to join.
         self.users = 0
-        #: Why RabbitMQ refuses it.
-        self.refusal: str | None = None
+        #: Why RabbitMQ refuses it, and when it has last done so.
+        self._refusal: str | None = None
+        self._refused_at = 0.0
         self._token = token
         self._count = 0
         self._clock = clock
@@ -89,6 +92,12 @@ class SharedPattern:
     def has_successor(self) -> bool:
         """Whether the leading feed can be lost without any subscriber noticing."""
         return self._succession.has_successor(self._clock())
+
+    @property
+    def refusal(self) -> str | None:
+        """Why RabbitMQ refuses it; None also when it is to be asked again."""
+        is_old = self._clock() - self._refused_at >= REFUSED_FOR
+        return None if is_old else self._refusal
 
     @property
     def held(self) -> int:
@@ -123,7 +132,7 @@ class SharedPattern:
         return self.broadcaster.flowing.is_set()
 
     def subscribed(self, feed: int) -> None:
-        self.refusal = None
+        self._refusal = None
         for each in self._joining:
             each.feeds.add(feed)
         self._succession.subscribed(feed, self._clock())
@@ -145,7 +154,7 @@ class SharedPattern:
 
     def refused(self, feed: int, why: str) -> None:
         if not self._succession.led or feed == self._succession.leader:
-            self.refusal = why
+            self._refusal, self._refused_at = why, self._clock()
             for each in self._joining:
                 if not each.done.done():
                     each.done.set_exception(NotShared(why))

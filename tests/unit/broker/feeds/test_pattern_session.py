@@ -202,6 +202,24 @@ def test_an_exchange_that_has_gone_is_told_and_what_was_refused_can_come_later()
     assert scene.told.events[-1] == ("stands", OWN)
 
 
+def test_an_exchange_that_was_made_anew_is_asked_for_its_type_again() -> None:
+    scene = Scene(own="topic")
+    scene.want(OWN)
+    del scene.node.types["own"]
+    scene.session.confirm(OWN)
+    scene.play()
+    scene.node.types["own"] = "x-consistent-hash"
+    scene.session.confirm(OWN)
+    scene.want(Pattern("own", "other"))
+    assert scene.told.events == [
+        ("stands", OWN),
+        ("refused", OWN),
+        ("refused", OWN),
+        ("refused", Pattern("own", "other")),
+    ]
+    assert scene.node.bound == [OWN]
+
+
 def test_a_pattern_that_was_refused_is_tried_again() -> None:
     scene = Scene()
     scene.want(OWN)

@@ -14,7 +14,7 @@ from broker.protocol.amqp_deliveries import Delivery
 from broker.timing.ticker import Ticker
 from gateway.errors import BrokerUnavailable, TooLarge
 from gateway.live.hub.fanout import PENDING, FanOut
-from gateway.live.hub.shared_pattern import NotShared
+from gateway.live.hub.shared_pattern import REFUSED_FOR, NotShared
 from gateway.live.hub.shared_patterns import HELD, LINGER, SharedPatterns
 from tests.fake_clock import FakeClock
 from tests.unit.live.fakes import FakeClient, subscriber
@@ -164,6 +164,24 @@ def test_a_confirmation_that_is_refused_concerns_only_who_has_asked() -> None:
         with pytest.raises(NotShared):
             await scene.join()
         assert client.ended is None
+
+    play(scenario)
+
+
+def test_an_exchange_that_is_there_again_is_shared_again_also_while_others_follow_it() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.join()
+        scene.feeds.refuses = "NOT_FOUND"
+        with pytest.raises(NotShared):
+            await scene.join()
+        scene.feeds.refuses = None
+        with pytest.raises(NotShared):
+            await scene.join()
+        await asyncio.sleep(REFUSED_FOR)
+        client, _ = await scene.join()
+        scene.feeds.bring(0, b"one")
+        await settle()
+        assert client.bodies == [b"one"]
 
     play(scenario)
 

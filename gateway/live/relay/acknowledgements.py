@@ -362,7 +362,8 @@ class Deliveries:
     def reads_stream(self, head: bytes) -> bool:
         """Note the first message of a subscription. ``head``: a MESSAGE up to the empty line behind
         its headers. Returns whether it comes from a stream and others may be missing before it."""
-        consumer, _, _ = _name(head, head.find(b"\n\n") + 1).partition(MARK.encode())
+        # From the end: a subscription's own name may hold the mark.
+        consumer = _name(head, head.find(b"\n\n") + 1).rsplit(MARK.encode(), 2)[0]
         return self.streams.came(consumer, head)
 
     def left_out(self, message: LeftOut) -> bytes:

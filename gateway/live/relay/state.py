@@ -240,7 +240,7 @@ class RelayState:
 
     def destination_of(self, message: Frame) -> Destination | None:
         """The destination of the subscription that brought a MESSAGE."""
-        name, _, _ = (message.get("message-id") or "").partition(MARK)
+        name = (message.get("message-id") or "").rsplit(MARK, 2)[0]
         for each in self._subscriptions.values():
             if each.consumer == name.encode():
                 return each.destination

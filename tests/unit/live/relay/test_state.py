@@ -246,6 +246,17 @@ def test_messages_may_be_missing_before_the_first_one_of_a_stream_after_a_move()
     assert state.deliveries.reads_stream(_FROM_STREAM)
 
 
+def test_a_subscription_whose_name_holds_the_mark_is_known_by_its_messages() -> None:
+    state = RelayState("1.2", FakeNotes())
+    state.move("session-1")
+    consume(state, "/amq/queue/orders", id="q@@1", prefetch_count="5")
+    message = _FROM_STREAM.replace(b"T_q@@", b"T_q@@1@@")
+    assert state.destination_of(frame("MESSAGE", message_id="T_q@@1@@session-1@@1")) == Elsewhere()
+    state.move("session-2")
+    assert state.deliveries.reads_stream(message.replace(b"session-1", b"session-2"))
+    assert state.obstacle == "a stream was read, and only its consumer knows how far"
+
+
 def test_a_queue_is_not_taken_for_a_stream_whatever_its_messages_hold() -> None:
     state = application("/amq/queue/orders", prefetch_count="5")
     head = _FROM_QUEUE[: _FROM_QUEUE.index(b"\n\n") + 2]

@@ -84,8 +84,11 @@ class GroupCommit:
             write = self._waiting.popleft()
             if not write.done.cancelled():
                 group.append(write)
-        if len(group) > 1 and self._together(group):
-            loop.call_soon_threadsafe(_settle, tuple(group))
+        done = self._together(group) if len(group) > 1 else 0
+        if done:
+            loop.call_soon_threadsafe(_settle, tuple(group[:done]))
+            # There is a call for each of them still to come.
+            self._waiting.extendleft(reversed(group[done:]))
         else:
             for write in group:
                 # Each is told at once: those behind it may wait long, e.g. for another program.
@@ -96,28 +99,33 @@ class GroupCommit:
         group.clear()
         del write
 
-    def _together(self, group: Sequence[_Write]) -> bool:
-        """Run all in one transaction. False: one of them has failed, and nothing is stored."""
-        late, is_done = min(write.late for write in group), False
+    def _together(self, group: Sequence[_Write]) -> int:
+        """Run the first ones in one transaction, as many as half of the time allows: all of them
+        would fail with one that comes too late. Returns how many; 0: one of them has failed, and
+        nothing is stored."""
+        late, done = min(write.late for write in group), 0
+        enough = (time.monotonic() + late) / 2
 
         def work(connection: Connection) -> None:
-            nonlocal is_done
+            nonlocal done
+            count = 0
             for write in group:
+                if count and time.monotonic() > enough:
+                    break
                 write.result = write.change(connection)
+                count += 1
             if time.monotonic() > late:
                 raise TimeoutError
-            is_done = True
+            done = count
 
         try:
             self._transaction(work, late)
         except BaseException as error:
-            if not is_done:
-                return False
             # Nobody knows what a commit that fails has done.
-            for write in group:
+            for write in group[:done]:
                 write.error = error
-            del write
-        return True
+                del write
+        return done
 
     def _alone(self, write: _Write) -> None:
         try:

@@ -6,11 +6,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gateway.store import group_commit
 from gateway.store.group_commit import GroupCommit, Transaction
+from tests.fake_clock import FakeClock
 
 
 class Wrong(Exception):
@@ -83,6 +86,35 @@ async def test_each_of_a_group_that_failed_is_told_before_the_next_one_begins() 
     assert answers[0] == "done"
     assert isinstance(answers[1], Wrong)
     assert seen == [True]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_writes_that_are_slow_are_not_all_too_late_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a disk that is slow for a while, as many are stored as without a group."""
+    clock, commits = FakeClock(), []
+    monkeypatch.setattr(group_commit, "time", SimpleNamespace(monotonic=clock))
+
+    def timed(work: Callable[[Any], Any], late: float) -> Any:
+        began = clock.now
+        result = work(None)
+        if clock.now > late:
+            raise TimeoutError
+        commits.append(clock.now - began)
+        return result
+
+    def slow(_: object) -> None:
+        clock.now += 1
+
+    queue = Queue(timed)
+    late = clock.now + 10
+    tasks = [asyncio.create_task(queue.commits.write(slow, late=late)) for _ in range(12)]
+    await asyncio.sleep(0)
+    await queue.work_off()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [type(None)] * 10 + [TimeoutError] * 2
+    assert commits == [6, 3, 1]
 
 
 @pytest.mark.gen_test(timeout=60)

@@ -436,6 +436,10 @@ async def test_the_tables_stay_where_they_are_for_a_login_with_the_name_of_the_s
         "DROP TABLE acknowledged; ALTER TABLE streams DROP COLUMN bytes; ALTER TABLE rooms"
         " DROP COLUMN identity, DROP COLUMN queue, DROP COLUMN queue_due, DROP COLUMN created_by;"
         "ALTER TABLE outbox DROP COLUMN size; DELETE FROM counters WHERE name = 'rooms created';"
+        "DROP TABLE revocations; ALTER TABLE sessions DROP COLUMN last_seen, DROP COLUMN address,"
+        " DROP COLUMN device, DROP COLUMN token_id, DROP COLUMN token_subject, DROP COLUMN reason;"
+        "ALTER TABLE members DROP COLUMN name; ALTER TABLE messages DROP COLUMN sender_name;"
+        "ALTER TABLE accounts DROP COLUMN display_name;"
         "UPDATE alembic_version SET version_num = '0006'"
     )
     again = await Store.open(postgres_url)

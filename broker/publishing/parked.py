@@ -150,15 +150,17 @@ class ParkedMessages:
                 await channel.queue_declare(message.queue, passive=True)
                 await channel.exchange_declare(exchange, exchange_type="fanout", auto_delete=True)
                 await channel.queue_bind(message.queue, exchange)
-                await channel.basic_publish(
-                    message.taken.body,
-                    exchange=exchange,
-                    routing_key=message.routing_key,
-                    properties=message.as_published(),
-                    mandatory=True,
-                )
-                # RabbitMQ deletes the exchange with its only binding.
-                await channel.queue_unbind(message.queue, exchange)
+                try:
+                    await channel.basic_publish(
+                        message.taken.body,
+                        exchange=exchange,
+                        routing_key=message.routing_key,
+                        properties=message.as_published(),
+                        mandatory=True,
+                    )
+                finally:
+                    # RabbitMQ deletes the exchange with its only binding.
+                    await channel.queue_unbind(message.queue, exchange)
                 await channel.close()
         except aiormq.ChannelNotFoundEntity as error:
             raise NotPutBack(f"there is no queue {message.queue!r} any more") from error

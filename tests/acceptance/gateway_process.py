@@ -77,6 +77,7 @@ class GatewayProcess:
         self._store = store or f"sqlite:///{folder}/interact.db"
         self._extra = extra
         self._tables = tables
+        self._auth_secret: tuple[str, ...] = (AUTH_SECRET,)
         self._numbers = tuple(node.number for node in cluster.nodes)
         self._configure()
         self.config.chmod(0o600)
@@ -111,6 +112,18 @@ class GatewayProcess:
         """Only these nodes from now on; before the start, or as SIGHUP has it afterwards."""
         self._numbers = numbers
         self._configure_anew()
+
+    def use_secret(self, *versions: str) -> None:
+        """These versions of the gateways' secret from now on; returns when they are in force."""
+        before = self._reloads
+        self._auth_secret = versions
+        self._secrets.update(versions)
+        self._configure_anew()
+        wait_for(lambda: self._reloads > before)
+
+    @property
+    def _reloads(self) -> int:
+        return self.log.read_text(errors="replace").count("reloaded: ")
 
     def use_tail(self, tail: str) -> None:
         """Another end of the configuration from now on, as :meth:`use_nodes` has it."""
@@ -353,7 +366,7 @@ stop_timeout = 8.0
 {tables.get("server", "drain_time = 0.0")}
 
 [auth]
-secret = "{AUTH_SECRET}"
+secret = {json.dumps(self._auth_secret)}
 {tables.get("auth", "")}
 
 [auth.jwt]

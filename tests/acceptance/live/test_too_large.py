@@ -85,6 +85,11 @@ def _in_parked(cluster: Cluster) -> list[tuple[pika.BasicProperties, bytes]]:
             found.append((properties, body))
 
 
+def _exchanges(cluster: Cluster) -> set[str]:
+    listed = cluster.nodes[0].control("-q", "list_exchanges", "name", "--no-table-headers")
+    return {line.strip() for line in listed.splitlines()}
+
+
 @pytest.mark.parametrize("ack", ["client-individual", "client"])
 def test_it_is_parked_once_with_its_properties_and_nobody_else_notices(
     ack: str,
@@ -190,6 +195,28 @@ def test_what_cannot_be_put_back_stays_parked(
     code, told = gateway.command("parked", "put-back", "--all")
     assert (code, f"stays parked: there is no queue '{name}' any more" in told) == (1, True)
     assert waiting(cluster_of_session, _PARKED) == 1
+
+
+def test_a_queue_that_refuses_it_gets_nothing_and_nothing_is_left_behind(
+    gateway: GatewayProcess, connect: Connect, room: int, name: str, cluster_of_session: Cluster
+) -> None:
+    _publish(cluster_of_session, name, b"x" * _LARGE)
+    hana = connect("hana")
+    hana.subscribe(f"/queue/{name}", ack="client-individual")
+    assert hana.message().json["type"] == "too_large"
+    wait_for(lambda: waiting(cluster_of_session, _PARKED) == 1)
+    assert gateway.call("DELETE", f"/api/rooms/{room}", user="hana")[0] in (202, 204)
+    full = {"x-max-length-bytes": 1, "x-overflow": "reject-publish"}
+    with amqp(cluster_of_session) as channel:
+        channel.queue_delete(name)
+        channel.queue_declare(name, durable=True, arguments=full)
+    before = _exchanges(cluster_of_session)
+    code, told = gateway.command("parked", "put-back", "--all")
+    assert (code, f"stays parked: the queue '{name}' does not take it" in told) == (1, True)
+    assert waiting(cluster_of_session, _PARKED) == 1
+    assert _exchanges(cluster_of_session) == before
+    with amqp(cluster_of_session) as channel:
+        channel.queue_delete(name)
 
 
 def test_neither_what_a_full_queue_drops_nor_what_a_host_discards_is_parked(

@@ -30,7 +30,7 @@ def use(gateways: list[GatewayProcess], queue: str, *cookies: Cookie) -> None:
             pass
     heard = [from_the_bus(gateway, "received") for gateway in gateways]
     status, page = gateways[0].call("GET", "/api/admin/connections", headers=cookies[-1])
-    assert (status, page["missing"]) == (200, [])
+    assert (status, page["missing"]) == (200, {})
     for gateway, before in zip(gateways, heard, strict=True):
         assert from_the_bus(gateway, "received") > before
 

@@ -149,6 +149,10 @@ class Connection:
         return self._state not in OPEN
 
     @property
+    def is_open(self) -> bool:
+        return not self.ended
+
+    @property
     def is_host(self) -> bool:
         """Whether the user is a host or an admin, of the system or in a room that is followed."""
         return self.identity is not None and (

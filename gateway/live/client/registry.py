@@ -59,6 +59,10 @@ class Member(Protocol):
     def identity(self) -> Identity | None:
         """The user, once it is known."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet; if it has, it is only being closed."""
+
     def end(self, error: GatewayError | None) -> None:
         """Tell the client why, and close; at once and only once."""
 
@@ -134,18 +138,21 @@ class Registry:
 
     def end_user(self, user: str, error: GatewayError) -> int:
         """End all connections of the user. Returns how many there were."""
-        own = tuple(self._by_user.get(user, ()))
+        own = self._open_of(user)
         for connection in own:
             connection.end(error)
         return len(own)
 
     def count_user(self, user: str) -> int:
-        """The number of the user's connections."""
-        return len(self._by_user.get(user, ()))
+        """The number of the user's connections that have not ended."""
+        return len(self._open_of(user))
+
+    def _open_of(self, user: str) -> list[Member]:
+        return [each for each in self._by_user.get(user, ()) if each.is_open]
 
     def end_connection(self, id: str, error: GatewayError) -> int:
-        """End one connection; 0: there is none with this id."""
-        found = [connection for connection in self if connection.id == id]
+        """End one connection; 0: there is none with this id that goes on."""
+        found = [each for each in self if each.id == id and each.is_open]
         for connection in found:
             connection.end(error)
         return len(found)

@@ -33,6 +33,10 @@ class FakeLive:
         self._rooms = rooms
         self._over = asyncio.Event()
 
+    @property
+    def is_open(self) -> bool:
+        return not self._over.is_set()
+
     def end(self, error: GatewayError | None) -> None:
         if self._over.is_set():
             return

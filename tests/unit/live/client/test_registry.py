@@ -13,6 +13,7 @@ from gateway.live.client.registry import ConnectionState, Registry
 from tests.budgets import budgets_of
 
 GONE = Removed("gone")
+DRAINING = Draining("soon")
 
 
 class Connection:
@@ -26,6 +27,10 @@ class Connection:
         self.judged = 0
         self.reason: GatewayError | None = None
         self._over = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        return self.reason is None
 
     def end(self, error: GatewayError | None) -> None:
         self.reason = error
@@ -125,7 +130,7 @@ def test_a_connection_belongs_to_the_user_of_the_handshake_until_connect_names_a
     async def test(registry: Registry) -> None:
         connection = Connection(deaf=True)
         registry.serve(connection, address="here", user="ann")
-        assert registry.end_user("ann", GONE) == 1
+        assert registry.count_user("ann") == 1
         registry.admit(connection, "webapp", payer="webapp 1")
         assert registry.end_user("ann", GONE) == 0
         assert registry.end_user("webapp", GONE) == 1
@@ -170,6 +175,19 @@ def test_a_user_s_connections_end_and_are_counted() -> None:
         assert registry.end_user("ann", GONE) == 2
         assert registry.end_user("nobody", GONE) == 0
         assert [c.reason for c in (first, second, other)] == [GONE, GONE, None]
+
+    scenario(test)
+
+
+def test_what_is_only_being_closed_has_ended_before() -> None:
+    async def test(registry: Registry) -> None:
+        closing = joined(registry, "ann", deaf=True)
+        closing.end(DRAINING)
+        going_on = joined(registry, "ann")
+        assert registry.count_user("ann") == 1
+        assert registry.end_connection(closing.id, GONE) == 0
+        assert registry.end_user("ann", GONE) == 1
+        assert (closing.reason, going_on.reason) == (DRAINING, GONE)
 
     scenario(test)
 

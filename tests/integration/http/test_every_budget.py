@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
@@ -39,6 +39,7 @@ class Stage:
     public: Listener
     settings: Config
     broker: FakeBroker
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     async def dial(self, user: str | None = None) -> WebSocketClientConnection:
         headers = {} if user is None else {"Authorization": self._bearer(user)}
@@ -77,7 +78,10 @@ class Stage:
         return await self.call("POST", "/api/session", json={"token": proof})
 
     def _bearer(self, user: str) -> str:
-        return f"Bearer {token(self.settings, user)}"
+        # Always the same: one of the next second is not known yet.
+        if user not in self._tokens:
+            self._tokens[user] = token(self.settings, user)
+        return f"Bearer {self._tokens[user]}"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def caller(request: HTTPServerRequest, *, trusted_proxies: Collection[str]) -> C
     forwarded = ",".join(request.headers.get_list("X-Forwarded-For"))
     address = peer
     for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
-        if not _is_address(hop):
+        if not is_address(hop):
             break
         address = hop
         if hop not in trusted_proxies:
@@ -38,7 +38,8 @@ def caller(request: HTTPServerRequest, *, trusted_proxies: Collection[str]) -> C
     return Caller(address, protocol.rpartition(",")[2].strip().lower() == "https")
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether the text is an IP address."""
     try:
         ip_address(text)
     except ValueError:

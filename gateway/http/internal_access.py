@@ -15,6 +15,7 @@ from broker.timing.complaints import Complaints
 from broker.timing.readings import Monotonic
 from gateway.config import Server
 from gateway.errors import HostRefused, NetworkRefused, NotAuthenticated, Refused
+from gateway.http.caller import is_address
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class InternalAccess:
             name = urlsplit(f"//{host}").hostname
         except ValueError:
             return False
-        return name is not None and (_is_address(name) or name.rstrip(".") in self._hosts)
+        return name is not None and (is_address(name) or name.rstrip(".") in self._hosts)
 
     def _may_ask(self, address: str) -> bool:
         try:
@@ -109,13 +110,5 @@ def networks_shortage(server: Server) -> str | None:
     )
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_loopback(address: str) -> bool:
-    return address == "localhost" or (_is_address(address) and ip_address(address).is_loopback)
+    return address == "localhost" or (is_address(address) and ip_address(address).is_loopback)

@@ -1,6 +1,10 @@
+import { isolated } from "./bidi.js";
 import { WORDS } from "./words.js";
 
 /** @typedef {keyof typeof WORDS} Language */
+
+/** The gateway's detail of `kept_out`, as gateway/auth/revocations.py writes it. */
+const KEPT_OUT = /^an admin keeps you out until (\S+)(?:: (.*))?$/s;
 
 /** @param {readonly string[]} preferred as in `navigator.languages` @returns {Language} */
 export function chooseLanguage(preferred) {
@@ -17,11 +21,13 @@ export class I18n {
   }
 
   /**
+   * The words of a key. A value that is written from right to left keeps its direction.
+   *
    * @param {string} key
    * @param {Record<string, string | number>} values
    */
   say(key, values = {}) {
-    return this.words[key].replace(/\{(\w+)\}/g, (_, name) => `${values[name]}`);
+    return this.words[key].replace(/\{(\w+)\}/g, (_, name) => isolated(`${values[name]}`));
   }
 
   /**
@@ -30,7 +36,18 @@ export class I18n {
    * @param {{code: string, detail: string}} problem
    */
   explain({ code, detail }) {
-    return this.words[`problem.${code}`] ?? (detail || code);
+    const key = `problem.${code}`;
+    if (code === "kept_out") return this.#explainKeptOut(detail);
+    return key in this.words ? this.say(key, { detail }) : detail || code;
+  }
+
+  /** Until when, and the admin's own words. @param {string} detail */
+  #explainKeptOut(detail) {
+    const [, until, reason] = KEPT_OUT.exec(detail) ?? [];
+    const moment = new Date(until ?? Number.NaN);
+    if (Number.isNaN(moment.getTime())) return this.say("problem.kept_out");
+    const words = this.say("problem.kept_out.until", { until: this.time(moment, new Date()) });
+    return reason ? `${words}: ${isolated(reason)}` : words;
   }
 
   /** The time, for another day than today with the date. @param {Date} moment @param {Date} now */

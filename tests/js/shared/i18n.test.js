@@ -31,6 +31,29 @@ test("a problem is told by its code, and an unknown one as the gateway put it", 
   assert.equal(i18n.explain({ code: "new_code", detail: "" }), "new_code");
 });
 
+test("a reason that has the gateway's detail in it takes it over", () => {
+  const told = new I18n("en").explain({ code: "invalid_request", detail: "title: too long" });
+  assert.equal(told, "the server does not take this: title: too long");
+});
+
+test("someone who is kept out reads until when, and the admin's own words", () => {
+  const i18n = new I18n("ko");
+  // The gateway's text: tests/unit/test_page_words.py.
+  const detail = "an admin keeps you out until 2030-01-02T03:04:00Z: Go home";
+  const until = i18n.time(new Date("2030-01-02T03:04:00Z"), new Date());
+  const told = i18n.explain({ code: "kept_out", detail });
+  assert.equal(told, `관리자가 ${until}까지 들어오지 못하게 했습니다: Go home`);
+  const short = i18n.explain({ code: "kept_out", detail: detail.slice(0, -": Go home".length) });
+  assert.equal(short, `관리자가 ${until}까지 들어오지 못하게 했습니다`);
+  assert.equal(i18n.explain({ code: "kept_out", detail: "" }), i18n.words["problem.kept_out"]);
+});
+
+test("a value that is written from right to left stays apart from the words around it", () => {
+  const i18n = new I18n("en");
+  assert.equal(i18n.say("people.callOnWho", { user: "דנה" }), "Call on \u2068דנה\u2069");
+  assert.equal(i18n.say("people.callOnWho", { user: "dana" }), "Call on dana");
+});
+
 test("the day is told only for another day", () => {
   const i18n = new I18n("en");
   const now = new Date(2030, 0, 2, 12, 0);

@@ -28,6 +28,14 @@ export function remedy(code) {
 /** Reasons of 4003 that concern the user or the page, and not one subscription. */
 const FINAL = new Set(["kept_out", "kicked", "origin_refused", "credentials_differ"]);
 
+/** Those with which an admin sends a page away: it posts nothing more, either. */
+const SENT_AWAY = new Set(["kept_out", "kicked"]);
+
+/** @param {string} reason of the ERROR frame before 4003 */
+export function isSentAway(reason) {
+  return SENT_AWAY.has(reason);
+}
+
 /** @param {string} reason of the ERROR frame before 4003 */
 export function isFinal(reason) {
   return FINAL.has(reason);

@@ -1,4 +1,5 @@
 import { GatewayClock } from "./clock.js";
+import { isSentAway } from "./closing.js";
 import { CookieCredentials, sessionOf, TokenCredentials } from "./credentials.js";
 import { Http } from "./http.js";
 import { Live } from "./live.js";
@@ -49,6 +50,8 @@ export class Connection extends EventTarget {
   #user;
   /** When the history was last asked whether something was missed. */
   #caughtUp = -Infinity;
+  /** Why an admin has ended this connection for good. @type {Problem | null} */
+  #sentAway = null;
   /** Tells the browser's other pages who has logged in here; null: the user has logged out. */
   #announce;
   #options;
@@ -123,6 +126,7 @@ export class Connection extends EventTarget {
       patience: this.#patience,
     });
     this.#rooms.set(number, room);
+    if (this.#sentAway !== null) room.halt(this.#sentAway);
     this.#run(this.#user.then((user) => room.restore(user, this.#tab)));
     return room;
   }
@@ -197,6 +201,10 @@ export class Connection extends EventTarget {
     if (state.name === "refused" && state.reason === USER_CHANGED) {
       this.#userChanged(new UserChanged());
       return;
+    }
+    if (state.name === "refused" && isSentAway(state.reason)) {
+      this.#sentAway = new Problem(403, state.reason, state.detail);
+      for (const room of this.#rooms.values()) room.halt(this.#sentAway);
     }
     this.#become({ ...START, ...state });
     if (state.name === "connected") {

@@ -13,13 +13,14 @@ import { untilDone } from "./retry.js";
 /** @typedef {import("./types.js").PendingPost} PendingPost */
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Receipt} Receipt */
+/** @typedef {Pick<Message, "id"> & Partial<Message>} Arrived */
 
-/** The most posts that may wait, and the most characters of their messages together: enough for a lesson. */
+/**
+ * The most posts that may wait, and the most characters of their messages together: enough for a lesson. As
+ * many refused posts are listed.
+ */
 const MOST_POSTS = 1_000;
 const MOST_CHARACTERS = 1_000_000;
-/** The most refused posts that are still listed; each was reported when it was refused. */
-const MOST_REFUSED = 100;
-
 /**
  * A page's posts in one room: sent one after the other, each until it is answered. A message is
  * encoded when it is posted, and the same bytes are sent each time.
@@ -33,8 +34,12 @@ export class Outbox {
   #rooms = new Map();
   /** Receipts that the page waits for, by id. @type {Map<string, Latch<Receipt>>} */
   #answers = new Map();
-  /** Ids of messages that arrived before their POST was answered. @type {Set<string>} */
-  #seen = new Set();
+  /** Messages that arrived before their POST was answered, by id. @type {Map<string, Arrived>} */
+  #seen = new Map();
+  /** The post that is being sent. @type {PendingPost | null} */
+  #current = null;
+  /** Why nothing is sent any more. @type {Problem | null} */
+  #halted = null;
   /** @type {PostStore | null} */
   #store = null;
   #busy = false;
@@ -46,15 +51,20 @@ export class Outbox {
    * @param {() => string | null} parts.room the room's identity, if it is known
    * @param {() => void} parts.changed is called when {@link posts} or one of them has changed
    * @param {(post: PendingPost) => void} parts.refused is called with a post that will not be sent
+   * @param {(post: PendingPost) => void} [parts.dropped] is called with a refused post that is not listed any more,
+   *   because there are too many
+   * @param {(post: PendingPost, receipt: Receipt) => void} [parts.stored] is called with each stored post
    * @param {(audience: Audience, seq: number) => boolean} parts.comes whether the message will still come
    * @param {() => number} parts.now
    * @param {Patience} parts.patience
    */
-  constructor({ post, room, changed, refused, comes, now, patience }) {
+  constructor({ post, room, changed, refused, dropped = () => {}, stored = () => {}, comes, now, patience }) {
     this.post = post;
     this.room = room;
     this.changed = changed;
     this.refused = refused;
+    this.dropped = dropped;
+    this.stored = stored;
     this.comes = comes;
     this.now = now;
     this.patience = patience;
@@ -77,8 +87,8 @@ export class Outbox {
       return this.#take(what);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      const { id = "", audience, type, body } = what;
-      const post = { id, audience, type, body, written: this.now(), saved: false };
+      const { id = "", importance, ...said } = what;
+      const post = { ...said, id, written: this.now(), saved: false };
       this.refused({ ...post, state: "refused", problem });
       /** @type {Latch<Receipt>} */
       const answer = new Latch();
@@ -88,14 +98,15 @@ export class Outbox {
   }
 
   /** @param {NewPost} what @returns {Promise<Receipt>} */
-  #take({ id: given = uuid(), audience, type, body, importance }) {
+  #take({ id: given = uuid(), body, importance, ...head }) {
     const { signal } = this.patience;
     if (signal.aborted) throw signal.reason;
+    if (this.#halted !== null) throw this.#halted;
     const id = canonical(given);
     if (id === null) throw new Problem(400, "invalid_request", "id: must be a UUID");
-    refuseWrongHead({ audience, type, importance });
+    refuseWrongHead({ ...head, importance });
     const written = toJson(body);
-    const text = messageText({ id, audience, type }, written);
+    const text = messageText({ id, ...head }, written);
     const post = this.#posts.find((one) => one.id === id) ?? null;
     if (post !== null && this.#texts.get(id) !== text) {
       throw new Problem(422, "id_reused", "this id was used for another message");
@@ -103,9 +114,11 @@ export class Outbox {
     /** @type {Latch<Receipt>} */
     const answer = this.#answers.get(id) ?? new Latch();
     if (post === null) {
-      this.#makeSureOfRoomFor(text);
+      const older = this.#replacedBy(head);
+      this.#makeSureOfRoomFor(text, older);
+      for (const one of older) this.#replace(one);
       const room = this.room();
-      this.#add({ id, audience, type, body: JSON.parse(written), written: this.now(), text, room });
+      this.#add({ ...head, id, body: JSON.parse(written), written: this.now(), text, room });
     } else if (post.state === "refused" || post.state === "confirmed") {
       post.state = "sending";
       post.saved = false;
@@ -144,15 +157,25 @@ export class Outbox {
     if (post?.state === "refused") this.#remove(post.id);
   }
 
-  /** A message came back from the gateway. @param {Pick<Message, "id">} message */
-  arrived({ id }) {
-    const post = this.#posts.find((one) => isSameId(id, one.id));
+  /**
+   * A message came back from the gateway: it is stored, whatever its POST will be answered.
+   *
+   * @param {Arrived} message
+   */
+  arrived(message) {
+    const post = this.#posts.find((one) => isSameId(message.id, one.id));
     if (!post) return;
-    if (post.state === "confirmed") this.#remove(post.id);
+    if (post.state === "confirmed" || post.state === "refused") this.#remove(post.id);
     else {
-      this.#seen.add(post.id);
+      this.#seen.set(post.id, message);
       this.changed();
     }
+  }
+
+  /** Send nothing more: the gateway has sent this page away. @param {Problem} problem */
+  halt(problem) {
+    this.#halted = problem;
+    for (const post of this.#unsent) this.#mark(post, "waiting", problem);
   }
 
   /** Nobody listens to an audience any more. */
@@ -172,10 +195,12 @@ export class Outbox {
 
   async #deliverAll() {
     try {
-      for (let next; (next = this.#unsent[0]);) {
+      for (let next; this.#halted === null && (next = this.#unsent[0]);) {
+        this.#current = next;
         if (!(await this.#deliver(next))) return;
       }
     } finally {
+      this.#current = null;
       // Cleared in the same turn as the last check, so that a post of the next turn starts sending.
       this.#busy = false;
     }
@@ -183,29 +208,32 @@ export class Outbox {
 
   /** @param {PendingPost} post @returns {Promise<boolean>} whether to go on with the next one */
   async #deliver(post) {
-    const { id, audience } = post;
+    const { id } = post;
     const text = this.#texts.get(id) ?? "";
     try {
-      const receipt = await untilDone(
-        () => this.post(text, this.#rooms.get(id) ?? null),
-        this.patience,
-        (problem) => this.#mark(post, "waiting", problem),
+      const attempt = async () => {
+        if (this.#halted !== null) throw this.#halted;
+        return this.#receiptOf(id) ?? this.post(text, this.#rooms.get(id) ?? null);
+      };
+      const receipt = await untilDone(attempt, this.patience, (problem) =>
+        this.#mark(post, "waiting", problem),
       );
-      this.#store?.remove(id);
-      this.#saveAll();
-      this.#answer(id)?.open(receipt);
-      const comes = !this.#seen.has(id) && this.comes(audience, Number(receipt.seq));
-      if (comes) this.#mark(post, "confirmed", null);
-      else this.#remove(id);
+      this.#confirm(post, receipt);
       return true;
     } catch (error) {
+      // Its answer was lost, and meanwhile its sender may not send it any more.
+      const receipt = this.#receiptOf(id);
+      if (receipt !== null) {
+        this.#confirm(post, receipt);
+        return true;
+      }
       if (!(error instanceof Problem) || error.passes) {
         // The page has ended; stored posts are for the next page.
         this.#abandon(error);
         return false;
       }
-      if (error.status === 401) {
-        // Nobody is logged in: the post waits until the same user is.
+      if (error.status === 401 || error.code === "kept_out" || error === this.#halted) {
+        // Nobody is logged in, or the user is kept out for a while: the post waits until the same user is in.
         this.#mark(post, "waiting", error);
         return false;
       }
@@ -218,34 +246,73 @@ export class Outbox {
     }
   }
 
+  /** @param {PendingPost} post @param {Receipt} receipt */
+  #confirm(post, receipt) {
+    const { id, audience } = post;
+    this.#store?.remove(id);
+    this.#saveAll();
+    this.#answer(id)?.open(receipt);
+    this.stored(post, receipt);
+    const comes = !this.#seen.has(id) && this.comes(audience, Number(receipt.seq));
+    if (comes) this.#mark(post, "confirmed", null);
+    else this.#remove(id);
+  }
+
+  /** The receipt of a post whose message has arrived. @param {string} id @returns {Receipt | null} */
+  #receiptOf(id) {
+    const { seq, sent_at = "" } = this.#seen.get(id) ?? {};
+    return seq === undefined ? null : { id, seq, sent_at, published: true };
+  }
+
+  /**
+   * Unsent posts that a post makes obsolete: those of the same entry of the kept state. The one that is being
+   * sent is none of them: it may have been stored, and could otherwise arrive later than the newer one.
+   *
+   * @param {Pick<NewPost, "audience" | "keep" | "of">} head
+   */
+  #replacedBy({ audience, keep, of }) {
+    if (keep === undefined) return [];
+    return this.#unsent.filter(
+      (post) =>
+        post !== this.#current && post.keep === keep && post.of === of && post.audience === audience,
+    );
+  }
+
+  /** @param {PendingPost} post */
+  #replace({ id }) {
+    this.#store?.remove(id);
+    this.#answer(id)?.fail(new Problem(0, "replaced", "a newer post of the same key is sent instead"));
+    this.#remove(id);
+  }
+
   get #unsent() {
     return this.#posts.filter(({ state }) => state === "sending" || state === "waiting");
   }
 
-  /** @param {string} text */
-  #makeSureOfRoomFor(text) {
+  /** @param {string} text @param {PendingPost[]} without posts that will leave */
+  #makeSureOfRoomFor(text, without) {
     if (text.length > MOST_CHARACTERS) {
       throw new Problem(413, "outbox_full", `a message has at most ${MOST_CHARACTERS} characters`);
     }
-    const unsent = this.#unsent;
-    const characters = unsent.reduce(
-      (sum, { id }) => sum + (this.#texts.get(id)?.length ?? 0),
-      text.length,
-    );
+    const unsent = this.#unsent.filter((post) => !without.includes(post));
+    const characters = text.length + this.#lengthOf(unsent);
     if (unsent.length >= MOST_POSTS || characters > MOST_CHARACTERS) {
       throw new Problem(0, "outbox_full", "too many messages wait to be sent already");
     }
   }
 
-  /** @param {StoredPost} kept */
-  #add({ id, audience, type, body, written, text, room }) {
+  /** The characters of posts' messages. @param {PendingPost[]} posts */
+  #lengthOf(posts) {
+    return posts.reduce((sum, { id }) => sum + (this.#texts.get(id)?.length ?? 0), 0);
+  }
+
+  /** @param {Omit<StoredPost, "order"> & {order?: number}} kept */
+  #add({ text, room, order, ...post }) {
+    const { id, written } = post;
     this.#texts.set(id, text);
     this.#rooms.set(id, room);
-    const saved = this.#store?.save({ id, written, text, room }) ?? false;
-    this.#posts.push({
-      ...{ id, audience, type, body, written, saved },
-      ...{ state: "sending", problem: null },
-    });
+    const saved = this.#store?.save({ id, written, text, room, order }) ?? false;
+    this.#posts.push({ ...post, saved, state: "sending", problem: null });
   }
 
   /** Save the posts that are not saved yet. */
@@ -271,7 +338,11 @@ export class Outbox {
 
   #forgetOldest() {
     const refused = this.#posts.filter(({ state }) => state === "refused");
-    if (refused.length > MOST_REFUSED) this.#remove(refused[0].id);
+    for (let rest = refused; rest.length > 1; rest = rest.slice(1)) {
+      if (rest.length <= MOST_POSTS && this.#lengthOf(rest) <= MOST_CHARACTERS) return;
+      this.#remove(rest[0].id);
+      this.dropped(rest[0]);
+    }
   }
 
   /** @param {PendingPost} post @param {PendingPost["state"]} state @param {Problem | null} problem */

@@ -7,8 +7,10 @@ import { messageText } from "./post-text.js";
 
 /**
  * A stored post. `text` is the JSON of its message, which is sent unchanged each time; `room` the identity of
- * the room that it was written in, if that was known.
- * @typedef {Pick<PendingPost, "id" | "audience" | "type" | "body" | "written"> & {text: string, room: string | null}} StoredPost
+ * the room that it was written in, if that was known; `order` is `written`, or later than all other orders where the
+ * device's clock was set back meanwhile (a hybrid logical clock).
+ * @typedef {Pick<PendingPost, "id" | "audience" | "type" | "body" | "written" | "keep" | "of" | "while"> &
+ *   {text: string, room: string | null, order: number}} StoredPost
  */
 
 /** The prefix under which entries that this library cannot have written are set aside, for good. */
@@ -20,6 +22,9 @@ const ASIDE = "interact.unreadable:";
  * or holds.
  */
 export class PostStore {
+  /** The greatest {@link StoredPost.order} seen; null before the first look. @type {number | null} */
+  #last = null;
+
   /**
    * @param {Storage} storage
    * @param {string} prefix
@@ -34,9 +39,13 @@ export class PostStore {
     this.unreadable = unreadable;
   }
 
-  /** @param {Pick<StoredPost, "id" | "written" | "text" | "room">} post @returns {boolean} false where the browser has no room */
-  save({ id, written, text, room }) {
-    const head = toJson({ written, tab: this.tab.id, room });
+  /**
+   * @param {Pick<StoredPost, "id" | "written" | "text" | "room"> & {order?: number}} post
+   * @returns {boolean} false where the browser has no room
+   */
+  save({ id, written, text, room, order = Math.max(written, this.#newest() + 1) }) {
+    this.#last = Math.max(this.#newest(), order);
+    const head = toJson({ written, tab: this.tab.id, room, order });
     return this.#write(this.prefix + id, `${head.slice(0, -1)},${text.slice(1)}`);
   }
 
@@ -54,14 +63,15 @@ export class PostStore {
       if (found === null || found.tab === this.tab.id) continue;
       await this.tab.ifGone(found.tab, () => {
         // Meanwhile another page may have taken or sent it.
-        const post = this.#read(key);
-        if (post?.tab !== found.tab) return;
+        const now = this.#read(key);
+        if (now?.tab !== found.tab) return;
+        const { tab, ...post } = now;
         this.save(post);
         if (key !== this.prefix + post.id) this.#delete(key);
         adopted.push(post);
       });
     }
-    return adopted.sort((a, b) => a.written - b.written);
+    return adopted.sort((a, b) => a.order - b.order || a.written - b.written);
   }
 
   #keys() {
@@ -76,16 +86,27 @@ export class PostStore {
 
   /** @param {string} key @returns {(StoredPost & {tab: string}) | null} */
   #read(key) {
-    let text;
+    const text = this.#get(key);
+    if (text === null) return null;
+    const post = postIn(text, key.slice(this.prefix.length));
+    if (post === null) this.#setAside(key, text);
+    return post;
+  }
+
+  /** @param {string} key */
+  #get(key) {
     try {
-      text = this.storage.getItem(key);
+      return this.storage.getItem(key);
     } catch {
       return null;
     }
-    if (text === null) return null;
-    const post = storedPostIn(text, key.slice(this.prefix.length));
-    if (post === null) this.#setAside(key, text);
-    return post;
+  }
+
+  /** What is written from now on comes after what other pages have left. @returns {number} */
+  #newest() {
+    if (this.#last !== null) return this.#last;
+    const known = this.#keys().map((key) => postIn(this.#get(key), key.slice(this.prefix.length)));
+    return (this.#last = Math.max(0, ...known.map((post) => post?.order ?? 0)));
   }
 
   /** @param {string} key @param {string} text */
@@ -116,13 +137,14 @@ export class PostStore {
 }
 
 /**
- * @param {string} text of an entry, whoever wrote it
+ * @param {string | null} text of an entry, whoever wrote it
  * @param {string} name by which it is kept
  * @returns {(StoredPost & {tab: string}) | null} null if it is no post
  */
-function storedPostIn(text, name) {
+function postIn(text, name) {
+  if (text === null) return null;
   try {
-    const { tab, written, body, room = null, ...given } = JSON.parse(text);
+    const { tab, written, body, room = null, order = written, ...given } = JSON.parse(text);
     const { audience, type } = given;
     const id = canonical(given.id);
     const isPost =
@@ -131,12 +153,14 @@ function storedPostIn(text, name) {
       typeof tab === "string" &&
       Number.isFinite(written) &&
       (room === null || typeof room === "string") &&
+      Number.isFinite(order) &&
+      ["keep", "of", "while"].every((name) => ["string", "undefined"].includes(typeof given[name])) &&
       (audience === "public" || audience === "private") &&
       typeof type === "string" &&
       body !== undefined;
     if (!isPost) return null;
     const message = messageText({ ...given, id }, toJson(body));
-    return { id, audience, type, body, written, room, tab, text: message };
+    return { ...given, id, audience, type, body, written, room, order, tab, text: message };
   } catch {
     // Half written, or not ours.
     return null;

@@ -11,6 +11,9 @@ import { Problem } from "./problem.js";
  * @property {unknown} body
  * @property {string} [id]
  * @property {unknown} [importance]
+ * @property {string} [keep] the key under which it is the room's kept state
+ * @property {string} [of] the user whose entry it is, where a host writes it
+ * @property {string} [while] stored only while the room's own entry of this key stands
  */
 
 /**
@@ -30,9 +33,12 @@ export function messageText({ id, audience, type, ...more }, body) {
  * @param {Omit<NewPost, "body">} head
  * @throws {Problem} `invalid_request`
  */
-export function refuseWrongHead({ type, importance = "guaranteed" }) {
+export function refuseWrongHead({ type, importance = "guaranteed", ...keyed }) {
   if (typeof type !== "string") refuse("type: must be a text");
   if (importance !== "guaranteed") refuse(`importance: must be "guaranteed" or "instant"`);
+  for (const name of /** @type {const} */ (["keep", "of", "while"])) {
+    if (!["string", "undefined"].includes(typeof keyed[name])) refuse(`${name}: must be a text`);
+  }
 }
 
 /** @param {string} detail @returns {never} */

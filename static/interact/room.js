@@ -35,13 +35,16 @@ import { Subscription } from "./subscription.js";
  * One room, as the connection's user.
  *
  * Events: `waiting` (`detail` is {@link Room.waiting}), `refused` (a post will not be sent: `detail`
- * is the {@link PendingPost}), `access` (`detail` is {@link Room.access}), `gap` (messages that are no longer
+ * is the {@link PendingPost}), `dropped` (a refused post is listed no longer, because there are too many:
+ * `detail` is the {@link PendingPost}), `access` (`detail` is {@link Room.access}), `gap` (messages that are no longer
  * kept were missed: `detail` is `{audience, after, from}`), `problem` (a subscription was refused: `detail`
  * is the {@link Problem}), `unreadable` (the browser's storage held something that is no post, which was
  * set aside: `detail` is `{key, text}`).
  */
 export class Room extends EventTarget {
   #hasQueue = false;
+  /** Why nothing is sent any more. @type {Problem | null} */
+  #halted = null;
   /** Handlers of {@link watchAccess}. */
   #watchers = 0;
   #http;
@@ -85,6 +88,7 @@ export class Room extends EventTarget {
       room: () => this.#access.identity,
       changed: () => this.#tell("waiting", this.waiting),
       refused: (post) => this.#tell("refused", post),
+      dropped: (post) => this.#tell("dropped", post),
       comes: (audience, seq) => this.#channels.awaits(audience, seq),
       now: surroundings.now,
       patience,
@@ -152,9 +156,10 @@ export class Room extends EventTarget {
           this.history({ ...query, audience }),
         give: (/** @type {Message} */ message) => {
           if (signal.aborted || isPresence(message)) return;
-          const { id } = message;
+          // Before the handler, which may change it.
+          const { id, seq, sent_at } = message;
           this.#call(() => handler(message));
-          this.#outbox.arrived({ id });
+          this.#outbox.arrived({ id, seq, sent_at });
         },
         gap: (/** @type {object} */ gap) => this.#tell("gap", { audience, ...gap }),
         run,
@@ -269,6 +274,21 @@ export class Room extends EventTarget {
   }
 
   /**
+   * Post an entry of the room's kept state: the newest of a key counts, one for the room from hosts, one each
+   * from participants. Of unsent ones of the same key only the newest is sent.
+   *
+   * @param {string} key
+   * @param {unknown} body any JSON; null clears the entry
+   * @param {{audience?: Audience, type?: string, while?: string, of?: string, id?: string}} [options] `while`: it
+   *   is stored only while the room's own entry under that key stands; `of`: the user whose entry a host writes
+   * @returns {Promise<Receipt>} as {@link Room.post}; rejects with code `replaced` if a newer one is sent instead
+   */
+  keep(key, body, options) {
+    const { audience = "public", ...others } = options ?? {};
+    return this.#say(audience, body, "kept", { ...others, keep: key });
+  }
+
+  /**
    * Send what the connection's user left behind.
    *
    * @package
@@ -287,6 +307,12 @@ export class Room extends EventTarget {
   resume() {
     this.#outbox.resume();
     return this.#outbox.adopt();
+  }
+
+  /** The gateway has sent this page away: post nothing more. @package @param {Problem} problem */
+  halt(problem) {
+    this.#halted = problem;
+    this.#outbox.halt(problem);
   }
 
   /** Ask whether something was missed. @package */
@@ -314,15 +340,19 @@ export class Room extends EventTarget {
    * @param {Audience} audience
    * @param {unknown} body
    * @param {string} usual type
-   * @param {{type?: string, importance?: Importance, id?: string} | null} [options]
+   * @param {Partial<NewPost> | null} [options]
    * @returns {Promise<Receipt>}
    */
   #say(audience, body, usual, options) {
+    /** @type {NewPost} */
     let what;
     let importance;
     try {
-      const { type = usual, id, ...others } = options ?? {};
+      const { type = usual, id, keep, of, while: condition, ...others } = options ?? {};
       what = { audience, type, id, body };
+      if (keep !== undefined) what.keep = keep;
+      if (of !== undefined) what.of = of;
+      if (condition !== undefined) what.while = condition;
       importance = others.importance ?? "guaranteed";
     } catch (error) {
       what = { audience, type: usual, body };
@@ -337,6 +367,7 @@ export class Room extends EventTarget {
 
   /** @param {NewPost} what */
   async #sayOnce({ body, ...head }) {
+    if (this.#halted !== null) throw this.#halted;
     refuseWrongHead(head);
     const text = messageText({ ...head, importance: "instant" }, toJson(body));
     const path = this.#messages(this.#access.identity);

@@ -21,6 +21,8 @@
  * @property {string} sent_at
  * @property {string} type
  * @property {any} body
+ * @property {string} [keep] the key under which it is the room's kept state
+ * @property {string} [of] the user whose entry it is, where a host has written it
  */
 
 /**
@@ -65,6 +67,9 @@
  * @property {Audience} audience
  * @property {string} type
  * @property {any} body
+ * @property {string} [keep] the key under which it will be the room's kept state
+ * @property {string} [of] the user whose entry it is, where a host writes it
+ * @property {string} [while] the key whose entry must stand
  * @property {number} written milliseconds since 1970
  * @property {boolean} saved whether it would survive a reload: false where the browser stores nothing, or has
  *   no room left

@@ -676,6 +676,38 @@ test("a post that only members may make tells that one is none any more", async 
   assert.equal(room.access.name, "out");
 });
 
+test("a page that an admin has sent away posts nothing more, in whatever room and way", async () => {
+  for (const reason of ["kicked", "kept_out"]) {
+    const { gateway, connection, room } = await page();
+    gateway.stomp.error({ message: reason }, "an admin has ended this connection");
+    gateway.stomp.close(4003);
+    await turn();
+    assert.deepEqual([connection.state.name, connection.state.reason], ["refused", reason]);
+    const said = [room.post("a"), room.post("b", { importance: "instant" }), connection.room(43).keep("k", 1)];
+    for (const one of said) await assert.rejects(one, { code: reason, status: 403 });
+    assert.deepEqual(gateway.asks("POST"), []);
+  }
+});
+
+test("a kept post says its key, and what it depends on", async () => {
+  const { gateway, room } = await page();
+  const bodies = [];
+  const answer = (body) => {
+    bodies.push(JSON.parse(body));
+    return Response.json({ id: "x", seq: 1, sent_at: "", published: true });
+  };
+  gateway.answers = [answer, answer];
+  await room.keep("vote:1", { choice: 2 }, { audience: "private", type: "vote", while: "voting:1" });
+  await room.keep("hand", null, { audience: "private", of: "mia" });
+  assert.deepEqual(
+    bodies.map(({ id, ...rest }) => rest),
+    [
+      { audience: "private", type: "vote", keep: "vote:1", while: "voting:1", body: { choice: 2 } },
+      { audience: "private", type: "kept", keep: "hand", of: "mia", body: null },
+    ],
+  );
+});
+
 test("being sent away from one room ends no other one", async () => {
   const { gateway, connection } = await page();
   const other = connection.room(421);

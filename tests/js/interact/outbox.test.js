@@ -21,10 +21,11 @@ function kept(body, written, id = uuidOf(written)) {
 }
 
 /** An outbox whose posts get the `answers`, one after the other, and are then accepted. */
-function outbox({ answers = [], comes = () => false, room = () => "a1" } = {}) {
+function outbox({ answers = [], comes = () => false, room = () => "a1", clock = { now: 0 } } = {}) {
   const patience = new Patience();
   const posts = [];
   const refused = [];
+  const dropped = [];
   const made = new Outbox({
     room,
     post: async (text, to) => {
@@ -36,11 +37,12 @@ function outbox({ answers = [], comes = () => false, room = () => "a1" } = {}) {
     },
     changed: () => {},
     refused: ({ problem }) => refused.push(problem.code),
+    dropped: ({ body }) => dropped.push(body),
     comes,
-    now: () => 0,
+    now: () => clock.now,
     patience,
   });
-  return { made, posts, patience, refused };
+  return { made, posts, patience, refused, dropped };
 }
 
 test("a message is posted again with the same id until it is answered", async () => {
@@ -145,11 +147,15 @@ test("what waits is bounded in number and in size, and what finds no room is tol
 });
 
 test("what was refused is not shown for ever", async () => {
-  const answers = Array.from({ length: 101 }, () => new Problem(413, "too_large", ""));
-  const { made, refused } = outbox({ answers });
-  for (let n = 0; n < 101; n += 1) void made.send(said(n));
+  const answers = Array.from({ length: 1_001 }, () => new Problem(413, "too_large", ""));
+  const { made, refused, dropped } = outbox({ answers });
+  for (let n = 0; n < 1_001; n += 1) {
+    void made.send(said(n));
+    if (n % 500 === 0) await turn();
+  }
   await turn();
-  assert.deepEqual([made.posts.length, made.posts[0].body, refused.length], [100, 1, 101]);
+  assert.deepEqual([made.posts.length, made.posts[0].body, refused.length], [1_000, 1, 1_001]);
+  assert.deepEqual(dropped, [0], "it is told");
 });
 
 test("a message is what it was when it was said, each time it is sent", async () => {
@@ -378,13 +384,119 @@ test("a page that looks around while another one takes over leaves it to that on
 test("what was left is sent in the order in which it was written", async () => {
   const storage = new MemoryStorage();
   const before = new PostStore(storage, "room:", { id: "gone" });
-  for (const written of [3, 1, 2]) before.save(kept(written, written));
+  for (const written of [3, 1, 2]) before.save({ ...kept(written, written), order: written });
   new PostStore(storage, "other room:", { id: "gone" }).save(kept(9, 0));
   const adopted = await new PostStore(storage, "room:", new Tab(null)).adopt();
   assert.deepEqual(
     adopted.map(({ body }) => body),
     [1, 2, 3],
   );
+});
+
+test("what was left is sent in that order although the clock was set back by an hour meanwhile", async () => {
+  const { page } = browserOfOneUser();
+  const clock = { now: 3_600_000 };
+  const before = await page({ answers: [lost()], clock });
+  before.made.send(said("first")).catch(() => {});
+  clock.now = 0;
+  before.made.send(said("second")).catch(() => {});
+  await before.patience.next();
+  await before.vanish();
+  const after = await page({ answers: [lost()], clock });
+  after.made.send(said("third")).catch(() => {});
+  await after.patience.next();
+  await after.vanish();
+  const last = await page({ clock });
+  await turn();
+  assert.deepEqual(last.posts.map(({ body }) => body), ["first", "second", "third"]);
+});
+
+const vote = (n) => said(n, { type: "vote", audience: "private", keep: "vote:1" });
+
+test("of unsent posts of one key only the newest is sent, and who made the others is told", async () => {
+  const { made, posts, patience, refused } = outbox({ answers: [lost()] });
+  const first = made.send(vote(1));
+  await patience.next();
+  const [second, third] = [made.send(vote(2)), made.send(vote(3))];
+  const other = made.send(said(4, { keep: "vote:1" }));
+  const ofOne = made.send({ ...vote(5), of: "paul" });
+  await assert.rejects(second, { code: "replaced" });
+  assert.deepEqual(made.posts.map(({ body, keep }) => [body, keep]).at(1), [3, "vote:1"]);
+  await patience.pass();
+  await Promise.all([first, third, other, ofOne]);
+  // The first may have been stored: a newer one that overtook it would be undone by it.
+  assert.deepEqual(posts.map(({ body }) => body), [1, 1, 3, 4, 5]);
+  assert.deepEqual(refused, []);
+  assert.match(posts[2].text, /"keep":"vote:1","body":3}$/);
+});
+
+test("votes that replace each other fill no outbox", async () => {
+  const { made, refused } = outbox({ answers: [lost()] });
+  for (let n = 0; n < 2_000; n += 1) made.send(vote(n)).catch(() => {});
+  await turn();
+  assert.deepEqual([made.posts.map(({ body }) => body), refused], [[0, 1_999], []]);
+});
+
+test("a kept post is kept over a reload with its key", async () => {
+  const { page } = browserOfOneUser();
+  const before = await page({ answers: [lost()] });
+  before.made.send({ ...vote(1), while: "voting:1", of: "paul" }).catch(() => {});
+  await before.patience.next();
+  await before.vanish();
+  const after = await page({ answers: [lost()] });
+  await after.patience.next();
+  const [{ keep, of, while: condition, tab }] = after.made.posts;
+  assert.deepEqual([keep, of, condition, tab], ["vote:1", "paul", "voting:1", undefined]);
+  assert.equal(after.posts[0].text, before.posts[0].text);
+  await assert.rejects(after.made.send(said("a", { keep: 7 })), { code: "invalid_request" });
+});
+
+for (const problem of [new Problem(403, "access_refused", ""), new Problem(409, "not_open", "")]) {
+  test(`a stored message whose answer was lost is not refused because of ${problem.code}`, async () => {
+    const { made, posts, patience, refused } = outbox({ answers: [lost(), problem], comes: () => true });
+    const sent = made.send(said("hello"));
+    await patience.next();
+    made.arrived({ id: posts[0].id, seq: 7, sent_at: "then" });
+    await patience.pass();
+    assert.deepEqual(await sent, { id: posts[0].id, seq: 7, sent_at: "then", published: true });
+    assert.deepEqual([made.posts, refused], [[], []]);
+  });
+}
+
+test("a message that comes while its post is refused was not refused", async () => {
+  let refuse;
+  const answers = [new Promise((resolve) => (refuse = resolve))];
+  const { made, posts, refused } = outbox({ answers });
+  const sent = made.send(said("hello"));
+  made.arrived({ id: posts[0].id, seq: 7, sent_at: "then" });
+  refuse(new Problem(403, "access_refused", ""));
+  assert.equal((await sent).seq, 7);
+  assert.deepEqual([made.posts, refused], [[], []]);
+});
+
+test("a page that was sent away sends nothing more, says so, and leaves the rest to the next one", async () => {
+  const { page, storage } = browserOfOneUser();
+  const { made, posts, patience, refused } = await page({ answers: [lost()] });
+  made.send(said("before")).catch(() => {});
+  await patience.next();
+  const kicked = new Problem(403, "kicked", "an admin has ended this connection");
+  made.halt(kicked);
+  await patience.pass();
+  await assert.rejects(made.send(said("after")), { code: "kicked" });
+  made.resume();
+  await turn();
+  assert.deepEqual([posts.length, refused, storage.length], [1, ["kicked"], 1]);
+  assert.deepEqual(made.posts.map(({ body, problem }) => [body, problem]), [["before", kicked]]);
+});
+
+test("who is kept out for a while does not lose what waits", async () => {
+  const { made, posts, refused } = outbox({ answers: [new Problem(403, "kept_out", "")] });
+  const sent = made.send(said("hello"));
+  await turn();
+  assert.deepEqual([made.posts[0].state, refused], ["waiting", []]);
+  made.resume();
+  await sent;
+  assert.equal(posts.length, 2);
 });
 
 test("without locks a page sends what it finds; the same id makes that harmless", async () => {

@@ -131,6 +131,11 @@ export class Connection extends EventTarget {
     return room;
   }
 
+  /** The gateway's time, as soon as it has told; before, this device's. @returns {number} milliseconds since 1970 */
+  now() {
+    return this.#endpoint.clock.time ?? this.#surroundings.now();
+  }
+
   /** The user, and when the session ends. @returns {Promise<Session>} */
   async session() {
     const session = await this.#http.call("GET", "/api/session");

@@ -6,6 +6,9 @@
  * @typedef {import("./types.js").PendingPost} PendingPost
  * @typedef {import("./types.js").State} State
  * @typedef {import("./types.js").Present} Present
+ * @typedef {import("./types.js").KeptEntry} KeptEntry
+ * @typedef {import("./types.js").KeptChange} KeptChange
+ * @typedef {import("./kept-state.js").KeptState} KeptState
  * @typedef {import("./room.js").Room} Room
  * @typedef {import("./subscription.js").Subscription} Subscription
  */

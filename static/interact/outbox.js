@@ -195,7 +195,7 @@ export class Outbox {
 
   async #deliverAll() {
     try {
-      for (let next; this.#halted === null && (next = this.#unsent[0]);) {
+      for (let next; (next = this.#unsent[0]);) {
         this.#current = next;
         if (!(await this.#deliver(next))) return;
       }

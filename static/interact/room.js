@@ -3,6 +3,8 @@ import { Channels } from "./channels.js";
 import { childOf } from "./child.js";
 import { Following } from "./following.js";
 import { toJson } from "./json.js";
+import { isStatePage } from "./kept-fold.js";
+import { KeptState } from "./kept-state.js";
 import { Latch } from "./latch.js";
 import { messageText, refuseWrongHead } from "./post-text.js";
 import { PostStore } from "./post-store.js";
@@ -24,12 +26,14 @@ import { Subscription } from "./subscription.js";
 /** @typedef {import("./types.js").Access} AccessState */
 /** @typedef {import("./types.js").Audience} Audience */
 /** @typedef {import("./types.js").Importance} Importance */
+/** @typedef {import("./types.js").KeptChange} KeptChange */
 /** @typedef {import("./types.js").PendingPost} PendingPost */
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Page} Page */
 /** @typedef {import("./types.js").Present} Present */
 /** @typedef {import("./types.js").Receipt} Receipt */
 /** @typedef {import("./types.js").RoomInfo} RoomInfo */
+/** @typedef {import("./types.js").StatePage} StatePage */
 
 /**
  * One room, as the connection's user.
@@ -39,9 +43,11 @@ import { Subscription } from "./subscription.js";
  * `detail` is the {@link PendingPost}), `access` (`detail` is {@link Room.access}), `gap` (messages that are no longer
  * kept were missed: `detail` is `{audience, after, from}`), `problem` (a subscription was refused: `detail`
  * is the {@link Problem}), `unreadable` (the browser's storage held something that is no post, which was
- * set aside: `detail` is `{key, text}`).
+ * set aside: `detail` is `{key, text}`), `state` (of {@link Room.state}: `detail` is `{audience, changes}`).
  */
 export class Room extends EventTarget {
+  /** Is called with the changes of {@link Room.state}. @type {((audience: Audience, changes: KeptChange[]) => void) | null} */
+  onstate = null;
   #hasQueue = false;
   /** Why nothing is sent any more. @type {Problem | null} */
   #halted = null;
@@ -56,6 +62,10 @@ export class Room extends EventTarget {
   /** @type {Channels} */
   #channels;
   #outbox;
+  /** The connection's user, once the gateway has said who that is. */
+  #user = "";
+  /** The user's last role in the room. @type {string | null | undefined} */
+  #role;
 
   /**
    * @param {number} number
@@ -76,7 +86,7 @@ export class Room extends EventTarget {
     this.#access = new Access({
       info: () => this.info(),
       allow: (destinations) => this.#channels.allow(destinations),
-      changed: (state) => this.#tell("access", state),
+      changed: (state) => this.#admitted(state),
       isMissed: () =>
         this.#channels.isMissed || (this.#watchers > 0 && this.#access.state.name !== "in"),
       run,
@@ -89,10 +99,17 @@ export class Room extends EventTarget {
       changed: () => this.#tell("waiting", this.waiting),
       refused: (post) => this.#tell("refused", post),
       dropped: (post) => this.#tell("dropped", post),
+      stored: (post, receipt) => this.#stored(post, receipt),
       comes: (audience, seq) => this.#channels.awaits(audience, seq),
       now: surroundings.now,
       patience,
     });
+    /**
+     * What the room keeps of either audience, while the page follows it: {@link Room.followState}.
+     *
+     * @type {Readonly<Record<Audience, KeptState>>}
+     */
+    this.state = Object.freeze({ public: this.#keptState("public"), private: this.#keptState("private") });
   }
 
   /** Posts of this page whose messages have not arrived yet, in order. @returns {readonly PendingPost[]} */
@@ -289,6 +306,17 @@ export class Room extends EventTarget {
   }
 
   /**
+   * Keep {@link Room.state} of an audience up to date: the polls, votes, hands … that stand, however long ago they
+   * were posted. Hosts get all private entries, a participant their own.
+   *
+   * @param {Audience} [audience]
+   * @returns {Subscription} `ready` resolves when the state is known, and every change will be
+   */
+  followState(audience = "public") {
+    return this.#open(({ signal }) => this.state[audience].follow(signal));
+  }
+
+  /**
    * Send what the connection's user left behind.
    *
    * @package
@@ -296,6 +324,7 @@ export class Room extends EventTarget {
    * @param {Tab} tab
    */
   async restore(user, tab) {
+    this.#user = user;
     const { storage } = this.#surroundings;
     if (storage === null) return;
     const prefix = `interact:${this.#http.endpoint.base}:${encodeURIComponent(user)}:${this.number}:`;
@@ -306,6 +335,7 @@ export class Room extends EventTarget {
   /** The connection is up again: send waiting posts, also those that other pages have left. @package */
   resume() {
     this.#outbox.resume();
+    this.state.private.catchUp();
     return this.#outbox.adopt();
   }
 
@@ -317,6 +347,7 @@ export class Room extends EventTarget {
 
   /** Ask whether something was missed. @package */
   catchUp() {
+    this.state.private.catchUp();
     return this.#channels.catchUp();
   }
 
@@ -384,6 +415,54 @@ export class Room extends EventTarget {
     const sent = () => this.#http.send("POST", path, text, { repeats: true });
     const receipt = await this.#asMember(sent);
     return expected(receipt, typeof receipt?.id === "string");
+  }
+
+  /** @param {Audience} audience */
+  #keptState(audience) {
+    return new KeptState({
+      channel: async () => {
+        // A participant's role opens no topic of the private messages: they are asked for.
+        if (audience === "private") await this.#channels.destination("public");
+        const isHeard = audience === "public" || this.#access.room?.destinations.private !== undefined;
+        return isHeard ? this.#channels.channel(audience) : null;
+      },
+      ask: (query) => this.#askState(audience, query),
+      changed: (changes) => {
+        const { onstate } = this;
+        if (onstate !== null) this.#call(() => onstate.call(this, audience, changes));
+        this.#tell("state", { audience, changes });
+      },
+      run: (task, signal) => this.#run(task, signal),
+      patience: this.#patience,
+    });
+  }
+
+  /** @param {Audience} audience @param {{after?: number, whole?: boolean}} query @returns {Promise<StatePage>} */
+  async #askState(audience, { after, whole }) {
+    const query = new URLSearchParams({ audience });
+    if (after !== undefined) query.set("after", `${after}`);
+    if (whole) query.set("whole", "true");
+    if (this.#access.identity !== null) query.set("identity", this.#access.identity);
+    const path = `/api/rooms/${this.number}/state?${query}`;
+    const page = await this.#asMember(() => this.#http.call("GET", path));
+    return expected(page, isStatePage(page, after));
+  }
+
+  /** @param {AccessState} state */
+  #admitted(state) {
+    this.#tell("access", state);
+    if (state.name !== "in") return;
+    if (this.#role !== undefined && this.#role !== state.role) this.state.private.restart();
+    else this.state.private.catchUp();
+    this.#role = state.role;
+  }
+
+  /** @param {PendingPost} post @param {Receipt} receipt */
+  #stored({ id, audience, type, body, keep, of }, { seq, sent_at }) {
+    if (keep === undefined) return;
+    const { role } = this.access;
+    const message = { id, room: this.number, audience, seq, sender: this.#user, role, sent_at, type, body, keep };
+    this.state[audience].stored({ ...message, ...(of === undefined ? {} : { of }) });
   }
 
   async #list() {

@@ -37,6 +37,22 @@
  */
 
 /**
+ * One answer to a question for a room's kept state. `whole`: it begins from nothing, what was known before counts no
+ * more. Not `complete`: ask again after `seq`.
+ * @typedef {{state: Message[], seq: number, whole: boolean, complete: boolean}} StatePage
+ */
+
+/**
+ * An entry of a room's kept state; `author` is null for the room's own, by its hosts.
+ * @typedef {{key: string, author: string | null, message: Message}} KeptEntry
+ */
+
+/**
+ * A change of an entry: `message` is null once it is cleared, `before` is null where it is new.
+ * @typedef {{key: string, author: string | null, message: Message | null, before: Message | null}} KeptChange
+ */
+
+/**
  * The answer to a post: stored; `published` says whether the broker has it, too. `seq` is null for
  * instant ones.
  * @typedef {{id: string, seq: number | null, sent_at: string, published: boolean}} Receipt

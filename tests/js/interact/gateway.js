@@ -3,6 +3,7 @@ import { problem } from "./endpoint.js";
 import { Locks } from "./locks.js";
 import { MemoryStorage } from "./memory-storage.js";
 import { Patience, turn } from "./patience.js";
+import { StateKeeper } from "./state-keeper.js";
 import { StompClient } from "./stomp-client.js";
 
 const BASE = "https://gateway.example";
@@ -13,6 +14,9 @@ export class Gateway {
   role = "participant";
   /** @type {object[]} the public stream */
   kept = [];
+  /** What the user may see of the private stream. @type {object[]} */
+  aside = [];
+  keepers = { public: new StateKeeper(), private: new StateKeeper() };
   present = [];
   asked = [];
   /** @type {(() => Response | Promise<Response>)[]} instead of the usual answers to posts */
@@ -146,13 +150,24 @@ export class Gateway {
     if (/^\/api\/rooms\/42\d*$/.test(path)) {
       const host = this.role === "host";
       const queue = "/queue/acdm.mo.interact.private.42";
-      const destinations = { public: TOPIC.replace(/42$/, path.split("/").at(-1)), ...(host ? { queue } : {}) };
+      const destinations = {
+        public: TOPIC.replace(/42$/, path.split("/").at(-1)),
+        ...(host ? { queue, private: TOPIC.replace("public", "private") } : {}),
+      };
       return { destinations, identity: this.identity, role: this.role, closed_at: this.closedAt };
     }
     if (path.endsWith("/presence")) return { present: this.present };
+    if (path.includes("/state?")) return this.#state(new URLSearchParams(path.split("?")[1]));
     const query = new URLSearchParams(path.split("?")[1]);
     const head = this.kept.at(-1)?.seq ?? 0;
     const after = Number(query.get("after"));
     return { messages: this.kept.filter(({ seq }) => seq > after), head, complete: true };
+  }
+  #state(query) {
+    const audience = query.get("audience");
+    const keeper = this.keepers[audience];
+    keeper.history = audience === "public" ? this.kept : this.aside;
+    const after = query.has("after") ? Number(query.get("after")) : undefined;
+    return keeper.answer({ after, whole: query.get("whole") === "true" });
   }
 }

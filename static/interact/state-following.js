@@ -1,0 +1,140 @@
+import { Latch } from "./latch.js";
+import { untilDone } from "./retry.js";
+
+/** @typedef {import("./channel.js").Channel} Channel */
+/** @typedef {import("./channel.js").Listener} Listener */
+/** @typedef {import("./kept-fold.js").KeptFold} KeptFold */
+/** @typedef {import("./retry.js").Patience} Patience */
+/** @typedef {import("./types.js").KeptChange} KeptChange */
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {import("./types.js").StatePage} StatePage */
+
+/** Rough milliseconds of silence after which the gateway is asked whether a change was missed. */
+const SILENCE = 60_000;
+/** The same for entries that the gateway does not push to their author. */
+const UNHEARD = 40_000;
+/** Milliseconds: messages that overtake each other close most holes themselves. */
+const HOLE_PATIENCE = 500;
+
+/**
+ * Keeps the fold of one stream up to date: it is read after every break, and follows the messages from then on.
+ * @implements {Listener}
+ */
+export class StateFollowing {
+  /** It is read from the gateway, not from the history, whatever place the connection begins at. */
+  position = null;
+  /** Opened when every message comes, and everything before was read. @type {Latch<void | Promise<void>>} */
+  #live = new Latch();
+  /** @type {Promise<void> | null} */
+  #reading = null;
+  #again = false;
+  #watching = false;
+
+  /**
+   * @param {object} parts
+   * @param {KeptFold} parts.fold
+   * @param {Channel | null} parts.channel null: its messages are not pushed to this user
+   * @param {(query: {after?: number, whole?: boolean}) => Promise<StatePage>} parts.ask
+   * @param {(changes: KeptChange[]) => void} parts.changed
+   * @param {(task: Promise<void>) => void} parts.run reports the errors of a promise that nobody awaits
+   * @param {Patience} parts.patience its signal ends it
+   */
+  constructor({ fold, channel, ask, changed, run, patience }) {
+    this.fold = fold;
+    this.channel = channel;
+    this.ask = ask;
+    this.changed = changed;
+    this.run = run;
+    this.patience = patience;
+  }
+
+  /** Resolves when the state is known, and every change will be. */
+  async open() {
+    const { channel, patience, run } = this;
+    const { signal } = patience;
+    signal.throwIfAborted();
+    if (channel !== null) {
+      signal.addEventListener("abort", () => {
+        channel.leave(this);
+        this.#live.fail(signal.reason);
+      });
+      channel.join(this);
+    }
+    await (channel === null || channel.isOpen ? this.catchUp() : this.#live.opened);
+    run(this.#askInSilence());
+  }
+
+  /** @param {Message} message */
+  receive(message) {
+    this.#tell(this.fold.take(message));
+    const isHole = message.seq !== null && message.seq > this.fold.seq;
+    if (!isHole || this.#reading !== null || this.#watching) return;
+    this.#watching = true;
+    this.run(this.#fillHole().finally(() => (this.#watching = false)));
+  }
+
+  opened() {
+    const reading = this.catchUp();
+    this.#live.open(reading);
+    this.run(reading);
+  }
+
+  /** Read what has changed. Rejects if trying again would not help. */
+  catchUp() {
+    this.#again = true;
+    this.#reading ??= this.#readOn();
+    return this.#reading;
+  }
+
+  async #readOn() {
+    try {
+      while (this.#again) {
+        this.#again = false;
+        await this.#read();
+      }
+    } finally {
+      // Cleared in the same turn as the last check, so that a request of the next turn starts a new read.
+      this.#reading = null;
+    }
+  }
+
+  async #read() {
+    const { fold, patience } = this;
+    /** @type {{after?: number, whole?: boolean}} */
+    let query = fold.isWhole ? { after: fold.seq } : {};
+    fold.begin();
+    for (;;) {
+      const page = await untilDone(() => this.ask(query), patience);
+      patience.signal.throwIfAborted();
+      this.#tell(fold.read(page));
+      if (page.complete) return;
+      // Read from nothing, its next part begins before what the gateway remembers of cleared entries.
+      query = { after: page.seq, ...(page.whole || query.whole ? { whole: true } : {}) };
+    }
+  }
+
+  async #fillHole() {
+    const { wait, signal } = this.patience;
+    const { seq } = this.fold;
+    await wait(HOLE_PATIENCE, signal);
+    if (this.fold.seq === seq) await this.catchUp();
+  }
+
+  async #askInSilence() {
+    const { channel, fold, patience, run } = this;
+    const { wait, random, signal } = patience;
+    for (;;) {
+      const { seq } = fold;
+      await wait((channel === null ? UNHEARD : SILENCE) * (0.5 + random()), signal);
+      // A failure is reported, and the gateway asked again after the next silence.
+      if (channel === null ? fold.entries().length > 0 : channel.isOpen && fold.seq === seq) {
+        run(this.catchUp());
+      }
+    }
+  }
+
+  /** @param {KeptChange[]} changes */
+  #tell(changes) {
+    if (changes.length > 0) this.changed(changes);
+  }
+}

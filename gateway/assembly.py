@@ -14,6 +14,7 @@ from gateway.auth.accounts import Accounts
 from gateway.auth.assembly import Auth, auth, rabbitmq_logins
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.budget.budgets import Budgets
+from gateway.class_codes import ClassCodes
 from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
 from gateway.foundation import Foundation
@@ -245,6 +246,17 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
         answers=answers,
         budgets=f.budgets,
         clock=f.clock.unix,
+        codes=ClassCodes(
+            permissions=auth.permissions,
+            store=store,
+            changes=cluster.revocation,
+            endings=cluster.session_revocation,
+            sessions=auth.sessions,
+            known=auth.known_sessions,
+            budgets=f.budgets,
+            clock=f.clock.unix,
+            monotonic=f.clock.monotonic,
+        ),
         credentials=auth.credentials,
         drain=drain,
         events=f.events,
@@ -261,6 +273,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             queues=queues,
             changes=cluster.revocation,
             presence=cluster.presence,
+            endings=cluster.session_revocation,
             budgets=f.budgets,
             clock=f.clock.utc,
         ),

@@ -634,6 +634,15 @@ class Limits(_Table):
     user_logins_per_minute: PositiveFloat = 30.0
     user_logins_burst: PositiveInt = 100
     waiting_logins: PositiveInt = 600
+    joins_per_second: PositiveFloat = 100.0
+    joins_burst: PositiveInt = 2_000
+    all_joins_per_second: PositiveFloat = 400.0
+    all_joins_burst: PositiveInt = 8_000
+    room_joins_per_second: PositiveFloat = 20.0
+    room_joins_burst: PositiveInt = 600
+    wrong_codes_per_minute: PositiveFloat = 60.0
+    all_wrong_codes_per_minute: PositiveFloat = 60.0
+    room_knocks: PositiveInt = 600
     waiting_posts: PositiveInt = 10_000
     waiting_posts_per_user: PositiveInt = 1_000
     waiting_bytes: PositiveInt = 128 * 1024 * 1024

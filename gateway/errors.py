@@ -16,6 +16,8 @@
     │   ├── UnknownVirtualHost    CONNECT's host
     │   ├── Removed               a membership was ended by somebody
     │   │   └── Kicked            a connection was ended by an admin
+    │   ├── GuestsRefused         a class code that lets in nobody without an account
+    │   ├── TurnedAway            a host has refused a knock, or removed who comes back by the code
     │   └── KeptOut               an admin lets the user in again later
     ├── Invalid                   the request makes no sense
     │   ├── BadFrame              STOMP or RFC 6455 framing
@@ -25,7 +27,7 @@
     │   ├── HeadTooLarge, HeadTooSlow, BodyTooSlow  of an HTTP request
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, RoomClosed, RoomReplaced, HistoryFull
-    │   ├── UnknownNode, UnknownGateway
+    │   ├── UnknownNode, UnknownGateway, UnknownCode, UnknownKnock
     │   ├── UnknownSession        of the user who asks; or it has ended
     │   ├── NotKeptOut            somebody who is to be let in again
     │   ├── RevocationsFull
@@ -41,6 +43,8 @@
     │   ├── TooManyReads          of the history by one user at a time
     │   ├── TooMuchRead           of the history by one user, in bytes
     │   ├── TooManyLogins         of one user
+    │   ├── TooManyCodes          wrong class codes, of an address or of all
+    │   ├── TooManyJoins          calls with class codes, of an address or of all
     │   ├── TooManyConnects       new HTTP connections from one address
     │   ├── TooManyUpgrades       new WebSockets from one address
     │   ├── TooManyPosts          waiting for the store, of one user
@@ -61,6 +65,8 @@
         │   ├── SubscriptionsFull  too many of one connection
         │   ├── TooManyUnknown    connections that have not authenticated yet
         │   ├── LoginsWait        more logins wait than can be checked soon
+    │   ├── JoinsWait         more people enter one room at once than can be let in
+    │   ├── TooManyKnocks     at the door of one room
         │   ├── TooManyHttp       connections without a WebSocket
         │   ├── TooManyDashboards  of one admin at one gateway
         │   ├── TooManyCopies     subscriptions of one user to the same destination
@@ -165,6 +171,14 @@ class Kicked(Removed):
     """An admin has ended the connection."""
 
 
+class GuestsRefused(Refused):
+    """The class code lets in nobody without an account."""
+
+
+class TurnedAway(Refused):
+    """A host has refused the knock, or has removed the member who comes back by the class code."""
+
+
 class KeptOut(Refused):
     """An admin lets the user in again later; ``retry_after`` says when."""
 
@@ -231,6 +245,14 @@ class UnknownNode(Invalid):
 
 class UnknownGateway(Invalid):
     """No gateway of this name is up."""
+
+
+class UnknownCode(Invalid):
+    """No open room has this class code."""
+
+
+class UnknownKnock(Invalid):
+    """Nobody has knocked so, or it was too long ago."""
 
 
 class UnknownSession(Invalid):
@@ -304,6 +326,14 @@ class TooMuchRead(RateLimited):
 
 class TooManyLogins(RateLimited):
     """One user logs in too often."""
+
+
+class TooManyCodes(RateLimited):
+    """Too many wrong class codes in a short time."""
+
+
+class TooManyJoins(RateLimited):
+    """Too many calls with class codes in a short time."""
 
 
 class TooManyConnects(RateLimited):
@@ -391,6 +421,14 @@ class TooManyUnknown(NoCapacity):
 
 class LoginsWait(NoCapacity):
     """More logins wait than can be checked soon."""
+
+
+class JoinsWait(NoCapacity):
+    """More people enter one room at once than can be let in."""
+
+
+class TooManyKnocks(NoCapacity):
+    """As many people wait at the door of one room as may."""
 
 
 class TooManyHttp(NoCapacity):
@@ -482,6 +520,10 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     Removed: Outcome("removed", 403, CloseCode.REFUSED, "Access was ended"),
     Kicked: Outcome("kicked", 403, CloseCode.REFUSED, "The connection was ended"),
+    GuestsRefused: Outcome(
+        "guests_refused", 403, CloseCode.REFUSED, "This class code is for people with an account"
+    ),
+    TurnedAway: Outcome("turned_away", 403, CloseCode.REFUSED, "A host does not let you in"),
     KeptOut: Outcome("kept_out", 403, CloseCode.REFUSED, "An admin has ended your access"),
     Invalid: Outcome("invalid_request", 400, CloseCode.PROTOCOL_ERROR, "Invalid request"),
     BadFrame: Outcome("bad_frame", 400, CloseCode.PROTOCOL_ERROR, "Broken frame"),
@@ -506,6 +548,8 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownMember: Outcome("unknown_member", 404, CloseCode.REFUSED, "There is no such member"),
     UnknownNode: Outcome("unknown_node", 404, CloseCode.REFUSED, "There is no such broker node"),
     UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
+    UnknownCode: Outcome("unknown_code", 404, CloseCode.REFUSED, "There is no such class code"),
+    UnknownKnock: Outcome("unknown_knock", 404, CloseCode.REFUSED, "There is no such knock"),
     UnknownSession: Outcome("unknown_session", 404, CloseCode.REFUSED, "There is no such session"),
     NotKeptOut: Outcome("not_kept_out", 404, CloseCode.REFUSED, "Nobody of this name is kept out"),
     RevocationsFull: Outcome(
@@ -537,6 +581,12 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     TooManyLogins: Outcome(
         "too_many_logins", 429, CloseCode.TRY_AGAIN_LATER, "Too many logins of one user"
+    ),
+    TooManyCodes: Outcome(
+        "too_many_codes", 429, CloseCode.TRY_AGAIN_LATER, "Too many wrong class codes"
+    ),
+    TooManyJoins: Outcome(
+        "too_many_joins", 429, CloseCode.TRY_AGAIN_LATER, "Too many are coming in at once"
     ),
     TooManyConnects: Outcome(
         "too_many_connects", 429, CloseCode.TRY_AGAIN_LATER, "Too many new HTTP connections"
@@ -588,6 +638,12 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     TooManyHttp: Outcome(
         "too_many_connections", 503, CloseCode.TRY_AGAIN_LATER, "Too many HTTP connections"
+    ),
+    JoinsWait: Outcome(
+        "joins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Too many enter the room at once"
+    ),
+    TooManyKnocks: Outcome(
+        "too_many_knocks", 503, CloseCode.TRY_AGAIN_LATER, "Too many wait at the door"
     ),
     LoginsWait: Outcome(
         "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Too many logins are waiting"

@@ -15,8 +15,10 @@ from broker.timing.readings import UtcTime
 from gateway.auth.permissions import Action, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
+from gateway.domain.guest import is_guest
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
+from gateway.domain.session import Proof
 from gateway.domain.user_name import spellings
 from gateway.errors import GatewayError, NoCapacity, RoomClosed, UnknownMember, UnknownRoom
 from gateway.fair_turns import FairTurns
@@ -25,6 +27,8 @@ from gateway.private_queues import PrivateQueues
 #: Rooms that are created at the same time. The store creates one after the other anyway: those that
 #: wait for it there would keep the connections to the database that posts need.
 CREATED_AT_ONCE: Final = 2
+#: The reason for which the sessions of a room's guests end with it.
+CLOSED: Final = "the room was closed"
 #: Seconds that a creation may wait for its turn.
 LONGEST_WAIT: Final = 10.0
 
@@ -70,6 +74,16 @@ class Changes(Protocol):
         subscriptions may have to end, on all gateways."""
 
 
+class GuestEndings(Protocol):
+    """The revocation of guests' sessions."""
+
+    async def end_guests(self, room: int, reason: str, *, remove: bool) -> int:
+        """End the sessions of all guests of the room."""
+
+    async def end_own(self, user: str, proof: Proof) -> int:
+        """End the sessions of one user by one proof."""
+
+
 class Attendances(Protocol):
     """The presence of members in rooms."""
 
@@ -98,7 +112,7 @@ class Rooms:
     :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that must agree
         self,
         *,
         permissions: Permissions,
@@ -106,6 +120,7 @@ class Rooms:
         queues: PrivateQueues,
         changes: Changes,
         presence: Attendances,
+        endings: GuestEndings,
         budgets: Budgets,
         clock: UtcTime,
     ) -> None:
@@ -114,6 +129,7 @@ class Rooms:
         self._queues = queues
         self._changes = changes
         self._presence = presence
+        self._endings = endings
         self._members = budgets.cap(ROOM_MEMBERS)
         self._changes_of_rooms = budgets.rate(ROOMS)
         self._changes_of_members = budgets.rate(MEMBER_CHANGES)
@@ -123,6 +139,7 @@ class Rooms:
 
     async def mine(self, who: Identity) -> list[RoomView]:
         """The rooms of which ``who`` is a member."""
+        await self._permissions.require(who, Action.LIST_ROOMS)
         return [RoomView(room, role) for room, role in await self._store.rooms_of(who.user)]
 
     async def create(
@@ -182,6 +199,8 @@ class Rooms:
         self._changes_of_rooms.take(("close", who.user))
         await self._store.close_room(number, self._clock())
         await self._changes.changed(number, ended=True)
+        # After everybody has heard that the room was closed, which is what guests are to be told.
+        await self._endings.end_guests(number, CLOSED, remove=False)
         return await self._queues.delete(number)
 
     async def members(self, who: Identity, number: int) -> list[Member]:
@@ -216,6 +235,8 @@ class Rooms:
         for name in spellings(user):
             if await self._store.remove_member(number, name):
                 await self._changes.changed(number, name, ended=True)
+                if is_guest(name):
+                    await self._endings.end_own(name, Proof.GUEST)
                 return
         raise UnknownMember(f"{user} is not a member of room {number}")
 

@@ -20,8 +20,8 @@ from argon2.exceptions import VerifyMismatchError
 from gateway.auth.guesses import Guesses
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import WAITING_LOGINS, Scope
+from gateway.domain.guest import account_name
 from gateway.domain.identity import Identity
-from gateway.domain.user_name import user_name
 from gateway.errors import LoginsWait, NotAuthenticated
 
 #: Parameters of a new hash: OWASP's choice for Argon2id on one processor (Password Storage Cheat
@@ -202,7 +202,7 @@ _WRONG: Final = "the user name or the password is wrong"
 def _name(user: str) -> str | None:
     """The name in its stored form. None: no account can have this name."""
     try:
-        return user_name(user)
+        return account_name(user)
     except ValueError:
         return None
 

@@ -30,8 +30,9 @@ from broker.timing.complaints import Complaints
 from broker.timing.tasks import Cancelled, Tasks, shared
 from gateway.config import Hook as Settings
 from gateway.domain.display_name import display_name
+from gateway.domain.guest import account_name
 from gateway.domain.identity import Identity
-from gateway.domain.user_name import user_name, written_otherwise
+from gateway.domain.user_name import written_otherwise
 from gateway.errors import GatewayError, HookUnavailable, NotAuthenticated
 from gateway.expiring import Expiring
 from gateway.fair_turns import FairTurns
@@ -253,7 +254,7 @@ def _identity(body: bytes, known_roles: frozenset[str], now: float) -> Identity:
             " roles, expires_in and expires_at"
         )
     try:
-        user = user_name(answer.get("user"))
+        user = account_name(answer.get("user"))
     except ValueError as error:
         raise HookFailure(f"user: {error}") from None
     roles = answer.get("roles", [])

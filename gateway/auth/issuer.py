@@ -16,6 +16,7 @@ from gateway.auth.keys import KeySource
 from gateway.auth.unused_roles import UnusedRoles
 from gateway.config import Jwt as Settings
 from gateway.domain.display_name import display_name
+from gateway.domain.guest import account_name
 from gateway.domain.identity import Identity
 from gateway.domain.revocation import TokenMark, listed
 from gateway.domain.user_name import user_name, written_otherwise
@@ -151,7 +152,7 @@ class Issuer:
         try:
             # Alone first: with a prefix, a name of nothing would be one.
             alone = user_name(given)
-            user = user_name(settings.user_prefix + alone)
+            user = account_name(settings.user_prefix + alone)
         except ValueError as error:
             raise TokenInvalid(f"the token's {name}: {error}") from error
         return Identity(

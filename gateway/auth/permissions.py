@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from broker.topology import Audience
 from gateway.auth.access import AccessRules, Direction
 from gateway.auth.patterns import Pattern
+from gateway.domain.guest import is_guest, room_of
 from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import Refused, RoomClosed, RoomReplaced, UnknownRoom
@@ -19,6 +20,7 @@ class Action(StrEnum):
 
     ADMINISTER = "to administer the gateway"
     CREATE_ROOM = "to create rooms"
+    LIST_ROOMS = "to see a list of rooms"
     SEE_ROOM = "to see the room"
     MANAGE_ROOM = "to manage the room"
     READ_PUBLIC = "to read the room's public messages"
@@ -43,6 +45,8 @@ SYSTEM_ROLES: Final[dict[Action, frozenset[str]]] = {
     Action.ADMINISTER: frozenset(),
     Action.CREATE_ROOM: frozenset({HOST}),
 }
+#: Actions outside of rooms that are open to everybody but guests.
+NOT_FOR_GUESTS: Final = frozenset({Action.LIST_ROOMS})
 
 #: The refusal of RabbitMQ's own users.
 NO_ROOMS: Final = "rooms are not open to RabbitMQ's own users: connect with a token or a session"
@@ -106,6 +110,10 @@ class Permissions:
         Raises :class:`UnknownRoom`, :class:`Refused` (also for somebody who is not a member,
         whether the room is closed or not), :class:`RoomClosed`, :class:`StoreUnavailable`.
         """
+        if action in NOT_FOR_GUESTS:
+            if is_guest(identity.user):
+                raise Refused("a guest has one room and sees no others")
+            return None
         if action in SYSTEM_ROLES:
             if not identity.roles & (SYSTEM_ROLES[action] | {ADMIN}):
                 raise Refused(f"your account has no role that allows {action}")
@@ -137,6 +145,9 @@ class Permissions:
         """As :meth:`require`, by a membership of the room that is known already."""
         if membership is None:
             raise UnknownRoom(f"there is no room {room}")
+        # Whatever the tables say: a guest has shown the code of one room.
+        if (home := room_of(identity.user)) is not None and home != room:
+            raise Refused(f"you are a guest of another room than {room}")
         if not identity.has(ADMIN):
             if membership.role is None:
                 raise Refused(f"you are not a member of room {room}")

@@ -20,8 +20,8 @@ from gateway.auth.keys import KeySource, OneKey, read_key_file
 from gateway.auth.proxy import ThroughProxy
 from gateway.config import Config, ConfigError
 from gateway.config import Jwt as Settings
+from gateway.domain.guest import account_name
 from gateway.domain.identity import ADMIN, HOST, Identity
-from gateway.domain.user_name import user_name
 from gateway.errors import TokenInvalid
 
 
@@ -183,6 +183,6 @@ def issue(
     claims |= {"iss": settings.issuer, "iat": int(now), "exp": int(expires_at)}
     if settings.audience:
         claims["aud"] = settings.audience[0]
-    read.put(claims, settings.user_claim, user_name(user))
+    read.put(claims, settings.user_claim, account_name(user))
     read.put(claims, settings.roles_claim[0], sorted(roles))
     return jwt.encode(claims, settings.secret.get_secret_value(), algorithm="HS256")

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.errors import (
     FramesBusy,
     GatewayError,
+    JoinsWait,
     LoginsWait,
     NoCapacity,
     PostsBusy,
@@ -21,12 +22,15 @@ from gateway.errors import (
     SubscriptionsFull,
     TooManyBytes,
     TooManyChanges,
+    TooManyCodes,
     TooManyConnects,
     TooManyCopies,
     TooManyDashboards,
     TooManyDials,
     TooManyGuesses,
     TooManyHttp,
+    TooManyJoins,
+    TooManyKnocks,
     TooManyLogins,
     TooManyOfUser,
     TooManyOpenRooms,
@@ -651,6 +655,88 @@ WAITING_LOGINS: Final = Budget(
     reason="A school that logs in at once is through in a quarter of a minute.",
 )
 
+JOINS: Final = Budget(
+    "joins",
+    "calls with class codes",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ADDRESS,
+            ("joins_per_second", "joins_burst"),
+            TooManyJoins,
+            "too many are coming in from your address at once; wait",
+        ),
+        Limit(
+            Scope.ALL,
+            ("all_joins_per_second", "all_joins_burst"),
+            TooManyJoins,
+            "too many are coming in at once; wait",
+        ),
+    ),
+    reason="Five hundred people come at the bell behind one address, with three calls each.",
+)
+
+ENTRIES: Final = Budget(
+    "entries",
+    "people who enter, or knock, by a class code",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ROOM,
+            ("room_joins_per_second", "room_joins_burst"),
+            JoinsWait,
+            "too many enter the room at once; wait",
+        ),
+    ),
+    reason="A lecture enters at once; a code that got around must not fill the room all the time.",
+)
+
+WRONG_CODES: Final = Budget(
+    "wrong_codes",
+    "wrong class codes of an address",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ADDRESS,
+            ("wrong_codes_per_minute",),
+            TooManyCodes,
+            "too many wrong class codes from your address; wait before the next one",
+        ),
+    ),
+    reason="Of five hundred people behind one address one in ten types the code wrong.",
+)
+
+ALL_WRONG_CODES: Final = Budget(
+    "all_wrong_codes",
+    "wrong class codes from addresses where none was right in the last hour",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ALL,
+            ("all_wrong_codes_per_minute",),
+            TooManyCodes,
+            "too many wrong class codes; wait before the next one",
+        ),
+    ),
+    reason="There are eleven million codes: with a hundred in use a guess a second needs a day.",
+)
+
+KNOCKS: Final = Budget(
+    "knocks",
+    "people who wait at the door of a room",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ROOM,
+            ("room_knocks",),
+            TooManyKnocks,
+            "{most} people wait at the door already; try again when the host has let some in",
+            retry_after=10.0,
+        ),
+    ),
+    reason="A lecture knocks at once.",
+)
+
 READS: Final = Budget(
     "reads",
     "reads of the history",
@@ -733,6 +819,11 @@ TABLE: Final = (
     FAILED_LOGINS,
     USER_LOGINS,
     WAITING_LOGINS,
+    JOINS,
+    ENTRIES,
+    WRONG_CODES,
+    ALL_WRONG_CODES,
+    KNOCKS,
     WAITING_POSTS,
     WAITING_BYTES,
     OUTBOX,

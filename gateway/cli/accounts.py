@@ -15,7 +15,8 @@ from gateway.budget.budgets import Budgets
 from gateway.cli.running import Unusable
 from gateway.config import Config
 from gateway.domain import display_name as display_names
-from gateway.domain.user_name import user_name, written_otherwise
+from gateway.domain.guest import account_name
+from gateway.domain.user_name import written_otherwise
 from gateway.limits import LiveLimits
 from gateway.store import Account, Store
 
@@ -39,7 +40,7 @@ class NewAccount:
     ) -> Self:
         """An account for a name as somebody has written it, which is shown if nothing else is. The
         ``ValueError`` says what is wrong."""
-        name = user_name(written)
+        name = account_name(written)
         if len(password) < _SHORTEST_PASSWORD:
             raise ValueError(f"a password must have at least {_SHORTEST_PASSWORD} characters")
         if display_name:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final, Protocol
 
@@ -46,6 +47,10 @@ class SessionStore(Protocol):
     async def revocations(self) -> list[Revocation]: ...
 
     async def sessions_ended_since(self, revision: int) -> Endings: ...
+
+    async def end_guests(
+        self, room: int, at: datetime, reason: str, *, remove: bool
+    ) -> Sequence[EndedSession]: ...
 
 
 class Connection(Protocol):
@@ -109,6 +114,13 @@ class SessionRevocation:
         """End sessions of the user: the ``only`` one, or all ``but`` one. Returns how many there
         were. Raises :class:`StoreUnavailable`."""
         ended = await self._store.end_own_sessions(user, proof, only=only, but=but)
+        self._tell(ended)
+        return len(ended)
+
+    async def end_guests(self, room: int, reason: str, *, remove: bool) -> int:
+        """End the sessions of all guests of a room; ``remove``: and their memberships. Returns how
+        many sessions there were. Raises :class:`StoreUnavailable`."""
+        ended = await self._store.end_guests(room, datetime.now(UTC), reason, remove=remove)
         self._tell(ended)
         return len(ended)
 

@@ -13,10 +13,12 @@ from gateway.domain.revocation import Revocation, TokenMark
 class Proof(StrEnum):
     """The proof that a login was opened with. A password's session ends with its account. A session
     that a token was traded for belongs to another user, even if a local account has the same name.
+    A guest has shown the class code of a room, and is a member of that room alone.
     """
 
     PASSWORD = "password"  # noqa: S105 - the kind, not one
     TOKEN = "token"  # noqa: S105
+    GUEST = "guest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ from gateway.http.handlers.admin import (
     AdminRevocationsHandler,
 )
 from gateway.http.handlers.broker_auth import BrokerAuthHandler
+from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
 from gateway.http.handlers.drain import DrainHandler, Progress
 from gateway.http.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from gateway.http.handlers.members import MemberHandler, MembersHandler
 from gateway.http.handlers.messages import MessagesHandler
-from gateway.http.handlers.pages import PageHandler
+from gateway.http.handlers.pages import ClassCodeHandler, PageHandler
 from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
 from gateway.http.handlers.session import OneSessionHandler, SessionHandler, SessionsHandler
@@ -78,6 +79,9 @@ def public(
         (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
         (r"/api/rooms/([^/]+)/presence", PresenceHandler, own),
         (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
+        (r"/api/rooms/([^/]+)/code", CodeHandler, own),
+        (r"/api/rooms/([^/]+)/knocks", KnocksHandler, own),
+        (r"/api/join", JoinHandler, own),
         (r"/api/admin/live", AdminLiveHandler, own),
         (r"/api/admin/connections", AdminConnectionsHandler, own),
         (r"/api/admin/disconnect", AdminDisconnectHandler, own),
@@ -88,6 +92,8 @@ def public(
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
         (r"/()", PageHandler, {"path": str(STATIC / "room"), "default_filename": "index.html"}),
+        # A class code's address, short for its QR; the page reads the code.
+        (r"/j/([^/]*)", ClassCodeHandler, {"path": str(STATIC / "room")}),
         (
             r"/admin/?()",
             PageHandler,

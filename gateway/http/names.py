@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, PlainValidator
 
-from gateway.domain.user_name import carried_name, name_in_orders, user_name, written_otherwise
+from gateway.domain.guest import account_name
+from gateway.domain.user_name import carried_name, name_in_orders, written_otherwise
 from gateway.errors import Invalid
 
 
@@ -20,7 +21,7 @@ class Written:
 
 
 def _written(value: object) -> Written:
-    name = user_name(value)
+    name = account_name(value)
     return Written(name, written_otherwise(str(value), name))
 
 
@@ -30,8 +31,8 @@ AnyUserName = Annotated[str, AfterValidator(lambda value: name_in_orders(carried
 
 
 def user_in_path(text: str) -> str:
-    """The user in a path. Raises :class:`Invalid`."""
+    """The user in a path, who is no guest. Raises :class:`Invalid`."""
     try:
-        return user_name(text)
+        return account_name(text)
     except ValueError as error:
         raise Invalid(str(error)) from None

@@ -13,6 +13,7 @@ from gateway.auth.origins import Origins
 from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Sessions
 from gateway.budget.budgets import Budgets
+from gateway.class_codes import ClassCodes
 from gateway.drain import Drain
 from gateway.http.open_answers import OpenAnswers
 from gateway.limits import LiveLimits
@@ -34,6 +35,7 @@ class HandlerServices:
     answers: OpenAnswers
     budgets: Budgets
     clock: UnixTime
+    codes: ClassCodes
     credentials: Credentials
     drain: Drain
     events: Events

@@ -220,7 +220,7 @@ def set_member(
     Raises UnknownRoom, or LastHost if no host would be left.
     """
     text(user, "user", USER_LENGTH)
-    if not _lock(connection, number):
+    if not lock(connection, number):
         raise UnknownRoom(f"there is no room {number}")
     if role is not MemberRole.HOST:
         _keep_a_host(connection, number, without=user)
@@ -228,7 +228,7 @@ def set_member(
     if connection.execute(update(members).where(this).values(role=role)).rowcount == 0:
         shown = _known_names(connection, [user]).get(user, name)
         connection.execute(insert(members).values(room=number, user_id=user, role=role, name=shown))
-    _revise(connection, number)
+    revise(connection, number)
 
 
 def _known_names(connection: Connection, users: Iterable[str]) -> dict[str, str]:
@@ -251,23 +251,26 @@ def remove_member(connection: Connection, number: int, user: str) -> bool:
 
     Raises LastHost if no host would be left.
     """
-    if not is_text(user) or not _lock(connection, number):
+    if not is_text(user) or not lock(connection, number):
         return False
     _keep_a_host(connection, number, without=user)
     this = and_(members.c.room == number, members.c.user_id == user)
     if connection.execute(delete(members).where(this)).rowcount == 0:
         return False
-    _revise(connection, number)
+    revise(connection, number)
     return True
 
 
-def _revise(connection: Connection, number: int) -> None:
+def revise(connection: Connection, number: int) -> None:
+    """Let all gateways look at the room's members again."""
     connection.execute(
         update(rooms).where(rooms.c.id == number).values(revision=rooms.c.revision + 1)
     )
 
 
-def _lock(connection: Connection, number: int) -> bool:
+def lock(connection: Connection, number: int) -> bool:
+    """Let nobody else change who may come into the room until the transaction ends; False: there is
+    no such room."""
     if not is_room(number):
         return False
     locking = select(rooms.c.id).where(rooms.c.id == number).with_for_update(key_share=True)

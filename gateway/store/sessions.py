@@ -29,7 +29,7 @@ from gateway.domain.revocation import Revocation, Target, TokenMark
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.errors import GatewayError
 from gateway.store import revocations
-from gateway.store.tables import counters, sessions
+from gateway.store.tables import counters, members, sessions
 from gateway.store.values import USER_LENGTH, is_text, text
 
 #: The counter's name.
@@ -122,6 +122,14 @@ def end_of_account(connection: Connection, user: str, at: datetime) -> list[Ende
     """End the sessions that were opened with the account's password and go on."""
     by_password = and_(sessions.c.proof == Proof.PASSWORD, sessions.c.until > at)
     return _end(connection, and_(sessions.c.user_id == user, by_password), at)
+
+
+def end_of_users(
+    connection: Connection, beginning: str, at: datetime, reason: str
+) -> list[EndedSession]:
+    """End the sessions of all users whose names begin so."""
+    named = sessions.c.user_id.startswith(beginning, autoescape=True)
+    return _end(connection, and_(named, sessions.c.until > at), at, reason)
 
 
 def open_of(connection: Connection, user: str, at: datetime) -> list[str]:
@@ -230,11 +238,15 @@ def ended_since(connection: Connection, revision: int, now: datetime) -> Endings
 def forget(connection: Connection, before: datetime) -> int:
     """Delete some of the logins, and of the entries of the revocation list, whose time was over
     before then. Returns how many of each at most; as many as :data:`PORTION`: there may be more."""
-    old = select(sessions.c.id).where(sessions.c.until < before).limit(PORTION)
+    old = select(sessions.c.id, sessions.c.user_id, sessions.c.proof)
     # As a list: PostgreSQL could plan a subquery anew for each row.
-    ids = connection.execute(old).scalars().all()
+    found = connection.execute(old.where(sessions.c.until < before).limit(PORTION)).all()
+    ids = [row.id for row in found]
     if ids:
         connection.execute(delete(sessions).where(sessions.c.id.in_(ids)))
+    # A guest is a member for as long as the session lasts, and has only one.
+    if guests := [row.user_id for row in found if row.proof == Proof.GUEST]:
+        connection.execute(delete(members).where(members.c.user_id.in_(guests)))
     return max(len(ids), revocations.forget(connection, before, portion=PORTION))
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from broker.topology import Stream
 from gateway.database_url import SqliteFile, parse
+from gateway.domain.class_code import ClassCode, Door, Guests, Knock, KnockState
 from gateway.domain.message import Draft
 from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
@@ -22,6 +23,7 @@ from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import (
     accounts,
+    class_codes,
     history,
     leases,
     outbox,
@@ -147,7 +149,12 @@ class Store:
     async def close_room(self, room: int, at: datetime) -> bool:
         """Close a room; its history stays. False: there is no such room, or it is closed
         already."""
-        return await self._database.write(partial(rooms.close, number=room, at=at))
+
+        def close(connection: Connection) -> bool:
+            class_codes.withdraw(connection, room)
+            return rooms.close(connection, room, at)
+
+        return await self._database.write(close)
 
     async def open_rooms(self) -> list[int]:
         return await self._database.read(rooms.still_open)
@@ -174,17 +181,131 @@ class Store:
     ) -> None:
         """Add a member or change the role. ``name``: what is shown beside the user's name, if
         nothing is known yet. Raises UnknownRoom, LastHost, Invalid."""
-        await self._database.write(
-            partial(rooms.set_member, number=room, user=user, role=role, name=name)
-        )
+
+        def set_member(connection: Connection) -> None:
+            rooms.set_member(connection, room, user, role, name)
+            class_codes.let_back(connection, room, user)
+
+        await self._database.write(set_member)
 
     async def name_members(self, user: str, name: str | None) -> None:
         """Show this name beside the user's name, in all rooms."""
         await self._database.write(partial(rooms.name_members, user=user, name=name))
 
     async def remove_member(self, room: int, user: str) -> bool:
-        """Remove a member. False: the user was none. Raises LastHost."""
-        return await self._database.write(partial(rooms.remove_member, number=room, user=user))
+        """Remove a member, who cannot come back by the room's class code. False: the user was none.
+        Raises LastHost."""
+
+        def remove(connection: Connection) -> bool:
+            if not rooms.remove_member(connection, room, user):
+                return False
+            class_codes.turn_away(connection, room, user)
+            return True
+
+        return await self._database.write(remove)
+
+    # Class codes and guests
+
+    async def class_code(self, room: int) -> ClassCode | None:
+        """The room's class code; None: it has none."""
+        return await self._database.read(partial(class_codes.get, room=room))
+
+    async def put_class_code(
+        self, room: int, code: str, guests: Guests, at: datetime, *, renew: bool
+    ) -> ClassCode | None:
+        """Let in ``guests`` by the code that the room has, or by ``code`` if it has none or is to
+        ``renew`` it. None: another room has that one. Raises UnknownRoom, RoomClosed."""
+        put = partial(class_codes.put, room=room, code=code, guests=guests, at=at, renew=renew)
+        return await self._database.write(put)
+
+    async def withdraw_class_code(self, room: int) -> bool:
+        """Let nobody in by a code any more; False: there was none."""
+        return await self._database.write(partial(class_codes.withdraw, room=room))
+
+    async def door(self, code: str) -> Door | None:
+        """The open room that a class code leads to."""
+        return await self._database.read(partial(class_codes.door, code=code))
+
+    async def enter(
+        self, room: int, code: str, user: str, name: str | None, *, one_more: class_codes.OneMore
+    ) -> class_codes.Entered:
+        """Make somebody with an account a participant by a class code; a member stays what they
+        are. ``one_more`` gives the error for one more member, by their number, within the
+        transaction. Raises UnknownCode, TurnedAway, and that error."""
+        return await self._database.write(
+            partial(
+                class_codes.enter, room=room, code=code, user=user, name=name, one_more=one_more
+            )
+        )
+
+    async def enter_as_guest(
+        self,
+        room: int,
+        code: str,
+        nickname: str,
+        session: LoginSession,
+        *,
+        one_more: class_codes.OneMore,
+        knock: str | None = None,
+    ) -> class_codes.Entered:
+        """Let in a guest by a class code, or by a ``knock`` that was admitted, with a number behind
+        the nickname if somebody is called so. Raises UnknownCode, GuestsRefused, UnknownKnock, and
+        the error of ``one_more``."""
+        return await self._database.write(
+            partial(
+                class_codes.enter_as_guest,
+                room=room,
+                code=code,
+                nickname=nickname,
+                session=session,
+                one_more=one_more,
+                knock=knock,
+            )
+        )
+
+    async def add_knock(
+        self,
+        room: int,
+        code: str,
+        id: str,
+        nickname: str,
+        at: datetime,
+        *,
+        most: class_codes.OneMore,
+    ) -> None:
+        """Let somebody knock at a room's door. Raises UnknownCode, GuestsRefused, and the error of
+        ``most``."""
+        add = partial(class_codes.add_knock, room=room, code=code, id=id, nickname=nickname)
+        await self._database.write(partial(add, at=at, most=most))
+
+    async def knock(self, id: str, now: datetime) -> Knock | None:
+        """The knock, whose owner is there now; None: there is none, or it was long ago."""
+        found = await self._database.read(partial(class_codes.knock, id=id))
+        if found is None:
+            return None
+        knock, seen_at = found
+        if now - seen_at > class_codes.NOTED:
+            await self._database.write(partial(class_codes.saw_knock, id=id, at=now))
+        return knock
+
+    async def knocks(self, room: int, now: datetime) -> list[Knock]:
+        """Those who wait at the room's door now, the first one first."""
+        return await self._database.read(partial(class_codes.waiting, room=room, now=now))
+
+    async def answer_knocks(
+        self, room: int, numbers: Collection[int] | None, state: KnockState
+    ) -> int:
+        """Admit or refuse those who wait; None: all of them. Returns how many."""
+        return await self._database.write(
+            partial(class_codes.answer_knocks, room=room, numbers=numbers, state=state)
+        )
+
+    async def end_guests(
+        self, room: int, at: datetime, reason: str, *, remove: bool
+    ) -> Sequence[EndedSession]:
+        """End the sessions of all guests of the room; ``remove``: and their memberships."""
+        end = partial(class_codes.end_guests, room=room, at=at, reason=reason, remove=remove)
+        return await self._database.write(end)
 
     # Messages
 

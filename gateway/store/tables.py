@@ -88,6 +88,43 @@ members: Final = Table(
     Index(None, "user_id", "room"),
 )
 
+#: ``guests``: whom the code lets in besides people with an account.
+class_codes: Final = Table(
+    "class_codes",
+    metadata,
+    Column("room", _Number, ForeignKey(rooms.c.id), primary_key=True, autoincrement=False),
+    Column("code", String(6), nullable=False),
+    Column("guests", String(5), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    CheckConstraint("guests IN ('no', 'knock', 'yes')", name="guests"),
+    UniqueConstraint("code"),
+)
+
+#: People without an account at the door of a room. ``id`` is random, and known to them alone;
+#: ``number`` names them to hosts.
+knocks: Final = Table(
+    "knocks",
+    metadata,
+    Column("number", _Number, Identity(), primary_key=True),
+    Column("id", String(32), nullable=False),
+    Column("room", _Number, ForeignKey(rooms.c.id), nullable=False),
+    Column("nickname", String(USER_LENGTH), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("state", String(8), nullable=False),
+    CheckConstraint("state IN ('waiting', 'admitted', 'refused')", name="state"),
+    UniqueConstraint("id"),
+    Index(None, "room"),
+)
+
+#: Former members who were removed while the room had the code that it has now.
+turned_away: Final = Table(
+    "turned_away",
+    metadata,
+    Column("room", _Number, ForeignKey(rooms.c.id), primary_key=True, autoincrement=False),
+    Column("user_id", String(USER_LENGTH), primary_key=True),
+)
+
 #: ``head``: the last seq given; it never decreases. ``first``: the lowest seq still kept.
 #: ``bytes``: of the bodies kept, without those that were stored before this column.
 streams: Final = Table(

@@ -23,6 +23,7 @@ from gateway.auth.permissions import Permissions
 from gateway.config import Limits
 from gateway.domain.identity import Identity
 from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
+from gateway.domain.session import Proof
 from gateway.errors import (
     GatewayError,
     NoCapacity,
@@ -142,6 +143,14 @@ class FakeBackends:
     async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None:
         self.done.append(f"told of {user or 'the room'}{', ended' if ended else ''}")
 
+    async def end_guests(self, room: int, reason: str, *, remove: bool) -> int:
+        self.done.append("end guests")
+        return 0
+
+    async def end_own(self, user: str, proof: Proof) -> int:
+        self.done.append(f"end {user}")
+        return 1
+
     async def declare_private_queue(self, room: int, *, maker: str | None = None) -> int:
         if self.queue_hangs:
             await asyncio.Event().wait()
@@ -165,6 +174,7 @@ def services(backends: FakeBackends, **limits: float) -> tuple[Rooms, HistoryRea
         queues=PrivateQueues(backends, clock=lambda: 0.0),
         changes=backends,
         presence=backends,
+        endings=backends,
         budgets=budgets_of(
             clock=lambda: 0.0, rooms_per_minute=60.0, rooms_burst=ROOMS_AT_ONCE, **limits
         ),
@@ -359,7 +369,7 @@ def test_without_the_broker_a_closed_room_stays_closed() -> None:
     backends = FakeBackends(queue_fails=True)
     rooms, _ = services(backends)
     assert not asyncio.run(rooms.close(HOST, ROOM))
-    assert backends.done == ["close", "told of the room, ended"]
+    assert backends.done == ["close", "told of the room, ended", "end guests"]
 
 
 def test_the_rooms_that_a_user_makes_and_closes_are_limited_and_nobody_elses() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from gateway.domain.guest import is_guest
 from gateway.domain.room import Member, MemberRole
 from gateway.domain.user_name import written_otherwise
 from gateway.http.api import ApiHandler
@@ -57,6 +58,8 @@ def _as_json(member: Member, *, accounts_only: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"user": member.user, "role": member.role}
     if member.name is not None:
         found["name"] = member.name
-    if accounts_only and not member.has_account:
+    if is_guest(member.user):
+        found["guest"] = True
+    elif accounts_only and not member.has_account:
         found["unknown"] = True
     return found

@@ -69,3 +69,11 @@ class PageHandler(BodilessHandler, StaticFileHandler):
     def _share(self) -> None:
         if self._origins is not None:
             share(self, self._origins)
+
+
+class ClassCodeHandler(PageHandler):
+    """The page of rooms at the address of a class code, which its script reads. Whether there is
+    such a code, nobody learns here."""
+
+    def parse_url_path(self, url_path: str) -> str:
+        return "index.html"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from http.cookies import Morsel
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
-from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, has_plain_cookie
 from gateway.config import LARGEST_TOKEN
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
@@ -16,11 +13,10 @@ from gateway.domain.session import LoginSession
 from gateway.errors import NotAuthenticated
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
+from gateway.http.session_cookie import device_of, identity_json, set_session
 
 #: Bytes of a body, which anybody may send: the longest token, and what is around it.
 _MOST_BODY: Final = LARGEST_TOKEN + 8 * 1024
-#: Characters of a browser's ``User-Agent`` that are kept.
-_LONGEST_DEVICE: Final = 200
 
 #: Checking a longer one would only take more time.
 _Password = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -54,12 +50,12 @@ class SessionHandler(ApiHandler):
         return min(super().most_body, _MOST_BODY)
 
     async def get(self) -> None:
-        self.write_json(_as_json(await self.identity()))
+        self.write_json(identity_json(await self.identity()))
 
     async def post(self) -> None:
         login = self.body(Login)
         address = self.caller.address
-        device = _device(self.request.headers.get("User-Agent", ""))
+        device = device_of(self.request)
         if login.token is not None:
             proven = await self._by_token(login.token, address)
             identity = await self.services.logins.by_token(proven, address=address, device=device)
@@ -68,8 +64,8 @@ class SessionHandler(ApiHandler):
                 login.user or "", login.password or "", address=address, device=device
             )
         cookie = self.services.sessions.sign(identity, secure=self.caller.secure)
-        self._set_session(cookie, max_age=identity.expires_at - self.services.clock())
-        self.write_json(_as_json(identity))
+        set_session(self, cookie, max_age=identity.expires_at - self.services.clock())
+        self.write_json(identity_json(identity))
 
     async def _by_token(self, token: str, address: str) -> Identity:
         guesses = self.services.accounts.guesses
@@ -85,26 +81,8 @@ class SessionHandler(ApiHandler):
         identity = await self.services.credentials.session(self.request)
         if identity is not None:
             await self.services.logins.log_out(identity)
-        self._set_session("", max_age=0)
+        set_session(self, "", max_age=0)
         self.set_status(204)
-
-    def _set_session(self, value: str, *, max_age: float) -> None:
-        """Give the browser this session, and no other one under the cookie's other name."""
-        if not self.caller.secure:
-            self._set_cookie(SESSION_COOKIE, value, max_age=max_age)
-            return
-        self._set_cookie(SECURE_COOKIE, value, max_age=max_age)
-        if has_plain_cookie(self.request):
-            self._set_cookie(SESSION_COOKIE, "", max_age=0)
-
-    def _set_cookie(self, name: str, value: str, *, max_age: float) -> None:
-        cookie: Morsel[str] = Morsel()
-        cookie.set(name, value, value)
-        cookie.update({"path": "/", "httponly": "yes", "samesite": "Strict"})
-        cookie["max-age"] = str(max(0, int(max_age)))
-        if self.caller.secure:
-            cookie["secure"] = "yes"
-        self.add_header("Set-Cookie", cookie.OutputString())
 
 
 class SessionsHandler(ApiHandler):
@@ -140,16 +118,3 @@ def _session_json(session: LoginSession, caller: Identity) -> dict[str, Any]:
         "device": session.device,
         "current": is_current,
     }
-
-
-def _device(user_agent: str) -> str:
-    """The header as it can be shown and stored."""
-    return "".join(sign for sign in user_agent if sign.isprintable())[:_LONGEST_DEVICE]
-
-
-def _as_json(identity: Identity) -> dict[str, Any]:
-    return {
-        "user": identity.user,
-        "roles": sorted(identity.roles),
-        "expires_at": timestamp(datetime.fromtimestamp(identity.expires_at, UTC)),
-    } | ({} if identity.display_name is None else {"name": identity.display_name})

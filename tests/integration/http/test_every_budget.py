@@ -287,6 +287,40 @@ async def one_member_more(stage: Stage) -> Refusal:
     return answered(answer)
 
 
+async def code_of(stage: Stage, guests: str = "yes") -> str:
+    made = await stage.call("POST", f"{stage.room}/code", user="anna", json={"guests": guests})
+    assert made.status == 200
+    return str(made.json["code"])
+
+
+async def join(stage: Stage, code: str, nickname: str | None = None) -> Answer:
+    wanted = {"code": code} if nickname is None else {"code": code, "nickname": nickname}
+    return await stage.call("POST", "/api/join", json=wanted)
+
+
+async def two_looks_at_a_code(stage: Stage) -> Refusal:
+    code = await code_of(stage)
+    assert (await join(stage, code)).status == 200
+    return answered(await join(stage, code))
+
+
+async def two_guests(stage: Stage) -> Refusal:
+    code = await code_of(stage)
+    assert (await join(stage, code, "Mina")).status == 200
+    return answered(await join(stage, code, "Juno"))
+
+
+async def two_knocks(stage: Stage) -> Refusal:
+    code = await code_of(stage, "knock")
+    assert (await join(stage, code, "Mina")).status == 202
+    return answered(await join(stage, code, "Juno"))
+
+
+async def two_wrong_codes(stage: Stage) -> Refusal:
+    assert (await join(stage, "BCDFGH")).status == 404
+    return answered(await join(stage, "BCDFGJ"))
+
+
 async def two_handshakes_of_one_user(stage: Stage) -> Refusal:
     # Whoever is known to be valid counts for themselves.
     assert (await stage.read()).status == 200
@@ -400,6 +434,32 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         two_passwords_at_once,
         Refusal(503, "logins_wait"),
     ),
+    "joins/address": (
+        {"joins_burst": 1, "joins_per_second": 0.01},
+        two_looks_at_a_code,
+        Refusal(429, "too_many_joins"),
+    ),
+    "joins/all": (
+        {"all_joins_burst": 1, "all_joins_per_second": 0.01},
+        two_looks_at_a_code,
+        Refusal(429, "too_many_joins"),
+    ),
+    "entries/room": (
+        {"room_joins_burst": 1, "room_joins_per_second": 0.01},
+        two_guests,
+        Refusal(503, "joins_wait"),
+    ),
+    "wrong_codes/address": (
+        {"wrong_codes_per_minute": 1.0},
+        two_wrong_codes,
+        Refusal(429, "too_many_codes"),
+    ),
+    "all_wrong_codes/all": (
+        {"all_wrong_codes_per_minute": 1.0},
+        two_wrong_codes,
+        Refusal(429, "too_many_codes"),
+    ),
+    "knocks/room": ({"room_knocks": 1}, two_knocks, Refusal(503, "too_many_knocks")),
     "waiting_posts/all": (
         {"waiting_posts": 1},
         two_posts_at_once,

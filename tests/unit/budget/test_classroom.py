@@ -90,6 +90,14 @@ DEMAND: Final[dict[str, float]] = {
     "failed_logins/address": PEOPLE * 0.2,
     "user_logins/user": CLASS * TRIES,
     "waiting_logins/all": PEOPLE,
+    # Each looks at the room's name, enters, and some come twice.
+    "joins/address": PEOPLE * 3,
+    "joins/all": PEOPLE * 3,
+    "entries/room": PEOPLE,
+    "knocks/room": PEOPLE,
+    # One in ten mistypes the code, all within the same minute, before anybody was right.
+    "wrong_codes/address": PEOPLE * 0.1,
+    "all_wrong_codes/all": PEOPLE * 0.1,
     "reads/user": TOPICS * TABS,
     # Pages ask for one topic after the other; two reads take ten milliseconds.
     "reads/all": PEOPLE,

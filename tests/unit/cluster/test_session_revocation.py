@@ -57,6 +57,11 @@ class View:
         self._gateway = gateway
         self.looks: list[int] = []
 
+    async def end_guests(
+        self, room: int, at: datetime, reason: str, *, remove: bool
+    ) -> list[EndedSession]:
+        raise NotImplementedError
+
     async def end_session(self, session: LoginSession) -> EndedSession:
         await self._answer()
         return self._database.end(session)

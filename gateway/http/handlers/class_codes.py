@@ -1,0 +1,167 @@
+"""``/api/rooms/{room}/code`` and ``…/knocks`` for hosts, ``/api/join`` for everybody."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from gateway.class_codes import AtTheDoor, Joined
+from gateway.domain.class_code import LONGEST_INPUT, ClassCode, Guests
+from gateway.domain.guest import nickname
+from gateway.domain.identity import Identity
+from gateway.domain.message import timestamp
+from gateway.errors import NotAuthenticated
+from gateway.http.api import ApiHandler
+from gateway.http.body import Body
+from gateway.http.session_cookie import device_of, identity_json, set_session
+
+#: Bytes of a body, which anybody may send.
+_MOST_BODY: Final = 4 * 1024
+#: Knocks that are answered by one call: as many as may wait, and more.
+_MOST_ANSWERED: Final = 10_000
+
+_Numbers = tuple[Annotated[int, Field(ge=1, lt=2**63)], ...]
+_Nickname = Annotated[str, AfterValidator(nickname)]
+_Answered = Annotated[_Numbers, Field(strict=False, max_length=_MOST_ANSWERED)] | Literal["all"]
+
+
+class NewCode(Body):
+    """The body that makes a room's code, or changes whom it lets in."""
+
+    guests: Annotated[Guests, Field(strict=False)] = Guests.NO
+    renew: bool = False
+
+
+class Withdrawal(Body):
+    """The query that withdraws a room's code."""
+
+    guests: Literal["stay", "end"] = "stay"
+
+
+class Answers(Body):
+    """The body that answers knocks, by their numbers."""
+
+    admit: _Answered = ()
+    refuse: _Answered = ()
+
+
+class Join(Body):
+    """The body of somebody who comes by a class code. ``knock``: what the first call answered."""
+
+    code: Annotated[str, Field(max_length=LONGEST_INPUT)]
+    nickname: _Nickname | None = None
+    knock: Annotated[str, Field(max_length=32)] | None = None
+
+
+class CodeHandler(ApiHandler):
+    """A room's class code: GET shows it, POST makes it, DELETE withdraws it."""
+
+    async def get(self, room: str) -> None:
+        number = self.room_number(room)
+        self.write_json(_code_json(await self.services.codes.show(await self.identity(), number)))
+
+    async def post(self, room: str) -> None:
+        number = self.room_number(room)
+        identity, wanted = await self.identity(), self.body(NewCode)
+        made = await self.services.codes.make(identity, number, wanted.guests, renew=wanted.renew)
+        self.write_json(_code_json(made))
+
+    async def delete(self, room: str) -> None:
+        number = self.room_number(room)
+        identity, query = await self.identity(), self.query(Withdrawal)
+        ended = await self.services.codes.withdraw(
+            identity, number, send_away=query.guests == "end"
+        )
+        self.write_json({"ended": ended})
+
+
+class KnocksHandler(ApiHandler):
+    """Those who wait at a room's door: GET lists them, POST lets them in or sends them away."""
+
+    async def get(self, room: str) -> None:
+        number = self.room_number(room)
+        waiting = await self.services.codes.knocks(await self.identity(), number)
+        self.write_json(
+            {
+                "knocks": [
+                    {"number": each.number, "name": each.nickname, "since": timestamp(each.since)}
+                    for each in waiting
+                ]
+            }
+        )
+
+    async def post(self, room: str) -> None:
+        number = self.room_number(room)
+        identity, answers = await self.identity(), self.body(Answers)
+        done = {}
+        for what, numbers in (("refused", answers.refuse), ("admitted", answers.admit)):
+            done[what] = 0
+            if numbers:
+                done[what] = await self.services.codes.answer(
+                    identity,
+                    number,
+                    None if numbers == "all" else numbers,
+                    admit=what == "admitted",
+                )
+        self.write_json(done)
+
+
+class JoinHandler(ApiHandler):
+    """The way into a room by its class code: POST comes in, or knocks."""
+
+    for_anybody = True
+
+    @property
+    def most_body(self) -> int:
+        return min(super().most_body, _MOST_BODY)
+
+    async def post(self) -> None:
+        wanted = self.body(Join)
+        who = await self._who_comes()
+        came = await self.services.codes.join(
+            wanted.code,
+            who=who,
+            nickname=wanted.nickname,
+            knock=wanted.knock,
+            address=self.caller.address,
+            device=device_of(self.request),
+        )
+        if isinstance(came, AtTheDoor):
+            self._wait(came)
+            return
+        if came.guest is not None:
+            self._let_in(came.guest)
+        self.write_json(_joined_json(came, came.guest or who))
+
+    async def _who_comes(self) -> Identity | None:
+        """The caller, if logged in: a cookie that has ended is as good as none here."""
+        if not self.services.credentials.given(self.request):
+            return None
+        try:
+            return await self.identity()
+        except NotAuthenticated:
+            return None
+
+    def _wait(self, door: AtTheDoor) -> None:
+        shown: dict[str, Any] = {"joined": False, "title": door.title, "guests": door.guests}
+        if door.knock is not None:
+            shown["knock"] = door.knock
+        if door.ask_again is not None:
+            self.set_header("Retry-After", str(math.ceil(door.ask_again)))
+        self.write_json(shown, status=200 if door.knock is None else 202)
+
+    def _let_in(self, guest: Identity) -> None:
+        cookie = self.services.sessions.sign(guest, secure=self.caller.secure)
+        set_session(self, cookie, max_age=guest.expires_at - self.services.clock())
+
+
+def _code_json(code: ClassCode) -> dict[str, Any]:
+    """A code; ``url``: where its QR leads, seen from the gateway."""
+    return {"code": code.code, "url": f"/j/{code.code}", "guests": code.guests}
+
+
+def _joined_json(joined: Joined, who: Identity | None) -> dict[str, Any]:
+    known = {} if who is None else identity_json(who)
+    return {"joined": True, "room": joined.room, "role": joined.role, **known}

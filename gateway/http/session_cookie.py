@@ -1,0 +1,59 @@
+"""The session cookie in an answer, and what else a login says about itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http.cookies import Morsel
+from typing import Any, Final
+
+from tornado.httputil import HTTPServerRequest
+
+from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, has_plain_cookie
+from gateway.domain.guest import room_of
+from gateway.domain.identity import Identity
+from gateway.domain.message import timestamp
+from gateway.http.api import ApiHandler
+
+#: Characters of a browser's ``User-Agent`` that are kept.
+_LONGEST_DEVICE: Final = 200
+
+
+def set_session(handler: ApiHandler, value: str, *, max_age: float) -> None:
+    """Give the browser this session, and no other one under the cookie's other name. ``max_age``:
+    seconds."""
+    if not handler.caller.secure:
+        _set_cookie(handler, SESSION_COOKIE, value, max_age=max_age)
+        return
+    _set_cookie(handler, SECURE_COOKIE, value, max_age=max_age)
+    if has_plain_cookie(handler.request):
+        _set_cookie(handler, SESSION_COOKIE, "", max_age=0)
+
+
+def device_of(request: HTTPServerRequest) -> str:
+    """The browser's ``User-Agent`` as it can be shown and stored."""
+    user_agent = request.headers.get("User-Agent", "")
+    return "".join(sign for sign in user_agent if sign.isprintable())[:_LONGEST_DEVICE]
+
+
+def identity_json(identity: Identity) -> dict[str, Any]:
+    """The user of a session, as pages know it. ``guest_of``: the only room of a guest."""
+    shown: dict[str, Any] = {
+        "user": identity.user,
+        "roles": sorted(identity.roles),
+        "expires_at": timestamp(datetime.fromtimestamp(identity.expires_at, UTC)),
+    }
+    if identity.display_name is not None:
+        shown["name"] = identity.display_name
+    if (room := room_of(identity.user)) is not None:
+        shown["guest_of"] = room
+    return shown
+
+
+def _set_cookie(handler: ApiHandler, name: str, value: str, *, max_age: float) -> None:
+    cookie: Morsel[str] = Morsel()
+    cookie.set(name, value, value)
+    cookie.update({"path": "/", "httponly": "yes", "samesite": "Strict"})
+    cookie["max-age"] = str(max(0, int(max_age)))
+    if handler.caller.secure:
+        cookie["secure"] = "yes"
+    handler.add_header("Set-Cookie", cookie.OutputString())

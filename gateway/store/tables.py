@@ -27,7 +27,13 @@ from sqlalchemy import (
 )
 
 from gateway.domain.revocation import LONGEST_REASON, LONGEST_VALUE
-from gateway.store.values import TITLE_LENGTH, TYPE_LENGTH, USER_LENGTH, UtcDateTime
+from gateway.store.values import (
+    NICKNAME_LENGTH,
+    TITLE_LENGTH,
+    TYPE_LENGTH,
+    USER_LENGTH,
+    UtcDateTime,
+)
 
 T = TypeVar("T")
 
@@ -108,7 +114,7 @@ knocks: Final = Table(
     Column("number", _Number, Identity(), primary_key=True),
     Column("id", String(32), nullable=False),
     Column("room", _Number, ForeignKey(rooms.c.id), nullable=False),
-    Column("nickname", String(USER_LENGTH), nullable=False),
+    Column("nickname", String(NICKNAME_LENGTH), nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("state", String(8), nullable=False),

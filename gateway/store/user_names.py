@@ -41,6 +41,7 @@ _messages = table("messages", column("sender"), column("sender_name"))
 _accounts = table("accounts", column("user_id"), column("display_name"))
 _sessions = table("sessions", column("user_id"))
 _revocations = table("revocations", column("ordered_by"))
+_turned_away = table("turned_away", column("room"), column("user_id"))
 _rooms = table("rooms", column("id"), column("created_by"), column("revision"))
 
 
@@ -53,14 +54,19 @@ class Place:
     shown: ColumnClause[Any] | None = None
 
 
-#: All of them, by a word for their rows.
-PLACES: Final[Mapping[str, Place]] = {
+#: Those that there were when names got their one form, by a word for their rows.
+FIRST_PLACES: Final[Mapping[str, Place]] = {
     "memberships": Place(_members, _members.c.user_id, _members.c.name),
     "messages": Place(_messages, _messages.c.sender, _messages.c.sender_name),
     "accounts": Place(_accounts, _accounts.c.user_id, _accounts.c.display_name),
     "logins": Place(_sessions, _sessions.c.user_id),
     "rooms created": Place(_rooms, _rooms.c.created_by),
     "orders": Place(_revocations, _revocations.c.ordered_by),
+}
+#: All of them.
+PLACES: Final[Mapping[str, Place]] = {
+    **FIRST_PLACES,
+    "removals from rooms": Place(_turned_away, _turned_away.c.user_id),
 }
 
 
@@ -88,10 +94,10 @@ class StandingName:
         return f"{self.name!r} ({where}) would be {self.form!r}{same}"
 
 
-def standing(connection: Connection) -> list[StandingName]:
+def standing(connection: Connection, places: Mapping[str, Place] = PLACES) -> list[StandingName]:
     """The names that stand in the tables and are not in their form."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
-    for what, place in PLACES.items():
+    for what, place in places.items():
         names = place.names
         counted = select(names, func.count()).where(names.is_not(None)).group_by(names)
         for name, count in connection.execute(counted):
@@ -118,7 +124,11 @@ def judged(found: Mapping[str, Mapping[str, int]]) -> list[StandingName]:
     return sorted(wrong, key=lambda each: each.name)
 
 
-def bring_into_form(connection: Connection, wrong: Iterable[StandingName]) -> list[StandingName]:
+def bring_into_form(
+    connection: Connection,
+    wrong: Iterable[StandingName],
+    places: Mapping[str, Place] = PLACES,
+) -> list[StandingName]:
     """Rename whoever is alone with a form, and keep what was written to be shown. Returns the rest
     of the ``wrong`` names, which the log tells: they stay as they are, and nobody can be them until
     an operator decides."""
@@ -135,7 +145,8 @@ def bring_into_form(connection: Connection, wrong: Iterable[StandingName]) -> li
             logger.info("the user %r is called %r from now on (RFC 8265)", each.name, each.form)
     names = sorted(forms)
     for start in range(0, len(names), PORTION):
-        _rename(connection, {name: forms[name] for name in names[start : start + PORTION]})
+        portion = names[start : start + PORTION]
+        _rename(connection, {name: forms[name] for name in portion}, places)
     return left
 
 
@@ -160,7 +171,7 @@ def give(connection: Connection, old: str, new: str, at: datetime) -> int:
         )
     logins = sessions.open_of(connection, old, at)
     _unite(connection, old, new)
-    changed = _rename(connection, {old: new})
+    changed = _rename(connection, {old: new}, PLACES)
     # Last, because logins wait from here on. The old name is kept out as before: whoever issues
     # names may still issue it.
     sessions.end_renamed(connection, logins, at)
@@ -185,15 +196,18 @@ def _unite(connection: Connection, old: str, new: str) -> None:
         if MemberRole.HOST == roles[old][room] != roles[new][room]:
             other = and_(_members.c.room == room, _members.c.user_id == new)
             connection.execute(update(_members).where(other).values(role=MemberRole.HOST.value))
+    away = select(_turned_away.c.room).where(_turned_away.c.user_id == new)
+    twice = and_(_turned_away.c.user_id == old, _turned_away.c.room.in_(away.scalar_subquery()))
+    connection.execute(delete(_turned_away).where(twice))
 
 
-def _rename(connection: Connection, names: Mapping[str, str]) -> int:
+def _rename(connection: Connection, names: Mapping[str, str], places: Mapping[str, Place]) -> int:
     """Replace these names by others, in one pass over each table: no index leads from a name to its
     messages. Returns the number of rows."""
     rooms = connection.execute(select(_members.c.room).where(_members.c.user_id.in_(list(names))))
     _revise(connection, sorted(set(rooms.scalars())))
     changed = 0
-    for place in PLACES.values():
+    for place in places.values():
         values: dict[ColumnClause[Any], Any] = {
             place.names: case(names, value=place.names, else_=place.names)
         }

@@ -18,6 +18,7 @@ from gateway.errors import Invalid
 #: Lengths in characters. An index entry of PostgreSQL holds 2,700 bytes at most.
 USER_LENGTH: Final = 255
 TYPE_LENGTH: Final = 255
+NICKNAME_LENGTH: Final = 100
 TITLE_LENGTH: Final = 1000
 #: Rooms and messages are numbered in signed 64-bit integers.
 MAX_NUMBER: Final = 2**63 - 1

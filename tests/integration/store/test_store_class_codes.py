@@ -233,3 +233,15 @@ async def test_a_knock_is_answered_and_lets_in_once(store: Store, other_gateway:
     assert await store.answer_knocks(room, None, KnockState.ADMITTED) == 1
     assert await store.withdraw_class_code(room)
     assert await store.knock("k3", NOW) is None, "nobody waits at a door that is not there"
+
+
+@pytest.mark.gen_test
+async def test_a_removal_goes_with_the_name_when_two_become_one(store: Store) -> None:
+    for code, removed in ((CODE, ("kim", "kim 2")), (OTHER, ("kim",))):
+        room = await a_room(store, code)
+        for user in removed:
+            await store.enter(room, code, user, None, one_more=any_number)
+            assert await store.remove_member(room, user)
+    assert await store.give_name("kim", "kim 2") > 0
+    with pytest.raises(TurnedAway):
+        await store.enter(room, OTHER, "kim 2", None, one_more=any_number)

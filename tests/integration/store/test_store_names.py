@@ -37,8 +37,18 @@ async def stored(store: Store, room: int, sender: str, name: str | None = None) 
     assert not isinstance(answer, Exception), answer
 
 
+#: What later migrations have added.
+LATER = (
+    "DROP TABLE class_codes",
+    "DROP TABLE knocks",
+    "DROP TABLE turned_away",
+)
+
+
 def _back(connection: Connection) -> None:
     """As the database was before its names had one form."""
+    for statement in LATER:
+        connection.execute(text(statement))
     for table, column in (
         ("members", "name"),
         ("messages", "sender_name"),

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("number", number, sa.Identity(), nullable=False),
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("room", number, nullable=False),
-        sa.Column("nickname", sa.String(255), nullable=False),
+        sa.Column("nickname", sa.String(100), nullable=False),
         sa.Column("since", moment, nullable=False),
         sa.Column("seen_at", moment, nullable=False),
         sa.Column("state", sa.String(8), nullable=False),

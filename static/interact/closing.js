@@ -8,6 +8,12 @@
  * @typedef {"again" | "resume" | "renew" | "stop"} Remedy
  */
 
+/** The close code of a connection that ended without a Close frame. */
+export const ABNORMAL = 1006;
+
+/** The close code with which a client comes back at once. */
+export const RESUME = 4008;
+
 /** The gateway's close codes; all others mean that the connection was lost. */
 const REMEDIES = /** @type {Record<number, Remedy>} */ ({
   1012: "again",

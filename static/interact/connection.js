@@ -1,6 +1,7 @@
 import { GatewayClock } from "./clock.js";
 import { isSentAway } from "./closing.js";
 import { CookieCredentials, sessionOf, TokenCredentials } from "./credentials.js";
+import { EventsConnection } from "./events-connection.js";
 import { Http } from "./http.js";
 import { Live } from "./live.js";
 import { napping } from "./nap.js";
@@ -32,7 +33,7 @@ const CATCH_UP_PAUSE = 10_000;
 /** @type {State} */
 const START = {
   ...{ name: "connecting", code: null, reason: "", detail: "", retryAt: null },
-  ...{ user: null, other: null },
+  ...{ user: null, other: null, via: "websocket" },
 };
 
 /**
@@ -89,6 +90,7 @@ export class Connection extends EventTarget {
       ? surroundings.broadcast(`interact:${base}`, (data) => this.#heardOf(data), signal)
       : () => {};
     this.#http = new Http(endpoint, credentials, (problem) => this.#userChanged(problem));
+    const reach = () => this.#http.call("GET", "/api/session");
     this.#live = new Live({
       client: surroundings.client,
       url: `${base.replace(/^http/, "ws")}/ws`,
@@ -96,6 +98,8 @@ export class Connection extends EventTarget {
       changed: (state) => this.#changed(state),
       notKept: () => Promise.all([...this.#rooms.values()].map((room) => room.catchUp())),
       excluded: () => Promise.all([...this.#rooms.values()].map((room) => room.doubt())),
+      events: (how) => new EventsConnection({ reach, open: (...what) => this.#http.stream(...what), elapsed, ...how }),
+      reach,
       // Other requests under way use the same dead network.
       dead: () => this.#http.revive(),
       ...{ now, elapsed, patience },
@@ -200,7 +204,7 @@ export class Connection extends EventTarget {
     if (credentials.user === null) await this.session();
   }
 
-  /** @param {Omit<State, "user" | "other">} state */
+  /** @param {Omit<State, "user" | "other" | "via">} state */
   #changed(state) {
     if (this.#closing.signal.aborted) return;
     if (state.name === "refused" && state.reason === USER_CHANGED) {
@@ -211,7 +215,7 @@ export class Connection extends EventTarget {
       this.#sentAway = new Problem(403, state.reason, state.detail);
       for (const room of this.#rooms.values()) room.halt(this.#sentAway);
     }
-    this.#become({ ...START, ...state });
+    this.#become({ ...START, ...state, via: this.#live.via });
     if (state.name === "connected") {
       for (const room of this.#rooms.values()) this.#run(room.resume());
     }

@@ -1,10 +1,9 @@
 import { toJson } from "./json.js";
 import { needsSession, Problem, USER_CHANGED } from "./problem.js";
-import { PATIENCE, request } from "./request.js";
+import { PATIENCE, request, stream } from "./request.js";
 
 /** @typedef {import("./credentials.js").Credentials} Credentials */
 /** @typedef {import("./request.js").TimedEndpoint} Endpoint */
-/** @typedef {{text: string | null, signal: AbortSignal, patience: number}} What */
 
 /** Milliseconds: when the device wakes, a call without an answer for so long will never get one. */
 const SOON = 3_000;
@@ -58,7 +57,8 @@ export class Http {
     const isShaken = repeats && now - this.#deadSince < SHAKEN;
     const patience = isShaken ? BRIEF : PATIENCE;
     try {
-      return await this.#asUser(method, path, { text, signal: giving.signal, patience });
+      const what = { text, signal: giving.signal, patience };
+      return await this.#asUser((who) => request(this.endpoint, method, path, { ...what, ...who }));
     } catch (error) {
       if (error instanceof Problem && error.code === USER_CHANGED) this.userChanged(error);
       throw error;
@@ -83,23 +83,27 @@ export class Http {
     for (const [giving, since] of this.#unanswered) if (now - since > patience) giving.abort();
   }
 
-  /** @param {string} method @param {string} path @param {What} what */
-  async #asUser(method, path, what) {
-    const { endpoint, credentials } = this;
+  /** Begin to read an answer that goes on and on. @param {string} path @param {AbortSignal} signal ends it */
+  stream(path, signal) {
+    return this.#asUser((who) => stream(this.endpoint, path, { ...who, signal }));
+  }
+
+  /**
+   * @template T
+   * @param {(who: {token: string | null, user: string | null}) => Promise<T>} once makes the call
+   * @returns {Promise<T>}
+   */
+  async #asUser(once) {
+    const { credentials } = this;
     const { renewals } = credentials;
+    const who = async () => ({ token: await credentials.token(), user: credentials.user });
     try {
-      return await this.#once(method, path, what);
+      return await once(await who());
     } catch (error) {
       if (!needsSession(error)) throw error;
       // Unless another call has renewed it meanwhile.
       if (credentials.renewals === renewals) await credentials.renew();
-      return this.#once(method, path, what);
+      return once(await who());
     }
-  }
-
-  /** @param {string} method @param {string} path @param {What} what */
-  async #once(method, path, what) {
-    const token = await this.credentials.token();
-    return request(this.endpoint, method, path, { ...what, token, user: this.credentials.user });
   }
 }

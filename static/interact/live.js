@@ -1,4 +1,5 @@
-import { isFinal, remedy } from "./closing.js";
+import { childOf } from "./child.js";
+import { ABNORMAL, isFinal, remedy, RESUME } from "./closing.js";
 import { Latch } from "./latch.js";
 import { StompConnection } from "./stomp-connection.js";
 import { needsSession, Problem, USER_CHANGED, UserChanged } from "./problem.js";
@@ -11,8 +12,23 @@ import { pause, untilDone } from "./retry.js";
 /** @typedef {import("./retry.js").Patience} Patience */
 /** @typedef {import("./types.js").State} State */
 
+/** @typedef {import("./events-connection.js").EventsConnection} EventsConnection */
+/** @typedef {import("./types.js").Via} Via */
+
 /** Milliseconds after which a connection counts as a success. */
 const STABLE = 5_000;
+/**
+ * WebSockets in a row that did not open although HTTP works, after which server-sent events are tried; more on a page
+ * where one has been open, because the gateway may be restarting.
+ */
+const BLOCKED = 2;
+const BLOCKED_LATER = 4;
+/**
+ * Rough milliseconds until a WebSocket is tried beside a connection by server-sent events; each time twice as long,
+ * and so many times at most.
+ */
+const COMEBACK = 60_000;
+const COMEBACKS = 6;
 
 /** Keeps a connection to the gateway: when one is lost, the next one gets the same subscriptions. */
 export class Live {
@@ -20,8 +36,16 @@ export class Live {
   #subscriptions = new Set();
   /** Subscriptions that are on their way to {@link add}. */
   #expected = 0;
-  /** @type {StompConnection | null} */
-  #stomp = null;
+  /** @type {StompConnection | EventsConnection | null} */
+  #connected = null;
+  /** What the connection goes by, or the next one will. @type {Via} */
+  #via = "websocket";
+  /** WebSockets in a row that did not open although HTTP works. */
+  #unopened = 0;
+  /** Whether the last connection has been open. */
+  #hasOpened = false;
+  /** Whether a WebSocket has been open since server-sent events were last used. */
+  #hasWorked = false;
   /** When the connection was reported as connected, by {@link elapsed}. @type {number | null} */
   #since = null;
   #failures = 0;
@@ -33,7 +57,7 @@ export class Live {
    * @param {Surroundings["client"]} parts.client
    * @param {string} parts.url
    * @param {Credentials} parts.credentials
-   * @param {(state: Omit<State, "user" | "other">) => void} parts.changed
+   * @param {(state: Omit<State, "user" | "other" | "via">) => void} parts.changed
    * @param {() => Promise<unknown>} parts.notKept resolves when every subscription knows where the kept
    *   messages begin
    * @param {() => Promise<unknown>} parts.excluded resolves when every subscription that the gateway does
@@ -42,9 +66,14 @@ export class Live {
    * @param {() => number} parts.now milliseconds since 1970, for people
    * @param {() => number} parts.elapsed milliseconds since some moment
    * @param {Patience} parts.patience its signal ends everything
+   * @param {((how: Pick<EventsConnection, "opened" | "settled" | "ended">) => EventsConnection) | null} [parts.events]
+   *   makes a connection by server-sent events, for where WebSocket is blocked
+   * @param {() => Promise<unknown>} [parts.reach] makes a call of the HTTP API; rejects with a {@link Problem}
    */
-  constructor({ client, url, credentials, changed, notKept, excluded, dead, now, elapsed, patience }) {
+  constructor({ client, url, credentials, changed, notKept, excluded, dead, now, elapsed, patience, ...others }) {
     this.client = client;
+    this.events = others.events ?? null;
+    this.reach = others.reach ?? (async () => {});
     this.url = url;
     this.credentials = credentials;
     this.changed = changed;
@@ -56,16 +85,21 @@ export class Live {
     this.patience = patience;
   }
 
+  /** What the connection goes by, or the next one will. */
+  get via() {
+    return this.#via;
+  }
+
   /** Whether frames can be sent. */
   get isOpen() {
-    return this.#stomp?.isOpen ?? false;
+    return this.#connected?.isOpen ?? false;
   }
 
   /** @param {Subscription} subscription */
   add(subscription) {
     this.#subscriptions.add(subscription);
     this.#added.open();
-    if (this.isOpen) this.#stomp?.subscribe(subscription);
+    if (this.isOpen) this.#connected?.subscribe(subscription);
   }
 
   /** Do not report "connected" before this is settled. @param {Promise<void>} subscribing */
@@ -81,27 +115,27 @@ export class Live {
   /** @param {Subscription} subscription */
   remove(subscription) {
     const known = this.#subscriptions.delete(subscription);
-    if (known && this.isOpen) this.#stomp?.unsubscribe(subscription.id);
+    if (known && this.isOpen) this.#connected?.unsubscribe(subscription.id);
   }
 
   /** Send the gateway a new token, which extends the connection. @param {string} token */
   renew(token) {
-    if (this.isOpen) this.#stomp?.send("/gateway/token", token);
+    if (this.isOpen) this.#connected?.send("/gateway/token", token);
   }
 
   /** The device has woken: a dead connection is found within seconds, and dialled again at once. */
   wake() {
-    this.#stomp?.wake();
+    this.#connected?.wake();
   }
 
   /** About a second has passed. */
   pulse() {
-    this.#stomp?.pulse();
+    this.#connected?.pulse();
   }
 
   /** The session has ended, which was found out elsewhere. @param {{reason: string, detail: string}} why */
   endSession(why) {
-    this.#stomp?.end({ code: 4001, ...why, retryAfter: null });
+    this.#connected?.end({ code: 4001, ...why, retryAfter: null });
   }
 
   /**
@@ -115,6 +149,8 @@ export class Live {
       this.#tell("connecting");
       try {
         const end = await this.#connection(await this.#headers());
+        signal.throwIfAborted();
+        await this.#choose(end);
         signal.throwIfAborted();
         if (this.#since !== null && this.elapsed() - this.#since > STABLE) this.#failures = 0;
         if (!(await this.#recover(end))) return;
@@ -143,25 +179,97 @@ export class Live {
   async #connection(headers) {
     const { signal } = this.patience;
     this.#since = null;
-    const { client, url, elapsed } = this;
-    const leave = () => this.#stomp?.leave();
+    const { client, url, elapsed, events } = this;
+    const leave = () => this.#connected?.leave();
+    const ending = childOf(signal);
+    this.#hasOpened = false;
     try {
       return await new Promise((ended) => {
-        this.#stomp = new StompConnection({
-          ...{ client, url, headers, elapsed, ended },
-          opened: (stomp) => {
-            for (const subscription of this.#subscriptions) stomp.subscribe(subscription);
+        const how = {
+          opened: (/** @type {StompConnection | EventsConnection} */ connection) => {
+            this.#hasOpened = true;
+            for (const subscription of this.#subscriptions) connection.subscribe(subscription);
             this.#announce();
           },
           settled: () => this.#announce(),
-        });
+          ended,
+        };
+        this.#connected =
+          events !== null && this.#via === "events"
+            ? events(how)
+            : new StompConnection({ client, url, headers, elapsed, ...how });
         signal.addEventListener("abort", leave);
-        this.#stomp.dial();
+        void this.#connected.dial();
+        if (this.#via === "events") this.#comeBack(headers, ending.signal).catch(() => {});
       });
     } finally {
-      this.#stomp = null;
+      ending.abort();
+      this.#connected = null;
       signal.removeEventListener("abort", leave);
     }
+  }
+
+  /** Choose what the next connection goes by. @param {End} end of the last one */
+  async #choose({ code }) {
+    if (this.events === null) return;
+    if (this.#via === "events") {
+      // By events again if the gateway has answered, and nothing says that WebSocket works.
+      const isAnswered = this.#since !== null || code !== ABNORMAL;
+      if (!isAnswered || this.#unopened === 0) this.#via = "websocket";
+    } else if (this.#hasOpened) {
+      this.#unopened = 0;
+      this.#hasWorked = true;
+    } else {
+      this.#unopened = (await this.#isReached()) ? this.#unopened + 1 : 0;
+      if (this.#unopened < (this.#hasWorked ? BLOCKED_LATER : BLOCKED)) return;
+      this.#via = "events";
+      this.#hasWorked = false;
+    }
+  }
+
+  /** Whether HTTP works, and the gateway knows the user: otherwise that is why no WebSocket opened. */
+  async #isReached() {
+    try {
+      await this.reach();
+      return true;
+    } catch (error) {
+      if (error instanceof Problem) return false;
+      throw error;
+    }
+  }
+
+  /** Try, beside server-sent events, whether WebSocket works by now. @param {Record<string, string>} headers @param {AbortSignal} signal */
+  async #comeBack(headers, signal) {
+    const { wait, random } = this.patience;
+    for (let n = 0; n < COMEBACKS; n += 1) {
+      await wait(COMEBACK * 2 ** n * (0.5 + random()), signal);
+      if (!(await this.#opens(headers, signal))) continue;
+      this.#unopened = 0;
+      this.#connected?.end({ code: RESUME, reason: "", detail: "", retryAfter: null });
+      return;
+    }
+  }
+
+  /** Whether a WebSocket opens. @param {Record<string, string>} headers @param {AbortSignal} signal */
+  async #opens(headers, signal) {
+    const { client, url, elapsed } = this;
+    return new Promise((answered) => {
+      const leave = () => trial.leave();
+      const trial = new StompConnection({
+        ...{ client, url, headers, elapsed },
+        opened: () => {
+          answered(true);
+          trial.leave();
+        },
+        settled: () => {},
+        ended: () => {
+          signal.removeEventListener("abort", leave);
+          answered(false);
+        },
+      });
+      signal.addEventListener("abort", leave);
+      trial.dial();
+    });
   }
 
   /** Do what the end asks for, then wait. @param {End} end @returns {Promise<boolean>} whether to go on */
@@ -230,7 +338,7 @@ export class Live {
 
   /** Report "connected" once it is true. */
   #announce() {
-    if (!this.#stomp?.isSettled || this.#since !== null || this.#expected > 0) return;
+    if (!this.#connected?.isSettled || this.#since !== null || this.#expected > 0) return;
     this.#since = this.elapsed();
     this.#tell("connected");
   }

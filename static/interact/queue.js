@@ -21,6 +21,10 @@ export class Queue {
   #known = new Map();
   /** @type {Promise<void>} */
   #last = Promise.resolve();
+  /** The greatest seq of a private message that came. */
+  #seq = 0;
+  /** Private messages that came and were not handled, by seq. @type {Set<number>} */
+  #unhandled = new Set();
 
   /**
    * @param {object} parts
@@ -45,6 +49,11 @@ export class Queue {
     return { ...identified(this.identity()), ack: "client-individual", "prefetch-count": PREFETCH };
   }
 
+  /** For server-sent events, which know no acknowledgements: private messages up to here are handled. */
+  handledUpTo() {
+    return Math.min(this.#seq, ...[...this.#unhandled].map((seq) => seq - 1));
+  }
+
   /** @param {{body: string, headers: {seq?: string}, ack: () => void}} frame */
   received({ body, headers, ack }) {
     const message = readMessage({ body, headers });
@@ -58,6 +67,10 @@ export class Queue {
   #handled(message) {
     const known = this.#known.get(message.id);
     if (known) return known;
+    if (message.audience === "private" && message.seq !== null) {
+      this.#seq = Math.max(this.#seq, message.seq);
+      this.#unhandled.add(message.seq);
+    }
     const handled = this.#last.then(() => this.#handle(message));
     this.#last = handled.catch(() => {});
     this.#known.set(message.id, handled);
@@ -73,6 +86,7 @@ export class Queue {
     this.signal.throwIfAborted();
     try {
       await this.handler(message);
+      this.#unhandled.delete(Number(message.seq));
     } catch (error) {
       this.#known.delete(message.id);
       this.report(error);

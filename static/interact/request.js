@@ -1,3 +1,4 @@
+import { childOf } from "./child.js";
 import { toJson } from "./json.js";
 import { Problem } from "./problem.js";
 
@@ -34,14 +35,11 @@ export const PATIENCE = 15_000;
  * @returns {Promise<any>} the JSON of the answer, undefined if it has none
  */
 export async function request(endpoint, method, path, what) {
-  const { body, text = null, token, user, signal, patience = PATIENCE } = what;
+  const { body, text = null, signal, patience = PATIENCE } = what;
   const { fetch, base, cookies, clock } = endpoint;
   const content = body === undefined || body === null ? text : toJson(body);
-  /** @type {Record<string, string>} */
-  const headers = {};
+  const headers = identifying(what);
   if (content !== null) headers["Content-Type"] = "application/json";
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (user) headers["Interact-User"] = encodeURIComponent(user);
   const limits = [AbortSignal.timeout(patience), ...(signal ? [signal] : [])];
   /** @type {Response} */
   let response;
@@ -64,6 +62,50 @@ export async function request(endpoint, method, path, what) {
   expected(value, value !== undefined);
   clock?.note(response.headers.get("Date"));
   return value;
+}
+
+/**
+ * Begin to read an answer that goes on and on. Rejects with a {@link Problem}.
+ *
+ * @param {Endpoint} endpoint
+ * @param {string} path
+ * @param {object} what
+ * @param {string | null} [what.token]
+ * @param {string | null} [what.user]
+ * @param {AbortSignal} what.signal ends it
+ * @returns {Promise<Response>}
+ */
+export async function stream({ fetch, base, cookies }, path, { signal, ...who }) {
+  const giving = childOf(signal);
+  const timer = AbortSignal.timeout(PATIENCE);
+  const late = () => giving.abort();
+  timer.addEventListener("abort", late);
+  /** @type {Response} */
+  let response;
+  try {
+    response = await fetch(base + path, {
+      headers: identifying(who),
+      credentials: cookies ? "include" : "omit",
+      cache: "no-store",
+      signal: giving.signal,
+    });
+  } catch (error) {
+    throw new Problem(0, "unreachable", `${error}`);
+  } finally {
+    timer.removeEventListener("abort", late);
+  }
+  if (!response.ok) throw refusal(response, await response.text().catch(() => ""));
+  const type = response.headers.get("Content-Type") ?? "";
+  return expected(response, type.startsWith("text/event-stream") && response.body !== null);
+}
+
+/** @param {{token?: string | null, user?: string | null}} who */
+function identifying({ token, user }) {
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (user) headers["Interact-User"] = encodeURIComponent(user);
+  return headers;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { ABNORMAL } from "./closing.js";
+
 /** @typedef {import("../vendor/stompjs/index.js").Client} Client */
 /** @typedef {import("../vendor/stompjs/index.js").StompConfig} StompConfig */
 /** @typedef {import("../vendor/stompjs/index.js").IFrame} IFrame */
@@ -13,6 +15,7 @@
  * @property {(message: IMessage) => void} received
  * @property {() => void} opened
  * @property {(reason: string) => void} refused
+ * @property {() => number} [handledUpTo] the seq after which messages are wanted, where the gateway does not know it
  */
 
 /**
@@ -38,8 +41,6 @@ const BUSY_ANSWER = 10_000;
 const STALE_DIAL = 3_000;
 /** A destination where a SEND only causes a RECEIPT. */
 const PING = "/gateway/ping";
-/** The WebSocket close code for a connection that ended without a Close frame. */
-const ABNORMAL = 1006;
 
 /** One STOMP connection, from the dial to its end. */
 export class StompConnection {

@@ -103,7 +103,9 @@
  * - `user_changed`: another user is logged in in this browser now: nothing is sent or received any more
  * - `closed`: the page has closed it
  *
- * `code` is the WebSocket's close code, `reason` the code of the ERROR frame or of a problem.
+ * `code` is the WebSocket's close code, `reason` the code of the ERROR frame or of a problem. `via`: what messages
+ * come by: `events` (server-sent events) where WebSocket is blocked; everything works, and it comes back by itself.
+ * @typedef {"websocket" | "events"} Via
  * @typedef {object} State
  * @property {"connecting" | "connected" | "waiting" | "unauthenticated" | "refused" | "user_changed" |
  *   "closed"} name
@@ -113,6 +115,7 @@
  * @property {number | null} retryAt milliseconds since 1970
  * @property {string | null} user of `user_changed`: the page's user
  * @property {string | null} other of `user_changed`: the user who is logged in now, if known
+ * @property {Via} via
  */
 
 /**

@@ -7,6 +7,46 @@ import { StateKeeper } from "./state-keeper.js";
 import { StompClient } from "./stomp-client.js";
 
 const BASE = "https://gateway.example";
+/** A stream of server-sent events; the test plays the gateway. */
+class EventStream {
+  isOpen = true;
+
+  constructor(path, { headers, signal }) {
+    this.path = path;
+    this.headers = headers;
+    const body = new ReadableStream({
+      start: (writer) => (this.writer = writer),
+      cancel: () => (this.isOpen = false),
+    });
+    signal.addEventListener("abort", () => (this.isOpen = false));
+    this.response = new Response(body, { headers: { "Content-Type": "text/event-stream; charset=utf-8" } });
+  }
+
+  async write(text) {
+    this.writer.enqueue(new TextEncoder().encode(text));
+    await turn();
+  }
+
+  async say(message) {
+    const id = message.seq === null ? "" : `id: ${message.seq}\n`;
+    await this.write(`${id}data: ${JSON.stringify(message)}\n\n`);
+  }
+
+  async joined(seq = 0) {
+    await this.write(`event: joined\nid: ${seq}\ndata: {"seq":${seq}}\n\n`);
+  }
+
+  async end(code, retry = null) {
+    await this.write(`event: end\ndata: ${JSON.stringify({ code, reason: `about ${code}`, retry })}\n\n`);
+    await turn();
+  }
+
+  async breakOff() {
+    this.writer.close();
+    await turn();
+  }
+}
+
 const TOPIC = "/topic/acdm.mo.interact.public.42";
 
 /** A gateway with room 42, as a page sees it: its contents, and all requests. */
@@ -22,6 +62,8 @@ export class Gateway {
   /** @type {(() => Response | Promise<Response>)[]} instead of the usual answers to posts */
   answers = [];
   connections = [];
+  /** Streams of server-sent events that are open, or have been. @type {EventStream[]} */
+  streams = [];
   patience = new Patience();
   /** Milliseconds; `wall`: by how much the device's clock is fast. */
   clock = { now: 0, wall: 0 };
@@ -115,11 +157,26 @@ export class Gateway {
     this.stomp.message("acdm.mo.interact.public.42", JSON.stringify(message));
   }
 
+  get stream() {
+    return this.streams.at(-1);
+  }
+
+  /** Let no WebSocket open, until the page does without. */
+  async block() {
+    for (let n = this.connections.length; this.streams.length === 0 && n < 8; n += 1) {
+      await turn();
+      this.stomp.close(1006, false);
+      await turn();
+      await this.patience.passOne("wait", (milliseconds) => milliseconds < 35_000 && milliseconds !== 500);
+      await turn();
+    }
+  }
+
   asks(what) {
     return this.asked.filter((asked) => asked.startsWith(what));
   }
 
-  async #answer(path, { method, body, headers }) {
+  async #answer(path, { method = "GET", body, headers, signal }) {
     this.asked.push(`${method} ${path}`);
     await null;
     const claimed = headers["Interact-User"];
@@ -133,6 +190,11 @@ export class Gateway {
     }
     const refusal = path.startsWith("/api/rooms/42") && this.refusal?.(path);
     if (refusal) return refusal;
+    if (path.includes("/events?")) {
+      const stream = new EventStream(path, { headers, signal });
+      this.streams.push(stream);
+      return stream.response;
+    }
     const meant = new URLSearchParams(path.split("?")[1]).get("identity");
     if (meant !== null && meant !== this.identity) return problem(410, "room_replaced")();
     if (method === "POST" && /\/messages(\?|$)/.test(path)) {

@@ -58,7 +58,11 @@ def measures(  # noqa: PLR0913 - everything that is measured
     metrics.observe_posts(messages.intake.posted)
     metrics.observe_nodes(broker.balancer.states)
     metrics.observe_links(lambda: broker.publisher.links)
-    metrics.observe("gateway_connections", "WebSocket connections.", lambda: len(live.registry))
+    metrics.observe(
+        "gateway_connections",
+        "Connections by WebSocket or event stream.",
+        lambda: len(live.registry),
+    )
     metrics.observe("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.observe(
         "gateway_backlog_bytes", "Bytes that wait for slow readers.", lambda: live.backlog.kept

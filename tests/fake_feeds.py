@@ -10,8 +10,11 @@ from broker.protocol.stomp import Frame
 class FakeFeeds:
     """Feeds without a broker, which the test drives.
 
-    ``calls`` are the subscriptions (``+key``) and unsubscriptions (``-key``) so far.
+    ``calls`` are the subscriptions (``+key``) and unsubscriptions (``-key``) so far. ``at_once``: a
+    feed brings each topic as soon as it is wanted.
     """
+
+    at_once = False
 
     def __init__(self) -> None:
         self.listeners: dict[str, Listener] = {}
@@ -26,6 +29,8 @@ class FakeFeeds:
         assert key not in self.listeners
         self.listeners[key] = listener
         self.calls.append(f"+{key}")
+        if self.at_once:
+            self.stand(0, key)
 
     def unsubscribe(self, key: str) -> None:
         if self.listeners.pop(key, None) is not None:

@@ -101,7 +101,7 @@ class Budget:
 
 CONNECTIONS: Final = Budget(
     "connections",
-    "WebSocket connections",
+    "connections by WebSocket or event stream",
     Form.CAP,
     (
         Limit(
@@ -182,7 +182,7 @@ HTTP_CONNECTS: Final = Budget(
 
 UPGRADES: Final = Budget(
     "upgrades",
-    "new WebSockets",
+    "new WebSockets and event streams",
     Form.RATE,
     (
         Limit(

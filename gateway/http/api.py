@@ -113,7 +113,7 @@ class ApiHandler(BaseHandler):
         self.set_header("Access-Control-Allow-Methods", methods)
         self.set_header(
             "Access-Control-Allow-Headers",
-            f"Authorization, Content-Type, Idempotency-Key, {USER_HEADER}",
+            f"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, {USER_HEADER}",
         )
         self.set_header("Access-Control-Max-Age", str(_PREFLIGHT_SECONDS))
         self.set_status(204)

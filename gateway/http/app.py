@@ -25,6 +25,7 @@ from gateway.http.handlers.admin import (
 from gateway.http.handlers.broker_auth import BrokerAuthHandler
 from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
 from gateway.http.handlers.drain import DrainHandler, Progress
+from gateway.http.handlers.events import EventsHandler
 from gateway.http.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from gateway.http.handlers.members import MemberHandler, MembersHandler
 from gateway.http.handlers.messages import MessagesHandler
@@ -82,6 +83,7 @@ def public(
         (r"/api/rooms/([^/]+)/code", CodeHandler, own),
         (r"/api/rooms/([^/]+)/knocks", KnocksHandler, own),
         (r"/api/join", JoinHandler, own),
+        (r"/api/rooms/([^/]+)/events", EventsHandler, own | {"live": live}),
         (r"/api/admin/live", AdminLiveHandler, own),
         (r"/api/admin/connections", AdminConnectionsHandler, own),
         (r"/api/admin/disconnect", AdminDisconnectHandler, own),

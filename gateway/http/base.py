@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Collection
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
 from tornado.http1connection import HTTP1Connection
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.util import ObjectDict
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
@@ -138,6 +140,17 @@ class BaseHandler(RequestHandler):
         self._id = logs.new_connection_id()
         logs.connection.set(self._id)
         return self._id
+
+    def hand_over(self) -> IOStream:
+        """The connection, which Tornado and the server let go of: whoever gets it answers. It may
+        be closed."""
+        stream: IOStream = self.detach()
+        if isinstance(stream, Guarded):
+            # Not later, when the server notices: it could close the socket to make room meanwhile.
+            stream.leave()
+        with suppress(StreamClosedError):
+            stream.set_nodelay(True)
+        return stream
 
     def served_methods(self) -> list[str]:
         """The methods that this handler implements."""

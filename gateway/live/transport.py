@@ -13,10 +13,9 @@ import fcntl
 import socket
 import ssl
 import struct
-import sys
 import termios
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, cast
 
 from tornado.ioloop import IOLoop
@@ -35,6 +34,8 @@ _SMALL: Final = 4_096
 _JOINED: Final = 65_536
 #: On, for no seconds: socket(7).
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
+#: The places behind the whole frames of what was written.
+Ends = Callable[[bytes | bytearray], Iterable[int]]
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -45,13 +46,15 @@ class Stalled(Exception):
 class Transport:
     """One peer's socket, taken over from an open ``stream``. Nothing is read until :meth:`attach`.
 
-    Only whole frames are written, so that any frame may follow any other. ``stall_timeout``:
-    seconds that :meth:`drained` waits for the peer. It is read in the turns that its ``share`` has
-    of the ``rotation``; what is behind stays in the socket. Raises StreamClosedError.
+    Only whole frames are written, so that any frame may follow any other; ``ends`` finds where
+    frames end in what was written. ``stall_timeout``: seconds that :meth:`drained` waits for the
+    peer. It is read in the turns that its ``share`` has of the ``rotation``; what is behind stays
+    in the socket. Raises StreamClosedError.
     """
 
     __slots__ = (
         "_early",
+        "_ends",
         "_gone",
         "_listening_since",
         "_loop",
@@ -79,7 +82,13 @@ class Transport:
     )
 
     def __init__(
-        self, stream: IOStream, *, stall_timeout: float, rotation: Rotation, share: Share
+        self,
+        stream: IOStream,
+        *,
+        stall_timeout: float,
+        rotation: Rotation,
+        share: Share,
+        ends: Ends | None = None,
     ) -> None:
         reading = asyncio.ensure_future(stream.read_bytes(stream.max_buffer_size, partial=True))
         if stream.closed():
@@ -88,6 +97,7 @@ class Transport:
         self._early = reading.result() if reading.done() else b""
         self._socket: socket.socket = stream.socket
         self._stall_timeout = stall_timeout
+        self._ends = ends or _ends_of_websocket_messages
         self._loop = asyncio.get_running_loop()
         self._received: Callable[[bytes], None] | None = None
         self._lost: Callable[[], None] | None = None
@@ -198,7 +208,7 @@ class Transport:
             return
         rest = self._queue[0]
         if not isinstance(self._socket, ssl.SSLSocket):
-            rest = _rest_of_frame(rest)
+            rest = _rest_of_frame(rest, self._ends)
         self.backlog = len(rest)
         if rest:
             self._queue = deque([rest])
@@ -215,7 +225,7 @@ class Transport:
         3.10.4: ABORT); the connection is reset. A peer that has taken all sees an orderly end.
         """
         if not self._gone:
-            if reset and self._held_by_kernel:
+            if reset and not self.is_acknowledged:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.hold()
             self._gone = True
@@ -263,11 +273,18 @@ class Transport:
             self._loop.call_soon(self._lose)
 
     @property
-    def _held_by_kernel(self) -> int:
-        """Bytes that were sent and that the peer's system has not acknowledged: tcp(7), SIOCOUTQ,
-        which is the same number as TIOCOUTQ."""
-        answer = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
-        return int.from_bytes(answer, sys.byteorder)
+    def is_acknowledged(self) -> bool:
+        """Whether the peer's system has acknowledged everything that was sent: tcp(7), SIOCOUTQ,
+        which is the same number as TIOCOUTQ. Not after :meth:`close`."""
+        held = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        return not self.backlog and not any(held)
+
+    def give_up_after(self, seconds: float) -> None:
+        """Let the kernel end the connection when the peer's system acknowledges nothing of what was
+        sent, or takes nothing, for so long (tcp(7), TCP_USER_TIMEOUT)."""
+        if self._socket.family in (socket.AF_INET, socket.AF_INET6):
+            milliseconds = int(1000 * seconds)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def _readable(self) -> None:
         if not self._rotation.may_work(self.share):
@@ -369,8 +386,8 @@ class Transport:
             self._waiters = None
 
 
-def _rest_of_frame(chunk: bytes | bytearray | memoryview) -> memoryview | bytes:
-    """The part of ``chunk`` that completes the WebSocket message of which the beginning has left.
+def _rest_of_frame(chunk: bytes | bytearray | memoryview, ends: Ends) -> memoryview | bytes:
+    """The part of ``chunk`` that completes the frame of which the beginning has left.
 
     A chunk begins with a frame, and is a view of its end once a part of it has left.
     """
@@ -378,7 +395,11 @@ def _rest_of_frame(chunk: bytes | bytearray | memoryview) -> memoryview | bytes:
         return b""
     whole = cast("bytes | bytearray", chunk.obj)
     left = len(whole) - len(chunk)
-    for _, final, _, end in walk(whole, frame_bytes=len(whole)):
-        if final and end >= left:
+    for end in ends(whole):
+        if end >= left:
             return chunk[: end - left]
     return chunk
+
+
+def _ends_of_websocket_messages(whole: bytes | bytearray) -> Iterator[int]:
+    return (end for _, final, _, end in walk(whole, frame_bytes=len(whole)) if final)

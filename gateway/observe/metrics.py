@@ -177,7 +177,11 @@ class _CountEach(Collector):
 
 #: The counter of each kind of event, and what its labels hold: the code, and the status if any.
 _COUNTED: Final = {
-    Kind.CLOSE: ("gateway_closes", "WebSocket connections that ended.", ("reason", "code")),
+    Kind.CLOSE: (
+        "gateway_closes",
+        "Connections by WebSocket or event stream that ended.",
+        ("reason", "code"),
+    ),
     Kind.REFUSAL: ("gateway_refusals", "HTTP requests turned away.", ("code", "status")),
     Kind.FAILOVER: ("gateway_failovers", "Connections to a node lost, found, moved.", ("what",)),
     Kind.NODE: ("gateway_node_changes", "Changes of broker nodes' states.", ("change",)),

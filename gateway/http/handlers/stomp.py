@@ -14,7 +14,6 @@ from gateway.drain import Drain
 from gateway.http import handshake
 from gateway.http.base import BodilessHandler
 from gateway.http.caller import caller
-from gateway.http.streams import Guarded
 from gateway.live.client.connection import Connection
 from gateway.live.client.services import ConnectionServices
 from gateway.observe import logs
@@ -72,12 +71,8 @@ class StompHandler(BodilessHandler):
         self._live.admission.registry.check_capacity(
             address=address, user=user, rank=rank_of(identity)
         )
-        stream = self.detach()
-        if isinstance(stream, Guarded):
-            # Not later, when the server notices: it could close the socket to make room meanwhile.
-            stream.leave()
+        stream = self.hand_over()
         try:
-            stream.set_nodelay(True)
             # A write that fails closes the stream, and the connection is notified.
             stream.write(head)
             connection = Connection(

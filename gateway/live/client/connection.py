@@ -27,6 +27,7 @@ from gateway.errors import (
 )
 from gateway.live.client.connection_states import OPEN, TRANSITIONS, Input, State
 from gateway.live.client.executor import Executor
+from gateway.live.client.farewell import coming_back, note, note_end
 from gateway.live.client.reader import Reader, Work
 from gateway.live.client.registry import ConnectionState
 from gateway.live.client.services import ConnectionServices
@@ -34,14 +35,11 @@ from gateway.live.client.session import OPENING, Session
 from gateway.live.client.socket import ClientSocket
 from gateway.live.destinations import RoomQueue, RoomTopic
 from gateway.live.transport import Stalled, Transport
-from gateway.observe.events import Kind
 from gateway.observe.logs import connection as connection_in_logs
 from gateway.rotation import share_key
 
 logger = logging.getLogger(__name__)
 
-#: Seconds over which clients that have to come back are spread, each drawing its own.
-SPREAD: Final = (1.0, 5.0)
 _UNENDED: Final = (
     "the first frame has not ended: behind its headers and the empty line belongs a NUL"
 )
@@ -322,10 +320,7 @@ class Connection:
                 self._socket.revoke()
             if not error_sent:
                 self._socket.send("ERROR", self._explanation(error), error.detail.encode())
-            row = outcome(error)
-            is_new = self._note_end(row.code, error.detail, code, budget=error.budget)
-            level = logging.INFO if is_new else logging.DEBUG
-            logger.log(level, "closing with %d %s: %s", code, row.code, error.detail)
+            note(self, error, self._services.events)
         self._socket.say_goodbye(code, self._late)
 
     def _late(self) -> None:
@@ -343,25 +338,12 @@ class Connection:
             ]
         if self._reader.receipt is not None:
             headers.append(("receipt-id", self._reader.receipt))
-        if row.close_code in (CloseCode.SERVICE_RESTART, CloseCode.TRY_AGAIN_LATER):
-            # Drawn for each client: those who leave together must not come back together.
-            wait = (error.retry_after or 0.0) + self._services.rng.uniform(*SPREAD)
-            headers.append(("retry-after", str(round(wait * 1000))))
+        if (wait := coming_back(error, self._services.rng)) is not None:
+            headers.append(("retry-after", str(wait)))
         return headers
 
-    def _note_end(self, code: str, detail: str, status: int, *, budget: str | None = None) -> bool:
-        """Note the end as an event. False: one of many alike."""
-        return self._services.events.note(
-            Kind.CLOSE,
-            code,
-            detail,
-            status=status,
-            user=self.identity.user if self.identity else None,
-            address=self.address,
-            node=self.node,
-            connection=self.id,
-            budget=budget,
-        )
+    def _note_end(self, code: str, detail: str, status: int) -> None:
+        note_end(self, code, detail, status, events=self._services.events)
 
     def _release(self) -> None:
         self._services.ticker.remove(self)

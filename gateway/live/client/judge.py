@@ -107,6 +107,14 @@ class Judge:
             raise Invalid("resume-after is for topics that the gateway fans out, with ack:auto")
         return ByRelay(self._for_room(request.destination, frame), right)
 
+    async def follow(
+        self, who: Identity, stream: Stream, *, resume_after: int | None, identity: str | None
+    ) -> ByHub:
+        """The decision about a client that follows a room's topic without STOMP. ``identity``: the
+        room's, as the client knows it."""
+        await self._permissions.recognise(who, stream.room, identity)
+        return ByHub(stream, resume_after, await self._may_join(who, RoomTopic(stream)))
+
     def unsubscribe(self, who: Identity, request: Unsubscribe) -> Frame:
         """The UNSUBSCRIBE for the broker; ``durable:true`` on it would delete a queue."""
         if who.login is not None:

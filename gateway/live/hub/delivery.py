@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame, escape
@@ -29,6 +29,7 @@ _OF_A_ROOM: Final = frozenset({"seq", "room", "audience", "sender"})
 _BLANKS: Final = re.compile(r"[\s\ufeff]+")
 
 _SENT_AT: Final = b'"sent_at":"'
+_END_OF_HEADERS: Final = b"\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,43 @@ class Delivery:
         """The WebSocket frame for the subscription whose :func:`head` this is."""
         return build(self.opcode, head + self.tail)
 
+    @property
+    def body(self) -> bytes:
+        """The message's body, for a form that is not STOMP's."""
+        return self.tail[self.tail.index(_END_OF_HEADERS) + len(_END_OF_HEADERS) : -1]
 
-def head(subscription: str) -> bytes:
-    """The beginning that every MESSAGE of a subscription has."""
-    return f"MESSAGE\nsubscription:{escape(subscription)}\n".encode()
+    @property
+    def is_of_member(self) -> bool:
+        """Whether a member of the room sent it, by the gateway; if so, the body is its JSON."""
+        # Of foreign headers none looks like this one.
+        return self.tail.find(b"\nsender:", 0, self.tail.index(_END_OF_HEADERS)) >= 0
+
+
+class Form(Protocol):
+    """The form in which subscribers get deliveries. What was built is shared by all whose forms are
+    equal."""
+
+    def __hash__(self) -> int: ...
+
+    def encode(self, delivery: Delivery) -> bytes:
+        """The bytes for the client."""
+
+
+class Head(bytes):
+    """The beginning that every MESSAGE of a subscription has: the form of a WebSocket's subscriber.
+
+    Bytes, because looking them up costs nothing for each of thousands of subscribers.
+    """
+
+    __slots__ = ()
+
+    def encode(self, delivery: Delivery) -> bytes:
+        return delivery.frame(self)
+
+
+def head(subscription: str) -> Head:
+    """The form for the subscription with this id."""
+    return Head(f"MESSAGE\nsubscription:{escape(subscription)}\n".encode())
 
 
 def number_of(frame: Frame, stream: Stream) -> int | None:

@@ -1,4 +1,4 @@
-"""The fan-out to many subscribers: a frame is built once per subscription id, in bounded turns."""
+"""The fan-out to many subscribers: a frame is built once per form, in bounded turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from broker.timing.clock import Clock
 from broker.timing.readings import Monotonic
 from gateway.errors import GatewayError, TooSlow
-from gateway.live.hub.delivery import Delivery, head, sent_at
+from gateway.live.hub.delivery import Delivery, Form, head, sent_at
 from gateway.live.transport import Transport
 from gateway.observe.histogram import Histogram
 
@@ -20,11 +20,11 @@ TURN: Final = 0.005
 SLICE: Final = 0.001
 #: Bytes that may wait for a broadcaster's next round; clients that read never cause that many.
 PENDING: Final = 4 * 1024 * 1024
-#: Subscription ids for which a round's frames are kept: clients of one kind choose the same few
+#: Forms in which a round's frames are kept: clients of one kind choose the same few subscription
 #: ids, and clients that do not must not make us hold a copy for each. Bytes of these frames, if it
-#: is more than one id.
-_HEADS: Final = 32
-_HEADS_BYTES: Final = 16 * 1024 * 1024
+#: is more than one form.
+_FORMS: Final = 32
+_FORMS_BYTES: Final = 16 * 1024 * 1024
 
 
 class Client(Protocol):
@@ -41,33 +41,34 @@ class Client(Protocol):
 
 
 class Subscriber:
-    """One subscription of one client; ``id`` is the one that the client chose."""
+    """One subscription of one client. ``form``: how it gets messages; a text is the id that a STOMP
+    client chose."""
 
-    __slots__ = ("active", "client", "head")
+    __slots__ = ("active", "client", "form")
 
-    def __init__(self, client: Client, id: str) -> None:
+    def __init__(self, client: Client, form: str | Form) -> None:
         self.client = client
-        self.head = head(id)
+        self.form = head(form) if isinstance(form, str) else form
         self.active = True
 
     def send(self, batch: Batch) -> None:
-        self.client.writer.write(batch.whole(self.head), frames=len(batch))
+        self.client.writer.write(batch.whole(self.form), frames=len(batch))
 
 
 class Batch:
-    """A sequence of deliveries, joined into one chunk of bytes per subscription id."""
+    """A sequence of deliveries, joined into one chunk of bytes per form."""
 
     def __init__(self, deliveries: list[Delivery]) -> None:
         self._deliveries = deliveries
-        self._whole: dict[bytes, bytes] = {}
+        self._whole: dict[Form, bytes] = {}
 
-    def whole(self, head: bytes) -> bytes:
-        chunk = self._whole.get(head)
+    def whole(self, form: Form) -> bytes:
+        chunk = self._whole.get(form)
         if chunk is None:
-            chunk = _joined(self._deliveries, head)
+            chunk = _joined(self._deliveries, form)
             kept = len(self._whole)
-            if not kept or (kept < _HEADS and (kept + 1) * len(chunk) <= _HEADS_BYTES):
-                self._whole[head] = chunk
+            if not kept or (kept < _FORMS and (kept + 1) * len(chunk) <= _FORMS_BYTES):
+                self._whole[form] = chunk
         return chunk
 
     def __len__(self) -> int:
@@ -82,10 +83,10 @@ class Batch:
         return Batch(self._deliveries[count:])
 
 
-def _joined(deliveries: list[Delivery], head: bytes) -> bytes:
+def _joined(deliveries: list[Delivery], form: Form) -> bytes:
     if len(deliveries) == 1:
-        return deliveries[0].frame(head)
-    return b"".join([delivery.frame(head) for delivery in deliveries])
+        return form.encode(deliveries[0])
+    return b"".join([form.encode(delivery) for delivery in deliveries])
 
 
 class Broadcaster:

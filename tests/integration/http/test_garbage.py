@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -20,6 +21,7 @@ from broker.protocol.websocket import Opcode, build, client_handshake
 from gateway.assembly import Gateway
 from gateway.config import Config
 from gateway.http.listeners import Listener
+from tests.fake_feeds import FakeFeeds
 from tests.integration.http.conftest import token
 from tests.integration.http.edge.clients import until
 
@@ -61,6 +63,10 @@ def _requests(settings: Config, room: str) -> dict[str, list[bytes]]:
         "a refused handshake": [b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n"],
         "a WebSocket": [_UPGRADE],
         "a session": [_UPGRADE, _frame("CONNECT", connect)],
+        "an event stream": [f"GET {room}/events HTTP/1.1\r\nHost: x\r\n{bearer}\r\n".encode()],
+        "an event stream that nobody may follow": [
+            f"GET {room}7/events HTTP/1.1\r\nHost: x\r\n{bearer}\r\n".encode()
+        ],
         "a wrong password": [_UPGRADE, _frame("CONNECT", connect | {"passcode": "x.y.z"})],
         "a refused frame": [
             _UPGRADE,
@@ -83,6 +89,8 @@ _KINDS = [
     "a refused handshake",
     "a WebSocket",
     "a session",
+    "an event stream",
+    "an event stream that nobody may follow",
     "a wrong password",
     "a refused frame",
 ]
@@ -111,6 +119,7 @@ async def _client(public: Listener, *, resets: bool) -> AsyncIterator[socket.soc
         ("a page", True),
         ("a WebSocket", True),
         ("a session", True),
+        ("an event stream", True),
     ],
 )
 @pytest.mark.gen_test(timeout=30)
@@ -125,6 +134,8 @@ async def test_nothing_of_a_connection_waits_for_the_collector(
 ) -> None:
     loop, server = asyncio.get_running_loop(), public._server
     parts = _requests(settings, room)[kind]
+    # Nothing has to be read for a client that follows.
+    cast("FakeFeeds", gateway.live.hub._feeds).at_once = True
 
     async def come_and_go() -> None:
         async with _client(public, resets=resets) as client:

@@ -20,7 +20,7 @@ from gateway.domain.room import MemberRole, Roster
 from gateway.drain import leaving
 from gateway.errors import GatewayError
 from gateway.live.attendance import Attendance, Right
-from gateway.live.client.connection import SPREAD
+from gateway.live.client.farewell import SPREAD
 from tests.unit.cluster.bus_network import Network
 from tests.virtual_time import run
 

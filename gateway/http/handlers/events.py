@@ -1,0 +1,142 @@
+"""``/api/rooms/{room}/events``: a room's topic as server-sent events, where WebSockets are blocked.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from pydantic import Field
+from tornado.iostream import StreamClosedError
+
+from broker.protocol.numerals import natural
+from broker.topology import Audience, Stream
+from gateway.budget.rank import rank_of
+from gateway.errors import GatewayError, Invalid
+from gateway.http import body, problem
+from gateway.http.api import ApiHandler
+from gateway.http.services import HandlerServices
+from gateway.live.client.event_follower import Answer, EventFollower
+from gateway.live.client.services import ConnectionServices
+from gateway.live.destinations import RoomTopic
+from gateway.live.event_stream import MEDIA_TYPE
+from gateway.observe import logs
+
+_AFTER: Final = "must be the last seq that you have, or 0, in plain digits"
+
+
+class Following(body.Body):
+    """The query of an event stream; its values come as text."""
+
+    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
+    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] | None = None
+    #: The room's, as the client knows it.
+    identity: Annotated[str, Field(max_length=64)] | None = None
+
+
+class EventsHandler(ApiHandler):
+    """The decisions before a client follows a topic; what it follows is the hub's, as for a
+    WebSocket. Whatever cannot be done is answered by a problem document with its status."""
+
+    def initialize(  # type: ignore[override]  # it needs more
+        self, services: HandlerServices, live: ConnectionServices
+    ) -> None:
+        super().initialize(services)
+        self._live = live
+
+    async def get(self, room: str) -> None:
+        stream_number = self.room_number(room)
+        # A page of another origin could not read it, but could keep it open.
+        self.services.origins.check(self.request.headers.get("Origin"))
+        admission, routes = self._live.admission, self._live.routes
+        address = self.caller.address
+        known = self.services.credentials.verified_lately(self.request)
+        # Others at the address must not use up what somebody needs who is known.
+        admission.upgrades.take(None if known else address, known)
+        identity = await self.identity()
+        query = self.query(Following)
+        resume_after = self._last_event_id()
+        by = await routes.judge.follow(
+            identity,
+            Stream(query.audience, stream_number),
+            resume_after=query.after if resume_after is None else resume_after,
+            identity=query.identity,
+        )
+        self.services.drain.check()
+        admission.ended.check(identity)
+        admission.registry.check_capacity(
+            address=address, user=identity.user, rank=rank_of(identity, by.right.role)
+        )
+        id, topic = logs.connection.get(), RoomTopic(by.stream)
+        place = routes.copies.take((id, topic), (identity.payer, topic))
+        answer = self._answer()
+        try:
+            follower = EventFollower(
+                self.hand_over(),
+                self._live,
+                id=id,
+                address=address,
+                identity=identity,
+                by=by,
+                place=place,
+                answer=answer,
+            )
+        except StreamClosedError:
+            place.give_back()
+            return
+        admission.registry.serve(follower, address=address, user=identity.user)
+
+    def _last_event_id(self) -> int | None:
+        """The place of a client that comes back: it counts more than that of the URL, with which an
+        EventSource began. Raises :class:`Invalid`."""
+        given = self.request.headers.get("Last-Event-ID", "").strip()
+        if not given:
+            return None
+        if (seq := natural(given)) is None:
+            raise Invalid(f"Last-Event-ID: {_AFTER}")
+        return seq
+
+    def _answer(self) -> Answer:
+        """The answer's head, with what every answer of the API has."""
+        # RFC 9112, section 7.1: an older client does not know chunks.
+        chunked = self.request.version == "HTTP/1.1"
+        common = [
+            (name, value)
+            for name, value in self._headers.get_all()
+            if name not in ("Content-Type", "Cache-Control")
+        ]
+        head = [
+            *common,
+            ("Content-Type", MEDIA_TYPE),
+            # Nobody on the way may keep, compress or gather it.
+            ("Cache-Control", "no-store, no-transform"),
+            ("X-Accel-Buffering", "no"),
+            ("Connection", "close"),
+        ]
+        if chunked:
+            head.append(("Transfer-Encoding", "chunked"))
+        return Answer(_head(200, head), partial(_refusal, common), chunked)
+
+
+def _head(status: int, headers: list[tuple[str, str]]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _refusal(common: list[tuple[str, str]], error: GatewayError) -> bytes:
+    """The whole answer to a client that cannot follow."""
+    document = problem.document(error)
+    text = json.dumps(document, ensure_ascii=False).encode()
+    headers = [
+        *common,
+        *problem.headers(error).items(),
+        ("Cache-Control", "no-store"),
+        ("Content-Length", str(len(text))),
+        ("Connection", "close"),
+    ]
+    return _head(document["status"], headers) + text

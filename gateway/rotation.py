@@ -143,7 +143,7 @@ class Rotation:
         """Whether work for the share may be done at once. Otherwise it has to :meth:`wait`."""
         if not self.has_room:
             return False
-        if self._asks_for_much(share):
+        if self.asks_for_much(share):
             return self.clock() >= self._company
         self._company = self.clock() + _ABOUT
         return True
@@ -217,7 +217,7 @@ class Rotation:
         try:
             for_all = self._turns > BETWEEN or self.clock() >= self._company
             while self._heap and self._spent < TURN:
-                if not self._asks_for_much(self._heap[0]):
+                if not self.asks_for_much(self._heap[0]):
                     self._company = self.clock() + _ABOUT
                 elif for_all:
                     self._turns = 0
@@ -264,7 +264,8 @@ class Rotation:
         share.lately = share.lately * exp((share.at - now) / _LATELY) + seconds
         share.at = now
 
-    def _asks_for_much(self, share: Share) -> bool:
+    def asks_for_much(self, share: Share) -> bool:
+        """Whether the share has had more than :data:`MUCH` of the loop's time lately."""
         much = MUCH * _LATELY
         if share.lately <= much:
             return False

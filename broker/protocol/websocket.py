@@ -256,6 +256,8 @@ class MessageReader:
         self._message: int | None = None
         self._closed = False
         self._failure: WebSocketProtocolError | None = None
+        #: Bytes of a payload that are still to be skipped.
+        self._to_skip = 0
 
     @property
     def idle(self) -> bool:
@@ -281,6 +283,24 @@ class MessageReader:
         if not self._closed:
             self._buffer += data
         return self._events()
+
+    def skip(self, data: bytes) -> bool:
+        """Drop what comes, unread and unkept, up to the peer's Close. Whether that has come.
+
+        For an endpoint that has sent its own Close (RFC 6455 §1.4, §7.1.7); from then on
+        :meth:`feed` must not be called. Raises WebSocketProtocolError where no frame can begin.
+        """
+        buffer, at = self._buffer, self._to_skip
+        buffer += data
+        while (frame := _frame_at(buffer, at, self._masked, self.frame_bytes)) is not None:
+            first, _, end = frame
+            if first & 0x0F == Opcode.CLOSE:
+                self._closed = end <= len(buffer)
+                break
+            at = end
+        self._to_skip = max(0, at - len(buffer))
+        del buffer[:at]
+        return self._closed
 
     def _events(self) -> Iterator[Event]:
         try:

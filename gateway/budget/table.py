@@ -652,7 +652,7 @@ WAITING_LOGINS: Final = Budget(
             retry_after=10.0,
         ),
     ),
-    reason="A school that logs in at once is through in a quarter of a minute.",
+    reason="A school that logs in at once is through in half a minute.",
 )
 
 JOINS: Final = Budget(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from asyncio import sleep
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from types import TracebackType
@@ -16,7 +17,14 @@ from tornado.util import ObjectDict
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from broker.protocol.numerals import natural
-from gateway.errors import GatewayError, StoreUnavailable, TooLarge, Unavailable, UnknownPath
+from gateway.errors import (
+    GatewayError,
+    RateLimited,
+    StoreUnavailable,
+    TooLarge,
+    Unavailable,
+    UnknownPath,
+)
 from gateway.http import problem
 from gateway.http.caller import caller
 from gateway.http.internal_access import InternalAccess
@@ -43,6 +51,11 @@ _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 #: Statuses that are noted as refusals. Others (400, 404, 422 …) are caused by scanners all day.
 _TURNED_AWAY: Final = frozenset({401, 403, 429, 503})
+
+#: Seconds for which a refusal by a rate is kept from a client that asks for much: it asks again as
+#: soon as it is answered, whatever Retry-After says, and each question costs the loop as much as a
+#: cheap request. Others hear at once.
+HELD: Final = 0.5
 
 #: Bytes of a body that are read and dropped by a handler that takes none: closing while the client
 #: still sends would destroy the answer on its way.
@@ -72,6 +85,8 @@ class BaseHandler(RequestHandler):
     user: str | None = None
 
     _id: str | None = None
+    #: The refusal that is answered a little later.
+    _held: RateLimited | None = None
 
     def set_default_headers(self) -> None:
         # Called again before an error is written, which also drops the headers that a handler has
@@ -104,9 +119,34 @@ class BaseHandler(RequestHandler):
             return
         try:
             await Metered(work, stream.has_taken)
+            if self._held is not None:
+                await sleep(HELD)
+                await Metered(self._refuse(self._held), stream.has_taken)
         finally:
             stream.has_ended()
             _untie(getattr(self.request, "_body_future", None))
+
+    async def _refuse(self, held: RateLimited) -> None:
+        try:
+            # Tornado wants to find it in sys.exc_info().
+            raise held
+        except RateLimited as error:
+            super()._handle_request_exception(error)
+        finally:
+            # Its traceback holds this handler, which holds it.
+            held.__traceback__ = self._held = None
+
+    def _handle_request_exception(self, e: BaseException) -> None:
+        stream = getattr(self.request.connection, "stream", None)
+        if (
+            isinstance(e, RateLimited)
+            and self._held is None
+            and isinstance(stream, Guarded)
+            and stream.asks_for_much
+        ):
+            self._held = e
+            return
+        super()._handle_request_exception(e)
 
     @property
     def _proxies(self) -> Collection[str]:

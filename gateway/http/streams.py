@@ -147,6 +147,12 @@ class Guarded(IOStream):
         if self._rotation is not None and not self._is_of_many:
             self._share = self._rotation.share(share_key(user, self.address))
 
+    @property
+    def asks_for_much(self) -> bool:
+        """Whether the client has had much of the loop's time lately."""
+        rotation, share = self._rotation, self._share
+        return rotation is not None and share is not None and rotation.asks_for_much(share)
+
     def has_taken(self, seconds: float) -> None:
         """Count so much more time that the connection has taken of the loop: for its request, or
         for the next one."""

@@ -195,11 +195,23 @@ class ClientSocket:
         """
         # However little it is, it took a turn of the loop and a system call.
         self.allowance.spend(1)
-        if not self._broken:
-            return self._read(data)
-        if ends_with_close(data):
+        if self._broken or self._state is State.CLOSING:
+            self._skip(data)
+            return iter(())
+        return self._read(data)
+
+    def _skip(self, data: bytes) -> None:
+        """Drop what comes before the client's Close. Much may be under way, or may be sent on
+        purpose, and none of it is worth a look."""
+        if self._broken:
+            closes = ends_with_close(data)
+        else:
+            try:
+                closes = self._messages.skip(data)
+            except WebSocketProtocolError:
+                self._broken, closes = True, ends_with_close(data)
+        if closes:
             self._receive(Input.CLOSE)
-        return iter(())
 
     def _read(self, data: bytes) -> Iterator[Frame | HeartBeat | Pause]:
         allowance = self.allowance

@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError
 
+from gateway.auth import accounts as passwords
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import FREE_FROM_ALL, Guesses
 from gateway.budget.budgets import Budgets
@@ -257,6 +259,33 @@ def test_the_loop_goes_on_while_a_password_is_hashed() -> None:
         await task
 
     play(scene, Source(), hasher=hasher)
+
+
+def test_hashing_has_its_share_of_a_processor_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, rests = 0.0, []
+
+    def rest(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        rests.append(seconds)
+
+    class SlowHasher(CountingHasher):
+        """One whose hash takes 20 ms."""
+
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            nonlocal now
+            now += 0.02
+            return super().hash(password, salt=salt)
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        nonlocal now
+        for pause in (0.0, 0.0, 0.03, 60.0):
+            now += pause
+            await accounts.hash("비밀")
+
+    monkeypatch.setattr(passwords, "time", SimpleNamespace(monotonic=lambda: now, sleep=rest))
+    play(scene, Source(), hasher=SlowHasher())
+    assert rests == [0.0, pytest.approx(0.04), pytest.approx(0.01), 0.0]
 
 
 def test_closing_leaves_no_thread_and_nothing_waiting() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -14,10 +15,12 @@ import pytest
 from gateway.assembly import Gateway
 from gateway.budget.budgets import Budgets
 from gateway.config import Config
+from gateway.http import base
 from gateway.http import server as http_server
 from gateway.http.listeners import Listener
 from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
 from gateway.http.streams import _CHUNK
+from gateway.limits import LiveLimits
 from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting, share_key
 from tests.integration.http.conftest import token
 from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until
@@ -237,3 +240,59 @@ async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
         server._accept(listening)
         assert len(server._places) == 8
         await until(lambda: len(server._places) == 20)
+
+
+class Asking(Rotation):
+    """A rotation in which everybody asks for much, or nobody."""
+
+    much = True
+
+    def asks_for_much(self, share: Share) -> bool:
+        return self.much
+
+    def may_work(self, share: Share) -> bool:
+        return True
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_asks_for_much_hears_of_a_refusal_by_a_rate_later(
+    dial: Open,
+    limits: LiveLimits,
+    monkeypatch: pytest.MonkeyPatch,
+    public: Listener,
+    settings: Config,
+) -> None:
+    limits.now = settings.limits.model_copy(update={"rooms_per_minute": 1.0, "rooms_burst": 1})
+    held, let_go = asyncio.Event(), asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        assert seconds == base.HELD
+        held.set()
+        await let_go.wait()
+
+    # Only what this module waits for.
+    monkeypatch.setattr(base, "sleep", pause)
+    rotation = Asking(clock=time.monotonic)
+    body = b'{"title": "Biology"}'
+    create = (
+        b"POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer " + token(settings, "anna", "host").encode() + b"\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    async with dial() as (reader, writer), dial() as (other_reader, other):
+        await until(lambda: len(public._server._places) == 2)
+        for stream in public._server._places._addresses:
+            stream.take_turns(rotation, Share())
+        writer.write(create)
+        assert (await answer(reader))[0] == 201
+        writer.write(create + OTHER)
+        async with asyncio.timeout(10):
+            await held.wait()
+        # Others are served meanwhile, and what asks for little hears at once.
+        rotation.much = False
+        other.write(create)
+        assert (await answer(other_reader))[0] == 429
+        let_go.set()
+        status, refusal = await answer(reader)
+        assert (status, json.loads(refusal)["code"]) == (429, "too_many_rooms")
+        assert (await answer(reader))[0] == 404

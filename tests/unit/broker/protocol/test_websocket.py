@@ -301,6 +301,42 @@ def test_what_is_no_close_of_a_client_is_none(data: bytes) -> None:
     assert not ends_with_close(data)
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([Opcode.BINARY, Opcode.PING, Opcode.PONG]), st.integers(0, 125)),
+        max_size=8,
+    ),
+    st.data(),
+)
+def test_what_comes_before_a_close_is_skipped_and_not_kept(
+    frames: list[tuple[Opcode, int]], data: st.DataObject
+) -> None:
+    before = b"".join(build(opcode, b"\x88" * size, mask=KEY) for opcode, size in frames)
+    stream = before + build(Opcode.CLOSE, b"", mask=KEY) + b"late"
+    begun = data.draw(st.integers(0, len(before)))
+    reader = MessageReader(LIMIT, masked=True)
+    # What has come before the end of the conversation was read, and may be the half of a frame.
+    for _ in reader.feed(before[:begun]):
+        pass
+    closed, at = False, begun
+    while at < len(stream):
+        size = data.draw(st.integers(1, 50))
+        closed = reader.skip(stream[at : at + size])
+        at += size
+        # A Close without a code has six bytes.
+        assert closed == (at >= len(before) + 6)
+        if closed:
+            return
+        assert reader.held < 14
+    raise AssertionError
+
+
+def test_a_frame_that_is_skipped_must_be_one() -> None:
+    reader = MessageReader(LIMIT, masked=True)
+    with pytest.raises(WebSocketProtocolError):
+        reader.skip(build(Opcode.TEXT, b"without a mask"))
+
+
 def test_nothing_is_read_after_a_close() -> None:
     reader = MessageReader(LIMIT, masked=False)
     close = build(Opcode.CLOSE, close_payload(1000))

@@ -33,6 +33,8 @@ from gateway.queues.assembly import Queues
 from gateway.rabbitmq import Broker
 from gateway.readiness import Readiness
 from gateway.reload import Reloadable
+from gateway.reports.attendance_log import AttendanceLog
+from gateway.reports.exports import Exports
 from gateway.rooms import Rooms
 from gateway.store import Account, Store
 
@@ -42,6 +44,7 @@ class Gateway:
     """The parts of a gateway, by package, and its two applications."""
 
     admin: Admin
+    attendance_log: AttendanceLog
     auth: Auth
     budgets: Budgets
     cluster: Cluster
@@ -181,6 +184,13 @@ def assemble(
 
     return Gateway(
         admin=shown,
+        attendance_log=AttendanceLog(
+            lives.attendance,
+            store,
+            utc=f.clock.utc,
+            clock=f.clock.monotonic,
+            tasks=f.tasks.part(),
+        ),
         auth=users,
         budgets=f.budgets,
         cluster=others,
@@ -260,6 +270,13 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
         credentials=auth.credentials,
         drain=drain,
         events=f.events,
+        exports=Exports(
+            store,
+            auth.permissions,
+            messages.history.turns,
+            budgets=f.budgets,
+            clock=f.clock.utc,
+        ),
         history=messages.history,
         intake=messages.intake,
         limits=f.limits,

@@ -656,6 +656,10 @@ class Limits(_Table):
     read_bytes_burst: PositiveInt = 64 * 1024 * 1024
     all_read_bytes_per_second: PositiveFloat = 64.0 * 1024 * 1024
     all_read_bytes_burst: PositiveInt = 1024 * 1024 * 1024
+    exports: PositiveInt = 40
+    exports_per_user: PositiveInt = 5
+    export_bytes_per_second: PositiveFloat = 4.0 * 1024 * 1024
+    export_bytes_burst: PositiveInt = 16 * 1024 * 1024
     room_members: PositiveInt = 1000
     member_changes_per_second: PositiveFloat = 10.0
     member_changes_burst: PositiveInt = 2_000

@@ -42,6 +42,7 @@
     │   ├── TooManyGuesses        failed logins, of an address or for an account
     │   ├── TooManyReads          of the history by one user at a time
     │   ├── TooMuchRead           of the history by one user, in bytes
+    │   ├── TooManyExports        of rooms by one user at a time
     │   ├── TooManyLogins         of one user
     │   ├── TooManyCodes          wrong class codes, of an address or of all
     │   ├── TooManyJoins          calls with class codes, of an address or of all
@@ -74,6 +75,7 @@
         │   ├── PostsBusy         posts of all users together wait for the store
         │   ├── PublishingBehind  too much waits for RabbitMQ
         │   ├── RoomsFull         of all users together
+        │   ├── ExportsBusy       of rooms by all users together
         │   ├── DialsBusy         too many relays wait to be opened
         │   └── ReadsBusy         of the history by all users together
         └── Draining
@@ -324,6 +326,10 @@ class TooMuchRead(RateLimited):
     """One user has read too much of the history in a short time."""
 
 
+class TooManyExports(RateLimited):
+    """Too many exports of rooms by one user at a time."""
+
+
 class TooManyLogins(RateLimited):
     """One user logs in too often."""
 
@@ -467,6 +473,10 @@ class ReadsBusy(NoCapacity):
     """Too many reads of the history by all users together."""
 
 
+class ExportsBusy(NoCapacity):
+    """Too many exports of rooms by all users together."""
+
+
 class Draining(Unavailable):
     """The gateway is shutting down."""
 
@@ -579,6 +589,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooMuchRead: Outcome(
         "too_much_read", 429, CloseCode.TRY_AGAIN_LATER, "Too much read in a short time"
     ),
+    TooManyExports: Outcome(
+        "too_many_exports", 429, CloseCode.TRY_AGAIN_LATER, "Too many exports at once"
+    ),
     TooManyLogins: Outcome(
         "too_many_logins", 429, CloseCode.TRY_AGAIN_LATER, "Too many logins of one user"
     ),
@@ -669,6 +682,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "dials_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many clients wait for the broker"
     ),
     ReadsBusy: Outcome("reads_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many reads at once"),
+    ExportsBusy: Outcome(
+        "exports_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many exports at once"
+    ),
     Draining: Outcome("draining", 503, CloseCode.SERVICE_RESTART, "The gateway is draining"),
 }
 

@@ -160,6 +160,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.cluster.history_hints,
             gateway.partition_probe,
             gateway.admin.dashboard,
+            gateway.attendance_log,
             gateway.cluster.presence,
             gateway.cluster.revocation,
             gateway.cluster.session_revocation,

@@ -1,4 +1,5 @@
-"""Deletion of old history and old logins, and the notes on when logins were seen last."""
+"""Deletion of old history, old attendance and old logins, and the notes on when logins were seen
+last."""
 
 from __future__ import annotations
 
@@ -24,20 +25,25 @@ SEEN: Final = 60.0
 
 
 class Prunable(Protocol):
-    """The store, whose old messages can be deleted."""
+    """The store, whose old messages and stays can be deleted."""
 
     async def prune(self, before: datetime) -> int: ...
 
+    async def forget_stays(self, before: datetime) -> int: ...
+
 
 async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
-    """Delete messages older than ``days``, now and every hour, until cancelled.
+    """Delete messages and stays older than ``days``, now and every hour, until cancelled.
 
     A store that is away is asked again an hour later: old messages can wait.
     """
     while True:
         try:
-            if deleted := await store.prune(clock() - timedelta(days=days)):
+            before = clock() - timedelta(days=days)
+            if deleted := await store.prune(before):
                 logger.info("deleted %d messages older than %d days", deleted, days)
+            if deleted := await store.forget_stays(before):
+                logger.info("deleted %d stays in rooms older than %d days", deleted, days)
         except StoreUnavailable as error:
             logger.warning(
                 "old messages could not be deleted; the next attempt is in an hour: %s", error

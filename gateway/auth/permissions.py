@@ -23,6 +23,7 @@ class Action(StrEnum):
     LIST_ROOMS = "to see a list of rooms"
     SEE_ROOM = "to see the room"
     MANAGE_ROOM = "to manage the room"
+    EXPORT_ROOM = "to export the room"
     READ_PUBLIC = "to read the room's public messages"
     READ_PRIVATE = "to read the room's private messages"
     SUBSCRIBE_PUBLIC = "to follow the room's public topic"
@@ -58,6 +59,7 @@ _MEMBERS: Final = frozenset(MemberRole)
 MEMBER_ROLES: Final[dict[Action, frozenset[MemberRole]]] = {
     Action.SEE_ROOM: _MEMBERS,
     Action.MANAGE_ROOM: _HOSTS,
+    Action.EXPORT_ROOM: _HOSTS,
     Action.READ_PUBLIC: _MEMBERS,
     Action.READ_PRIVATE: _HOSTS,
     Action.SUBSCRIBE_PUBLIC: _MEMBERS,

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.errors import (
+    ExportsBusy,
     FramesBusy,
     GatewayError,
     JoinsWait,
@@ -27,6 +28,7 @@ from gateway.errors import (
     TooManyCopies,
     TooManyDashboards,
     TooManyDials,
+    TooManyExports,
     TooManyGuesses,
     TooManyHttp,
     TooManyJoins,
@@ -786,6 +788,37 @@ READ_BYTES: Final = Budget(
     ),
 )
 
+EXPORTS: Final = Budget(
+    "exports",
+    "exports of rooms",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("exports_per_user",),
+            TooManyExports,
+            "at most {most} exports at a time are allowed for one user; wait for the others",
+            retry_after=5.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("exports",),
+            ExportsBusy,
+            "{most} rooms are being exported already",
+            retry_after=5.0,
+        ),
+    ),
+    reason="A host takes the four tables of a lesson and the page at once, all hosts at the bell.",
+)
+
+EXPORT_BYTES: Final = Budget(
+    "export_bytes",
+    "bytes of exports",
+    Form.RATE,
+    (Limit(Scope.USER, ("export_bytes_per_second", "export_bytes_burst"), None),),
+    reason="A lesson is there at once; a hundred thousand messages take some seconds.",
+)
+
 ROOM_MEMBERS: Final = Budget(
     "room_members",
     "members",
@@ -830,6 +863,8 @@ TABLE: Final = (
     OUTBOX_BYTES,
     READS,
     READ_BYTES,
+    EXPORTS,
+    EXPORT_BYTES,
     ROOM_MEMBERS,
     MEMBER_CHANGES,
     ROOMS,

@@ -26,6 +26,7 @@ from gateway.http.handlers.broker_auth import BrokerAuthHandler
 from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
 from gateway.http.handlers.drain import DrainHandler, Progress
 from gateway.http.handlers.events import EventsHandler
+from gateway.http.handlers.exports import ExportHandler, PrintHandler
 from gateway.http.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from gateway.http.handlers.members import MemberHandler, MembersHandler
 from gateway.http.handlers.messages import MessagesHandler
@@ -84,6 +85,12 @@ def public(
         (r"/api/rooms/([^/]+)/knocks", KnocksHandler, own),
         (r"/api/join", JoinHandler, own),
         (r"/api/rooms/([^/]+)/events", EventsHandler, own | {"live": live}),
+        (
+            r"/api/rooms/([^/]+)/export/(attendance|polls|questions|messages)\.csv",
+            ExportHandler,
+            own,
+        ),
+        (r"/api/rooms/([^/]+)/export/page\.html", PrintHandler, own),
         (r"/api/admin/live", AdminLiveHandler, own),
         (r"/api/admin/connections", AdminConnectionsHandler, own),
         (r"/api/admin/disconnect", AdminDisconnectHandler, own),

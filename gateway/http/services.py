@@ -22,6 +22,7 @@ from gateway.messages.history_reads import HistoryReads
 from gateway.messages.intake import Intake
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
+from gateway.reports.exports import Exports
 from gateway.rooms import Rooms
 from gateway.store import Account
 
@@ -39,6 +40,7 @@ class HandlerServices:
     credentials: Credentials
     drain: Drain
     events: Events
+    exports: Exports
     history: HistoryReads
     intake: Intake
     limits: LiveLimits

@@ -66,6 +66,11 @@ class HistoryReads:
         self._bytes = budgets.rate(READ_BYTES)
 
     @property
+    def turns(self) -> Turns:
+        """The turns of all who read the history by requests."""
+        return self._turns
+
+    @property
     def in_hand(self) -> int:
         """The number of reads that go on or wait for their turn."""
         return self._turns.in_hand

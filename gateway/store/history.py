@@ -254,6 +254,17 @@ def page(found: Found) -> Page:
     )
 
 
+def parsed(found: Found) -> Page:
+    """The rows as messages, for whoever needs their bodies and not their JSON."""
+    return Page(
+        [message(row) for row in found.portion.rows],
+        head=found.head,
+        first=found.first,
+        cut=found.portion.cut,
+        size=sum(len(row.body) for row in found.portion.rows),
+    )
+
+
 def json_page(found: Found) -> JsonPage:
     """The rows as encoded messages, mostly without parsing a body."""
     return JsonPage(

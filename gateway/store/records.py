@@ -28,12 +28,14 @@ class Page:
     ``head`` is the last seq of the stream (0: none yet), ``first`` the lowest that is still kept
     (``head + 1``: none is). A reader that has everything up to ``after`` misses nothing if ``after
     + 1 >= first``. ``cut``: there are fewer messages than asked for, because they are large.
+    ``size``: bytes of their bodies, where they were counted.
     """
 
     messages: list[Message]
     head: int
     first: int
     cut: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

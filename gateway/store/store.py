@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
@@ -20,9 +21,11 @@ from gateway.domain.message import Draft
 from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
+from gateway.domain.stay import Stay
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import (
     accounts,
+    attendance,
     class_codes,
     history,
     leases,
@@ -51,6 +54,8 @@ from gateway.store.records import (
 from gateway.store.sqlite import SqliteDatabase
 from gateway.store.user_names import StandingName
 from gateway.store.watched import Watched
+
+T = TypeVar("T")
 
 #: Seconds that any call may take before it counts as failed; disconnecting may take two more.
 TIMEOUT: Final = 5.0
@@ -368,6 +373,28 @@ class Store:
         )
         return await self._database.scan(query, history.json_page)
 
+    async def read_into(
+        self,
+        stream: Stream,
+        make: Callable[[Page], T],
+        *,
+        after: int,
+        limit: int,
+        types: Collection[str] | None = None,
+        size: int = READ_BYTES,
+    ) -> T:
+        """As :meth:`read`, given to ``make`` off the event loop; its result is returned."""
+        query = partial(
+            history.read,
+            stream=stream,
+            after=after,
+            limit=limit,
+            sender=None,
+            types=types,
+            size=min(size, READ_BYTES),
+        )
+        return await self._database.scan(query, lambda found: make(history.parsed(found)))
+
     async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
         """The last seq of each stream (up to 512; 0: none yet), by one query; a stream of a room
         that does not exist is left out."""
@@ -410,6 +437,32 @@ class Store:
     async def mark_published(self, ids: Sequence[UUID]) -> None:
         """Remove confirmed messages from the outbox; unknown ids are ignored."""
         await self._database.write(partial(outbox.mark_published, ids=ids))
+
+    # Attendance
+
+    async def note_stays(self, stays: Sequence[Stay]) -> None:
+        """Store new stays of this gateway (up to 100), and the changes of stored ones."""
+        await self._database.write(partial(attendance.note, stays=stays, gateway=self.gateway))
+
+    async def see_stays(self, at: datetime) -> None:
+        """Note that the stays of this gateway that have no end last."""
+        await self._database.write(partial(attendance.see, at=at, gateway=self.gateway))
+
+    async def stays(
+        self, room: int, *, after: tuple[str, datetime] | None = None, limit: int
+    ) -> list[Stay]:
+        """Stays in the room, by user, then by their beginning; ``after``: the user and the
+        beginning of the last one that is known."""
+        query = partial(attendance.page, room=room, after=after, limit=limit)
+        return await self._database.scan(query, attendance.stays)
+
+    async def forget_stays(self, before: datetime) -> int:
+        """Delete the stays that were last seen before then. Returns how many."""
+        deleted = 0
+        while portion := await self._database.write(partial(attendance.forget, before=before)):
+            deleted += portion
+            await asyncio.sleep(retention.REST)
+        return deleted
 
     # Private queues
 

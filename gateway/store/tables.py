@@ -44,6 +44,7 @@ NOT_SAID: Final = f"type <> '{SAID}'"
 #: Parts of indices.
 DUE: Final = "queue_due IS NOT NULL"
 OPEN: Final = "closed_at IS NULL"
+LASTING: Final = "until IS NULL"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -264,6 +265,26 @@ revocations: Final = Table(
     Column("revision", _Number, nullable=False),
     Index(None, "until"),
     Index(None, "revision"),
+)
+
+#: Who was in which room; ``gateway`` is the one that has noted it. ``seen``: until then it is known
+#: to have lasted, as every gateway notes each minute; so a stay whose gateway was killed ends, too.
+#: The user need not be a member any more.
+attendance: Final = Table(
+    "attendance",
+    metadata,
+    Column("room", _Number, ForeignKey(rooms.c.id), primary_key=True, autoincrement=False),
+    Column("user_id", String(USER_LENGTH), primary_key=True),
+    Column("since", UtcDateTime, primary_key=True),
+    Column("gateway", Uuid, primary_key=True),
+    Column("role", String(11), nullable=False),
+    # What was shown beside the user's name when it began.
+    Column("name", String(USER_LENGTH)),
+    # NULL: it lasts.
+    Column("until", UtcDateTime),
+    Column("seen", UtcDateTime, nullable=False),
+    Index(None, "gateway", sqlite_where=text(LASTING), postgresql_where=text(LASTING)),
+    Index(None, "seen"),
 )
 
 #: Numbers that grow in the order in which transactions are committed, because the row stays locked

@@ -42,6 +42,7 @@ _accounts = table("accounts", column("user_id"), column("display_name"))
 _sessions = table("sessions", column("user_id"))
 _revocations = table("revocations", column("ordered_by"))
 _turned_away = table("turned_away", column("room"), column("user_id"))
+_attendance = table("attendance", column("user_id"), column("name"))
 _rooms = table("rooms", column("id"), column("created_by"), column("revision"))
 
 
@@ -67,6 +68,7 @@ FIRST_PLACES: Final[Mapping[str, Place]] = {
 PLACES: Final[Mapping[str, Place]] = {
     **FIRST_PLACES,
     "removals from rooms": Place(_turned_away, _turned_away.c.user_id),
+    "stays in rooms": Place(_attendance, _attendance.c.user_id, _attendance.c.name),
 }
 
 

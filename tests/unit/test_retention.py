@@ -30,6 +30,10 @@ class Store:
             self.enough.set()
         return 3
 
+    async def forget_stays(self, before: datetime) -> int:
+        assert before == self.asked[-1]
+        return 1
+
 
 @pytest.mark.parametrize("away_first", [False, True])
 def test_messages_older_than_the_limit_are_deleted_again_and_again(

@@ -7,6 +7,7 @@ import { statusSign } from "./status-sign.js";
 import { membersDialog } from "./members.js";
 import { participantView } from "./participant.js";
 import { projectorView } from "./projector.js";
+import { remainsDialog } from "./remains.js";
 import { shareDialog } from "./share.js";
 
 /** @typedef {import("../main.js").Context} Context */
@@ -129,6 +130,7 @@ export function roomView(context, number, { projected, signal }) {
     });
     const share = shareDialog(i18n, address);
     const members = membersDialog(context, number);
+    const remains = remainsDialog(i18n, number);
     const label = i18n.say("projector.open");
     bar.append(
       element(
@@ -141,8 +143,9 @@ export function roomView(context, number, { projected, signal }) {
       ),
       iconButton("qr-code", i18n.say("share.title"), { click: share.open }),
       iconButton("users", i18n.say("members.title"), { click: members.open }),
+      iconButton("arrow-down", i18n.say("remains.title"), { click: remains.open }),
     );
-    page.append(view.nav, view.main, share.dialog, members.dialog);
+    page.append(view.nav, view.main, share.dialog, members.dialog, remains.dialog);
     return view;
   };
 

@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from broker.protocol.stomp import serialise
 from gateway.assembly import Gateway
 from gateway.budget.budgets import Budgets
-from gateway.budget.table import LOGIN_CONNECTIONS, TABLE
+from gateway.budget.table import EXPORTS, LOGIN_CONNECTIONS, TABLE
 from gateway.config import Config
 from gateway.http.listeners import Listener
 from gateway.observe.events import Event, Kind
@@ -262,6 +262,15 @@ def two_reads_at_once(first: str) -> Proof:
     return met
 
 
+def two_exports_at_once(first: str) -> Proof:
+    async def met(stage: Stage) -> Refusal:
+        with stage.gateway.budgets.cap(EXPORTS).hold(first):
+            path = f"{stage.room}/export/polls.csv"
+            return answered(await stage.call("GET", path, user="anna"))
+
+    return met
+
+
 def two_dashboards(first: str) -> Proof:
     async def met(stage: Stage) -> Refusal:
         viewer = stage.gateway.admin.dashboard.watch(first, expires_at=2e9)
@@ -418,6 +427,16 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         {"room_post_bytes_burst": 100, "room_post_bytes_per_second": 0.01},
         two_posts,
         Refusal(503, "room_busy"),
+    ),
+    "exports/user": (
+        {"exports_per_user": 1},
+        two_exports_at_once("anna"),
+        Refusal(429, "too_many_exports"),
+    ),
+    "exports/all": (
+        {"exports": 1},
+        two_exports_at_once("bob"),
+        Refusal(503, "exports_busy"),
     ),
     "failed_logins/address": (
         {"logins_per_minute": 1.0},

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import count
 from typing import Any, Final
 
@@ -27,6 +29,8 @@ from gateway.budget.table import (
     BROKER_SUBSCRIPTIONS,
     COPIES,
     DIALS,
+    EXPORT_BYTES,
+    EXPORTS,
     HTTP_CONNECTS,
     LOGIN_CONNECTIONS,
     MEMBER_CHANGES,
@@ -47,12 +51,14 @@ from gateway.budget.table import (
 from gateway.config import Config, Limits
 from gateway.domain.identity import Identity
 from gateway.errors import (
+    ExportsBusy,
     GatewayError,
     NoCapacity,
     PostsBusy,
     RateLimited,
     ReadsBusy,
     TooManyCopies,
+    TooManyExports,
     TooManyPosts,
     TooManyQueues,
     TooManyReads,
@@ -66,10 +72,14 @@ from gateway.live.client.requests import Subscribe
 from gateway.live.destinations import RoomTopic
 from gateway.live.relay.declared_queues import DeclaredQueues
 from gateway.reload import Reload
+from gateway.reports.cells import Style
+from gateway.reports.exports import Kind
+from gateway.reports.words import WORDS
 from tests.integration.http.conftest import Call, token
 from tests.integration.http.live_fake import FakeLive
 
 BOB: Final = Identity("bob", frozenset(), 2.0**40)
+ANNA: Final = Identity("anna", frozenset(), 2.0**40)
 _names = count(1)
 
 
@@ -467,6 +477,32 @@ async def backlog_bytes(stage: Stage) -> bool:
     return budget == 1_000
 
 
+def refuses_another_export(of: str, by: type[Exception]) -> Proof:
+    async def counts(stage: Stage) -> bool:
+        with stage.budgets.cap(EXPORTS).hold(of):
+            parts = stage.services.exports.csv(ANNA, 1, Kind.POLLS, Style(WORDS["en"], UTC))
+            try:
+                await anext(parts)
+            except by:
+                return True
+            finally:
+                await parts.aclose()
+        return False
+
+    return counts
+
+
+def exports_wait(within: float) -> Proof:
+    """A proof for a rate beyond which nothing is refused."""
+
+    async def counts(stage: Stage) -> bool:
+        user, rate = f"somebody {next(_names)}", stage.budgets.rate(EXPORT_BYTES)
+        rate.spend(user, cost=within * Limits().export_bytes_burst)
+        return rate.reserve(user, within=math.inf) > (600 if within > 1 else 0)
+
+    return counts
+
+
 #: By limit: a lower value, and what tells whether it counts.
 PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "backlog_bytes_in_all": (200_000, backlog_bytes_in_all),
@@ -486,6 +522,10 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "dashboards_per_user": (1, dashboards),
     "dials_burst": (1, a_burst(DIALS, Scope.USER)),
     "dials_per_second": (0.001, a_rate(DIALS, Scope.USER)),
+    "exports": (1, refuses_another_export("bob", ExportsBusy)),
+    "exports_per_user": (1, refuses_another_export("anna", TooManyExports)),
+    "export_bytes_burst": (1, exports_wait(0.1)),
+    "export_bytes_per_second": (0.001, exports_wait(1.01)),
     "frame_bytes": (1_000, frame_bytes),
     "frames_burst": (1, frames_burst),
     "frames_per_second": (1.0, frames_per_second),

@@ -42,6 +42,7 @@ LATER = (
     "DROP TABLE class_codes",
     "DROP TABLE knocks",
     "DROP TABLE turned_away",
+    "DROP TABLE attendance",
 )
 
 
@@ -263,7 +264,12 @@ def test_every_column_that_names_a_user_is_known() -> None:
     """A name that is given to another one must not stay behind somewhere."""
 
     def names_a_user(table: Table, column: Column[object]) -> bool:
-        shown = {"members.name", "messages.sender_name", "accounts.display_name"}
+        shown = {
+            "members.name",
+            "messages.sender_name",
+            "attendance.name",
+            "accounts.display_name",
+        }
         # Claims of tokens; a user among them is moved, too.
         claims = {"sessions.token_id", "sessions.token_subject", "revocations.value"}
         return (

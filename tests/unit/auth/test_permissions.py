@@ -67,6 +67,7 @@ def require(who: Identity, action: Action, room: int | None = None) -> None:
 
 HOSTS_ONLY = {
     Action.MANAGE_ROOM,
+    Action.EXPORT_ROOM,
     Action.READ_PRIVATE,
     Action.SUBSCRIBE_PRIVATE,
     Action.CONSUME_PRIVATE,
@@ -81,6 +82,7 @@ ALL_MEMBERS = {
 LEFT_IN_A_CLOSED_ROOM = {
     Action.SEE_ROOM,
     Action.MANAGE_ROOM,
+    Action.EXPORT_ROOM,
     Action.READ_PUBLIC,
     Action.READ_PRIVATE,
 }

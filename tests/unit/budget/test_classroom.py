@@ -103,6 +103,10 @@ DEMAND: Final[dict[str, float]] = {
     "reads/all": PEOPLE,
     "read_bytes/user": TABS * TOPICS * MISSED,
     "read_bytes/all": PEOPLE * TABS * TOPICS * MISSED,
+    # A host takes the four tables and the page at once, the hosts of all classes at the bell.
+    "exports/user": 5,
+    "exports/all": PEOPLE / CLASS * HOSTS,
+    "export_bytes/user": 5 * MISSED,
     "room_members/room": PEOPLE + HOSTS,
 }
 

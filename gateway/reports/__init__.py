@@ -1,0 +1,1 @@
+"""Reports: the record of who was there, and a room in forms that other programs read."""

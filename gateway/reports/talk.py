@@ -1,0 +1,55 @@
+"""The messages of a room as tables: all of them, or what was said to everyone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from gateway.domain.message import Message
+from gateway.reports.bodies import field as of_body
+from gateway.reports.bodies import line, shown, text_of
+from gateway.reports.cells import Row, Word
+
+COLUMNS: Final = ("audience", "seq", "said at", "user", "name", "role", "type", "text")
+TALK: Final = ("said at", "who", "text")
+
+#: The types of what was said to everyone.
+SAID: Final = ("message", "chat", "answer", "poll")
+
+
+def rows(messages: Iterable[Message]) -> list[Row]:
+    """A row for each message, whatever its type."""
+    return [
+        (
+            Word(message.stream.audience),
+            message.seq,
+            message.sent_at,
+            message.sender,
+            message.sender_name,
+            None if message.role is None else Word(message.role),
+            message.type,
+            shown(message.body),
+        )
+        for message in messages
+    ]
+
+
+def said(messages: Iterable[Message]) -> list[Row]:
+    """A row for each public message that people have read."""
+    return [
+        (message.sent_at, _who(message), text)
+        for message in messages
+        if (text := _words(message)) is not None
+    ]
+
+
+def _words(message: Message) -> str | None:
+    if message.type == "poll":
+        return line(of_body(message.body, "question")) or None
+    text = text_of(message.body)
+    quote = line(of_body(message.body, "quote")) if message.type == "answer" else ""
+    return f"“{quote}” — {text}" if quote and text is not None else text
+
+
+def _who(message: Message) -> str:
+    return message.sender_name or message.sender

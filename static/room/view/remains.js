@@ -1,0 +1,50 @@
+import { element, icon, iconButton } from "../../shared/element.js";
+
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
+
+/** The tables of a room. */
+const TABLES = ["attendance", "polls", "questions", "messages"];
+
+/**
+ * A dialog with what remains of a lesson: tables for a spreadsheet, and a page to print.
+ *
+ * @param {I18n} i18n
+ * @param {number} room
+ * @param {string} zone the time zone of all times, by its IANA name
+ */
+export function remainsDialog(i18n, room, zone = Intl.DateTimeFormat().resolvedOptions().timeZone) {
+  const address = (/** @type {string} */ name) => {
+    // Some devices do not know their zone's name.
+    const query = new URLSearchParams({ ...(zone && { zone }), language: i18n.language });
+    return `/api/rooms/${room}/export/${name}?${query}`;
+  };
+  const table = (/** @type {string} */ name) =>
+    element(
+      "li",
+      {},
+      element(
+        "a",
+        { href: address(`${name}.csv`), download: true, class: "button" },
+        icon("arrow-down"),
+        i18n.say(`remains.${name}`),
+      ),
+    );
+  const heading = element("h2", { id: "remains-title" }, i18n.say("remains.title"));
+  const close = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
+  const dialog = element(
+    "dialog",
+    { class: "card remains", "aria-labelledby": heading.id },
+    element("header", {}, heading, close),
+    element("p", { class: "soft" }, i18n.say("remains.hint")),
+    element("ul", { class: "plain" }, ...TABLES.map(table)),
+    element(
+      "a",
+      {
+        ...{ href: address("page.html"), target: "_blank", rel: "noopener" },
+        class: "button primary",
+      },
+      i18n.say("remains.page"),
+    ),
+  );
+  return { dialog, open: () => dialog.showModal() };
+}

@@ -187,7 +187,7 @@ class Rooms:
         await self._permissions.require(who, Action.SEE_ROOM, number)
         present = await self._presence.of(number)
         names = {member.user: member.name for member in await self._store.members(number)}
-        return [replace(each, name=names.get(each.user)) for each in present]
+        return [replace(each, name=names.get(each.user) or each.name) for each in present]
 
     async def close(self, who: Identity, number: int) -> bool:
         """Close the room: it takes no more messages, its subscriptions end, its queue is deleted;

@@ -73,6 +73,7 @@ class Presence:
         clock: UnixTime,
         tasks: Tasks,
     ) -> None:
+        self._attendance = attendance
         self._rosters = rosters
         self._bus = bus
         self._publisher = publisher
@@ -110,7 +111,7 @@ class Presence:
         roster = await self._rosters.roster(room)
         roles = {} if roster is None else roster.roles
         return [
-            Attendee(user, roles[user], claim.since)
+            Attendee(user, roles[user], claim.since, claim.name)
             for user, claim in sorted(self._present.of(room).items())
             if user in roles
         ]
@@ -123,7 +124,8 @@ class Presence:
         self._leaving.pop(key, None)
         before = self._origin.claims.get(key)
         if before is None or before.role is not role:
-            self._claim(key, Claim(before.since if before else self._clock(), role))
+            since = before.since if before else self._clock()
+            self._claim(key, Claim(since, role, self._attendance.name_of(room, user)))
 
     def _claim(self, key: Key, claim: Claim | None) -> None:
         self._origin.put(key, claim)
@@ -194,11 +196,8 @@ class Presence:
             return
         body = {
             "events": [
-                {
-                    "user": event.user,
-                    "event": event.kind,
-                    "role": event.role,
-                }
+                {"user": event.user, "event": event.kind, "role": event.role}
+                | ({} if event.claim.name is None else {"name": event.claim.name})
                 for event in events
             ]
         }

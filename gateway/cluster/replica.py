@@ -24,10 +24,21 @@ Key = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A user's presence in a room. ``since``: Unix time, seconds."""
+    """A user's presence in a room. ``since``: Unix time, seconds. ``name``: what is shown beside
+    the user's name, where the user's own login or token says it."""
 
     since: float
     role: MemberRole
+    name: str | None = None
+
+    def as_json(self) -> list[Any]:
+        """The claim as a list. A gateway of an earlier version reads its first two."""
+        return [self.since, self.role, *(() if self.name is None else (self.name,))]
+
+    @classmethod
+    def from_json(cls, listed: list[Any]) -> Claim:
+        since, role, *name = listed
+        return cls(since, MemberRole(role), *name[:1])
 
 
 #: The changed claims; None: withdrawn.
@@ -173,13 +184,11 @@ def _batches(changes: Changes) -> Iterator[Changes]:
 
 def _listed(changes: Changes) -> list[list[Any]]:
     return [
-        [room, user, *([claim.since, claim.role] if claim else [])]
-        for (room, user), claim in changes.items()
+        [room, user, *(claim.as_json() if claim else [])] for (room, user), claim in changes.items()
     ]
 
 
 def _changes(listed: list[list[Any]]) -> Changes:
     return {
-        (room, user): Claim(claim[0], MemberRole(claim[1])) if claim else None
-        for room, user, *claim in listed
+        (room, user): Claim.from_json(claim) if claim else None for room, user, *claim in listed
     }

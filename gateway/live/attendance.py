@@ -45,6 +45,8 @@ class Attendance:
         self._rooms: defaultdict[int, Counter[tuple[Follower, Action]]] = defaultdict(Counter)
         self._members: Counter[tuple[int, str]] = Counter()
         self._roles: dict[tuple[int, str], MemberRole] = {}
+        #: What is shown beside the names of members who follow a room here.
+        self._names: dict[tuple[int, str], str] = {}
         self._observers: list[Noticed] = []
 
     def observe(self, noticed: Noticed) -> None:
@@ -59,11 +61,19 @@ class Attendance:
         """The followers of the room now, one entry for each right."""
         return list(self._rooms.get(room, ()))
 
+    def name_of(self, room: int, user: str) -> str | None:
+        """What is shown beside the name of a member who follows the room here, by the member's own
+        login or token."""
+        return self._names.get((room, user))
+
     def begin(self, follower: Follower, right: Right) -> None:
         self._rooms[right.room][follower, right.action] += 1
-        key = (right.room, _user(follower))
+        who = _who(follower)
+        key = (right.room, who.user)
         if right.role is not None:
             self._members[key] += 1
+            if who.display_name is not None:
+                self._names[key] = who.display_name
             if self._roles.get(key) is not right.role:
                 self._roles[key] = right.role
                 self._tell(*key, right.role)
@@ -83,11 +93,12 @@ class Attendance:
             del following[follower, right.action]
         if not following:
             del self._rooms[right.room]
-        key = (right.room, _user(follower))
+        key = (right.room, _who(follower).user)
         if right.role is not None:
             self._members[key] -= 1
             if not self._members[key]:
                 del self._members[key], self._roles[key]
+                self._names.pop(key, None)
                 self._tell(*key, None)
 
     def _tell(self, room: int, user: str, role: MemberRole | None) -> None:
@@ -95,7 +106,7 @@ class Attendance:
             noticed(room, user, role)
 
 
-def _user(follower: Follower) -> str:
+def _who(follower: Follower) -> Identity:
     if follower.identity is None:
         raise ValueError("nobody follows a room who has not said who they are")
-    return follower.identity.user
+    return follower.identity

@@ -24,14 +24,14 @@ export class Roster {
    */
   *apply({ body, sent_at }) {
     const events = Array.isArray(body?.events) ? body.events : [];
-    for (const { user, role, event } of events) {
+    for (const { user, role, event, name } of events) {
       const known = this.#present.get(user);
       if (event === "role") {
         if (known === undefined || known.role === role) continue;
         this.#present.set(user, { ...known, role });
       } else if (event === "join") {
         if (known !== undefined) continue;
-        this.#present.set(user, { user, role, since: sent_at });
+        this.#present.set(user, { user, role, since: sent_at, ...(name !== undefined && { name }) });
       } else if (!this.#present.delete(user)) continue;
       yield { user, role, event };
     }

@@ -42,3 +42,11 @@ test("who leaves is not in the list any more", () => {
   assert.deepEqual([...roster.apply(message(left))], [left]);
   assert.deepEqual(roster.present, []);
 });
+
+test("what is shown beside a name comes with whoever comes in", () => {
+  const roster = new Roster();
+  Array.from(roster.apply(message({ user: "ann", event: "join", role: "participant", name: "Ann Lee" })));
+  assert.deepEqual(roster.present, [
+    { user: "ann", role: "participant", since: "2026-01-02T03:05:00.000000Z", name: "Ann Lee" },
+  ]);
+});

@@ -60,8 +60,15 @@ class School:
 class Tab:
     """Somebody's subscription of the room's public topic."""
 
-    def __init__(self, gateway: "Gateway", user: str, role: MemberRole | None = GUEST) -> None:
-        self.identity = Identity(user, frozenset(), math.inf)
+    def __init__(
+        self,
+        gateway: "Gateway",
+        user: str,
+        role: MemberRole | None = GUEST,
+        *,
+        shown: str | None = None,
+    ) -> None:
+        self.identity = Identity(user, frozenset(), math.inf, display_name=shown)
         self._attendance = gateway.attendance
         self._right = Right(Action.SUBSCRIBE_PUBLIC, 1, role)
         self._attendance.begin(self, self._right)
@@ -144,6 +151,25 @@ def test_three_tabs_on_two_gateways_come_once_and_leave_once() -> None:
             assert school.said == [("paul", "leave")]
             for gateway in (north, south):
                 assert await gateway.present() == {"hana": HOST}
+
+    run(scenario())
+
+
+def test_what_a_token_shows_beside_a_name_is_told_everywhere() -> None:
+    async def scenario() -> None:
+        school = School(hana=HOST, paul=GUEST)
+        async with cluster(school, "north", "south") as (north, south):
+            Tab(south, "hana", HOST)
+            Tab(north, "paul", shown="Paul Kim")
+            await asyncio.sleep(SOON)
+            told = {
+                event["user"]: event.get("name")
+                for message in school.heard.values()
+                for event in message["body"]["events"]
+            }
+            assert told == {"hana": None, "paul": "Paul Kim"}
+            for gateway in (north, south):
+                assert [each.name for each in await gateway.presence.of(1)] == [None, "Paul Kim"]
 
     run(scenario())
 

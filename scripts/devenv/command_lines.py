@@ -230,6 +230,18 @@ def screenshots() -> argparse.ArgumentParser:
     return parser
 
 
+def package_library() -> argparse.ArgumentParser:
+    """`scripts/package-library`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/package-library",
+        description="Pack the browser library as an npm package: one file with its types.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=_RUN / "library", metavar="FOLDER", help="where it goes"
+    )
+    return parser
+
+
 def mutants() -> argparse.ArgumentParser:
     """`scripts/mutants`."""
     parser = argparse.ArgumentParser(
@@ -294,6 +306,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "floods": floods,
     "fuzz": fuzz,
     "mutants": mutants,
+    "package-library": package_library,
     "screenshots": screenshots,
 }
 

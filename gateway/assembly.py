@@ -14,6 +14,7 @@ from gateway.auth.accounts import Accounts
 from gateway.auth.assembly import Auth, auth, rabbitmq_logins
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.budget.budgets import Budgets
+from gateway.budget.table import KEPT
 from gateway.class_codes import ClassCodes
 from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
@@ -69,6 +70,7 @@ def assemble(
 ) -> Gateway:
     """Connect the packages; call this inside the running loop. Raises :class:`ConfigError`."""
     f, publisher, balancer, feeds = made_with, broker.publisher, broker.balancer, broker.feeds
+    store.key_bound = f.budgets.cap(KEPT).against
     users = auth(f, store=store)
     lives = live(f, history=store, feeds=feeds, balancer=balancer)
     others = cluster(
@@ -278,6 +280,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             clock=f.clock.utc,
         ),
         history=messages.history,
+        state=messages.state,
         intake=messages.intake,
         limits=f.limits,
         logins=logins,

@@ -44,6 +44,7 @@ from broker.nodes.node import Node
 from broker.topology import DEFAULT_PREFIX, Topology
 from gateway import config_faults, database_url
 from gateway.domain.identity import ADMIN, HOST
+from gateway.domain.kept import pattern
 from gateway.domain.origin import canonical
 
 ENVIRONMENT_PREFIX: Final = "GATEWAY_"
@@ -302,6 +303,20 @@ class Messages(_Table):
         "answer",
         "hand-taken",
         "question-done",
+    )
+
+
+class Rooms(_Table):
+    """The rooms. ``participant_keys``: the keys of a room's kept state that its participants may
+    write, each for themselves; hosts may write any."""
+
+    participant_keys: tuple[Annotated[str, AfterValidator(pattern)], ...] = (
+        "vote:*",
+        "hand",
+        "question:*",
+        "answer:*",
+        "cursor",
+        "score:*",
     )
 
 
@@ -650,6 +665,15 @@ class Limits(_Table):
     outbox_messages: PositiveInt = 150_000
     outbox_bytes: PositiveInt = 512 * 1024 * 1024
     page_size: PositiveInt = 500
+    kept_bytes: PositiveInt = 16 * 1024
+    kept_of_room: PositiveInt = 10_000
+    kept_of_user: PositiveInt = 1_000
+    state_reads: PositiveInt = 1000
+    state_reads_per_user: PositiveInt = 8
+    state_bytes_per_second: PositiveFloat = 2.0 * 1024 * 1024
+    state_bytes_burst: PositiveInt = 64 * 1024 * 1024
+    all_state_bytes_per_second: PositiveFloat = 64.0 * 1024 * 1024
+    all_state_bytes_burst: PositiveInt = 1024 * 1024 * 1024
     reads: PositiveInt = 1000
     reads_per_user: PositiveInt = 8
     read_bytes_per_second: PositiveFloat = 2.0 * 1024 * 1024
@@ -698,6 +722,7 @@ class Config(BaseSettings):
     broker: Broker
     store: Store = Store()
     messages: Messages = Messages()
+    rooms: Rooms = Rooms()
     history: History = History()
     auth: Auth
     access: tuple[Access, ...] = ()

@@ -12,6 +12,7 @@
     │   ├── HostRefused           a name by which the internal listener is not reached
     │   ├── NetworkRefused        a question that only RabbitMQ's networks may ask
     │   ├── CredentialsDiffer     CONNECT names another user than the handshake
+    │   ├── KeyRefused            of the room's state, which others write
     │   ├── BrokerRefused         RabbitMQ has ended the session for something that was sent
     │   ├── UnknownVirtualHost    CONNECT's host
     │   ├── Removed               a membership was ended by somebody
@@ -32,6 +33,8 @@
     │   ├── NotKeptOut            somebody who is to be let in again
     │   ├── RevocationsFull
     │   ├── NotKept               a seq that the history does not reach back to
+    │   ├── NotOpen               the key that must stand in the room's state does not
+    │   ├── TooManyKeys           in a room's state, of the room or of one author
     │   ├── RoomFull              of members
     │   ├── TooManyOpenRooms      made by one user
     │   ├── TooManyQueues         durable ones at the broker, named by one user
@@ -153,6 +156,10 @@ class NetworkRefused(Refused):
 
 class CredentialsDiffer(Refused):
     """CONNECT names another user than the credentials of the handshake."""
+
+
+class KeyRefused(Refused):
+    """The sender may not write this key of the room's state, or not that of somebody else."""
 
 
 class BrokerRefused(Refused):
@@ -284,6 +291,14 @@ class HistoryFull(Invalid):
 
 class NotKept(Invalid):
     """The history does not reach back to this seq."""
+
+
+class NotOpen(Invalid):
+    """The message was to be stored only while a key of the room's state stands, which does not."""
+
+
+class TooManyKeys(Invalid):
+    """The room's state has as many entries of the room, or of one author, as it may have."""
 
 
 class RoomFull(Invalid):
@@ -522,6 +537,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     CredentialsDiffer: Outcome(
         "credentials_differ", 403, CloseCode.REFUSED, "The credentials are of different users"
     ),
+    KeyRefused: Outcome("key_refused", 403, CloseCode.REFUSED, "This key is not yours to write"),
     BrokerRefused: Outcome(
         "broker_refused", 403, CloseCode.REFUSED, "The broker refused something that was sent"
     ),
@@ -571,6 +587,8 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     NotKept: Outcome(
         "not_kept", 410, CloseCode.REFUSED, "The history does not reach that far back"
     ),
+    NotOpen: Outcome("not_open", 409, CloseCode.REFUSED, "Not open any more, or not yet"),
+    TooManyKeys: Outcome("too_many_keys", 409, CloseCode.REFUSED, "Too many keys"),
     RoomFull: Outcome("room_full", 409, CloseCode.REFUSED, "The room is full"),
     TooManyOpenRooms: Outcome("too_many_open_rooms", 409, CloseCode.REFUSED, "Too many open rooms"),
     TooManyQueues: Outcome("too_many_queues", 409, CloseCode.REFUSED, "Too many queues"),

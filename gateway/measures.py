@@ -56,6 +56,12 @@ def measures(  # noqa: PLR0913 - everything that is measured
         "gateway_logins_waiting", "Passwords that are checked or wait for it.", waiting_logins
     )
     metrics.observe_posts(messages.intake.posted)
+    metrics.count_each(
+        "gateway_keys_refused",
+        "Messages refused because of the rooms' kept state.",
+        label="code",
+        counts=messages.intake.keys_refused,
+    )
     metrics.observe_nodes(broker.balancer.states)
     metrics.observe_links(lambda: broker.publisher.links)
     metrics.observe(

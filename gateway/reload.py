@@ -23,6 +23,7 @@ from gateway.auth.access import AccessRules
 from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import Tokens, tokens_for
 from gateway.config import Config, ConfigError, Limits, secrets_of
+from gateway.domain.kept import KeyPatterns
 from gateway.http.listeners import Listener
 from gateway.http.services import HandlerServices
 from gateway.limits import UNTIL_RESTART
@@ -142,6 +143,7 @@ class Reloadable:
             self._secret: ["auth.secret"],
             self._limits: [f"limits.{name}" for name in _LIMITS],
             self._host_types: ["messages.host_types"],
+            self._participant_keys: ["rooms.participant_keys"],
             self._log: ["log.format", "log.level"],
         }
 
@@ -182,6 +184,14 @@ class Reloadable:
     def _host_types(self, new: Config) -> PutInForce:
         def put_in_force() -> None:
             self.services.intake.host_types = frozenset(new.messages.host_types)
+
+        return put_in_force
+
+    def _participant_keys(self, new: Config) -> PutInForce:
+        keys = KeyPatterns(new.rooms.participant_keys)
+
+        def put_in_force() -> None:
+            self.services.intake.participant_keys = keys
 
         return put_in_force
 

@@ -32,6 +32,7 @@ from gateway.errors import (
     TooManyGuesses,
     TooManyHttp,
     TooManyJoins,
+    TooManyKeys,
     TooManyKnocks,
     TooManyLogins,
     TooManyOfUser,
@@ -739,6 +740,74 @@ KNOCKS: Final = Budget(
     reason="A lecture knocks at once.",
 )
 
+KEPT: Final = Budget(
+    "kept",
+    "entries of a room's kept state",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ROOM,
+            ("kept_of_room",),
+            TooManyKeys,
+            "the state has {most} entries of the room already; clear some, with a body of null",
+        ),
+        Limit(
+            Scope.USER,
+            ("kept_of_user",),
+            TooManyKeys,
+            "the room's state has {most} entries of this user already; clear some, with a body of"
+            " null",
+        ),
+    ),
+    reason="A class that votes five times in each lesson of a year writes eight hundred a person.",
+)
+
+STATE_READS: Final = Budget(
+    "state_reads",
+    "reads of rooms' kept state",
+    Form.CAP,
+    (
+        Limit(
+            Scope.USER,
+            ("state_reads_per_user",),
+            TooManyReads,
+            "at most {most} reads of the rooms' state at a time are allowed for one user",
+            retry_after=1.0,
+        ),
+        Limit(
+            Scope.ALL,
+            ("state_reads",),
+            ReadsBusy,
+            "too many clients are reading the rooms' state",
+            retry_after=1.0,
+            hosts_first=True,
+        ),
+    ),
+    reason="Everybody of a full classroom may come in at once.",
+)
+
+STATE_BYTES: Final = Budget(
+    "state_bytes",
+    "bytes of rooms' kept state read",
+    Form.RATE,
+    (
+        Limit(
+            Scope.USER,
+            ("state_bytes_per_second", "state_bytes_burst"),
+            TooMuchRead,
+            "you read too much of the rooms' state; ask for what has changed, with after",
+        ),
+        Limit(
+            Scope.ALL,
+            ("all_state_bytes_per_second", "all_state_bytes_burst"),
+            ReadsBusy,
+            "too many clients are reading the rooms' state",
+            hosts_first=True,
+        ),
+    ),
+    reason="The state of a lesson is some ten kilobytes, that of a year some megabytes.",
+)
+
 READS: Final = Budget(
     "reads",
     "reads of the history",
@@ -861,6 +930,9 @@ TABLE: Final = (
     WAITING_BYTES,
     OUTBOX,
     OUTBOX_BYTES,
+    KEPT,
+    STATE_READS,
+    STATE_BYTES,
     READS,
     READ_BYTES,
     EXPORTS,

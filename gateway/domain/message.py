@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from broker.topology import Stream
+from gateway.domain.kept import Entry
 from gateway.domain.room import MemberRole
 
 #: The type of the gateway's own messages about presence in a room; nobody else may send it.
@@ -41,7 +42,9 @@ class Draft:
     """A message that was accepted but has no number yet. ``body`` is any JSON value.
 
     ``role`` is the sender's role in the room at the time of sending; ``sender_name`` is what was
-    shown beside the sender's name then.
+    shown beside the sender's name then. ``keep``: the key under which it is kept as the room's
+    state; ``of``: the user whose entry it is, if a host writes that of somebody else.
+    ``only_while``: the key of the room's own public entry without which it is not to be stored.
     """
 
     id: UUID
@@ -52,6 +55,14 @@ class Draft:
     body: Any
     role: MemberRole | None = None
     sender_name: str | None = None
+    keep: str | None = None
+    of: str | None = None
+    only_while: str | None = None
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry of the room's state that it is; None: it has no key."""
+        return _entry(self)
 
     def numbered(self, seq: int | None) -> Message:
         return Message(
@@ -64,6 +75,8 @@ class Draft:
             self.body,
             self.role,
             self.sender_name,
+            self.keep,
+            self.of,
         )
 
 
@@ -74,7 +87,8 @@ class Message:
     ``seq`` is 1, 2, 3 … per stream; None for an instant message. ``role`` is the sender's role in
     the room at the time of sending, whatever it is now. None: the gateway itself sent the message,
     or it was stored before roles were. ``sender_name``: what was shown beside the sender's name
-    then, in the JSON ``name``.
+    then, in the JSON ``name``. ``keep`` and ``of``: as in :class:`Draft`; the JSON has each only if
+    it is there.
     """
 
     id: UUID
@@ -86,8 +100,15 @@ class Message:
     body: Any
     role: MemberRole | None = None
     sender_name: str | None = None
+    keep: str | None = None
+    of: str | None = None
     #: What :meth:`encode` gives, if it was made before.
     encoded: bytes | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry of the room's state that it is, or was; None: it has no key."""
+        return _entry(self)
 
     def encode(self) -> bytes:
         """The message's JSON as compact UTF-8. It begins with its :func:`opening`.
@@ -105,10 +126,13 @@ class Message:
         audience, seq = self.stream.audience, "null" if self.seq is None else self.seq
         role = "null" if self.role is None else f'"{self.role}"'
         name = "" if self.sender_name is None else f'"name":{_json(self.sender_name)},'
+        kept = "" if self.keep is None else f'"keep":"{self.keep}",'
+        if self.of is not None:
+            kept += f'"of":{_json(self.of)},'
         text = (
             f'{{"id":"{self.id}","room":{self.stream.room},"audience":"{audience}","seq":{seq},'
             f'"sender":{_json(self.sender)},{name}"role":{role},"sent_at":"{timestamp(self.sent_at)}",'
-            f'"type":{_json(self.type)},"body":{body}}}'
+            f'"type":{_json(self.type)},{kept}"body":{body}}}'
         )
         return text.encode(errors="backslashreplace")
 
@@ -118,11 +142,21 @@ class Message:
         Bodies are the same if their JSON is, whatever the order of the keys. Unlike in Python, 1,
         1.0 and true differ.
         """
-        return (self.stream, self.sender, self.type) == (
+        return (self.stream, self.sender, self.type, self.keep, self.of) == (
             draft.stream,
             draft.sender,
             draft.type,
+            draft.keep,
+            draft.of,
         ) and json.dumps(self.body, sort_keys=True) == json.dumps(draft.body, sort_keys=True)
+
+
+def _entry(said: Draft | Message) -> Entry | None:
+    """A host's word is the room's own, unless it says whose it is."""
+    if said.keep is None:
+        return None
+    author = None if said.role is MemberRole.HOST else said.sender
+    return Entry(said.stream, author if said.of is None else said.of, said.keep)
 
 
 def opening(*, id: str, stream: Stream, seq: int | None, sender: str) -> bytes:

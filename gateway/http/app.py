@@ -34,6 +34,7 @@ from gateway.http.handlers.pages import ClassCodeHandler, PageHandler
 from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
 from gateway.http.handlers.session import OneSessionHandler, SessionHandler, SessionsHandler
+from gateway.http.handlers.state import StateHandler
 from gateway.http.handlers.stomp import StompHandler
 from gateway.http.internal_access import InternalAccess
 from gateway.http.services import HandlerServices
@@ -91,6 +92,7 @@ def public(
             own,
         ),
         (r"/api/rooms/([^/]+)/export/page\.html", PrintHandler, own),
+        (r"/api/rooms/([^/]+)/state", StateHandler, own),
         (r"/api/admin/live", AdminLiveHandler, own),
         (r"/api/admin/connections", AdminConnectionsHandler, own),
         (r"/api/admin/disconnect", AdminDisconnectHandler, own),

@@ -20,6 +20,7 @@ from gateway.limits import LiveLimits
 from gateway.logins import Logins
 from gateway.messages.history_reads import HistoryReads
 from gateway.messages.intake import Intake
+from gateway.messages.state_reads import StateReads
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
 from gateway.reports.exports import Exports
@@ -50,5 +51,6 @@ class HandlerServices:
     revocations: Revocations
     rooms: Rooms
     sessions: Sessions
+    state: StateReads
     topology: Topology
     trusted_proxies: frozenset[str]

@@ -15,10 +15,11 @@ from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
 from gateway.messages.ports import MessageStore
+from gateway.messages.state_reads import ReadableState, StateReads
 
 
-class Store(MessageStore, ReadableHistory, Protocol):
-    """The history, written and read."""
+class Store(MessageStore, ReadableHistory, ReadableState, Protocol):
+    """The history and the kept state, written and read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Messages:
     """The parts that every message passes, and those that read it again."""
 
     history: HistoryReads
+    state: StateReads
     intake: Intake
     pipeline: Pipeline
 
@@ -59,11 +61,13 @@ def messages(
     )
     return Messages(
         history=HistoryReads(store, auth.permissions, budgets=f.budgets, limits=f.limits),
+        state=StateReads(store, auth.permissions, budgets=f.budgets, limits=f.limits),
         intake=Intake(
             pipeline,
             auth.permissions,
             budgets=f.budgets,
             host_types=f.config.messages.host_types,
+            participant_keys=f.config.rooms.participant_keys,
             clock=f.clock.utc,
         ),
         pipeline=pipeline,

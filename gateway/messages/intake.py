@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
@@ -12,19 +13,26 @@ from broker.topology import Stream
 from gateway.auth.permissions import POST, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank
-from gateway.budget.table import POSTS, ROOM_POSTS
+from gateway.budget.table import KEPT, POSTS, ROOM_POSTS
 from gateway.domain.identity import ADMIN, Identity
+from gateway.domain.kept import KeyPatterns
 from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.domain.room import MemberRole
 from gateway.errors import (
     Invalid,
+    KeyRefused,
+    NotOpen,
     PublishingBehind,
     RateLimited,
     Refused,
     RoomClosed,
     TooLarge,
+    TooManyKeys,
     UnknownRoom,
+    outcome,
 )
+from gateway.messages import keeping
+from gateway.messages.keeping import NOT_KEPT, Keeping
 from gateway.messages.pipeline import Pipeline, Receipt
 
 MAX_TYPE_LENGTH = 100
@@ -35,7 +43,8 @@ class Intake:
 
     ``budgets`` limit each user's and each room's posts; ``clock`` gives the time of sending.
     ``host_types`` are the message types that only a room's hosts may send, because readers take
-    such messages for the room's state; they may be replaced at any time.
+    such messages for the room's state; ``participant_keys`` are the keys that others than hosts may
+    write. Both may be replaced at any time.
     """
 
     def __init__(
@@ -45,18 +54,23 @@ class Intake:
         *,
         budgets: Budgets,
         host_types: Collection[str],
+        participant_keys: Collection[str],
         clock: UtcTime,
     ) -> None:
         self.host_types = frozenset(host_types)
+        self.participant_keys = KeyPatterns(participant_keys)
         #: Accepted posts since the start, by whether the broker had confirmed before the answer.
         self.posted = {True: 0, False: 0}
+        #: Refusals of messages because of the room's state, by their code.
+        self.keys_refused = Counter(dict.fromkeys(("key_refused", "not_open", "too_many_keys"), 0))
         self._pipeline = pipeline
         self._permissions = permissions
         self._posts = budgets.rate(POSTS)
         self._room_posts = budgets.rate(ROOM_POSTS)
+        self._kept = budgets.cap(KEPT)
         self._clock = clock
 
-    async def post(
+    async def post(  # noqa: PLR0913 - what a message has, each by its name
         self,
         who: Identity,
         stream: Stream,
@@ -65,16 +79,17 @@ class Intake:
         type: str,
         importance: Importance,
         body: Any,
+        kept: Keeping = NOT_KEPT,
         elsewhere: Callable[[], bool] = lambda: False,
     ) -> Receipt:
         """Accept a message, or repeat the first answer for a repeated id, whatever its sender may
         do by now: a sender that has not heard of the first answer has no other way to ask.
 
         Raises the errors of :meth:`Permissions.require` and :meth:`Pipeline.post`, RateLimited,
-        Refused for a type reserved to hosts, and Invalid for a type that is empty, too long or the
-        gateway's own; nothing is stored then. ``elsewhere`` is called when the room is not open to
-        the sender. If it returns true, the sender has another way to send this, and no first answer
-        is searched for.
+        Refused for a type reserved to hosts, KeyRefused for a key of theirs, and Invalid for a type
+        that is empty, too long or the gateway's own, or a wrong key; nothing is stored then.
+        ``elsewhere`` is called when the room is not open to the sender. If it returns true, the
+        sender has another way to send this, and no first answer is searched for.
         """
         draft = Draft(
             id or uuid4(),
@@ -84,9 +99,32 @@ class Intake:
             type,
             body,
             sender_name=who.display_name,
+            keep=kept.keep,
+            of=kept.of,
+            only_while=kept.only_while,
         )
         try:
-            receipt = await self._first(who, draft, importance)
+            receipt = await self._accepted(
+                who, draft, importance, may_be_repeated=id is not None, elsewhere=elsewhere
+            )
+        except (KeyRefused, NotOpen, TooManyKeys) as refusal:
+            self.keys_refused[outcome(refusal).code] += 1
+            self._kept.count(refusal)
+            raise
+        self.posted[receipt.published] += 1
+        return receipt
+
+    async def _accepted(
+        self,
+        who: Identity,
+        draft: Draft,
+        importance: Importance,
+        *,
+        may_be_repeated: bool,
+        elsewhere: Callable[[], bool],
+    ) -> Receipt:
+        try:
+            return await self._first(who, draft, importance)
         except (
             Refused,
             UnknownRoom,
@@ -95,16 +133,14 @@ class Intake:
             RateLimited,
             PublishingBehind,
         ) as refusal:
-            if id is None or importance is Importance.INSTANT:
+            if not may_be_repeated or importance is Importance.INSTANT:
                 raise
             if isinstance(refusal, Refused | UnknownRoom) and elsewhere():
                 raise
             found = await self._repeated(draft)
             if found is None:
                 raise
-            receipt = found
-        self.posted[receipt.published] += 1
-        return receipt
+            return found
 
     async def _first(self, who: Identity, draft: Draft, importance: Importance) -> Receipt:
         stream, type = draft.stream, draft.type
@@ -117,6 +153,8 @@ class Intake:
             raise Invalid(f"type: {PRESENCE!r} is reserved for the gateway; choose another")
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
+        if draft.keep is not None or draft.of is not None or draft.only_while is not None:
+            keeping.check(draft, importance, role, self.participant_keys)
         rank = Rank.HOST if role is MemberRole.HOST else Rank.PARTICIPANT
         self._room_posts.take(stream.room, rank=rank)
         self._posts.take(who.user)

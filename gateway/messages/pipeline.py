@@ -190,6 +190,9 @@ class Pipeline:
         most = self._limits.now.body_bytes
         if size > most:
             raise TooLarge(f"the message has {size} bytes as JSON; the limit is {most}")
+        if draft.keep is not None and size > self._limits.now.kept_bytes:
+            most = self._limits.now.kept_bytes
+            raise TooLarge(f"the message has {size} bytes as JSON; with a key it may have {most}")
         if nesting.is_too_deep(draft.body, encoded):
             raise Invalid(f"body: nested too deeply; at most {nesting.MOST} levels are allowed")
         return size

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Readers(StrEnum):
+    """The readers that carry out a :meth:`Database.scan`; those of one kind never wait for those of
+    another."""
+
+    HISTORY = "history"
+    #: Of the kept state: everybody who comes into a room needs it, however many read the history.
+    STATE = "state"
 
 
 class Database(Protocol):
@@ -32,10 +42,16 @@ class Database(Protocol):
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run one small statement. It sees everything that was committed before."""
 
-    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
-        """Read a page of the history. However many pages are being read, :meth:`read` and
-        :meth:`write` do not wait for them. ``make`` turns the rows into the result, off the event
-        loop.
+    async def scan(
+        self,
+        query: Callable[[Connection], R],
+        make: Callable[[R], T],
+        *,
+        readers: Readers = Readers.HISTORY,
+    ) -> T:
+        """Read a page of the history, or of what ``readers`` names. However many pages are being
+        read, :meth:`read` and :meth:`write` do not wait for them. ``make`` turns the rows into the
+        result, off the event loop.
         """
 
     async def write(self, change: Callable[[Connection], T]) -> T:

@@ -27,9 +27,12 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from broker.topology import Audience, Stream
+from gateway.domain.kept import Entry, key
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, Invalid, UnknownRoom
+from gateway.store import kept
+from gateway.store.keys import KeyBound, nothing_refused
 from gateway.store.numbering import Numbering
 from gateway.store.portions import (
     READ_BYTES,
@@ -42,7 +45,7 @@ from gateway.store.portions import (
 )
 from gateway.store.prepared import Prepared, PreparedList
 from gateway.store.quota import Quota, Usage
-from gateway.store.records import Appended, JsonPage, Page
+from gateway.store.records import Appended, JsonPage, Page, StatePage
 from gateway.store.tables import NOT_SAID, SAID, among, messages, outbox, padded, rooms, streams
 from gateway.store.values import (
     MAX_NUMBER,
@@ -101,15 +104,22 @@ _SET_HEAD: Final = Prepared(
 
 
 def append(
-    connection: Connection, drafts: Sequence[Draft], *, owner: UUID, quota: Quota = _NO_QUOTA
+    connection: Connection,
+    drafts: Sequence[Draft],
+    *,
+    owner: UUID,
+    quota: Quota = _NO_QUOTA,
+    bound: KeyBound = nothing_refused,
 ) -> list[Appended | GatewayError]:
-    """Number the drafts and store them in the history, and in the owner's outbox; ``quota`` is for
-    each room."""
+    """Number the drafts and store them in the history, in the owner's outbox and, with a key, in
+    the kept state; ``quota`` is for each room, ``bound`` for its keys."""
     prepared = [(draft, _prepare(draft)) for draft in drafts]
     storable = [draft for draft, row in prepared if isinstance(row, dict)]
-    numbering = _numbering(connection, storable, quota)
+    numbering = _numbering(connection, storable, quota, bound)
+    keys_before = frozenset(numbering.keys.stands)
     answers: list[Appended | GatewayError] = []
     rows: list[dict[str, Any]] = []
+    entries: list[tuple[Entry, dict[str, Any]]] = []
     for draft, row in prepared:
         if isinstance(row, GatewayError):
             answers.append(row)
@@ -119,8 +129,12 @@ def append(
         answers.append(answer)
         if isinstance(answer, Appended) and not answer.repeated:
             rows.append(row | {"seq": answer.message.seq, "size": size})
+            if (entry := draft.entry) is not None:
+                entries.append((entry, rows[-1]))
     if rows:
         _insert(connection, rows, numbering.heads, owner)
+    if entries:
+        kept.write(connection, entries, before=keys_before)
     return answers
 
 
@@ -140,12 +154,18 @@ def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
             "body": json_text(draft.body),
             "role": draft.role,
             "sender_name": draft.sender_name,
+            "keep": None if draft.keep is None else key(draft.keep),
+            "of": None if draft.of is None else text(draft.of, "of", USER_LENGTH),
         }
     except Invalid as error:
         return error
+    except ValueError as error:
+        return Invalid(f"keep: {error}")
 
 
-def _numbering(connection: Connection, drafts: Sequence[Draft], quota: Quota) -> Numbering:
+def _numbering(
+    connection: Connection, drafts: Sequence[Draft], quota: Quota, bound: KeyBound
+) -> Numbering:
     """Lock the streams, then read them: from here on, all earlier commits of other gateways are
     visible."""
     heads: dict[Stream, int] = {}
@@ -160,7 +180,9 @@ def _numbering(connection: Connection, drafts: Sequence[Draft], quota: Quota) ->
         if closed_at is not None:
             closed.add(room)
     ids = sorted({draft.id for draft in drafts})
-    return Numbering(heads, frozenset(closed), _known(connection, ids), usage, quota)
+    known = _known(connection, ids)
+    keys = kept.find(connection, drafts, bound)
+    return Numbering(heads, frozenset(closed), known, usage, quota, keys)
 
 
 def _known(connection: Connection, ids: list[UUID]) -> dict[UUID, Appended]:
@@ -276,6 +298,14 @@ def json_page(found: Found) -> JsonPage:
     )
 
 
+def state_page(found: kept.FoundState) -> StatePage:
+    """The rows of the kept state as messages, with their JSON."""
+    messages = [replace(message(row), encoded=encoded(row)) for row in found.rows]
+    last = messages[-1].seq if messages and found.cut else None
+    seq = found.head if last is None else last
+    return StatePage(messages, seq, whole=found.whole, complete=not found.cut)
+
+
 def _keys(
     stream: Stream, *, after: int, limit: int, sender: str | None, types: Collection[str] | None
 ) -> Select[Any] | CompoundSelect[Any]:
@@ -348,4 +378,6 @@ def _message(row: Row[Any], body: Any) -> Message:
         body,
         None if row.role is None else MemberRole(row.role),
         row.sender_name,
+        row.keep,
+        row.of,
     )

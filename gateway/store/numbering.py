@@ -8,6 +8,7 @@ from uuid import UUID
 from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.errors import GatewayError, IdReused, RoomClosed, UnknownRoom
+from gateway.store.keys import Keys
 from gateway.store.quota import Quota, Usage
 from gateway.store.records import Appended
 
@@ -17,8 +18,8 @@ class Numbering:
     """The state by which the drafts of one batch are numbered.
 
     ``heads`` has the last seq of each existing stream, ``known`` the stored messages by their id,
-    ``usage`` what each room has. A
-    draft that :meth:`take` accepts advances its stream's head and is known from then on.
+    ``usage`` what each room has, ``keys`` what the kept state has of what the drafts name. A draft
+    that :meth:`take` accepts advances its stream's head and is known from then on.
     """
 
     heads: dict[Stream, int]
@@ -26,6 +27,7 @@ class Numbering:
     known: dict[UUID, Appended]
     usage: dict[int, Usage] = field(default_factory=dict)
     quota: Quota = field(default_factory=Quota)
+    keys: Keys = field(default_factory=Keys)
 
     def take(self, draft: Draft, size: int = 0) -> Appended | GatewayError:
         """Number a draft, whose body has ``size`` bytes. A repeated id gets the first answer again,
@@ -39,11 +41,15 @@ class Numbering:
         usage = self.usage.setdefault(draft.stream.room, Usage())
         if full := self.quota.refusal(usage, draft, size):
             return full
+        if (draft.keep or draft.only_while) and (refused := self.keys.refusal(draft)):
+            return refused
         usage.messages += 1
         usage.bytes += size
         self.heads[draft.stream] += 1
         appended = Appended(draft.numbered(self.heads[draft.stream]), repeated=False)
         self.known[draft.id] = appended
+        if draft.keep:
+            self.keys.take(draft)
         return appended
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gateway.database_url import PostgresServer
 from gateway.errors import StoreUnavailable
 from gateway.store import post_function, schema
+from gateway.store.database import Readers
 from gateway.store.failures import Consequence, consequence, reason, unavailable
 from gateway.store.post_function import CHANNEL, PostLimits
 
@@ -25,8 +26,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CONNECTIONS: Final = 8
-#: Separate connections for pages of the history.
-SCANNERS: Final = 4
+#: Separate connections for pages, by what is in them.
+SCANNERS: Final = {Readers.HISTORY: 4, Readers.STATE: 2}
 #: Seconds, including the wait for another gateway that is migrating.
 MIGRATION_TIMEOUT: Final = 60.0
 _ATTEMPTS: Final = 5
@@ -78,13 +79,16 @@ class PostgresDatabase:
         self._epoch = 0
         self._left = -_LEAVE_INTERVAL
         self._engine = self._make(pool_size=CONNECTIONS, max_overflow=0, pool_timeout=timeout)
-        self._scanning = self._make(pool_size=SCANNERS, max_overflow=0, pool_timeout=timeout)
+        self._scanning = {
+            each: self._make(pool_size=size, max_overflow=0, pool_timeout=timeout)
+            for each, size in SCANNERS.items()
+        }
         # A transaction of one statement needs no BEGIN and COMMIT: one round trip, not three.
         self._quick = {
             engine: engine.execution_options(isolation_level="AUTOCOMMIT")
-            for engine in (self._engine, self._scanning)
+            for engine in (self._engine, *self._scanning.values())
         }
-        self._threads = ThreadPoolExecutor(1, "postgresql-rows")
+        self._threads = {each: ThreadPoolExecutor(1, f"postgresql-{each}") for each in SCANNERS}
 
     @property
     def name(self) -> str:
@@ -97,9 +101,16 @@ class PostgresDatabase:
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self._ask(self._engine, query)
 
-    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
-        found = await self._ask(self._scanning, query)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, make, found)
+    async def scan(
+        self,
+        query: Callable[[Connection], R],
+        make: Callable[[R], T],
+        *,
+        readers: Readers = Readers.HISTORY,
+    ) -> T:
+        found = await self._ask(self._scanning[readers], query)
+        threads = self._threads[readers]
+        return await asyncio.get_running_loop().run_in_executor(threads, make, found)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         return await self._run(self._engine, change, writes=True)
@@ -147,9 +158,11 @@ class PostgresDatabase:
             connection.terminate()
 
     async def close(self) -> None:
-        await self._scanning.dispose()
+        for engine in self._scanning.values():
+            await engine.dispose()
         await self._engine.dispose()
-        self._threads.shutdown(wait=False)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False)
 
     async def _migrate(self) -> None:
         engine = self._make(poolclass=NullPool)

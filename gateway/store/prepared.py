@@ -10,7 +10,17 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Executable, bindparam
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Executable,
+    and_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -76,6 +86,52 @@ class PreparedList:
             prepared = Prepared(self._query(self._column.in_(parameters)))
             self._by_size[len(named)] = prepared
         return prepared.rows(connection, named)
+
+
+class PreparedRows:
+    """A query for any number of rows of values. ``query`` makes it for a condition that the
+    ``columns`` have the values of one of them.
+
+    On SQLite it is run once for each: SQLite reads a whole table for an ``IN`` with several
+    columns. Elsewhere one statement takes all of them, as arrays.
+    https://www.postgresql.org/docs/current/functions-array.html (unnest)
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[ColumnElement[Any]],
+        query: Callable[[ColumnElement[bool]], Executable],
+    ) -> None:
+        names = [f"v{index}" for index in range(len(columns))]
+        self._names = names
+        self._one = Prepared(
+            query(
+                and_(
+                    *(
+                        column == bindparam(name, type_=column.type)
+                        for name, column in zip(names, columns, strict=True)
+                    )
+                )
+            )
+        )
+        arrays = [
+            bindparam(name, type_=ARRAY(column.type))
+            for name, column in zip(names, columns, strict=True)
+        ]
+        given = select(func.unnest(*arrays).table_valued(*names))
+        self._all = query(tuple_(*columns).in_(given))
+
+    def rows(self, connection: Connection, values: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """The rows for all of the values."""
+        if not values:
+            return []
+        if _driver(connection) is None:
+            arrays = dict(zip(self._names, map(list, zip(*values, strict=True)), strict=True))
+            return list(connection.execute(self._all, arrays).all())
+        found: list[Sequence[Any]] = []
+        for each in values:
+            found += self._one.rows(connection, dict(zip(self._names, each, strict=True)))
+        return found
 
 
 def _driver(connection: Connection) -> sqlite3.Connection | None:

@@ -50,6 +50,22 @@ class JsonPage:
 
 
 @dataclass(frozen=True, slots=True)
+class StatePage:
+    """Entries of a stream's kept state, as the messages that wrote them, in the order of seq.
+
+    ``whole``: it begins from nothing, because the asked seq is 0, or beyond the stream's end, or
+    too old to know what was cleared since; cleared entries are left out then. ``complete``: these
+    are all up to ``seq``, which is the stream's last one. Otherwise the next page is what comes
+    after ``seq``.
+    """
+
+    messages: list[Message]
+    seq: int
+    whole: bool
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Unpublished:
     """Messages of the outbox, in order. ``more``: others follow these."""
 

@@ -1,4 +1,5 @@
-"""SQLite: one file, one thread that writes, a few that read, and others for pages of the history.
+"""SQLite: one file, one thread that writes, a few that read, and others for pages of the history
+and of the kept state.
 
 SQLAlchemy's synchronous engine runs whole transactions in these threads: one hop between threads
 per transaction, where an asynchronous driver needs one per statement.
@@ -23,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import StoreUnavailable
 from gateway.store import schema, write_ahead_log
+from gateway.store.database import Readers
 from gateway.store.failures import Consequence, consequence, reason, unavailable
 from gateway.store.group_commit import GroupCommit
 from gateway.store.write_ahead_log import WriteAheadLog
@@ -31,8 +33,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 READERS: Final = 2
-#: Separate threads for pages of the history.
-SCANNERS: Final = 2
+#: Separate threads for pages, by what is in them.
+SCANNERS: Final = {Readers.HISTORY: 2, Readers.STATE: 1}
 #: Steps of SQLite's virtual machine after which a statement looks at the time: some milliseconds.
 _STEPS: Final = 100_000
 #: https://www.sqlite.org/pragma.html; FULL: a commit survives a power cut in WAL mode, too.
@@ -61,11 +63,15 @@ class SqliteDatabase:
         # https://www.sqlite.org/lang_transaction.html
         self._writing = make(begin="BEGIN IMMEDIATE", size=1, pragmas=_WRITER)
         self._reading = make(begin="BEGIN", size=READERS, pragmas=_READER)
-        self._scanning = make(begin="BEGIN", size=SCANNERS, pragmas=_READER)
+        self._scanning = {
+            each: make(begin="BEGIN", size=size, pragmas=_READER) for each, size in SCANNERS.items()
+        }
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._commits = GroupCommit(self._writer.submit, partial(_transaction, self._writing))
         self._readers = ThreadPoolExecutor(READERS, "sqlite-reader")
-        self._scanners = ThreadPoolExecutor(SCANNERS, "sqlite-scanner")
+        self._scanners = {
+            each: ThreadPoolExecutor(size, f"sqlite-{each}") for each, size in SCANNERS.items()
+        }
         self._opened: tuple[int, int] | None = None
         self._is_closing = False
 
@@ -76,8 +82,15 @@ class SqliteDatabase:
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self._run(self._readers, self._reading, query)
 
-    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
-        return await self._run(self._scanners, self._scanning, lambda c: make(query(c)))
+    async def scan(
+        self,
+        query: Callable[[Connection], R],
+        make: Callable[[R], T],
+        *,
+        readers: Readers = Readers.HISTORY,
+    ) -> T:
+        threads, engine = self._scanners[readers], self._scanning[readers]
+        return await self._run(threads, engine, lambda c: make(query(c)))
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         result = await self._in_time(self._commits.write(change, late=self._late))
@@ -125,7 +138,7 @@ class SqliteDatabase:
     async def close(self) -> None:
         self._is_closing = True
         for threads, engine in (
-            (self._scanners, self._scanning),
+            *((self._scanners[each], self._scanning[each]) for each in SCANNERS),
             (self._readers, self._reading),
             (self._writer, self._writing),
         ):

@@ -28,6 +28,7 @@ from gateway.store import (
     attendance,
     class_codes,
     history,
+    kept,
     leases,
     outbox,
     private_queues,
@@ -37,7 +38,8 @@ from gateway.store import (
     sessions,
     user_names,
 )
-from gateway.store.database import Database
+from gateway.store.database import Database, Readers
+from gateway.store.keys import KeyBound, nothing_refused
 from gateway.store.portions import READ_BYTES
 from gateway.store.post_function import PostLimits
 from gateway.store.quota import Quota
@@ -49,6 +51,7 @@ from gateway.store.records import (
     Page,
     QueueDue,
     QueueRecord,
+    StatePage,
     Unpublished,
 )
 from gateway.store.sqlite import SqliteDatabase
@@ -72,8 +75,9 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.gateway = uuid4()
-        #: For each room; set before anything is stored.
+        #: For each room, and for its keys; set before anything is stored.
         self.quota = Quota()
+        self.key_bound: KeyBound = nothing_refused
         self._database = Watched(
             database, probe=lambda connection, size: leases.probe(connection, self.gateway, size)
         )
@@ -319,14 +323,20 @@ class Store:
 
         Each stream counts 1, 2, 3 … without a hole, however many gateways append. An answer may be
         an error, which concerns that draft alone: IdReused, UnknownRoom, RoomClosed, HistoryFull,
-        Invalid.
+        NotOpen, Invalid, and those of ``key_bound``.
 
         After :class:`StoreUnavailable` the batch may have been stored all the same, if the
         connection broke during the commit; then it is in :meth:`unpublished_in`, and the same ids
         give the same answer.
         """
         return await self._database.write(
-            partial(history.append, drafts=drafts, owner=self.gateway, quota=self.quota)
+            partial(
+                history.append,
+                drafts=drafts,
+                owner=self.gateway,
+                quota=self.quota,
+                bound=self.key_bound,
+            )
         )
 
     async def stored(self, message_id: UUID) -> Appended | None:
@@ -394,6 +404,24 @@ class Store:
             size=min(size, READ_BYTES),
         )
         return await self._database.scan(query, lambda found: make(history.parsed(found)))
+
+    async def read_state(
+        self,
+        stream: Stream,
+        *,
+        after: int = 0,
+        limit: int,
+        author: str | None = None,
+        until: int | None = None,
+    ) -> StatePage:
+        """The entries of the stream's kept state that were written after the seq ``after``, in the
+        order of seq: at most ``limit`` of them, and about a megabyte; only those of ``author``, and
+        up to the seq ``until``, where given. No other reader of the history keeps it waiting.
+        Raises UnknownRoom."""
+        query = partial(
+            kept.read, stream=stream, after=after, limit=limit, author=author, until=until
+        )
+        return await self._database.scan(query, history.state_page, readers=Readers.STATE)
 
     async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
         """The last seq of each stream (up to 512; 0: none yet), by one query; a stream of a room

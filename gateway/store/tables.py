@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 
+from gateway.domain.kept import KEY_LENGTH
 from gateway.domain.revocation import LONGEST_REASON, LONGEST_VALUE
 from gateway.store.values import (
     NICKNAME_LENGTH,
@@ -40,6 +41,10 @@ T = TypeVar("T")
 #: The type that most messages have. It is part of an index: changing it takes a migration.
 SAID: Final = "message"
 NOT_SAID: Final = f"type <> '{SAID}'"
+
+#: Whether an entry of the kept state stands, or is cleared. Parts of indices.
+STANDS: Final = "body <> 'null'"
+CLEARED: Final = "body = 'null'"
 
 #: Parts of indices.
 DUE: Final = "queue_due IS NOT NULL"
@@ -134,6 +139,7 @@ turned_away: Final = Table(
 
 #: ``head``: the last seq given; it never decreases. ``first``: the lowest seq still kept.
 #: ``bytes``: of the bodies kept, without those that were stored before this column.
+#: ``forgotten``: the highest seq of a cleared entry of the kept state that was deleted since.
 streams: Final = Table(
     "streams",
     metadata,
@@ -142,6 +148,7 @@ streams: Final = Table(
     Column("head", _Number, nullable=False),
     Column("first", _Number, nullable=False),
     Column("bytes", _Number, nullable=False, server_default="0"),
+    Column("forgotten", _Number, nullable=False, server_default="0"),
     CheckConstraint("audience IN ('public', 'private')", name="audience"),
     CheckConstraint("head >= 0 AND first BETWEEN 1 AND head + 1", name="range"),
 )
@@ -171,6 +178,9 @@ messages: Final = Table(
     Column("role", String(11)),
     # What was shown beside the sender's name at that time.
     Column("sender_name", String(USER_LENGTH)),
+    # The key under which it was kept, and the user whose entry it is, if it says so.
+    Column("keep", String(KEY_LENGTH)),
+    Column("of", String(USER_LENGTH)),
     ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
     UniqueConstraint("room", "audience", "seq"),
     # For a participant's sync of the private stream: only messages of this sender.
@@ -185,6 +195,40 @@ messages: Final = Table(
         sqlite_where=text(NOT_SAID),
         postgresql_where=text(NOT_SAID),
     ),
+)
+
+#: The rooms' kept state: the newest message of each entry, whole, because the history may have
+#: forgotten it. ``author``: empty for the room's own entry. A body of ``null`` clears the entry;
+#: the row stays for a while, for readers who ask what has changed.
+kept: Final = Table(
+    "kept",
+    metadata,
+    Column("room", _Number, primary_key=True, autoincrement=False),
+    Column("audience", _Audience, primary_key=True),
+    Column("author", String(USER_LENGTH), primary_key=True),
+    Column("keep", String(KEY_LENGTH), primary_key=True),
+    Column("seq", _Number, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("sender", String(USER_LENGTH), nullable=False),
+    Column("sent_at", UtcDateTime, nullable=False),
+    Column("type", String(TYPE_LENGTH), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("role", String(11)),
+    Column("sender_name", String(USER_LENGTH)),
+    Column("of", String(USER_LENGTH)),
+    ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
+    UniqueConstraint("room", "audience", "seq"),
+    # For counting what an author has.
+    Index(
+        None,
+        "room",
+        "audience",
+        "author",
+        sqlite_where=text(STANDS),
+        postgresql_where=text(STANDS),
+    ),
+    # For forgetting.
+    Index(None, "sent_at", sqlite_where=text(CLEARED), postgresql_where=text(CLEARED)),
 )
 
 #: The gateways with a lease; ``expires`` is in seconds since the epoch, by the database's clock.

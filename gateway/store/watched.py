@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from broker.timing.readings import Monotonic
 from broker.timing.tasks import shared
 from gateway.errors import StoreUnavailable
-from gateway.store.database import Database
+from gateway.store.database import Database, Readers
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,8 +67,14 @@ class Watched:
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self._watch(self._database.read(query))
 
-    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
-        return await self._watch(self._database.scan(query, make))
+    async def scan(
+        self,
+        query: Callable[[Connection], R],
+        make: Callable[[R], T],
+        *,
+        readers: Readers = Readers.HISTORY,
+    ) -> T:
+        return await self._watch(self._database.scan(query, make, readers=readers))
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         result = await self._watch(self._database.write(change))

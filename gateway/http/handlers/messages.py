@@ -14,6 +14,7 @@ from gateway.errors import Invalid
 from gateway.http import body
 from gateway.http.api import ApiHandler
 from gateway.messages.history_reads import Excerpt
+from gateway.messages.keeping import Keeping
 from gateway.messages.pipeline import Receipt
 
 #: The content type of an answer, unless it is set otherwise.
@@ -30,6 +31,9 @@ class NewMessage(body.Body):
     type: str = _DEFAULT_TYPE
     body: Any
     id: Annotated[UUID, Field(strict=False)] | None = None
+    keep: str | None = None
+    of: str | None = None
+    only_while: Annotated[str | None, Field(alias="while")] = None
 
 
 class Sync(body.Body):
@@ -73,6 +77,7 @@ class MessagesHandler(ApiHandler):
             type=wanted.type,
             importance=wanted.importance,
             body=wanted.body,
+            kept=Keeping(wanted.keep, wanted.of, wanted.only_while),
         )
         self.write_json(_receipt_json(receipt), status=201 if receipt.published else 202)
 

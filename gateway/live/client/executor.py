@@ -479,6 +479,7 @@ class Executor:
                 type=request.type,
                 importance=request.importance,
                 body=request.body,
+                kept=request.kept,
                 elsewhere=lambda: judge.opens_topic(self._who, request.frame),
             )
         except (Refused, UnknownRoom):

@@ -13,6 +13,7 @@ from gateway.config import LARGEST_TOKEN
 from gateway.domain.message import Importance
 from gateway.errors import BadFrame, Invalid, TooLarge
 from gateway.live.destinations import Destination, RoomTopic, SignOfLife, TokenRenewal, parse
+from gateway.messages.keeping import NOT_KEPT, Keeping
 
 #: Characters of a subscription's id, or of the destination in its place. Every message repeats it;
 #: RabbitMQ cannot make a consumer for one that is longer than 253 bytes.
@@ -71,6 +72,7 @@ class Post:
     importance: Importance
     body: Any
     frame: Frame
+    kept: Keeping = NOT_KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,7 @@ def _post(frame: Frame, stream: Stream) -> Post:
         importance=Importance(importance),
         body=_body(frame),
         frame=frame,
+        kept=Keeping(frame.get("keep"), frame.get("of"), frame.get("while")),
     )
 
 

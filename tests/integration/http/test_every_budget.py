@@ -289,6 +289,31 @@ async def two_reads(stage: Stage) -> Refusal:
     return answered(await stage.read())
 
 
+def two_keys(user: str, beginning: str) -> Proof:
+    async def met(stage: Stage) -> Refusal:
+        for number in range(2):
+            body = {"body": 1, "keep": f"{beginning}{number}"}
+            answer = await stage.call("POST", f"{stage.room}/messages", user=user, json=body)
+        return answered(answer)
+
+    return met
+
+
+def two_state_reads_at_once(first: str) -> Proof:
+    async def met(stage: Stage) -> Refusal:
+        with stage.gateway.services.state._turns._places.hold(first):
+            return answered(await stage.call("GET", f"{stage.room}/state", user="bob"))
+
+    return met
+
+
+async def two_state_reads(stage: Stage) -> Refusal:
+    body = {"body": 1, "keep": "vote:1"}
+    await stage.call("POST", f"{stage.room}/messages", user="bob", json=body)
+    assert (await stage.call("GET", f"{stage.room}/state", user="bob")).status == 200
+    return answered(await stage.call("GET", f"{stage.room}/state", user="bob"))
+
+
 async def one_member_more(stage: Stage) -> Refusal:
     answer = await stage.call(
         "PUT", f"{stage.room}/members/carol", user="anna", json={"role": "participant"}
@@ -559,6 +584,36 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         {"member_changes_burst": 1, "member_changes_per_second": 0.01},
         a_member_who_comes_and_goes,
         Refusal(429, "too_many_changes"),
+    ),
+    "kept/room": (
+        {"kept_of_room": 1},
+        two_keys("anna", "poll:"),
+        Refusal(409, "too_many_keys", retries=False),
+    ),
+    "kept/user": (
+        {"kept_of_user": 1},
+        two_keys("bob", "vote:"),
+        Refusal(409, "too_many_keys", retries=False),
+    ),
+    "state_reads/user": (
+        {"state_reads_per_user": 1},
+        two_state_reads_at_once("bob"),
+        Refusal(429, "too_many_reads"),
+    ),
+    "state_reads/all": (
+        {"state_reads": 1},
+        two_state_reads_at_once("anna"),
+        Refusal(503, "reads_busy"),
+    ),
+    "state_bytes/user": (
+        {"state_bytes_burst": 1, "state_bytes_per_second": 0.01},
+        two_state_reads,
+        Refusal(429, "too_much_read"),
+    ),
+    "state_bytes/all": (
+        {"all_state_bytes_burst": 1, "all_state_bytes_per_second": 0.01},
+        two_state_reads,
+        Refusal(503, "reads_busy"),
     ),
     "reads/user": (
         {"reads_per_user": 1},

@@ -40,6 +40,7 @@ from gateway.budget.table import (
     READ_BYTES,
     ROOM_POSTS,
     ROOMS,
+    STATE_BYTES,
     UPGRADES,
     USER_LOGINS,
     WAITING_BYTES,
@@ -420,6 +421,44 @@ async def refuses_another_read(stage: Stage, of: str, by: type[Exception]) -> bo
     return False
 
 
+async def refuses_another_state_read(stage: Stage, of: str, by: type[Exception]) -> bool:
+    state = stage.services.state
+    with state._turns._places.hold(of):
+        try:
+            await state.page(BOB, Stream(Audience.PUBLIC, 1), after=0, limit=None)
+        except by:
+            return True
+    return False
+
+
+async def state_reads(stage: Stage) -> bool:
+    return await refuses_another_state_read(stage, "anna", ReadsBusy)
+
+
+async def state_reads_per_user(stage: Stage) -> bool:
+    return await refuses_another_state_read(stage, "bob", TooManyReads)
+
+
+async def keep(stage: Stage, user: str, key: str, body: Any = "x") -> int:
+    answer = await stage.call(
+        "POST", f"{stage.room}/messages", user=user, json={"body": body, "keep": key}
+    )
+    return answer.status
+
+
+def keys(user: str) -> Proof:
+    """A proof that with the lower limit a second key of the same author is refused."""
+
+    async def counts(stage: Stage) -> bool:
+        return [await keep(stage, user, f"vote:{next(_names)}") for _ in range(2)][1] == 409
+
+    return counts
+
+
+async def kept_bytes(stage: Stage) -> bool:
+    return await keep(stage, "bob", "vote:1", "x" * 1_000) == 413
+
+
 async def reads(stage: Stage) -> bool:
     return await refuses_another_read(stage, "anna", ReadsBusy)
 
@@ -559,6 +598,15 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "posts_per_second": (0.001, posts_per_second),
     "reads": (1, reads),
     "reads_per_user": (1, reads_per_user),
+    "kept_bytes": (1_000, kept_bytes),
+    "kept_of_room": (1, keys("anna")),
+    "kept_of_user": (1, keys("bob")),
+    "state_reads": (1, state_reads),
+    "state_reads_per_user": (1, state_reads_per_user),
+    "all_state_bytes_burst": (1, a_burst(STATE_BYTES, Scope.ALL)),
+    "all_state_bytes_per_second": (0.001, a_rate(STATE_BYTES, Scope.ALL)),
+    "state_bytes_burst": (1, a_burst(STATE_BYTES, Scope.USER)),
+    "state_bytes_per_second": (0.001, a_rate(STATE_BYTES, Scope.USER)),
     "room_members": (2, room_members),
     "backlog_bytes": (1_000, backlog_bytes),
     "member_changes_burst": (1, a_burst(MEMBER_CHANGES, Scope.USER)),

@@ -33,6 +33,11 @@ MESSAGE: Final = 500
 #: Minutes.
 LESSON: Final = 45
 SCHOOL_DAYS: Final = 200
+#: A class votes in its room so often in a lesson, in one lesson on four days of a week.
+VOTES: Final = 5
+LESSONS: Final = SCHOOL_DAYS * 4 // 5
+#: What one key of the kept state and its message have in bytes.
+ENTRY: Final = 400
 #: A picture in a message, as large as that may be.
 PICTURE: Final = 65_536
 
@@ -98,6 +103,16 @@ DEMAND: Final[dict[str, float]] = {
     # One in ten mistypes the code, all within the same minute, before anybody was right.
     "wrong_codes/address": PEOPLE * 0.1,
     "all_wrong_codes/all": PEOPLE * 0.1,
+    # The poll, its votes and its result, and as many questions and hidden messages.
+    "kept/room": 5 * VOTES * LESSONS,
+    "kept/user": VOTES * LESSONS,
+    "state_reads/user": TOPICS * TABS,
+    # Pages ask for one stream after the other; two reads take ten milliseconds.
+    "state_reads/all": PEOPLE,
+    # A host's pages want everybody's votes of the year.
+    "state_bytes/user": TABS * CLASS * VOTES * LESSONS * ENTRY,
+    # Of one lesson.
+    "state_bytes/all": PEOPLE * TABS * 2 * (3 * VOTES + 2 * CLASS) * ENTRY,
     "reads/user": TOPICS * TABS,
     # Pages ask for one topic after the other; two reads take ten milliseconds.
     "reads/all": PEOPLE,

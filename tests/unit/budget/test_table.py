@@ -17,7 +17,14 @@ from gateway.limits import LiveLimits
 from tests.fake_clock import FakeClock
 
 #: Limits of one thing at a time: nothing is added up.
-SIZES: Final = {"body_bytes", "frame_bytes", "page_size", "stall_timeout", "upstream_frame_bytes"}
+SIZES: Final = {
+    "body_bytes",
+    "frame_bytes",
+    "kept_bytes",
+    "page_size",
+    "stall_timeout",
+    "upstream_frame_bytes",
+}
 #: A limit of each connection, which the hub enforces.
 OF_EACH: Final = {"backlog_bytes"}
 _CONFIGURATION: Final = Path(__file__).parents[3] / "conf/gateway.toml"

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
+from gateway.store.database import Readers
 from gateway.store.watched import LOGGED_AGAIN, PROBE, WRITE_IS_GOOD, Watched
 from tests.virtual_time import run
 
@@ -35,7 +36,13 @@ class FakeDatabase:
         result: Any = None
         return result  # type: ignore[no-any-return]
 
-    async def scan(self, query: Callable[[Connection], R], make: Callable[[R], T]) -> T:
+    async def scan(
+        self,
+        query: Callable[[Connection], R],
+        make: Callable[[R], T],
+        *,
+        readers: Readers = Readers.HISTORY,
+    ) -> T:
         raise NotImplementedError
 
     async def write(self, change: Callable[[Connection], T]) -> T:

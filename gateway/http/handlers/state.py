@@ -1,0 +1,48 @@
+"""``/api/rooms/{room}/state``: the room's kept state, and what has changed of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from pydantic import Field
+
+from broker.topology import Audience, Stream
+from gateway.http import body
+from gateway.http.api import ApiHandler
+from gateway.store.records import StatePage
+
+
+class StateQuery(body.Body):
+    """The query; its values come as text."""
+
+    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
+    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
+    limit: Annotated[int, Field(strict=False, ge=1)] | None = None
+    #: The room's, as the client knows it.
+    identity: Annotated[str, Field(max_length=64)] | None = None
+
+
+class StateHandler(ApiHandler):
+    """The kept state of a room."""
+
+    async def get(self, room: str) -> None:
+        number = self.room_number(room)
+        identity = await self.identity()
+        query = self.query(StateQuery)
+        await self.services.rooms.recognise(identity, number, query.identity)
+        page = await self.services.state.page(
+            identity,
+            Stream(query.audience, number),
+            after=query.after,
+            limit=query.limit,
+        )
+        self.set_header("Content-Type", body.MEDIA_TYPE)
+        self.finish(_page_json(page))
+
+
+def _page_json(page: StatePage) -> bytes:
+    """A page of the state as JSON; see :class:`StatePage`."""
+    rest = json.dumps({"seq": page.seq, "whole": page.whole, "complete": page.complete})
+    messages = b",".join(each.encode() for each in page.messages)
+    return b'{"state":[%s],%s' % (messages, rest[1:].encode())

@@ -1,0 +1,183 @@
+"""The kept state: functions that run inside one transaction, on either back end.
+
+Whoever writes holds the lock of the streams (see :mod:`gateway.store.history`), so what stands
+cannot change between the look and the commit. An entry that changes moves to the seq of its new
+message, as in a log that is compacted: reading on after a seq misses nothing.
+https://kafka.apache.org/documentation/#compaction
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy import text as sql
+
+from broker.topology import Audience, Stream
+from gateway.domain.kept import Entry
+from gateway.domain.message import Draft
+from gateway.errors import UnknownRoom
+from gateway.store.keys import KeyBound, Keys, Owner, condition_of, owner_of
+from gateway.store.portions import READ_BYTES, of_stream
+from gateway.store.prepared import Prepared, PreparedRows
+from gateway.store.tables import STANDS, kept, streams
+from gateway.store.values import MAX_NUMBER, is_room, is_text
+
+#: The author of the room's own entries: a column of a primary key is never NULL, a user's name
+#: never empty.
+ROOM: Final = ""
+#: The body that clears an entry.
+NULL: Final = "null"
+
+_OWNER: Final = (kept.c.room, kept.c.audience, kept.c.author)
+_ENTRY: Final = (*_OWNER, kept.c.keep)
+_FOUND: Final = PreparedRows(
+    _ENTRY, lambda condition: select(*_ENTRY, literal_column(STANDS)).where(condition)
+)
+# Written exactly as in the index, so that it applies.
+_COUNTED: Final = PreparedRows(
+    _OWNER,
+    lambda condition: select(*_OWNER, func.count()).where(condition, sql(STANDS)).group_by(*_OWNER),
+)
+_DROP: Final = Prepared(
+    delete(kept).where(*(each == bindparam(f"in_{each.name}") for each in _ENTRY))
+)
+_ADD: Final = Prepared(insert(kept))
+
+
+def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Keys:
+    """What the state has of the entries that the drafts write or depend on. Without any, nothing is
+    read."""
+    named = dict.fromkeys(
+        each for draft in drafts for each in (draft.entry, condition_of(draft)) if each is not None
+    )
+    if not named:
+        return Keys(bound=bound)
+    rows = _FOUND.rows(connection, [_row_of(each) for each in named])
+    stands = {_entry(row): bool(row[4]) for row in rows}
+    new = dict.fromkeys(
+        owner_of(entry)
+        for draft in drafts
+        if (entry := draft.entry) and draft.body is not None and not stands.get(entry)
+    )
+    counts: Counter[Owner] = Counter()
+    owners = [_row_of(Entry(*owner, ""))[:3] for owner in new]
+    for room, audience, author, count in _COUNTED.rows(connection, owners):
+        counts[Stream(Audience(audience), room), author or None] = count
+    return Keys(stands, counts, bound)
+
+
+def write(
+    connection: Connection,
+    written: Sequence[tuple[Entry, Mapping[str, Any]]],
+    *,
+    before: Collection[Entry],
+) -> None:
+    """Put new rows of ``messages`` in the place of the entries that they write, the last one of
+    each. ``before``: the entries that have a row."""
+    newest: dict[Entry, Mapping[str, Any]] = {}
+    for entry, row in written:
+        # What nobody has ever seen needs no row that says that it is cleared.
+        if row["body"] != NULL or entry in before or entry in newest:
+            newest[entry] = row
+    if not newest:
+        return
+    _DROP.run(
+        connection,
+        [
+            dict(zip((f"in_{each.name}" for each in _ENTRY), _row_of(entry), strict=True))
+            for entry in newest
+            if entry in before
+        ],
+    )
+    _ADD.run(connection, [{**row, "author": each.author or ROOM} for each, row in newest.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class FoundState:
+    """The rows of a page of the state. ``cut``: others follow them."""
+
+    rows: Sequence[Row[Any]]
+    head: int
+    whole: bool
+    cut: bool
+
+
+def read(
+    connection: Connection,
+    stream: Stream,
+    *,
+    after: int,
+    limit: int,
+    author: str | None,
+    until: int | None,
+    size: int = READ_BYTES,
+) -> FoundState:
+    """A page of the state and its stream's end, by one statement. See
+    :meth:`gateway.store.store.Store.read_state`."""
+    if not is_room(stream.room) or (author is not None and not is_text(author)):
+        raise UnknownRoom(f"there is no room {stream.room}")
+    this = of_stream(stream)
+    of_this = and_(streams.c.room == stream.room, streams.c.audience == stream.audience)
+    after = min(after, MAX_NUMBER)
+    too_old = or_(streams.c.forgotten > after, streams.c.head < after)
+    begin = select(case((too_old, 0), else_=after)).where(of_this).scalar_subquery()
+    entries = (
+        select(kept)
+        .where(
+            kept.c.room == stream.room,
+            kept.c.audience == stream.audience,
+            kept.c.seq > begin,
+            or_(kept.c.body != NULL, begin > 0),
+        )
+        .order_by(kept.c.seq)
+        # One more, which tells whether others follow.
+        .limit(limit + 1)
+    )
+    if author is not None:
+        entries = entries.where(kept.c.author == author)
+    if until is not None:
+        entries = entries.where(kept.c.seq <= until)
+    page = entries.subquery()
+    # Bodies are in ASCII, so characters are bytes.
+    length = func.length(page.c.body)
+    sized = select(
+        page,
+        (func.sum(length).over(order_by=page.c.seq) - length).label("before"),
+        func.count().over().label("found"),
+    ).subquery()
+    query = (
+        select(streams.c.head, begin.label("begin"), sized)
+        .outerjoin_from(streams, sized, sized.c.before < size)
+        .where(of_this)
+        .order_by(sized.c.seq)
+    )
+    rows = connection.execute(query, this).all()
+    if not rows:
+        raise UnknownRoom(f"there is no room {stream.room}")
+    found = [row for row in rows if row.seq is not None]
+    cut = bool(found) and (len(found) < found[0].found or len(found) > limit)
+    return FoundState(found[:limit], rows[0].head, rows[0].begin == 0, cut)
+
+
+def _row_of(entry: Entry) -> tuple[int, str, str, str]:
+    return entry.stream.room, str(entry.stream.audience), entry.author or ROOM, entry.key
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    return Entry(Stream(Audience(row[1]), row[0]), row[2] or None, row[3])

@@ -19,6 +19,7 @@ from sqlalchemy import (
     column,
     delete,
     func,
+    or_,
     select,
     table,
     update,
@@ -37,7 +38,12 @@ PORTION: Final = 500
 # Without types and keys: the migration that brings names into their form uses this, too, at its own
 # revision.
 _members = table("members", column("room"), column("user_id"), column("role"), column("name"))
-_messages = table("messages", column("sender"), column("sender_name"))
+_messages = table("messages", column("sender"), column("sender_name"), column("of"))
+_kept = table(
+    "kept",
+    *(column(name) for name in ("room", "audience", "author", "keep", "seq")),
+    *(column(name) for name in ("sender", "sender_name", "of")),
+)
 _accounts = table("accounts", column("user_id"), column("display_name"))
 _sessions = table("sessions", column("user_id"))
 _revocations = table("revocations", column("ordered_by"))
@@ -69,6 +75,10 @@ PLACES: Final[Mapping[str, Place]] = {
     **FIRST_PLACES,
     "removals from rooms": Place(_turned_away, _turned_away.c.user_id),
     "stays in rooms": Place(_attendance, _attendance.c.user_id, _attendance.c.name),
+    "messages about them": Place(_messages, _messages.c.of),
+    "entries of rooms' state": Place(_kept, _kept.c.author),
+    "entries that they wrote": Place(_kept, _kept.c.sender, _kept.c.sender_name),
+    "entries about them": Place(_kept, _kept.c.of),
 }
 
 
@@ -101,7 +111,8 @@ def standing(connection: Connection, places: Mapping[str, Place] = PLACES) -> li
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for what, place in places.items():
         names = place.names
-        counted = select(names, func.count()).where(names.is_not(None)).group_by(names)
+        # An entry of a room's own has an empty author. NULL is not different from anything.
+        counted = select(names, func.count()).where(names != "").group_by(names)
         for name, count in connection.execute(counted):
             found[name][what] = count
     return judged(found)
@@ -182,7 +193,8 @@ def give(connection: Connection, old: str, new: str, at: datetime) -> int:
 
 
 def _unite(connection: Connection, old: str, new: str) -> None:
-    """End the old memberships in rooms where the new name is a member as well."""
+    """End the old memberships in rooms where the new name is a member as well. Of entries of a
+    room's state that both have, the newer one stays."""
     roles = {
         name: dict(
             connection.execute(
@@ -201,6 +213,14 @@ def _unite(connection: Connection, old: str, new: str) -> None:
     away = select(_turned_away.c.room).where(_turned_away.c.user_id == new)
     twice = and_(_turned_away.c.user_id == old, _turned_away.c.room.in_(away.scalar_subquery()))
     connection.execute(delete(_turned_away).where(twice))
+    for loser, winner in ((old, new), (new, old)):
+        other_one = _kept.alias()
+        newer = select(other_one.c.seq).where(
+            other_one.c.author == winner,
+            *(other_one.c[name] == _kept.c[name] for name in ("room", "audience", "keep")),
+            other_one.c.seq > _kept.c.seq,
+        )
+        connection.execute(delete(_kept).where(_kept.c.author == loser, newer.exists()))
 
 
 def _rename(connection: Connection, names: Mapping[str, str], places: Mapping[str, Place]) -> int:
@@ -208,14 +228,20 @@ def _rename(connection: Connection, names: Mapping[str, str], places: Mapping[st
     messages. Returns the number of rows."""
     rooms = connection.execute(select(_members.c.room).where(_members.c.user_id.in_(list(names))))
     _revise(connection, sorted(set(rooms.scalars())))
-    changed = 0
+    of_table: dict[str, list[Place]] = defaultdict(list)
     for place in places.values():
-        values: dict[ColumnClause[Any], Any] = {
-            place.names: case(names, value=place.names, else_=place.names)
-        }
-        if place.shown is not None:
-            values[place.shown] = func.coalesce(place.shown, place.names)
-        renaming = update(place.table).where(place.names.in_(list(names))).values(values)
+        of_table[place.table.name].append(place)
+    changed = 0
+    for several in of_table.values():
+        values: dict[ColumnClause[Any], Any] = {}
+        for place in several:
+            renamed = place.names.in_(list(names))
+            values[place.names] = case(names, value=place.names, else_=place.names)
+            if place.shown is not None:
+                kept = func.coalesce(place.shown, place.names)
+                values[place.shown] = case((renamed, kept), else_=place.shown)
+        concerned = or_(*(place.names.in_(list(names)) for place in several))
+        renaming = update(several[0].table).where(concerned).values(values)
         changed += connection.execute(renaming).rowcount
     return changed
 

@@ -43,6 +43,10 @@ LATER = (
     "DROP TABLE knocks",
     "DROP TABLE turned_away",
     "DROP TABLE attendance",
+    "DROP TABLE kept",
+    "ALTER TABLE messages DROP COLUMN keep",
+    'ALTER TABLE messages DROP COLUMN "of"',
+    "ALTER TABLE streams DROP COLUMN forgotten",
 )
 
 
@@ -260,6 +264,37 @@ async def test_a_message_keeps_the_name_that_was_shown_then(store: Store) -> Non
     assert b'"name"' not in second
 
 
+@pytest.mark.gen_test
+async def test_the_newer_of_two_entries_stays_when_their_authors_become_one(store: Store) -> None:
+    room = await store.create_room("a", {"mina": HOST, "bob": PARTICIPANT}, NOON)
+    stream = Stream(Audience.PUBLIC, room.id)
+
+    def keep(user: str, key: str, body: str, of: str | None = None) -> Draft:
+        role = HOST if of else PARTICIPANT
+        return Draft(uuid4(), stream, user, NOON, "x", body, role, keep=key, of=of)
+
+    await store.append(
+        [
+            keep("bob", "a", "older"),
+            keep("rob", "a", "newer"),
+            keep("rob", "b", "older"),
+            keep("mina", "b", "newer", of="bob"),
+            keep("mina", "c", "alone", of="rob"),
+        ]
+    )
+    assert await store.give_name("rob", "bob") > 0
+    page = await store.read_state(stream, limit=9, author="bob")
+    assert [(m.keep, m.body, m.sender, m.of) for m in page.messages] == [
+        ("a", "newer", "bob", None),
+        ("b", "newer", "mina", "bob"),
+        ("c", "alone", "mina", "bob"),
+    ]
+    assert page.messages[0].sender_name == "rob"
+    assert await store.names_out_of_form() == []
+    history = (await store.read(stream, after=0, limit=9)).messages
+    assert [message.of for message in history] == [None, None, None, "bob", "bob"]
+
+
 def test_every_column_that_names_a_user_is_known() -> None:
     """A name that is given to another one must not stay behind somewhere."""
 
@@ -268,6 +303,7 @@ def test_every_column_that_names_a_user_is_known() -> None:
             "members.name",
             "messages.sender_name",
             "attendance.name",
+            "kept.sender_name",
             "accounts.display_name",
         }
         # Claims of tokens; a user among them is moved, too.
@@ -275,7 +311,7 @@ def test_every_column_that_names_a_user_is_known() -> None:
         return (
             isinstance(column.type, String)
             and column.type.length == USER_LENGTH
-            and f"{table.name}.{column.name}" not in shown | claims | {"messages.type"}
+            and f"{table.name}.{column.name}" not in shown | claims | {"messages.type", "kept.type"}
         )
 
     found = {

@@ -10,7 +10,15 @@ from broker.nodes.balancer import Balancer
 from gateway.auth.assembly import Auth
 from gateway.auth.outsiders import Outsiders
 from gateway.auth.rabbitmq_logins import RabbitmqLogins
-from gateway.budget.table import BACKLOG, COPIES, HALF_READ, READ_BYTES, SUBSCRIPTIONS, UPGRADES
+from gateway.budget.table import (
+    BACKLOG,
+    COPIES,
+    HALF_READ,
+    READ_BYTES,
+    STATE_BYTES,
+    SUBSCRIPTIONS,
+    UPGRADES,
+)
 from gateway.foundation import Foundation
 from gateway.live.attendance import Attendance
 from gateway.live.bytes_in_hand import BytesInHand
@@ -18,8 +26,7 @@ from gateway.live.client.judge import Judge
 from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHosts
-from gateway.live.hub.hub import Hub
-from gateway.live.hub.pages import HistoryReader
+from gateway.live.hub.hub import Hub, StreamReader
 from gateway.live.hub.shared_patterns import SharedPatterns
 from gateway.live.relay.acknowledgements import Noted
 from gateway.live.relay.charges import Charges
@@ -48,9 +55,7 @@ class Live:
     registry: Registry
 
 
-def live(
-    made_with: Foundation, *, history: HistoryReader, feeds: Feeds, balancer: Balancer
-) -> Live:
+def live(made_with: Foundation, *, history: StreamReader, feeds: Feeds, balancer: Balancer) -> Live:
     """Make the parts."""
     f = made_with
     hub = Hub(
@@ -61,6 +66,7 @@ def live(
         clock=f.clock,
         tasks=f.tasks.part(),
         reads=f.budgets.rate(READ_BYTES),
+        state_reads=f.budgets.rate(STATE_BYTES),
     )
     return Live(
         attendance=Attendance(),

@@ -301,9 +301,7 @@ def json_page(found: Found) -> JsonPage:
 def state_page(found: kept.FoundState) -> StatePage:
     """The rows of the kept state as messages, with their JSON."""
     messages = [replace(message(row), encoded=encoded(row)) for row in found.rows]
-    last = messages[-1].seq if messages and found.cut else None
-    seq = found.head if last is None else last
-    return StatePage(messages, seq, whole=found.whole, complete=not found.cut)
+    return StatePage(messages, found.head, whole=found.whole, complete=not found.cut)
 
 
 def _keys(

@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     func,
     insert,
     literal_column,
@@ -135,7 +136,8 @@ def read(
     this = of_stream(stream)
     of_this = and_(streams.c.room == stream.room, streams.c.audience == stream.audience)
     after = min(after, MAX_NUMBER)
-    too_old = or_(streams.c.forgotten > after, streams.c.head < after)
+    # Who reads the state of one moment wants what stood then, and nothing that was cleared.
+    too_old = or_(streams.c.forgotten > after, streams.c.head < after) if until is None else false()
     begin = select(case((too_old, 0), else_=after)).where(of_this).scalar_subquery()
     entries = (
         select(kept)
@@ -143,7 +145,7 @@ def read(
             kept.c.room == stream.room,
             kept.c.audience == stream.audience,
             kept.c.seq > begin,
-            or_(kept.c.body != NULL, begin > 0),
+            kept.c.body != NULL if until is not None else or_(kept.c.body != NULL, begin > 0),
         )
         .order_by(kept.c.seq)
         # One more, which tells whether others follow.

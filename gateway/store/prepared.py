@@ -118,7 +118,7 @@ class PreparedRows:
             bindparam(name, type_=ARRAY(column.type))
             for name, column in zip(names, columns, strict=True)
         ]
-        given = select(func.unnest(*arrays).table_valued(*names))
+        given = select(func.unnest(*arrays).table_valued(*names).render_derived())
         self._all = query(tuple_(*columns).in_(given))
 
     def rows(self, connection: Connection, values: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:

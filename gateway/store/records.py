@@ -53,16 +53,21 @@ class JsonPage:
 class StatePage:
     """Entries of a stream's kept state, as the messages that wrote them, in the order of seq.
 
-    ``whole``: it begins from nothing, because the asked seq is 0, or beyond the stream's end, or
-    too old to know what was cleared since; cleared entries are left out then. ``complete``: these
-    are all up to ``seq``, which is the stream's last one. Otherwise the next page is what comes
-    after ``seq``.
+    ``head`` is the last seq of the stream. ``whole``: it begins from nothing, because the asked seq
+    is 0, or beyond the stream's end, or too old to know what was cleared since; cleared entries are
+    left out then. ``complete``: these are all that there are.
     """
 
     messages: list[Message]
-    seq: int
+    head: int
     whole: bool
     complete: bool
+
+    @property
+    def seq(self) -> int:
+        """The seq that this reaches: the next page, or later what has changed, comes after it."""
+        last = self.messages[-1].seq if self.messages and not self.complete else None
+        return self.head if last is None else last
 
 
 @dataclass(frozen=True, slots=True)

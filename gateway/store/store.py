@@ -413,13 +413,20 @@ class Store:
         limit: int,
         author: str | None = None,
         until: int | None = None,
+        size: int = READ_BYTES,
     ) -> StatePage:
         """The entries of the stream's kept state that were written after the seq ``after``, in the
-        order of seq: at most ``limit`` of them, and about a megabyte; only those of ``author``, and
-        up to the seq ``until``, where given. No other reader of the history keeps it waiting.
-        Raises UnknownRoom."""
+        order of seq: at most ``limit`` of them, and about ``size`` bytes, a megabyte at most; only
+        those of ``author`` where given. ``until``: those that stand and were not written after that
+        seq either. No reader of the history keeps it waiting. Raises UnknownRoom."""
         query = partial(
-            kept.read, stream=stream, after=after, limit=limit, author=author, until=until
+            kept.read,
+            stream=stream,
+            after=after,
+            limit=limit,
+            author=author,
+            until=until,
+            size=min(size, READ_BYTES),
         )
         return await self._database.scan(query, history.state_page, readers=Readers.STATE)
 

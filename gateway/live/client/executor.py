@@ -350,12 +350,14 @@ class Executor:
             case _ if self._client.ended:
                 # Meanwhile, from outside: everything has been given back already.
                 return
-            case ByHub(stream, resume_after, right):
+            case ByHub(stream, resume_after, right, state):
                 self._count(request)
                 self._attend(request.key, right)
                 subscriber = Subscriber(self._client, request.key)
                 self._joined[request.key] = partial(self._routes.hub.leave, stream, subscriber)
-                seq = await self._routes.hub.join(stream, subscriber, resume_after=resume_after)
+                seq = await self._routes.hub.join(
+                    stream, subscriber, resume_after=resume_after, state=state
+                )
                 self._acknowledge(request.frame, ("seq", str(seq)))
             case ByPattern(pattern, frame):
                 self._count(request)

@@ -35,11 +35,13 @@ TEMP_QUEUE: Final = "/temp-queue/"
 
 @dataclass(frozen=True, slots=True)
 class ByHub:
-    """A subscription to a topic that the hub serves, from now on or after a seq."""
+    """A subscription to a topic that the hub serves, from now on or after a seq; ``state``: after
+    the kept state."""
 
     stream: Stream
     resume_after: int | None
     right: Right
+    state: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,16 @@ class Judge:
                 return self._by_pattern_or_relay(who, frame)
             raise
         await self._permissions.recognise(who, right.room, frame.get("room-identity"))
-        resume_after = frame.get("resume-after")
+        resume_after, state = frame.get("resume-after"), frame.get("state")
+        if state is not None:
+            _check_state(state, resume_after)
         match request.destination:
             case RoomTopic(stream) if self._shared and frame.get("ack") in (None, "auto"):
-                return ByHub(stream, None if resume_after is None else _seq(resume_after), right)
-        if resume_after is not None:
-            raise Invalid("resume-after is for topics that the gateway fans out, with ack:auto")
+                after = None if resume_after is None else _seq(resume_after)
+                return ByHub(stream, after, right, state=state is not None)
+        if resume_after is not None or state is not None:
+            given = "resume-after" if state is None else "state"
+            raise Invalid(f"{given} is for topics that the gateway fans out, with ack:auto")
         return ByRelay(self._for_room(request.destination, frame), right)
 
     async def follow(
@@ -225,6 +231,13 @@ def _seq(text: str) -> int:
             " without a sign or leading zeros"
         )
     return seq
+
+
+def _check_state(value: str, resume_after: str | None) -> None:
+    if value != "true":
+        raise Invalid(f"state:{value[:40]}: must be true, or left out")
+    if resume_after is not None:
+        raise Invalid("state and resume-after exclude each other: the state is newer")
 
 
 def _wants_its_own(frame: Frame) -> bool:

@@ -24,7 +24,7 @@ _OF_THE_FEED: Final = frozenset(
 )
 #: Headers that say which message of a room this is. They are the gateway's alone: a subscriber
 #: resumes by what they say, so no other producer's may look like them.
-_OF_A_ROOM: Final = frozenset({"seq", "room", "audience", "sender"})
+_OF_A_ROOM: Final = frozenset({"seq", "room", "audience", "sender", "state"})
 #: The blanks that old clients trim from the names of headers (STOMP 1.0).
 _BLANKS: Final = re.compile(r"[\s\ufeff]+")
 
@@ -133,15 +133,15 @@ def sent_at(delivery: Delivery) -> float | None:
 
 def from_history(message: Message, destination: str) -> Delivery:
     """The delivery of a stored message, with the headers that it has when a feed brings it."""
-    headers = _headers_of_a_room(
-        destination,
-        id=str(message.id),
-        seq=str(message.seq),
-        room=str(message.stream.room),
-        audience=message.stream.audience,
-        sender=message.sender,
-    )
+    headers = _of_stored(message, destination)
     return _delivery(message.seq, headers, message.encode(), instant=False)
+
+
+def from_state(message: Message, destination: str) -> Delivery:
+    """The delivery of an entry of the kept state. It is no new message: it has no place in the
+    order of the stream."""
+    headers = [("state", "true"), *_of_stored(message, destination)]
+    return _delivery(None, headers, message.encode(), instant=False)
 
 
 def from_broker(frame: Frame, stream: Stream, seq: int | None, destination: str) -> Delivery:
@@ -180,6 +180,17 @@ def _is_reserved(name: str) -> bool:
     """Whether a client could mistake the header for one that only the gateway may set."""
     plain = _BLANKS.sub("", name).lower()
     return plain in _OF_THE_FEED or plain in _OF_A_ROOM
+
+
+def _of_stored(message: Message, destination: str) -> list[tuple[str, str]]:
+    return _headers_of_a_room(
+        destination,
+        id=str(message.id),
+        seq=str(message.seq),
+        room=str(message.stream.room),
+        audience=message.stream.audience,
+        sender=message.sender,
+    )
 
 
 def _headers_of_a_room(destination: str, *, id: str, **rest: str) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from broker.feeds.feeds import Feeds
 from broker.nodes.node import Node
@@ -17,6 +17,7 @@ from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.hub.fanout import FanOut, Subscriber
 from gateway.live.hub.history_follower import HistoryFollower
 from gateway.live.hub.pages import HistoryReader, Pages
+from gateway.live.hub.state_pages import StatePages, StateReader
 from gateway.live.hub.topic import SOON, Shared, Topic
 
 #: Seconds that a topic stays subscribed when its last subscriber has left: a class that reloads
@@ -32,18 +33,22 @@ _READERS: Final = 8
 _RESUMING: Final = 8
 
 
+class StreamReader(HistoryReader, StateReader, Protocol):
+    """What is stored of a stream: its messages and its kept state."""
+
+
 class Hub:
     """The topics that clients of this gateway follow, each subscribed once on every feed.
 
     ``budget`` gives the number of bytes that may wait for one client. ``linger`` is for how many
     seconds a topic stays subscribed when its last subscriber has left. ``reads`` is the budget of
-    what resuming clients read.
+    what resuming clients read, ``state_reads`` of what is read of the kept state.
     """
 
     def __init__(  # noqa: PLR0913 - the surroundings of all topics
         self,
         topology: Topology,
-        history: HistoryReader,
+        history: StreamReader,
         feeds: Feeds,
         *,
         budget: Callable[[], int],
@@ -51,6 +56,7 @@ class Hub:
         tasks: Tasks,
         linger: float = LINGER,
         reads: RateBudget | None = None,
+        state_reads: RateBudget | None = None,
     ) -> None:
         self.fan_out = FanOut(budget=budget, clock=clock)
         self._loop = asyncio.get_running_loop()
@@ -64,6 +70,7 @@ class Hub:
         self._shared = Shared(
             history=history,
             pages=Pages(history, budget=reads),
+            state=StatePages(history, clock=self._loop.time, budget=state_reads),
             fan_out=self.fan_out,
             reading=asyncio.Semaphore(_READERS),
             resuming=asyncio.Semaphore(_RESUMING),
@@ -96,9 +103,15 @@ class Hub:
         return iter(tuple(self._topics.values()))
 
     async def join(
-        self, stream: Stream, subscriber: Subscriber, *, resume_after: int | None
+        self,
+        stream: Stream,
+        subscriber: Subscriber,
+        *,
+        resume_after: int | None,
+        state: bool = False,
     ) -> int:
-        """Add a subscriber; returns the seq after which it gets everything.
+        """Add a subscriber; returns the seq after which it gets everything. ``state``: it gets the
+        kept state before.
 
         Returns when the subscriber can miss nothing any more, whether a feed or the history brings
         the topic; see :meth:`Topic.join`. The caller must call :meth:`leave` afterwards, also when
@@ -107,7 +120,7 @@ class Hub:
         """
         topic = self._enter(stream)
         try:
-            return await topic.join(subscriber, resume_after)
+            return await topic.join(subscriber, resume_after, state=state)
         except StoreUnavailable as error:
             if topic.fed:
                 raise
@@ -131,6 +144,7 @@ class Hub:
         for topic in self:
             topic.close()
         self._shared.pages.close()
+        self._shared.state.close()
 
     def stored(self, messages: Iterable[Message]) -> None:
         """Deliver messages that this gateway has just stored, in order per stream."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Hashable, Sequence
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Final, Protocol
 
 from cachetools import LRUCache
 
-from broker.timing.tasks import shared
 from broker.topology import Stream
 from gateway.budget.budgets import RateBudget
 from gateway.errors import NotKept
 from gateway.live.hub.delivery import Delivery, from_history
 from gateway.live.hub.page_cache import PAGE, Chunk, PageCache
+from gateway.live.hub.shared_reads import SharedReads
 from gateway.store.records import Page
 
 #: Bytes given at a time, so that a slow reader holds little.
@@ -23,8 +23,6 @@ PORTION: Final = 64 * 1024
 READ: Final = 4 * PORTION
 #: Pages with large messages of which that is remembered.
 _REMEMBERED: Final = 10_000
-#: Seconds that a subscriber waits for its budget of reads before it is sent away.
-_PATIENCE: Final = 15.0
 #: Bytes that are cached for the next reader, and those of them that one client's reads may fill.
 CACHE: Final = 16 * 1024 * 1024
 OWN: Final = 2 * 1024 * 1024
@@ -56,8 +54,7 @@ class Pages:
         budget: RateBudget | None = None,
     ) -> None:
         self._history = history
-        self._budget = budget
-        self._reads: dict[tuple[Stream, int], asyncio.Task[Chunk]] = {}
+        self._reads: SharedReads[tuple[Stream, int], Chunk] = SharedReads(budget, cost=READ)
         self._kept = PageCache(size=cache, own=own)
         #: Of pages with large messages: where their first read ends.
         self._cut_at: LRUCache[tuple[Stream, int], int] = LRUCache(_REMEMBERED)
@@ -93,32 +90,16 @@ class Pages:
         return self._kept.size
 
     def close(self) -> None:
-        for read in self._reads.values():
-            read.cancel()
+        self._reads.close()
 
     async def _shared(self, stream: Stream, start: int, destination: str, owner: Hashable) -> Chunk:
-        key = (stream, start)
-        if key not in self._reads and self._budget is not None:
-            seconds = self._budget.reserve(owner, within=_PATIENCE, cost=READ)
-            try:
-                await asyncio.sleep(seconds)
-            finally:
-                # What it does cost is known when it is read.
-                self._budget.spend(owner, cost=-READ)
-        read = self._reads.get(key)
-        if read is None:
-            read = asyncio.create_task(self._read(stream, start, destination, owner))
-            self._reads[key] = read
-            read.add_done_callback(_retrieve)
-        # A caller that is cancelled must not cancel the read for the others.
-        return await shared(read)
+        return await self._reads.result(
+            (stream, start), owner, partial(self._read, stream, start, destination, owner)
+        )
 
     async def _read(self, stream: Stream, start: int, destination: str, owner: Hashable) -> Chunk:
-        try:
-            limit = PAGE - start % PAGE
-            page = await self._history.read(stream, after=start, limit=limit, size=READ)
-        finally:
-            del self._reads[stream, start]
+        limit = PAGE - start % PAGE
+        page = await self._history.read(stream, after=start, limit=limit, size=READ)
         deliveries = [from_history(each, destination) for each in page.messages]
         chunk = Chunk(
             stream,
@@ -129,8 +110,7 @@ class Pages:
             deliveries=deliveries,
             size=sum(len(delivery.tail) for delivery in deliveries),
         )
-        if self._budget is not None:
-            self._budget.spend(owner, cost=chunk.size)
+        self._reads.spend(owner, chunk.size)
         if chunk.cut and start % PAGE == 0:
             self._cut_at[stream, start] = chunk.end
         self._kept.add(chunk, owner)
@@ -153,9 +133,3 @@ def _seq(delivery: Delivery) -> int:
     if delivery.seq is None:
         raise ValueError("the history holds numbered messages only")
     return delivery.seq
-
-
-def _retrieve(read: asyncio.Task[Any]) -> None:
-    """Take the read's error: every caller may have left, and then nobody else retrieves it."""
-    if not read.cancelled():
-        read.exception()

@@ -24,6 +24,7 @@ from gateway.live.hub.page_cache import PAGE
 from gateway.live.hub.pages import HistoryReader, Pages
 from gateway.live.hub.recent import Recent
 from gateway.live.hub.sequencer import Sequencer
+from gateway.live.hub.state_pages import StatePages, StatePart
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Shared:
 
     history: HistoryReader
     pages: Pages
+    state: StatePages
     fan_out: FanOut
     reading: asyncio.Semaphore
     resuming: asyncio.Semaphore
@@ -183,8 +185,11 @@ class Topic:
 
     # Subscribers
 
-    async def join(self, subscriber: Subscriber, resume_after: int | None) -> int:
-        """Add a subscriber, from now on or after the seq ``resume_after``.
+    async def join(
+        self, subscriber: Subscriber, resume_after: int | None, *, state: bool = False
+    ) -> int:
+        """Add a subscriber, from now on or after the seq ``resume_after``; or, with ``state``, give
+        it the kept state, and then what came after the seq at which that stood.
 
         Returns the seq after which the subscriber gets everything. When this returns, everything
         that existed when it was called has been handed over. A topic that no feed brings, now or
@@ -196,6 +201,8 @@ class Topic:
         """
         await self._await_feed()
         sequencer = await self._from_store(self._begun)
+        if state:
+            resume_after = await self._pass_state(subscriber)
         if not self.fed or (resume_after is not None and self._incomplete):
             # Messages that no feed has brought are wanted too.
             await self._from_store(partial(self._catch_up, None, asked=self._reads))
@@ -249,6 +256,24 @@ class Topic:
             self._attach(subscriber)
             await asyncio.sleep(0)
         return True
+
+    async def _pass_state(self, subscriber: Subscriber) -> int:
+        """Send the kept state; returns the seq at which it stood."""
+        part = await self._from_store(partial(self._state_part, subscriber, None))
+        while True:
+            async with self._shared.resuming:
+                if part.deliveries and subscriber.active:
+                    subscriber.send(Batch(part.deliveries))
+                await asyncio.sleep(0)
+            if part.is_last or not subscriber.active:
+                return part.at
+            await subscriber.client.writer.drained()
+            part = await self._from_store(partial(self._state_part, subscriber, part))
+
+    async def _state_part(self, subscriber: Subscriber, before: StatePart | None) -> StatePart:
+        return await self._shared.state.part(
+            self.stream, before, destination=self._destination, owner=subscriber.client.user
+        )
 
     async def _pass_page(self, subscriber: Subscriber, position: int) -> int:
         """Send some of the history after ``position``; returns the seq up to which that is."""

@@ -33,7 +33,7 @@ from devenv import tls
 from devenv.cluster import Cluster
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.hub.hub import Hub
-from gateway.store.records import Page
+from gateway.store.records import Page, StatePage
 from tests.acceptance.broker_view import (
     EXCHANGE,
     amqp,
@@ -452,6 +452,11 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
 
         async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
             return dict.fromkeys(streams, 0)
+
+        async def read_state(
+            self, stream: Stream, *, after: int, limit: int, until: int | None, size: int
+        ) -> StatePage:
+            return StatePage([], head=0, whole=True, complete=True)
 
     class Nobody:
         """A client that must never be ended."""

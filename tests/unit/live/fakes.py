@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -11,11 +11,13 @@ from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits
 from broker.protocol.websocket import Data, MessageReader
 from broker.topology import Audience, Stream
 from gateway.domain.message import Message
+from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.transport import Transport
 from gateway.store.portions import READ_BYTES
-from gateway.store.records import Page
+from gateway.store.records import Page, StatePage
+from tests.kept_fold import seq_of, standing
 
 STREAM = Stream(Audience.PUBLIC, 42)
 DESTINATION = "/topic/t.public.42"
@@ -68,6 +70,7 @@ class FakeHistory:
     first: int = 1
     stored: list[Message] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
+    state_reads: list[int] = field(default_factory=list)
     bytes_read: int = 0
     looks: list[list[Stream]] = field(default_factory=list)
 
@@ -93,6 +96,38 @@ class FakeHistory:
             size -= len(each.encode())
         self.bytes_read += sum(len(each.encode()) for each in taken)
         page = Page(taken, head=self.head, first=self.first, cut=len(taken) < len(found))
+        await asyncio.sleep(self.latency)
+        if away:
+            raise StoreUnavailable("the database is away")
+        return page
+
+    def keep(self, key: str, body: Any, *, author: str = "kim", host: bool = True) -> Message:
+        """Store a message with a key."""
+        role = MemberRole.HOST if host else MemberRole.PARTICIPANT
+        new = replace(message(self.head + 1), body=body, keep=key, sender=author, role=role)
+        self.stored.append(new)
+        return new
+
+    async def read_state(
+        self,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int,
+        until: int | None = None,
+        size: int = READ_BYTES,
+    ) -> StatePage:
+        self.state_reads.append(after)
+        away = self.away
+        most = self.head if until is None else until
+        found = [each for each in standing(self.stored) if after < seq_of(each) <= most]
+        taken: list[Message] = []
+        for each in found[:limit]:
+            if size <= 0 or len(taken) == self.portion:
+                break
+            taken.append(each)
+            size -= len(each.encode())
+        page = StatePage(taken, self.head, whole=True, complete=len(taken) == len(found))
         await asyncio.sleep(self.latency)
         if away:
             raise StoreUnavailable("the database is away")

@@ -19,6 +19,7 @@ from gateway.errors import Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.hub.fanout import PENDING, FanOut, Subscriber
 from gateway.live.hub.page_cache import PAGE
 from gateway.live.hub.pages import Pages
+from gateway.live.hub.state_pages import StatePages
 from gateway.live.hub.topic import SOON, Shared, Topic
 from tests.unit.live.fakes import (
     DESTINATION,
@@ -42,6 +43,7 @@ async def topic(
     shared = Shared(
         history=history,
         pages=pages,
+        state=StatePages(history, clock=loop.time),
         fan_out=FanOut(budget=lambda: 1_000_000, clock=Clock()),
         reading=asyncio.Semaphore(8),
         resuming=asyncio.Semaphore(8),

@@ -187,14 +187,16 @@ def _begin(stack: AsyncExitStack, *parts: Part) -> None:
 
 
 def _keep_history(made_with: Foundation, store: Store, stack: AsyncExitStack) -> None:
-    """Delete old messages in the background, if the configuration says so."""
-    days = made_with.config.history.keep_days
-    if days is None:
-        return
+    """Forget cleared keys in the background, and delete old messages if the configuration says
+    so."""
     tasks = made_with.tasks.part()
     stack.push_async_callback(tasks.close)
-    keep = partial(retention.keep, store, days=days, clock=made_with.clock.utc)
-    tasks.forever(keep, "retention")
+    forget = partial(retention.forget_keys, store, clock=made_with.clock.utc)
+    tasks.forever(forget, "cleared keys")
+    days = made_with.config.history.keep_days
+    if days is not None:
+        keep = partial(retention.keep, store, days=days, clock=made_with.clock.utc)
+        tasks.forever(keep, "retention")
 
 
 def _keep_sessions(

@@ -16,6 +16,10 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two searches for old messages.
 INTERVAL: Final = 3600.0
+#: Seconds between two searches for cleared keys, and how long they are kept for readers who ask
+#: what has changed.
+KEYS: Final = 600.0
+CLEARED: Final = timedelta(days=1)
 #: Seconds between two searches for old sessions.
 SESSIONS: Final = 600.0
 #: How long after its own end a session is kept; the clocks of gateways must differ by less.
@@ -49,6 +53,31 @@ async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
                 "old messages could not be deleted; the next attempt is in an hour: %s", error
             )
         await asyncio.sleep(INTERVAL)
+
+
+class KeepsKeys(Protocol):
+    """The store, whose cleared keys can be forgotten."""
+
+    async def forget_keys(self, before: datetime) -> int: ...
+
+
+async def forget_keys(store: KeepsKeys, *, clock: UtcTime) -> NoReturn:
+    """Forget keys of rooms' state that were cleared a day ago, and all but the last ones of a room,
+    every ten minutes, until cancelled.
+
+    A store that is away is asked again ten minutes later.
+    """
+    while True:
+        try:
+            if deleted := await store.forget_keys(clock() - CLEARED):
+                logger.debug("forgot %d cleared keys of rooms' state", deleted)
+        except StoreUnavailable as error:
+            logger.warning(
+                "cleared keys of rooms' state could not be forgotten; the next attempt is in ten"
+                " minutes: %s",
+                error,
+            )
+        await asyncio.sleep(KEYS)
 
 
 class Forgetful(Protocol):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -26,6 +27,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    update,
 )
 from sqlalchemy import text as sql
 
@@ -36,7 +38,7 @@ from gateway.errors import UnknownRoom
 from gateway.store.keys import KeyBound, Keys, Owner, condition_of, owner_of
 from gateway.store.portions import READ_BYTES, of_stream
 from gateway.store.prepared import Prepared, PreparedRows
-from gateway.store.tables import STANDS, kept, streams
+from gateway.store.tables import CLEARED, STANDS, kept, streams
 from gateway.store.values import MAX_NUMBER, is_room, is_text
 
 #: The author of the room's own entries: a column of a primary key is never NULL, a user's name
@@ -44,6 +46,10 @@ from gateway.store.values import MAX_NUMBER, is_room, is_text
 ROOM: Final = ""
 #: The body that clears an entry.
 NULL: Final = "null"
+#: Cleared entries of a stream that are kept for readers who ask what has changed.
+CLEARED_KEPT: Final = 1000
+#: Cleared entries that one transaction deletes at most.
+PORTION: Final = 500
 
 _OWNER: Final = (kept.c.room, kept.c.audience, kept.c.author)
 _ENTRY: Final = (*_OWNER, kept.c.keep)
@@ -175,6 +181,38 @@ def read(
     found = [row for row in rows if row.seq is not None]
     cut = bool(found) and (len(found) < found[0].found or len(found) > limit)
     return FoundState(found[:limit], rows[0].head, rows[0].begin == 0, cut)
+
+
+def streams_with_cleared(connection: Connection) -> list[Stream]:
+    """The streams that have cleared entries."""
+    query = select(kept.c.room, kept.c.audience).where(sql(CLEARED)).distinct()
+    return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
+
+
+def forget(connection: Connection, stream: Stream, *, before: datetime, most: int) -> int:
+    """Delete cleared entries of the stream: those from ``before``, and the oldest beyond ``most``;
+    :data:`PORTION` of them at a time. Returns how many.
+
+    The stream notes up to which seq that was done: a reader that has not heard of it begins from
+    nothing.
+    """
+    of_this = and_(streams.c.room == stream.room, streams.c.audience == stream.audience)
+    locked = select(streams.c.forgotten).where(of_this).with_for_update()
+    forgotten = connection.execute(locked).scalar_one()
+    cleared = and_(
+        kept.c.room == stream.room, kept.c.audience == stream.audience, kept.c.body == NULL
+    )
+    count = connection.execute(select(func.count()).select_from(kept).where(cleared)).scalar_one()
+    oldest = connection.execute(
+        select(kept.c.seq, kept.c.sent_at).where(cleared).order_by(kept.c.seq).limit(PORTION)
+    )
+    over = count - most
+    gone = [row.seq for number, row in enumerate(oldest) if number < over or row.sent_at < before]
+    if gone:
+        connection.execute(delete(kept).where(cleared, kept.c.seq.in_(gone)))
+        newest = max(forgotten, *gone)
+        connection.execute(update(streams).where(of_this).values(forgotten=newest))
+    return len(gone)
 
 
 def _row_of(entry: Entry) -> tuple[int, str, str, str]:

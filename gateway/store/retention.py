@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, LargeBinary, and_, case, cast, delete, func, select, update
 
 from broker.topology import Audience, Stream
+from gateway.store import kept
 from gateway.store.database import Database
 from gateway.store.history import IN_OUTBOX
 from gateway.store.tables import messages, outbox, streams
@@ -28,6 +29,18 @@ async def prune(database: Database, before: datetime) -> int:
     # As a scan, because it reads every stream: memberships must not wait for it.
     for stream in await database.scan(partial(_with_old_start, before=before), _as_it_is):
         while deleted := await database.write(partial(_delete_start, stream=stream, before=before)):
+            total += deleted
+            await asyncio.sleep(REST)
+    return total
+
+
+async def forget_keys(database: Database, before: datetime, *, most: int) -> int:
+    """See :meth:`gateway.store.store.Store.forget_keys`."""
+    total = 0
+    for stream in await database.scan(kept.streams_with_cleared, _as_it_is):
+        while deleted := await database.write(
+            partial(kept.forget, stream=stream, before=before, most=most)
+        ):
             total += deleted
             await asyncio.sleep(REST)
     return total

@@ -442,6 +442,11 @@ class Store:
         """
         return await retention.prune(self._database, before)
 
+    async def forget_keys(self, before: datetime, *, most: int = kept.CLEARED_KEPT) -> int:
+        """Delete entries of the kept state that were cleared before then, and the oldest beyond
+        ``most`` of a stream. Returns how many."""
+        return await retention.forget_keys(self._database, before, most=most)
+
     async def hear(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` when an application may have stored a message, which :meth:`take_over`
         gives then. Returns when the connection for that is lost; on SQLite, and behind a pooler,

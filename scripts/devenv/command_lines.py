@@ -223,6 +223,9 @@ def screenshots() -> argparse.ArgumentParser:
     )
     parser.add_argument("--states", action="store_true", help="only what a lesson rarely shows")
     parser.add_argument(
+        "--state", action="append", metavar="NAME", help="only this rare state, e.g. right-to-left"
+    )
+    parser.add_argument(
         "--out", type=Path, default=_RUN / "screenshots" / "pictures", help="where they go"
     )
     for name, values in (("language", LOCALES), ("scheme", SCHEMES), ("size", SIZES)):

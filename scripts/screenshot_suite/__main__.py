@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, sync_playwright
 from devenv import command_lines, packages, rabbitmq, vendor
 from devenv.errors import SetupError
 from screenshot_suite import audience, shots, states
+from screenshot_suite.axe import grave_faults
+from screenshot_suite.conditions import CONDITIONS
 from screenshot_suite.lesson import SCRIPTS, Lesson
 from screenshot_suite.shots import Camera, Shot
 from screenshot_suite.stage import Stage, running
@@ -28,6 +30,10 @@ def main() -> int:
     # As Ctrl-C, so that broker and gateway end with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder: Path = options.out
+    unknown = {*(options.state or ())} - {*states.STATES}
+    if unknown:
+        print(f"unknown: {', '.join(unknown)}; known: {', '.join(states.STATES)}", file=sys.stderr)
+        return 2
     folder.mkdir(parents=True, exist_ok=True)
     try:
         packages.ensure(["chromium", "npm"], _say)
@@ -39,9 +45,10 @@ def main() -> int:
             )
             stack.callback(browser.close)
             url = stack.enter_context(site())
+            faults = []
             for language in options.language:
-                _take_states(browser, url, language, options)
-            if not options.states:
+                faults += _take_states(browser, url, language, options)
+            if not options.states and not options.state:
                 stage = stack.enter_context(running(_RUN, _say))
                 for language in options.language:
                     _take_all(browser, stage, language, options)
@@ -49,7 +56,9 @@ def main() -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     _say(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
-    return 0
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
 
 
 def _take_all(browser: Browser, stage: Stage, language: str, options: argparse.Namespace) -> None:
@@ -66,16 +75,24 @@ def _take_all(browser: Browser, stage: Stage, language: str, options: argparse.N
                 _take(Camera(browser, lesson, view, options.out), lesson, wanted)
 
 
-def _take_states(browser: Browser, url: str, language: str, options: argparse.Namespace) -> None:
-    """Take pictures of rare states, in plain and in doubled text size."""
+def _take_states(
+    browser: Browser, url: str, language: str, options: argparse.Namespace
+) -> list[str]:
+    """Take pictures of rare states under all conditions; what axe finds in them."""
+    faults = []
     for view in (View(language, s, z) for s in options.scheme for z in options.size):
         _say(f"{view.suffix}, unhappy")
-        for name, play in states.STATES.items():
-            with shots.context_of(browser, view) as context:
-                page = states.open_page(context, url, play)
-                shots.picture(page, options.out / f"state-{name}-{view.suffix}.png")
-                page.evaluate("document.documentElement.style.fontSize = '200%'")
-                shots.picture(page, options.out / f"state-{name}-large-{view.suffix}.png")
+        for name in options.state or states.STATES:
+            for ending, condition in CONDITIONS.items():
+                if not condition.fits(view):
+                    continue
+                with shots.context_of(browser, view) as context:
+                    page = states.open_page(context, url, states.STATES[name])
+                    condition.apply(page)
+                    shots.picture(page, options.out / f"state-{name}{ending}-{view.suffix}.png")
+                    found = grave_faults(page)
+                    faults += [f"{name}{ending}, {view.suffix}: {fault}" for fault in found]
+    return faults
 
 
 def _take(camera: Camera, lesson: Lesson, wanted: tuple[Shot, ...]) -> None:

@@ -11,6 +11,9 @@ from screenshot_suite.stand_in import ROOM, StandIn
 LONG_WORD = "Donaudampfschifffahrtsgesells"
 LONG_KOREAN = "가나다라마바사아자차카타파하거너더러머버서어저처커터퍼허고노"
 LONG_NAME = "n" * 120
+ARABIC = "هل تتنفس النباتات في الليل؟"
+HEBREW_NAME = "דנה לוי"
+LINK = "https://example.org/lessons/photosynthesis?page=12&view=all#leaves"
 LONG_TITLE = "Titlewithoutanyblank" * 10
 MANY = 1_000
 #: Messages that the library keeps unsent.
@@ -107,7 +110,25 @@ def sent_away(stand_in: StandIn, page: Page) -> None:
     enter(stand_in, page)
     stand_in.role = None
     stand_in.end("removed")
-    expect(page.locator("[data-status=refused]")).to_be_attached(timeout=20_000)
+    expect(page.locator("[data-status=away]")).to_be_attached(timeout=20_000)
+
+
+def kicked(stand_in: StandIn, page: Page) -> None:
+    stand_in.say("hana", "Good morning!")
+    enter(stand_in, page)
+    stand_in.end("kicked")
+    expect(page.locator("[data-status=refused] button")).to_be_visible(timeout=20_000)
+
+
+def closed_under(stand_in: StandIn, page: Page) -> None:
+    """The room is closed while somebody writes."""
+    stand_in.say("hana", "Good morning!")
+    enter(stand_in, page)
+    page.locator(".composer textarea").fill("I was about to ask why")
+    stand_in.is_closed = True
+    stand_in.end("room_closed")
+    expect(page.locator("[data-status=closed]")).to_be_attached(timeout=20_000)
+    expect(page.locator(".quote")).to_be_visible()
 
 
 def no_member(stand_in: StandIn, page: Page) -> None:
@@ -141,6 +162,49 @@ def long_words(stand_in: StandIn, page: Page) -> None:
     enter(stand_in, page)
     page.locator(".composer textarea").fill(LONG_WORD)
     expect(page.locator(".option")).to_have_count(4)
+
+
+def right_to_left(stand_in: StandIn, page: Page) -> None:
+    """Arabic and Hebrew beside English."""
+    stand_in.title = ARABIC
+    stand_in.present.append(member(HEBREW_NAME))
+    stand_in.say(HEBREW_NAME, ARABIC)
+    stand_in.say("mina", f"7b: {ARABIC} :7b")
+    stand_in.say("paul", f"{ARABIC}\nThat is the question!\n{LINK} {ARABIC}")
+    question = stand_in.say("paul", ARABIC, type="question", audience="private")
+    answer = {"text": f"{ARABIC} (42)", "question": question["id"], "quote": ARABIC}
+    stand_in.say("hana", answer, type="answer")
+    poll = {"question": ARABIC, "options": [ARABIC, "Yes", f"{HEBREW_NAME} (1)"]}
+    ended = stand_in.say("hana", poll, type="poll")
+    closing = {**poll, "poll": ended["id"], "totals": [12, 100, 3]}
+    stand_in.say("hana", closing, type="poll-closed")
+    stand_in.say("hana", poll, type="poll")
+    enter(stand_in, page)
+    page.locator(".composer textarea").fill(ARABIC)
+    expect(page.locator(".option")).to_have_count(3)
+
+
+def links(stand_in: StandIn, page: Page) -> None:
+    stand_in.say("hana", f"Read {LINK}, then ask.")
+    stand_in.say("mina", f"({LINK})에서 봤어요. mailto:hana@example.org")
+    stand_in.say("paul", f"https://example.org/{LONG_WORD * 6}")
+    stand_in.say("paul", "javascript:alert(1) https://bank.example@evil.example/ www.example.org")
+    enter(stand_in, page)
+    expect(page.locator(".entry a")).to_have_count(4)
+
+
+def too_long(stand_in: StandIn, page: Page) -> None:
+    enter(stand_in, page)
+    page.locator(".composer textarea").fill("too long " * 1_334)
+    page.locator(".composer .primary").click()
+    expect(page.locator(".notes .problem")).not_to_be_empty()
+
+
+def hand_up(stand_in: StandIn, page: Page) -> None:
+    stand_in.say("paul", {"up": True}, type="hand", audience="private")
+    stand_in.say("hana", "Good morning!")
+    enter(stand_in, page)
+    expect(page.locator(".act[aria-pressed=true]")).to_be_visible()
 
 
 def thousand(stand_in: StandIn, page: Page) -> None:
@@ -237,6 +301,16 @@ def rooms(stand_in: StandIn, page: Page) -> None:
     expect(page.locator(".rooms a")).to_have_count(len(titles))
 
 
+def rooms_none(stand_in: StandIn, page: Page) -> None:
+    page.goto(f"{stand_in.url}/")
+    expect(page.locator(".nothing")).to_be_visible()
+
+
+def rooms_none_host(stand_in: StandIn, page: Page) -> None:
+    stand_in.user, stand_in.roles = "hana", ("host",)
+    rooms_none(stand_in, page)
+
+
 def new_room(stand_in: StandIn, page: Page) -> None:
     rooms(stand_in, page)
     page.locator(".bar .primary").click()
@@ -324,10 +398,16 @@ STATES: dict[str, Play] = {
     "refused": refused,
     "offline": offline,
     "outbox-full": outbox_full,
+    "too-long": too_long,
+    "hand-up": hand_up,
     "sent-away": sent_away,
+    "kicked": kicked,
+    "closed-under": closed_under,
     "no-member": no_member,
     "other-user": other_user,
     "long-words": long_words,
+    "links": links,
+    "right-to-left": right_to_left,
     "thousand": thousand,
     "closed": closed,
     "host": host,
@@ -341,6 +421,8 @@ STATES: dict[str, Play] = {
     "projector": projector,
     "projector-join": projector_join,
     "rooms": rooms,
+    "rooms-none": rooms_none,
+    "rooms-none-host": rooms_none_host,
     "rooms-new": new_room,
     "login": login,
     "login-refused": login_refused,

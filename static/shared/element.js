@@ -22,15 +22,17 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
- * Make a label with its input, and a hint under it.
+ * Make a label with its input, and hints under it.
  *
  * @param {string} label
  * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} input
- * @param {string} hint
+ * @param {...(string | HTMLElement)} hints
  */
-export function field(label, input, hint = "") {
+export function field(label, input, ...hints) {
   const wrapper = element("label", { class: "field" }, element("span", {}, label), input);
-  if (hint) wrapper.append(element("small", {}, hint));
+  for (const hint of hints) {
+    if (hint) wrapper.append(typeof hint === "string" ? element("small", {}, hint) : hint);
+  }
   return wrapper;
 }
 

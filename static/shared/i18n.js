@@ -50,6 +50,11 @@ export class I18n {
     return reason ? `${words}: ${isolated(reason)}` : words;
   }
 
+  /** @param {number} value */
+  number(value) {
+    return new Intl.NumberFormat(this.language).format(value);
+  }
+
   /** The time, for another day than today with the date. @param {Date} moment @param {Date} now */
   time(moment, now) {
     const today = moment.toDateString() === now.toDateString();

@@ -19,6 +19,7 @@ import { element, field } from "./element.js";
 export function askToLogIn({ logIn, i18n, page, again, signal }) {
   return new Promise((resolve) => {
     const user = element("input", {
+      dir: "auto",
       autocomplete: "username",
       autocapitalize: "none",
       spellcheck: "false",

@@ -36,6 +36,39 @@ for (const page of ["room/index.html", "admin/index.html"]) {
   });
 }
 
+/** The files of a page's scripts. @param {string} page */
+const scripts = (page) =>
+  [`${page}/view/`, "shared/"].flatMap((folder) =>
+    readdirSync(new URL(folder, STATIC))
+      .filter((file) => file.endsWith(".js"))
+      .map((file) => folder + file),
+  );
+
+for (const page of ["room", "admin"]) {
+  const sheets = [...read(`${page}/index.html`).matchAll(/href="\/static\/([\w/-]+\.css)"/g)];
+  const all = sheets.flatMap(([, sheet]) => selectors(read(sheet)));
+
+  test(`a class that means something by itself modifies no other one: ${page}`, () => {
+    const alone = new Set(all.filter((selector) => /^\.[\w-]+$/.test(selector)));
+    const pairs = all.flatMap((selector) => [...selector.matchAll(/(\.[\w-]+)(\.[\w-]+)/g)]);
+    assert.ok(pairs.length > 0);
+    const double = pairs.filter(([, one, other]) => alone.has(one) && alone.has(other));
+    assert.deepEqual(double.map(([pair]) => pair), []);
+  });
+
+  test(`a class that a script gives is in a style sheet: ${page}`, () => {
+    const styled = new Set(all.flatMap((selector) => [...selector.matchAll(/\.([\w-]+)/g)].map(([, name]) => name)));
+    const given = scripts(page).flatMap((file) =>
+      [...read(file).matchAll(/class: (?:[\w.() ]+\? )?"([^"]+)"/g)].flatMap(([, names]) =>
+        names.split(" ").map((name) => ({ file, name })),
+      ),
+    );
+    assert.ok(given.length > 20);
+    const bare = given.filter(({ name }) => !styled.has(name) && !name.startsWith("icon"));
+    assert.deepEqual(bare, []);
+  });
+}
+
 test("no value becomes a class as it is: it might be one that means something else", () => {
   let count = 0;
   for (const folder of ["room/view/", "shared/", "admin/view/"]) {

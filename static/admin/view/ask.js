@@ -1,5 +1,6 @@
 import { Problem } from "../../interact/problem.js";
 import { element, field } from "../../shared/element.js";
+import { limited } from "../../shared/limit.js";
 
 /** @typedef {import("../api.js").Done} Done */
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
@@ -8,6 +9,8 @@ import { element, field } from "../../shared/element.js";
 
 /** Minutes for which a user can be kept out. */
 const MINUTES = [15, 60, 480];
+/** Characters, as the gateway takes them. */
+const LONGEST_REASON = 200;
 
 /**
  * An action that the admin has to confirm.
@@ -29,7 +32,8 @@ export function askBack(i18n) {
   const title = element("h2", { id: "ask-title" });
   const note = element("p", {});
   const time = element("select", {});
-  const reason = element("input", { maxlength: "200", autocomplete: "off" });
+  const reason = element("input", { dir: "auto", autocomplete: "off" });
+  const length = limited(i18n, reason, LONGEST_REASON);
   const terms = element("div", { hidden: true });
   const outcome = element("p", { role: "status" });
   const cancel = element("button", { type: "button", click: () => dialog.close() });
@@ -58,9 +62,10 @@ export function askBack(i18n) {
     );
     time.replaceChildren(element("option", { value: "" }, i18n.say("ask.keepOut.no")), ...choices);
     reason.value = "";
+    length.check();
     terms.replaceChildren(
       field(i18n.say("ask.keepOut"), time),
-      field(i18n.say("ask.reason"), reason, i18n.say("ask.reasonHint")),
+      field(i18n.say("ask.reason"), reason, length.counter, i18n.say("ask.reasonHint")),
     );
     terms.hidden = !keepsOut;
     title.textContent = question;
@@ -70,6 +75,7 @@ export function askBack(i18n) {
     confirm.textContent = button;
     confirm.hidden = confirm.disabled = false;
     confirm.onclick = async () => {
+      if (!reason.reportValidity()) return;
       confirm.disabled = true;
       try {
         const done = await act(chosen());

@@ -40,7 +40,7 @@ export function connectionsTable({ i18n, format, api, ask }) {
   /** The gateways' time, in milliseconds. */
   let now = Date.now();
 
-  const search = element("input", { type: "search", autocomplete: "off", input: () => anew() });
+  const search = element("input", { type: "search", dir: "auto", autocomplete: "off", input: () => anew() });
   const sorts = element(
     "select",
     { change: () => anew(sorts.value) },
@@ -106,7 +106,7 @@ export function connectionsTable({ i18n, format, api, ask }) {
         cell: ({ user }) => [
           user === null
             ? element("em", { class: "soft" }, i18n.say("connections.unknown"))
-            : element("strong", {}, user),
+            : element("strong", {}, element("bdi", {}, user)),
         ],
       },
       { label: i18n.say("connections.rooms"), cell: ({ rooms }) => [rooms.join(", ") || "–"] },

@@ -1,3 +1,4 @@
+import { isolated } from "../../shared/bidi.js";
 import { element } from "../../shared/element.js";
 import { keyOf } from "../picture.js";
 import { NARROW, table } from "./rows.js";
@@ -36,7 +37,7 @@ export function eventsTable({ i18n, format }) {
       {
         label: i18n.say("events.who"),
         cell: ({ user, address, node }) => [
-          [user, address, node].filter((each) => each !== undefined).join(" · ") || "–",
+          [user, address, node].flatMap((each) => (each === undefined ? [] : [isolated(each)])).join(" · ") || "–",
         ],
       },
       { label: i18n.say("events.detail"), kind: "wide", cell: ({ detail, budget }) => why(detail, budget) },

@@ -1,5 +1,6 @@
 import { letterOf } from "./chart.js";
 import { element, icon } from "../../shared/element.js";
+import { withLinks } from "./with-links.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../state.js").Poll} Poll */
@@ -11,7 +12,7 @@ import { element, icon } from "../../shared/element.js";
  * @param {(poll: Poll, option: number) => void} vote
  */
 export function ballot(i18n, vote) {
-  const question = element("h2", { id: "ballot-question" });
+  const question = element("h2", { id: "ballot-question", dir: "auto" });
   const options = element("div", { class: "options", role: "group", "aria-labelledby": question.id });
   const note = element("p", { class: "soft note", role: "status" });
   const none = element("div", { class: "ballot" }, element("p", { class: "soft" }, i18n.say("poll.none")));
@@ -25,14 +26,14 @@ export function ballot(i18n, vote) {
   let shown = "";
 
   const show = (/** @type {Poll} */ poll) => {
-    question.textContent = poll.question;
+    question.replaceChildren(...withLinks(poll.question));
     options.replaceChildren(
       ...poll.options.map((text, option) =>
         element(
           "button",
           { type: "button", class: "option", click: () => vote(poll, option) },
           element("span", { class: "option-letter", "aria-hidden": "true" }, letterOf(option)),
-          element("span", { class: "label" }, text),
+          element("span", { class: "label", dir: "auto" }, text),
           icon("check-circle"),
         ),
       ),

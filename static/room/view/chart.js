@@ -17,7 +17,7 @@ export function letterOf(option) {
 export function chart(i18n, options) {
   const percent = new Intl.NumberFormat(i18n.language, { style: "percent" });
   const rows = options.map((text, option) => {
-    const label = element("span", { class: "label" }, text);
+    const label = element("span", { class: "label", dir: "auto" }, text);
     const count = element("span", { class: "count" });
     const fill = element("div", { class: "fill" });
     const letter = element("span", { class: "option-letter" }, letterOf(option));

@@ -1,8 +1,10 @@
 import { LONGEST_TEXT } from "../bodies.js";
 import { isCommit } from "../../shared/commit.js";
 import { element, icon } from "../../shared/element.js";
+import { limited } from "../../shared/limit.js";
 
 /** @typedef {import("../drafts.js").Draft} Draft */
+/** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
 /**
  * A field to write a message. Enter sends, Shift+Enter makes a line; on touch keyboards, which have no
@@ -10,20 +12,26 @@ import { element, icon } from "../../shared/element.js";
  *
  * @template To
  * @param {object} parts
- * @param {string} parts.button
+ * @param {I18n} parts.i18n
  * @param {Draft} parts.draft
  * @param {() => To} parts.to the recipients; kept with the draft, so that nothing private becomes public
  * @param {(to: any) => void} parts.choose restores an earlier value of {@link parts.to}, which may be
  *   from another version of the page
  * @param {(text: string, unkept: () => void) => void} parts.send calls `unkept` if the text will not be sent,
  *   because too many wait already
- * @param {string} parts.full says so
  */
-export function composer({ button, draft, to, choose, send, full }) {
+export function composer({ i18n, draft, to, choose, send }) {
+  const button = i18n.say("send");
   const text = element("textarea", {
     rows: "1",
-    maxlength: `${LONGEST_TEXT}`,
+    dir: "auto",
     input: () => changed(),
+    // The reason stands above the field, and stays there until the text changes.
+    invalid: (event) => {
+      event.preventDefault();
+      note.textContent = text.validationMessage;
+      text.focus();
+    },
     keydown: (event) => {
       if (!isCommit(event)) return;
       if (matchMedia("(pointer: coarse)").matches) return;
@@ -32,8 +40,10 @@ export function composer({ button, draft, to, choose, send, full }) {
     },
   });
   const note = element("p", { class: "problem", role: "alert" });
+  const { counter, check } = limited(i18n, text, LONGEST_TEXT);
   const changed = () => {
     note.textContent = "";
+    check();
     keep();
   };
   const keep = () => draft.keep(text.value.trim() ? { text: text.value, to: to() } : null);
@@ -48,7 +58,7 @@ export function composer({ button, draft, to, choose, send, full }) {
     send(written, () => {
       if (!text.value) choose(addressed);
       edit(written);
-      note.textContent = full;
+      note.textContent = i18n.say("post.unkept");
     });
   };
   /** @param {string} written */
@@ -69,7 +79,8 @@ export function composer({ button, draft, to, choose, send, full }) {
   );
   return {
     form,
-    note,
+    /** What is wrong with the text, and how long it is. */
+    notes: element("div", { class: "notes", tabindex: "0" }, note, counter),
     /** Change the field's label. @param {string} label */
     label(label) {
       text.placeholder = label;
@@ -82,7 +93,8 @@ export function composer({ button, draft, to, choose, send, full }) {
     restore() {
       const kept = draft.read();
       if (typeof kept?.text !== "string") return;
-      text.value = kept.text.slice(0, LONGEST_TEXT);
+      text.value = kept.text;
+      check();
       // Only now, because choosing with an empty field would delete the draft.
       choose(kept.to);
     },

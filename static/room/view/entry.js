@@ -2,6 +2,7 @@ import { isSpoken, wordsOf } from "../pending-posts.js";
 import { chart } from "./chart.js";
 import { element, icon } from "../../shared/element.js";
 import { who } from "./who.js";
+import { withLinks } from "./with-links.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").PendingPost} PendingPost */
@@ -28,15 +29,16 @@ export function entryItems(i18n, me) {
     return line;
   };
 
+  const text = (/** @type {string} */ text) =>
+    element("p", { class: "text", dir: "auto" }, ...withLinks(text));
+  const quote = (/** @type {string} */ text) =>
+    element("blockquote", { dir: "auto" }, ...withLinks(text));
+
   /** @type {Record<string, (entry: any) => (Node | string)[]>} */
   const CONTENT = {
-    text: (entry) => [by(entry), element("p", { class: "text" }, entry.text)],
-    question: (entry) => [by(entry), element("p", { class: "text" }, entry.text)],
-    answer: (entry) => [
-      by(entry),
-      element("blockquote", {}, entry.quote),
-      element("p", { class: "text" }, entry.text),
-    ],
+    text: (entry) => [by(entry), text(entry.text)],
+    question: (entry) => [by(entry), text(entry.text)],
+    answer: (entry) => [by(entry), quote(entry.quote), text(entry.text)],
     poll: ({ question }) => [
       icon("chart-bar-horizontal"),
       " ",
@@ -47,7 +49,7 @@ export function entryItems(i18n, me) {
       bars.update(totals, chosen);
       return [
         element("p", { class: "by" }, i18n.say("talk.result")),
-        element("h2", {}, question),
+        element("h2", { dir: "auto" }, ...withLinks(question)),
         bars.root,
       ];
     },
@@ -87,8 +89,8 @@ export function entryItems(i18n, me) {
           "data-state": isRefused ? "refused" : "sending",
         },
         by,
-        ...(body?.quote ? [element("blockquote", {}, body.quote)] : []),
-        ...(words ? [element("p", { class: "text" }, words)] : []),
+        ...(body?.quote ? [quote(body.quote)] : []),
+        ...(words ? [text(words)] : []),
         element(
           "p",
           { class: "by fate", role: isRefused ? "alert" : "status" },

@@ -1,7 +1,9 @@
 import { LONGEST_TEXT } from "../bodies.js";
 import { wordsOf } from "../pending-posts.js";
+import { actButton } from "./act-button.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
+import { leftDraft } from "./left-draft.js";
 import { element, iconButton } from "../../shared/element.js";
 import { people } from "./people.js";
 import { pollDesk } from "./poll-desk.js";
@@ -30,8 +32,7 @@ export function hostView(i18n, classroom, drafts) {
   /** @type {Asked | null} */
   let answering = null;
   const field = composer({
-    button: i18n.say("send"),
-    full: i18n.say("post.unkept"),
+    i18n,
     draft: drafts.talk,
     to: () => answering && { id: answering.id, text: answering.text },
     choose: (question) => show(readQuestion(question)),
@@ -41,12 +42,14 @@ export function hostView(i18n, classroom, drafts) {
       show(null);
     },
   });
-  timeline.edit = (post) => {
-    const { question: id, quote } = post.body ?? {};
-    show(post.type === "answer" ? readQuestion({ id, text: quote }) : null);
-    field.edit(wordsOf(post));
-  };
-  const quoted = element("blockquote");
+  if (!classroom.isReadOnly) {
+    timeline.edit = (post) => {
+      const { question: id, quote } = post.body ?? {};
+      show(post.type === "answer" ? readQuestion({ id, text: quote }) : null);
+      field.edit(wordsOf(post));
+    };
+  }
+  const quoted = element("blockquote", { dir: "auto" });
   const quote = element(
     "div",
     { class: "quote", hidden: true },
@@ -65,12 +68,9 @@ export function hostView(i18n, classroom, drafts) {
     parts.choose("talk");
     field.focus();
   };
-  const clap = iconButton("hands-clapping", i18n.say("clap"), {
-    class: "square act",
-    click: () => classroom.clap(),
-  });
+  const clap = actButton("hands-clapping", i18n.say("clap"), { click: () => classroom.clap() });
   field.form.prepend(clap);
-  const writing = element("div", { class: "writing" }, timeline.newest, quote, field.note, field.form);
+  const writing = element("div", { class: "writing" }, timeline.newest, quote, field.notes, field.form);
 
   const desk = pollDesk(i18n, classroom, drafts.poll);
   const questions = questionList(i18n, classroom, answer);
@@ -79,6 +79,7 @@ export function hostView(i18n, classroom, drafts) {
     /** @type {string} */ name,
     /** @type {string} */ icon,
     /** @type {HTMLElement} */ content,
+    /** @type {import("./tabs.js").Panel["counted"]} */ counted = undefined,
   ) => {
     const title = i18n.say(`${name}.title`);
     const section = element(
@@ -87,7 +88,7 @@ export function hostView(i18n, classroom, drafts) {
       element("h2", {}, title),
       content,
     );
-    return { name, title, icon, section };
+    return { name, title, icon, section, counted };
   };
   const body = (/** @type {HTMLElement} */ content) =>
     element("div", { class: "body", tabindex: "0" }, content);
@@ -95,13 +96,18 @@ export function hostView(i18n, classroom, drafts) {
     "div",
     { class: "talk" },
     timeline.scroller,
-    ...(classroom.isReadOnly ? [] : [writing]),
+    ...(classroom.isReadOnly ? leftDraft(i18n, drafts.talk) : [writing]),
   );
   const panels = [
     panel("talk", "chat-circle-text", talk),
     panel("poll", "chart-bar-horizontal", body(desk.root)),
-    panel("questions", "question", body(questions.root)),
-    panel("people", "users", body(persons.root)),
+    panel("questions", "question", body(questions.root), {
+      words: (count) => i18n.say("questions.count", { count }),
+    }),
+    panel("people", "users", body(persons.root), {
+      icon: "hand-palm",
+      words: (count) => i18n.say("people.handCount", { count }),
+    }),
   ];
   const parts = tabs(i18n.say("room.parts"), panels);
   field.label(i18n.say("talk.writeToAll"));

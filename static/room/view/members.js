@@ -25,6 +25,7 @@ export function membersDialog({ connection, i18n }, room) {
   const problem = element("p", { role: "alert", class: "problem" });
   const user = element("input", {
     required: true,
+    dir: "auto",
     autocapitalize: "none",
     autocomplete: "off",
     spellcheck: "false",

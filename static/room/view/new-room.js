@@ -3,14 +3,19 @@ import { participants } from "../participants.js";
 import { roomLink } from "../route.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field, iconButton } from "../../shared/element.js";
+import { limited } from "../../shared/limit.js";
 
 /** @typedef {import("../main.js").Context} Context */
+
+/** Characters, as the gateway takes them. */
+const LONGEST_TITLE = 200;
 
 /** A dialog in which a host makes a room. @param {Context} context */
 export function newRoomDialog({ connection, i18n, drafts }) {
   const draft = drafts.of("new-room");
-  const title = element("input", { required: true, maxlength: "200", autocomplete: "off" });
-  const names = element("textarea", { rows: "4", autocapitalize: "none", spellcheck: "false" });
+  const title = element("input", { required: true, dir: "auto", autocomplete: "off" });
+  const length = limited(i18n, title, LONGEST_TITLE);
+  const names = element("textarea", { rows: "4", dir: "auto", autocapitalize: "none", spellcheck: "false" });
   const problem = element("p", { role: "alert", class: "problem" });
   const button = element("button", { class: "primary" }, i18n.say("rooms.submit"));
   const keep = () => {
@@ -19,6 +24,7 @@ export function newRoomDialog({ connection, i18n, drafts }) {
   };
   const kept = draft.read();
   if (typeof kept?.title === "string") title.value = kept.title;
+  length.check();
   if (typeof kept?.names === "string") names.value = kept.names;
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
@@ -45,7 +51,7 @@ export function newRoomDialog({ connection, i18n, drafts }) {
     element(
       "form",
       { submit, input: keep, keydown: commitsOnly },
-      field(i18n.say("rooms.name"), title),
+      field(i18n.say("rooms.name"), title, length.counter),
       field(i18n.say("rooms.participants"), names, i18n.say("rooms.participantsHint")),
       problem,
       button,

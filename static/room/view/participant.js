@@ -1,9 +1,11 @@
 import { wordsOf } from "../pending-posts.js";
 import { choiceOf, hasHandUp, openPoll, withQuestions } from "../select.js";
+import { actButton } from "./act-button.js";
 import { ballot } from "./ballot.js";
 import { claps } from "./claps.js";
 import { composer } from "./composer.js";
-import { element, iconButton } from "../../shared/element.js";
+import { leftDraft } from "./left-draft.js";
+import { element, icon } from "../../shared/element.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
@@ -24,26 +26,24 @@ export function participantView(i18n, classroom, draft) {
 
   let toHosts = false;
   const field = composer({
-    button: i18n.say("send"),
-    full: i18n.say("post.unkept"),
+    i18n,
     draft,
     to: () => (toHosts ? "hosts" : "all"),
     choose: (to) => choose(to === "hosts"),
     send: (text, unkept) => (toHosts ? classroom.ask(text, unkept) : classroom.say(text, unkept)),
   });
-  timeline.edit = (post) => {
-    choose(post.type === "question");
-    field.edit(wordsOf(post));
-  };
-  const hand = iconButton("hand-palm", i18n.say("hand.raise"), {
-    class: "square act",
+  if (!classroom.isReadOnly) {
+    timeline.edit = (post) => {
+      choose(post.type === "question");
+      field.edit(wordsOf(post));
+    };
+  }
+  const hand = actButton("hand-palm", i18n.say("hand.raise"), {
     "aria-pressed": "false",
     click: () => classroom.raiseHand(hand.getAttribute("aria-pressed") !== "true"),
   });
-  const clap = iconButton("hands-clapping", i18n.say("clap"), {
-    class: "square act",
-    click: () => classroom.clap(),
-  });
+  hand.append(icon("check-circle"));
+  const clap = actButton("hands-clapping", i18n.say("clap"), { click: () => classroom.clap() });
   const address = (/** @type {boolean} */ hosts) => {
     toHosts = hosts;
     writing.classList.toggle("private", hosts);
@@ -73,7 +73,7 @@ export function participantView(i18n, classroom, draft) {
       hand,
       clap,
     ),
-    field.note,
+    field.notes,
     field.form,
   );
   writing.classList.toggle("private", toHosts);
@@ -83,7 +83,7 @@ export function participantView(i18n, classroom, draft) {
     "section",
     { class: "talk", "aria-label": i18n.say("talk.title") },
     timeline.scroller,
-    ...(classroom.isReadOnly ? [] : [writing]),
+    ...(classroom.isReadOnly ? leftDraft(i18n, draft) : [writing]),
   );
   // Announced to screen readers; others see it at the button.
   const told = element("p", { class: "hidden-text", role: "status" });

@@ -2,6 +2,7 @@ import { openPoll, tally } from "../select.js";
 import { chart } from "./chart.js";
 import { element } from "../../shared/element.js";
 import { pollForm } from "./poll-form.js";
+import { withLinks } from "./with-links.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
@@ -36,7 +37,7 @@ export function pollDesk(i18n, classroom, draft) {
     if (poll !== null) {
       if (shown !== poll.id) {
         bars = chart(i18n, poll.options);
-        running.replaceChildren(element("h2", {}, poll.question), bars.root, answers, end);
+        running.replaceChildren(element("h2", { dir: "auto" }, ...withLinks(poll.question)), bars.root, answers, end);
         shown = poll.id;
       }
       const totals = tally(room, poll);
@@ -56,7 +57,7 @@ export function pollDesk(i18n, classroom, draft) {
       update(result.totals);
       last.replaceChildren(
         element("h3", {}, i18n.say("poll.last")),
-        element("h2", {}, result.question),
+        element("h2", { dir: "auto" }, ...withLinks(result.question)),
         bars,
       );
       shownLast = result.id;

@@ -2,6 +2,7 @@ import { FEWEST_OPTIONS, LONGEST_LINE, MOST_OPTIONS } from "../bodies.js";
 import { letterOf } from "./chart.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
+import { limited } from "../../shared/limit.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../bodies.js").PollBody} PollBody */
@@ -23,11 +24,8 @@ const READY = [
  * @param {(poll: PollBody, unkept: () => void) => void} start calls `unkept` if it will not be sent
  */
 export function pollForm(i18n, draft, start) {
-  const question = element("input", {
-    required: true,
-    maxlength: `${LONGEST_LINE}`,
-    autocomplete: "off",
-  });
+  const question = element("input", { required: true, dir: "auto", autocomplete: "off" });
+  const length = limited(i18n, question, LONGEST_LINE);
   const list = element("div", { class: "options" });
   const add = element(
     "button",
@@ -53,12 +51,10 @@ export function pollForm(i18n, draft, start) {
     add.hidden = list.childElementCount >= MOST_OPTIONS;
   };
   const addOption = (/** @type {string} */ text) => {
-    const input = element("input", {
-      required: true,
-      maxlength: `${LONGEST_LINE}`,
-      autocomplete: "off",
-    });
+    const input = element("input", { required: true, dir: "auto", autocomplete: "off" });
+    const { counter, check } = limited(i18n, input, LONGEST_LINE);
     input.value = text;
+    check();
     const remove = () => {
       row.remove();
       label();
@@ -69,7 +65,7 @@ export function pollForm(i18n, draft, start) {
       "div",
       { class: "row" },
       element("span", { class: "option-letter", "aria-hidden": "true" }),
-      input,
+      element("div", { class: "field grow" }, input, counter),
       iconButton("trash", "", { click: remove }),
     );
     list.append(row);
@@ -87,6 +83,7 @@ export function pollForm(i18n, draft, start) {
   };
   const show = (/** @type {PollBody} */ poll) => {
     question.value = poll.question;
+    length.check();
     fill(poll.options);
     keep();
   };
@@ -101,7 +98,7 @@ export function pollForm(i18n, draft, start) {
   return element(
     "form",
     { class: "poll-form", submit, input: keep, keydown: commitsOnly },
-    field(i18n.say("poll.question"), question),
+    field(i18n.say("poll.question"), question, length.counter),
     element(
       "div",
       { class: "row ready", role: "group", "aria-label": i18n.say("poll.ready") },
@@ -120,7 +117,7 @@ export function pollForm(i18n, draft, start) {
 /** @param {any} kept @returns {PollBody | null} */
 function readDraft(kept) {
   const { question, options } = kept ?? {};
-  const isLine = (/** @type {unknown} */ text) => typeof text === "string" && text.length <= LONGEST_LINE;
+  const isLine = (/** @type {unknown} */ text) => typeof text === "string";
   const isSound =
     isLine(question) &&
     Array.isArray(options) &&

@@ -63,7 +63,7 @@ export function projectorView(i18n, classroom, address) {
       if (shown !== now.id) {
         bars = chart(i18n, now.options);
         stage.classList.toggle("many", now.options.length > FEW);
-        poll.replaceChildren(element("h2", {}, now.question), bars.root, answers);
+        poll.replaceChildren(element("h2", { dir: "auto" }, now.question), bars.root, answers);
         shown = now.id;
       }
       const count = now.totals.reduce((one, other) => one + other, 0);

@@ -2,6 +2,7 @@ import { openQuestions } from "../select.js";
 import { element } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
 import { who } from "./who.js";
+import { withLinks } from "./with-links.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
@@ -42,7 +43,7 @@ export function questionList(i18n, classroom, answer) {
           element("strong", {}, ...who(sender, name)),
           element("time", { datetime: sentAt }, i18n.time(new Date(sentAt), new Date())),
         ),
-        element("p", { class: "text" }, text),
+        element("p", { class: "text", dir: "auto" }, ...withLinks(text)),
         element(
           "div",
           { class: "row" },

@@ -33,10 +33,10 @@ export function remainsDialog(i18n, room, zone = Intl.DateTimeFormat().resolvedO
   const close = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
   const dialog = element(
     "dialog",
-    { class: "card remains", "aria-labelledby": heading.id },
+    { class: "card", "aria-labelledby": heading.id },
     element("header", {}, heading, close),
     element("p", { class: "soft" }, i18n.say("remains.hint")),
-    element("ul", { class: "plain" }, ...TABLES.map(table)),
+    element("ul", { class: "group" }, ...TABLES.map(table)),
     element(
       "a",
       {

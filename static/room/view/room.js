@@ -1,6 +1,7 @@
 import { Problem } from "../../interact/index.js";
 import { Classroom, isSentAway } from "../classroom.js";
 import { projectorLink, roomLink } from "../route.js";
+import { isolated } from "../../shared/bidi.js";
 import { element, icon, iconButton } from "../../shared/element.js";
 import { hostView } from "./host.js";
 import { statusSign } from "./status-sign.js";
@@ -40,13 +41,16 @@ export function roomView(context, number, { projected, signal }) {
   const notice = element("p", { class: "notice", role: "alert" });
   page.append(bar, sign.root, notice);
 
+  /** Whether the user is no longer in the room. */
+  let isOut = false;
+
   const open = async () => {
     const outside = waitingPanel();
     const info = await untilMember(context, number, signal, () => outside.show());
     outside.root.remove();
     const { connection } = context;
-    title.textContent = info.title;
-    document.title = `${info.title} · ${i18n.say("appName")}`;
+    title.replaceChildren(element("bdi", {}, info.title));
+    document.title = `${isolated(info.title)} · ${i18n.say("appName")}`;
     const classroom = new Classroom({
       ...{ connection, info, me: me.user, signal },
       untilDone: (task) => context.untilDone(task, signal),
@@ -64,9 +68,12 @@ export function roomView(context, number, { projected, signal }) {
         : "";
       sign.update(classroom.status);
       if (classroom.pendingPosts.length < unkeptAt) notice.textContent = "";
-      const isAway = isSentAway(classroom.status);
-      if (isAway && !page.classList.contains("away")) context.run(comeBack(), signal, fail);
-      page.classList.toggle("away", isAway);
+      const { status } = classroom;
+      const isAway = isSentAway(status);
+      if (isAway && !isOut) context.run(comeBack(), signal, fail);
+      isOut = isAway;
+      // Nothing that one does is sent then, so there is nothing to do it with.
+      page.classList.toggle("away", status.name === "refused");
       view.update();
     };
     let isDue = false;
@@ -90,7 +97,7 @@ export function roomView(context, number, { projected, signal }) {
   const comeBack = async () => {
     await context.nap(patience(0), signal);
     await untilMember(context, number, signal, () => {});
-    if (page.classList.contains("away")) context.reopen();
+    if (isOut) context.reopen();
   };
 
   /** The view for a user who is not a member (yet). */

@@ -25,11 +25,13 @@ export function roomsView(context, signal) {
   document.title = i18n.say("rooms.title");
   const list = element("ul", { class: "rooms" });
   const note = element("p", { role: "status", class: "soft" }, i18n.say("loading"));
+  const mayCreate = me.roles.some((role) => MAY_CREATE.includes(role));
+  const hint = mayCreate ? "rooms.noneHost" : "rooms.noneHint";
   const nothing = element(
     "div",
     { class: "nothing", hidden: true },
     element("p", {}, i18n.say("rooms.none")),
-    element("p", { class: "soft" }, i18n.say("rooms.noneHint", { user: me.user })),
+    element("p", { class: "soft" }, i18n.say(hint, { user: me.user })),
   );
   const failed = (/** @type {Problem} */ problem) => {
     note.textContent = i18n.explain(problem);
@@ -78,7 +80,7 @@ export function roomsView(context, signal) {
     ),
   );
   const page = element("div", { class: "list" }, bar, main, sessions.dialog);
-  if (me.roles.some((role) => MAY_CREATE.includes(role))) {
+  if (mayCreate) {
     const create = newRoomDialog(context);
     bar.append(
       element(
@@ -107,7 +109,7 @@ function roomItem({ id, title, role, closed_at }, i18n) {
       "a",
       { href: roomLink(id) },
       icon("chat-circle-text"),
-      element("span", { class: "name" }, title),
+      element("span", { class: "name" }, element("bdi", {}, title)),
       ...marks,
     ),
   );

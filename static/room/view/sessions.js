@@ -15,11 +15,11 @@ import { element, iconButton } from "../../shared/element.js";
 
 /** A dialog in which users see where they are logged in, and end what they do not use. @param {Context} context */
 export function sessionsDialog({ connection, i18n }) {
-  const list = element("ul", { class: "rooms" });
+  const list = element("ul", { class: "sessions" });
   const problem = element("p", { role: "alert", class: "problem" });
   const all = element(
     "button",
-    { type: "button", class: "danger", hidden: true, click: () => end("/api/sessions") },
+    { type: "button", hidden: true, click: () => end("/api/sessions") },
     i18n.say("sessions.endOthers"),
   );
   const show = async () => {

@@ -1,6 +1,15 @@
 import { element, icon } from "../../shared/element.js";
 
-/** @typedef {{name: string, title: string, icon: string, section: HTMLElement}} Panel */
+/**
+ * `counted`: what {@link tabs}' numbers at this panel count, as an icon where the panel's own would mislead, and in
+ * words.
+ * @typedef {object} Panel
+ * @property {string} name
+ * @property {string} title
+ * @property {string} icon
+ * @property {HTMLElement} section
+ * @property {{icon?: string, words: (count: number) => string}} [counted]
+ */
 
 /**
  * Chooses the one panel that a narrow screen shows. Wide screens show all; CSS decides.
@@ -24,10 +33,18 @@ export function tabs(label, panels) {
       element("button", { type: "button", click: () => choose(name) }),
     ]),
   );
-  const show = (/** @type {Panel} */ { name, title, icon: picture, section }, count = 0) => {
-    const mark = () => (count > 0 ? [element("span", { class: "mark strong" }, `${count}`)] : []);
+  const show = (/** @type {Panel} */ { name, title, icon: picture, section, counted }, count = 0) => {
+    const words = count > 0 ? (counted?.words(count) ?? `${count}`) : "";
+    const mark = () => {
+      if (count === 0) return [];
+      const signs = counted?.icon ? [icon(counted.icon)] : [];
+      const named = { role: "img", "aria-label": words, title: words };
+      return [element("span", { class: "mark strong", ...named }, ...signs, `${count}`)];
+    };
     const sign = element("span", { class: "sign" }, icon(picture), ...mark());
-    buttons.get(name)?.replaceChildren(sign, title);
+    const button = buttons.get(name);
+    button?.replaceChildren(sign, title);
+    button?.setAttribute("aria-label", words ? `${title}, ${words}` : title);
     section.querySelector("h2")?.replaceChildren(title, ...mark());
   };
   for (const panel of panels) show(panel);

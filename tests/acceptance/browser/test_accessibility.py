@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from screenshot_suite.axe import grave_faults
 from tests.acceptance.browser.accounts import add_accounts
-from tests.acceptance.browser.axe import grave_faults
 from tests.acceptance.browser.conftest import Visit
 from tests.acceptance.browser.visitor import PATIENCE, Visitor
 from tests.acceptance.gateway_process import GatewayProcess

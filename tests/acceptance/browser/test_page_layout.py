@@ -9,16 +9,27 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
+from screenshot_suite.axe import grave_faults
 from screenshot_suite.states import STATES, open_page
 from tests.acceptance.broker_view import wait_for
 
 PHONE = {"width": 360, "height": 640}
 #: What is left above a keyboard.
 LOW = {"width": 360, "height": 340}
+#: The same, held sideways.
+SIDEWAYS = {"width": 667, "height": 160}
+#: A screen of 1280 by 1024 at 400 % (WCAG 1.4.10).
+ZOOMED = {"width": 320, "height": 256}
 #: In these a participant or a host can write.
 WRITING = {
     *("empty", "unsent", "refused", "offline", "outbox-full", "long-words", "thousand"),
-    *("host", "host-answers"),
+    *("links", "right-to-left", "too-long", "hand-up", "host", "host-answers"),
+}
+
+#: These are judged by axe, too; `scripts/screenshots --states` does it with all.
+JUDGED = {
+    *("unsent", "refused", "offline", "too-long", "hand-up", "sent-away", "kicked"),
+    *("closed-under", "no-member", "links", "right-to-left", "rooms-none-host"),
 }
 
 #: Everything that can be seen, and is wider than its place or beside it.
@@ -109,15 +120,26 @@ def test_nothing_is_out_of_reach_on_a_narrow_phone(
     context: BrowserContext, site: str, state: str
 ) -> None:
     page = open_page(context, site, STATES[state])
+    # What people write is never cut, and has its own direction.
+    assert page.locator("[maxlength]").count() == 0
+    own = "[readonly], [type=password], [type=radio], [type=checkbox], [dir=auto]"
+    assert page.locator(f":is(input, textarea):not({own})").count() == 0
+    if state in JUDGED:
+        assert grave_faults(page) == []
     for enlarge in (lambda page: None, _enlarge):
         enlarge(page)
         _sound(page)
         if state in WRITING:
             _can_write(page)
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    page.set_viewport_size(ZOOMED)  # type: ignore[arg-type]
+    _sound(page)
     if state in WRITING:
-        page.evaluate("document.documentElement.style.fontSize = ''")
-        page.set_viewport_size(LOW)  # type: ignore[arg-type]
         _can_write(page)
+        page.locator(".composer textarea").focus()
+        for size in (LOW, SIDEWAYS):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            _can_write(page)
 
 
 @pytest.mark.parametrize("state", ["unsent", "refused", "offline"])

@@ -142,6 +142,139 @@ def test_a_refused_message_says_why_and_can_be_edited_or_discarded(
     assert _field(page) == ""
 
 
+def test_a_text_that_is_too_long_is_neither_cut_nor_sent(page: Page, stand_in: StandIn) -> None:
+    text = "x" * 12_000
+    page.locator(".composer textarea").fill(text)
+    page.locator(".composer textarea").press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="Too long")).to_have_text(
+        "Too long: 12,000 characters, and 10,000 at most. Shorten it, or send it in parts."
+    )
+    page.reload()
+    expect(page.locator(".composer textarea")).to_have_value(text)
+    assert _posts(stand_in) == 0
+    page.locator(".composer textarea").fill("x" * 10_000)
+    expect(page.get_by_text("10,000 of 10,000 characters")).to_be_visible()
+    page.locator(".composer textarea").press("Enter")
+    expect(page.locator(".said .text")).to_have_text("x" * 10_000)
+
+
+def test_no_field_of_a_page_cuts_what_is_pasted(context: BrowserContext, stand_in: StandIn) -> None:
+    page = context.new_page()
+    states.poll_form(stand_in, page)
+    question = page.get_by_role("textbox", name="Question")
+    question.fill("q" * 400)
+    page.get_by_label("Choice A", exact=True).fill("a")
+    assert page.locator("[maxlength]").count() == 0
+    expect(page.get_by_text("Too long: 400 characters, and 300 at most.")).to_be_visible()
+    page.get_by_role("button", name="Start the poll").click()
+    expect(question).to_have_value("q" * 400)
+    assert _posts(stand_in) == 0
+    page.reload()
+    expect(question).to_have_value("q" * 400)
+
+
+def test_links_lead_where_they_say_and_nowhere_else(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.links(stand_in, page)
+    link = page.locator(".entry a").first
+    expect(link).to_have_text(states.LINK)
+    for name, value in {
+        "href": states.LINK,
+        "target": "_blank",
+        "rel": "noopener noreferrer",
+    }.items():
+        expect(link).to_have_attribute(name, value)
+    context.route("https://example.org/**", lambda route: route.fulfill(body="leaves"))
+    with context.expect_page() as opened:
+        link.click()
+    assert opened.value.evaluate("[opener, document.referrer]") == [None, ""]
+
+
+_WITHOUT_DIRECTION = """() => {
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const wrong = [];
+    for (let node; (node = walk.nextNode()); ) {
+        const { parentElement: place, data } = node;
+        const isTheirs = /[\\u0590-\\u06ff]/.test(data) && !data.includes("\\u2068");
+        const isApart = place.closest("[dir=auto], bdi") !== null;
+        if (isTheirs && !isApart) wrong.push(place.outerHTML);
+    }
+    return wrong;
+}"""
+
+
+def test_everything_that_somebody_wrote_keeps_its_own_direction(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.right_to_left(stand_in, page)
+    assert page.evaluate(_WITHOUT_DIRECTION) == []
+    # A text within a sentence of the page's own stands apart from it.
+    expect(page.locator(".entry.poll").last).to_contain_text(f"\u2068{states.ARABIC}\u2069")
+    # Each paragraph has its own direction.
+    text = page.locator(".said .text").first
+    assert text.evaluate("(text) => getComputedStyle(text).unicodeBidi") == "plaintext"
+    fields = page.locator("textarea:not([dir=auto]), input:not([type=radio], [dir=auto])")
+    assert fields.count() == 0
+
+
+def test_a_room_that_is_closed_under_somebody_leaves_them_what_they_wrote(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.closed_under(stand_in, page)
+    expect(page.get_by_text("This room is closed. You can still read it.")).to_be_visible()
+    expect(page.get_by_text("Good morning!")).to_be_visible()
+    expect(page.locator(".composer")).to_have_count(0)
+    expect(page.locator(".quote")).to_have_text("I was about to ask why")
+    page.get_by_role("button", name="Discard").click()
+    page.reload()
+    expect(page.get_by_text("Good morning!")).to_be_visible()
+    expect(page.locator(".quote")).to_have_count(0)
+
+
+def test_somebody_whose_connection_was_ended_reads_why_and_can_try_again(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.kicked(stand_in, page)
+    expect(page.get_by_text("an administrator has ended this connection")).to_be_visible()
+    expect(page.locator(".composer")).to_be_hidden()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("[data-status=live]")).to_be_attached(timeout=SOON)
+    expect(page.locator(".composer")).to_be_visible()
+
+
+def test_a_host_without_a_room_is_told_how_to_make_one(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.rooms_none_host(stand_in, page)
+    expect(page.locator(".nothing")).to_contain_text("Make your first one")
+    expect(page.get_by_text("A host adds you")).to_have_count(0)
+
+
+def test_the_number_at_people_says_that_it_counts_hands(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": 360, "height": 640})
+    states.host(stand_in, page)
+    tabs = page.get_by_role("navigation")
+    expect(tabs.get_by_role("button", name="People, raised hands: 1")).to_be_visible()
+    expect(tabs.locator(".mark .icon-hand-palm")).to_be_visible()
+    expect(tabs.get_by_role("button", name="Questions, open questions: 2")).to_be_visible()
+
+
+def test_hand_and_clap_have_words_that_are_their_names(page: Page) -> None:
+    for name in ("Raise hand", "Clap"):
+        button = page.get_by_role("button", name=name, exact=True)
+        expect(button.locator(".word")).to_have_text(name)
+        expect(button.locator(".word")).to_be_visible()
+
+
 def test_a_user_added_after_opening_the_room_gets_in_by_waiting(
     context: BrowserContext, stand_in: StandIn
 ) -> None:
@@ -160,7 +293,7 @@ def test_a_removed_member_sees_it_at_once_and_comes_back_when_added_again(
     page.locator(".composer textarea").fill("half a sent")
     stand_in.role = None
     stand_in.end("removed")
-    expect(page.get_by_text("Access ended: you are no longer in this room")).to_be_visible()
+    expect(page.get_by_text("You are no longer in this room.")).to_be_visible()
     expect(page.locator(".composer")).to_be_hidden()
     stand_in.role = "participant"
     stand_in.say("hana", "Welcome back")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-_AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
+_AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 _GRAVE = ("serious", "critical")
 
 

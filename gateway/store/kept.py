@@ -65,6 +65,8 @@ _DROP: Final = Prepared(
     delete(kept).where(*(each == bindparam(f"in_{each.name}") for each in _ENTRY))
 )
 _ADD: Final = Prepared(insert(kept))
+#: What an entry has of its message.
+_OF_MESSAGE: Final = tuple(each.name for each in kept.c if each is not kept.c.author)
 
 
 def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Keys:
@@ -112,7 +114,13 @@ def write(
             if entry in before
         ],
     )
-    _ADD.run(connection, [{**row, "author": each.author or ROOM} for each, row in newest.items()])
+    _ADD.run(
+        connection,
+        [
+            {**{name: row[name] for name in _OF_MESSAGE}, "author": each.author or ROOM}
+            for each, row in newest.items()
+        ],
+    )
 
 
 @dataclass(frozen=True, slots=True)

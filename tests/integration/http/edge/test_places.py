@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -154,6 +155,23 @@ async def test_too_many_new_connections_from_one_address_are_refused_and_probes_
             other.write(OTHER)
             assert (await answer(other_reader))[0] == 404
     assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connects", 429] == 1
+
+
+@pytest.mark.gen_test(timeout=20)
+@pytest.mark.parametrize("reset", [False, True])
+async def test_who_leaves_without_a_word_takes_nobody_s_connections(
+    limit: Callable[..., None], dial: Open, public: Listener, *, reset: bool
+) -> None:
+    limit(http_connects_per_second=0.01, http_connects_burst=1)
+    for _ in range(20):
+        # The loop has no turn before the client has left.
+        with socket.create_connection(("127.0.0.1", public.port)) as passing:
+            if reset:
+                passing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    async with dial() as (reader, writer):
+        writer.write(OTHER)
+        assert (await answer(reader))[0] == 404
+        assert len(public._server._places) == 1
 
 
 @pytest.mark.gen_test(timeout=20)

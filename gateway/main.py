@@ -115,7 +115,13 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         store = await Store.open(
             config.store.url.get_secret_value(),
             posting=PostLimits(
-                quota, body=config.limits.body_bytes, nesting=nesting.MOST, type=MAX_TYPE_LENGTH
+                quota,
+                body=config.limits.body_bytes,
+                nesting=nesting.MOST,
+                type=MAX_TYPE_LENGTH,
+                kept=config.limits.kept_bytes,
+                kept_of_room=config.limits.kept_of_room,
+                kept_of_user=config.limits.kept_of_user,
             ),
         )
         store.quota = quota

@@ -11,8 +11,9 @@ from broker.topology import Stream
 
 #: Characters of a key.
 KEY_LENGTH: Final = 150
-_KEY: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:~-]{{0,{KEY_LENGTH - 1}}}")
-_PATTERN: Final = re.compile(rf"\*|{_KEY.pattern}\*?")
+#: What a key looks like.
+KEY: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:~-]{{0,{KEY_LENGTH - 1}}}")
+_PATTERN: Final = re.compile(rf"\*|{KEY.pattern}\*?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Entry:
 
 def key(value: str) -> str:
     """The value itself, if it can be a key. The ``ValueError`` says what a key must be."""
-    if not _KEY.fullmatch(value):
+    if not KEY.fullmatch(value):
         raise ValueError(
             f"must have 1 to {KEY_LENGTH} letters, digits and the characters . _ : ~ -, and begin"
             " with a letter or digit"

@@ -1,18 +1,21 @@
-"""`interact.post`, a function of PostgreSQL with which an application posts in its own transaction.
+"""`interact.post` and `interact.keep`, functions of PostgreSQL with which an application posts in
+its own transaction.
 
     SELECT interact.post(room, audience, type, body, sender [, id]);
+    SELECT interact.keep(room, audience, key, type, body, sender [, of_user, only_while, id]);
 
-It returns the message's id. The message is stored, and gets its number, when the caller's
-transaction commits; rolled back, it never was. A deferred trigger does that, because a number may
-only be given by whoever holds the lock of its stream: taken at the call, the lock would keep
-everybody else from posting in the room for as long as the application's transaction is open.
+The second one is for the room's kept state. Both return the message's id. The message is stored,
+and gets its number, when the caller's transaction commits; rolled back, it never was. A deferred
+trigger does that, because a number may only be given by whoever holds the lock of its stream: taken
+at the call, the lock would keep everybody else from posting in the room for as long as the
+application's transaction is open.
 https://www.postgresql.org/docs/current/sql-createtrigger.html (CONSTRAINT TRIGGER)
 
 An entry of the outbox without an owner is free for any gateway, so nothing else is needed for it to
 be published. :data:`CHANNEL` tells the gateways that there is one.
 
 The functions run with the rights of their owner, the gateway's login. Nobody else may call them
-until an administrator grants USAGE on the schema `interact` and EXECUTE on `interact.post`. They
+until an administrator grants USAGE on the schema `interact` and EXECUTE on one or the other. They
 find nothing but what is PostgreSQL's own and what they name by its schema: in others, anybody may
 have put an operator that fits better.
 https://www.postgresql.org/docs/current/sql-createfunction.html (SECURITY DEFINER safely)
@@ -26,6 +29,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from gateway.domain.kept import KEY, KEY_LENGTH
 from gateway.domain.message import PRESENCE
 from gateway.store.quota import PARTICIPANTS, Quota
 from gateway.store.values import USER_LENGTH
@@ -41,12 +45,16 @@ class PostLimits:
     """The limits of a message that comes by `interact.post`.
 
     ``body``: bytes of its JSON. ``nesting``: levels of its body. ``type``: characters of its type.
+    ``kept``: bytes with a key; ``kept_of_room`` and ``kept_of_user``: entries that may stand.
     """
 
     quota: Quota = field(default_factory=Quota)
     body: int = 65_536
     nesting: int = 100
     type: int = 100
+    kept: int = 16_384
+    kept_of_room: int = 10_000
+    kept_of_user: int = 1_000
 
 
 _STATE: Final = text(
@@ -58,7 +66,9 @@ _STATE: Final = text(
            -- trigger for example, would run with the gateway's rights.
            coalesce(pg_has_role(schema.nspowner, 'USAGE'), false) AS is_ours,
            (SELECT obj_description(oid, 'pg_proc') FROM pg_proc
-            WHERE pronamespace = schema.oid AND proname = 'post' LIMIT 1) AS belongs_to
+            WHERE pronamespace = schema.oid AND proname = 'post' LIMIT 1) AS belongs_to,
+           EXISTS (SELECT FROM pg_proc
+                   WHERE pronamespace = schema.oid AND proname = 'keep') AS has_keep
     FROM (SELECT 1) AS one LEFT JOIN pg_namespace AS schema ON schema.nspname = 'interact'
     """
 )
@@ -86,7 +96,11 @@ def install(connection: Connection, limits: PostLimits) -> None:
     is_new = state.belongs_to is None
     # Not IF NOT EXISTS, which needs the right to make one also where it exists.
     made = () if state.exists else ("CREATE SCHEMA interact",)
-    closed = _CLOSED if is_new else ()
+    closed = (
+        *(_CLOSED if is_new else ()),
+        *(() if state.has_keep else _KEEP_CLOSED),
+        _TAKE_CLOSED,
+    )
     functions = _functions(state.tables, limits)
     for statement in (*made, *_TABLE, *functions, _TRIGGER, *closed, _comment(belongs_to)):
         connection.exec_driver_sql(statement)
@@ -106,6 +120,17 @@ CREATE TABLE IF NOT EXISTS interact.posted (
 )
 """,
     "COMMENT ON TABLE interact.posted IS 'messages of transactions that are not committed yet'",
+    # Columns that came later; only if they are missing, because that waits for every transaction
+    # that has posted.
+    """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'interact.posted'::regclass
+                   AND attname = 'keep') THEN
+        ALTER TABLE interact.posted
+            ADD COLUMN keep text, ADD COLUMN of_user text, ADD COLUMN only_while text;
+    END IF;
+END $$
+""",
 )
 
 #: Not made anew: that would wait for every transaction that has posted.
@@ -125,34 +150,67 @@ _CLOSED: Final = (
     "REVOKE ALL ON FUNCTION interact.store_posted() FROM PUBLIC",
 )
 
+_KEEP: Final = "interact.keep(bigint, text, text, text, jsonb, text, text, text, uuid)"
+_KEEP_CLOSED: Final = (f"REVOKE ALL ON FUNCTION {_KEEP} FROM PUBLIC",)
+#: What both have in common is nobody's to call.
+_TAKE_CLOSED: Final = (
+    "REVOKE ALL ON FUNCTION interact.take(bigint, text, text, jsonb, text, uuid, text, text, text)"
+    " FROM PUBLIC"
+)
+
 _POST: Final = """
 CREATE OR REPLACE FUNCTION interact.post(
     room bigint, audience text, type text, body jsonb, sender text,
     id uuid DEFAULT gen_random_uuid()
+) RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT interact.take(post.room, post.audience, post.type, post.body, post.sender, post.id,
+                         NULL, NULL, NULL)
+$$
+"""
+
+_KEEP_FUNCTION: Final = """
+CREATE OR REPLACE FUNCTION interact.keep(
+    room bigint, audience text, key text, type text, body jsonb, sender text,
+    of_user text DEFAULT NULL, only_while text DEFAULT NULL, id uuid DEFAULT gen_random_uuid()
+) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF keep.key IS NULL THEN
+        RAISE 'key must not be NULL; interact.post posts without one'
+            USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    RETURN interact.take(keep.room, keep.audience, keep.type, keep.body, keep.sender, keep.id,
+                         keep.key, keep.of_user, keep.only_while);
+END $$
+"""
+
+_TAKE: Final = """
+CREATE OR REPLACE FUNCTION interact.take(
+    room bigint, audience text, type text, body jsonb, sender text, id uuid,
+    key text, of_user text, only_while text
 ) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    said text := post.body::text;
+    said text := take.body::text;
     closed timestamptz;
     taken uuid;
 BEGIN
-    IF post.audience IS NULL OR post.audience NOT IN ('public', 'private') THEN
-        RAISE 'audience must be public or private, not %', coalesce(post.audience, 'NULL')
+    IF take.audience IS NULL OR take.audience NOT IN ('public', 'private') THEN
+        RAISE 'audience must be public or private, not %', coalesce(take.audience, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF post.type IS NULL OR length(post.type) NOT BETWEEN 1 AND {type_length} THEN
+    IF take.type IS NULL OR length(take.type) NOT BETWEEN 1 AND {type_length} THEN
         RAISE 'type must have 1 to {type_length} characters'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF post.type = '{presence}' THEN
+    IF take.type = '{presence}' THEN
         RAISE 'type {presence} is reserved for the gateway; choose another'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF post.sender IS NULL OR length(post.sender) NOT BETWEEN 1 AND {user_length} THEN
+    IF take.sender IS NULL OR length(take.sender) NOT BETWEEN 1 AND {user_length} THEN
         RAISE 'sender must have 1 to {user_length} characters'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     -- The rest of RFC 8265 is not to be had here: such names are members of no room.
-    IF post.sender IS NOT NFC NORMALIZED OR post.sender ~ '[！-￯　]' THEN
+    IF take.sender IS NOT NFC NORMALIZED OR take.sender ~ '[！-￯　]' THEN
         RAISE 'sender must be in the form of user names: composed (NFC), of the usual width'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -170,30 +228,45 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF length(said) - length(translate(said, '[{{', '')) > {nested}
-            AND interact.depth(post.body) > {nested} THEN
+            AND interact.depth(take.body) > {nested} THEN
         RAISE 'body is nested deeper than {nested} levels'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT closed_at INTO closed FROM {tables}.rooms WHERE rooms.id = post.room;
+    IF take.key !~ '{key}' OR take.only_while !~ '{key}' THEN
+        RAISE 'a key has 1 to {key_length} letters, digits, . _ : ~ - (first a letter or digit)'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF take.of_user IS NOT NULL AND length(take.of_user) NOT BETWEEN 1 AND {user_length} THEN
+        RAISE 'of_user must have 1 to {user_length} characters'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF take.key IS NOT NULL AND octet_length(said) > {kept} THEN
+        RAISE 'body has % bytes, and with a key may have {kept} (limits.kept_bytes)',
+            octet_length(said) USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    SELECT closed_at INTO closed FROM {tables}.rooms WHERE rooms.id = take.room;
     IF NOT found THEN
-        RAISE 'there is no room %', coalesce(post.room::text, 'NULL')
+        RAISE 'there is no room %', coalesce(take.room::text, 'NULL')
             USING ERRCODE = 'foreign_key_violation';
     END IF;
     -- A repeated id gets its first answer, also in a room that has been closed since.
     IF closed IS NOT NULL
-            AND NOT EXISTS (SELECT FROM {tables}.messages WHERE messages.id = post.id) THEN
-        RAISE 'room % is closed', post.room USING ERRCODE = 'object_not_in_prerequisite_state';
+            AND NOT EXISTS (SELECT FROM {tables}.messages WHERE messages.id = take.id) THEN
+        RAISE 'room % is closed', take.room USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    INSERT INTO interact.posted AS before (id, room, audience, type, body, sender, sent_at)
-    VALUES (coalesce(post.id, gen_random_uuid()), post.room, post.audience, post.type, said,
-            post.sender, clock_timestamp())
+    INSERT INTO interact.posted AS before
+        (id, room, audience, type, body, sender, sent_at, keep, of_user, only_while)
+    VALUES (coalesce(take.id, gen_random_uuid()), take.room, take.audience, take.type, said,
+            take.sender, clock_timestamp(), take.key, take.of_user, take.only_while)
     ON CONFLICT ON CONSTRAINT posted_pkey DO UPDATE SET sent_at = before.sent_at
-        WHERE (before.room, before.audience, before.type, before.sender)
-            = (excluded.room, excluded.audience, excluded.type, excluded.sender)
+        WHERE (before.room, before.audience, before.type, before.sender, before.keep,
+               before.of_user)
+            IS NOT DISTINCT FROM (excluded.room, excluded.audience, excluded.type, excluded.sender,
+                                  excluded.keep, excluded.of_user)
             AND before.body::jsonb = excluded.body::jsonb
     RETURNING before.id INTO taken;
     IF NOT found THEN
-        RAISE 'id % was used for another message; choose a new one', post.id
+        RAISE 'id % was used for another message; choose a new one', take.id
             USING ERRCODE = 'unique_violation';
     END IF;
     RETURN taken;
@@ -232,6 +305,10 @@ DECLARE
     kept record;
     part double precision;
     new_role text;
+    author text;
+    stands boolean;
+    has_row boolean;
+    standing bigint;
 BEGIN
     -- The first call of a transaction finds all that it has posted, and nothing of others: theirs
     -- is deleted before it can be seen.
@@ -249,8 +326,10 @@ BEGIN
                 -- JSON that jsonb does not take, so it did not come by here.
                 same := false;
             END;
-            IF NOT same OR (before.room, before.audience, before.type, before.sender)
-                    IS DISTINCT FROM (one.room, one.audience, one.type, one.sender) THEN
+            IF NOT same OR (before.room, before.audience, before.type, before.sender, before.keep,
+                            before."of")
+                    IS DISTINCT FROM (one.room, one.audience, one.type, one.sender, one.keep,
+                                      one.of_user) THEN
                 RAISE 'id % was used for another message; choose a new one', one.id
                     USING ERRCODE = 'unique_violation';
             END IF;
@@ -276,12 +355,48 @@ BEGIN
             RAISE 'room % is full: its history has % messages and % bytes; go on in a new room',
                 one.room, kept.messages, kept.bytes USING ERRCODE = 'program_limit_exceeded';
         END IF;
+        IF one.only_while IS NOT NULL AND NOT EXISTS (
+                SELECT FROM {tables}.kept WHERE kept.room = one.room AND kept.audience = 'public'
+                AND kept.author = '' AND kept.keep = one.only_while AND kept.body <> 'null') THEN
+            RAISE 'nothing stands under the key % of the state of room %', one.only_while, one.room
+                USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        IF one.keep IS NOT NULL THEN
+            -- As in gateway/domain/message.py: a host's word is the room's own.
+            author := coalesce(one.of_user, CASE new_role WHEN 'host' THEN '' ELSE one.sender END);
+            SELECT kept.body <> 'null' INTO stands FROM {tables}.kept
+                WHERE kept.room = one.room AND kept.audience = one.audience
+                AND kept.author = store_posted.author AND kept.keep = one.keep;
+            has_row := found;
+            IF one.body <> 'null' AND stands IS NOT TRUE THEN
+                SELECT count(*) INTO standing FROM {tables}.kept
+                    WHERE kept.room = one.room AND kept.audience = one.audience
+                    AND kept.author = store_posted.author AND kept.body <> 'null';
+                IF standing >= CASE author WHEN '' THEN {kept_of_room} ELSE {kept_of_user} END THEN
+                    RAISE 'the state of room % has % such entries already; clear some, by null',
+                        one.room, standing USING ERRCODE = 'program_limit_exceeded';
+                END IF;
+            END IF;
+        END IF;
         UPDATE {tables}.streams SET head = head + 1, bytes = streams.bytes + octet_length(one.body)
             WHERE streams.room = one.room AND streams.audience = one.audience;
-        INSERT INTO {tables}.messages (id, room, audience, seq, sender, sent_at, type, body, role)
+        INSERT INTO {tables}.messages
+            (id, room, audience, seq, sender, sent_at, type, body, role, keep, "of")
             SELECT one.id, one.room, one.audience, streams.head, one.sender, one.sent_at, one.type,
-                   one.body, new_role
+                   one.body, new_role, one.keep, one.of_user
             FROM {tables}.streams WHERE streams.room = one.room AND streams.audience = one.audience;
+        IF one.keep IS NOT NULL AND (has_row OR one.body <> 'null') THEN
+            INSERT INTO {tables}.kept AS entry
+                (room, audience, author, keep, seq, id, sender, sent_at, type, body, role, "of")
+                SELECT one.room, one.audience, store_posted.author, one.keep, streams.head, one.id,
+                       one.sender, one.sent_at, one.type, one.body, new_role, one.of_user
+                FROM {tables}.streams
+                WHERE streams.room = one.room AND streams.audience = one.audience
+                ON CONFLICT ON CONSTRAINT kept_pk DO UPDATE SET
+                    (seq, id, sender, sent_at, type, body, role, sender_name, "of")
+                    = (excluded.seq, excluded.id, excluded.sender, excluded.sent_at, excluded.type,
+                       excluded.body, excluded.role, NULL, excluded."of");
+        END IF;
         INSERT INTO {tables}.outbox (room, audience, seq, size)
             SELECT room, audience, head, octet_length(one.body) FROM {tables}.streams
             WHERE streams.room = one.room AND streams.audience = one.audience;
@@ -309,5 +424,11 @@ def _functions(tables: str, limits: PostLimits) -> list[str]:
         "messages": limits.quota.messages,
         "bytes": limits.quota.bytes,
         "channel": CHANNEL,
+        "key": f"^{KEY.pattern}$",
+        "key_length": KEY_LENGTH,
+        "kept": limits.kept,
+        "kept_of_room": limits.kept_of_room,
+        "kept_of_user": limits.kept_of_user,
     }
-    return [each.format(**values) for each in (_DEPTH, _POST, _STORE)]
+    functions = (_DEPTH, _TAKE, _POST, _KEEP_FUNCTION, _STORE)
+    return [each.format(**values) for each in functions]

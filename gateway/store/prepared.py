@@ -54,6 +54,8 @@ class Prepared:
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a change once for each of the rows."""
+        if not rows:
+            return
         if (driver := _driver(connection)) is None:
             connection.execute(self._statement, rows)
         else:

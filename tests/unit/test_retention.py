@@ -85,6 +85,34 @@ def test_sessions_that_are_over_are_deleted_now_and_every_ten_minutes() -> None:
     run(scenario())
 
 
+class Keys:
+    """Remembers what was asked; away at every second time."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.asked: set[datetime] = set()
+
+    async def forget_keys(self, before: datetime) -> int:
+        self.asked.add(before)
+        self.times.append(asyncio.get_running_loop().time())
+        if len(self.times) % 2:
+            raise StoreUnavailable("away")
+        return 1
+
+
+def test_keys_that_were_cleared_a_day_ago_are_forgotten_every_ten_minutes() -> None:
+    async def scenario() -> None:
+        store = Keys()
+        task = asyncio.create_task(retention.forget_keys(store, clock=lambda: NOW))
+        await asyncio.sleep(1801)
+        task.cancel()
+        await asyncio.wait({task})
+        assert [round(time) for time in store.times] == [0, 600, 1200, 1800]
+        assert store.asked == {NOW - timedelta(days=1)}
+
+    run(scenario())
+
+
 def test_when_sessions_were_seen_is_written_once_a_minute() -> None:
     async def scenario() -> None:
         store = Sessions()

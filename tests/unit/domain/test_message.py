@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from broker.topology import Audience, Stream
+from gateway.domain.kept import Entry
 from gateway.domain.message import Draft, timestamp
 from gateway.domain.room import MemberRole
 
@@ -33,6 +34,40 @@ def test_a_message_is_compact_json() -> None:
 def test_a_message_says_what_its_sender_was_when_it_was_said() -> None:
     said = replace(draft("now"), role=MemberRole.HOST).numbered(3)
     assert json.loads(said.encode())["role"] == "host"
+
+
+def test_a_message_with_a_key_says_so_and_no_other_does() -> None:
+    plain = draft(1).numbered(3).encode()
+    kept = replace(draft(1), keep="vote:1", only_while="voting:1").numbered(3).encode()
+    assert kept == plain.replace(b'"body"', b'"keep":"vote:1","body"')
+    of = replace(draft(1), keep="hand", of='"김"').numbered(3).encode()
+    assert of.decode() == plain.decode().replace('"body"', r'"keep":"hand","of":"\"김\"","body"')
+
+
+@pytest.mark.parametrize(
+    ("role", "of", "author"),
+    [
+        (MemberRole.HOST, None, None),
+        (MemberRole.PARTICIPANT, None, "폴"),
+        (None, None, "폴"),
+        (MemberRole.HOST, "김", "김"),
+        (MemberRole.PARTICIPANT, "김", "김"),
+    ],
+)
+def test_an_entry_is_the_rooms_or_somebodys(
+    role: MemberRole | None, of: str | None, author: str | None
+) -> None:
+    said = replace(draft(1), keep="hand", role=role, of=of)
+    entry = Entry(Stream(Audience.PUBLIC, 42), author, "hand")
+    assert said.entry == said.numbered(1).entry == entry
+    assert draft(1).entry is draft(1).numbered(1).entry is None
+
+
+@pytest.mark.parametrize("change", [{"keep": "b"}, {"keep": None}, {"of": "b"}, {"of": None}])
+def test_another_key_or_author_is_another_message(change: dict[str, Any]) -> None:
+    said = replace(draft(1), keep="a", of="a")
+    assert said.numbered(1).says_the_same_as(replace(said, only_while="x"))
+    assert not said.numbered(1).says_the_same_as(replace(said, **change))
 
 
 @pytest.mark.parametrize("body", ["\ud800", "a\udfffb\\", {"\udc00": ["\0", "\\ud800"]}])

@@ -254,6 +254,50 @@ def test_topics_that_the_hub_does_not_serve_cannot_be_resumed(
         asyncio.run(Judge(PERMISSIONS, TOPOLOGY, shared=shared).subscribe(who("hana"), request))
 
 
+def with_state(
+    *headers: tuple[str, str], destination: str = "/topic/t.public.1", shared: bool = True
+) -> bool:
+    given = (("destination", destination), ("id", "s"), *headers)
+    request = Subscribe("s", parse(destination, TOPOLOGY), frame("SUBSCRIBE", *given))
+    judge = Judge(PERMISSIONS, TOPOLOGY, shared=shared)
+    passage = asyncio.run(judge.subscribe(who("hana"), request))
+    return isinstance(passage, ByHub) and passage.state
+
+
+def test_a_client_begins_with_the_kept_state_if_it_says_so() -> None:
+    assert with_state(("state", "true"))
+    assert with_state(("state", "true"), ("ack", "auto"), destination="/topic/t.private.1")
+    assert not with_state()
+    assert not with_state(("resume-after", "7"))
+
+
+@pytest.mark.parametrize("value", ["", "false", "True", "1", "x" * 5000])
+def test_any_other_word_about_the_state_is_refused(value: str) -> None:
+    with pytest.raises(Invalid, match="must be true, or left out") as refusal:
+        with_state(("state", value))
+    assert len(refusal.value.detail) < 200
+
+
+def test_the_state_and_a_place_to_resume_at_exclude_each_other() -> None:
+    with pytest.raises(Invalid, match="exclude each other"):
+        with_state(("state", "true"), ("resume-after", "7"))
+
+
+@pytest.mark.parametrize(
+    ("shared", "destination", "ack"),
+    [
+        (False, "/topic/t.public.1", "auto"),
+        (True, "/topic/t.public.1", "client"),
+        (True, "/queue/t.private.1", "auto"),
+    ],
+)
+def test_where_the_hub_does_not_serve_there_is_no_state(
+    shared: bool, destination: str, ack: str
+) -> None:
+    with pytest.raises(Invalid, match="state is for topics"):
+        with_state(("ack", ack), ("state", "true"), destination=destination, shared=shared)
+
+
 def test_only_a_reply_to_that_names_a_temp_queue_shapes_one() -> None:
     service = who("s", "service")
     assert send(service, "/topic/news.kr", ("reply-to", "/queue/answers"))

@@ -23,6 +23,7 @@ from gateway.live.client.requests import (
     Unsubscribe,
     read,
 )
+from gateway.messages.keeping import NOT_KEPT, Keeping
 
 TOPIC = ("destination", "/topic/t.private.9")
 ID = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
@@ -116,6 +117,16 @@ def test_a_message_to_a_room_is_for_the_pipeline() -> None:
     assert (request.id, request.type) == (UUID(ID), "question")
     assert request.importance is Importance.INSTANT
     assert request.body == {"a": [1, None]}
+
+
+def test_a_message_to_a_room_may_say_how_it_is_kept() -> None:
+    headers = (("destination", "/topic/t.public.1"), ("keep", "hand"), ("of", "김"), ("while", "a"))
+    request = ask("SEND", *headers)
+    assert isinstance(request, Post)
+    assert request.kept == Keeping("hand", "김", "a")
+    plain = ask("SEND", ("destination", "/topic/t.public.1"))
+    assert isinstance(plain, Post)
+    assert plain.kept == NOT_KEPT
 
 
 def test_a_plain_message_is_text_and_guaranteed_and_gets_its_id_later() -> None:

@@ -1,0 +1,209 @@
+"""`interact.keep`: an application writes a room's kept state in transactions of its own, on
+PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from broker.topology import Audience, Stream
+from gateway.domain.room import MemberRole
+from gateway.errors import NotOpen
+from gateway.store import Store
+from gateway.store.post_function import PostLimits
+from tests.integration.store.content import NOON, draft, history, new_stream, stored
+from tests.integration.store.test_store_post_function import address, application, post
+from tests.integration.store.test_store_state import kept, whole
+from tests.kept_fold import standing
+
+pytestmark = [pytest.mark.postgres, pytest.mark.gen_test(timeout=60)]
+
+KEEP = "SELECT interact.keep($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+
+async def keep(
+    connection: Any, stream: Stream, key: str | None, value: Any, **changed: Any
+) -> UUID:
+    values: dict[str, Any] = {
+        "room": stream.room,
+        "audience": str(stream.audience),
+        "key": key,
+        "type": "chat",
+        "body": json.dumps(value),
+        "sender": "paul",
+        "of_user": None,
+        "only_while": None,
+        "id": uuid4(),
+    } | changed
+    return cast(UUID, await connection.fetchval(KEEP, *values.values()))
+
+
+async def granted(url: str) -> Any:
+    """The gateway's own login, which may call both."""
+    return await asyncpg.connect(address(url))
+
+
+async def test_what_an_application_keeps_is_the_fold_of_the_history(postgres_url: str) -> None:
+    store = await Store.open(postgres_url)
+    stream = await new_stream(store)
+    connection = await granted(postgres_url)
+    async with connection.transaction():
+        await keep(connection, stream, "score", 1)
+        await keep(connection, stream, "score", 2, sender="hanna")
+        await keep(connection, stream, "score", 3)
+        await keep(connection, stream, "score", 4, sender="the school's own program")
+        await keep(connection, stream, "hand", 5, sender="hanna", of_user="kim")
+        await keep(connection, stream, "gone", None)
+        await keep(connection, stream, "gone", 6)
+        await keep(connection, stream, "gone", None)
+        await post(connection, stream, "without a key")
+        assert await whole(store, stream) == []
+    found = await history(store, stream)
+    state = await whole(store, stream)
+    assert state == standing(found)
+    assert [(m.keep, m.body, m.role, m.of) for m in state] == [
+        ("score", 2, MemberRole.HOST, None),
+        ("score", 3, MemberRole.PARTICIPANT, None),
+        ("score", 4, None, None),
+        ("hand", 5, MemberRole.HOST, "kim"),
+    ]
+    # Gateways and applications write the same entries.
+    stored(await store.append([kept(stream, "score", 7, host=False), kept(stream, "score", 8)]))
+    await keep(connection, stream, "score", 9)
+    assert await whole(store, stream) == standing(await history(store, stream))
+    page = await store.read_state(stream, after=len(found), limit=9)
+    assert [m.body for m in page.messages] == [8, 9]
+    whole_transaction = connection.transaction()
+    await whole_transaction.start()
+    await keep(connection, stream, "score", "never")
+    await whole_transaction.rollback()
+    assert "never" not in [m.body for m in await whole(store, stream)]
+    await connection.close()
+    await store.close()
+
+
+async def test_a_condition_is_judged_at_the_commit(postgres_url: str) -> None:
+    store = await Store.open(postgres_url)
+    stream = await new_stream(store)
+    connection = await granted(postgres_url)
+    with pytest.raises(asyncpg.PostgresError, match="nothing stands under the key voting"):
+        await keep(connection, stream, "vote", 1, only_while="voting")
+    await keep(connection, stream, "voting", {}, sender="hanna")
+    await keep(connection, stream, "vote", "in time", only_while="voting")
+    transaction = connection.transaction()
+    await transaction.start()
+    await keep(connection, stream, "vote", "late", only_while="voting")
+    # A gateway closes it meanwhile.
+    stored(await store.append([kept(stream, "voting", None)]))
+    with pytest.raises(asyncpg.PostgresError, match="nothing stands under the key voting"):
+        await transaction.commit()
+    assert [m.body for m in await whole(store, stream)] == ["in time"]
+    # And the other way round.
+    await keep(connection, stream, "voting", {}, sender="hanna")
+    stored(await store.append([kept(stream, "vote", 2, only_while="voting")]))
+    await keep(connection, stream, "voting", None, sender="hanna")
+    (refused,) = await store.append([kept(stream, "vote", 3, only_while="voting")])
+    assert isinstance(refused, NotOpen)
+    await connection.close()
+    await store.close()
+
+
+async def test_a_wrong_key_and_too_many_are_refused(postgres_url: str) -> None:
+    limits = PostLimits(kept=100, kept_of_room=1, kept_of_user=2)
+    store = await Store.open(postgres_url, posting=limits)
+    stream = await new_stream(store)
+    connection = await granted(postgres_url)
+    for key, changed, error in (
+        (None, {}, "key must not be NULL"),
+        ("", {}, "a key has 1 to 150"),
+        ("a b", {}, "a key has 1 to 150"),
+        ("x" * 151, {}, "a key has 1 to 150"),
+        ("a", {"only_while": "-"}, "a key has 1 to 150"),
+        ("a", {"of_user": ""}, "of_user must have 1 to 255"),
+        ("a", {"body": json.dumps("x" * 100)}, r"with a key may have 100 \(limits.kept_bytes"),
+        ("a", {"room": 999}, "there is no room 999"),
+    ):
+        with pytest.raises(asyncpg.PostgresError, match=error):
+            await keep(connection, stream, key, 1, **changed)
+    for key in "ab":
+        await keep(connection, stream, key, 1)
+    with pytest.raises(asyncpg.PostgresError, match="has 2 such entries"):
+        await keep(connection, stream, "c", 1)
+    await keep(connection, stream, "a", 2)
+    await keep(connection, stream, "a", None)
+    await keep(connection, stream, "c", 1)
+    await keep(connection, stream, "a", 1, sender="hanna")
+    with pytest.raises(asyncpg.PostgresError, match="has 1 such entries"):
+        await keep(connection, stream, "b", 1, sender="hanna")
+    await keep(connection, Stream(Audience.PRIVATE, stream.room), "b", 1, sender="hanna")
+    await connection.close()
+    await store.close()
+
+
+async def test_an_id_is_one_entry(postgres_url: str) -> None:
+    store = await Store.open(postgres_url)
+    stream = await new_stream(store)
+    connection = await granted(postgres_url)
+    id = await keep(connection, stream, "a", 1, of_user="kim", sender="hanna")
+    again = {"id": id, "of_user": "kim", "sender": "hanna"}
+    assert await keep(connection, stream, "a", 1, **again) == id
+    for key, changed in (("b", {}), ("a", {"of_user": "lee"}), ("a", {"of_user": None})):
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await keep(connection, stream, key, 1, **{**again, **changed})
+    async with connection.transaction():
+        new = await keep(connection, stream, "a", 2)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            async with connection.transaction():
+                await keep(connection, stream, "b", 2, id=new)
+        assert await keep(connection, stream, "a", 2, id=new) == new
+    assert len(await history(store, stream)) == 2
+    await connection.close()
+    await store.close()
+
+
+async def test_keeping_is_granted_apart_and_what_is_inside_to_nobody(postgres_url: str) -> None:
+    store = await Store.open(postgres_url)
+    stream = await new_stream(store)
+    async with application(postgres_url) as connection:
+        await post(connection, stream)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await keep(connection, stream, "a", 1)
+        inside = "SELECT interact.take($1, 'public', 'x', '1', 'x', NULL, NULL, NULL, NULL)"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(inside, stream.room)
+        owner = await granted(postgres_url)
+        role = await connection.fetchval("SELECT current_user")
+        await owner.execute(f"GRANT EXECUTE ON FUNCTION interact.keep TO {role}")
+        await keep(connection, stream, "a", 1)
+        # A gateway that starts anew takes nothing away.
+        await (await Store.open(postgres_url)).close()
+        await keep(connection, stream, "b", 1)
+        await owner.close()
+    await store.close()
+
+
+async def test_a_function_of_the_version_before_is_renewed_with_its_grants(
+    postgres_url: str,
+) -> None:
+    store = await Store.open(postgres_url)
+    stream = await new_stream(store)
+    async with application(postgres_url) as connection:
+        owner = await granted(postgres_url)
+        await owner.execute(
+            "DROP FUNCTION interact.keep; DROP FUNCTION interact.take;"
+            " ALTER TABLE interact.posted DROP COLUMN keep, DROP COLUMN of_user,"
+            " DROP COLUMN only_while"
+        )
+        await (await Store.open(postgres_url)).close()
+        await post(connection, stream, "as before")
+        await keep(owner, stream, "a", 1)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await keep(connection, stream, "a", 1)
+        await owner.close()
+    stored(await store.append([draft(stream, at=NOON)]))
+    assert len(await history(store, stream)) == 3
+    await store.close()

@@ -19,6 +19,7 @@ from gateway.store import Store
 from gateway.store.post_function import PostLimits
 from gateway.store.quota import Quota
 from tests.integration.store.content import NOON, draft, history, new_stream, outbox_size, stored
+from tests.integration.store.test_store_names import LATER
 
 pytestmark = [pytest.mark.postgres, pytest.mark.gen_test(timeout=60)]
 
@@ -432,6 +433,7 @@ async def test_the_tables_stay_where_they_are_for_a_login_with_the_name_of_the_s
     await store.close()
     owner = await asyncpg.connect(address(postgres_url))
     # As an older gateway left them; the newer one makes a table.
+    await owner.execute("; ".join(LATER))
     await owner.execute(
         "DROP TABLE acknowledged; ALTER TABLE streams DROP COLUMN bytes; ALTER TABLE rooms"
         " DROP COLUMN identity, DROP COLUMN queue, DROP COLUMN queue_due, DROP COLUMN created_by;"

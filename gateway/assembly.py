@@ -35,6 +35,7 @@ from gateway.rabbitmq import Broker
 from gateway.readiness import Readiness
 from gateway.reload import Reloadable
 from gateway.reports.attendance_log import AttendanceLog
+from gateway.reports.erasures import Erasures
 from gateway.reports.exports import Exports
 from gateway.rooms import Rooms
 from gateway.store import Account, Store
@@ -49,6 +50,7 @@ class Gateway:
     auth: Auth
     budgets: Budgets
     cluster: Cluster
+    erasures: Erasures
     internal: Application
     live: Live
     messages: Messages
@@ -129,9 +131,19 @@ def assemble(
         waiting_logins=lambda: accounts.waiting,
     )
     private_queues = PrivateQueues(queues.mender, clock=f.clock.monotonic)
+    erasures = Erasures(
+        store,
+        users.permissions,
+        others.revocation,
+        forget=lives.hub.forget,
+        utc=f.clock.utc,
+        clock=f.clock.monotonic,
+        tasks=f.tasks.part(),
+    )
     services = _services(
         f,
         store=store,
+        erasures=erasures,
         accounts=accounts,
         admin=shown,
         auth=users,
@@ -196,6 +208,7 @@ def assemble(
         auth=users,
         budgets=f.budgets,
         cluster=others,
+        erasures=erasures,
         partition_probe=PartitionProbe(
             f.topology.echo_key(token_hex(8)),
             publisher=publisher,
@@ -239,6 +252,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
     made_with: Foundation,
     *,
     store: Store,
+    erasures: Erasures,
     accounts: Accounts[Account],
     admin: Admin,
     auth: Auth,
@@ -271,6 +285,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
         ),
         credentials=auth.credentials,
         drain=drain,
+        erasures=erasures,
         events=f.events,
         exports=Exports(
             store,

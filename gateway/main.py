@@ -167,6 +167,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.partition_probe,
             gateway.admin.dashboard,
             gateway.attendance_log,
+            gateway.erasures,
             gateway.cluster.presence,
             gateway.cluster.revocation,
             gateway.cluster.session_revocation,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway import config
-from gateway.cli import commands, endings, parked, topology
+from gateway.cli import commands, endings, erasures, parked, topology
 from gateway.cli.running import Unusable, WrongOptions
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
 from gateway.domain.identity import ADMIN, HOST
@@ -95,6 +95,17 @@ def _parser() -> argparse.ArgumentParser:
         "--sub", metavar="SUBJECT", help="the tokens of this subject that were issued until now"
     )
     _add_terms(revoking)
+
+    erasing = _group(top, "erase", "Deletion by request (privacy), and the record of it.")
+    for name, erase in (("room", erasures.erase_room), ("user", erasures.erase_user)):
+        ordering = _add(erasing, name, erase)
+        if name == "room":
+            ordering.add_argument("room", metavar="NUMBER", type=int)
+        else:
+            ordering.add_argument("name", metavar="NAME")
+            ordering.add_argument("--room", metavar="NUMBER", type=int, help="only in this room")
+        ordering.add_argument("--reason", default="", metavar="TEXT", help="for the record")
+    _add(erasing, "list", erasures.show)
 
     parking = _group(top, "parked", "Messages that were too large for hosts, kept in RabbitMQ.")
     _add(parking, "list", parked.show)

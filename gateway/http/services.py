@@ -23,6 +23,7 @@ from gateway.messages.intake import Intake
 from gateway.messages.state_reads import StateReads
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
+from gateway.reports.erasures import Erasures
 from gateway.reports.exports import Exports
 from gateway.rooms import Rooms
 from gateway.store import Account
@@ -40,6 +41,7 @@ class HandlerServices:
     codes: ClassCodes
     credentials: Credentials
     drain: Drain
+    erasures: Erasures
     events: Events
     exports: Exports
     history: HistoryReads

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from broker.timing.readings import UtcTime
@@ -14,6 +14,7 @@ from gateway.auth.permissions import POST, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank
 from gateway.budget.table import KEPT, POSTS, ROOM_POSTS
+from gateway.domain.erasure import DELETED
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.kept import KeyPatterns
 from gateway.domain.message import PRESENCE, Draft, Importance
@@ -36,6 +37,8 @@ from gateway.messages.keeping import NOT_KEPT, Keeping
 from gateway.messages.pipeline import Pipeline, Receipt
 
 MAX_TYPE_LENGTH = 100
+#: The types of messages that only the gateway makes.
+_OWN_TYPES: Final = frozenset({PRESENCE, DELETED})
 
 
 class Intake:
@@ -149,8 +152,8 @@ class Intake:
         role = MemberRole.HOST if who.has(ADMIN) else member
         if not 0 < len(type) <= MAX_TYPE_LENGTH:
             raise Invalid(f"type: must have 1 to {MAX_TYPE_LENGTH} characters")
-        if type == PRESENCE:
-            raise Invalid(f"type: {PRESENCE!r} is reserved for the gateway; choose another")
+        if type in _OWN_TYPES:
+            raise Invalid(f"type: {type!r} is reserved for the gateway; choose another")
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
         if draft.keep is not None or draft.of is not None or draft.only_while is not None:

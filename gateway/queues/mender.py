@@ -319,7 +319,10 @@ class QueueMender:
             if not stands:
                 reason = _why(record)
             elif renew and record.due is QueueDue.RENEWAL:
-                reason = "it was made while a node did not answer, and may have no member there"
+                reason = (
+                    "it was made while a node did not answer, and may have no member there; or it"
+                    " may hold messages that were deleted by request"
+                )
             elif suspect is not None and await self._is_dead(repair, suspect, mark):
                 reason = "it confirms nothing any more"
             else:

@@ -23,7 +23,7 @@ from sqlalchemy import text as sql
 
 from gateway.domain.room import MemberRole
 from gateway.domain.stay import Stay
-from gateway.store.tables import LASTING, attendance, members
+from gateway.store.tables import LASTING, attendance, members, rooms
 from gateway.store.values import is_room, is_text
 
 #: Stays in one transaction of :func:`note`: some milliseconds of the writer.
@@ -45,16 +45,20 @@ _CHANGE: Final = (
 _SHOWN: Final = select(members.c.name).where(
     members.c.room == bindparam("in_room"), members.c.user_id == bindparam("of_user")
 )
-_BEGIN: Final = insert(attendance).values(
-    room=bindparam("in_room"),
-    user_id=bindparam("of_user"),
-    since=bindparam("begun"),
-    gateway=bindparam("at_gateway"),
-    role=bindparam("as_role"),
-    until=bindparam("ended"),
-    seen=bindparam("last_seen"),
-    # A guest's name goes with the membership; what the list shows does not.
-    name=_SHOWN.scalar_subquery(),
+_BEGIN: Final = insert(attendance).from_select(
+    ["room", "user_id", "since", "gateway", "role", "until", "seen", "name"],
+    select(
+        rooms.c.id,
+        bindparam("of_user", type_=attendance.c.user_id.type),
+        bindparam("begun", type_=attendance.c.since.type),
+        bindparam("at_gateway", type_=attendance.c.gateway.type),
+        bindparam("as_role", type_=attendance.c.role.type),
+        bindparam("ended", type_=attendance.c.until.type),
+        bindparam("last_seen", type_=attendance.c.seen.type),
+        # A guest's name goes with the membership; what the list shows does not.
+        _SHOWN.scalar_subquery(),
+        # Only a room that was deleted has no title: nobody was there.
+    ).where(rooms.c.id == bindparam("in_room"), rooms.c.title != ""),
 )
 # Written as in the index, so that it applies.
 _SEE: Final = (

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from broker.topology import Stream
 from gateway.database_url import SqliteFile, parse
 from gateway.domain.class_code import ClassCode, Door, Guests, Knock, KnockState
+from gateway.domain.erasure import Erasure
 from gateway.domain.message import Draft
 from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
@@ -27,6 +28,7 @@ from gateway.store import (
     accounts,
     attendance,
     class_codes,
+    erasures,
     history,
     kept,
     leases,
@@ -503,6 +505,65 @@ class Store:
             deleted += portion
             await asyncio.sleep(retention.REST)
         return deleted
+
+    # Erasures
+
+    async def order_erasure(
+        self, *, room: int | None, user: str | None, by: str, reason: str, at: datetime
+    ) -> Erasure:
+        """Note the order to delete a room, which closes it, or what a user has left in a room or
+        (no room) everywhere. Raises UnknownRoom, Invalid."""
+        order = partial(erasures.order, room=room, user=user, by=by, reason=reason, at=at)
+        return await self._database.write(order)
+
+    async def carry_out_erasure(self, erasure: Erasure) -> Erasure:
+        """Delete what was ordered, in small transactions between which posts go on. Carrying it
+        out again, or at two gateways at once, does no harm. Returns the entry as it is then."""
+        if erasure.user is None:
+            room = erasure.room or 0
+            await self._erase(partial(erasures.of_room, id=erasure.id, room=room))
+            touched = 1
+        else:
+            touched = await self._erase_user(erasure, erasure.user)
+        at = datetime.now(UTC)
+        await self._database.write(partial(erasures.done, id=erasure.id, at=at, rooms_=touched))
+        return await self.erasure(erasure.id) or erasure
+
+    async def _erase_user(self, erasure: Erasure, user: str) -> int:
+        touched, room = 0, erasure.room
+        if room is None:
+            room = await self._next_room(user, 0)
+        while room is not None:
+            portion = partial(erasures.of_user, id=erasure.id, room=room, user=user)
+            touched += await self._erase(portion)
+            room = None if erasure.room is not None else await self._next_room(user, room)
+        return touched
+
+    async def _erase(self, portion: Callable[[Connection], int]) -> bool:
+        """Delete portion after portion, with a rest after each, in which posts have the writer.
+        Returns whether there was anything."""
+        is_touched = False
+        while await self._database.write(portion):
+            is_touched = True
+            await asyncio.sleep(retention.REST)
+        return is_touched
+
+    async def _next_room(self, user: str, after: int) -> int | None:
+        # As a scan, because it looks at every stream.
+        query = partial(erasures.next_room, user=user, after=after)
+        return await self._database.scan(query, lambda found: found)
+
+    async def erasure(self, id: int) -> Erasure | None:
+        """An entry of the record of erasures."""
+        return await self._database.read(partial(erasures.get, id=id))
+
+    async def erasures(self) -> list[Erasure]:
+        """The newest entries of the record of erasures, the last one first."""
+        return await self._database.read(erasures.listing)
+
+    async def erasures_since(self, revision: int) -> tuple[int, list[Erasure]]:
+        """The last revision, and the entries that have changed after ``revision`` or go on."""
+        return await self._database.read(partial(erasures.since, revision=revision))
 
     # Private queues
 

@@ -331,6 +331,28 @@ attendance: Final = Table(
     Index(None, "seen"),
 )
 
+#: Orders to delete a room, or what a user has left, and what was deleted: the record of it.
+#: ``revision``: as in ``sessions``, by a counter of its own.
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    Column("id", _Number, Identity(), primary_key=True),
+    # NULL: in all rooms. The record outlives the room.
+    Column("room", _Number),
+    # NULL: the room as a whole.
+    Column("user_id", String(USER_LENGTH)),
+    Column("ordered_by", String(USER_LENGTH), nullable=False),
+    Column("reason", String(LONGEST_REASON), nullable=False),
+    Column("ordered_at", UtcDateTime, nullable=False),
+    # NULL: it goes on.
+    Column("done_at", UtcDateTime),
+    Column("rooms", _Number, nullable=False, server_default="0"),
+    Column("messages", _Number, nullable=False, server_default="0"),
+    Column("stays", _Number, nullable=False, server_default="0"),
+    Column("revision", _Number, nullable=False),
+    Index(None, "revision"),
+)
+
 #: Numbers that grow in the order in which transactions are committed, because the row stays locked
 #: until the commit. The migrations insert the rows.
 counters: Final = Table(

@@ -49,6 +49,7 @@ _sessions = table("sessions", column("user_id"))
 _revocations = table("revocations", column("ordered_by"))
 _turned_away = table("turned_away", column("room"), column("user_id"))
 _attendance = table("attendance", column("user_id"), column("name"))
+_erasures = table("erasures", column("user_id"), column("ordered_by"))
 _rooms = table("rooms", column("id"), column("created_by"), column("revision"))
 
 
@@ -74,6 +75,8 @@ FIRST_PLACES: Final[Mapping[str, Place]] = {
 PLACES: Final[Mapping[str, Place]] = {
     **FIRST_PLACES,
     "removals from rooms": Place(_turned_away, _turned_away.c.user_id),
+    "erasures": Place(_erasures, _erasures.c.user_id),
+    "orders of erasures": Place(_erasures, _erasures.c.ordered_by),
     "stays in rooms": Place(_attendance, _attendance.c.user_id, _attendance.c.name),
     "messages about them": Place(_messages, _messages.c.of),
     "entries of rooms' state": Place(_kept, _kept.c.author),
@@ -111,7 +114,8 @@ def standing(connection: Connection, places: Mapping[str, Place] = PLACES) -> li
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for what, place in places.items():
         names = place.names
-        # An entry of a room's own has an empty author. NULL is not different from anything.
+        # A deleted message has an empty sender, an entry of a room's own an empty author. NULL is
+        # not different from anything.
         counted = select(names, func.count()).where(names != "").group_by(names)
         for name, count in connection.execute(counted):
             found[name][what] = count

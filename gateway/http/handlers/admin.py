@@ -14,6 +14,7 @@ from tornado.iostream import StreamClosedError
 from gateway.admin.connections import Key, Query, Row, Sort
 from gateway.admin.dashboard import Viewer
 from gateway.admin.orders import AdminAction, Order
+from gateway.domain.erasure import Erasure
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
 from gateway.domain.revocation import LONGEST_REASON, Revocation, Target, listed
@@ -248,6 +249,52 @@ def _revocation_json(entry: Revocation) -> dict[str, Any]:
         "until": None if kept_out_until is None else timestamp(kept_out_until),
         "reason": entry.reason,
         "by": entry.by,
+    }
+
+
+class Erase(Body):
+    """The body of an order to delete by request: a room, what a user has left in a room, or what a
+    user has left everywhere. ``reason``: for the record."""
+
+    room: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
+    user: AnyUserName | None = None
+    reason: _Reason = ""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.room is None and self.user is None:
+            raise ValueError("give room, user, or both")
+        return self
+
+
+class AdminErasuresHandler(AdminHandler):
+    """Deletion by request: POST orders it, GET shows the record of what was deleted."""
+
+    async def get(self) -> None:
+        found = await self.services.erasures.listed(self.who)
+        self.write_json({"erasures": [_erasure_json(each) for each in found]})
+
+    async def post(self) -> None:
+        wanted = self.body(Erase)
+        made = await self.services.erasures.order(
+            self.who, room=wanted.room, user=wanted.user, reason=wanted.reason
+        )
+        # 202: it goes on.
+        self.write_json(_erasure_json(made), status=202 if made.done_at is None else 200)
+
+
+def _erasure_json(entry: Erasure) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "room": entry.room,
+        "user": entry.user,
+        "by": entry.by,
+        "reason": entry.reason,
+        "ordered_at": timestamp(entry.ordered_at),
+        "done_at": None if entry.done_at is None else timestamp(entry.done_at),
+        "rooms": entry.rooms,
+        "messages": entry.messages,
+        "stays": entry.stays,
     }
 
 

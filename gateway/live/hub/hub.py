@@ -168,6 +168,12 @@ class Hub:
         published where no feed of this one was."""
         self._history_follower.doubt_for(ARRIVAL)
 
+    def forget(self) -> None:
+        """Forget all messages that are in memory: some of the history were deleted."""
+        self._shared.pages.forget()
+        for topic in self:
+            topic.forget()
+
     def doubt(self) -> None:
         """Check every topic in the history: the feeds may have missed the newest messages."""
         self._history_follower.doubt()

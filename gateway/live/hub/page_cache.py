@@ -67,6 +67,11 @@ class PageCache:
                 return chunk
         return None
 
+    def clear(self) -> None:
+        """Drop everything."""
+        for chunk in list(self._owners):
+            self._drop(chunk)
+
     def add(self, chunk: Chunk, owner: Hashable) -> None:
         """Keep a chunk, in the place of an older one that begins where it does."""
         page = self._pages.get((chunk.stream, _page_of(chunk.start)), {})

@@ -41,8 +41,9 @@ class HistoryReader(Protocol):
 class Pages:
     """The history of all streams, as deliveries, with a cache.
 
-    Stored messages never change, so what was read stays valid as far as it reaches. ``budget``
-    bounds the bytes that each client makes us read; a client beyond it waits.
+    Stored messages change only when they are deleted by request, of which :meth:`forget` is told;
+    so what was read stays valid as far as it reaches. ``budget`` bounds the bytes that each client
+    makes us read; a client beyond it waits.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Pages:
         self._history = history
         self._reads: SharedReads[tuple[Stream, int], Chunk] = SharedReads(budget, cost=READ)
         self._kept = PageCache(size=cache, own=own)
+        #: How often everything was forgotten.
+        self._forgotten = 0
         #: Of pages with large messages: where their first read ends.
         self._cut_at: LRUCache[tuple[Stream, int], int] = LRUCache(_REMEMBERED)
 
@@ -89,6 +92,11 @@ class Pages:
         """Bytes in the cache."""
         return self._kept.size
 
+    def forget(self) -> None:
+        """Forget everything: messages were deleted. A read under way begins anew."""
+        self._forgotten += 1
+        self._kept.clear()
+
     def close(self) -> None:
         self._reads.close()
 
@@ -98,8 +106,10 @@ class Pages:
         )
 
     async def _read(self, stream: Stream, start: int, destination: str, owner: Hashable) -> Chunk:
-        limit = PAGE - start % PAGE
-        page = await self._history.read(stream, after=start, limit=limit, size=READ)
+        limit, forgotten = PAGE - start % PAGE, -1
+        while forgotten != self._forgotten:
+            forgotten = self._forgotten
+            page = await self._history.read(stream, after=start, limit=limit, size=READ)
         deliveries = [from_history(each, destination) for each in page.messages]
         chunk = Chunk(
             stream,

@@ -177,6 +177,10 @@ class Topic:
             self._sequencer.expect(seq)
             self._fill_soon(0.0)
 
+    def forget(self) -> None:
+        """Forget the recent messages, of which some were deleted: the history has the others."""
+        self._recent = Recent()
+
     def doubt(self, delay: float = _PATIENCE) -> None:
         """Read the history after ``delay`` seconds: messages may be missing at the stream's end,
         where no hole shows it."""

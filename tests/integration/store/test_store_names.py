@@ -47,6 +47,8 @@ LATER = (
     "ALTER TABLE messages DROP COLUMN keep",
     'ALTER TABLE messages DROP COLUMN "of"',
     "ALTER TABLE streams DROP COLUMN forgotten",
+    "DROP TABLE erasures",
+    "DELETE FROM counters WHERE name = 'erasures'",
 )
 
 

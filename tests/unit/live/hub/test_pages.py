@@ -1,6 +1,7 @@
 """One read of the history for all who need the same page."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,28 @@ def test_a_page_that_was_read_is_kept_for_the_next_reader() -> None:
         await after(pages, 0)
         await after(pages, 100)
         assert history.reads == [0]
+
+    run(scenario())
+
+
+def test_what_was_deleted_is_not_given_from_memory() -> None:
+    async def scenario() -> None:
+        history = stored(PAGE, "secret")
+        pages = Pages(history)
+        await after(pages, 0)
+        # One page is in memory, another one is just being read.
+        other = asyncio.create_task(pages.after(STREAM, 10, destination=DESTINATION))
+        history.store(5, "secret")
+        late = asyncio.create_task(pages.after(STREAM, PAGE, destination=DESTINATION))
+        await settle()
+        history.stored = [replace(each, body="gone") for each in history.stored]
+        pages.forget()
+        assert pages.cached == 0
+        for seq in (0, PAGE):
+            for each in await pages.after(STREAM, seq, destination=DESTINATION):
+                assert b"secret" not in each.tail
+        assert all(b"secret" not in each.tail for each in await late)
+        assert await other
 
     run(scenario())
 

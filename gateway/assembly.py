@@ -20,6 +20,7 @@ from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.http import app
+from gateway.http.built_pages import load_if_there
 from gateway.http.internal_access import InternalAccess
 from gateway.http.open_answers import OpenAnswers
 from gateway.http.services import HandlerServices
@@ -234,6 +235,9 @@ def assemble(
             readiness,
             stomp_paths=f.config.server.stomp_paths,
             hsts=f.config.server.hsts,
+            built=(
+                load_if_there(app.STATIC / "built") if f.config.server.pages == "built" else None
+            ),
         ),
         reloadable=Reloadable(
             config=f.config,

@@ -214,6 +214,7 @@ class Server(_Table):
     origins: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
     hsts: Annotated[int, Field(ge=0)] = 31_536_000
+    pages: Literal["built", "sources"] = "built"
     drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0
     tls: Tls | None = None

@@ -13,6 +13,7 @@ from tornado.web import Application
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.drain import Drain
 from gateway.http.base import NothingHereHandler, account_for
+from gateway.http.built_pages import BuiltPages
 from gateway.http.handlers.admin import (
     AdminAdmitHandler,
     AdminConnectionsHandler,
@@ -31,7 +32,12 @@ from gateway.http.handlers.exports import ExportHandler, PrintHandler
 from gateway.http.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from gateway.http.handlers.members import MemberHandler, MembersHandler
 from gateway.http.handlers.messages import MessagesHandler
-from gateway.http.handlers.pages import ClassCodeHandler, PageHandler
+from gateway.http.handlers.pages import (
+    BuiltHandler,
+    BuiltPageHandler,
+    ClassCodeHandler,
+    PageHandler,
+)
 from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
 from gateway.http.handlers.session import OneSessionHandler, SessionHandler, SessionsHandler
@@ -54,11 +60,13 @@ def public(
     *,
     stomp_paths: Collection[str],
     hsts: int | None = None,
+    built: BuiltPages | None = None,
 ) -> Application:
     """The application for browsers and load balancers.
 
     ``stomp_paths``: where a WebSocket is taken besides ``/ws``, none of them a path of another
     handler. ``hsts``: seconds for which browsers that came over TLS use nothing else for this host.
+    ``built``: the built pages; None: pages are served as their sources.
     """
     own = {"services": services}
     socket = {
@@ -104,18 +112,30 @@ def public(
         (r"/api/admin/resume", AdminResumeHandler, own),
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
-        (r"/()", PageHandler, {"path": str(STATIC / "room"), "default_filename": "index.html"}),
-        # A class code's address, short for its QR; the page reads the code.
-        (r"/j/([^/]*)", ClassCodeHandler, {"path": str(STATIC / "room")}),
-        (
-            r"/admin/?()",
-            PageHandler,
-            {"path": str(STATIC / "admin"), "default_filename": "index.html"},
-        ),
+        *_pages(built),
         (r"/static/(.*)", PageHandler, {"path": str(STATIC), "origins": services.origins}),
         trusted_proxies=services.trusted_proxies,
         hsts=hsts,
     )
+
+
+def _pages(built: BuiltPages | None) -> list[tuple[str, type, Mapping[str, object]]]:
+    """The routes of the pages. A class code has an address of its own, short for its QR; the page
+    reads the code."""
+    if built is None:
+        page = {"default_filename": "index.html"}
+        return [
+            (r"/()", PageHandler, page | {"path": str(STATIC / "room")}),
+            (r"/j/([^/]*)", ClassCodeHandler, {"path": str(STATIC / "room")}),
+            (r"/admin/?()", PageHandler, page | {"path": str(STATIC / "admin")}),
+        ]
+    return [
+        (r"/", BuiltPageHandler, {"built": built, "page": "room"}),
+        (r"/j/([^/]*)", BuiltPageHandler, {"built": built, "page": "room"}),
+        (r"/admin/?", BuiltPageHandler, {"built": built, "page": "admin"}),
+        # Source maps are read from the folder: nobody asks for them but a developer's tools.
+        (r"/static/built/([^/]+\.(?:js|css|svg))", BuiltHandler, {"built": built}),
+    ]
 
 
 def internal(

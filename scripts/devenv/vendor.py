@@ -2,7 +2,8 @@
 libraries that `scripts/conformance` speaks by, which stay where npm puts them.
 
 A page imports `/static/vendor/stompjs/index.js`, `/static/vendor/uplot/index.js` and
-`/static/vendor/qr/index.js`; no build step. Icons are masks of the style sheets:
+`/static/vendor/qr/index.js`. From these and the sources of the pages `page_build` then makes what
+browsers get. Icons are masks of the style sheets:
 `/static/vendor/icons/<name>.svg`. The versions stand in package-lock.json.
 """
 
@@ -11,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from devenv import long_command
+from devenv import long_command, page_build
 from devenv.errors import SetupError
 from devenv.moving_line import Progress
 
@@ -60,7 +61,13 @@ _LAYOUT = (
 
 
 def ensure(progress: Progress, project: Path = PROJECT) -> None:
-    """Make `static/vendor` match package-lock.json, unless it does already."""
+    """Make `static/vendor` match package-lock.json, and `static/built` the pages, unless they do
+    already."""
+    _ensure_libraries(progress, project)
+    page_build.ensure(progress, project)
+
+
+def _ensure_libraries(progress: Progress, project: Path) -> None:
     target = project / "static" / "vendor"
     stamp = target / ".stamp"
     wanted = _wanted(project)

@@ -79,7 +79,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
       element(
         "header",
         {},
-        element("img", { src: "/static/shared/icon.svg", alt: "" }),
+        element("img", { src: pageIcon(), alt: "" }),
         element("h1", {}, i18n.say("appName")),
         element("p", { class: "soft" }, i18n.say("tagline")),
       ),
@@ -100,4 +100,11 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
     document.body.append(cover);
     user.focus();
   });
+}
+
+/** The page's own icon, which is loaded anyway: its address is the page's business. */
+function pageIcon() {
+  /** @type {HTMLLinkElement | null} */
+  const link = document.querySelector('link[rel="icon"]');
+  return link?.href ?? "";
 }

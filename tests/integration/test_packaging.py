@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from devenv import vendor
+
 _PROJECT = Path(__file__).parents[2]
 
 
 def test_an_installed_gateway_has_its_pages_and_its_migrations(tmp_path: Path) -> None:
+    vendor.ensure(print)
     build = ["build", "--build-base", str(tmp_path / "base"), "--build-lib", str(tmp_path / "lib")]
     subprocess.run(  # noqa: S603 - our own files
         [sys.executable, "-c", "import setuptools; setuptools.setup()", "--quiet", *build],
@@ -23,6 +26,7 @@ def test_an_installed_gateway_has_its_pages_and_its_migrations(tmp_path: Path) -
     ):
         assert _files(source)
         assert _files(target) == _files(source)
+    assert {"built/manifest.json", "built/room.html.br"} <= _files(installed / "static")
 
 
 def _files(folder: Path) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 _PROJECT = Path(__file__).parents[2]
 _TOP = ("broker", "conf", "docs", "gateway", "scripts", "static", "tests", ".ci")
 #: Made at set-up or while running, and not committed.
-_MADE = (".run", "static/vendor")
+_MADE = (".run", "static/built", "static/vendor")
 _FILES = [
     path
     for path in (

@@ -11,21 +11,88 @@ from typing import Any, Final
 from tornado.web import StaticFileHandler
 
 from gateway.auth.origins import Origins
+from gateway.errors import UnknownPath
 from gateway.http.base import BodilessHandler
+from gateway.http.built_pages import BuiltFile, BuiltPages
 from gateway.http.sharing import share
 
+#: A year is as long as caches keep anything.
+_KEEP: Final = "public, max-age=31536000, immutable"
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
-class PageHandler(BodilessHandler, StaticFileHandler):
-    """The files of the pages. Pages load nothing from elsewhere and talk only to the gateway.
+class _OfPages(BodilessHandler):
+    """The base of what browsers show. Pages load nothing from elsewhere and talk only to the
+    gateway."""
+
+    # One page, read as its sources, consists of a hundred files.
+    log_level = logging.DEBUG
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        # CSP's 'self' does not cover ws:// in every browser (w3c/webappsec-csp issue 7).
+        host = self.request.headers.get("Host", "")
+        sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+        self.set_header(
+            "Content-Security-Policy",
+            # Built style sheets have their icons in them.
+            f"default-src 'self'; img-src 'self' data:; connect-src 'self'{sockets}; "
+            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+        )
+
+
+class BuiltHandler(_OfPages):
+    """A built file, from memory. Its name changes with its content, so browsers keep it."""
+
+    def initialize(self, *, built: BuiltPages) -> None:
+        self._built = built
+        self._tag: str | None = None
+
+    def get(self, name: str = "") -> None:
+        if (file := self._built.files.get(name)) is not None:
+            self.give(file, keep=_KEEP)
+        elif (file := self._built.other_version(name)) is not None:
+            self.give(file, keep="no-store")
+        else:
+            raise UnknownPath(f"no resource has the path {self.request.path[:200]}")
+
+    head = get
+
+    def give(self, file: BuiltFile, *, keep: str) -> None:
+        """Answer with the file; ``keep``: how browsers may cache it."""
+        coding, content, self._tag = file.for_client(self.request.headers.get("Accept-Encoding"))
+        self.set_header("Content-Type", file.media_type)
+        self.set_header("Cache-Control", keep)
+        self.set_header("Vary", "Accept-Encoding")
+        if coding is not None:
+            self.set_header("Content-Encoding", coding)
+        self.finish(content)
+
+    def compute_etag(self) -> str | None:
+        """The one of what is given: Tornado compares it, and answers 304."""
+        return self._tag
+
+
+class BuiltPageHandler(BuiltHandler):
+    """A built page, at whatever address it has. It names its files, so a new version is seen at
+    once."""
+
+    def initialize(self, *, built: BuiltPages, page: str) -> None:  # type: ignore[override]
+        super().initialize(built=built)
+        self._page = built.pages[page]
+
+    def get(self, name: str = "") -> None:
+        self.give(self._page, keep="no-cache")
+
+    head = get
+
+
+class PageHandler(_OfPages, StaticFileHandler):
+    """The files of the pages as they are, and of the library.
 
     ``origins``: the origins whose pages may import these files, as they do with the library, which
     browsers fetch by CORS (HTML standard, "fetch a single module script"). None: no origin.
     """
-
-    # One page consists of three dozen modules.
-    log_level = logging.DEBUG
 
     def initialize(self, *, origins: Origins | None = None, **files: Any) -> None:  # type: ignore[override]
         super().initialize(**files)
@@ -39,17 +106,6 @@ class PageHandler(BodilessHandler, StaticFileHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self._share()
         super().write_error(status_code, **kwargs)
-
-    def set_default_headers(self) -> None:
-        super().set_default_headers()
-        # CSP's 'self' does not cover ws:// in every browser (w3c/webappsec-csp issue 7).
-        host = self.request.headers.get("Host", "")
-        sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
-        self.set_header(
-            "Content-Security-Policy",
-            f"default-src 'self'; connect-src 'self'{sockets}; base-uri 'none'; "
-            "form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-        )
 
     @classmethod
     def get_content(  # type: ignore[override]  # Tornado's text allows bytes

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from devenv import vendor
 from screenshot_suite import stand_in
 from tests.acceptance.browser.accounts import PASSWORD
 from tests.acceptance.browser.dashboard import SOON
@@ -36,6 +37,12 @@ _FLAGS = (
 def presence() -> bool:
     """As in production: the pages show it."""
     return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_pages() -> None:
+    """The pages as users get them, and not those of an earlier day."""
+    vendor.ensure(print)
 
 
 @pytest.fixture(scope="module")

@@ -305,10 +305,11 @@ DECLARE
     kept record;
     part double precision;
     new_role text;
-    author text;
+    whose text;
     stands boolean;
     has_row boolean;
     standing bigint;
+    most bigint;
 BEGIN
     -- The first call of a transaction finds all that it has posted, and nothing of others: theirs
     -- is deleted before it can be seen.
@@ -356,23 +357,25 @@ BEGIN
                 one.room, kept.messages, kept.bytes USING ERRCODE = 'program_limit_exceeded';
         END IF;
         IF one.only_while IS NOT NULL AND NOT EXISTS (
-                SELECT FROM {tables}.kept WHERE kept.room = one.room AND kept.audience = 'public'
-                AND kept.author = '' AND kept.keep = one.only_while AND kept.body <> 'null') THEN
+                SELECT FROM {tables}.kept AS entry
+                WHERE entry.room = one.room AND entry.audience = 'public' AND entry.author = ''
+                AND entry.keep = one.only_while AND entry.body <> 'null') THEN
             RAISE 'nothing stands under the key % of the state of room %', one.only_while, one.room
                 USING ERRCODE = 'object_not_in_prerequisite_state';
         END IF;
         IF one.keep IS NOT NULL THEN
             -- As in gateway/domain/message.py: a host's word is the room's own.
-            author := coalesce(one.of_user, CASE new_role WHEN 'host' THEN '' ELSE one.sender END);
-            SELECT kept.body <> 'null' INTO stands FROM {tables}.kept
-                WHERE kept.room = one.room AND kept.audience = one.audience
-                AND kept.author = store_posted.author AND kept.keep = one.keep;
+            whose := coalesce(one.of_user, CASE new_role WHEN 'host' THEN '' ELSE one.sender END);
+            SELECT entry.body <> 'null' INTO stands FROM {tables}.kept AS entry
+                WHERE entry.room = one.room AND entry.audience = one.audience
+                AND entry.author = whose AND entry.keep = one.keep;
             has_row := found;
             IF one.body <> 'null' AND stands IS NOT TRUE THEN
-                SELECT count(*) INTO standing FROM {tables}.kept
-                    WHERE kept.room = one.room AND kept.audience = one.audience
-                    AND kept.author = store_posted.author AND kept.body <> 'null';
-                IF standing >= CASE author WHEN '' THEN {kept_of_room} ELSE {kept_of_user} END THEN
+                SELECT count(*), CASE whose WHEN '' THEN {kept_of_room} ELSE {kept_of_user} END
+                    INTO standing, most FROM {tables}.kept AS entry
+                    WHERE entry.room = one.room AND entry.audience = one.audience
+                    AND entry.author = whose AND entry.body <> 'null';
+                IF standing >= most THEN
                     RAISE 'the state of room % has % such entries already; clear some, by null',
                         one.room, standing USING ERRCODE = 'program_limit_exceeded';
                 END IF;
@@ -388,7 +391,7 @@ BEGIN
         IF one.keep IS NOT NULL AND (has_row OR one.body <> 'null') THEN
             INSERT INTO {tables}.kept AS entry
                 (room, audience, author, keep, seq, id, sender, sent_at, type, body, role, "of")
-                SELECT one.room, one.audience, store_posted.author, one.keep, streams.head, one.id,
+                SELECT one.room, one.audience, whose, one.keep, streams.head, one.id,
                        one.sender, one.sent_at, one.type, one.body, new_role, one.of_user
                 FROM {tables}.streams
                 WHERE streams.room = one.room AND streams.audience = one.audience

@@ -1,15 +1,22 @@
 """Two gateways over one PostgreSQL and one cluster have one stream, although one of them dies."""
 
+import asyncio
 import operator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 import pytest
 
+from broker.topology import Audience, Stream
 from devenv.cluster import Cluster
+from gateway.domain.message import Draft
+from gateway.store import Appended, Store
 from tests.acceptance.broker_view import forget_feeds, nodes_of_feeds, wait_for
 from tests.acceptance.conftest import StartGateway, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.acceptance.stomp_client import Received, StompClient
 
 pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
 
@@ -124,3 +131,72 @@ def test_messages_that_a_killed_gateway_has_answered_are_published_by_the_other_
         paul.subscribe(topic, resume_after="1")
         resumed = [paul.message().json["seq"] for _ in range(_LEFT)]
         assert resumed == list(range(2, _LEFT + 2))
+
+
+async def _fill(url: str, room: int, count: int) -> None:
+    """Give the room a long history, as it is when RabbitMQ has taken all of it."""
+    store = await Store.open(url)
+    stream = Stream(Audience.PUBLIC, room)
+    for start in range(0, count, 500):
+        drafts = [
+            Draft(uuid4(), stream, "paul", datetime.now(UTC), "message", n)
+            for n in range(start, start + 500)
+        ]
+        assert all(isinstance(each, Appended) for each in await store.append(drafts))
+        await store.mark_published([draft.id for draft in drafts])
+    await store.close()
+
+
+def test_who_comes_in_late_gets_the_state_first_and_misses_nothing_that_follows(
+    gateways: list[GatewayProcess], postgres_url: str
+) -> None:
+    room = gateways[0].room("hana", "paul")
+    path, topic = f"/api/rooms/{room}/state", f"/topic/{PREFIX}.public.{room}"
+    poll = {"keep": "poll:1", "type": "poll"}
+    assert gateways[0].post(room, "hana", {"question": "?"}, **poll)[0] == 201
+    asyncio.run(_fill(postgres_url, room, 10_000))
+    for n in range(4):
+        assert gateways[n % 2].post(room, "hana", n, keep="board")[0] == 201
+
+    def say(n: int) -> None:
+        kept = {"keep": f"score:{n % 3}"} if n % 2 else {}
+        body = None if n % 7 == 0 else n
+        assert gateways[n % 2].post(room, ("hana", "paul")[n % 4 // 2], body, **kept)[0] == 201
+
+    with (
+        connected(gateways[0], "hana") as hana,
+        connected(gateways[1], "paul") as paul,
+        ThreadPoolExecutor(4) as posters,
+    ):
+        saying = posters.map(say, range(_POSTS))
+        heard: dict[StompClient, list[Received]] = {}
+        starts = {}
+        for client in (hana, paul):
+            given = {"destination": topic, "id": "s", "state": "true", "receipt": "here"}
+            client.send("SUBSCRIBE", given)
+            heard[client] = []
+            while (frame := client.receive()).command != "RECEIPT":
+                assert frame.command == "MESSAGE", frame
+                heard[client].append(frame)
+            starts[client] = int(frame.headers["seq"])
+        list(saying)
+        head = 10_005 + _POSTS
+        for client, frames in heard.items():
+            of_state = [frame for frame in frames if frame.headers.get("state") == "true"]
+            while len(frames) < len(of_state) + head - starts[client]:
+                frames.append(client.message())
+            assert frames[: len(of_state)] == of_state
+            assert len(of_state) <= 8
+            assert of_state[0].json["body"] == {"question": "?"}
+            rest = [int(frame.headers["seq"]) for frame in frames[len(of_state) :]]
+            assert rest == list(range(starts[client] + 1, head + 1))
+            kept = {}
+            for each in (frame.json for frame in frames):
+                if "keep" in each:
+                    author = None if each["role"] == "host" else each["sender"]
+                    kept[author, each["keep"]] = each
+            standing = [each for each in kept.values() if each["body"] is not None]
+            for gateway in gateways:
+                status, state = gateway.call("GET", path, user="paul")
+                assert (status, state["seq"], state["complete"]) == (200, head, True)
+                assert state["state"] == sorted(standing, key=operator.itemgetter("seq"))

@@ -6,7 +6,7 @@
  * @typedef {"guaranteed" | "instant"} Importance
  */
 
-/** @typedef {{user: string, roles: string[], expires_at: string, name?: string}} Session the user, what is shown beside the name, and when the session ends */
+/** @typedef {{user: string, roles: string[], expires_at: string, name?: string, guest_of?: number}} Session the user, what is shown beside the name, when the session ends, and of a guest the only room */
 
 /**
  * `seq` is null for instant messages; guaranteed ones are 1, 2, 3 … per room and audience.

@@ -6,9 +6,11 @@ import { napping } from "../interact/nap.js";
 import { request } from "../interact/request.js";
 import { untilDone } from "../interact/retry.js";
 import { Drafts } from "./drafts.js";
-import { route } from "./route.js";
+import { codeInPath } from "./class-code.js";
+import { roomLink, route } from "./route.js";
 import { element } from "../shared/element.js";
 import { askToLogIn } from "../shared/login.js";
+import { askToJoin } from "./view/join.js";
 import { roomView } from "./view/room.js";
 import { roomsView } from "./view/rooms.js";
 import { otherUser } from "./view/session-notice.js";
@@ -86,12 +88,15 @@ function watch(connection) {
 }
 
 async function logIn() {
+  // A guest has nothing to log in with.
+  if (me?.guest_of) return leave();
   asking = new AbortController();
   const session = await askToLogIn({
     logIn: (user, password) => request(endpoint, "POST", "/api/session", { body: { user, password } }),
     i18n,
     page,
     again: me !== null,
+    joins: codeInPath(location.pathname) === null,
     signal: asking.signal,
   });
   asking = null;
@@ -101,6 +106,29 @@ async function logIn() {
   // The page holds another user's data.
   location.reload();
   await new Promise(() => {});
+}
+
+/** Show a guest that it is over, and the way in again. @returns {Promise<never>} */
+function leave() {
+  isOver = true;
+  const again = element("a", { href: "/j/" }, i18n.say("join.again"));
+  page.replaceChildren(
+    element("main", { class: "start" }, element("p", { role: "alert" }, i18n.say("join.over")), again),
+  );
+  return new Promise(() => {});
+}
+
+// Before there is a connection, which would ask for a login.
+const code = codeInPath(location.pathname);
+if (code !== null) {
+  const room = await askToJoin({
+    ...{ i18n, page, code, logIn, storage: sessionStorage },
+    join: (body) => request(endpoint, "POST", "/api/join", { body }),
+    wait: (milliseconds) => nap(milliseconds, new AbortController().signal),
+  });
+  // From here on the page is that of the room, also when it is loaded again.
+  history.replaceState(null, "", `/${roomLink(room)}`);
+  page.replaceChildren(start);
 }
 
 let connection = watch(connect({ cookie: logIn }));
@@ -118,6 +146,7 @@ function contextOf(me) {
       await connection.call("DELETE", "/api/session");
       others.tell("out", me.user);
       connection.close();
+      if (me.guest_of) return location.replace("/j/");
       location.hash = "";
       location.reload();
     },
@@ -147,7 +176,7 @@ function show(me) {
     connection = watch(connect({ cookie: logIn }));
   }
   const context = contextOf(me);
-  const wanted = route(location.hash);
+  const wanted = me.guest_of ? route(roomLink(me.guest_of)) : route(location.hash);
   const view =
     wanted.view === "room"
       ? roomView(context, wanted.room, { projected: wanted.projected, signal })

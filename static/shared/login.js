@@ -13,10 +13,11 @@ import { element, field } from "./element.js";
  * @param {I18n} parts.i18n
  * @param {HTMLElement} parts.page
  * @param {boolean} parts.again the session has ended in the middle of something
+ * @param {boolean} [parts.joins] whether one can also come by a class code
  * @param {AbortSignal} [parts.signal] somebody has logged in elsewhere
  * @returns {Promise<Session | null>} null when the signal has ended it
  */
-export function askToLogIn({ logIn, i18n, page, again, signal }) {
+export function askToLogIn({ logIn, i18n, page, again, signal, joins = false }) {
   return new Promise((resolve) => {
     const user = element("input", {
       dir: "auto",
@@ -91,6 +92,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal }) {
         field(i18n.say("login.password"), password),
         problem,
         button,
+        ...(joins && !again ? [element("a", { href: "/j/" }, i18n.say("join.byCode"))] : []),
       ),
     );
     signal?.addEventListener("abort", () => done(null));

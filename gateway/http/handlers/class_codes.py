@@ -149,6 +149,7 @@ class JoinHandler(ApiHandler):
         if door.knock is not None:
             shown["knock"] = door.knock
         if door.ask_again is not None:
+            shown["ask_again"] = round(door.ask_again, 1)
             self.set_header("Retry-After", str(math.ceil(door.ask_again)))
         self.write_json(shown, status=200 if door.knock is None else 202)
 

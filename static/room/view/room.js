@@ -5,6 +5,7 @@ import { isolated } from "../../shared/bidi.js";
 import { element, icon, iconButton } from "../../shared/element.js";
 import { hostView } from "./host.js";
 import { statusSign } from "./status-sign.js";
+import { classCode, codeCorner, doorBell } from "./class-code.js";
 import { membersDialog } from "./members.js";
 import { participantView } from "./participant.js";
 import { projectorView } from "./projector.js";
@@ -36,7 +37,9 @@ export function roomView(context, number, { projected, signal }) {
     },
     icon("caret-left"),
   );
-  const bar = element("header", { class: "bar" }, back, names);
+  const leave = () => void context.logOut().catch(fail);
+  const way = me.guest_of ? iconButton("sign-out", i18n.say("join.leave"), { click: leave }) : back;
+  const bar = element("header", { class: "bar" }, way, names);
   const sign = statusSign(i18n);
   const notice = element("p", { class: "notice", role: "alert" });
   page.append(bar, sign.root, notice);
@@ -124,8 +127,10 @@ export function roomView(context, number, { projected, signal }) {
       page.append(view.main);
       return view;
     }
+    const code = classCode(context, number, signal);
     if (projected) {
       const view = projectorView(i18n, classroom, address);
+      page.append(codeCorner(context, code));
       page.classList.add("projector");
       bar.append(element("p", { class: "soft address" }, address));
       page.append(view.main);
@@ -135,7 +140,8 @@ export function roomView(context, number, { projected, signal }) {
       talk: drafts.of(`${number}`),
       poll: drafts.of(`${number}:poll`),
     });
-    const share = shareDialog(i18n, address);
+    const share = shareDialog(context, address, code);
+    bar.after(doorBell(context, number, code, signal));
     const members = membersDialog(context, number);
     const remains = remainsDialog(i18n, number);
     const label = i18n.say("projector.open");

@@ -1,17 +1,24 @@
 import { element, field, icon, iconButton } from "../../shared/element.js";
+import { codePanel } from "./class-code.js";
 import { qrCode } from "./qr.js";
 
-/** @typedef {import("../../shared/i18n.js").I18n} I18n */
-
-/** A dialog that shows how to enter a room. @param {I18n} i18n @param {string} address */
-export function shareDialog(i18n, address) {
+/**
+ * A dialog that shows how to enter a room: by its class code, or for members by its address.
+ *
+ * @param {import("../main.js").Context} context
+ * @param {string} address
+ * @param {ReturnType<typeof import("./class-code.js").classCode>} code
+ */
+export function shareDialog(context, address, code) {
+  const { i18n } = context;
   const link = element("input", { readonly: true, focus: () => link.select() });
-  link.value = address;
+  const picture = element("div", { class: "picture" });
+  const hint = element("p", { class: "soft" });
   const copied = element("span", { role: "status" });
   const copy = async () => {
     link.select();
     // Pages served by plain HTTP have no clipboard; the link is selected then.
-    await navigator.clipboard?.writeText(address);
+    await navigator.clipboard?.writeText(link.value);
     if (navigator.clipboard) copied.textContent = i18n.say("share.copied");
   };
   const heading = element("h2", { id: "share-title" }, i18n.say("share.title"));
@@ -20,8 +27,9 @@ export function shareDialog(i18n, address) {
     "dialog",
     { class: "card share", "aria-labelledby": heading.id },
     element("header", {}, heading, close),
-    element("p", { class: "soft" }, i18n.say("share.hint")),
-    qrCode(address, i18n.say("share.code")),
+    hint,
+    picture,
+    codePanel(context, code),
     field(i18n.say("share.link"), link),
     element(
       "div",
@@ -30,6 +38,12 @@ export function shareDialog(i18n, address) {
       copied,
     ),
   );
+  code.listen(() => {
+    const shown = code.address ?? address;
+    link.value = shown;
+    hint.textContent = i18n.say(code.address ? "share.hintCode" : "share.hint");
+    picture.replaceChildren(qrCode(shown, i18n.say("share.code")));
+  });
   return {
     dialog,
     open() {

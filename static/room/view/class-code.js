@@ -1,0 +1,242 @@
+import { Problem } from "../../interact/index.js";
+import { spelled } from "../class-code.js";
+import { element, field, icon, iconButton } from "../../shared/element.js";
+import { qrCode } from "./qr.js";
+
+/** @typedef {import("../main.js").Context} Context */
+/** @typedef {{code: string, url: string, guests: "no" | "knock" | "yes"}} ClassCode */
+/** @typedef {{number: number, name: string}} Knock */
+
+const GUESTS = ["no", "knock", "yes"];
+/** Milliseconds between two looks: at the code that another page may have changed, and at the door. */
+const LOOK = 8_000;
+const LOOK_AT_DOOR = 3_000;
+/** Milliseconds for which a second press counts. */
+const SURE = 4_000;
+
+/**
+ * A room's class code, as its hosts' pages know it.
+ *
+ * @param {Context} context
+ * @param {number} room
+ * @param {AbortSignal} signal ends it
+ */
+export function classCode(context, room, signal) {
+  const { connection } = context;
+  const path = `/api/rooms/${room}/code`;
+  /** @type {Set<() => void>} */
+  const listeners = new Set();
+  /** @type {ClassCode | null} */
+  let now = null;
+  const learn = (/** @type {ClassCode | null} */ code) => {
+    const isNew = JSON.stringify(code) !== JSON.stringify(now);
+    now = code;
+    if (isNew) for (const listener of listeners) listener();
+  };
+  const look = async () => {
+    try {
+      learn(await connection.call("GET", path));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      // Otherwise what is known counts until the line is back.
+      if (["unknown_code", "room_closed", "access_refused"].includes(error.code)) learn(null);
+    }
+  };
+  const follow = async () => {
+    while (!signal.aborted) {
+      await look();
+      await context.nap(LOOK, signal);
+    }
+  };
+  context.run(follow(), signal, () => {});
+  return {
+    get now() {
+      return now;
+    },
+    get address() {
+      return now && new URL(now.url, location.href).href;
+    },
+    /** @param {() => void} listener */
+    listen(listener) {
+      listeners.add(listener);
+      listener();
+    },
+    /** @param {{guests: string, renew?: boolean}} wanted */
+    async make(wanted) {
+      learn(await connection.call("POST", path, wanted));
+    },
+    /** @param {boolean} sendAway whether the guests have to leave */
+    async withdraw(sendAway) {
+      await connection.call("DELETE", sendAway ? `${path}?guests=end` : path);
+      learn(null);
+    },
+  };
+}
+
+/** The code in a corner of the wall, for as long as there is one. @param {Context} context @param {ReturnType<typeof classCode>} code */
+export function codeCorner({ i18n }, code) {
+  const root = element("aside", { class: "class-code", "aria-label": i18n.say("code.title"), hidden: true });
+  code.listen(() => {
+    root.hidden = code.now === null;
+    if (code.now === null || code.address === null) return;
+    root.replaceChildren(
+      qrCode(code.address, i18n.say("share.code")),
+      element("strong", { class: "letters" }, spelled(code.now.code)),
+      element("span", { class: "soft" }, `${location.host}/j/`),
+    );
+  });
+  return root;
+}
+
+/** A host's choice who comes in by a code. @param {Context} context @param {ReturnType<typeof classCode>} code */
+export function codePanel({ i18n }, code) {
+  const problem = element("p", { role: "alert", class: "problem" });
+  const attempt = async (/** @type {() => Promise<void>} */ act) => {
+    problem.textContent = "";
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      problem.textContent = i18n.explain(error);
+      update();
+    }
+  };
+  const guests = element(
+    "select",
+    { change: () => attempt(() => code.make({ guests: guests.value })) },
+    ...GUESTS.map((value) => element("option", { value }, i18n.say(`code.guests.${value}`))),
+  );
+  const make = element(
+    "button",
+    { type: "button", class: "primary", click: () => attempt(() => code.make({ guests: guests.value })) },
+    i18n.say("code.make"),
+  );
+  const letters = element("p", { class: "letters" });
+  const press = (/** @type {string} */ key, /** @type {() => Promise<void>} */ act) =>
+    pressedTwice(i18n, i18n.say(key), () => attempt(act));
+  const acts = element(
+    "div",
+    { class: "row" },
+    press("code.renew", () => code.make({ guests: guests.value, renew: true })),
+    press("code.withdraw", () => code.withdraw(false)),
+    press("code.sendAway", () => code.withdraw(true)),
+  );
+  const root = element(
+    "section",
+    { class: "class-code-panel", "aria-label": i18n.say("code.title") },
+    ...[letters, field(i18n.say("code.guests"), guests), make, acts, problem],
+  );
+  const update = () => {
+    const { now } = code;
+    letters.textContent = now ? spelled(now.code) : "";
+    letters.hidden = acts.hidden = now === null;
+    make.hidden = now !== null;
+    if (now) guests.value = now.guests;
+  };
+  code.listen(update);
+  return root;
+}
+
+/**
+ * Those who wait at the door, for a host.
+ *
+ * @param {Context} context
+ * @param {number} room
+ * @param {ReturnType<typeof classCode>} code
+ * @param {AbortSignal} signal ends it
+ */
+export function doorBell(context, room, code, signal) {
+  const { i18n, connection } = context;
+  const path = `/api/rooms/${room}/knocks`;
+  const count = element("strong", {});
+  const list = element("ul");
+  const answer = async (/** @type {object} */ body) => {
+    try {
+      await connection.call("POST", path, body);
+      await look();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      count.textContent = i18n.explain(error);
+    }
+  };
+  const all = element(
+    "button",
+    { type: "button", class: "primary", click: () => answer({ admit: "all" }) },
+    i18n.say("door.admitAll"),
+  );
+  const root = element(
+    "section",
+    { class: "door", role: "status", "aria-label": i18n.say("door.title"), hidden: true },
+    element("div", { class: "row" }, count, all),
+    list,
+  );
+  let shown = "";
+  const show = (/** @type {Knock[]} */ knocks) => {
+    root.hidden = knocks.length === 0;
+    // Rebuilt only if something changed, because the focus may be on a button.
+    if (shown === JSON.stringify(knocks)) return;
+    shown = JSON.stringify(knocks);
+    count.textContent = i18n.say("door.waiting", { count: knocks.length });
+    list.replaceChildren(
+      ...knocks.map(({ number, name }) =>
+        element(
+          "li",
+          {},
+          element("bdi", { class: "grow" }, name),
+          element(
+            "button",
+            { type: "button", click: () => answer({ admit: [number] }) },
+            i18n.say("door.admit"),
+          ),
+          iconButton("x", i18n.say("door.refuse", { name }), { click: () => answer({ refuse: [number] }) }),
+        ),
+      ),
+    );
+  };
+  const look = async () => {
+    const { knocks } = await connection.call("GET", path);
+    show(knocks);
+  };
+  const follow = async () => {
+    for (; !signal.aborted; await context.nap(LOOK_AT_DOOR, signal)) {
+      if (code.now?.guests !== "knock") {
+        show([]);
+        continue;
+      }
+      try {
+        await look();
+      } catch (error) {
+        // The next look shows more.
+        if (!(error instanceof Problem)) throw error;
+      }
+    }
+  };
+  context.run(follow(), signal, () => {});
+  return root;
+}
+
+/**
+ * A button whose press counts only when it is pressed again, for what cannot be undone.
+ *
+ * @param {import("../../shared/i18n.js").I18n} i18n
+ * @param {string} label
+ * @param {() => void} act
+ */
+export function pressedTwice(i18n, label, act) {
+  let isSure = false;
+  const ask = (/** @type {boolean} */ again) => {
+    isSure = again;
+    button.textContent = again ? i18n.say("code.sure") : label;
+  };
+  const button = element("button", { type: "button" }, label);
+  button.addEventListener("click", () => {
+    if (isSure) {
+      ask(false);
+      act();
+      return;
+    }
+    ask(true);
+    setTimeout(() => ask(false), SURE);
+  });
+  return button;
+}

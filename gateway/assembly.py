@@ -39,6 +39,7 @@ from gateway.reports.attendance_log import AttendanceLog
 from gateway.reports.erasures import Erasures
 from gateway.reports.exports import Exports
 from gateway.rooms import Rooms
+from gateway.rosters import Rosters
 from gateway.store import Account, Store
 
 
@@ -315,6 +316,12 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             endings=cluster.session_revocation,
             budgets=f.budgets,
             clock=f.clock.utc,
+        ),
+        rosters=Rosters(
+            permissions=auth.permissions,
+            store=store,
+            changes=cluster.revocation,
+            budgets=f.budgets,
         ),
         sessions=auth.sessions,
         topology=f.topology,

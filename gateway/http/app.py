@@ -40,6 +40,7 @@ from gateway.http.handlers.pages import (
 )
 from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
+from gateway.http.handlers.rosters import NewRosterHandler, RosterHandler
 from gateway.http.handlers.session import OneSessionHandler, SessionHandler, SessionsHandler
 from gateway.http.handlers.state import StateHandler
 from gateway.http.handlers.stomp import StompHandler
@@ -94,6 +95,8 @@ def public(
         (r"/api/rooms/([^/]+)/code", CodeHandler, own),
         (r"/api/rooms/([^/]+)/knocks", KnocksHandler, own),
         (r"/api/join", JoinHandler, own),
+        (r"/api/rooms/([^/]+)/roster", RosterHandler, own),
+        (r"/api/roster", NewRosterHandler, own),
         (r"/api/rooms/([^/]+)/events", EventsHandler, own | {"live": live}),
         (
             r"/api/rooms/([^/]+)/export/(attendance|polls|questions|messages)\.csv",

@@ -26,6 +26,7 @@ from gateway.observe.metrics import Metrics
 from gateway.reports.erasures import Erasures
 from gateway.reports.exports import Exports
 from gateway.rooms import Rooms
+from gateway.rosters import Rosters
 from gateway.store import Account
 
 
@@ -52,6 +53,7 @@ class HandlerServices:
     origins: Origins
     revocations: Revocations
     rooms: Rooms
+    rosters: Rosters
     sessions: Sessions
     state: StateReads
     topology: Topology

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
@@ -12,6 +13,9 @@ from gateway.store.records import Account
 from gateway.store.tables import accounts
 from gateway.store.values import USER_LENGTH, is_text, json_text, text
 
+#: Users that one statement asks about.
+_PORTION: Final = 500
+
 
 def get(connection: Connection, user: str) -> Account | None:
     """The user's account; None if there is none."""
@@ -19,6 +23,16 @@ def get(connection: Connection, user: str) -> Account | None:
         return None
     row = connection.execute(select(accounts).where(accounts.c.user_id == user)).one_or_none()
     return None if row is None else _account(row)
+
+
+def known(connection: Connection, users: Sequence[str]) -> set[str]:
+    """Those of the users who have an account."""
+    found: set[str] = set()
+    for start in range(0, len(users), _PORTION):
+        portion = [user for user in users[start : start + _PORTION] if is_text(user)]
+        these = select(accounts.c.user_id).where(accounts.c.user_id.in_(portion))
+        found.update(connection.execute(these).scalars())
+    return found
 
 
 def is_still(connection: Connection, account: Account) -> bool:

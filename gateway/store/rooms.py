@@ -25,7 +25,7 @@ from sqlalchemy import text as sql
 
 from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
-from gateway.errors import GatewayError, LastHost, UnknownRoom
+from gateway.errors import GatewayError, LastHost, RoomClosed, UnknownRoom
 from gateway.store.records import QueueDue
 from gateway.store.tables import OPEN, accounts, among, counters, members, padded, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
@@ -33,6 +33,8 @@ from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, te
 #: The error for one more open room, by the open rooms of its creator and of all; None: it may be
 #: created. It is called in a thread of the database.
 RoomRefusal = Callable[[int, int], GatewayError | None]
+#: The error for one more member, by how many there are; None: it may be added.
+MemberRefusal = Callable[[int], GatewayError | None]
 #: Calling an enumeration takes four times as long as a dictionary lookup.
 _ROLES: Final = {role.value: role for role in MemberRole}
 
@@ -229,6 +231,43 @@ def set_member(
         shown = _known_names(connection, [user]).get(user, name)
         connection.execute(insert(members).values(room=number, user_id=user, role=role, name=shown))
     revise(connection, number)
+
+
+def add_members(
+    connection: Connection, number: int, new: Sequence[Member], one_more: MemberRefusal
+) -> list[str]:
+    """Add those who are no members yet, all or none. Returns their names.
+
+    Raises UnknownRoom, RoomClosed, and the error of ``one_more``, which is given the number of
+    members before each.
+    """
+    if not lock(connection, number):
+        raise UnknownRoom(f"there is no room {number}")
+    closed_at = select(rooms.c.closed_at).where(rooms.c.id == number)
+    if connection.execute(closed_at).scalar_one() is not None:
+        raise RoomClosed(f"room {number} is closed")
+    standing = select(members.c.user_id).where(members.c.room == number)
+    before = set(connection.execute(standing).scalars())
+    added = [each for each in new if each.user not in before]
+    for count in range(len(before), len(before) + len(added)):
+        if (error := one_more(count)) is not None:
+            raise error
+    if added:
+        known = _known_names(connection, [each.user for each in added])
+        connection.execute(
+            insert(members),
+            [
+                {
+                    "room": number,
+                    "user_id": text(each.user, "user", USER_LENGTH),
+                    "role": each.role,
+                    "name": known.get(each.user) or each.name,
+                }
+                for each in added
+            ],
+        )
+        revise(connection, number)
+    return [each.user for each in added]
 
 
 def _known_names(connection: Connection, users: Iterable[str]) -> dict[str, str]:

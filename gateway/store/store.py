@@ -199,6 +199,21 @@ class Store:
 
         await self._database.write(set_member)
 
+    async def add_members(
+        self, room: int, new: Sequence[Member], *, one_more: rooms.MemberRefusal
+    ) -> list[str]:
+        """Add those who are no members yet, all or none. Returns their names. ``one_more`` gives
+        the error for one more member, by their number, within the transaction. Raises UnknownRoom,
+        RoomClosed, Invalid, and that error."""
+
+        def add(connection: Connection) -> list[str]:
+            added = rooms.add_members(connection, room, new, one_more)
+            for user in added:
+                class_codes.let_back(connection, room, user)
+            return added
+
+        return await self._database.write(add)
+
     async def name_members(self, user: str, name: str | None) -> None:
         """Show this name beside the user's name, in all rooms."""
         await self._database.write(partial(rooms.name_members, user=user, name=name))
@@ -645,6 +660,10 @@ class Store:
     async def has_account(self, user: str) -> bool:
         """Whether somebody can log in with a password under this name."""
         return await self.account(user) is not None
+
+    async def known_accounts(self, users: Sequence[str]) -> set[str]:
+        """Those of the users who can log in with a password."""
+        return await self._database.read(partial(accounts.known, users=users))
 
     async def put_account(self, account: Account) -> None:
         """Create the account, or replace its password hash and roles, which ends its sessions.

@@ -1,0 +1,66 @@
+"""``/api/rooms/{room}/roster`` and ``/api/roster``: lists of people, checked before they are
+added."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from gateway.http.api import ApiHandler
+from gateway.http.body import Body
+from gateway.rosters import Entry
+
+#: Characters of a list.
+_LONGEST: Final = 300_000
+
+
+class List(Body):
+    """The body with a list. ``add``: not only check it; ``unknown``: and add those, too, who have
+    no account."""
+
+    text: Annotated[str, Field(max_length=_LONGEST)]
+    add: bool = False
+    unknown: bool = False
+
+
+class RosterHandler(ApiHandler):
+    """A list of people for a room: POST checks it, and adds them."""
+
+    async def post(self, room: str) -> None:
+        number = self.room_number(room)
+        identity, wanted = await self.identity(), self.body(List)
+        only = self.services.credentials.accounts_only
+        rosters = self.services.rosters
+        entries = await rosters.check(identity, number, wanted.text, accounts_only=only)
+        answer = _as_json(entries)
+        if wanted.add:
+            answer["added"] = await rosters.add(identity, number, entries, unknown=wanted.unknown)
+        self.write_json(answer)
+
+
+class NewRosterHandler(ApiHandler):
+    """A list of people for a room that is to be made: POST checks it."""
+
+    async def post(self) -> None:
+        identity, wanted = await self.identity(), self.body(List)
+        only = self.services.credentials.accounts_only
+        entries = await self.services.rosters.check(identity, None, wanted.text, accounts_only=only)
+        self.write_json(_as_json(entries))
+
+
+def _as_json(entries: list[Entry]) -> dict[str, Any]:
+    return {"entries": [_entry(each) for each in entries]}
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "line": entry.line,
+        "written": entry.written,
+        "state": entry.state,
+        "role": entry.role,
+    }
+    for name in ("user", "name", "why"):
+        if (value := getattr(entry, name)) is not None:
+            shown[name] = value
+    return shown

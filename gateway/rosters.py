@@ -1,0 +1,193 @@
+"""Lists of people for a room: first checked, then added all together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from gateway.auth.permissions import Action, Permissions
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import MEMBER_CHANGES, ROOM_MEMBERS
+from gateway.domain.display_name import display_name
+from gateway.domain.guest import account_name
+from gateway.domain.identity import Identity
+from gateway.domain.room import Member, MemberRole
+from gateway.domain.roster import Line, lines_of
+from gateway.domain.user_name import written_otherwise
+from gateway.errors import GatewayError, Invalid
+from gateway.store.class_codes import OneMore
+
+#: The words for roles in a list.
+_ROLES: Final[Mapping[str, MemberRole]] = {
+    "": MemberRole.PARTICIPANT,
+    "participant": MemberRole.PARTICIPANT,
+    "참여자": MemberRole.PARTICIPANT,
+    "학생": MemberRole.PARTICIPANT,
+    "host": MemberRole.HOST,
+    "진행자": MemberRole.HOST,
+    "교사": MemberRole.HOST,
+    "선생님": MemberRole.HOST,
+}
+
+
+class State(StrEnum):
+    """The effect of adding a line of the list."""
+
+    NEW = "new"
+    #: Nobody can log in under this name, because there is no such account.
+    UNKNOWN = "unknown"
+    #: The same, and it may be several names with blanks between them.
+    BLANKS = "blanks"
+    MEMBER = "member"
+    TWICE = "twice"
+    WRONG = "wrong"
+
+
+#: What is added, and what is added only if the caller says so.
+ADDED: Final = frozenset({State.NEW})
+ADDED_IF_ASKED: Final = frozenset({State.UNKNOWN, State.BLANKS})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a list. ``written``: the user's name as it stands there; ``user``: in its form,
+    None if it has none; ``why``: what is wrong."""
+
+    line: int
+    written: str
+    state: State
+    user: str | None = None
+    role: MemberRole = MemberRole.PARTICIPANT
+    name: str | None = None
+    why: str | None = None
+
+
+class RosterStore(Protocol):
+    """The store of members and accounts. Every method raises :class:`StoreUnavailable`."""
+
+    async def members(self, room: int) -> list[Member]: ...
+
+    async def known_accounts(self, users: Sequence[str]) -> set[str]: ...
+
+    async def add_members(
+        self, room: int, new: Sequence[Member], *, one_more: OneMore
+    ) -> list[str]: ...
+
+
+class Changes(Protocol):
+    """The revocation of memberships."""
+
+    async def changed(self, room: int, user: str | None = None, *, ended: bool) -> None: ...
+
+
+class Rosters:
+    """The service for lists of people. The first argument of every method is the caller."""
+
+    def __init__(
+        self,
+        *,
+        permissions: Permissions,
+        store: RosterStore,
+        changes: Changes,
+        budgets: Budgets,
+    ) -> None:
+        self._permissions = permissions
+        self._store = store
+        self._changes = changes
+        self._members = budgets.cap(ROOM_MEMBERS)
+        self._rate = budgets.rate(MEMBER_CHANGES)
+
+    async def check(
+        self, who: Identity, room: int | None, text: str, *, accounts_only: bool
+    ) -> list[Entry]:
+        """The effect of adding the people of the list; ``room`` None: to a new one.
+        ``accounts_only``: whether only those with an account can log in.
+
+        Raises :class:`Invalid`, and the errors of :meth:`Permissions.require`.
+        """
+        if room is None:
+            await self._permissions.require(who, Action.CREATE_ROOM)
+        else:
+            await self._permissions.require(who, Action.MANAGE_ROOM, room)
+        try:
+            lines = lines_of(text)
+        except ValueError as error:
+            raise Invalid(f"the list: {error}") from error
+        read = [_read(line) for line in lines]
+        users = [entry.user for entry in read if entry.user is not None]
+        members: Mapping[str, MemberRole] = MappingProxyType({})
+        if room is not None:
+            members = {each.user: each.role for each in await self._store.members(room)}
+        known = await self._store.known_accounts(users) if accounts_only else set(users)
+        return judged(read, members, known)
+
+    async def add(
+        self, who: Identity, room: int, entries: Sequence[Entry], *, unknown: bool
+    ) -> list[str]:
+        """Add those of checked entries that are new, all or none; ``unknown``: also those without
+        an account. Returns their names.
+
+        Raises :class:`RoomClosed`, :class:`RoomFull`, :class:`TooManyChanges`, and the errors of
+        :meth:`Permissions.require`.
+        """
+        await self._permissions.require(who, Action.MANAGE_ROOM, room)
+        wanted = ADDED | ADDED_IF_ASKED if unknown else ADDED
+        new = [
+            Member(entry.user, entry.role, entry.name)
+            for entry in entries
+            if entry.state in wanted and entry.user is not None
+        ]
+        if not new:
+            return []
+        self._rate.take(who.user, cost=len(new))
+        try:
+            added = await self._store.add_members(room, new, one_more=self._members.against)
+        except GatewayError as error:
+            self._members.count(error)
+            raise
+        await self._changes.changed(room, ended=False)
+        return added
+
+
+def judged(
+    read: Sequence[Entry], members: Mapping[str, MemberRole], known: set[str]
+) -> list[Entry]:
+    """The entries with what each would do. ``known``: who can log in."""
+    seen: Counter[str] = Counter()
+    found = []
+    for entry in read:
+        if entry.user is None:
+            found.append(entry)
+            continue
+        seen[entry.user] += 1
+        if seen[entry.user] > 1:
+            state = State.TWICE
+        elif entry.user in members:
+            state = State.MEMBER
+        elif entry.user in known:
+            state = State.NEW
+        else:
+            state = State.BLANKS if " " in entry.user else State.UNKNOWN
+        found.append(
+            Entry(entry.line, entry.written, state, entry.user, entry.role, entry.name, entry.why)
+        )
+    return found
+
+
+def _read(line: Line) -> Entry:
+    """The line as far as it can be read alone."""
+    written = line.get("user")
+    try:
+        user = account_name(written)
+        role = _ROLES.get(line.get("role").lower())
+        if role is None:
+            raise ValueError(f"the role {line.get('role')[:30]!r} is unknown: host or participant")
+        name = display_name(line.get("name")) if line.get("name") else None
+    except ValueError as error:
+        return Entry(line.number, written[:200], State.WRONG, why=str(error))
+    shown = name if name is not None else written_otherwise(written, user)
+    return Entry(line.number, written, State.NEW, user, role, shown)

@@ -103,7 +103,8 @@ export function codePanel({ i18n }, code) {
   };
   const guests = element(
     "select",
-    { change: () => attempt(() => code.make({ guests: guests.value })) },
+    // Before there is a code, a choice is not yet a deed.
+    { change: () => code.now && attempt(() => code.make({ guests: guests.value })) },
     ...GUESTS.map((value) => element("option", { value }, i18n.say(`code.guests.${value}`))),
   );
   const make = element(

@@ -12,7 +12,7 @@ import { qrCode } from "./qr.js";
 export function shareDialog(context, address, code) {
   const { i18n } = context;
   const link = element("input", { readonly: true, focus: () => link.select() });
-  const picture = element("div", { class: "picture" });
+  const picture = element("div");
   const hint = element("p", { class: "soft" });
   const copied = element("span", { role: "status" });
   const copy = async () => {

@@ -102,7 +102,7 @@ def assemble(
         auth=users,
         outbox=outbox,
         publisher=publisher,
-        stored=[lives.hub.stored, others.history_hints.stored],
+        stored=[others.revocation.stored, lives.hub.stored, others.history_hints.stored],
     )
     shown = admin(
         f,

@@ -12,6 +12,7 @@
     │   ├── HostRefused           a name by which the internal listener is not reached
     │   ├── NetworkRefused        a question that only RabbitMQ's networks may ask
     │   ├── CredentialsDiffer     CONNECT names another user than the handshake
+    │   ├── Muted, ChatOff        a participant who may not speak now
     │   ├── KeyRefused            of the room's state, which others write
     │   ├── BrokerRefused         RabbitMQ has ended the session for something that was sent
     │   ├── UnknownVirtualHost    CONNECT's host
@@ -33,6 +34,7 @@
     │   ├── NotKeptOut            somebody who is to be let in again
     │   ├── RevocationsFull
     │   ├── NotKept               a seq that the history does not reach back to
+    │   ├── BadBody               of a message that the gateway acts on
     │   ├── NotOpen               the key that must stand in the room's state does not
     │   ├── TooManyKeys           in a room's state, of the room or of one author
     │   ├── RoomFull              of members
@@ -45,6 +47,7 @@
     │   ├── TooManyGuesses        failed logins, of an address or for an account
     │   ├── TooManyReads          of the history by one user at a time
     │   ├── TooMuchRead           of the history by one user, in bytes
+    │   ├── SlowMode              a participant who has just spoken
     │   ├── TooManyExports        of rooms by one user at a time
     │   ├── TooManyLogins         of one user
     │   ├── TooManyCodes          wrong class codes, of an address or of all
@@ -156,6 +159,14 @@ class NetworkRefused(Refused):
 
 class CredentialsDiffer(Refused):
     """CONNECT names another user than the credentials of the handshake."""
+
+
+class Muted(Refused):
+    """A host has muted the participant."""
+
+
+class ChatOff(Refused):
+    """The room's hosts let nobody else speak to everyone now."""
 
 
 class KeyRefused(Refused):
@@ -293,6 +304,10 @@ class NotKept(Invalid):
     """The history does not reach back to this seq."""
 
 
+class BadBody(Invalid):
+    """The body of a message that the gateway acts on has another form than its key wants."""
+
+
 class NotOpen(Invalid):
     """The message was to be stored only while a key of the room's state stands, which does not."""
 
@@ -339,6 +354,10 @@ class TooManyBytes(RateLimited):
 
 class TooMuchRead(RateLimited):
     """One user has read too much of the history in a short time."""
+
+
+class SlowMode(RateLimited):
+    """The participant has spoken to everyone a moment ago, and the room is in slow mode."""
 
 
 class TooManyExports(RateLimited):
@@ -537,6 +556,8 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     CredentialsDiffer: Outcome(
         "credentials_differ", 403, CloseCode.REFUSED, "The credentials are of different users"
     ),
+    Muted: Outcome("muted", 403, CloseCode.REFUSED, "You are muted in this room"),
+    ChatOff: Outcome("chat_off", 403, CloseCode.REFUSED, "Only hosts speak to everyone now"),
     KeyRefused: Outcome("key_refused", 403, CloseCode.REFUSED, "This key is not yours to write"),
     BrokerRefused: Outcome(
         "broker_refused", 403, CloseCode.REFUSED, "The broker refused something that was sent"
@@ -587,6 +608,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     NotKept: Outcome(
         "not_kept", 410, CloseCode.REFUSED, "The history does not reach that far back"
     ),
+    BadBody: Outcome("bad_body", 400, CloseCode.REFUSED, "The body does not fit its key"),
     NotOpen: Outcome("not_open", 409, CloseCode.REFUSED, "Not open any more, or not yet"),
     TooManyKeys: Outcome("too_many_keys", 409, CloseCode.REFUSED, "Too many keys"),
     RoomFull: Outcome("room_full", 409, CloseCode.REFUSED, "The room is full"),
@@ -607,6 +629,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooMuchRead: Outcome(
         "too_much_read", 429, CloseCode.TRY_AGAIN_LATER, "Too much read in a short time"
     ),
+    SlowMode: Outcome("slow_mode", 429, CloseCode.TRY_AGAIN_LATER, "The room is in slow mode"),
     TooManyExports: Outcome(
         "too_many_exports", 429, CloseCode.TRY_AGAIN_LATER, "Too many exports at once"
     ),

@@ -11,7 +11,7 @@ from gateway.auth.patterns import Pattern
 from gateway.domain.guest import is_guest, room_of
 from gateway.domain.identity import ADMIN, HOST, Identity
 from gateway.domain.room import MemberRole, Membership
-from gateway.errors import Refused, RoomClosed, RoomReplaced, UnknownRoom
+from gateway.errors import ChatOff, Muted, Refused, RoomClosed, RoomReplaced, UnknownRoom
 
 
 class Action(StrEnum):
@@ -81,6 +81,10 @@ NEEDS_OPEN_ROOM: Final = frozenset(
 )
 
 
+#: Actions of participants that the room's order may forbid.
+_SPEAKS: Final = frozenset(POST.values())
+
+
 class MembershipLookup(Protocol):
     """The memberships, as the cache or the store has them."""
 
@@ -128,6 +132,12 @@ class Permissions:
         membership = await self._memberships.membership(room, identity.user)
         return self.check(identity, action, room, membership)
 
+    async def pace(self, identity: Identity, room: int) -> int:
+        """The seconds that must pass between two messages of a participant to everyone; 0: none.
+        Asked after :meth:`require`."""
+        membership = await self._memberships.membership(room, identity.user)
+        return 0 if membership is None else membership.slow
+
     async def recognise(self, identity: Identity, room: int, known: str | None) -> None:
         """Return if the room is the one that a client knows by this identity of the room's; None:
         the client does not say. Of somebody who may not see the room nothing is said.
@@ -157,6 +167,8 @@ class Permissions:
                 raise Refused(f"you are not a host of room {room}: only hosts are allowed {action}")
         if action in NEEDS_OPEN_ROOM and not membership.is_open:
             raise RoomClosed(f"room {room} is closed; its history can still be read")
+        if action in _SPEAKS and membership.role is MemberRole.PARTICIPANT:
+            _keep_order(identity, action, room, membership)
         return membership.role
 
     def opens(self, identity: Identity, direction: Direction, destination: str) -> bool:
@@ -171,3 +183,13 @@ class Permissions:
     def opens_everything(self, identity: Identity, direction: Direction) -> bool:
         """Whether ``**`` is open: frames are passed on unchanged, with any header."""
         return self._access.opens_everything(identity.roles, direction, vhost=identity.vhost)
+
+
+def _keep_order(identity: Identity, action: Action, room: int, membership: Membership) -> None:
+    """Raises :class:`Muted`, :class:`ChatOff`."""
+    if identity.has(ADMIN):
+        return
+    if membership.is_muted:
+        raise Muted(f"a host of room {room} has muted you")
+    if action is Action.POST_PUBLIC and not membership.chat:
+        raise ChatOff(f"only hosts of room {room} speak to everyone now")

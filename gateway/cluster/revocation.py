@@ -20,6 +20,8 @@ from gateway.auth.memberships import Memberships
 from gateway.auth.permissions import Action, Permissions
 from gateway.cluster.bus import Bus
 from gateway.cluster.database_poll import DatabasePoll
+from gateway.domain.message import Message
+from gateway.domain.order import is_order
 from gateway.domain.room import Membership, Roster
 from gateway.errors import GatewayError, Refused, Removed, RoomClosed, StoreUnavailable, UnknownRoom
 from gateway.live.attendance import Attendance, Follower
@@ -88,6 +90,15 @@ class Revocation:
         self._memberships.invalidate(room)
         self._bus.tell(_KIND, {"room": room, "user": user, "ended": ended})
         await self._follow(room, user, ended=ended)
+
+    def stored(self, messages: Sequence[Message]) -> None:
+        """Have posts judged by the orders of hosts among these messages from now on; the other
+        gateways look at the room again."""
+        for message in messages:
+            if message.keep is not None and is_order(message.stream.audience, message.keep):
+                room = message.stream.room
+                self._memberships.invalidate(room)
+                self._bus.tell(_KIND, {"room": room, "user": None, "ended": False})
 
     def _hinted(self, gateway: str, payload: Mapping[str, Any]) -> None:
         room, user, ended = payload["room"], payload["user"], payload["ended"]

@@ -58,6 +58,8 @@ class Draft:
     keep: str | None = None
     of: str | None = None
     only_while: str | None = None
+    #: Seconds that must have passed since the sender's last message of the stream.
+    apart: int = 0
 
     @property
     def entry(self) -> Entry | None:

@@ -44,11 +44,15 @@ class Room:
 @dataclass(frozen=True, slots=True)
 class Membership:
     """The facts that decide whether a user may act in a room: whether it is open, and the user's
-    role, if any. ``identity``: the room's."""
+    role, if any. ``identity``: the room's. ``is_muted``: the user may send nothing; ``chat``:
+    participants may speak to everyone, and do so every ``slow`` seconds at most."""
 
     is_open: bool
     role: MemberRole | None
     identity: str = ""
+    is_muted: bool = False
+    chat: bool = True
+    slow: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,22 @@ class Attendee:
 @dataclass(frozen=True, slots=True)
 class Roster:
     """The memberships of all members of a room. ``revision`` grows with every change of them;
-    ``identity``: the room's."""
+    ``identity``: the room's. ``muted``, ``chat`` and ``slow``: as in :class:`Membership`."""
 
     is_open: bool
     roles: Mapping[str, MemberRole]
     revision: int = 0
     identity: str = ""
+    muted: frozenset[str] = frozenset()
+    chat: bool = True
+    slow: int = 0
 
     def of(self, user: str) -> Membership:
-        return Membership(self.is_open, self.roles.get(user), self.identity)
+        return Membership(
+            self.is_open,
+            self.roles.get(user),
+            self.identity,
+            user in self.muted,
+            self.chat,
+            self.slow,
+        )

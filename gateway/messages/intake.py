@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from broker.timing.readings import UtcTime
-from broker.topology import Stream
+from broker.topology import Audience, Stream
 from gateway.auth.permissions import POST, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank
@@ -32,7 +32,7 @@ from gateway.errors import (
     UnknownRoom,
     outcome,
 )
-from gateway.messages import keeping
+from gateway.messages import keeping, orders
 from gateway.messages.keeping import NOT_KEPT, Keeping
 from gateway.messages.pipeline import Pipeline, Receipt
 
@@ -158,6 +158,14 @@ class Intake:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
         if draft.keep is not None or draft.of is not None or draft.only_while is not None:
             keeping.check(draft, importance, role, self.participant_keys)
+            if role is MemberRole.HOST:
+                orders.check(draft)
+        if (
+            role is MemberRole.PARTICIPANT
+            and stream.audience is Audience.PUBLIC
+            and (slow := await self._permissions.pace(who, stream.room))
+        ):
+            draft = replace(draft, apart=slow)
         rank = Rank.HOST if role is MemberRole.HOST else Rank.PARTICIPANT
         self._room_posts.take(stream.room, rank=rank)
         self._posts.take(who.user)

@@ -76,3 +76,32 @@ def _option(chosen: Any, options: Sequence[str]) -> str:
     if isinstance(chosen, bool) or not isinstance(chosen, int):
         return shown(chosen)
     return options[chosen] if 0 <= chosen < len(options) else str(chosen)
+
+
+def id_of(message: Message, prefix: str) -> str:
+    """The id by which other messages name this one: of its key, if it has one, else its own."""
+    if message.keep is not None and message.keep.startswith(prefix):
+        return message.keep.removeprefix(prefix)
+    return str(message.id)
+
+
+def totals_of(body: Any, options: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The result of a poll of any kind, and how often each was chosen: options, the values of a
+    scale, words, or texts that are told without a number."""
+    totals = field(body, "totals")
+    if not isinstance(totals, list):
+        return list(options), []
+    pairs = [each for each in totals if isinstance(each, list) and len(each) == 2]
+    if pairs:
+        return [shown(word) for word, _ in pairs], [n for _, n in pairs if is_count(n)]
+    if all(isinstance(each, str) for each in totals) and totals:
+        return list(totals), []
+    first = field(body, "from")
+    if not options and is_count(first):
+        options = [str(first + index) for index in range(len(totals))]
+    return list(options), [each for each in totals[: len(options)] if is_count(each)]
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a number of something."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import Final
 
 from gateway.domain.message import Message
-from gateway.reports.bodies import by_host, choice, line, options_of
+from gateway.reports.bodies import (
+    by_host,
+    choice,
+    id_of,
+    is_count,
+    line,
+    options_of,
+    totals_of,
+)
 from gateway.reports.bodies import field as of_body
 from gateway.reports.cells import Row, Word
 
@@ -110,7 +118,7 @@ class Polls:
         return rows
 
     def _asked(self, message: Message) -> None:
-        id = _id_of(message)
+        id = id_of(message, "poll:")
         if id in self._polls or len(self._polls) >= _POLLS:
             return
         question = self._held(line(of_body(message.body, "question")))
@@ -125,9 +133,9 @@ class Polls:
         if poll is None or poll.closed_at is not None:
             return
         poll.closed_at = message.sent_at
-        totals = of_body(message.body, "totals")
-        if isinstance(totals, list):
-            poll.totals = [each for each in totals[: len(poll.options)] if _is_count(each)]
+        options, poll.totals = totals_of(message.body, poll.options)
+        if options != poll.options:
+            poll.options = [self._held(option) for option in options]
         poll.right = poll.right or _right(message)
 
     def _held(self, text: str) -> str:
@@ -135,16 +143,8 @@ class Polls:
         return text if self._left >= 0 else ""
 
 
-def _id_of(message: Message) -> str:
-    return str(message.id)
-
-
 def _right(message: Message) -> frozenset[int]:
     """The numbers of the right options, if the poll says which they are."""
     given = of_body(message.body, "right")
     each = given if isinstance(given, list) else [given]
-    return frozenset(one for one in each if _is_count(one))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return frozenset(one for one in each if is_count(one))

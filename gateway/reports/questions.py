@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.domain.message import Message
 from gateway.domain.room import MemberRole
-from gateway.reports.bodies import by_host, field, line, text_of
+from gateway.reports.bodies import by_host, field, id_of, line, text_of
 from gateway.reports.cells import Row, Word
 
 #: The types of messages about questions, by audience. A private ``message`` is a question, too.
@@ -72,7 +72,7 @@ class Questions:
             if text is None or message.role is MemberRole.HOST:
                 continue
             self._number += 1
-            answer = self._answers.get(_id_of(message))
+            answer = self._answers.get(id_of(message, "question:"))
             state = "open" if answer is None else "done" if answer.text is None else "answered"
             rows.append(
                 (
@@ -96,7 +96,3 @@ class Questions:
             return
         if known is not None or len(self._answers) < _MOST:
             self._answers[id] = _Answer(text, message.sender, message.sent_at)
-
-
-def _id_of(message: Message) -> str:
-    return str(message.id)

@@ -31,7 +31,7 @@ from gateway.domain.kept import Entry, key
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, Invalid, UnknownRoom
-from gateway.store import kept
+from gateway.store import kept, order
 from gateway.store.keys import KeyBound, nothing_refused
 from gateway.store.numbering import Numbering
 from gateway.store.portions import (
@@ -135,6 +135,7 @@ def append(
         _insert(connection, rows, numbering.heads, owner)
     if entries:
         kept.write(connection, entries, before=keys_before)
+        order.carry_out(connection, entries)
     return answers
 
 
@@ -182,7 +183,8 @@ def _numbering(
     ids = sorted({draft.id for draft in drafts})
     known = _known(connection, ids)
     keys = kept.find(connection, drafts, bound)
-    return Numbering(heads, frozenset(closed), known, usage, quota, keys)
+    pace = order.pace_of(connection, drafts)
+    return Numbering(heads, frozenset(closed), known, usage, quota, keys, pace)
 
 
 def _known(connection: Connection, ids: list[UUID]) -> dict[UUID, Appended]:

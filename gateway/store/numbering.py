@@ -9,6 +9,7 @@ from broker.topology import Stream
 from gateway.domain.message import Draft
 from gateway.errors import GatewayError, IdReused, RoomClosed, UnknownRoom
 from gateway.store.keys import Keys
+from gateway.store.pace import Pace
 from gateway.store.quota import Quota, Usage
 from gateway.store.records import Appended
 
@@ -28,6 +29,7 @@ class Numbering:
     usage: dict[int, Usage] = field(default_factory=dict)
     quota: Quota = field(default_factory=Quota)
     keys: Keys = field(default_factory=Keys)
+    pace: Pace = field(default_factory=Pace)
 
     def take(self, draft: Draft, size: int = 0) -> Appended | GatewayError:
         """Number a draft, whose body has ``size`` bytes. A repeated id gets the first answer again,
@@ -43,6 +45,8 @@ class Numbering:
             return full
         if (draft.keep or draft.only_while) and (refused := self.keys.refusal(draft)):
             return refused
+        if draft.apart and (too_soon := self.pace.refusal(draft)):
+            return too_soon
         usage.messages += 1
         usage.bytes += size
         self.heads[draft.stream] += 1
@@ -50,6 +54,8 @@ class Numbering:
         self.known[draft.id] = appended
         if draft.keep:
             self.keys.take(draft)
+        if draft.apart:
+            self.pace.take(draft)
         return appended
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import text as sql
 from broker.topology import Audience
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import GatewayError, LastHost, RoomClosed, UnknownRoom
+from gateway.store import order
 from gateway.store.records import QueueDue
 from gateway.store.tables import OPEN, accounts, among, counters, members, padded, rooms, streams
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
@@ -44,8 +45,11 @@ _ROSTER: Final = (
         rooms.c.closed_at.is_(None),
         rooms.c.revision,
         rooms.c.identity,
+        rooms.c.chat_off,
+        rooms.c.slow,
         members.c.user_id,
         members.c.role,
+        members.c.muted,
     )
     .outerjoin(members)
     .where(rooms.c.id == bindparam("room"))
@@ -169,14 +173,18 @@ def membership(connection: Connection, number: int, user: str) -> Membership | N
         return None
     who = members.c.user_id == user if is_text(user) else false()
     row = connection.execute(
-        select(rooms.c.closed_at, rooms.c.identity, members.c.role)
+        select(
+            *(rooms.c.closed_at, rooms.c.identity, rooms.c.chat_off, rooms.c.slow),
+            *(members.c.role, members.c.muted),
+        )
         .outerjoin(members, and_(members.c.room == rooms.c.id, who))
         .where(rooms.c.id == number)
     ).one_or_none()
     if row is None:
         return None
     role = None if row.role is None else MemberRole(row.role)
-    return Membership(row.closed_at is None, role, row.identity)
+    is_open = row.closed_at is None
+    return Membership(is_open, role, row.identity, bool(row.muted), not row.chat_off, row.slow)
 
 
 def roster(connection: Connection, number: int) -> Roster | None:
@@ -186,9 +194,10 @@ def roster(connection: Connection, number: int) -> Roster | None:
     rows = connection.execute(_ROSTER, {"room": number}).all()
     if not rows:
         return None
-    roles = {user: _ROLES[role] for *_, user, role in rows if role is not None}
-    is_open, revision, identity, *_ = rows[0]
-    return Roster(is_open, roles, revision, identity)
+    roles = {user: _ROLES[role] for *_, user, role, _ in rows if role is not None}
+    muted = frozenset(user for *_, user, _, is_muted in rows if is_muted)
+    is_open, revision, identity, chat_off, slow, *_ = rows[0]
+    return Roster(is_open, roles, revision, identity, muted, not chat_off, slow)
 
 
 def revisions(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
@@ -229,7 +238,10 @@ def set_member(
     this = and_(members.c.room == number, members.c.user_id == user)
     if connection.execute(update(members).where(this).values(role=role)).rowcount == 0:
         shown = _known_names(connection, [user]).get(user, name)
-        connection.execute(insert(members).values(room=number, user_id=user, role=role, name=shown))
+        # Whoever was muted, and comes back, still is.
+        muted = user in order.muted_in(connection, number)
+        values = {"room": number, "user_id": user, "role": role, "name": shown, "muted": muted}
+        connection.execute(insert(members).values(values))
     revise(connection, number)
 
 
@@ -254,6 +266,7 @@ def add_members(
             raise error
     if added:
         known = _known_names(connection, [each.user for each in added])
+        muted = order.muted_in(connection, number)
         connection.execute(
             insert(members),
             [
@@ -262,6 +275,7 @@ def add_members(
                     "user_id": text(each.user, "user", USER_LENGTH),
                     "role": each.role,
                     "name": known.get(each.user) or each.name,
+                    "muted": each.user in muted,
                 }
                 for each in added
             ],

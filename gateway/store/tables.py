@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     bindparam,
+    false,
     text,
 )
 
@@ -83,6 +85,10 @@ rooms: Final = Table(
     Column("queue_due", String(8)),
     # NULL: the room is older than this column.
     Column("created_by", String(USER_LENGTH)),
+    # What the entry "settings" of the kept state says: participants may not speak to everyone, or
+    # every so many seconds at most.
+    Column("chat_off", Boolean, nullable=False, server_default=false()),
+    Column("slow", Integer, nullable=False, server_default="0"),
     Index(None, "queue_due", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index(None, "created_by", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
     sqlite_autoincrement=True,
@@ -96,6 +102,8 @@ members: Final = Table(
     Column("role", String(11), nullable=False),
     # What is shown beside the user's name.
     Column("name", String(USER_LENGTH)),
+    # What the entry "muted" of the kept state says.
+    Column("muted", Boolean, nullable=False, server_default=false()),
     CheckConstraint("role IN ('host', 'participant')", name="role"),
     Index(None, "user_id", "room"),
 )

@@ -48,6 +48,9 @@ LATER = (
     'ALTER TABLE messages DROP COLUMN "of"',
     "ALTER TABLE streams DROP COLUMN forgotten",
     "DROP TABLE erasures",
+    "ALTER TABLE rooms DROP COLUMN chat_off",
+    "ALTER TABLE rooms DROP COLUMN slow",
+    "ALTER TABLE members DROP COLUMN muted",
     "DELETE FROM counters WHERE name = 'erasures'",
 )
 

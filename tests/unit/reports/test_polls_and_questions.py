@@ -38,6 +38,7 @@ class Room:
         role: MemberRole | None = HOST,
         at: float = 0.0,
         id: UUID | None = None,
+        keep: str | None = None,
     ) -> str:
         stream = self.said[audience]
         message = Message(
@@ -49,6 +50,7 @@ class Room:
             type,
             body,
             role,
+            keep=keep,
         )
         stream.append(message)
         return str(message.id)
@@ -127,6 +129,42 @@ def test_an_answer_is_in_words(choice: dict[str, Any], text: str) -> None:
     room = Room()
     room.vote(room.poll("yes", "no"), **choice)
     assert [row[4] for row in room.answers()] == [text]
+
+
+def test_polls_and_questions_with_keys_are_named_by_them() -> None:
+    room = Room()
+    body = {"question": "Why?", "options": ["yes", "no"]}
+    room.say(Audience.PUBLIC, "poll", body, keep="poll:7")
+    room.vote("7", option=1)
+    assert [row[4] for row in room.answers()] == ["no"]
+    asked = {"text": "when?"}
+    room.say(
+        *(Audience.PRIVATE, "question", asked),
+        sender="bob",
+        role=PARTICIPANT,
+        keep="question:9",
+    )
+    room.say(Audience.PRIVATE, "question-done", {"question": "9", "done": True}, keep="fate:9")
+    assert [row[5] for row in room.questions()] == [Word("done")]
+
+
+@pytest.mark.parametrize(
+    ("poll", "totals", "shown"),
+    [
+        ({"kind": "scale", "from": 1, "to": 3}, [0, 4, 2], [("1", 0), ("2", 4), ("3", 2)]),
+        ({"kind": "cloud"}, [["blue", 3], ["red", 1]], [("blue", 3), ("red", 1)]),
+        ({"kind": "text"}, ["because", "so"], [("because", None), ("so", None)]),
+        ({"kind": "text"}, "nonsense", [("", None)]),
+    ],
+)
+def test_results_of_every_kind_are_rows(
+    poll: dict[str, Any], totals: Any, shown: list[tuple[str, int | None]]
+) -> None:
+    room = Room()
+    room.say(Audience.PUBLIC, "poll", {"question": "Why?", **poll}, keep="poll:1")
+    result = {"poll": "1", "question": "Why?", **poll, "totals": totals}
+    room.say(Audience.PUBLIC, "poll-closed", result, keep="result:1")
+    assert [tuple(row[3:5]) for row in room.polls().totals()] == shown
 
 
 def test_what_participants_call_a_poll_is_none() -> None:

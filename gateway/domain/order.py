@@ -1,0 +1,29 @@
+"""The keys of the kept state by which hosts keep order in a room."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from broker.topology import Audience
+
+#: The room's settings: ``{"chat": bool, "slow": seconds, "approve": false}``, to everyone.
+SETTINGS: Final = "settings"
+#: A muted participant, to hosts: ``muted:<user>``; or ``muted`` with ``of``, for any name.
+MUTED: Final = "muted"
+#: Seconds between two messages at most.
+SLOWEST: Final = 3600
+
+
+def is_order(audience: Audience, key: str) -> bool:
+    """Whether an entry with this key is an order that decides who may speak."""
+    if audience is Audience.PUBLIC:
+        return key == SETTINGS
+    return key.partition(":")[0] == MUTED
+
+
+def muted_user(key: str, of: str | None) -> str | None:
+    """The user whom an entry with this key mutes. None: it mutes nobody."""
+    if of is not None:
+        return of if key == MUTED else None
+    kind, _, user = key.partition(":")
+    return user if kind == MUTED and user else None

@@ -1,0 +1,44 @@
+"""Orders of hosts that the gateway itself carries out: entries of the kept state with reserved
+keys. Their bodies are checked at intake; :mod:`gateway.store.order` carries them out in the
+transaction that stores them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from broker.topology import Audience
+from gateway.domain.message import Draft
+from gateway.domain.order import MUTED, SETTINGS, SLOWEST, muted_user
+from gateway.errors import BadBody
+
+
+def check(draft: Draft) -> None:
+    """Return if the draft of a host has no reserved key, or a body that fits it. Raises
+    :class:`BadBody`."""
+    key, body = draft.keep, draft.body
+    if key is None:
+        return
+    if key == SETTINGS and draft.stream.audience is Audience.PUBLIC and draft.of is None:
+        _check_settings(body)
+    elif draft.stream.audience is Audience.PRIVATE and (
+        key == MUTED or key.startswith(f"{MUTED}:")
+    ):
+        user = muted_user(key, draft.of)
+        if user is None:
+            raise BadBody("keep: muted:<user> names the user; or give muted, with of")
+        if body is not None and body != {"user": user}:
+            raise BadBody(f'body: must be {{"user": "{user}"}}, or null to unmute')
+
+
+def _check_settings(body: Any) -> None:
+    if body is None:
+        return
+    if not isinstance(body, dict) or not body.keys() <= {"chat", "slow", "approve"}:
+        raise BadBody('body: must be an object with "chat", "slow" and "approve", or null')
+    if not isinstance(body.get("chat", True), bool):
+        raise BadBody("body: chat must be true or false")
+    slow = body.get("slow", 0)
+    if isinstance(slow, bool) or not isinstance(slow, int) or not 0 <= slow <= SLOWEST:
+        raise BadBody(f"body: slow must be a number of seconds from 0 to {SLOWEST}")
+    if body.get("approve", False) is not False:
+        raise BadBody("body: approve is not served by this gateway; it must be false")

@@ -1,0 +1,90 @@
+"""Order in rooms, carried out in the transaction that stores the host's word.
+
+The kept state is the truth; columns of rooms and members say the same, so that a post needs no
+further read to be judged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, bindparam, select, update
+
+from broker.topology import Audience, Stream
+from gateway.domain.kept import Entry
+from gateway.domain.message import Draft
+from gateway.domain.order import MUTED, SETTINGS, muted_user
+from gateway.domain.room import MemberRole
+from gateway.store.pace import Pace
+from gateway.store.tables import kept, members, messages, rooms
+
+_LAST: Final = (
+    select(messages.c.sent_at)
+    .where(
+        messages.c.room == bindparam("in_room"),
+        messages.c.audience == bindparam("in_audience"),
+        messages.c.sender == bindparam("of_sender"),
+    )
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+
+
+def pace_of(connection: Connection, drafts: Iterable[Draft]) -> Pace:
+    """The pace of the senders who must wait between two messages. Without any, nothing is read."""
+    last: dict[tuple[Stream, str], datetime] = {}
+    for draft in drafts:
+        key = (draft.stream, draft.sender)
+        if draft.apart and key not in last:
+            values = {
+                "in_room": draft.stream.room,
+                "in_audience": draft.stream.audience,
+                "of_sender": draft.sender,
+            }
+            found = connection.execute(_LAST, values).scalar_one_or_none()
+            if found is not None:
+                last[key] = found
+    return Pace(last)
+
+
+def carry_out(connection: Connection, written: Sequence[tuple[Entry, Mapping[str, Any]]]) -> None:
+    """Carry out what hosts have ordered by these rows of ``messages``, in their order."""
+    changed = set()
+    for entry, row in written:
+        if row["role"] != MemberRole.HOST:
+            continue
+        room, audience = entry.stream.room, entry.stream.audience
+        if entry.key == SETTINGS and audience is Audience.PUBLIC and entry.author is None:
+            _set(connection, room, json.loads(row["body"]) or {})
+        elif audience is Audience.PRIVATE and (user := muted_user(entry.key, entry.author)):
+            this = and_(members.c.room == room, members.c.user_id == user)
+            mutes = row["body"] != "null"
+            connection.execute(update(members).where(this).values(muted=mutes))
+        else:
+            continue
+        changed.add(room)
+    for room in sorted(changed):
+        # All gateways look at the room again.
+        more = rooms.c.revision + 1
+        connection.execute(update(rooms).where(rooms.c.id == room).values(revision=more))
+
+
+def muted_in(connection: Connection, room: int) -> frozenset[str]:
+    """The users whom the kept state of a room mutes, members or not."""
+    query = select(kept.c.author, kept.c.keep).where(
+        kept.c.room == room,
+        kept.c.audience == Audience.PRIVATE,
+        (kept.c.keep == MUTED) | kept.c.keep.startswith(f"{MUTED}:", autoescape=True),
+        kept.c.role == MemberRole.HOST,
+        kept.c.body != "null",
+    )
+    found = (muted_user(key, author or None) for author, key in connection.execute(query))
+    return frozenset(user for user in found if user is not None)
+
+
+def _set(connection: Connection, room: int, settings: Any) -> None:
+    values = {"chat_off": settings.get("chat") is False, "slow": settings.get("slow", 0)}
+    connection.execute(update(rooms).where(rooms.c.id == room).values(values))

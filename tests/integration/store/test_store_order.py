@@ -106,7 +106,7 @@ async def test_whoever_was_muted_and_comes_back_still_is(store: Store) -> None:
     await store.remove_member(room, "paul")
     await store.set_member(room, "paul", PARTICIPANT)
     new = [Member(user, PARTICIPANT) for user in ("안나", "quinn")]
-    await store.add_members(room, new, lambda _: None)
+    await store.add_members(room, new, one_more=lambda _: None)
     roster = await store.roster(room)
     assert roster is not None
     assert roster.muted == frozenset({"paul", "안나"})

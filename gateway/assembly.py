@@ -234,8 +234,7 @@ def assemble(
             services,
             connections,
             readiness,
-            stomp_paths=f.config.server.stomp_paths,
-            hsts=f.config.server.hsts,
+            server=f.config.server,
             built=(
                 load_if_there(app.STATIC / "built") if f.config.server.pages == "built" else None
             ),

@@ -212,6 +212,8 @@ class Server(_Table):
     drain_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
     stomp_paths: tuple[Annotated[str, AfterValidator(_stomp_path)], ...] = ()
     origins: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
+    frame_ancestors: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
+    cookies: Literal["same-site", "cross-site"] = "same-site"
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
     hsts: Annotated[int, Field(ge=0)] = 31_536_000
     pages: Literal["built", "sources"] = "built"

@@ -41,6 +41,7 @@ from gateway.descriptors import Descriptors
 from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.http import app
+from gateway.http.built_pages import NotBuilt, load
 from gateway.http.internal_access import networks_shortage
 from gateway.store import Store
 
@@ -65,7 +66,8 @@ async def examine(
     yield _open_files(config)
     yield _access(config)
     yield _certificate(config)
-    yield _pages(app.STATIC)
+    yield _frames(config)
+    yield _pages(app.STATIC, built=config.server.pages == "built")
     async for finding in _tokens(config):
         yield finding
     rooms, finding = await _database(config)
@@ -144,15 +146,48 @@ def _certificate(config: Config) -> Finding:
     return Finding(what)
 
 
-def _pages(static: Path) -> Finding:
+def _pages(static: Path, *, built: bool) -> Finding:
+    mend = "run in the checkout: PYTHONPATH=scripts python3 -m devenv.vendor; then install it again"
     library = static / "vendor" / "stompjs" / "index.js"
-    if library.exists():
-        return Finding("pages")
-    return Finding(
-        "pages",
-        f"the pages lack the browser libraries: {library} is missing",
-        "run in the checkout: PYTHONPATH=scripts python3 -m devenv.vendor; then install it again",
-    )
+    if not library.exists():
+        return Finding("pages", f"the pages lack the browser libraries: {library} is missing", mend)
+    if built:
+        try:
+            load(static / "built")
+        except NotBuilt as error:
+            return Finding(
+                "pages", f"they are not built, and cost a hundred requests each: {error}", mend
+            )
+    return Finding("pages")
+
+
+def _frames(config: Config) -> Finding:
+    """What the configuration says of frames, as far as one can see that it does not work."""
+    what, server = "pages in frames of others", config.server
+    around, cookies = server.frame_ancestors, server.cookies
+    if not around and cookies == "cross-site":
+        return Finding(
+            what,
+            'server.cookies is "cross-site", but no page may show the rooms in a frame',
+            'list the origins in server.frame_ancestors, or set server.cookies to "same-site"',
+        )
+    if not around:
+        return Finding(f"{what}: none may be (server.frame_ancestors)")
+    over_tls = server.tls is not None or server.trusted_proxies
+    if cookies == "cross-site" and not over_tls:
+        return Finding(
+            what,
+            'server.cookies is "cross-site", but browsers take such a cookie over TLS only',
+            "set server.tls, or let a proxy of server.trusted_proxies end TLS",
+        )
+    insecure = [origin for origin in around if origin.startswith("http://")]
+    if insecure and over_tls:
+        return Finding(
+            what,
+            f"{', '.join(insecure)}: a page that is not https gets no cookie of one that is",
+            "list the https:// origins in server.frame_ancestors",
+        )
+    return Finding(f"{what}: {', '.join(around)}, with {cookies} cookies")
 
 
 async def _tokens(config: Config) -> AsyncIterator[Finding]:

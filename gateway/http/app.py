@@ -6,11 +6,12 @@ import re
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tornado.web import Application
 
 from gateway.auth.broker_auth import BrokerAuth
+from gateway.config import Server
 from gateway.drain import Drain
 from gateway.http.base import NothingHereHandler, account_for
 from gateway.http.built_pages import BuiltPages
@@ -35,8 +36,10 @@ from gateway.http.handlers.messages import MessagesHandler
 from gateway.http.handlers.pages import (
     BuiltHandler,
     BuiltPageHandler,
+    BuiltRoomPageHandler,
     ClassCodeHandler,
     PageHandler,
+    RoomPageHandler,
 )
 from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import RoomHandler, RoomsHandler
@@ -59,15 +62,13 @@ def public(
     live: ConnectionServices,
     readiness: Readiness,
     *,
-    stomp_paths: Collection[str],
-    hsts: int | None = None,
+    server: Server,
     built: BuiltPages | None = None,
 ) -> Application:
     """The application for browsers and load balancers.
 
-    ``stomp_paths``: where a WebSocket is taken besides ``/ws``, none of them a path of another
-    handler. ``hsts``: seconds for which browsers that came over TLS use nothing else for this host.
-    ``built``: the built pages; None: pages are served as their sources.
+    ``server``: the configuration of its paths, frames and cookies. ``built``: the built pages;
+    None: pages are served as their sources.
     """
     own = {"services": services}
     socket = {
@@ -82,7 +83,7 @@ def public(
         services.events,
         # The most frequent ones first: the routes are tried in this order.
         (r"/ws", StompHandler, socket),
-        *((re.escape(path), StompHandler, socket) for path in stomp_paths),
+        *((re.escape(path), StompHandler, socket) for path in server.stomp_paths),
         (r"/api/session", SessionHandler, own),
         (r"/api/sessions", SessionsHandler, own),
         (r"/api/sessions/([^/]+)", OneSessionHandler, own),
@@ -118,7 +119,9 @@ def public(
         *_pages(built),
         (r"/static/(.*)", PageHandler, {"path": str(STATIC), "origins": services.origins}),
         trusted_proxies=services.trusted_proxies,
-        hsts=hsts,
+        hsts=server.hsts,
+        frame_ancestors=" ".join(server.frame_ancestors) or "'none'",
+        cross_site_cookies=server.cookies == "cross-site",
     )
 
 
@@ -128,13 +131,13 @@ def _pages(built: BuiltPages | None) -> list[tuple[str, type, Mapping[str, objec
     if built is None:
         page = {"default_filename": "index.html"}
         return [
-            (r"/()", PageHandler, page | {"path": str(STATIC / "room")}),
+            (r"/()", RoomPageHandler, page | {"path": str(STATIC / "room")}),
             (r"/j/([^/]*)", ClassCodeHandler, {"path": str(STATIC / "room")}),
             (r"/admin/?()", PageHandler, page | {"path": str(STATIC / "admin")}),
         ]
     return [
-        (r"/", BuiltPageHandler, {"built": built, "page": "room"}),
-        (r"/j/([^/]*)", BuiltPageHandler, {"built": built, "page": "room"}),
+        (r"/", BuiltRoomPageHandler, {"built": built, "page": "room"}),
+        (r"/j/([^/]*)", BuiltRoomPageHandler, {"built": built, "page": "room"}),
         (r"/admin/?", BuiltPageHandler, {"built": built, "page": "admin"}),
         # Source maps are read from the folder: nobody asks for them but a developer's tools.
         (r"/static/built/([^/]+\.(?:js|css|svg))", BuiltHandler, {"built": built}),
@@ -174,15 +177,15 @@ def _application(
     events: Events,
     *routes: tuple[str, type, Mapping[str, object]],
     trusted_proxies: Collection[str] = (),
-    hsts: int | None = None,
     internal_access: InternalAccess | None = None,
+    **settings: Any,
 ) -> Application:
     return Application(
         [(path, handler, dict(made_with)) for path, handler, made_with in routes],
         default_handler_class=NothingHereHandler,
         trusted_proxies=trusted_proxies,
-        hsts=hsts,
         internal_access=internal_access,
+        **settings,
         log_function=partial(
             account_for, metrics=metrics, events=events, trusted_proxies=trusted_proxies
         ),

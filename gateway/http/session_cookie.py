@@ -52,8 +52,15 @@ def identity_json(identity: Identity) -> dict[str, Any]:
 def _set_cookie(handler: ApiHandler, name: str, value: str, *, max_age: float) -> None:
     cookie: Morsel[str] = Morsel()
     cookie.set(name, value, value)
-    cookie.update({"path": "/", "httponly": "yes", "samesite": "Strict"})
+    secure = handler.caller.secure
+    # Browsers take SameSite=None over TLS only (RFC 6265bis, section 5.7).
+    across_sites = secure and handler.settings["cross_site_cookies"]
+    same_site = "None" if across_sites else "Strict"
+    cookie.update({"path": "/", "httponly": "yes", "samesite": same_site})
     cookie["max-age"] = str(max(0, int(max_age)))
-    if handler.caller.secure:
+    if secure:
         cookie["secure"] = "yes"
-    handler.add_header("Set-Cookie", cookie.OutputString())
+    # Of its own for each site around the frame: browsers that keep no others keep this one
+    # (https://github.com/privacycg/CHIPS), and nobody can follow a person by it.
+    partitioned = "; Partitioned" if across_sites else ""
+    handler.add_header("Set-Cookie", cookie.OutputString() + partitioned)

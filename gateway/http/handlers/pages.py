@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from tornado.web import StaticFileHandler
 
@@ -28,16 +28,21 @@ class _OfPages(BodilessHandler):
     # One page, read as its sources, consists of a hundred files.
     log_level = logging.DEBUG
 
+    #: Whether pages of the configured origins may show it in a frame. Where an admin acts, a page
+    #: around it could have them click what they do not see.
+    in_frames: ClassVar[bool] = False
+
     def set_default_headers(self) -> None:
         super().set_default_headers()
         # CSP's 'self' does not cover ws:// in every browser (w3c/webappsec-csp issue 7).
         host = self.request.headers.get("Host", "")
+        around = self.settings["frame_ancestors"] if self.in_frames else "'none'"
         sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
         self.set_header(
             "Content-Security-Policy",
             # Built style sheets have their icons in them.
             f"default-src 'self'; img-src 'self' data:; connect-src 'self'{sockets}; "
-            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+            f"base-uri 'none'; form-action 'self'; frame-ancestors {around}; object-src 'none'",
         )
 
 
@@ -87,6 +92,12 @@ class BuiltPageHandler(BuiltHandler):
     head = get
 
 
+class BuiltRoomPageHandler(BuiltPageHandler):
+    """The built page of rooms."""
+
+    in_frames = True
+
+
 class PageHandler(_OfPages, StaticFileHandler):
     """The files of the pages as they are, and of the library.
 
@@ -127,7 +138,13 @@ class PageHandler(_OfPages, StaticFileHandler):
             share(self, self._origins)
 
 
-class ClassCodeHandler(PageHandler):
+class RoomPageHandler(PageHandler):
+    """The page of rooms."""
+
+    in_frames = True
+
+
+class ClassCodeHandler(RoomPageHandler):
     """The page of rooms at the address of a class code, which its script reads. Whether there is
     such a code, nobody learns here."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from devenv import vendor
 from gateway.http.app import STATIC
 from gateway.http.handlers.pages import PageHandler
 from gateway.http.listeners import Listener
@@ -125,3 +128,37 @@ def test_no_file_stays_open_while_its_client_takes_it() -> None:
     """An iterator would keep it open, and take a descriptor that is kept for something else."""
     path = STATIC / "room" / "index.html"
     assert PageHandler.get_content(str(path)) == path.read_bytes()
+
+
+# Frames
+
+AROUND = "https://lms.school.example"
+
+
+@pytest.fixture(params=["sources", "built"])
+def framed(request: pytest.FixtureRequest, tables: dict[str, Any]) -> None:
+    """The configuration lets a page show those of rooms in a frame."""
+    vendor.ensure(print)
+    tables["server"] |= {"pages": request.param, "frame_ancestors": [AROUND]}
+
+
+@pytest.mark.usefixtures("framed")
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", AROUND),
+        ("/j/ABCDEF", AROUND),
+        ("/admin", "'none'"),
+        ("/static/admin/index.html", "'none'"),
+        ("/static/room/index.html", "'none'"),
+        ("/api/session", "'none'"),
+        ("/nothing", "'none'"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_only_the_page_of_rooms_is_shown_in_a_frame_of_a_configured_origin(
+    path: str, expected: str, call: Call
+) -> None:
+    policy = (await call("GET", path)).headers["Content-Security-Policy"]
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["frame-ancestors"] == expected

@@ -224,6 +224,45 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
     assert "hunter2" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "ok     pages in frames of others: none may be (server.frame_ancestors)"),
+        (
+            {"FRAME_ANCESTORS": '["https://LMS.example"]'},
+            "ok     pages in frames of others: https://lms.example, with same-site cookies",
+        ),
+        (
+            {"COOKIES": "cross-site"},
+            'WRONG  pages in frames of others: server.cookies is "cross-site", but no page',
+        ),
+        (
+            {"COOKIES": "cross-site", "FRAME_ANCESTORS": '["https://lms.example"]'},
+            "browsers take such a cookie over TLS only",
+        ),
+        (
+            {"FRAME_ANCESTORS": '["http://lms.example"]', "TRUSTED_PROXIES": '["192.0.2.1"]'},
+            "WRONG  pages in frames of others: http://lms.example: a page that is not https",
+        ),
+    ],
+)
+def test_the_doctor_names_frames_that_cannot_work(
+    given: dict[str, str], told: str, run: Run, environment: dict[str, str]
+) -> None:
+    environment |= {f"GATEWAY_SERVER__{key}": value for key, value in given.items()}
+    assert told in run("doctor").stdout
+
+
+def test_a_frame_around_the_pages_is_named_as_browsers_do(
+    run: Run, environment: dict[str, str]
+) -> None:
+    environment["GATEWAY_SERVER__FRAME_ANCESTORS"] = '["https://lms.example/course"]'
+    result = run("check-config")
+    assert result.returncode == 2
+    assert "server.frame_ancestors" in result.stderr
+    assert "must be scheme://host[:port] and nothing more" in result.stderr
+
+
 def test_fewer_open_files_than_the_configuration_needs_are_told(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ class ReadableState(Protocol):
     """The kept state, as its readers use it."""
 
     async def read_state(
-        self, stream: Stream, *, after: int, limit: int, author: str | None
+        self, stream: Stream, *, after: int, limit: int, author: str | None, goes_on: bool
     ) -> StatePage: ...
 
 
@@ -47,10 +47,11 @@ class StateReads:
         self._bytes = budgets.rate(STATE_BYTES)
 
     async def page(
-        self, who: Identity, stream: Stream, *, after: int, limit: int | None
+        self, who: Identity, stream: Stream, *, after: int, limit: int | None, goes_on: bool = False
     ) -> StatePage:
         """Entries written after the seq ``after``: ``limit`` of them, or as many as a page may
-        have. Of the private stream participants get their own entries.
+        have. ``goes_on``: see :meth:`gateway.store.store.Store.read_state`. Of the private stream
+        participants get their own entries.
 
         Raises :class:`Refused`, :class:`UnknownRoom`, :class:`TooManyReads`, :class:`TooMuchRead`,
         :class:`ReadsBusy`, :class:`StoreUnavailable`.
@@ -60,7 +61,11 @@ class StateReads:
         self._bytes.check(who.user, rank=rank)
         async with self._turns.turn(who.user, rank):
             page = await self._state.read_state(
-                stream, after=after, limit=min(limit or most, most), author=author
+                stream,
+                after=after,
+                limit=min(limit or most, most),
+                author=author,
+                goes_on=goes_on,
             )
             # Only now it is known.
             self._bytes.spend(who.user, cost=sum(len(each.encode()) for each in page.messages))

@@ -133,7 +133,7 @@ class FoundState:
     cut: bool
 
 
-def read(
+def read(  # noqa: PLR0913 - what is wanted of the state
     connection: Connection,
     stream: Stream,
     *,
@@ -141,6 +141,7 @@ def read(
     limit: int,
     author: str | None,
     until: int | None,
+    goes_on: bool = False,
     size: int = READ_BYTES,
 ) -> FoundState:
     """A page of the state and its stream's end, by one statement. See
@@ -151,7 +152,8 @@ def read(
     of_this = and_(streams.c.room == stream.room, streams.c.audience == stream.audience)
     after = min(after, MAX_NUMBER)
     # Who reads the state of one moment wants what stood then, and nothing that was cleared.
-    too_old = or_(streams.c.forgotten > after, streams.c.head < after) if until is None else false()
+    judged = until is None and not goes_on
+    too_old = or_(streams.c.forgotten > after, streams.c.head < after) if judged else false()
     begin = select(case((too_old, 0), else_=after)).where(of_this).scalar_subquery()
     entries = (
         select(kept)

@@ -430,12 +430,15 @@ class Store:
         limit: int,
         author: str | None = None,
         until: int | None = None,
+        goes_on: bool = False,
         size: int = READ_BYTES,
     ) -> StatePage:
         """The entries of the stream's kept state that were written after the seq ``after``, in the
         order of seq: at most ``limit`` of them, and about ``size`` bytes, a megabyte at most; only
         those of ``author`` where given. ``until``: those that stand and were not written after that
-        seq either. No reader of the history keeps it waiting. Raises UnknownRoom."""
+        seq either. ``goes_on``: this is a further page for a reader that has begun from nothing
+        just now, so it misses nothing that was cleared and forgotten. No reader of the history
+        keeps it waiting. Raises UnknownRoom."""
         query = partial(
             kept.read,
             stream=stream,
@@ -443,6 +446,7 @@ class Store:
             limit=limit,
             author=author,
             until=until,
+            goes_on=goes_on,
             size=min(size, READ_BYTES),
         )
         return await self._database.scan(query, history.state_page, readers=Readers.STATE)

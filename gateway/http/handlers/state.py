@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ class StateQuery(body.Body):
     audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
     after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
     limit: Annotated[int, Field(strict=False, ge=1)] | None = None
+    #: Of a reader that has begun from nothing just now: a further page.
+    whole: Literal["true"] | None = None
     #: The room's, as the client knows it.
     identity: Annotated[str, Field(max_length=64)] | None = None
 
@@ -36,6 +38,7 @@ class StateHandler(ApiHandler):
             Stream(query.audience, number),
             after=query.after,
             limit=query.limit,
+            goes_on=query.whole is not None,
         )
         self.set_header("Content-Type", body.MEDIA_TYPE)
         self.finish(_page_json(page))

@@ -136,6 +136,18 @@ async def test_the_state_comes_in_pages(call: Call, room: str, keep: Keep) -> No
 
 
 @pytest.mark.gen_test
+async def test_a_reader_that_has_begun_from_nothing_says_so(
+    call: Call, room: str, keep: Keep
+) -> None:
+    for n in range(3):
+        await keep("anna", f"k{n}", n)
+    page = await state(call, room, query="?after=1&limit=1&whole=true")
+    assert (entries(page), page["whole"], page["complete"]) == ([("k1", 1)], False, False)
+    refused = await call("GET", f"{room}/state?after=1&whole=yes", user="bob")
+    assert refused.status == 400
+
+
+@pytest.mark.gen_test
 async def test_a_seq_beyond_the_end_begins_from_nothing(call: Call, room: str, keep: Keep) -> None:
     await keep("anna", "poll:1", 1)
     page = await state(call, room, query="?after=99")

@@ -249,6 +249,27 @@ async def test_pages_end_at_their_limits_and_the_next_one_goes_on(store: Store) 
 
 
 @pytest.mark.gen_test
+async def test_who_begins_from_nothing_gets_on_although_cleared_keys_were_forgotten(
+    store: Store,
+) -> None:
+    stream = await new_stream(store)
+    await store.append([kept(stream, key, 1) for key in "abcde"])
+    await store.append([kept(stream, "e", None), kept(stream, "f", 1)])
+    assert await store.forget_keys(NOON + timedelta(days=1)) == 1
+    page = await store.read_state(stream, limit=2)
+    found = [m.keep for m in page.messages]
+    assert (page.whole, page.complete) == (True, False)
+    # Meanwhile one that it has is cleared.
+    await store.append([kept(stream, "a", None)])
+    for _ in range(2):
+        page = await store.read_state(stream, after=page.seq, limit=2, goes_on=True)
+        assert not page.whole
+        found += [m.keep for m in page.messages]
+    assert found == ["a", "b", "c", "d", "f", "a"]
+    assert (page.messages[-1].body, page.complete) == (None, True)
+
+
+@pytest.mark.gen_test
 async def test_an_author_has_their_own_entries(store: Store) -> None:
     stream = await new_stream(store)
     await store.append(

@@ -20,6 +20,8 @@ INTERVAL: Final = 3600.0
 #: what has changed.
 KEYS: Final = 600.0
 CLEARED: Final = timedelta(days=1)
+#: How long at least, however many there are: longer than reading the whole state takes.
+SPARED: Final = timedelta(minutes=10)
 #: Seconds between two searches for old sessions.
 SESSIONS: Final = 600.0
 #: How long after its own end a session is kept; the clocks of gateways must differ by less.
@@ -58,7 +60,7 @@ async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
 class KeepsKeys(Protocol):
     """The store, whose cleared keys can be forgotten."""
 
-    async def forget_keys(self, before: datetime) -> int: ...
+    async def forget_keys(self, before: datetime, *, spared: datetime) -> int: ...
 
 
 async def forget_keys(store: KeepsKeys, *, clock: UtcTime) -> NoReturn:
@@ -69,7 +71,8 @@ async def forget_keys(store: KeepsKeys, *, clock: UtcTime) -> NoReturn:
     """
     while True:
         try:
-            if deleted := await store.forget_keys(clock() - CLEARED):
+            now = clock()
+            if deleted := await store.forget_keys(now - CLEARED, spared=now - SPARED):
                 logger.debug("forgot %d cleared keys of rooms' state", deleted)
         except StoreUnavailable as error:
             logger.warning(

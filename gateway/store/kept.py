@@ -199,12 +199,15 @@ def streams_with_cleared(connection: Connection) -> list[Stream]:
     return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
 
 
-def forget(connection: Connection, stream: Stream, *, before: datetime, most: int) -> int:
-    """Delete cleared entries of the stream: those from ``before``, and the oldest beyond ``most``;
-    :data:`PORTION` of them at a time. Returns how many.
+def forget(
+    connection: Connection, stream: Stream, *, before: datetime, spared: datetime, most: int
+) -> int:
+    """Delete cleared entries of the stream: those from ``before``, and the oldest beyond ``most``,
+    but none that is younger than ``spared``; :data:`PORTION` of them at a time. Returns how many.
 
     The stream notes up to which seq that was done: a reader that has not heard of it begins from
-    nothing.
+    nothing. One that is reading the whole state page by page does not, and must not miss what is
+    cleared meanwhile: so the youngest are spared.
     """
     of_this = and_(streams.c.room == stream.room, streams.c.audience == stream.audience)
     locked = select(streams.c.forgotten).where(of_this).with_for_update()
@@ -214,7 +217,10 @@ def forget(connection: Connection, stream: Stream, *, before: datetime, most: in
     )
     count = connection.execute(select(func.count()).select_from(kept).where(cleared)).scalar_one()
     oldest = connection.execute(
-        select(kept.c.seq, kept.c.sent_at).where(cleared).order_by(kept.c.seq).limit(PORTION)
+        select(kept.c.seq, kept.c.sent_at)
+        .where(cleared, kept.c.sent_at < spared)
+        .order_by(kept.c.seq)
+        .limit(PORTION)
     )
     over = count - most
     gone = [row.seq for number, row in enumerate(oldest) if number < over or row.sent_at < before]

@@ -34,12 +34,12 @@ async def prune(database: Database, before: datetime) -> int:
     return total
 
 
-async def forget_keys(database: Database, before: datetime, *, most: int) -> int:
+async def forget_keys(database: Database, before: datetime, *, spared: datetime, most: int) -> int:
     """See :meth:`gateway.store.store.Store.forget_keys`."""
     total = 0
     for stream in await database.scan(kept.streams_with_cleared, _as_it_is):
         while deleted := await database.write(
-            partial(kept.forget, stream=stream, before=before, most=most)
+            partial(kept.forget, stream=stream, before=before, spared=spared, most=most)
         ):
             total += deleted
             await asyncio.sleep(REST)

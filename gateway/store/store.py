@@ -463,10 +463,12 @@ class Store:
         """
         return await retention.prune(self._database, before)
 
-    async def forget_keys(self, before: datetime, *, most: int = kept.CLEARED_KEPT) -> int:
+    async def forget_keys(
+        self, before: datetime, *, spared: datetime, most: int = kept.CLEARED_KEPT
+    ) -> int:
         """Delete entries of the kept state that were cleared before then, and the oldest beyond
-        ``most`` of a stream. Returns how many."""
-        return await retention.forget_keys(self._database, before, most=most)
+        ``most`` of a stream; those cleared after ``spared`` stay in any case. Returns how many."""
+        return await retention.forget_keys(self._database, before, spared=spared, most=most)
 
     async def hear(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` when an application may have stored a message, which :meth:`take_over`

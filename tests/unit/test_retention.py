@@ -90,10 +90,10 @@ class Keys:
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.asked: set[datetime] = set()
+        self.asked: set[tuple[datetime, datetime]] = set()
 
-    async def forget_keys(self, before: datetime) -> int:
-        self.asked.add(before)
+    async def forget_keys(self, before: datetime, *, spared: datetime) -> int:
+        self.asked.add((before, spared))
         self.times.append(asyncio.get_running_loop().time())
         if len(self.times) % 2:
             raise StoreUnavailable("away")
@@ -108,7 +108,7 @@ def test_keys_that_were_cleared_a_day_ago_are_forgotten_every_ten_minutes() -> N
         task.cancel()
         await asyncio.wait({task})
         assert [round(time) for time in store.times] == [0, 600, 1200, 1800]
-        assert store.asked == {NOW - timedelta(days=1)}
+        assert store.asked == {(NOW - timedelta(days=1), NOW - timedelta(minutes=10))}
 
     run(scenario())
 

@@ -330,7 +330,8 @@ async def test_what_was_cleared_is_forgotten_after_a_time_and_beyond_a_number(
     await say("b", None)
     other.take(await store.read_state(stream, limit=9))
     await say("c", None, late)
-    assert await store.forget_keys(NOON + timedelta(hours=1)) == 2
+    later = NOON + timedelta(days=1)
+    assert await store.forget_keys(NOON + timedelta(hours=1), spared=later) == 2
     # Who has not heard of it begins from nothing; who has goes on.
     page = await store.read_state(stream, after=mirror.seq, limit=9)
     assert page.whole
@@ -343,10 +344,12 @@ async def test_what_was_cleared_is_forgotten_after_a_time_and_beyond_a_number(
     for n in range(5):
         await say(f"n{n}", 1, late)
         await say(f"n{n}", None, late)
-    assert await store.forget_keys(NOON, most=2) == 4
+    # … but not what was cleared just now.
+    assert await store.forget_keys(NOON, spared=late, most=2) == 0
+    assert await store.forget_keys(NOON, spared=later, most=2) == 4
     left = await store.read_state(stream, after=other.seq, limit=99)
     assert left.whole
-    assert await store.forget_keys(NOON, most=2) == 0
+    assert await store.forget_keys(NOON, spared=later, most=2) == 0
     # What was forgotten may come again.
     await say("a", 2)
     assert [m.keep for m in await whole(store, stream)] == ["d", "a"]
@@ -480,7 +483,7 @@ class Scene:
         await self.stores[0].prune(NOON + timedelta(days=1))
 
     async def forget(self, _by: int, most: int) -> None:
-        await self.stores[1].forget_keys(NOON, most=most)
+        await self.stores[1].forget_keys(NOON, spared=NOON + timedelta(days=1), most=most)
 
     async def check(self) -> None:
         """From any seq on, what has changed since leads to the fold of the whole history."""

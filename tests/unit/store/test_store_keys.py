@@ -1,0 +1,117 @@
+"""The decision about the keys of a batch: what stands, and whether one more may."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.topology import Audience, Stream
+from gateway.domain.kept import Entry
+from gateway.domain.message import Draft
+from gateway.domain.room import MemberRole
+from gateway.errors import GatewayError, NotOpen, TooManyKeys
+from gateway.store.keys import Keys, condition_of
+from gateway.store.numbering import Numbering
+from gateway.store.records import Appended
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+PUBLIC, PRIVATE = (Stream(audience, 1) for audience in (Audience.PUBLIC, Audience.PRIVATE))
+OPEN = Entry(PUBLIC, None, "open")
+
+
+def draft(
+    key: str | None = None,
+    body: Any = 1,
+    *,
+    stream: Stream = PUBLIC,
+    host: bool = False,
+    only_while: str | None = None,
+) -> Draft:
+    role = MemberRole.HOST if host else MemberRole.PARTICIPANT
+    made = Draft(uuid4(), stream, "paul", NOON, "chat", body, role)
+    return replace(made, keep=key, only_while=only_while)
+
+
+def at_most(of_room: int, of_author: int) -> Any:
+    def bound(room: int | None, author: int | None) -> GatewayError | None:
+        assert (room is None) != (author is None)
+        if (room or 0) >= of_room or (author or 0) >= of_author:
+            return TooManyKeys("full")
+        return None
+
+    return bound
+
+
+def test_a_condition_is_about_the_rooms_own_public_entry() -> None:
+    assert condition_of(draft(stream=PRIVATE, only_while="open")) == OPEN
+    assert condition_of(draft()) is None
+
+
+def test_what_has_no_row_or_is_cleared_does_not_stand() -> None:
+    for stands in ({}, {OPEN: False}, {Entry(PRIVATE, None, "open"): True}):
+        assert isinstance(Keys(stands).refusal(draft(only_while="open")), NotOpen)
+    assert Keys({OPEN: True}).refusal(draft(only_while="open")) is None
+
+
+def test_bounds_are_asked_only_for_what_would_stand_anew() -> None:
+    mine = Entry(PUBLIC, "paul", "a")
+    full = Counter({(PUBLIC, "paul"): 1, (PUBLIC, None): 2})
+    keys = Keys({mine: True}, full, at_most(2, 1))
+    assert keys.refusal(draft("a", 2)) is None
+    assert keys.refusal(draft("b", None)) is None
+    assert isinstance(keys.refusal(draft("b")), TooManyKeys)
+    assert isinstance(keys.refusal(draft("b", host=True)), TooManyKeys)
+    assert keys.refusal(draft("b", stream=PRIVATE)) is None
+    keys.take(draft("a", None))
+    assert keys.refusal(draft("b")) is None
+
+
+def test_clearing_what_nobody_has_seen_counts_nothing() -> None:
+    keys = Keys()
+    keys.take(draft("a", None))
+    assert keys.stands == {}
+    assert not +keys.counts
+
+
+def test_a_refused_draft_takes_no_number_and_no_place() -> None:
+    numbering = Numbering({PUBLIC: 0}, frozenset(), {}, keys=Keys(bound=at_most(1, 1)))
+    answers = [
+        numbering.take(each)
+        for each in (
+            draft("a", only_while="open"),
+            draft("open", host=True),
+            draft("other", host=True),
+            draft("a", only_while="open"),
+            draft("b"),
+            draft(),
+        )
+    ]
+    assert [type(each) for each in answers] == [
+        *(NotOpen, Appended, TooManyKeys, Appended, TooManyKeys, Appended)
+    ]
+    assert numbering.heads[PUBLIC] == 3
+    assert numbering.usage[1].messages == 3
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from([1, None]), st.booleans()), max_size=30
+    )
+)
+def test_what_stands_is_counted_whatever_is_said(words: list[tuple[str, Any, bool]]) -> None:
+    keys = Keys()
+    said: dict[Entry, Any] = {}
+    for key, body, host in words:
+        each = draft(key, body, host=host)
+        keys.take(each)
+        assert each.entry is not None
+        said[each.entry] = body
+    standing = [entry for entry, body in said.items() if body is not None]
+    assert {entry for entry, stands in keys.stands.items() if stands} == set(standing)
+    assert +keys.counts == Counter((entry.stream, entry.author) for entry in standing)

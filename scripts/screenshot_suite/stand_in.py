@@ -200,6 +200,10 @@ class StandIn:
             _json(route, 200, {"rooms": self.rooms})
         elif self.role is None:
             _problem(route, 403, "access_refused")
+        elif path == room and route.request.method == "DELETE":
+            self.is_closed = True
+            route.fulfill(status=204)
+            self.end("room_closed")
         elif path == room:
             _json(route, 200, self._info())
         elif path == f"{room}/presence":

@@ -256,6 +256,13 @@ def host_members(stand_in: StandIn, page: Page) -> None:
     expect(page.locator(".members li")).to_have_count(len(stand_in.present))
 
 
+def remains(stand_in: StandIn, page: Page) -> None:
+    _as_host(stand_in)
+    enter(stand_in, page)
+    page.locator(".tools .icon-arrow-down").click()
+    expect(page.locator("dialog[open] .group").last).to_be_visible()
+
+
 def host_share(stand_in: StandIn, page: Page) -> None:
     host(stand_in, page)
     page.locator(".bar button:has(.icon-qr-code)").click()
@@ -417,6 +424,7 @@ STATES: dict[str, Play] = {
     "host-answers": host_answers,
     "host-members": host_members,
     "host-share": host_share,
+    "host-remains": remains,
     "poll-form": poll_form,
     "projector": projector,
     "projector-join": projector_join,

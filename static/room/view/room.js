@@ -3,6 +3,7 @@ import { Classroom, isSentAway } from "../classroom.js";
 import { projectorLink, roomLink } from "../route.js";
 import { isolated } from "../../shared/bidi.js";
 import { element, icon, iconButton } from "../../shared/element.js";
+import { afterLesson } from "./after-lesson.js";
 import { hostView } from "./host.js";
 import { statusSign } from "./status-sign.js";
 import { classCode, codeCorner, doorBell } from "./class-code.js";
@@ -144,8 +145,12 @@ export function roomView(context, number, { projected, signal }) {
     bar.after(doorBell(context, number, code, signal));
     const members = membersDialog(context, number);
     const remains = remainsDialog(i18n, number);
+    const after = afterLesson(context, classroom.info);
+    remains.dialog.append(after.buttons);
     const label = i18n.say("projector.open");
-    bar.append(
+    const tools = element(
+      "div",
+      { class: "tools" },
       element(
         "a",
         {
@@ -158,7 +163,8 @@ export function roomView(context, number, { projected, signal }) {
       iconButton("users", i18n.say("members.title"), { click: members.open }),
       iconButton("arrow-down", i18n.say("remains.title"), { click: remains.open }),
     );
-    page.append(view.nav, view.main, share.dialog, members.dialog, remains.dialog);
+    bar.append(tools);
+    page.append(view.nav, view.main, share.dialog, members.dialog, remains.dialog, after.dialog);
     return view;
   };
 

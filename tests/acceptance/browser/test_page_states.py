@@ -235,6 +235,35 @@ def test_a_room_that_is_closed_under_somebody_leaves_them_what_they_wrote(
     expect(page.locator(".quote")).to_have_count(0)
 
 
+def test_a_host_closes_the_room_after_reading_what_it_means(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.remains(stand_in, page)
+    page.get_by_role("button", name="Close the room").click()
+    dialog = page.get_by_role("dialog", name="Close this room?")
+    expect(dialog).to_contain_text("It cannot be opened again.")
+    dialog.get_by_role("button", name="Close", exact=True).click()
+    assert f"DELETE /api/rooms/{ROOM}" not in stand_in.asked
+    page.get_by_role("button", name="Close the room").click()
+    dialog.get_by_role("button", name="Close the room").click()
+    expect(page.get_by_text("This room is closed. You can still read it.")).to_be_visible()
+    page.get_by_role("button", name="What remains").click()
+    expect(page.get_by_role("button", name="Close the room")).to_be_hidden()
+
+
+def test_a_host_opens_a_new_room_with_the_same_people(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    stand_in.present.append(states.member("guest~7~k3m9x2pq"))
+    states.remains(stand_in, page)
+    with page.expect_request(lambda one: one.method == "POST") as asked:
+        page.get_by_role("button", name="New room with the same people").click()
+    members = [{"user": "paul", "role": "participant"}]
+    assert asked.value.post_data_json == {"title": "Leaves", "members": members}
+
+
 def test_somebody_whose_connection_was_ended_reads_why_and_can_try_again(
     context: BrowserContext, stand_in: StandIn
 ) -> None:

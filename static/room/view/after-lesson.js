@@ -1,0 +1,68 @@
+import { Problem } from "../../interact/index.js";
+import { roomLink } from "../route.js";
+import { element, iconButton } from "../../shared/element.js";
+
+/** @typedef {import("../main.js").Context} Context */
+/** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
+
+/** How the gateway begins the names of guests, who belong to one room only. */
+const GUEST = "guest~";
+
+/**
+ * What a host does with a room after a lesson: close it, having read what that means, or open a new one with the same
+ * people. The pages of a room that is closed notice by themselves.
+ *
+ * @param {Context} context
+ * @param {RoomInfo} info
+ * @returns {{buttons: HTMLElement, dialog: HTMLDialogElement}} the dialog asks before the room is closed
+ */
+export function afterLesson({ connection, i18n, me }, info) {
+  const path = `/api/rooms/${info.id}`;
+  const problems = [0, 1].map(() => element("p", { role: "alert", class: "problem" }));
+  /** @param {HTMLElement} problem @param {() => Promise<void>} task */
+  const act = async (problem, task) => {
+    problem.textContent = "";
+    for (const button of [copy, close, sure]) button.disabled = true;
+    try {
+      await task();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      problem.textContent = i18n.explain(error);
+    } finally {
+      for (const button of [copy, close, sure]) button.disabled = false;
+    }
+  };
+  const copyRoom = () =>
+    act(problems[0], async () => {
+      const { members } = await connection.call("GET", `${path}/members`);
+      const others = members
+        .filter((/** @type {{user: string}} */ { user }) => user !== me.user && !user.startsWith(GUEST))
+        .map((/** @type {{user: string, role: string}} */ { user, role }) => ({ user, role }));
+      const made = await connection.call("POST", "/api/rooms", { title: info.title, members: others });
+      location.hash = roomLink(made.id);
+    });
+  const closeRoom = () =>
+    act(problems[1], async () => {
+      await connection.call("DELETE", path);
+      dialog.close();
+    });
+  const button = (/** @type {string} */ key, /** @type {() => void} */ click) =>
+    element("button", { type: "button", click }, i18n.say(key));
+  const copy = button("after.copy", copyRoom);
+  const close = button("after.close", () => dialog.showModal());
+  const sure = button("after.closeSure", closeRoom);
+  sure.classList.add("primary");
+  close.hidden = info.closed_at !== null;
+  const heading = element("h2", { id: "close-title" }, i18n.say("after.closeAsk"));
+  const cancel = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
+  const dialog = element(
+    "dialog",
+    { class: "card", "aria-labelledby": heading.id },
+    element("header", {}, heading, cancel),
+    element("p", {}, i18n.say("after.closeHint")),
+    problems[1],
+    sure,
+  );
+  const buttons = element("div", { class: "group" }, problems[0], copy, close);
+  return { buttons, dialog };
+}

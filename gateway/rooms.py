@@ -57,6 +57,12 @@ class RoomStore(Protocol):
 
     async def close_room(self, room: int, at: datetime) -> bool: ...
 
+    async def reopen_room(
+        self, room: int, *, refusal: Callable[[int, int], GatewayError | None]
+    ) -> bool: ...
+
+    async def rename_room(self, room: int, title: str) -> None: ...
+
     async def set_member(
         self, room: int, user: str, role: MemberRole, name: str | None
     ) -> None: ...
@@ -202,6 +208,30 @@ class Rooms:
         # After everybody has heard that the room was closed, which is what guests are to be told.
         await self._endings.end_guests(number, CLOSED, remove=False)
         return await self._queues.delete(number)
+
+    async def reopen(self, who: Identity, number: int) -> RoomView:
+        """Open a closed room again, with its members, its history and a private queue that has what
+        hosts had not acknowledged. Opening it again is no error.
+
+        Raises :class:`TooManyRooms`, :class:`TooManyOpenRooms`, :class:`RoomsFull`.
+        """
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        self._changes_of_rooms.take(("create", who.user))
+        try:
+            await self._store.reopen_room(number, refusal=self._open_rooms.against)
+        except GatewayError as error:
+            self._open_rooms.count(error)
+            raise
+        await self._changes.changed(number, ended=False)
+        has_queue = await self._queues.create(number, who.user)
+        return replace(await self.show(who, number), has_queue=has_queue)
+
+    async def rename(self, who: Identity, number: int, title: str) -> RoomView:
+        """Give the room another title. Raises :class:`TooManyRooms`."""
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        self._changes_of_rooms.take(("rename", who.user))
+        await self._store.rename_room(number, title)
+        return await self.show(who, number)
 
     async def members(self, who: Identity, number: int) -> list[Member]:
         """All members, by name."""

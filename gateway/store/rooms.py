@@ -161,6 +161,41 @@ def close(connection: Connection, number: int, at: datetime) -> bool:
     return connection.execute(closing).rowcount == 1
 
 
+def reopen(connection: Connection, number: int, *, refusal: RoomRefusal | None = None) -> bool:
+    """Open a closed room again, with the next private queue; False if it is open.
+
+    Raises UnknownRoom, also for a room that was deleted, and the error of ``refusal``.
+    """
+    if not lock(connection, number):
+        raise UnknownRoom(f"there is no room {number}")
+    this = rooms.c.id == number
+    found = connection.execute(
+        select(rooms.c.closed_at, rooms.c.created_by, rooms.c.title).where(this)
+    ).one()
+    if not found.title:
+        raise UnknownRoom(f"room {number} was deleted")
+    if found.closed_at is None:
+        return False
+    counts = _count_open(connection, found.created_by)
+    if refusal is not None and (error := refusal(*counts)) is not None:
+        raise error
+    # The old queue, if it is still there, has not this number, so it is replaced.
+    opening = {"closed_at": None, "queue": rooms.c.queue + 1, "queue_due": None}
+    more = rooms.c.revision + 1
+    connection.execute(update(rooms).where(this).values(opening | {"revision": more}))
+    return True
+
+
+def rename(connection: Connection, number: int, title: str) -> None:
+    """Give the room another title. Raises UnknownRoom, also for a room that was deleted."""
+    new = text(title, "title", TITLE_LENGTH)
+    if not is_room(number):
+        raise UnknownRoom(f"there is no room {number}")
+    renaming = update(rooms).where(rooms.c.id == number, rooms.c.title != "").values(title=new)
+    if connection.execute(renaming).rowcount == 0:
+        raise UnknownRoom(f"there is no room {number}")
+
+
 def still_open(connection: Connection) -> list[int]:
     """The numbers of all open rooms."""
     query = select(rooms.c.id).where(rooms.c.closed_at.is_(None)).order_by(rooms.c.id)

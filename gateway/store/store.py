@@ -167,6 +167,15 @@ class Store:
 
         return await self._database.write(close)
 
+    async def reopen_room(self, room: int, *, refusal: rooms.RoomRefusal | None = None) -> bool:
+        """Open a closed room again; False: it is open. ``refusal``: as in :meth:`create_room`.
+        Raises UnknownRoom, and the error of ``refusal``."""
+        return await self._database.write(partial(rooms.reopen, number=room, refusal=refusal))
+
+    async def rename_room(self, room: int, title: str) -> None:
+        """Give the room another title. Raises UnknownRoom, Invalid."""
+        await self._database.write(partial(rooms.rename, number=room, title=title))
+
     async def open_rooms(self) -> list[int]:
         return await self._database.read(rooms.still_open)
 

@@ -114,6 +114,17 @@ class FakeBackends:
         self.done.append("close")
         return True
 
+    async def reopen_room(
+        self, room: int, *, refusal: Callable[[int, int], GatewayError | None]
+    ) -> bool:
+        if (error := refusal(0, self.open_rooms)) is not None:
+            raise error
+        self.done.append("reopen")
+        return True
+
+    async def rename_room(self, room: int, title: str) -> None:
+        self.done.append(f"rename to {title}")
+
     async def has_account(self, user: str) -> bool:
         return False
 
@@ -209,6 +220,8 @@ OPERATIONS: Final[dict[str, tuple[Operation, set[Identity]]]] = {
     "show": (lambda rooms, _, who, room: rooms.show(who, room), MEMBERS),
     "present": (lambda rooms, _, who, room: rooms.present(who, room), MEMBERS),
     "close": (lambda rooms, _, who, room: rooms.close(who, room), HOSTS),
+    "reopen": (lambda rooms, _, who, room: rooms.reopen(who, room), HOSTS),
+    "rename": (lambda rooms, _, who, room: rooms.rename(who, room, "Art"), HOSTS),
     "members": (lambda rooms, _, who, room: rooms.members(who, room), HOSTS),
     "set_member": (lambda rooms, _, who, room: rooms.set_member(who, room, CAROL), HOSTS),
     "remove_member": (lambda rooms, _, who, room: rooms.remove_member(who, room, "bob"), HOSTS),

@@ -1,14 +1,16 @@
-"""``/api/rooms`` and ``/api/rooms/{room}``: create, list, show, close."""
+"""``/api/rooms`` and ``/api/rooms/{room}``: create, list, show, rename, close, open again."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from contextlib import suppress
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
 from broker.topology import Audience, Stream, Topology
-from gateway.domain.message import timestamp
+from gateway.domain.message import Importance, timestamp
 from gateway.domain.room import MemberRole
+from gateway.errors import NoCapacity, RateLimited, RoomClosed
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 from gateway.http.names import WrittenUser
@@ -56,19 +58,60 @@ class RoomsHandler(ApiHandler):
         self.write_json(_as_json(made, self.services.topology), status=status)
 
 
+class Renaming(Body):
+    """The body that gives a room another title."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+#: The type of the instant message that tells those who are in a room of its new title.
+RENAMED: Final = "room-renamed"
+
+
 class RoomHandler(ApiHandler):
-    """One room: GET shows it, DELETE closes it."""
+    """One room: GET shows it, PATCH renames it, DELETE closes it."""
 
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         seen = await self.services.rooms.show(await self.identity(), number)
         self.write_json({**_as_json(seen, self.services.topology), "hosts": seen.hosts})
 
+    async def patch(self, room: str) -> None:
+        number = self.room_number(room)
+        identity = await self.identity()
+        title = self.body(Renaming).title
+        renamed = await self.services.rooms.rename(identity, number, title)
+        # Instant, so it may be lost; a closed room has nobody to tell, and too many orders in a row
+        # are told by the last one's title all the same.
+        with suppress(RoomClosed, RateLimited, NoCapacity):
+            await self.services.intake.post(
+                identity,
+                Stream(Audience.PUBLIC, number),
+                id=None,
+                type=RENAMED,
+                importance=Importance.INSTANT,
+                body={"title": title},
+            )
+        json = _as_json(renamed, self.services.topology)
+        self.write_json({**json, "hosts": renamed.hosts})
+
     async def delete(self, room: str) -> None:
         number = self.room_number(room)
         deleted = await self.services.rooms.close(await self.identity(), number)
         # As for a new room: 202 says that RabbitMQ lags behind.
         self.set_status(204 if deleted else 202)
+
+
+class OpenHandler(ApiHandler):
+    """The opening of a closed room."""
+
+    async def post(self, room: str) -> None:
+        number = self.room_number(room)
+        made = await self.services.rooms.reopen(await self.identity(), number)
+        # As for a new room: 202 says that RabbitMQ lags behind.
+        status = 200 if made.has_queue else 202
+        json = _as_json(made, self.services.topology)
+        self.write_json({**json, "hosts": made.hosts}, status=status)
 
 
 def _as_json(view: RoomView, topology: Topology) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from gateway.store.class_codes import OneMore
 
 #: The words for roles in a list.
 _ROLES: Final[Mapping[str, MemberRole]] = {
-    "": MemberRole.PARTICIPANT,
     "participant": MemberRole.PARTICIPANT,
     "참여자": MemberRole.PARTICIPANT,
     "학생": MemberRole.PARTICIPANT,
@@ -102,10 +101,16 @@ class Rosters:
         self._rate = budgets.rate(MEMBER_CHANGES)
 
     async def check(
-        self, who: Identity, room: int | None, text: str, *, accounts_only: bool
+        self,
+        who: Identity,
+        room: int | None,
+        text: str,
+        *,
+        role: MemberRole = MemberRole.PARTICIPANT,
+        accounts_only: bool,
     ) -> list[Entry]:
-        """The effect of adding the people of the list; ``room`` None: to a new one.
-        ``accounts_only``: whether only those with an account can log in.
+        """The effect of adding the people of the list; ``room`` None: to a new one. ``role``: of
+        lines that say none. ``accounts_only``: whether only those with an account can log in.
 
         Raises :class:`Invalid`, and the errors of :meth:`Permissions.require`.
         """
@@ -117,7 +122,7 @@ class Rosters:
             lines = lines_of(text)
         except ValueError as error:
             raise Invalid(f"the list: {error}") from error
-        read = [_read(line) for line in lines]
+        read = [_read(line, role) for line in lines]
         users = [entry.user for entry in read if entry.user is not None]
         members: Mapping[str, MemberRole] = MappingProxyType({})
         if room is not None:
@@ -178,14 +183,15 @@ def judged(
     return found
 
 
-def _read(line: Line) -> Entry:
+def _read(line: Line, role: MemberRole) -> Entry:
     """The line as far as it can be read alone."""
     written = line.get("user")
     try:
         user = account_name(written)
-        role = _ROLES.get(line.get("role").lower())
-        if role is None:
-            raise ValueError(f"the role {line.get('role')[:30]!r} is unknown: host or participant")
+        if said := line.get("role").lower():
+            if said not in _ROLES:
+                raise ValueError(f"the role {said[:30]!r} is unknown: host or participant")
+            role = _ROLES[said]
         name = display_name(line.get("name")) if line.get("name") else None
     except ValueError as error:
         return Entry(line.number, written[:200], State.WRONG, why=str(error))

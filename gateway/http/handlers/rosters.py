@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from gateway.domain.room import MemberRole
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 from gateway.rosters import Entry
@@ -16,10 +17,11 @@ _LONGEST: Final = 300_000
 
 
 class List(Body):
-    """The body with a list. ``add``: not only check it; ``unknown``: and add those, too, who have
-    no account."""
+    """The body with a list. ``role``: of lines that say none; ``add``: not only check it;
+    ``unknown``: and add those, too, who have no account."""
 
     text: Annotated[str, Field(max_length=_LONGEST)]
+    role: Annotated[MemberRole, Field(strict=False)] = MemberRole.PARTICIPANT
     add: bool = False
     unknown: bool = False
 
@@ -32,7 +34,9 @@ class RosterHandler(ApiHandler):
         identity, wanted = await self.identity(), self.body(List)
         only = self.services.credentials.accounts_only
         rosters = self.services.rosters
-        entries = await rosters.check(identity, number, wanted.text, accounts_only=only)
+        entries = await rosters.check(
+            identity, number, wanted.text, role=wanted.role, accounts_only=only
+        )
         answer = _as_json(entries)
         if wanted.add:
             answer["added"] = await rosters.add(identity, number, entries, unknown=wanted.unknown)
@@ -45,7 +49,9 @@ class NewRosterHandler(ApiHandler):
     async def post(self) -> None:
         identity, wanted = await self.identity(), self.body(List)
         only = self.services.credentials.accounts_only
-        entries = await self.services.rosters.check(identity, None, wanted.text, accounts_only=only)
+        entries = await self.services.rosters.check(
+            identity, None, wanted.text, role=wanted.role, accounts_only=only
+        )
         self.write_json(_as_json(entries))
 
 

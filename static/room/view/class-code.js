@@ -222,8 +222,10 @@ export function doorBell(context, room, code, signal) {
  * @param {import("../../shared/i18n.js").I18n} i18n
  * @param {string} label
  * @param {() => void} act
+ * @param {{asked?: boolean, calm?: () => void}} how whether the first press was another button's, and what happens
+ *   when the second one does not come
  */
-export function pressedTwice(i18n, label, act) {
+export function pressedTwice(i18n, label, act, { asked = false, calm = () => {} } = {}) {
   let isSure = false;
   const ask = (/** @type {boolean} */ again) => {
     isSure = again;
@@ -236,8 +238,16 @@ export function pressedTwice(i18n, label, act) {
       act();
       return;
     }
-    ask(true);
-    setTimeout(() => ask(false), SURE);
+    askFirst();
   });
+  const askFirst = () => {
+    ask(true);
+    setTimeout(() => {
+      if (!isSure) return;
+      ask(false);
+      calm();
+    }, SURE);
+  };
+  if (asked) askFirst();
   return button;
 }

@@ -1,10 +1,14 @@
 import { Problem } from "../../interact/index.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
+import { addable, hasDoubtful, needsLook } from "../roster.js";
+import { pressedTwice } from "./class-code.js";
+import { rosterFile, rosterItems } from "./roster.js";
 import { who } from "./who.js";
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../../interact/types.js").Role} Role */
+/** @typedef {import("../roster.js").Entry} Entry */
 /**
  * `name`: what is shown beside the user's; `unknown`: nobody can log in under this user's name.
  * @typedef {{user: string, role: Role, name?: string, unknown?: true}} Member
@@ -23,7 +27,8 @@ export function membersDialog({ connection, i18n }, room) {
   const pathOf = (/** @type {string} */ user) => `${path}/${encodeURIComponent(user)}`;
   const list = element("ul");
   const problem = element("p", { role: "alert", class: "problem" });
-  const user = element("input", {
+  const user = element("textarea", {
+    rows: "2",
     required: true,
     dir: "auto",
     autocapitalize: "none",
@@ -46,9 +51,7 @@ export function membersDialog({ connection, i18n }, room) {
         { class: member.role === "host" ? "mark of-host" : "mark" },
         i18n.say(`role.${member.role}`),
       ),
-      iconButton("trash", i18n.say("members.removeWho", { user: member.user }), {
-        click: () => change(() => connection.call("DELETE", pathOf(member.user))),
-      }),
+      removal(i18n, member, () => void change(() => connection.call("DELETE", pathOf(member.user)))),
     );
   const change = async (/** @type {() => Promise<unknown>} */ call) => {
     problem.textContent = "";
@@ -61,11 +64,45 @@ export function membersDialog({ connection, i18n }, room) {
       problem.textContent = i18n.explain(error);
     }
   };
-  const add = async (/** @type {SubmitEvent} */ event) => {
+  /** The list as the gateway has checked it, until it is added or changed. @type {Entry[]} */
+  let checked = [];
+  const preview = element("ul");
+  const doubtful = element("input", { type: "checkbox", change: () => show(checked) });
+  const alsoDoubtful = element(
+    "label",
+    { class: "row" },
+    doubtful,
+    element("span", {}, i18n.say("roster.alsoUnknown")),
+  );
+  const confirm = element("button", { type: "button", class: "primary", click: () => send(true) });
+  const look = element("section", { "aria-label": i18n.say("roster.title"), hidden: true });
+  look.append(preview, alsoDoubtful, confirm);
+  const show = (/** @type {Entry[]} */ entries) => {
+    checked = entries;
+    look.hidden = entries.length === 0;
+    preview.replaceChildren(...rosterItems(i18n, entries));
+    alsoDoubtful.hidden = !hasDoubtful(entries);
+    const count = addable(entries, doubtful.checked).length;
+    confirm.textContent = i18n.say("roster.add", { count });
+    confirm.disabled = count === 0;
+  };
+  const send = (/** @type {boolean} */ add) =>
+    change(async () => {
+      const wanted = { text: user.value, role: role.value, add, unknown: doubtful.checked };
+      const { entries } = await connection.call("POST", `/api/rooms/${room}/roster`, wanted);
+      if (add) {
+        show([]);
+        user.value = "";
+        doubtful.checked = false;
+        return;
+      }
+      show(entries);
+      // A single name that is right needs no second look.
+      if (entries.length === 1 && !needsLook(entries)) await send(true);
+    });
+  const check = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const name = user.value.trim();
-    await change(() => connection.call("PUT", pathOf(name), { role: role.value }));
-    if (!problem.textContent) user.value = "";
+    await send(false);
     user.focus();
   };
   const heading = element("h2", { id: "members-title" }, i18n.say("members.title"));
@@ -76,12 +113,14 @@ export function membersDialog({ connection, i18n }, room) {
     element("header", {}, heading, close),
     element(
       "form",
-      { submit: add, keydown: commitsOnly },
-      field(i18n.say("members.user"), user),
+      { submit: check, input: () => show([]), keydown: commitsOnly },
+      field(i18n.say("members.user"), user, i18n.say("roster.hint")),
+      rosterFile(i18n, user),
       field(i18n.say("members.role"), role),
       element("button", { class: "primary" }, icon("plus"), i18n.say("members.add")),
     ),
     problem,
+    look,
     list,
   );
   return {
@@ -91,4 +130,24 @@ export function membersDialog({ connection, i18n }, room) {
       void change(async () => {});
     },
   };
+}
+
+/**
+ * The removal of a member: a press of the picture asks, and a press of the words does it.
+ *
+ * @param {import("../../shared/i18n.js").I18n} i18n
+ * @param {Member} member
+ * @param {() => void} act
+ */
+function removal(i18n, { user, name }, act) {
+  const ask = () => {
+    const sure = pressedTwice(i18n, i18n.say("members.removeWho", { user: name ?? user }), act, {
+      asked: true,
+      calm: () => sure.replaceWith(trash),
+    });
+    trash.replaceWith(sure);
+    sure.focus();
+  };
+  const trash = iconButton("trash", i18n.say("members.removeWho", { user }), { click: ask });
+  return trash;
 }

@@ -1,11 +1,13 @@
 import { Problem } from "../../interact/index.js";
-import { participants } from "../participants.js";
+import { addable, needsLook } from "../roster.js";
 import { roomLink } from "../route.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field, iconButton } from "../../shared/element.js";
+import { rosterFile, rosterItems } from "./roster.js";
 import { limited } from "../../shared/limit.js";
 
 /** @typedef {import("../main.js").Context} Context */
+/** @typedef {import("../roster.js").Entry} Entry */
 
 /** Characters, as the gateway takes them. */
 const LONGEST_TITLE = 200;
@@ -18,6 +20,14 @@ export function newRoomDialog({ connection, i18n, drafts }) {
   const names = element("textarea", { rows: "4", dir: "auto", autocapitalize: "none", spellcheck: "false" });
   const problem = element("p", { role: "alert", class: "problem" });
   const button = element("button", { class: "primary" }, i18n.say("rooms.submit"));
+  const preview = element("ul");
+  let looked = "";
+  /** @param {readonly Entry[]} entries */
+  const show = (entries) => {
+    looked = names.value;
+    preview.replaceChildren(...rosterItems(i18n, entries));
+    button.textContent = i18n.say("roster.create", { count: addable(entries, true).length });
+  };
   const keep = () => {
     const [named, others] = [title.value, names.value];
     draft.keep(named.trim() || others.trim() ? { title: named, names: others } : null);
@@ -31,7 +41,13 @@ export function newRoomDialog({ connection, i18n, drafts }) {
     problem.textContent = "";
     button.disabled = true;
     try {
-      const wanted = { title: title.value.trim(), members: participants(names.value) };
+      const { entries } = names.value.trim()
+        ? await connection.call("POST", "/api/roster", { text: names.value })
+        : { entries: [] };
+      // What was looked at is done at the second press.
+      if (needsLook(entries) && looked !== names.value) return show(entries);
+      const members = addable(entries, true).map(({ user, role }) => ({ user, role }));
+      const wanted = { title: title.value.trim(), members };
       const room = await connection.call("POST", "/api/rooms", wanted);
       draft.keep(null);
       location.hash = roomLink(room.id);
@@ -52,7 +68,9 @@ export function newRoomDialog({ connection, i18n, drafts }) {
       "form",
       { submit, input: keep, keydown: commitsOnly },
       field(i18n.say("rooms.name"), title, length.counter),
-      field(i18n.say("rooms.participants"), names, i18n.say("rooms.participantsHint")),
+      field(i18n.say("rooms.participants"), names, i18n.say("roster.hint")),
+      rosterFile(i18n, names),
+      preview,
       problem,
       button,
     ),

@@ -141,7 +141,7 @@ def _pages(built: BuiltPages | None) -> list[tuple[str, type, Mapping[str, objec
         (r"/j/([^/]*)", BuiltRoomPageHandler, {"built": built, "page": "room"}),
         (r"/admin/?", BuiltPageHandler, {"built": built, "page": "admin"}),
         # Source maps are read from the folder: nobody asks for them but a developer's tools.
-        (r"/static/built/([^/]+\.(?:js|css|svg))", BuiltHandler, {"built": built}),
+        (r"/static/built/([^/]+\.(?:js|css))", BuiltHandler, {"built": built}),
     ]
 
 

@@ -25,7 +25,6 @@ _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
 }
 #: The content codings, best first, and the endings of the files that have them.
 _CODINGS: Final = {"br": ".br", "gzip": ".gz"}

@@ -19,7 +19,7 @@ from tests.integration.http.conftest import ORIGIN, Answer, Call
 
 #: What a room page may cost over the wire, without what the API answers: a cold load has ten more
 #: requests, to the API (tests/acceptance/browser/test_weight.py).
-_MOST_FILES = 4
+_MOST_FILES = 3
 _MOST_BYTES = 100_000
 _PROJECT = Path(__file__).parents[3]
 
@@ -137,7 +137,7 @@ async def test_a_page_of_another_version_gets_this_ones_files_and_keeps_none(cal
     answer = await call("GET", "/static/built/room-0123456789abcdef.js")
     assert answer.body == (await call("GET", script)).body
     assert answer.headers["Cache-Control"] == "no-store"
-    for path in ("none-0123456789abcdef.js", "room-0123456789abcdef.svg", "room.js", "-.js"):
+    for path in ("none-0123456789abcdef.js", "room-0123456789abcdef.css.map", "room.js", "-.js"):
         assert (await call("GET", f"/static/built/{path}")).problem == (404, "unknown_path")
 
 

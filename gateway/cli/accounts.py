@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from gateway.cli.running import Unusable
 from gateway.config import Config
 from gateway.domain import display_name as display_names
 from gateway.domain.guest import account_name
+from gateway.domain.roster import decoded, has_heads, lines_of
+from gateway.domain.spoken_password import spoken_password
 from gateway.domain.user_name import written_otherwise
 from gateway.limits import LiveLimits
 from gateway.store import Account, Store
 
 _SHORTEST_PASSWORD: Final = 8
-_NEEDED: Final = frozenset({"user", "password"})
-_COLUMNS: Final = _NEEDED | {"roles", "name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,18 @@ class NewAccount:
     password: str = field(repr=False)
     roles: frozenset[str]
     display_name: str | None
+    #: Nobody knows it yet.
+    is_generated: bool = False
 
     @classmethod
     def of(
-        cls, written: str, password: str, roles: Iterable[str], *, display_name: str | None
+        cls,
+        written: str,
+        password: str,
+        roles: Iterable[str],
+        *,
+        display_name: str | None,
+        is_generated: bool = False,
     ) -> Self:
         """An account for a name as somebody has written it, which is shown if nothing else is. The
         ``ValueError`` says what is wrong."""
@@ -44,39 +52,44 @@ class NewAccount:
         if len(password) < _SHORTEST_PASSWORD:
             raise ValueError(f"a password must have at least {_SHORTEST_PASSWORD} characters")
         if display_name:
-            return cls(name, password, frozenset(roles), display_names.display_name(display_name))
-        return cls(name, password, frozenset(roles), written_otherwise(written, name))
+            shown: str | None = display_names.display_name(display_name)
+        else:
+            shown = written_otherwise(written, name)
+        return cls(name, password, frozenset(roles), shown, is_generated)
 
 
 def read_accounts(file: Path) -> list[NewAccount]:
-    """The accounts of a CSV file with a head. Raises :class:`Unusable`, which names the line."""
+    """The accounts of a CSV file whose first line names its columns; who has no password there gets
+    a new one. Raises :class:`Unusable`, which names the line."""
     try:
-        # Spreadsheets begin a file with a byte order mark.
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return _accounts(csv.DictReader(lines, strict=True), file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = decoded(file.read_bytes())
+        lines = lines_of(text)
+    except (OSError, ValueError) as error:
         raise Unusable(f"{file}: cannot be read: {error}") from error
-
-
-def _accounts(table: csv.DictReader[str], file: Path) -> list[NewAccount]:
-    head = set(table.fieldnames or ())
-    if not head >= _NEEDED or head - _COLUMNS:
+    if not lines or not has_heads(text):
         raise Unusable(f"{file}: its first line must be: user,password,roles,name")
     found: dict[str, NewAccount] = {}
-    for row in table:
+    for line in lines:
+        given = line.get("password")
         try:
             new = NewAccount.of(
-                row["user"] or "",
-                row["password"] or "",
-                (row.get("roles") or "").split(),
-                display_name=row.get("name"),
+                line.get("user"),
+                given or spoken_password(secrets.choice),
+                line.get("roles").split(),
+                display_name=line.get("name"),
+                is_generated=not given,
             )
         except ValueError as error:
-            raise Unusable(f"{file}, line {table.line_num}: {error}") from error
+            raise Unusable(f"{file}, line {line.number}: {error}") from error
         if new.user in found:
-            raise Unusable(f"{file}, line {table.line_num}: {new.user} is there twice")
+            raise Unusable(f"{file}, line {line.number}: {new.user} is there twice")
         found[new.user] = new
     return list(found.values())
+
+
+async def existing(new: Sequence[NewAccount], store: Store) -> set[str]:
+    """Those of the names that have an account already."""
+    return await store.known_accounts([each.user for each in new])
 
 
 async def put_accounts(

@@ -150,6 +150,15 @@ def _add_users(top: _Commands[argparse.ArgumentParser]) -> None:
     importing.add_argument(
         "--replace", action="store_true", help="replace accounts that exist already"
     )
+    importing.add_argument(
+        "--dry-run", action="store_true", help="only say what would be done, line by line"
+    )
+    importing.add_argument(
+        "--slips", type=Path, metavar="FILE.html", help="write a page of log-in slips to print"
+    )
+    importing.add_argument(
+        "--address", metavar="URL", help="where people log in, for the slips and their QR codes"
+    )
     _add(users, "list", commands.list_users)
     _add(users, "remove", commands.remove_user).add_argument("name", metavar="NAME")
     _add(users, "sessions", endings.show_sessions).add_argument("name", metavar="NAME")

@@ -17,9 +17,10 @@ from gateway import main, tls
 from gateway.auth import tokens
 from gateway.auth.access import AccessRules
 from gateway.cli import administrator, doctor
-from gateway.cli.accounts import NewAccount, put_accounts, read_accounts
+from gateway.cli.accounts import NewAccount, existing, put_accounts, read_accounts
 from gateway.cli.findings import Finding, say, tell
-from gateway.cli.running import Unusable, run, with_store
+from gateway.cli.running import Unusable, WrongOptions, run, with_store
+from gateway.cli.slips import write_slips
 from gateway.config import Config, ConfigError, load
 from gateway.descriptors import Descriptors
 from gateway.domain.display_name import display_name
@@ -80,9 +81,32 @@ def add_user(options: argparse.Namespace, settings: Config) -> int:
 
 def import_users(options: argparse.Namespace, settings: Config) -> int:
     """Add the local accounts of a CSV file with the columns user, password, roles (separated by
-    spaces) and name, of which the last two may be left out."""
+    spaces) and name, of which all but the first may be left out. Who has no password there gets a
+    new one, which is shown once, or stands on the slips."""
+    if options.slips is not None and not options.address:
+        raise WrongOptions("--slips needs --address, where people log in")
     new = read_accounts(options.file)
-    run(with_store(settings, partial(put_accounts, settings, new, replace=options.replace)))
+    if options.dry_run:
+        known = run(with_store(settings, partial(existing, new)))
+        for each in new:
+            state = "has an account already" if each.user in known else "new"
+            say(f"{each.user}\t{state}\t{'new password' if each.is_generated else ''}".rstrip())
+        refused = known and not options.replace
+        say(f"nothing was added; {len(new) - len(known)} would be new, {len(known)} replaced")
+        return 1 if refused else 0
+    if options.slips is not None:
+        # First: passwords that are lost with a page that cannot be written are of no use.
+        write_slips(options.slips, new, options.address)
+    try:
+        run(with_store(settings, partial(put_accounts, settings, new, replace=options.replace)))
+    except BaseException:
+        if options.slips is not None:
+            options.slips.unlink()
+        raise
+    if options.slips is None:
+        for each in new:
+            if each.is_generated:
+                say(f"{each.user}\t{each.password}")
     say(f"added {len(new)}")
     return 0
 

@@ -88,6 +88,12 @@ def lines_of(text: str) -> list[Line]:
     ]
 
 
+def has_heads(text: str) -> bool:
+    """Whether the first line names the columns. The ``ValueError`` says what is wrong with it."""
+    rows = _rows(text.removeprefix("\ufeff"))
+    return bool(rows) and _head(rows[0][1]) is not None
+
+
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers and cells."""
     # Of a first line with several separators the strongest one counts.

@@ -110,7 +110,7 @@ def test_a_class_is_imported_from_a_file_or_not_at_all(run: Run, tmp_path: Path)
     assert (again.returncode, "anna has an account already" in again.stderr) == (1, True)
     assert run("user", "import", str(file), "--replace").returncode == 0
     for lines, told in (
-        ("user,roles\na,host\n", "first line must be"),
+        ("name,roles\na,host\n", "first line must be"),
         ("user,password\ncarl,short\n", "line 2: a password"),
         ("user,password\ncarl,long enough\nca☺rl,long enough\n", "line 3: a user name"),
         ("user,password\ncarl,long enough\nｃａｒｌ,long enough\n", "line 3: carl is there twice"),
@@ -119,6 +119,23 @@ def test_a_class_is_imported_from_a_file_or_not_at_all(run: Run, tmp_path: Path)
         refused = run("user", "import", str(file))
         assert (refused.returncode, told in refused.stderr) == (1, True), refused.stderr
     assert "carl" not in run("user", "list").stdout
+    # As Korean Excel writes it; nobody has a password yet.
+    file.write_bytes("아이디;이름\ndora;도라\nemil;에밀\n".encode("cp949"))
+    planned = run("user", "import", str(file), "--dry-run").stdout
+    assert planned.startswith("dora\tnew\tnew password\nemil\tnew\tnew password\nnothing was added")
+    assert "dora" not in run("user", "list").stdout
+    slips = tmp_path / "slips.html"
+    assert run("user", "import", str(file), "--slips", str(slips)).returncode == 2
+    at = ("--slips", str(slips), "--address", "https://school.example/")
+    assert run("user", "import", str(file), *at).stdout == "added 2\n"
+    page = slips.read_text()
+    assert page.count("<article>") == page.count("<svg") == 2
+    assert "도라" in page
+    assert slips.stat().st_mode & 0o077 == 0
+    assert 'dora\t"도라"' in run("user", "list").stdout
+    file.write_text("user\nfinn\n")
+    user, password = run("user", "import", str(file)).stdout.splitlines()[0].split("\t")
+    assert (user, len(password)) == ("finn", len("bagu-tedo-mipa-47"))
     assert run("user", "import", str(tmp_path / "none.csv")).returncode == 1
 
 
